@@ -1,0 +1,113 @@
+"""How one policy follows another: only addresses, amounts by one factor and durations by one factor may differ.
+
+Scaling works on the plain YAML tree, guided by the model's types, so that a new field is scaled by what it *is* and nobody has
+to remember a list. A duration that does not divide into whole milliseconds is refused rather than rounded.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from seawall.errors import Problem
+from seawall.policy.quantities import Amount, DurationMs, Level, parse_decimal, parse_duration_ms, parse_fraction
+
+OVERRIDABLE = ("policy", "extends", "scale", "addresses")
+"""Keys that a policy with ``extends`` may carry."""
+
+UNSCALED_AMOUNTS = ("reference_price",)
+"""A price is a ratio between two amounts: scaling both leaves it as it was."""
+
+
+def forbidden_overrides(tree: dict[str, Any]) -> list[Problem]:
+    """Every key of a derived policy that would make it say something else than the one it extends."""
+    return [
+        Problem(
+            path=key,
+            found="an override",
+            remedy=f"a policy with `extends` may only carry {', '.join(OVERRIDABLE)}; change the extended policy instead",
+        )
+        for key in tree
+        if key not in OVERRIDABLE
+    ]
+
+
+def derive(tree: dict[str, Any], *, child: dict[str, Any], model: type[BaseModel]) -> tuple[dict[str, Any], list[Problem]]:
+    """Apply the factors and addresses of ``child`` to ``tree``; returns the new tree and every problem met."""
+    problems: list[Problem] = []
+    scale = child.get("scale") or {}
+    factors: dict[str, Fraction] = {}
+    for kind in ("amounts", "durations"):
+        try:
+            factors[kind] = parse_fraction(scale.get(kind, "1"))
+        except ValueError as error:
+            problems.append(Problem(path=f"scale.{kind}", found=repr(scale.get(kind)), remedy=str(error)))
+            continue
+        if factors[kind] == 0:
+            problems.append(Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero"))
+    if problems:
+        return tree, problems
+
+    def amount(value: Any, path: str) -> Any:
+        try:
+            scaled = Fraction(parse_decimal(value)) * factors["amounts"]
+        except ValueError:
+            return value  # the model reports it with its path
+        decimal = Decimal(scaled.numerator) / Decimal(scaled.denominator)
+        if Fraction(decimal) != scaled:
+            problems.append(Problem(path=path, found=f"{value} x {factors['amounts']}", remedy="choose a factor that divides it exactly"))
+        return format(decimal, "f")
+
+    def duration(value: Any, path: str) -> Any:
+        try:
+            scaled = parse_duration_ms(value) * factors["durations"]
+        except ValueError:
+            return value
+        if scaled.denominator != 1:
+            problems.append(Problem(path=path, found=f"{value} x {factors['durations']}", remedy="choose a factor that gives whole milliseconds"))
+        return f"{int(scaled)}ms"
+
+    def level(value: Any, path: str) -> Any:
+        try:
+            parse_duration_ms(value)
+        except ValueError:
+            return value  # a ratio: no factor touches it
+        return duration(value, path)
+
+    body = _walk(tree, model, "", {"amount": amount, "duration": duration, "level": level})
+    addresses: dict[str, Any] = child.get("addresses") or {}
+    for name, address in addresses.items():
+        wallet = (body.get("wallets") or {}).get(name)
+        if wallet is None or "address" not in wallet:
+            problems.append(Problem(path=f"addresses.{name}", found=repr(address), remedy="name a cold wallet of the extended policy"))
+            continue
+        wallet["address"] = address
+    return {**body, **{key: child[key] for key in OVERRIDABLE if key in child}}, problems
+
+
+def _walk(value: Any, annotation: Any, path: str, on: dict[str, Callable[[Any, str], Any]]) -> Any:
+    """Rebuild ``value`` along the type ``annotation``, passing amounts and durations to ``on``."""
+    if annotation is DurationMs:
+        return on["duration"](value, path)
+    if annotation is Level:
+        return on["level"](value, path)
+    if annotation is Amount:
+        return value if path.rpartition(".")[2] in UNSCALED_AMOUNTS else on["amount"](value, path)
+    if get_origin(annotation) in (UnionType, typing.Union):
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        return value if value is None or len(options) != 1 else _walk(value, options[0], path, on)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, dict):
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        names = {(field.alias or name): hints[name] for name, field in annotation.model_fields.items()}
+        return {key: _walk(item, names.get(key), f"{path}.{key}".lstrip("."), on) for key, item in value.items()}
+    if get_origin(annotation) is dict and isinstance(value, dict):
+        return {key: _walk(item, get_args(annotation)[1], f"{path}.{key}", on) for key, item in value.items()}
+    if get_origin(annotation) is tuple and isinstance(value, list):
+        return [_walk(item, get_args(annotation)[0], f"{path}.{index}", on) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,296 @@
+"""What a policy may say: one frozen pydantic model per section of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from seawall.policy.quantities import MICRO, Amount, DurationMs, Level, Ratio, to_base_units
+
+Tier = Literal["normal", "stressed", "protected"]
+TIERS: tuple[Tier, ...] = ("normal", "stressed", "protected")
+"""Tiers from calm to worst; their order is their severity."""
+
+Function = Literal["login", "balances", "withdrawals_small", "withdrawals_large", "swaps", "transfers_large"]
+IndicatorName = Literal["drawdown_velocity", "queue_age_s", "queue_age_guaranteed_s", "signing_failures"]
+Severity = Literal["info", "warning", "critical"]
+WalletClass = Literal["hot", "reserve", "cold"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+
+
+class Section(BaseModel):
+    """A part of the policy: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Venue(Section):
+    """Whose policy it is, and what customers are owed over all assets."""
+
+    name: Name
+    unit_of_account: str
+    liabilities: Amount
+
+
+class Regions(Section):
+    """The two signing regions."""
+
+    primary: str
+    standby: str
+
+
+class Asset(Section):
+    """A kind of money; ``reference_price`` is units of account for one whole unit."""
+
+    decimals: int = Field(ge=0, le=36)
+    reference_price: Amount
+
+
+class Network(Section):
+    """A chain; a block is final once ``finality_depth_blocks`` lie on top of it."""
+
+    chain_id: int = Field(gt=0)
+    native: Name
+    tokens: tuple[Name, ...]
+    block_time: DurationMs = Field(gt=0)
+    finality_depth_blocks: int = Field(ge=0)
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Native coin first, then the tokens."""
+        return (self.native, *self.tokens)
+
+
+class Bucket(Section):
+    """Funds with one purpose and one owner."""
+
+    purpose: str
+    owner: Name
+    pays: tuple[Literal["customers"], ...]
+    reconciliation_every: DurationMs = Field(gt=0)
+
+
+class Holding(Section):
+    """Bounds of one asset in one wallet, in whole units."""
+
+    minimum: Amount
+    target: Amount
+    maximum: Amount
+
+
+class Wallet(Section):
+    """(bucket, network, class); cold wallets have an address and no key here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    bucket: Name
+    network: Name
+    wallet_class: WalletClass = Field(alias="class")
+    address: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    holdings: dict[Name, Holding]
+
+
+class Rail(Section):
+    """A way to pay, with a primary and a standby; for networks these are signing regions."""
+
+    kind: Literal["network", "exchange"]
+    primary: str
+    standby: str
+
+
+class Limits(Section):
+    """Bounds of single requests, as values in the unit of account."""
+
+    small_withdrawal_value_max: Amount
+    withdrawal_value_max: Amount
+    large_transfer_value_min: Amount
+
+
+class IndicatorSettings(Section):
+    """How an indicator looks at committed rows; ``window`` slides over commit times."""
+
+    window: DurationMs | None = Field(default=None, gt=0)
+
+
+class Trigger(Section):
+    """When an indicator forces a tier, whom that wakes, and which customers feel it."""
+
+    name: Name
+    indicator: IndicatorName
+    enter_at: Level
+    exit_below: Level
+    tier: Literal["stressed", "protected"]
+    severity: Severity
+    pages: tuple[Name, ...]
+    customer_impact: str
+
+
+class TierPromise(Section):
+    """What a tier guarantees, defers (accepted, paid later) and suspends (refused with a reason)."""
+
+    guarantees: tuple[Function, ...]
+    defers: tuple[Function, ...]
+    suspends: tuple[Function, ...]
+    exit_after: DurationMs
+    dwell_min: DurationMs
+
+
+class Tiers(Section):
+    """One promise per tier."""
+
+    normal: TierPromise
+    stressed: TierPromise
+    protected: TierPromise
+
+    def promise(self, tier: Tier) -> TierPromise:
+        """The promise of ``tier``."""
+        return {"normal": self.normal, "stressed": self.stressed, "protected": self.protected}[tier]
+
+
+class Treasury(Section):
+    """When and how far hot wallets are refilled from their reserve."""
+
+    top_up_below: Ratio
+    top_up_every: DurationMs = Field(gt=0)
+    top_up_to: Literal["target", "maximum"]
+    refill_lead_time: DurationMs
+
+
+class Role(Section):
+    """A person's hat in an incident."""
+
+    email: str
+
+
+class Monitoring(Section):
+    """The pace of metrics and alerts."""
+
+    scrape_every: DurationMs = Field(gt=0)
+    evaluate_every: DurationMs = Field(gt=0)
+    pending_for: DurationMs
+    group_wait: DurationMs
+    absent_for: DurationMs = Field(gt=0)
+
+
+class Targets(Section):
+    """The gates; one miss is FAIL."""
+
+    failover_max: DurationMs
+    protected_max: DurationMs
+    page_max: DurationMs
+    recovery_max: DurationMs
+    small_withdrawal_within: DurationMs
+    small_withdrawals_completed_min: Ratio
+
+
+class GameDay(Section):
+    """One scheduled drill; times count from the first arrival of the run unless said otherwise."""
+
+    name: Name
+    experiment: Name
+    profile: str
+    schedule: str
+    calm: DurationMs
+    flood: DurationMs
+    dark_after: DurationMs
+    dark: DurationMs
+    lease_ttl: DurationMs
+    blast_radius: tuple[str, ...]
+
+
+class Scale(Section):
+    """By which factors a derived policy differs from the one that it extends."""
+
+    amounts: Ratio = Fraction(1)
+    durations: Ratio = Fraction(1)
+
+
+class Policy(Section):
+    """Everything that must hold, from one file."""
+
+    policy: Name
+    extends: str | None = None
+    scale: Scale = Scale()
+    addresses: dict[Name, str] = Field(default_factory=dict)
+    venue: Venue
+    regions: Regions
+    assets: dict[Name, Asset]
+    networks: dict[Name, Network]
+    buckets: dict[Name, Bucket]
+    wallets: dict[Name, Wallet]
+    rails: dict[Name, Rail]
+    limits: Limits
+    indicators: dict[IndicatorName, IndicatorSettings]
+    triggers: tuple[Trigger, ...]
+    tiers: Tiers
+    treasury: Treasury
+    roles: dict[Name, Role]
+    monitoring: Monitoring
+    targets: Targets
+    gamedays: tuple[GameDay, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of the policy: the identity that evidence names."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def base_units(self, asset: str, amount: Amount) -> int:
+        """``amount`` whole units of ``asset`` as integer base units."""
+        return to_base_units(amount, decimals=self.assets[asset].decimals)
+
+    def value_micro(self, asset: str, base_units: int) -> int:
+        """Value of ``base_units`` of ``asset`` at its reference price, in millionths of the unit of account, rounded down."""
+        declared = self.assets[asset]
+        return int(Fraction(base_units, 10**declared.decimals) * Fraction(declared.reference_price) * MICRO)
+
+    def small_value_micro_max(self) -> int:
+        """Largest value of a small withdrawal, in millionths of the unit of account."""
+        return int(self.limits.small_withdrawal_value_max * MICRO)
+
+    def hot_target_value_micro(self) -> int:
+        """Summed target of all customer hot wallets, in millionths of the unit of account: the yardstick of drawdown."""
+        return sum(
+            self.value_micro(asset, self.base_units(asset, holding.target))
+            for wallet in self.payout_wallets().values()
+            for asset, holding in wallet.holdings.items()
+        )
+
+    def payout_wallets(self) -> dict[str, Wallet]:
+        """Hot wallets of buckets that pay customers, by name."""
+        return {
+            name: wallet
+            for name, wallet in self.wallets.items()
+            if wallet.wallet_class == "hot" and "customers" in self.buckets[wallet.bucket].pays
+        }
+
+    def signing_wallets(self) -> dict[str, Wallet]:
+        """Wallets with a key in this stack (hot and reserve), by name."""
+        return {name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"}
+
+    def reserve_of(self, hot: str) -> str:
+        """Name of the reserve wallet that refills ``hot``. Raises KeyError if none is declared."""
+        wanted = self.wallets[hot]
+        for name, wallet in self.wallets.items():
+            if wallet.wallet_class == "reserve" and (wallet.bucket, wallet.network) == (wanted.bucket, wanted.network):
+                return name
+        raise KeyError(hot)
+
+    def trigger(self, name: str) -> Trigger:
+        """The trigger called ``name``. Raises KeyError."""
+        for trigger in self.triggers:
+            if trigger.name == name:
+                return trigger
+        raise KeyError(name)
+
+    def gameday(self, name: str | None = None) -> GameDay:
+        """The game day called ``name``, or the first one. Raises KeyError."""
+        for day in self.gamedays:
+            if name in (None, day.name):
+                return day
+        raise KeyError(name)
+

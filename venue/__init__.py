@@ -1,0 +1,4 @@
+"""The reference venue: only as large as the drills need, correct about money, observable, breakable.
+
+In: stack outputs, a policy, customers' requests. Out: payouts on chain, and records that say why.
+"""

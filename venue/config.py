@@ -1,0 +1,104 @@
+"""Where a venue process finds its neighbours: one JSON file, written by the sandbox or by a user from stack outputs.
+
+It holds no secret but the database addresses of its roles; AWS credentials come from the environment of each signer.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seawall.errors import UsageError
+from seawall.policy import Policy, load_policy
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(_Part):
+    """A PostgreSQL connection URL per role; each role may do only its own part (schema.sql)."""
+
+    owner: str
+    api: str
+    settler: str
+    signer: str
+    guard: str
+    treasury: str
+    auditor: str
+
+
+class Endpoint(_Part):
+    """One way to a service, and its alternative."""
+
+    primary: str
+    standby: str
+
+
+class NetworkSite(_Part):
+    """Where a network is reached and what lives on it; contract addresses by wallet name, token addresses by asset."""
+
+    chain_id: int
+    rpc: Endpoint
+    payout_contracts: dict[str, str]
+    tokens: dict[str, str]
+
+
+class Key(_Part):
+    """A wallet's key as the stack made it: the id is valid in both regions, the address follows from the public key."""
+
+    key_id: str
+    address: str
+    role_arn: str
+
+
+class SignerSite(_Part):
+    """A region's signer: where it listens, where others reach it, where its KMS and STS answer, its keys by wallet."""
+
+    listen_port: int
+    url: str
+    kms_endpoint: str
+    sts_endpoint: str
+    keys: dict[str, Key]
+
+
+class VenueConfig(_Part):
+    """Everything that a venue process is told."""
+
+    run_id: str
+    policy: Path
+    database: Database
+    networks: dict[str, NetworkSite]
+    signers: dict[str, SignerSite]
+    exchange: Endpoint
+    api_listen_port: int
+    api_url: str
+    metrics_ports: dict[str, int]
+
+    def load_policy(self) -> Policy:
+        """The policy in force."""
+        return load_policy(self.policy)
+
+
+def load_config(path: Path) -> VenueConfig:
+    """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
+    try:
+        return VenueConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read the venue's configuration {path}: {error.strerror}"
+        raise UsageError(message) from error
+    except ValidationError as error:
+        message = f"{path} is no venue configuration: {error}"
+        raise UsageError(message) from error
+
+
+def config_from_arguments(description: str, **options: str) -> tuple[VenueConfig, argparse.Namespace]:
+    """Parse ``--config FILE`` and the named string ``options`` (name -> help), all required."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")
+    for name, text in options.items():
+        parser.add_argument(f"--{name}", required=True, help=text)
+    arguments = parser.parse_args()
+    return load_config(arguments.config), arguments
