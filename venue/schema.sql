@@ -1,0 +1,311 @@
+-- The venue's records. Rules that must never break are constraints and grants here, not habits of the code.
+--
+-- Evidence: rows whose commit time matters (postings, slot_events, lane_log, mode_log, flow) are inserted once and never
+-- updated, so pg_xact_commit_timestamp(xmin) stays the moment at which they became true (track_commit_timestamp = on).
+--
+-- Signs: what the venue holds (hot, reserve, cold, inventory) is positive, what it owes (customer, reserved, clearing) is
+-- negative; every posting sums to zero per asset and network.
+
+create table customers (
+    id             bigint primary key,
+    api_key_sha256 bytea  not null unique,
+    created_at     timestamptz not null default clock_timestamp()
+);
+
+create table accounts (
+    id          bigint generated always as identity primary key,
+    bucket      text not null,
+    network     text not null,
+    asset       text not null,
+    kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve', 'cold', 'inventory')),
+    customer_id bigint references customers,
+    check ((kind = 'customer') = (customer_id is not null)),
+    unique nulls not distinct (bucket, network, asset, kind, customer_id)
+);
+create index accounts_by_customer on accounts (customer_id) where customer_id is not null;
+
+-- What a customer may still spend, kept beside the entries so that an overdraft is refused by a constraint.
+create table balances (
+    account_id bigint primary key references accounts,
+    available  numeric(78, 0) not null check (available >= 0)
+);
+
+-- An approval exists before the money crosses from one bucket to another (foreign key, not convention).
+create table approvals (
+    id          uuid primary key,
+    from_bucket text not null,
+    to_bucket   text not null check (to_bucket <> from_bucket),
+    actor       text not null,
+    justification text not null check (length(justification) > 0),
+    created_at  timestamptz not null default clock_timestamp()
+);
+
+create table lanes (                    -- (chain, signer address): one holder, fenced by an epoch
+    chain_id      bigint not null,
+    address       text   not null check (address ~ '^0x[0-9a-f]{40}$'),
+    network       text   not null,
+    wallet        text   not null unique,
+    holder        text,
+    epoch         bigint not null default 1,
+    signer_region text   not null,
+    next_nonce    bigint not null default 0 check (next_nonce >= 0),
+    primary key (chain_id, address)
+);
+
+create table lane_log (                 -- every change of holder or signing region; insert only
+    chain_id      bigint not null,
+    address       text   not null,
+    epoch         bigint not null,
+    holder        text   not null,
+    signer_region text   not null,
+    reason        text   not null,
+    detected_at   timestamptz,          -- when the breaker opened, for a failover
+    at            timestamptz not null default clock_timestamp(),
+    primary key (chain_id, address, epoch),
+    foreign key (chain_id, address) references lanes
+);
+
+create table slots (                    -- one nonce, one intent, one transaction
+    id            bigint generated always as identity primary key,
+    chain_id      bigint not null,
+    address       text   not null,
+    nonce         bigint not null check (nonce >= 0),
+    epoch         bigint not null,      -- of the lane, when the nonce was allocated
+    mode_epoch    bigint not null,      -- of the mode, when the claim was made
+    purpose       text   not null check (purpose in ('payout', 'topup')),
+    to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
+    value         numeric(78, 0) not null check (value >= 0),
+    data          bytea  not null,
+    gas_limit     bigint not null check (gas_limit > 0),
+    max_fee_wei   numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
+    digest        bytea  not null check (length(digest) = 32),
+    state         text   not null check (state in ('open', 'signed', 'broadcast', 'included', 'final')),
+    signer_region text,
+    tx_hash       text unique,
+    raw           bytea,
+    block_number  bigint,
+    block_hash    text,
+    unique (chain_id, address, nonce),
+    foreign key (chain_id, address) references lanes,
+    check ((state = 'open') = (raw is null)),
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signer_region is null)),
+    check ((state in ('included', 'final')) = (block_hash is not null)),
+    check ((block_hash is null) = (block_number is null))
+);
+create index slots_in_flight on slots (chain_id, address, nonce) where state <> 'final';
+
+create table slot_events (              -- every arrow of a slot; insert only
+    slot_id bigint not null references slots,
+    state   text   not null check (state in ('open', 'signed', 'broadcast', 'included', 'final')),
+    signer_region text,
+    at      timestamptz not null default clock_timestamp(),
+    primary key (slot_id, state)
+);
+
+create table sign_log (                 -- the signer's own memory: a second digest for a nonce is refused
+    chain_id  bigint not null,
+    address   text   not null,
+    nonce     bigint not null,
+    digest    bytea  not null check (length(digest) = 32),
+    epoch     bigint not null,
+    region    text   not null,          -- who wrote the digest first
+    raw       bytea,                    -- the signed bytes; the same ones are returned for ever
+    tx_hash   text,
+    signed_by text,                     -- region whose signature was kept
+    requested_at timestamptz not null default clock_timestamp(),
+    signed_at timestamptz,
+    primary key (chain_id, address, nonce),
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null) and (raw is null) = (signed_at is null))
+);
+
+create table withdrawals (
+    id             uuid primary key,    -- made by the client: a replay returns the first outcome
+    seq            bigint generated always as identity unique,  -- its bit in the payout contract
+    customer_id    bigint not null references customers,
+    bucket         text   not null,
+    source_network text   not null,     -- whose balance pays; differs from network in a cross-rail transfer
+    network        text   not null,
+    asset          text   not null,
+    amount         numeric(78, 0) not null check (amount > 0),
+    value_micro    bigint not null check (value_micro >= 0),
+    size           text   not null check (size in ('small', 'large')),
+    destination    text   not null check (destination ~ '^0x[0-9a-f]{40}$'),
+    state          text   not null check (state in ('reserved', 'slotted', 'posted', 'voided', 'unknown')),
+    reason         text,                -- why it is deferred, voided or unknown, in words for the customer
+    slot_id        bigint references slots,
+    requested_at   timestamptz not null default clock_timestamp(),
+    check ((state in ('slotted', 'posted')) <= (slot_id is not null)),
+    check ((state in ('voided', 'unknown')) <= (reason is not null)),
+    check (state <> 'reserved' or slot_id is null)
+);
+create index withdrawals_claimable on withdrawals (network, asset, size, seq) where state = 'reserved';
+create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
+create index withdrawals_open on withdrawals (requested_at) where state in ('reserved', 'slotted', 'unknown');
+
+create table topups (
+    id           uuid primary key,
+    network      text not null,
+    asset        text not null,
+    from_wallet  text not null,
+    to_wallet    text not null,
+    amount       numeric(78, 0) not null check (amount > 0),
+    state        text not null check (state in ('requested', 'slotted', 'posted')),
+    justification text not null check (length(justification) > 0),
+    slot_id      bigint unique references slots,
+    requested_at timestamptz not null default clock_timestamp(),
+    check ((state = 'requested') = (slot_id is null))
+);
+create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
+
+-- What a wallet may still pay out: its balance on chain less what is already signed away. Written by the settler that holds its lane.
+create table floats (
+    wallet    text not null,
+    network   text not null,
+    asset     text not null,
+    available numeric(78, 0) not null check (available >= 0),
+    primary key (wallet, asset)
+);
+
+create table swaps (
+    id          uuid primary key,
+    customer_id bigint not null references customers,
+    network     text not null,
+    sell_asset  text not null,
+    sell_amount numeric(78, 0) not null check (sell_amount > 0),
+    buy_asset   text not null check (buy_asset <> sell_asset),
+    buy_amount  numeric(78, 0) not null check (buy_amount > 0),
+    mode_epoch  bigint not null,
+    at          timestamptz not null default clock_timestamp()
+);
+
+create table postings (                 -- one event of the ledger; insert only
+    id            bigint generated always as identity primary key,
+    kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup', 'swap')),
+    withdrawal_id uuid references withdrawals,
+    topup_id      uuid references topups,
+    swap_id       uuid references swaps,
+    approval_id   uuid references approvals,
+    at            timestamptz not null default clock_timestamp(),
+    check ((kind in ('reserve', 'post', 'void')) = (withdrawal_id is not null)),
+    check ((kind = 'topup') = (topup_id is not null)),
+    check ((kind = 'swap') = (swap_id is not null))
+);
+create unique index postings_reserve_once on postings (withdrawal_id) where kind = 'reserve';
+create unique index postings_resolve_once on postings (withdrawal_id) where kind in ('post', 'void');
+create unique index postings_topup_once on postings (topup_id) where kind = 'topup';
+create unique index postings_swap_once on postings (swap_id) where kind = 'swap';
+
+create table entries (                  -- insert only
+    id         bigint generated always as identity primary key,
+    posting_id bigint not null references postings,
+    account_id bigint not null references accounts,
+    amount     numeric(78, 0) not null check (amount <> 0)
+);
+create index entries_by_posting on entries (posting_id);
+create index entries_by_account on entries (account_id);
+
+create function entries_balance() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select 1 from added join accounts a on a.id = added.account_id
+        group by added.posting_id, a.network, a.asset having sum(added.amount) <> 0
+    ) then
+        raise exception 'a posting does not sum to zero per network and asset';
+    end if;
+    if exists (
+        select 1 from added join accounts a on a.id = added.account_id join postings p on p.id = added.posting_id
+        where p.approval_id is null
+        group by added.posting_id having count(distinct a.bucket) > 1
+    ) then
+        raise exception 'a posting crosses buckets without an approval';
+    end if;
+    return null;
+end $$;
+-- All entries of a posting are inserted by one statement; a later statement could only unbalance it again.
+create trigger entries_balance after insert on entries referencing new table as added for each statement execute function entries_balance();
+
+create table flow (                     -- counters that api and settlers commit with their batches; what the guard watches; insert only
+    id          bigint generated always as identity primary key,
+    kind        text   not null check (kind in ('reserved', 'posted', 'voided', 'signing_failed')),
+    network     text   not null,
+    asset       text,
+    size        text,
+    count       int    not null check (count > 0),
+    value_micro bigint not null check (value_micro >= 0),
+    at          timestamptz not null default clock_timestamp()
+);
+
+create table mode (                     -- the one row that every claim reads
+    only_row boolean primary key default true check (only_row),
+    epoch    bigint not null,
+    tier     text   not null check (tier in ('normal', 'stressed', 'protected')),
+    reason   text   not null,
+    since    timestamptz not null default clock_timestamp()
+);
+
+create table mode_log (                 -- every flip with what was known when it was decided; insert only
+    epoch          bigint primary key,
+    previous       text   not null,
+    tier           text   not null,
+    reason         text   not null check (length(reason) > 0),
+    trigger_name   text,                -- null on the way back to calm
+    indicators     jsonb  not null,
+    sample_flow_id bigint not null,     -- newest flow row that the sample contained
+    sampled_at     timestamptz not null,
+    at             timestamptz not null default clock_timestamp()
+);
+
+create table guard_lease (
+    only_row boolean primary key default true check (only_row),
+    holder   text not null,
+    beat_at  timestamptz not null
+);
+
+create table journal (                  -- decisions with their justification; append only, hash-chained, one writer each
+    writer        text   not null,
+    n             bigint not null,
+    kind          text   not null,
+    justification text   not null check (length(justification) > 0),
+    body          jsonb  not null,
+    previous_hash bytea  not null,
+    hash          bytea  not null,
+    at            timestamptz not null default clock_timestamp(),
+    primary key (writer, n)
+);
+
+create table tickets (
+    id          bigint generated always as identity primary key,
+    customer_id bigint not null references customers,
+    kind        text not null,
+    text        text not null,
+    at          timestamptz not null default clock_timestamp()
+);
+
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception '% is append only', tg_table_name;
+end $$;
+do $$
+declare t text;
+begin
+    foreach t in array array['postings', 'entries', 'flow', 'mode_log', 'lane_log', 'slot_events', 'journal'] loop
+        execute format('create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()', t);
+    end loop;
+end $$;
+
+-- Who may do what. Roles are made by genesis (they are per cluster); nobody but the owner has more than is listed here.
+grant select on all tables in schema public to seawall_api, seawall_settler, seawall_guard, seawall_treasury, seawall_auditor;
+grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
+grant update (available) on balances to seawall_api;
+grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
+grant update on slots, lanes, floats, topups to seawall_settler;
+grant update (state, reason, slot_id) on withdrawals to seawall_settler;
+grant update (available) on balances to seawall_settler;
+grant insert, update on mode, guard_lease to seawall_guard;
+grant insert on mode_log, journal to seawall_guard;
+grant insert on topups, journal to seawall_treasury;
+-- The signer sees lanes to check the fence, and its own log; the settler cannot write that log and the signer cannot move money.
+grant select on lanes to seawall_signer;
+grant select, insert on sign_log to seawall_signer;
+grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;
