@@ -1,0 +1,122 @@
+"""Runs a foreign installer or compiler: its output to a log, its lines to a listener, its failure into our words.
+
+Standard library only: the bare Python that makes the environment imports this module too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
+from seawall.setup.cache import cache_root, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+TAIL_LINES = 12
+
+_running: set[subprocess.Popen[str]] = set()
+_running_lock = threading.Lock()
+
+DISK_FULL = re.compile(r"no space left on device|ENOSPC|disk quota exceeded|os error 28\b", re.IGNORECASE)
+"""How pip, uv, npm and go say that a disk is full (errno texts of the C library, Rust and Node)."""
+UNREACHABLE = re.compile(
+    r"error sending request|dns error|failed to lookup address|could not connect|connection (refused|reset|timed out)"
+    r"|temporary failure in name resolution|name or service not known|network is unreachable|no route to host"
+    r"|newconnectionerror|max retries exceeded|read timed out|dial tcp|i/o timeout|tls handshake timeout|no such host"
+    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|failed to fetch|bad gateway|service unavailable",
+    re.IGNORECASE,
+)
+"""How the same four say that a registry does not answer."""
+
+
+def run_logged(  # noqa: PLR0913 - each is one fact about one command, all by keyword
+    command: Sequence[str],
+    *,
+    purpose: str,
+    log_name: str,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    hear: Callable[[str], None] = lambda _line: None,
+) -> str:
+    """Run ``command`` to its end and return its output; ``hear`` gets each line as it comes.
+
+    The command leads a process group of its own, which dies with this call: an interrupted set-up
+    leaves no compiler behind. Raises `MissingProgramError`, `RegistryError`, `DiskFullError`, or
+    `WorldError` with the end of the log; each names ``purpose`` and the log's path.
+    """
+    log_path = make_folder(cache_root() / "logs") / f"{log_name}.log"
+    lines: list[str] = []
+    try:
+        with log_path.open("w", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command)}\n")
+            process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            with _running_lock:
+                _running.add(process)
+            try:
+                assert process.stdout is not None  # noqa: S101 - a PIPE was asked for just above
+                for raw_line in process.stdout:
+                    log.write(raw_line)
+                    lines.append(raw_line.rstrip("\n"))
+                    hear(lines[-1])
+                exit_code = process.wait()
+            finally:
+                with _running_lock:
+                    _running.discard(process)
+                if process.poll() is None:
+                    _end_group(process)
+    except FileNotFoundError as exc:
+        message = f"{purpose}: {command[0]} is not there"
+        raise MissingProgramError(message, remedy="run the command again to set up what is missing") from exc
+    except OSError as exc:
+        message = f"{purpose}: {exc.strerror}"
+        raise (DiskFullError if exc.errno == errno.ENOSPC else WorldError)(message, remedy=f"log: {log_path}") from exc
+    output = "\n".join(lines)
+    if exit_code != 0:
+        raise explain(purpose=purpose, output=output, exit_code=exit_code, log_path=log_path)
+    return output
+
+
+def explain(*, purpose: str, output: str, exit_code: int, log_path: Path) -> WorldError:
+    """Translate what a failed installer or compiler wrote into one of our errors."""
+    if match := DISK_FULL.search(output):
+        message = f"{purpose}: the disk is full"
+        return DiskFullError(message, remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}")
+    if match := UNREACHABLE.search(output):
+        line = next(line.strip() for line in output.splitlines() if match.group() in line)
+        message = f"{purpose}: the package registry cannot be reached: {line[:200]}"
+        return RegistryError(message, remedy=f"check the network, proxy and registry settings; log: {log_path}")
+    tail = "\n".join(f"    {line}" for line in output.splitlines()[-TAIL_LINES:])
+    return WorldError(f"{purpose} failed with exit code {exit_code}:\n{tail}\n", remedy=f"whole log: {log_path}")
+
+
+def end_running_commands() -> None:
+    """Kill every command that another thread is running now; each fails in its own thread."""
+    with _running_lock:
+        for process in _running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """Kill a command that is still running because its caller was interrupted, with all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
+    process.wait()

@@ -1,0 +1,207 @@
+"""The external programs: which releases count, and how the pinned one is built. One table, no second place.
+
+A program on PATH counts when it is not older than the pin and of the same major release: those are what the
+drills have been run with. Sources: the release names are those of the projects; module versions are in ``tools/``
+(Prometheus numbers its Go module 0.311.0 for release 3.11.0).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seawall.setup.cache import cache_root, digest_of, machine_tag, repository_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Version = tuple[int, int, int]
+
+VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+TOOLS_GO = "tools/go"
+TOOLS_NODE = "tools/node"
+PROMETHEUS_VERSION_SYMBOL = "github.com/prometheus/common/version.Version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoBuild:
+    """One ``go build`` of a package of a ``tools/go`` module; ``renamed`` maps what go names to what we call it."""
+
+    module: str
+    package: str
+    ldflags: str = "-s -w"
+    tags: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpmInstall:
+    """An ``npm ci`` of ``tools/node``; ``executable`` is the native binary inside ``node_modules``."""
+
+    executable: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyFromModule:
+    """Scripts that a Go module carries beside its code: copied from the module that the build resolved."""
+
+    module: str
+    source_module: str
+    files: tuple[str, ...]
+
+
+Step = GoBuild | NpmInstall | CopyFromModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One external program: the executables it must bring, the pinned release, and the steps that build it."""
+
+    name: str
+    executables: tuple[str, ...]
+    pinned: Version
+    version_arguments: tuple[str, ...]
+    steps: tuple[Step, ...]
+    duration: str
+    remedy: str
+
+    def accepts(self, version: Version) -> bool:
+        """Whether a release found on PATH may stand in for the pinned one."""
+        return version >= self.pinned and version[0] == self.pinned[0]
+
+    def key(self) -> str:
+        """Return the digest of everything that decides what the build makes: pins, flags, platform."""
+        parts = [repr(self.steps).encode(), machine_tag().encode()]
+        for folder, names in self._pin_files():
+            parts += [(repository_root() / folder / name).read_bytes() for name in names]
+        return digest_of(*parts)
+
+    def folder(self) -> Path:
+        """Return where in the cache the build of these pins is, or will be."""
+        return cache_root() / "programs" / f"{self.name}-{format_version(self.pinned)}-{self.key()}"
+
+    def _pin_files(self) -> list[tuple[str, tuple[str, str]]]:
+        modules = sorted({step.module for step in self.steps if not isinstance(step, NpmInstall)})
+        files = [(f"{TOOLS_GO}/{module}", ("go.mod", "go.sum")) for module in modules]
+        if any(isinstance(step, NpmInstall) for step in self.steps):
+            files.append((TOOLS_NODE, ("package.json", "package-lock.json")))
+        return files
+
+
+def format_version(version: Version) -> str:
+    """Write a release the way its project does: ``3.258.0``."""
+    return ".".join(str(number) for number in version)
+
+
+def parse_version(text: str) -> Version | None:
+    """Read the first release number in ``text``; None if there is none."""
+    match = VERSION.search(text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
+
+
+def _prometheus_build(module: str, package: str, release: str, *, tags: str) -> GoBuild:
+    return GoBuild(
+        module=module,
+        package=package,
+        tags=tags,
+        # Without it the binaries report an empty version, and doctor could not tell releases apart.
+        ldflags=f"-s -w -X {PROMETHEUS_VERSION_SYMBOL}={release}",
+    )
+
+
+PULUMI = Program(
+    name="pulumi",
+    # The engine is of no use without the host that runs our program; both must come from one place.
+    executables=("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"),
+    pinned=(3, 258, 0),
+    version_arguments=("version",),
+    steps=(
+        GoBuild(
+            module="pulumi",
+            package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.258.0",
+        ),
+        GoBuild(
+            module="pulumi-language-python",
+            package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+        ),
+        CopyFromModule(
+            module="pulumi",
+            source_module="github.com/pulumi/pulumi/sdk/v3",
+            files=("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python"),
+        ),
+    ),
+    duration="about 4 minutes on two cores",
+    remedy="install Pulumi with its Python language host",
+)
+
+PROMETHEUS = Program(
+    name="prometheus",
+    executables=("prometheus", "promtool"),
+    pinned=(3, 11, 0),
+    version_arguments=("--version",),
+    steps=tuple(
+        _prometheus_build(
+            "prometheus",
+            f"github.com/prometheus/prometheus/cmd/{name}",
+            "3.11.0",
+            tags="netgo,remove_all_sd,enable_file_sd",  # without the cloud discoveries: half the size and time
+        )
+        for name in ("prometheus", "promtool")
+    ),
+    duration="about 4 minutes on two cores",
+    remedy="install Prometheus with promtool",
+)
+
+ALERTMANAGER = Program(
+    name="alertmanager",
+    executables=("alertmanager", "amtool"),
+    pinned=(0, 31, 0),
+    version_arguments=("--version",),
+    steps=tuple(
+        _prometheus_build("alertmanager", f"github.com/prometheus/alertmanager/cmd/{name}", "0.31.0", tags="netgo")
+        for name in ("alertmanager", "amtool")
+    ),
+    duration="about half a minute on two cores",
+    remedy="install Alertmanager with amtool",
+)
+
+TOXIPROXY = Program(
+    name="toxiproxy",
+    executables=("toxiproxy-server",),
+    pinned=(2, 12, 0),
+    version_arguments=("-version",),
+    steps=(
+        GoBuild(
+            module="toxiproxy",
+            package="github.com/Shopify/toxiproxy/v2/cmd/server",
+            ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0",
+            renamed=(("server", "toxiproxy-server"),),
+        ),
+    ),
+    duration="a few seconds",
+    remedy="install toxiproxy-server",
+)
+
+ANVIL = Program(
+    name="anvil",
+    executables=("anvil",),
+    pinned=(1, 7, 1),
+    version_arguments=("--version",),
+    # The platform's own package: the umbrella package adds only a Node launcher between us and the process.
+    steps=(NpmInstall(executable="@foundry-rs/anvil-linux-amd64/bin/anvil"),),
+    duration="a few seconds",
+    remedy="install Foundry's anvil",
+)
+
+PROGRAMS = (PULUMI, PROMETHEUS, ALERTMANAGER, TOXIPROXY, ANVIL)
+"""Longest build first, so that the short ones fill the second place beside the long ones."""
+
+
+def program_of(executable: str) -> Program:
+    """Return the program that brings ``executable``; raise `KeyError` for a name that the table does not have."""
+    for program in PROGRAMS:
+        if executable in program.executables or executable == program.name:
+            return program
+    raise KeyError(executable)
