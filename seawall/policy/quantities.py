@@ -77,8 +77,8 @@ Level = Annotated[Fraction, BeforeValidator(parse_level), PlainSerializer(str, r
 
 def to_base_units(amount: Decimal, *, decimals: int) -> int:
     """Whole units to base units, exactly. Raises ValueError if the amount is finer than the asset."""
-    scaled = amount.scaleb(decimals)
-    if scaled != scaled.to_integral_value():
+    scaled = Fraction(amount) * 10**decimals
+    if scaled.denominator != 1:
         message = f"{amount} is finer than {decimals} decimals"
         raise ValueError(message)
     return int(scaled)

@@ -67,6 +67,7 @@ def _wallets(policy: Policy) -> Iterator[Problem]:
 
 
 def _amounts(policy: Policy) -> Iterator[Problem]:
+    too_fine = False
     for name, wallet in policy.wallets.items():
         for asset, holding in wallet.holdings.items():
             for bound in ("minimum", "target", "maximum"):
@@ -74,6 +75,7 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
                     if asset in policy.assets:
                         policy.base_units(asset, getattr(holding, bound))
                 except ValueError as error:
+                    too_fine = True
                     yield Problem(path=f"wallets.{name}.holdings.{asset}.{bound}", found=str(getattr(holding, bound)), remedy=str(error))
     if policy.limits.small_withdrawal_value_max > policy.limits.withdrawal_value_max:
         yield Problem(
@@ -81,7 +83,7 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
             found=str(policy.limits.small_withdrawal_value_max),
             remedy="keep it at or below withdrawal_value_max",
         )
-    if any(bucket.pays for bucket in policy.buckets.values()) and _resolves(policy) and policy.hot_target_value_micro() == 0:
+    if not too_fine and any(bucket.pays for bucket in policy.buckets.values()) and _resolves(policy) and policy.hot_target_value_micro() == 0:
         yield Problem(path="wallets", found="customer hot targets that sum to zero", remedy="give the hot wallets a target to measure drawdown against")
 
 

@@ -1,0 +1,147 @@
+"""The chains' own account of the drill: what was paid, read from the nodes and never from the venue.
+
+Only finalized blocks count. Events are decoded here from their raw topics, so that a mistake in the venue's decoder cannot
+repeat itself in the evidence.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from eth_utils.crypto import keccak
+
+from seawall.errors import EvidenceError
+
+PAID_TOPIC = "0x" + keccak(text="Paid(uint256,address,address,uint256)").hex()
+FAILED_TOPIC = "0x" + keccak(text="Failed(uint256)").hex()
+BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
+NATIVE = "0x" + "00" * 20
+_BATCH = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainSite:
+    """A network as an auditor sees it: its node, its payout contracts and wallets by name, its assets by token address."""
+
+    network: str
+    node_url: str
+    payout_contracts: Mapping[str, str]
+    wallets: Mapping[str, str]
+    assets: Mapping[str, str]
+
+
+class _Node:
+    """JSON-RPC of one node; every failure is an :class:`EvidenceError`."""
+
+    def __init__(self, client: httpx.Client, site: ChainSite) -> None:
+        self._client = client
+        self._site = site
+
+    def call(self, method: str, *params: Any) -> Any:
+        return self.batch(method, [params])[0]
+
+    def batch(self, method: str, calls: Iterable[Iterable[Any]]) -> list[Any]:
+        requests = [{"jsonrpc": "2.0", "id": index, "method": method, "params": list(params)} for index, params in enumerate(calls)]
+        results: list[Any] = []
+        for start in range(0, len(requests), _BATCH):
+            part = requests[start : start + _BATCH]
+            try:
+                answers = self._client.post(self._site.node_url, json=part).raise_for_status().json()
+            except (httpx.HTTPError, json.JSONDecodeError) as error:
+                message = f"the chain {self._site.network} cannot be read: {error}"
+                raise EvidenceError(message) from error
+            by_id = {answer["id"]: answer for answer in answers}
+            for request in part:
+                answer = by_id.get(request["id"], {})
+                if "result" not in answer:
+                    message = f"the chain {self._site.network} refused {method}: {answer.get('error')}"
+                    raise EvidenceError(message)
+                results.append(answer["result"])
+        return results
+
+
+def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int], float], into: Path) -> None:
+    """Write payouts.csv, failed.csv, blocks.csv and balances.csv under ``into``.
+
+    ``observed`` maps (network, block number) to the Unix time at which the prober first saw the block.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    payouts: list[list[Any]] = []
+    failed: list[list[Any]] = []
+    blocks: list[list[Any]] = []
+    balances: list[list[Any]] = []
+    with httpx.Client(timeout=20) as client:
+        for site in sites:
+            node = _Node(client, site)
+            head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)  # noqa: FBT003  (JSON-RPC is positional)
+            stamps = _blocks(node, site, head, observed, blocks)
+            _events(node, site, head, stamps, payouts, failed)
+            _balances(node, site, head, balances)
+    _write(into / "payouts.csv", "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address", payouts)
+    _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
+    _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
+    _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
+
+
+def _blocks(node: _Node, site: ChainSite, head: int, observed: Mapping[tuple[str, int], float], rows: list[list[Any]]) -> dict[int, int]:
+    stamps: dict[int, int] = {}
+    for block in node.batch("eth_getBlockByNumber", ([hex(number), False] for number in range(head + 1))):
+        number = int(block["number"], 16)
+        stamps[number] = int(block["timestamp"], 16)
+        seen = observed.get((site.network, number))
+        rows.append([site.network, number, stamps[number], "" if seen is None else f"{seen:.6f}"])
+    return stamps
+
+
+def _events(node: _Node, site: ChainSite, head: int, stamps: Mapping[int, int], payouts: list[list[Any]], failed: list[list[Any]]) -> None:
+    asset_of = {address: asset for asset, address in site.assets.items()}
+    for contract in site.payout_contracts.values():
+        span = {"address": contract, "fromBlock": "0x0", "toBlock": hex(head)}
+        logs = node.call("eth_getLogs", {**span, "topics": [PAID_TOPIC]})
+        hashes = sorted({log["transactionHash"] for log in logs})
+        transactions = node.batch("eth_getTransactionByHash", ([tx] for tx in hashes))
+        sender = {tx["hash"]: tx["from"].lower() for tx in transactions}
+        for log in logs:
+            token = "0x" + log["data"][2:66][-40:].lower()
+            number = int(log["blockNumber"], 16)
+            payouts.append(
+                [
+                    site.network,
+                    int(log["topics"][1], 16),
+                    "0x" + log["topics"][2][-40:].lower(),
+                    token,
+                    asset_of.get(token, ""),
+                    int(log["data"][66:130], 16),
+                    log["transactionHash"],
+                    number,
+                    stamps[number],
+                    sender[log["transactionHash"]],
+                ]
+            )
+        for log in node.call("eth_getLogs", {**span, "topics": [FAILED_TOPIC]}):
+            failed.append([site.network, int(log["topics"][1], 16), log["transactionHash"], int(log["blockNumber"], 16)])
+
+
+def _balances(node: _Node, site: ChainSite, head: int, rows: list[list[Any]]) -> None:
+    for wallet, address in site.wallets.items():
+        nonce = int(node.call("eth_getTransactionCount", address, hex(head)), 16)
+        for asset, token in site.assets.items():
+            if token == NATIVE:
+                held = node.call("eth_getBalance", address, hex(head))
+            else:
+                data = BALANCE_OF_SELECTOR + address.removeprefix("0x").rjust(64, "0")
+                held = node.call("eth_call", {"to": token, "data": data}, hex(head))
+            rows.append([site.network, wallet, address, asset, int(held, 16), nonce])
+
+
+def _write(path: Path, header: str, rows: list[list[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header.split(","))
+        writer.writerows(rows)

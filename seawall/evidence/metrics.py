@@ -1,0 +1,46 @@
+"""The monitors' account of the drill: Prometheus series over the time of the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+
+from seawall import conventions
+from seawall.errors import EvidenceError
+
+QUERIES: tuple[str, ...] = (
+    conventions.TIER,
+    conventions.INDICATOR,
+    conventions.QUEUE_AGE,
+    conventions.QUEUE_DEPTH,
+    conventions.HOT_BALANCE,
+    conventions.LEDGER_DRIFT,
+    conventions.SIGNING_ROUTE,
+    conventions.SLOTS_IN_FLIGHT,
+    conventions.RESERVED_VALUE,
+    conventions.PAYOUTS_FINAL,
+    conventions.SIGN_REQUESTS,
+    conventions.TOP_UPS,
+    "up",
+    "ALERTS",
+)
+"""What the report plots; the verdict never rests on these alone."""
+
+
+def export_metrics(prometheus_url: str, *, start: float, end: float, step_s: float, into: Path) -> None:
+    """Write metrics.json: every series of :data:`QUERIES` from ``start`` to ``end`` (Unix seconds).
+
+    Raises :class:`EvidenceError` if Prometheus does not answer.
+    """
+    series: list[dict[str, object]] = []
+    with httpx.Client(timeout=20) as client:
+        for query in QUERIES:
+            try:
+                answer = client.get(f"{prometheus_url}/api/v1/query_range", params={"query": query, "start": start, "end": end, "step": step_s})
+                series += answer.raise_for_status().json()["data"]["result"]
+            except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
+                message = f"Prometheus cannot be read: {error}"
+                raise EvidenceError(message) from error
+    into.write_text(json.dumps({"step_s": step_s, "series": series}) + "\n", encoding="utf-8")

@@ -1,0 +1,119 @@
+"""A policy is accepted whole or refused with every problem at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seawall.errors import PolicyError, UsageError
+from seawall.policy import load_policy
+
+ROOT = Path(__file__).resolve().parents[3]
+PRODUCTION = ROOT / "policies" / "production.yaml"
+SANDBOX = ROOT / "policies" / "sandbox.yaml"
+
+
+def _write(tmp_path: Path, tree: dict[str, Any], name: str = "policy.yaml") -> Path:
+    path = tmp_path / name
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+def _production() -> dict[str, Any]:
+    tree: dict[str, Any] = yaml.safe_load(PRODUCTION.read_text(encoding="utf-8"))
+    return tree
+
+
+def _problems(path: Path) -> dict[str, str]:
+    with pytest.raises(PolicyError) as caught:
+        load_policy(path)
+    return {problem.path: f"{problem.found} | {problem.remedy}" for problem in caught.value.problems}
+
+
+def test_the_sandbox_scales_every_duration_and_nothing_else() -> None:
+    """Targets, dwell times, block times and second-valued levels shrink by the one factor; ratios and money stay."""
+    sandbox, production = load_policy(SANDBOX), load_policy(PRODUCTION)
+
+    assert sandbox.targets.failover_max * 3 == production.targets.failover_max == 30_000
+    assert sandbox.networks["aster"].block_time * 3 == production.networks["aster"].block_time
+    assert sandbox.trigger("queue-ageing").enter_at * 3 == production.trigger("queue-ageing").enter_at == 30
+    assert sandbox.trigger("run-on-the-bank").enter_at == production.trigger("run-on-the-bank").enter_at
+    assert sandbox.hot_target_value_micro() == production.hot_target_value_micro() == 1_680_000 * 10**6
+    assert sandbox.digest != production.digest
+
+
+def test_hot_targets_are_about_two_percent_of_what_customers_are_owed() -> None:
+    """The sandbox venue is plausible: its hot float is 2 % of liabilities."""
+    policy = load_policy(SANDBOX)
+
+    assert policy.hot_target_value_micro() * 50 == int(policy.venue.liabilities) * 10**6
+
+
+def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: Path) -> None:
+    """Mistakes of several kinds all come back together."""
+    tree = _production()
+    tree["limits"]["small_withdrawal_value_max"] = 1000.5
+    tree["targets"]["failover_max"] = "soon"
+    tree["venue"]["colour"] = "blue"
+    del tree["regions"]["standby"]
+
+    problems = _problems(_write(tmp_path, tree))
+
+    assert problems["limits.small_withdrawal_value_max"].startswith("1000.5 | ")
+    assert "30s" in problems["targets.failover_max"]
+    assert "'blue'" in problems["venue.colour"]
+    assert problems["regions.standby"] == "nothing | add it"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda t: t["wallets"]["customer-aster-hot"].update(bucket="nobody"), "wallets.customer-aster-hot.bucket"),
+        (lambda t: t["wallets"]["customer-aster-cold"].pop("address"), "wallets.customer-aster-cold.address"),
+        (lambda t: t["wallets"]["customer-aster-hot"].update(address="0x" + "1" * 40), "wallets.customer-aster-hot.address"),
+        (lambda t: t["wallets"]["customer-birch-cold"].update(address=t["wallets"]["customer-aster-cold"]["address"]), "wallets.customer-birch-cold.address"),
+        (lambda t: t["wallets"].pop("customer-aster-reserve"), "wallets.customer-aster-hot"),
+        (lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["AST"].update(minimum="300"), "wallets.customer-aster-hot.holdings.AST"),
+        (lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["USDX"].update(target="420000.0000001"), "wallets.customer-aster-hot.holdings.USDX.target"),
+        (lambda t: t["regions"].update(standby="us-east-1"), "regions.standby"),
+        (lambda t: t["networks"]["birch"].update(chain_id=73311), "networks.birch.chain_id"),
+        (lambda t: t["triggers"][0].update(exit_below="0.2"), "triggers.0.exit_below"),
+        (lambda t: t["triggers"][0].update(exit_below="0"), "triggers.0.exit_below"),
+        (lambda t: t["triggers"][0].update(pages=["nobody"]), "triggers.0.pages"),
+        (lambda t: t["triggers"].pop(1), "triggers"),
+        (lambda t: t["indicators"].update(drawdown_velocity={}), "indicators.drawdown_velocity.window"),
+        (lambda t: t["tiers"]["protected"]["guarantees"].append("swaps"), "tiers.protected"),
+        (lambda t: t["gamedays"][0].update(dark="200s"), "gamedays.0"),
+    ],
+)
+def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(tmp_path: Path, change: Any, path: str) -> None:
+    """One row per rule: break it, and exactly that place is named."""
+    tree = _production()
+    change(tree)
+
+    assert path in _problems(_write(tmp_path, tree))
+
+
+def test_a_derived_policy_may_not_say_something_else(tmp_path: Path) -> None:
+    """Only addresses and the two factors may differ, else a drill would say nothing about production."""
+    _write(tmp_path, _production(), "production.yaml")
+    child = {"policy": "drill", "extends": "production.yaml", "targets": {"failover_max": "9m"}}
+
+    assert "targets" in _problems(_write(tmp_path, child))
+
+
+def test_a_factor_that_would_round_is_refused(tmp_path: Path) -> None:
+    """Rounding would make the scaled promise a different one."""
+    _write(tmp_path, _production(), "production.yaml")
+    child = {"policy": "drill", "extends": "production.yaml", "scale": {"durations": "1/7"}}
+
+    assert "whole milliseconds" in _problems(_write(tmp_path, child))["targets.failover_max"]
+
+
+def test_a_missing_file_is_the_callers_mistake(tmp_path: Path) -> None:
+    """No policy, no guess."""
+    with pytest.raises(UsageError, match=r"cannot read the policy"):
+        load_policy(tmp_path / "none.yaml")
