@@ -1,0 +1,163 @@
+"""The commands of ``seawall`` and what their exit codes mean.
+
+0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment. Nothing else leaves this process, and a traceback
+never reaches a user: what we did not expect is UNKNOWN and is written to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
+
+app = typer.Typer(
+    name="seawall",
+    help="If everyone withdraws at once while a provider fails: do we keep paying, degrade as promised, and recover in time?\n\n"
+    "Exit codes: 0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+PolicyOption = Annotated[Path, typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit code and never raises."""
+    try:
+        result = app(list(arguments), prog_name="seawall", standalone_mode=False)
+    except TyperException as error:
+        error.show()
+        return ExitCode.USAGE
+    except SeawallError as error:
+        print(f"seawall: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("seawall: interrupted; whatever was running has been undone", file=sys.stderr)
+        return ExitCode.UNKNOWN
+    except Exception as error:  # noqa: BLE001  (the top: an unexpected error is UNKNOWN, never a traceback or a pass)
+        with tempfile.NamedTemporaryFile("w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        print(f"seawall: {type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}", file=sys.stderr)
+        return ExitCode.UNKNOWN
+    return int(result) if isinstance(result, int) else ExitCode.PASS
+
+
+def emit(document: Any) -> None:
+    """Print ``document`` as JSON on standard output."""
+    print(json.dumps(document, indent=1, default=str))
+
+
+@app.command()
+def doctor(*, as_json: JsonOption = False) -> int:
+    """List every part: its version, where it was found, and what to do if it is missing or too old."""
+    from seawall.setup.doctor import examine, render  # noqa: PLC0415  (start-up of other commands stays quick)
+
+    parts = examine()
+    if as_json:
+        emit([vars(part) for part in parts])
+    else:
+        Console().print(render(parts))
+    return ExitCode.PASS if all(part.ok for part in parts) else ExitCode.UNFIT
+
+
+@app.command()
+def check(policy: Annotated[Path, typer.Argument(help="A policy file.", show_default="policies/sandbox.yaml")] = DEFAULT_POLICY, *, as_json: JsonOption = False) -> int:
+    """Validate a policy: every problem at once, each with its path, the value found and the remedy."""
+    from seawall.policy import load_policy  # noqa: PLC0415
+
+    try:
+        loaded = load_policy(policy)
+    except PolicyError as error:
+        if not as_json:
+            raise
+        emit({"policy": str(policy), "ok": False, "problems": [vars(problem) for problem in error.problems]})
+        return ExitCode.USAGE
+    if as_json:
+        emit({"policy": str(policy), "ok": True, "digest": loaded.digest, "problems": []})
+    else:
+        print(f"{policy}: good, digest {loaded.digest}")
+    return ExitCode.PASS
+
+
+@app.command()
+def render(*, policy: PolicyOption = DEFAULT_POLICY, check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")] = False) -> int:
+    """Render alert rules, their tests and alert routing from the policy into generated/."""
+    import subprocess  # noqa: PLC0415
+
+    command = [sys.executable, "-P", "-m", "monitors.render", "--policy", str(policy), *(["--check"] if check_only else [])]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+@app.command()
+def gameday(  # noqa: PLR0913  (one per knob of the drill)
+    *,
+    policy: PolicyOption = DEFAULT_POLICY,
+    name: Annotated[str | None, typer.Option("--gameday", help="Which of the policy's game days; the first by default.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts.")] = None,
+    sabotage: Annotated[str | None, typer.Option(help="Switch a control off by name (failover, guard): the drill must then FAIL.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Drill a run on the bank with a dark signing region, end to end; ends with a report, a verdict and an exit code."""
+    from seawall.gameday.run import run_gameday  # noqa: PLC0415
+
+    return run_gameday(root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep, as_json=as_json)
+
+
+@app.command()
+def up(*, policy: PolicyOption = DEFAULT_POLICY, seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1) -> int:
+    """Start the sandbox, provision the stack, start and fund the venue, and leave it running."""
+    from seawall.gameday.run import bring_up  # noqa: PLC0415
+
+    return bring_up(root=ROOT, policy_path=policy, seed=seed)
+
+
+@app.command()
+def down() -> int:
+    """Remove the sandbox that `up` or `gameday --keep` left running."""
+    from seawall.sandbox import down as take_down  # noqa: PLC0415
+
+    removed = take_down()
+    print(f"removed {removed}" if removed else "no sandbox is running")
+    return ExitCode.PASS
+
+
+@app.command()
+def env() -> int:
+    """Print what a shell needs to use pulumi, chaos, locust and promtool by hand: eval "$(bin/seawall env)"."""
+    from seawall.gameday.shell import exports  # noqa: PLC0415
+
+    print("\n".join(exports(ROOT)))
+    return ExitCode.PASS
+
+
+@app.command()
+def scorecard(run: Annotated[Path, typer.Argument(help="A run directory.", show_default="runs/latest")] = ROOT / "runs" / "latest", *, as_json: JsonOption = False) -> int:
+    """Judge a run directory again from its evidence alone, and write its verdict, scorecard and report."""
+    from seawall.scorecard import terminal_summary, write  # noqa: PLC0415
+
+    if not run.is_dir():
+        message = f"there is no run directory {run}"
+        raise UsageError(message, remedy="run `seawall gameday` first, or name one under runs/")
+    verdict = write(run)
+    if as_json:
+        emit(json.loads((run / "verdict.json").read_text(encoding="utf-8")))
+    else:
+        Console().print(terminal_summary(verdict, run))
+    return verdict.exit_code

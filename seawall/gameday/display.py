@@ -1,0 +1,96 @@
+"""What a person sees while a drill runs: a live panel on a terminal, one plain line per event elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_TIER_STYLES = {"normal": "green", "stressed": "yellow", "protected": "bold red"}
+_LINES_KEPT = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vitals:
+    """The venue at one instant, for the eye only: the verdict never reads it."""
+
+    tier: str
+    open_withdrawals: int
+    posted: int
+    signing_region: str
+    offered_per_s: float
+
+
+class Display:
+    """Lines of progress, and the vitals below them when there is a terminal.
+
+    Everything goes to standard error, so that standard output carries only the result (``--json``).
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr, highlight=False)
+        self._clock = clock
+        self._started = clock()
+        self._lines: list[str] = []
+        self._vitals: Vitals | None = None
+        self._phase = ""
+        self._live: Live | None = None
+        self._last_plain = 0.0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, get_renderable=self._panel, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self, text: str) -> None:
+        """One thing that happened."""
+        stamped = f"{self._clock() - self._started:6.1f} s  {text}"
+        if self._live is None:
+            self._console.print(stamped, markup=False, soft_wrap=True)
+        else:
+            self._lines = [*self._lines, stamped][-_LINES_KEPT:]
+
+    def phase(self, text: str) -> None:
+        """What the drill is doing from now on."""
+        self._phase = text
+        self.line(text)
+
+    def vitals(self, vitals: Vitals) -> None:
+        """The venue as it is now; without a terminal, every fifth second is enough."""
+        self._vitals = vitals
+        if self._live is None and self._clock() - self._last_plain >= 5:
+            self._last_plain = self._clock()
+            self.line(
+                f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open, {vitals.posted} posted, "
+                f"signing in {vitals.signing_region}, {vitals.offered_per_s:.0f} requests/s offered"
+            )
+
+    def _panel(self) -> Group:
+        body: list[Text | Table] = [Text(line) for line in self._lines]
+        if self._vitals is not None:
+            table = Table.grid(padding=(0, 3))
+            vitals = self._vitals
+            table.add_row(
+                Text(f"tier {vitals.tier}", style=_TIER_STYLES.get(vitals.tier, "")),
+                f"{vitals.open_withdrawals} open",
+                f"{vitals.posted} posted",
+                f"signing in {vitals.signing_region}",
+                f"{vitals.offered_per_s:.0f} requests/s",
+            )
+            body.append(table)
+        body.append(Text(f"{self._clock() - self._started:6.1f} s  {self._phase} ...", style="bold"))
+        return Group(*body)

