@@ -1,0 +1,49 @@
+"""Connections to the venue's PostgreSQL: money comes back as ``int``, foreign errors leave translated.
+
+``numeric`` columns hold whole base units, so they are decoded as ``int``; a fraction raises instead of being rounded. Cast
+``extract(epoch from ...)`` and averages to ``float8`` in SQL. Commit times are :data:`COMMITTED_AT_US`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from seawall.errors import ServiceError
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+    Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a broken statement or connection raises; a loop that survives a database restart catches these."""
+
+COMMITTED_AT_US = "(extract(epoch from pg_xact_commit_timestamp({row}.xmin)) * 1000000)::bigint"
+"""SQL for the commit time of an insert-only row, in Unix microseconds; ``format(row=alias)``."""
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec("numeric", encoder=str, decoder=int, schema="pg_catalog", format="text")
+
+
+async def connect(url: str, *, name: str) -> Connection:
+    """One connection at READ COMMITTED that shows as ``name`` in ``pg_stat_activity``. Raises :class:`ServiceError`."""
+    try:
+        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name})
+        await _prepare(connection)
+    except FAILURES as error:
+        message = f"{name} cannot reach its database: {error}"
+        raise ServiceError(message) from error
+    return connection
+
+
+async def open_pool(url: str, *, name: str, size: int) -> Pool:
+    """A pool of at most ``size`` connections like :func:`connect`. Raises :class:`ServiceError`."""
+    settings = {"application_name": name}
+    try:
+        pool: Any = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_prepare, timeout=10, server_settings=settings)
+    except FAILURES as error:
+        message = f"{name} cannot reach its database: {error}"
+        raise ServiceError(message) from error
+    return pool
