@@ -59,7 +59,9 @@ def ensure_environment(*, say: Callable[[str], None]) -> Path:
     Two clones that start together make it once: the second waits for the first.
     """
     folder = environment_folder()
-    with exclusive(f"python-{folder.name}", waiting=lambda: say("another set-up is making the Python environment; waiting")):
+    with exclusive(
+        f"python-{folder.name}", waiting=lambda: say("another set-up is making the Python environment; waiting")
+    ):
         if not (folder / MARKER).exists():
             require_space(free_bytes_min=FREE_BYTES_MIN, purpose="the Python environment")
             _make(folder, say=say)
@@ -116,7 +118,9 @@ def _make(folder: Path, *, say: Callable[[str], None]) -> None:
     # The resolved binary, not /usr/bin/python3: when the system moves to another Python the link must break, not change.
     python = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
     env = uv_environment()
-    run_logged([uv, "venv", "--python", python, str(folder)], purpose="making the Python environment", log_name="venv", env=env)
+    run_logged(
+        [uv, "venv", "--python", python, str(folder)], purpose="making the Python environment", log_name="venv", env=env
+    )
     lock = str(repository_root() / "tools" / "python" / "requirements.lock")
     run_logged(
         [uv, "pip", "sync", "--require-hashes", "--python", str(folder / "bin" / "python"), lock],
@@ -153,6 +157,9 @@ def main() -> int:
         print("seawall: set-up interrupted; the next command takes it up again", file=sys.stderr)
         return INTERRUPTED
     except OSError as exc:
-        print(f"seawall: the Python environment cannot be made: {exc} (check the cache folder {cache_root()})", file=sys.stderr)
+        print(
+            f"seawall: the Python environment cannot be made: {exc} (check the cache folder {cache_root()})",
+            file=sys.stderr,
+        )
         return ExitCode.UNFIT
     return 0

@@ -115,7 +115,18 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
             report(shown)
 
     run_logged(
-        [go, "build", "-v", "-buildvcs=false", *flags, "-ldflags", step.ldflags, "-o", f"{binaries}{os.sep}", step.package],
+        [
+            go,
+            "build",
+            "-v",
+            "-buildvcs=false",
+            *flags,
+            "-ldflags",
+            step.ldflags,
+            "-o",
+            f"{binaries}{os.sep}",
+            step.package,
+        ],
         purpose=f"compiling {name}",
         log_name=f"{program}-{name}-build",
         env=env,

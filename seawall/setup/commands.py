@@ -37,7 +37,7 @@ UNREACHABLE = re.compile(
 """How the same four say that a registry does not answer."""
 
 
-def run_logged(  # noqa: PLR0913 - each is one fact about one command, all by keyword
+def run_logged(
     command: Sequence[str],
     *,
     purpose: str,
@@ -72,7 +72,7 @@ def run_logged(  # noqa: PLR0913 - each is one fact about one command, all by ke
             with _running_lock:
                 _running.add(process)
             try:
-                assert process.stdout is not None  # noqa: S101 - a PIPE was asked for just above
+                assert process.stdout is not None
                 for raw_line in process.stdout:
                     log.write(raw_line)
                     lines.append(raw_line.rstrip("\n"))

