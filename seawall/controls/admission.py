@@ -1,0 +1,67 @@
+"""Admission: what a tier does with a customer's request, in words that a customer can be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from seawall.policy import MICRO, TIERS
+
+if TYPE_CHECKING:
+    from seawall.policy import Function, Policy, Tier
+
+Size = Literal["small", "large"]
+Outcome = Literal["allowed", "deferred", "suspended"]
+
+_WORDS: dict[Function, str] = {
+    "login": "Signing in",
+    "balances": "Looking at balances",
+    "withdrawals_small": "Small withdrawals",
+    "withdrawals_large": "Large withdrawals",
+    "swaps": "Swaps",
+    "transfers_large": "Large transfers between networks",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """Allowed, deferred (reserved now, paid when the tier is left) or suspended (refused); ``reason`` unless allowed."""
+
+    outcome: Outcome
+    reason: str | None
+
+
+def size_of(policy: Policy, value_micro: int) -> Size:
+    """Small up to and including the policy's bound, else large."""
+    return "small" if value_micro <= policy.small_value_micro_max() else "large"
+
+
+def within_limit(policy: Policy, value_micro: int) -> bool:
+    """Whether one request of ``value_micro`` may be made at all."""
+    return value_micro <= int(policy.limits.withdrawal_value_max * MICRO)
+
+
+def functions_of_withdrawal(policy: Policy, value_micro: int, *, cross_rail: bool) -> tuple[Function, ...]:
+    """The functions that a withdrawal uses: by its size, and by its size as a transfer if its money comes from another network."""
+    used: tuple[Function, ...] = ("withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",)
+    if cross_rail and value_micro >= int(policy.limits.large_transfer_value_min * MICRO):
+        used += ("transfers_large",)
+    return used
+
+
+def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
+    """What ``tier`` does with a request that uses ``functions``: the strictest answer of them all."""
+    promise = policy.tiers.promise(tier)
+    for function in functions:
+        if function in promise.suspends:
+            return Admission(outcome="suspended", reason=f"{_WORDS[function]} are suspended while the venue is in {tier} mode; nothing was taken.")
+    for function in functions:
+        if function in promise.defers:
+            reason = f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
+            return Admission(outcome="deferred", reason=reason)
+    return Admission(outcome="allowed", reason=None)
+
+
+def tier_without_heartbeat(committed: Tier) -> Tier:
+    """The tier that customers are told while the guard is silent: never calmer than stressed."""
+    return max(committed, "stressed", key=TIERS.index)

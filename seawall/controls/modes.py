@@ -1,0 +1,77 @@
+"""The tier machine: worse at once, better one tier at a time and only after calm without a break."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from seawall.policy import TIERS
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from seawall.indicators import Sample
+    from seawall.policy import Policy, Tier, Trigger
+
+_US_PER_MS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeState:
+    """The tier in force, when it was entered, and since when its triggers have been calm (None: they are not). Unix microseconds."""
+
+    tier: Tier
+    since_us: int
+    calm_since_us: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Go to ``tier`` for ``reason``; ``trigger`` names what forced it, and is None on the way back to calm."""
+
+    tier: Tier
+    reason: str
+    trigger: str | None
+
+
+def watch(policy: Policy, state: ModeState, sample: Sample) -> ModeState:
+    """``state`` with the calm clock moved by ``sample``: started, kept running, or broken off."""
+    if not _calm(policy, state.tier, sample):
+        return replace(state, calm_since_us=None)
+    return state if state.calm_since_us is not None else replace(state, calm_since_us=sample.at_us)
+
+
+def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Decision | None:
+    """What ``sample`` demands of a venue in ``state``, or None to stay.
+
+    A trigger of a worse tier at or above its ``enter_at`` enters that tier at once, past tiers in between. A tier is left for the
+    next calmer one when it has lasted ``dwell_min`` and every trigger of it and of worse tiers has been below ``exit_below`` for
+    ``exit_after`` without a break. ``state`` must have watched ``sample`` already.
+    """
+    rank = TIERS.index(state.tier)
+    for tier in reversed(TIERS[rank + 1 :]):
+        for trigger in policy.triggers:
+            level = sample.levels[trigger.indicator]
+            if trigger.tier == tier and level >= trigger.enter_at:
+                return Decision(tier=tier, reason=_why(trigger, level), trigger=trigger.name)
+    if rank == 0 or state.calm_since_us is None:
+        return None
+    promise = policy.tiers.promise(state.tier)
+    if now_us - state.since_us < promise.dwell_min * _US_PER_MS or now_us - state.calm_since_us < promise.exit_after * _US_PER_MS:
+        return None
+    names = ", ".join(trigger.name for trigger in _holding(policy, state.tier))
+    reason = f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
+    return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
+
+
+def _holding(policy: Policy, tier: Tier) -> tuple[Trigger, ...]:
+    """The triggers that keep a venue in ``tier``: its own and those of worse tiers."""
+    return tuple(trigger for trigger in policy.triggers if TIERS.index(trigger.tier) >= max(1, TIERS.index(tier)))
+
+
+def _calm(policy: Policy, tier: Tier, sample: Sample) -> bool:
+    return all(sample.levels[trigger.indicator] < trigger.exit_below for trigger in _holding(policy, tier))
+
+
+def _why(trigger: Trigger, level: Fraction) -> str:
+    return f"{trigger.name}: {trigger.indicator} {float(level):.3f} reached {float(trigger.enter_at):.3f}. {trigger.customer_impact}"
