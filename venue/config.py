@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seawall.errors import UsageError
 from seawall.policy import Policy, load_policy
@@ -38,12 +38,20 @@ class Endpoint(_Part):
 
 
 class NetworkSite(_Part):
-    """Where a network is reached and what lives on it; contract addresses by wallet name, token addresses by asset."""
+    """Where a network is reached and what lives on it; contract addresses by wallet name, token addresses by asset.
+
+    Reserve wallets are contracts of the same code (docs/decisions/0005): they hold exactly what the ledger says, gas lies elsewhere.
+    """
 
     chain_id: int
     rpc: Endpoint
     payout_contracts: dict[str, str]
+    reserve_contracts: dict[str, str] = Field(default_factory=dict)
     tokens: dict[str, str]
+
+    def contract_of(self, wallet: str) -> str | None:
+        """The contract that holds ``wallet``'s money; None if it lies at the address of its own key."""
+        return self.payout_contracts.get(wallet) or self.reserve_contracts.get(wallet)
 
 
 class Key(_Part):

@@ -306,6 +306,13 @@ grant insert, update on mode, guard_lease to seawall_guard;
 grant insert on mode_log, journal to seawall_guard;
 grant insert on topups, journal to seawall_treasury;
 -- The signer sees lanes to check the fence, and its own log; the settler cannot write that log and the signer cannot move money.
+-- It holds the lane while it writes, through a function, because a row lock needs a right to update that it must not have.
+create function hold_lane(of_chain_id bigint, of_address text) returns bigint
+language sql volatile security definer set search_path from current as $$
+    select epoch from lanes where chain_id = of_chain_id and address = of_address for share
+$$;
+revoke execute on function hold_lane from public;
+grant execute on function hold_lane to seawall_signer;
 grant select on lanes to seawall_signer;
 grant select, insert on sign_log to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;

@@ -1,0 +1,129 @@
+# pragma version 0.4.3
+"""
+@title Payout: a wallet that pays each sequence number at most once
+@notice The contract holds the money; the signer's address holds only gas and may only call it.
+    A sequence number's bit is set before its money moves, so that neither a repeated batch nor a
+    recipient that calls back can be paid twice. An item that fails clears its bit and the batch goes on.
+    Whatever is wrong off-chain, no more than the cap of a token leaves in one window.
+"""
+
+struct Item:
+    seq: uint256
+    to: address
+    token: address      # zero: the native coin
+    amount: uint256     # base units
+
+event Paid:
+    seq: indexed(uint256)
+    to: indexed(address)
+    token: address
+    amount: uint256
+
+event Failed:
+    seq: indexed(uint256)
+
+event Cancelled:
+    seq: indexed(uint256)
+
+# A recipient's own code may burn this much and no more.
+NATIVE_CALL_GAS: constant(uint256) = 10_000
+# Two new storage slots and a log in a token.
+TOKEN_CALL_GAS: constant(uint256) = 80_000
+# Left before an item starts: a call gets at most 63/64 of what is left, and an item must never be judged by a starved call.
+# Covers the token call, a new account (34,000) and the item's own storage and log.
+ITEM_GAS_MIN: constant(uint256) = 150_000
+
+signer: public(immutable(address))
+window_seconds: public(immutable(uint256))
+
+cap: public(HashMap[address, uint256])  # per token and window; a token without a cap is never paid
+spent: public(HashMap[address, HashMap[uint256, uint256]])  # token -> window number -> base units
+bits: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(signer_: address, window_seconds_: uint256, tokens: DynArray[address, 16], caps: DynArray[uint256, 16]):
+    assert len(tokens) == len(caps), "one cap per token"
+    assert window_seconds_ > 0, "no window"
+    signer = signer_
+    window_seconds = window_seconds_
+    for index: uint256 in range(len(tokens), bound=16):
+        self.cap[tokens[index]] = caps[index]
+
+
+@external
+@payable
+def __default__():
+    pass
+
+
+@internal
+def _send(item: Item) -> bool:
+    if item.token == empty(address):
+        return raw_call(item.to, b"", value=item.amount, gas=NATIVE_CALL_GAS, revert_on_failure=False)
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        item.token,
+        abi_encode(item.to, item.amount, method_id=method_id("transfer(address,uint256)")),
+        max_outsize=32,
+        gas=TOKEN_CALL_GAS,
+        revert_on_failure=False,
+    )
+    # Some tokens answer nothing, some answer false instead of reverting.
+    return success and (len(answer) == 0 or (len(answer) == 32 and convert(answer, uint256) == 1))
+
+
+@external
+@nonreentrant
+def pay(items: DynArray[Item, 200]):
+    assert msg.sender == signer, "not the signer"
+    window: uint256 = block.timestamp // window_seconds
+    for item: Item in items:
+        word: uint256 = item.seq >> 8
+        bit: uint256 = 1 << (item.seq & 255)
+        if self.bits[word] & bit != 0:
+            continue
+        assert msg.gas >= ITEM_GAS_MIN, "gas would starve an item"
+        # Checked before the call, also for an item that then fails: an unknown token or an excess stops the whole batch.
+        spent: uint256 = self.spent[item.token][window] + item.amount
+        assert spent <= self.cap[item.token], "cap of the window"
+        self.bits[word] |= bit
+        if self._send(item):
+            self.spent[item.token][window] = spent
+            log Paid(seq=item.seq, to=item.to, token=item.token, amount=item.amount)
+        else:
+            self.bits[word] &= ~bit
+            log Failed(seq=item.seq)
+
+
+@external
+@nonreentrant
+def cancel(seq: uint256):
+    assert msg.sender == signer, "not the signer"
+    word: uint256 = seq >> 8
+    bit: uint256 = 1 << (seq & 255)
+    assert self.bits[word] & bit == 0, "already resolved"
+    self.bits[word] |= bit
+    log Cancelled(seq=seq)
+
+
+@internal
+@view
+def _paid(seq: uint256) -> bool:
+    return self.bits[seq >> 8] & (1 << (seq & 255)) != 0
+
+
+@external
+@view
+def paid(seq: uint256) -> bool:
+    return self._paid(seq)
+
+
+@external
+@view
+def paid_many(seqs: DynArray[uint256, 500]) -> DynArray[bool, 500]:
+    answers: DynArray[bool, 500] = []
+    for seq: uint256 in seqs:
+        answers.append(self._paid(seq))
+    return answers
