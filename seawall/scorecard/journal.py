@@ -1,0 +1,117 @@
+"""What is wrong with a Chaos Toolkit journal; an empty list means that the experiment was sound.
+
+`chaos run` alone reports success when the steady state was off before the method (the method is then skipped), when an action
+raised (the shock was never applied), when there was no hypothesis, and when a tolerance passes by accident of types. Its exit
+code, `status` and `deviated` are therefore not enough (chaostoolkit 1.19.0, chaostoolkit-lib 1.44.0). Pure: a journal as parsed
+from JSON goes in, sentences come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def problems_of_journal(journal: object) -> list[str]:
+    """Every reason not to trust the experiment of ``journal``, in the order of its phases; never raises on a broken journal."""
+    if not isinstance(journal, Mapping):
+        return [f"the journal is {_kind(journal)}, not an object"]
+    experiment = journal.get("experiment")
+    if not isinstance(experiment, Mapping):
+        return ["the journal does not say which experiment was run"]
+    return [*_ending(journal, experiment), *_steady_states(journal, experiment), *_method(journal, experiment), *_rollbacks(journal, experiment)]
+
+
+def _ending(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if journal.get("status") != "completed":
+        problems.append(f"the experiment ended as {journal.get('status')!r}, not as 'completed'")
+    if journal.get("deviated") is not False:
+        problems.append(f"the journal does not say that the steady state held: deviated is {journal.get('deviated')!r}")
+    if experiment.get("dry"):
+        problems.append(f"the run was dry ({experiment['dry']!r}): activities were left out")
+    return problems
+
+
+def _steady_states(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
+    hypothesis = experiment.get("steady-state-hypothesis")
+    planned = _activities(hypothesis.get("probes")) if isinstance(hypothesis, Mapping) else []
+    if not planned:
+        return ["the experiment has no steady state hypothesis, so nothing could deviate"]
+    problems = [_ambiguity(probe) for probe in planned]
+    states = journal.get("steady_states")
+    for moment in ("before", "after"):
+        state = states.get(moment) if isinstance(states, Mapping) else None
+        if not isinstance(state, Mapping):
+            problems.append(f"the steady state was not looked at {moment} the method")
+            continue
+        if state.get("steady_state_met") is not True:
+            problems.append(f"the steady state was not met {moment} the method")
+        place = f"steady state {moment}"
+        runs = _activities(state.get("probes"))
+        problems += _runs(runs, planned=len(planned), place=place)
+        problems += [_tolerance(run, place=place) for run in runs]
+    return [problem for problem in problems if problem]
+
+
+def _method(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
+    planned = _activities(experiment.get("method"))
+    if not planned:
+        return ["the experiment has no method, so no shock was applied"]
+    return _runs(_activities(journal.get("run")), planned=len(planned), place="method")
+
+
+def _rollbacks(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
+    planned = _activities(experiment.get("rollbacks"))
+    if not planned:
+        return ["the experiment plans no rollback"]
+    return _runs(_activities(journal.get("rollbacks")), planned=len(planned), place="rollbacks")
+
+
+def _runs(runs: Sequence[Mapping[str, Any]], *, planned: int, place: str) -> list[str]:
+    problems = []
+    if len(runs) != planned:
+        problems.append(f"{place}: {len(runs)} of {planned} planned activities were run")
+    for run in runs:
+        if run.get("status") != "succeeded":
+            cause = run.get("exception")
+            reason = f": {str(cause[-1]).strip()}" if isinstance(cause, Sequence) and cause and not isinstance(cause, str) else ""
+            problems.append(f"{place}: {_name(run)} ended as {run.get('status')!r}{reason}")
+    return problems
+
+
+def _tolerance(run: Mapping[str, Any], *, place: str) -> str:
+    """``1 == True`` in Python, so a boolean tolerance has to have met a boolean."""
+    if run.get("tolerance_met") is not True:
+        return f"{place}: {_name(run)} was out of tolerance"
+    activity = run.get("activity")
+    tolerance = activity.get("tolerance") if isinstance(activity, Mapping) else None
+    if isinstance(tolerance, bool) and run.get("output") is not tolerance:
+        return f"{place}: {_name(run)} answered {run.get('output')!r} where {tolerance!r} was asked for"
+    return ""
+
+
+def _ambiguity(probe: Mapping[str, Any]) -> str:
+    """A bare pair of numbers is a range for a number but a membership for a status."""
+    tolerance = probe.get("tolerance")
+    if tolerance is None:
+        return f"probe {probe.get('name')!r} of the hypothesis has no tolerance"
+    if isinstance(tolerance, list):
+        return f"probe {probe.get('name')!r} has a bare list as tolerance, which means a range or a choice by the type it meets"
+    return ""
+
+
+def _activities(value: object) -> list[Mapping[str, Any]]:
+    """``value`` as a list of objects; whatever is not an object counts as an activity without a status."""
+    if not isinstance(value, list):
+        return []
+    return [item if isinstance(item, Mapping) else {} for item in value]
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    activity = run.get("activity")
+    return repr(activity.get("name")) if isinstance(activity, Mapping) else "an activity without a name"
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

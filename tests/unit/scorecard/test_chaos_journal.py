@@ -1,0 +1,90 @@
+"""The journal's judge sees what Chaos Toolkit's own exit code, status and deviation do not."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from seawall.scorecard.journal import problems_of_journal
+
+
+def _run(name: str, **more: Any) -> dict[str, Any]:
+    return {"activity": {"name": name, "tolerance": True}, "status": "succeeded", "output": True, **more}
+
+
+def _state() -> dict[str, Any]:
+    return {"steady_state_met": True, "probes": [_run("status-reachable", tolerance_met=True)]}
+
+
+SOUND: dict[str, Any] = {
+    "experiment": {
+        "title": "signing region dark",
+        "steady-state-hypothesis": {"title": "pays", "probes": [{"name": "status-reachable", "tolerance": True}]},
+        "method": [{"name": "apply"}, {"name": "revert"}],
+        "rollbacks": [{"name": "revert"}],
+        "dry": None,
+    },
+    "status": "completed",
+    "deviated": False,
+    "steady_states": {"before": _state(), "after": _state(), "during": []},
+    "run": [_run("apply"), _run("revert")],
+    "rollbacks": [_run("revert")],
+}
+
+
+def _journal(**changes: Any) -> dict[str, Any]:
+    """A sound journal with ``a__b=value`` set at ``journal["a"]["b"]``."""
+    journal = copy.deepcopy(SOUND)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = journal
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return journal
+
+
+def test_a_sound_journal_has_no_problems() -> None:
+    """Nothing is wrong with an experiment whose every part was run and met."""
+    assert problems_of_journal(SOUND) == []
+
+
+FAILED = {**_run("apply"), "status": "failed", "exception": ["Traceback\n", "ServiceError: no proxy\n"]}
+OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_met=False)]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"steady_states__before": OFF, "steady_states__after": None, "run": []}, "the steady state was not met before the method"),
+        ({"run": [FAILED, _run("revert")]}, "method: 'apply' ended as 'failed': ServiceError: no proxy"),
+        ({"experiment__steady-state-hypothesis": None, "steady_states__before": None, "steady_states__after": None}, "no steady state hypothesis"),
+        ({"rollbacks": []}, "rollbacks: 0 of 1 planned"),
+        ({"steady_states__before": {"steady_state_met": True, "probes": [_run("x", output=1, tolerance_met=True)]}}, "answered 1 where True"),
+        (
+            {"experiment__steady-state-hypothesis": {"probes": [{"name": "login", "tolerance": [200, 404]}]}},
+            "a bare list as tolerance",
+        ),
+        ({"steady_states__after": OFF}, "the steady state was not met after the method"),
+        ({"steady_states__after": None}, "not looked at after the method"),
+        ({"status": "interrupted"}, "ended as 'interrupted'"),
+        ({"deviated": True}, "deviated is True"),
+        ({"experiment__dry": "actions"}, "the run was dry"),
+        ({"run": [_run("apply")]}, "method: 1 of 2 planned"),
+        ({"experiment__method": []}, "no method"),
+        ({"experiment__rollbacks": []}, "plans no rollback"),
+        ({"rollbacks": [{**FAILED, "status": "failed"}]}, "rollbacks: 'apply' ended as 'failed'"),
+        ({"experiment": None}, "does not say which experiment"),
+    ],
+)
+def test_each_trap_is_named(changes: dict[str, Any], expected: str) -> None:
+    """What `chaos run` waves through (off before, raised, no hypothesis, skipped rollback, 1 for true) is a problem here."""
+    assert any(expected in problem for problem in problems_of_journal(_journal(**changes)))
+
+
+@pytest.mark.parametrize("journal", [None, [], "x", {}, {"experiment": {}}, {"experiment": {"method": 3}, "run": {}, "steady_states": []}])
+def test_a_broken_journal_is_a_problem_and_not_a_traceback(journal: object) -> None:
+    """Anything that is no journal is reported, never raised."""
+    assert problems_of_journal(journal)
