@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
@@ -42,8 +42,11 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
     """A pool of at most ``size`` connections like :func:`connect`. Raises :class:`ServiceError`."""
     settings = {"application_name": name}
     try:
-        pool: Any = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_prepare, timeout=10, server_settings=settings)
+        pool: Pool | None = await asyncpg.create_pool(
+            url, min_size=1, max_size=size, init=_prepare, timeout=10, server_settings=settings
+        )
     except FAILURES as error:
         message = f"{name} cannot reach its database: {error}"
         raise ServiceError(message) from error
+    assert pool is not None  # None only for a pool that was told not to connect yet
     return pool

@@ -14,10 +14,14 @@ GENESIS_HASH = b"\x00" * 32
 """What the first entry of a writer points back to."""
 
 
-def entry_hash(*, previous_hash: bytes, writer: str, n: int, kind: str, justification: str, body: Mapping[str, Any]) -> bytes:
+def entry_hash(
+    *, previous_hash: bytes, writer: str, n: int, kind: str, justification: str, body: Mapping[str, Any]
+) -> bytes:
     """SHA-256 over the previous hash and the canonical JSON of the entry; 32 bytes."""
     text = json.dumps(
-        {"writer": writer, "n": n, "kind": kind, "justification": justification, "body": body}, sort_keys=True, separators=(",", ":")
+        {"writer": writer, "n": n, "kind": kind, "justification": justification, "body": body},
+        sort_keys=True,
+        separators=(",", ":"),
     )
     return hashlib.sha256(previous_hash + text.encode()).digest()
 
@@ -35,7 +39,12 @@ def chain_breaks(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         elif bytes(row["previous_hash"]) != previous:
             breaks.append(f"{writer}: entry {n} does not point to the one before it")
         recomputed = entry_hash(
-            previous_hash=bytes(row["previous_hash"]), writer=writer, n=n, kind=row["kind"], justification=row["justification"], body=body
+            previous_hash=bytes(row["previous_hash"]),
+            writer=writer,
+            n=n,
+            kind=row["kind"],
+            justification=row["justification"],
+            body=body,
         )
         if recomputed != bytes(row["hash"]):
             breaks.append(f"{writer}: entry {n} was changed after it was written")

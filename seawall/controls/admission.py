@@ -43,7 +43,9 @@ def within_limit(policy: Policy, value_micro: int) -> bool:
 
 def functions_of_withdrawal(policy: Policy, value_micro: int, *, cross_rail: bool) -> tuple[Function, ...]:
     """The functions that a withdrawal uses: by its size, and by its size as a transfer if its money comes from another network."""
-    used: tuple[Function, ...] = ("withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",)
+    used: tuple[Function, ...] = (
+        "withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",
+    )
     if cross_rail and value_micro >= int(policy.limits.large_transfer_value_min * MICRO):
         used += ("transfers_large",)
     return used
@@ -54,10 +56,15 @@ def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
     promise = policy.tiers.promise(tier)
     for function in functions:
         if function in promise.suspends:
-            return Admission(outcome="suspended", reason=f"{_WORDS[function]} are suspended while the venue is in {tier} mode; nothing was taken.")
+            return Admission(
+                outcome="suspended",
+                reason=f"{_WORDS[function]} are suspended while the venue is in {tier} mode; nothing was taken.",
+            )
     for function in functions:
         if function in promise.defers:
-            reason = f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
+            reason = (
+                f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
+            )
             return Admission(outcome="deferred", reason=reason)
     return Admission(outcome="allowed", reason=None)
 

@@ -57,10 +57,15 @@ def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Dec
     if rank == 0 or state.calm_since_us is None:
         return None
     promise = policy.tiers.promise(state.tier)
-    if now_us - state.since_us < promise.dwell_min * _US_PER_MS or now_us - state.calm_since_us < promise.exit_after * _US_PER_MS:
+    if (
+        now_us - state.since_us < promise.dwell_min * _US_PER_MS
+        or now_us - state.calm_since_us < promise.exit_after * _US_PER_MS
+    ):
         return None
     names = ", ".join(trigger.name for trigger in _holding(policy, state.tier))
-    reason = f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
+    reason = (
+        f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
+    )
     return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
 
 
