@@ -121,3 +121,23 @@ def signer_role(venue: str, wallet: str, region: str) -> str:
 def severity_topic(venue: str, severity: str) -> str:
     """SNS topic of one severity."""
     return f"{PREFIX}-{venue}-{severity}"
+
+
+def cloudwatch_alarm(venue: str, trigger: str) -> str:
+    """CloudWatch alarm that witnesses a policy trigger."""
+    return f"{PREFIX}-{venue}-{trigger}"
+
+
+def evidence_bucket(venue: str, account: str) -> str:
+    """Bucket that keeps the evidence of drills; the account makes the name unique in the world."""
+    return f"{PREFIX}-{venue}-evidence-{account}"
+
+
+CLOUDWATCH_NAMESPACE = "Seawall"
+DEPLOYER = "deployer"
+"""IAM user that provisions the stack; its existence starts enforcement in the sandbox."""
+
+
+def signer_user(region: str) -> str:
+    """IAM user of a region's signer; it may only assume the signer roles of that region."""
+    return f"signer-{region}"

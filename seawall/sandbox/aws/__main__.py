@@ -1,0 +1,32 @@
+"""``python -m seawall.sandbox.aws --port N``: prints ``ready`` once it listens, and runs until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from seawall.errors import SeawallError
+from seawall.sandbox.aws.server import make_aws
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; the exit code is that of the error met, if any."""
+    parser = argparse.ArgumentParser(prog="python -m seawall.sandbox.aws", description="AWS on one machine, for the sandbox.")
+    parser.add_argument("--port", type=int, required=True, help="port on loopback; 0 takes a free one, which is printed")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server = make_aws(arguments.port)
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if arguments.port == 0:
+        print(server.port, flush=True)
+    print("ready", flush=True)
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

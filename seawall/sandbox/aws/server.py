@@ -1,0 +1,45 @@
+"""One threaded HTTP server for all services and regions, with the shims in place."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from seawall.errors import PortBusyError
+from seawall.sandbox.aws import shims
+
+HOST = "127.0.0.1"
+
+
+class _Handler(MotoRequestHandler):
+    """Keeps connections open, as AWS does, and does not log requests."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: a drill signs thousands of times."""
+
+
+def make_aws(port: int) -> BaseWSGIServer:
+    """A server that listens on ``port`` of loopback (0: any free one; read its ``port``); the caller runs ``serve_forever``.
+
+    Raises :class:`PortBusyError`.
+    """
+    shims.install()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        message = f"cannot listen on {HOST}:{port}: {error.strerror}"
+        raise PortBusyError(message) from error
+    listener.listen(128)
+    app = DomainDispatcherApplication(create_backend_app)
+    with listener:  # the server duplicates the descriptor
+        return make_server(HOST, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())
