@@ -6,10 +6,10 @@ What enters: the pins in ``tools/``. What leaves: a Python environment, the exte
 Importing this package needs the standard library only: ``bootstrap`` runs before anything else exists.
 """
 
-from seawall.setup.ensure import ensure
-from seawall.setup.locate import Located, locate
+from seawall.setup.location import Located, locate
 from seawall.setup.programs import PROGRAMS, Program
 from seawall.setup.progress import Step, shown
+from seawall.setup.provision import ensure
 from seawall.setup.shell import environment
 
 __all__ = ["PROGRAMS", "Located", "Program", "Step", "ensure", "environment", "locate", "shown"]

@@ -12,7 +12,7 @@ from seawall.errors import MissingProgramError
 from seawall.setup.cache import exclusive, machine_tag, make_folder, published, repository_root, require_space
 from seawall.setup.commands import run_logged
 from seawall.setup.compilers import ensure_go, ensure_npm
-from seawall.setup.locate import find
+from seawall.setup.location import find
 from seawall.setup.programs import (
     ANVIL,
     TOOLS_GO,

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
 from seawall.setup.cache import cache_root, make_folder
@@ -53,7 +53,6 @@ def run_logged(
     `WorldError` with the end of the log; each names ``purpose`` and the log's path.
     """
     log_path = make_folder(cache_root() / "logs") / f"{log_name}.log"
-    lines: list[str] = []
     try:
         with log_path.open("w", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n")
@@ -69,20 +68,7 @@ def run_logged(
                 errors="replace",
                 start_new_session=True,
             )
-            with _running_lock:
-                _running.add(process)
-            try:
-                assert process.stdout is not None
-                for raw_line in process.stdout:
-                    log.write(raw_line)
-                    lines.append(raw_line.rstrip("\n"))
-                    hear(lines[-1])
-                exit_code = process.wait()
-            finally:
-                with _running_lock:
-                    _running.discard(process)
-                if process.poll() is None:
-                    _end_group(process)
+            lines, exit_code = _follow(process, log, hear)
     except FileNotFoundError as exc:
         message = f"{purpose}: {command[0]} is not there"
         raise MissingProgramError(message, remedy="run the command again to set up what is missing") from exc
@@ -116,7 +102,22 @@ def end_running_commands() -> None:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """Kill a command that is still running because its caller was interrupted, with all that it started."""
-    os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
-    process.wait()
+def _follow(process: subprocess.Popen[str], log: IO[str], hear: Callable[[str], None]) -> tuple[list[str], int]:
+    """Pass on each line until the command ends by itself; if we are interrupted first, end it."""
+    with _running_lock:
+        _running.add(process)
+    lines: list[str] = []
+    try:
+        for raw_line in process.stdout or ():
+            log.write(raw_line)
+            lines.append(raw_line.rstrip("\n"))
+            hear(lines[-1])
+        return lines, process.wait()
+    finally:
+        with _running_lock:
+            _running.discard(process)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from seawall.setup.bootstrap import ensure_uv, uv_environment
 from seawall.setup.cache import cache_root, digest_of, exclusive, machine_tag, published, repository_root
 from seawall.setup.commands import run_logged
-from seawall.setup.locate import version_of
+from seawall.setup.location import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from seawall.setup.bootstrap import MARKER
 from seawall.setup.cache import cache_root, repository_root
 from seawall.setup.compilers import GO_VERSION_MIN, NODE_VERSION_MIN
-from seawall.setup.locate import find, version_of
+from seawall.setup.location import find, version_of
 from seawall.setup.programs import PROGRAMS, Program, Version, format_version
 
 if TYPE_CHECKING:

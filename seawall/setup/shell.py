@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seawall.setup.bootstrap import uv_folder
 from seawall.setup.cache import cache_root, repository_root
-from seawall.setup.locate import find
+from seawall.setup.location import find
 from seawall.setup.programs import PROGRAMS
 
 

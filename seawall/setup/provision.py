@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seawall.errors import InternalError
 from seawall.setup.build import build
 from seawall.setup.commands import end_running_commands
-from seawall.setup.locate import Located, find
+from seawall.setup.location import Located, find
 from seawall.setup.programs import PROGRAMS, Program, format_version
 from seawall.setup.progress import Step
 
