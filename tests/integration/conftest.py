@@ -1,0 +1,57 @@
+"""Real parts for integration tests, one fixture per part, each on free loopback ports."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from seawall.setup.location import locate
+from tests.integration.founded import database_url, founded, postgres_server
+
+
+def free_port() -> int:
+    """A loopback port that nobody holds right now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+AnvilStarter = Callable[..., str]
+
+
+@pytest.fixture
+def start_anvil() -> Iterator[AnvilStarter]:
+    """Start an anvil (``chain_id``, ``block_time`` in seconds or None for a block per transaction); gives its URL."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*, chain_id: int = 73311, block_time: int | None = None) -> str:
+        port = free_port()
+        argv = [str(locate("anvil").path), "--port", str(port), "--chain-id", str(chain_id), "--silent"]
+        argv += ["--slots-in-an-epoch", "1", "--balance", "100000000", "--accounts", "2", "--gas-limit", "60000000"]
+        argv += ["--block-time", str(block_time)] if block_time else []
+        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return url
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+__all__ = ["database_url", "founded", "postgres_server"]  # fixtures of a founded venue, for pytest to find

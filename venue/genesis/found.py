@@ -1,0 +1,147 @@
+"""Found a venue: schema, lanes, floats, mode, customers and the opening postings, in one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seawall.errors import UsageError
+from venue.chain.rpc import Rpc
+from venue.genesis.customers import OpeningBalance, check_backing, targets
+from venue.genesis.roles import create_roles
+from venue.ledger.chart import rails
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seawall.policy import Policy
+    from venue.config import VenueConfig
+    from venue.database import Connection
+
+_SCHEMA = Path(__file__).parent.parent / "schema.sql"
+
+# Every customer gets an account for every asset of every network, so that the api never has to open one.
+_CUSTOMERS = """
+    insert into customers (id, api_key_sha256) select distinct customer_id, api_key_sha256 from opening"""
+_CUSTOMER_ACCOUNTS = """
+    insert into accounts (bucket, network, asset, kind, customer_id)
+    select c.bucket, c.network, c.asset, 'customer', k.id
+    from unnest($1::text[], $2::text[], $3::text[]) as c (bucket, network, asset) cross join customers k order by k.id"""
+_HOUSE_ACCOUNTS = """
+    insert into accounts (bucket, network, asset, kind) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])"""
+_BALANCES = """
+    insert into balances (account_id, available)
+    select a.id, coalesce(o.amount, 0) from accounts a
+    left join opening o on (o.customer_id, o.network, o.asset) = (a.customer_id, a.network, a.asset)
+    where a.kind = 'customer'"""
+_CUSTOMER_ENTRIES = """
+    insert into entries (posting_id, account_id, amount)
+    select $1, a.id, -o.amount from opening o
+    join accounts a on (a.customer_id, a.network, a.asset) = (o.customer_id, o.network, o.asset) and a.kind = 'customer'
+    where (a.bucket, a.network, a.asset) = ($2, $3, $4)
+    union all
+    select $1, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
+    join accounts a on (a.bucket, a.network, a.asset, a.kind) = ($2, $3, $4, h.kind)
+    where h.amount <> 0"""
+_INVENTORY = """
+    insert into balances (account_id, available)
+    select id, $4::numeric from accounts where (bucket, network, asset, kind) = ($1, $2, $3, 'inventory')"""
+_LANE = """
+    insert into lanes (chain_id, address, network, wallet, signer_region, next_nonce) values ($1, $2, $3, $4, $5, $6)"""
+_FLOAT = "insert into floats (wallet, network, asset, available) values ($1, $2, $3, $4)"
+
+
+async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
+    """wallet -> next nonce of its address on its chain, for every wallet that has a lane. Raises :class:`ServiceError`."""
+    found: dict[str, int] = {}
+    for network, rail in rails(policy).items():
+        endpoint = config.networks[network].rpc
+        async with Rpc(network, (endpoint.primary, endpoint.standby)) as rpc:
+            for wallet in rail.lanes:
+                found[wallet] = await rpc.nonce(_address(config, policy, wallet))
+    return found
+
+
+async def found_venue(
+    connection: Connection,
+    *,
+    config: VenueConfig,
+    policy: Policy,
+    customers: Sequence[OpeningBalance],
+    nonces: Mapping[str, int],
+) -> None:
+    """Make an empty database the venue's. All or nothing.
+
+    Raises :class:`UsageError` if the database is not empty or the customers are not backed by the policy's targets.
+    """
+    check_backing(policy, customers)
+    async with connection.transaction():
+        if await connection.fetchval("select to_regclass('public.mode') is not null"):
+            message = "this database holds a venue already"
+            raise UsageError(message, remedy="name an empty database")
+        await create_roles(connection, config.database)
+        await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+        await connection.execute("insert into mode (epoch, tier, reason) values (1, 'normal', 'The venue was founded.')")
+        await _lanes(connection, config, policy, nonces)
+        await _open_accounts(connection, policy, customers)
+        await _fund(connection, policy)
+    await connection.execute("analyze")
+
+
+def _address(config: VenueConfig, policy: Policy, wallet: str) -> str:
+    return config.signers[policy.regions.primary].keys[wallet].address.lower()
+
+
+async def _lanes(connection: Connection, config: VenueConfig, policy: Policy, nonces: Mapping[str, int]) -> None:
+    for network, rail in rails(policy).items():
+        for wallet in rail.lanes:
+            address = _address(config, policy, wallet)
+            chain_id = policy.networks[network].chain_id
+            await connection.execute(_LANE, chain_id, address, network, wallet, policy.regions.primary, nonces[wallet])
+        for asset, holding in policy.wallets[rail.hot].holdings.items():
+            await connection.execute(_FLOAT, rail.hot, network, asset, policy.base_units(asset, holding.target))
+
+
+async def _open_accounts(connection: Connection, policy: Policy, customers: Iterable[OpeningBalance]) -> None:
+    await connection.execute(
+        """create temporary table opening
+           (customer_id bigint, api_key_sha256 bytea, network text, asset text, amount numeric(78, 0), unique (customer_id, network, asset))
+           on commit drop"""
+    )
+    rows = [(row.customer_id, row.api_key_sha256, row.network, row.asset, row.amount) for row in customers]
+    await connection.execute(
+        "insert into opening select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::numeric[])",
+        *map(list, zip(*rows, strict=True)),
+    )
+    await connection.execute("analyze opening")
+    await connection.execute(_CUSTOMERS)
+    paying = [(rail.bucket, network, asset) for network, rail in rails(policy).items() for asset in policy.networks[network].assets]
+    await connection.execute(_CUSTOMER_ACCOUNTS, *map(list, zip(*paying, strict=True)))
+    books = {(wallet.bucket, wallet.network, asset, wallet.wallet_class) for wallet in policy.wallets.values() for asset in wallet.holdings}
+    books |= {(*triple, kind) for triple in paying for kind in ("reserved", "clearing")}
+    books |= {(bucket, network, asset, "inventory") for bucket, network in _houses(policy) for asset in targets(policy, bucket, network)}
+    await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(books), strict=True)))
+    await connection.execute("analyze accounts")
+    await connection.execute(_BALANCES)
+
+
+def _houses(policy: Policy) -> list[tuple[str, str]]:
+    return [(rail.house, network) for network, rail in rails(policy).items() if rail.house is not None]
+
+
+async def _fund(connection: Connection, policy: Policy) -> None:
+    for network, rail in rails(policy).items():
+        for asset, held in targets(policy, rail.bucket, network).items():
+            await _post_funding(connection, rail.bucket, network, asset, held)
+    for bucket, network in _houses(policy):
+        for asset, held in targets(policy, bucket, network).items():
+            total = sum(held.values())
+            await _post_funding(connection, bucket, network, asset, held | {"inventory": -total})
+            await connection.execute(_INVENTORY, bucket, network, asset, total)
+
+
+async def _post_funding(connection: Connection, bucket: str, network: str, asset: str, held: Mapping[str, int]) -> None:
+    if not any(held.values()):
+        return
+    posting = await connection.fetchval("insert into postings (kind) values ('fund') returning id")
+    await connection.execute(_CUSTOMER_ENTRIES, posting, bucket, network, asset, list(held), list(held.values()))
