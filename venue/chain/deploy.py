@@ -1,0 +1,211 @@
+"""Put the venue on its chains: tokens, one contract per paying wallet, and every wallet's target.
+
+    SEAWALL_DEPLOYER_KEY=0x... python -m venue.chain.deploy --plan plan.json --out deployed.json
+
+The plan is ``{"policy": path, "networks": {name: {"chain_id", "rpc"}}, "wallets": {wallet: address of its key}}``; out comes
+``{"networks": {name: {"tokens", "payout_contracts", "reserve_contracts"}}}``, as `venue.json` wants it. The deployer is the
+governance address: it sets each contract's caps, once, and mints the sandbox's tokens. All transactions of a network leave
+together, since addresses follow from nonces; networks go side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.policy import Policy, load_policy
+from venue.chain.fees import fees
+from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
+from venue.chain.rpc import Rpc
+from venue.chain.transaction import Intent, contract_address, encode_signed, signing_hash, transaction_hash
+from venue.contracts.calls import NATIVE, mint
+from venue.contracts.compiler import payout_creation, token_creation
+
+DEPLOYER_KEY_VARIABLE = "SEAWALL_DEPLOYER_KEY"
+GAS_MONEY_WEI = 500 * 10**18
+"""Gas for a key's address; sixteen full batches in flight at fifty times a base fee of 1 gwei reserve about 13 coins."""
+CAP_OF_MAXIMUM = 2
+"""A wallet may pay twice its maximum within one refill lead time: what it held, and one refill that arrived meanwhile."""
+_CREATE_GAS = 3_000_000
+_CALL_GAS = 120_000
+_PATIENCE_S = 20.0
+_POLL_S = 0.1
+
+
+class PlannedNetwork(BaseModel):
+    """A network to deploy on, and one endpoint of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chain_id: int
+    rpc: str
+
+
+class Plan(BaseModel):
+    """Where to deploy, and whose keys the wallets have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: Path
+    networks: dict[str, PlannedNetwork]
+    wallets: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """Addresses on one network: tokens by asset, contracts by wallet."""
+
+    tokens: dict[str, str]
+    payout_contracts: dict[str, str]
+    reserve_contracts: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """Transactions of one deployer on one network, numbered in the order in which they are added."""
+
+    chain_id: int
+    secret: bytes
+    sender: str
+    nonce: int
+    base_fee_wei: int
+    raws: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def add(self, what: str, *, to: str | None, value: int = 0, data: bytes = b"") -> str:
+        """Append a transaction; the address of the contract if it is a deployment, else ``to``."""
+        intent = Intent(chain_id=self.chain_id, sender=self.sender, nonce=self.nonce, to=to, value=value, data=data)
+        fee = fees(base_fee_wei=self.base_fee_wei, gas_limit=_CREATE_GAS if to is None else _CALL_GAS)
+        signature = sign_locally(signing_hash(intent, fee), secret=self.secret)
+        self.raws.append((what, encode_signed(intent, fee, signature)))
+        self.nonce += 1
+        return to or contract_address(self.sender, intent.nonce)
+
+
+def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, int]:
+    """Base units that ``wallet``'s contract may pay per window, by token address."""
+    network = policy.networks[policy.wallets[wallet].network]
+    return {
+        NATIVE if asset == network.native else tokens[asset]: CAP_OF_MAXIMUM * policy.base_units(asset, holding.maximum)
+        for asset, holding in policy.wallets[wallet].holdings.items()
+    }
+
+
+def window_seconds(policy: Policy) -> int:
+    """Length of a cap's window: the refill lead time, at least one second."""
+    return max(1, -(-policy.treasury.refill_lead_time // 1000))
+
+
+def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) -> Deployed:
+    """Fill ``batch`` with everything that ``network`` needs."""
+    declared = policy.networks[network]
+    tokens = {
+        asset: batch.add(
+            f"token {asset}", to=None, data=token_creation(symbol=asset, decimals=policy.assets[asset].decimals)
+        )
+        for asset in declared.tokens
+    }
+    contracts: dict[str, dict[str, str]] = {"hot": {}, "reserve": {}}
+    paying = policy.payout_wallets()
+    for name, wallet in policy.wallets.items():
+        if wallet.network != network:
+            continue
+        holder = (wallet.address if wallet.wallet_class == "cold" else keys[name]) or ""
+        if name in paying or wallet.wallet_class == "reserve":
+            batch.add(f"gas money of {name}", to=keys[name], value=GAS_MONEY_WEI)
+            creation = payout_creation(
+                signer=keys[name], window_seconds=window_seconds(policy), caps=caps_of(policy, name, tokens)
+            )
+            holder = batch.add(f"contract of {name}", to=None, data=creation)
+            contracts[wallet.wallet_class][name] = holder
+        for asset, holding in wallet.holdings.items():
+            amount = policy.base_units(asset, holding.target)
+            if asset == declared.native:
+                batch.add(f"{asset} for {name}", to=holder.lower(), value=amount)
+            else:
+                batch.add(f"{asset} for {name}", to=tokens[asset], data=mint(holder.lower(), amount))
+    return Deployed(tokens=tokens, payout_contracts=contracts["hot"], reserve_contracts=contracts["reserve"])
+
+
+async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes) -> Deployed:
+    """Deploy and fund one network. Raises :class:`ServiceError` if a transaction fails or is not included in time."""
+    sender = address_of_private_key(secret)
+    chain_id = int(await rpc.call("eth_chainId"), 16)
+    if chain_id != policy.networks[network].chain_id:
+        message = f"the node of {network} is chain {chain_id}, the policy says {policy.networks[network].chain_id}"
+        raise UsageError(message)
+    head = await rpc.head()
+    batch = _Batch(
+        chain_id=chain_id,
+        secret=secret,
+        sender=sender,
+        nonce=await rpc.nonce(sender, "pending"),
+        base_fee_wei=head.base_fee_wei,
+    )
+    deployed = _compose(policy, network, keys, batch)
+    for _, raw in batch.raws:
+        await rpc.broadcast(raw)
+    async with asyncio.timeout(_PATIENCE_S):
+        for what, raw in batch.raws:
+            while (receipt := await rpc.receipt(transaction_hash(raw))) is None:
+                await asyncio.sleep(_POLL_S)
+            if not receipt.succeeded:
+                message = f"on {network}: {what} failed"
+                raise ServiceError(message)
+    return deployed
+
+
+async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
+    """Deploy on every network of ``plan``, side by side. Raises :class:`ServiceError`, :class:`UsageError`."""
+    policy = load_policy(plan.policy)
+    missing = sorted(set(policy.signing_wallets()) - set(plan.wallets))
+    if missing:
+        message = f"the plan lacks the addresses of {', '.join(missing)}"
+        raise UsageError(message)
+    keys = {wallet: address.lower() for wallet, address in plan.wallets.items()}
+
+    async def one(name: str, site: PlannedNetwork) -> Deployed:
+        async with Rpc(name, (site.rpc,)) as rpc:
+            try:
+                return await deploy_network(policy, name, rpc=rpc, keys=keys, secret=secret)
+            except TimeoutError as error:
+                message = f"{name} did not include the deployment within {_PATIENCE_S:.0f} s"
+                raise ServiceError(message) from error
+
+    done = await asyncio.gather(*(one(name, site) for name, site in plan.networks.items()))
+    return dict(zip(plan.networks, done, strict=True))
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(description="Deploy and fund the venue's contracts.")
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        try:
+            plan = Plan.model_validate_json(arguments.plan.read_text(encoding="utf-8"))
+            secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
+        except (OSError, ValidationError, ValueError) as error:
+            message = f"no usable plan or deployer key: {error}"
+            raise UsageError(message) from error
+        except KeyError as error:
+            message = f"{DEPLOYER_KEY_VARIABLE} is not set"
+            raise UsageError(message) from error
+        deployed = asyncio.run(deploy(plan, secret=secret))
+    except SeawallError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    networks = {name: vars(each) for name, each in deployed.items()}
+    arguments.out.write_text(json.dumps({"networks": networks}, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

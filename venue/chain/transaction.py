@@ -1,0 +1,83 @@
+"""A transaction in two parts: the intent, which is what a nonce may be used for, and the fees, which may change.
+
+Encoding is EIP-1559 (type 2) without access list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import rlp
+
+from venue.chain.keys import Signature, keccak256, to_bytes
+
+_TYPE = b"\x02"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What is to happen under one nonce; ``to`` is None for a deployment, ``value`` is in wei. Addresses are lower case."""
+
+    chain_id: int
+    sender: str
+    nonce: int
+    to: str | None
+    value: int
+    data: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over ``chain_id|from|nonce|to|value|data``: the identity that the sign log holds against a nonce."""
+        fields = (
+            str(self.chain_id),
+            self.sender,
+            str(self.nonce),
+            self.to or "",
+            str(self.value),
+            "0x" + self.data.hex(),
+        )
+        return hashlib.sha256("|".join(fields).encode()).digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fees:
+    """What inclusion may cost: ``gas_limit`` in gas, the rest in wei per gas."""
+
+    gas_limit: int
+    max_fee_wei: int
+    priority_fee_wei: int
+
+
+def _payload(intent: Intent, fees: Fees) -> list[object]:
+    return [
+        intent.chain_id,
+        intent.nonce,
+        fees.priority_fee_wei,
+        fees.max_fee_wei,
+        fees.gas_limit,
+        to_bytes(intent.to) if intent.to else b"",
+        intent.value,
+        intent.data,
+        [],
+    ]
+
+
+def signing_hash(intent: Intent, fees: Fees) -> bytes:
+    """The 32 bytes that the sender's key signs."""
+    return keccak256(_TYPE + rlp.encode(_payload(intent, fees)))
+
+
+def encode_signed(intent: Intent, fees: Fees, signature: Signature) -> bytes:
+    """The bytes that are broadcast."""
+    return bytes(_TYPE + rlp.encode([*_payload(intent, fees), signature.y_parity, signature.r, signature.s]))
+
+
+def transaction_hash(raw: bytes) -> str:
+    """The name of signed bytes on the chain, lower-case hex."""
+    return "0x" + keccak256(raw).hex()
+
+
+def contract_address(sender: str, nonce: int) -> str:
+    """Where a deployment by ``sender`` under ``nonce`` will live, lower case."""
+    return "0x" + keccak256(rlp.encode([to_bytes(sender), nonce]))[-20:].hex()

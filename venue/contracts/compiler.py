@@ -1,0 +1,32 @@
+"""Vyper sources become bytecode once per process; only deployment needs it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from eth_abi.abi import encode
+
+from venue.chain.keys import to_bytes
+
+_SOURCES = Path(__file__).parent
+
+
+@functools.cache
+def bytecode(contract: str) -> bytes:
+    """Creation code of ``contract`` (the name of a source without its suffix), without constructor arguments."""
+    import vyper  # noqa: PLC0415  half a second that only deployment pays
+
+    source = (_SOURCES / f"{contract}.vy").read_text(encoding="utf-8")
+    return to_bytes(vyper.compile_code(source, output_formats=("bytecode",))["bytecode"])
+
+
+def payout_creation(*, signer: str, window_seconds: int, caps: dict[str, int]) -> bytes:
+    """Creation code of a payout contract; ``caps`` is base units per window by token address (zero: native)."""
+    types = ("address", "uint256", "address[]", "uint256[]")
+    return bytecode("payout") + encode(types, (signer, window_seconds, list(caps), list(caps.values())))
+
+
+def token_creation(*, symbol: str, decimals: int) -> bytes:
+    """Creation code of a token whose deployer is its minter."""
+    return bytecode("token") + encode(("string", "uint8"), (symbol, decimals))
