@@ -19,7 +19,12 @@ def problems_of_journal(journal: object) -> list[str]:
     experiment = journal.get("experiment")
     if not isinstance(experiment, Mapping):
         return ["the journal does not say which experiment was run"]
-    return [*_ending(journal, experiment), *_steady_states(journal, experiment), *_method(journal, experiment), *_rollbacks(journal, experiment)]
+    return [
+        *_ending(journal, experiment),
+        *_steady_states(journal, experiment),
+        *_method(journal, experiment),
+        *_rollbacks(journal, experiment),
+    ]
 
 
 def _ending(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
@@ -75,7 +80,11 @@ def _runs(runs: Sequence[Mapping[str, Any]], *, planned: int, place: str) -> lis
     for run in runs:
         if run.get("status") != "succeeded":
             cause = run.get("exception")
-            reason = f": {str(cause[-1]).strip()}" if isinstance(cause, Sequence) and cause and not isinstance(cause, str) else ""
+            reason = (
+                f": {str(cause[-1]).strip()}"
+                if isinstance(cause, Sequence) and cause and not isinstance(cause, str)
+                else ""
+            )
             problems.append(f"{place}: {_name(run)} ended as {run.get('status')!r}{reason}")
     return problems
 

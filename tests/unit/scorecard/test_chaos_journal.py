@@ -58,11 +58,20 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"steady_states__before": OFF, "steady_states__after": None, "run": []}, "the steady state was not met before the method"),
+        (
+            {"steady_states__before": OFF, "steady_states__after": None, "run": []},
+            "the steady state was not met before the method",
+        ),
         ({"run": [FAILED, _run("revert")]}, "method: 'apply' ended as 'failed': ServiceError: no proxy"),
-        ({"experiment__steady-state-hypothesis": None, "steady_states__before": None, "steady_states__after": None}, "no steady state hypothesis"),
+        (
+            {"experiment__steady-state-hypothesis": None, "steady_states__before": None, "steady_states__after": None},
+            "no steady state hypothesis",
+        ),
         ({"rollbacks": []}, "rollbacks: 0 of 1 planned"),
-        ({"steady_states__before": {"steady_state_met": True, "probes": [_run("x", output=1, tolerance_met=True)]}}, "answered 1 where True"),
+        (
+            {"steady_states__before": {"steady_state_met": True, "probes": [_run("x", output=1, tolerance_met=True)]}},
+            "answered 1 where True",
+        ),
         (
             {"experiment__steady-state-hypothesis": {"probes": [{"name": "login", "tolerance": [200, 404]}]}},
             "a bare list as tolerance",
@@ -84,7 +93,9 @@ def test_each_trap_is_named(changes: dict[str, Any], expected: str) -> None:
     assert any(expected in problem for problem in problems_of_journal(_journal(**changes)))
 
 
-@pytest.mark.parametrize("journal", [None, [], "x", {}, {"experiment": {}}, {"experiment": {"method": 3}, "run": {}, "steady_states": []}])
+@pytest.mark.parametrize(
+    "journal", [None, [], "x", {}, {"experiment": {}}, {"experiment": {"method": 3}, "run": {}, "steady_states": []}]
+)
 def test_a_broken_journal_is_a_problem_and_not_a_traceback(journal: object) -> None:
     """Anything that is no journal is reported, never raised."""
     assert problems_of_journal(journal)

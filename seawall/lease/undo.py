@@ -1,0 +1,66 @@
+"""Make undo calls until each is answered with 2xx or 404, or a bound has passed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from seawall.errors import ServiceError
+from seawall.lease.book import UndoCall
+
+ATTEMPT_S_MAX = 0.4
+"""How long one call may take; two attempts fit into the second that a lease has after its time to live."""
+PAUSE_S = 0.05
+"""Between two attempts at the same call."""
+NOTHING_THERE = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """The ports to time: a monotonic clock shared by all processes (milliseconds), Unix time (seconds), and sleep (seconds)."""
+
+    monotonic_ms: Callable[[], int]
+    unix_s: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+REAL_CLOCK = Clock(monotonic_ms=lambda: time.monotonic_ns() // 1_000_000, unix_s=time.time, sleep=time.sleep)
+
+
+def perform(
+    calls: Sequence[UndoCall],
+    *,
+    within_ms: int,
+    clock: Clock = REAL_CLOCK,
+    transport: httpx.BaseTransport | None = None,
+) -> None:
+    """Make ``calls`` in order, each repeated until it is done.
+
+    Raises :class:`ServiceError` with the last answer if they are not all done within ``within_ms``; calls after the one that
+    would not succeed are still tried once, so that one dead service does not keep the others in the dark.
+    """
+    give_up_ms = clock.monotonic_ms() + within_ms
+    failures: list[str] = []
+    with httpx.Client(timeout=ATTEMPT_S_MAX, trust_env=False, transport=transport) as client:
+        for call in calls:
+            answer = _attempt(client, call)
+            while answer is not None and clock.monotonic_ms() < give_up_ms:
+                clock.sleep(PAUSE_S)
+                answer = _attempt(client, call)
+            if answer is not None:
+                failures.append(f"{call.method} {call.url}: {answer}")
+    if failures:
+        message = f"not undone after {within_ms} ms: " + "; ".join(failures)
+        raise ServiceError(message, remedy="make these calls by hand")
+
+
+def _attempt(client: httpx.Client, call: UndoCall) -> str | None:
+    """None if the call is done, else what came instead."""
+    try:
+        response = client.request(call.method, call.url, json=call.json_body)
+    except httpx.HTTPError as error:
+        return f"{type(error).__name__}: {error}"
+    return None if response.is_success or response.status_code == NOTHING_THERE else f"HTTP {response.status_code}"

@@ -1,0 +1,147 @@
+"""Renewing, undoing and the timeline, with time and the network as ports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from seawall.errors import DiskFullError, ServiceError, UsageError
+from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, append, perform
+from seawall.lease.timeline import run_directory
+
+
+class Time:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_ms = 0
+        self.clock = Clock(monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1_000)
+
+
+class Holder:
+    """Answers renewals from a script: True, False, or an error."""
+
+    def __init__(self, *answers: bool | ServiceError) -> None:
+        self.answers = list(answers)
+
+    def renew(self, _name: str) -> bool:
+        """The next answer of the script."""
+        answer = self.answers.pop(0)
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer
+
+
+def _renewer(holder: Holder, time: Time, *, gone: str | None = None) -> Renewer:
+    return Renewer(holder, name="dark", ttl_ms=4_000, watch=lambda: gone, clock=time.clock)
+
+
+def test_a_lease_is_renewed_three_times_in_each_time_to_live() -> None:
+    """Each renewal that is answered leaves the lease held."""
+    renewer = _renewer(Holder(True), Time())
+    assert renewer.step() == 1_333
+    renewer.require_held()
+
+
+def test_a_dead_runner_is_never_renewed_for() -> None:
+    """Not one renewal is sent once the runner is gone."""
+    renewer = _renewer(Holder(), Time(), gone="the runner (process 7) is gone")
+    assert renewer.step() is None
+    with pytest.raises(ServiceError, match=r"^the lease dark is lost: the runner \(process 7\) is gone"):
+        renewer.require_held()
+
+
+def test_an_expired_lease_is_lost_at_once() -> None:
+    """The holder's word that it expired is final."""
+    renewer = _renewer(Holder(False), Time())
+    assert renewer.step() is None
+    assert renewer.lost == "it expired"
+
+
+def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() -> None:
+    """Unanswered renewals are repeated quickly; a time to live after the last answer the lease counts as lost."""
+    time = Time()
+    silent = ServiceError("no answer")
+    renewer = _renewer(Holder(silent, True, silent, silent), time)
+    time.now_ms = 1_333
+    assert renewer.step() == 200
+    time.now_ms = 1_533
+    assert renewer.step() == 1_333
+    time.now_ms = 5_532
+    assert renewer.step() == 200
+    time.now_ms = 5_533
+    assert renewer.step() is None
+    assert renewer.lost == "no answer"
+
+
+def test_a_zombie_runner_is_dead_and_no_runner_is_not_watched() -> None:
+    """A killed process that nobody has reaped yet does not keep a fault alive."""
+    assert RunnerWatch(None)() is None
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as runner:
+        watch = RunnerWatch(runner.pid)
+        assert watch() is None
+        runner.kill()
+        while Path(f"/proc/{runner.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            pass  # the kernel needs a moment; nobody reaps it before the `with` ends
+        assert watch() == f"the runner (process {runner.pid}) is gone"
+    assert watch() == f"the runner (process {runner.pid}) is gone"
+    with pytest.raises(ServiceError, match=r"is gone$"):
+        RunnerWatch(runner.pid)
+
+
+def _undo(*statuses: int, within_ms: int = 1_000) -> int:
+    """Perform one undo call against a service that answers ``statuses`` in turn; returns the calls made."""
+    answers = iter(statuses)
+    made = 0
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        nonlocal made
+        made += 1
+        return httpx.Response(next(answers))
+
+    call = UndoCall(method="DELETE", url="http://127.0.0.1:1/fault")
+    perform([call], within_ms=within_ms, clock=Time().clock, transport=httpx.MockTransport(answer))
+    return made
+
+
+@pytest.mark.parametrize(("statuses", "made"), [((204,), 1), ((200,), 1), ((404,), 1), ((500, 503, 204), 3)])
+def test_an_undo_is_done_when_answered_so_or_when_nothing_is_there(statuses: tuple[int, ...], made: int) -> None:
+    """Errors of the service are outlasted."""
+    assert _undo(*statuses) == made
+
+
+def test_an_undo_that_cannot_be_made_is_reported_with_the_last_answer() -> None:
+    """It is never taken for done."""
+    with pytest.raises(ServiceError, match=r"^not undone after 100 ms: DELETE http://127\.0\.0\.1:1/fault: HTTP 500"):
+        _undo(*[500] * 10, within_ms=100)
+
+
+def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) -> None:
+    """One JSON object per line; a missing run directory is an error and not a lost fact."""
+    append(tmp_path, source="lease", event="lodged", at=1.23456789, detail={"name": "dark"})
+    append(tmp_path, source="chaos", event="fault.applied", at=2, detail={})
+    lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
+    assert lines[0] == {"at": 1.234568, "source": "lease", "event": "lodged", "detail": {"name": "dark"}}
+    assert [line["event"] for line in lines] == ["lodged", "fault.applied"]
+    with pytest.raises(DiskFullError, match=r"^cannot write to "):
+        append(tmp_path / "missing", source="lease", event="lodged", at=0, detail={})
+
+
+def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
+    """No targets and a null run directory mean no run; a torn file is an error."""
+    assert run_directory(tmp_path) is None
+    (tmp_path / "targets.json").write_text('{"run_dir": null}')
+    assert run_directory(tmp_path) is None
+    (tmp_path / "targets.json").write_text('{"run_dir": "/runs/1"}')
+    assert run_directory(tmp_path) == Path("/runs/1")
+    (tmp_path / "targets.json").write_text('{"run_d')
+    with pytest.raises(UsageError, match="does not say where the run writes"):
+        run_directory(tmp_path)
