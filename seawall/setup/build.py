@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seawall.errors import MissingProgramError
-from seawall.setup.cache import exclusive, machine_tag, make_folder, published, repository_root, require_space
+from seawall.setup.cache import (
+    cache_root,
+    exclusive,
+    machine_tag,
+    make_folder,
+    published,
+    repository_root,
+    require_space,
+)
 from seawall.setup.commands import run_logged
 from seawall.setup.compilers import ensure_go, ensure_npm
 from seawall.setup.location import find
@@ -68,9 +76,12 @@ def build(program: Program, *, report: Callable[[Step], None]) -> None:
     report(Step(program=program.name, activity=f"{format_version(program.pinned)} built", finished=True))
 
 
-def go_environment() -> dict[str, str]:
-    """Return the variables for go: the caller's proxy and caches, never another toolchain than the one found."""
+def go_environment(go: Path) -> dict[str, str]:
+    """Return the variables for ``go``: the caller's proxy and caches, never another toolchain than the one found."""
     env = dict(os.environ)
+    if go.is_relative_to(cache_root()):
+        # Who has no Go of their own gets no ~/go from us either.
+        env["GOMODCACHE"] = str(cache_root() / "go-modules")
     # GOFLAGS of the caller could change what is built; a workspace file above us would, too.
     env.update({"GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""})
     return env
@@ -90,19 +101,28 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
     def say(line: str) -> None:
         report(Step(program=program, activity=line))
 
-    go = str(ensure_go(say=say))
+    go = ensure_go(say=say)
     module = repository_root() / TOOLS_GO / step.module
     name = step.package.rsplit("/", 1)[-1]
     flags = ["-mod=readonly", "-tags", step.tags]
-    env = go_environment()
-    say("downloading modules")
+    env = go_environment(go)
+    say("resolving modules")
+    downloads = 0
+
+    def count(line: str) -> None:
+        nonlocal downloads
+        if line.startswith("go: downloading "):
+            downloads += 1
+            report(Step(program=program, activity="downloading modules", done=downloads))
+
     # How many packages are not in Go's own cache yet: the total that the bar counts to.
     stale = run_logged(
-        [go, "list", *flags, "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", step.package],
+        [str(go), "list", *flags, "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", step.package],
         purpose=f"downloading the modules of {name}",
         log_name=f"{program}-{name}-modules",
         env=env,
         cwd=module,
+        hear=count,
     )
     total = sum(1 for line in stale.splitlines() if GO_PACKAGE_LINE.match(line))
     report(Step(program=program, activity="compiling packages", done=0, total=total))
@@ -116,7 +136,7 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
 
     run_logged(
         [
-            go,
+            str(go),
             "build",
             "-v",
             "-buildvcs=false",
@@ -138,11 +158,12 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
 
 
 def _copy_from_module(step: CopyFromModule, binaries: Path, *, program: str, say: Callable[[str], None]) -> None:
+    go = ensure_go(say=say)
     found = run_logged(
-        [str(ensure_go(say=say)), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", step.source_module],
+        [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", step.source_module],
         purpose=f"finding the scripts of {program}",
         log_name=f"{program}-scripts",
-        env=go_environment(),
+        env=go_environment(go),
         cwd=repository_root() / TOOLS_GO / step.module,
     )
     source = Path(found.strip().splitlines()[-1])

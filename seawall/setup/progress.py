@@ -20,7 +20,7 @@ PLAIN_INTERVAL_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Where one program's set-up is: what it does now, and how much of it (0 of 0 where nobody can say)."""
+    """Where one program's set-up is: what it does now, and how much of it (a total of 0 where nobody can say)."""
 
     program: str
     activity: str
@@ -31,7 +31,9 @@ class Step:
     @property
     def measure(self) -> str:
         """Return how far the step is, for people."""
-        return f" {min(self.done, self.total)}/{self.total}" if self.total else ""
+        if self.total:
+            return f" {min(self.done, self.total)}/{self.total}"
+        return f" {self.done}" if self.done else ""
 
 
 @contextmanager
