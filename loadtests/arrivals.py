@@ -1,0 +1,86 @@
+"""The schedule of a flood as lines of ``arrivals.csv``: what is sent, by whom, and how long after the planned zero."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Literal, cast
+
+from seawall.errors import UsageError
+
+Phase = Literal["calm", "run"]
+PHASES: tuple[Phase, ...] = ("calm", "run")
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """One planned request; ``offset_us`` microseconds after zero, ``amount`` in base units, ``attempt`` 2 for a repeat of the same id."""
+
+    index: int
+    offset_us: int
+    phase: Phase
+    attempt: int
+    id: str
+    customer_id: int
+    network: str
+    asset: str
+    amount: int
+    value_micro: int
+    size: Literal["small", "large"]
+    destination: str
+
+
+COLUMNS = tuple("offset_s" if field.name == "offset_us" else field.name for field in fields(Arrival))
+
+
+def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
+    """Write the schedule; times as decimal seconds with microseconds."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for arrival in arrivals:
+            index, offset_us, *rest = astuple(arrival)
+            writer.writerow((index, f"{offset_us // MICROSECONDS}.{offset_us % MICROSECONDS:06d}", *rest))
+
+
+def read_arrivals(path: Path) -> list[Arrival]:
+    """The schedule at ``path``. Raises :class:`UsageError` if it is missing, malformed, empty or out of order."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            arrivals = [_parse(row) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise UsageError(f"cannot read the arrivals {path}: {error.strerror}", remedy="make them with python -m loadtests.plan") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no schedule of arrivals: {error}") from error
+    if not arrivals:
+        raise UsageError(f"{path} plans no arrival", remedy="a flood without arrivals proves nothing")
+    if any(arrival.index != index for index, arrival in enumerate(arrivals)) or not _in_order(arrivals):
+        raise UsageError(f"{path} is out of order", remedy="number the lines from 0 and sort them by offset_s")
+    return arrivals
+
+
+def _parse(row: dict[str, str]) -> Arrival:
+    whole, _, part = row["offset_s"].partition(".")
+    if row["phase"] not in PHASES or row["size"] not in ("small", "large"):
+        raise ValueError(f"phase {row['phase']!r}, size {row['size']!r}")
+    return Arrival(
+        index=int(row["index"]),
+        offset_us=int(whole) * MICROSECONDS + int(part.ljust(6, "0")),
+        phase=cast("Phase", row["phase"]),
+        attempt=int(row["attempt"]),
+        id=row["id"],
+        customer_id=int(row["customer_id"]),
+        network=row["network"],
+        asset=row["asset"],
+        amount=int(row["amount"]),
+        value_micro=int(row["value_micro"]),
+        size=cast("Literal['small', 'large']", row["size"]),
+        destination=row["destination"],
+    )
+
+
+def _in_order(arrivals: Sequence[Arrival]) -> bool:
+    return all(earlier.offset_us <= later.offset_us for earlier, later in zip(arrivals, arrivals[1:], strict=False))

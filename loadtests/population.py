@@ -1,0 +1,128 @@
+"""Customers with heavy-tailed balances whose sums are exactly what the policy's customer bucket holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from loadtests.shape import pareto
+from loadtests.shock import Profile
+from seawall.errors import UsageError
+from seawall.policy import Policy
+
+CUSTOMERS = 4_000
+SET_ASIDE = 3
+"""The first customers hold every asset and take no part in the flood: two for the prober, one for experiments."""
+SET_ASIDE_SHARE = 100
+"""Each of them holds one part in so many of every pool."""
+LARGEST_OVER_SMALLEST = 500
+"""Heavy, but no single customer is a pool of its own."""
+WEIGHT_STEPS = 1_000_000
+COLUMNS = ("customer_id", "api_key", "network", "asset", "amount")
+
+Pool = tuple[str, str]
+"""(network, asset)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """One customer: its secret, and its balances in base units by (network, asset)."""
+
+    customer_id: int
+    api_key: str
+    balances: dict[Pool, int]
+
+    def __repr__(self) -> str:
+        return f"Customer({self.customer_id})"  # the key is a secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """All customers in order of their ids; the first ``SET_ASIDE`` take no part in a flood."""
+
+    customers: tuple[Customer, ...]
+
+    @property
+    def depositors(self) -> tuple[Customer, ...]:
+        """Those who may run."""
+        return self.customers[SET_ASIDE:]
+
+
+def owed(policy: Policy) -> dict[Pool, int]:
+    """What customers are owed per pool, in base units: hot, reserve and cold targets of the buckets that pay them."""
+    totals: dict[Pool, int] = {}
+    for wallet in policy.wallets.values():
+        if "customers" in policy.buckets[wallet.bucket].pays:
+            for asset, holding in wallet.holdings.items():
+                pool = (wallet.network, asset)
+                totals[pool] = totals.get(pool, 0) + policy.base_units(asset, holding.target)
+    return {pool: total for pool, total in totals.items() if total > 0}
+
+
+def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOMERS) -> Population:
+    """``size`` customers from (policy, profile, seed); the same arguments give the same customers, keys included."""
+    if size <= SET_ASIDE:
+        raise UsageError(f"{size} customers leave nobody to run", remedy=f"ask for more than {SET_ASIDE}")
+    rng = Random(f"{seed}/population")
+    keys = Random(f"{seed}/keys")
+    pools = owed(policy)
+    alpha = float(profile.assumed.balance_tail_exponent.value)
+    weights: dict[Pool, dict[int, int]] = {pool: {} for pool in pools}
+    for customer_id in range(SET_ASIDE + 1, size + 1):
+        held = [pool for pool in pools if rng.random() < 0.5] or [rng.choice(list(pools))]  # noqa: PLR2004 - a coin
+        for pool in held:
+            weights[pool][customer_id] = int(WEIGHT_STEPS * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha))
+    balances: dict[int, dict[Pool, int]] = {customer_id: {} for customer_id in range(1, size + 1)}
+    for pool, total in pools.items():
+        aside = total // SET_ASIDE_SHARE
+        for customer_id in range(1, SET_ASIDE + 1):
+            balances[customer_id][pool] = aside
+        for customer_id, amount in divide(total - SET_ASIDE * aside, weights[pool]):
+            balances[customer_id][pool] = amount
+    return Population(
+        customers=tuple(
+            Customer(customer_id=customer_id, api_key=f"sk_{keys.getrandbits(160):040x}", balances=held)
+            for customer_id, held in balances.items()
+        )
+    )
+
+
+def divide(total: int, weights: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Split ``total`` by integer weights so that the parts sum to it exactly; the heaviest takes the remainder."""
+    if not weights:
+        raise UsageError("nobody holds a pool that the policy funds", remedy="ask for more customers")
+    whole = sum(weights.values())
+    parts = {key: total * weight // whole for key, weight in weights.items()}
+    heaviest = max(weights, key=lambda key: (weights[key], -key))
+    parts[heaviest] += total - sum(parts.values())
+    return ((key, part) for key, part in parts.items() if part > 0)
+
+
+def write_customers(population: Population, path: Path) -> None:
+    """Write one line per balance to ``path``, readable by its owner alone: the keys are secrets."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for customer in population.customers:
+        for (network, asset), amount in customer.balances.items():
+            writer.writerow((customer.customer_id, customer.api_key, network, asset, amount))
+    path.unlink(missing_ok=True)  # a file that exists keeps its old mode
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text.getvalue())
+
+
+def read_keys(path: Path, *, wanted: Sequence[int] | None = None) -> dict[int, str]:
+    """API key by customer id, for all or for the ``wanted`` ids. Raises :class:`UsageError` if the file is no such list."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            keys = {int(row["customer_id"]): row["api_key"] for row in csv.DictReader(file)}
+    except OSError as error:
+        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no list of customers: {error}") from error
+    return keys if wanted is None else {customer_id: keys[customer_id] for customer_id in wanted}

@@ -1,0 +1,90 @@
+"""A shock profile: a real event as data, each number with its source, or with the reason why it was assumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seawall.errors import UsageError
+from seawall.policy.quantities import Ratio
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Measured(_Section):
+    """A number reported about the real event, with where it was read."""
+
+    value: Ratio
+    unit: str
+    source: str
+
+
+class Assumed(_Section):
+    """A number chosen for the drill, with why."""
+
+    value: Ratio
+    unit: str
+    why: str
+
+
+class Facts(_Section):
+    """What is known of the event."""
+
+    requests: Measured
+    requests_over_h: Measured
+    wallets_value: Measured
+    burst_of_assets_per_h: Measured
+
+
+class Choices(_Section):
+    """What the drill assumes; units stand beside each number in the file."""
+
+    requested_over_hot_targets: Assumed
+    requests_per_s: Assumed
+    calm_requests_per_s: Assumed
+    calm_velocity_of_exit: Assumed
+    amount_tail_exponent: Assumed
+    balance_tail_exponent: Assumed
+    amount_of_wallet_max: Assumed
+    opening: Assumed
+    opening_over_hot_targets: Assumed
+    largest_first: Assumed
+    opening_rate_over_later: Assumed
+    contagion: Assumed
+    contagion_delay: Assumed
+    repeated: Assumed
+    repeat_after_s_min: Assumed
+    repeat_after_s_max: Assumed
+    destinations_repeated: Assumed
+
+
+class Profile(_Section):
+    """One shock: what happened, and how the drill fills the gaps."""
+
+    profile: str
+    event: str
+    measured: Facts
+    assumed: Choices
+
+    def described(self) -> dict[str, Any]:
+        """Every number with its unit and its source or reason, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+def load_profile(name: str, *, folder: Path = PROFILES) -> Profile:
+    """The profile called ``name``. Raises :class:`UsageError` if there is none or if it is malformed."""
+    path = folder / f"{name}.yaml"
+    try:
+        return Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise UsageError(f"there is no shock profile {name!r}", remedy=f"name one of: {known}") from error
+    except (yaml.YAMLError, ValidationError) as error:
+        raise UsageError(f"{path.name} is no shock profile: {error}") from error
