@@ -8,7 +8,8 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +19,7 @@ import pytest
 
 from seawall.policy import Policy, load_policy
 from venue.config import VenueConfig, load_config
-from venue.database import connect
+from venue.database import Connection, connect
 from venue.genesis.customers import OpeningBalance, targets
 from venue.genesis.found import found_venue
 from venue.genesis.roles import ROLES, role_of
@@ -55,6 +56,16 @@ def url_of_role(superuser_url: str, role: str) -> str:
     parts = urlsplit(superuser_url)
     host = parse_qs(parts.query)["host"][0]
     return f"postgresql://{role}:p%40ss-{role}@{parts.path}?host={host}"
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection that is closed however the test ends."""
+    connection = await connect(url, name="test")
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def free_port() -> int:
@@ -130,11 +141,10 @@ async def founded(database_url: str, tmp_path: Path) -> Founded:
     """A venue of 200 customers in a database of its own."""
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
-    connection = await connect(database_url, name="genesis")
     nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
     customers = opening_balances(policy, 200)
-    await found_venue(connection, config=config, policy=policy, customers=customers, nonces=nonces)
-    await connection.close()
+    async with connected(database_url) as connection:
+        await found_venue(connection, config=config, policy=policy, customers=customers, nonces=nonces)
     return Founded(
         config_path=tmp_path / "venue.json",
         config=config,

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.integration.founded import POLICY, Founded, opening_balances, write_config
+from tests.integration.founded import POLICY, Founded, connected, opening_balances, write_config
 
 from seawall.errors import UsageError
 from seawall.policy import load_policy
-from venue.database import connect
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 
@@ -18,49 +17,46 @@ pytestmark = pytest.mark.integration
 
 async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(founded: Founded) -> None:
     """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets hold, lanes start at nonce 0."""
-    auditor = await connect(founded.config.database.auditor, name="test")
-    sums = await auditor.fetch("select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2")
-    assert {row["sum"] for row in sums} == {0}
-    assert len(sums) == 4
-    hot = await auditor.fetchval(
-        "select sum(e.amount) from entries e join accounts a on a.id = account_id where (network, asset, kind, bucket) = ('aster', 'AST', 'hot', 'customer')"
-    )
-    assert hot == 210 * 10**18
-    mismatched = await auditor.fetchval(
-        "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
-    )
-    assert mismatched == 0
-    lanes = await auditor.fetch("select wallet, next_nonce, epoch, signer_region from lanes order by wallet")
-    assert [row["wallet"] for row in lanes] == ["customer-aster-hot", "customer-aster-reserve", "customer-birch-hot", "customer-birch-reserve"]
-    assert {(row["next_nonce"], row["epoch"], row["signer_region"]) for row in lanes} == {(0, 1, "us-east-1")}
-    assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
-    await auditor.close()
+    async with connected(founded.config.database.auditor) as auditor:
+        sums = await auditor.fetch("select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2")
+        assert {row["sum"] for row in sums} == {0}
+        assert len(sums) == 4
+        hot = await auditor.fetchval(
+            "select sum(e.amount) from entries e join accounts a on a.id = account_id where (network, asset, kind, bucket) = ('aster', 'AST', 'hot', 'customer')"
+        )
+        assert hot == 210 * 10**18
+        mismatched = await auditor.fetchval(
+            "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
+        )
+        assert mismatched == 0
+        lanes = await auditor.fetch("select wallet, next_nonce, epoch, signer_region from lanes order by wallet")
+        assert [row["wallet"] for row in lanes] == ["customer-aster-hot", "customer-aster-reserve", "customer-birch-hot", "customer-birch-reserve"]
+        assert {(row["next_nonce"], row["epoch"], row["signer_region"]) for row in lanes} == {(0, 1, "us-east-1")}
+        assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
 
 
 async def test_four_thousand_customers_are_opened_in_two_seconds(database_url: str, tmp_path: Path) -> None:
     """Genesis is set-based; the bound is the venue's start-up budget, measured 0.6 s on two idle cores."""
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
-    owner = await connect(database_url, name="test")
-    nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
-    began = time.monotonic()
-    await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces)
-    assert time.monotonic() - began < 4
-    with pytest.raises(UsageError, match="holds a venue already"):
-        await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces)
-    await owner.close()
+    async with connected(database_url) as owner:
+        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        began = time.monotonic()
+        await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces)
+        assert time.monotonic() - began < 4
+        with pytest.raises(UsageError, match="holds a venue already"):
+            await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces)
 
 
 async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(database_url: str, tmp_path: Path) -> None:
     """One base unit too much is named, and the database stays empty."""
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
-    owner = await connect(database_url, name="test")
-    customers = opening_balances(policy, 3)[1:]
-    with pytest.raises(UsageError, match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000"):
-        await found_venue(owner, config=config, policy=policy, customers=customers, nonces={})
-    assert await owner.fetchval("select to_regclass('public.mode')") is None
-    await owner.close()
+    async with connected(database_url) as owner:
+        customers = opening_balances(policy, 3)[1:]
+        with pytest.raises(UsageError, match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000"):
+            await found_venue(owner, config=config, policy=policy, customers=customers, nonces={})
+        assert await owner.fetchval("select to_regclass('public.mode')") is None
 
 
 async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
@@ -73,7 +69,6 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         "auditor": "insert into journal (writer) values ('x')",
     }
     for part, statement in attempts.items():
-        connection = await connect(getattr(founded.config.database, part), name="test")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(statement)
-        await connection.close()
+        async with connected(getattr(founded.config.database, part)) as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)

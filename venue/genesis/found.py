@@ -36,11 +36,11 @@ _BALANCES = """
     where a.kind = 'customer'"""
 _CUSTOMER_ENTRIES = """
     insert into entries (posting_id, account_id, amount)
-    select $1, a.id, -o.amount from opening o
+    select $1::bigint, a.id, -o.amount from opening o
     join accounts a on (a.customer_id, a.network, a.asset) = (o.customer_id, o.network, o.asset) and a.kind = 'customer'
-    where (a.bucket, a.network, a.asset) = ($2, $3, $4)
+    where (a.bucket, a.network, a.asset) = ($2::text, $3::text, $4::text)
     union all
-    select $1, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
+    select $1::bigint, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
     join accounts a on (a.bucket, a.network, a.asset, a.kind) = ($2, $3, $4, h.kind)
     where h.amount <> 0"""
 _INVENTORY = """
