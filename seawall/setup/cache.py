@@ -2,7 +2,7 @@
 
 Standard library only: the bare Python that makes the environment imports this module too.
 Sources: XDG Base Directory Specification for the place; flock(2) for the lock, which the kernel
-drops when its holder dies, so an interrupted set-up never leaves a lock behind.
+drops when the last process that shares it dies, so an interrupted set-up never leaves a lock behind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from seawall.errors import DiskFullError, WorldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_held = threading.local()
 
 KEY_CHARACTERS = 16
 """64 bits of a SHA-256: enough to tell sets of pins apart, short enough to read in a path."""
@@ -78,7 +81,22 @@ def exclusive(name: str, *, waiting: Callable[[], None]) -> Iterator[None]:
         except BlockingIOError:
             waiting()
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        outer = held_locks()
+        _held.descriptors = (*outer, handle.fileno())
+        try:
+            yield
+        finally:
+            _held.descriptors = outer
+
+
+def held_locks() -> tuple[int, ...]:
+    """Return the descriptors of the locks that this thread holds, for the commands that it starts to share.
+
+    If set-up is killed while an installer runs, the installer keeps the lock until it has ended, too:
+    the next set-up does not write into the same folder beside it.
+    """
+    descriptors: tuple[int, ...] = getattr(_held, "descriptors", ())
+    return descriptors
 
 
 @contextmanager

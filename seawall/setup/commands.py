@@ -14,7 +14,7 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
-from seawall.setup.cache import cache_root, make_folder
+from seawall.setup.cache import cache_root, held_locks, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +67,7 @@ def run_logged(
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
+                pass_fds=held_locks(),
             )
             lines, exit_code = _follow(process, log, hear)
     except FileNotFoundError as exc:

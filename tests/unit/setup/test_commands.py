@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
+from seawall.setup.cache import exclusive, repository_root
 from seawall.setup.commands import end_running_commands, explain, run_logged
 
 
@@ -90,3 +93,29 @@ def test_a_stopped_command_dies_with_everything_that_it_started(how: str) -> Non
         run_logged([sys.executable, "-c", script], purpose="x", log_name="x", env=os.environ, hear=hear)
     (child,) = children
     assert ends(child)
+
+
+def test_an_installer_that_outlives_a_killed_set_up_keeps_the_lock_until_it_ends(tmp_path: Path) -> None:
+    """Otherwise the next set-up would write into the same folder beside it."""
+    script = (
+        "import os, sys\n"
+        "from seawall.setup.cache import exclusive\n"
+        "from seawall.setup.commands import run_logged\n"
+        "with exclusive('tool', waiting=lambda: None):\n"
+        "    run_logged(['sh', '-c', 'echo $$; exec sleep 600'], purpose='x', log_name='x', env=os.environ,"
+        " hear=lambda line: print(line, flush=True))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(repository_root())}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env) as set_up:
+        assert set_up.stdout is not None
+        installer = int(set_up.stdout.readline())
+        set_up.kill()
+        set_up.wait()
+        told = threading.Event()
+
+        def end_the_installer() -> None:
+            told.set()
+            os.kill(installer, signal.SIGKILL)
+
+        with exclusive("tool", waiting=end_the_installer):
+            assert told.is_set()
