@@ -1,0 +1,265 @@
+"""The shock itself: flood, experiment and observers run side by side until the venue has healed or its bound has passed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+
+from seawall import conventions
+from seawall.errors import DrillError, ServiceError
+from seawall.gameday.display import Display, Vitals
+from seawall.gameday.stage import Stage
+from seawall.lease import timeline
+from seawall.policy import GameDay
+
+_WATCH_EVERY_S = 0.25
+_AFTERGLOW_S = 3.0
+"""How long observers go on after recovery, so that they see calm and not only its first instant."""
+_BEYOND_BOUND_S = 5.0
+"""How long we look past a bound, so that a miss is seen as a miss and not as the end of the recording."""
+_START_TIMEOUT_S = 30.0
+
+_VITALS = """
+    select (select tier from mode) as tier,
+           (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
+           (select count(*) from postings where kind = 'post') as posted,
+           (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""
+
+
+@dataclass(kw_only=True)
+class Drill:
+    """One shock on a running stage. Writes into ``run_dir``; judged later from there alone."""
+
+    stage: Stage
+    day: GameDay
+    root: Path
+    run_dir: Path
+    seed: int
+    display: Display
+    clock: Callable[[], float] = time.time
+    _offered_per_s: float = 0.0
+    _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def event(self, name: str, **detail: Any) -> None:
+        """Put one of the game day's own events on the timeline."""
+        timeline.append(self.run_dir, source="gameday", event=name, at=self.clock(), detail=detail)
+
+    def run(self) -> None:
+        """Calm, run, fault, healing. Raises :class:`DrillError` or :class:`ServiceError` if the drill itself broke."""
+        stage, sandbox = self.stage, self.stage.sandbox
+        try:
+            sandbox.spawn(
+                "prober",
+                [
+                    *_module("seawall.evidence.probe"),
+                    *("--targets", str(sandbox.targets_path), "--customers", str(stage.customers)),
+                    *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
+                ],
+            )
+            flood = self._start(
+                "flood",
+                [
+                    *_module("loadtests.flood"),
+                    *("--arrivals", str(sandbox.data_dir / "arrivals.csv"), "--customers", str(stage.customers)),
+                    *("--url", sandbox.targets.urls.api, "--out", str(self.run_dir), "--workers", "2"),
+                ],
+                stdout=subprocess.PIPE,
+            )
+            progress = _JsonLines(flood.stdout)
+            t_zero = self._await_zero(flood, progress)
+            self.display.phase(f"calm baseline for {self.day.calm / 1000:g} s")
+            self.event("calm.started", planned_at=t_zero)
+            chaos = self._start(
+                "chaos",
+                [
+                    *_module("chaos.run"),
+                    *("--experiment", self.day.experiment, "--journal", str(self.run_dir / "chaos-journal.json")),
+                ],
+                env={"SEAWALL_T_ZERO": f"{t_zero:.6f}", conventions.RUNNER_VARIABLE: str(os.getpid())},
+            )
+            self._watch(flood, chaos, progress, t_zero)
+            self._await_recovery()
+            sandbox.stop("prober")
+        finally:
+            self._end_children()
+
+    def _start(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        log = (self.stage.sandbox.data_dir / "logs" / f"{name}.log").open("ab")
+        with log:
+            child = subprocess.Popen(
+                argv,
+                cwd=self.root,
+                env={**os.environ, **self.stage.sandbox.environment, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children[name] = child
+        return child
+
+    def _await_zero(self, flood: subprocess.Popen[bytes], progress: _JsonLines) -> float:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for line in progress.read():
+                if "t_zero" in line:
+                    return float(line["t_zero"])
+            if flood.poll() is not None:
+                break
+            self.stage.sandbox.check()
+            time.sleep(0.05)
+        message = f"the flood did not start:\n{self._tail('flood')}"
+        raise ServiceError(message)
+
+    def _watch(self, flood: subprocess.Popen[bytes], chaos: subprocess.Popen[bytes], progress: _JsonLines, t_zero: float) -> None:
+        """Until both have ended, or until the game day's own length and a bound on its tail have passed."""
+        run_at = t_zero + self.day.calm / 1000
+        end_at = run_at + self.day.flood / 1000
+        dark_at = run_at + self.day.dark_after / 1000
+        announced: set[str] = set()
+        plan = [
+            (run_at, "run", "a run on the bank: everyone withdraws at once"),
+            (dark_at, "dark", f"{self.stage.policy.regions.primary} goes dark for {self.day.dark / 1000:g} s"),
+            (dark_at + self.day.dark / 1000, "light", "the fault is reverted"),
+            (end_at, "end", "the flood has ended"),
+        ]
+        deadline = end_at + _START_TIMEOUT_S
+        while flood.poll() is None or chaos.poll() is None:
+            self._tick(progress)
+            for at, key, text in plan:
+                if self.clock() >= at and key not in announced:
+                    announced.add(key)
+                    self.display.phase(text)
+                    if key == "run":
+                        self.event("run.started", planned_at=run_at)
+                    if key == "end":
+                        self.event("run.ended", planned_at=end_at)
+            if self.clock() > deadline:
+                message = "the flood or the experiment did not end in time"
+                raise DrillError(message, remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}")
+        if "end" not in announced:
+            self.event("run.ended", planned_at=end_at)
+        if flood.returncode != 0:
+            message = f"the flood ended with {flood.returncode}:\n{self._tail('flood')}"
+            raise DrillError(message)
+
+    def _await_recovery(self) -> None:
+        """Until every withdrawal is resolved and the tier is normal, or until the bound has passed by a margin."""
+        self.display.phase("healing: the queue drains and the tier returns")
+        cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
+        since = cleared if cleared is not None else self.clock()
+        self.event("healed", cleared_at=cleared)
+        deadline = since + self.stage.policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
+        while self.clock() < deadline:
+            vitals = self._tick(None)
+            if vitals is not None and vitals.open_withdrawals == 0 and vitals.tier == "normal":
+                self.event("drained")
+                self.display.line(f"drained and back to normal {self.clock() - since:.1f} s after the region came back")
+                break
+        afterglow = time.monotonic() + _AFTERGLOW_S
+        while time.monotonic() < afterglow:
+            self._tick(None)
+
+    def _tick(self, progress: _JsonLines | None) -> Vitals | None:
+        """Look at everything once; about four times a second."""
+        self.stage.sandbox.check()
+        for line in progress.read() if progress is not None else ():
+            self._offered_per_s = float(line.get("offered_per_s", self._offered_per_s))
+        if progress is None:
+            self._offered_per_s = 0.0
+        time.sleep(_WATCH_EVERY_S)
+        vitals = asyncio.run(_vitals(self.stage.auditor_url, self._offered_per_s))
+        if vitals is not None:
+            self.display.vitals(vitals)
+        return vitals
+
+    def _tail(self, name: str) -> str:
+        log = self.stage.sandbox.data_dir / "logs" / f"{name}.log"
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+    def _end_children(self) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGTERM)
+        for child in self._children.values():
+            try:
+                child.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait(timeout=5)
+
+
+class _JsonLines:
+    """JSON lines from a pipe, read without ever waiting."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        if pipe is None:
+            message = "the flood has no output to read"
+            raise DrillError(message)
+        self._descriptor = pipe.fileno()
+        self._rest = b""
+        os.set_blocking(self._descriptor, False)  # noqa: FBT003  (the C call is positional)
+
+    def read(self) -> Iterator[Mapping[str, Any]]:
+        """Every whole line that has arrived since the last call; lines that are no JSON objects are passed over."""
+        while True:
+            try:
+                chunk = os.read(self._descriptor, 65536)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._rest += chunk
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            try:
+                parsed = json.loads(line)
+            except ValueError:
+                continue  # something that Locust printed for people
+            if isinstance(parsed, dict):
+                yield parsed
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-P", "-m", name]
+
+
+def _last_event(path: Path, event: str) -> float | None:
+    found: float | None = None
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            if entry["event"] == event:
+                found = float(entry["at"])
+    return found
+
+
+async def _vitals(auditor_url: str, offered_per_s: float) -> Vitals | None:
+    """The venue at this instant; None when the database is too busy to say (only the display misses it)."""
+    try:
+        connection = await asyncpg.connect(auditor_url, timeout=2)
+        try:
+            row = await connection.fetchrow(_VITALS, timeout=2)
+        finally:
+            await connection.close(timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
+    return Vitals(
+        tier=row["tier"], open_withdrawals=row["open"], posted=row["posted"], signing_region=row["regions"], offered_per_s=offered_per_s
+    )

@@ -1,0 +1,237 @@
+"""Bring the stage up: sandbox, stack, contracts, ledger, venue. What `up` and `gameday` share.
+
+The venue is reached only through its native entry points and the files that they read, never imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from coincurve import PrivateKey
+from eth_utils.crypto import keccak
+
+from seawall import conventions
+from seawall.errors import ServiceError
+from seawall.evidence.chain import NATIVE, ChainSite
+from seawall.policy import Policy
+from seawall.sandbox import Sandbox
+from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.provider import stack
+
+_GAS_MONEY_WEI = 10**26
+"""What the deployer gets on each network: more than every holding of any plausible policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Everything that a drill needs to know of what was brought up."""
+
+    policy: Policy
+    policy_path: Path
+    sandbox: Sandbox
+    outputs: Mapping[str, Any]
+    venue: Mapping[str, Any]
+    customers: Path
+    lanes: Path
+
+    @property
+    def auditor_url(self) -> str:
+        """PostgreSQL as the read-only auditor, past the proxy."""
+        return self.sandbox.database_url("auditor")
+
+    def chain_sites(self) -> list[ChainSite]:
+        """The networks as an auditor reads them: from the nodes, past every proxy."""
+        sites = []
+        for network, site in self.venue["networks"].items():
+            wallets = {
+                name: site["payout_contracts"].get(name) or site["reserve_contracts"].get(name) or self._address(name)
+                for name, wallet in self.policy.wallets.items()
+                if wallet.network == network
+            }
+            tokens = {asset: address.lower() for asset, address in site["tokens"].items()}
+            sites.append(
+                ChainSite(
+                    network=network,
+                    node_url=self.sandbox.targets.networks[network].node,
+                    payout_contracts=site["payout_contracts"],
+                    wallets=wallets,
+                    assets={self.policy.networks[network].native: NATIVE, **tokens},
+                )
+            )
+        return sites
+
+    def _address(self, wallet: str) -> str:
+        declared = self.policy.wallets[wallet].address
+        return declared.lower() if declared is not None else str(self.outputs["signers"][wallet]["address"])
+
+
+def bring_up_stage(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, gameday: str, seed: int, report: Callable[[str], None]) -> Stage:
+    """Provision and start everything on a running ``sandbox``; returns when the venue is ready and funded.
+
+    Raises :class:`ServiceError` or :class:`ComponentDiedError` naming the part that did not come up.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        planning = pool.submit(_plan, root, sandbox, policy_path, gameday, seed)
+        identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
+        outputs = _provision(sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report)
+        deployed = _deploy(sandbox, root=root, policy=policy, policy_path=policy_path, outputs=outputs)
+        planning.result()
+    report("contracts deployed and funded")
+    venue = _configure(sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed)
+    venue_path = sandbox.data_dir / "venue.json"
+    _write_private(venue_path, venue)
+    customers = sandbox.data_dir / "customers.csv"
+    _run(root, sandbox, "venue-genesis", ["venue.genesis", "--config", str(venue_path), "--customers", str(customers)])
+    report("ledger opened")
+    _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+    lanes = sandbox.data_dir / "lanes.json"
+    payout_wallets = policy.payout_wallets()
+    lanes.write_text(
+        json.dumps(
+            {
+                network: {name: outputs["signers"][name]["address"] for name, wallet in payout_wallets.items() if wallet.network == network}
+                for network in policy.networks
+            }
+        ),
+        encoding="utf-8",
+    )
+    return Stage(policy=policy, policy_path=policy_path, sandbox=sandbox, outputs=outputs, venue=venue, customers=customers, lanes=lanes)
+
+
+def _plan(root: Path, sandbox: Sandbox, policy_path: Path, gameday: str, seed: int) -> None:
+    _run(
+        root,
+        sandbox,
+        "flood-plan",
+        ["loadtests.plan", "--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed), "--out", str(sandbox.data_dir)],
+    )
+
+
+def _provision(
+    sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, identities: Identities, report: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """Run the real ``pulumi up`` against the attached provider; the stack's outputs."""
+    settings = stack.Settings(
+        root=root,
+        data_dir=sandbox.data_dir,
+        policy_path=policy_path,
+        provider_port=sandbox.start_provider(),
+        deployer=identities.deployer,
+        signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+        region=policy.regions.primary,
+        path=sandbox.environment["PATH"],
+    )
+    stack.up(settings, report=report)
+    return stack.outputs(settings)
+
+
+def _deploy(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Deploy tokens and payout contracts and fund every wallet from a key that exists for this one run."""
+    key = PrivateKey(secrets.token_bytes(32))
+    address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()
+    networks = {}
+    for name, site in sandbox.targets.networks.items():
+        grant = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [address, hex(_GAS_MONEY_WEI)]}
+        answer = httpx.post(site.node, json=grant, timeout=10).json()
+        if "error" in answer:
+            message = f"{name} did not fund the deployer: {answer['error']}"
+            raise ServiceError(message)
+        networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
+    wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
+    plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
+    plan.write_text(json.dumps({"policy": str(policy_path), "networks": networks, "wallets": wallets}), encoding="utf-8")
+    _run(root, sandbox, "venue-deploy", ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)], SEAWALL_DEPLOYER_KEY=key.to_hex())
+    deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return deployed
+
+
+def _configure(sandbox: Sandbox, *, policy: Policy, policy_path: Path, outputs: Mapping[str, Any], deployed: Mapping[str, Any]) -> dict[str, Any]:
+    """The venue's configuration: every neighbour through its proxy."""
+    targets = sandbox.targets
+    regions = (policy.regions.primary, policy.regions.standby)
+    return {
+        "run_id": targets.run_id,
+        "policy": str(policy_path),
+        "database": {role: sandbox.database_url(role, through_proxy=True) for role in ("owner", "api", "settler", "signer", "guard", "treasury", "auditor")},
+        "networks": {
+            name: {
+                "chain_id": site.chain_id,
+                "rpc": {which: targets.proxy_url(conventions.rpc_proxy(name, which)) for which in ("primary", "standby")},
+                **deployed["networks"][name],
+            }
+            for name, site in targets.networks.items()
+        },
+        "signers": {
+            region: {
+                "listen_port": targets.upstream_port(conventions.signer_proxy(region)),
+                "url": targets.proxy_url(conventions.signer_proxy(region)),
+                "kms_endpoint": targets.proxy_url(conventions.kms_proxy(region)),
+                "sts_endpoint": targets.proxy_url(conventions.kms_proxy(region)),
+                "keys": {
+                    wallet: {"key_id": entry["key_id"], "address": entry["address"], "role_arn": entry["roles"][region]}
+                    for wallet, entry in outputs["signers"].items()
+                },
+            }
+            for region in regions
+        },
+        "exchange": {which: targets.proxy_url(conventions.exchange_proxy(which)) for which in ("primary", "standby")},
+        "api_listen_port": targets.upstream_port(conventions.API_PROXY),
+        "api_url": targets.urls.api,
+        "metrics_ports": dict(targets.metrics_ports),
+    }
+
+
+def _start_venue(sandbox: Sandbox, *, policy: Policy, venue_path: Path, identities: Identities) -> None:
+    """Start the venue's processes side by side and wait until each says that it is ready."""
+    config = ["--config", str(venue_path)]
+    processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
+        "venue-api": (["venue.api", *config], {}),
+        "venue-guard": (["venue.guard", *config], {}),
+        "venue-treasury": (["venue.treasury", *config], {}),
+    }
+    for region, identity in identities.signers.items():
+        credentials = {
+            "AWS_ACCESS_KEY_ID": identity.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
+            "AWS_DEFAULT_REGION": region,
+        }
+        processes[conventions.signer_process(region)] = (["venue.signer", *config, "--region", region], credentials)
+    for network in policy.networks:
+        processes[conventions.settler_process(network)] = (["venue.settler", *config, "--network", network], {})
+    sandbox.spawn_all({name: ([sys.executable, "-P", "-m", *module], env) for name, (module, env) in processes.items()}, ready_line="ready")
+
+
+def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: str) -> None:
+    """Run a short-lived module to its end, its output in the sandbox's logs. Raises :class:`ServiceError` with the end of the log."""
+    log = sandbox.data_dir / "logs" / f"{name}.log"
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", *module],
+            cwd=root,
+            env={**os.environ, **sandbox.environment, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=120,
+        )
+    if done.returncode != 0:
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        message = f"{name} ended with {done.returncode}:\n{tail}"
+        raise ServiceError(message)
+
+
+def _write_private(path: Path, document: Mapping[str, Any]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
