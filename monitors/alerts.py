@@ -1,0 +1,182 @@
+"""Which alerts there are: one per trigger of the policy, and those that any venue of this kind needs.
+
+Alerts are computed from the venue's metrics, not from the guard's decisions: they are its witnesses. Thresholds, windows,
+severities and people come from the policy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from monitors.expressions import grown, number
+from seawall import conventions
+from seawall.errors import UsageError
+from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
+
+RUNBOOKS = "docs/runbooks"
+PROTECTED = TIERS.index("protected")
+
+SOURCES: Mapping[IndicatorName, str] = {
+    "drawdown_velocity": "drawdown",
+    "queue_age_s": "queue-age",
+    "queue_age_guaranteed_s": "queue-age",
+    "signing_failures": "signing-dark",
+}
+"""Indicator -> its runbook: what to do depends on what was seen, not on how a policy calls its trigger."""
+
+OWNERS: Mapping[str, str] = {
+    conventions.RESERVED_VALUE: conventions.API_PROCESS,
+    conventions.HOT_TARGET_VALUE: conventions.API_PROCESS,
+    conventions.QUEUE_AGE: conventions.TREASURY_PROCESS,
+    conventions.LEDGER_DRIFT: conventions.TREASURY_PROCESS,
+    conventions.TIER: conventions.GUARD_PROCESS,
+}
+"""Metric that an alert reads -> the process that must serve it from its first moment."""
+SIGNERS = "signer-.+"
+"""Every signer serves SIGN_REQUESTS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert: ``expression`` is PromQL, ``pending_ms`` how long it must hold, ``roles`` who is paged."""
+
+    name: str
+    expression: str
+    pending_ms: int
+    severity: Severity
+    roles: tuple[str, ...]
+    summary: str
+    customer_impact: str
+    runbook: str
+
+
+def alerts_of(policy: Policy) -> list[Alert]:
+    """Every alert of ``policy``, triggers first."""
+    return [
+        *(_witness(policy, trigger) for trigger in policy.triggers),
+        *_signing_dark(policy),
+        _tier_protected(policy),
+        _ledger_drift(policy),
+        _metrics_absent(policy),
+    ]
+
+
+def _witness(policy: Policy, trigger: Trigger) -> Alert:
+    level = number(trigger.enter_at)
+    return Alert(
+        name=conventions.trigger_alert(trigger.name),
+        expression=f"{_indicator(policy, trigger.indicator)} >= {level}",
+        pending_ms=policy.monitoring.pending_for,
+        severity=trigger.severity,
+        roles=trigger.pages,
+        summary=f"{trigger.name}: {trigger.indicator} is {{{{ $value | humanize }}}}, at or above {level}",
+        customer_impact=trigger.customer_impact,
+        runbook=f"{RUNBOOKS}/{SOURCES[trigger.indicator]}.md",
+    )
+
+
+def _indicator(policy: Policy, name: IndicatorName) -> str:
+    if name == "drawdown_velocity":
+        reserved = grown(conventions.RESERVED_VALUE, window_ms=window_ms(policy, name))
+        return f"sum({reserved}) / max({conventions.HOT_TARGET_VALUE})"
+    if name == "signing_failures":
+        return f"sum({_unavailable(policy)})"
+    scope = {"queue_age_s": "all", "queue_age_guaranteed_s": "guaranteed"}[name]
+    return f'max({conventions.QUEUE_AGE}{{scope="{scope}"}})'
+
+
+def _unavailable(policy: Policy) -> str:
+    return grown(
+        f'{conventions.SIGN_REQUESTS}{{outcome="unavailable"}}', window_ms=window_ms(policy, "signing_failures")
+    )
+
+
+def window_ms(policy: Policy, indicator: IndicatorName) -> int:
+    """The window over which ``indicator`` is counted. Raises :class:`UsageError` if the policy declares none."""
+    settings = policy.indicators.get(indicator)
+    if settings is None or settings.window is None:
+        message = f"indicators.{indicator} of {policy.policy} has no window"
+        raise UsageError(message, remedy="declare one; an alert counts within it")
+    return settings.window
+
+
+def _signing_dark(policy: Policy) -> list[Alert]:
+    """Per region, what the triggers on signing failures see over all regions; nothing if the policy has no such trigger."""
+    triggers = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
+    if not triggers:
+        return []
+    level = number(min(trigger.enter_at for trigger in triggers))
+    return [
+        Alert(
+            name=conventions.ALERT_SIGNING_DARK,
+            expression=f"sum by (region) ({_unavailable(policy)}) >= {level}",
+            pending_ms=policy.monitoring.pending_for,
+            severity="critical",
+            roles=_roles(triggers),
+            summary="Signing in {{ $labels.region }} is dark: {{ $value | humanize }} requests found no provider",
+            customer_impact="Payouts signed in this region stand still until the standby region signs them.",
+            runbook=f"{RUNBOOKS}/{SOURCES['signing_failures']}.md",
+        )
+    ]
+
+
+def _tier_protected(policy: Policy) -> Alert:
+    triggers = [trigger for trigger in policy.triggers if trigger.tier == "protected"]
+    promise = policy.tiers.promise("protected")
+    limits = "; ".join(
+        f"{verb} {', '.join(functions)}"
+        for verb, functions in (("suspends", promise.suspends), ("defers", promise.defers))
+        if functions
+    )
+    return Alert(
+        name=conventions.ALERT_TIER_PROTECTED,
+        expression=f"max({conventions.TIER}) >= {PROTECTED}",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_roles(triggers or policy.triggers),
+        summary="The venue is in protected mode",
+        customer_impact=f"Protected mode {limits or 'keeps every function'}.",
+        runbook=f"{RUNBOOKS}/tier-protected.md",
+    )
+
+
+def _ledger_drift(policy: Policy) -> Alert:
+    owners = {bucket.owner for bucket in policy.buckets.values()}
+    return Alert(
+        name=conventions.ALERT_LEDGER_DRIFT,
+        expression=f"max by (network, asset) (abs({conventions.LEDGER_DRIFT})) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=tuple(sorted(owners)),
+        summary="Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset }} on {{ $labels.network }}",
+        customer_impact="The venue no longer knows what it holds; top-ups stop until the difference is explained.",
+        runbook=f"{RUNBOOKS}/ledger-drift.md",
+    )
+
+
+def _metrics_absent(policy: Policy) -> Alert:
+    """The twin of all others: an alert that reads nothing never fires.
+
+    A process that was scraped within the window and is not any more; or one that is scraped and does not serve what it must.
+    """
+    seen = f'max by (process) (max_over_time(up{{job="venue"}}[{10 * policy.monitoring.absent_for}ms]))'
+    gone = f'{seen} == 1 unless on (process) up{{job="venue"}} == 1'
+    mute = [
+        f'up{{job="venue",process="{owner}"}} == 1 unless on (process) {metric}' for metric, owner in OWNERS.items()
+    ]
+    mute.append(f'up{{job="venue",process=~"{SIGNERS}"}} == 1 unless on (process) {conventions.SIGN_REQUESTS}')
+    return Alert(
+        name=conventions.ALERT_VENUE_METRICS_ABSENT,
+        expression="count by (process) (" + "\n  or ".join([gone, *mute]) + "\n)",
+        pending_ms=policy.monitoring.absent_for,
+        severity="critical",
+        roles=_roles(policy.triggers),
+        summary="{{ $labels.process }} serves no metrics, or not those that alerts are made of",
+        customer_impact="Customers may be affected without anyone being told: the alerts that would say so cannot fire.",
+        runbook=f"{RUNBOOKS}/metrics-absent.md",
+    )
+
+
+def _roles(triggers: Iterable[Trigger]) -> tuple[str, ...]:
+    return tuple(sorted({role for trigger in triggers for role in trigger.pages}))

@@ -1,0 +1,186 @@
+"""promtool tests for every alert: silent before, firing at the threshold, silent after; and silent just below it.
+
+Times are in samples, so that the same tests hold at any pace a policy declares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from monitors.alerts import PROTECTED, alerts_of, window_ms
+from monitors.expressions import duration
+from monitors.rules import labels_of
+from seawall import conventions
+from seawall.policy import Policy, Trigger
+
+CALM = 10
+"""Samples before anything happens."""
+HOT_TARGET_MICRO = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One story: input series (selector -> promtool values), and at which samples the alert fires (with labels) or is silent."""
+
+    alert: str
+    story: str
+    series: dict[str, str]
+    silent_at: tuple[int, ...]
+    firing_at: tuple[int, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def rule_tests_of(policy: Policy, *, rules_file: str) -> dict[str, Any]:
+    """The test file as plain data."""
+    return {
+        "rule_files": [rules_file],
+        "evaluation_interval": duration(policy.monitoring.evaluate_every),
+        "tests": [_test(policy, case) for case in cases_of(policy)],
+    }
+
+
+def cases_of(policy: Policy) -> list[Case]:
+    """Every story of ``policy``."""
+    cases = [case for trigger in policy.triggers for case in _trigger_cases(policy, trigger)]
+    signing = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
+    if signing:
+        region = policy.regions.primary
+        level = _ceiling(min(trigger.enter_at for trigger in signing))
+        cases.append(
+            Case(
+                alert=conventions.ALERT_SIGNING_DARK,
+                story="one region's provider is gone",
+                series={f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="{region}"}}': _step(level)},
+                silent_at=(CALM, CALM + 1 + _samples(policy, window_ms(policy, "signing_failures"))),
+                firing_at=(CALM + 1,),
+                labels=(("region", region),),
+            )
+        )
+    return [*cases, _protected(policy), _drift(policy), *_absent(policy)]
+
+
+def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
+    alert = conventions.trigger_alert(trigger.name)
+    if trigger.indicator == "drawdown_velocity":
+        at = _ceiling(trigger.enter_at * HOT_TARGET_MICRO)
+        selector = f'{conventions.RESERVED_VALUE}{{network="n",asset="a",size="small"}}'
+        more = {conventions.HOT_TARGET_VALUE: f"{HOT_TARGET_MICRO}x40"}
+        over = CALM + 1 + _samples(policy, window_ms(policy, trigger.indicator))
+        first, values = "the value reserved within the window reaches the level", (_step(at), _step(at - 1))
+    elif trigger.indicator == "signing_failures":
+        at = _ceiling(trigger.enter_at)
+        selector, more = f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="{policy.regions.primary}"}}', {}
+        over = CALM + 1 + _samples(policy, window_ms(policy, trigger.indicator))
+        first, values = "a counter that begins at the level", (f"_x{CALM + 1} {at}x30", _step(at - 1))
+    else:
+        at = _ceiling(trigger.enter_at)
+        scope = "all" if trigger.indicator == "queue_age_s" else "guaranteed"
+        selector, more, over = f'{conventions.QUEUE_AGE}{{scope="{scope}"}}', {}, CALM + 11
+        first, values = "the queue reaches the age, then drains", (_pulse(at), _pulse(at - 1))
+    return [
+        Case(
+            alert=alert,
+            story=first,
+            series={selector: values[0], **more},
+            silent_at=(CALM, over),
+            firing_at=(CALM + 1 + _pending(policy),),
+        ),
+        Case(
+            alert=alert,
+            story="just below the level",
+            series={selector: values[1], **more},
+            silent_at=(CALM + 1, CALM + 3),
+        ),
+    ]
+
+
+def _protected(policy: Policy) -> Case:
+    return Case(
+        alert=conventions.ALERT_TIER_PROTECTED,
+        story="the guard enters protected mode and leaves it",
+        series={conventions.TIER: _pulse(PROTECTED)},
+        silent_at=(CALM, CALM + 11),
+        firing_at=(CALM + 1 + _pending(policy),),
+    )
+
+
+def _drift(policy: Policy) -> Case:
+    network, declared = next(iter(policy.networks.items()))
+    labels = (("asset", declared.native), ("network", network))
+    return Case(
+        alert=conventions.ALERT_LEDGER_DRIFT,
+        story="one base unit is missing, then found",
+        series={f'{conventions.LEDGER_DRIFT}{{asset="{declared.native}",network="{network}"}}': _pulse(-1)},
+        silent_at=(CALM, CALM + 11),
+        firing_at=(CALM + 1 + _pending(policy),),
+        labels=labels,
+    )
+
+
+def _absent(policy: Policy) -> list[Case]:
+    pending = _samples(policy, policy.monitoring.absent_for)
+    back = CALM + 1 + 2 * pending
+    guard, treasury = conventions.GUARD_PROCESS, conventions.TREASURY_PROCESS
+    return [
+        Case(
+            alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+            story="a process stops answering, then is back",
+            series={
+                f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
+                f'{conventions.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
+            },
+            silent_at=(CALM, CALM + pending, back + 1),
+            firing_at=(CALM + 1 + pending,),
+            labels=(("process", guard),),
+        ),
+        Case(
+            alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+            story="a process answers without the metrics that it owes",
+            series={f'up{{job="venue",process="{treasury}"}}': f"_x{CALM + 1} 1x30"},
+            silent_at=(CALM, CALM + pending),
+            firing_at=(CALM + 1 + pending,),
+            labels=(("process", treasury),),
+        ),
+    ]
+
+
+def _test(policy: Policy, case: Case) -> dict[str, Any]:
+    alert = next(alert for alert in alerts_of(policy) if alert.name == case.alert)
+    firing = f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}'
+    labels = {"alertname": case.alert, "alertstate": "firing", **labels_of(policy, alert), **dict(case.labels)}
+    named = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
+    samples: dict[int, list[dict[str, Any]]] = {at: [] for at in case.silent_at}
+    samples |= {at: [{"labels": f"ALERTS{{{named}}}", "value": 1}] for at in case.firing_at}
+    step = policy.monitoring.scrape_every
+    return {
+        "name": f"{case.alert}: {case.story}",
+        "interval": duration(step),
+        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "promql_expr_test": [
+            {"expr": firing, "eval_time": duration(at * step), "exp_samples": expected}
+            for at, expected in sorted(samples.items())
+        ],
+    }
+
+
+def _step(level: int) -> str:
+    return f"0x{CALM} {level}x30"
+
+
+def _pulse(level: int) -> str:
+    return f"0x{CALM} {level}x9 0x20"
+
+
+def _samples(policy: Policy, ms: int) -> int:
+    """How many scrapes ``ms`` spans, rounded up."""
+    return -(-ms // policy.monitoring.scrape_every)
+
+
+def _pending(policy: Policy) -> int:
+    return _samples(policy, policy.monitoring.pending_for)
+
+
+def _ceiling(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
