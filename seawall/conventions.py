@@ -17,6 +17,8 @@ POLICY_VARIABLE = "SEAWALL_POLICY"
 """Path of the policy file in force."""
 RUNNER_VARIABLE = "SEAWALL_RUNNER_PID"
 """Process whose death must end lease renewal; unset under a plain `chaos run`."""
+T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
+"""Unix time of the first planned arrival of a game day's calm; unset under a plain `chaos run`, which acts at once."""
 
 SABOTAGE_FAILOVER = "failover"
 SABOTAGE_GUARD = "guard"
@@ -98,6 +100,11 @@ PAGER_PROXY = "pager"
 
 
 # --- processes and resources -------------------------------------------------------------------------------------------
+API_PROCESS = "venue-api"
+GUARD_PROCESS = "venue-guard"
+TREASURY_PROCESS = "venue-treasury"
+
+
 def settler_process(network: str) -> str:
     """Name of the settler of ``network``."""
     return f"settler-{network}"
