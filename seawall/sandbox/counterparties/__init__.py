@@ -1,0 +1,1 @@
+"""Firms that the venue deals with, each a process of its own with state of its own."""
