@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+
+from seawall import conventions
+from seawall.errors import ServiceError, UsageError
+from venue.config import config_from_arguments
+from venue.database import FAILURES
+from venue.process import pause, run, say_ready, serve_metrics
+from venue.settler.metrics import SettlerMetrics
+from venue.settler.settle import settle
+
+_START_AGAIN_S = 0.5
+_log = logging.getLogger("venue.settler")
+
+
+async def _main(stop: asyncio.Event) -> None:
+    config, arguments = config_from_arguments("Settle one network.", network="the network to settle")
+    network = arguments.network
+    if network not in config.networks:
+        message = f"the configuration knows no network {network}"
+        raise UsageError(message)
+    name = conventions.settler_process(network)
+    serve_metrics(config.metrics_ports[name])
+    metrics = SettlerMetrics(network, assets=config.load_policy().networks[network].assets)
+    holder = f"{name}@{socket.gethostname()}:{os.getpid()}"
+    say_ready()
+    while not stop.is_set():
+        try:
+            await settle(config, network, holder=holder, metrics=metrics, stop=stop)
+        except (ServiceError, *FAILURES) as error:
+            # What is committed is all that counts: start over from there, under a new epoch.
+            _log.warning("settling %s starts over: %s", network, error)
+            await pause(stop, _START_AGAIN_S)
+
+
+if __name__ == "__main__":
+    run(_main)

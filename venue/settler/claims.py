@@ -1,0 +1,190 @@
+"""Claims: withdrawals and top-ups become slots, in one transaction that no flip of the mode can overtake.
+
+The advisory lock is taken in a statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
+reading see a flip that committed while we waited (design section 5, ring 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seawall import conventions
+from seawall.controls.heartbeat import STALE_AFTER_MS
+from seawall.policy import Policy
+from venue.chain.fees import fees
+from venue.chain.transaction import Fees, Intent
+from venue.contracts.calls import ITEMS_MAX, NATIVE, Item, pay, pay_gas_limit
+from venue.database import Pool
+from venue.settler.model import Lane, LaneLostError, Slot
+from venue.settler.selection import Candidate, select_batch
+
+_LOCK = "select pg_advisory_xact_lock_shared($1)"
+_MODE = """
+    select m.epoch, m.tier,
+           exists (select 1 from guard_lease g where clock_timestamp() - g.beat_at <= $1 * interval '1 ms') as guarded
+    from mode m"""
+_LANE = "select holder, epoch, next_nonce from lanes where (chain_id, address) = ($1, $2) for no key update"
+_FLOATS = "select asset, available from floats where wallet = $1 for no key update"
+_WAITING = "select exists (select 1 from withdrawals where network = $1 and state = 'reserved')"
+_CANDIDATES = """
+    select id, seq, asset, amount, size, destination from withdrawals
+    where network = $1 and asset = $2 and size = $3 and bucket = $4 and state = 'reserved'
+    order by seq limit $5 for no key update skip locked"""
+_TOPUP = """
+    select id, asset, to_wallet, amount from topups where network = $1 and from_wallet = $2 and state = 'requested'
+    order by requested_at limit 1 for no key update skip locked"""
+_OPEN = """
+    insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
+                       priority_fee_wei, digest, state)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
+_EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
+_NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
+_SLOT_WITHDRAWALS = "update withdrawals set state = 'slotted', slot_id = $1, reason = null where id = any($2::uuid[])"
+_LOWER_FLOATS = """
+    update floats f set available = f.available - d.amount
+    from unnest($2::text[], $3::numeric[]) as d (asset, amount) where f.wallet = $1 and f.asset = d.asset"""
+_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """How the settler of a network claims; ``tokens`` is addresses by asset, ``contracts`` where each wallet's money lies."""
+
+    pool: Pool
+    policy: Policy
+    network: str
+    holder: str
+    tokens: Mapping[str, str]
+    contracts: Mapping[str, str]
+
+    async def waiting(self) -> bool:
+        """Whether any withdrawal is waiting, at the price of one look into an index."""
+        return bool(await self.pool.fetchval(_WAITING, self.network))
+
+    async def claim_payouts(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """One slot for the next withdrawals; None if nothing may or can be paid now. Raises :class:`LaneLostError`."""
+        wallet = self.policy.wallets[lane.wallet]
+        async with self.pool.acquire() as connection, connection.transaction():
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return None
+            promise = self.policy.tiers.promise(claim.tier)
+            sizes = ("small",) if "withdrawals_large" in promise.defers else ("small", "large")
+            floats = {row["asset"]: row["available"] for row in await connection.fetch(_FLOATS, lane.wallet)}
+            rows = [
+                row
+                for asset in floats
+                for size in sizes
+                for row in await connection.fetch(_CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX)
+            ]
+            chosen = select_batch(
+                map(Candidate.of, rows),
+                floats=floats,
+                floors={} if claim.tier == "protected" else self._floors(lane.wallet),
+                limit=ITEMS_MAX,
+            )
+            if not chosen:
+                return None
+            items = [
+                Item(seq=each.seq, to=each.destination, token=self._token(each.asset), amount=each.amount)
+                for each in chosen
+            ]
+            slot = await self._open(connection, lane, claim, items, base_fee_wei)
+            await connection.execute(_SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen])
+            spent = {asset: sum(each.amount for each in chosen if each.asset == asset) for asset in floats}
+            await connection.execute(_LOWER_FLOATS, lane.wallet, list(spent), list(spent.values()))
+        lane.in_flight += 1
+        return slot
+
+    async def claim_topup(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """One slot for the oldest requested top-up out of the lane's wallet. Raises :class:`LaneLostError`."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return None
+            row = await connection.fetchrow(_TOPUP, self.network, lane.wallet)
+            if row is None:
+                return None
+            # The nonce is the sequence number: unique in this wallet's contract, which nothing else calls.
+            item = Item(
+                seq=claim.next_nonce,
+                to=self.contracts[row["to_wallet"]],
+                token=self._token(row["asset"]),
+                amount=row["amount"],
+            )
+            slot = await self._open(connection, lane, claim, [item], base_fee_wei)
+            await connection.execute(_SLOT_TOPUP, slot.id, row["id"])
+        lane.in_flight += 1
+        return slot
+
+    async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
+        await connection.execute(_LOCK, conventions.MODE_LOCK)
+        mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
+        if mode is None or not mode["guarded"]:
+            return None
+        row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
+        if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
+            if row["holder"] == self.holder and row["epoch"] > lane.epoch:
+                return None  # our own move to another signer is committed and not yet noted here
+            message = f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
+            raise LaneLostError(message)
+        return _Claim(
+            mode_epoch=mode["epoch"], tier=mode["tier"], next_nonce=row["next_nonce"], lane_epoch=row["epoch"]
+        )
+
+    async def _open(self, connection: Any, lane: Lane, claim: _Claim, items: Sequence[Item], base_fee_wei: int) -> Slot:
+        cost: Fees = fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(len(items)))
+        intent = Intent(
+            chain_id=lane.chain_id,
+            sender=lane.address,
+            nonce=claim.next_nonce,
+            to=lane.contract,
+            value=0,
+            data=pay(items),
+        )
+        slot_id = await connection.fetchval(
+            _OPEN,
+            lane.chain_id,
+            lane.address,
+            claim.next_nonce,
+            claim.lane_epoch,
+            claim.mode_epoch,
+            lane.purpose,
+            lane.contract,
+            0,
+            intent.data,
+            cost.gas_limit,
+            cost.max_fee_wei,
+            cost.priority_fee_wei,
+            intent.digest,
+        )
+        await connection.execute(_EVENT, slot_id)
+        await connection.execute(_NONCE, lane.chain_id, lane.address)
+        return Slot(
+            id=slot_id,
+            lane=lane,
+            nonce=claim.next_nonce,
+            to=lane.contract,
+            value=0,
+            data=intent.data,
+            fees=cost,
+            state="open",
+            items=len(items),
+        )
+
+    def _token(self, asset: str) -> str:
+        return NATIVE if asset == self.policy.networks[self.network].native else self.tokens[asset]
+
+    def _floors(self, wallet: str) -> dict[str, int]:
+        holdings = self.policy.wallets[wallet].holdings
+        return {asset: self.policy.base_units(asset, holding.minimum) for asset, holding in holdings.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claim:
+    mode_epoch: int
+    tier: Any
+    next_nonce: int
+    lane_epoch: int

@@ -1,0 +1,49 @@
+"""What a settler shows: the route in force, slots under way, payouts that are final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import prometheus_client
+
+from seawall import conventions
+
+
+class SettlerMetrics:
+    """Metrics of the settler of ``network``; every label set exists from the start."""
+
+    def __init__(
+        self,
+        network: str,
+        *,
+        assets: Iterable[str],
+        registry: prometheus_client.CollectorRegistry = prometheus_client.REGISTRY,
+    ) -> None:
+        self._network = network
+        self._route = prometheus_client.Gauge(
+            conventions.SIGNING_ROUTE,
+            "1 for the signing region in force",
+            ("network", "wallet", "region"),
+            registry=registry,
+        )
+        self._final = prometheus_client.Counter(
+            conventions.PAYOUTS_FINAL, "Payouts at finality", ("network", "asset"), registry=registry
+        )
+        self._in_flight = prometheus_client.Gauge(
+            conventions.SLOTS_IN_FLIGHT, "Slots that are not final", ("network", "wallet"), registry=registry
+        )
+        for asset in assets:
+            self._final.labels(network, asset)
+
+    def route(self, wallet: str, region: str, *, in_force: bool) -> None:
+        """Whether ``region`` signs for ``wallet``."""
+        self._route.labels(self._network, wallet, region).set(in_force)
+
+    def final(self, payouts: Mapping[str, int]) -> None:
+        """So many more payouts by asset."""
+        for asset, count in payouts.items():
+            self._final.labels(self._network, asset).inc(count)
+
+    def in_flight(self, wallet: str, slots: int) -> None:
+        """So many slots of ``wallet`` are under way."""
+        self._in_flight.labels(self._network, wallet).set(slots)

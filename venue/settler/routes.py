@@ -1,0 +1,154 @@
+"""The signing route: primary or standby, moved by the breaker, each move fenced by new epochs before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+from pydantic import ValidationError
+
+from seawall import conventions
+from seawall.controls.breaker import Breaker, BreakerSettings, after_probe, after_signing, opened, probe_due
+from seawall.errors import InternalError
+from venue.process import pause
+from venue.settler.lanes import Lanes
+from venue.settler.metrics import SettlerMetrics
+from venue.settler.model import LaneLostError, Slot
+from venue.signer.errors import SigningRefusedError
+from venue.signer.protocol import Refused, Signed, SignRequest
+
+TIMEOUT_S = 0.6
+"""The signer gives up on its provider after 250 ms to connect and 250 ms to answer; then it says so."""
+_BETWEEN_FAILURES_S = 0.25
+_PROBE_TICK_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+@dataclass(kw_only=True)
+class Routes:
+    """Has slots signed by whichever region the breaker allows; ``urls`` is the signers' by region."""
+
+    urls: Mapping[str, str]
+    primary: str
+    standby: str
+    network: str
+    lanes: Lanes
+    client: httpx.AsyncClient
+    metrics: SettlerMetrics
+    settings: BreakerSettings = field(default_factory=BreakerSettings)
+    breaker: Breaker = field(default_factory=Breaker)
+    _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def adopt(self) -> None:
+        """Go on with the route under which the lanes were left."""
+        if any(lane.signer_region == self.standby for lane in self.lanes.lanes):
+            self.breaker = opened(_now_us())
+        self._show()
+
+    async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
+        """The signed bytes of ``slot``, however long it takes; None when told to stop. Raises :class:`LaneLostError`."""
+        failures = 0
+        while not stop.is_set():
+            region, epoch = slot.lane.signer_region, slot.lane.epoch
+            try:
+                signed = await self._ask(region, slot, epoch)
+            except SigningRefusedError as error:
+                if error.code == "stale_epoch" and slot.lane.epoch != epoch:
+                    continue  # the route moved while we asked
+                if error.code == "stale_epoch" and self._moving.locked():
+                    async with self._moving:
+                        continue
+                if error.code == "stale_epoch":
+                    raise LaneLostError(error.reason) from error
+                if error.code != "provider_unavailable":
+                    message = f"the signer of {region} refuses slot {slot.id}: {error.reason}"
+                    raise InternalError(message) from error
+                _log.warning("%s did not sign: %s", region, error.reason)
+                failures += 1
+                await self._failed(region)
+                if failures > 1 and slot.lane.signer_region == region:
+                    await pause(stop, _BETWEEN_FAILURES_S)
+            else:
+                if region == self.primary:
+                    self.breaker = after_signing(self.breaker, self.settings, answered=True, now_us=_now_us())
+                return signed
+        return None
+
+    async def probe_loop(self, stop: asyncio.Event) -> None:
+        """While the standby signs, ask the primary until it has answered long enough; then go back."""
+        while not stop.is_set():
+            if probe_due(self.breaker, self.settings, _now_us()):
+                answered = await self._probe()
+                async with self._moving:
+                    self.breaker = after_probe(self.breaker, self.settings, answered=answered, now_us=_now_us())
+                    if not self.breaker.on_standby:
+                        await self._move(self.primary, "The primary region has answered its probes again.", None)
+            await pause(stop, _PROBE_TICK_S)
+
+    async def _failed(self, region: str) -> None:
+        await self.lanes.signing_failed(self.network)
+        if region != self.primary or conventions.sabotaged(conventions.SABOTAGE_FAILOVER):
+            return
+        async with self._moving:
+            before = self.breaker
+            self.breaker = after_signing(before, self.settings, answered=False, now_us=_now_us())
+            if self.breaker.on_standby and not before.on_standby:
+                count = self.settings.failures_to_open
+                reason = f"The primary region failed to sign {count} times in a row."
+                await self._move(self.standby, reason, self.breaker.opened_at_us)
+
+    async def _move(self, region: str, reason: str, detected_at_us: int | None) -> None:
+        await self.lanes.move(region=region, reason=reason, detected_at_us=detected_at_us)
+        _log.warning("signing moved to %s: %s", region, reason)
+        self._show()
+
+    def _show(self) -> None:
+        for lane in self.lanes.lanes:
+            for region in (self.primary, self.standby):
+                self.metrics.route(lane.wallet, region, in_force=lane.signer_region == region)
+
+    async def _ask(self, region: str, slot: Slot, epoch: int) -> Signed:
+        request = SignRequest(
+            wallet=slot.lane.wallet,
+            chain_id=slot.lane.chain_id,
+            address=slot.lane.address,
+            nonce=slot.nonce,
+            epoch=epoch,
+            to=slot.to,
+            value=slot.value,
+            data=slot.data,
+            gas_limit=slot.fees.gas_limit,
+            max_fee_wei=slot.fees.max_fee_wei,
+            priority_fee_wei=slot.fees.priority_fee_wei,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self.client.post(f"{self.urls[region]}/sign", content=request.model_dump_json())
+            if answer.is_success:
+                signed = Signed.model_validate_json(answer.content)
+            else:
+                refused = Refused.model_validate_json(answer.content)
+                raise SigningRefusedError(refused.code, refused.reason)
+        except (httpx.HTTPError, TimeoutError, ValidationError) as error:
+            reason = f"the signer of {region} does not answer: {error or type(error).__name__}"
+            raise SigningRefusedError("provider_unavailable", reason) from error
+        if signed.digest != slot.intent.digest:
+            message = f"the signer of {region} signed another intent than that of slot {slot.id}"
+            raise InternalError(message)
+        return signed
+
+    async def _probe(self) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self.client.post(f"{self.urls[self.primary]}/probe")
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        return answer.is_success

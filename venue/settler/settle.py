@@ -1,0 +1,142 @@
+"""The settler of a network put together: lanes taken, slots resumed, loops run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+
+from seawall import conventions
+from seawall.errors import UsageError
+from seawall.policy import Policy
+from venue.chain.rpc import Rpc
+from venue.config import VenueConfig
+from venue.contracts.calls import NATIVE
+from venue.database import connect, open_pool
+from venue.settler.claims import Claims
+from venue.settler.driver import Driver
+from venue.settler.follower import Follower
+from venue.settler.lanes import Lanes
+from venue.settler.metrics import SettlerMetrics
+from venue.settler.model import Lane, Purpose, Slot
+from venue.settler.posting import Poster
+from venue.settler.progress import Progress
+from venue.settler.routes import Routes
+
+_DATABASE_CONNECTIONS = 6
+_GRACE_S = 1.2
+
+
+def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
+    """The lanes of ``network``: payout wallets and the reserves that refill them. Raises :class:`UsageError`."""
+    site = config.networks[network]
+    keys = config.signers[policy.regions.primary].keys
+    paying = [name for name, wallet in policy.payout_wallets().items() if wallet.network == network]
+    purposes: dict[str, Purpose] = dict.fromkeys(paying, "payout")
+    purposes |= {policy.reserve_of(name): "topup" for name in paying}
+    lanes = []
+    for wallet, purpose in purposes.items():
+        contract = site.contract_of(wallet)
+        if contract is None:
+            message = f"the configuration names no contract of {wallet}"
+            raise UsageError(message, remedy="deploy the venue's contracts and write their addresses to venue.json")
+        lanes.append(
+            Lane(
+                chain_id=site.chain_id,
+                address=keys[wallet].address.lower(),
+                network=network,
+                wallet=wallet,
+                contract=contract.lower(),
+                purpose=purpose,
+            )
+        )
+    return lanes
+
+
+async def settle(
+    config: VenueConfig, network: str, *, holder: str, metrics: SettlerMetrics, stop: asyncio.Event
+) -> None:
+    """Settle ``network`` until ``stop``. Raises whatever ends it; a new call goes on from what is committed."""
+    policy, site = config.load_policy(), config.networks[network]
+    tokens = {asset: address.lower() for asset, address in site.tokens.items()}
+    native = policy.networks[network].native
+    lanes = lanes_of(config, policy, network)
+    contracts = {lane.wallet: lane.contract for lane in lanes}
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(config.database.settler, name=f"settler-{network}", size=_DATABASE_CONNECTIONS)
+        stack.callback(pool.terminate)
+        rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
+        held = Lanes(pool=pool, holder=holder, lanes=lanes)
+        routes = Routes(
+            urls={region: signer.url for region, signer in config.signers.items()},
+            primary=policy.regions.primary,
+            standby=policy.regions.standby,
+            network=network,
+            lanes=held,
+            client=client,
+            metrics=metrics,
+        )
+        progress = Progress(pool=pool)
+        poster = Poster(
+            pool=pool,
+            network=network,
+            native=native,
+            tokens=tokens,
+            contracts=contracts,
+            buckets={name: wallet.bucket for name, wallet in policy.wallets.items()},
+        )
+        drivers: list[Driver] = []
+        follower = Follower(
+            rpc=rpc,
+            progress=progress,
+            poster=poster,
+            metrics=metrics,
+            assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
+            on_final=lambda slot: _wake(drivers, slot.lane),
+        )
+        claims = Claims(pool=pool, policy=policy, network=network, holder=holder, tokens=tokens, contracts=contracts)
+        drivers += [
+            Driver(lane=lane, claims=claims, routes=routes, progress=progress, follower=follower, rpc=rpc)
+            for lane in lanes
+        ]
+        await held.take()
+        routes.adopt()
+        _resume(drivers, await held.in_flight())
+        listener = await connect(config.database.settler, name=f"settler-{network}-wake")
+        stack.callback(listener.terminate)
+        await listener.add_listener(conventions.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
+        loops = [follower.loop(stop), routes.probe_loop(stop)]
+        loops += [loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))]
+        await _together(stop, loops)
+
+
+def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:
+    for driver in drivers:
+        if lane in (None, driver.lane):
+            driver.wake.set()
+
+
+def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:
+    for driver in drivers:
+        driver.resume(slot for slot in slots if slot.lane is driver.lane)
+
+
+async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run ``loops`` until one fails or ``stop`` is set; then give the others time to end what they have begun."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if stopping in done:
+            await asyncio.wait(tasks, timeout=_GRACE_S)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+    finally:
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from seawall.errors import UsageError
+from venue.config import config_from_arguments
+from venue.database import open_pool
+from venue.process import pause, run, say_ready
+from venue.signer.app import application
+from venue.signer.log import SignLog
+from venue.signer.provider import KmsProvider
+from venue.signer.server import serve
+from venue.signer.service import SignerMetrics, SigningService
+
+_DATABASE_CONNECTIONS = 6
+_REFRESH_EVERY_S = 60.0
+
+
+async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await pause(stop, _REFRESH_EVERY_S)
+        await provider.refresh(datetime.now(UTC))
+
+
+async def _main(stop: asyncio.Event) -> None:
+    config, arguments = config_from_arguments("Sign for one region.", region="the region whose keys sign")
+    region = arguments.region
+    if region not in config.signers:
+        message = f"the configuration knows no signer of {region}"
+        raise UsageError(message)
+    policy, site = config.load_policy(), config.signers[region]
+    provider, pool = await asyncio.gather(
+        KmsProvider.open(region, site),
+        open_pool(config.database.signer, name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
+    )
+    service = SigningService(
+        region=region,
+        log=SignLog(pool=pool, region=region),
+        provider=provider,
+        chains={wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys},
+        addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
+        metrics=SignerMetrics(region=region),
+    )
+    refreshing = asyncio.create_task(_refresh(provider, stop))
+    try:
+        await serve(application(service), port=site.listen_port, stop=stop, ready=say_ready)
+    finally:
+        refreshing.cancel()
+        provider.close()
+        pool.terminate()
+
+
+if __name__ == "__main__":
+    run(_main)

@@ -1,0 +1,81 @@
+"""What the settler asks of a signer, and what it is told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from venue.chain.keys import to_bytes
+from venue.chain.transaction import Fees, Intent
+
+Refusal: TypeAlias = Literal["stale_epoch", "digest_conflict", "provider_unavailable", "bad_request"]
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not value.isdecimal():
+        message = "write a whole number in decimal"
+        raise ValueError(message)
+    return value
+
+
+def _data(value: object) -> object:
+    return to_bytes(value) if isinstance(value, str) else value
+
+
+BigInt = Annotated[int, BeforeValidator(_whole), PlainSerializer(str, return_type=str), Field(ge=0)]
+Hex = Annotated[bytes, BeforeValidator(_data), PlainSerializer(lambda data: "0x" + data.hex(), return_type=str)]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignRequest(_Message):
+    """An intent, what it may cost, and the epoch under which the caller holds the lane. Big numbers travel as decimal strings."""
+
+    wallet: str
+    chain_id: int
+    address: Address
+    nonce: int = Field(ge=0)
+    epoch: int
+    to: Address
+    value: BigInt
+    data: Hex
+    gas_limit: int = Field(gt=0)
+    max_fee_wei: BigInt
+    priority_fee_wei: BigInt
+
+    @property
+    def intent(self) -> Intent:
+        """What the nonce is asked for."""
+        return Intent(
+            chain_id=self.chain_id,
+            sender=self.address,
+            nonce=self.nonce,
+            to=self.to,
+            value=self.value,
+            data=self.data,
+        )
+
+    @property
+    def fees(self) -> Fees:
+        """What inclusion may cost."""
+        return Fees(gas_limit=self.gas_limit, max_fee_wei=self.max_fee_wei, priority_fee_wei=self.priority_fee_wei)
+
+
+class Signed(_Message):
+    """The stored bytes: ``region`` is whose signature was kept, ``digest`` that of the intent."""
+
+    raw: Hex
+    tx_hash: str
+    region: str
+    digest: Hex
+
+
+class Refused(_Message):
+    """Why there is no signature."""
+
+    code: Refusal
+    reason: str

@@ -1,0 +1,102 @@
+"""Sign once, answer for ever: the order of record, sign and keep.
+
+Nothing is held in the database while the provider is asked; a signature that comes back late meets the fence again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import prometheus_client
+
+from seawall import conventions
+from seawall.errors import ServiceError
+from venue.chain.keys import keccak256, signature_from_der
+from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
+from venue.signer.errors import SigningRefusedError
+from venue.signer.log import SignLog
+from venue.signer.protocol import Signed, SignRequest
+from venue.signer.provider import Provider
+
+_OUTCOMES = ("signed", "replayed", "refused", "unavailable")
+_PROBE = keccak256(b"seawall signing probe: this is no transaction")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignerMetrics:
+    """What a signer counts; every outcome exists from the start, so that a first failure is a step and not an appearance."""
+
+    region: str
+    registry: prometheus_client.CollectorRegistry = field(default_factory=prometheus_client.CollectorRegistry)
+    requests: prometheus_client.Counter = field(init=False)
+    seconds: prometheus_client.Histogram = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = ("region", "outcome")
+        requests = prometheus_client.Counter(
+            conventions.SIGN_REQUESTS, "Signature requests by outcome", names, registry=self.registry
+        )
+        for outcome in _OUTCOMES:
+            requests.labels(self.region, outcome)
+        seconds = prometheus_client.Histogram(
+            conventions.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
+        )
+        object.__setattr__(self, "requests", requests)
+        object.__setattr__(self, "seconds", seconds)
+
+    def count(self, outcome: Literal["signed", "replayed", "refused", "unavailable"]) -> None:
+        """One more request that ended so."""
+        self.requests.labels(self.region, outcome).inc()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningService:
+    """The signer of a region; ``chains`` is the chain id of each wallet that it signs for, ``addresses`` its address."""
+
+    region: str
+    log: SignLog
+    provider: Provider
+    chains: Mapping[str, int]
+    addresses: Mapping[str, str]
+    metrics: SignerMetrics
+
+    async def sign(self, request: SignRequest) -> Signed:
+        """The stored signature of the request's intent. Raises :class:`SigningRefusedError`."""
+        try:
+            signed, fresh = await self._sign(request)
+        except SigningRefusedError as error:
+            self.metrics.count("unavailable" if error.code == "provider_unavailable" else "refused")
+            raise
+        self.metrics.count("signed" if fresh else "replayed")
+        return signed
+
+    async def probe(self) -> None:
+        """Have the provider sign a fixed text that is no transaction. Raises :class:`SigningRefusedError`."""
+        await self._ask(min(self.addresses), _PROBE)
+
+    async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:
+        if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (request.chain_id, request.address):
+            reason = f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+            raise SigningRefusedError("bad_request", reason)
+        if (stored := await self.log.record(request)) is not None:
+            return stored, False
+        digest = signing_hash(request.intent, request.fees)
+        der = await self._ask(request.wallet, digest)
+        try:
+            signature = signature_from_der(der, digest=digest, address=request.address)
+        except ServiceError as error:
+            raise SigningRefusedError("provider_unavailable", str(error)) from error
+        raw = encode_signed(request.intent, request.fees, signature)
+        return await self.log.keep(request, raw=raw, tx_hash=transaction_hash(raw)), True
+
+    async def _ask(self, wallet: str, digest: bytes) -> bytes:
+        began = time.perf_counter()
+        try:
+            der = await self.provider.sign(wallet, digest)
+        except ServiceError as error:
+            raise SigningRefusedError("provider_unavailable", str(error)) from error
+        self.metrics.seconds.labels(self.region).observe(time.perf_counter() - began)
+        return der
