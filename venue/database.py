@@ -12,7 +12,7 @@ import asyncpg
 
 from seawall.errors import ServiceError
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -26,7 +26,7 @@ async def _prepare(connection: Connection) -> None:
     await connection.set_type_codec("numeric", encoder=str, decoder=int, schema="pg_catalog", format="text")
 
 
-async def connect(url: str, *, name: str) -> Connection:
+async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
     """One connection at READ COMMITTED that shows as ``name`` in ``pg_stat_activity``. Raises :class:`ServiceError`."""
     try:
         connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name})

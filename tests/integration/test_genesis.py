@@ -5,10 +5,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.integration.founded import POLICY, Founded, connected, opening_balances, write_config
 
 from seawall.errors import UsageError
 from seawall.policy import load_policy
+from tests.integration.founded import POLICY, Founded, connected, opening_balances, write_config
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.integration
 async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(founded: Founded) -> None:
     """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets hold, lanes start at nonce 0."""
     async with connected(founded.config.database.auditor) as auditor:
-        sums = await auditor.fetch("select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2")
+        sums = await auditor.fetch(
+            "select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2"
+        )
         assert {row["sum"] for row in sums} == {0}
         assert len(sums) == 4
         hot = await auditor.fetchval(
@@ -30,7 +32,12 @@ async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
         )
         assert mismatched == 0
         lanes = await auditor.fetch("select wallet, next_nonce, epoch, signer_region from lanes order by wallet")
-        assert [row["wallet"] for row in lanes] == ["customer-aster-hot", "customer-aster-reserve", "customer-birch-hot", "customer-birch-reserve"]
+        assert [row["wallet"] for row in lanes] == [
+            "customer-aster-hot",
+            "customer-aster-reserve",
+            "customer-birch-hot",
+            "customer-birch-reserve",
+        ]
         assert {(row["next_nonce"], row["epoch"], row["signer_region"]) for row in lanes} == {(0, 1, "us-east-1")}
         assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
 
@@ -45,7 +52,9 @@ async def test_four_thousand_customers_are_opened_in_two_seconds(database_url: s
         await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces)
         assert time.monotonic() - began < 4
         with pytest.raises(UsageError, match="holds a venue already"):
-            await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces)
+            await found_venue(
+                owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces
+            )
 
 
 async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(database_url: str, tmp_path: Path) -> None:
@@ -54,7 +63,10 @@ async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(databas
     config = write_config(tmp_path / "venue.json", database_url, policy)
     async with connected(database_url) as owner:
         customers = opening_balances(policy, 3)[1:]
-        with pytest.raises(UsageError, match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000"):
+        with pytest.raises(
+            UsageError,
+            match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000",
+        ):
             await found_venue(owner, config=config, policy=policy, customers=customers, nonces={})
         assert await owner.fetchval("select to_regclass('public.mode')") is None
 

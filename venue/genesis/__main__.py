@@ -20,5 +20,7 @@ async def _main(_stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    config, arguments = config_from_arguments("Found the venue in an empty database.", customers="opening balances, customers.csv")
+    config, arguments = config_from_arguments(
+        "Found the venue in an empty database.", customers="opening balances, customers.csv"
+    )
     run(_main)

@@ -83,7 +83,7 @@ def _check_identities(path: Path, balances: Iterable[OpeningBalance]) -> None:
 
 
 def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, int]]:
-    """asset -> wallet class -> target of the bucket's wallets on ``network``, in base units."""
+    """Asset -> wallet class -> target of the bucket's wallets on ``network``, in base units."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for wallet in policy.wallets.values():
         if (wallet.bucket, wallet.network) == (bucket, network):
@@ -109,4 +109,6 @@ def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
     ]
     if faults:
         message = "customers.csv is not backed one to one: " + "; ".join(faults)
-        raise UsageError(message, remedy="make the balances per network and asset sum to the targets of the bucket that pays")
+        raise UsageError(
+            message, remedy="make the balances per network and asset sum to the targets of the bucket that pays"
+        )

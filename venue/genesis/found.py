@@ -52,7 +52,7 @@ _FLOAT = "insert into floats (wallet, network, asset, available) values ($1, $2,
 
 
 async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
-    """wallet -> next nonce of its address on its chain, for every wallet that has a lane. Raises :class:`ServiceError`."""
+    """Wallet -> next nonce of its address on its chain, for every wallet that has a lane. Raises :class:`ServiceError`."""
     found: dict[str, int] = {}
     for network, rail in rails(policy).items():
         endpoint = config.networks[network].rpc
@@ -81,7 +81,9 @@ async def found_venue(
             raise UsageError(message, remedy="name an empty database")
         await create_roles(connection, config.database)
         await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
-        await connection.execute("insert into mode (epoch, tier, reason) values (1, 'normal', 'The venue was founded.')")
+        await connection.execute(
+            "insert into mode (epoch, tier, reason) values (1, 'normal', 'The venue was founded.')"
+        )
         await _lanes(connection, config, policy, nonces)
         await _open_accounts(connection, policy, customers)
         await _fund(connection, policy)
@@ -115,11 +117,23 @@ async def _open_accounts(connection: Connection, policy: Policy, customers: Iter
     )
     await connection.execute("analyze opening")
     await connection.execute(_CUSTOMERS)
-    paying = [(rail.bucket, network, asset) for network, rail in rails(policy).items() for asset in policy.networks[network].assets]
+    paying = [
+        (rail.bucket, network, asset)
+        for network, rail in rails(policy).items()
+        for asset in policy.networks[network].assets
+    ]
     await connection.execute(_CUSTOMER_ACCOUNTS, *map(list, zip(*paying, strict=True)))
-    books = {(wallet.bucket, wallet.network, asset, wallet.wallet_class) for wallet in policy.wallets.values() for asset in wallet.holdings}
+    books: set[tuple[str, str, str, str]] = {
+        (wallet.bucket, wallet.network, asset, wallet.wallet_class)
+        for wallet in policy.wallets.values()
+        for asset in wallet.holdings
+    }
     books |= {(*triple, kind) for triple in paying for kind in ("reserved", "clearing")}
-    books |= {(bucket, network, asset, "inventory") for bucket, network in _houses(policy) for asset in targets(policy, bucket, network)}
+    books |= {
+        (bucket, network, asset, "inventory")
+        for bucket, network in _houses(policy)
+        for asset in targets(policy, bucket, network)
+    }
     await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(books), strict=True)))
     await connection.execute("analyze accounts")
     await connection.execute(_BALANCES)

@@ -39,7 +39,9 @@ def rails(policy: Policy) -> dict[str, Rail]:
             (
                 other.bucket
                 for other in policy.wallets.values()
-                if other.network == wallet.network and other.wallet_class == "hot" and not policy.buckets[other.bucket].pays
+                if other.network == wallet.network
+                and other.wallet_class == "hot"
+                and not policy.buckets[other.bucket].pays
             ),
             None,
         )

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from seawall.contract import (
+    Balances,
+    Refusal,
+    SwapReceipt,
+    SwapRequest,
+    VenueClient,
+    WithdrawalReceipt,
+    WithdrawalRequest,
+)
+from tests.integration.founded import Founded, connected, venue_process
+
+pytestmark = pytest.mark.integration
+DESTINATION = "0x" + "ab" * 20
+ONE = 10**18
+
+
+def _withdrawal(amount: int, **changes: object) -> WithdrawalRequest:
+    fields = {
+        "id": uuid.uuid4(),
+        "network": "aster",
+        "asset": "USDX",
+        "amount": str(amount),
+        "destination": DESTINATION,
+    }
+    return WithdrawalRequest.model_validate(fields | changes)
+
+
+@pytest.fixture
+async def api(founded: Founded) -> AsyncIterator[VenueClient]:
+    """A client of the api process of a founded venue whose guard has just beaten."""
+    await _beat(founded)
+    async with venue_process("api", founded), httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http:
+        yield VenueClient(http)
+
+
+async def _beat(founded: Founded, age_s: float = -600.0) -> None:
+    """Set the heartbeat's age; a negative one keeps it fresh for the whole test."""
+    async with connected(founded.config.database.owner) as owner:
+        await owner.execute(
+            """insert into guard_lease (holder, beat_at) values ('test', clock_timestamp() - make_interval(secs => $1))
+               on conflict (only_row) do update set beat_at = excluded.beat_at""",
+            age_s,
+        )
+
+
+async def _set_tier(founded: Founded, tier: str) -> None:
+    async with connected(founded.config.database.guard) as guard:
+        await guard.execute("update mode set tier = $1, epoch = epoch + 1, since = clock_timestamp()", tier)
+
+
+async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
+    async with connected(founded.config.database.auditor) as auditor:
+        assert (
+            await auditor.fetchval(
+                "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
+            )
+            == 0
+        )
+        rows = await auditor.fetch(
+            "select network, asset, kind, sum(e.amount) s from entries e join accounts a on a.id = account_id group by 1, 2, 3"
+        )
+    return {(row["network"], row["asset"], row["kind"]): row["s"] for row in rows}
+
+
+async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(api: VenueClient, founded: Founded) -> None:
+    """The first answer is `accepted`, a replay is `replayed` with the same seq, other content under the same id is refused."""
+    request = _withdrawal(5_000_000)
+    first = await api.withdraw("key-1", request)
+    assert isinstance(first, WithdrawalReceipt)
+    assert (first.state, first.size, first.outcome, first.deferred) == ("reserved", "small", "accepted", False)
+    again = await asyncio.gather(*(api.withdraw("key-1", request) for _ in range(5)))
+    assert again == [first.model_copy(update={"outcome": "replayed"})] * 5
+    other = await api.withdraw("key-1", request.model_copy(update={"amount": "6000000"}))
+    assert isinstance(other, Refusal)
+    assert other.code == "id_reused"
+    stranger = await api.withdraw("key-2", request)
+    assert isinstance(stranger, Refusal)
+    assert stranger.code == "id_reused"
+    assert (await _books(founded))["aster", "USDX", "reserved"] == -5_000_000
+    followed = await api.withdrawal("key-1", request.id)
+    assert not isinstance(followed, Refusal)
+    assert followed.state == "reserved"
+    unknown = await api.withdrawal("key-2", request.id)
+    assert isinstance(unknown, Refusal)
+    assert unknown.code == "not_found"
+
+
+async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded: Founded) -> None:
+    """Overdrafts, twins and bad requests are refused in their own name while everyone else of the batch is reserved."""
+    balances = await api.balances("key-3")
+    assert isinstance(balances, Balances)
+    rich = next(int(b.available) for b in balances.balances if (b.network, b.asset) == ("birch", "USDX"))
+    async with connected(founded.config.database.owner) as owner:
+        await owner.execute(
+            "update balances set available = 3000000 where account_id = (select id from accounts where customer_id = 3 and network = 'aster' and asset = 'USDX')"
+        )
+    twin = _withdrawal(1_000_000)
+    asked = {
+        "good": _withdrawal(1_000_000),
+        "twin": twin,
+        "twin again": twin,
+        "overdraft": _withdrawal(2_500_000),
+        "other rail": _withdrawal(1_000_000, network="birch"),
+        "no such asset": _withdrawal(1, network="birch", asset="AST"),
+        "no such network": _withdrawal(1, network="cedar"),
+        "nobody": _withdrawal(1, destination="0x" + "0" * 40),
+        "no address": _withdrawal(1, destination="alice"),
+        "too much": _withdrawal(100_001_000_000, network="birch"),
+    }
+    answers = dict(
+        zip(asked, await asyncio.gather(*(api.withdraw("key-3", request) for request in asked.values())), strict=True)
+    )
+    said = {name: answer.code if isinstance(answer, Refusal) else answer.outcome for name, answer in answers.items()}
+    assert said == {
+        "good": "accepted",
+        "twin": "accepted",
+        "twin again": "replayed",
+        "overdraft": "insufficient_balance",
+        "other rail": "accepted",
+        "no such asset": "unknown_asset",
+        "no such network": "unknown_asset",
+        "nobody": "bad_address",
+        "no address": "bad_address",
+        "too much": "over_limit",
+    }
+    after = await api.balances("key-3")
+    assert isinstance(after, Balances)
+    assert (
+        next(int(b.available) for b in after.balances if (b.network, b.asset) == ("birch", "USDX")) == rich - 1_000_000
+    )
+
+
+async def test_a_row_that_the_database_refuses_fails_alone(api: VenueClient, founded: Founded) -> None:
+    """A poison row that validation did not foresee is found by committing its batch one by one."""
+    async with connected(founded.config.database.owner) as owner:
+        await owner.execute("alter table withdrawals add constraint poison check (amount <> 666)")
+    answers = await asyncio.gather(
+        *(api.withdraw("key-1", _withdrawal(amount)) for amount in (1, 666, 2, 3, 4, 5, 6, 7))
+    )
+    assert [answer.code if isinstance(answer, Refusal) else "accepted" for answer in answers] == [
+        "accepted",
+        "unavailable",
+    ] + ["accepted"] * 6
+
+
+async def test_a_transfer_between_networks_clears_on_both(api: VenueClient, founded: Founded) -> None:
+    """The source network owes less to the customer and the same to clearing; the paying network reserves against clearing."""
+    answer = await api.withdraw("key-1", _withdrawal(7_000_000, network="birch", source_network="aster"))
+    assert isinstance(answer, WithdrawalReceipt)
+    books = await _books(founded)
+    assert books["aster", "USDX", "clearing"] == -7_000_000
+    assert books["birch", "USDX", "clearing"] == 7_000_000
+    assert books["birch", "USDX", "reserved"] == -7_000_000
+
+
+async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_large_transfers(
+    api: VenueClient, founded: Founded
+) -> None:
+    """What the tier promises is what intake does, and status says so in the committed row's words."""
+    await _set_tier(founded, "protected")
+    status = await api.status()
+    assert (status.tier, status.epoch, status.suspends) == ("protected", 2, ("swaps", "transfers_large"))
+    small = await api.withdraw("key-1", _withdrawal(1_000_000_000))
+    large = await api.withdraw("key-1", _withdrawal(1_001_000_000))
+    assert isinstance(small, WithdrawalReceipt)
+    assert isinstance(large, WithdrawalReceipt)
+    assert (small.size, small.deferred, large.size, large.deferred) == ("small", False, "large", True)
+    transfer = await api.withdraw("key-1", _withdrawal(1_200_000_000, network="birch", source_network="aster"))
+    swap = await api.swap(
+        "key-1", SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
+    )
+    for refused in (transfer, swap):
+        assert isinstance(refused, Refusal)
+        assert refused.code in {"suspended", "unavailable"}
+    assert isinstance(transfer, Refusal)
+    assert (
+        transfer.reason
+        == "Large transfers between networks are suspended while the venue is in protected mode; nothing was taken."
+    )
+
+
+async def test_a_silent_guard_means_stressed_and_intake_goes_on(api: VenueClient, founded: Founded) -> None:
+    """Without a heartbeat for more than 1.5 s customers are told stressed; reservations are still made."""
+    assert (await api.status()).tier == "normal"
+    await _beat(founded, age_s=1.6)
+    status = await api.status()
+    assert (status.tier, status.epoch) == ("stressed", 1)
+    assert "guard is silent" in status.reason
+    assert isinstance(await api.withdraw("key-1", _withdrawal(1)), WithdrawalReceipt)
+
+
+async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(founded: Founded) -> None:
+    """Both legs sum to zero, the price is the standby's when the primary is dark, and a replay keeps the first price."""
+    await _beat(founded)
+    prices = iter((Decimal("1999.5"), Decimal("1.0"), Decimal("1.0")))
+
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = f'{{"price": "{next(prices)}", "ts": 1}}'.encode()
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(exchange, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    dark_then_up = founded.config.exchange.model_copy(update={"standby": url})
+    config = founded.config.model_copy(update={"exchange": dark_then_up})
+    founded.config_path.write_text(config.model_dump_json(), encoding="utf-8")
+    async with venue_process("api", founded), httpx.AsyncClient(base_url=config.api_url, timeout=5) as http:
+        client = VenueClient(http)
+        request = SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
+        first = await client.swap("key-1", request)
+        assert first == SwapReceipt(id=request.id, buy_amount="1999500000")
+        assert await client.swap("key-1", request) == first
+        greedy = await client.swap("key-1", request.model_copy(update={"id": uuid.uuid4(), "amount": str(10**6 * ONE)}))
+        assert isinstance(greedy, Refusal)
+        assert greedy.code == "insufficient_balance"
+    server.close()
+    books = await _books(founded)
+    assert books["aster", "AST", "inventory"] == -51 * ONE
+    assert books["aster", "USDX", "inventory"] == -100_000 * 10**6 + 1_999_500_000
+    async with connected(founded.config.database.auditor) as auditor:
+        assert await auditor.fetchval("select count(*) from approvals a join postings p on p.approval_id = a.id") == 1
+
+
+class _Wire:
+    """A keep-alive connection that speaks just enough HTTP to measure a server rather than a client library."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def withdraw(self, customer: int) -> int:
+        body = _withdrawal(1_000).model_dump_json(exclude_none=True)
+        head = f"POST /v1/withdrawals HTTP/1.1\r\nhost: venue\r\nauthorization: Bearer key-{customer}\r\ncontent-type: application/json"
+        self._writer.write(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        length = next(int(line[15:]) for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await self._reader.readexactly(length)
+        return int(answer[9:12])
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def test_four_hundred_withdrawals_a_second_are_all_accepted(api: VenueClient, founded: Founded) -> None:
+    """An open schedule of 400 requests/s for 2 s; the bound from the planned instant is loose, because the cores are shared."""
+    wires: asyncio.Queue[_Wire] = asyncio.Queue()
+    for _ in range(64):
+        wires.put_nowait(_Wire(*await asyncio.open_connection("127.0.0.1", founded.config.api_listen_port)))
+    began = time.monotonic()
+    latencies: list[float] = []
+
+    async def one(index: int) -> None:
+        planned = began + index / 400
+        await asyncio.sleep(max(0.0, planned - time.monotonic()))
+        wire = await wires.get()
+        assert await wire.withdraw(index % 200 + 1) == 202
+        wires.put_nowait(wire)
+        latencies.append(time.monotonic() - planned)
+
+    await asyncio.gather(*(one(index) for index in range(800)))
+    while not wires.empty():
+        wires.get_nowait().close()
+    latencies.sort()
+    print(f"p50 {latencies[400] * 1000:.1f} ms, p99 {latencies[792] * 1000:.1f} ms")
+    assert latencies[792] < 1.0
+    assert (await _books(founded))["aster", "USDX", "reserved"] == -800_000

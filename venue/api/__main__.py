@@ -1,0 +1,37 @@
+import asyncio
+
+from seawall.errors import InternalError
+from venue.api import metrics
+from venue.api.app import Services, make_app
+from venue.api.directory import Directory
+from venue.api.exchange import Exchange
+from venue.api.flusher import Flusher
+from venue.config import config_from_arguments
+from venue.database import open_pool
+from venue.process import run, serve_http
+
+
+async def _main(stop: asyncio.Event) -> None:
+    policy = config.load_policy()
+    metrics.initialise(policy)
+    pool = await open_pool(config.database.api, name="api", size=6)
+    intake_pool = await open_pool(config.database.api, name="api-intake", size=1)
+    directory = Directory(policy, pool)
+    await directory.load()
+    exchange = Exchange(config.exchange)
+    flusher = Flusher(policy, intake_pool)
+    flushing = asyncio.create_task(flusher.work())
+    flushing.add_done_callback(lambda _: stop.set())  # without a flusher nobody would ever be answered
+    app = make_app(Services(policy=policy, pool=pool, directory=directory, flusher=flusher, exchange=exchange))
+    await serve_http(app, port=config.api_listen_port, stop=stop)
+    if flushing.done():
+        raise InternalError("the flusher ended on its own") from flushing.exception()
+    flushing.cancel()
+    await exchange.close()
+    pool.terminate()
+    intake_pool.terminate()
+
+
+if __name__ == "__main__":
+    config, _ = config_from_arguments("Serve the venue's customers over HTTP.")
+    run(_main)

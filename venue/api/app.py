@@ -1,0 +1,280 @@
+"""The drill contract over HTTP, as the reference venue serves it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, cast
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from seawall.contract import (
+    Balance,
+    Balances,
+    Login,
+    Message,
+    Quote,
+    Refusal,
+    Status,
+    SwapReceipt,
+    SwapRequest,
+    Ticket,
+    TicketRequest,
+    Withdrawal,
+    WithdrawalReceipt,
+    WithdrawalRequest,
+    openapi,
+)
+from seawall.errors import ServiceError
+from seawall.policy import Policy
+from venue.api import metrics
+from venue.api.batch import STATE
+from venue.api.directory import Directory
+from venue.api.exchange import Exchange, bought
+from venue.api.flusher import Flusher
+from venue.api.intake import STATUS_OF, ask_of
+from venue.api.mode import read_mode
+from venue.api.swaps import Trade, commit_swap
+from venue.database import FAILURES, Pool
+
+QUOTE_VALID_MS = 1_000
+"""How long a quote may be shown; a swap is booked at the price of its own moment."""
+
+_BALANCES = """
+    select a.network, a.asset, b.available from accounts a join balances b on b.account_id = a.id
+    where a.customer_id = $1 order by a.network, a.asset"""
+_FOLLOW = f"""
+    select w.id, w.seq, case when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason, {STATE} as state, s.tx_hash
+    from withdrawals w left join slots s on s.id = w.slot_id where w.id = $1 and w.customer_id = $2"""
+_TICKET = "insert into tickets (customer_id, kind, text) values ($1, $2, $3) returning id"
+_UNAUTHORIZED = Refusal(code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`.")
+_UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
+
+
+class RefusedError(Exception):
+    """Ends a request early with a refusal; turned into its answer by the app."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the handlers work with."""
+
+    policy: Policy
+    pool: Pool
+    directory: Directory
+    flusher: Flusher
+    exchange: Exchange
+
+
+def answer(message: Message, *, status: int = 200) -> Response:
+    """``message`` as JSON; a refusal brings its own status."""
+    if isinstance(message, Refusal):
+        status = STATUS_OF[message.code]
+    return Response(message.model_dump_json(), status_code=status, media_type="application/json")
+
+
+async def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+async def _customer(
+    services: Annotated[Services, Depends(_services)], authorization: Annotated[str, Header()] = ""
+) -> int:
+    scheme, _, key = authorization.partition(" ")
+    customer = await services.directory.customer_of(key) if scheme.lower() == "bearer" and key else None
+    if customer is None:
+        raise RefusedError(_UNAUTHORIZED)
+    return customer
+
+
+With = Annotated[Services, Depends(_services)]
+Customer = Annotated[int, Depends(_customer)]
+
+
+def make_app(services: Services) -> FastAPI:
+    """The api over ``services``; its OpenAPI document is that of the contract."""
+    app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this as the way to bring one's own
+    app.state.services = services
+    app.post("/v1/login")(login)
+    app.get("/v1/balances")(balances)
+    app.post("/v1/withdrawals")(request_withdrawal)
+    app.get("/v1/withdrawals/{withdrawal_id}")(follow_withdrawal)
+    app.get("/v1/quote")(quote)
+    app.post("/v1/swaps")(swap)
+    app.get("/v1/status")(status)
+    app.post("/v1/tickets")(ticket)
+    app.get("/metrics")(exposition)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(RefusedError, _refused)
+    for failure in (*FAILURES, ServiceError):
+        app.add_exception_handler(failure, _unavailable)
+    return app
+
+
+def _count(request: Request, outcome: str) -> None:
+    route = request.scope.get("route")
+    metrics.REQUESTS.labels(getattr(route, "name", "none"), outcome).inc()
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
+    _count(request, "malformed")
+    return answer(Refusal(code="malformed", reason=faults))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    _count(request, error.refusal.code)
+    return answer(error.refusal)
+
+
+async def _unavailable(request: Request, _error: Exception) -> Response:
+    _count(request, "unavailable")
+    return answer(_UNAVAILABLE)
+
+
+async def login(request: Request, services: With, customer: Customer) -> Response:
+    """A session, for a customer whom the database knows at this moment."""
+    if await services.pool.fetchval("select true from customers where id = $1", customer) is None:
+        raise RefusedError(_UNAUTHORIZED)
+    _count(request, "ok")
+    return answer(Login(customer_id=customer, session=secrets.token_urlsafe(24)))
+
+
+async def balances(request: Request, services: With, customer: Customer) -> Response:
+    """What the customer may still spend."""
+    rows = await services.pool.fetch(_BALANCES, customer)
+    _count(request, "ok")
+    return answer(
+        Balances(
+            balances=tuple(Balance(network=r["network"], asset=r["asset"], available=str(r["available"])) for r in rows)
+        )
+    )
+
+
+async def request_withdrawal(request: Request, services: With, customer: Customer, body: WithdrawalRequest) -> Response:
+    """Reserve it durably, then say so."""
+    ask = await ask_of(services.policy, services.directory, customer, body)
+    outcome = ask if isinstance(ask, Refusal) else await services.flusher.submit(ask)
+    _count(request, outcome.outcome if isinstance(outcome, WithdrawalReceipt) else outcome.code)
+    return answer(outcome, status=202)
+
+
+async def follow_withdrawal(request: Request, services: With, customer: Customer, withdrawal_id: UUID) -> Response:
+    """Where it is on its way."""
+    row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer)
+    if row is None:
+        raise RefusedError(Refusal(code="not_found", reason="You have made no withdrawal with this id."))
+    _count(request, "ok")
+    return answer(Withdrawal(**dict(row)))
+
+
+def _tradable(services: Services, network: str, *assets: str) -> None:
+    for asset in assets:
+        house = services.directory.house(network, asset)
+        if house is None or house.inventory is None:
+            raise RefusedError(Refusal(code="unknown_asset", reason=f"{asset} is not traded on {network}."))
+    if len(set(assets)) != len(assets):
+        raise RefusedError(Refusal(code="unknown_asset", reason="Choose two different assets."))
+
+
+async def quote(
+    request: Request,
+    services: With,
+    _customer: Customer,
+    *,
+    network: str,
+    sell: str,
+    buy: str,
+    amount: Annotated[str, Query(pattern=r"^[1-9][0-9]{0,76}$")],
+) -> Response:
+    """What would be bought now."""
+    _tradable(services, network, sell, buy)
+    price = await services.exchange.price(sell=sell, buy=buy)
+    _count(request, "ok")
+    buys = bought(services.policy, price, sell=sell, buy=buy, amount=int(amount))
+    return answer(Quote(buy_amount=str(buys), valid_ms=QUOTE_VALID_MS))
+
+
+async def swap(request: Request, services: With, customer: Customer, body: SwapRequest) -> Response:
+    """Trade with the house at the exchange's price."""
+    _tradable(services, body.network, body.sell, body.buy)
+    price = await services.exchange.price(sell=body.sell, buy=body.buy)
+    trade = await _trade(
+        services, customer, body, bought(services.policy, price, sell=body.sell, buy=body.buy, amount=int(body.amount))
+    )
+    async with services.pool.acquire() as connection:
+        try:
+            outcome = await commit_swap(connection, services.policy, trade)
+        except asyncpg.UniqueViolationError:  # the same id committed in between: now it is a replay
+            outcome = await commit_swap(connection, services.policy, trade)
+    _count(request, "ok" if isinstance(outcome, SwapReceipt) else outcome.code)
+    return answer(outcome, status=201)
+
+
+async def _trade(services: Services, customer: int, body: SwapRequest, buys: int) -> Trade:
+    selling, buying = (
+        services.directory.house(body.network, body.sell),
+        services.directory.house(body.network, body.buy),
+    )
+    accounts = await services.directory.accounts_of(customer)
+    if buys == 0:
+        raise RefusedError(Refusal(code="malformed", reason="The amount is too small to buy anything."))
+    assert selling is not None
+    assert buying is not None
+    assert selling.house is not None
+    assert selling.inventory is not None
+    assert buying.inventory is not None
+    return Trade(
+        request=body,
+        customer_id=customer,
+        sell_amount=int(body.amount),
+        buy_amount=buys,
+        bucket=selling.bucket,
+        house=selling.house,
+        customer_sell=accounts[body.network, body.sell],
+        customer_buy=accounts[body.network, body.buy],
+        house_sell=selling.inventory,
+        house_buy=buying.inventory,
+    )
+
+
+async def status(request: Request, services: With) -> Response:
+    """The mode in force and what it means."""
+    mode = await read_mode(services.pool)
+    promise = services.policy.tiers.promise(mode.tier)
+    _count(request, "ok")
+    return answer(
+        Status(
+            tier=mode.tier,
+            epoch=mode.epoch,
+            since=mode.since_s,
+            reason=mode.reason,
+            guarantees=promise.guarantees,
+            defers=promise.defers,
+            suspends=promise.suspends,
+        )
+    )
+
+
+async def ticket(request: Request, services: With, customer: Customer, body: TicketRequest) -> Response:
+    """Record a request for help."""
+    number = await services.pool.fetchval(_TICKET, customer, body.kind, body.text)
+    metrics.TICKETS.labels(body.kind).inc()
+    _count(request, "ok")
+    return answer(Ticket(id=number), status=201)
+
+
+async def exposition() -> Response:
+    """Metrics for Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,110 @@
+"""The flusher: handlers enqueue, one task commits whatever has gathered, and only then does anyone get an answer.
+
+It never waits for a batch to fill: while one commits, the next gathers, so batches are as large as the load demands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from seawall.contract import Refusal, WithdrawalReceipt
+from venue.api import metrics
+from venue.api.batch import Answer, commit_batch
+from venue.database import FAILURES
+
+if TYPE_CHECKING:
+    from seawall.policy import Policy
+    from venue.api.intake import Ask
+    from venue.database import Pool
+
+BATCH_MAX = 500
+"""Rows of one transaction; bounds how long a flip of the mode may have to wait for it."""
+WAITING_MAX = 20_000
+"""Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
+_ATTEMPTS = 3
+
+_LOG = logging.getLogger(__name__)
+_UNAVAILABLE = Refusal(
+    code="unavailable", reason="The request could not be recorded; nothing was taken. Send it again with the same id."
+)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    ask: Ask
+    answer: asyncio.Future[Answer]
+    since: float
+
+
+class Flusher:
+    """Owns the only connection that reserves money in this process; one per api worker."""
+
+    def __init__(self, policy: Policy, pool: Pool) -> None:
+        self._policy = policy
+        self._pool = pool
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+
+    async def submit(self, ask: Ask) -> Answer:
+        """The durable outcome of ``ask``."""
+        if len(self._waiting) >= WAITING_MAX:
+            return _UNAVAILABLE
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(ask=ask, answer=future, since=time.monotonic()))
+        self._wake.set()
+        return await future
+
+    async def work(self) -> None:
+        """Commit batches until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
+                await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[_Waiting], attempt: int = 1) -> None:
+        """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and fails alone.
+
+        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what had committed is a replay.
+        """
+        try:
+            async with self._pool.acquire() as connection:
+                answers = await commit_batch(connection, self._policy, [waiting.ask for waiting in batch])
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
+            _LOG.exception("a batch of %d was refused by the database", len(batch))
+            if len(batch) == 1:
+                self._tell(batch[0], _UNAVAILABLE)
+                return
+            for waiting in batch:
+                await self._commit([waiting], attempt)
+        except FAILURES as error:
+            _LOG.warning("a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error)
+            if attempt == _ATTEMPTS:
+                for waiting in batch:
+                    self._tell(waiting, _UNAVAILABLE)
+                return
+            await asyncio.sleep(0.05 * attempt)
+            await self._commit(batch, attempt + 1)
+        else:
+            again = [waiting for waiting, answer in zip(batch, answers, strict=True) if answer is None]
+            for waiting, answer in zip(batch, answers, strict=True):
+                if answer is not None:
+                    self._tell(waiting, answer)
+            self._waiting.extendleft(reversed(again))
+
+    def _tell(self, waiting: _Waiting, answer: Answer) -> None:
+        metrics.INTAKE_SECONDS.observe(time.monotonic() - waiting.since)
+        if isinstance(answer, WithdrawalReceipt) and answer.outcome == "accepted":
+            ask = waiting.ask
+            metrics.RESERVED_VALUE.labels(ask.network, ask.asset, ask.size).inc(ask.value_micro)
+        if not waiting.answer.done():  # its client may have hung up; the reservation stands all the same
+            waiting.answer.set_result(answer)

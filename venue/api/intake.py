@@ -1,0 +1,179 @@
+"""Intake's decisions, apart from any I/O: what becomes of each request of a batch, given what is committed.
+
+Requests are judged in the order in which they arrived. A replay has its first outcome; the rest is admitted by the tier and then
+by the balance, so one overdraft refuses itself and nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seawall.contract import Refusal, RefusalCode, Size, WithdrawalRequest, WithdrawalState
+from seawall.controls.admission import admit, functions_of_withdrawal, size_of, within_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from seawall.policy import Policy, Tier
+    from venue.api.directory import Directory
+
+_ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
+_NOBODY = "0x" + "0" * 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A well-formed withdrawal request with the accounts that it moves."""
+
+    id: UUID
+    customer_id: int
+    bucket: str
+    source_network: str
+    network: str
+    asset: str
+    amount: int
+    value_micro: int
+    size: Size
+    destination: str
+    source_account: int
+    source_clearing: int
+    clearing: int
+    reserved_account: int
+
+    @property
+    def cross_rail(self) -> bool:
+        """Whether the money comes from another network than it leaves by."""
+        return self.source_network != self.network
+
+    @property
+    def content(self) -> tuple[int, str, str, str, int, str]:
+        """What a replay must repeat to be one."""
+        return self.customer_id, self.source_network, self.network, self.asset, self.amount, self.destination
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Committed:
+    """A withdrawal that an earlier transaction reserved."""
+
+    seq: int
+    content: tuple[int, str, str, str, int, str]
+    state: WithdrawalState
+    size: Size
+    deferred: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accept:
+    """Reserve it; ``reason`` tells the customer why it is paid later, if it is."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """It has an outcome already; ``original`` is None if that is the one of an earlier request of this very batch."""
+
+    original: Committed | None
+
+
+Judgement = Accept | Replay | Refusal
+STATUS_OF: dict[RefusalCode, int] = {
+    "unauthorized": 401,
+    "malformed": 400,
+    "not_found": 404,
+    "insufficient_balance": 422,
+    "insufficient_inventory": 422,
+    "over_limit": 422,
+    "unknown_asset": 422,
+    "bad_address": 422,
+    "id_reused": 409,
+    "suspended": 503,
+    "unavailable": 503,
+}
+"""HTTP status of each refusal."""
+
+_REUSED = Refusal(code="id_reused", reason="This id was used for another request; make a new one.")
+_OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
+
+
+async def ask_of(policy: Policy, directory: Directory, customer_id: int, request: WithdrawalRequest) -> Ask | Refusal:
+    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the batch of others."""
+    source = request.source_network or request.network
+    paying, receiving = directory.house(source, request.asset), directory.house(request.network, request.asset)
+    account = (await directory.accounts_of(customer_id)).get((source, request.asset))
+    if paying is None or receiving is None or account is None:
+        return Refusal(
+            code="unknown_asset", reason=f"{request.asset} is not paid from {source} to {request.network} here."
+        )
+    if not _ADDRESS.match(request.destination) or request.destination == _NOBODY:
+        return Refusal(code="bad_address", reason="The destination is no address that could be paid.")
+    amount = int(request.amount)
+    value_micro = policy.value_micro(request.asset, amount)
+    if not within_limit(policy, value_micro):
+        limit = policy.limits.withdrawal_value_max
+        return Refusal(
+            code="over_limit",
+            reason=f"One request may be worth {limit} {policy.venue.unit_of_account} at most; split it.",
+        )
+    return Ask(
+        id=request.id,
+        customer_id=customer_id,
+        bucket=receiving.bucket,
+        source_network=source,
+        network=request.network,
+        asset=request.asset,
+        amount=amount,
+        value_micro=value_micro,
+        size=size_of(policy, value_micro),
+        destination=request.destination.lower(),
+        source_account=account,
+        source_clearing=paying.clearing,
+        clearing=receiving.clearing,
+        reserved_account=receiving.reserved,
+    )
+
+
+def judge(
+    policy: Policy,
+    tier: Tier,
+    asks: Sequence[Ask],
+    *,
+    committed: Mapping[UUID, Committed],
+    available: Mapping[int, int],
+) -> list[Judgement]:
+    """One judgement per request, in order; ``available`` holds the locked balances by account."""
+    left = dict(available)
+    seen: dict[UUID, tuple[Ask, Judgement]] = {}
+    judgements: list[Judgement] = []
+    for ask in asks:
+        judgement = _told_before(ask, committed, seen) or _judge_new(policy, tier, ask, left.get(ask.source_account, 0))
+        if isinstance(judgement, Accept):
+            left[ask.source_account] -= ask.amount
+        seen.setdefault(ask.id, (ask, judgement))
+        judgements.append(judgement)
+    return judgements
+
+
+def _told_before(
+    ask: Ask, committed: Mapping[UUID, Committed], seen: Mapping[UUID, tuple[Ask, Judgement]]
+) -> Judgement | None:
+    """The first outcome of this id, if it has one; a refusal is not kept beyond its batch, so it is judged anew."""
+    if ask.id in committed:
+        original = committed[ask.id]
+        return Replay(original=original) if original.content == ask.content else _REUSED
+    if ask.id in seen:
+        first, outcome = seen[ask.id]
+        if first.content != ask.content:
+            return _REUSED
+        return Replay(original=None) if isinstance(outcome, Accept) else outcome
+    return None
+
+
+def _judge_new(policy: Policy, tier: Tier, ask: Ask, available: int) -> Accept | Refusal:
+    admission = admit(policy, tier, *functions_of_withdrawal(policy, ask.value_micro, cross_rail=ask.cross_rail))
+    if admission.outcome == "suspended":
+        return Refusal(code="suspended", reason=admission.reason or "")
+    return _OVERDRAFT if available < ask.amount else Accept(reason=admission.reason)

@@ -1,0 +1,33 @@
+"""What the api counts; every label set exists from the start, so that the first event is a step that a rate can see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from seawall import conventions
+
+if TYPE_CHECKING:
+    from seawall.policy import Policy
+
+_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+RESERVED_VALUE = Counter(
+    conventions.RESERVED_VALUE, "Value of committed reservations, in millionths.", ("network", "asset", "size")
+)
+REQUESTS = Counter(conventions.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
+INTAKE_SECONDS = Histogram(conventions.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S)
+TICKETS = Counter(conventions.TICKETS, "Requests for help.", ("kind",))
+HOT_TARGET_VALUE = Gauge(
+    conventions.HOT_TARGET_VALUE, "Value of all customer hot targets, in millionths: the yardstick of drawdown."
+)
+
+
+def initialise(policy: Policy) -> None:
+    """Create every label set that the policy allows."""
+    HOT_TARGET_VALUE.set(policy.hot_target_value_micro())
+    for network, declared in policy.networks.items():
+        for asset in declared.assets:
+            for size in ("small", "large"):
+                RESERVED_VALUE.labels(network, asset, size)

@@ -1,0 +1,100 @@
+"""Swaps: a customer trades with the house's inventory; money crosses buckets, so every swap carries its approval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from seawall.contract import Refusal, SwapReceipt, SwapRequest
+from seawall.controls.admission import admit
+from seawall.conventions import MODE_LOCK
+from venue.api.mode import SHARE_MODE, read_mode
+
+if TYPE_CHECKING:
+    from seawall.policy import Policy
+    from venue.database import Connection
+
+_KNOWN = "select customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount from swaps where id = $1"
+_LOCK = "select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update"
+_APPROVE = "insert into approvals (id, from_bucket, to_bucket, actor, justification) values ($1, $2, $3, 'api', $4)"
+_SWAP = """
+    insert into swaps (id, customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount, mode_epoch)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)"""
+_POST = "insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2) returning id"
+_ENTER = "insert into entries (posting_id, account_id, amount) select $1, * from unnest($2::bigint[], $3::numeric[])"
+_MOVE = """
+    update balances b set available = b.available + t.delta
+    from unnest($1::bigint[], $2::numeric[]) as t (account_id, delta) where b.account_id = t.account_id"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trade:
+    """A swap with its price applied and the four accounts that it moves."""
+
+    request: SwapRequest
+    customer_id: int
+    sell_amount: int
+    buy_amount: int
+    bucket: str
+    house: str
+    customer_sell: int
+    customer_buy: int
+    house_sell: int
+    house_buy: int
+
+    @property
+    def accounts(self) -> tuple[int, int, int, int]:
+        """The customer's two accounts, then the house's."""
+        return self.customer_sell, self.customer_buy, self.house_sell, self.house_buy
+
+
+async def commit_swap(connection: Connection, policy: Policy, trade: Trade) -> SwapReceipt | Refusal:
+    """Book ``trade`` in one transaction, or refuse it; a replay returns the first outcome, at the first price."""
+    request = trade.request
+    async with connection.transaction():
+        await connection.execute(SHARE_MODE, MODE_LOCK)
+        mode = await read_mode(connection)
+        known = await connection.fetchrow(_KNOWN, request.id)
+        if known is not None:
+            content = (trade.customer_id, request.network, request.sell, trade.sell_amount, request.buy)
+            if tuple(known)[:5] != content:
+                return Refusal(code="id_reused", reason="This id was used for another swap; make a new one.")
+            return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
+        admission = admit(policy, mode.tier, "swaps")
+        if admission.outcome != "allowed":
+            return Refusal(code="suspended", reason=admission.reason or "")
+        available = {
+            row["account_id"]: row["available"] for row in await connection.fetch(_LOCK, sorted(trade.accounts))
+        }
+        if available[trade.customer_sell] < trade.sell_amount:
+            return Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
+        if available[trade.house_buy] < trade.buy_amount:
+            return Refusal(
+                code="insufficient_inventory",
+                reason=f"The venue has too little {request.buy} to sell; try a smaller amount.",
+            )
+        await _book(connection, trade, mode.epoch)
+    return SwapReceipt(id=request.id, buy_amount=str(trade.buy_amount))
+
+
+async def _book(connection: Connection, trade: Trade, mode_epoch: int) -> None:
+    request, approval = trade.request, uuid4()
+    reason = f"swap {request.id} at the exchange's price: both legs cross between {trade.bucket} and {trade.house}"
+    await connection.execute(_APPROVE, approval, trade.bucket, trade.house, reason)
+    await connection.execute(
+        _SWAP,
+        request.id,
+        trade.customer_id,
+        request.network,
+        request.sell,
+        trade.sell_amount,
+        request.buy,
+        trade.buy_amount,
+        mode_epoch,
+    )
+    posting = await connection.fetchval(_POST, request.id, approval)
+    deltas = [-trade.sell_amount, trade.buy_amount, trade.sell_amount, -trade.buy_amount]
+    # What is owed is negative in the books and positive as an available balance.
+    await connection.execute(_ENTER, posting, list(trade.accounts), [-delta for delta in deltas])
+    await connection.execute(_MOVE, list(trade.accounts), deltas)
