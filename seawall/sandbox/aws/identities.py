@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, SecretStr, field_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from seawall import conventions
 from seawall.errors import SeawallError, ServiceError
@@ -28,22 +28,18 @@ if TYPE_CHECKING:
 
 
 class Identity(BaseModel):
-    """A user and its access key."""
+    """A user and its access key; the secret is kept out of its repr."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: str
     arn: str
     access_key_id: str
-    secret_access_key: SecretStr
-
-    @field_serializer("secret_access_key", when_used="json")
-    def _in_clear(self, secret: SecretStr) -> str:
-        return secret.get_secret_value()  # only the file with mode 0600 is written from JSON
+    secret_access_key: str = Field(repr=False)
 
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to be this user."""
-        return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key.get_secret_value()}
+        return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
 
 
 class Identities(BaseModel):
@@ -87,7 +83,7 @@ def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Iden
     document = {"Version": "2012-10-17", "Statement": statements}
     iam.put_user_policy(UserName=name, PolicyName=conventions.PREFIX, PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    return Identity(user=name, arn=arn, access_key_id=key["AccessKeyId"], secret_access_key=SecretStr(key["SecretAccessKey"]))
+    return Identity(user=name, arn=arn, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 
 
 def _may_assume(policy: Policy, region: str) -> list[dict[str, Any]]:

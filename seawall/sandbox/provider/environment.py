@@ -1,0 +1,38 @@
+"""What a shell needs to run `pulumi` on a sandbox by hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from seawall import conventions
+
+STACK = "sandbox"
+PASSPHRASE = "seawall-sandbox"
+"""The sandbox's state holds no secret; this one only satisfies the engine, and fits the salt in the committed stack file."""
+
+
+def environment(
+    *, root: Path, data_dir: Path, policy_path: Path, provider_port: int, region: str, deployer: Mapping[str, str], path: str | None = None
+) -> dict[str, str]:
+    """Variables for `pulumi up`, `preview`, `destroy` in ``root``: state under ``data_dir``, the attached provider, this interpreter.
+
+    ``deployer``: the credentials as variables. ``path``: PATH with the engine and its Python language host, if it is not inherited.
+    """
+    home = data_dir / "pulumi-home"
+    return {
+        **deployer,
+        **({"PATH": path} if path is not None else {}),
+        conventions.POLICY_VARIABLE: str(policy_path),
+        "AWS_REGION": region,
+        "PULUMI_BACKEND_URL": (data_dir / "pulumi").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_DEBUG_PROVIDERS": f"aws:{provider_port}",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_HOME": str(home),
+        "PULUMI_PYTHON_CMD": sys.executable,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_STACK": STACK,
+        "PYTHONPATH": str(root),
+    }

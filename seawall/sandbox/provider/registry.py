@@ -1,0 +1,25 @@
+"""Every resource type and function that the provider offers; what is not listed is refused by name."""
+
+from __future__ import annotations
+
+from seawall.sandbox.provider import alerting, iam, kms, s3
+from seawall.sandbox.provider.table import Function, ResourceType
+
+RESOURCES: dict[str, ResourceType] = {
+    resource.token: resource
+    for resource in (
+        kms.KEY,
+        kms.REPLICA_KEY,
+        kms.ALIAS,
+        iam.ROLE,
+        iam.ROLE_POLICY,
+        s3.BUCKET,
+        s3.BUCKET_VERSIONING,
+        s3.BUCKET_OBJECT_LOCK,
+        alerting.TOPIC,
+        alerting.TOPIC_SUBSCRIPTION,
+        alerting.METRIC_ALARM,
+    )
+}
+
+FUNCTIONS: dict[str, Function] = {function.token: function for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY)}

@@ -1,0 +1,145 @@
+"""The stack of a sandbox, brought up by the real `pulumi` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.sandbox.aws.identities import Identity
+from seawall.sandbox.provider.environment import STACK, environment
+
+_UP_S_MAX = 180
+"""Ten times what an up takes on a busy machine; beyond it something hangs."""
+_REPORT_EVERY = 20
+_STACK_FILE = Path("infra") / "stacks" / f"Pulumi.{STACK}.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the stack's program, state and provider are, and who deploys.
+
+    ``signer_principals``: ARN by region of who signs; it must be what the stack's file trusts. ``path``: PATH with the engine and its
+    Python language host. ``extra``: further variables for the engine's processes, such as the run's id.
+    """
+
+    root: Path
+    data_dir: Path
+    policy_path: Path
+    provider_port: int
+    deployer: Identity
+    signer_principals: Mapping[str, str]
+    region: str
+    path: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """The variables under which `pulumi` finds this stack."""
+        return {
+            **self.extra,
+            **environment(
+                root=self.root, data_dir=self.data_dir, policy_path=self.policy_path, provider_port=self.provider_port, region=self.region,
+                deployer=self.deployer.environment(), path=self.path,
+            ),
+        }  # fmt: skip
+
+
+def up(settings: Settings, *, report: Callable[[str], None]) -> None:
+    """Create the stack if need be and run `pulumi up`; ``report`` gets a line now and then.
+
+    Raises :class:`ServiceError` with Pulumi's diagnostics, :class:`UsageError` if the stack's file trusts other signers.
+    """
+    _refuse_other_signers(settings)
+    (settings.data_dir / "pulumi").mkdir(parents=True, exist_ok=True)
+    _pulumi(settings, ["stack", "select", STACK, "--create"])
+    done = 0
+
+    def count(line: str) -> None:
+        nonlocal done
+        if " created" in line or " updated" in line or " replaced" in line:
+            done += 1
+            if done % _REPORT_EVERY == 0:
+                report(f"{done} resources provisioned")
+
+    _pulumi(settings, ["up", "--yes", "--skip-preview", "--suppress-outputs"], on_line=count)
+    report(f"stack is up, {done} resources made or changed")
+
+
+def outputs(settings: Settings) -> Mapping[str, Any]:
+    """What `pulumi stack output --json` says. Raises :class:`ServiceError`."""
+    text = _pulumi(settings, ["stack", "output", "--json"])
+    try:
+        found: Mapping[str, Any] = json.loads(text)
+    except ValueError as error:
+        message = f"pulumi stack output --json is no JSON: {text[:200]}"
+        raise ServiceError(message) from error
+    return found
+
+
+def _refuse_other_signers(settings: Settings) -> None:
+    path = settings.root / _STACK_FILE
+    trusted = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]["seawall:signerPrincipals"]
+    wrong = [f"{region}: {arn}" for region, arn in settings.signer_principals.items() if trusted.get(region) != arn]
+    if wrong:
+        message = f"{_STACK_FILE} does not trust the signers of this sandbox"
+        raise UsageError(message, remedy=f"write under seawall:signerPrincipals: {', '.join(wrong)}")
+
+
+def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[str], None] | None = None) -> str:
+    """Run `pulumi`; its standard output. Raises :class:`ServiceError` with what it says went wrong."""
+    command = ["pulumi", "--non-interactive", "--color", "never", *arguments]
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=settings.root,
+            env={**os.environ, **settings.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        message = "pulumi is not on PATH"
+        raise MissingProgramError(message, remedy="run bin/seawall doctor") from error
+    watchdog = threading.Timer(_UP_S_MAX, process.kill)
+    watchdog.start()
+    try:
+        text, complaint = _follow(process, on_line)
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        watchdog.cancel()
+    if process.returncode != 0:
+        message = f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n{diagnostics(text + complaint)}"
+        raise ServiceError(message)
+    return text
+
+
+def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None] | None) -> tuple[str, str]:
+    if on_line is None:
+        return process.communicate()
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line)
+        on_line(line)
+    process.wait()
+    return "".join(lines), ""
+
+
+def diagnostics(text: str) -> str:
+    """The part of Pulumi's output that says what went wrong, or else its end."""
+    _, found, rest = text.partition("Diagnostics:\n")
+    if found:
+        return rest.partition("\nResources:")[0].rstrip()
+    return "\n".join(text.splitlines()[-15:])
