@@ -1,0 +1,13 @@
+"""The scorecard: a run directory in; a verdict, a scorecard, a JUnit file and a report out.
+
+Nothing but the run directory is read, so a verdict can be repeated from its evidence alone, by anyone, at any time.
+"""
+
+from seawall.scorecard.files import write
+from seawall.scorecard.judgement import judge
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.sabotage import SABOTAGE_FAILS
+from seawall.scorecard.summary import terminal_summary
+from seawall.scorecard.verdict import Verdict
+
+__all__ = ["SABOTAGE_FAILS", "Outcome", "Verdict", "judge", "terminal_summary", "write"]

@@ -1,0 +1,200 @@
+"""Was the drill large enough to count? Below any of these sizes a verdict would say nothing, so they are UNKNOWN, never FAIL."""
+
+from __future__ import annotations
+
+from seawall.scorecard.facts import Facts, percentile
+from seawall.scorecard.outcome import Finding, check, passed, unknown
+from seawall.scorecard.readers import SECOND
+
+# The smallest drill that counts. These size the proof, not the venue, so no policy declares them.
+CALM_S_MIN = 15
+FLOOD_S_MIN = 45
+OFFERED_PER_S_MIN = 200
+MISSED_PER_MILLE_MAX = 1
+DISPATCH_LAG_US_P99_MAX = 20_000
+REQUESTED_HOT_BALANCES_MIN = 3
+DARK_S_MIN = 25
+DARK_PAYOUTS_MIN = 2_000
+
+DARK_PROBES_PERCENT_MIN = 90
+"""Of the KMS probes begun in the dark, so many must have gone unanswered; the rest began before the toxic bit."""
+
+
+@check(
+    "drill.calm",
+    question="Was there a calm before the shock to compare with?",
+    motivation="Without a baseline nobody can tell a shock from a bad day.",
+    evidence=("arrivals.csv", "requests.csv", "records/mode_log.csv"),
+    remediation="Lengthen `calm` of the game day, or find out why the calm was none.",
+)
+def calm(facts: Facts) -> Finding:
+    """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
+    target = f">= {CALM_S_MIN} s, tier normal"
+    length_us = facts.run_starts - facts.calm_starts
+    acknowledged = sum(1 for promise in facts.acknowledged.values() if promise.arrival.phase == "calm")
+    measured = f"{length_us / SECOND:.1f} s, {acknowledged:,} acknowledged"
+    if acknowledged == 0:
+        return unknown(target=target, measured=measured, reason="nothing was acknowledged in the calm")
+    restless = [flip for flip in facts.run.flips if facts.calm_starts <= flip.committed_at < facts.run_starts]
+    if restless:
+        return unknown(
+            target=target,
+            measured=measured,
+            reason=f"the tier became {restless[0].tier} in the calm: {restless[0].reason}",
+        )
+    if length_us < CALM_S_MIN * SECOND:
+        return unknown(target=target, measured=measured, reason="the calm was too short")
+    return passed(measured=measured, target=target, reason="normal all the time")
+
+
+@check(
+    "drill.flood",
+    question="Was the flood offered as planned, however slow the venue was?",
+    motivation="A generator that waits for the venue hides the very overload it should show.",
+    evidence=("arrivals.csv", "requests.csv"),
+    remediation="Leave the generator more of the machine; look at flood.json for lost workers.",
+)
+def flood(facts: Facts) -> Finding:
+    """Length, rate, missed arrivals and dispatch lag, counted from the request log and not from the generator's summary."""
+    target = (
+        f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= {MISSED_PER_MILLE_MAX / 10:.1f} %, "
+        f"lag p99 <= {DISPATCH_LAG_US_P99_MAX // 1000} ms"
+    )
+    planned = sum(1 for arrival in facts.run.arrivals if arrival.phase == "run")
+    length_us = facts.run_ends - facts.run_starts
+    lags = [(request.sent_at or 0) - request.planned_at for arrival, request in facts.sent if arrival.phase == "run"]
+    if not lags or length_us <= 0:
+        return unknown(target=target, reason="no request of the run left")
+    missed = planned - len(lags)
+    rate = len(lags) * SECOND / length_us
+    lag_us = percentile(lags, 99)
+    measured = (
+        f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %), "
+        f"lag p99 {lag_us / 1000:.1f} ms"
+    )
+    faults = [
+        fault
+        for wrong, fault in (
+            (length_us < FLOOD_S_MIN * SECOND, "the flood was too short"),
+            (len(lags) * SECOND < OFFERED_PER_S_MIN * length_us, "too few requests were offered"),
+            (missed * 1000 > planned * MISSED_PER_MILLE_MAX, "too many arrivals were missed"),
+            (lag_us > DISPATCH_LAG_US_P99_MAX, "requests left too late"),
+        )
+        if wrong
+    ]
+    if faults:
+        return unknown(target=target, measured=measured, reason="; ".join(faults))
+    return passed(measured=measured, target=target, reason="the schedule was kept")
+
+
+@check(
+    "drill.flood_value",
+    question="Was more asked for than the hot wallets held?",
+    motivation="A run that the hot wallets can pay from stock tests neither the top-ups nor protected mode.",
+    evidence=("arrivals.csv", "requests.csv", "records/withdrawals.csv", "records/topups.csv"),
+    remediation="Raise the profile's share of assets that leaves.",
+)
+def flood_value(facts: Facts) -> Finding:
+    """Value of distinct withdrawals requested in the run, against the value of all hot wallets when it began."""
+    policy = facts.run.policy
+    target = f">= {REQUESTED_HOT_BALANCES_MIN} x the hot balance at the start of the run"
+    values = {arrival.id: arrival.value_micro for arrival, _ in facts.sent if arrival.phase == "run"}
+    requested = sum(values.values())
+    paid = sum(
+        withdrawal.value_micro
+        for withdrawal in facts.run.withdrawals
+        if withdrawal.state == "posted" and (withdrawal.resolved_at or facts.run_starts) < facts.run_starts
+    )
+    refilled = sum(
+        policy.value_micro(top_up.asset, top_up.amount)
+        for top_up in facts.run.top_ups
+        if top_up.posted_at is not None and top_up.posted_at < facts.run_starts
+    )
+    hot = policy.hot_target_value_micro() - paid + refilled
+    if not values or hot <= 0:
+        return unknown(target=target, reason="nothing was requested, or nothing was held")
+    unit = policy.venue.unit_of_account
+    measured = f"{requested / hot:.2f} x ({requested / 1e6:,.0f} {unit} against {hot / 1e6:,.0f} {unit})"
+    if requested < REQUESTED_HOT_BALANCES_MIN * hot:
+        return unknown(target=target, measured=measured, reason="too little was asked for")
+    return passed(measured=measured, target=target, reason=f"{len(values):,} distinct withdrawals")
+
+
+@check(
+    "drill.dark",
+    question="Was the region dark long enough, and did the dark begin under load?",
+    motivation="An outage that begins in idleness finds nothing in flight to lose.",
+    evidence=("timeline.jsonl", "requests.csv"),
+    remediation="Lengthen `dark` or move `dark_after` of the game day into the flood.",
+)
+def dark(facts: Facts) -> Finding:
+    """The time from the fault seen effective to its undo, with requests acknowledged in the second before it."""
+    target = f">= {DARK_S_MIN} s, from within the flood"
+    length_us = facts.fault_reverted - facts.fault_effective
+    loaded = sum(
+        1
+        for promise in facts.acknowledged.values()
+        if promise.arrival.phase == "run"
+        and facts.fault_effective - SECOND <= promise.acknowledged_at <= facts.fault_effective
+    )
+    measured = f"{length_us / SECOND:.1f} s, {loaded} acknowledged in the second before"
+    if loaded == 0:
+        return unknown(target=target, measured=measured, reason="nothing was acknowledged just before the dark")
+    if length_us < DARK_S_MIN * SECOND:
+        return unknown(target=target, measured=measured, reason="the dark was too short")
+    return passed(measured=measured, target=target, reason="the region went dark in the middle of the run")
+
+
+@check(
+    "drill.dark_payouts",
+    question="Were enough payouts confirmed on the chains while the region was dark?",
+    motivation="Survival is customers paid in the dark, not processes alive in it.",
+    evidence=("chain/payouts.csv", "chain/blocks.csv", "timeline.jsonl"),
+    remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
+)
+def dark_payouts(facts: Facts) -> Finding:
+    """Finalized payouts whose block appeared between the fault seen effective and its undo."""
+    target = f">= {DARK_PAYOUTS_MIN:,}"
+    count = sum(
+        1 for payout in facts.run.payouts if facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
+    )
+    rate = count * SECOND / max(1, facts.fault_reverted - facts.fault_effective)
+    measured = f"{count:,} ({rate:.0f}/s)"
+    if count < DARK_PAYOUTS_MIN:
+        return unknown(target=target, measured=measured, reason="too few payouts were confirmed in the dark")
+    return passed(measured=measured, target=target, reason="counted on the chains, by finalized events")
+
+
+@check(
+    "drill.fault_landed",
+    question="Did the fault take effect and end, as seen from outside the injector?",
+    motivation="A fault that was only reported by its injector may never have happened.",
+    evidence=("timeline.jsonl", "probes.jsonl"),
+    remediation="Check that the venue and the prober reach KMS through the proxy that was cut.",
+)
+def fault_landed(facts: Facts) -> Finding:
+    """The prober's own requests to the dark region went unanswered in the dark and were answered again after it."""
+    region = facts.run.policy.regions.primary
+    target = f"KMS of {region} silent for an outside probe, then back"
+    starts, ends, healed = facts.fault_effective, facts.fault_reverted, facts.healing
+    samples = [sample for sample in facts.samples("kms") if (sample.detail or {}).get("region") == region]
+    inside = [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
+    silent = sum(1 for sample in inside if not sample.ok)
+    before = any(sample.ok for sample in samples if sample.done_at < facts.fault_applied)
+    after = any(sample.ok for sample in samples if sample.at >= healed)
+    measured = f"{silent} of {len(inside)} probes unanswered in the dark"
+    if not inside or silent * 100 < len(inside) * DARK_PROBES_PERCENT_MIN:
+        return unknown(
+            target=target, measured=measured, reason="the prober still reached the region, or was not asking"
+        )
+    if not before or not after:
+        moment = "before" if not before else "after"
+        return unknown(
+            target=target, measured=measured, reason=f"the prober never reached the region {moment} the dark"
+        )
+    return passed(
+        measured=measured, target=target, reason="dark and back, seen by the prober as well as by the fault's own probe"
+    )
+
+
+CHECKS = (calm, flood, flood_value, dark, dark_payouts, fault_landed)

@@ -1,0 +1,91 @@
+"""Is there enough evidence, and was everyone watching?"""
+
+from __future__ import annotations
+
+from seawall.errors import EvidenceError
+from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
+from seawall.scorecard.outcome import Finding, check, passed, unknown
+from seawall.scorecard.readers import SECOND
+from seawall.scorecard.run import FILES
+
+STATUS_SAMPLES_PER_S_MIN = 10
+"""Half of the prober's 20 Hz: below it, sampling gaps would swamp the protection budget."""
+
+STATUS_GAP_US_MAX = SECOND
+
+BLOCK_GAPS_MAX = 3
+"""A chain that skipped two blocks in a row was not a working witness; one late block is nothing."""
+
+
+@check(
+    "evidence.complete",
+    question="Is every file of the run there and whole, and did every part live to the end?",
+    motivation="A verdict from half of the evidence is a guess.",
+    evidence=tuple(FILES.values()),
+    remediation="Run the drill again; if a part died, its log says why.",
+)
+def complete(facts: Facts) -> Finding:
+    """UNKNOWN names every file that cannot be read and every part that died, with the tail of its log."""
+    target = f"{len(FILES)} files, all parts alive"
+    faults = []
+    for name in FILES:
+        try:
+            getattr(facts.run, name)
+        except EvidenceError as error:
+            faults.append(str(error))
+    if faults:
+        return unknown(
+            target=target,
+            measured=f"{len(faults)} of {len(FILES)} files unusable",
+            reason=faults[0],
+            details=faults[1:],
+        )
+    dead = [component for component in facts.run.manifest.components if component.died_at is not None]
+    if dead:
+        tails = [
+            f"{part.name}: {line}" for part in dead for line in (part.log_tail or "its log is empty").splitlines()[-12:]
+        ]
+        names = ", ".join(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead)
+        return unknown(target=target, measured=f"{len(dead)} dead", reason=names, details=tails)
+    if not facts.run.manifest.components:
+        return unknown(target=target, reason="manifest.json lists no component")
+    return passed(
+        measured=f"{len(FILES)} files, {len(facts.run.manifest.components)} parts",
+        target=target,
+        reason="every file was read to its end, every part lived to the end",
+    )
+
+
+@check(
+    "evidence.observers",
+    question="Did both observers watch from the calm to the end of recovery?",
+    motivation="What nobody watched cannot be said to have happened, or not to have happened.",
+    evidence=("probes.jsonl", "chain/blocks.csv", "records/flow.csv"),
+    remediation="Give the prober and the chains enough of the machine; nothing else may run beside a drill.",
+)
+def observers(facts: Facts) -> Finding:
+    """UNKNOWN unless status probes, blocks and database commits came all the time."""
+    starts, ends = facts.calm_starts, facts.watch_ends
+    target = f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > {format_s(STATUS_GAP_US_MAX)}; blocks without a pause"
+    inside = [sample.done_at for sample in facts.status_samples if starts <= sample.done_at <= ends]
+    rate = len(inside) * SECOND / max(1, ends - starts)
+    gap_us = longest_gap_us(sorted(inside), starts=starts, ends=ends)
+    measured = f"{rate:.1f} Hz, longest gap {format_s(gap_us)}"
+    faults = []
+    if rate < STATUS_SAMPLES_PER_S_MIN or gap_us > STATUS_GAP_US_MAX:
+        faults.append(f"the status was seen at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
+    for name, network in facts.run.policy.networks.items():
+        stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)
+        pause_us = longest_gap_us(stamps, starts=starts, ends=ends)
+        if pause_us > BLOCK_GAPS_MAX * network.block_time * MILLISECOND:
+            faults.append(f"{name} made no block for {format_s(pause_us)}")
+        elif not any(block.observed_at is not None for block in facts.run.blocks if block.network == name):
+            faults.append(f"no block of {name} was seen by the prober")
+    if not any(starts <= row.committed_at <= ends for row in facts.run.flow):
+        faults.append("records/flow.csv has no commit during the drill")
+    if faults:
+        return unknown(target=target, measured=measured, reason=faults[0], details=faults[1:])
+    return passed(measured=measured, target=target, reason="status probes, blocks and commits came all the time")
+
+
+CHECKS = (complete, observers)

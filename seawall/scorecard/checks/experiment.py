@@ -1,0 +1,41 @@
+"""Was the experiment itself sound?"""
+
+from __future__ import annotations
+
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.journal import problems_of_journal
+from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
+
+_DEVIATED = "the steady state was not met after the method"
+
+
+@check(
+    "experiment.sound",
+    question="Did the experiment run as planned, steady before and after, with every activity and rollback succeeded?",
+    motivation="`chaos run` alone reports success when the shock was never applied or nothing was checked.",
+    evidence=("chaos-journal.json",),
+    remediation="Read the journal's failed activities; run `chaos run` by hand against a kept sandbox.",
+)
+def sound(facts: Facts) -> Finding:
+    """FAIL if the venue did not return to its steady state, UNKNOWN if the experiment is not to be trusted."""
+    target = "completed, steady before and after"
+    problems = problems_of_journal(facts.run.journal)
+    if not problems:
+        return passed(
+            measured="as planned",
+            target=target,
+            reason="completed, not deviated, all activities and rollbacks succeeded",
+        )
+    finding = failed if _DEVIATED in problems and not _unsound_before(problems) else unknown
+    return finding(measured=f"{len(problems)} problems", target=target, reason=problems[0], details=problems[1:])
+
+
+def _unsound_before(problems: list[str]) -> bool:
+    """Whether something besides the steady state after the method was wrong: then the shock may not have been the planned one."""
+    return any(
+        not problem.startswith(("steady state after", _DEVIATED, "the journal does not say that the steady state held"))
+        for problem in problems
+    )
+
+
+CHECKS = (sound,)

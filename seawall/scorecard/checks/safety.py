@@ -1,0 +1,335 @@
+"""Was any money paid twice, lost, or made up? The venue's records against the chains themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.outcome import Finding, check, violations
+from seawall.scorecard.readers import Instant
+from seawall.scorecard.rows import Slot
+
+NATIVE_TOKEN = "0x" + "0" * 40
+"""The address that stands for a chain's own coin in ``Paid`` events."""
+
+_HELD = ("hot", "reserve", "cold", "inventory")
+_OWED = ("customer", "reserved")
+_SETTLED = ("posted", "voided")
+_SIGNED = ("signed", "broadcast", "included", "final")
+
+
+@check(
+    "safety.ledger_sums_zero",
+    question="Does the ledger sum to zero, per network and asset and per posting?",
+    motivation="A ledger that does not balance has lost or invented money.",
+    evidence=("records/ledger.csv", "records/ledger_faults.json"),
+    remediation="Stop payouts; find the posting that does not balance.",
+    proves_alone=True,
+)
+def ledger_sums_zero(facts: Facts) -> Finding:
+    """Sums of the exported balances, and the database's own count over every posting and balance."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for line in facts.run.ledger:
+        sums[line.network, line.asset] += line.balance
+    found = [f"{network} {asset} sums to {total}" for (network, asset), total in sorted(sums.items()) if total]
+    faults = facts.run.ledger_faults
+    if faults.unbalanced_postings:
+        found.append(f"{faults.unbalanced_postings} postings do not sum to zero")
+    if faults.balance_mismatches:
+        found.append(f"{faults.balance_mismatches} balances differ from their entries")
+    return violations(found, checked=len(sums), what="sums", reason="every asset sums to zero on every network")
+
+
+@check(
+    "safety.no_negative",
+    question="Is nothing available negative?",
+    motivation="An overdraft pays one customer with another's money.",
+    evidence=("records/ledger.csv", "records/ledger_faults.json"),
+    remediation="Stop payouts; find the reservation that overdrew.",
+    proves_alone=True,
+)
+def no_negative(facts: Facts) -> Finding:
+    """No customer's balance, nothing held and nothing owed has the wrong sign."""
+    found = [
+        f"{line.bucket} {line.network} {line.asset} {line.kind} is {line.balance}"
+        for line in facts.run.ledger
+        if (line.kind in _HELD and line.balance < 0) or (line.kind in _OWED and line.balance > 0)
+    ]
+    if facts.run.ledger_faults.negative_balances:
+        found.append(f"{facts.run.ledger_faults.negative_balances} customers' balances are negative")
+    return violations(found, checked=len(facts.run.ledger), what="accounts", reason="nothing is overdrawn")
+
+
+@check(
+    "safety.paid_once",
+    question="Was each withdrawal paid at most once, on any chain?",
+    motivation="A double payment cannot be taken back.",
+    evidence=("chain/payouts.csv",),
+    remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
+    proves_alone=True,
+)
+def paid_once(facts: Facts) -> Finding:
+    """Sequence numbers of finalized ``Paid`` events are unique over all networks."""
+    times = Counter(payout.seq for payout in facts.run.payouts)
+    value = {payout.seq: payout.amount for payout in facts.run.payouts}
+    twice = [seq for seq, count in times.items() if count > 1]
+    found = [f"seq {seq} was paid {times[seq]} times" for seq in twice]
+    worst = found[twice.index(max(twice, key=lambda seq: value[seq]))] if twice else None
+    return violations(
+        found, checked=len(times), what="payouts", reason="each sequence number was paid once", worst=worst
+    )
+
+
+@check(
+    "safety.chain_equals_posted",
+    question="Do the chains' payouts equal what the ledger posted, to the base unit?",
+    motivation="Records that differ from the chain promise or hide money.",
+    evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    remediation="Reconcile the named withdrawals by hand before paying on.",
+)
+def chain_equals_posted(facts: Facts) -> Finding:
+    """The sets of (network, seq, asset, amount, recipient) are the same on both sides."""
+    natives = {name: network.native for name, network in facts.run.policy.networks.items()}
+    on_chain = {
+        (paid.network, paid.seq, paid.asset, paid.amount, paid.to.lower(), paid.token == NATIVE_TOKEN)
+        for paid in facts.run.payouts
+    }
+    posted = {
+        (row.network, row.seq, row.asset, row.amount, row.destination.lower(), natives.get(row.network) == row.asset)
+        for row in facts.run.withdrawals
+        if row.state == "posted"
+    }
+    found = [
+        f"seq {seq}: {amount} {asset} to {to} on {network}, {'paid but not posted' if item in on_chain else 'posted but not paid'}"
+        for item in sorted(on_chain ^ posted, key=lambda item: item[1])
+        for network, seq, asset, amount, to, _ in (item,)
+    ]
+    return violations(found, checked=len(on_chain | posted), what="payouts", reason="both sides list the same payouts")
+
+
+@check(
+    "safety.nothing_voided_paid",
+    question="Was nothing paid that was voided?",
+    motivation="A refund and a payment of the same money is a double payment.",
+    evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
+    proves_alone=True,
+)
+def nothing_voided_paid(facts: Facts) -> Finding:
+    """No voided withdrawal has a ``Paid`` event."""
+    voided = {row.seq for row in facts.run.withdrawals if row.state == "voided"}
+    found = [
+        f"seq {payout.seq} was voided and paid {payout.amount} {payout.asset}"
+        for payout in facts.run.payouts
+        if payout.seq in voided
+    ]
+    return violations(
+        found,
+        checked=len(facts.run.withdrawals),
+        what="withdrawals",
+        reason=f"{len(voided):,} were voided, none of them paid",
+    )
+
+
+@check(
+    "safety.acknowledged_resolved",
+    question="Is every acknowledged withdrawal posted, or voided with a reason?",
+    motivation="A request that was promised and vanished is a theft as far as the customer can tell.",
+    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/withdrawals.csv"),
+    remediation="Follow the named withdrawals through slots and chain.",
+)
+def acknowledged_resolved(facts: Facts) -> Finding:
+    """None is missing from the records, open, held or unknown; withdrawals nobody acknowledged must be resolved too."""
+    probed = [str((sample.detail or {}).get("id")) for sample in facts.samples("small_withdrawal") if sample.ok]
+    promised = {*facts.acknowledged, *probed}
+    found = [
+        f"{identity} was acknowledged and is not on record"
+        for identity in sorted(promised - facts.withdrawals_by_id.keys())
+    ]
+    for row in facts.run.withdrawals:
+        if row.state not in _SETTLED:
+            found.append(f"seq {row.seq} is {row.state}: {row.reason or 'no reason given'}")
+        elif row.state == "voided" and not row.reason:
+            found.append(f"seq {row.seq} was voided without a reason")
+        elif row.resolved_at is None:
+            found.append(f"seq {row.seq} is {row.state} without a posting")
+    return violations(
+        found,
+        checked=len(promised),
+        what="acknowledged withdrawals",
+        reason=f"unknown and held: 0 of {len(facts.run.withdrawals):,} on record",
+    )
+
+
+@check(
+    "safety.one_digest_per_nonce",
+    question="Was one intent signed per nonce, and was it the one on record?",
+    motivation="Two signed intents for a nonce are two payments waiting for a race.",
+    evidence=("records/sign_log.csv", "records/slots.csv"),
+    remediation="Stop the signers; find who asked for the second digest.",
+    proves_alone=True,
+)
+def one_digest_per_nonce(facts: Facts) -> Finding:
+    """The sign log and the slots name the same digest and transaction for every nonce that was signed."""
+    found = []
+    slots = {(slot.chain_id, slot.address, slot.nonce): slot for slot in facts.run.slots}
+    logged = Counter((row.chain_id, row.address, row.nonce) for row in facts.run.signatures)
+    found += [
+        f"nonce {nonce} of {address} on chain {chain} is logged {count} times"
+        for (chain, address, nonce), count in logged.items()
+        if count > 1
+    ]
+    for row in facts.run.signatures:
+        slot = slots.get((row.chain_id, row.address, row.nonce))
+        if slot is None:
+            found.append(f"nonce {row.nonce} of {row.address} on chain {row.chain_id} was signed for no slot")
+        elif slot.digest != row.digest:
+            found.append(
+                f"nonce {row.nonce} of {slot.wallet} was signed with digest {row.digest[:12]}, its slot says {slot.digest[:12]}"
+            )
+        elif slot.tx_hash is not None and row.tx_hash != slot.tx_hash:
+            found.append(
+                f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot says {slot.tx_hash}"
+            )
+    return violations(
+        found, checked=len(facts.run.signatures), what="signatures", reason="the sign log and the slots agree"
+    )
+
+
+@check(
+    "safety.signed_is_logged",
+    question="Is every signed slot in the signer's own log?",
+    motivation="A signature outside the log cannot be fenced.",
+    evidence=("records/sign_log.csv", "records/slots.csv"),
+    remediation="Find who signed past the signer.",
+)
+def signed_is_logged(facts: Facts) -> Finding:
+    """Slots from `signed` on have a row in the sign log."""
+    logged = {(row.chain_id, row.address, row.nonce) for row in facts.run.signatures}
+    signed = [slot for slot in facts.run.slots if slot.state in _SIGNED]
+    found = [
+        f"nonce {slot.nonce} of {slot.wallet} is {slot.state} and not in the sign log"
+        for slot in signed
+        if (slot.chain_id, slot.address, slot.nonce) not in logged
+    ]
+    return violations(found, checked=len(signed), what="signed slots", reason="each has its row")
+
+
+@check(
+    "safety.nonces_contiguous",
+    question="Are the nonces of every lane contiguous, and all of them final?",
+    motivation="A gap stops every later payout of the lane.",
+    evidence=("records/slots.csv",),
+    remediation="Look at how the lane's next nonce was allocated across the failover.",
+)
+def nonces_contiguous(facts: Facts) -> Finding:
+    """No number is missing or doubled between a lane's first and last nonce, and no slot is left in flight."""
+    lanes: dict[str, list[Slot]] = {}
+    for slot in facts.run.slots:
+        lanes.setdefault(slot.wallet, []).append(slot)
+    found = []
+    for wallet, slots in sorted(lanes.items()):
+        nonces = sorted(slot.nonce for slot in slots)
+        found += [
+            f"{wallet}: nonce {later} follows {earlier}" for earlier, later in pairwise(nonces) if later != earlier + 1
+        ]
+        found += [f"{wallet}: nonce {slot.nonce} is still {slot.state}" for slot in slots if slot.state != "final"]
+    return violations(found, checked=len(facts.run.slots), what="nonces", reason=f"{len(lanes)} lanes without a gap")
+
+
+@check(
+    "safety.old_epoch",
+    question="Was nothing claimed under a mode that had been left?",
+    motivation="A claim under the old mode pays what the new mode has just deferred.",
+    evidence=("records/slots.csv", "records/mode_log.csv"),
+    remediation="Look at the lock order of claims and flips.",
+    proves_alone=True,
+)
+def old_epoch(facts: Facts) -> Finding:
+    """No payout slot was committed after the mode epoch that it was claimed under had ended, or before it began."""
+    spans = {span.epoch: span for span in facts.tiers}
+    payouts = [slot for slot in facts.run.slots if slot.purpose == "payout"]
+    late: list[tuple[Instant, str]] = []
+    for slot in payouts:
+        span = spans.get(slot.mode_epoch)
+        if span is None:
+            late.append(
+                (
+                    slot.opened_at,
+                    f"nonce {slot.nonce} of {slot.wallet} was claimed under mode epoch {slot.mode_epoch}, which never was",
+                )
+            )
+        elif not span.starts <= slot.opened_at <= span.ends:
+            off_us = max(span.starts - slot.opened_at, slot.opened_at - span.ends)
+            late.append(
+                (
+                    slot.opened_at,
+                    f"nonce {slot.nonce} of {slot.wallet} was claimed {format_s(off_us)} outside mode epoch {slot.mode_epoch}",
+                )
+            )
+    found = [text for _, text in sorted(late)]
+    return violations(
+        found, checked=len(payouts), what="claims", reason=f"{len(facts.run.flips)} flips, no claim under an old epoch"
+    )
+
+
+@check(
+    "safety.hot_reconciles",
+    question="Do the chains hold what the ledger says, per network and asset?",
+    motivation="The ledger is a claim about the chain, and this is the proof.",
+    evidence=("records/ledger.csv", "chain/balances.csv"),
+    remediation="Reconcile before paying on: the difference is money in the wrong place.",
+)
+def hot_reconciles(facts: Facts) -> Finding:
+    """Ledger balances of hot and reserve accounts equal the sum of the wallets' balances, to the base unit."""
+    wallets = facts.run.policy.wallets
+    pays = {name for name, bucket in facts.run.policy.buckets.items() if "customers" in bucket.pays}
+    chain: Counter[tuple[str, str, str, str]] = Counter()
+    for held in facts.run.chain_balances:
+        wallet = wallets.get(held.wallet)
+        if wallet is not None and wallet.bucket in pays and wallet.wallet_class != "cold":
+            chain[wallet.bucket, held.network, held.asset, wallet.wallet_class] += held.balance
+    ledger = {
+        (line.bucket, line.network, line.asset, line.kind): line.balance
+        for line in facts.run.ledger
+        if line.bucket in pays and line.kind in ("hot", "reserve")
+    }
+    found = [
+        f"{' '.join(key)}: ledger {ledger.get(key, 0)}, chain {chain.get(key, 0)}"
+        for key in sorted(chain.keys() | ledger.keys())
+        if ledger.get(key, 0) != chain.get(key, 0)
+    ]
+    return violations(found, checked=len(chain), what="balances", reason="ledger and chain agree to the base unit")
+
+
+@check(
+    "safety.journal_chain",
+    question="Is the decisions' journal unbroken?",
+    motivation="A journal that can be edited proves nothing afterwards.",
+    evidence=("records/ledger_faults.json", "records/mode_log.csv"),
+    remediation="Compare the journal with the evidence bucket's copy.",
+)
+def journal_chain(facts: Facts) -> Finding:
+    """Every hash follows from the entry before it; the decisions to change the mode are what it covers."""
+    breaks = [str(item) for item in facts.run.ledger_faults.journal_breaks]
+    decisions = len(facts.run.flips) + len(facts.run.top_ups)
+    return violations(
+        breaks, checked=max(decisions, len(breaks)), what="decisions", reason="every hash follows from the one before"
+    )
+
+
+CHECKS = (
+    ledger_sums_zero,
+    no_negative,
+    paid_once,
+    chain_equals_posted,
+    nothing_voided_paid,
+    acknowledged_resolved,
+    one_digest_per_nonce,
+    signed_is_logged,
+    nonces_contiguous,
+    old_epoch,
+    hot_reconciles,
+    journal_chain,
+)

@@ -1,0 +1,99 @@
+"""Did it happen in time? Every target here gates: one miss is FAIL."""
+
+from __future__ import annotations
+
+from seawall.scorecard import budgets, recovery
+from seawall.scorecard.budgets import Budget
+from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.outcome import Finding, check
+from seawall.scorecard.readers import Instant
+
+
+@check(
+    "failover.time",
+    question="After signing went dark in the primary region, did the standby sign and broadcast in time?",
+    motivation="Until then no customer of any network is paid.",
+    evidence=("timeline.jsonl", "records/lane_log.csv", "records/slots.csv", "probes.jsonl"),
+    remediation="Follow detect, decide, act in the report: the breaker's timeouts, the fencing transaction, the standby's signer.",
+)
+def failover_time(facts: Facts) -> Finding:
+    """Policy target ``failover_max``."""
+    return _finding(budgets.failover(facts))
+
+
+@check(
+    "protection.time",
+    question="After the breach was committed, was protected mode committed in time?",
+    motivation="Every second in between pays large withdrawals from the money that the small ones need.",
+    evidence=("records/flow.csv", "records/mode_log.csv", "probes.jsonl"),
+    remediation="Look at the guard: its wake-up, its sample's query, the wait for the mode lock.",
+)
+def protection_time(facts: Facts) -> Finding:
+    """Policy target ``protected_max``."""
+    return _finding(budgets.protection(facts))
+
+
+@check(
+    "page.failover",
+    question="Was a person paged in time that a signing region is dark?",
+    motivation="Automation may be wrong; a person who is not told cannot correct it.",
+    evidence=("pages.jsonl", "timeline.jsonl"),
+    remediation="Follow the alert: scrape, rule, group wait, receiver.",
+)
+def page_failover(facts: Facts) -> Finding:
+    """Policy target ``page_max``, from the fault seen effective."""
+    return _finding(
+        budgets.page(
+            facts,
+            identity="page.failover",
+            alerts=budgets.failover_alerts(facts),
+            starts=facts.fault_effective,
+            begins="an outside probe saw the fault take effect",
+        )
+    )
+
+
+@check(
+    "page.protection",
+    question="Was a person paged in time that a run on the venue has begun?",
+    motivation="Customers and the market ask at once; someone must be awake to answer.",
+    evidence=("pages.jsonl", "records/flow.csv"),
+    remediation="Follow the alert: scrape, rule, group wait, receiver.",
+)
+def page_protection(facts: Facts) -> Finding:
+    """Policy target ``page_max``, from the commit of the breach."""
+    trigger, crossing = facts.breach
+    return _finding(
+        budgets.page(
+            facts,
+            identity="page.protection",
+            alerts=budgets.protection_alerts(facts),
+            starts=Instant(crossing.at_us),
+            begins=f"a committed row reached {trigger.name}",
+        )
+    )
+
+
+@check(
+    "recovery.time",
+    question="After healing, was the queue drained and the tier normal again in time?",
+    motivation="A venue that stays in protected mode has turned an outage into a freeze.",
+    evidence=("timeline.jsonl", "records/withdrawals.csv", "records/mode_log.csv", "probes.jsonl"),
+    remediation="See which came last: payouts per second and top-ups drain the queue, dwell and exit levels free the tier.",
+)
+def recovery_time(facts: Facts) -> Finding:
+    """Policy target ``recovery_max``."""
+    return _finding(recovery.recovery(facts))
+
+
+def _finding(budget: Budget) -> Finding:
+    return Finding(
+        outcome=budget.outcome,
+        measured=budget.measured,
+        target=f"<= {format_s(budget.limit_us)}",
+        reason=budget.reason,
+        details=tuple(f"{format_s(mark.offset_us)} {mark.name} ({mark.observer})" for mark in budget.marks),
+    )
+
+
+CHECKS = (failover_time, protection_time, page_failover, page_protection, recovery_time)

@@ -1,0 +1,281 @@
+"""What the evidence says, before anyone judges it: when the shock began and ended, which tier held when, who was promised what.
+
+Pure over a :class:`Run`. A fact whose evidence is absent raises :class:`EvidenceError`, which makes UNKNOWN whatever rests on it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from seawall import indicators
+from seawall.errors import EvidenceError
+from seawall.policy import Tier, Trigger
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Arrival, Payout, Probe, Request, Withdrawal
+from seawall.scorecard.run import Run
+
+MILLISECOND = SECOND // 1_000
+
+ACCEPTED = 202
+"""Status with which the drill contract acknowledges a withdrawal."""
+
+FOREVER = Instant(1 << 62)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TierSpan:
+    """A tier and when it was in force, by commit times; the last span is open (``ends`` is :data:`FOREVER`)."""
+
+    tier: str
+    epoch: int
+    starts: Instant
+    ends: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acknowledged:
+    """A withdrawal that the venue promised: the schedule's entry, and the planned instant of the first acknowledged attempt."""
+
+    arrival: Arrival
+    planned_at: Instant
+    acknowledged_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """The first sample that shows something; ``gap_us`` is how long nobody had looked."""
+
+    seen_at: Instant
+    gap_us: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts of one run, each worked out once."""
+
+    run: Run
+
+    # --- the shock ------------------------------------------------------------------------------------------------
+    def moment(self, event: str, *, source: str | None = None) -> Instant | None:
+        """When ``event`` first stands in the timeline, or None."""
+        for line in self.run.timeline:
+            if line.event == event and source in (None, line.source):
+                return line.at
+        return None
+
+    def required(self, event: str) -> Instant:
+        """When ``event`` first stands in the timeline. Raises :class:`EvidenceError` if it does not."""
+        found = self.moment(event)
+        if found is None:
+            message = f"timeline.jsonl has no {event}"
+            raise EvidenceError(message)
+        return found
+
+    @cached_property
+    def fault_applied(self) -> Instant:
+        """When the injector acted."""
+        return self.required("fault.applied")
+
+    @cached_property
+    def fault_effective(self) -> Instant:
+        """When the outside probe first saw the fault: the start of failover."""
+        return self.required("fault.effective")
+
+    @cached_property
+    def fault_reverted(self) -> Instant:
+        """When the injector had undone it: the end of the dark."""
+        return self.required("fault.reverted")
+
+    @cached_property
+    def healing(self) -> Instant:
+        """When the outside probe saw the fault gone: the start of recovery."""
+        return self.required("fault.cleared")
+
+    @cached_property
+    def run_starts(self) -> Instant:
+        """Planned instant of the first arrival of the run."""
+        return self._phase("run")[0]
+
+    @cached_property
+    def run_ends(self) -> Instant:
+        """Planned instant of the last arrival of the run."""
+        return self._phase("run")[1]
+
+    @cached_property
+    def calm_starts(self) -> Instant:
+        """The flood's zero: the calm begins."""
+        return Instant(round(self.run.flood.t_zero * SECOND))
+
+    @cached_property
+    def observed_until(self) -> Instant:
+        """The end of the evidence: when the records were gathered."""
+        collected = self.moment("collected")
+        ended = Instant(round(self.run.manifest.ended_at * SECOND))
+        return ended if collected is None else collected
+
+    @cached_property
+    def watch_ends(self) -> Instant:
+        """Until when the observers had to be awake: the end of recovery, or of its bound."""
+        healing = self.moment("fault.cleared")
+        if healing is None:
+            return self.observed_until
+        bound = Instant(healing + self.run.policy.targets.recovery_max * MILLISECOND)
+        drained = self.moment("drained")
+        return min(bound, self.observed_until, *([] if drained is None else [drained]))
+
+    def _phase(self, phase: str) -> tuple[Instant, Instant]:
+        offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]
+        if not offsets:
+            message = f"arrivals.csv plans no arrival of the {phase}"
+            raise EvidenceError(message)
+        return (
+            Instant(self.calm_starts + round(min(offsets) * SECOND)),
+            Instant(self.calm_starts + round(max(offsets) * SECOND)),
+        )
+
+    # --- requests --------------------------------------------------------------------------------------------------
+    @cached_property
+    def sent(self) -> tuple[tuple[Arrival, Request], ...]:
+        """Every request that left, with the arrival that it carried out."""
+        by_index = {arrival.index: arrival for arrival in self.run.arrivals}
+        pairs = []
+        for request in self.run.requests:
+            arrival = by_index.get(request.index)
+            if arrival is None:
+                message = f"requests.csv has index {request.index}, which arrivals.csv never planned"
+                raise EvidenceError(message)
+            if request.sent_at is not None:
+                pairs.append((arrival, request))
+        return tuple(pairs)
+
+    @cached_property
+    def acknowledged(self) -> dict[str, Acknowledged]:
+        """Withdrawals that the venue acknowledged to the flood, by id; retries count once, from the first acknowledged attempt."""
+        found: dict[str, Acknowledged] = {}
+        for arrival, request in self.sent:
+            if request.status != ACCEPTED or request.done_at is None:
+                continue
+            known = found.get(arrival.id)
+            if known is None or request.planned_at < known.planned_at:
+                found[arrival.id] = Acknowledged(
+                    arrival=arrival, planned_at=request.planned_at, acknowledged_at=request.done_at
+                )
+        return found
+
+    # --- the venue's records -----------------------------------------------------------------------------------------
+    @cached_property
+    def withdrawals_by_id(self) -> dict[str, Withdrawal]:
+        """Withdrawals on record by id."""
+        return {withdrawal.id: withdrawal for withdrawal in self.run.withdrawals}
+
+    @cached_property
+    def tiers(self) -> tuple[TierSpan, ...]:
+        """Which tier held when; before the first flip it was that flip's previous tier, or normal if there was none."""
+        flips = self.run.flips
+        starts = Instant(0)
+        tier = flips[0].previous if flips else "normal"
+        epoch = flips[0].epoch - 1 if flips else 1
+        spans = []
+        for flip in flips:
+            spans.append(TierSpan(tier=tier, epoch=epoch, starts=starts, ends=flip.committed_at))
+            tier, epoch, starts = flip.tier, flip.epoch, flip.committed_at
+        return (*spans, TierSpan(tier=tier, epoch=epoch, starts=starts, ends=FOREVER))
+
+    def spans_of(self, tier: Tier) -> tuple[TierSpan, ...]:
+        """When ``tier`` was in force from the start of the run on."""
+        return tuple(span for span in self.tiers if span.tier == tier and span.ends > self.run_starts)
+
+    @cached_property
+    def breach(self) -> tuple[Trigger, indicators.Crossing]:
+        """The first committed row from the run on with which a trigger of protected mode was reached.
+
+        Rows of the calm count towards the window. Raises :class:`EvidenceError` if no trigger was ever reached, or one was
+        reached before the run.
+        """
+        policy = self.run.policy
+        flow = [
+            indicators.FlowRow(
+                id=row.id, kind=row.kind, count=row.count, value_micro=row.value_micro, committed_at_us=row.committed_at
+            )
+            for row in self.run.flow
+        ]
+        found: list[tuple[Trigger, indicators.Crossing]] = []
+        for trigger in policy.triggers:
+            if trigger.tier == "protected" and policy.indicators[trigger.indicator].window is not None:
+                crossing = indicators.first_crossing(flow, trigger, policy)
+                if crossing is not None:
+                    found.append((trigger, crossing))
+        if not found:
+            message = "no committed row ever reached a trigger of protected mode, so protection was not called for"
+            raise EvidenceError(message)
+        trigger, crossing = min(found, key=lambda pair: pair[1].at_us)
+        if crossing.at_us < self.run_starts:
+            message = f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began"
+            raise EvidenceError(message)
+        return trigger, crossing
+
+    # --- the outside observers ---------------------------------------------------------------------------------------
+    def samples(self, probe: str) -> tuple[Probe, ...]:
+        """Samples of one probe in order of time; empty if there is none."""
+        return self.run.probes.get(probe, ())
+
+    @cached_property
+    def status_samples(self) -> tuple[Probe, ...]:
+        """Samples of the status that were answered with a tier."""
+        return tuple(sample for sample in self.samples("status") if sample.ok and "tier" in (sample.detail or {}))
+
+    @cached_property
+    def block_seen(self) -> dict[tuple[str, int], Instant]:
+        """When each block was first seen by the prober; its own timestamp where the prober missed it."""
+        return {(block.network, block.number): block.observed_at or block.timestamp for block in self.run.blocks}
+
+    def paid_at(self, payout: Payout) -> Instant:
+        """When the block of ``payout`` was there. Raises :class:`EvidenceError` for a block that blocks.csv lacks."""
+        seen = self.block_seen.get((payout.network, payout.block_number))
+        if seen is None:
+            message = (
+                f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
+            )
+            raise EvidenceError(message)
+        return seen
+
+
+def sighting(samples: tuple[Probe, ...], shows: tuple[bool, ...], *, after: Instant) -> Sighting | None:
+    """The first of ``samples`` begun at or after ``after`` for which ``shows`` is true, or None.
+
+    What a sample saw was true at its ``done_at`` at the latest, and the last sample that did not show it proves it was not
+    true at that sample's ``at``: the gap between the two is how far off the sighting can be.
+    """
+    start = bisect_right([sample.at for sample in samples], after - 1)
+    last_without = after
+    if start > 0 and not shows[start - 1]:
+        last_without = samples[start - 1].at
+    for sample, shown in zip(samples[start:], shows[start:], strict=True):
+        if shown:
+            return Sighting(seen_at=sample.done_at, gap_us=sample.done_at - last_without)
+        last_without = sample.at
+    return None
+
+
+def longest_gap_us(moments: list[Instant], *, starts: Instant, ends: Instant) -> int:
+    """The longest time in [starts, ends] without any of the sorted ``moments``; all of it if there is none."""
+    inside = [moment for moment in moments if starts <= moment <= ends]
+    edges = [starts, *inside, ends]
+    return max(later - earlier for earlier, later in pairwise(edges))
+
+
+def percentile(values: list[int], hundredths: int) -> int:
+    """The smallest of ``values`` that at least ``hundredths`` percent of them do not exceed. Raises ValueError if empty."""
+    if not values:
+        message = "no values"
+        raise ValueError(message)
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * hundredths // 100) - 1)]
+
+
+def format_s(duration_us: int) -> str:
+    """Microseconds as seconds with three decimals: ``0.412 s``."""
+    return f"{duration_us / SECOND:.3f} s"

@@ -1,0 +1,117 @@
+"""The verdict as files: ``verdict.json`` for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html`` for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from seawall.errors import DiskFullError
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.outcome import Outcome, combine
+from seawall.scorecard.report import render
+from seawall.scorecard.run import Run
+from seawall.scorecard.verdict import Result, Verdict
+
+
+def write(run_dir: Path) -> Verdict:
+    """Judge ``run_dir`` and write the four files into it, each whole or not at all.
+
+    Raises :class:`DiskFullError` if they cannot be written.
+    """
+    facts = Facts(Run(run_dir))
+    verdict = judge_facts(facts)
+    try:
+        _put(run_dir / "verdict.json", json.dumps(summary(verdict), indent=1) + "\n")
+        _put(run_dir / "scorecard.json", json.dumps(scorecard(verdict), indent=1) + "\n")
+        _put(run_dir / "junit.xml", junit(verdict))
+        _put(run_dir / "report.html", render(verdict, facts))
+    except OSError as error:
+        message = f"the verdict cannot be written to {run_dir}: {error.strerror}"
+        raise DiskFullError(message, remedy="make room there, then run `seawall scorecard` on it") from error
+    return verdict
+
+
+def summary(verdict: Verdict) -> dict[str, Any]:
+    """What a gate needs: the outcome, the exit code, what was not PASS, and the times."""
+    return {
+        "outcome": str(verdict.outcome),
+        "exit_code": int(verdict.exit_code),
+        "sentence": verdict.sentence,
+        "failed": list(verdict.failed),
+        "unknown": list(verdict.unknown),
+        "times": [time.model_dump(mode="json") for time in verdict.times],
+        "identity": None if verdict.identity is None else verdict.identity.model_dump(mode="json"),
+    }
+
+
+def scorecard(verdict: Verdict) -> dict[str, Any]:
+    """Everything: each check with its evidence and remedy, the outcome of each category, goals, and how to run it again."""
+    categories: dict[str, list[Result]] = {}
+    for result in verdict.results:
+        categories.setdefault(result.category, []).append(result)
+    return {
+        **summary(verdict),
+        "categories": {name: _rolled_up(results) for name, results in categories.items()},
+        "checks": [result.model_dump(mode="json") for result in verdict.results],
+        "goals": [goal.model_dump(mode="json") for goal in verdict.goals],
+    }
+
+
+def junit(verdict: Verdict) -> str:
+    """The checks as JUnit test cases: FAIL is a failure, UNKNOWN an error, since neither may pass for green."""
+    root = ET.Element("testsuites", name="seawall")
+    categories: dict[str, ET.Element] = {}
+    for result in verdict.results:
+        if result.category not in categories:
+            categories[result.category] = ET.SubElement(root, "testsuite", name=result.category)
+        case = ET.SubElement(
+            categories[result.category], "testcase", classname=f"seawall.{result.category}", name=result.id
+        )
+        told = "\n".join(
+            (
+                result.question,
+                f"measured {result.measured}, target {result.target}",
+                *result.details,
+                result.remediation,
+            )
+        )
+        if result.outcome is Outcome.FAIL:
+            ET.SubElement(case, "failure", message=_printable(result.reason)).text = _printable(told)
+        elif result.outcome is Outcome.UNKNOWN:
+            ET.SubElement(case, "error", message=_printable(result.reason)).text = _printable(told)
+    for suite in categories.values():
+        _count(suite)
+    root.set("tests", str(len(verdict.results)))
+    root.set("failures", str(len(verdict.failed)))
+    root.set("errors", str(len(verdict.unknown)))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _rolled_up(results: Sequence[Result]) -> dict[str, Any]:
+    return {
+        "outcome": str(combine(result.outcome for result in results)),
+        "passed": sum(1 for result in results if result.outcome is Outcome.PASS),
+        "total": len(results),
+    }
+
+
+def _count(suite: ET.Element) -> None:
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    suite.set("failures", str(len(suite.findall("testcase/failure"))))
+    suite.set("errors", str(len(suite.findall("testcase/error"))))
+
+
+def _printable(text: str) -> str:
+    """XML 1.0 has no room for control characters, and the tail of a log may hold some."""
+    return "".join(character if character in "\n\t" or ord(character) >= ord(" ") else "?" for character in text)
+
+
+def _put(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

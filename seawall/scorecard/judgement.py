@@ -1,0 +1,153 @@
+"""Evidence in, verdict out: every check is asked, and what they found is combined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from seawall.errors import EvidenceError, SeawallError
+from seawall.scorecard import budgets, goals, recovery
+from seawall.scorecard.budgets import Budget
+from seawall.scorecard.checks import ALL, COMPLETE
+from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.outcome import Check, Finding, Outcome, combine, unknown
+from seawall.scorecard.run import Run
+from seawall.scorecard.verdict import Identity, Moment, Result, Time, Verdict
+
+TIMES: tuple[tuple[str, Callable[[Facts], Budget]], ...] = (
+    ("failover", budgets.failover),
+    ("protection", budgets.protection),
+    ("recovery", recovery.recovery),
+)
+
+
+def judge(run_dir: Path) -> Verdict:
+    """The verdict on a run directory; whatever is wrong with the directory makes it UNKNOWN, nothing raises.
+
+    A part that died or a file that is missing takes the ground from under every other finding, save a violation that is
+    proven by its own rows (money paid twice stays paid twice).
+    """
+    return judge_facts(Facts(Run(run_dir)))
+
+
+def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
+    """As :func:`judge`, over ``checks``."""
+    findings = [(check, ask(check, facts)) for check in checks]
+    ground = next((finding for check, finding in findings if check is COMPLETE), None)
+    if ground is not None and ground.outcome is not Outcome.PASS:
+        findings = [
+            (check, finding if check is COMPLETE else _without_ground(check, finding)) for check, finding in findings
+        ]
+    outcome = combine(finding.outcome for _, finding in findings)
+    results = tuple(_result(check, finding) for check, finding in findings)
+    times = tuple(time for _, measure in TIMES if (time := _time(facts, measure)) is not None)
+    return Verdict(
+        outcome=outcome,
+        sentence=_sentence(outcome, results, times),
+        failed=tuple(result.id for result in results if result.outcome is Outcome.FAIL),
+        unknown=tuple(result.id for result in results if result.outcome is Outcome.UNKNOWN),
+        identity=_identity(facts),
+        times=times,
+        results=results,
+        goals=goals.reported(facts),
+    )
+
+
+def ask(check: Check, facts: Facts) -> Finding:
+    """The check's finding; missing evidence and a check that crashes are UNKNOWN, never a pass and never a traceback."""
+    try:
+        return check.answer(facts)
+    except EvidenceError as error:
+        return unknown(target="", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - a crashed checker is UNKNOWN (Jepsen's rule), and says what crashed
+        return unknown(target="", reason=f"the check itself broke: {type(error).__name__}: {error}")
+
+
+def _without_ground(check: Check, finding: Finding) -> Finding:
+    if finding.outcome is Outcome.FAIL and check.proves_alone:
+        return finding
+    told = f"{finding.outcome} by what is there: {finding.reason}"
+    return Finding(
+        outcome=Outcome.UNKNOWN,
+        measured=finding.measured,
+        target=finding.target,
+        reason=finding.reason if finding.outcome is Outcome.UNKNOWN else "the evidence is not complete",
+        details=finding.details if finding.outcome is Outcome.UNKNOWN else (told, *finding.details),
+    )
+
+
+def _result(check: Check, finding: Finding) -> Result:
+    return Result(
+        id=check.id,
+        category=check.category,
+        outcome=finding.outcome,
+        question=check.question,
+        motivation=check.motivation,
+        measured=finding.measured,
+        target=finding.target,
+        reason=finding.reason,
+        details=finding.details,
+        evidence=check.evidence,
+        remediation=check.remediation,
+    )
+
+
+def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
+    try:
+        budget = measure(facts)
+    except (SeawallError, LookupError, ValueError):
+        return None  # the check of the same name says why
+    return Time(
+        id=budget.id,
+        title=budget.title,
+        begins=budget.begins,
+        outcome=budget.outcome,
+        reason=budget.reason,
+        limit_us=budget.limit_us,
+        measured_us=budget.measured_us,
+        witness_us=budget.witness_us,
+        tolerance_us=budget.tolerance_us,
+        shown=budget.measured,
+        moments=tuple(
+            Moment(name=mark.name, observer=mark.observer, offset_us=mark.offset_us, limit_us=mark.limit_us)
+            for mark in budget.marks
+        ),
+    )
+
+
+def _identity(facts: Facts) -> Identity | None:
+    try:
+        manifest = facts.run.manifest
+    except EvidenceError:
+        return None
+    return Identity(
+        run_id=manifest.run_id,
+        seed=manifest.seed,
+        policy=manifest.policy,
+        policy_digest=manifest.policy_digest,
+        policy_scale=manifest.policy_scale,
+        gameday=manifest.gameday,
+        commit=manifest.commit,
+        dirty=manifest.dirty,
+        started_at=manifest.started_at,
+        ended_at=manifest.ended_at,
+        versions=manifest.versions,
+        knobs=manifest.knobs,
+        replay=f"bin/seawall gameday --policy policies/{manifest.policy}.yaml --gameday {manifest.gameday} --seed {manifest.seed}",
+    )
+
+
+def _sentence(outcome: Outcome, results: Sequence[Result], times: Sequence[Time]) -> str:
+    """One sentence for people, with the times."""
+    measured = ", ".join(f"{time.id} {time.shown} of {format_s(time.limit_us)}" for time in times)
+    if outcome is Outcome.PASS:
+        return f"The venue survived: {measured}; all {len(results)} checks hold."
+    worst = [result for result in results if result.outcome is outcome]
+    if not worst:
+        return "Nothing was checked, so nothing is known."
+    others = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
+    told = f"{worst[0].id}: {worst[0].reason}{others}"
+    tail = f"; {measured}" if measured else ""
+    if outcome is Outcome.FAIL:
+        return f"The venue did not keep its promises: {told}{tail}."
+    return f"The drill proves nothing either way: {told}{tail}."

@@ -1,0 +1,200 @@
+"""Read evidence files into typed rows; whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
+
+CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant` (whole microseconds) here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NewType, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from seawall.errors import EvidenceError
+
+Instant = NewType("Instant", int)
+"""A moment: microseconds since the Unix epoch."""
+
+SECOND = 1_000_000
+"""Microseconds in a second."""
+
+Row = TypeVar("Row")
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def instant(seconds: float | str) -> Instant:
+    """Unix seconds to whole microseconds. Raises ValueError for anything that is not a finite number."""
+    try:
+        return Instant(round(float(seconds) * SECOND))
+    except OverflowError as error:
+        message = f"{seconds!r} is no moment"
+        raise ValueError(message) from error
+
+
+def read_text(path: Path) -> str:
+    """The whole file. Raises :class:`EvidenceError` if it is missing or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        message = f"{_name(path)} is missing"
+        raise EvidenceError(message) from error
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{_name(path)} cannot be read: {error}"
+        raise EvidenceError(message) from error
+
+
+def read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+    """Rows of a CSV file with a header, as ``row_type`` (a dataclass); columns that it does not name are ignored."""
+    text = read_text(path)
+    if not text.endswith("\n"):
+        message = f"{_name(path)} is truncated: its last line has no end"
+        raise EvidenceError(message)
+    converters = _converters(row_type, _from_cell)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader)
+        missing = [name for name in converters if name not in header]
+        if missing:
+            message = f"{_name(path)} line 1: no column {', '.join(missing)}"
+            raise EvidenceError(message)
+        columns = [(name, header.index(name), convert) for name, convert in converters.items()]
+        rows = []
+        for cells in reader:
+            if len(cells) != len(header):
+                message = f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
+                raise EvidenceError(message)
+            values = {}
+            for name, index, convert in columns:
+                try:
+                    values[name] = convert(cells[index])
+                except ValueError as error:
+                    message = f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}"
+                    raise EvidenceError(message) from error
+            rows.append(row_type(**values))
+    except csv.Error as error:
+        message = f"{_name(path)} line {reader.line_num}: {error}"
+        raise EvidenceError(message) from error
+    return tuple(rows)
+
+
+def read_lines(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+    """Rows of a file with one JSON object a line, as ``row_type`` (a dataclass); keys that it does not name are ignored."""
+    text = read_text(path)
+    if text and not text.endswith("\n"):
+        message = f"{_name(path)} is truncated: its last line has no end"
+        raise EvidenceError(message)
+    lines = text.splitlines()
+    converters = _converters(row_type, _from_json)
+    rows = []
+    for number, mapping in enumerate(_parse_lines(path, lines), start=1):
+        if not isinstance(mapping, dict):
+            message = f"{_name(path)} line {number}: not an object"
+            raise EvidenceError(message)
+        rows.append(row_type(**_convert_mapping(path, number, mapping, converters)))
+    return tuple(rows)
+
+
+def read_document(path: Path, model: type[Document]) -> Document:
+    """One JSON document as ``model``."""
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()[:3]
+        )
+        message = f"{_name(path)}: {faults}"
+        raise EvidenceError(message) from error
+
+
+def read_json(path: Path) -> Any:
+    """One JSON document as plain values."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = f"{_name(path)} is truncated or not JSON: {error}"
+        raise EvidenceError(message) from error
+
+
+def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
+    try:
+        parsed = json.loads(f"[{','.join(lines)}]")  # several times quicker than line by line
+        if isinstance(parsed, list) and len(parsed) == len(lines):
+            return parsed
+    except (ValueError, RecursionError):
+        pass  # some line is broken: the slow way finds which
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            message = f"{_name(path)} line {number}: not JSON: {error}"
+            raise EvidenceError(message) from error
+    return rows
+
+
+def _convert_mapping(
+    path: Path, number: int, mapping: Mapping[str, Any], converters: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    values = {}
+    for name, convert in converters.items():
+        try:
+            values[name] = convert(mapping.get(name))
+        except (ValueError, TypeError) as error:
+            found = f"is {mapping[name]!r}" if name in mapping else "is missing"
+            message = f"{_name(path)} line {number}: {name} {found}"
+            raise EvidenceError(message) from error
+    return values
+
+
+def _name(path: Path) -> str:
+    """``records/slots.csv``: the last folder matters only below the run directory, but it never hurts."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
+
+
+def _converters(
+    row_type: type, convert: Callable[[Any, bool], Callable[[Any], Any]]
+) -> dict[str, Callable[[Any], Any]]:
+    hints = typing.get_type_hints(row_type)
+    found = {}
+    for field in fields(row_type):
+        hint = hints[field.name]
+        optional = typing.get_origin(hint) in (types.UnionType, typing.Union)
+        if optional:
+            (hint,) = (option for option in typing.get_args(hint) if option is not type(None))
+        found[field.name] = convert(hint, optional)
+    return found
+
+
+def _from_cell(hint: Any, optional: bool) -> Callable[[str], Any]:  # noqa: FBT001 - only ever called by _converters
+    kinds: dict[Any, Callable[[str], Any]] = {Instant: instant, int: int, float: float, str: str}
+    basic = kinds[hint]
+    if optional:
+        return lambda cell: None if cell == "" else basic(cell)
+    return basic
+
+
+def _from_json(hint: Any, optional: bool) -> Callable[[Any], Any]:  # noqa: FBT001 - only ever called by _converters
+    origin = typing.get_origin(hint) or hint
+
+    def basic(value: Any) -> Any:
+        if hint is Instant:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                message = "not a number"
+                raise ValueError(message)
+            return instant(value)
+        if not isinstance(value, origin):
+            message = f"not a {origin}"
+            raise TypeError(message)
+        return value
+
+    if optional:
+        return lambda value: None if value is None else basic(value)
+    return basic

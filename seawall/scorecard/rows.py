@@ -1,0 +1,328 @@
+"""The rows and documents of a run directory, typed: one class per file, fields as in its header.
+
+Amounts are integer base units, values integer millionths of the unit of account, moments :data:`Instant`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from seawall.scorecard.readers import Instant
+
+
+class Document(BaseModel):
+    """A JSON document of the run directory; keys that no check needs are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Component(Document):
+    """A process of the sandbox as it was at the end; ``died_at`` is set when it ended on its own."""
+
+    name: str
+    pid: int | None = None
+    exit_code: int | None = None
+    died_at: float | None = None
+    log_tail: str | None = None
+
+
+class Manifest(Document):
+    """What was run: enough to run it again. Which control was switched off is no business of a judge, so it is not read."""
+
+    run_id: str
+    seed: int
+    policy: str
+    policy_digest: str
+    policy_scale: dict[str, str] = {}
+    gameday: str
+    commit: str | None = None
+    dirty: bool | None = None
+    versions: dict[str, str] = {}
+    knobs: dict[str, Any] = {}
+    started_at: float
+    ended_at: float
+    components: tuple[Component, ...]
+
+
+class Lag(Document):
+    """How late requests left, in milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class FloodPhase(Document):
+    """Counts of one phase of the flood."""
+
+    planned: int
+    sent: int
+    missed: int
+    acknowledged: int
+    offered_per_s: float
+
+
+class Flood(Document):
+    """What the generator says about itself; the checks count again from its request log."""
+
+    t_zero: float
+    seed: int
+    knobs: dict[str, Any] = {}
+    scaling: dict[str, Any] = {}
+    calm: FloodPhase
+    run: FloodPhase
+    dispatch_lag_ms: Lag
+    duration_s: float
+    workers: int
+
+
+class LedgerFaults(Document):
+    """Counts made inside the database over every row of the ledger."""
+
+    unbalanced_postings: int
+    negative_balances: int
+    balance_mismatches: int
+    journal_breaks: tuple[Any, ...]
+
+
+class Series(Document):
+    """One Prometheus series: labels, and (Unix seconds, value) pairs."""
+
+    metric: dict[str, str]
+    values: tuple[tuple[float, float], ...]
+
+
+class Metrics(Document):
+    """What Prometheus recorded."""
+
+    step_s: float
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """A line of the timeline."""
+
+    at: Instant
+    source: str
+    event: str
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A planned request; ``offset_s`` counts from the flood's zero."""
+
+    index: int
+    offset_s: float
+    phase: str
+    attempt: int
+    id: str
+    customer_id: int
+    network: str
+    asset: str
+    amount: int
+    value_micro: int
+    size: str
+    destination: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What became of an arrival; a missed one has no ``sent_at``."""
+
+    index: int
+    planned_at: Instant
+    sent_at: Instant | None
+    done_at: Instant | None
+    latency_ms: float | None
+    status: int | None
+    outcome: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """One sample of the black-box prober; what it saw was true at some moment from ``at`` to ``done_at``."""
+
+    at: Instant
+    done_at: Instant
+    probe: str
+    ok: bool
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A notification as the pager received it."""
+
+    received_at: Instant
+    status: str
+    alertname: str
+    severity: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Withdrawal:
+    """A withdrawal with the commit times of its reservation and of its posting or voiding."""
+
+    id: str
+    seq: int
+    network: str
+    asset: str
+    amount: int
+    value_micro: int
+    size: str
+    destination: str
+    state: str
+    reason: str | None
+    reserved_at: Instant
+    resolved_at: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """One nonce, one intent, one transaction, with the commit times of its arrows."""
+
+    id: int
+    chain_id: int
+    network: str
+    wallet: str
+    address: str
+    nonce: int
+    epoch: int
+    mode_epoch: int
+    purpose: str
+    state: str
+    signer_region: str | None
+    tx_hash: str | None
+    digest: str
+    opened_at: Instant
+    broadcast_at: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """A row of the signer's own memory."""
+
+    chain_id: int
+    address: str
+    nonce: int
+    digest: str
+    signed_by: str | None
+    tx_hash: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flip:
+    """A committed change of the mode, with the sample that it was decided on."""
+
+    epoch: int
+    previous: str
+    tier: str
+    reason: str
+    trigger_name: str | None
+    sample_flow_id: int
+    sampled_at: Instant
+    committed_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneChange:
+    """A committed change of a lane's holder or signing region."""
+
+    network: str
+    wallet: str
+    address: str
+    epoch: int
+    signer_region: str
+    reason: str
+    detected_at: Instant | None
+    committed_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowRow:
+    """A counter committed with a batch: what the guard watches."""
+
+    id: int
+    kind: str
+    network: str
+    asset: str | None
+    size: str | None
+    count: int
+    value_micro: int
+    committed_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopUp:
+    """A refill of a hot wallet from its reserve."""
+
+    id: str
+    network: str
+    asset: str
+    amount: int
+    state: str
+    posted_at: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerLine:
+    """The sum of all entries of one kind of account."""
+
+    bucket: str
+    network: str
+    asset: str
+    kind: str
+    balance: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payout:
+    """A finalized ``Paid`` event, read from the chain."""
+
+    network: str
+    seq: int
+    to: str
+    token: str
+    asset: str
+    amount: int
+    tx_hash: str
+    block_number: int
+    block_timestamp: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedItem:
+    """A finalized ``Failed`` event, read from the chain."""
+
+    network: str
+    seq: int
+    tx_hash: str
+    block_number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A block; ``observed_at`` is when the prober first saw it."""
+
+    network: str
+    number: int
+    timestamp: Instant
+    observed_at: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainBalance:
+    """What the chain says a wallet holds at the end."""
+
+    network: str
+    wallet: str
+    address: str
+    asset: str
+    balance: int
+    nonce: int | None

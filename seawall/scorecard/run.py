@@ -1,0 +1,199 @@
+"""A run directory as typed evidence, each file read when a check first asks for it.
+
+A broken file makes UNKNOWN what rests on it, and ``evidence.complete`` reads them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from seawall.errors import EvidenceError
+from seawall.policy import GameDay, Policy
+from seawall.scorecard import rows
+from seawall.scorecard.readers import read_document, read_json, read_lines, read_table
+
+FILES = {
+    "manifest": "manifest.json",
+    "policy": "policy.json",
+    "timeline": "timeline.jsonl",
+    "arrivals": "arrivals.csv",
+    "requests": "requests.csv",
+    "flood": "flood.json",
+    "journal": "chaos-journal.json",
+    "probes": "probes.jsonl",
+    "pages": "pages.jsonl",
+    "withdrawals": "records/withdrawals.csv",
+    "slots": "records/slots.csv",
+    "signatures": "records/sign_log.csv",
+    "flips": "records/mode_log.csv",
+    "lane_changes": "records/lane_log.csv",
+    "flow": "records/flow.csv",
+    "top_ups": "records/topups.csv",
+    "ledger": "records/ledger.csv",
+    "ledger_faults": "records/ledger_faults.json",
+    "payouts": "chain/payouts.csv",
+    "failed_items": "chain/failed.csv",
+    "blocks": "chain/blocks.csv",
+    "chain_balances": "chain/balances.csv",
+    "metrics": "metrics.json",
+}
+"""Every file that must be there, by the name of the property that holds it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The evidence of one run; every property raises :class:`EvidenceError` if its file is missing, truncated or wrong."""
+
+    directory: Path
+
+    def _path(self, name: str) -> Path:
+        return self.directory / FILES[name]
+
+    @cached_property
+    def manifest(self) -> rows.Manifest:
+        """What was run."""
+        return read_document(self._path("manifest"), rows.Manifest)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force; its digest must be the one in the manifest."""
+        try:
+            policy = Policy.model_validate(read_json(self._path("policy")))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            message = f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            raise EvidenceError(message) from error
+        if policy.digest != self.manifest.policy_digest:
+            message = (
+                f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
+            )
+            raise EvidenceError(message)
+        return policy
+
+    @cached_property
+    def gameday(self) -> GameDay:
+        """The game day of the policy that was run."""
+        try:
+            return self.policy.gameday(self.manifest.gameday)
+        except KeyError as error:
+            message = f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare"
+            raise EvidenceError(message) from error
+
+    @cached_property
+    def timeline(self) -> tuple[rows.Event, ...]:
+        """Events in order of time."""
+        return tuple(sorted(read_lines(self._path("timeline"), rows.Event), key=lambda event: event.at))
+
+    @cached_property
+    def arrivals(self) -> tuple[rows.Arrival, ...]:
+        """The schedule."""
+        return read_table(self._path("arrivals"), rows.Arrival)
+
+    @cached_property
+    def requests(self) -> tuple[rows.Request, ...]:
+        """The generator's log."""
+        return read_table(self._path("requests"), rows.Request)
+
+    @cached_property
+    def flood(self) -> rows.Flood:
+        """The generator's own summary."""
+        return read_document(self._path("flood"), rows.Flood)
+
+    @cached_property
+    def journal(self) -> dict[str, Any]:
+        """Chaos Toolkit's journal."""
+        journal = read_json(self._path("journal"))
+        if not isinstance(journal, dict):
+            message = "chaos-journal.json: not an object"
+            raise EvidenceError(message)
+        return journal
+
+    @cached_property
+    def probes(self) -> dict[str, tuple[rows.Probe, ...]]:
+        """Samples of the black-box prober by probe, in order of time."""
+        by_name: dict[str, list[rows.Probe]] = {}
+        for sample in read_lines(self._path("probes"), rows.Probe):
+            by_name.setdefault(sample.probe, []).append(sample)
+        return {name: tuple(sorted(samples, key=lambda sample: sample.at)) for name, samples in by_name.items()}
+
+    @cached_property
+    def pages(self) -> tuple[rows.Page, ...]:
+        """Notifications in order of receipt."""
+        return tuple(sorted(read_lines(self._path("pages"), rows.Page), key=lambda page: page.received_at))
+
+    @cached_property
+    def withdrawals(self) -> tuple[rows.Withdrawal, ...]:
+        """Every withdrawal on record."""
+        return read_table(self._path("withdrawals"), rows.Withdrawal)
+
+    @cached_property
+    def slots(self) -> tuple[rows.Slot, ...]:
+        """Every nonce on record."""
+        return read_table(self._path("slots"), rows.Slot)
+
+    @cached_property
+    def signatures(self) -> tuple[rows.Signature, ...]:
+        """The signer's memory."""
+        return read_table(self._path("signatures"), rows.Signature)
+
+    @cached_property
+    def flips(self) -> tuple[rows.Flip, ...]:
+        """Changes of the mode, by epoch."""
+        return tuple(sorted(read_table(self._path("flips"), rows.Flip), key=lambda flip: flip.epoch))
+
+    @cached_property
+    def lane_changes(self) -> tuple[rows.LaneChange, ...]:
+        """Changes of lanes in order of commit."""
+        return tuple(
+            sorted(read_table(self._path("lane_changes"), rows.LaneChange), key=lambda change: change.committed_at)
+        )
+
+    @cached_property
+    def flow(self) -> tuple[rows.FlowRow, ...]:
+        """Counters in order of commit."""
+        return tuple(sorted(read_table(self._path("flow"), rows.FlowRow), key=lambda row: (row.committed_at, row.id)))
+
+    @cached_property
+    def top_ups(self) -> tuple[rows.TopUp, ...]:
+        """Refills."""
+        return read_table(self._path("top_ups"), rows.TopUp)
+
+    @cached_property
+    def ledger(self) -> tuple[rows.LedgerLine, ...]:
+        """Balances of the ledger at the end."""
+        return read_table(self._path("ledger"), rows.LedgerLine)
+
+    @cached_property
+    def ledger_faults(self) -> rows.LedgerFaults:
+        """What the database counted over its own rows."""
+        return read_document(self._path("ledger_faults"), rows.LedgerFaults)
+
+    @cached_property
+    def payouts(self) -> tuple[rows.Payout, ...]:
+        """Every finalized payout on any chain."""
+        return read_table(self._path("payouts"), rows.Payout)
+
+    @cached_property
+    def failed_items(self) -> tuple[rows.FailedItem, ...]:
+        """Every finalized payout that the contract could not make."""
+        return read_table(self._path("failed_items"), rows.FailedItem)
+
+    @cached_property
+    def blocks(self) -> tuple[rows.Block, ...]:
+        """Every block."""
+        return read_table(self._path("blocks"), rows.Block)
+
+    @cached_property
+    def chain_balances(self) -> tuple[rows.ChainBalance, ...]:
+        """What the chains say wallets hold at the end."""
+        return read_table(self._path("chain_balances"), rows.ChainBalance)
+
+    @cached_property
+    def metrics(self) -> rows.Metrics:
+        """What Prometheus recorded."""
+        return read_document(self._path("metrics"), rows.Metrics)

@@ -1,0 +1,14 @@
+"""Which checks must fail when a control is switched off: a drill that cannot fail proves nothing.
+
+Read by those who assert it, never by a check.
+"""
+
+from __future__ import annotations
+
+from seawall import conventions
+
+SABOTAGE_FAILS: dict[str, frozenset[str]] = {
+    conventions.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
+    conventions.SABOTAGE_GUARD: frozenset({"protection.time", "protected.suspensions"}),
+}
+"""By sabotage: exactly the ids of the checks that fail."""

@@ -1,0 +1,110 @@
+"""The verdict: one outcome, the findings that it rests on, and what it takes to run the drill again. JSON-able throughout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from seawall.errors import ExitCode
+from seawall.scorecard.outcome import Outcome
+
+
+class Part(BaseModel):
+    """A section of the verdict: never changes once judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Result(Part):
+    """One check with its finding."""
+
+    id: str
+    category: str
+    outcome: Outcome
+    question: str
+    motivation: str
+    measured: str
+    target: str
+    reason: str
+    details: tuple[str, ...]
+    evidence: tuple[str, ...]
+    remediation: str
+
+
+class Goal(Part):
+    """An engineering goal of the kit beside what this run showed; reported, never gating. ``met`` is None without evidence."""
+
+    id: str
+    title: str
+    goal: str
+    measured: str
+    met: bool | None
+
+
+class Moment(Part):
+    """A step of a measured time, in microseconds after its start; ``limit_us`` where it has a target of its own."""
+
+    name: str
+    observer: str
+    offset_us: int
+    limit_us: int | None
+
+
+class Time(Part):
+    """A measured time as both observers saw it, in microseconds; ``shown`` is the same for people."""
+
+    id: str
+    title: str
+    begins: str
+    outcome: Outcome
+    reason: str
+    limit_us: int
+    measured_us: int | None
+    witness_us: int | None
+    tolerance_us: int | None
+    shown: str
+    moments: tuple[Moment, ...]
+
+
+class Identity(Part):
+    """Which run this was, and how to run it again."""
+
+    run_id: str
+    seed: int
+    policy: str
+    policy_digest: str
+    policy_scale: dict[str, str]
+    gameday: str
+    commit: str | None
+    dirty: bool | None
+    started_at: float
+    ended_at: float
+    versions: dict[str, str]
+    knobs: dict[str, Any]
+    replay: str
+
+
+class Verdict(Part):
+    """PASS, FAIL or UNKNOWN, and why."""
+
+    outcome: Outcome
+    sentence: str
+    failed: tuple[str, ...]
+    unknown: tuple[str, ...]
+    identity: Identity | None
+    times: tuple[Time, ...]
+    results: tuple[Result, ...]
+    goals: tuple[Goal, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a process that ends with this verdict tells its caller."""
+        return self.outcome.exit_code
+
+    def result(self, identity: str) -> Result:
+        """The result of the check called ``identity``. Raises KeyError."""
+        for result in self.results:
+            if result.id == identity:
+                return result
+        raise KeyError(identity)

@@ -1,0 +1,439 @@
+"""Writes a small but complete run directory of a drill that went well: every file, every observer, every number consistent.
+
+A simple model of a venue: batches commit ten times a second, each lane claims once a second, blocks come every second and are
+final two seconds later. Seconds below count from the flood's zero.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import uuid
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from seawall import conventions, indicators
+from seawall.policy import Policy, load_policy
+
+ROOT = Path(__file__).resolve().parents[3]
+ZERO = 1_700_000_000
+CALM_S, RUN_S = 15, 50
+RUN_ENDS = CALM_S + RUN_S
+APPLIED, EFFECTIVE, FAILED_OVER, REVERTED, CLEARED = 27.0, 27.3, 27.9, 57.35, 57.45
+UNSTRESSED, NORMAL = 73.2, 78.4
+STARTS, ENDS = -2.0, 84.0
+NATIVE = "0x" + "0" * 40
+PAYOUT_LANES = {"aster": "customer-aster-hot", "birch": "customer-birch-hot"}
+TOP_UPS_PER_POOL = 3
+
+Row = dict[str, Any]
+
+
+def at(seconds: float) -> str:
+    """Seconds after the flood's zero as the files write a moment."""
+    return f"{ZERO + seconds:.6f}"
+
+
+@dataclass
+class Story:
+    """The rows of every file, before they are written."""
+
+    policy: Policy
+    random: Random = field(default_factory=lambda: Random(7))
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    flips: list[tuple[float, str]] = field(default_factory=list)
+
+    def table(self, name: str) -> list[Row]:
+        """Rows of one file."""
+        return self.tables.setdefault(name, [])
+
+
+def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandbox.yaml") -> Path:
+    """Write the run of a PASS into ``directory``."""
+    story = Story(policy=load_policy(policy_path))
+    _arrive(story)
+    _flow_and_flips(story)
+    _pay(story)
+    _top_up(story)
+    _balance(story)
+    _observe(story)
+    _write(story, directory)
+    return directory
+
+
+def _arrive(story: Story) -> None:
+    pools = [(name, asset) for name, network in story.policy.networks.items() for asset in network.assets]
+    small_max = story.policy.small_value_micro_max()
+    planned = [(CALM_S * n / 300, "calm") for n in range(300)] + [
+        (CALM_S + RUN_S * n / 10_750, "run") for n in range(10_750)
+    ]
+    retries: list[tuple[float, Row]] = []
+    for offset, phase in planned:
+        network, asset = pools[len(story.table("arrivals")) % len(pools)]
+        large = phase == "run" and (offset < CALM_S + 2 or story.random.random() < 0.05)
+        value = 8_000_000_000 if large and story.random.random() < 0.5 else 150_000_000
+        declared = story.policy.assets[asset]
+        amount = int(Fraction(value, 1_000_000) / Fraction(declared.reference_price) * 10**declared.decimals)
+        row: Row = {
+            "offset_s": f"{offset:.6f}", "phase": phase, "attempt": 1, "id": str(uuid.UUID(int=story.random.getrandbits(128))),
+            "customer_id": 10 + len(story.table("arrivals")) % 4000, "network": network, "asset": asset, "amount": amount,
+            "value_micro": value, "size": "small" if value <= small_max else "large",
+            "destination": f"0x{story.random.getrandbits(160):040x}",
+        }  # fmt: skip
+        story.table("arrivals").append(row)
+        if phase == "run" and offset < RUN_ENDS - 3 and story.random.random() < 0.02:
+            retries.append((offset + 2, row))
+    for offset, row in retries:
+        story.table("arrivals").append({**row, "offset_s": f"{offset:.6f}", "attempt": 2})
+    for index, row in enumerate(story.table("arrivals")):
+        row["index"] = index
+        offset = float(row["offset_s"])
+        done = _commit(offset) + 0.004
+        story.table("requests").append(
+            {
+                "index": index, "planned_at": at(offset), "sent_at": at(offset + 0.001), "done_at": at(done),
+                "latency_ms": f"{(done - offset) * 1000:.3f}", "status": 202,
+                "outcome": "accepted" if row["attempt"] == 1 else "replayed", "error": "", "worker": index % 2,
+            }
+        )  # fmt: skip
+        if row["attempt"] == 1:
+            _reserve(story, row, offset)
+    for second in range(int(STARTS), int(ENDS) - 10):
+        declared = story.policy.assets["USDX"]
+        probe = {
+            "id": str(uuid.UUID(int=story.random.getrandbits(128))), "customer_id": 1, "network": "aster", "asset": "USDX",
+            "amount": 10**declared.decimals, "value_micro": 1_000_000, "size": "small", "destination": "0x" + "ab" * 20,
+        }  # fmt: skip
+        _reserve(story, probe, second + 0.5)
+        _probe(story, second + 0.5, "small_withdrawal", id=probe["id"])
+
+
+def _commit(offset: float) -> float:
+    return (int(offset * 10) + 1) / 10 + 0.005
+
+
+def _reserve(story: Story, row: Row, offset: float) -> None:
+    keys = ("id", "customer_id", "network", "asset", "amount", "value_micro", "size", "destination")
+    story.table("records/withdrawals").append(
+        {key: row[key] for key in keys}
+        | {
+            "source_network": row["network"],
+            "reserved": _commit(offset),
+            "requested_at": at(offset),
+            "reason": "",
+            "slot_id": "",
+        }
+    )
+
+
+def _flow_and_flips(story: Story) -> None:
+    withdrawals = story.table("records/withdrawals")
+    withdrawals.sort(key=lambda row: row["reserved"])
+    batches: dict[float, list[Row]] = {}
+    for seq, row in enumerate(withdrawals, start=1):
+        row["seq"] = seq
+        row["reserved_at"] = at(row["reserved"])
+        batches.setdefault(row["reserved"], []).append(row)
+    flow = [
+        indicators.FlowRow(
+            id=number, kind="reserved", count=len(rows), value_micro=sum(row["value_micro"] for row in rows),
+            committed_at_us=round((ZERO + moment) * 1_000_000),
+        )
+        for number, (moment, rows) in enumerate(sorted(batches.items()), start=1)
+    ]  # fmt: skip
+    for counted in flow:
+        story.table("records/flow").append(
+            {
+                "id": counted.id, "kind": counted.kind, "network": "aster", "asset": "USDX", "size": "small", "count": counted.count,
+                "value_micro": counted.value_micro, "committed_at": f"{counted.committed_at_us / 1e6:.6f}",
+            }
+        )  # fmt: skip
+    flips = []
+    for tier, name in (("stressed", "run-building"), ("protected", "run-on-the-bank")):
+        crossing = indicators.first_crossing(flow, story.policy.trigger(name), story.policy)
+        assert crossing is not None
+        flips.append((crossing.at_us / 1e6 - ZERO + 0.030, tier, name, crossing.flow_id))
+    flips += [(UNSTRESSED, "stressed", "", flow[-1].id), (NORMAL, "normal", "", flow[-1].id)]
+    previous = "normal"
+    for epoch, (moment, tier, name, flow_id) in enumerate(flips, start=2):
+        story.table("records/mode_log").append(
+            {
+                "epoch": epoch, "previous": previous, "tier": tier, "reason": f"because of {name or 'calm'}", "trigger_name": name,
+                "indicators": "{}", "sample_flow_id": flow_id, "sampled_at": at(moment - 0.01), "committed_at": at(moment),
+            }
+        )  # fmt: skip
+        story.flips.append((moment, tier))
+        previous = tier
+
+
+def _tier(story: Story, moment: float) -> tuple[int, str]:
+    epoch, tier = 1, "normal"
+    for number, (flipped, name) in enumerate(story.flips, start=2):
+        if flipped <= moment:
+            epoch, tier = number, name
+    return epoch, tier
+
+
+def _region(story: Story, moment: float) -> str:
+    return story.policy.regions.standby if APPLIED <= moment <= CLEARED + 6 else story.policy.regions.primary
+
+
+def _slot(  # noqa: PLR0917 - one row of a table
+    story: Story, wallet: str, network: str, purpose: str, opened: float, broadcast: float
+) -> Row:
+    lane = [slot for slot in story.table("records/slots") if slot["wallet"] == wallet]
+    number = len(story.table("records/slots")) + 1
+    block = int(broadcast - STARTS) + 5
+    mined = STARTS + block - 4
+    digest, tx_hash = f"{number:064x}", f"0x{number:064x}"
+    chain_id = story.policy.networks[network].chain_id
+    address = f"0x{sorted(story.policy.wallets).index(wallet) + 1:040x}"
+    row = {
+        "id": number, "chain_id": chain_id, "network": network, "wallet": wallet, "address": address, "nonce": len(lane), "epoch": 1,
+        "mode_epoch": _tier(story, opened)[0], "purpose": purpose, "state": "final", "signer_region": _region(story, broadcast),
+        "tx_hash": tx_hash, "block_number": block, "digest": digest, "opened_at": at(opened), "signed_at": at(broadcast - 0.01),
+        "broadcast_at": at(broadcast), "included_at": at(mined + 0.1), "final_at": at(mined + 2.1), "payload_digest": digest,
+    }  # fmt: skip
+    story.table("records/slots").append(row)
+    story.table("records/sign_log").append(
+        {
+            "chain_id": chain_id, "address": address, "nonce": len(lane), "digest": digest, "region": row["signer_region"],
+            "signed_by": row["signer_region"], "tx_hash": tx_hash, "requested_at": at(opened), "signed_at": at(broadcast - 0.01),
+        }
+    )  # fmt: skip
+    return row | {"mined": mined}
+
+
+def _pay(story: Story) -> None:
+    waiting = list(story.table("records/withdrawals"))
+    natives = {name: network.native for name, network in story.policy.networks.items()}
+    tick = STARTS + 1.25
+    while tick < ENDS - 4:
+        protected = _tier(story, tick)[1] == "protected"
+        due = [row for row in waiting if row["reserved"] < tick and not (protected and row["size"] == "large")]
+        waiting = [row for row in waiting if row["reserved"] >= tick or (protected and row["size"] == "large")]
+        for network, wallet in PAYOUT_LANES.items():
+            mine = [row for row in due if row["network"] == network]
+            if not mine:
+                continue
+            slot = _slot(
+                story, wallet, network, "payout", tick, FAILED_OVER if APPLIED <= tick < FAILED_OVER else tick + 0.05
+            )
+            for row in mine:
+                row |= {"state": "posted", "slot_id": slot["id"], "resolved_at": slot["final_at"]}
+                story.table("chain/payouts").append(
+                    {
+                        "network": network, "seq": row["seq"], "to": row["destination"], "asset": row["asset"], "amount": row["amount"],
+                        "token": NATIVE if row["asset"] == natives[network] else "0x" + "cc" * 20, "tx_hash": slot["tx_hash"],
+                        "block_number": slot["block_number"], "block_timestamp": int(ZERO + slot["mined"]), "from_address": slot["address"],
+                    }
+                )  # fmt: skip
+        tick += 1
+    assert not waiting
+    for network, wallet in PAYOUT_LANES.items():
+        story.table("records/lane_log").append(
+            {
+                "network": network, "wallet": wallet, "address": NATIVE, "epoch": 2, "holder": "settler",
+                "signer_region": story.policy.regions.standby, "reason": "two signatures failed", "detected_at": at(27.80),
+                "committed_at": at(27.82),
+            }
+        )  # fmt: skip
+    story.tables["chain/failed"] = []
+
+
+def _top_up(story: Story) -> None:
+    for turn in range(TOP_UPS_PER_POOL):
+        for network, hot in PAYOUT_LANES.items():
+            reserve = story.policy.reserve_of(hot)
+            for asset, holding in story.policy.wallets[hot].holdings.items():
+                opened = 20.0 + 12 * turn
+                slot = _slot(story, reserve, network, "topup", opened, opened + 0.05)
+                story.table("records/topups").append(
+                    {
+                        "id": str(uuid.UUID(int=story.random.getrandbits(128))), "network": network, "asset": asset, "from_wallet": reserve,
+                        "to_wallet": hot, "amount": story.policy.base_units(asset, holding.target), "state": "posted",
+                        "justification": "below 60 % of its target", "slot_id": slot["id"], "requested_at": at(opened - 0.1),
+                        "posted_at": slot["final_at"],
+                    }
+                )  # fmt: skip
+
+
+def _balance(story: Story) -> None:
+    paid: dict[tuple[str, str], int] = {}
+    for payout in story.table("chain/payouts"):
+        key = (payout["network"], payout["asset"])
+        paid[key] = paid.get(key, 0) + payout["amount"]
+    for network, hot in PAYOUT_LANES.items():
+        reserve = story.policy.reserve_of(hot)
+        for asset, holding in story.policy.wallets[hot].holdings.items():
+            target = story.policy.base_units(asset, holding.target)
+            held = story.policy.base_units(asset, story.policy.wallets[reserve].holdings[asset].target)
+            hot_left = target * (1 + TOP_UPS_PER_POOL) - paid[network, asset]
+            reserve_left = held - target * TOP_UPS_PER_POOL
+            assert hot_left >= 0
+            for kind, balance in (
+                ("customer", -hot_left - reserve_left),
+                ("reserved", 0),
+                ("hot", hot_left),
+                ("reserve", reserve_left),
+            ):
+                story.table("records/ledger").append(
+                    {"bucket": "customer", "network": network, "asset": asset, "kind": kind, "balance": balance}
+                )
+            for wallet, balance in ((hot, hot_left), (reserve, reserve_left)):
+                story.table("chain/balances").append(
+                    {
+                        "network": network,
+                        "wallet": wallet,
+                        "address": "0x" + "dd" * 20,
+                        "asset": asset,
+                        "balance": balance,
+                        "nonce": 1,
+                    }
+                )
+
+
+def _probe(story: Story, moment: float, probe: str, *, ok: bool = True, took: float = 0.003, **detail: Any) -> None:
+    story.table("probes").append(
+        {"at": ZERO + moment, "done_at": ZERO + moment + took, "probe": probe, "ok": ok, "detail": detail}
+    )
+
+
+def _observe(story: Story) -> None:
+    lanes = {
+        wallet: (
+            network,
+            [float(slot["broadcast_at"]) - ZERO for slot in story.table("records/slots") if slot["wallet"] == wallet],
+        )
+        for network, wallet in PAYOUT_LANES.items()
+    }
+    for tick in range(int((ENDS - STARTS) * 20)):
+        moment = STARTS + tick / 20
+        epoch, tier = _tier(story, moment)
+        _probe(story, moment, "status", tier=tier, epoch=epoch)
+        for wallet, (network, broadcasts) in lanes.items():
+            _probe(
+                story,
+                moment,
+                "pending_nonce",
+                network=network,
+                wallet=wallet,
+                nonce=sum(1 for sent in broadcasts if sent <= moment),
+            )
+        if tick % 4 == 0:
+            for region in (story.policy.regions.primary, story.policy.regions.standby):
+                dark = region == story.policy.regions.primary and APPLIED - 0.3 < moment < REVERTED
+                _probe(story, moment, "kms", ok=not dark, took=0.3 if dark else 0.005, region=region)
+        if tick % 20 == 10:
+            suspended: Row = {"code": "suspended"} if tier == "protected" else {}
+            _probe(story, moment, "login")
+            _probe(story, moment, "balances")
+            _probe(story, moment, "swap", ok=not suspended, **suspended)
+            _probe(story, moment, "large_transfer", ok=not suspended, **suspended)
+    for network in PAYOUT_LANES:
+        for number in range(int(ENDS - STARTS) + 4):
+            mined = STARTS + number - 4
+            story.table("chain/blocks").append(
+                {"network": network, "number": number, "timestamp": int(ZERO + mined), "observed_at": at(mined + 0.05)}
+            )
+    breach = story.flips[1][0] - 0.030
+    for received, name, severity in (
+        (EFFECTIVE + 1.2, conventions.ALERT_SIGNING_DARK, "critical"),
+        (breach + 1.4, conventions.trigger_alert("run-on-the-bank"), "critical"),
+    ):
+        story.table("pages").append(
+            {
+                "received_at": ZERO + received,
+                "status": "firing",
+                "alertname": name,
+                "severity": severity,
+                "starts_at": ZERO + received,
+                "labels": {},
+            }
+        )
+    for moment, source, event, detail in (
+        (STARTS - 5, "gameday", "venue.ready", {}),
+        (0.0, "gameday", "calm.started", {}),
+        (float(CALM_S), "gameday", "run.started", {}),
+        (APPLIED, "chaos", "fault.applied", {"fault": "kms_dark"}),
+        (EFFECTIVE, "chaos", "fault.effective", {"fault": "kms_dark"}),
+        (REVERTED, "chaos", "fault.reverted", {"fault": "kms_dark"}),
+        (CLEARED, "chaos", "fault.cleared", {"fault": "kms_dark"}),
+        (float(RUN_ENDS), "gameday", "run.ended", {}),
+        (NORMAL + 1, "gameday", "drained", {}),
+        (ENDS, "gameday", "collected", {}),
+    ):
+        story.table("timeline").append({"at": ZERO + moment, "source": source, "event": event, "detail": detail})
+
+
+def _documents(story: Story) -> dict[str, Any]:
+    def phase(name: str) -> Row:
+        planned = sum(1 for row in story.table("arrivals") if row["phase"] == name)
+        return {
+            "planned": planned,
+            "sent": planned,
+            "missed": 0,
+            "acknowledged": planned,
+            "offered_per_s": planned / 50,
+        }
+
+    activity = {"activity": {"name": "dark"}, "status": "succeeded", "output": None}
+    probe = {"name": "api answers", "tolerance": True}
+    state = {
+        "steady_state_met": True,
+        "probes": [{"activity": probe, "status": "succeeded", "tolerance_met": True, "output": True}],
+    }
+    hot = story.policy.hot_target_value_micro() / 4
+    return {
+        "manifest.json": {
+            "run_id": "20231114T221320Z-7", "seed": 7, "policy": story.policy.policy, "policy_digest": story.policy.digest,
+            "policy_scale": {"amounts": "1", "durations": "1/3"}, "gameday": story.policy.gamedays[0].name, "commit": "0" * 40, "dirty": False,
+            "versions": {"python": "3.11.2", "locust": "2.47.0", "anvil": "1.7.1"}, "knobs": {"workers": 2}, "sabotage": None,
+            "started_at": ZERO - 20.0, "ended_at": ZERO + ENDS + 1,
+            "components": [{"name": name, "pid": 1, "exit_code": None, "died_at": None, "log_tail": None} for name in ("venue-api", "guard")],
+        },
+        "policy.json": story.policy.model_dump(mode="json", by_alias=True),
+        "flood.json": {
+            "t_zero": float(ZERO), "seed": 7, "knobs": {},
+            "scaling": {"source": "a synthetic run", "value": "1/200", "time": "compressed", "not_compressed": ["block time", "signing"]},
+            "calm": phase("calm"), "run": phase("run"), "dispatch_lag_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
+            "duration_s": 65.0, "workers": 2,
+        },
+        "chaos-journal.json": {
+            "status": "completed", "deviated": False,
+            "experiment": {"steady-state-hypothesis": {"probes": [probe]}, "method": [{"name": "dark"}], "rollbacks": [{"name": "revert"}]},
+            "steady_states": {"before": state, "after": state}, "run": [activity], "rollbacks": [activity],
+        },
+        "records/ledger_faults.json": {"unbalanced_postings": 0, "negative_balances": 0, "balance_mismatches": 0, "journal_breaks": []},
+        "metrics.json": {
+            "step_s": 1.0,
+            "series": [
+                {
+                    "metric": {"__name__": conventions.HOT_BALANCE, "network": network, "asset": asset},
+                    "values": [[ZERO + second, str(hot * (1 - 0.5 * max(0, min(1, (second - 15) / 20))))] for second in range(85)],
+                }
+                for network in PAYOUT_LANES
+                for asset in story.policy.networks[network].assets
+            ],
+        },
+    }  # fmt: skip
+
+
+def _write(story: Story, directory: Path) -> None:
+    for folder in ("records", "chain"):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    for name, document in _documents(story).items():
+        (directory / name).write_text(json.dumps(document), encoding="utf-8")
+    for name, rows in story.tables.items():
+        if name in ("probes", "pages", "timeline"):
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            (directory / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+            continue
+        header = list(rows[0]) if rows else ["network", "seq", "tx_hash", "block_number"]
+        with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, header, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
