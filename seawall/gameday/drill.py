@@ -46,7 +46,6 @@ class Drill:
     day: GameDay
     root: Path
     run_dir: Path
-    seed: int
     display: Display
     clock: Callable[[], float] = time.time
     _offered_per_s: float = 0.0

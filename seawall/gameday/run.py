@@ -25,6 +25,7 @@ from seawall.gameday.display import Display
 from seawall.gameday.drill import Drill
 from seawall.gameday.rundir import Manifest, create_run_directory, describe
 from seawall.gameday.stage import Stage, bring_up_stage
+from seawall.lease import timeline
 from seawall.policy import GameDay, Policy, load_policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.kept import new_data_dir
@@ -72,7 +73,14 @@ def bring_up(*, root: Path, policy_path: Path, seed: int) -> int:
         sandbox = _start_sandbox(policy, policy_path, run_id=run_id, data_dir=data_dir, programs=programs, display=display, sabotage=None, keep=True)
         try:
             stage = bring_up_stage(
-                sandbox, root=root, policy=policy, policy_path=policy_path, gameday=day.name, seed=seed, report=display.line
+                sandbox,
+                root=root,
+                policy=policy,
+                policy_path=policy_path.resolve(),
+                gameday=day.name,
+                seed=seed,
+                report=display.line,
+                event=lambda _name: None,
             )
         except BaseException:
             sandbox.close()
@@ -123,11 +131,22 @@ def _drill(
     )
     try:
         sandbox.set_run_dir(run_dir)
+
+        def event(name: str) -> None:
+            timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
+
+        event("sandbox.started")
         stage = bring_up_stage(
-            sandbox, root=root, policy=policy, policy_path=policy_path.resolve(), gameday=day.name, seed=manifest.seed, report=display.line
+            sandbox,
+            root=root,
+            policy=policy,
+            policy_path=policy_path.resolve(),
+            gameday=day.name,
+            seed=manifest.seed,
+            report=display.line,
+            event=event,
         )
-        drill = Drill(stage=stage, day=day, root=root, run_dir=run_dir, seed=manifest.seed, display=display)
-        drill.event("venue.ready")
+        drill = Drill(stage=stage, day=day, root=root, run_dir=run_dir, display=display)
         try:
             drill.run()
         except DrillError as error:

@@ -75,8 +75,20 @@ class Stage:
         return declared.lower() if declared is not None else str(self.outputs["signers"][wallet]["address"])
 
 
-def bring_up_stage(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, gameday: str, seed: int, report: Callable[[str], None]) -> Stage:
+def bring_up_stage(
+    sandbox: Sandbox,
+    *,
+    root: Path,
+    policy: Policy,
+    policy_path: Path,
+    gameday: str,
+    seed: int,
+    report: Callable[[str], None],
+    event: Callable[[str], None],
+) -> Stage:
     """Provision and start everything on a running ``sandbox``; returns when the venue is ready and funded.
+
+    ``report`` gets lines for people, ``event`` the names of the timeline's events.
 
     Raises :class:`ServiceError` or :class:`ComponentDiedError` naming the part that did not come up.
     """
@@ -84,6 +96,7 @@ def bring_up_stage(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path:
         planning = pool.submit(_plan, root, sandbox, policy_path, gameday, seed)
         identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
         outputs = _provision(sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report)
+        event("stack.up")
         deployed = _deploy(sandbox, root=root, policy=policy, policy_path=policy_path, outputs=outputs)
         planning.result()
     report("contracts deployed and funded")
@@ -94,6 +107,7 @@ def bring_up_stage(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path:
     _run(root, sandbox, "venue-genesis", ["venue.genesis", "--config", str(venue_path), "--customers", str(customers)])
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+    event("venue.ready")
     lanes = sandbox.data_dir / "lanes.json"
     payout_wallets = policy.payout_wallets()
     lanes.write_text(

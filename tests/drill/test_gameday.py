@@ -1,0 +1,119 @@
+"""The default game day and its sabotages, end to end through the command line: what the product promises."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from seawall.scorecard import SABOTAGE_FAILS
+from tests.drill.kit import RUNS, carriers, run_directories, run_id_of, saw, seawall, start, until, verdict_of
+
+pytestmark = pytest.mark.drill
+
+
+def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
+    """Exit 0, a whole run directory, a report that needs nothing else, and no process left behind."""
+    done = seawall("gameday", "--seed", "20250221")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    run_dir = (RUNS / "latest").resolve()
+    verdict = verdict_of(run_dir)
+    assert verdict["outcome"] == "PASS"
+    assert verdict["failed"] == verdict["unknown"] == []
+    assert len(verdict["results"]) > 20
+    last = done.stdout.strip().splitlines()[-1]
+    assert "PASS" in last
+    report = (run_dir / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in report
+    assert "src=\"http" not in report
+    for name in ("manifest.json", "timeline.jsonl", "chaos-journal.json", "requests.csv", "metrics.json", "scorecard.json", "junit.xml"):
+        assert (run_dir / name).stat().st_size > 0, name
+    assert carriers(run_id_of(run_dir)) == []
+
+
+@pytest.mark.parametrize("sabotage", sorted(SABOTAGE_FAILS))
+def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(sabotage: str) -> None:
+    """A drill that cannot fail proves nothing: same seed, one control off, exit 1, and only the declared ids fail."""
+    done = seawall("gameday", "--seed", "20250221", "--sabotage", sabotage)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdict = verdict_of((RUNS / "latest").resolve())
+    assert set(verdict["failed"]) == SABOTAGE_FAILS[sabotage]
+
+
+def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(tmp_path: Path) -> None:
+    """The guard dies in the middle of the run: nothing is proven, and the report says who died and its last words."""
+    before = run_directories()
+    log = tmp_path / "out.txt"
+    runner = start("gameday", "--seed", "11", log=log)
+    run_dir = until(lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory")
+    until(lambda: saw(run_dir, "run.started"), within_s=120, what="the run")
+    targets = json.loads(next((Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seawall" / "sandboxes").glob(f"{run_id_of(run_dir)}/targets.json")).read_text(encoding="utf-8"))
+    os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)
+
+    assert runner.wait(timeout=240) == 2, log.read_text(encoding="utf-8")
+    verdict = verdict_of(run_dir)
+    assert verdict["outcome"] == "UNKNOWN"
+    assert "venue-guard" in json.dumps(verdict["results"])
+    assert "venue-guard" in log.read_text(encoding="utf-8")
+
+
+def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_path: Path) -> None:
+    """The verdict follows from the files alone; cut one short and it is UNKNOWN, not a traceback."""
+    run_dir = (RUNS / "latest").resolve()
+    copy = tmp_path / "run"
+    copy.mkdir()
+    for path in run_dir.rglob("*"):
+        if path.is_file() and "logs" not in path.parts:
+            target = copy / path.relative_to(run_dir)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    requests = copy / "requests.csv"
+    rows = list(csv.reader(requests.open(encoding="utf-8")))
+    requests.write_bytes(requests.read_bytes()[: requests.stat().st_size // 2])
+
+    done = seawall("scorecard", str(copy), "--json")
+
+    assert len(rows) > 1_000
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "requests.csv" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(tmp_path: Path) -> None:
+    """Several mistakes, several lines, exit 3, no run directory."""
+    policy = (RUNS.parent / "policies" / "production.yaml").read_text(encoding="utf-8")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(policy.replace("failover_max: 30s", "failover_max: soon").replace("standby: us-west-2}", "standby: us-east-1}", 1), encoding="utf-8")
+    before = run_directories()
+
+    done = seawall("gameday", "--policy", str(broken))
+
+    assert done.returncode == 3
+    assert "targets.failover_max" in done.stderr
+    assert run_directories() == before
+
+
+@pytest.mark.parametrize("arguments", [["gameday", "--sabotage", "everything"], ["gameday", "--seed", "soon"], ["flod"], ["scorecard", "no-such-run"]])
+def test_a_usage_error_is_three_and_says_what_to_do(arguments: list[str]) -> None:
+    """Click's default of 2 would read as UNKNOWN."""
+    done = seawall(*arguments)
+
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_a_machine_that_cannot_hold_a_sandbox_is_unfit(tmp_path: Path) -> None:
+    """A cache directory that is a file: one clear line and exit 4."""
+    (tmp_path / "seawall").write_text("", encoding="utf-8")
+
+    done = seawall("doctor", env={"XDG_CACHE_HOME": str(tmp_path)})
+
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
