@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -21,12 +21,16 @@ class LeaseClient:
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._http = httpx.Client(base_url=url, timeout=ANSWER_S_MAX, trust_env=False, transport=transport)
 
-    def __enter__(self) -> LeaseClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; leases stay as they are."""
         self._http.close()
 
     def lodge(self, name: str, *, ttl_ms: int, undo: Sequence[UndoCall]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -28,23 +29,20 @@ class RunnerWatch:
     """Whether the process that a drill runs for still lives; a later process with the same number is not it."""
 
     def __init__(self, pid: int | None) -> None:
-        """Watch ``pid``; None (a plain `chaos run`) watches nothing. Raises :class:`ServiceError` if it is dead already."""
+        """Watch ``pid``; None (a plain `chaos run`) watches nothing."""
         self._pid = pid
         self._process: psutil.Process | None = None
-        if pid is None:
-            return
-        try:
-            self._process = psutil.Process(pid)  # remembers when the process started
-        except psutil.NoSuchProcess as error:
-            message = f"the runner (process {pid}) is gone"
-            raise ServiceError(message) from error
+        if pid is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):  # dead already, which is what a call then says
+                self._process = psutil.Process(pid)  # remembers when the process started
 
     def __call__(self) -> str | None:
         """None while the runner lives, else what became of it; a zombie is dead."""
-        if self._process is None:
+        if self._pid is None:
             return None
         try:
-            alive = self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+            process = self._process
+            alive = process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
         return None if alive else f"the runner (process {self._pid}) is gone"

@@ -1,0 +1,79 @@
+"""Actions of experiments (Chaos Toolkit's python provider): wait for the moment, apply a fault, hold it, revert it.
+
+How long, how far and under which lease is the policy's game day for ``experiment``; nothing of that stands in the experiment file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chaos.faults import make_fault
+from chaos.session import FaultSession
+from chaos.surroundings import look_around
+from seawall.errors import ServiceError, UsageError
+from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch, append
+
+SOURCE = "chaos"
+WAIT_STEP_S = 0.1
+_sessions: dict[str, FaultSession] = {}
+"""Actions are separate calls in one process: what `apply_fault` began, `revert_fault` ends."""
+
+
+def wait_for_moment(experiment: str) -> None:
+    """Wait until the game day wants its fault: ``calm`` and ``dark_after`` after the run's zero; by hand that is at once.
+
+    Raises :class:`UsageError` if the flood is over by then, :class:`ServiceError` if the runner dies meanwhile.
+    """
+    surroundings = look_around()
+    day = surroundings.gameday(experiment)
+    if surroundings.t_zero is None:
+        return
+    moment = surroundings.t_zero + (day.calm + day.dark_after) / 1_000
+    if time.time() > surroundings.t_zero + (day.calm + day.flood) / 1_000:
+        message = f"the flood of the game day {day.name} is over: the fault would meet no load"
+        raise UsageError(message, remedy="start the experiment before its moment")
+    watch = RunnerWatch(surroundings.runner_pid)
+    while (rest_s := moment - time.time()) > 0:
+        gone = watch()
+        if gone is not None:
+            raise ServiceError(gone, remedy="start the game day again")
+        time.sleep(min(WAIT_STEP_S, rest_s))
+
+
+def apply_fault(fault: str, experiment: str) -> None:
+    """Apply ``fault`` under a lease and wait until it is seen from outside."""
+    _session(fault, experiment).apply()
+
+
+def hold(fault: str, experiment: str) -> None:
+    """Keep ``fault`` for as long as the game day says."""
+    _session(fault, experiment).hold(look_around().gameday(experiment).dark)
+
+
+def revert_fault(fault: str, experiment: str) -> None:
+    """Take ``fault`` back, whether or not it is applied, and see from outside that it is gone."""
+    _session(fault, experiment).revert()
+    _sessions.pop(fault).close()
+
+
+def _session(fault: str, experiment: str) -> FaultSession:
+    if fault not in _sessions:
+        surroundings = look_around()
+        day = surroundings.gameday(experiment)
+        run_dir = surroundings.targets.run_dir
+
+        def tell(event: str, at: float, detail: Mapping[str, Any]) -> None:
+            if run_dir is not None:
+                append(run_dir, source=SOURCE, event=event, at=at, detail=detail)
+
+        _sessions[fault] = FaultSession(
+            make_fault(fault, targets=surroundings.targets, gameday=day),
+            leases=LeaseClient(surroundings.targets.urls.lease),
+            ttl_ms=day.lease_ttl,
+            watch=RunnerWatch(surroundings.runner_pid),
+            tell=tell,
+            clock=REAL_CLOCK,
+        )
+    return _sessions[fault]

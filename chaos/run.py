@@ -1,0 +1,100 @@
+"""``python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]``: one experiment in the kit's way.
+
+Rollbacks always run, journal and log go beside each other and not into the work tree, nothing asks the network for newer versions. An
+ending signal becomes SIGUSR1 for Chaos Toolkit, which stops at once and still rolls back: SIGTERM would only fail the action that
+it meets and play on. If this process dies, Chaos Toolkit gets the same signal from the kernel.
+
+Exit status: Chaos Toolkit's own, or 2 if it left no journal. It says little: the journal is what is to be judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+from seawall import conventions
+from seawall.errors import EvidenceError, ExitCode, SeawallError, UsageError
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+STOP_AND_ROLL_BACK = signal.SIGUSR1
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when its parent dies."""
+
+
+def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
+    """Run the experiment ``name`` to its end and return Chaos Toolkit's exit status; ``journal`` is then a JSON object.
+
+    ``start_at`` is the run's zero in Unix seconds; None acts at once. Raises :class:`UsageError` if there is no such experiment and
+    :class:`EvidenceError` if no journal was written.
+    """
+    experiment = EXPERIMENTS / f"{name}.json"
+    if not experiment.is_file():
+        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.json")))
+        message = f"there is no experiment {name}"
+        raise UsageError(message, remedy=f"name one of {known}")
+    journal.unlink(missing_ok=True)  # a journal of an earlier run must not pass for this one's
+    command = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
+    command += ["--log-file", str(journal.with_suffix(".log")), "--settings", str(journal.with_suffix(".settings"))]
+    command += ["run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)]
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(EXPERIMENTS.parents[1]), environment.get("PYTHONPATH")])
+    )
+    if start_at is not None:
+        environment[conventions.T_ZERO_VARIABLE] = repr(start_at)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def die_with_parent() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, STOP_AND_ROLL_BACK)
+
+    # A group of its own: a terminal's Ctrl-C reaches it once, through us.
+    child = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)  # noqa: PLW1509 -- no threads here
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        child.send_signal(STOP_AND_ROLL_BACK)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    status = child.wait()
+    _require_journal(journal, status)
+    return status
+
+
+def _require_journal(journal: Path, status: int) -> None:
+    try:
+        written = json.loads(journal.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"Chaos Toolkit ended with {status} and left no journal at {journal}: {error}"
+        raise EvidenceError(message, remedy=f"see {journal.with_suffix('.log')}") from error
+    if not isinstance(written, dict):
+        message = f"Chaos Toolkit ended with {status} and {journal} holds no journal"
+        raise EvidenceError(message)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one experiment; prints the path of its journal last."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.run", description="Run one experiment in the kit's way.")
+    parser.add_argument("--experiment", required=True, help="name of a file in chaos/experiments, without .json")
+    parser.add_argument("--journal", type=Path, required=True, help="where the journal goes; its log goes beside it")
+    parser.add_argument(
+        "--start-at", type=float, help="the run's zero in Unix seconds: the fault comes `calm` and `dark_after` later"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        status = run_experiment(options.experiment, journal=options.journal.absolute(), start_at=options.start_at)
+    except SeawallError as error:
+        print(f"chaos: {error}", file=sys.stderr)
+        return error.exit_code
+    print(options.journal)
+    return status if status >= 0 else ExitCode.UNKNOWN
+
+
+if __name__ == "__main__":
+    sys.exit(main())
