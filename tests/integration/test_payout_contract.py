@@ -60,7 +60,7 @@ class Bench:
         raw = encode_signed(intent, fee, sign_locally(signing_hash(intent, fee), secret=secret))
         await self.rpc.broadcast(raw)
         async with asyncio.timeout(10):
-            while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:
+            while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110  (a node is polled)
                 await asyncio.sleep(0.01)
         return receipt
 
@@ -182,4 +182,4 @@ async def test_a_full_batch_of_the_worst_recipients_fits_its_gas_limit(bench: Be
     assert worst.succeeded
     assert len(read_events(worst.logs, contract=bench.contract).failed) == 200
     assert max(full.gas_used, worst.gas_used) <= GAS_BASE + GAS_PER_ITEM * 200 - 150_000
-    print(f"gas per item: new accounts {full.gas_used / 200:.0f}, burners {worst.gas_used / 200:.0f}")  # noqa: T201
+    print(f"gas per item: new accounts {full.gas_used / 200:.0f}, burners {worst.gas_used / 200:.0f}")

@@ -154,7 +154,7 @@ async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[s
         await rpc.broadcast(raw)
     async with asyncio.timeout(_PATIENCE_S):
         for what, raw in batch.raws:
-            while (receipt := await rpc.receipt(transaction_hash(raw))) is None:
+            while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110  (a node is polled)
                 await asyncio.sleep(_POLL_S)
             if not receipt.succeeded:
                 message = f"on {network}: {what} failed"

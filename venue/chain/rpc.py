@@ -72,7 +72,7 @@ class Rpc:
             try:
                 answer = (await self._client.post(url, json=request)).raise_for_status().json()
             except (httpx.HTTPError, ValueError) as error:
-                failures.append(f"{url}: {error or type(error).__name__}")
+                failures.append(f"{url}: {error!r}")
                 if self._urls[0] == url:
                     self._urls.append(self._urls.pop(0))
                 continue

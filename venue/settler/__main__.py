@@ -5,8 +5,10 @@ import logging
 import os
 import socket
 
+import asyncpg
+
 from seawall import conventions
-from seawall.errors import ServiceError, UsageError
+from seawall.errors import InternalError, ServiceError, UsageError
 from venue.config import config_from_arguments
 from venue.database import FAILURES
 from venue.process import pause, run, say_ready, serve_metrics
@@ -27,10 +29,19 @@ async def _main(stop: asyncio.Event) -> None:
     serve_metrics(config.metrics_ports[name])
     metrics = SettlerMetrics(network, assets=config.load_policy().networks[network].assets)
     holder = f"{name}@{socket.gethostname()}:{os.getpid()}"
-    say_ready()
+    said = asyncio.Event()
+
+    def ready() -> None:
+        if not said.is_set():
+            said.set()
+            say_ready()
+
     while not stop.is_set():
         try:
-            await settle(config, network, holder=holder, metrics=metrics, stop=stop)
+            await settle(config, network, holder=holder, metrics=metrics, stop=stop, ready=ready)
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
+            message = f"the ledger refused what the settler of {network} wanted to write: {error}"
+            raise InternalError(message) from error
         except (ServiceError, *FAILURES) as error:
             # What is committed is all that counts: start over from there, under a new epoch.
             _log.warning("settling %s starts over: %s", network, error)

@@ -80,7 +80,7 @@ class Claims:
                 for row in await connection.fetch(_CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX)
             ]
             chosen = select_batch(
-                map(Candidate.of, rows),
+                (Candidate.of(dict(row)) for row in rows),
                 floats=floats,
                 floors={} if claim.tier == "protected" else self._floors(lane.wallet),
                 limit=ITEMS_MAX,

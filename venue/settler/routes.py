@@ -138,7 +138,7 @@ class Routes:
                 refused = Refused.model_validate_json(answer.content)
                 raise SigningRefusedError(refused.code, refused.reason)
         except (httpx.HTTPError, TimeoutError, ValidationError) as error:
-            reason = f"the signer of {region} does not answer: {error or type(error).__name__}"
+            reason = f"the signer of {region} does not answer: {error!r}"
             raise SigningRefusedError("provider_unavailable", reason) from error
         if signed.digest != slot.intent.digest:
             message = f"the signer of {region} signed another intent than that of slot {slot.id}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -57,9 +57,18 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
 
 
 async def settle(
-    config: VenueConfig, network: str, *, holder: str, metrics: SettlerMetrics, stop: asyncio.Event
+    config: VenueConfig,
+    network: str,
+    *,
+    holder: str,
+    metrics: SettlerMetrics,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
 ) -> None:
-    """Settle ``network`` until ``stop``. Raises whatever ends it; a new call goes on from what is committed."""
+    """Settle ``network`` until ``stop``; ``ready`` is called once the lanes are ours.
+
+    Raises whatever ends it; a new call goes on from what is committed.
+    """
     policy, site = config.load_policy(), config.networks[network]
     tokens = {asset: address.lower() for asset, address in site.tokens.items()}
     native = policy.networks[network].native
@@ -109,6 +118,7 @@ async def settle(
         listener = await connect(config.database.settler, name=f"settler-{network}-wake")
         stack.callback(listener.terminate)
         await listener.add_listener(conventions.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
+        ready()
         loops = [follower.loop(stop), routes.probe_loop(stop)]
         loops += [loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))]
         await _together(stop, loops)
@@ -127,8 +137,8 @@ def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:
 
 async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run ``loops`` until one fails or ``stop`` is set; then give the others time to end what they have begun."""
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    stopping = asyncio.create_task(stop.wait())
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
+    stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         if stopping in done:

@@ -35,7 +35,7 @@ async def serve(app: Any, *, port: int, stop: asyncio.Event, ready: Callable[[],
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(0.01)
     ready()
     stopping = asyncio.create_task(stop.wait())

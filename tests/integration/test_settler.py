@@ -1,0 +1,205 @@
+"""The settler against real chains and a real database: everything accepted is paid once, whatever dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.settling import Venue, Wanted, venue_bench
+from venue.chain.rpc import Rpc
+from venue.contracts.calls import balance_of
+
+pytestmark = pytest.mark.integration
+
+USDX = 10**6
+AST = 10**18
+
+
+@pytest.fixture
+async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., str]) -> AsyncIterator[Venue]:
+    """Everything but the settlers."""
+    async with venue_bench(database_url, tmp_path, start_anvil) as bench:
+        yield bench
+
+
+def small(count: int, *, network: str = "aster", destination: str = "") -> list[Wanted]:
+    """Small withdrawals, half in each asset."""
+    native = {"aster": "AST", "birch": "BIR"}[network]
+    return [
+        Wanted(
+            network=network, asset=("USDX", native)[n % 2], amount=(USDX, AST // 10_000)[n % 2], destination=destination
+        )
+        for n in range(count)
+    ]
+
+
+async def chain_equals_ledger(venue: Venue) -> None:
+    """Hot and reserve wallets hold on their chain, to the base unit, what the ledger says."""
+    for network, site in venue.config.networks.items():
+        async with Rpc(network, (site.rpc.primary,)) as rpc:
+            for wallet, contract in (*site.payout_contracts.items(), *site.reserve_contracts.items()):
+                kind = venue.policy.wallets[wallet].wallet_class
+                for asset in venue.policy.networks[network].assets:
+                    held = (
+                        int.from_bytes(await rpc.read(site.tokens[asset], balance_of(contract)), "big")
+                        if asset in site.tokens
+                        else await rpc.balance(contract)
+                    )
+                    booked = await venue.owner.fetchval(
+                        """select sum(e.amount) from entries e join accounts a on a.id = e.account_id
+                           where (a.bucket, a.network, a.asset, a.kind) = ('customer', $1, $2, $3)""",
+                        *(network, asset, kind),
+                    )
+                    assert (wallet, asset, held) == (wallet, asset, booked)
+
+
+async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_chain(venue: Venue) -> None:
+    """600 withdrawals on two networks, one to a contract that refuses, and a top-up."""
+    site = venue.config.networks["aster"]
+    async with Rpc("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("anvil_setCode", "0x" + "de" * 20, "0x60006000fd")
+    for network in ("aster", "birch"):
+        await venue.settler(network)
+    began = time.monotonic()
+    await venue.reserve(
+        small(400) + [Wanted(network="aster", asset="AST", amount=AST, size="large", destination="0x" + "de" * 20)]
+    )
+    await venue.reserve(small(200, network="birch"))
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
+           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve', 'customer-aster-hot', 420000000000, 'requested', 'test'),
+                  (gen_random_uuid(), 'aster', 'AST', 'customer-aster-reserve', 'customer-aster-hot', 1000000000000000000, 'requested', 'test')"""
+    )
+    await venue.all_posted()
+    took = time.monotonic() - began
+    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
+
+    assert took < 12
+    states = dict(await venue.owner.fetch("select state, count(*)::int from withdrawals group by state"))
+    assert states == {"posted": 600, "unknown": 1}
+    assert await venue.ledger_sum() == 0
+    await chain_equals_ledger(venue)
+    floats = await venue.owner.fetchval(
+        "select available from floats where (wallet, asset) = ('customer-aster-hot', 'AST')"
+    )
+    assert floats == 211 * AST - 200 * (AST // 10_000)
+    print(f"600 withdrawals posted in {took:.1f} s")
+    assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+
+
+async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
+    """Killed every 300 ms while slots are at every arrow; each start resumes them with the same nonces and bytes."""
+    await venue.reserve(small(300))
+    for round_ in range(6):
+        process = await venue.settler("aster")
+        await venue.reserve(small(20))
+        await asyncio.sleep(0.1 + 0.25 * round_)
+        process.kill()
+        await process.wait()
+    await venue.settler("aster")
+    await venue.all_posted()
+
+    assert await venue.owner.fetchval("select count(*)::int from withdrawals where state = 'posted'") == 420
+    assert await venue.owner.fetchval("select count(distinct nonce) = max(nonce) + 1 from slots")
+    assert await venue.owner.fetchval(
+        "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) where (s.digest, s.raw) <> (g.digest, g.raw)"
+    )
+    await chain_equals_ledger(venue)
+
+
+async def test_a_dark_primary_is_left_within_a_second_and_returned_to(venue: Venue) -> None:
+    """The standby signs the same nonces under a new epoch; the primary gets the route back when its probes have answered."""
+    await venue.settler("aster")
+    await venue.reserve(small(10))
+    await venue.until("select exists (select 1 from slots where state <> 'open')")
+    primary, standby = (
+        venue.providers[region] for region in (venue.policy.regions.primary, venue.policy.regions.standby)
+    )
+    primary.dark = True
+    began = time.monotonic()
+    await venue.reserve(small(10))
+    await venue.until(
+        "select exists (select 1 from slots where signer_region = $1 and state = 'broadcast')",
+        venue.policy.regions.standby,
+    )
+    took = time.monotonic() - began
+    await venue.all_posted()
+    moved = await venue.owner.fetchrow("select * from lane_log where detected_at is not null order by at limit 1")
+    failures = await venue.owner.fetchval("select sum(count) from flow where kind = 'signing_failed'")
+    primary.dark = False
+    await venue.until(
+        "select signer_region = $1 from lanes where wallet = 'customer-aster-hot'", venue.policy.regions.primary
+    )
+    asked = standby.asked
+    await venue.reserve(small(5))
+    await venue.all_posted()
+
+    print(f"dark to first standby broadcast {took:.3f} s")
+    assert took < 1.5
+    assert moved is not None
+    assert moved["at"] >= moved["detected_at"]
+    assert failures == 2
+    assert standby.asked == asked
+    assert await venue.owner.fetchval("select max(epoch) from lanes where network = 'aster'") == 4
+
+
+async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue) -> None:
+    """The switch is read by the breaker alone: failures are still counted, nothing moves, and healing resumes payouts."""
+    await venue.settler("aster", SEAWALL_SABOTAGE="failover")
+    venue.providers[venue.policy.regions.primary].dark = True
+    await venue.reserve(small(10))
+    await venue.until("select count(*) >= 4 from flow where kind = 'signing_failed'")
+
+    assert await venue.owner.fetchval("select count(*) from slots where state <> 'open'") == 0
+    venue.providers[venue.policy.regions.primary].dark = False
+    await venue.all_posted()
+    assert (
+        await venue.owner.fetchval(
+            "select count(*) from lane_log where signer_region <> $1", venue.policy.regions.primary
+        )
+        == 0
+    )
+
+
+async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(venue: Venue) -> None:
+    """Large ones wait for the tier to end; without a heartbeat nothing at all is claimed."""
+    await venue.set_mode("protected")
+    await venue.settler("aster")
+    await venue.reserve([Wanted(network="aster", asset="USDX", amount=5_000 * USDX, size="large"), *small(4)])
+    await venue.until("select count(*) = 4 from withdrawals where state = 'posted'")
+    assert await venue.owner.fetchval("select state from withdrawals where size = 'large'") == "reserved"
+
+    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 s'")
+    await venue.set_mode("normal")
+    await asyncio.sleep(1)
+    assert await venue.owner.fetchval("select state from withdrawals where size = 'large'") == "reserved"
+
+    await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+    await venue.all_posted()
+
+
+async def test_a_second_settler_fences_the_first(venue: Venue) -> None:
+    """The newcomer takes the lane; the old one stops with an error and has claimed nothing under its old epoch."""
+    first = await venue.settler("aster")
+    payload = venue.config_path.read_text(encoding="utf-8")
+    port = str(venue.config.metrics_ports["settler-aster"])
+    from tests.integration.founded import free_port
+
+    venue.config_path.write_text(payload.replace(port, str(free_port())), encoding="utf-8")
+    await venue.settler("aster")
+    await venue.reserve(small(50))
+    await venue.all_posted()
+
+    async with asyncio.timeout(5):
+        assert await first.wait() == 2
+    assert (
+        await venue.owner.fetchval(
+            "select count(*) from slots where epoch < (select max(epoch) from lanes where network = 'aster')"
+        )
+        == 0
+    )
+    await chain_equals_ledger(venue)
