@@ -7,9 +7,9 @@ Importing this package needs the standard library only: ``bootstrap`` runs befor
 """
 
 from seawall.setup.location import Located, locate
-from seawall.setup.programs import PROGRAMS, Program
+from seawall.setup.programs import PROGRAMS, Program, format_version
 from seawall.setup.progress import Step, shown
 from seawall.setup.provision import ensure
 from seawall.setup.shell import environment
 
-__all__ = ["PROGRAMS", "Located", "Program", "Step", "ensure", "environment", "locate", "shown"]
+__all__ = ["PROGRAMS", "Located", "Program", "Step", "ensure", "environment", "format_version", "locate", "shown"]

@@ -42,7 +42,8 @@ def ensure(
         except BaseException:
             # Also on Ctrl-C: nobody waits four minutes for a compiler whose work is not wanted any more.
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(builds, timeout=STOP_INTERVAL_S).not_done:
+            begun = [future for future in builds if not future.cancelled()]
+            while wait(begun, timeout=STOP_INTERVAL_S).not_done:
                 end_running_commands()
             raise
     found: dict[str, Located] = {}
