@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +12,9 @@ from typing import Any, TextIO
 from loadtests.arrivals import MICROSECONDS, Arrival
 from loadtests.tally import ACKNOWLEDGED, Sent, figures, phase_bounds_us, write_requests
 
+RECENT_S = 2.0
+SETTLED_S = 1.0
+"""Rows travel in batches and only when answered, so the rate shown is of the two seconds before the last one."""
 LEAD_S = 1.0
 """Between the message that tells the zero and the zero itself: enough for every worker to have read it."""
 
@@ -21,6 +24,7 @@ class Worker:
     """What the master knows of one worker; ``shard`` says which arrivals are its own."""
 
     shard: int
+    nice: int
     done: bool = False
     lost: bool = False
 
@@ -53,10 +57,10 @@ class Conductor:
         """Whether the whole schedule was run: every worker told everything."""
         return self.t_zero is not None and all(worker.done for worker in self.workers.values())
 
-    def start(self, names: Sequence[str], *, now: float) -> dict[str, dict[str, Any]]:
-        """Fix the zero and deal the arrivals out; returns the message for each worker."""
+    def start(self, nice: Mapping[str, int], *, now: float) -> dict[str, dict[str, Any]]:
+        """Fix the zero and deal the arrivals out over the workers, given with their niceness; returns the message for each."""
         self.t_zero = round(now + LEAD_S, 6)
-        self.workers = {name: Worker(shard=shard) for shard, name in enumerate(sorted(names))}
+        self.workers = {name: Worker(shard=shard, nice=nice[name]) for shard, name in enumerate(sorted(nice))}
         (self.out / "t_zero").write_text(f"{self.t_zero:.6f}\n", encoding="utf-8")
         bounds = self.bounds_us
         self.tell(
@@ -91,7 +95,7 @@ class Conductor:
             return
         offset_us = int((now - self.t_zero) * MICROSECONDS)
         due = sum(arrival.offset_us <= offset_us for arrival in self.arrivals)
-        recent = [row for row in self.sent.values() if row.sent_at > now - 2.0]
+        recent = [row for row in self.sent.values() if now - RECENT_S - SETTLED_S < row.sent_at <= now - SETTLED_S]
         self.tell(
             "progress",
             offset_s=round(offset_us / MICROSECONDS, 3),
@@ -102,6 +106,7 @@ class Conductor:
             acknowledged=sum(row.outcome in ACKNOWLEDGED for row in self.sent.values()),
             refused=sum(row.outcome == "refused" for row in self.sent.values()),
             failed=sum(row.outcome == "failed" for row in self.sent.values()),
+            offered_per_s=round(len(recent) / RECENT_S, 1),
             latency_ms_recent_max=round(max((row.latency_ms for row in recent), default=0.0), 1),
         )
 
@@ -124,6 +129,7 @@ class Conductor:
             "missed_because": {reason: sum(told == reason for told in self.missed.values()) for reason in reasons},
             "duration_s": round(now - self.t_zero, 3) if self.t_zero is not None else None,
             "workers": len(self.workers),
+            "workers_nice": [worker.nice for worker in self.workers.values()],
             "workers_lost": sorted(name for name, worker in self.workers.items() if worker.lost),
             "complete": self.complete,
         }

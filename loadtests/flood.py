@@ -1,0 +1,157 @@
+"""Run a planned flood: a Locust master and its workers, and a JSON line a second on stdout.
+
+    python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv --url http://... --out DIR --workers 2
+
+The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all of it; what was sent until then is
+written, marked incomplete. Exit code 0: the schedule was run (whether that was enough is for the verdict to say).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from seawall.errors import ExitCode, SeawallError, ServiceError
+
+ROOT = Path(__file__).parents[1]
+LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
+LOOPBACK = "127.0.0.1"
+POLL_S = 0.25
+PRIORITY = -10
+"""Niceness of the workers where the user may lower it: a generator that waits for a core measures itself, not the venue."""
+END_S_MAX = 1.5
+QUIT_S_MAX = 8.0
+"""Locust's master waits for its workers when it quits; beyond this it is ended."""
+
+
+def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list[list[str]]:
+    """Command lines of the master and of each worker."""
+    shared = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "--loglevel", "WARNING"]
+    schedule = ["--arrivals", str(arguments.arrivals), "--customers", str(arguments.customers)]
+    master = [
+        *(*shared, *schedule, "--host", arguments.url, "--out", str(arguments.out), "--progress", progress),
+        *("--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)),
+        *("--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"),
+    ]
+    worker = [*shared, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
+    return [master, *([worker] * arguments.workers)]
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+class Flood:
+    """The processes of one flood; the first is the master."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        reading, writing = os.pipe()
+        self._lines = reading
+        self._zero_told = False
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        self._children: list[subprocess.Popen[bytes]] = []
+        try:
+            for command in commands(arguments, port=free_port(), progress=f"/dev/fd/{writing}"):
+                master = not self._children
+                # What Locust prints for people goes to stderr; stdout is for the lines that programs read.
+                self._children.append(
+                    subprocess.Popen(
+                        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment, pass_fds=(writing,) if master else ()
+                    )
+                )
+            for worker in self._children[1:]:
+                with suppress(PermissionError):  # how nice each worker really was is in flood.json
+                    os.setpriority(os.PRIO_PROCESS, worker.pid, PRIORITY)
+        except OSError as error:
+            self.end()
+            raise ServiceError(f"Locust cannot be started: {error}") from error
+        finally:
+            os.close(writing)
+
+    def run(self) -> int:
+        """Pass the master's lines on until it ends; its exit code. Raises :class:`ServiceError` if a part ends before the zero."""
+        for line in self._progress():
+            self._zero_told = self._zero_told or json.loads(line).get("event") == "zero"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        try:
+            return self._children[0].wait(timeout=QUIT_S_MAX)
+        except subprocess.TimeoutExpired:
+            raise ServiceError("Locust's master does not end") from None
+
+    def _progress(self) -> Iterator[str]:
+        rest = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._lines, selectors.EVENT_READ)
+            while True:
+                if not self._zero_told and (ended := [child for child in self._children if child.poll() is not None]):
+                    raise ServiceError(f"a part of Locust ended with {ended[0].returncode} before the flood began", remedy="its words are above")
+                if not selector.select(POLL_S):
+                    continue
+                chunk = os.read(self._lines, 65_536)
+                if not chunk:
+                    return
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode() for line in lines)
+
+    def end(self) -> None:
+        """End every process: first asked, then killed."""
+        for child in self._children:
+            if child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + END_S_MAX
+        for child in self._children:
+            try:
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arrivals", type=Path, required=True, help="the schedule; plan.json beside it is copied into flood.json")
+    parser.add_argument("--customers", type=Path, required=True)
+    parser.add_argument("--url", required=True, help="the venue's api, as customers reach it")
+    parser.add_argument("--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero")
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args()
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(int(ExitCode.UNKNOWN))
+
+
+def main() -> int:
+    """Run one flood."""
+    arguments = _parse()
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        flood = Flood(arguments)
+        try:
+            return flood.run()
+        finally:
+            flood.end()
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.UNKNOWN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
