@@ -28,6 +28,8 @@ from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.provider import stack
 
+IDENTITIES = "identities.json"
+"""In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -95,6 +97,7 @@ def bring_up_stage(
     with ThreadPoolExecutor(max_workers=1) as pool:
         planning = pool.submit(_plan, root, sandbox, policy_path, gameday, seed)
         identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
+        identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report)
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy=policy, policy_path=policy_path, outputs=outputs)
@@ -144,6 +147,7 @@ def _provision(
         signer_principals={region: identity.arn for region, identity in identities.signers.items()},
         region=policy.regions.primary,
         path=sandbox.environment["PATH"],
+        extra=sandbox.environment,
     )
     stack.up(settings, report=report)
     return stack.outputs(settings)

@@ -1,0 +1,45 @@
+"""What a shell needs to work on a kept sandbox by hand: ``eval "$(bin/seawall env)"``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from seawall.errors import UsageError
+from seawall.gameday.stage import IDENTITIES
+from seawall.policy import load_policy
+from seawall.sandbox import Sandbox, kept_data_dir
+from seawall.sandbox.aws.identities import Identities
+from seawall.sandbox.kept import load_record
+from seawall.sandbox.provider.environment import environment as engine_environment
+from seawall.sandbox.environment import shell_environment
+
+
+def exports(root: Path) -> list[str]:
+    """``export NAME=value`` lines for pulumi, chaos, locust and promtool against the kept sandbox.
+
+    Raises :class:`UsageError` if no sandbox is running, or if its stack was never brought up.
+    """
+    data_dir = kept_data_dir()
+    if data_dir is None:
+        message = "no sandbox is running"
+        raise UsageError(message, remedy="start one with `bin/seawall up` or `bin/seawall gameday --keep`")
+    targets = Sandbox.attach(data_dir).targets
+    if targets.urls.provider is None or not (data_dir / IDENTITIES).is_file():
+        message = f"the sandbox in {data_dir} has no stack"
+        raise UsageError(message, remedy="remove it with `bin/seawall down` and start another with `bin/seawall up`")
+    policy_path = load_record(data_dir).policy_path
+    shell = shell_environment(targets)
+    variables = {
+        **shell,
+        **engine_environment(
+            root=root,
+            data_dir=data_dir,
+            policy_path=policy_path,
+            provider_port=int(targets.urls.provider.rpartition(":")[2]),
+            region=load_policy(policy_path).regions.primary,
+            deployer=Identities.read(data_dir / IDENTITIES).deployer.environment(),
+            path=shell["PATH"],
+        ),
+    }
+    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
