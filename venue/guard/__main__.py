@@ -1,6 +1,6 @@
 import asyncio
 
-from seawall.conventions import FLOW_CHANNEL
+from seawall.conventions import FLOW_CHANNEL, GUARD_PROCESS
 from venue.config import config_from_arguments
 from venue.database import connect
 from venue.guard.loop import Guard
@@ -9,7 +9,7 @@ from venue.process import run, say_ready, serve_metrics
 
 async def _main(stop: asyncio.Event) -> None:
     policy = config.load_policy()
-    serve_metrics(config.metrics_ports["guard"])
+    serve_metrics(config.metrics_ports[GUARD_PROCESS])
     connection = await connect(config.database.guard, name="guard")
     listener = await connect(config.database.guard, name="guard-listener")
     wake = asyncio.Event()

@@ -1,0 +1,118 @@
+"""Claims and flips interleaved step by step: which ways of reading the mode let a claim commit under an old epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from seawall.conventions import MODE_LOCK
+from tests.integration.founded import Founded, connected
+from venue.database import Connection
+
+pytestmark = pytest.mark.integration
+
+Reading = Callable[[Connection], Awaitable[int]]
+
+
+async def _own_statement(connection: Connection) -> int:
+    """The variant in use: share the lock first, read in a later statement."""
+    await connection.execute("select pg_advisory_xact_lock_shared($1)", MODE_LOCK)
+    return int(await connection.fetchval("select epoch from mode"))
+
+
+async def _one_statement(connection: Connection) -> int:
+    """Lock and read in one statement: its snapshot is older than its lock."""
+    query = "with locked as materialized (select pg_advisory_xact_lock_shared($1)) select epoch from locked, mode"
+    return int(await connection.fetchval(query, MODE_LOCK))
+
+
+async def _plain(connection: Connection) -> int:
+    """No lock at all."""
+    return int(await connection.fetchval("select epoch from mode"))
+
+
+async def _claim(connection: Connection, reading: Reading, read: asyncio.Event, go_on: asyncio.Event) -> int:
+    """A claim as settlers and intake make it; the row it leaves behind tells the epoch that it believed in."""
+    async with connection.transaction():
+        epoch = await reading(connection)
+        read.set()
+        await go_on.wait()
+        await connection.execute(
+            "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'AST', 'small', $1, 0)",
+            epoch,
+        )
+    return epoch
+
+
+async def _waits_for_lock(observer: Connection, pid: int) -> None:
+    while not await observer.fetchval("select exists (select from pg_locks where pid = $1 and not granted)", pid):  # noqa: ASYNC110  (another server process)
+        await asyncio.sleep(0.002)
+
+
+async def _flip_then_claim(founded: Founded, reading: Reading) -> tuple[int, int]:
+    """A claim that begins while a flip holds the lock and has not committed. (epoch claimed under, epoch in force at its commit)."""
+    database = founded.config.database
+    async with (
+        connected(database.guard) as guard,
+        connected(database.api) as claimant,
+        connected(database.owner) as observer,
+    ):
+        flip = guard.transaction()
+        await flip.start()
+        await guard.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
+        await guard.execute("update mode set epoch = epoch + 1")
+        read, go_on = asyncio.Event(), asyncio.Event()
+        pid = claimant.get_server_pid()
+        claim = asyncio.create_task(_claim(claimant, reading, read, go_on))
+        waiting = asyncio.create_task(_waits_for_lock(observer, pid))
+        reading_done = asyncio.create_task(read.wait())
+        await asyncio.wait((waiting, reading_done), return_when=asyncio.FIRST_COMPLETED, timeout=5)
+        for task in (waiting, reading_done):
+            task.cancel()
+        await asyncio.gather(waiting, reading_done, return_exceptions=True)
+        await flip.commit()
+        go_on.set()
+        claimed = await claim
+        return claimed, await observer.fetchval("select epoch from mode")
+
+
+async def test_the_variant_in_use_never_claims_under_an_old_epoch(founded: Founded) -> None:
+    """A claim that meets a flip waits for it and reads the new epoch."""
+    claimed, in_force = await _flip_then_claim(founded, _own_statement)
+    assert claimed == in_force == 2
+
+
+@pytest.mark.parametrize("reading", [_one_statement, _plain])
+async def test_other_variants_do_claim_under_an_old_epoch(founded: Founded, reading: Reading) -> None:
+    """The test above can fail: these readings let the claim commit after the flip under the epoch before it."""
+    claimed, in_force = await _flip_then_claim(founded, reading)
+    assert (claimed, in_force) == (1, 2)
+
+
+async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
+    """A flip that meets a claim commits after it, so the claim's epoch was in force when it committed."""
+    database = founded.config.database
+    async with (
+        connected(database.guard) as guard,
+        connected(database.api) as claimant,
+        connected(database.owner) as observer,
+    ):
+        read, go_on = asyncio.Event(), asyncio.Event()
+        claim = asyncio.create_task(_claim(claimant, _own_statement, read, go_on))
+        await read.wait()
+
+        async def flip() -> None:
+            async with guard.transaction():
+                await guard.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
+                await guard.execute("update mode set epoch = epoch + 1")
+
+        flipping = asyncio.create_task(flip())
+        async with asyncio.timeout(5):
+            await _waits_for_lock(observer, guard.get_server_pid())
+        assert await observer.fetchval("select epoch from mode") == 1
+        go_on.set()
+        assert await claim == 1
+        await flipping
+        assert await observer.fetchval("select epoch from mode") == 2

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seawall.controls.admission import admit, functions_of_withdrawal, size_of, within_limit
+from seawall.controls.heartbeat import stale, tier_without_heartbeat
+from seawall.policy import MICRO, Tier, load_policy
+
+POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+
+
+@pytest.mark.parametrize(
+    ("tier", "value", "cross_rail", "outcome"),
+    [
+        ("normal", 100_000, True, "allowed"),
+        ("stressed", 1_000, False, "allowed"),
+        ("stressed", 1_001, False, "allowed"),
+        ("stressed", 5_000, True, "allowed"),
+        ("protected", 1_000, False, "allowed"),
+        ("protected", 1_001, False, "deferred"),
+        ("protected", 999, True, "allowed"),
+        ("protected", 1_000, True, "suspended"),
+        ("protected", 1_001, True, "suspended"),
+    ],
+)
+def test_a_tier_does_with_a_withdrawal_what_it_promises(tier: Tier, value: int, cross_rail: bool, outcome: str) -> None:  # noqa: FBT001  (a table)
+    """By size, by transfer, and the strictest answer wins; whatever is not allowed says why."""
+    admission = admit(POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail))
+    assert admission.outcome == outcome
+    assert (admission.reason is None) == (outcome == "allowed")
+
+
+@pytest.mark.parametrize(
+    ("tier", "outcome"), [("normal", "allowed"), ("stressed", "allowed"), ("protected", "suspended")]
+)
+def test_swaps_stop_in_protected_mode(tier: Tier, outcome: str) -> None:
+    """The house does not trade while customers run."""
+    assert admit(POLICY, tier, "swaps").outcome == outcome
+
+
+def test_bounds_belong_to_the_calmer_side() -> None:
+    """Exactly the small bound is small, exactly the limit is within it, one millionth more is not."""
+    assert (size_of(POLICY, 1_000 * MICRO), size_of(POLICY, 1_000 * MICRO + 1)) == ("small", "large")
+    assert (within_limit(POLICY, 100_000 * MICRO), within_limit(POLICY, 100_000 * MICRO + 1)) == (True, False)
+
+
+@pytest.mark.parametrize(("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)])
+def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:  # noqa: FBT001  (a table)
+    """No lease at all is silence too."""
+    assert stale(age_ms) is silent
+
+
+@pytest.mark.parametrize(
+    ("committed", "told"), [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")]
+)
+def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
+    """Stressed at least, protected if that is committed."""
+    assert tier_without_heartbeat(committed) == told
