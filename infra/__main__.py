@@ -6,6 +6,6 @@ from pathlib import Path
 # Pulumi puts this folder on the path, not the repository that it is a package of.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from infra.program import declare  # noqa: E402 - the path comes first
+from infra.program import declare
 
 declare(repository=Path(__file__).resolve().parent.parent)

@@ -45,12 +45,21 @@ class Paging(pulumi.ComponentResource):
     def _topic(self, severity: Severity) -> pulumi.Output[str]:
         policy, region = self._args.policy, self._args.region
         topic = aws.sns.Topic(
-            severity, region=region, name=conventions.severity_topic(policy.venue.name, severity), tags=self._args.tags, opts=self._child
+            severity,
+            region=region,
+            name=conventions.severity_topic(policy.venue.name, severity),
+            tags=self._args.tags,
+            opts=self._child,
         )
         paged = {role for trigger in policy.triggers if trigger.severity == severity for role in trigger.pages}
         for role in sorted(paged):
             aws.sns.TopicSubscription(
-                f"{severity}-{role}", region=region, topic=topic.arn, protocol="email", endpoint=policy.roles[role].email, opts=self._child
+                f"{severity}-{role}",
+                region=region,
+                topic=topic.arn,
+                protocol="email",
+                endpoint=policy.roles[role].email,
+                opts=self._child,
             )
         return topic.arn
 

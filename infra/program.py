@@ -48,7 +48,9 @@ def declare(*, repository: Path) -> None:
     pulumi.export("alarms", paging.alarms)
 
 
-def _signers(settings: Settings, account_id: pulumi.Output[str], options: pulumi.ResourceOptions) -> dict[str, WalletSigner]:
+def _signers(
+    settings: Settings, account_id: pulumi.Output[str], options: pulumi.ResourceOptions
+) -> dict[str, WalletSigner]:
     policy = settings.policy
     return {
         name: WalletSigner(

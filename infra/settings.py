@@ -50,7 +50,10 @@ def read_settings(config: pulumi.Config, *, repository: Path) -> Settings:
     path = repository / named if named else os.environ.get(conventions.POLICY_VARIABLE)
     if not path:
         message = "no policy: neither seawall:policy nor the environment names one"
-        raise UsageError(message, remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {conventions.POLICY_VARIABLE}")
+        raise UsageError(
+            message,
+            remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {conventions.POLICY_VARIABLE}",
+        )
     policy = load_policy(Path(path))
     try:
         deletion = Deletion(config.require("deletion"))

@@ -72,9 +72,13 @@ class WalletSigner(pulumi.ComponentResource):
         )
         alias = conventions.key_alias(args.venue, args.wallet)
         for region, key_id, arn in ((args.primary, key.key_id, key.arn), (args.standby, replica.key_id, replica.arn)):
-            aws.kms.Alias(f"{args.wallet}-{region}", region=region, name=alias, target_key_id=key_id, opts=self._options())
+            aws.kms.Alias(
+                f"{args.wallet}-{region}", region=region, name=alias, target_key_id=key_id, opts=self._options()
+            )
             self._allow_signing(region, roles[region], arn)
-        public = aws.kms.get_public_key_output(key_id=key.key_id, region=args.primary, opts=pulumi.InvokeOutputOptions(parent=self))
+        public = aws.kms.get_public_key_output(
+            key_id=key.key_id, region=args.primary, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
         self.description = pulumi.Output.all(
             bucket=args.declared.bucket,
             network=args.declared.network,
@@ -104,7 +108,12 @@ class WalletSigner(pulumi.ComponentResource):
         """The role signs; the account administers and cannot sign, whatever its identity policies say."""
         return pulumi.Output.all(self._args.account_id, role.arn).apply(
             lambda known: _document(
-                {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{known[0]}:root"}, "Action": _ADMINISTER, "Resource": "*"},
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{known[0]}:root"},
+                    "Action": _ADMINISTER,
+                    "Resource": "*",
+                },
                 {"Effect": "Allow", "Principal": {"AWS": known[1]}, "Action": _USE, "Resource": "*"},
             )
         )

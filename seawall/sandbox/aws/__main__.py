@@ -12,8 +12,12 @@ from seawall.sandbox.aws.server import make_aws
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; the exit code is that of the error met, if any."""
-    parser = argparse.ArgumentParser(prog="python -m seawall.sandbox.aws", description="AWS on one machine, for the sandbox.")
-    parser.add_argument("--port", type=int, required=True, help="port on loopback; 0 takes a free one, which is printed")
+    parser = argparse.ArgumentParser(
+        prog="python -m seawall.sandbox.aws", description="AWS on one machine, for the sandbox."
+    )
+    parser.add_argument(
+        "--port", type=int, required=True, help="port on loopback; 0 takes a free one, which is printed"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -88,7 +88,10 @@ def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Iden
 
 def _may_assume(policy: Policy, region: str) -> list[dict[str, Any]]:
     """A signer is nobody but the roles of its region."""
-    roles = [f"arn:aws:iam::*:role/{conventions.signer_role(policy.venue.name, wallet, region)}" for wallet in policy.signing_wallets()]
+    roles = [
+        f"arn:aws:iam::*:role/{conventions.signer_role(policy.venue.name, wallet, region)}"
+        for wallet in policy.signing_wallets()
+    ]
     return [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}]
 
 

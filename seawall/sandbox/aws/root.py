@@ -7,4 +7,4 @@ from __future__ import annotations
 
 ACCOUNT_ID = "123456789012"
 ROOT_ACCESS_KEY_ID = "AKIASEAWALLSANDBOX00"
-ROOT_SECRET_ACCESS_KEY = "seawall-sandbox-root"
+ROOT_SECRET_ACCESS_KEY = "seawall-sandbox-root"  # noqa: S105 - see above

@@ -16,7 +16,9 @@ from seawall.sandbox.provider.server import start_provider
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; the exit code is that of the error met, if any."""
-    parser = argparse.ArgumentParser(prog="python -m seawall.sandbox.provider", description="The aws package for a stack in the sandbox.")
+    parser = argparse.ArgumentParser(
+        prog="python -m seawall.sandbox.provider", description="The aws package for a stack in the sandbox."
+    )
     parser.add_argument("--aws-endpoint", required=True, help="where the sandbox's AWS listens")
     parser.add_argument("--port", type=int, default=0, help="port on loopback; by default a free one")
     arguments = parser.parse_args()

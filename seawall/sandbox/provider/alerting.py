@@ -11,7 +11,9 @@ from seawall.sandbox.provider.values import Properties
 
 def _create_topic(aws: Aws, inputs: Properties) -> str:
     attributes = given(DisplayName=inputs.get("displayName"))
-    return str(aws.sns.create_topic(Name=inputs["name"], Attributes=attributes, Tags=tag_pairs(inputs.get("tags")))["TopicArn"])
+    return str(
+        aws.sns.create_topic(Name=inputs["name"], Attributes=attributes, Tags=tag_pairs(inputs.get("tags")))["TopicArn"]
+    )
 
 
 def _read_topic(aws: Aws, arn: str) -> Properties | None:
@@ -28,7 +30,9 @@ def _read_topic(aws: Aws, arn: str) -> Properties | None:
 
 def _update_topic(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
     if old.get("displayName") != new.get("displayName"):
-        aws.sns.set_topic_attributes(TopicArn=arn, AttributeName="DisplayName", AttributeValue=new.get("displayName", ""))
+        aws.sns.set_topic_attributes(
+            TopicArn=arn, AttributeName="DisplayName", AttributeValue=new.get("displayName", "")
+        )
     gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
     if gone:
         aws.sns.untag_resource(ResourceArn=arn, TagKeys=gone)
@@ -41,7 +45,7 @@ def _delete_topic(aws: Aws, arn: str, _properties: Properties) -> None:
 
 
 TOPIC = ResourceType(
-    token="aws:sns/topic:Topic",
+    kind="aws:sns/topic:Topic",
     acts=False,
     inputs={"name": Property(required=True, replaces=True), "displayName": Property(), "tags": Property()},
     outputs=("arn", "owner", "tagsAll"),
@@ -54,7 +58,9 @@ TOPIC = ResourceType(
 
 
 def _subscribe(aws: Aws, inputs: Properties) -> str:
-    answer = aws.sns.subscribe(TopicArn=inputs["topic"], Protocol=inputs["protocol"], Endpoint=inputs["endpoint"], ReturnSubscriptionArn=True)
+    answer = aws.sns.subscribe(
+        TopicArn=inputs["topic"], Protocol=inputs["protocol"], Endpoint=inputs["endpoint"], ReturnSubscriptionArn=True
+    )
     return str(answer["SubscriptionArn"])
 
 
@@ -66,7 +72,13 @@ def _read_subscription(aws: Aws, arn: str) -> Properties | None:
             return None
         raise
     pending = found.get("PendingConfirmation") == "true"
-    return {"topic": found["TopicArn"], "protocol": found["Protocol"], "endpoint": found["Endpoint"], "arn": arn, "pendingConfirmation": pending}
+    return {
+        "topic": found["TopicArn"],
+        "protocol": found["Protocol"],
+        "endpoint": found["Endpoint"],
+        "arn": arn,
+        "pendingConfirmation": pending,
+    }
 
 
 def _unsubscribe(aws: Aws, arn: str, _properties: Properties) -> None:
@@ -75,7 +87,7 @@ def _unsubscribe(aws: Aws, arn: str, _properties: Properties) -> None:
 
 
 TOPIC_SUBSCRIPTION = ResourceType(
-    token="aws:sns/topicSubscription:TopicSubscription",
+    kind="aws:sns/topicSubscription:TopicSubscription",
     acts=False,
     inputs={name: Property(required=True, replaces=True) for name in ("topic", "protocol", "endpoint")},
     outputs=("arn", "pendingConfirmation"),
@@ -99,13 +111,17 @@ _ALARM_FIELDS = {
     "treatMissingData": "TreatMissingData",
 }
 """Properties of the alarm resource, and what CloudWatch calls them."""
-_ALARM_REQUIRED = frozenset({"comparisonOperator", "evaluationPeriods", "metricName", "namespace", "period", "statistic", "threshold"})
+_ALARM_REQUIRED = frozenset(
+    {"comparisonOperator", "evaluationPeriods", "metricName", "namespace", "period", "statistic", "threshold"}
+)
 
 
 def _put_alarm(aws: Aws, inputs: Properties) -> str:
     fields = given(**{theirs: inputs.get(ours) for ours, theirs in _ALARM_FIELDS.items()})
     dimensions = tag_pairs(inputs.get("dimensions"), key="Name")
-    aws.cloudwatch.put_metric_alarm(AlarmName=inputs["name"], Dimensions=dimensions, Tags=tag_pairs(inputs.get("tags")), **fields)
+    aws.cloudwatch.put_metric_alarm(
+        AlarmName=inputs["name"], Dimensions=dimensions, Tags=tag_pairs(inputs.get("tags")), **fields
+    )
     return str(inputs["name"])
 
 
@@ -134,7 +150,9 @@ def _update_alarm(aws: Aws, _name: str, old: Properties, new: Properties) -> Non
 
 
 def _alarm_arn(aws: Aws, name: str) -> str:
-    return str(aws.cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"][0]["AlarmArn"])
+    return str(
+        aws.cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"][0]["AlarmArn"]
+    )
 
 
 def _delete_alarm(aws: Aws, name: str, _properties: Properties) -> None:
@@ -143,7 +161,7 @@ def _delete_alarm(aws: Aws, name: str, _properties: Properties) -> None:
 
 
 METRIC_ALARM = ResourceType(
-    token="aws:cloudwatch/metricAlarm:MetricAlarm",
+    kind="aws:cloudwatch/metricAlarm:MetricAlarm",
     acts=False,
     inputs={
         "name": Property(required=True, replaces=True),

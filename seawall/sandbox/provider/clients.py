@@ -29,7 +29,7 @@ class Clients:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._session = boto3.Session()
+        self._session: Any = boto3.Session()  # the service is chosen at run time, which no overload fits
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
 
@@ -37,8 +37,12 @@ class Clients:
         """The client of ``service`` in ``region``."""
         with self._lock:
             if (service, region) not in self._made:
-                config = Config(max_pool_connections=32, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"})
-                self._made[service, region] = self._session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+                config = Config(
+                    max_pool_connections=32, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
+                )
+                self._made[service, region] = self._session.client(
+                    service, region_name=region, endpoint_url=self._endpoint, config=config
+                )
             return self._made[service, region]
 
 

@@ -9,12 +9,19 @@ from pathlib import Path
 from seawall import conventions
 
 STACK = "sandbox"
-PASSPHRASE = "seawall-sandbox"
+PASSPHRASE = "seawall-sandbox"  # noqa: S105 - see below
 """The sandbox's state holds no secret; this one only satisfies the engine, and fits the salt in the committed stack file."""
 
 
 def environment(
-    *, root: Path, data_dir: Path, policy_path: Path, provider_port: int, region: str, deployer: Mapping[str, str], path: str | None = None
+    *,
+    root: Path,
+    data_dir: Path,
+    policy_path: Path,
+    provider_port: int,
+    region: str,
+    deployer: Mapping[str, str],
+    path: str | None = None,
 ) -> dict[str, str]:
     """Variables for `pulumi up`, `preview`, `destroy` in ``root``: state under ``data_dir``, the attached provider, this interpreter.
 

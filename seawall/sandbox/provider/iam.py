@@ -48,7 +48,9 @@ def _update_role(aws: Aws, name: str, old: Properties, new: Properties) -> None:
     if not same_document(old["assumeRolePolicy"], new["assumeRolePolicy"]):
         aws.iam.update_assume_role_policy(RoleName=name, PolicyDocument=new["assumeRolePolicy"])
     aws.iam.update_role(
-        RoleName=name, Description=new.get("description", ""), MaxSessionDuration=new.get("maxSessionDuration", _SESSION_SECONDS_MAX)
+        RoleName=name,
+        Description=new.get("description", ""),
+        MaxSessionDuration=new.get("maxSessionDuration", _SESSION_SECONDS_MAX),
     )
     gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
     if gone:
@@ -63,7 +65,7 @@ def _delete_role(aws: Aws, name: str, _properties: Properties) -> None:
 
 
 ROLE = ResourceType(
-    token="aws:iam/role:Role",
+    kind="aws:iam/role:Role",
     acts=True,
     inputs={
         "name": Property(required=True, replaces=True),
@@ -110,7 +112,7 @@ def _delete_role_policy(aws: Aws, identifier: str, _properties: Properties) -> N
 
 
 ROLE_POLICY = ResourceType(
-    token="aws:iam/rolePolicy:RolePolicy",
+    kind="aws:iam/rolePolicy:RolePolicy",
     acts=True,
     inputs={
         "role": Property(required=True, replaces=True),
@@ -132,4 +134,6 @@ def _get_caller_identity(aws: Aws, _inputs: Properties) -> Properties:
     return {"accountId": caller["Account"], "arn": caller["Arn"], "id": caller["Account"], "userId": caller["UserId"]}
 
 
-GET_CALLER_IDENTITY = Function(token="aws:index/getCallerIdentity:getCallerIdentity", inputs={}, call=_get_caller_identity, regional=False)
+GET_CALLER_IDENTITY = Function(
+    kind="aws:index/getCallerIdentity:getCallerIdentity", inputs={}, call=_get_caller_identity, regional=False
+)

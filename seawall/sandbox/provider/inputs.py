@@ -19,10 +19,17 @@ class Change:
     removed: bool
 
 
-def failures(declared: Mapping[str, Property], inputs: Properties, *, token: str) -> list[tuple[str, str]]:
+def failures(declared: Mapping[str, Property], inputs: Properties, *, kind: str) -> list[tuple[str, str]]:
     """Every (property, reason) for which ``inputs`` are refused."""
-    unknown = [(name, f"the sandbox's provider does not support {name} of {token}") for name in sorted(set(inputs) - set(declared))]
-    missing = [(name, f"{token} needs {name} in the sandbox") for name, prop in declared.items() if prop.required and name not in inputs]
+    unknown = [
+        (name, f"the sandbox's provider does not support {name} of {kind}")
+        for name in sorted(set(inputs) - set(declared))
+    ]
+    missing = [
+        (name, f"{kind} needs {name} in the sandbox")
+        for name, prop in declared.items()
+        if prop.required and name not in inputs
+    ]
     return unknown + missing
 
 
@@ -56,7 +63,9 @@ def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Pro
 
     Without ``old`` inputs (an import) it is every input that AWS tells.
     """
-    told = {name: found[name] for name in resource.all_inputs if name in found and found[name] not in (None, "", {}, [])}
+    told = {
+        name: found[name] for name in resource.all_inputs if name in found and found[name] not in (None, "", {}, [])
+    }
     if not old:
         return told
     result = {}

@@ -8,7 +8,16 @@ import textwrap
 from botocore.exceptions import ClientError
 
 from seawall.sandbox.provider.clients import Aws, is_gone
-from seawall.sandbox.provider.table import Function, Property, ResourceType, given, same_document, same_key, tag_map, tag_pairs
+from seawall.sandbox.provider.table import (
+    Function,
+    Property,
+    ResourceType,
+    given,
+    same_document,
+    same_key,
+    tag_map,
+    tag_pairs,
+)
 from seawall.sandbox.provider.values import Properties
 
 _DELETION_WINDOW_DAYS = 30
@@ -62,7 +71,12 @@ def _read_key(aws: Aws, key_id: str) -> Properties | None:
     if found is None:
         return None
     metadata = found.pop("metadata")
-    return {**found, "customerMasterKeySpec": metadata["KeySpec"], "multiRegion": metadata["MultiRegion"], "isEnabled": metadata["Enabled"]}
+    return {
+        **found,
+        "customerMasterKeySpec": metadata["KeySpec"],
+        "multiRegion": metadata["MultiRegion"],
+        "isEnabled": metadata["Enabled"],
+    }
 
 
 def _update_key(aws: Aws, key_id: str, old: Properties, new: Properties) -> None:
@@ -75,16 +89,18 @@ def _update_key(aws: Aws, key_id: str, old: Properties, new: Properties) -> None
         aws.kms.untag_resource(KeyId=key_id, TagKeys=gone)
     if new.get("tags"):
         aws.kms.tag_resource(KeyId=key_id, Tags=_tags(new))
-    _set_enabled(aws, key_id, enabled=new.get("isEnabled", new.get("enabled", True)))
+    _set_enabled(aws, key_id, enabled=bool(new.get("isEnabled", new.get("enabled", True))))
 
 
 def _delete_key(aws: Aws, key_id: str, properties: Properties) -> None:
     if _described(aws, key_id) is not None:
-        aws.kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=properties.get("deletionWindowInDays", _DELETION_WINDOW_DAYS))
+        aws.kms.schedule_key_deletion(
+            KeyId=key_id, PendingWindowInDays=properties.get("deletionWindowInDays", _DELETION_WINDOW_DAYS)
+        )
 
 
 KEY = ResourceType(
-    token="aws:kms/key:Key",
+    kind="aws:kms/key:Key",
     acts=True,
     inputs={
         "description": Property(),
@@ -126,7 +142,7 @@ def _read_replica(aws: Aws, key_id: str) -> Properties | None:
 
 
 REPLICA_KEY = ResourceType(
-    token="aws:kms/replicaKey:ReplicaKey",
+    kind="aws:kms/replicaKey:ReplicaKey",
     acts=True,
     inputs={
         "primaryKeyArn": Property(required=True, replaces=True),
@@ -170,7 +186,7 @@ def _delete_alias(aws: Aws, name: str, _properties: Properties) -> None:
 
 
 ALIAS = ResourceType(
-    token="aws:kms/alias:Alias",
+    kind="aws:kms/alias:Alias",
     acts=True,
     inputs={"name": Property(required=True, replaces=True), "targetKeyId": Property(required=True, same=same_key)},
     outputs=("arn", "targetKeyArn"),
@@ -195,4 +211,6 @@ def _get_public_key(aws: Aws, inputs: Properties) -> Properties:
     }  # fmt: skip
 
 
-GET_PUBLIC_KEY = Function(token="aws:kms/getPublicKey:getPublicKey", inputs={"keyId": Property(required=True)}, call=_get_public_key)
+GET_PUBLIC_KEY = Function(
+    kind="aws:kms/getPublicKey:getPublicKey", inputs={"keyId": Property(required=True)}, call=_get_public_key
+)

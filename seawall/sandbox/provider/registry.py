@@ -6,7 +6,7 @@ from seawall.sandbox.provider import alerting, iam, kms, s3
 from seawall.sandbox.provider.table import Function, ResourceType
 
 RESOURCES: dict[str, ResourceType] = {
-    resource.token: resource
+    resource.kind: resource
     for resource in (
         kms.KEY,
         kms.REPLICA_KEY,
@@ -22,4 +22,4 @@ RESOURCES: dict[str, ResourceType] = {
     )
 }
 
-FUNCTIONS: dict[str, Function] = {function.token: function for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY)}
+FUNCTIONS: dict[str, Function] = {function.kind: function for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY)}

@@ -16,7 +16,11 @@ _REGION_WITHOUT_CONSTRAINT = "us-east-1"
 
 def _create_bucket(aws: Aws, inputs: Properties) -> str:
     name = str(inputs["bucket"])
-    place: dict[str, Any] = {} if aws.region == _REGION_WITHOUT_CONSTRAINT else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+    place: dict[str, Any] = (
+        {}
+        if aws.region == _REGION_WITHOUT_CONSTRAINT
+        else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+    )
     aws.s3.create_bucket(Bucket=name, **place, **given(ObjectLockEnabledForBucket=inputs.get("objectLockEnabled")))
     if inputs.get("tags"):
         try:
@@ -76,12 +80,14 @@ def _delete_bucket(aws: Aws, name: str, properties: Properties) -> None:
     if properties.get("forceDestroy"):
         for page in aws.s3.get_paginator("list_object_versions").paginate(Bucket=name):
             for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                aws.s3.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True)
+                aws.s3.delete_object(
+                    Bucket=name, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True
+                )
     aws.s3.delete_bucket(Bucket=name)
 
 
 BUCKET = ResourceType(
-    token="aws:s3/bucket:Bucket",
+    kind="aws:s3/bucket:Bucket",
     acts=True,
     inputs={
         "bucket": Property(required=True, replaces=True),
@@ -99,7 +105,9 @@ BUCKET = ResourceType(
 
 
 def _put_versioning(aws: Aws, inputs: Properties) -> str:
-    aws.s3.put_bucket_versioning(Bucket=inputs["bucket"], VersioningConfiguration={"Status": inputs["versioningConfiguration"]["status"]})
+    aws.s3.put_bucket_versioning(
+        Bucket=inputs["bucket"], VersioningConfiguration={"Status": inputs["versioningConfiguration"]["status"]}
+    )
     return str(inputs["bucket"])
 
 
@@ -113,12 +121,14 @@ def _update_versioning(aws: Aws, _bucket: str, _old: Properties, new: Properties
 
 
 def _delete_versioning(aws: Aws, bucket: str, _properties: Properties) -> None:
-    if _exists(aws, bucket) and _lock(aws, bucket) is None:  # under object lock, versioning stays on for the life of the bucket
+    if (
+        _exists(aws, bucket) and _lock(aws, bucket) is None
+    ):  # under object lock, versioning stays on for the life of the bucket
         aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
 BUCKET_VERSIONING = ResourceType(
-    token="aws:s3/bucketVersioning:BucketVersioning",
+    kind="aws:s3/bucketVersioning:BucketVersioning",
     acts=True,
     inputs={"bucket": Property(required=True, replaces=True), "versioningConfiguration": Property(required=True)},
     outputs=(),
@@ -131,8 +141,12 @@ BUCKET_VERSIONING = ResourceType(
 
 def _put_lock(aws: Aws, inputs: Properties) -> str:
     retention = inputs["rule"]["defaultRetention"]
-    rule = {"DefaultRetention": given(Mode=retention.get("mode"), Days=retention.get("days"), Years=retention.get("years"))}
-    aws.s3.put_object_lock_configuration(Bucket=inputs["bucket"], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    rule = {
+        "DefaultRetention": given(Mode=retention.get("mode"), Days=retention.get("days"), Years=retention.get("years"))
+    }
+    aws.s3.put_object_lock_configuration(
+        Bucket=inputs["bucket"], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
     return str(inputs["bucket"])
 
 
@@ -156,7 +170,7 @@ def _delete_lock(aws: Aws, bucket: str, _properties: Properties) -> None:
 
 
 BUCKET_OBJECT_LOCK = ResourceType(
-    token="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+    kind="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     acts=True,
     inputs={"bucket": Property(required=True, replaces=True), "rule": Property(required=True)},
     outputs=(),

@@ -3,6 +3,8 @@
 Configuration belongs to the connection: several explicit providers attach to one port, and calls are told apart by their gRPC peer.
 """
 
+# ruff: noqa: ARG002, N802 - names and arguments are those of the gRPC service
+
 from __future__ import annotations
 
 import json
@@ -23,7 +25,16 @@ from seawall.sandbox.provider.values import Properties, from_struct, to_struct
 VERSION = "7.51.1"
 """Release of pulumi-aws whose resources the table follows."""
 
-_CONFIG = frozenset({"region", "version", "skipCredentialsValidation", "skipRegionValidation", "skipMetadataApiCheck", "skipRequestingAccountId"})
+_CONFIG = frozenset(
+    {
+        "region",
+        "version",
+        "skipCredentialsValidation",
+        "skipRegionValidation",
+        "skipMetadataApiCheck",
+        "skipRequestingAccountId",
+    }
+)
 """Provider settings with a meaning here, and those that the SDK always sends, which switch off checks that we do not make."""
 
 _Kind = provider_pb2.PropertyDiff
@@ -77,15 +88,19 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = from_struct(request.olds), from_struct(request.news)
         if old.get("region") == new.get("region"):
             return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_SOME, replaces=["region"], diffs=["region"])
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME, replaces=["region"], diffs=["region"]
+        )
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Remember the region of this connection."""
         region = from_struct(request.args).get("region")
         if not region:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "aws: say which region this provider is for")
+            _abort(context, "aws: say which region this provider is for", code=grpc.StatusCode.INVALID_ARGUMENT)
         self._region_of_peer[context.peer()] = str(region)
-        return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False)
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
+        )
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """Calls to AWS are short and are left to end."""
@@ -97,9 +112,13 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Answer a data source."""
         function = FUNCTIONS.get(request.tok)
         if function is None:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the sandbox's provider does not support the function {request.tok}")
+            _abort(
+                context,
+                f"the sandbox's provider does not support the function {request.tok}",
+                code=grpc.StatusCode.UNIMPLEMENTED,
+            )
         given = from_struct(request.args)
-        refused = rules.failures(function.all_inputs, given, token=request.tok)
+        refused = rules.failures(function.all_inputs, given, kind=request.tok)
         if refused:
             return provider_pb2.InvokeResponse(failures=_failures(refused))
         aws = self._aws(given, context)
@@ -112,8 +131,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Refuse what the table does not know, fill in its defaults."""
         resource = _resource(request.urn, context)
         given = from_struct(request.news)
-        refused = rules.failures(resource.all_inputs, given, token=resource.token)
-        return provider_pb2.CheckResponse(inputs=to_struct(rules.with_defaults(resource.inputs, given)), failures=_failures(refused))
+        refused = rules.failures(resource.all_inputs, given, kind=resource.kind)
+        return provider_pb2.CheckResponse(
+            inputs=to_struct(rules.with_defaults(resource.inputs, given)), failures=_failures(refused)
+        )
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Compare inputs; say for each change whether AWS must make the resource anew."""
@@ -155,7 +176,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             return provider_pb2.ReadResponse(id="")
         found = _with_region(resource, aws, rules.settled(resource, found, {**old, **known}))
-        return provider_pb2.ReadResponse(id=request.id, properties=to_struct(found), inputs=to_struct(rules.inputs_of(resource, found, old)))
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=to_struct(found), inputs=to_struct(rules.inputs_of(resource, found, old))
+        )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Change the resource in place."""
@@ -185,7 +208,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def _aws(self, properties: Properties, context: grpc.ServicerContext) -> Aws:
         region = self._region_of_peer.get(context.peer())
         if region is None:
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "aws: this connection was never configured")
+            _abort(context, "aws: this connection was never configured", code=grpc.StatusCode.FAILED_PRECONDITION)
         return Aws(clients=self._clients, region=str(properties.get("region") or region))
 
     @staticmethod
@@ -205,7 +228,12 @@ def _resource(urn: str, context: grpc.ServicerContext) -> ResourceType:
     token = urn.split("::")[2].rpartition("$")[2]
     resource = RESOURCES.get(token)
     if resource is None:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the sandbox's provider does not support {token}; it has {', '.join(sorted(RESOURCES))}")
+        offered = ", ".join(sorted(RESOURCES))
+        _abort(
+            context,
+            f"the sandbox's provider does not support {token}; it has {offered}",
+            code=grpc.StatusCode.UNIMPLEMENTED,
+        )
     return resource
 
 
@@ -219,10 +247,11 @@ def _failures(refused: list[tuple[str, str]]) -> list[Any]:
 
 
 def _kind(change: rules.Change) -> Any:
-    plain, replacing = (
-        (_Kind.ADD, _Kind.ADD_REPLACE) if change.added else (_Kind.DELETE, _Kind.DELETE_REPLACE) if change.removed else (_Kind.UPDATE, _Kind.UPDATE_REPLACE)
-    )
-    return replacing if change.replaces else plain
+    if change.added:
+        return _Kind.ADD_REPLACE if change.replaces else _Kind.ADD
+    if change.removed:
+        return _Kind.DELETE_REPLACE if change.replaces else _Kind.DELETE
+    return _Kind.UPDATE_REPLACE if change.replaces else _Kind.UPDATE
 
 
 def _translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Result]) -> _Result:
@@ -235,6 +264,6 @@ def _translated(context: grpc.ServicerContext, label: str, call: Callable[[], _R
         _abort(context, f"{label}: {type(error).__name__}: {error}")
 
 
-def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
-    context.abort(grpc.StatusCode.UNKNOWN, message)
+def _abort(context: grpc.ServicerContext, message: str, *, code: Any = grpc.StatusCode.UNKNOWN) -> NoReturn:
+    context.abort(code, message)
     raise AssertionError(message)  # abort does not return

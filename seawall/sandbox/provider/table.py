@@ -53,7 +53,7 @@ class ResourceType:
     ``delete`` forgives one that is gone. A type without ``update`` has only replacing or local inputs.
     """
 
-    token: str
+    kind: str
     acts: bool
     inputs: Mapping[str, Property]
     outputs: tuple[str, ...]
@@ -74,7 +74,7 @@ class ResourceType:
 class Function:
     """A data source: what it takes and how AWS answers it."""
 
-    token: str
+    kind: str
     inputs: Mapping[str, Property]
     call: Callable[[Aws, Properties], Properties]
     regional: bool = True

@@ -5,11 +5,13 @@ AWS, `Sign`: "If the value is DIGEST, KMS skips the hashing step in the signing 
 the signature.
 """
 
+# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from moto.kms.exceptions import ValidationException
@@ -21,10 +23,12 @@ _message_is_digest: ContextVar[bool] = ContextVar("message_is_digest", default=F
 
 def install() -> None:
     """Make `Sign` and `Verify` honour ``MessageType``, for elliptic-curve and RSA keys."""
-    KmsResponse.sign = _with_message_type(KmsResponse.sign)
-    KmsResponse.verify = _with_message_type(KmsResponse.verify)
-    hash_of_curve = ECDSAPrivateKey._ECDSAPrivateKey__hash_algorithm
-    scheme_of_rsa = RSAPrivateKey._RSAPrivateKey__padding_and_hash_algorithm
+    response: Any = KmsResponse
+    response.sign = _with_message_type(response.sign)
+    response.verify = _with_message_type(response.verify)
+    curve, rsa = cast("Any", ECDSAPrivateKey), cast("Any", RSAPrivateKey)  # what is replaced is private to moto
+    hash_of_curve = curve._ECDSAPrivateKey__hash_algorithm
+    scheme_of_rsa = rsa._RSAPrivateKey__padding_and_hash_algorithm
 
     def curve_hash(self: Any, signing_algorithm: str) -> Any:
         algorithm = hash_of_curve(self, signing_algorithm)
@@ -34,8 +38,8 @@ def install() -> None:
         padding, algorithm = scheme_of_rsa(self, signing_algorithm)
         return padding, Prehashed(algorithm) if _message_is_digest.get() else algorithm
 
-    ECDSAPrivateKey._ECDSAPrivateKey__hash_algorithm = curve_hash
-    RSAPrivateKey._RSAPrivateKey__padding_and_hash_algorithm = rsa_scheme
+    curve._ECDSAPrivateKey__hash_algorithm = curve_hash
+    rsa._RSAPrivateKey__padding_and_hash_algorithm = rsa_scheme
 
 
 def _with_message_type(operation: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -8,6 +8,8 @@ What is not evaluated is refused: permission boundaries, session policies, and t
 S3 actions carry the names that moto gives them.
 """
 
+# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
+
 from __future__ import annotations
 
 import json
@@ -16,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from botocore.credentials import Credentials
 from moto.core.authorization import ActionAuthenticatorMixin
+from moto.core.exceptions import InvalidClientTokenIdError, SignatureDoesNotMatchError
 from moto.iam import access_control
 from moto.iam.models import IAMBackend, iam_backends
 from moto.s3.exceptions import S3AccessDeniedError
@@ -35,7 +38,8 @@ _moto_access_key = access_control.create_access_key
 
 def install() -> None:
     """Replace moto's authentication and authorisation."""
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = _authorize
+    mixin: Any = ActionAuthenticatorMixin
+    mixin._authenticate_and_authorize_action = _authorize
     access_control.create_access_key = _access_key
 
 
@@ -46,7 +50,9 @@ class _RefusalError(HTTPException):
         super().__init__()
         self.code = 400 if as_json else 403
         if as_json:
-            code = {"AccessDenied": "AccessDeniedException", "InvalidClientTokenId": "UnrecognizedClientException"}.get(code, code)
+            code = {"AccessDenied": "AccessDeniedException", "InvalidClientTokenId": "UnrecognizedClientException"}.get(
+                code, code
+            )
             self.description = json.dumps({"__type": code, "message": message})
         else:
             error = f"<Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
@@ -77,7 +83,7 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
     s3 = iam_request_class is access_control.S3IAMRequest
     if "Authorization" not in self.headers:
         raise _refusal(self, "MissingAuthenticationToken", "Request is missing Authentication Token", s3=s3)
-    request = _authenticated(self, iam_request_class, s3=s3)
+    request = _authenticated(self, iam_request_class)
     caller, (service, _, operation) = request._access_key, request._action.partition(":")
     action = f"{_IAM_PREFIXES.get(service, service)}:{operation}"
     if isinstance(caller, _RootKey) or action in _ALWAYS_ALLOWED:
@@ -92,7 +98,8 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
         raise _refusal(self, "AccessDenied", message, s3=s3) from unknown
 
 
-def _authenticated(self: Any, iam_request_class: type, *, s3: bool) -> Any:
+def _authenticated(self: Any, iam_request_class: type) -> Any:
+    """The request as moto reads it, its signature checked; S3 has errors of its own, which pass through."""
     path = self.raw_path + (f"?{self.parsed_url.query}" if self.parsed_url.query else "")
     try:
         request = iam_request_class(
@@ -100,9 +107,7 @@ def _authenticated(self: Any, iam_request_class: type, *, s3: bool) -> Any:
             headers=self.headers, action=self._get_action(),
         )  # fmt: skip
         request.check_signature()
-    except HTTPException as error:
-        if s3:
-            raise
+    except (InvalidClientTokenIdError, SignatureDoesNotMatchError) as error:
         raise _refusal(self, error.error_type, error.message, s3=False) from error
     return request
 
@@ -131,5 +136,5 @@ def _document(policy: Any) -> str:
     return str(next(version.document for version in policy.versions if version.is_default))
 
 
-def _refusal(self: Any, code: str, message: str, *, s3: bool) -> HTTPException:
+def _refusal(self: Any, code: str, message: str, *, s3: bool) -> Exception:
     return S3AccessDeniedError() if s3 else _RefusalError(code, message, as_json="X-Amz-Target" in self.headers)

@@ -16,9 +16,9 @@ from moto.kms.responses import KmsResponse
 
 def install() -> None:
     """Refuse uses of a key that is not enabled."""
-    KmsResponse.sign = _only_enabled(KmsResponse.sign)
-    KmsResponse.verify = _only_enabled(KmsResponse.verify)
-    KmsResponse.get_public_key = _only_enabled(KmsResponse.get_public_key)
+    response: Any = KmsResponse
+    for operation in ("sign", "verify", "get_public_key"):
+        setattr(response, operation, _only_enabled(getattr(response, operation)))
 
 
 def refuse_unless_enabled(key: Key) -> None:

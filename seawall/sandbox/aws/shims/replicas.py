@@ -19,7 +19,8 @@ from moto.kms.responses import KmsResponse
 
 def install() -> None:
     """Replace `ReplicateKey`."""
-    KmsResponse.replicate_key = _replicate_key
+    response: Any = KmsResponse
+    response.replicate_key = _replicate_key
 
 
 def _replicate_key(self: Any) -> str:
@@ -43,4 +44,6 @@ def _replicate_key(self: Any) -> str:
     tags = self._get_param("Tags") or []
     if tags:
         there.tagger.tag_resource(key_id, tags)
-    return json.dumps({"ReplicaKeyMetadata": replica.to_dict()["KeyMetadata"], "ReplicaPolicy": replica.policy, "ReplicaTags": tags})
+    return json.dumps(
+        {"ReplicaKeyMetadata": replica.to_dict()["KeyMetadata"], "ReplicaPolicy": replica.policy, "ReplicaTags": tags}
+    )

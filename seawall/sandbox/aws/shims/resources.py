@@ -3,6 +3,8 @@
 The resource types of each action: https://docs.aws.amazon.com/service-authorization/latest/reference/ (KMS, STS, IAM, S3).
 """
 
+# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
+
 from __future__ import annotations
 
 import json
@@ -39,11 +41,9 @@ def s3_resource(response: Any, arn: str) -> Asked:
     """The bucket or object that moto determined, with the policy of its bucket."""
     name = arn.partition(":::")[2].partition("/")[0]
     bucket = s3_backends[response.current_account][response.partition].buckets.get(name)
-    document = bucket.policy if bucket is not None else None
-    if document is None:
+    if bucket is None or bucket.policy is None:
         return Asked(arn=arn)
-    text = document.decode() if isinstance(document, bytes) else document
-    return Asked(arn=arn, policy=ResourcePolicy(document=text, decisive=False))
+    return Asked(arn=arn, policy=ResourcePolicy(document=bucket.policy.decode(), decisive=False))
 
 
 def _unknown(_response: Any, _action: str) -> Iterator[Asked]:
@@ -72,7 +72,9 @@ def _key(response: Any, given: str) -> Asked:
     key_id = backend.get_key_id_from_alias(name) if name.startswith("alias/") else name
     key = backend.keys.get(key_id)
     if key is None:
-        return Asked(arn=f"arn:{response.partition}:kms:{response.region}:{response.current_account}:key/{key_id or name}")
+        return Asked(
+            arn=f"arn:{response.partition}:kms:{response.region}:{response.current_account}:key/{key_id or name}"
+        )
     return Asked(arn=key.arn, policy=ResourcePolicy(document=key.policy, decisive=True))
 
 
