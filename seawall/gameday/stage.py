@@ -142,7 +142,7 @@ def _provision(
         root=root,
         data_dir=sandbox.data_dir,
         policy_path=policy_path,
-        provider_port=sandbox.start_provider(),
+        provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
         signer_principals={region: identity.arn for region, identity in identities.signers.items()},
         region=policy.regions.primary,

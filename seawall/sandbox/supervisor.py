@@ -222,7 +222,12 @@ class Sandbox:
             if self._closing:
                 message = f"{name} cannot be started: the sandbox is closing"
                 raise UsageError(message)
-            if name in self._components and self._components[name].status().exit_code is None:
+            former = self._components.get(name)
+            if former is not None and former.died:
+                raise ComponentDiedError(
+                    name, log_tail=former.status().log_tail or ""
+                )  # not to be covered up by a new one
+            if former is not None and former.status().exit_code is None:
                 message = f"{name} is running already"
                 raise UsageError(message)
             component = Component(name=name, argv=argv, env=variables, log=self._log(name), cwd=cwd)
@@ -252,11 +257,12 @@ class Sandbox:
             for future in as_completed(started):
                 future.result()
 
-    def start_provider(self) -> int:
-        """Start the AWS provider that Pulumi attaches to; returns its port."""
+    def start_provider(self, *, credentials: Mapping[str, str]) -> int:
+        """Start the AWS provider that Pulumi attaches to, as whoever ``credentials`` (variables) name; returns its port."""
         provider = self.spawn(
             PROVIDER,
             (sys.executable, "-P", "-m", "seawall.sandbox.provider", "--aws-endpoint", self._targets.urls.aws),
+            env=credentials,
             ready=log_line(_PROVIDER_PORT.pattern),
         )
         match = _PROVIDER_PORT.search(provider.log_text())
