@@ -30,7 +30,10 @@ class Component(Document):
 
 
 class Manifest(Document):
-    """What was run: enough to run it again. Which control was switched off is no business of a judge, so it is not read."""
+    """What was run: enough to run it again. Which control was switched off is no business of a judge, so it is not read.
+
+    ``files`` is the seal of :func:`seawall.scorecard.run.seal`; without it, a file cut off between two lines looks whole.
+    """
 
     run_id: str
     seed: int
@@ -45,14 +48,15 @@ class Manifest(Document):
     started_at: float
     ended_at: float
     components: tuple[Component, ...]
+    files: dict[str, str] = {}
 
 
 class Lag(Document):
     """How late requests left, in milliseconds."""
 
-    p50: float
-    p99: float
-    max: float
+    p50: float | None
+    p99: float | None
+    max: float | None
 
 
 class FloodPhase(Document):

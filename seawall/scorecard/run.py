@@ -5,6 +5,7 @@ A broken file makes UNKNOWN what rests on it, and ``evidence.complete`` reads th
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,15 @@ FILES = {
 """Every file that must be there, by the name of the property that holds it."""
 
 
+def seal(run_dir: Path) -> dict[str, str]:
+    """SHA-256 of every evidence file that is there, by its path below ``run_dir``: for the manifest, written last."""
+    return {
+        name: hashlib.sha256((run_dir / name).read_bytes()).hexdigest()
+        for name in FILES.values()
+        if name != FILES["manifest"] and (run_dir / name).is_file()
+    }
+
+
 @dataclass(frozen=True)
 class Run:
     """The evidence of one run; every property raises :class:`EvidenceError` if its file is missing, truncated or wrong."""
@@ -53,6 +63,15 @@ class Run:
 
     def _path(self, name: str) -> Path:
         return self.directory / FILES[name]
+
+    def broken_seals(self) -> list[str]:
+        """What is wrong with each file that is not, to the byte, the one that the run sealed."""
+        now = seal(self.directory)
+        return [
+            f"{name} is not the file that the run wrote"
+            for name, digest in self.manifest.files.items()
+            if now.get(name) != digest
+        ]
 
     @cached_property
     def manifest(self) -> rows.Manifest:

@@ -16,6 +16,8 @@ STATUS_GAP_US_MAX = SECOND
 BLOCK_GAPS_MAX = 3
 """A chain that skipped two blocks in a row was not a working witness; one late block is nothing."""
 
+UNSEALED = "manifest.json carries no seal, so a file that was cut off between two lines would look whole"
+
 
 @check(
     "evidence.complete",
@@ -33,6 +35,8 @@ def complete(facts: Facts) -> Finding:
             getattr(facts.run, name)
         except EvidenceError as error:
             faults.append(str(error))
+    if not faults:
+        faults = facts.run.broken_seals()
     if faults:
         return unknown(
             target=target,
@@ -53,6 +57,7 @@ def complete(facts: Facts) -> Finding:
         measured=f"{len(FILES)} files, {len(facts.run.manifest.components)} parts",
         target=target,
         reason="every file was read to its end, every part lived to the end",
+        details=() if facts.run.manifest.files else (UNSEALED,),
     )
 
 

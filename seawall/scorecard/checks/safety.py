@@ -89,21 +89,23 @@ def paid_once(facts: Facts) -> Finding:
     remediation="Reconcile the named withdrawals by hand before paying on.",
 )
 def chain_equals_posted(facts: Facts) -> Finding:
-    """The sets of (network, seq, asset, amount, recipient) are the same on both sides."""
+    """The payouts (network, seq, asset, amount, recipient) are the same on both sides, as often on one as on the other."""
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
-    on_chain = {
+    on_chain = Counter(
         (paid.network, paid.seq, paid.asset, paid.amount, paid.to.lower(), paid.token == NATIVE_TOKEN)
         for paid in facts.run.payouts
-    }
-    posted = {
+    )
+    posted = Counter(
         (row.network, row.seq, row.asset, row.amount, row.destination.lower(), natives.get(row.network) == row.asset)
         for row in facts.run.withdrawals
         if row.state == "posted"
-    }
+    )
+    odd = [(item, "paid, not posted") for item in on_chain - posted] + [
+        (item, "posted, not paid") for item in posted - on_chain
+    ]
     found = [
-        f"seq {seq}: {amount} {asset} to {to} on {network}, {'paid but not posted' if item in on_chain else 'posted but not paid'}"
-        for item in sorted(on_chain ^ posted, key=lambda item: item[1])
-        for network, seq, asset, amount, to, _ in (item,)
+        f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
+        for (network, seq, asset, amount, to, _), what in sorted(odd, key=lambda pair: pair[0][1])
     ]
     return violations(found, checked=len(on_chain | posted), what="payouts", reason="both sides list the same payouts")
 

@@ -9,46 +9,35 @@ from __future__ import annotations
 import csv
 import json
 import uuid
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from random import Random
-from typing import Any
 
-from seawall import conventions, indicators
-from seawall.policy import Policy, load_policy
-
-ROOT = Path(__file__).resolve().parents[3]
-ZERO = 1_700_000_000
-CALM_S, RUN_S = 15, 50
-RUN_ENDS = CALM_S + RUN_S
-APPLIED, EFFECTIVE, FAILED_OVER, REVERTED, CLEARED = 27.0, 27.3, 27.9, 57.35, 57.45
-UNSTRESSED, NORMAL = 73.2, 78.4
-STARTS, ENDS = -2.0, 84.0
-NATIVE = "0x" + "0" * 40
-PAYOUT_LANES = {"aster": "customer-aster-hot", "birch": "customer-birch-hot"}
-TOP_UPS_PER_POOL = 3
-
-Row = dict[str, Any]
-
-
-def at(seconds: float) -> str:
-    """Seconds after the flood's zero as the files write a moment."""
-    return f"{ZERO + seconds:.6f}"
-
-
-@dataclass
-class Story:
-    """The rows of every file, before they are written."""
-
-    policy: Policy
-    random: Random = field(default_factory=lambda: Random(7))
-    tables: dict[str, list[Row]] = field(default_factory=dict)
-    flips: list[tuple[float, str]] = field(default_factory=list)
-
-    def table(self, name: str) -> list[Row]:
-        """Rows of one file."""
-        return self.tables.setdefault(name, [])
+from seawall import indicators
+from seawall.policy import load_policy
+from seawall.scorecard import seal
+from tests.unit.scorecard.observers import documents, observe
+from tests.unit.scorecard.story import (
+    APPLIED,
+    CALM_S,
+    ENDS,
+    FAILED_OVER,
+    NATIVE,
+    NORMAL,
+    PAYOUT_LANES,
+    ROOT,
+    RUN_ENDS,
+    RUN_S,
+    STARTS,
+    TOP_UPS_PER_POOL,
+    UNSTRESSED,
+    ZERO,
+    Row,
+    Story,
+    add_probe,
+    at,
+    region_at,
+    tier_at,
+)
 
 
 def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandbox.yaml") -> Path:
@@ -59,8 +48,10 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     _pay(story)
     _top_up(story)
     _balance(story)
-    _observe(story)
+    observe(story)
     _write(story, directory)
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    (directory / "manifest.json").write_text(json.dumps(manifest | {"files": seal(directory)}), encoding="utf-8")
     return directory
 
 
@@ -108,7 +99,7 @@ def _arrive(story: Story) -> None:
             "amount": 10**declared.decimals, "value_micro": 1_000_000, "size": "small", "destination": "0x" + "ab" * 20,
         }  # fmt: skip
         _reserve(story, probe, second + 0.5)
-        _probe(story, second + 0.5, "small_withdrawal", id=probe["id"])
+        add_probe(story, second + 0.5, "small_withdrawal", id=probe["id"])
 
 
 def _commit(offset: float) -> float:
@@ -169,18 +160,6 @@ def _flow_and_flips(story: Story) -> None:
         previous = tier
 
 
-def _tier(story: Story, moment: float) -> tuple[int, str]:
-    epoch, tier = 1, "normal"
-    for number, (flipped, name) in enumerate(story.flips, start=2):
-        if flipped <= moment:
-            epoch, tier = number, name
-    return epoch, tier
-
-
-def _region(story: Story, moment: float) -> str:
-    return story.policy.regions.standby if APPLIED <= moment <= CLEARED + 6 else story.policy.regions.primary
-
-
 def _slot(  # noqa: PLR0917 - one row of a table
     story: Story, wallet: str, network: str, purpose: str, opened: float, broadcast: float
 ) -> Row:
@@ -193,7 +172,7 @@ def _slot(  # noqa: PLR0917 - one row of a table
     address = f"0x{sorted(story.policy.wallets).index(wallet) + 1:040x}"
     row = {
         "id": number, "chain_id": chain_id, "network": network, "wallet": wallet, "address": address, "nonce": len(lane), "epoch": 1,
-        "mode_epoch": _tier(story, opened)[0], "purpose": purpose, "state": "final", "signer_region": _region(story, broadcast),
+        "mode_epoch": tier_at(story, opened)[0], "purpose": purpose, "state": "final", "signer_region": region_at(story, broadcast),
         "tx_hash": tx_hash, "block_number": block, "digest": digest, "opened_at": at(opened), "signed_at": at(broadcast - 0.01),
         "broadcast_at": at(broadcast), "included_at": at(mined + 0.1), "final_at": at(mined + 2.1), "payload_digest": digest,
     }  # fmt: skip
@@ -212,7 +191,7 @@ def _pay(story: Story) -> None:
     natives = {name: network.native for name, network in story.policy.networks.items()}
     tick = STARTS + 1.25
     while tick < ENDS - 4:
-        protected = _tier(story, tick)[1] == "protected"
+        protected = tier_at(story, tick)[1] == "protected"
         due = [row for row in waiting if row["reserved"] < tick and not (protected and row["size"] == "large")]
         waiting = [row for row in waiting if row["reserved"] >= tick or (protected and row["size"] == "large")]
         for network, wallet in PAYOUT_LANES.items():
@@ -296,136 +275,10 @@ def _balance(story: Story) -> None:
                 )
 
 
-def _probe(story: Story, moment: float, probe: str, *, ok: bool = True, took: float = 0.003, **detail: Any) -> None:
-    story.table("probes").append(
-        {"at": ZERO + moment, "done_at": ZERO + moment + took, "probe": probe, "ok": ok, "detail": detail}
-    )
-
-
-def _observe(story: Story) -> None:
-    lanes = {
-        wallet: (
-            network,
-            [float(slot["broadcast_at"]) - ZERO for slot in story.table("records/slots") if slot["wallet"] == wallet],
-        )
-        for network, wallet in PAYOUT_LANES.items()
-    }
-    for tick in range(int((ENDS - STARTS) * 20)):
-        moment = STARTS + tick / 20
-        epoch, tier = _tier(story, moment)
-        _probe(story, moment, "status", tier=tier, epoch=epoch)
-        for wallet, (network, broadcasts) in lanes.items():
-            _probe(
-                story,
-                moment,
-                "pending_nonce",
-                network=network,
-                wallet=wallet,
-                nonce=sum(1 for sent in broadcasts if sent <= moment),
-            )
-        if tick % 4 == 0:
-            for region in (story.policy.regions.primary, story.policy.regions.standby):
-                dark = region == story.policy.regions.primary and APPLIED - 0.3 < moment < REVERTED
-                _probe(story, moment, "kms", ok=not dark, took=0.3 if dark else 0.005, region=region)
-        if tick % 20 == 10:
-            suspended: Row = {"code": "suspended"} if tier == "protected" else {}
-            _probe(story, moment, "login")
-            _probe(story, moment, "balances")
-            _probe(story, moment, "swap", ok=not suspended, **suspended)
-            _probe(story, moment, "large_transfer", ok=not suspended, **suspended)
-    for network in PAYOUT_LANES:
-        for number in range(int(ENDS - STARTS) + 4):
-            mined = STARTS + number - 4
-            story.table("chain/blocks").append(
-                {"network": network, "number": number, "timestamp": int(ZERO + mined), "observed_at": at(mined + 0.05)}
-            )
-    breach = story.flips[1][0] - 0.030
-    for received, name, severity in (
-        (EFFECTIVE + 1.2, conventions.ALERT_SIGNING_DARK, "critical"),
-        (breach + 1.4, conventions.trigger_alert("run-on-the-bank"), "critical"),
-    ):
-        story.table("pages").append(
-            {
-                "received_at": ZERO + received,
-                "status": "firing",
-                "alertname": name,
-                "severity": severity,
-                "starts_at": ZERO + received,
-                "labels": {},
-            }
-        )
-    for moment, source, event, detail in (
-        (STARTS - 5, "gameday", "venue.ready", {}),
-        (0.0, "gameday", "calm.started", {}),
-        (float(CALM_S), "gameday", "run.started", {}),
-        (APPLIED, "chaos", "fault.applied", {"fault": "kms_dark"}),
-        (EFFECTIVE, "chaos", "fault.effective", {"fault": "kms_dark"}),
-        (REVERTED, "chaos", "fault.reverted", {"fault": "kms_dark"}),
-        (CLEARED, "chaos", "fault.cleared", {"fault": "kms_dark"}),
-        (float(RUN_ENDS), "gameday", "run.ended", {}),
-        (NORMAL + 1, "gameday", "drained", {}),
-        (ENDS, "gameday", "collected", {}),
-    ):
-        story.table("timeline").append({"at": ZERO + moment, "source": source, "event": event, "detail": detail})
-
-
-def _documents(story: Story) -> dict[str, Any]:
-    def phase(name: str) -> Row:
-        planned = sum(1 for row in story.table("arrivals") if row["phase"] == name)
-        return {
-            "planned": planned,
-            "sent": planned,
-            "missed": 0,
-            "acknowledged": planned,
-            "offered_per_s": planned / 50,
-        }
-
-    activity = {"activity": {"name": "dark"}, "status": "succeeded", "output": None}
-    probe = {"name": "api answers", "tolerance": True}
-    state = {
-        "steady_state_met": True,
-        "probes": [{"activity": probe, "status": "succeeded", "tolerance_met": True, "output": True}],
-    }
-    hot = story.policy.hot_target_value_micro() / 4
-    return {
-        "manifest.json": {
-            "run_id": "20231114T221320Z-7", "seed": 7, "policy": story.policy.policy, "policy_digest": story.policy.digest,
-            "policy_scale": {"amounts": "1", "durations": "1/3"}, "gameday": story.policy.gamedays[0].name, "commit": "0" * 40, "dirty": False,
-            "versions": {"python": "3.11.2", "locust": "2.47.0", "anvil": "1.7.1"}, "knobs": {"workers": 2}, "sabotage": None,
-            "started_at": ZERO - 20.0, "ended_at": ZERO + ENDS + 1,
-            "components": [{"name": name, "pid": 1, "exit_code": None, "died_at": None, "log_tail": None} for name in ("venue-api", "guard")],
-        },
-        "policy.json": story.policy.model_dump(mode="json", by_alias=True),
-        "flood.json": {
-            "t_zero": float(ZERO), "seed": 7, "knobs": {},
-            "scaling": {"source": "a synthetic run", "value": "1/200", "time": "compressed", "not_compressed": ["block time", "signing"]},
-            "calm": phase("calm"), "run": phase("run"), "dispatch_lag_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
-            "duration_s": 65.0, "workers": 2,
-        },
-        "chaos-journal.json": {
-            "status": "completed", "deviated": False,
-            "experiment": {"steady-state-hypothesis": {"probes": [probe]}, "method": [{"name": "dark"}], "rollbacks": [{"name": "revert"}]},
-            "steady_states": {"before": state, "after": state}, "run": [activity], "rollbacks": [activity],
-        },
-        "records/ledger_faults.json": {"unbalanced_postings": 0, "negative_balances": 0, "balance_mismatches": 0, "journal_breaks": []},
-        "metrics.json": {
-            "step_s": 1.0,
-            "series": [
-                {
-                    "metric": {"__name__": conventions.HOT_BALANCE, "network": network, "asset": asset},
-                    "values": [[ZERO + second, str(hot * (1 - 0.5 * max(0, min(1, (second - 15) / 20))))] for second in range(85)],
-                }
-                for network in PAYOUT_LANES
-                for asset in story.policy.networks[network].assets
-            ],
-        },
-    }  # fmt: skip
-
-
 def _write(story: Story, directory: Path) -> None:
     for folder in ("records", "chain"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    for name, document in _documents(story).items():
+    for name, document in documents(story).items():
         (directory / name).write_text(json.dumps(document), encoding="utf-8")
     for name, rows in story.tables.items():
         if name in ("probes", "pages", "timeline"):

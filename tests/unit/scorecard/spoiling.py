@@ -1,0 +1,141 @@
+"""Ways to spoil one thing in a good run: each returns the files that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Probe, Slot
+from seawall.scorecard.run import Run
+
+ZERO_US = 1_700_000_000 * SECOND
+Files = dict[str, Any]
+Spoil = Callable[[Run], Files]
+
+
+def us(seconds: float) -> Instant:
+    """Seconds after the flood's zero as a moment."""
+    return Instant(ZERO_US + round(seconds * SECOND))
+
+
+def first(rows: Any, wanted: Callable[[Any], bool], **changes: Any) -> tuple[Any, ...]:
+    """``rows`` with the first wanted one changed; its own values may be used through callables."""
+    found = list(rows)
+    index = next(index for index, row in enumerate(found) if wanted(row))
+    found[index] = replace(
+        found[index], **{key: value(found[index]) if callable(value) else value for key, value in changes.items()}
+    )
+    return tuple(found)
+
+
+def each(rows: Any, wanted: Callable[[Any], bool], **changes: Any) -> tuple[Any, ...]:
+    """``rows`` with every wanted one changed."""
+    return tuple(
+        replace(row, **{key: value(row) if callable(value) else value for key, value in changes.items()})
+        if wanted(row)
+        else row
+        for row in rows
+    )
+
+
+def without(rows: Any, unwanted: Callable[[Any], bool]) -> tuple[Any, ...]:
+    """``rows`` without the unwanted ones."""
+    return tuple(row for row in rows if not unwanted(row))
+
+
+def probes(run: Run, name: str, change: Callable[[Any], Any]) -> Files:
+    """The prober's samples with those of one probe put through ``change``; None drops one."""
+    changed = (change(sample) for sample in run.probes[name])
+    return {"probes": run.probes | {name: tuple(sample for sample in changed if sample is not None)}}
+
+
+def events(run: Run, **moments: float) -> Files:
+    """The timeline with chaos events moved."""
+    return {
+        "timeline": tuple(
+            replace(event, at=us(moments[event.event.replace("fault.", "")]))
+            if event.event.replace("fault.", "") in moments
+            else event
+            for event in run.timeline
+        )
+    }
+
+
+def journal(evidence: Run, /, **changes: Any) -> Files:
+    """The experiment's journal changed."""
+    return {"journal": evidence.journal | changes}
+
+
+def ledger_faults(run: Run, **changes: Any) -> Files:
+    """The database's own counts changed."""
+    return {"ledger_faults": run.ledger_faults.model_copy(update=changes)}
+
+
+def primary_only(run: Run) -> Files:
+    """The standby never signs: the primary does after the dark."""
+    standby, primary = run.policy.regions.standby, run.policy.regions.primary
+    late = us(57.6)
+    return {
+        "lane_changes": (),
+        "slots": tuple(
+            replace(slot, signer_region=primary, broadcast_at=max(slot.broadcast_at or late, late))
+            if slot.signer_region == standby
+            else slot
+            for slot in run.slots
+        ),
+        **probes(
+            run,
+            "pending_nonce",
+            lambda sample: (
+                replace(sample, detail={**sample.detail, "nonce": 0}) if us(27) < sample.at < late else sample
+            ),
+        ),
+    }
+
+
+def never_protected(run: Run) -> Files:
+    """The guard never acts."""
+    return {
+        "flips": (),
+        "slots": each(run.slots, lambda slot: True, mode_epoch=1),
+        **probes(run, "status", lambda sample: replace(sample, detail={"tier": "normal", "epoch": 1})),
+    } | {
+        "probes": run.probes
+        | {
+            "status": tuple(replace(sample, detail={"tier": "normal", "epoch": 1}) for sample in run.probes["status"]),
+            "swap": tuple(replace(sample, ok=True, detail={}) for sample in run.probes["swap"]),
+            "large_transfer": tuple(replace(sample, ok=True, detail={}) for sample in run.probes["large_transfer"]),
+        }
+    }
+
+
+def payout(slot: Slot) -> bool:
+    """Slots of payouts."""
+    return slot.purpose == "payout"
+
+
+def protected(sample: Probe) -> bool:
+    """Well inside protected mode."""
+    return us(25) < sample.at < us(60)
+
+
+def later(row: Any, seconds: float, *moments: str, **changes: Any) -> Any:
+    """``row`` with the named moments ``seconds`` later."""
+    return replace(row, **{name: getattr(row, name) + round(seconds * SECOND) for name in moments}, **changes)
+
+
+def never_normal(run: Run) -> Files:
+    """Stressed for good: no flip to normal, and nineteen more seconds of a status that says so."""
+    stressed = {"tier": "stressed"}
+    known = [replace(sample, detail=stressed) if sample.at > us(73.2) else sample for sample in run.probes["status"]]
+    more = [later(sample, 19, "at", "done_at", detail=stressed) for sample in known if sample.at > us(64)]
+    ended = without(run.timeline, lambda event: event.event == "drained")
+    return {
+        "flips": without(run.flips, lambda flip: flip.tier == "normal"),
+        "slots": each(run.slots, lambda slot: slot.opened_at > us(78), mode_epoch=4),
+        "timeline": each(ended, lambda event: event.event == "collected", at=us(103)),
+        "blocks": run.blocks + tuple(later(block, 30, "timestamp") for block in run.blocks if block.timestamp > us(54)),
+        "probes": run.probes | {"status": (*known, *more)},
+    }

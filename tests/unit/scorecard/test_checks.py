@@ -1,0 +1,351 @@
+"""Each check goes red when what it guards is broken, and no other check does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from seawall import conventions
+from seawall.scorecard.checks import ALL
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.readers import SECOND
+from seawall.scorecard.run import Run
+from tests.unit.scorecard.spoiling import (
+    Spoil,
+    each,
+    events,
+    first,
+    journal,
+    later,
+    ledger_faults,
+    never_normal,
+    never_protected,
+    payout,
+    primary_only,
+    probes,
+    protected,
+    us,
+    without,
+)
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+
+TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
+    # --- the drill counts
+    "the calm is short": (
+        lambda run: {
+            "flood": run.flood.model_copy(update={"t_zero": run.flood.t_zero + 1}),
+            "arrivals": each(run.arrivals, lambda row: True, offset_s=lambda row: row.offset_s - 1),
+        },
+        {"drill.calm": UNKNOWN},
+    ),
+    "the tier was not normal in the calm": (
+        lambda run: {"flips": first(run.flips, lambda flip: flip.epoch == 2, committed_at=us(12), sampled_at=us(11))},
+        {"drill.calm": UNKNOWN, "safety.old_epoch": FAIL},
+    ),
+    "arrivals were missed": (
+        lambda run: {
+            "requests": each(run.requests, lambda row: row.index % 500 == 77, sent_at=None, status=None, done_at=None)
+        },
+        {"drill.flood": UNKNOWN},
+    ),
+    "requests left late": (
+        lambda run: {
+            "requests": each(run.requests, lambda row: row.index % 50 == 7, sent_at=lambda row: row.planned_at + 21_000)
+        },
+        {"drill.flood": UNKNOWN},
+    ),
+    "too little value was asked for": (
+        lambda run: {"arrivals": each(run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2)},
+        {"drill.flood_value": UNKNOWN},
+    ),
+    "the dark was short": (lambda run: events(run, reverted=51.9), {"drill.dark": UNKNOWN}),
+    "the blocks of the dark came after it": (
+        lambda run: {"blocks": each(run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70))},
+        {"drill.dark_payouts": UNKNOWN},
+    ),
+    "the prober still reached the dark region": (
+        lambda run: probes(run, "kms", lambda sample: replace(sample, ok=True)),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the fault was never seen": (
+        lambda run: {"timeline": without(run.timeline, lambda event: event.event == "fault.effective")},
+        {
+            "drill.dark": UNKNOWN,
+            "drill.dark_payouts": UNKNOWN,
+            "drill.fault_landed": UNKNOWN,
+            "failover.time": UNKNOWN,
+            "page.failover": UNKNOWN,
+        },
+    ),
+    # --- evidence and experiment
+    "the status was not watched for two seconds": (
+        lambda run: probes(run, "status", lambda sample: None if us(40) < sample.at < us(42) else sample),
+        {"evidence.observers": UNKNOWN},
+    ),
+    "a chain stood still": (
+        lambda run: {
+            "blocks": without(run.blocks, lambda block: block.network == "birch" and us(66) < block.timestamp < us(72))
+        },
+        {"evidence.observers": UNKNOWN},
+    ),
+    "an activity of the experiment failed": (
+        lambda run: journal(run, run=[run.journal["run"][0] | {"status": "failed"}]),
+        {"experiment.sound": UNKNOWN},
+    ),
+    "the steady state did not come back": (
+        lambda run: journal(
+            run,
+            deviated=True,
+            steady_states=run.journal["steady_states"]
+            | {"after": {"steady_state_met": False, "probes": run.journal["steady_states"]["after"]["probes"]}},
+        ),
+        {"experiment.sound": FAIL},
+    ),
+    # --- times
+    "the standby never signed": (
+        primary_only,
+        {"failover.time": FAIL},
+    ),
+    "the standby signed late": (
+        lambda run: {
+            "slots": tuple(
+                later(slot, 11, "broadcast_at") if payout(slot) and us(27) < (slot.broadcast_at or 0) < us(45) else slot
+                for slot in run.slots
+            ),
+            **probes(
+                run,
+                "pending_nonce",
+                lambda sample: (
+                    replace(sample, detail={**sample.detail, "nonce": 0}) if us(27) < sample.at < us(39) else sample
+                ),
+            ),
+        },
+        {"failover.time": FAIL},
+    ),
+    "nobody outside saw the standby's nonce": (
+        lambda run: probes(run, "pending_nonce", lambda sample: replace(sample, detail={**sample.detail, "nonce": 0})),
+        {"failover.time": UNKNOWN},
+    ),
+    "the observers of failover disagree": (
+        lambda run: probes(
+            run,
+            "pending_nonce",
+            lambda sample: replace(sample, at=sample.at + 300_000, done_at=sample.done_at + 300_000),
+        ),
+        {"failover.time": UNKNOWN},
+    ),
+    "the nonces were not watched when it should have happened": (
+        lambda run: (
+            (spoiled := primary_only(run))
+            | {
+                "probes": spoiled["probes"]
+                | {
+                    "pending_nonce": without(
+                        spoiled["probes"]["pending_nonce"], lambda sample: us(29) < sample.at < us(33)
+                    )
+                }
+            }
+        ),
+        {"failover.time": UNKNOWN},
+    ),
+    "the standby signed already before the fault": (
+        lambda run: {"slots": each(run.slots, payout, signer_region=run.policy.regions.standby)},
+        {"failover.time": UNKNOWN},
+    ),
+    "the guard never acted": (
+        never_protected,
+        {"protection.time": FAIL, "protected.suspensions": FAIL, "protected.guarantees": UNKNOWN},
+    ),
+    "the flip had another cause": (
+        lambda run: {"flips": first(run.flips, lambda flip: flip.tier == "protected", sample_flow_id=1)},
+        {"protection.time": UNKNOWN},
+    ),
+    "protected mode is not what the status says": (
+        lambda run: probes(
+            run, "status", lambda sample: replace(sample, detail={"tier": "stressed"}) if sample.at < us(19) else sample
+        ),
+        {"protection.time": UNKNOWN},
+    ),
+    "nobody was paged about the dark": (
+        lambda run: {"pages": without(run.pages, lambda page: page.alertname == conventions.ALERT_SIGNING_DARK)},
+        {"page.failover": FAIL},
+    ),
+    "the page about the dark was late": (
+        lambda run: {
+            "pages": each(
+                run.pages, lambda page: page.alertname == conventions.ALERT_SIGNING_DARK, received_at=us(32.4)
+            )
+        },
+        {"page.failover": FAIL},
+    ),
+    "the alert of the run was firing before it": (
+        lambda run: {
+            "pages": each(run.pages, lambda page: page.alertname != conventions.ALERT_SIGNING_DARK, received_at=us(10))
+        },
+        {"page.protection": UNKNOWN},
+    ),
+    "nobody was paged about the run": (
+        lambda run: {"pages": without(run.pages, lambda page: page.alertname != conventions.ALERT_SIGNING_DARK)},
+        {"page.protection": FAIL},
+    ),
+    "the queue was not drained before the evidence ends": (
+        lambda run: {
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)),
+        },
+        {},
+    ),
+    "a withdrawal was paid after recovery should have ended": (
+        lambda run: {
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(110)),
+            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
+        },
+        {"recovery.time": FAIL},
+    ),
+    "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
+    # --- promises
+    "one small withdrawal in fifty was late": (
+        lambda run: {
+            "withdrawals": each(
+                run.withdrawals,
+                lambda row: row.seq % 50 == 0 and row.size == "small",
+                resolved_at=lambda row: row.reserved_at + 16 * SECOND,
+            )
+        },
+        {"stress.small_completed": FAIL},
+    ),
+    "logins were refused in protected mode": (
+        lambda run: probes(run, "login", lambda sample: replace(sample, ok=not protected(sample))),
+        {"protected.guarantees": FAIL},
+    ),
+    "nobody tried to log in in protected mode": (
+        lambda run: probes(run, "login", lambda sample: None if us(16) < sample.at < us(74) else sample),
+        {"protected.guarantees": UNKNOWN},
+    ),
+    "one swap went through in protected mode": (
+        lambda run: probes(
+            run, "swap", lambda sample: replace(sample, ok=True, detail={}) if us(40) < sample.at < us(41) else sample
+        ),
+        {"protected.suspensions": FAIL},
+    ),
+    "swaps were never accepted": (
+        lambda run: probes(run, "swap", lambda sample: replace(sample, ok=False, detail={"code": "suspended"})),
+        {"protected.suspensions": UNKNOWN},
+    ),
+    # --- safety
+    "the ledger is one base unit off": (
+        lambda run: {
+            "ledger": first(run.ledger, lambda row: row.kind == "customer", balance=lambda row: row.balance + 1)
+        },
+        {"safety.ledger_sums_zero": FAIL},
+    ),
+    "a balance differs from its entries": (
+        lambda run: ledger_faults(run, balance_mismatches=1),
+        {"safety.ledger_sums_zero": FAIL},
+    ),
+    "a customer is overdrawn": (lambda run: ledger_faults(run, negative_balances=1), {"safety.no_negative": FAIL}),
+    "a withdrawal was paid twice": (
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], network="birch", tx_hash="0xbad"))},
+        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "a payout went to another address": (
+        lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
+        {"safety.chain_equals_posted": FAIL},
+    ),
+    "something voided was paid": (
+        lambda run: {"withdrawals": first(run.withdrawals, lambda row: row.seq == 9, state="voided", reason="refused")},
+        {"safety.nothing_voided_paid": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "an acknowledged withdrawal vanished": (
+        lambda run: {
+            "withdrawals": without(run.withdrawals, lambda row: row.seq == 9),
+            "payouts": without(run.payouts, lambda row: row.seq == 9),
+        },
+        {"safety.acknowledged_resolved": FAIL},
+    ),
+    "a withdrawal is unknown at the end": (
+        lambda run: {
+            "withdrawals": first(
+                run.withdrawals, lambda row: row.seq == 9, state="unknown", reason="no outcome", resolved_at=None
+            ),
+            "payouts": without(run.payouts, lambda row: row.seq == 9),
+        },
+        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
+    ),
+    "a nonce was signed with two intents": (
+        lambda run: {"signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32))},
+        {"safety.one_digest_per_nonce": FAIL},
+    ),
+    "a signature is not in the log": (
+        lambda run: {"signatures": run.signatures[1:]},
+        {"safety.signed_is_logged": FAIL},
+    ),
+    "a nonce was left out": (
+        lambda run: {
+            "slots": without(run.slots, lambda slot: slot.id == 20),
+            "signatures": without(run.signatures, lambda row: int(row.digest, 16) == 20),
+        },
+        {"safety.nonces_contiguous": FAIL},
+    ),
+    "a claim was committed under an old epoch": (
+        lambda run: {"slots": first(run.slots, lambda slot: payout(slot) and slot.opened_at > us(40), mode_epoch=2)},
+        {"safety.old_epoch": FAIL},
+    ),
+    "the chain holds less than the ledger says": (
+        lambda run: {
+            "chain_balances": first(
+                run.chain_balances, lambda row: row.balance > 0, balance=lambda row: row.balance - 1
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "the journal was edited": (
+        lambda run: ledger_faults(run, journal_breaks=("guard 3",)),
+        {"safety.journal_chain": FAIL},
+    ),
+}
+
+
+def test_a_good_run_passes_every_check(good_run: Run) -> None:
+    """The synthetic run is a PASS, so every red below has one cause."""
+    verdict = judge_facts(Facts(good_run))
+
+    assert {result.id: result.reason for result in verdict.results if result.outcome is not Outcome.PASS} == {}
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.exit_code == 0
+    assert {time.id: time.shown for time in verdict.times} == {
+        "failover": "0.600 s",
+        "protection": "0.030 s",
+        "recovery": "20.950 s",
+    }
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_a_broken_promise_is_found_by_its_check_alone(what: str, altered: Callable[..., Run], good_run: Run) -> None:
+    """One thing is spoiled; exactly the expected checks leave PASS, with the expected outcome."""
+    spoil, expected = TABLE[what]
+
+    verdict = judge_facts(Facts(altered(**spoil(good_run))))
+
+    found = {result.id: result.outcome for result in verdict.results if result.outcome is not Outcome.PASS}
+    assert found == expected, [
+        (result.id, result.reason, result.details) for result in verdict.results if result.id in found
+    ]
+
+
+def test_every_check_is_seen_failing_or_unknown() -> None:
+    """No check is without a row that turns it red; the file reader's own tests cover the first."""
+    covered = {identity for _, expected in TABLE.values() for identity in expected}
+
+    assert {check.id for check in ALL} - covered == {"evidence.complete"}
+
+
+def test_a_time_that_never_came_is_shown_as_beyond_its_bound(altered: Callable[..., Run], good_run: Run) -> None:
+    """FAIL without a measured time names the bound."""
+    verdict = judge_facts(Facts(altered(**primary_only(good_run))))
+
+    assert verdict.result("failover.time").measured == "> 10.000 s"

@@ -1,0 +1,106 @@
+"""What is written beside the evidence: for gates, for history, for CI and for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+
+from seawall.scorecard import SABOTAGE_FAILS, terminal_summary, write
+from seawall.scorecard.checks import ALL
+
+
+def lines_of(directory: Path) -> list[str]:
+    """The summary as a pipe would get it."""
+    console = Console(width=200, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115 - closed with the console
+    with console.file:
+        console.print(terminal_summary(write(directory), directory))
+        return console.export_text().rstrip("\n").splitlines()
+
+
+def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
+    """All four files say the same, and the report asks nothing of the network."""
+    write(directory)
+
+    verdict = json.loads((directory / "verdict.json").read_text(encoding="utf-8"))
+    card = json.loads((directory / "scorecard.json").read_text(encoding="utf-8"))
+    suites = ET.parse(directory / "junit.xml").getroot()  # noqa: S314 - we wrote it
+    report = (directory / "report.html").read_text(encoding="utf-8")
+    assert (verdict["outcome"], verdict["exit_code"], verdict["failed"], verdict["unknown"]) == ("PASS", 0, [], [])
+    assert card["categories"]["safety"] == {"outcome": "PASS", "passed": 12, "total": 12}
+    assert {entry["id"] for entry in card["checks"]} == {check.id for check in ALL}
+    assert all(entry["evidence"] and entry["remediation"] and entry["motivation"] for entry in card["checks"])
+    assert card["identity"]["replay"].endswith("--seed 7")
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (str(len(ALL)), "0", "0")
+    assert not re.search(r"(?:src|href)=\"(?!data:)|@import|url\(|https?://", report)
+    assert report.count("<svg") == 5 + 3
+    assert "Not drawn" not in report
+
+
+def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
+    """UNKNOWN is an error, FAIL a failure: neither is skipped, neither is green."""
+    pages = directory / "pages.jsonl"
+    pages.unlink()
+    pages.touch()
+    manifest = directory / "manifest.json"
+    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"files": {}}
+    manifest.unlink()
+    manifest.write_text(json.dumps(changed), encoding="utf-8")
+    journal = directory / "chaos-journal.json"
+    journal.unlink()
+    journal.write_text("{}", encoding="utf-8")
+
+    write(directory)
+
+    suites = ET.parse(directory / "junit.xml").getroot()  # noqa: S314 - we wrote it
+    assert {case.get("name") for case in suites.iter("testcase") if case.find("failure") is not None} == {
+        "page.failover",
+        "page.protection",
+    }
+    assert {case.get("name") for case in suites.iter("testcase") if case.find("error") is not None} == {
+        "experiment.sound"
+    }
+
+
+def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
+    """Times against targets first, then where to read on, the verdict last."""
+    lines = lines_of(directory)
+
+    assert re.match(r"failover.time +0.600 s +<= 10.000 s +PASS", lines[1])
+    assert lines[-2] == f"report: {directory / 'report.html'}"
+    assert lines[-1].startswith("PASS  The venue survived: failover 0.600 s of 10.000 s")
+
+
+def test_the_summary_of_a_failure_says_what_failed_and_what_to_do(directory: Path) -> None:
+    """Before the verdict stands how to run it again."""
+    (directory / "chain" / "balances.csv").unlink()
+
+    lines = lines_of(directory)
+
+    assert "UNKNOWN evidence.complete: chain/balances.csv is missing" in lines
+    told = [line.split()[0] for line in lines[-4:]]
+    assert told.index("replay:") < told.index("report:") < told.index("UNKNOWN")
+
+
+def test_log_tails_with_control_characters_still_make_valid_xml(directory: Path) -> None:
+    """A dead part may have died in the middle of an escape sequence."""
+    dead = {"name": "anvil", "exit_code": -9, "died_at": 1.0, "log_tail": "\x1b[31mpanic\x00 <&>"}
+    manifest = directory / "manifest.json"
+    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"components": [dead]}
+    manifest.unlink()
+    manifest.write_text(json.dumps(changed), encoding="utf-8")
+
+    write(directory)
+
+    ET.parse(directory / "junit.xml")  # noqa: S314 - we wrote it
+    report = (directory / "report.html").read_text(encoding="utf-8")
+    assert "panic" in report
+    assert "<&>" not in report
+
+
+def test_sabotage_names_only_checks_that_exist() -> None:
+    """A typo here would let a sabotaged drill pass for a proven one."""
+    assert set().union(*SABOTAGE_FAILS.values()) <= {check.id for check in ALL}
