@@ -5,11 +5,12 @@ Times are in samples, so that the same tests hold at any pace a policy declares.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import PROTECTED, alerts_of, window_ms
+from monitors.alerts import OWNERS, PROTECTED, alerts_of, window_ms
 from monitors.expressions import duration
 from monitors.rules import labels_of
 from seawall import conventions
@@ -122,28 +123,39 @@ def _drift(policy: Policy) -> Case:
 def _absent(policy: Policy) -> list[Case]:
     pending = _samples(policy, policy.monitoring.absent_for)
     back = CALM + 1 + 2 * pending
-    guard, treasury = conventions.GUARD_PROCESS, conventions.TREASURY_PROCESS
-    return [
-        Case(
-            alert=conventions.ALERT_VENUE_METRICS_ABSENT,
-            story="a process stops answering, then is back",
-            series={
-                f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
-                f'{conventions.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
-            },
-            silent_at=(CALM, CALM + pending, back + 1),
-            firing_at=(CALM + 1 + pending,),
-            labels=(("process", guard),),
-        ),
-        Case(
-            alert=conventions.ALERT_VENUE_METRICS_ABSENT,
-            story="a process answers without the metrics that it owes",
-            series={f'up{{job="venue",process="{treasury}"}}': f"_x{CALM + 1} 1x30"},
-            silent_at=(CALM, CALM + pending),
-            firing_at=(CALM + 1 + pending,),
-            labels=(("process", treasury),),
-        ),
-    ]
+    guard = conventions.GUARD_PROCESS
+    gone = Case(
+        alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+        story="a process stops answering, then is back",
+        series={
+            f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
+            f'{conventions.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
+        },
+        silent_at=(CALM, CALM + pending, back + 1),
+        firing_at=(CALM + 1 + pending,),
+        labels=(("process", guard),),
+    )
+    owed = {**OWNERS, conventions.SIGN_REQUESTS: conventions.signer_process(policy.regions.primary)}
+    return [gone, *(_mute(owed, metric, pending) for metric in owed)]
+
+
+def _mute(owed: Mapping[str, str], metric: str, pending: int) -> Case:
+    """The owner of ``metric`` serves everything that it owes but this, then this, too."""
+    owner = owed[metric]
+    others = [name for name, process in owed.items() if process == owner and name != metric]
+    late = 2 * pending
+    return Case(
+        alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+        story=f"a process answers without {metric}, then with it",
+        series={
+            f'up{{job="venue",process="{owner}"}}': f"_x{CALM + 1} 1x40",
+            **{f'{name}{{process="{owner}"}}': f"_x{CALM + 1} 0x40" for name in others},
+            f'{metric}{{process="{owner}"}}': f"_x{CALM + 1 + late} 0x40",
+        },
+        silent_at=(CALM, CALM + pending, CALM + 1 + late),
+        firing_at=(CALM + 1 + pending,),
+        labels=(("process", owner),),
+    )
 
 
 def _test(policy: Policy, case: Case) -> dict[str, Any]:

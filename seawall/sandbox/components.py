@@ -53,7 +53,7 @@ class Component:
         self._died_at: float | None = None
         self._ended = threading.Event()
         try:
-            with log.open("wb") as output:
+            with log.open("ab") as output:
                 self._process = subprocess.Popen(
                     [str(word) for word in argv],
                     env=dict(env),

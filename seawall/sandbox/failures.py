@@ -10,6 +10,7 @@ from seawall.errors import DiskFullError, MissingProgramError, PortBusyError, Se
 
 TAIL_LINES = 15
 _BUSY = re.compile(r"address (is )?already in use|EADDRINUSE|port \d+ is in use", re.IGNORECASE)
+_TELLING = re.compile(r"\b(\w*error|fatal|panic|cannot|denied|refused)\b", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|ENOSPC|disk quota exceeded", re.IGNORECASE)
 
 
@@ -25,17 +26,21 @@ def hopeless(log_text: str) -> bool:
 
 def start_failure(name: str, *, how: str, log_text: str, log: Path) -> SeawallError:
     """The error that says why component ``name`` did not start; ``how`` is what was seen of it (it ended, it did not answer)."""
-    end = tail(log_text)
-    if _FULL.search(end):
-        return DiskFullError(
-            f"{name} {how}: no space left on the disk of {log.parent.parent}", remedy="free some space and try again"
-        )
-    if _BUSY.search(end):
+    return explain(f"{name} {how}", said=tail(log_text), remedy=f"its log is {log}")
+
+
+def explain(what: str, *, said: str, remedy: str) -> SeawallError:
+    """One line that begins with ``what`` and gives the cause that a program ``said``, as the error of whom it blames."""
+    if _FULL.search(said):
+        return DiskFullError(f"{what}: no space left on the disk", remedy="free some space and try again")
+    if _BUSY.search(said):
         return PortBusyError(
-            f"{name} {how}: an address that it must bind is taken", remedy=f"end what listens there; see {log}"
+            f"{what}: an address that it must bind is taken", remedy=f"end what listens there; {remedy}"
         )
-    last = end.splitlines()[-1].strip() if end else "it said nothing"
-    return ServiceError(f"{name} {how}: {last}", remedy=f"its log is {log}")
+    lines = said.splitlines()
+    # Some programs end with what they clean up; the cause stands above it.
+    telling = [line for line in lines if _TELLING.search(line)] or lines or ["it said nothing"]
+    return ServiceError(f"{what}: {telling[-1].strip()}", remedy=remedy)
 
 
 def os_failure(what: str, error: OSError) -> SeawallError:

@@ -25,8 +25,12 @@ def needed() -> bool:
 
 
 def account() -> pwd.struct_passwd:
-    """The account to become."""
-    return pwd.getpwnam(ACCOUNT)
+    """The account to become. Raises OSError if the system has none of that name."""
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError as error:
+        message = f"there is no account {ACCOUNT!r} to run the database as"
+        raise OSError(message) from error
 
 
 class _Header(ctypes.Structure):

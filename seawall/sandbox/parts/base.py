@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seawall.errors import MissingProgramError, ServiceError
 from seawall.policy import Policy
-from seawall.sandbox.failures import os_failure, tail
+from seawall.sandbox.failures import explain, os_failure, tail
 from seawall.sandbox.ports import Ports
 from seawall.sandbox.readiness import Ready
 
@@ -101,5 +101,6 @@ def run(what_fails: str, argv: tuple[str | Path, ...], *, env: Mapping[str, str]
         message = f"{what_fails}: no end within {timeout_s:g} s"
         raise ServiceError(message) from error
     if done.returncode != 0:
-        message = f"{what_fails}: {tail(done.stdout + done.stderr, 3)}"
-        raise ServiceError(message)
+        raise explain(
+            what_fails, said=tail(done.stdout + done.stderr), remedy=f"exit code {done.returncode} of {argv[0]}"
+        )

@@ -1,0 +1,54 @@
+"""Every committed alert is checked by Prometheus' own tools: silent, firing, silent again; and a broken rule is noticed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from monitors.render import ROUTING_FILE, RULES_FILE, TESTS_FILE
+from seawall.setup import locate
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = sorted(path for path in (ROOT / "generated").iterdir() if path.is_dir())
+
+pytestmark = pytest.mark.integration
+
+
+def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    argv = [str(locate(program).path), *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("folder", GENERATED, ids=lambda folder: folder.name)
+def test_rules_tests_and_routes_are_accepted(folder: Path) -> None:
+    """By promtool and amtool, as a person would call them."""
+    for done in (
+        run("promtool", "check", "rules", folder / RULES_FILE),
+        run("promtool", "test", "rules", folder / TESTS_FILE),
+        run("amtool", "check-config", folder / ROUTING_FILE),
+    ):
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("max(seawall_hot_target_value_micro) >= 0.3", "max(seawall_hot_target_value_micro) >= 0.31"),
+        ("max(seawall_hot_target_value_micro) >= 0.3", "max(seawall_hot_target_value_micro) >= 0.29"),
+        ("max(seawall_tier) >= 2", "max(seawall_tier) > 2"),
+        ("severity: critical", "severity: info"),
+        (" >= 0 or seawall_sign_requests_total", " >= 0 and seawall_sign_requests_total"),
+        ("unless on (process) seawall_queue_age_seconds", "unless on (process) seawall_queue_depth"),
+        ("unless on (process) seawall_queue_age_seconds", "and on (process) seawall_queue_age_seconds"),
+    ],
+)
+def test_a_broken_rule_fails_its_tests(before: str, after: str, tmp_path: Path) -> None:
+    """A test that cannot fail proves nothing."""
+    rules = (ROOT / "generated" / "sandbox" / RULES_FILE).read_text(encoding="utf-8")
+    assert before in rules
+    (tmp_path / RULES_FILE).write_text(rules.replace(before, after), encoding="utf-8")
+    shutil.copy(ROOT / "generated" / "sandbox" / TESTS_FILE, tmp_path)
+    assert run("promtool", "test", "rules", tmp_path / TESTS_FILE).returncode == 1
