@@ -66,7 +66,7 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
         await venue.settler(network)
     began = time.monotonic()
     await venue.reserve(
-        small(400) + [Wanted(network="aster", asset="AST", amount=AST, size="large", destination="0x" + "de" * 20)]
+        [*small(400), Wanted(network="aster", asset="AST", amount=AST, size="large", destination="0x" + "de" * 20)]
     )
     await venue.reserve(small(200, network="birch"))
     await venue.owner.execute(

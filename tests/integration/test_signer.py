@@ -1,0 +1,310 @@
+"""The signer: one digest per nonce, the same bytes for ever, nothing under an old epoch; as a process on the sandbox's AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from seawall import conventions
+from seawall.policy import load_policy
+from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from tests.integration.founded import POLICY, Founded, connected, free_port, opening_balances, write_config
+from venue.chain.keys import address_of_public_key_der, keccak256, sign_locally
+from venue.config import load_config
+from venue.database import Pool, open_pool
+from venue.genesis.found import found_venue
+from venue.ledger.chart import rails
+from venue.signer.errors import SigningRefusedError
+from venue.signer.log import SignLog
+from venue.signer.protocol import SignRequest
+from venue.signer.service import SignerMetrics, SigningService
+
+pytestmark = pytest.mark.integration
+
+WALLET = "customer-aster-hot"
+CHAIN = 73311
+SECRET = keccak256(b"a wallet")
+
+
+def request_for(address: str, /, **change: Any) -> SignRequest:
+    """A request that the lane's first epoch allows."""
+    values: dict[str, Any] = {
+        "wallet": WALLET,
+        "chain_id": CHAIN,
+        "address": address,
+        "nonce": 0,
+        "epoch": 1,
+        "to": "0x" + "ab" * 20,
+        "value": "1000000000000000000000",
+        "data": "0x0102",
+        "gas_limit": 500_000,
+        "max_fee_wei": "3000000000",
+        "priority_fee_wei": "1000000000",
+    }
+    return SignRequest.model_validate(values | change)
+
+
+@dataclass(kw_only=True)
+class LateKeys:
+    """A provider with a key at hand that lets something happen while it signs."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    asked: int = 0
+
+    async def sign(self, wallet: str, digest: bytes) -> bytes:
+        """DER, as KMS answers."""
+        self.asked += 1
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        signature = sign_locally(digest, secret=SECRET)
+        return encode_dss_signature(signature.r, signature.s)
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A signing service of each region over one log, and the lane that fences them."""
+
+    address: str
+    owner: Pool
+    providers: dict[str, LateKeys]
+    services: dict[str, SigningService] = field(default_factory=dict)
+
+    async def raise_epoch(self) -> None:
+        """As a failover does."""
+        await self.owner.execute("update lanes set epoch = epoch + 1 where wallet = $1", WALLET)
+
+
+@pytest.fixture
+async def desk(founded: Founded) -> AsyncIterator[Desk]:
+    """Two regions, one key at hand."""
+    from venue.chain.keys import address_of_private_key
+
+    address = address_of_private_key(SECRET)
+    owner = await open_pool(founded.config.database.owner, name="owner", size=2)
+    await owner.execute("update lanes set address = $1 where wallet = $2", address, WALLET)
+    desk = Desk(address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")})
+    pools = []
+    for region, provider in desk.providers.items():
+        pool = await open_pool(founded.config.database.signer, name=region, size=3)
+        pools.append(pool)
+        desk.services[region] = SigningService(
+            region=region,
+            log=SignLog(pool=pool, region=region),
+            provider=provider,
+            chains={WALLET: CHAIN},
+            addresses={WALLET: address},
+            metrics=SignerMetrics(region=region),
+        )
+    yield desk
+    for pool in (*pools, owner):
+        await pool.close()
+
+
+async def test_a_stored_signature_is_what_everyone_gets_for_ever(desk: Desk) -> None:
+    """Other fees, another region, a later epoch: the same bytes, and no provider is asked again."""
+    first = await desk.services["one"].sign(request_for(desk.address))
+    await desk.raise_epoch()
+    again = await desk.services["two"].sign(request_for(desk.address, epoch=2, max_fee_wei="9000000000"))
+
+    assert again == first
+    assert first.region == "one"
+    assert desk.providers["two"].asked == 0
+
+
+async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
+    """Even before the first is signed, and even by the holder of the lane."""
+    await desk.services["one"].log.record(request_for(desk.address))
+
+    for region in ("one", "two"):
+        with pytest.raises(SigningRefusedError) as caught:
+            await desk.services[region].sign(request_for(desk.address, value="1"))
+        assert caught.value.code == "digest_conflict"
+        assert desk.providers[region].asked == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"epoch": 0}, "stale_epoch"),
+        ({"epoch": 2}, "stale_epoch"),
+        ({"wallet": "customer-birch-hot"}, "bad_request"),
+        ({"chain_id": 1}, "bad_request"),
+        ({"address": "0x" + "01" * 20}, "bad_request"),
+    ],
+)
+async def test_who_does_not_hold_the_lane_is_refused(desk: Desk, change: dict[str, Any], code: str) -> None:
+    """Nothing is recorded for a request that may not be made."""
+    with pytest.raises(SigningRefusedError) as caught:
+        await desk.services["one"].sign(request_for(desk.address, **change))
+
+    assert caught.value.code == code
+    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+
+
+async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: Desk) -> None:
+    """The fence is met again when the bytes are to be kept; the standby then signs the same nonce and digest."""
+    desk.providers["one"].meanwhile = desk.raise_epoch
+    with pytest.raises(SigningRefusedError) as caught:
+        await desk.services["one"].sign(request_for(desk.address))
+    assert caught.value.code == "stale_epoch"
+    assert await desk.owner.fetchval("select raw is null from sign_log")
+
+    signed = await desk.services["two"].sign(request_for(desk.address, epoch=2))
+    assert signed.region == "two"
+
+
+async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded: Founded) -> None:
+    """It cannot move money, change a lane, or rewrite a digest."""
+    pool = await open_pool(founded.config.database.signer, name="signer", size=1)
+    for statement in (
+        "update lanes set epoch = 9",
+        "insert into floats values ('x', 'x', 'x', 1)",
+        "update sign_log set digest = ''",
+        "delete from sign_log",
+        "select * from balances",
+    ):
+        with pytest.raises(Exception, match="permission denied"):
+            await pool.execute(statement)
+    await pool.close()
+
+
+@dataclass(kw_only=True)
+class Region:
+    """The primary region of a sandbox: its AWS as a process, and a signer's configuration for it."""
+
+    aws: asyncio.subprocess.Process
+    config_path: Path
+    environment: dict[str, str]
+    url: str
+    address: str
+
+
+def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
+    """What the stack makes, by hand: a key per wallet and a role that may sign with it."""
+    policy = load_policy(POLICY)
+    region = policy.regions.primary
+    root = {
+        "endpoint_url": endpoint,
+        "region_name": region,
+        "aws_access_key_id": ROOT_ACCESS_KEY_ID,
+        "aws_secret_access_key": ROOT_SECRET_ACCESS_KEY,
+    }
+    kms, iam = boto3.client("kms", **root), boto3.client("iam", **root)  # type: ignore[call-overload]
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": identities.signers[region].arn}}
+    keys = {}
+    for wallet in policy.signing_wallets():
+        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)["KeyMetadata"]
+        name = conventions.signer_role(policy.venue.name, wallet, region)
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]
+        may = {"Effect": "Allow", "Action": ["kms:Sign", "kms:GetPublicKey"], "Resource": key["Arn"]}
+        iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
+        address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
+        keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
+    return keys
+
+
+def _document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
+    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys' addresses."""
+    policy = load_policy(POLICY)
+    aws_port, port = free_port(), free_port()
+    argv = (sys.executable, "-m", "seawall.sandbox.aws", "--port", str(aws_port))
+    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert aws.stdout is not None
+        async with asyncio.timeout(30):
+            assert await aws.stdout.readline() == b"ready\n"
+        endpoint = f"http://127.0.0.1:{aws_port}"
+        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
+        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
+        path = tmp_path / "venue.json"
+        write_config(path, database_url, policy)
+        payload = json.loads(path.read_text(encoding="utf-8"))
+        url = f"http://127.0.0.1:{port}"
+        payload["signers"][policy.regions.primary] = {
+            "listen_port": port,
+            "url": url,
+            "kms_endpoint": endpoint,
+            "sts_endpoint": endpoint,
+            "keys": keys,
+        }
+        path.write_text(json.dumps(payload), encoding="utf-8")
+        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        async with connected(database_url) as owner:
+            customers = opening_balances(policy, 3)
+            await found_venue(owner, config=load_config(path), policy=policy, customers=customers, nonces=nonces)
+        yield Region(
+            aws=aws,
+            config_path=path,
+            environment=identities.signers[policy.regions.primary].environment(),
+            url=url,
+            address=keys[WALLET]["address"],
+        )
+    finally:
+        aws.kill()
+        await aws.wait()
+
+
+async def test_the_process_signs_by_kms_and_says_at_once_when_kms_hangs(region: Region) -> None:
+    """Signed, replayed, refused and unavailable, over HTTP; SIGTERM ends it with 0."""
+    argv = (sys.executable, "-m", "venue.signer", "--config", str(region.config_path), "--region", "us-east-1")
+    signer = await asyncio.create_subprocess_exec(
+        *argv, env=os.environ | region.environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert signer.stdout is not None
+        async with asyncio.timeout(30):
+            assert await signer.stdout.readline() == b"ready\n"
+        async with httpx.AsyncClient(base_url=region.url, timeout=5) as client:
+
+            async def sign(**change: Any) -> httpx.Response:
+                return await client.post("/sign", content=request_for(region.address, **change).model_dump_json())
+
+            signed, replayed = await sign(), await sign()
+            conflict = await sign(value="7")
+            began = time.perf_counter()
+            for nonce in range(1, 31):
+                assert (await sign(nonce=nonce)).status_code == 200
+            each_ms = (time.perf_counter() - began) / 30 * 1000
+            region.aws.send_signal(signal.SIGSTOP)
+            began = time.perf_counter()
+            dark, probe = await asyncio.gather(sign(nonce=31), client.post("/probe"))
+            took = time.perf_counter() - began
+            region.aws.send_signal(signal.SIGCONT)
+            healed, healthy = await sign(nonce=31), await client.post("/probe")
+            metrics = (await client.get("/metrics")).text
+        signer.terminate()
+        async with asyncio.timeout(2):
+            code = await signer.wait()
+    finally:
+        if signer.returncode is None:
+            signer.kill()
+            await signer.wait()
+
+    print(f"a signature takes {each_ms:.1f} ms, a hang is reported after {took * 1000:.0f} ms")
+    assert (signed.status_code, replayed.json()) == (200, signed.json())
+    assert (conflict.status_code, conflict.json()["code"]) == (409, "digest_conflict")
+    assert [(each.status_code, each.json()["code"]) for each in (dark, probe)] == [(503, "provider_unavailable")] * 2
+    assert took < 0.6
+    assert (healed.status_code, healthy.status_code) == (200, 200)
+    assert f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="us-east-1"}} 1.0' in metrics
+    assert f'{conventions.SIGN_REQUESTS}{{outcome="signed",region="us-east-1"}} 32.0' in metrics
+    assert code == 0
