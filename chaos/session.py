@@ -123,7 +123,9 @@ class FaultSession:
         self._effective_ms = None
 
     def close(self) -> None:
-        """Let go of the lease holder; the session is over."""
+        """Renew no more and let go of the lease holder: a fault still in force is then the lease's to undo."""
+        if self._renewer is not None:
+            self._renewer.stop()
         self._leases.close()
 
     def _await(self, state: str, *, purpose: str) -> _Seen:

@@ -25,8 +25,8 @@ from chaos.outside import look
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = "kms.us-east-1"
 EXPERIMENT = "signing-region-dark"
-GAMEDAY = {"calm": "500ms", "flood": "60s", "dark_after": "200ms", "dark": "1500ms", "lease_ttl": "1s"}
-TTL_S = 1.0
+GAMEDAY = {"calm": "500ms", "flood": "60s", "dark_after": "200ms", "dark": "1500ms", "lease_ttl": "3s"}
+TTL_S = 3.0
 SLACK_S = 1.0
 """What a lease may take beyond its time to live."""
 

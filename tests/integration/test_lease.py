@@ -21,7 +21,8 @@ from seawall.lease import LeaseClient, UndoCall
 
 pytestmark = pytest.mark.integration
 
-TTL_MS = 600
+TTL_MS = 1_500
+LONG_MS = 60_000
 SLACK_S = 1.0
 """The promise itself: within the time to live and one second."""
 
@@ -108,9 +109,9 @@ def wait_for(condition: Callable[[], object], *, within_s: float) -> None:
         time.sleep(0.01)
 
 
-def lodge(holder: Holder, undone: Undone) -> LeaseClient:
+def lodge(holder: Holder, undone: Undone, *, ttl_ms: int = TTL_MS) -> LeaseClient:
     client = LeaseClient(holder.url)
-    client.lodge("fault", ttl_ms=TTL_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
+    client.lodge("fault", ttl_ms=ttl_ms, undo=[UndoCall(method="DELETE", url=undone.url)])
     return client
 
 
@@ -145,7 +146,7 @@ def test_the_death_of_either_process_undoes_at_once(holder: Holder, undone: Undo
     """`kill -9` of one makes the other undo, without waiting for the time to live, and then end itself."""
     pid, sentinel = holder.process.pid, holder.sentinel
     with LeaseClient(holder.url) as client:
-        client.lodge("fault", ttl_ms=60_000, undo=[UndoCall(method="DELETE", url=undone.url)])
+        client.lodge("fault", ttl_ms=LONG_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
     os.kill(pid if victim == "holder" else sentinel, signal.SIGKILL)
     wait_for(lambda: undone.times, within_s=SLACK_S)
     wait_for(lambda: holder.events() == ["lodged", "expired"], within_s=1)
@@ -166,7 +167,7 @@ def test_a_frozen_holder_is_replaced_by_the_sentinel(holder: Holder, undone: Und
 def test_being_told_to_end_undoes_what_is_held(holder: Holder, undone: Undone) -> None:
     """SIGTERM leaves neither a fault nor a process."""
     sentinel = holder.sentinel
-    with lodge(holder, undone):
+    with lodge(holder, undone, ttl_ms=LONG_MS):
         holder.process.terminate()
         assert holder.process.wait(3) == 0
     assert len(undone.times) == 1
@@ -176,24 +177,24 @@ def test_being_told_to_end_undoes_what_is_held(holder: Holder, undone: Undone) -
 def test_leases_of_an_earlier_life_are_undone_first(tmp_path: Path, undone: Undone) -> None:
     """If both processes died together, the next start still undoes what they held."""
     first = Holder(tmp_path)
-    with lodge(first, undone):
+    with lodge(first, undone, ttl_ms=LONG_MS):
         sentinel = first.sentinel
         os.kill(sentinel, signal.SIGSTOP)
         os.kill(first.process.pid, signal.SIGKILL)
         os.kill(sentinel, signal.SIGKILL)
-        first.close()
+    first.close()
     assert not undone.times
     second = Holder(tmp_path)
-    assert len(undone.times) == 1
     second.close()
+    assert len(undone.times) == 1
 
 
 def test_a_name_that_is_held_is_refused_to_another(holder: Holder, undone: Undone) -> None:
     """Two runners cannot share a lease; the same request again is only a renewal."""
-    with lodge(holder, undone) as client, LeaseClient(holder.url) as other:
-        other.lodge("fault", ttl_ms=TTL_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
+    with lodge(holder, undone, ttl_ms=LONG_MS) as client, LeaseClient(holder.url) as other:
+        other.lodge("fault", ttl_ms=LONG_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
         with pytest.raises(ServiceError, match=r"^the lease holder refused to lodge fault: HTTP 409 "):
-            other.lodge("fault", ttl_ms=TTL_MS, undo=[])
+            other.lodge("fault", ttl_ms=LONG_MS, undo=[])
         assert client.release("fault")
 
 
