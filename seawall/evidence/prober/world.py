@@ -1,0 +1,97 @@
+"""What anybody can see: blocks and pending nonces at the nodes, and whether a region's key service answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from seawall.errors import ServiceError
+from seawall.evidence.prober.beat import Probe, Sample
+
+NONCE_EVERY_S = 0.05
+BLOCK_EVERY_S = 0.1
+KMS_EVERY_S = 0.2
+SILENT_S_MIN = 0.3
+"""How long a key service must stay silent to count as hanging."""
+BLOCKS_BEHIND_MAX = 64
+
+
+class NodeProbes:
+    """Probes of one network's node; ``lanes`` are the payout addresses by wallet."""
+
+    def __init__(self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]) -> None:
+        self._http, self._network, self._url, self._lanes = http, network, url, lanes
+        self._newest: int | None = None
+
+    def probes(self) -> Sequence[Probe]:
+        """All of them with their pace."""
+        about = {"network": self._network}
+        blocks = Probe(name="block", period_s=BLOCK_EVERY_S, look=self.blocks, about=about)
+        if not self._lanes:
+            return (blocks,)
+        return (blocks, Probe(name="pending_nonce", period_s=NONCE_EVERY_S, look=self.nonces, about=about))
+
+    async def nonces(self) -> Sequence[Sample]:
+        """The next nonce of every lane, pending transactions included: it rises when a broadcast reached the chain."""
+        wallets = list(self._lanes)
+        found = await self._call([("eth_getTransactionCount", [self._lanes[wallet], "pending"]) for wallet in wallets])
+        return [
+            Sample(probe="pending_nonce", ok=True, detail={"network": self._network, "wallet": wallet, "nonce": int(nonce, 16)})
+            for wallet, nonce in zip(wallets, found, strict=True)
+        ]
+
+    async def blocks(self) -> Sequence[Sample]:
+        """Every block that is new since the last look, once."""
+        (newest,) = await self._call([("eth_getBlockByNumber", ["latest", False])])
+        number = int(newest["number"], 16)
+        known = number - 1 if self._newest is None else max(self._newest, number - BLOCKS_BEHIND_MAX)
+        between = [("eth_getBlockByNumber", [hex(missed), False]) for missed in range(known + 1, number)]
+        new = [*(await self._call(between) if between else []), *([newest] if number > known else [])]
+        self._newest = max(number, known)
+        return [
+            Sample(
+                probe="block",
+                ok=True,
+                detail={"network": self._network, "number": int(block["number"], 16), "timestamp": int(block["timestamp"], 16)},
+            )
+            for block in new
+        ]
+
+    async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """Results of a JSON-RPC batch, in order. Raises :class:`ServiceError` if the node errs."""
+        batch = [{"jsonrpc": "2.0", "id": index, "method": method, "params": params} for index, (method, params) in enumerate(calls)]
+        answers = (await self._http.post(self._url, json=batch)).json()
+        if not isinstance(answers, list) or len(answers) != len(batch):
+            raise ServiceError(f"the node of {self._network} answered {answers!r}")
+        results = [answer.get("result") for answer in sorted(answers, key=lambda answer: int(answer["id"]))]
+        if None in results:
+            raise ServiceError(f"the node of {self._network} answered {answers!r}")
+        return results
+
+
+class KeyServiceProbe:
+    """Whether the key service of ``region``, at the ``host:port`` where its signers reach it, answers at all."""
+
+    def __init__(self, *, region: str, listen: str) -> None:
+        self._region = region
+        self._host, _, port = listen.rpartition(":")
+        self._port = int(port)
+
+    def probes(self) -> Sequence[Probe]:
+        """The look with its pace."""
+        return (Probe(name="kms", period_s=KMS_EVERY_S, look=self.answers, about={"region": self._region}),)
+
+    async def answers(self) -> Sequence[Sample]:
+        """One request over a connection of its own; any HTTP answer counts, silence for ``SILENT_S_MIN`` does not."""
+        async with asyncio.timeout(SILENT_S_MIN):
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % self._host.encode())
+                first = await reader.readline()
+            finally:
+                writer.close()
+        told = "answered" if first.startswith(b"HTTP/") else "closed"
+        return [Sample(probe="kms", ok=told == "answered", detail={"region": self._region, "told": told})]
