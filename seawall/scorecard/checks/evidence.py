@@ -5,7 +5,7 @@ from __future__ import annotations
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, passed, unknown
-from seawall.scorecard.readers import SECOND
+from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.run import FILES
 
 STATUS_SAMPLES_PER_S_MIN = 10
@@ -81,8 +81,10 @@ def observers(facts: Facts) -> Finding:
         faults.append(f"the status was seen at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
     for name, network in facts.run.policy.networks.items():
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)
-        pause_us = longest_gap_us(stamps, starts=starts, ends=ends)
-        if pause_us > BLOCK_GAPS_MAX * network.block_time * MILLISECOND:
+        block_us = network.block_time * MILLISECOND
+        known_until = Instant(ends - (network.finality_depth_blocks + 1) * block_us)  # only final blocks are exported
+        pause_us = longest_gap_us(stamps, starts=starts, ends=known_until)
+        if pause_us > BLOCK_GAPS_MAX * block_us:
             faults.append(f"{name} made no block for {format_s(pause_us)}")
         elif not any(block.observed_at is not None for block in facts.run.blocks if block.network == name):
             faults.append(f"no block of {name} was seen by the prober")

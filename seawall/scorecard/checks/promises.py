@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US
+from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Acknowledged, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import Instant
@@ -108,19 +108,16 @@ def suspensions(facts: Facts) -> Finding:
     faults: list[str] = []
     thin = []
     for probe in ("swap", "large_transfer"):
-        inside = _inside(facts, probe)
-        let_through = [sample for sample in inside if (sample.detail or {}).get("code") != SUSPENDED]
-        accepted = any(
-            sample.ok and (sample.detail or {}).get("code") != SUSPENDED
-            for sample in _inside(facts, probe, tier="normal", whole=True)
-        )
-        counts.append(f"{probe} {len(inside) - len(let_through)}/{len(inside)} refused")
+        answered = [sample for sample in _inside(facts, probe) if sample.ok or _code(sample) is not None]
+        let_through = [sample for sample in answered if _code(sample) != SUSPENDED]
+        counts.append(f"{probe} {len(answered) - len(let_through)}/{len(answered)} refused")
         faults += [
-            f"{probe} was not refused {format_s(sample.at - facts.run_starts)} into the run" for sample in let_through
+            f"{probe} was answered {_code(sample) or 'as if nothing was wrong'} {format_s(sample.at - facts.run_starts)} into the run"
+            for sample in let_through
         ]
-        if len(inside) < SAMPLES_MIN:
-            thin.append(f"too few samples of {probe} in protected mode")
-        if not accepted:
+        if len(answered) < SAMPLES_MIN:
+            thin.append(f"too few answers to {probe} in protected mode")
+        if not any(sample.ok for sample in _inside(facts, probe, tier="normal", whole=True)):
             thin.append(f"{probe} was never accepted in normal mode either")
     measured = ", ".join(counts)
     if faults:
@@ -132,8 +129,6 @@ def suspensions(facts: Facts) -> Finding:
 
 def _never_protected(facts: Facts, *, target: str) -> Finding:
     """Protected mode never came: FAIL if it was called for and both observers watched, else UNKNOWN."""
-    from seawall.scorecard.budgets import protection  # noqa: PLC0415 - the budget asks nothing of this module
-
     try:
         budget = protection(facts)
     except EvidenceError as error:
@@ -143,6 +138,12 @@ def _never_protected(facts: Facts, *, target: str) -> Finding:
             measured="never protected", target=target, reason="the breach was committed, and protected mode never came"
         )
     return unknown(target=target, measured="never protected", reason=budget.reason)
+
+
+def _code(sample: Probe) -> str | None:
+    """The venue's code in its answer; None if it gave none, or no answer."""
+    code = (sample.detail or {}).get("code")
+    return None if code is None else str(code)
 
 
 def _inside(facts: Facts, probe: str, *, tier: str = "protected", whole: bool = False) -> list[Probe]:

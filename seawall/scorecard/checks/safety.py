@@ -143,7 +143,12 @@ def nothing_voided_paid(facts: Facts) -> Finding:
 )
 def acknowledged_resolved(facts: Facts) -> Finding:
     """None is missing from the records, open, held or unknown; withdrawals nobody acknowledged must be resolved too."""
-    probed = [str((sample.detail or {}).get("id")) for sample in facts.samples("small_withdrawal") if sample.ok]
+    probed = [
+        str(sample.detail["id"])
+        for probe in ("small_withdrawal", "large_transfer")
+        for sample in facts.samples(probe)
+        if sample.ok and sample.detail and "id" in sample.detail
+    ]
     promised = {*facts.acknowledged, *probed}
     found = [
         f"{identity} was acknowledged and is not on record"

@@ -59,5 +59,5 @@ def waterfall(time: Time) -> str:
 
 def _value(moment: Moment) -> str:
     """The time, with the moment's own target where it has one: the line of the budget is not for it."""
-    own = "" if moment.limit_us is None else f" (its own target: {format_s(moment.limit_us)})"
+    own = "" if moment.limit_us is None else f" of {format_s(moment.limit_us)}"
     return format_s(moment.offset_us) + own

@@ -101,6 +101,15 @@ def test_a_file_cut_off_between_two_lines_is_unknown_by_its_seal(directory: Path
     assert verdict.result("evidence.complete").reason == "records/withdrawals.csv is not the file that the run wrote"
 
 
+def test_lines_that_came_after_the_seal_break_nothing(directory: Path) -> None:
+    """A page may be resolved when the evidence has long been gathered."""
+    path = directory / "pages.jsonl"
+    text = path.read_text(encoding="utf-8")
+    rewrite(path, text + text.splitlines()[0].replace("firing", "resolved") + "\n")
+
+    assert judge(directory).outcome is Outcome.PASS
+
+
 def test_a_truncated_file_does_not_hide_money_paid_twice(directory: Path) -> None:
     """A violation proven by its own rows stays FAIL, whatever else is missing."""
     (directory / "metrics.json").unlink()
