@@ -51,6 +51,12 @@ def functions_of_withdrawal(policy: Policy, value_micro: int, *, cross_rail: boo
     return used
 
 
+def guaranteed_sizes(policy: Policy, tier: Tier) -> list[Size]:
+    """The sizes of withdrawals that ``tier`` guarantees to pay."""
+    pairs: tuple[tuple[Size, Function], ...] = (("small", "withdrawals_small"), ("large", "withdrawals_large"))
+    return [size for size, function in pairs if function in policy.tiers.promise(tier).guarantees]
+
+
 def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
     """What ``tier`` does with a request that uses ``functions``: the strictest answer of them all."""
     promise = policy.tiers.promise(tier)

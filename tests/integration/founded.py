@@ -164,14 +164,14 @@ async def founded(database_url: str, tmp_path: Path) -> Founded:
 
 
 @asynccontextmanager
-async def venue_process(part: str, founded: Founded, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def venue_process(part: str, config_path: Path, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A real venue process, from its `ready` to its SIGTERM; it must end with 0 within two seconds."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"venue.{part}",
         "--config",
-        str(founded.config_path),
+        str(config_path),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | environment,
         cwd=POLICY.parents[1],

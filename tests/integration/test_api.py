@@ -40,7 +40,10 @@ def _withdrawal(amount: int, **changes: object) -> WithdrawalRequest:
 async def api(founded: Founded) -> AsyncIterator[VenueClient]:
     """A client of the api process of a founded venue whose guard has just beaten."""
     await _beat(founded)
-    async with venue_process("api", founded), httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http:
+    async with (
+        venue_process("api", founded.config_path),
+        httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http,
+    ):
         yield VenueClient(http)
 
 
@@ -220,7 +223,7 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(f
     dark_then_up = founded.config.exchange.model_copy(update={"standby": url})
     config = founded.config.model_copy(update={"exchange": dark_then_up})
     founded.config_path.write_text(config.model_dump_json(), encoding="utf-8")
-    async with venue_process("api", founded), httpx.AsyncClient(base_url=config.api_url, timeout=5) as http:
+    async with venue_process("api", founded.config_path), httpx.AsyncClient(base_url=config.api_url, timeout=5) as http:
         client = VenueClient(http)
         request = SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
         first = await client.swap("key-1", request)

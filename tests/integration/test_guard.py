@@ -57,7 +57,7 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(foun
     """Each breach is in protected mode within a quarter second of its commit, for the row that replay finds, and comes back by hysteresis."""
     _quicken(founded)
     half = founded.policy.hot_target_value_micro() // 2
-    async with connected(founded.config.database.api) as api, venue_process("guard", founded):
+    async with connected(founded.config.database.api) as api, venue_process("guard", founded.config_path):
         breaches = []
         for _ in range(CYCLES):
             await asyncio.sleep(0.07)
@@ -99,7 +99,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     async with (
         connected(founded.config.database.api) as slow,
         connected(founded.config.database.api) as api,
-        venue_process("guard", founded),
+        venue_process("guard", founded.config_path),
     ):
         transaction = slow.transaction()
         await transaction.start()
@@ -114,7 +114,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
 
 async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded) -> None:
     """Two refused signatures, committed by the settler, are enough; the reason names the trigger and the customers' impact."""
-    async with connected(founded.config.database.settler) as settler, venue_process("guard", founded):
+    async with connected(founded.config.database.settler) as settler, venue_process("guard", founded.config_path):
         await settler.execute(
             "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
         )
@@ -127,7 +127,7 @@ async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
     """The lease is never older than its limit while the guard lives, and not renewed after its end."""
     age = "select extract(epoch from clock_timestamp() - beat_at)::float8 from guard_lease"
     async with connected(founded.config.database.auditor) as auditor:
-        async with venue_process("guard", founded):
+        async with venue_process("guard", founded.config_path):
             await asyncio.sleep(0.3)
             ages = []
             for _ in range(20):
@@ -142,7 +142,7 @@ async def test_a_sabotaged_guard_watches_and_does_nothing(founded: Founded) -> N
     """The switch takes its decisions away and leaves the heartbeat, so that only the drill can tell."""
     async with (
         connected(founded.config.database.api) as api,
-        venue_process("guard", founded, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}),
+        venue_process("guard", founded.config_path, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}),
     ):
         await _reserve(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)

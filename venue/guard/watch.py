@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seawall.controls.admission import guaranteed_sizes
 from seawall.errors import InternalError
 from seawall.indicators import FlowRow, Sample, Window, age_s
 from venue.database import COMMITTED_AT_US
@@ -36,16 +37,6 @@ _AGES = f"""
            (extract(epoch from (select min(requested_at) {_OPEN} and size = any($1::text[]))) * 1000000)::bigint as oldest_guaranteed_us"""
 _SETTLED_AFTER_US = 250_000
 """A row's id is drawn a moment before its transaction counts as in progress; this is far beyond that moment (microseconds)."""
-
-
-def guaranteed_sizes(policy: Policy, tier: Tier) -> list[str]:
-    """The sizes of withdrawals that ``tier`` guarantees."""
-    guarantees = policy.tiers.promise(tier).guarantees
-    return [
-        size
-        for size, function in (("small", "withdrawals_small"), ("large", "withdrawals_large"))
-        if function in guarantees
-    ]
 
 
 class Watcher:

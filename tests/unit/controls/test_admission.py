@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seawall.controls.admission import admit, functions_of_withdrawal, size_of, within_limit
+from seawall.controls.admission import admit, functions_of_withdrawal, guaranteed_sizes, size_of, within_limit
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
 from seawall.policy import MICRO, Tier, load_policy
 
@@ -25,7 +25,7 @@ POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
         ("protected", 1_001, True, "suspended"),
     ],
 )
-def test_a_tier_does_with_a_withdrawal_what_it_promises(tier: Tier, value: int, cross_rail: bool, outcome: str) -> None:  # noqa: FBT001  (a table)
+def test_a_tier_does_with_a_withdrawal_what_it_promises(tier: Tier, value: int, cross_rail: bool, outcome: str) -> None:
     """By size, by transfer, and the strictest answer wins; whatever is not allowed says why."""
     admission = admit(POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail))
     assert admission.outcome == outcome
@@ -47,7 +47,7 @@ def test_bounds_belong_to_the_calmer_side() -> None:
 
 
 @pytest.mark.parametrize(("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)])
-def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:  # noqa: FBT001  (a table)
+def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:
     """No lease at all is silence too."""
     assert stale(age_ms) is silent
 
@@ -58,3 +58,11 @@ def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: boo
 def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
     """Stressed at least, protected if that is committed."""
     assert tier_without_heartbeat(committed) == told
+
+
+@pytest.mark.parametrize(
+    ("tier", "sizes"), [("normal", ["small", "large"]), ("stressed", ["small"]), ("protected", ["small"])]
+)
+def test_worse_tiers_guarantee_small_withdrawals_only(tier: Tier, sizes: list[str]) -> None:
+    """What a promise leaves out may wait, and its age does not count as a broken promise."""
+    assert guaranteed_sizes(POLICY, tier) == sizes

@@ -36,7 +36,7 @@ def probes(*answers: bool) -> Breaker:
         ((True, False, False, False), True, 2 * S),
     ],
 )
-def test_two_failures_in_a_row_open(answers: tuple[bool, ...], on_standby: bool, opened_at_us: int | None) -> None:  # noqa: FBT001
+def test_two_failures_in_a_row_open(answers: tuple[bool, ...], on_standby: bool, opened_at_us: int | None) -> None:
     """The moment of opening is that of the second failure, and later failures do not move it."""
     breaker = signings(*answers)
 

@@ -106,7 +106,7 @@ def test_a_reason_names_trigger_level_and_customers() -> None:
     ],
 )
 def test_calm_means_every_trigger_of_the_tier_and_worse_below_its_exit(
-    tier: Tier, levels: dict[str, str], calm: bool
+    tier: Tier, levels: dict[str, str], *, calm: bool
 ) -> None:
     """One trigger at its exit level breaks the calm off; the clock starts at the first calm sample."""
     before = ModeState(tier=tier, since_us=0, calm_since_us=5)

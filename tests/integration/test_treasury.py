@@ -1,0 +1,94 @@
+"""The treasury against real chains: refills what runs low, and is not fooled about what the chain holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from seawall.contract.journal import chain_breaks
+from seawall.conventions import LEDGER_DRIFT, TREASURY_PROCESS
+from tests.integration.founded import venue_process
+from tests.integration.settling import Venue, Wanted, venue_bench
+
+pytestmark = pytest.mark.integration
+
+USDX = 10**6
+
+
+@pytest.fixture
+async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., str]) -> AsyncIterator[Venue]:
+    """Everything but settlers and treasury; the guard's heartbeat is fresh for a day."""
+    async with venue_bench(database_url, tmp_path, start_anvil) as bench:
+        yield bench
+
+
+async def _drift(venue: Venue, network: str, asset: str) -> float | None:
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"http://127.0.0.1:{venue.config.metrics_ports[TREASURY_PROCESS]}/metrics")).text
+    wanted = f'{LEDGER_DRIFT}{{asset="{asset}",network="{network}"}} '
+    return next((float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted)), None)
+
+
+async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(venue: Venue) -> None:
+    """One top-up to the maximum, journalled with its reason, carried out; the comparison under way stays at zero throughout."""
+    async with venue_process("treasury", venue.config_path):
+        await venue.settler("aster")
+        await venue.reserve([Wanted(network="aster", asset="USDX", amount=1_000 * USDX) for _ in range(200)])
+        await venue.until("select exists (select 1 from topups where state = 'posted')")
+        seen: set[float | None] = set()
+        await venue.reserve([Wanted(network="aster", asset="USDX", amount=1 * USDX) for _ in range(300)])
+        async for _ in _polls(venue, "select exists (select 1 from withdrawals where state <> 'posted')"):
+            seen.add(await _drift(venue, "aster", "USDX"))
+        assert seen <= {None, 0.0}
+        assert 0.0 in seen
+    topups = await venue.owner.fetch("select network, asset, amount, from_wallet, to_wallet from topups")
+    assert [tuple(row) for row in topups] == [
+        ("aster", "USDX", 620_000 * USDX, "customer-aster-reserve", "customer-aster-hot")
+    ]
+    journal = [dict(row) for row in await venue.owner.fetch("select * from journal order by writer, n")]
+    assert [row["kind"] for row in journal] == ["topup"]
+    assert chain_breaks(journal) == []
+    assert await venue.ledger_sum() == 0
+
+
+async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Venue) -> None:
+    """One wei less than the ledger says is a drift of one; nothing moves until it is explained."""
+    async with httpx.AsyncClient() as http:
+        site = venue.config.networks["aster"]
+        contract = site.payout_contracts["customer-aster-hot"]
+        held = 210 * 10**18 - 1
+        request = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [contract, hex(held)]}
+        assert "error" not in (await http.post(site.rpc.primary, json=request)).json()
+    await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
+    async with venue_process("treasury", venue.config_path):
+        await venue.until("select exists (select 1 from journal where kind = 'drift')")
+        assert await _drift(venue, "aster", "AST") == 1.0
+        assert await venue.owner.fetchval("select body->>'drift' from journal") == "1"
+        await venue.until("select (select max(at) from journal) < clock_timestamp() - interval '1.2 seconds'")
+    assert await venue.owner.fetchval("select count(*) from topups") == 0
+
+
+async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
+    """A silent guard stops the treasury too."""
+    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 seconds'")
+    await venue.owner.execute("update floats set available = 0")
+    async with venue_process("treasury", venue.config_path):
+        async for _ in _polls(
+            venue,
+            "select clock_timestamp() < $1",
+            await venue.owner.fetchval("select clock_timestamp() + interval '2 seconds'"),
+        ):
+            pass
+        assert await venue.owner.fetchval("select count(*) from topups") == 0
+        await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+        await venue.until("select count(*) = 4 from topups")
+
+
+async def _polls(venue: Venue, condition: str, *arguments: object) -> AsyncIterator[None]:
+    """Once per quarter second while ``condition`` holds."""
+    while await venue.owner.fetchval(condition, *arguments):
+        yield
+        await venue.owner.execute("select pg_sleep(0.25)")

@@ -1,0 +1,30 @@
+import asyncio
+from contextlib import AsyncExitStack
+
+from seawall.conventions import TREASURY_PROCESS
+from venue.chain.rpc import Rpc
+from venue.config import config_from_arguments
+from venue.database import open_pool
+from venue.process import run, say_ready, serve_metrics
+from venue.treasury import metrics
+from venue.treasury.loop import TreasuryDesk
+
+
+async def _main(stop: asyncio.Event) -> None:
+    policy = config.load_policy()
+    metrics.initialise(policy)
+    serve_metrics(config.metrics_ports[TREASURY_PROCESS])
+    pool = await open_pool(config.database.treasury, name="treasury", size=5)
+    async with AsyncExitStack() as stack:
+        rpcs = {
+            network: await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+            for network, site in config.networks.items()
+        }
+        say_ready()
+        await TreasuryDesk(config, policy, pool=pool, rpcs=rpcs).work(stop)
+    pool.terminate()
+
+
+if __name__ == "__main__":
+    config, _ = config_from_arguments("Keep the venue's hot wallets filled and its books level with the chains.")
+    run(_main)

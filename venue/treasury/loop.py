@@ -1,0 +1,105 @@
+"""The treasury's three rhythms: gauges each second, top-ups and reconciliation as the policy says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from seawall.errors import ServiceError
+from venue.database import FAILURES
+from venue.ledger.chart import Rail, rails
+from venue.ledger.journal import append
+from venue.process import pause
+from venue.treasury import metrics
+from venue.treasury.gauges import expose_queue, expose_sums
+from venue.treasury.reconcile import reconcile
+from venue.treasury.topups import WRITER, request_topups
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from seawall.policy import Policy
+    from venue.chain.rpc import Rpc
+    from venue.config import VenueConfig
+    from venue.database import Pool
+
+GAUGES_EVERY_S = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+class TreasuryDesk:
+    """Works over ``pool`` and one ``rpcs`` entry per network. The journal's writer, so there may be one only."""
+
+    def __init__(self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, Rpc]) -> None:
+        self._config = config
+        self._policy = policy
+        self._pool = pool
+        self._rpcs = rpcs
+        self._drift: dict[tuple[str, str], int] = {}
+        self._red: str | None = None
+        self._journal = asyncio.Lock()  # two rhythms write to one chain
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Keep all rhythms until ``stop``; a database or node that fails is tried again at the next beat."""
+        beats = [
+            self._every(GAUGES_EVERY_S, self._gauges, stop),
+            self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
+        ]
+        for rail in rails(self._policy).values():
+            every_s = self._policy.buckets[rail.bucket].reconciliation_every / 1_000
+            beats.append(self._every(every_s, lambda rail=rail: self._reconcile(rail), stop))  # type: ignore[misc]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(beat) for beat in beats]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            began = loop.time()
+            try:
+                await work()
+            except (*FAILURES, ServiceError) as error:
+                _LOG.warning("skipped a beat: %s", error)
+            await pause(stop, max(0.0, began + seconds - loop.time()))
+
+    async def _gauges(self) -> None:
+        async with self._pool.acquire() as connection:
+            await expose_queue(connection, self._policy)
+
+    async def _top_up(self) -> None:
+        compared = len({network for network, _ in self._drift}) == len(rails(self._policy))
+        drift = sum(self._drift.values()) if compared else None
+        async with self._pool.acquire() as connection, self._journal:
+            red = await request_topups(connection, self._policy, drift=drift)
+        if red != self._red:
+            _LOG.warning("top-ups stopped: %s", red) if red else _LOG.info("top-ups go on")
+        self._red = red
+
+    async def _reconcile(self, rail: Rail) -> None:
+        async with self._pool.acquire() as connection:
+            site = self._config.networks[rail.network]
+            drift = await reconcile(connection, self._policy, rail, site, self._rpcs[rail.network])
+            if drift is None:
+                _LOG.warning("%s: the ledger was not level with the chain in time; not compared", rail.network)
+                return
+            for asset, amount in drift.items():
+                before = self._drift.get((rail.network, asset), 0)
+                self._drift[rail.network, asset] = amount
+                metrics.LEDGER_DRIFT.labels(rail.network, asset).set(amount)
+                if amount != before:
+                    await self._note_drift(rail, asset, amount)
+            await expose_sums(connection)
+
+    async def _note_drift(self, rail: Rail, asset: str, amount: int) -> None:
+        why = (
+            f"{rail.network}: ledger and chain differ by {amount} base units of {asset}"
+            if amount
+            else f"{rail.network}: {asset} agrees again"
+        )
+        _LOG.warning("%s", why)
+        async with self._journal, self._pool.acquire() as connection, connection.transaction():
+            body = {"network": rail.network, "asset": asset, "drift": str(amount)}
+            await append(connection, writer=WRITER, kind="drift", justification=why, body=body)
