@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from monitors.expressions import grown, number
+from monitors.expressions import duration, grown, number
 from seawall import conventions
 from seawall.errors import UsageError
 from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
@@ -32,7 +32,7 @@ OWNERS: Mapping[str, str] = {
     conventions.LEDGER_DRIFT: conventions.TREASURY_PROCESS,
     conventions.TIER: conventions.GUARD_PROCESS,
 }
-"""Metric that an alert reads -> the process that must serve it from its first moment."""
+"""Metric that an alert reads -> the process that must serve it."""
 SIGNERS = "signer-.+"
 """Every signer serves SIGN_REQUESTS."""
 
@@ -162,10 +162,8 @@ def _metrics_absent(policy: Policy) -> Alert:
     """
     seen = f'max by (process) (max_over_time(up{{job="venue"}}[{10 * policy.monitoring.absent_for}ms]))'
     gone = f'{seen} == 1 unless on (process) up{{job="venue"}} == 1'
-    mute = [
-        f'up{{job="venue",process="{owner}"}} == 1 unless on (process) {metric}' for metric, owner in OWNERS.items()
-    ]
-    mute.append(f'up{{job="venue",process=~"{SIGNERS}"}} == 1 unless on (process) {conventions.SIGN_REQUESTS}')
+    mute = [_mute(policy, metric, f'process="{owner}"') for metric, owner in OWNERS.items()]
+    mute.append(_mute(policy, conventions.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
     return Alert(
         name=conventions.ALERT_VENUE_METRICS_ABSENT,
         expression="count by (process) (" + "\n  or ".join([gone, *mute]) + "\n)",
@@ -176,6 +174,21 @@ def _metrics_absent(policy: Policy) -> Alert:
         customer_impact="Customers may be affected without anyone being told: the alerts that would say so cannot fire.",
         runbook=f"{RUNBOOKS}/metrics-absent.md",
     )
+
+
+def _mute(policy: Policy, metric: str, process: str) -> str:
+    """Processes that answer, and have answered for as long as ``metric`` may take to appear, without it."""
+    up = f'up{{job="venue",{process}}}'
+    grace = grace_ms(policy, metric)
+    since = f" and on (process) {up} offset {duration(grace)} == 1" if grace else ""
+    return f"{up} == 1{since} unless on (process) {metric}"
+
+
+def grace_ms(policy: Policy, metric: str) -> int:
+    """How long the owner of ``metric`` may serve others before it: reconciliation knows nothing before its first pass."""
+    if metric != conventions.LEDGER_DRIFT:
+        return 0
+    return max(bucket.reconciliation_every for bucket in policy.buckets.values())
 
 
 def _roles(triggers: Iterable[Trigger]) -> tuple[str, ...]:

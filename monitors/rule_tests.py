@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import OWNERS, PROTECTED, alerts_of, window_ms
+from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, window_ms
 from monitors.expressions import duration
 from monitors.rules import labels_of
 from seawall import conventions
@@ -136,20 +136,21 @@ def _absent(policy: Policy) -> list[Case]:
         labels=(("process", guard),),
     )
     owed = {**OWNERS, conventions.SIGN_REQUESTS: conventions.signer_process(policy.regions.primary)}
-    return [gone, *(_mute(owed, metric, pending) for metric in owed)]
+    return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 
-def _mute(owed: Mapping[str, str], metric: str, pending: int) -> Case:
+def _mute(policy: Policy, owed: Mapping[str, str], metric: str) -> Case:
     """The owner of ``metric`` serves everything that it owes but this, then this, too."""
     owner = owed[metric]
     others = [name for name, process in owed.items() if process == owner and name != metric]
-    late = 2 * pending
+    pending = _samples(policy, policy.monitoring.absent_for) + _samples(policy, grace_ms(policy, metric))
+    late = pending + 5
     return Case(
         alert=conventions.ALERT_VENUE_METRICS_ABSENT,
         story=f"a process answers without {metric}, then with it",
         series={
-            f'up{{job="venue",process="{owner}"}}': f"_x{CALM + 1} 1x40",
-            **{f'{name}{{process="{owner}"}}': f"_x{CALM + 1} 0x40" for name in others},
+            f'up{{job="venue",process="{owner}"}}': f"_x{CALM + 1} 1x90",
+            **{f'{name}{{process="{owner}"}}': f"_x{CALM + 1} 0x90" for name in others},
             f'{metric}{{process="{owner}"}}': f"_x{CALM + 1 + late} 0x40",
         },
         silent_at=(CALM, CALM + pending, CALM + 1 + late),
