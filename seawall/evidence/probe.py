@@ -13,6 +13,7 @@ import csv
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Sequence
@@ -21,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvloop
 
 from seawall.contract import VenueClient
 from seawall.conventions import POLICY_VARIABLE, kms_proxy
 from seawall.errors import SeawallError, UsageError
 from seawall.evidence.prober.beat import Probe, ProbeLog, Time, keep_looking
 from seawall.evidence.prober.customer import Account, CustomerProbes, StatusProbe
-from seawall.evidence.prober.world import KeyServiceProbe, NodeProbes
+from seawall.evidence.prober.world import KeyServiceProbe, NodeProbe
 from seawall.policy import Policy, load_policy
 
 ACCOUNTS = 2
@@ -71,12 +73,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[Account], lanes: dict[str, dict[str, str]], log: ProbeLog) -> None:
     """Take every probe on its own schedule, for ever; one that waits delays no other. Raises :class:`UsageError` on bad targets."""
+    trust = ssl.create_default_context()  # one for all clients: loading the roots takes longer than any probe
     async with AsyncExitStack() as stack:
 
         async def client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
             # No cap on connections and no proxy of the environment: nothing may stand between two probes, or before one.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-            return await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=timeout_s, limits=limits, trust_env=False))
+            return await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=timeout_s, limits=limits, trust_env=False, verify=trust))
 
         try:
             api = targets["urls"]["api_direct"]
@@ -90,7 +93,7 @@ async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[A
         probes += CustomerProbes(venue=VenueClient(await client(api, VENUE_S_MAX)), policy=policy, small=small, large=large).probes()
         for network, node in nodes.items():
             http = await client("", NODE_S_MAX)
-            probes += NodeProbes(http=http, network=network, url=node, lanes=lanes.get(network, {})).probes()
+            probes += NodeProbe(http=http, network=network, url=node, lanes=lanes.get(network, {})).probes()
         for region, listen in listens.items():
             probes += KeyServiceProbe(region=region, listen=listen).probes()
         clocks = Time(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
@@ -131,7 +134,7 @@ def main() -> int:
             "lanes": read_json(arguments.lanes) if arguments.lanes is not None else {},
         }
         with arguments.out.open("a", encoding="utf-8") as file:
-            asyncio.run(_until_told(**given, log=ProbeLog(file)))
+            uvloop.run(_until_told(**given, log=ProbeLog(file)))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

@@ -11,54 +11,49 @@ import httpx
 from seawall.errors import ServiceError
 from seawall.evidence.prober.beat import Probe, Sample
 
-NONCE_EVERY_S = 0.05
-BLOCK_EVERY_S = 0.1
+NODE_EVERY_S = 0.05
 KMS_EVERY_S = 0.2
 SILENT_S_MIN = 0.3
 """How long a key service must stay silent to count as hanging."""
 BLOCKS_BEHIND_MAX = 64
 
 
-class NodeProbes:
-    """Probes of one network's node; ``lanes`` are the payout addresses by wallet."""
+class NodeProbe:
+    """Probe of one network's node; ``lanes`` are the payout addresses by wallet.
+
+    Nonces and height are asked for in one batch: an observer that shares two cores with what it observes must be light.
+    """
 
     def __init__(self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]) -> None:
         self._http, self._network, self._url, self._lanes = http, network, url, lanes
         self._newest: int | None = None
 
     def probes(self) -> Sequence[Probe]:
-        """All of them with their pace."""
-        about = {"network": self._network}
-        blocks = Probe(name="block", period_s=BLOCK_EVERY_S, look=self.blocks, about=about)
-        if not self._lanes:
-            return (blocks,)
-        return (blocks, Probe(name="pending_nonce", period_s=NONCE_EVERY_S, look=self.nonces, about=about))
+        """The look with its pace; a failure counts against the nonces if any are watched."""
+        name = "pending_nonce" if self._lanes else "block"
+        return (Probe(name=name, period_s=NODE_EVERY_S, look=self.look, about={"network": self._network}),)
 
-    async def nonces(self) -> Sequence[Sample]:
-        """The next nonce of every lane, pending transactions included: it rises when a broadcast reached the chain."""
-        wallets = list(self._lanes)
-        found = await self._call([("eth_getTransactionCount", [self._lanes[wallet], "pending"]) for wallet in wallets])
-        return [
-            Sample(probe="pending_nonce", ok=True, detail={"network": self._network, "wallet": wallet, "nonce": int(nonce, 16)})
-            for wallet, nonce in zip(wallets, found, strict=True)
+    async def look(self) -> Sequence[Sample]:
+        """The next nonce of every lane, pending transactions included, and every block that is new since the last look, once."""
+        asked = [("eth_getTransactionCount", [address, "pending"]) for address in self._lanes.values()]
+        *nonces, height = (int(found, 16) for found in await self._call([*asked, ("eth_blockNumber", [])]))
+        samples = [
+            Sample(probe="pending_nonce", ok=True, detail={"network": self._network, "wallet": wallet, "nonce": nonce})
+            for wallet, nonce in zip(self._lanes, nonces, strict=True)
         ]
-
-    async def blocks(self) -> Sequence[Sample]:
-        """Every block that is new since the last look, once."""
-        (newest,) = await self._call([("eth_getBlockByNumber", ["latest", False])])
-        number = int(newest["number"], 16)
-        known = number - 1 if self._newest is None else max(self._newest, number - BLOCKS_BEHIND_MAX)
-        between = [("eth_getBlockByNumber", [hex(missed), False]) for missed in range(known + 1, number)]
-        new = [*(await self._call(between) if between else []), *([newest] if number > known else [])]
-        self._newest = max(number, known)
-        return [
-            Sample(
-                probe="block",
-                ok=True,
-                detail={"network": self._network, "number": int(block["number"], 16), "timestamp": int(block["timestamp"], 16)},
-            )
-            for block in new
-        ]
+        known = height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
+        if height > known:
+            new = await self._call([("eth_getBlockByNumber", [hex(number), False]) for number in range(known + 1, height + 1)])
+            self._newest = height
+            samples += [
+                Sample(
+                    probe="block",
+                    ok=True,
+                    detail={"network": self._network, "number": int(block["number"], 16), "timestamp": int(block["timestamp"], 16)},
+                )
+                for block in new
+            ]
+        return samples
 
     async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         """Results of a JSON-RPC batch, in order. Raises :class:`ServiceError` if the node errs."""
