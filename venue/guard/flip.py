@@ -52,13 +52,9 @@ async def flip(connection: Connection, in_force: InForce, decision: Decision, sa
     sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.at_us)
     async with connection.transaction():
         await connection.execute(_TAKE, MODE_LOCK)
-        body = {
-            "epoch": in_force.epoch + 1,
-            "previous": in_force.state.tier,
-            "tier": decision.tier,
-            "trigger": decision.trigger,
-            **levels,
-        }
+        body: dict[str, str | int | None] = {str(name): level for name, level in levels.items()}
+        body |= {"epoch": in_force.epoch + 1, "previous": in_force.state.tier}
+        body |= {"tier": decision.tier, "trigger": decision.trigger}
         await append(connection, writer=WRITER, kind="flip", justification=decision.reason, body=body)
         row = await connection.fetchrow(_CHANGE, decision.tier, decision.reason, in_force.epoch)
         if row is None:

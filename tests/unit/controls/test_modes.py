@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 SECOND = 1_000_000
 
 
-def sample(at_s: float = 0, **levels: str) -> Sample:
+def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
     names: tuple[IndicatorName, ...] = (
         "drawdown_velocity",
         "queue_age_s",
@@ -49,7 +50,7 @@ def test_a_worse_tier_is_entered_at_once(
     tier: Tier, levels: dict[str, str], expected: Tier | None, trigger: str | None
 ) -> None:
     """At the level itself, past tiers in between, for the trigger that demands it, whatever the dwell."""
-    decision = decide(POLICY, ModeState(tier=tier, since_us=0), sample(**levels), 0)
+    decision = decide(POLICY, ModeState(tier=tier, since_us=0), sample(levels), 0)
     if expected is None:
         assert decision is None
     else:
@@ -76,8 +77,8 @@ def test_a_tier_is_left_after_dwell_and_calm(
     calm_us = None if calm_since_s is None else int(calm_since_s * SECOND)
     decision = decide(
         POLICY,
-        ModeState(tier=tier, since_us=since_s * SECOND, calm_since_us=calm_us),
-        sample(now_s),
+        ModeState(tier=tier, since_us=int(since_s * SECOND), calm_since_us=calm_us),
+        sample({}, at_s=now_s),
         int(now_s * SECOND),
     )
     assert (decision.tier if decision else None) == expected
@@ -86,7 +87,7 @@ def test_a_tier_is_left_after_dwell_and_calm(
 
 def test_a_reason_names_trigger_level_and_customers() -> None:
     """What is committed with a flip can be read at three in the morning."""
-    decision = decide(POLICY, ModeState(tier="normal", since_us=0), sample(drawdown_velocity="0.31"), 0)
+    decision = decide(POLICY, ModeState(tier="normal", since_us=0), sample({"drawdown_velocity": "0.31"}), 0)
     assert decision is not None
     assert decision.reason.startswith(
         "run-on-the-bank: drawdown_velocity 0.310 reached 0.300. The hot wallets would be empty"
@@ -110,9 +111,9 @@ def test_calm_means_every_trigger_of_the_tier_and_worse_below_its_exit(
 ) -> None:
     """One trigger at its exit level breaks the calm off; the clock starts at the first calm sample."""
     before = ModeState(tier=tier, since_us=0, calm_since_us=5)
-    assert watch(POLICY, before, sample(1, **levels)).calm_since_us == (5 if calm else None)
+    assert watch(POLICY, before, sample(levels, at_s=1)).calm_since_us == (5 if calm else None)
     fresh = ModeState(tier=tier, since_us=0)
-    assert watch(POLICY, fresh, sample(1, **levels)).calm_since_us == (SECOND if calm else None)
+    assert watch(POLICY, fresh, sample(levels, at_s=1)).calm_since_us == (SECOND if calm else None)
 
 
 LEVELS = st.fixed_dictionaries(
@@ -130,7 +131,7 @@ def test_no_tier_is_left_before_its_dwell_and_calm_always_leads_back(steps: list
     state, now = ModeState(tier="normal", since_us=0), 0
 
     def step(state: ModeState, now: int, levels: dict[str, str]) -> ModeState:
-        seen = sample(now / SECOND, **levels)
+        seen = sample(levels, at_s=now / SECOND)
         state = watch(POLICY, state, seen)
         decision = decide(POLICY, state, seen, now)
         if decision is None:

@@ -1,0 +1,178 @@
+"""The reference api against the drill contract: routes, statuses, refusals and bodies, without a network or a database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from seawall.contract import OPERATIONS, Refusal, VenueClient, WithdrawalRequest, openapi
+from seawall.errors import ServiceError
+from venue.api.app import Services, make_app
+
+
+class _NobodyKnown:
+    async def customer_of(self, api_key: str) -> int | None:
+        return None
+
+
+class _EveryoneKnown:
+    async def customer_of(self, api_key: str) -> int | None:
+        return 1
+
+    async def accounts_of(self, customer_id: int) -> dict[tuple[str, str], int]:
+        return {}
+
+    def house(self, network: str, asset: str) -> None:
+        return None
+
+
+class _DownPool:
+    """A database that does not answer."""
+
+    async def fetchrow(self, *_: object) -> None:
+        raise ConnectionRefusedError
+
+    fetch = fetchval = fetchrow
+
+
+def _services(directory: object) -> Services:
+    return Services(
+        policy=cast("Any", None),
+        pool=cast("Any", _DownPool()),
+        directory=cast("Any", directory),
+        flusher=cast("Any", None),
+        exchange=cast("Any", None),
+    )
+
+
+@pytest.fixture
+async def client_of() -> AsyncIterator[Callable[[object], httpx.AsyncClient]]:
+    """A client of an app over a given directory."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(directory: object) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(make_app(_services(directory))), base_url="http://venue"
+        )
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+def test_the_reference_api_serves_exactly_the_operations_of_the_contract() -> None:
+    """No operation is missing and none is undeclared, apart from its metrics."""
+    routes = make_app(_services(_NobodyKnown())).routes
+    served = {
+        (method.lower(), route.path.replace("{withdrawal_id}", "{id}"))
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert served == {(operation.method, operation.path) for operation in OPERATIONS} | {("get", "/metrics")}
+
+
+async def test_its_openapi_document_is_the_contract(client_of: Callable[[object], httpx.AsyncClient]) -> None:
+    """What it publishes is what is agreed, and every reference in it resolves."""
+    document = (await client_of(_NobodyKnown()).get("/openapi.json")).json()
+    assert document == openapi()
+    schemas = document["components"]["schemas"]
+
+    def references(node: Any) -> set[str]:
+        if isinstance(node, dict):
+            own = {node["$ref"]} if "$ref" in node else set()
+            return own.union(*(references(value) for value in node.values()))
+        return set().union(*(references(value) for value in node)) if isinstance(node, list) else set()
+
+    assert {reference.removeprefix("#/components/schemas/") for reference in references(document)} <= set(schemas)
+
+
+@pytest.mark.parametrize(
+    "operation", [operation for operation in OPERATIONS if operation.keyed], ids=lambda operation: operation.name
+)
+async def test_every_keyed_operation_refuses_a_stranger(
+    operation: Any, client_of: Callable[[object], httpx.AsyncClient]
+) -> None:
+    """401 with a refusal of the contract, whatever else is wrong with the request."""
+    body = {
+        "request_withdrawal": {
+            "id": str(uuid.uuid4()),
+            "network": "n",
+            "asset": "a",
+            "amount": "1",
+            "destination": "d",
+        },
+        "swap": {"id": str(uuid.uuid4()), "network": "n", "sell": "a", "buy": "b", "amount": "1"},
+        "ticket": {"kind": "payout", "text": "where?"},
+    }.get(operation.name)
+    path = operation.path.replace("{id}", str(uuid.uuid4()))
+    query = dict.fromkeys(operation.query, "1")
+    answer = await client_of(_NobodyKnown()).request(
+        operation.method, path, json=body, params=query, headers={"authorization": "Bearer stranger"}
+    )
+    assert answer.status_code == 401
+    assert Refusal.model_validate_json(answer.content).code == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({}, "id: Field required"),
+        ({"amount": "0"}, "amount"),
+        ({"amount": "-5"}, "amount"),
+        ({"amount": "1e30"}, "amount"),
+        ({"amount": "NaN"}, "amount"),
+        ({"amount": 5}, "amount"),
+        ({"amount": "9" * 78}, "amount"),
+        ({"id": "abc"}, "id"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+async def test_malformed_requests_are_refused_before_they_meet_others(
+    body: dict[str, Any], fault: str, client_of: Callable[[object], httpx.AsyncClient]
+) -> None:
+    """400 names the field; nothing malformed reaches a batch."""
+    whole = {"id": str(uuid.uuid4()), "network": "n", "asset": "a", "amount": "1", "destination": "d"}
+    answer = await client_of(_EveryoneKnown()).post(
+        "/v1/withdrawals", json=whole | body if body else {}, headers={"authorization": "Bearer k"}
+    )
+    assert answer.status_code == 400
+    refusal = Refusal.model_validate_json(answer.content)
+    assert refusal.code == "malformed"
+    assert fault in refusal.reason
+
+
+async def test_a_venue_without_its_database_says_unavailable(client_of: Callable[[object], httpx.AsyncClient]) -> None:
+    """503 with a refusal, never a traceback; the client calls a status that is refused a service error."""
+    http = client_of(_EveryoneKnown())
+    balances = await VenueClient(http).balances("k")
+    assert isinstance(balances, Refusal)
+    assert balances.code == "unavailable"
+    with pytest.raises(ServiceError, match="refused to tell its status: unavailable"):
+        await VenueClient(http).status()
+
+
+async def test_a_client_calls_anything_outside_the_contract_a_service_error() -> None:
+    """No answer, a wrong body, or a wrong type: the caller learns which call, and why."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/login":
+            raise httpx.ReadTimeout("slow")
+        return httpx.Response(200, json={"tier": "purple"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handler), base_url="http://venue") as http:
+        client = VenueClient(http)
+        with pytest.raises(ServiceError, match=r"^POST /v1/login was not answered: ReadTimeout"):
+            await client.login("k")
+        with pytest.raises(ServiceError, match=r"^GET /v1/status was answered outside the contract \(200\)"):
+            await client.status()
+        request = WithdrawalRequest(id=uuid.uuid4(), network="n", asset="a", amount="1", destination="d")
+        with pytest.raises(ServiceError, match=r"^POST /v1/withdrawals was answered outside the contract"):
+            await client.withdraw("k", request)
