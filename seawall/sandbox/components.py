@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
 
 from seawall.sandbox.failures import hopeless, os_failure, start_failure, tail
 from seawall.sandbox.readiness import Ready
@@ -20,10 +19,9 @@ POLL_S = 0.03
 STOP_GRACE_S = 3.0
 
 
-class ComponentStatus(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ComponentStatus:
     """What became of a component; ``died_at`` (Unix seconds) and ``log_tail`` are set only if it ended by itself."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     pid: int
