@@ -10,7 +10,7 @@ from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE
 from seawall.scorecard.facts import Facts, format_s
-from seawall.scorecard.outcome import Check, Finding, Outcome, combine, unknown
+from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Identity, Moment, Result, Time, Verdict
 
@@ -71,7 +71,7 @@ def _without_ground(check: Check, finding: Finding) -> Finding:
         outcome=Outcome.UNKNOWN,
         measured=finding.measured,
         target=finding.target,
-        reason=finding.reason if finding.outcome is Outcome.UNKNOWN else "the evidence is not complete",
+        reason=finding.reason if finding.outcome is Outcome.UNKNOWN else NO_GROUND,
         details=finding.details if finding.outcome is Outcome.UNKNOWN else (told, *finding.details),
     )
 

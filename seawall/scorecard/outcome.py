@@ -35,6 +35,10 @@ def combine(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.UNKNOWN
 
 
+NO_GROUND = "the evidence is not complete"
+"""Why a finding does not count when evidence is missing that it did not look at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """What one check found: the outcome, what was measured against what target, why, and examples of what was wrong."""

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.outcome import NO_GROUND, Outcome
 from seawall.scorecard.verdict import Result, Verdict
 
 STYLE = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNKNOWN: "bold yellow"}
@@ -37,8 +37,11 @@ def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
             gates.add_row(result.id, result.measured, result.target, Text(result.outcome, style=STYLE[result.outcome]))
     safe = [result for result in verdict.results if result.category == "safety"]
     held = sum(1 for result in safe if result.outcome is Outcome.PASS)
-    bad = [
-        result for outcome in (Outcome.FAIL, Outcome.UNKNOWN) for result in verdict.results if result.outcome is outcome
+    bad = [  # a finding that only lost its ground is told by the one that took it away
+        result
+        for outcome in (Outcome.FAIL, Outcome.UNKNOWN)
+        for result in verdict.results
+        if result.outcome is outcome and result.reason != NO_GROUND
     ]
     parts: list[RenderableType] = [
         gates,

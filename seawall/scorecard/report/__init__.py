@@ -23,18 +23,14 @@ from seawall.scorecard.verdict import Verdict
 
 _HERE = Path(__file__).parent
 
-CATEGORIES = {
-    "evidence": "Evidence: was everyone watching?",
-    "drill": "The drill: was it large enough to count?",
-    "experiment": "The experiment",
-    "failover": "Failover",
-    "protection": "Protection",
-    "page": "Pages",
-    "recovery": "Recovery",
-    "stress": "Promises under stress",
-    "protected": "Promises of protected mode",
-    "safety": "Safety: the records against the chains",
+SECTIONS = {
+    "Evidence: was everyone watching?": ("evidence",),
+    "The drill: was it large enough to count, and sound?": ("drill", "experiment"),
+    "Times: did it happen in time?": ("failover", "protection", "page", "recovery"),
+    "Promises: was each one kept under stress?": ("stress", "protected"),
+    "Safety: the records against the chains": ("safety",),
 }
+"""Headings of the checks' tables, and the categories below each."""
 
 
 def render(verdict: Verdict, facts: Facts) -> str:
@@ -49,9 +45,9 @@ def render(verdict: Verdict, facts: Facts) -> str:
     environment.filters["seconds"] = format_s
     environment.filters["signs"] = lambda text: text.replace("<=", "≤").replace(">=", "≥")
     groups = [
-        (CATEGORIES.get(category, category), combine(result.outcome for result in results), results)
-        for category in dict.fromkeys(result.category for result in verdict.results)
-        if (results := [result for result in verdict.results if result.category == category])
+        (title, combine(result.outcome for result in results), results)
+        for title, categories in SECTIONS.items()
+        if (results := [result for result in verdict.results if result.category in categories])
     ]
     return environment.get_template("page.html.j2").render(
         verdict=verdict,

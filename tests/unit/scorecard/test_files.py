@@ -11,6 +11,7 @@ from rich.console import Console
 
 from seawall.scorecard import SABOTAGE_FAILS, terminal_summary, write
 from seawall.scorecard.checks import ALL
+from seawall.scorecard.report import SECTIONS
 
 
 def lines_of(directory: Path) -> list[str]:
@@ -83,6 +84,13 @@ def test_the_summary_of_a_failure_says_what_failed_and_what_to_do(directory: Pat
     assert "UNKNOWN evidence.complete: chain/balances.csv is missing" in lines
     told = [line.split()[0] for line in lines[-4:]]
     assert told.index("replay:") < told.index("report:") < told.index("UNKNOWN")
+
+
+def test_every_category_of_check_has_a_section() -> None:
+    """A check that the report leaves out might as well not be asked."""
+    placed = [category for categories in SECTIONS.values() for category in categories]
+
+    assert sorted(placed) == sorted({check.category for check in ALL})
 
 
 def test_log_tails_with_control_characters_still_make_valid_xml(directory: Path) -> None:
