@@ -79,8 +79,8 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     await venue.until("select not exists (select 1 from topups where state <> 'posted')")
 
     assert took < 12
-    states = dict(await venue.owner.fetch("select state, count(*)::int from withdrawals group by state"))
-    assert states == {"posted": 600, "unknown": 1}
+    rows = await venue.owner.fetch("select state, count(*)::int as count from withdrawals group by state")
+    assert {row["state"]: row["count"] for row in rows} == {"posted": 600, "unknown": 1}
     assert await venue.ledger_sum() == 0
     await chain_equals_ledger(venue)
     floats = await venue.owner.fetchval(
@@ -92,18 +92,18 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
 
 
 async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
-    """Killed every 300 ms while slots are at every arrow; each start resumes them with the same nonces and bytes."""
+    """Killed while slots are at every arrow; each start resumes them with the same nonces and bytes."""
     await venue.reserve(small(300))
-    for round_ in range(6):
+    for round_ in range(4):
         process = await venue.settler("aster")
         await venue.reserve(small(20))
-        await asyncio.sleep(0.1 + 0.25 * round_)
+        await asyncio.sleep(0.1 + 0.4 * round_)
         process.kill()
         await process.wait()
     await venue.settler("aster")
     await venue.all_posted()
 
-    assert await venue.owner.fetchval("select count(*)::int from withdrawals where state = 'posted'") == 420
+    assert await venue.owner.fetchval("select count(*)::int from withdrawals where state = 'posted'") == 380
     assert await venue.owner.fetchval("select count(distinct nonce) = max(nonce) + 1 from slots")
     assert await venue.owner.fetchval(
         "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) where (s.digest, s.raw) <> (g.digest, g.raw)"

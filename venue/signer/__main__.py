@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
@@ -24,6 +25,7 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
 
 
 async def _main(stop: asyncio.Event) -> None:
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it says at each client where its credentials came from
     config, arguments = config_from_arguments("Sign for one region.", region="the region whose keys sign")
     region = arguments.region
     if region not in config.signers:
