@@ -78,12 +78,11 @@ def build(program: Program, *, report: Callable[[Step], None]) -> None:
 
 def go_environment(go: Path) -> dict[str, str]:
     """Return the variables for ``go``: the caller's proxy and caches, never another toolchain than the one found."""
-    env = dict(os.environ)
-    if go.is_relative_to(cache_root()):
-        # Who has no Go of their own gets no ~/go from us either.
-        env["GOMODCACHE"] = str(cache_root() / "go-modules")
     # GOFLAGS of the caller could change what is built; a workspace file above us would, too.
-    env.update({"GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""})
+    env = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
+    if go.is_relative_to(cache_root()):
+        # Who has no Go of their own gets no ~/go from us either, and can delete the cache as any other folder.
+        env |= {"GOMODCACHE": str(cache_root() / "go-modules"), "GOFLAGS": "-modcacherw"}
     return env
 
 
