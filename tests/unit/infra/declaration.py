@@ -1,0 +1,69 @@
+"""Run the Pulumi program on the engine's own mocks and print what it declares, as JSON.
+
+A process of its own: the SDK leaves event loops behind in its threads. The configuration comes as JSON in the first argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import mocks, set_all_config
+from pulumi.runtime.stack import run_pulumi_func
+
+from infra.program import declare
+
+PUBLIC_KEY = (
+    "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ"
+    "WfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA=="
+)
+"""That of the private key 1, in base64 of DER."""
+
+
+class MadeUp(mocks.Mocks):
+    """Computed properties are made up from a resource's region and name."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        """Whatever was given, and an id and ARN."""
+        arn = f"arn:{args.inputs.get('region', '')}:{args.name}"
+        return f"{args.name}-id", {"arn": arn, "keyId": f"mrk-{args.name}", **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
+        """What the two data sources in use answer."""
+        return {"accountId": "123456789012", "publicKey": PUBLIC_KEY}
+
+
+class Recorder(mocks.MockMonitor):
+    """Keeps every registration as the engine would get it."""
+
+    def __init__(self) -> None:
+        super().__init__(MadeUp())
+        self.declared: list[dict[str, Any]] = []
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the gRPC call
+        """Register as usual, and write it down."""
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.custom:
+            inputs = self.resources[answer.urn].state
+            self.declared.append(
+                {"type": request.type, "name": request.name, "inputs": inputs, "protect": bool(request.protect)}
+            )
+        return answer
+
+
+def main() -> None:
+    """Declare, and print."""
+    recorder = Recorder()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocks.set_mocks(recorder.mocks, project="seawall", stack="test", preview=False, monitor=recorder)
+    set_all_config(json.loads(sys.argv[1]))
+    loop.run_until_complete(run_pulumi_func(lambda: declare(repository=Path.cwd())))
+    print(json.dumps(recorder.declared))
+
+
+if __name__ == "__main__":
+    main()
