@@ -104,7 +104,9 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
     module = repository_root() / TOOLS_GO / step.module
     name = step.package.rsplit("/", 1)[-1]
     flags = ["-mod=readonly", "-tags", step.tags]
-    env = go_environment(go)
+    # Inside the draft, so that a compiler that is killed leaves nothing in /tmp.
+    work = make_folder(binaries.parent / "work")
+    env = {**go_environment(go), "GOTMPDIR": str(work)}
     say("resolving modules")
     downloads = 0
 
@@ -154,6 +156,7 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
     )
     for made, wanted in step.renamed:
         (binaries / made).rename(binaries / wanted)
+    shutil.rmtree(work)
 
 
 def _copy_from_module(step: CopyFromModule, binaries: Path, *, program: str, say: Callable[[str], None]) -> None:
