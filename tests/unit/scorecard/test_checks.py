@@ -100,6 +100,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the steady state did not come back": (
         lambda run: journal(
             run,
+            status="failed",
             deviated=True,
             steady_states=run.journal["steady_states"]
             | {"after": {"steady_state_met": False, "probes": run.journal["steady_states"]["after"]["probes"]}},
