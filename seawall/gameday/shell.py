@@ -10,9 +10,9 @@ from seawall.gameday.stage import IDENTITIES
 from seawall.policy import load_policy
 from seawall.sandbox import Sandbox, kept_data_dir
 from seawall.sandbox.aws.identities import Identities
+from seawall.sandbox.environment import shell_environment
 from seawall.sandbox.kept import load_record
 from seawall.sandbox.provider.environment import environment as engine_environment
-from seawall.sandbox.environment import shell_environment
 
 
 def exports(root: Path) -> list[str]:

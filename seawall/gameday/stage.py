@@ -26,6 +26,7 @@ from seawall.evidence.chain import NATIVE, ChainSite
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.environment import inherited
 from seawall.sandbox.provider import stack
 
 IDENTITIES = "identities.json"
@@ -98,7 +99,9 @@ def bring_up_stage(
         planning = pool.submit(_plan, root, sandbox, policy_path, gameday, seed)
         identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
-        outputs = _provision(sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report)
+        outputs = _provision(
+            sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report
+        )
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy=policy, policy_path=policy_path, outputs=outputs)
         planning.result()
@@ -116,13 +119,25 @@ def bring_up_stage(
     lanes.write_text(
         json.dumps(
             {
-                network: {name: outputs["signers"][name]["address"] for name, wallet in payout_wallets.items() if wallet.network == network}
+                network: {
+                    name: outputs["signers"][name]["address"]
+                    for name, wallet in payout_wallets.items()
+                    if wallet.network == network
+                }
                 for network in policy.networks
             }
         ),
         encoding="utf-8",
     )
-    return Stage(policy=policy, policy_path=policy_path, sandbox=sandbox, outputs=outputs, venue=venue, customers=customers, lanes=lanes)
+    return Stage(
+        policy=policy,
+        policy_path=policy_path,
+        sandbox=sandbox,
+        outputs=outputs,
+        venue=venue,
+        customers=customers,
+        lanes=lanes,
+    )
 
 
 def _plan(root: Path, sandbox: Sandbox, policy_path: Path, gameday: str, seed: int) -> None:
@@ -130,12 +145,28 @@ def _plan(root: Path, sandbox: Sandbox, policy_path: Path, gameday: str, seed: i
         root,
         sandbox,
         "flood-plan",
-        ["loadtests.plan", "--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed), "--out", str(sandbox.data_dir)],
+        [
+            "loadtests.plan",
+            "--policy",
+            str(policy_path),
+            "--gameday",
+            gameday,
+            "--seed",
+            str(seed),
+            "--out",
+            str(sandbox.data_dir),
+        ],
     )
 
 
 def _provision(
-    sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, identities: Identities, report: Callable[[str], None]
+    sandbox: Sandbox,
+    *,
+    root: Path,
+    policy: Policy,
+    policy_path: Path,
+    identities: Identities,
+    report: Callable[[str], None],
 ) -> Mapping[str, Any]:
     """Run the real ``pulumi up`` against the attached provider; the stack's outputs."""
     settings = stack.Settings(
@@ -153,7 +184,9 @@ def _provision(
     return stack.outputs(settings)
 
 
-def _deploy(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _deploy(
+    sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, outputs: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Deploy tokens and payout contracts and fund every wallet from a key that exists for this one run."""
     key = PrivateKey(secrets.token_bytes(32))
     address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()
@@ -167,24 +200,39 @@ def _deploy(sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, 
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
     wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
     plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
-    plan.write_text(json.dumps({"policy": str(policy_path), "networks": networks, "wallets": wallets}), encoding="utf-8")
-    _run(root, sandbox, "venue-deploy", ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)], SEAWALL_DEPLOYER_KEY=key.to_hex())
+    plan.write_text(
+        json.dumps({"policy": str(policy_path), "networks": networks, "wallets": wallets}), encoding="utf-8"
+    )
+    _run(
+        root,
+        sandbox,
+        "venue-deploy",
+        ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)],
+        SEAWALL_DEPLOYER_KEY=key.to_hex(),
+    )
     deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return deployed
 
 
-def _configure(sandbox: Sandbox, *, policy: Policy, policy_path: Path, outputs: Mapping[str, Any], deployed: Mapping[str, Any]) -> dict[str, Any]:
+def _configure(
+    sandbox: Sandbox, *, policy: Policy, policy_path: Path, outputs: Mapping[str, Any], deployed: Mapping[str, Any]
+) -> dict[str, Any]:
     """The venue's configuration: every neighbour through its proxy."""
     targets = sandbox.targets
     regions = (policy.regions.primary, policy.regions.standby)
     return {
         "run_id": targets.run_id,
         "policy": str(policy_path),
-        "database": {role: sandbox.database_url(role, through_proxy=True) for role in ("owner", "api", "settler", "signer", "guard", "treasury", "auditor")},
+        "database": {
+            role: sandbox.database_url(role, through_proxy=True)
+            for role in ("owner", "api", "settler", "signer", "guard", "treasury", "auditor")
+        },
         "networks": {
             name: {
                 "chain_id": site.chain_id,
-                "rpc": {which: targets.proxy_url(conventions.rpc_proxy(name, which)) for which in ("primary", "standby")},
+                "rpc": {
+                    which: targets.proxy_url(conventions.rpc_proxy(name, which)) for which in ("primary", "standby")
+                },
                 **deployed["networks"][name],
             }
             for name, site in targets.networks.items()
@@ -226,7 +274,10 @@ def _start_venue(sandbox: Sandbox, *, policy: Policy, venue_path: Path, identiti
         processes[conventions.signer_process(region)] = (["venue.signer", *config, "--region", region], credentials)
     for network in policy.networks:
         processes[conventions.settler_process(network)] = (["venue.settler", *config, "--network", network], {})
-    sandbox.spawn_all({name: ([sys.executable, "-P", "-m", *module], env) for name, (module, env) in processes.items()}, ready_line="ready")
+    sandbox.spawn_all(
+        {name: ([sys.executable, "-P", "-m", *module], env) for name, (module, env) in processes.items()},
+        ready_line="ready",
+    )
 
 
 def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: str) -> None:
@@ -236,7 +287,7 @@ def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: 
         done = subprocess.run(
             [sys.executable, "-P", "-m", *module],
             cwd=root,
-            env={**os.environ, **sandbox.environment, **env},
+            env={**inherited(), **sandbox.environment, **env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -13,8 +13,8 @@ from seawall.scorecard.rows import Slot
 NATIVE_TOKEN = "0x" + "0" * 40
 """The address that stands for a chain's own coin in ``Paid`` events."""
 
-_HELD = ("hot", "reserve", "cold", "inventory")
-_OWED = ("customer", "reserved")
+_HELD = ("hot", "reserve", "cold")
+_OWED = ("customer", "reserved", "inventory")
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
 
