@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
@@ -52,7 +53,9 @@ def read_arrivals(path: Path) -> list[Arrival]:
         with path.open(encoding="utf-8", newline="") as file:
             arrivals = [_parse(row) for row in csv.DictReader(file)]
     except OSError as error:
-        raise UsageError(f"cannot read the arrivals {path}: {error.strerror}", remedy="make them with python -m loadtests.plan") from error
+        raise UsageError(
+            f"cannot read the arrivals {path}: {error.strerror}", remedy="make them with python -m loadtests.plan"
+        ) from error
     except (KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path} is no schedule of arrivals: {error}") from error
     if not arrivals:
@@ -69,7 +72,7 @@ def _parse(row: dict[str, str]) -> Arrival:
     return Arrival(
         index=int(row["index"]),
         offset_us=int(whole) * MICROSECONDS + int(part.ljust(6, "0")),
-        phase=cast("Phase", row["phase"]),
+        phase=row["phase"],
         attempt=int(row["attempt"]),
         id=row["id"],
         customer_id=int(row["customer_id"]),
@@ -83,4 +86,4 @@ def _parse(row: dict[str, str]) -> Arrival:
 
 
 def _in_order(arrivals: Sequence[Arrival]) -> bool:
-    return all(earlier.offset_us <= later.offset_us for earlier, later in zip(arrivals, arrivals[1:], strict=False))
+    return all(earlier.offset_us <= later.offset_us for earlier, later in pairwise(arrivals))

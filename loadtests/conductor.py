@@ -71,7 +71,10 @@ class Conductor:
             planned=len(self.arrivals),
             workers=len(self.workers),
         )
-        return {name: {"t_zero": self.t_zero, "shard": worker.shard, "shards": len(self.workers)} for name, worker in self.workers.items()}
+        return {
+            name: {"t_zero": self.t_zero, "shard": worker.shard, "shards": len(self.workers)}
+            for name, worker in self.workers.items()
+        }
 
     def heard(self, name: str, report: dict[str, Any]) -> None:
         """Take in what a worker reports: rows, missed arrivals, and whether it is done."""
@@ -134,4 +137,9 @@ class Conductor:
             "complete": self.complete,
         }
         (self.out / "flood.json").write_text(json.dumps(flood, indent=2) + "\n", encoding="utf-8")
-        self.tell("ended", complete=self.complete, **{phase: flood[phase] for phase in ("calm", "run")}, dispatch_lag_ms=flood["dispatch_lag_ms"])
+        self.tell(
+            "ended",
+            complete=self.complete,
+            **{phase: flood[phase] for phase in ("calm", "run")},
+            dispatch_lag_ms=flood["dispatch_lag_ms"],
+        )

@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from loadtests.arrivals import read_arrivals
+from loadtests.population import read_keys
 from seawall.errors import ExitCode, SeawallError, ServiceError
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +39,17 @@ QUIT_S_MAX = 8.0
 
 def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list[list[str]]:
     """Command lines of the master and of each worker."""
-    shared = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "--loglevel", "WARNING"]
+    shared = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(LOCUSTFILE),
+        "--headless",
+        "--only-summary",
+        "--loglevel",
+        "WARNING",
+    ]
     schedule = ["--arrivals", str(arguments.arrivals), "--customers", str(arguments.customers)]
     master = [
         *(*shared, *schedule, "--host", arguments.url, "--out", str(arguments.out), "--progress", progress),
@@ -62,7 +74,10 @@ class Flood:
         reading, writing = os.pipe()
         self._lines = reading
         self._zero_told = False
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
         self._children: list[subprocess.Popen[bytes]] = []
         try:
             for command in commands(arguments, port=free_port(), progress=f"/dev/fd/{writing}"):
@@ -70,7 +85,11 @@ class Flood:
                 # What Locust prints for people goes to stderr; stdout is for the lines that programs read.
                 self._children.append(
                     subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment, pass_fds=(writing,) if master else ()
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=sys.stderr,
+                        env=environment,
+                        pass_fds=(writing,) if master else (),
                     )
                 )
             for worker in self._children[1:]:
@@ -89,9 +108,14 @@ class Flood:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         try:
-            return self._children[0].wait(timeout=QUIT_S_MAX)
+            code = self._children[0].wait(timeout=QUIT_S_MAX)
         except subprocess.TimeoutExpired:
             raise ServiceError("Locust's master does not end") from None
+        if not self._zero_told:
+            raise ServiceError(
+                f"Locust's master ended with {code} before the flood began", remedy="its words are above"
+            )
+        return code
 
     def _progress(self) -> Iterator[str]:
         rest = b""
@@ -99,7 +123,10 @@ class Flood:
             selector.register(self._lines, selectors.EVENT_READ)
             while True:
                 if not self._zero_told and (ended := [child for child in self._children if child.poll() is not None]):
-                    raise ServiceError(f"a part of Locust ended with {ended[0].returncode} before the flood began", remedy="its words are above")
+                    raise ServiceError(
+                        f"a part of Locust ended with {ended[0].returncode} before the flood began",
+                        remedy="its words are above",
+                    )
                 if not selector.select(POLL_S):
                     continue
                 chunk = os.read(self._lines, 65_536)
@@ -124,7 +151,9 @@ class Flood:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arrivals", type=Path, required=True, help="the schedule; plan.json beside it is copied into flood.json")
+    parser.add_argument(
+        "--arrivals", type=Path, required=True, help="the schedule; plan.json beside it is copied into flood.json"
+    )
     parser.add_argument("--customers", type=Path, required=True)
     parser.add_argument("--url", required=True, help="the venue's api, as customers reach it")
     parser.add_argument("--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero")
@@ -141,6 +170,9 @@ def main() -> int:
     arguments = _parse()
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
+        wanted = {arrival.customer_id for arrival in read_arrivals(arguments.arrivals)}
+        read_keys(arguments.customers, wanted=wanted)  # said here in one line, rather than by each worker
+        arguments.out.mkdir(parents=True, exist_ok=True)
         flood = Flood(arguments)
         try:
             return flood.run()

@@ -45,11 +45,19 @@ def _options(parser: argparse.ArgumentParser) -> None:
     group: Any = parser.add_argument_group("seawall")
     group.add_argument("--arrivals", env_var="SEAWALL_ARRIVALS", help="the schedule, from python -m loadtests.plan")
     group.add_argument("--customers", env_var="SEAWALL_CUSTOMERS", help="customers.csv of the same plan")
-    group.add_argument("--out", env_var="SEAWALL_FLOOD_OUT", help="folder for requests.csv and flood.json; that of the arrivals if left out")
+    group.add_argument(
+        "--out",
+        env_var="SEAWALL_FLOOD_OUT",
+        help="folder for requests.csv and flood.json; that of the arrivals if left out",
+    )
     group.add_argument("--progress", default="", help="file or pipe for a JSON line each second")
-    group.add_argument("--inflight-max", type=int, default=2_000, help="requests in flight per worker before arrivals are missed")
+    group.add_argument(
+        "--inflight-max", type=int, default=2_000, help="requests in flight per worker before arrivals are missed"
+    )
     group.add_argument("--answer-s-max", type=float, default=10.0, help="seconds to wait for an answer")
-    group.add_argument("--late-ms-max", type=float, default=500.0, help="an arrival held up for longer is missed, not sent in a bunch")
+    group.add_argument(
+        "--late-ms-max", type=float, default=500.0, help="an arrival held up for longer is missed, not sent in a bunch"
+    )
 
 
 @events.init.add_listener
@@ -69,7 +77,9 @@ def _api_of_targets() -> str:
     """URL of the venue's api, as customers reach it."""
     path = os.environ.get(TARGETS_VARIABLE)
     if path is None:
-        raise UsageError("nobody says where the venue is", remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}")
+        raise UsageError(
+            "nobody says where the venue is", remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}"
+        )
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
     except (OSError, ValueError, KeyError) as error:
@@ -93,6 +103,7 @@ class _Master:
     def __init__(self, environment: Environment, runner: Runner, *, workers: int) -> None:
         options: Any = environment.parsed_options
         path = _required(options, "arrivals")
+        arrivals = read_arrivals(path)
         plan = path.with_name("plan.json")
         out = Path(options.out or path.parent)
         out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +111,7 @@ class _Master:
         self._digest = _digest(path)
         self._patience_s = float(options.answer_s_max) + GRACE_S
         self._conductor = Conductor(
-            arrivals=read_arrivals(path),
+            arrivals=arrivals,
             plan=json.loads(plan.read_text(encoding="utf-8")) if plan.exists() else {},
             out=out,
             progress=Path(options.progress).open("w", encoding="utf-8") if options.progress else None,  # noqa: SIM115 - lives as long as the process
@@ -121,7 +132,9 @@ class _Master:
             self._conductor.tell("refused", reason="a worker read another schedule than the master")
             self._finish(ExitCode.USAGE)
             return
-        for name, message in self._conductor.start({name: int(told["nice"]) for name, told in self._ready.items()}, now=time.time()).items():
+        for name, message in self._conductor.start(
+            {name: int(told["nice"]) for name, told in self._ready.items()}, now=time.time()
+        ).items():
             self._runner.send_message(ZERO, message, client_id=name)
 
     def _watch(self) -> None:
@@ -132,11 +145,15 @@ class _Master:
                 now = time.time()
                 if self._conductor.t_zero is None:
                     if time.monotonic() - began > READY_S_MAX:
-                        self._conductor.tell("refused", reason=f"{len(self._ready)} of {self._expected} workers are ready")
+                        self._conductor.tell(
+                            "refused", reason=f"{len(self._ready)} of {self._expected} workers are ready"
+                        )
                         self._finish(ExitCode.UNFIT)
                     continue
                 if isinstance(self._runner, MasterRunner):
-                    self._conductor.alive([client.id for client in self._runner.clients.values() if client.state != "missing"])
+                    self._conductor.alive(
+                        [client.id for client in self._runner.clients.values() if client.state != "missing"]
+                    )
                 if time.monotonic() - told >= TELL_EVERY_S:
                     told = time.monotonic()
                     self._conductor.tick(now=now)
@@ -179,7 +196,9 @@ class Depositors(User):
         sender = Sender(
             url=str(self.environment.host),
             keys=read_keys(_required(options, "customers")),
-            limits=Limits(inflight_max=options.inflight_max, answer_s_max=options.answer_s_max, late_ms_max=options.late_ms_max),
+            limits=Limits(
+                inflight_max=options.inflight_max, answer_s_max=options.answer_s_max, late_ms_max=options.late_ms_max
+            ),
             worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
             on_sent=self._on_sent,
             on_missed=lambda index, reason: self._missed.append((index, reason)),

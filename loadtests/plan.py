@@ -1,6 +1,8 @@
 """From (policy, game day, profile, seed) to the schedule of a flood: the same arguments give the same bytes.
 
     python -m loadtests.plan --policy policies/sandbox.yaml --seed 7 --out DIR
+
+It prints in one line what the plan will do to the policy.
 """
 
 from __future__ import annotations
@@ -61,11 +63,16 @@ def plan(policy: Policy, day: GameDay, profile: Profile, population: Population,
     _assign(calm + run, population, rng)
     destinations = _Destinations(rng, repeated=float(chosen.destinations_repeated.value))
     lines: list[tuple[int, Phase, int, str, _Wish, str]] = []
-    phases: tuple[tuple[Phase, list[_Wish], int, int], ...] = (("calm", calm, 0, day.calm), ("run", run, day.calm, day.flood))
+    phases: tuple[tuple[Phase, list[_Wish], int, int], ...] = (
+        ("calm", calm, 0, day.calm),
+        ("run", run, day.calm, day.flood),
+    )
     for phase, wishes, start_ms, length_ms in phases:
         named = [(str(uuid.UUID(int=rng.getrandbits(128), version=4)), wish, destinations.draw()) for wish in wishes]
         lines += [(start_ms * MS + wish.at_us, phase, 1, name, wish, to) for name, wish, to in named]
-        for position, delay_us in _repeats(rng, [wish.at_us for wish in wishes], length_us=length_ms * MS, profile=profile):
+        for position, delay_us in _repeats(
+            rng, [wish.at_us for wish in wishes], length_us=length_ms * MS, profile=profile
+        ):
             name, wish, to = named[position]
             lines.append((start_ms * MS + wish.at_us + delay_us, phase, 2, name, wish, to))
     lines.sort(key=lambda line: (line[0], line[3], line[2]))
@@ -111,7 +118,9 @@ def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_
     count = _first_attempts(total, profile)
     if count == 0:
         return []
-    value = chosen.calm_velocity_of_exit.value * measure.stressed_exit * measure.hot_micro * day.calm / measure.window_ms
+    value = (
+        chosen.calm_velocity_of_exit.value * measure.stressed_exit * measure.hot_micro * day.calm / measure.window_ms
+    )
     mean = float(value) / count
     wishes: list[_Wish] = []
     for pool, share in _pools(policy, count).items():
@@ -136,12 +145,13 @@ def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_W
     value = chosen.requested_over_hot_targets.value * hot
     wishes: list[_Wish] = []
     for pool, share in _pools(policy, count).items():
-        high = min(policy.limits.withdrawal_value_max * MICRO, chosen.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum"))
+        of_wallet = chosen.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum")
+        high = min(float(policy.limits.withdrawal_value_max * MICRO), float(of_wallet))
         drawn = shape.amounts(
             rng,
             count=share,
             total=float(value * _hot_value_micro(policy, pool, "target") / hot),
-            high=float(high),
+            high=high,
             alpha=float(chosen.amount_tail_exponent.value),
         )
         wishes += [_wish(policy, pool, value_micro=int(amount)) for amount in drawn]
@@ -175,7 +185,9 @@ def _first_attempts(total: Fraction, profile: Profile) -> int:
 def _repeats(rng: Random, times_us: Sequence[int], *, length_us: int, profile: Profile) -> list[tuple[int, int]]:
     """(position, delay in microseconds) of the requests that are sent once more before the phase ends."""
     chosen = profile.assumed
-    earliest, latest = (int(bound.value * MICROSECONDS) for bound in (chosen.repeat_after_s_min, chosen.repeat_after_s_max))
+    earliest, latest = (
+        int(bound.value * MICROSECONDS) for bound in (chosen.repeat_after_s_min, chosen.repeat_after_s_max)
+    )
     candidates = [(position, rng.randint(earliest, latest)) for position in range(len(times_us))]
     fitting = [(position, delay) for position, delay in candidates if times_us[position] + delay < length_us]
     return rng.sample(fitting, min(len(fitting), round(len(times_us) * chosen.repeated.value)))
@@ -206,7 +218,8 @@ def _hot_value_micro(policy: Policy, pool: Pool, bound: str) -> int:
 def _wish(policy: Policy, pool: Pool, *, value_micro: int) -> _Wish:
     """A request for ``value_micro`` worth of the pool's asset, rounded down to a base unit, never nothing."""
     asset = policy.assets[pool[1]]
-    amount = max(1, int(Fraction(value_micro, MICRO) / Fraction(asset.reference_price) * 10**asset.decimals))
+    price, per_price = asset.reference_price.as_integer_ratio()
+    amount = max(1, value_micro * per_price * 10**asset.decimals // (MICRO * price))
     return _Wish(pool=pool, amount=amount, value_micro=policy.value_micro(pool[1], amount))
 
 
@@ -272,7 +285,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--size", type=int, default=CUSTOMERS, help="number of customers")
     parser.add_argument("--out", type=Path, required=True, help="folder for arrivals.csv and plan.json")
-    parser.add_argument("--customers", type=Path, help="file for the customers, secrets included; OUT/customers.csv if left out")
+    parser.add_argument(
+        "--customers", type=Path, help="file for the customers, secrets included; OUT/customers.csv if left out"
+    )
     arguments = parser.parse_args()
     try:
         policy = load_policy(arguments.policy)
@@ -280,7 +295,9 @@ def main() -> int:
             day = policy.gameday(arguments.gameday)
         except KeyError as error:
             known = ", ".join(known.name for known in policy.gamedays)
-            raise UsageError(f"the policy has no game day {arguments.gameday!r}", remedy=f"name one of: {known}") from error
+            raise UsageError(
+                f"the policy has no game day {arguments.gameday!r}", remedy=f"name one of: {known}"
+            ) from error
         profile = load_profile(day.profile)
         population = populate(policy, profile, seed=arguments.seed, size=arguments.size)
         made = plan(policy, day, profile, population, seed=arguments.seed)
@@ -290,7 +307,9 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_customers(population, arguments.customers or arguments.out / "customers.csv")
     write_plan(made, arguments.out)
-    print(json.dumps({"arrivals": len(made.arrivals), "customers": len(population.customers), **made.knobs["expected"]}))
+    print(
+        json.dumps({"arrivals": len(made.arrivals), "customers": len(population.customers), **made.knobs["expected"]})
+    )
     return 0
 
 

@@ -38,7 +38,8 @@ def yardstick(policy: Policy) -> Yardstick:
     protected = [trigger for trigger in triggers if trigger.tier == "protected"]
     if settings is None or settings.window is None or not stressed or not protected:
         raise UsageError(
-            "the policy does not watch the drawdown velocity", remedy="declare a drawdown_velocity trigger for stressed and one for protected"
+            "the policy does not watch the drawdown velocity",
+            remedy="declare a drawdown_velocity trigger for stressed and one for protected",
         )
     return Yardstick(
         window_ms=settings.window,
@@ -90,18 +91,27 @@ def proof(policy: Policy, day: GameDay, profile: Profile, arrivals: tuple[Arriva
     short = [
         sentence
         for holds, sentence in (
-            (calm_peak <= CALM_OF_EXIT_MAX * measure.stressed_exit, f"the calm peaks at a velocity of {float(calm_peak):.4f}"),
+            (
+                calm_peak <= CALM_OF_EXIT_MAX * measure.stressed_exit,
+                f"the calm peaks at a velocity of {float(calm_peak):.4f}",
+            ),
             (opening_peak >= CLEARLY * measure.protected_enter, f"the opening reaches only {float(opening_peak):.3f}"),
             (
                 later_least is not None and later_least >= CLEARLY * measure.protected_exit,
                 f"the run falls to {float(later_least or 0):.3f}, which lets the tier go",
             ),
-            (ratio >= chosen.requested_over_hot_targets.value * 98 / 100, f"only {float(ratio):.2f} times the hot targets are asked for"),
+            (
+                ratio >= chosen.requested_over_hot_targets.value * 98 / 100,
+                f"only {float(ratio):.2f} times the hot targets are asked for",
+            ),
         )
         if not holds
     ]
     if short or crossed_us is None:
-        raise UsageError(f"the planned run is no run on this bank: {'; '.join(short)}", remedy="adjust the profile's assumptions to the policy")
+        raise UsageError(
+            f"the planned run is no run on this bank: {'; '.join(short)}",
+            remedy="adjust the profile's assumptions to the policy",
+        )
     return {
         "requested_over_hot_targets": round(float(ratio), 4),
         "offered_per_s": round(len(run) * MS / day.flood, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -76,7 +76,9 @@ def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOME
     for customer_id in range(SET_ASIDE + 1, size + 1):
         held = [pool for pool in pools if rng.random() < 0.5] or [rng.choice(list(pools))]  # noqa: PLR2004 - a coin
         for pool in held:
-            weights[pool][customer_id] = int(WEIGHT_STEPS * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha))
+            weights[pool][customer_id] = int(
+                WEIGHT_STEPS * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha)
+            )
     balances: dict[int, dict[Pool, int]] = {customer_id: {} for customer_id in range(1, size + 1)}
     for pool, total in pools.items():
         aside = total // SET_ASIDE_SHARE
@@ -116,8 +118,8 @@ def write_customers(population: Population, path: Path) -> None:
         file.write(text.getvalue())
 
 
-def read_keys(path: Path, *, wanted: Sequence[int] | None = None) -> dict[int, str]:
-    """API key by customer id, for all or for the ``wanted`` ids. Raises :class:`UsageError` if the file is no such list."""
+def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
+    """API key by customer id. Raises :class:`UsageError` if the file is no such list, or lacks one of the ``wanted`` ids."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             keys = {int(row["customer_id"]): row["api_key"] for row in csv.DictReader(file)}
@@ -125,4 +127,8 @@ def read_keys(path: Path, *, wanted: Sequence[int] | None = None) -> dict[int, s
         raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
     except (KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path} is no list of customers: {error}") from error
-    return keys if wanted is None else {customer_id: keys[customer_id] for customer_id in wanted}
+    if strangers := set(wanted) - set(keys):
+        raise UsageError(
+            f"{path} lacks {len(strangers)} customers of the schedule", remedy="use the customers of the same plan"
+        )
+    return keys

@@ -33,7 +33,9 @@ def scaling(policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[A
     return {
         "profile": profile.profile,
         "event": profile.event,
-        "source": "; ".join(dict.fromkeys(fact.source for fact in (facts.requests, facts.wallets_value, facts.burst_of_assets_per_h))),
+        "source": "; ".join(
+            dict.fromkeys(fact.source for fact in (facts.requests, facts.wallets_value, facts.burst_of_assets_per_h))
+        ),
         "value_scale": f"{float(liabilities / facts.wallets_value.value):.6f}",
         "value_scale_of": f"liabilities {float(liabilities):,.0f} / wallets {float(facts.wallets_value.value):,.0f}",
         "requested_value": f"{float(requested):,.0f}",

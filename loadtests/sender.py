@@ -62,7 +62,10 @@ class Sender:
         self._on_sent = on_sent
         self._on_missed = on_missed
         self._client = HTTPClient.from_url(
-            url, concurrency=limits.inflight_max, connection_timeout=limits.answer_s_max, network_timeout=limits.answer_s_max
+            url,
+            concurrency=limits.inflight_max,
+            connection_timeout=limits.answer_s_max,
+            network_timeout=limits.answer_s_max,
         )
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
@@ -135,8 +138,10 @@ def judged(status: int, text: bytes) -> Answer:
         parsed = None
     told = parsed if isinstance(parsed, dict) else {}
     outcome, code = told.get("outcome"), told.get("code")
-    if status == ACCEPTED and outcome in ACKNOWLEDGED:
-        return Answer(status=status, outcome="accepted" if outcome == "accepted" else "replayed", error="", length=len(text))
+    if status == ACCEPTED and isinstance(outcome, str) and outcome in ACKNOWLEDGED:
+        return Answer(
+            status=status, outcome="accepted" if outcome == "accepted" else "replayed", error="", length=len(text)
+        )
     if isinstance(code, str) and status != ACCEPTED:
         return Answer(status=status, outcome="refused", error=code, length=len(text))
     return Answer(status=status, outcome="failed", error=f"unexpected answer {status}", length=len(text))

@@ -44,7 +44,9 @@ def steady_times(rng: Random, *, count: int, length: float) -> list[float]:
     return sorted(rng.random() * length for _ in range(count))
 
 
-def run_times(rng: Random, *, count: int, length: float, opening_rate: float, contagion: float, contagion_delay: float) -> list[float]:
+def run_times(
+    rng: Random, *, count: int, length: float, opening_rate: float, contagion: float, contagion_delay: float
+) -> list[float]:
     """Arrivals of a run: a Poisson stream that starts ``opening_rate`` times as fast and fades, with self-excited clusters.
 
     ``contagion`` of the requests follow an earlier one after an exponential delay (mean ``contagion_delay``); exactly ``count``
@@ -74,7 +76,10 @@ def leaving_order(
     amount until it is reached, then small ones, shuffled. The rest leave in a race in which the next is drawn in proportion to
     amount ^ ``largest_first``.
     """
-    by_size = sorted((index for index, value in enumerate(values) if value > small_max), key=lambda i: rng.expovariate(1.0) / values[i])
+    by_size = sorted(
+        (index for index, value in enumerate(values) if value > small_max),
+        key=lambda i: rng.expovariate(1.0) / values[i],
+    )
     opening: list[int] = []
     reached = 0
     for index in by_size:

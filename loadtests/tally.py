@@ -72,7 +72,9 @@ def phase_bounds_us(knobs: Mapping[str, Any], arrivals: Sequence[Arrival]) -> di
     return {"calm": (0, calm_us), "run": (calm_us, calm_us + flood_us)}
 
 
-def figures(arrivals: Sequence[Arrival], sent: Mapping[int, Sent], *, bounds_us: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+def figures(
+    arrivals: Sequence[Arrival], sent: Mapping[int, Sent], *, bounds_us: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
     """Planned, sent, missed and acknowledged per phase, and the dispatch lag in milliseconds over all."""
     made: dict[str, Any] = {}
     for phase in PHASES:

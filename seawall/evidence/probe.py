@@ -54,7 +54,9 @@ def read_accounts(path: Path) -> list[Account]:
     except KeyError as error:
         raise UsageError(f"{path} is no list of customers: it has no column {error}") from error
     if len(found) < ACCOUNTS:
-        raise UsageError(f"{path} lists fewer than {ACCOUNTS} customers", remedy="make it with python -m loadtests.plan")
+        raise UsageError(
+            f"{path} lists fewer than {ACCOUNTS} customers", remedy="make it with python -m loadtests.plan"
+        )
     return [Account(api_key=key, pools=tuple(pools)) for key, pools in found.values()]
 
 
@@ -71,7 +73,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return parsed
 
 
-async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[Account], lanes: dict[str, dict[str, str]], log: ProbeLog) -> None:
+async def watch(
+    *,
+    targets: dict[str, Any],
+    policy: Policy,
+    accounts: Sequence[Account],
+    lanes: dict[str, dict[str, str]],
+    log: ProbeLog,
+) -> None:
     """Take every probe on its own schedule, for ever; one that waits delays no other. Raises :class:`UsageError` on bad targets."""
     trust = ssl.create_default_context()  # one for all clients: loading the roots takes longer than any probe
     async with AsyncExitStack() as stack:
@@ -79,7 +88,9 @@ async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[A
         async def client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
             # No cap on connections and no proxy of the environment: nothing may stand between two probes, or before one.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-            return await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=timeout_s, limits=limits, trust_env=False, verify=trust))
+            return await stack.enter_async_context(
+                httpx.AsyncClient(base_url=base_url, timeout=timeout_s, limits=limits, trust_env=False, verify=trust)
+            )
 
         try:
             api = targets["urls"]["api_direct"]
@@ -90,7 +101,9 @@ async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[A
             raise UsageError(f"the targets lack {error}") from error
         small, large = accounts
         probes: list[Probe] = [*StatusProbe(venue=VenueClient(await client(api, STATUS_S_MAX))).probes()]
-        probes += CustomerProbes(venue=VenueClient(await client(api, VENUE_S_MAX)), policy=policy, small=small, large=large).probes()
+        probes += CustomerProbes(
+            venue=VenueClient(await client(api, VENUE_S_MAX)), policy=policy, small=small, large=large
+        ).probes()
         for network, node in nodes.items():
             http = await client("", NODE_S_MAX)
             probes += NodeProbe(http=http, network=network, url=node, lanes=lanes.get(network, {})).probes()
@@ -101,7 +114,9 @@ async def watch(*, targets: dict[str, Any], policy: Policy, accounts: Sequence[A
         async with asyncio.TaskGroup() as tasks:
             for index, probe in enumerate(probes):
                 # Spread over their period, so that they do not all ask in the same instant.
-                tasks.create_task(keep_looking(probe, log, first_at=start + probe.period_s * index / len(probes), time=clocks))
+                tasks.create_task(
+                    keep_looking(probe, log, first_at=start + probe.period_s * index / len(probes), time=clocks)
+                )
 
 
 async def _until_told(**given: Any) -> None:
@@ -121,12 +136,18 @@ def main() -> int:
     parser.add_argument("--targets", type=Path, required=True)
     parser.add_argument("--customers", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--lanes", type=Path, help='payout addresses: {"network": {"wallet": "0x..."}}; without it no nonce is watched')
-    parser.add_argument("--policy", type=Path, default=os.environ.get(POLICY_VARIABLE), help=f"{POLICY_VARIABLE} if left out")
+    parser.add_argument(
+        "--lanes", type=Path, help='payout addresses: {"network": {"wallet": "0x..."}}; without it no nonce is watched'
+    )
+    parser.add_argument(
+        "--policy", type=Path, default=os.environ.get(POLICY_VARIABLE), help=f"{POLICY_VARIABLE} if left out"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.policy is None:
-            raise UsageError("nobody says which policy is in force", remedy=f"give --policy, or name it in {POLICY_VARIABLE}")
+            raise UsageError(
+                "nobody says which policy is in force", remedy=f"give --policy, or name it in {POLICY_VARIABLE}"
+            )
         given = {
             "targets": read_json(arguments.targets),
             "policy": load_policy(Path(arguments.policy)),

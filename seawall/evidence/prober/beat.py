@@ -54,7 +54,13 @@ class ProbeLog:
 
     def write(self, sample: Sample, *, at: float, done_at: float) -> None:
         """Append one sample, taken ``at`` and answered ``done_at`` (Unix seconds)."""
-        line = {"at": round(at, 6), "done_at": round(done_at, 6), "probe": sample.probe, "ok": sample.ok, "detail": sample.detail}
+        line = {
+            "at": round(at, 6),
+            "done_at": round(done_at, 6),
+            "probe": sample.probe,
+            "ok": sample.ok,
+            "detail": sample.detail,
+        }
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
         self._file.flush()
 

@@ -87,7 +87,11 @@ class CustomerProbes:
         """Whether a small withdrawal is accepted; ``detail.id`` leads to what became of it."""
         network, asset = next(self._pools)
         request = WithdrawalRequest(
-            id=uuid.uuid4(), network=network, asset=asset, amount=self._worth(asset, SMALL_VALUE), destination=destination(network)
+            id=uuid.uuid4(),
+            network=network,
+            asset=asset,
+            amount=self._worth(asset, SMALL_VALUE),
+            destination=destination(network),
         )
         answer = await self._venue.withdraw(self._small.api_key, request)
         return [_told("small_withdrawal", answer, id=str(request.id), network=network, asset=asset)]
@@ -95,8 +99,18 @@ class CustomerProbes:
     async def swap(self) -> Sequence[Sample]:
         """Whether swaps are carried out or suspended (``detail.code``)."""
         network, sell, buy = next(self._swaps)
-        request = SwapRequest(id=uuid.uuid4(), network=network, sell=sell, buy=buy, amount=self._worth(sell, SMALL_VALUE))
-        return [_told("swap", await self._venue.swap(self._small.api_key, request), id=str(request.id), network=network, sell=sell)]
+        request = SwapRequest(
+            id=uuid.uuid4(), network=network, sell=sell, buy=buy, amount=self._worth(sell, SMALL_VALUE)
+        )
+        return [
+            _told(
+                "swap",
+                await self._venue.swap(self._small.api_key, request),
+                id=str(request.id),
+                network=network,
+                sell=sell,
+            )
+        ]
 
     async def large_transfer(self) -> Sequence[Sample]:
         """Whether a large transfer from one rail to another is accepted or suspended (``detail.code``)."""
@@ -126,7 +140,9 @@ class CustomerProbes:
             for pair in ((network, asset, other), (network, other, asset))
         ]
         if not pairs:
-            raise UsageError("the prober's first customer has no pair of assets to swap", remedy="give it a token on some network")
+            raise UsageError(
+                "the prober's first customer has no pair of assets to swap", remedy="give it a token on some network"
+            )
         return pairs
 
     def _transfer_routes(self) -> Sequence[tuple[str, str, str]]:
@@ -140,7 +156,9 @@ class CustomerProbes:
 
         found = list(routes())
         if not found:
-            raise UsageError("the prober's second customer holds no asset on two networks", remedy="give it a token on both")
+            raise UsageError(
+                "the prober's second customer holds no asset on two networks", remedy="give it a token on both"
+            )
         return found
 
 

@@ -43,13 +43,19 @@ class NodeProbe:
         ]
         known = height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
         if height > known:
-            new = await self._call([("eth_getBlockByNumber", [hex(number), False]) for number in range(known + 1, height + 1)])
+            new = await self._call(
+                [("eth_getBlockByNumber", [hex(number), False]) for number in range(known + 1, height + 1)]
+            )
             self._newest = height
             samples += [
                 Sample(
                     probe="block",
                     ok=True,
-                    detail={"network": self._network, "number": int(block["number"], 16), "timestamp": int(block["timestamp"], 16)},
+                    detail={
+                        "network": self._network,
+                        "number": int(block["number"], 16),
+                        "timestamp": int(block["timestamp"], 16),
+                    },
                 )
                 for block in new
             ]
@@ -57,7 +63,10 @@ class NodeProbe:
 
     async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         """Results of a JSON-RPC batch, in order. Raises :class:`ServiceError` if the node errs."""
-        batch = [{"jsonrpc": "2.0", "id": index, "method": method, "params": params} for index, (method, params) in enumerate(calls)]
+        batch = [
+            {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
+            for index, (method, params) in enumerate(calls)
+        ]
         answers = (await self._http.post(self._url, json=batch)).json()
         if not isinstance(answers, list) or len(answers) != len(batch):
             raise ServiceError(f"the node of {self._network} answered {answers!r}")

@@ -1,0 +1,229 @@
+"""The plan of a flood, recomputed here with plain code from what it wrote."""
+
+from __future__ import annotations
+
+import csv
+import stat
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from loadtests.arrivals import Arrival, read_arrivals
+from loadtests.plan import Plan, plan, write_plan
+from loadtests.population import SET_ASIDE, Population, owed, populate, write_customers
+from loadtests.shock import Profile, load_profile
+from seawall.errors import UsageError
+from seawall.policy import Policy, load_policy
+
+SANDBOX = load_policy(Path("policies/sandbox.yaml"))
+PROFILE = load_profile("bybit-2025-02")
+SIZE = 1_000
+SEEDS = range(20)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[int, tuple[Population, Plan]]:
+    return {seed: _make(SANDBOX, seed) for seed in SEEDS}
+
+
+def _make(policy: Policy, seed: int, profile: Profile = PROFILE) -> tuple[Population, Plan]:
+    population = populate(policy, profile, seed=seed, size=SIZE)
+    return population, plan(policy, policy.gameday(), profile, population, seed=seed)
+
+
+def _firsts(arrivals: tuple[Arrival, ...], phase: str) -> list[Arrival]:
+    return [arrival for arrival in arrivals if arrival.phase == phase and arrival.attempt == 1]
+
+
+def _velocity(arrivals: list[Arrival], at_us: int) -> float:
+    """The policy's drawdown velocity at an instant, the slow and obvious way."""
+    return sum(a.value_micro for a in arrivals if at_us - 5_000_000 < a.offset_us <= at_us) / 1_680_000_000_000
+
+
+def test_balances_sum_exactly_to_what_the_policy_holds_for_customers(made: dict[int, tuple[Population, Plan]]) -> None:
+    """Hot, reserve and cold targets, to the last base unit, for every seed."""
+    expected = {
+        ("aster", "AST"): 10_500 * 10**18,
+        ("aster", "USDX"): 21_000_000 * 10**6,
+        ("birch", "BIR"): 42_000 * 10**18,
+        ("birch", "USDX"): 21_000_000 * 10**6,
+    }
+
+    for population, _ in made.values():
+        sums: Counter[tuple[str, str]] = Counter()
+        for customer in population.customers:
+            sums.update(customer.balances)
+
+        assert dict(sums) == expected
+    assert owed(SANDBOX) == expected
+
+
+def test_balances_are_heavy_tailed(made: dict[int, tuple[Population, Plan]]) -> None:
+    """The upper fifth of depositors holds most of a pool."""
+    for population, _ in made.values():
+        held = sorted(
+            (c.balances[("aster", "USDX")] for c in population.depositors if ("aster", "USDX") in c.balances),
+            reverse=True,
+        )
+
+        assert sum(held[: len(held) // 5]) > 0.5 * sum(held)
+
+
+def test_nobody_asks_for_more_than_it_holds_and_those_set_aside_ask_for_nothing(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
+    """Every planned request could be paid from its customer's balance, all of them together."""
+    for population, schedule in made.values():
+        balances = {(c.customer_id, *pool): amount for c in population.customers for pool, amount in c.balances.items()}
+        for arrival in schedule.arrivals:
+            if arrival.attempt == 1:
+                balances[(arrival.customer_id, arrival.network, arrival.asset)] -= arrival.amount
+
+        assert min(balances.values()) >= 0
+        assert min(arrival.customer_id for arrival in schedule.arrivals) > SET_ASIDE
+
+
+def test_the_run_crosses_protected_in_the_opening_and_stays_above_its_exit(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
+    """By plain sums over the policy's window: clearly above 0.30 two seconds in, never near 0.08 again, calm far below 0.04."""
+    for _, schedule in made.values():
+        firsts = _firsts(schedule.arrivals, "calm") + _firsts(schedule.arrivals, "run")
+
+        assert _velocity(firsts, 17_000_000) > 0.36
+        assert min(_velocity(firsts, at) for at in range(17_000_000, 65_000_001, 500_000)) > 0.096
+        assert max(_velocity(firsts, at) for at in range(0, 15_000_000, 500_000)) <= 0.01
+
+
+def test_the_run_offers_enough_requests_and_value(made: dict[int, tuple[Population, Plan]]) -> None:
+    """At least 215 a second, 3.3 times the hot targets, nine in ten small, a quarter of the value per pool."""
+    for _, schedule in made.values():
+        run = [arrival for arrival in schedule.arrivals if arrival.phase == "run"]
+        firsts = _firsts(schedule.arrivals, "run")
+        value = sum(arrival.value_micro for arrival in firsts)
+        by_pool: Counter[tuple[str, str]] = Counter()
+        for arrival in firsts:
+            by_pool[(arrival.network, arrival.asset)] += arrival.value_micro
+
+        assert len(run) / 50 >= 215
+        assert value >= 3.3 * 1_680_000_000_000
+        assert sum(arrival.size == "small" for arrival in run) / len(run) >= 0.9
+        assert all(0.24 < pool / value < 0.26 for pool in by_pool.values())
+        assert min(arrival.value_micro for arrival in firsts) > 0
+        assert max(arrival.value_micro for arrival in firsts) <= 100_000_000_000
+
+
+def test_repeats_carry_the_first_request_unchanged_and_come_one_to_five_seconds_later(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
+    """A replay that differed in anything but its time would be refused as an id used twice."""
+    for _, schedule in made.values():
+        firsts = {arrival.id: arrival for arrival in schedule.arrivals if arrival.attempt == 1}
+        repeats = [arrival for arrival in schedule.arrivals if arrival.attempt == 2]
+
+        assert len(firsts) + len(repeats) == len(schedule.arrivals)
+        assert 0.075 < len(repeats) / len(firsts) < 0.085
+        for again in repeats:
+            first = firsts[again.id]
+            assert 1_000_000 <= again.offset_us - first.offset_us <= 5_000_000
+            assert again.phase == first.phase
+            assert (again.customer_id, again.amount, again.asset, again.destination) == (
+                first.customer_id,
+                first.amount,
+                first.asset,
+                first.destination,
+            )
+
+
+def test_destinations_are_addresses_of_which_some_repeat(made: dict[int, tuple[Population, Plan]]) -> None:
+    """About seven in ten are paid for the first time."""
+    _, schedule = made[0]
+    destinations = [arrival.destination for arrival in schedule.arrivals if arrival.attempt == 1]
+
+    assert all(to == to.lower() and to.startswith("0x") and int(to, 16) > 0 and len(to) == 42 for to in destinations)
+    assert 0.67 < len(set(destinations)) / len(destinations) < 0.73
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    """Replay is byte for byte, secrets included; customers are readable by their owner alone."""
+    for name, seed in (("a", 7), ("b", 7), ("c", 8)):
+        population, schedule = _make(SANDBOX, seed)
+        (tmp_path / name).mkdir()
+        write_plan(schedule, tmp_path / name)
+        write_customers(population, tmp_path / name / "customers.csv")
+
+    for file in ("arrivals.csv", "plan.json", "customers.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    assert (tmp_path / "a" / "arrivals.csv").read_bytes() != (tmp_path / "c" / "arrivals.csv").read_bytes()
+    assert stat.S_IMODE((tmp_path / "a" / "customers.csv").stat().st_mode) == 0o600
+
+
+def test_a_written_schedule_reads_back_as_it_was_planned(tmp_path: Path) -> None:
+    """No rounding between the plan and the flood, down to the microsecond and the base unit."""
+    _, schedule = _make(SANDBOX, 3)
+    write_plan(schedule, tmp_path)
+
+    assert read_arrivals(tmp_path / "arrivals.csv") == list(schedule.arrivals)
+
+
+@pytest.mark.parametrize("text", ["", "index,offset_s\n", "index,offset_s,phase\n0,1.0,lunch\n"])
+def test_a_schedule_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    """Empty, without lines, or malformed: a usage error, not a flood that sends nothing and looks fine."""
+    (tmp_path / "arrivals.csv").write_text(text)
+
+    with pytest.raises(UsageError):
+        read_arrivals(tmp_path / "arrivals.csv")
+
+
+def test_production_is_shaken_by_the_same_profile() -> None:
+    """The promises are the same there; only durations are longer."""
+    policy = load_policy(Path("policies/production.yaml"))
+
+    _, schedule = _make(policy, 1)
+
+    assert schedule.knobs["expected"]["requested_over_hot_targets"] >= 3.3
+
+
+def test_a_profile_too_weak_for_the_policy_is_refused_with_numbers() -> None:
+    """A run that would not cross the trigger proves nothing about it."""
+    tree = PROFILE.model_dump(mode="json")
+    tree["assumed"]["opening_over_hot_targets"]["value"] = "0"
+    tree["assumed"]["largest_first"]["value"] = "0"
+    weak = Profile.model_validate(tree)
+
+    with pytest.raises(UsageError, match=r"no run on this bank: the opening reaches only 0\.\d+"):
+        _make(SANDBOX, 1, weak)
+
+
+def test_every_scaling_is_stated_and_consistent(made: dict[int, tuple[Population, Plan]]) -> None:
+    """Compression times the drill's length is the modelled window; thinning times the requests is what really came."""
+    _, schedule = made[0]
+    told = schedule.scaling
+
+    assert float(told["value_scale"]) == pytest.approx(84e6 / 16.9e9, rel=1e-3)
+    assert float(told["time_compression"]) * told["run_s"] == pytest.approx(told["modelled_window_s"], rel=1e-2)
+    assert float(told["thinning"]) * told["requests_planned"] == pytest.approx(told["requests_modelled"], rel=1e-2)
+    assert any("block time" in line for line in told["not_compressed"])
+    assert all(fact["source"] for fact in told["measured"].values())
+    assert all(choice["why"] for choice in told["assumed"].values())
+
+
+def test_api_keys_stay_out_of_reprs() -> None:
+    """A traceback must not tell a secret."""
+    customer = populate(SANDBOX, PROFILE, seed=1, size=10).customers[0]
+
+    assert customer.api_key not in repr(customer)
+
+
+def test_customers_are_written_one_line_per_balance(tmp_path: Path) -> None:
+    """The ledger is opened from these columns; those set aside hold every pool."""
+    population = populate(SANDBOX, PROFILE, seed=1, size=50)
+    write_customers(population, tmp_path / "customers.csv")
+
+    with (tmp_path / "customers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    held = Counter(int(row["customer_id"]) for row in rows)
+
+    assert len(rows) == sum(len(customer.balances) for customer in population.customers)
+    assert [held[customer_id] for customer_id in (1, 2, 3)] == [4, 4, 4]
