@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -35,7 +37,10 @@ def start_anvil() -> Iterator[AnvilStarter]:
         argv = [str(locate("anvil").path), "--port", str(port), "--chain-id", str(chain_id), "--silent"]
         argv += ["--slots-in-an-epoch", "1", "--balance", "100000000", "--accounts", "2", "--gas-limit", "60000000"]
         argv += ["--block-time", str(block_time)] if block_time else []
-        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        # A session of its own: npm's anvil is a script that starts the program, and killing the script would leave it.
+        running.append(
+            subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 20
         while True:
@@ -50,7 +55,7 @@ def start_anvil() -> Iterator[AnvilStarter]:
 
     yield start
     for process in running:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
