@@ -98,4 +98,4 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for index, item in enumerate(value):
             yield from flatten(item, f"{name}.{index}".lstrip("."))
     else:
-        yield name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield name.replace("_", " "), "; ".join(map(str, value)) if isinstance(value, list) else str(value)
