@@ -6,6 +6,12 @@ from pathlib import Path
 # Pulumi puts this folder on the path, not the repository that it is a package of.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from infra.program import declare
+from pulumi import RunError
 
-declare(repository=Path(__file__).resolve().parent.parent)
+from infra.program import declare
+from seawall.errors import SeawallError
+
+try:
+    declare(repository=Path(__file__).resolve().parent.parent)
+except SeawallError as error:
+    raise RunError(str(error)) from error  # Pulumi shows these without a traceback

@@ -10,6 +10,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from seawall.errors import UsageError
+
 _GONE = frozenset({"NoSuchEntity", "NotFoundException", "NotFound", "NoSuchBucket", "404", "ResourceNotFound"})
 """How the services say that there is no such thing."""
 
@@ -25,11 +27,17 @@ def code_of(error: ClientError) -> str:
 
 
 class Clients:
-    """All clients of one provider process; safe to share between threads. Credentials come from the process's environment."""
+    """All clients of one provider process; safe to share between threads.
+
+    Credentials come from the process's environment; without any it raises :class:`UsageError`.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._session: Any = boto3.Session()  # the service is chosen at run time, which no overload fits
+        if self._session.get_credentials() is None:
+            message = "no AWS credentials in the environment"
+            raise UsageError(message, remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the deployer's")
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
 

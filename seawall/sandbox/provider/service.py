@@ -50,6 +50,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     # --- the plugin itself -------------------------------------------------------------------------------------------
 
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """What kinds of value we take; the same as Configure answers."""
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=False, accept_resources=False, accept_outputs=False
+        )
+
     def Attach(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """The engine says where it listens; we never call it."""
         return Empty()

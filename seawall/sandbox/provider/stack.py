@@ -113,13 +113,14 @@ def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[
         raise MissingProgramError(message, remedy="run bin/seawall doctor") from error
     watchdog = threading.Timer(_UP_S_MAX, process.kill)
     watchdog.start()
-    try:
-        text, complaint = _follow(process, on_line)
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        watchdog.cancel()
+    with process:
+        try:
+            text, complaint = _follow(process, on_line)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            watchdog.cancel()
     if process.returncode != 0:
         message = f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n{diagnostics(text + complaint)}"
         raise ServiceError(message)

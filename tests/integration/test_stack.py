@@ -1,0 +1,153 @@
+"""The real `pulumi` command brings the whole stack up in the sandbox, leaves it alone when nothing changed, and takes it down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coincurve import PublicKey
+from Crypto.Hash import keccak
+
+from seawall import conventions, setup
+from seawall.errors import ServiceError, UsageError
+from seawall.policy import load_policy
+from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.provider import stack
+from seawall.sandbox.provider.server import start_provider
+from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
+POLICY = load_policy(POLICY_PATH)
+UP_S_MAX = 90
+"""Twenty on an idle machine (design, section 10); a test may find it busy with three others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A running AWS and the settings of a stack in it."""
+
+    endpoint: str
+    identities: Identities
+    settings: stack.Settings
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_aws() as endpoint, pytest.MonkeyPatch.context() as patch:
+        identities = create_identities(endpoint=endpoint, policy=POLICY)
+        for name, value in identities.deployer.environment().items():
+            patch.setenv(name, value)
+        server, port = start_provider(aws_endpoint=endpoint)
+        yield Site(
+            endpoint=endpoint,
+            identities=identities,
+            settings=stack.Settings(
+                root=ROOT,
+                data_dir=tmp_path_factory.mktemp("stack"),
+                policy_path=POLICY_PATH,
+                provider_port=port,
+                deployer=identities.deployer,
+                signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+                region=PRIMARY,
+                path=setup.environment()["PATH"],
+            ),
+        )
+        server.stop(grace=0).wait()
+
+
+def pulumi(site: Site, *arguments: str, ok: bool = True) -> str:
+    """What a shell with the sandbox's environment gets."""
+    done = subprocess.run(
+        ["pulumi", "--non-interactive", "--color", "never", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **site.settings.environment()},
+        text=True,
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
+    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    return done.stdout
+
+
+def everything(site: Site) -> dict[str, Any]:
+    """What AWS holds, in both regions, to compare before and after."""
+    found: dict[str, Any] = {}
+    who = site.identities.deployer.environment()
+    for region in (PRIMARY, STANDBY):
+        kms = client("kms", site.endpoint, who, region=region)
+        keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+        found[f"keys {region}"] = sorted(key["Arn"] for key in keys if key["KeyState"] == "Enabled")
+        aliases = [alias["AliasName"] for alias in kms.list_aliases()["Aliases"]]
+        found[f"aliases {region}"] = sorted(alias for alias in aliases if conventions.PREFIX in alias)
+        found[f"topics {region}"] = client("sns", site.endpoint, who, region=region).list_topics()["Topics"]
+        alarms = client("cloudwatch", site.endpoint, who, region=region).describe_alarms()["MetricAlarms"]
+        found[f"alarms {region}"] = sorted(alarm["AlarmName"] for alarm in alarms)
+    return found
+
+
+def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
+    """Up, outputs that sign, up and preview without a change, refresh without drift, destroy to nothing."""
+    empty = everything(site)
+    stack_file = (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes()
+    said: list[str] = []
+    began = time.monotonic()
+    stack.up(site.settings, report=said.append)
+    assert time.monotonic() - began < UP_S_MAX
+    assert said[-1].startswith("stack is up, ")
+
+    outputs = stack.outputs(site.settings)
+    assert set(outputs) == {"regions", "policy_digest", "signers", "evidence_bucket", "topics", "alarms"}
+    assert outputs["policy_digest"] == POLICY.digest
+    assert set(outputs["signers"]) == set(POLICY.signing_wallets())
+    assert len({signer["address"] for signer in outputs["signers"].values()}) == len(outputs["signers"])
+    for region in (PRIMARY, STANDBY):
+        assert recovered(site, outputs["signers"]["customer-aster-hot"], region)
+
+    standing = everything(site)
+    assert standing[f"keys {PRIMARY}"] != empty[f"keys {PRIMARY}"]
+    pulumi(site, "preview", "--expect-no-changes")
+    stack.up(site.settings, report=said.append)
+    assert said[-1] == "stack is up, 0 resources made or changed"
+    pulumi(site, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert everything(site) == standing
+
+    pulumi(site, "destroy", "--yes", "--skip-preview")
+    assert everything(site) == empty
+    assert (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes() == stack_file
+
+
+def recovered(site: Site, signer: dict[str, Any], region: str) -> bool:
+    """Whether the signer of ``region``, through its role, signs for the address that the stack declares."""
+    sts = client("sts", site.endpoint, site.identities.signers[region].environment(), region=region)
+    got = sts.assume_role(RoleArn=signer["roles"][region], RoleSessionName="test")["Credentials"]
+    who = {"AWS_ACCESS_KEY_ID": got["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"]}
+    kms = client("kms", site.endpoint, {**who, "AWS_SESSION_TOKEN": got["SessionToken"]}, region=region)
+    digest = hashlib.sha256(b"payout").digest()
+    kms.sign(KeyId=signer["key_id"], Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
+    point = PublicKey(kms.get_public_key(KeyId=signer["key_id"])["PublicKey"][-65:]).format(compressed=False)[1:]
+    return bool("0x" + keccak.new(digest_bits=256, data=point).hexdigest()[-40:] == signer["address"])
+
+
+def test_a_stack_that_trusts_other_signers_is_refused_before_anything_is_made(site: Site) -> None:
+    others = replace(site.settings, signer_principals={PRIMARY: "arn:aws:iam::123456789012:user/other"})
+    with pytest.raises(UsageError, match="does not trust the signers"):
+        stack.up(others, report=print)
+
+
+def test_a_failing_program_is_told_in_pulumis_own_words(site: Site, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(json.dumps({"policy": "wrong"}), encoding="utf-8")
+    with pytest.raises(ServiceError, match=r"(?s)^pulumi up --yes ended with .*venue: found nothing; add it"):
+        stack.up(replace(site.settings, policy_path=wrong), report=print)
