@@ -2,10 +2,11 @@ import asyncio
 
 from seawall.errors import InternalError
 from venue.api import metrics
-from venue.api.app import Services, make_app
+from venue.api.app import make_app
 from venue.api.directory import Directory
 from venue.api.exchange import Exchange
 from venue.api.flusher import Flusher
+from venue.api.services import Services
 from venue.config import config_from_arguments
 from venue.database import open_pool
 from venue.process import run, serve_http

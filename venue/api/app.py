@@ -1,9 +1,8 @@
-"""The drill contract over HTTP, as the reference venue serves it."""
+"""The drill contract over HTTP, as the reference venue serves it; withdrawal requests are served by the front door."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -25,21 +24,18 @@ from seawall.contract import (
     Ticket,
     TicketRequest,
     Withdrawal,
-    WithdrawalReceipt,
-    WithdrawalRequest,
     openapi,
 )
 from seawall.errors import ServiceError
-from seawall.policy import Policy
 from venue.api import metrics
 from venue.api.batch import STATE
-from venue.api.directory import Directory
-from venue.api.exchange import Exchange, bought
-from venue.api.flusher import Flusher
-from venue.api.intake import STATUS_OF, ask_of
+from venue.api.exchange import bought
+from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, customer_of, malformed
+from venue.api.intake import STATUS_OF
 from venue.api.mode import read_mode
+from venue.api.services import Services
 from venue.api.swaps import Trade, commit_swap
-from venue.database import FAILURES, Pool
+from venue.database import FAILURES
 
 QUOTE_VALID_MS = 1_000
 """How long a quote may be shown; a swap is booked at the price of its own moment."""
@@ -51,8 +47,6 @@ _FOLLOW = f"""
     select w.id, w.seq, case when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason, {STATE} as state, s.tx_hash
     from withdrawals w left join slots s on s.id = w.slot_id where w.id = $1 and w.customer_id = $2"""
 _TICKET = "insert into tickets (customer_id, kind, text) values ($1, $2, $3) returning id"
-_UNAUTHORIZED = Refusal(code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`.")
-_UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
 
 
 class RefusedError(Exception):
@@ -61,17 +55,6 @@ class RefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
         self.refusal = refusal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Services:
-    """What the handlers work with."""
-
-    policy: Policy
-    pool: Pool
-    directory: Directory
-    flusher: Flusher
-    exchange: Exchange
 
 
 def answer(message: Message, *, status: int = 200) -> Response:
@@ -88,10 +71,9 @@ async def _services(request: Request) -> Services:
 async def _customer(
     services: Annotated[Services, Depends(_services)], authorization: Annotated[str, Header()] = ""
 ) -> int:
-    scheme, _, key = authorization.partition(" ")
-    customer = await services.directory.customer_of(key) if scheme.lower() == "bearer" and key else None
+    customer = await customer_of(services, authorization)
     if customer is None:
-        raise RefusedError(_UNAUTHORIZED)
+        raise RefusedError(UNAUTHORIZED)
     return customer
 
 
@@ -99,14 +81,13 @@ With = Annotated[Services, Depends(_services)]
 Customer = Annotated[int, Depends(_customer)]
 
 
-def make_app(services: Services) -> FastAPI:
+def make_app(services: Services) -> Front:
     """The api over ``services``; its OpenAPI document is that of the contract."""
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this as the way to bring one's own
     app.state.services = services
     app.post("/v1/login")(login)
     app.get("/v1/balances")(balances)
-    app.post("/v1/withdrawals")(request_withdrawal)
     app.get("/v1/withdrawals/{withdrawal_id}")(follow_withdrawal)
     app.get("/v1/quote")(quote)
     app.post("/v1/swaps")(swap)
@@ -117,7 +98,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(RefusedError, _refused)
     for failure in (*FAILURES, ServiceError):
         app.add_exception_handler(failure, _unavailable)
-    return app
+    return Front(services, app)
 
 
 def _count(request: Request, outcome: str) -> None:
@@ -127,9 +108,8 @@ def _count(request: Request, outcome: str) -> None:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
     _count(request, "malformed")
-    return answer(Refusal(code="malformed", reason=faults))
+    return answer(malformed(error.errors()))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -140,13 +120,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, _error: Exception) -> Response:
     _count(request, "unavailable")
-    return answer(_UNAVAILABLE)
+    return answer(UNAVAILABLE)
 
 
 async def login(request: Request, services: With, customer: Customer) -> Response:
     """A session, for a customer whom the database knows at this moment."""
     if await services.pool.fetchval("select true from customers where id = $1", customer) is None:
-        raise RefusedError(_UNAUTHORIZED)
+        raise RefusedError(UNAUTHORIZED)
     _count(request, "ok")
     return answer(Login(customer_id=customer, session=secrets.token_urlsafe(24)))
 
@@ -160,14 +140,6 @@ async def balances(request: Request, services: With, customer: Customer) -> Resp
             balances=tuple(Balance(network=r["network"], asset=r["asset"], available=str(r["available"])) for r in rows)
         )
     )
-
-
-async def request_withdrawal(request: Request, services: With, customer: Customer, body: WithdrawalRequest) -> Response:
-    """Reserve it durably, then say so."""
-    ask = await ask_of(services.policy, services.directory, customer, body)
-    outcome = ask if isinstance(ask, Refusal) else await services.flusher.submit(ask)
-    _count(request, outcome.outcome if isinstance(outcome, WithdrawalReceipt) else outcome.code)
-    return answer(outcome, status=202)
 
 
 async def follow_withdrawal(request: Request, services: With, customer: Customer, withdrawal_id: UUID) -> Response:

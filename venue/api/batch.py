@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+import json
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
-from seawall.contract import Refusal, WithdrawalReceipt, WithdrawalState
-from seawall.conventions import FLOW_CHANNEL, MODE_LOCK, WITHDRAWAL_CHANNEL
+from seawall.contract import Refusal, WithdrawalReceipt
+from seawall.conventions import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
 from venue.api.intake import Accept, Ask, Committed, Judgement, Replay, judge
-from venue.api.mode import SHARE_MODE, read_mode
+from venue.api.mode import READ_MODE, holding_mode, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from seawall.policy import Policy
     from venue.database import Connection
@@ -21,13 +22,18 @@ Answer = WithdrawalReceipt | Refusal
 
 # A withdrawal that is slotted is where its slot is.
 STATE = "case when w.state = 'slotted' then case s.state when 'open' then 'slotted' when 'final' then 'included' else s.state end else w.state end"
-_COMMITTED = f"""
-    select w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount, w.destination, w.size, w.reason, {STATE} as state
-    from withdrawals w left join slots s on s.id = w.slot_id where w.id = any($1::uuid[])"""
-# In order of id, so that two batches never wait for each other in a circle.
-_LOCK_BALANCES = (
-    "select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update"
-)
+# Balances are locked in order of id, so that two batches never wait for each other in a circle; what is locked is the newest
+# version. A withdrawal that commits during that wait is not among `known`, but its id is refused by the insert.
+_LOOK = f"""
+    with locked as materialized (
+        select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update
+    )
+    select mode.*,
+           array(select account_id from locked) as accounts, array(select available::text from locked) as available,
+           (select json_agg(json_build_array(w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text, w.destination,
+                                             w.size, w.reason, {STATE}))
+            from withdrawals w left join slots s on s.id = w.slot_id where w.id = any($2::uuid[])) as known
+    from ({READ_MODE}) mode"""
 _RESERVE = """
     with asked as (
         select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::bigint[],
@@ -66,16 +72,13 @@ async def commit_batch(connection: Connection, policy: Policy, asks: Sequence[As
     None: another worker committed the same id meanwhile; ask again and it is a replay. Tier and admission are those of the mode
     epoch under which the transaction committed.
     """
-    async with connection.transaction():
-        await connection.execute(SHARE_MODE, MODE_LOCK)
-        mode = await read_mode(connection)
-        committed = {row["id"]: _original(row) for row in await connection.fetch(_COMMITTED, [ask.id for ask in asks])}
-        fresh = sorted({ask.source_account for ask in asks if ask.id not in committed})
-        available = (
-            {row["account_id"]: row["available"] for row in await connection.fetch(_LOCK_BALANCES, fresh)}
-            if fresh
-            else {}
-        )
+    async with holding_mode(connection):
+        seen = await connection.fetchrow(_LOOK, sorted({ask.source_account for ask in asks}), [ask.id for ask in asks])
+        if seen is None:
+            raise InternalError("the venue has no mode row: genesis has not run")
+        mode = mode_of(seen)
+        available = dict(zip(seen["accounts"], map(int, seen["available"]), strict=True))
+        committed = dict(map(_original, json.loads(seen["known"] or "[]")))
         judgements = judge(policy, mode.tier, asks, committed=committed, available=available)
         accepted = [
             (ask, verdict) for ask, verdict in zip(asks, judgements, strict=True) if isinstance(verdict, Accept)
@@ -112,16 +115,12 @@ async def _reserve(connection: Connection, accepted: Sequence[tuple[Ask, Accept]
     return {row["id"]: row["seq"] for row in rows}
 
 
-def _original(row: object) -> Committed:
-    found = cast("dict[str, object]", row)
-    keys = ("customer_id", "source_network", "network", "asset", "amount", "destination")
-    return Committed(
-        seq=cast("int", found["seq"]),
-        content=cast("tuple[int, str, str, str, int, str]", tuple(found[key] for key in keys)),
-        state=cast("WithdrawalState", found["state"]),
-        size=cast("str", found["size"]),  # type: ignore[arg-type]  # the column's constraint says small or large
-        deferred=found["state"] == "reserved" and found["reason"] is not None,
-    )
+def _original(fields: Sequence[Any]) -> tuple[UUID, Committed]:
+    """A row of `known`, by its id."""
+    withdrawal, seq, customer, source, network, asset, amount, destination, size, reason, state = fields
+    content = (customer, source, network, asset, int(amount), destination)
+    deferred = state == "reserved" and reason is not None
+    return UUID(withdrawal), Committed(seq=seq, content=content, state=state, size=size, deferred=deferred)
 
 
 def _answers(asks: Sequence[Ask], judgements: Sequence[Judgement], seqs: dict[UUID, int]) -> list[Answer | None]:

@@ -1,6 +1,7 @@
 """The flusher: handlers enqueue, one task commits whatever has gathered, and only then does anyone get an answer.
 
-It never waits for a batch to fill: while one commits, the next gathers, so batches are as large as the load demands.
+It never waits for a batch to fill: a request that finds it idle is committed at once, and while one batch commits the next
+gathers. It only rests between batches, since a transaction costs the same for one row as for twenty.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 500
 """Rows of one transaction; bounds how long a flip of the mode may have to wait for it."""
+REST_S = 0.015
+"""From the start of one batch to the start of the next at least; bounds the transactions, and the wake-ups of guard and settlers."""
 WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
 _ATTEMPTS = 3
@@ -68,8 +71,10 @@ class Flusher:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                began = time.monotonic()
                 batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
                 await self._commit(batch)
+                await asyncio.sleep(max(0.0, began + REST_S - time.monotonic()))
 
     async def _commit(self, batch: Sequence[_Waiting], attempt: int = 1) -> None:
         """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and fails alone.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
+from seawall.conventions import MODE_LOCK
 from seawall.errors import InternalError
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from seawall.policy import Tier
     from venue.database import Connection, Pool
 
@@ -16,8 +21,7 @@ READ_MODE = """
     select epoch, tier, reason, extract(epoch from since)::float8 as since_s,
            (select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease) as beat_age_ms
     from mode"""
-SHARE_MODE = "select pg_advisory_xact_lock_shared($1)"
-"""Must be a statement of its own before :data:`READ_MODE`, else a flip in between would go unseen (design, ring 0)."""
+_BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +34,33 @@ class Mode:
     reason: str
 
 
+@asynccontextmanager
+async def holding_mode(connection: Connection) -> AsyncIterator[None]:
+    """A transaction during which no flip can commit; the mode is to be read inside, by a later statement.
+
+    The lock is a statement of its own with a snapshot of its own, else a flip that commits in between would go unseen (design,
+    ring 0). Begin and lock travel together: a round trip saved on every batch.
+    """
+    await connection.execute(_BEGIN)
+    try:
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("rollback")
+        raise
+    await connection.execute("commit")
+
+
 async def read_mode(connection: Connection | Pool) -> Mode:
-    """The mode in force, as of this statement."""
+    """The mode in force, as of this statement. Raises :class:`InternalError` if genesis has not run."""
     row = await connection.fetchrow(READ_MODE)
     if row is None:
         raise InternalError("the venue has no mode row: genesis has not run")
+    return mode_of(row)
+
+
+def mode_of(row: asyncpg.Record) -> Mode:
+    """The mode that a row of :data:`READ_MODE` states."""
     tier, reason = row["tier"], row["reason"]
     if stale(row["beat_age_ms"]):
         told = tier_without_heartbeat(tier)

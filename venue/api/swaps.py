@@ -8,8 +8,7 @@ from uuid import uuid4
 
 from seawall.contract import Refusal, SwapReceipt, SwapRequest
 from seawall.controls.admission import admit
-from seawall.conventions import MODE_LOCK
-from venue.api.mode import SHARE_MODE, read_mode
+from venue.api.mode import holding_mode, read_mode
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
@@ -52,8 +51,7 @@ class Trade:
 async def commit_swap(connection: Connection, policy: Policy, trade: Trade) -> SwapReceipt | Refusal:
     """Book ``trade`` in one transaction, or refuse it; a replay returns the first outcome, at the first price."""
     request = trade.request
-    async with connection.transaction():
-        await connection.execute(SHARE_MODE, MODE_LOCK)
+    async with holding_mode(connection):
         mode = await read_mode(connection)
         known = await connection.fetchrow(_KNOWN, request.id)
         if known is not None:

@@ -1,0 +1,111 @@
+"""The api's front door: withdrawal requests go straight to the flusher, everything else to the framework behind it.
+
+In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and validation cost three times the work
+of intake itself (profiled); a request in a run on the bank should not wait for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from seawall.contract import Message, Refusal, WithdrawalReceipt, WithdrawalRequest
+from venue.api import metrics
+from venue.api.intake import STATUS_OF, ask_of
+from venue.database import FAILURES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from venue.api.services import Services
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PATH = "/v1/withdrawals"
+BODY_BYTES_MAX = 4_096
+"""A withdrawal request has a few hundred bytes; whoever sends more is cut off before it costs memory."""
+
+UNAUTHORIZED = Refusal(code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`.")
+UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
+_TOO_LONG = Refusal(code="malformed", reason=f"body: more than {BODY_BYTES_MAX} bytes")
+
+
+class Front:
+    """An ASGI app that serves ``POST /v1/withdrawals`` itself and hands the rest to ``behind``."""
+
+    def __init__(self, services: Services, behind: AsgiApp) -> None:
+        self._services = services
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+            await self._behind(scope, receive, send)
+            return
+        try:
+            outcome = await self._withdraw(scope, receive)
+        except FAILURES:
+            outcome = UNAVAILABLE
+        if isinstance(outcome, Refusal):
+            said: str = outcome.code
+            status = STATUS_OF[outcome.code]
+        else:
+            said, status = outcome.outcome, 202
+        metrics.REQUESTS.labels("request_withdrawal", said).inc()
+        await _send(send, outcome, status)
+
+    async def _withdraw(self, scope: Scope, receive: Receive) -> WithdrawalReceipt | Refusal:
+        body = await _body(receive)
+        customer = await customer_of(self._services, _authorization(scope))
+        if customer is None:
+            return UNAUTHORIZED
+        if body is None:
+            return _TOO_LONG
+        try:
+            request = WithdrawalRequest.model_validate_json(body)
+        except ValidationError as error:
+            return malformed(error.errors(include_url=False))
+        ask = await ask_of(self._services.policy, self._services.directory, customer, request)
+        return ask if isinstance(ask, Refusal) else await self._services.flusher.submit(ask)
+
+
+def malformed(faults: Any) -> Refusal:
+    """A refusal that names every field and what is wrong with it."""
+    return Refusal(
+        code="malformed", reason="; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    )
+
+
+async def customer_of(services: Services, authorization: str) -> int | None:
+    """Whose key an ``Authorization`` header carries; None: nobody's."""
+    scheme, _, key = authorization.partition(" ")
+    return await services.directory.customer_of(key) if scheme.lower() == "bearer" and key else None
+
+
+def _authorization(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, or None if it is longer than any honest one."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        part = event.get("body", b"")
+        size += len(part)
+        if size <= BODY_BYTES_MAX:
+            parts.append(part)
+        if not event.get("more_body", False):
+            return b"".join(parts) if size <= BODY_BYTES_MAX else None
+
+
+async def _send(send: Send, message: Message, status: int) -> None:
+    body = message.model_dump_json().encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
