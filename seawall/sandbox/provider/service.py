@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -22,8 +23,8 @@ from seawall.sandbox.provider.registry import FUNCTIONS, RESOURCES
 from seawall.sandbox.provider.table import ResourceType
 from seawall.sandbox.provider.values import Properties, from_struct, to_struct
 
-VERSION = "7.51.1"
-"""Release of pulumi-aws whose resources the table follows."""
+VERSION = version("pulumi-aws")
+"""The release whose resources the table follows is the one that the program is written with."""
 
 _CONFIG = frozenset(
     {

@@ -31,9 +31,9 @@ class MadeUp(mocks.Mocks):
         arn = f"arn:{args.inputs.get('region', '')}:{args.name}"
         return f"{args.name}-id", {"arn": arn, "keyId": f"mrk-{args.name}", **args.inputs}
 
-    def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         """What the two data sources in use answer."""
-        return {"accountId": "123456789012", "publicKey": PUBLIC_KEY}
+        return {"accountId": "123456789012", "publicKey": PUBLIC_KEY}, []
 
 
 class Recorder(mocks.MockMonitor):

@@ -5,7 +5,8 @@ guide, "Policy evaluation logic"; for KMS the key policy decides, developer guid
 moto judges KMS against the resource ``*``, ignores key policies, lets roles that do not exist be assumed, and starts to enforce after a
 number of calls. Here enforcement starts when an account has a user called ``deployer``; the account's root credentials stay allowed.
 What is not evaluated is refused: permission boundaries, session policies, and the elements that ``policy_language`` does not know.
-S3 actions carry the names that moto gives them.
+Known to differ from AWS: S3 actions carry the names that moto gives them; a session's credentials do not expire; ReplicateKey asks
+for no permission in the region of the replica; grants allow nothing; moto's own control pages are not guarded.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
