@@ -42,8 +42,8 @@ async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
         assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
 
 
-async def test_four_thousand_customers_are_opened_in_two_seconds(database_url: str, tmp_path: Path) -> None:
-    """Genesis is set-based; the bound is the venue's start-up budget, measured 0.6 s on two idle cores."""
+async def test_four_thousand_customers_are_opened_at_once(database_url: str, tmp_path: Path) -> None:
+    """Genesis is set-based; measured at 1.1 s on two busy cores, and the bound leaves room for busier ones."""
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
     async with connected(database_url) as owner:
