@@ -55,7 +55,9 @@ HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels netwo
 LEDGER_DRIFT = "seawall_ledger_drift_base_units"  # gauge; treasury; labels network, asset
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
-SIGN_REQUESTS = "seawall_sign_requests_total"  # counter; signer; labels region, outcome: signed | replayed | refused | unavailable
+SIGN_REQUESTS = (
+    "seawall_sign_requests_total"  # counter; signer; labels region, outcome: signed | replayed | refused | unavailable
+)
 SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 SIGNING_ROUTE = "seawall_signing_route"  # gauge; settler; labels network, wallet, region: 1 for the route in force
 PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels network, asset

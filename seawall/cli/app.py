@@ -33,8 +33,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-PolicyOption = Annotated[Path, typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")]
+PolicyOption = Annotated[
+    Path, typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")
+]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), prog_name="seawall", standalone_mode=False)
     except TyperException as error:
-        error.show()
+        print(f"seawall: {error} (see `seawall --help`, or --help after a command)", file=sys.stderr)
         return ExitCode.USAGE
     except SeawallError as error:
         print(f"seawall: {error}", file=sys.stderr)
@@ -53,7 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  (the top: an unexpected error is UNKNOWN, never a traceback or a pass)
         with tempfile.NamedTemporaryFile("w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8") as file:
             traceback.print_exc(file=file)
-        print(f"seawall: {type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}", file=sys.stderr)
+        print(
+            f"seawall: {type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}",
+            file=sys.stderr,
+        )
         return ExitCode.UNKNOWN
     return int(result) if isinstance(result, int) else ExitCode.PASS
 
@@ -77,7 +84,13 @@ def doctor(*, as_json: JsonOption = False) -> int:
 
 
 @app.command()
-def check(policy: Annotated[Path, typer.Argument(help="A policy file.", show_default="policies/sandbox.yaml")] = DEFAULT_POLICY, *, as_json: JsonOption = False) -> int:
+def check(
+    policy: Annotated[
+        Path, typer.Argument(help="A policy file.", show_default="policies/sandbox.yaml")
+    ] = DEFAULT_POLICY,
+    *,
+    as_json: JsonOption = False,
+) -> int:
     """Validate a policy: every problem at once, each with its path, the value found and the remedy."""
     from seawall.policy import load_policy  # noqa: PLC0415
 
@@ -96,32 +109,58 @@ def check(policy: Annotated[Path, typer.Argument(help="A policy file.", show_def
 
 
 @app.command()
-def render(*, policy: PolicyOption = DEFAULT_POLICY, check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")] = False) -> int:
+def render(
+    *,
+    policy: PolicyOption = DEFAULT_POLICY,
+    check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")] = False,
+) -> int:
     """Render alert rules, their tests and alert routing from the policy into generated/."""
     import subprocess  # noqa: PLC0415
 
-    command = [sys.executable, "-P", "-m", "monitors.render", "--policy", str(policy), *(["--check"] if check_only else [])]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "monitors.render",
+        "--policy",
+        str(policy),
+        *(["--check"] if check_only else []),
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 @app.command()
-def gameday(  # noqa: PLR0913  (one per knob of the drill)
+def gameday(
     *,
     policy: PolicyOption = DEFAULT_POLICY,
-    name: Annotated[str | None, typer.Option("--gameday", help="Which of the policy's game days; the first by default.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts.")] = None,
-    sabotage: Annotated[str | None, typer.Option(help="Switch a control off by name (failover, guard): the drill must then FAIL.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--gameday", help="Which of the policy's game days; the first by default.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts.")
+    ] = None,
+    sabotage: Annotated[
+        str | None, typer.Option(help="Switch a control off by name (failover, guard): the drill must then FAIL.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Drill a run on the bank with a dark signing region, end to end; ends with a report, a verdict and an exit code."""
     from seawall.gameday.run import run_gameday  # noqa: PLC0415
 
-    return run_gameday(root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep, as_json=as_json)
+    return run_gameday(
+        root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep, as_json=as_json
+    )
 
 
 @app.command()
-def up(*, policy: PolicyOption = DEFAULT_POLICY, seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1) -> int:
+def up(
+    *,
+    policy: PolicyOption = DEFAULT_POLICY,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1,
+) -> int:
     """Start the sandbox, provision the stack, start and fund the venue, and leave it running."""
     from seawall.gameday.run import bring_up  # noqa: PLC0415
 
@@ -148,7 +187,13 @@ def env() -> int:
 
 
 @app.command()
-def scorecard(run: Annotated[Path, typer.Argument(help="A run directory.", show_default="runs/latest")] = ROOT / "runs" / "latest", *, as_json: JsonOption = False) -> int:
+def scorecard(
+    run: Annotated[Path, typer.Argument(help="A run directory.", show_default="runs/latest")] = ROOT
+    / "runs"
+    / "latest",
+    *,
+    as_json: JsonOption = False,
+) -> int:
     """Judge a run directory again from its evidence alone, and write its verdict, scorecard and report."""
     from seawall.scorecard import terminal_summary, write  # noqa: PLC0415
 

@@ -47,7 +47,10 @@ class _Node:
         return self.batch(method, [params])[0]
 
     def batch(self, method: str, calls: Iterable[Iterable[Any]]) -> list[Any]:
-        requests = [{"jsonrpc": "2.0", "id": index, "method": method, "params": list(params)} for index, params in enumerate(calls)]
+        requests = [
+            {"jsonrpc": "2.0", "id": index, "method": method, "params": list(params)}
+            for index, params in enumerate(calls)
+        ]
         results: list[Any] = []
         for start in range(0, len(requests), _BATCH):
             part = requests[start : start + _BATCH]
@@ -79,17 +82,25 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
     with httpx.Client(timeout=20) as client:
         for site in sites:
             node = _Node(client, site)
-            head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)  # noqa: FBT003  (JSON-RPC is positional)
+            head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
             stamps = _blocks(node, site, head, observed, blocks)
-            _events(node, site, head, stamps, payouts, failed)
+            paid, not_paid = _events(node, site, head, stamps)
+            payouts += paid
+            failed += not_paid
             _balances(node, site, head, balances)
-    _write(into / "payouts.csv", "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address", payouts)
+    _write(
+        into / "payouts.csv",
+        "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
+        payouts,
+    )
     _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
 
 
-def _blocks(node: _Node, site: ChainSite, head: int, observed: Mapping[tuple[str, int], float], rows: list[list[Any]]) -> dict[int, int]:
+def _blocks(
+    node: _Node, site: ChainSite, head: int, observed: Mapping[tuple[str, int], float], rows: list[list[Any]]
+) -> dict[int, int]:
     stamps: dict[int, int] = {}
     for block in node.batch("eth_getBlockByNumber", ([hex(number), False] for number in range(head + 1))):
         number = int(block["number"], 16)
@@ -99,7 +110,12 @@ def _blocks(node: _Node, site: ChainSite, head: int, observed: Mapping[tuple[str
     return stamps
 
 
-def _events(node: _Node, site: ChainSite, head: int, stamps: Mapping[int, int], payouts: list[list[Any]], failed: list[list[Any]]) -> None:
+def _events(
+    node: _Node, site: ChainSite, head: int, stamps: Mapping[int, int]
+) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Rows of every Paid and every Failed event of the payout contracts."""
+    payouts: list[list[Any]] = []
+    failed: list[list[Any]] = []
     asset_of = {address: asset for asset, address in site.assets.items()}
     for contract in site.payout_contracts.values():
         span = {"address": contract, "fromBlock": "0x0", "toBlock": hex(head)}
@@ -124,8 +140,11 @@ def _events(node: _Node, site: ChainSite, head: int, stamps: Mapping[int, int], 
                     sender[log["transactionHash"]],
                 ]
             )
-        for log in node.call("eth_getLogs", {**span, "topics": [FAILED_TOPIC]}):
-            failed.append([site.network, int(log["topics"][1], 16), log["transactionHash"], int(log["blockNumber"], 16)])
+        failed += [
+            [site.network, int(log["topics"][1], 16), log["transactionHash"], int(log["blockNumber"], 16)]
+            for log in node.call("eth_getLogs", {**span, "topics": [FAILED_TOPIC]})
+        ]
+    return payouts, failed
 
 
 def _balances(node: _Node, site: ChainSite, head: int, rows: list[list[Any]]) -> None:

@@ -38,7 +38,10 @@ def export_metrics(prometheus_url: str, *, start: float, end: float, step_s: flo
     with httpx.Client(timeout=20) as client:
         for query in QUERIES:
             try:
-                answer = client.get(f"{prometheus_url}/api/v1/query_range", params={"query": query, "start": start, "end": end, "step": step_s})
+                answer = client.get(
+                    f"{prometheus_url}/api/v1/query_range",
+                    params={"query": query, "start": start, "end": end, "step": step_s},
+                )
                 series += answer.raise_for_status().json()["data"]["result"]
             except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
                 message = f"Prometheus cannot be read: {error}"

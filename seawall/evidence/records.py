@@ -23,7 +23,7 @@ def _committed(row: str) -> str:
 
 
 def _event(state: str) -> str:
-    return f"(select {_committed('e')} from slot_events e where e.slot_id = s.id and e.state = '{state}')"  # noqa: S608  (constants)
+    return f"(select {_committed('e')} from slot_events e where e.slot_id = s.id and e.state = '{state}')"
 
 
 EXPORTS: dict[str, str] = {
@@ -77,6 +77,8 @@ _NEGATIVE = "select count(*) from balances where available < 0"
 _MISMATCHED = """
     select count(*) from balances b
     where b.available is distinct from (select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
+_UNDER_WAY = """
+    select (select count(*) from withdrawals where state in ('reserved', 'slotted')) + (select count(*) from slots where state <> 'final')"""
 _JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
 
 
@@ -91,7 +93,9 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 for name, query in EXPORTS.items():
-                    await connection.copy_from_query(query, output=str(into / f"{name}.csv"), format="csv", header=True, timeout=60)
+                    await connection.copy_from_query(
+                        query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
+                    )
                 faults = {
                     "unbalanced_postings": await connection.fetchval(_UNBALANCED),
                     "negative_balances": await connection.fetchval(_NEGATIVE),
@@ -106,20 +110,18 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 
 
-async def open_withdrawals(auditor_url: str) -> tuple[int, str]:
-    """How many acknowledged withdrawals are still neither posted nor voided, and the tier in force.
+async def under_way(auditor_url: str) -> int:
+    """How many withdrawals and transactions have not reached their final state; nothing new comes once the clients are gone.
 
     Raises :class:`EvidenceError` when the database does not answer.
     """
     try:
         connection = await asyncpg.connect(auditor_url, timeout=5)
         try:
-            row = await connection.fetchrow(
-                "select (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open, (select tier from mode) as tier"
-            )
+            count = await connection.fetchval(_UNDER_WAY, timeout=5)
         finally:
             await connection.close(timeout=5)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         message = f"the venue's records cannot be read: {error}"
         raise EvidenceError(message) from error
-    return int(row["open"]), str(row["tier"])
+    return int(count)

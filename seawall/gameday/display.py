@@ -16,6 +16,7 @@ from rich.text import Text
 
 _TIER_STYLES = {"normal": "green", "stressed": "yellow", "protected": "bold red"}
 _LINES_KEPT = 12
+_PLAIN_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Display:
     def vitals(self, vitals: Vitals) -> None:
         """The venue as it is now; without a terminal, every fifth second is enough."""
         self._vitals = vitals
-        if self._live is None and self._clock() - self._last_plain >= 5:
+        if self._live is None and self._clock() - self._last_plain >= _PLAIN_EVERY_S:
             self._last_plain = self._clock()
             self.line(
                 f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open (oldest {vitals.oldest_s:.1f} s), {vitals.posted} posted, "

@@ -19,6 +19,7 @@ import asyncpg
 
 from seawall import conventions
 from seawall.errors import DrillError, ServiceError
+from seawall.evidence.records import under_way
 from seawall.gameday.display import Display, Vitals
 from seawall.gameday.stage import Stage
 from seawall.lease import timeline
@@ -69,6 +70,7 @@ class Drill:
                     *("--targets", str(sandbox.targets_path), "--customers", str(stage.customers)),
                     *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
                 ],
+                niceness=0,  # an observer that is late sees late
             )
             flood = self._start(
                 "flood",
@@ -95,6 +97,7 @@ class Drill:
             self._watch(flood, chaos, progress, t_zero)
             self._await_recovery()
             sandbox.stop("prober")
+            self._await_quiet()
         finally:
             self._end_children()
 
@@ -182,6 +185,12 @@ class Drill:
                 break
         afterglow = time.monotonic() + _AFTERGLOW_S
         while time.monotonic() < afterglow:
+            self._tick(None)
+
+    def _await_quiet(self) -> None:
+        """Until what the last clients asked for is final, so that records and chains are read at rest; bounded."""
+        deadline = time.monotonic() + self.stage.policy.targets.small_withdrawal_within / 1000
+        while time.monotonic() < deadline and asyncio.run(under_way(self.stage.auditor_url)):
             self._tick(None)
 
     def _tick(self, progress: _JsonLines | None) -> Vitals | None:

@@ -29,7 +29,7 @@ from seawall.lease import timeline
 from seawall.policy import GameDay, Policy, load_policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.kept import new_data_dir
-from seawall.scorecard import terminal_summary, write
+from seawall.scorecard import seal, terminal_summary, write
 
 
 def run_gameday(
@@ -222,6 +222,7 @@ def _collect(stage: Stage, *, drill: Drill, manifest: Manifest, run_dir: Path, d
             display.line(f"{gather.__name__}: {error}")
     drill.event("collected")
     manifest.ended_at = time.time()
+    manifest.files = seal(run_dir)
     manifest.write(run_dir)
 
 

@@ -51,6 +51,7 @@ class Manifest:
     started_at: float
     ended_at: float | None = None
     components: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
         """Write manifest.json whole or not at all."""

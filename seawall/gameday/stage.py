@@ -103,7 +103,7 @@ def bring_up_stage(
             sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report
         )
         event("stack.up")
-        deployed = _deploy(sandbox, root=root, policy=policy, policy_path=policy_path, outputs=outputs)
+        deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         planning.result()
     report("contracts deployed and funded")
     venue = _configure(sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed)
@@ -184,9 +184,7 @@ def _provision(
     return stack.outputs(settings)
 
 
-def _deploy(
-    sandbox: Sandbox, *, root: Path, policy: Policy, policy_path: Path, outputs: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def _deploy(sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Deploy tokens and payout contracts and fund every wallet from a key that exists for this one run."""
     key = PrivateKey(secrets.token_bytes(32))
     address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()

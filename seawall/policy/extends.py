@@ -7,7 +7,6 @@ to remember a list. A duration that does not divide into whole milliseconds is r
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from types import UnionType
@@ -38,67 +37,95 @@ def forbidden_overrides(tree: dict[str, Any]) -> list[Problem]:
     ]
 
 
-def derive(tree: dict[str, Any], *, child: dict[str, Any], model: type[BaseModel]) -> tuple[dict[str, Any], list[Problem]]:
+def derive(
+    tree: dict[str, Any], *, child: dict[str, Any], model: type[BaseModel]
+) -> tuple[dict[str, Any], list[Problem]]:
     """Apply the factors and addresses of ``child`` to ``tree``; returns the new tree and every problem met."""
-    problems: list[Problem] = []
-    scale = child.get("scale") or {}
+    factors, problems = _factors(child.get("scale") or {})
+    if problems:
+        return tree, problems
+    scaler = _Scaler(amounts=factors["amounts"], durations=factors["durations"])
+    body = _walk(tree, model, "", scaler)
+    problems = [*scaler.problems, *_readdress(body, child.get("addresses") or {})]
+    return {**body, **{key: child[key] for key in OVERRIDABLE if key in child}}, problems
+
+
+def _factors(scale: dict[str, Any]) -> tuple[dict[str, Fraction], list[Problem]]:
     factors: dict[str, Fraction] = {}
+    problems: list[Problem] = []
     for kind in ("amounts", "durations"):
         try:
             factors[kind] = parse_fraction(scale.get(kind, "1"))
         except ValueError as error:
             problems.append(Problem(path=f"scale.{kind}", found=repr(scale.get(kind)), remedy=str(error)))
-            continue
-        if factors[kind] == 0:
-            problems.append(Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero"))
-    if problems:
-        return tree, problems
+        else:
+            if factors[kind] == 0:
+                problems.append(Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero"))
+    return factors, problems
 
-    def amount(value: Any, path: str) -> Any:
-        try:
-            scaled = Fraction(parse_decimal(value)) * factors["amounts"]
-        except ValueError:
-            return value  # the model reports it with its path
-        decimal = Decimal(scaled.numerator) / Decimal(scaled.denominator)
-        if Fraction(decimal) != scaled:
-            problems.append(Problem(path=path, found=f"{value} x {factors['amounts']}", remedy="choose a factor that divides it exactly"))
-        return format(decimal, "f")
 
-    def duration(value: Any, path: str) -> Any:
-        try:
-            scaled = parse_duration_ms(value) * factors["durations"]
-        except ValueError:
-            return value
-        if scaled.denominator != 1:
-            problems.append(Problem(path=path, found=f"{value} x {factors['durations']}", remedy="choose a factor that gives whole milliseconds"))
-        return f"{int(scaled)}ms"
-
-    def level(value: Any, path: str) -> Any:
-        try:
-            parse_duration_ms(value)
-        except ValueError:
-            return value  # a ratio: no factor touches it
-        return duration(value, path)
-
-    body = _walk(tree, model, "", {"amount": amount, "duration": duration, "level": level})
-    addresses: dict[str, Any] = child.get("addresses") or {}
+def _readdress(body: dict[str, Any], addresses: dict[str, Any]) -> list[Problem]:
+    """Put each address into its cold wallet, in place."""
+    problems: list[Problem] = []
     for name, address in addresses.items():
         wallet = (body.get("wallets") or {}).get(name)
         if wallet is None or "address" not in wallet:
-            problems.append(Problem(path=f"addresses.{name}", found=repr(address), remedy="name a cold wallet of the extended policy"))
-            continue
-        wallet["address"] = address
-    return {**body, **{key: child[key] for key in OVERRIDABLE if key in child}}, problems
+            remedy = "name a cold wallet of the extended policy"
+            problems.append(Problem(path=f"addresses.{name}", found=repr(address), remedy=remedy))
+        else:
+            wallet["address"] = address
+    return problems
 
 
-def _walk(value: Any, annotation: Any, path: str, on: dict[str, Callable[[Any, str], Any]]) -> Any:
-    """Rebuild ``value`` along the type ``annotation``, passing amounts and durations to ``on``."""
+class _Scaler:
+    """Scales what it is given; a value that is malformed passes unchanged, and the model reports it with its path."""
+
+    def __init__(self, *, amounts: Fraction, durations: Fraction) -> None:
+        self._amounts = amounts
+        self._durations = durations
+        self.problems: list[Problem] = []
+
+    def amount(self, value: Any, path: str) -> Any:
+        """An amount in whole units, exactly."""
+        try:
+            scaled = Fraction(parse_decimal(value)) * self._amounts
+        except ValueError:
+            return value
+        decimal = Decimal(scaled.numerator) / Decimal(scaled.denominator)
+        if Fraction(decimal) != scaled:
+            self._refuse(value, path, self._amounts, "choose a factor that divides it exactly")
+        return format(decimal, "f")
+
+    def duration(self, value: Any, path: str) -> Any:
+        """A duration, in whole milliseconds."""
+        try:
+            scaled = parse_duration_ms(value) * self._durations
+        except ValueError:
+            return value
+        if scaled.denominator != 1:
+            self._refuse(value, path, self._durations, "choose a factor that gives whole milliseconds")
+        return f"{int(scaled)}ms"
+
+    def level(self, value: Any, path: str) -> Any:
+        """A level: a duration is scaled, no factor touches a ratio."""
+        try:
+            parse_duration_ms(value)
+        except ValueError:
+            return value
+        return self.duration(value, path)
+
+    def _refuse(self, value: Any, path: str, factor: Fraction, remedy: str) -> None:
+        self.problems.append(Problem(path=path, found=f"{value} x {factor}", remedy=remedy))
+
+
+def _walk(value: Any, annotation: Any, path: str, on: _Scaler) -> Any:
+    """Rebuild ``value`` along the type ``annotation``, passing amounts, durations and levels to ``on``."""
     if annotation is DurationMs:
-        return on["duration"](value, path)
+        return on.duration(value, path)
     if annotation is Level:
-        return on["level"](value, path)
+        return on.level(value, path)
     if annotation is Amount:
-        return value if path.rpartition(".")[2] in UNSCALED_AMOUNTS else on["amount"](value, path)
+        return value if path.rpartition(".")[2] in UNSCALED_AMOUNTS else on.amount(value, path)
     if get_origin(annotation) in (UnionType, typing.Union):
         options = [option for option in get_args(annotation) if option is not type(None)]
         return value if value is None or len(options) != 1 else _walk(value, options[0], path, on)

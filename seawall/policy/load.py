@@ -25,7 +25,9 @@ def load_policy(path: Path) -> Policy:
         problems = forbidden_overrides(tree)
         base = _read(path.parent / str(parent))
         if "extends" in base:
-            problems.append(Problem(path="extends", found=repr(parent), remedy="extend a policy that stands on its own"))
+            problems.append(
+                Problem(path="extends", found=repr(parent), remedy="extend a policy that stands on its own")
+            )
         tree, more = derive(base, child=tree, model=Policy)
         problems += more
     else:
@@ -51,9 +53,13 @@ def _read(path: Path) -> dict[str, Any]:
         message = f"cannot read the policy {path}: {error.strerror}"
         raise UsageError(message, remedy="name a file under policies/") from error
     except yaml.YAMLError as error:
-        raise PolicyError(str(path), [Problem(path="(file)", found="text that is no YAML", remedy=str(error).replace("\n", " "))]) from error
+        raise PolicyError(
+            str(path), [Problem(path="(file)", found="text that is no YAML", remedy=str(error).replace("\n", " "))]
+        ) from error
     if not isinstance(tree, dict):
-        raise PolicyError(str(path), [Problem(path="(file)", found=type(tree).__name__, remedy="write a mapping of sections")])
+        raise PolicyError(
+            str(path), [Problem(path="(file)", found=type(tree).__name__, remedy="write a mapping of sections")]
+        )
     return tree
 
 
@@ -64,6 +70,10 @@ def _explain(detail: Any) -> Problem:
     if kind == "missing":
         return Problem(path=path, found="nothing", remedy="add it")
     if kind == "extra_forbidden":
-        return Problem(path=path, found=repr(detail["input"]), remedy="remove it, or check its spelling; the policy has no such key")
+        return Problem(
+            path=path,
+            found=repr(detail["input"]),
+            remedy="remove it, or check its spelling; the policy has no such key",
+        )
     message = str(detail["msg"]).removeprefix("Value error, ")
     return Problem(path=path, found=repr(detail["input"]), remedy=message[:1].lower() + message[1:])

@@ -293,4 +293,3 @@ class Policy(Section):
             if name in (None, day.name):
                 return day
         raise KeyError(name)
-

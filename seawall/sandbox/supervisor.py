@@ -15,7 +15,7 @@ from seawall import conventions
 from seawall.errors import ComponentDiedError, DiskFullError, PortBusyError, ServiceError, UsageError
 from seawall.policy import Policy
 from seawall.sandbox import kept, reaper
-from seawall.sandbox.components import Component, ComponentStatus
+from seawall.sandbox.components import NICENESS, Component, ComponentStatus
 from seawall.sandbox.database import Credentials, load_credentials
 from seawall.sandbox.environment import ROOT, additions, inherited
 from seawall.sandbox.failures import os_failure
@@ -210,6 +210,7 @@ class Sandbox:
         ready: Ready | None = None,
         timeout_s: float = READY_TIMEOUT_S,
         cwd: Path = ROOT,
+        niceness: int = NICENESS,
     ) -> Component:
         """Start one more component and, if ``ready`` is given, return when it holds.
 
@@ -230,7 +231,7 @@ class Sandbox:
             if former is not None and former.status().exit_code is None:
                 message = f"{name} is running already"
                 raise UsageError(message)
-            component = Component(name=name, argv=argv, env=variables, log=self._log(name), cwd=cwd)
+            component = Component(name=name, argv=argv, env=variables, log=self._log(name), cwd=cwd, niceness=niceness)
             self._components[name] = component
             processes = {**self._targets.processes, name: ProcessTarget(pid=component.pid, log=component.log)}
             self._targets = self._targets.model_copy(update={"processes": processes})

@@ -16,7 +16,9 @@ RUNS = ROOT / "runs"
 T = TypeVar("T")
 
 
-def seawall(*arguments: str, timeout_s: float = 400, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def seawall(
+    *arguments: str, timeout_s: float = 400, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``bin/seawall`` to its end."""
     return subprocess.run(
         [str(SEAWALL), *arguments],

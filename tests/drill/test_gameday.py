@@ -30,8 +30,16 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
     assert "PASS" in last
     report = (run_dir / "report.html").read_text(encoding="utf-8")
     assert "<svg" in report
-    assert "src=\"http" not in report
-    for name in ("manifest.json", "timeline.jsonl", "chaos-journal.json", "requests.csv", "metrics.json", "scorecard.json", "junit.xml"):
+    assert 'src="http' not in report
+    for name in (
+        "manifest.json",
+        "timeline.jsonl",
+        "chaos-journal.json",
+        "requests.csv",
+        "metrics.json",
+        "scorecard.json",
+        "junit.xml",
+    ):
         assert (run_dir / name).stat().st_size > 0, name
     assert carriers(run_id_of(run_dir)) == []
 
@@ -53,7 +61,13 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
     runner = start("gameday", "--seed", "11", log=log)
     run_dir = until(lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory")
     until(lambda: saw(run_dir, "run.started"), within_s=120, what="the run")
-    targets = json.loads(next((Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seawall" / "sandboxes").glob(f"{run_id_of(run_dir)}/targets.json")).read_text(encoding="utf-8"))
+    targets = json.loads(
+        next(
+            (Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seawall" / "sandboxes").glob(
+                f"{run_id_of(run_dir)}/targets.json"
+            )
+        ).read_text(encoding="utf-8")
+    )
     os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)
 
     assert runner.wait(timeout=240) == 2, log.read_text(encoding="utf-8")
@@ -89,7 +103,12 @@ def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(tm
     """Several mistakes, several lines, exit 3, no run directory."""
     policy = (RUNS.parent / "policies" / "production.yaml").read_text(encoding="utf-8")
     broken = tmp_path / "broken.yaml"
-    broken.write_text(policy.replace("failover_max: 30s", "failover_max: soon").replace("standby: us-west-2}", "standby: us-east-1}", 1), encoding="utf-8")
+    broken.write_text(
+        policy.replace("failover_max: 30s", "failover_max: soon").replace(
+            "standby: us-west-2}", "standby: us-east-1}", 1
+        ),
+        encoding="utf-8",
+    )
     before = run_directories()
 
     done = seawall("gameday", "--policy", str(broken))
@@ -99,7 +118,10 @@ def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(tm
     assert run_directories() == before
 
 
-@pytest.mark.parametrize("arguments", [["gameday", "--sabotage", "everything"], ["gameday", "--seed", "soon"], ["flod"], ["scorecard", "no-such-run"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["gameday", "--sabotage", "everything"], ["gameday", "--seed", "soon"], ["flod"], ["scorecard", "no-such-run"]],
+)
 def test_a_usage_error_is_three_and_says_what_to_do(arguments: list[str]) -> None:
     """Click's default of 2 would read as UNKNOWN."""
     done = seawall(*arguments)

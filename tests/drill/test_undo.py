@@ -68,7 +68,9 @@ def test_the_lease_is_what_the_policy_says() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(tmp_path: Path, number: signal.Signals) -> None:
+def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     """Killed in the middle of the run, with the region dark."""
     runner, run_dir = _started(tmp_path)
     run_id = run_id_of(run_dir)
@@ -82,7 +84,9 @@ def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(tmp
 
 
 @pytest.mark.parametrize(("event", "after_s"), POINTS)
-def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(tmp_path: Path, event: str, after_s: float) -> None:
+def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
+    tmp_path: Path, event: str, after_s: float
+) -> None:
     """Kill -9 at each point: sandbox up, endpoint answering within lease + 1 s, payouts going on."""
     runner, run_dir = _started(tmp_path, "--keep")
     run_id = run_id_of(run_dir)

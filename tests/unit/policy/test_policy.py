@@ -73,11 +73,25 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
     [
         (lambda t: t["wallets"]["customer-aster-hot"].update(bucket="nobody"), "wallets.customer-aster-hot.bucket"),
         (lambda t: t["wallets"]["customer-aster-cold"].pop("address"), "wallets.customer-aster-cold.address"),
-        (lambda t: t["wallets"]["customer-aster-hot"].update(address="0x" + "1" * 40), "wallets.customer-aster-hot.address"),
-        (lambda t: t["wallets"]["customer-birch-cold"].update(address=t["wallets"]["customer-aster-cold"]["address"]), "wallets.customer-birch-cold.address"),
+        (
+            lambda t: t["wallets"]["customer-aster-hot"].update(address="0x" + "1" * 40),
+            "wallets.customer-aster-hot.address",
+        ),
+        (
+            lambda t: t["wallets"]["customer-birch-cold"].update(
+                address=t["wallets"]["customer-aster-cold"]["address"]
+            ),
+            "wallets.customer-birch-cold.address",
+        ),
         (lambda t: t["wallets"].pop("customer-aster-reserve"), "wallets.customer-aster-hot"),
-        (lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["AST"].update(minimum="300"), "wallets.customer-aster-hot.holdings.AST"),
-        (lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["USDX"].update(target="420000.0000001"), "wallets.customer-aster-hot.holdings.USDX.target"),
+        (
+            lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["AST"].update(minimum="300"),
+            "wallets.customer-aster-hot.holdings.AST",
+        ),
+        (
+            lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["USDX"].update(target="420000.0000001"),
+            "wallets.customer-aster-hot.holdings.USDX.target",
+        ),
         (lambda t: t["regions"].update(standby="us-east-1"), "regions.standby"),
         (lambda t: t["networks"]["birch"].update(chain_id=73311), "networks.birch.chain_id"),
         (lambda t: t["triggers"][0].update(exit_below="0.2"), "triggers.0.exit_below"),
