@@ -32,6 +32,10 @@ def exports(root: Path) -> list[str]:
     shell = shell_environment(targets)
     variables = {
         **shell,
+        # What `locust -f loadtests/locustfile.py --headless` needs besides: the plan that the venue was founded for.
+        "SEAWALL_ARRIVALS": str(data_dir / "arrivals.csv"),
+        "SEAWALL_CUSTOMERS": str(data_dir / "customers.csv"),
+        "SEAWALL_FLOOD_OUT": str(data_dir / "flood"),
         **engine_environment(
             root=root,
             data_dir=data_dir,
