@@ -79,7 +79,7 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
     failed: list[list[Any]] = []
     blocks: list[list[Any]] = []
     balances: list[list[Any]] = []
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=20, trust_env=False) as client:
         for site in sites:
             node = _Node(client, site)
             head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)

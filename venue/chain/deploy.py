@@ -135,7 +135,7 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
 
 
 async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes) -> Deployed:
-    """Deploy and fund one network. Raises :class:`ServiceError` if a transaction fails or is not included in time."""
+    """Deploy and fund one network; returns when all of it is final. Raises :class:`ServiceError` if a transaction fails or takes too long."""
     sender = address_of_private_key(secret)
     chain_id = int(await rpc.call("eth_chainId"), 16)
     if chain_id != policy.networks[network].chain_id:
@@ -152,6 +152,7 @@ async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[s
     deployed = _compose(policy, network, keys, batch)
     for _, raw in batch.raws:
         await rpc.broadcast(raw)
+    last = 0
     async with asyncio.timeout(_PATIENCE_S):
         for what, raw in batch.raws:
             while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110  (a node is polled)
@@ -159,6 +160,10 @@ async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[s
             if not receipt.succeeded:
                 message = f"on {network}: {what} failed"
                 raise ServiceError(message)
+            last = max(last, receipt.block_number)
+        # Reconciliation reads finalized blocks: a ledger opened before the funding is final would start with a drift.
+        while (await rpc.head("finalized")).number < last:  # noqa: ASYNC110  (a node is polled)
+            await asyncio.sleep(_POLL_S)
     return deployed
 
 
@@ -176,7 +181,7 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
             try:
                 return await deploy_network(policy, name, rpc=rpc, keys=keys, secret=secret)
             except TimeoutError as error:
-                message = f"{name} did not include the deployment within {_PATIENCE_S:.0f} s"
+                message = f"{name} did not finalize the deployment within {_PATIENCE_S:.0f} s"
                 raise ServiceError(message) from error
 
     done = await asyncio.gather(*(one(name, site) for name, site in plan.networks.items()))
