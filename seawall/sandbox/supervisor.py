@@ -193,8 +193,8 @@ class Sandbox:
         proxy = self._targets.proxies[conventions.POSTGRES_PROXY]
         return self._credentials.url(role, address=proxy.listen if through_proxy else proxy.upstream)
 
-    def set_run_dir(self, run_dir: Path) -> None:
-        """Name the run directory in targets.json, for whoever writes evidence."""
+    def set_run_dir(self, run_dir: Path | None) -> None:
+        """Name the run directory in targets.json, for whoever writes evidence; None when the run is over."""
         with self._lock:
             self._targets = self._targets.model_copy(update={"run_dir": run_dir})
             self._targets.write()
