@@ -21,6 +21,8 @@ from typer.exceptions import TyperException
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
 DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
 
 app = typer.Typer(
@@ -46,23 +48,25 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), prog_name="seawall", standalone_mode=False)
     except TyperException as error:
-        print(f"seawall: {error} (see `seawall --help`, or --help after a command)", file=sys.stderr)
-        return ExitCode.USAGE
+        return _refuse(arguments, f"{error} (see `seawall --help`, or --help after a command)", ExitCode.USAGE)
     except SeawallError as error:
-        print(f"seawall: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("seawall: interrupted; whatever was running has been undone", file=sys.stderr)
-        return ExitCode.UNKNOWN
+        return _refuse(arguments, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  (the top: an unexpected error is UNKNOWN, never a traceback or a pass)
         with tempfile.NamedTemporaryFile("w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8") as file:
             traceback.print_exc(file=file)
-        print(
-            f"seawall: {type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}",
-            file=sys.stderr,
-        )
-        return ExitCode.UNKNOWN
+        text = f"{type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}"
+        return _refuse(arguments, text, ExitCode.UNKNOWN)
+    if result == _INTERRUPTED:
+        return _refuse(arguments, "interrupted; nothing was proven", ExitCode.UNKNOWN)
     return int(result) if isinstance(result, int) else ExitCode.PASS
+
+
+def _refuse(arguments: Sequence[str], text: str, code: ExitCode) -> ExitCode:
+    """Say on standard error why there is no result; with ``--json`` also on standard output, for machines."""
+    print(f"seawall: {text}", file=sys.stderr)
+    if "--json" in arguments:
+        emit({"error": text, "exit_code": int(code)})
+    return code
 
 
 def emit(document: Any) -> None:
@@ -148,11 +152,10 @@ def gameday(
     as_json: JsonOption = False,
 ) -> int:
     """Drill a run on the bank with a dark signing region, end to end; ends with a report, a verdict and an exit code."""
-    from seawall.gameday.run import run_gameday  # noqa: PLC0415
+    from seawall.gameday.run import make_request, run_gameday  # noqa: PLC0415
 
-    return run_gameday(
-        root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep, as_json=as_json
-    )
+    request = make_request(root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep)
+    return run_gameday(request, as_json=as_json)
 
 
 @app.command()
@@ -162,9 +165,9 @@ def up(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1,
 ) -> int:
     """Start the sandbox, provision the stack, start and fund the venue, and leave it running."""
-    from seawall.gameday.run import bring_up  # noqa: PLC0415
+    from seawall.gameday.run import bring_up, make_request  # noqa: PLC0415
 
-    return bring_up(root=ROOT, policy_path=policy, seed=seed)
+    return bring_up(make_request(root=ROOT, policy_path=policy, name=None, seed=seed, sabotage=None, keep=True))
 
 
 @app.command()

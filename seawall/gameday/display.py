@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 _TIER_STYLES = {"normal": "green", "stressed": "yellow", "protected": "bold red"}
-_LINES_KEPT = 12
 _PLAIN_EVERY_S = 5.0
 
 
@@ -41,7 +40,6 @@ class Display:
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._clock = clock
         self._started = clock()
-        self._lines: list[str] = []
         self._vitals: Vitals | None = None
         self._phase = ""
         self._live: Live | None = None
@@ -62,11 +60,8 @@ class Display:
 
     def line(self, text: str) -> None:
         """One thing that happened."""
-        stamped = f"{self._clock() - self._started:6.1f} s  {text}"
-        if self._live is None:
-            self._console.print(stamped, markup=False, soft_wrap=True)
-        else:
-            self._lines = [*self._lines, stamped][-_LINES_KEPT:]
+        # With a live panel the line scrolls by above it and stays: what went wrong must be there afterwards.
+        self._console.print(f"{self._clock() - self._started:6.1f} s  {text}", markup=False, soft_wrap=True)
 
     def phase(self, text: str) -> None:
         """What the drill is doing from now on."""
@@ -84,7 +79,7 @@ class Display:
             )
 
     def _panel(self) -> Group:
-        body: list[Text | Table] = [Text(line) for line in self._lines]
+        body: list[Text | Table] = []
         if self._vitals is not None:
             table = Table.grid(padding=(0, 3))
             vitals = self._vitals

@@ -31,7 +31,16 @@ _AFTERGLOW_S = 3.0
 """How long observers go on after recovery, so that they see calm and not only its first instant."""
 _BEYOND_BOUND_S = 5.0
 """How long we look past a bound, so that a miss is seen as a miss and not as the end of the recording."""
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 75.0
+"""Longer than Locust itself waits for its workers, so that its own reason is the one that is heard."""
+_TAIL_TIMEOUT_S = 30.0
+_CHILDREN_GRACE_S = 1.5
+PROBER = "prober"
+_FAULT_LINES = {
+    "fault.effective": "{region} is dark: an outside probe gets no answer from it",
+    "fault.cleared": "{region} answers again",
+}
+"""What a person is told when the timeline says so, and not a moment before."""
 
 _VITALS = """
     select (select tier from mode) as tier,
@@ -60,29 +69,13 @@ class Drill:
         timeline.append(self.run_dir, source="gameday", event=name, at=self.clock(), detail=detail)
 
     def run(self) -> None:
-        """Calm, run, fault, healing. Raises :class:`DrillError` or :class:`ServiceError` if the drill itself broke."""
-        stage, sandbox = self.stage, self.stage.sandbox
+        """Calm, run, fault, healing; then wait until all is final. Raises :class:`DrillError` or :class:`ServiceError`.
+
+        However it ends, nothing that it started goes on afterwards.
+        """
         try:
-            sandbox.spawn(
-                "prober",
-                [
-                    *_module("seawall.evidence.probe"),
-                    *("--targets", str(sandbox.targets_path), "--customers", str(stage.customers)),
-                    *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
-                ],
-                niceness=0,  # an observer that is late sees late
-            )
-            flood = self._start(
-                "flood",
-                [
-                    *_module("loadtests.flood"),
-                    *("--arrivals", str(sandbox.data_dir / "arrivals.csv"), "--customers", str(stage.customers)),
-                    *("--url", sandbox.targets.urls.api, "--out", str(self.run_dir), "--workers", "2"),
-                ],
-                stdout=subprocess.PIPE,
-            )
-            progress = _JsonLines(flood.stdout)
-            t_zero = self._await_zero(flood, progress)
+            self._observe()
+            flood, progress, t_zero = self._start_flood()
             self.display.phase(f"calm baseline for {self.day.calm / 1000:g} s")
             self.event("calm.started", planned_at=t_zero)
             chaos = self._start(
@@ -96,10 +89,39 @@ class Drill:
             )
             self._watch(flood, chaos, progress, t_zero)
             self._await_recovery()
-            sandbox.stop("prober")
-            self._await_quiet()
         finally:
             self._end_children()
+            if PROBER in {component.name for component in self.stage.sandbox.components()}:
+                self.stage.sandbox.stop(PROBER)
+        self._await_quiet()
+
+    def _observe(self) -> None:
+        """Start the black-box prober."""
+        stage = self.stage
+        stage.sandbox.spawn(
+            PROBER,
+            [
+                *_module("seawall.evidence.probe"),
+                *("--targets", str(stage.sandbox.targets_path), "--customers", str(stage.customers)),
+                *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
+            ],
+            niceness=0,  # an observer that is late sees late
+        )
+
+    def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
+        """Start Locust; returns its process, its progress and the planned zero that all its workers share."""
+        stage = self.stage
+        flood = self._start(
+            "flood",
+            [
+                *_module("loadtests.flood"),
+                *("--arrivals", str(stage.sandbox.data_dir / "arrivals.csv"), "--customers", str(stage.customers)),
+                *("--url", stage.sandbox.targets.urls.api, "--out", str(self.run_dir), "--workers", "2"),
+            ],
+            stdout=subprocess.PIPE,
+        )
+        progress = _JsonLines(flood.stdout)
+        return flood, progress, self._await_zero(flood, progress)
 
     def _start(
         self, name: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdout: int | None = None
@@ -137,35 +159,33 @@ class Drill:
         """Until both have ended, or until the game day's own length and a bound on its tail have passed."""
         run_at = t_zero + self.day.calm / 1000
         end_at = run_at + self.day.flood / 1000
-        dark_at = run_at + self.day.dark_after / 1000
-        announced: set[str] = set()
+        facts = _Facts(self.run_dir / timeline.TIMELINE)
         plan = [
-            (run_at, "run", "a run on the bank: everyone withdraws at once"),
-            (dark_at, "dark", f"{self.stage.policy.regions.primary} goes dark for {self.day.dark / 1000:g} s"),
-            (dark_at + self.day.dark / 1000, "light", "the fault is reverted"),
-            (end_at, "end", "the flood has ended"),
+            (run_at, "run.started", "a run on the bank: everyone withdraws at once"),
+            (end_at, "run.ended", "the flood has ended"),
         ]
-        deadline = end_at + _START_TIMEOUT_S
+        deadline = end_at + _TAIL_TIMEOUT_S
         while flood.poll() is None or chaos.poll() is None:
             self._tick(progress)
-            for at, key, text in plan:
-                if self.clock() >= at and key not in announced:
-                    announced.add(key)
-                    self.display.phase(text)
-                    if key == "run":
-                        self.event("run.started", planned_at=run_at)
-                    if key == "end":
-                        self.event("run.ended", planned_at=end_at)
+            while plan and self.clock() >= plan[0][0]:
+                self._announce(*plan.pop(0))
+            for event in facts.new():
+                if event in _FAULT_LINES:
+                    self.display.phase(_FAULT_LINES[event].format(region=self.stage.policy.regions.primary))
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
                 raise DrillError(
                     message, remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}"
                 )
-        if "end" not in announced:
-            self.event("run.ended", planned_at=end_at)
+        for planned in plan:
+            self._announce(*planned)
         if flood.returncode != 0:
             message = f"the flood ended with {flood.returncode}:\n{self._tail('flood')}"
             raise DrillError(message)
+
+    def _announce(self, at: float, event: str, text: str) -> None:
+        self.display.phase(text)
+        self.event(event, planned_at=at)
 
     def _await_recovery(self) -> None:
         """Until every withdrawal is resolved and the tier is normal, or until the bound has passed by a margin."""
@@ -211,17 +231,37 @@ class Drill:
         return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
     def _end_children(self) -> None:
-        for child in self._children.values():
-            if child.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGTERM)
-        for child in self._children.values():
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                child.wait(timeout=5)
+        """End flood and experiment, both within one grace: a teardown has five seconds in all."""
+        living = [child for child in self._children.values() if child.poll() is None]
+        for child in living:
+            _signal_group(child, signal.SIGTERM)
+        deadline = time.monotonic() + _CHILDREN_GRACE_S
+        for child in living:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        for child in living:
+            _signal_group(child, signal.SIGKILL)
+            child.wait(timeout=_CHILDREN_GRACE_S)
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+class _Facts:
+    """The events on the timeline, each once; other processes append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new(self) -> list[str]:
+        """Names of the events whose lines were completed since the last call."""
+        data = self._path.read_bytes()[self._read :]
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [str(json.loads(line)["event"]) for line in whole.splitlines()]
 
 
 class _JsonLines:

@@ -2,73 +2,104 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import json
 import secrets
 import shutil
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from seawall import conventions, setup
-from seawall.errors import DrillError, ExitCode, SeawallError, UsageError
-from seawall.evidence.chain import export_chain
-from seawall.evidence.metrics import export_metrics
-from seawall.evidence.records import export_records
+from seawall.errors import DrillError, ExitCode, ServiceError, UsageError
+from seawall.gameday.collect import collect, finish
 from seawall.gameday.display import Display
 from seawall.gameday.drill import Drill
-from seawall.gameday.rundir import Manifest, create_run_directory, describe
+from seawall.gameday.rundir import Manifest, create_run_directory, describe, point_latest_at, write_policy
 from seawall.gameday.stage import Stage, bring_up_stage
 from seawall.lease import timeline
 from seawall.policy import GameDay, Policy, load_policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.kept import new_data_dir
-from seawall.scorecard import seal, terminal_summary, write
+from seawall.scorecard import terminal_summary, write
 
 
-def run_gameday(
-    *,
-    root: Path,
-    policy_path: Path,
-    name: str | None,
-    seed: int | None,
-    sabotage: str | None,
-    keep: bool,
-    as_json: bool,
-) -> int:
-    """Drill once; returns the verdict's exit code. Raises the error tree for everything that prevents a drill."""
-    policy, day = _policy_and_day(policy_path, name)
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for, checked: nothing is started before all of it makes sense."""
+
+    root: Path
+    policy: Policy
+    policy_path: Path
+    day: GameDay
+    seed: int
+    sabotage: str | None
+    keep: bool
+
+    @property
+    def replay(self) -> str:
+        """The command that runs the same drill again."""
+        words = ["bin/seawall gameday", f"--seed {self.seed}", f"--gameday {self.day.name}"]
+        words.append(f"--policy {named_from(self.root, self.policy_path)}")
+        words += [f"--sabotage {self.sabotage}"] if self.sabotage else []
+        return " ".join(words)
+
+
+def make_request(
+    *, root: Path, policy_path: Path, name: str | None, seed: int | None, sabotage: str | None, keep: bool
+) -> Request:
+    """Check everything that can be checked beforehand. Raises :class:`PolicyError` or :class:`UsageError`."""
+    policy = load_policy(policy_path)
+    try:
+        day = policy.gameday(name)
+    except KeyError as error:
+        message = f"the policy has no game day called {name!r}"
+        raise UsageError(message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}") from error
     if sabotage is not None and sabotage not in conventions.SABOTAGES:
         message = f"there is no control called {sabotage!r} to switch off"
         raise UsageError(message, remedy=f"one of: {', '.join(conventions.SABOTAGES)}")
-    seed = secrets.randbelow(2**31) if seed is None else seed
+    return Request(
+        root=root,
+        policy=policy,
+        policy_path=policy_path.resolve(),
+        day=day,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        sabotage=sabotage,
+        keep=keep,
+    )
+
+
+def named_from(root: Path, path: Path) -> str:
+    """``path`` as a user in ``root`` would write it."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def run_gameday(request: Request, *, as_json: bool) -> int:
+    """Drill once; returns the verdict's exit code. Raises the error tree for everything that prevents a drill."""
     _end_like_ctrl_c(signal.SIGTERM)
     programs = _programs()
     with Display() as display:
-        display.line(
-            f"seed {seed}; replay with: bin/seawall gameday --seed {seed}"
-            + (f" --sabotage {sabotage}" if sabotage else "")
-        )
-        run_dir = create_run_directory(root, seed=seed, now=time.time())
-        run_id = f"{run_dir.name}-{uuid.uuid4().hex[:8]}"
-        versions = {program: setup.format_version(located.version) for program, located in programs.items()}
+        display.line(f"seed {request.seed}; replay with: {request.replay}")
+        run_dir = create_run_directory(request.root, seed=request.seed, now=time.time())
         manifest = describe(
-            policy, root=root, run_id=run_id, seed=seed, gameday=day.name, sabotage=sabotage, programs=versions
+            request.policy,
+            root=request.root,
+            policy_path=named_from(request.root, request.policy_path),
+            run_id=f"{run_dir.name}-{uuid.uuid4().hex[:8]}",
+            seed=request.seed,
+            gameday=request.day.name,
+            sabotage=request.sabotage,
+            programs={name: setup.format_version(located.version) for name, located in programs.items()},
         )
         manifest.write(run_dir)
-        (run_dir / "policy.json").write_text(
-            json.dumps(policy.model_dump(mode="json", by_alias=True), indent=1) + "\n", encoding="utf-8"
-        )
-        _drill(
-            root=root, policy=policy, policy_path=policy_path, day=day, programs=programs, manifest=manifest, run_dir=run_dir,
-            display=display, keep=keep,
-        )  # fmt: skip
+        write_policy(request.policy, run_dir)
+        _drill(request, programs=programs, manifest=manifest, run_dir=run_dir, display=display)
         display.phase("judging the evidence")
         verdict = write(run_dir)
     if as_json:
@@ -78,35 +109,16 @@ def run_gameday(
     return verdict.exit_code
 
 
-def bring_up(*, root: Path, policy_path: Path, seed: int) -> int:
+def bring_up(request: Request) -> int:
     """Start sandbox, stack and venue, and leave them running."""
-    policy, day = _policy_and_day(policy_path, None)
     _end_like_ctrl_c(signal.SIGTERM)
     programs = _programs()
     with Display() as display:
-        run_id = f"up-{seed}-{uuid.uuid4().hex[:8]}"
-        data_dir = new_data_dir(run_id)
         sandbox = _start_sandbox(
-            policy,
-            policy_path,
-            run_id=run_id,
-            data_dir=data_dir,
-            programs=programs,
-            display=display,
-            sabotage=None,
-            keep=True,
+            request, run_id=f"up-{request.seed}-{uuid.uuid4().hex[:8]}", programs=programs, display=display
         )
         try:
-            stage = bring_up_stage(
-                sandbox,
-                root=root,
-                policy=policy,
-                policy_path=policy_path.resolve(),
-                gameday=day.name,
-                seed=seed,
-                report=display.line,
-                event=lambda _name: None,
-            )
+            stage = _bring_up(request, sandbox, display=display, run_dir=None)
         except BaseException:
             sandbox.close()
             raise
@@ -115,128 +127,78 @@ def bring_up(*, root: Path, policy_path: Path, seed: int) -> int:
     return ExitCode.PASS
 
 
-def _policy_and_day(policy_path: Path, name: str | None) -> tuple[Policy, GameDay]:
-    policy = load_policy(policy_path)
-    try:
-        return policy, policy.gameday(name)
-    except KeyError as error:
-        message = f"the policy has no game day called {name!r}"
-        raise UsageError(message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}") from error
-
-
 def _programs() -> Mapping[str, setup.Located]:
     with setup.shown() as report:
         return setup.ensure(report=report)
 
 
 def _start_sandbox(
-    policy: Policy, policy_path: Path, *, run_id: str, data_dir: Path, programs: Mapping[str, setup.Located], display: Display, sabotage: str | None, keep: bool
-) -> Sandbox:  # fmt: skip
+    request: Request, *, run_id: str, programs: Mapping[str, setup.Located], display: Display
+) -> Sandbox:
     display.phase("starting the sandbox")
     return Sandbox.start(
-        policy=policy,
-        policy_path=policy_path.resolve(),
+        policy=request.policy,
+        policy_path=request.policy_path,
         run_id=run_id,
-        data_dir=data_dir,
+        data_dir=new_data_dir(run_id),
         programs={name: located.path for name, located in programs.items()},
         report=display.line,
-        sabotage=sabotage,
-        keep=keep,
+        sabotage=request.sabotage,
+        keep=request.keep,
+    )
+
+
+def _bring_up(request: Request, sandbox: Sandbox, *, display: Display, run_dir: Path | None) -> Stage:
+    def event(name: str) -> None:
+        if run_dir is not None:
+            timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
+
+    event("sandbox.started")
+    return bring_up_stage(
+        sandbox,
+        root=request.root,
+        policy=request.policy,
+        policy_path=request.policy_path,
+        gameday=request.day.name,
+        seed=request.seed,
+        report=display.line,
+        event=event,
     )
 
 
 def _drill(
-    *, root: Path, policy: Policy, policy_path: Path, day: GameDay, programs: Mapping[str, setup.Located], manifest: Manifest, run_dir: Path,
-    display: Display, keep: bool,
-) -> None:  # fmt: skip
+    request: Request, *, programs: Mapping[str, setup.Located], manifest: Manifest, run_dir: Path, display: Display
+) -> None:
     """Bring the stage up, apply the shock, gather the evidence; a drill that broke leaves what it has, and that is judged."""
-    data_dir = new_data_dir(manifest.run_id)
-    sandbox = _start_sandbox(
-        policy,
-        policy_path,
-        run_id=manifest.run_id,
-        data_dir=data_dir,
-        programs=programs,
-        display=display,
-        sabotage=manifest.sabotage,
-        keep=keep,
-    )
+    sandbox = _start_sandbox(request, run_id=manifest.run_id, programs=programs, display=display)
     try:
+        point_latest_at(run_dir)
         sandbox.set_run_dir(run_dir)
-
-        def event(name: str) -> None:
-            timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
-
-        event("sandbox.started")
-        stage = bring_up_stage(
-            sandbox,
-            root=root,
-            policy=policy,
-            policy_path=policy_path.resolve(),
-            gameday=day.name,
-            seed=manifest.seed,
-            report=display.line,
-            event=event,
-        )
-        drill = Drill(stage=stage, day=day, root=root, run_dir=run_dir, display=display)
+        stage = _bring_up(request, sandbox, display=display, run_dir=run_dir)
+        drill = Drill(stage=stage, day=request.day, root=request.root, run_dir=run_dir, display=display)
         try:
             drill.run()
-        except DrillError as error:
+        except (DrillError, ServiceError) as error:
+            manifest.broke = str(error)
+            drill.event("broke", reason=str(error))
             display.line(f"the drill broke: {error}")
         display.phase("gathering the evidence")
         manifest.components = [dataclasses.asdict(component) for component in sandbox.components()]
-        _collect(stage, drill=drill, manifest=manifest, run_dir=run_dir, display=display)
+        collect(stage, manifest=manifest, run_dir=run_dir, report=display.line)
+        drill.event("collected")
+        sandbox.set_run_dir(None)  # what happens on a kept sandbox from here on is no part of this run
+        finish(manifest, run_dir)
     finally:
-        shutil.copytree(data_dir / "logs", run_dir / "logs", dirs_exist_ok=True)
-        if not keep:
-            sandbox.close()
-            shutil.rmtree(data_dir, ignore_errors=True)
-
-
-def _collect(stage: Stage, *, drill: Drill, manifest: Manifest, run_dir: Path, display: Display) -> None:
-    """Gather each source by itself: one that cannot be read is missing evidence, which the scorecard calls UNKNOWN."""
-    sandbox = stage.sandbox
-    now = time.time()
-
-    def pages() -> None:
-        shutil.copyfile(sandbox.data_dir / "pages.jsonl", run_dir / "pages.jsonl")
-
-    def arrivals() -> None:
-        shutil.copyfile(sandbox.data_dir / "arrivals.csv", run_dir / "arrivals.csv")
-
-    def records() -> None:
-        asyncio.run(export_records(stage.auditor_url, into=run_dir / "records"))
-
-    def chain() -> None:
-        export_chain(stage.chain_sites(), observed=_observed_blocks(run_dir / "probes.jsonl"), into=run_dir / "chain")
-
-    def metrics() -> None:
-        export_metrics(
-            sandbox.targets.urls.prometheus, start=manifest.started_at, end=now, step_s=1, into=run_dir / "metrics.json"
-        )
-
-    for gather in (records, chain, metrics, pages, arrivals):
         try:
-            gather()
-        except (SeawallError, OSError) as error:
-            display.line(f"{gather.__name__}: {error}")
-    drill.event("collected")
-    manifest.ended_at = time.time()
-    manifest.files = seal(run_dir)
-    manifest.write(run_dir)
-
-
-def _observed_blocks(probes: Path) -> dict[tuple[str, int], float]:
-    """When the prober first saw each block."""
-    seen: dict[tuple[str, int], float] = {}
-    with probes.open(encoding="utf-8") as lines:
-        for line in lines:
-            if '"block"' not in line:
-                continue
-            entry = json.loads(line)
-            if entry["probe"] == "block" and entry["ok"]:
-                seen.setdefault((entry["detail"]["network"], entry["detail"]["number"]), float(entry["done_at"]))
-    return seen
+            shutil.copytree(sandbox.data_dir / "logs", run_dir / "logs", dirs_exist_ok=True)
+        except OSError as error:
+            display.line(f"the logs could not be copied: {error}")
+        finally:
+            if not request.keep:
+                sandbox.close()
+                shutil.rmtree(sandbox.data_dir, ignore_errors=True)
+            elif sys.exc_info()[0] is not None:
+                display.line("the sandbox is still up: bin/seawall down removes it")
 
 
 def _end_like_ctrl_c(number: signal.Signals) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seawall.errors import DiskFullError
 from seawall.policy import Policy
+from seawall.sandbox.failures import os_failure
 
 RUNS = "runs"
 PACKAGES = (
@@ -40,6 +40,7 @@ class Manifest:
     run_id: str
     seed: int
     policy: str
+    policy_path: str
     policy_digest: str
     policy_scale: Mapping[str, str]
     gameday: str
@@ -52,37 +53,52 @@ class Manifest:
     ended_at: float | None = None
     components: Sequence[Mapping[str, Any]] = field(default_factory=list)
     files: Mapping[str, Any] = field(default_factory=dict)
+    broke: str | None = None
 
     def write(self, directory: Path) -> None:
-        """Write manifest.json whole or not at all."""
-        part = directory / "manifest.json.part"
-        part.write_text(json.dumps(vars(self), indent=1) + "\n", encoding="utf-8")
-        part.replace(directory / "manifest.json")
+        """Write manifest.json whole or not at all. Raises :class:`WorldError`."""
+        _write_whole(directory / "manifest.json", vars(self))
 
 
 def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>`` and point ``runs/latest`` at it.
-
-    Raises :class:`DiskFullError` if the disk has no room for it.
-    """
-    runs = root / RUNS
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}"
-    directory = runs / name
+    """Make ``root/runs/<UTC time>-<seed>``. Raises :class:`WorldError` if it cannot be made."""
+    directory = root / RUNS / (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}")
     try:
         directory.mkdir(parents=True)
-        link = runs / f".latest-{os.getpid()}"
-        link.symlink_to(name, target_is_directory=True)
-        link.replace(runs / "latest")
     except OSError as error:
-        message = f"cannot make the run directory {directory}: {error.strerror}"
-        raise DiskFullError(message, remedy="free some space, or run from a clone that you may write to") from error
+        raise os_failure(f"the run directory {directory} cannot be made", error) from error
     return directory
+
+
+def point_latest_at(directory: Path) -> None:
+    """Make ``runs/latest`` name ``directory``, at once for every reader. Raises :class:`WorldError`."""
+    link = directory.parent / f".latest-{os.getpid()}"
+    try:
+        link.symlink_to(directory.name, target_is_directory=True)
+        link.replace(directory.parent / "latest")
+    except OSError as error:
+        raise os_failure(f"{directory.parent / 'latest'} cannot be written", error) from error
+
+
+def write_policy(policy: Policy, directory: Path) -> None:
+    """Keep the whole policy with the run. Raises :class:`WorldError`."""
+    _write_whole(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
+
+
+def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise os_failure(f"{path} cannot be written", error) from error
 
 
 def describe(
     policy: Policy,
     *,
     root: Path,
+    policy_path: str,
     run_id: str,
     seed: int,
     gameday: str,
@@ -98,6 +114,7 @@ def describe(
         run_id=run_id,
         seed=seed,
         policy=policy.policy,
+        policy_path=policy_path,
         policy_digest=policy.digest,
         policy_scale={"amounts": str(policy.scale.amounts), "durations": str(policy.scale.durations)},
         gameday=day.name,

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ from eth_utils.crypto import keccak
 from seawall import conventions
 from seawall.errors import ServiceError
 from seawall.evidence.chain import NATIVE, ChainSite
+from seawall.gameday.task import Task
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.environment import inherited
 from seawall.sandbox.provider import stack
 
 IDENTITIES = "identities.json"
@@ -95,8 +93,8 @@ def bring_up_stage(
 
     Raises :class:`ServiceError` or :class:`ComponentDiedError` naming the part that did not come up.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        planning = pool.submit(_plan, root, sandbox, policy_path, gameday, seed)
+    plan = ["--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed), "--out", str(sandbox.data_dir)]
+    with Task(sandbox, root=root, name="flood-plan", module=["loadtests.plan", *plan]) as planning:
         identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(
@@ -104,7 +102,7 @@ def bring_up_stage(
         )
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
-        planning.result()
+        planning.finish()
     report("contracts deployed and funded")
     venue = _configure(sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed)
     venue_path = sandbox.data_dir / "venue.json"
@@ -140,25 +138,6 @@ def bring_up_stage(
     )
 
 
-def _plan(root: Path, sandbox: Sandbox, policy_path: Path, gameday: str, seed: int) -> None:
-    _run(
-        root,
-        sandbox,
-        "flood-plan",
-        [
-            "loadtests.plan",
-            "--policy",
-            str(policy_path),
-            "--gameday",
-            gameday,
-            "--seed",
-            str(seed),
-            "--out",
-            str(sandbox.data_dir),
-        ],
-    )
-
-
 def _provision(
     sandbox: Sandbox,
     *,
@@ -191,7 +170,7 @@ def _deploy(sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping
     networks = {}
     for name, site in sandbox.targets.networks.items():
         grant = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [address, hex(_GAS_MONEY_WEI)]}
-        answer = httpx.post(site.node, json=grant, timeout=10).json()
+        answer = _ask(name, site.node, grant)
         if "error" in answer:
             message = f"{name} did not fund the deployer: {answer['error']}"
             raise ServiceError(message)
@@ -210,6 +189,17 @@ def _deploy(sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping
     )
     deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return deployed
+
+
+def _ask(network: str, url: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One JSON-RPC call to a node. Raises :class:`ServiceError`."""
+    try:
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            answer: Mapping[str, Any] = client.post(url, json=request).raise_for_status().json()
+    except (httpx.HTTPError, ValueError) as error:
+        message = f"the node of {network} does not answer: {error}"
+        raise ServiceError(message) from error
+    return answer
 
 
 def _configure(
@@ -279,23 +269,9 @@ def _start_venue(sandbox: Sandbox, *, policy: Policy, venue_path: Path, identiti
 
 
 def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: str) -> None:
-    """Run a short-lived module to its end, its output in the sandbox's logs. Raises :class:`ServiceError` with the end of the log."""
-    log = sandbox.data_dir / "logs" / f"{name}.log"
-    with log.open("wb") as output:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", *module],
-            cwd=root,
-            env={**inherited(), **sandbox.environment, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=120,
-        )
-    if done.returncode != 0:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        message = f"{name} ended with {done.returncode}:\n{tail}"
-        raise ServiceError(message)
+    """Run a task to its end. Raises :class:`ServiceError` with the end of its log."""
+    with Task(sandbox, root=root, name=name, module=module, **env) as task:
+        task.finish()
 
 
 def _write_private(path: Path, document: Mapping[str, Any]) -> None:
