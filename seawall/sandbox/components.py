@@ -18,7 +18,12 @@ from seawall.sandbox.readiness import Ready
 POLL_S = 0.03
 STOP_GRACE_S = 3.0
 NICENESS = 5
-"""Where one machine holds both, the generator and the observers go first: a request that leaves late is no evidence."""
+"""Where one machine holds both, the generator and the observers go first: a request that leaves late is no evidence.
+
+Counted from the niceness of the process that starts a component.
+"""
+NICENESS_MAX = 19
+"""Beyond it nothing is nicer (setpriority(2))."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +72,10 @@ class Component:
         except OSError as error:
             raise os_failure(f"{name} cannot be started", error) from error
         self.pid = self._process.pid
-        with suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, niceness)
+        # On top of what this process has: only root may go below that. Some machines refuse even to go above; then it stays.
+        with suppress(ProcessLookupError, PermissionError):
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, self.pid, min(NICENESS_MAX, own + niceness))
         threading.Thread(target=self._watch, name=f"watch {name}", daemon=True).start()
 
     def _watch(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -91,3 +92,28 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
     """Nobody should have to guess which executable was not there."""
     with pytest.raises(MissingProgramError, match="/nowhere/anvil is not there"):
         Component(name="anvil-aster", argv=["/nowhere/anvil"], env={}, log=tmp_path / "log", cwd=tmp_path)
+
+
+def test_a_component_is_nicer_than_its_runner_even_under_nice(tmp_path: Path) -> None:
+    """Setting a niceness below the runner's own is refused to everyone but root."""
+    script = (
+        "import os, sys; from pathlib import Path; from seawall.sandbox.components import Component\n"
+        "folder = Path(sys.argv[1]); os.nice(10)\n"
+        "part = Component(name='part', argv=['sleep', '60'], env=dict(os.environ), log=folder / 'log', cwd=folder)\n"
+        "print(os.getpriority(os.PRIO_PROCESS, part.pid)); part.stop(grace_s=0.1)\n"
+    )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True, check=True)
+    assert int(done.stdout) == min(19, own + 10 + 5)
+
+
+def test_a_machine_that_refuses_priorities_starts_components_all_the_same(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Niceness is a wish, and no reason not to drill."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    assert start("print('ready')").wait(timeout_s=READY_TIMEOUT_S) == 0
