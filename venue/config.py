@@ -85,6 +85,17 @@ class VenueConfig(_Part):
     api_url: str
     metrics_ports: dict[str, int]
 
+    def own_addresses(self, policy: Policy) -> frozenset[str]:
+        """Lower-case addresses on any network that are the venue's own: what is paid there would be paid to itself."""
+        cold = {wallet.address for wallet in policy.wallets.values() if wallet.address is not None}
+        keys = {key.address for signer in self.signers.values() for key in signer.keys.values()}
+        sites = self.networks.values()
+        placed = {
+            each for site in sites for each in (*site.payout_contracts.values(), *site.reserve_contracts.values())
+        }
+        tokens = {token for site in sites for token in site.tokens.values()}
+        return frozenset(address.lower() for address in cold | keys | placed | tokens)
+
     def load_policy(self) -> Policy:
         """The policy in force."""
         return load_policy(self.policy)

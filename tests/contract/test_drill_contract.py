@@ -47,6 +47,7 @@ def _services(directory: object) -> Services:
         directory=cast("Any", directory),
         flusher=cast("Any", None),
         exchange=cast("Any", None),
+        own_addresses=frozenset(),
     )
 
 

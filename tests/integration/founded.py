@@ -113,6 +113,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
                 "chain_id": network.chain_id,
                 "rpc": nowhere,
                 "payout_contracts": {rails(policy)[name].hot: f"0x{index + 0xC0:040x}"},
+                "reserve_contracts": {rails(policy)[name].reserve: f"0x{index + 0xD0:040x}"},
                 "tokens": dict.fromkeys(network.tokens, f"0x{index + 112:040x}"),
             }
             for index, (name, network) in enumerate(policy.networks.items())

@@ -144,6 +144,25 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
     )
 
 
+async def test_the_venue_pays_nothing_to_itself(api: VenueClient, founded: Founded) -> None:
+    """Contracts, reserves, tokens, keys and cold wallets are refused however they are spelled: the ledger would lose that money."""
+    site = founded.config.networks["aster"]
+    key = next(iter(founded.config.signers["us-east-1"].keys.values()))
+    cold = next(wallet.address for wallet in founded.policy.wallets.values() if wallet.address is not None)
+    own = {
+        "contract": site.payout_contracts["customer-aster-hot"],
+        "reserve": site.reserve_contracts["customer-aster-reserve"],
+        "contract of another network": founded.config.networks["birch"].payout_contracts["customer-birch-hot"],
+        "token": site.tokens["USDX"],
+        "key": key.address,
+        "cold": "0x" + cold[2:].upper(),
+    }
+    for name, address in own.items():
+        answer = await api.withdraw("key-1", _withdrawal(1_000_000, destination=address))
+        assert isinstance(answer, Refusal), name
+        assert answer.code == "bad_address", name
+
+
 async def test_a_row_that_the_database_refuses_fails_alone(api: VenueClient, founded: Founded) -> None:
     """A poison row that validation did not foresee is found by committing its batch one by one."""
     async with connected(founded.config.database.owner) as owner:

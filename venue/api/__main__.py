@@ -23,7 +23,16 @@ async def _main(stop: asyncio.Event) -> None:
     flusher = Flusher(policy, intake_pool)
     flushing = asyncio.create_task(flusher.work())
     flushing.add_done_callback(lambda _: stop.set())  # without a flusher nobody would ever be answered
-    app = make_app(Services(policy=policy, pool=pool, directory=directory, flusher=flusher, exchange=exchange))
+    app = make_app(
+        Services(
+            policy=policy,
+            pool=pool,
+            directory=directory,
+            flusher=flusher,
+            exchange=exchange,
+            own_addresses=config.own_addresses(policy),
+        )
+    )
     await serve_http(app, port=config.api_listen_port, stop=stop)
     if flushing.done():
         raise InternalError("the flusher ended on its own") from flushing.exception()

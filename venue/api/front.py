@@ -69,7 +69,8 @@ class Front:
             request = WithdrawalRequest.model_validate_json(body)
         except ValidationError as error:
             return malformed(error.errors(include_url=False))
-        ask = await ask_of(self._services.policy, self._services.directory, customer, request)
+        services = self._services
+        ask = await ask_of(services.policy, services.directory, services.own_addresses, customer, request)
         return ask if isinstance(ask, Refusal) else await self._services.flusher.submit(ask)
 
 

@@ -99,8 +99,17 @@ _REUSED = Refusal(code="id_reused", reason="This id was used for another request
 _OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
 
 
-async def ask_of(policy: Policy, directory: Directory, customer_id: int, request: WithdrawalRequest) -> Ask | Refusal:
-    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the batch of others."""
+async def ask_of(
+    policy: Policy,
+    directory: Directory,
+    own_addresses: frozenset[str],
+    customer_id: int,
+    request: WithdrawalRequest,
+) -> Ask | Refusal:
+    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the batch of others.
+
+    ``own_addresses`` are the venue's, in lower case: a payment there would move money that the ledger says is gone.
+    """
     source = request.source_network or request.network
     paying, receiving = directory.house(source, request.asset), directory.house(request.network, request.asset)
     account = (await directory.accounts_of(customer_id)).get((source, request.asset))
@@ -110,6 +119,10 @@ async def ask_of(policy: Policy, directory: Directory, customer_id: int, request
         )
     if not _ADDRESS.match(request.destination) or request.destination == _NOBODY:
         return Refusal(code="bad_address", reason="The destination is no address that could be paid.")
+    if request.destination.lower() in own_addresses:
+        return Refusal(
+            code="bad_address", reason="The destination belongs to the venue itself; name an address of yours."
+        )
     amount = int(request.amount)
     value_micro = policy.value_micro(request.asset, amount)
     if not within_limit(policy, value_micro):

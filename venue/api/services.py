@@ -20,3 +20,4 @@ class Services:
     directory: Directory
     flusher: Flusher
     exchange: Exchange
+    own_addresses: frozenset[str]
