@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from seawall.contract.journal import chain_breaks
 from seawall.conventions import LEDGER_DRIFT, TREASURY_PROCESS
 from tests.integration.founded import venue_process
 from tests.integration.settling import Venue, Wanted, venue_bench
+from venue.chain.rpc import Rpc
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +64,7 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
         held = 210 * 10**18 - 1
         request = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [contract, hex(held)]}
         assert "error" not in (await http.post(site.rpc.primary, json=request)).json()
+    await _changes_final(site.rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
     async with venue_process("treasury", venue.config_path):
         await venue.until("select exists (select 1 from journal where kind = 'drift')")
@@ -85,6 +88,14 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         assert await venue.owner.fetchval("select count(*) from topups") == 0
         await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
         await venue.until("select count(*) = 4 from topups")
+
+
+async def _changes_final(url: str) -> None:
+    """Wait until the finalized block is later than now's: before that a comparison would rightly find the old balance."""
+    async with Rpc("aster", (url,)) as rpc, asyncio.timeout(20):
+        head = (await rpc.head()).number
+        while (await rpc.head("finalized")).number <= head:  # noqa: ASYNC110  (a node is polled)
+            await asyncio.sleep(0.1)
 
 
 async def _polls(venue: Venue, condition: str, *arguments: object) -> AsyncIterator[None]:
