@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 from seawall import conventions
@@ -148,12 +150,7 @@ class Sandbox:
 
         Raises :class:`ServiceError` naming what would not end.
         """
-        with self._lock:
-            self._closing = True
-            components = list(self._components.values())
-        for component in components:
-            component.announce_stop()
-        left = reaper.reap(self._record.run_id)
+        left = self._end_all()
         if self._watch is not None:
             self._watch.end()
             self._watch = None
@@ -250,13 +247,12 @@ class Sandbox:
     ) -> None:
         """Start components (name -> command line, variables) side by side; return when each has said ``ready_line``."""
         ready = log_line(f"^{re.escape(ready_line)}$")
-        with ThreadPoolExecutor(max_workers=len(commands)) as pool:
-            started = [
-                pool.submit(self.spawn, name, argv, env=env, ready=ready, timeout_s=timeout_s)
+        self._side_by_side(
+            {
+                name: partial(self.spawn, name, argv, env=env, ready=ready, timeout_s=timeout_s)
                 for name, (argv, env) in commands.items()
-            ]
-            for future in as_completed(started):
-                future.result()
+            }
+        )
 
     def start_provider(self, *, credentials: Mapping[str, str]) -> int:
         """Start the AWS provider that Pulumi attaches to, as whoever ``credentials`` (variables) name; returns its port."""
@@ -296,21 +292,40 @@ class Sandbox:
 
     def _launch_all(self, parts: Sequence[Part], *, report: Callable[[str], None]) -> None:
         began = time.monotonic()
-        with ThreadPoolExecutor(max_workers=len(parts)) as pool:
-            launches = {pool.submit(self._launch, part): part.name for part in parts}
+        ready = itertools.count(1)
+
+        def tell(name: str) -> None:
+            report(f"{name} ready after {time.monotonic() - began:.1f} s ({next(ready)} of {len(parts)})")
+
+        self._side_by_side({part.name: partial(self._launch, part) for part in parts}, done=tell)
+
+    def _side_by_side(
+        self, starts: Mapping[str, Callable[[], object]], *, done: Callable[[str], None] = lambda _name: None
+    ) -> None:
+        """Run ``starts`` (by component name) at once; ``done`` hears of each.
+
+        The first failure, or an interruption, ends the whole sandbox: whoever is still waiting for a component to be ready stops
+        waiting as soon as its process ends, and none starts any more.
+        """
+        with ThreadPoolExecutor(max_workers=len(starts)) as pool:
+            running = {pool.submit(start): name for name, start in starts.items()}
             try:
-                for done, future in enumerate(as_completed(launches), start=1):
+                for future in as_completed(running):
                     future.result()
-                    report(f"{launches[future]} ready after {time.monotonic() - began:.1f} s ({done} of {len(parts)})")
+                    done(running[future])
             except BaseException:
-                # The others stop waiting as soon as their processes end; none starts any more.
-                with self._lock:
-                    self._closing = True
                 pool.shutdown(wait=False, cancel_futures=True)
-                for component in list(self._components.values()):
-                    component.announce_stop()
-                reaper.reap(self._record.run_id)
+                self._end_all()
                 raise
+
+    def _end_all(self) -> set[reaper.Process]:
+        """End every process that carries the run's id; nothing starts from now on. Returns what would not end."""
+        with self._lock:
+            self._closing = True
+            components = list(self._components.values())
+        for component in components:
+            component.announce_stop()
+        return reaper.reap(self._record.run_id)
 
     def _launch(self, part: Part) -> None:
         if part.prepare is not None:

@@ -169,14 +169,19 @@ def test_a_component_that_dies_is_named_with_the_end_of_its_log(sandbox: Sandbox
 
 def run(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
     """A runner in a process of its own that has started its sandbox."""
-    runner = subprocess.Popen(
+    runner = begin(data_dir, run_id, *options, cache=cache)
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"started\n"
+    return runner
+
+
+def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
+    """A runner in a process of its own that is about to start its sandbox."""
+    return subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "integration" / "sandbox_runner.py"), str(data_dir), run_id, *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)} | ({"XDG_CACHE_HOME": str(cache)} if "--keep" in options else {}),
         stdout=subprocess.PIPE,
     )
-    assert runner.stdout is not None
-    assert runner.stdout.readline() == b"started\n"
-    return runner
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
@@ -197,6 +202,21 @@ def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> 
     while time.monotonic() < deadline + 2 and [path.name for path in data_dir.iterdir()] != ["logs"]:
         time.sleep(0.05)
     assert [path.name for path in data_dir.iterdir()] == ["logs"]
+
+
+@pytest.mark.parametrize(("number", "started"), [(signal.SIGINT, 3), (signal.SIGTERM, 14)], ids=["early", "late"])
+def test_a_start_that_is_interrupted_leaves_nothing(number: signal.Signals, started: int, tmp_path: Path) -> None:
+    """While parts are being prepared and awaited, as once they run."""
+    run_id = f"test-{uuid.uuid4().hex}"
+    with begin(tmp_path / "data", run_id, cache=tmp_path) as runner:
+        deadline = time.monotonic() + START_WITHIN_S
+        while len(reaper.carriers(run_id)) < started:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        runner.send_signal(number)
+        assert runner.wait(GONE_WITHIN_S) != 0
+    assert reaper.carriers(run_id) == set()
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["logs"]
 
 
 def test_a_kept_sandbox_outlives_its_runner_until_it_is_taken_down(
