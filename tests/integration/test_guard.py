@@ -10,7 +10,7 @@ from seawall.contract.journal import chain_breaks
 from seawall.conventions import FLOW_CHANNEL, SABOTAGE_GUARD, SABOTAGE_VARIABLE
 from seawall.indicators import FlowRow, first_crossing
 from seawall.policy import load_policy
-from tests.integration.founded import POLICY, Founded, connected, venue_process
+from tests.integration.founded import POLICY, Founded, connected, record_withdrawal, venue_process
 from venue.database import COMMITTED_AT_US, Connection
 
 pytestmark = pytest.mark.integration
@@ -121,6 +121,18 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
         assert await _tier(settler, "stressed", within_s=2)
         reason = await settler.fetchval("select reason from mode")
         assert reason.startswith("signing-degraded: signing_failures 2.000 reached 2.000.")
+
+
+async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> None:
+    """One refused payment of an hour ago leaves the venue normal; a reserved one as old makes it stressed."""
+    async with (
+        connected(founded.config.database.owner) as owner,
+        venue_process("guard", founded.config_path),
+    ):
+        await record_withdrawal(owner, "unknown", age_s=3_600)
+        assert not await _tier(owner, "stressed", within_s=1)
+        await record_withdrawal(owner, "reserved", age_s=3_600)
+        assert await _tier(owner, "stressed", within_s=2)
 
 
 async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from seawall.contract.journal import chain_breaks
 from seawall.conventions import LEDGER_DRIFT, TREASURY_PROCESS
-from tests.integration.founded import venue_process
+from tests.integration.founded import Founded, connected, record_withdrawal, venue_process
 from tests.integration.settling import Venue, Wanted, venue_bench
 from venue.chain.rpc import Rpc
+from venue.treasury import metrics
+from venue.treasury.gauges import expose_queue
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +90,18 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         assert await venue.owner.fetchval("select count(*) from topups") == 0
         await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
         await venue.until("select count(*) = 4 from topups")
+
+
+async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
+    """Age and depth count what is reserved; what is held for a person is neither old nor deep."""
+    async with connected(founded.config.database.owner) as owner:
+        await record_withdrawal(owner, "unknown", age_s=3_600)
+        await record_withdrawal(owner, "reserved", age_s=10)
+        await expose_queue(owner, founded.policy)
+    ages = {sample.labels["scope"]: sample.value for metric in metrics.QUEUE_AGE.collect() for sample in metric.samples}
+    depths = {each.labels["scope"]: each.value for metric in metrics.QUEUE_DEPTH.collect() for each in metric.samples}
+    assert depths == {"all": 1, "guaranteed": 1}
+    assert all(10 <= age < 60 for age in ages.values())
 
 
 async def _changes_final(url: str) -> None:

@@ -31,7 +31,8 @@ _ROWS = f"""
            coalesce((select array_agg(at_us) from new), '{{}}') as ats_us,
            {_NOW_US} as now_us"""
 _START = f"select coalesce(max(f.id), 0) from flow f where {COMMITTED_AT_US.format(row='f')} < {_NOW_US} - $1"
-_OPEN = "from withdrawals where state in ('reserved', 'slotted', 'unknown')"
+# What is `unknown` waits for a person, not for the queue: one refused payment must not keep the venue stressed for ever.
+_OPEN = "from withdrawals where state in ('reserved', 'slotted')"
 _AGES = f"""
     select (extract(epoch from (select min(requested_at) {_OPEN})) * 1000000)::bigint as oldest_us,
            (extract(epoch from (select min(requested_at) {_OPEN} and size = any($1::text[]))) * 1000000)::bigint as oldest_guaranteed_us"""

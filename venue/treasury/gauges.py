@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from seawall.policy import Policy
     from venue.database import Connection
 
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, however fast payouts are.
 _QUEUE = """
     select count(*) as depth, count(*) filter (where size = any($1::text[])) as depth_guaranteed,
            coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)::float8 as age_s,
            coalesce(extract(epoch from clock_timestamp() - min(requested_at) filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
-    from withdrawals where state in ('reserved', 'slotted', 'unknown')"""
+    from withdrawals where state in ('reserved', 'slotted')"""
 _FLOATS = "select network, asset, available from floats"
 _SUMS = "select a.network, a.asset, sum(e.amount) as total from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"
 
