@@ -35,6 +35,9 @@ def additions(*, run_id: str | None, data_dir: Path, policy_path: Path, programs
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Nor may files of the user's: a profile there would be obeyed, a broken one be fatal.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     return found if run_id is None else {conventions.RUN_ID_VARIABLE: run_id, "PYTHONUNBUFFERED": "1", **found}
 

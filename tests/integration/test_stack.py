@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -138,6 +139,31 @@ def recovered(site: Site, signer: dict[str, Any], region: str) -> bool:
     kms.sign(KeyId=signer["key_id"], Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
     point = PublicKey(kms.get_public_key(KeyId=signer["key_id"])["PublicKey"][-65:]).format(compressed=False)[1:]
     return bool("0x" + keccak.new(digest_bits=256, data=point).hexdigest()[-40:] == signer["address"])
+
+
+def test_the_users_own_aws_and_proxy_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's shell has a profile, perhaps a broken file, and a proxy that knows nothing of loopback."""
+    broken = tmp_path / "config"
+    broken.write_text("[profile", encoding="utf-8")
+    with running_aws() as endpoint, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, str(broken))
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(name, "nonsense")
+        monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+        assert set(create_identities(endpoint=endpoint, policy=POLICY).signers) == {PRIMARY, STANDBY}
+
+
+def test_an_aws_that_does_not_answer_is_one_clear_line() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(ServiceError, match="the sandbox's AWS refused to make its users: Could not connect"):
+            create_identities(endpoint=f"http://127.0.0.1:{closed.getsockname()[1]}", policy=POLICY)
 
 
 def test_a_stack_that_trusts_other_signers_is_refused_before_anything_is_made(site: Site) -> None:

@@ -16,15 +16,24 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session as BotocoreSession
 from pydantic import BaseModel, ConfigDict, Field
 
 from seawall import conventions
 from seawall.errors import SeawallError, ServiceError
 from seawall.policy import Policy, load_policy
 from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.sandbox.files import write_private
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
+
+_CONFIG = Config(
+    retries={"total_max_attempts": 3},
+    proxies={},  # the endpoint is on loopback, whatever proxy the user's environment names
+    use_fips_endpoint=False,
+    use_dualstack_endpoint=False,
+)
 
 
 class Identity(BaseModel):
@@ -51,9 +60,8 @@ class Identities(BaseModel):
     signers: dict[str, Identity]
 
     def write(self, path: Path) -> None:
-        """Write all credentials to ``path``, readable by its owner only."""
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=2))
+        """Write all credentials to ``path``, readable by its owner only. Raises :class:`WorldError`."""
+        write_private(path, self.model_dump_json(indent=2))
 
     @classmethod
     def read(cls, path: Path) -> Identities:
@@ -63,11 +71,11 @@ class Identities(BaseModel):
 
 def create_identities(*, endpoint: str, policy: Policy) -> Identities:
     """Make the users of ``policy`` in the account behind ``endpoint``, with a key each. Raises :class:`ServiceError`."""
-    iam = boto3.client(
-        "iam", endpoint_url=endpoint, region_name=policy.regions.primary, aws_access_key_id=ROOT_ACCESS_KEY_ID,
-        aws_secret_access_key=ROOT_SECRET_ACCESS_KEY, config=Config(retries={"total_max_attempts": 3}),
-    )  # fmt: skip
     try:
+        iam = _session().client(
+            "iam", endpoint_url=endpoint, region_name=policy.regions.primary, aws_access_key_id=ROOT_ACCESS_KEY_ID,
+            aws_secret_access_key=ROOT_SECRET_ACCESS_KEY, config=_CONFIG,
+        )  # fmt: skip
         signers = {
             region: _create(iam, conventions.signer_user(region), _may_assume(policy, region))
             for region in (policy.regions.primary, policy.regions.standby)
@@ -76,6 +84,19 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
     except (ClientError, BotoCoreError) as error:
         message = f"the sandbox's AWS refused to make its users: {error}"
         raise ServiceError(message) from error
+
+
+def _session() -> boto3.Session:
+    """A session that knows nothing of the user's own AWS, neither profile nor files; it runs in the user's environment."""
+    return boto3.Session(
+        botocore_session=BotocoreSession(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
+    )
 
 
 def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Identity:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,12 @@ import yaml
 
 from seawall.errors import MissingProgramError, ServiceError, UsageError
 from seawall.sandbox.aws.identities import Identity
+from seawall.sandbox.environment import inherited
 from seawall.sandbox.provider.environment import STACK, environment
 
 _UP_S_MAX = 180
 """Ten times what an up takes on a busy machine; beyond it something hangs."""
+_STOP_S_MAX = 1.0
 _REPORT_EVERY = 20
 _STACK_FILE = Path("infra") / "stacks" / f"Pulumi.{STACK}.yaml"
 
@@ -100,7 +101,7 @@ def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[
         process = subprocess.Popen(
             command,
             cwd=settings.root,
-            env={**os.environ, **settings.environment()},
+            env={**inherited(), **settings.environment()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
@@ -117,7 +118,7 @@ def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[
         try:
             text, complaint = _follow(process, on_line)
         except BaseException:
-            process.terminate()
+            _stop(process)
             raise
         finally:
             watchdog.cancel()
@@ -125,6 +126,15 @@ def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[
         message = f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n{diagnostics(text + complaint)}"
         raise ServiceError(message)
     return text
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End the engine; it would rather wait for every resource under way than lose one, but the sandbox goes with it."""
+    process.terminate()
+    try:
+        process.wait(_STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None] | None) -> tuple[str, str]:
