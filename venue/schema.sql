@@ -143,6 +143,18 @@ create index withdrawals_claimable on withdrawals (network, asset, size, seq) wh
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
 create index withdrawals_open on withdrawals (requested_at) where state in ('reserved', 'slotted', 'unknown');
 
+create function refuse_arrow() returns trigger language plpgsql as $$
+begin
+    raise exception 'a withdrawal does not go from % to % by the hand of %', old.state, new.state, current_user;
+end $$;
+-- Claim, post, hold, release, cancel; the api may only cancel.
+create trigger withdrawal_arrows before update of state on withdrawals for each row
+    when (old.state <> new.state and (
+        (old.state, new.state) not in (('reserved', 'slotted'), ('slotted', 'posted'), ('slotted', 'unknown'), ('slotted', 'reserved'),
+                                       ('reserved', 'voided'))
+        or (current_user = 'seawall_api' and new.state <> 'voided')))
+    execute function refuse_arrow();
+
 create table topups (
     id           uuid primary key,
     network      text not null,
@@ -298,6 +310,7 @@ end $$;
 grant select on all tables in schema public to seawall_api, seawall_settler, seawall_guard, seawall_treasury, seawall_auditor;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
 grant update (available) on balances to seawall_api;
+grant update (state, reason) on withdrawals to seawall_api;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
 grant update on slots, lanes, floats, topups to seawall_settler;
 grant update (state, reason, slot_id) on withdrawals to seawall_settler;

@@ -55,6 +55,10 @@ class VenueClient:
         """Follow a withdrawal."""
         return await self._call("GET", f"/v1/withdrawals/{withdrawal_id}", Withdrawal, api_key)
 
+    async def cancel(self, api_key: str, withdrawal_id: UUID) -> Withdrawal | Refusal:
+        """Take a withdrawal back whose payment has not begun; asking again is harmless."""
+        return await self._call("POST", f"/v1/withdrawals/{withdrawal_id}/cancel", Withdrawal, api_key)
+
     async def quote(self, api_key: str, *, network: str, sell: str, buy: str, amount: str) -> Quote | Refusal:
         """What ``amount`` of ``sell`` would buy now."""
         query = {"network": network, "sell": sell, "buy": buy, "amount": amount}

@@ -25,6 +25,7 @@ RefusalCode = Literal[
     "unknown_asset",
     "bad_address",
     "id_reused",
+    "too_late",
     "suspended",
     "unavailable",
 ]

@@ -60,6 +60,14 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(401, 404),
     ),
     Operation(
+        name="cancel_withdrawal",
+        method="post",
+        path="/v1/withdrawals/{id}/cancel",
+        success=200,
+        answer=Withdrawal,
+        refusals=(401, 404, 409, 503),
+    ),
+    Operation(
         name="quote",
         method="get",
         path="/v1/quote",

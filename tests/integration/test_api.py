@@ -15,6 +15,7 @@ from seawall.contract import (
     SwapReceipt,
     SwapRequest,
     VenueClient,
+    Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
 )
@@ -184,6 +185,32 @@ async def test_a_transfer_between_networks_clears_on_both(api: VenueClient, foun
     assert books["aster", "USDX", "clearing"] == -7_000_000
     assert books["birch", "USDX", "clearing"] == 7_000_000
     assert books["birch", "USDX", "reserved"] == -7_000_000
+
+
+async def test_a_cancelled_withdrawal_gives_everything_back_once(api: VenueClient, founded: Founded) -> None:
+    """Balance, reservation and clearing are as before; a repeat tells the same, a replay is told, a stranger sees nothing."""
+    before = await _books(founded), await api.balances("key-1")
+    for source in (None, "birch"):
+        request = _withdrawal(7_000_000, source_network=source)
+        receipt = await api.withdraw("key-1", request)
+        assert isinstance(receipt, WithdrawalReceipt)
+        assert (await _books(founded))["aster", "USDX", "reserved"] == -7_000_000
+        stranger = await api.cancel("key-2", request.id)
+        assert isinstance(stranger, Refusal)
+        assert stranger.code == "not_found"
+        answers = await asyncio.gather(*(api.cancel("key-1", request.id) for _ in range(4)))
+        told = Withdrawal(
+            id=request.id, seq=receipt.seq, state="voided", reason="cancelled by its customer", tx_hash=None
+        )
+        assert answers == [told] * 4
+        assert await api.withdrawal("key-1", request.id) == told
+        books = {where: amount for where, amount in (await _books(founded)).items() if amount}
+        assert (books, await api.balances("key-1")) == before
+        replay = await api.withdraw("key-1", request)
+        assert isinstance(replay, WithdrawalReceipt)
+        assert (replay.outcome, replay.state) == ("replayed", "voided")
+    async with connected(founded.config.database.auditor) as auditor:
+        assert await auditor.fetchval("select sum(count) from flow where kind = 'voided'") == 2
 
 
 async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_large_transfers(

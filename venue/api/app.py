@@ -29,6 +29,7 @@ from seawall.contract import (
 from seawall.errors import ServiceError
 from venue.api import metrics
 from venue.api.batch import STATE
+from venue.api.cancel import NOT_FOUND, cancel_withdrawal
 from venue.api.exchange import bought
 from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, customer_of, malformed
 from venue.api.intake import STATUS_OF
@@ -89,6 +90,7 @@ def make_app(services: Services) -> Front:
     app.post("/v1/login")(login)
     app.get("/v1/balances")(balances)
     app.get("/v1/withdrawals/{withdrawal_id}")(follow_withdrawal)
+    app.post("/v1/withdrawals/{withdrawal_id}/cancel")(cancel)
     app.get("/v1/quote")(quote)
     app.post("/v1/swaps")(swap)
     app.get("/v1/status")(status)
@@ -146,9 +148,17 @@ async def follow_withdrawal(request: Request, services: With, customer: Customer
     """Where it is on its way."""
     row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer)
     if row is None:
-        raise RefusedError(Refusal(code="not_found", reason="You have made no withdrawal with this id."))
+        raise RefusedError(NOT_FOUND)
     _count(request, "ok")
     return answer(Withdrawal(**dict(row)))
+
+
+async def cancel(request: Request, services: With, customer: Customer, withdrawal_id: UUID) -> Response:
+    """Give the money back, if its payment has not begun."""
+    async with services.pool.acquire() as connection:
+        outcome = await cancel_withdrawal(connection, customer, withdrawal_id)
+    _count(request, "ok" if isinstance(outcome, Withdrawal) else outcome.code)
+    return answer(outcome)
 
 
 def _tradable(services: Services, network: str, *assets: str) -> None:

@@ -90,6 +90,7 @@ STATUS_OF: dict[RefusalCode, int] = {
     "unknown_asset": 422,
     "bad_address": 422,
     "id_reused": 409,
+    "too_late": 409,
     "suspended": 503,
     "unavailable": 503,
 }

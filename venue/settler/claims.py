@@ -12,6 +12,7 @@ from typing import Any
 
 from seawall import conventions
 from seawall.controls.heartbeat import STALE_AFTER_MS
+from seawall.errors import InternalError
 from seawall.policy import Policy
 from venue.chain.fees import fees
 from venue.chain.transaction import Fees, Intent
@@ -41,7 +42,10 @@ _OPEN = """
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
 _EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
 _NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
-_SLOT_WITHDRAWALS = "update withdrawals set state = 'slotted', slot_id = $1, reason = null where id = any($2::uuid[])"
+_SLOT_WITHDRAWALS = """
+    with slotted as (
+        update withdrawals set state = 'slotted', slot_id = $1, reason = null where id = any($2::uuid[]) and state = 'reserved' returning 1
+    ) select count(*) from slotted"""
 _LOWER_FLOATS = """
     update floats f set available = f.available - d.amount
     from unnest($2::text[], $3::numeric[]) as d (asset, amount) where f.wallet = $1 and f.asset = d.asset"""
@@ -92,7 +96,12 @@ class Claims:
                 for each in chosen
             ]
             slot = await self._open(connection, lane, claim, items, base_fee_wei)
-            await connection.execute(_SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen])
+            slotted = await connection.fetchval(_SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen])
+            if slotted != len(
+                chosen
+            ):  # they are locked since they were picked: a cancellation came before that or is too late
+                message = f"{len(chosen)} withdrawals were picked and {slotted} were still reserved"
+                raise InternalError(message)
             spent = {asset: sum(each.amount for each in chosen if each.asset == asset) for asset in floats}
             await connection.execute(_LOWER_FLOATS, lane.wallet, list(spent), list(spent.values()))
         lane.in_flight += 1
