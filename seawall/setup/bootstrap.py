@@ -1,8 +1,8 @@
 """Makes the Python environment: a virtual environment with exactly what requirements.lock names, by hash.
 
-``bin/seawall`` runs this with the bare Python of the machine (3.11 or newer, standard library only) and
+``bin/seawall`` runs this with the bare Python of the machine (3.11 to 3.13, standard library only) and
 reads the environment's path from standard output; what people read goes to standard error.
-The environment is complete when its ``complete`` file exists; anything else is rebuilt.
+The environment is complete when its ``complete`` file exists and its interpreter starts; anything else is rebuilt.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 PINS = ("requirements.lock", "bootstrap.lock")
 """What the key is made of, in this order; ``bin/seawall`` joins the same files."""
 MARKER = "complete"
+START_S_MAX = 30.0
+"""Bare Python starts in some 20 ms; a machine that needs seconds is only busy."""
 FREE_BYTES_MIN = 2 * 2**30
 """The environment takes 0.75 GiB, the installer's download cache as much again (measured on Linux x86_64)."""
 INTERRUPTED = 130
@@ -62,10 +65,19 @@ def ensure_environment(*, say: Callable[[str], None]) -> Path:
     with exclusive(
         f"python-{folder.name}", waiting=lambda: say("another set-up is making the Python environment; waiting")
     ):
-        if not (folder / MARKER).exists():
+        if not ((folder / MARKER).exists() and starts(folder)):
             require_space(free_bytes_min=FREE_BYTES_MIN, purpose="the Python environment")
             _make(folder, say=say)
     return folder
+
+
+def starts(folder: Path) -> bool:
+    """Whether the interpreter of the environment in ``folder`` runs: it is the system's, which may have been replaced."""
+    try:
+        command = [str(folder / "bin" / "python"), "-I", "-S", "-c", ""]
+        return subprocess.run(command, capture_output=True, timeout=START_S_MAX, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def uv_folder() -> Path:

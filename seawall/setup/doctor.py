@@ -28,7 +28,8 @@ from seawall.setup.programs import PROGRAMS, Program, Version, format_version
 if TYPE_CHECKING:
     from rich.table import Table
 
-PYTHON_VERSION_MIN = (3, 11)
+PYTHON_VERSIONS = ((3, 11), (3, 12), (3, 13))
+"""Those that every pinned package has wheels for; ``bin/seawall`` takes the newest of them."""
 PACKAGES = (
     ("moto", "the AWS emulator"),
     ("pulumi", "the Pulumi SDK"),
@@ -89,13 +90,14 @@ def render(parts: list[Part]) -> Table:
 
 
 def _python() -> Part:
+    ok = sys.version_info[:2] in PYTHON_VERSIONS
     return Part(
         name="python",
         version=platform.python_version(),
         where=sys.executable,
         source="path",
-        ok=sys.version_info >= PYTHON_VERSION_MIN,
-        remedy="" if sys.version_info >= PYTHON_VERSION_MIN else "install Python 3.11 or newer",
+        ok=ok,
+        remedy="" if ok else "install Python 3.11 to 3.13",
     )
 
 
