@@ -13,7 +13,7 @@ from seawall.lease.book import Lease, LeaseBook, LeaseRequest
 from seawall.lease.undo import Clock, perform
 
 UNDO_MS_MAX = 30_000
-"""How long an expired lease insists on its undo before it reports that it could not."""
+"""How long an expired lease tries its undo before it reports that it could not; it is tried further, and not reported again."""
 STOPPING_MS_MAX = 1_000
 """The same when the holder is told to end: its ender waits."""
 
@@ -107,10 +107,21 @@ class Holder:
         failure = undo_now(lease, clock=self._clock, within_ms=within_ms)
         at = self._clock.unix_s()
         if failure is None:
-            with self._changed:
-                self._keep(self._book.forget(lease.name), durable=False)
+            self._forget(lease)
+        else:
+            threading.Thread(target=self._insist, args=(lease,), daemon=True).start()
         self._tell_last_renewal(lease)
         tell_expired(self._data_dir, lease, cause=cause, failure=failure, at=at)
+
+    def _insist(self, lease: Lease) -> None:
+        """Go on trying, for as long as this process lives: a fault is in force until its undo is done. It was reported already."""
+        while undo_now(lease, clock=self._clock, within_ms=UNDO_MS_MAX) is not None:
+            continue  # each bound pauses between its attempts
+        self._forget(lease)
+
+    def _forget(self, lease: Lease) -> None:
+        with self._changed:
+            self._keep(self._book.forget(lease.name), durable=False)
 
     def _keep(self, book: LeaseBook, *, durable: bool) -> None:
         """First the file, then the memory: what was answered is what the sentinel finds."""

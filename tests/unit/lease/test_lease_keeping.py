@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
 from seawall.errors import DiskFullError, ServiceError, UsageError
-from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, append, perform
+from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, append, holder, perform, state
+from seawall.lease.book import LeaseRequest
 from seawall.lease.timeline import run_directory
 
 
@@ -144,3 +146,32 @@ def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
     (tmp_path / "targets.json").write_text('{"run_d')
     with pytest.raises(UsageError, match="does not say where the run writes"):
         run_directory(tmp_path)
+
+
+def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is reported once; the lease is in the book until the fault is really gone, and its name is free then."""
+    (tmp_path / "targets.json").write_text(json.dumps({"run_dir": str(tmp_path)}))
+    time = Time()
+    bounds = iter([False, False, True])
+
+    def script(*_: object, within_ms: int, **__: object) -> None:
+        time.now_ms += within_ms
+        if not next(bounds):
+            message = "HTTP 500"
+            raise ServiceError(message)
+
+    monkeypatch.setattr(holder, "perform", script)
+    keeper = holder.Holder(data_dir=tmp_path, clock=time.clock, announce=lambda: None)
+    request = LeaseRequest(ttl_ms=1, undo=(UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),))
+    assert keeper.lodge("dark", request) is not None
+    before = set(threading.enumerate())
+    keeper.expire_all(cause="its owner fell silent")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert keeper.leases() == []
+    assert state.load(tmp_path).leases == {}
+    lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["detail"].get("undone")) for line in lines] == [("lodged", None), ("expired", False)]
+    assert keeper.lodge("dark", request) is not None
