@@ -21,10 +21,11 @@ _PERIODS_S = (10, 30, 60)
 
 @dataclass(frozen=True, kw_only=True)
 class PagingArgs:
-    """``region`` holds topics and alarms."""
+    """``region`` holds topics and alarms. ``armed``: whether alarms act; one whose metric nobody publishes would fire for ever."""
 
     policy: Policy
     region: str
+    armed: bool
     tags: Mapping[str, str]
 
 
@@ -80,6 +81,7 @@ class Paging(pulumi.ComponentResource):
             period=period_s(policy.monitoring.evaluate_every),
             evaluation_periods=1,
             treat_missing_data="breaching",  # a venue that says nothing is not a healthy one
+            actions_enabled=self._args.armed,
             alarm_actions=[topic],
             ok_actions=[topic],
             tags=self._args.tags,

@@ -37,7 +37,11 @@ def declare(*, repository: Path) -> None:
         ),
         options,
     )
-    paging = Paging("paging", PagingArgs(policy=policy, region=policy.regions.standby, tags=tags), options)
+    paging = Paging(
+        "paging",
+        PagingArgs(policy=policy, region=policy.regions.standby, armed=settings.indicators_published, tags=tags),
+        options,
+    )
     signers = _signers(settings, account_id, options)
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})

@@ -34,11 +34,16 @@ class Deletion(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The stack's configuration, checked. ``signer_principals``: who may assume the signer roles, by region."""
+    """The stack's configuration, checked.
+
+    ``signer_principals``: who may assume the signer roles, by region. ``indicators_published``: whether someone puts the venue's
+    indicators into CloudWatch; until then alarms on them page nobody, because all of them would, at once and for nothing.
+    """
 
     policy: Policy
     deletion: Deletion
     signer_principals: Mapping[str, str]
+    indicators_published: bool
 
 
 def read_settings(config: pulumi.Config, *, repository: Path) -> Settings:
@@ -65,4 +70,11 @@ def read_settings(config: pulumi.Config, *, repository: Path) -> Settings:
     if missing:
         message = f"seawall:signerPrincipals names nobody for {', '.join(missing)}"
         raise UsageError(message, remedy="name the ARN of the signer that runs in each region of the policy")
-    return Settings(policy=policy, deletion=deletion, signer_principals=principals)
+    try:
+        published = config.get_bool("indicatorsPublished") or False
+    except pulumi.ConfigTypeError as error:
+        message = f"seawall:indicatorsPublished is {config.get('indicatorsPublished')!r}"
+        raise UsageError(
+            message, remedy="write true once the venue's indicators reach CloudWatch, else false"
+        ) from error
+    return Settings(policy=policy, deletion=deletion, signer_principals=principals, indicators_published=published)

@@ -184,7 +184,7 @@ EXAMPLES: dict[str, Example] = {
             "dimensions": {"indicator": "drawdown_velocity"},
             "tags": {"a": "1"},
         },
-        changed={"threshold": 2, "tags": {"b": "2"}},
+        changed={"threshold": 2, "tags": {"b": "2"}, "actionsEnabled": False},
     ),
 }
 

@@ -97,6 +97,7 @@ TOPIC_SUBSCRIPTION = ResourceType(
 )
 
 _ALARM_FIELDS = {
+    "actionsEnabled": "ActionsEnabled",
     "alarmDescription": "AlarmDescription",
     "alarmActions": "AlarmActions",
     "okActions": "OKActions",
@@ -168,6 +169,7 @@ METRIC_ALARM = ResourceType(
         "dimensions": Property(),
         "tags": Property(),
         **{name: Property(required=name in _ALARM_REQUIRED) for name in _ALARM_FIELDS},
+        "actionsEnabled": Property(default=True),
     },
     outputs=("arn", "tagsAll"),
     create=_put_alarm,

@@ -39,8 +39,10 @@ class Declared:
 
 
 @cache
-def declared(deletion: str) -> tuple[Declared, ...]:
+def declared(deletion: str, published: str | None = None) -> tuple[Declared, ...]:
     config = {"seawall:deletion": deletion, "seawall:signerPrincipals": json.dumps(PRINCIPALS)}
+    if published is not None:
+        config["seawall:indicatorsPublished"] = published
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.infra.declaration", json.dumps(config)],
         cwd=ROOT,
@@ -51,8 +53,8 @@ def declared(deletion: str) -> tuple[Declared, ...]:
     return tuple(Declared(**resource) for resource in json.loads(done.stdout))
 
 
-def of(kind: str, *, deletion: str = "disposable") -> list[Declared]:
-    return [resource for resource in declared(deletion) if resource.type == kind]
+def of(kind: str, *, deletion: str = "disposable", published: str | None = None) -> list[Declared]:
+    return [resource for resource in declared(deletion, published) if resource.type == kind]
 
 
 def test_each_signing_wallet_has_one_key_and_a_replica() -> None:
@@ -120,6 +122,14 @@ def test_alarms_witness_every_trigger() -> None:
         assert alarms[trigger.name]["alarmActions"] == [f"arn:us-west-2:{trigger.severity}"]
 
 
+@pytest.mark.parametrize(("published", "act"), [(None, False), ("false", False), ("true", True)])
+def test_alarms_page_only_once_their_metric_is_published(published: str | None, act: bool) -> None:
+    """One that treats missing data as breaching would otherwise page from the first minute on."""
+    alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm", published=published)
+    assert {alarm.inputs["actionsEnabled"] for alarm in alarms} == {act}
+    assert {alarm.inputs["treatMissingData"] for alarm in alarms} == {"breaching"}
+
+
 @pytest.mark.parametrize(("wanted_ms", "period"), [(1, 10), (10_000, 10), (10_001, 30), (31_000, 60), (61_000, 120)])
 def test_the_period_of_an_alarm_is_one_that_cloudwatch_takes(wanted_ms: int, period: int) -> None:
     assert period_s(wanted_ms) == period
@@ -135,6 +145,14 @@ def test_a_region_without_a_signer_is_refused(monkeypatch: pytest.MonkeyPatch) -
     }
     set_all_config(config)
     with pytest.raises(UsageError, match="names nobody for us-west-2"):
+        read_settings(pulumi.Config("seawall"), repository=ROOT)
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(POLICY))
+    config = {"seawall:deletion": "guarded", "seawall:signerPrincipals": json.dumps(PRINCIPALS)}
+    set_all_config({**config, "seawall:indicatorsPublished": "perhaps"})
+    with pytest.raises(UsageError, match=r"seawall:indicatorsPublished is 'perhaps' \(write true"):
         read_settings(pulumi.Config("seawall"), repository=ROOT)
 
 
