@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.settling import Venue, Wanted, venue_bench
+from tests.integration.settling import DEPLOYER, Venue, Wanted, venue_bench
+from venue.chain.deploy import window_seconds
+from venue.chain.keys import address_of_private_key, to_bytes
 from venue.chain.rpc import Rpc
-from venue.contracts.calls import balance_of
+from venue.contracts.calls import balance_of, mint
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +91,44 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     assert floats == 211 * AST - 200 * (AST // 10_000)
     print(f"600 withdrawals posted in {took:.1f} s")
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+
+
+async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(venue: Venue) -> None:
+    """The contract reverts the whole batch; its withdrawals are reserved again, in their old places, and the float is whole."""
+    hot, site = "customer-aster-hot", venue.config.networks["aster"]
+    before = 2_420_000 * USDX
+    async with Rpc("aster", (site.rpc.primary,)) as rpc:
+        deployer = address_of_private_key(to_bytes(DEPLOYER))
+        money = mint(site.payout_contracts[hot], 2_000_000 * USDX)
+        await rpc.call("eth_sendTransaction", {"from": deployer, "to": site.tokens["USDX"], "data": "0x" + money.hex()})
+        await venue.owner.execute("update floats set available = $1 where (wallet, asset) = ($2, 'USDX')", before, hot)
+        await venue.settler("aster")
+        window_s = window_seconds(venue.policy)
+        while int((await rpc.call("eth_getBlockByNumber", "latest", False))["timestamp"], 16) % window_s:  # noqa: ASYNC110  (a node is polled)
+            await asyncio.sleep(0.1)
+        await venue.reserve([Wanted(network="aster", asset="USDX", amount=500_000 * USDX, size="large")] * 3)
+        await venue.until("select exists (select 1 from slots)")
+        await venue.reserve([Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)])
+        await venue.until(
+            "select exists (select 1 from slots s where state = 'final' and not exists (select 1 from withdrawals w where w.slot_id = s.id))"
+        )
+        waiting = await venue.owner.fetch(
+            "select seq, slot_id, reason from withdrawals where state = 'reserved' order by seq"
+        )
+        assert [tuple(row) for row in waiting] == [(seq, None, None) for seq in range(4, 8)]
+        assert (
+            await venue.owner.fetchval(
+                "select available + (select coalesce(sum(amount), 0) from withdrawals where asset = 'USDX' and state <> 'reserved') from floats where (wallet, asset) = ($1, 'USDX')",
+                hot,
+            )
+            == before
+        )
+        await venue.all_posted()
+        held = int.from_bytes(await rpc.read(site.tokens["USDX"], balance_of(site.payout_contracts[hot])), "big")
+    assert held == before - 1_900_002 * USDX
+    assert await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
+    assert await venue.owner.fetchval("select available from floats where (wallet, asset) = ($1, 'USDX')", hot) == held
+    assert await venue.ledger_sum() == 0
 
 
 async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:

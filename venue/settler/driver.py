@@ -55,6 +55,8 @@ class Driver:
             await self._rest(_LOOK_EVERY_S)
             if self.lane.in_flight >= IN_FLIGHT_MAX or self.follower.base_fee_wei is None:
                 continue
+            if time.monotonic() < self.lane.rest_until_s:
+                continue
             if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
                 await pause(stop, early)
             slot = await self._claim(self.follower.base_fee_wei)

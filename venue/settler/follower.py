@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from venue.settler.progress import Progress
 _LOOK_EVERY_S = 0.2
 _MISSING_BLOCKS = 3
 """Blocks without a transaction of ours that the pool should hold; full blocks delay it by one or two."""
+_AFTER_REVERT_S = 5.0
+"""What made a whole batch revert (a cap of the contract, most likely) passes with time; trying at once would only burn gas."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +82,12 @@ class Follower:
         receipt = await self.rpc.receipt(slot.tx_hash or "")
         if receipt is None and head.number - slot.sent_at_block >= _MISSING_BLOCKS:
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
-            await self.rpc.broadcast(slot.raw or b"")
+            try:
+                await self.rpc.broadcast(slot.raw or b"")
+            except (
+                ServiceError
+            ) as error:  # one transaction that no node takes must not keep us from following the others
+                _log.warning("slot %s was not broadcast again: %s", slot.id, error)
             slot.sent_at_block = head.number
         return receipt
 
@@ -92,6 +100,8 @@ class Follower:
             items, events=events, bits=dict(zip(seqs, bits, strict=True)), succeeded=receipt.succeeded
         )
         posted = await self.poster.post(slot, outcome)
+        if outcome.untried:
+            slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
         del self._following[slot.id]
         slot.lane.in_flight -= 1
         self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)

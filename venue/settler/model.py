@@ -18,7 +18,10 @@ class LaneLostError(InternalError):
 
 @dataclass(kw_only=True)
 class Lane:
-    """A lane that this process holds: whose wallet it moves, through which contract, under which epoch."""
+    """A lane that this process holds: whose wallet it moves, through which contract, under which epoch.
+
+    Nothing is claimed for it before ``rest_until_s`` of the monotonic clock.
+    """
 
     chain_id: int
     address: str
@@ -29,6 +32,7 @@ class Lane:
     epoch: int = 0
     signer_region: str = ""
     in_flight: int = 0
+    rest_until_s: float = 0.0
 
 
 @dataclass(kw_only=True)

@@ -10,15 +10,21 @@ from venue.contracts.calls import Events, Item
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Sequence numbers: paid as intended, failed beyond doubt, and those of which event and bit disagree."""
+    """Sequence numbers: paid as intended, failed beyond doubt, never tried, and those of which event and bit disagree.
+
+    Never tried is what a transaction was to pay that reverted as a whole, over a cap of the contract for one.
+    """
 
     paid: tuple[int, ...]
     failed: tuple[int, ...]
     unclear: tuple[int, ...]
+    untried: tuple[int, ...] = ()
 
 
 def judge_outcome(items: Sequence[Item], *, events: Events, bits: Mapping[int, bool], succeeded: bool) -> Outcome:
-    """Sort ``items`` by what the chain says; a reverted transaction has paid nothing, if the bits agree."""
+    """Sort ``items`` by what the chain says; a reverted transaction has tried nothing, if all the bits agree."""
+    if not (succeeded or events.paid or any(bits.values())):
+        return Outcome(paid=(), failed=(), unclear=(), untried=tuple(item.seq for item in items))
     paid: list[int] = []
     failed: list[int] = []
     unclear: list[int] = []

@@ -1,7 +1,8 @@
 """Finality becomes ledger: one set-based transaction per slot, which the database refuses to make twice.
 
 Posted: reserved +amount, hot -amount. Topped up: reserve -amount, hot +amount. A payment that failed beyond doubt gives its float
-back and is held as ``unknown``; one of which events and bitmap disagree is held, and its float with it.
+back and is held as ``unknown``; one of which events and bitmap disagree is held, and its float with it. What a reverted transaction
+did not even try gives its float back and waits in its old place again: its bit is clear, and the contract pays a bit once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,9 @@ _POST = """
            (select count(*) from counted) as counters"""
 _HOLD = """
     update withdrawals set state = 'unknown', reason = $3 where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
+    returning asset, amount"""
+_RELEASE = """
+    update withdrawals set state = 'reserved', slot_id = null where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
     returning asset, amount"""
 _RAISE_FLOAT = "update floats set available = available + $3 where (wallet, asset) = ($1, $2)"
 _POST_TOPUP = """
@@ -117,22 +121,34 @@ class Poster:
                 raise InternalError(message)
             body = json.dumps({"kind": "posted", "network": self.network})
             await connection.execute("select pg_notify($1, $2)", conventions.FLOW_CHANNEL, body)
+        if outcome.untried:
+            rows = await connection.fetch(_RELEASE, slot.id, list(outcome.untried))
+            if len(rows) != len(outcome.untried):
+                message = f"slot {slot.id} tried none of {len(outcome.untried)}, but {len(rows)} were still its own"
+                raise InternalError(message)
+            await self._give_back(connection, slot, rows)
+            _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))
         if outcome.failed:
-            back: Counter[str] = Counter()
-            for row in await connection.fetch(_HOLD, slot.id, list(outcome.failed), _REFUSED):
-                back[row["asset"]] += row["amount"]
-            for asset, amount in back.items():
-                await connection.execute(_RAISE_FLOAT, slot.lane.wallet, asset, amount)
+            rows = await connection.fetch(_HOLD, slot.id, list(outcome.failed), _REFUSED)
+            await self._give_back(connection, slot, rows)
             _log.warning("slot %s: held as refused by their destination: %s", slot.id, outcome.failed)
         if outcome.unclear:
             await connection.fetch(_HOLD, slot.id, list(outcome.unclear), _UNCLEAR)
             _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, outcome.unclear)
 
+    async def _give_back(self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Raise the wallet's floats by what ``rows`` did not move."""
+        back: Counter[str] = Counter()
+        for row in rows:
+            back[row["asset"]] += row["amount"]
+        for asset, amount in back.items():
+            await connection.execute(_RAISE_FLOAT, slot.lane.wallet, asset, amount)
+
     async def _post_topup(self, connection: Any, slot: Slot, outcome: Outcome) -> None:
         if outcome.unclear:
             _log.error("slot %s: the top-up is held, events and bitmap disagree", slot.id)
             return
-        if outcome.failed:
+        if outcome.failed or outcome.untried:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)
             return
