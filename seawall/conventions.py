@@ -31,7 +31,6 @@ def sabotaged(control: str) -> bool:
 
 
 # --- ledger --------------------------------------------------------------------------------------------------------
-ACCOUNT_KINDS = ("customer", "reserved", "clearing", "hot", "reserve", "cold", "inventory")
 MODE_LOCK = 0x5EA0001
 """Advisory lock that claims share and a flip takes alone (design section 5, ring 0)."""
 FLOW_CHANNEL = "seawall_flow"

@@ -30,9 +30,9 @@ from venue.chain.keys import address_of_private_key, keccak256, sign_locally, to
 from venue.config import VenueConfig, load_config
 from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
+from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.log import SignLog
-from venue.signer.server import serve
 from venue.signer.service import SignerMetrics, SigningService
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -205,7 +205,7 @@ async def venue_bench(database_url: str, directory: Path, start_anvil: Callable[
                 metrics=SignerMetrics(region=region),
             )
             port = config.signers[region].listen_port
-            serving.append(asyncio.create_task(serve(application(service), port=port, stop=stop, ready=lambda: None)))
+            serving.append(asyncio.create_task(serve_http(application(service), port=port, stop=stop)))
         venue = Venue(policy=policy, config=config, config_path=path, owner=owner, providers=providers)
         try:
             yield venue

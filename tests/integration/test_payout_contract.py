@@ -80,6 +80,10 @@ class Bench:
         """Have the signer pay."""
         return await self.send(SIGNER, to=self.contract, data=pay(items), gas=gas or pay_gas_limit(len(items)))
 
+    async def gas_used(self) -> int:
+        """Gas of the newest block, which holds one transaction."""
+        return int((await self.rpc.call("eth_getBlockByNumber", "latest", False))["gasUsed"], 16)
+
     async def bits(self, *seqs: int) -> list[bool]:
         """What the bitmap says."""
         return decode_paid_many(await self.rpc.read(self.contract, paid_many(seqs)))
@@ -174,12 +178,14 @@ async def test_too_little_gas_reverts_rather_than_fails_an_item(bench: Bench) ->
 async def test_a_full_batch_of_the_worst_recipients_fits_its_gas_limit(bench: Bench) -> None:
     """200 new accounts, half in each asset, and 200 gas burners: measured gas stays under the declared ceiling."""
     full = await bench.pay(*(item(n, token=(NATIVE, bench.token)[n % 2]) for n in range(1, 201)))
+    full_gas = await bench.gas_used()
     burns = await bench.runtime(BURNS)
     worst = await bench.pay(*(item(n, to=burns) for n in range(1001, 1201)))
+    worst_gas = await bench.gas_used()
 
     assert full.succeeded
     assert len(read_events(full.logs, contract=bench.contract).paid) == 200
     assert worst.succeeded
     assert len(read_events(worst.logs, contract=bench.contract).failed) == 200
-    assert max(full.gas_used, worst.gas_used) <= GAS_BASE + GAS_PER_ITEM * 200 - 150_000
-    print(f"gas per item: new accounts {full.gas_used / 200:.0f}, burners {worst.gas_used / 200:.0f}")
+    assert max(full_gas, worst_gas) <= GAS_BASE + GAS_PER_ITEM * 200 - 150_000
+    print(f"gas per item: new accounts {full_gas / 200:.0f}, burners {worst_gas / 200:.0f}")

@@ -34,7 +34,6 @@ class Head:
     """A block as followers need it."""
 
     number: int
-    hash: str
     base_fee_wei: int
 
 
@@ -45,7 +44,6 @@ class Receipt:
     block_number: int
     block_hash: str
     succeeded: bool
-    gas_used: int
     logs: list[dict[str, Any]]
 
 
@@ -85,9 +83,7 @@ class Rpc:
     async def head(self, tag: str = "latest") -> Head:
         """The block that ``tag`` (latest, finalized) names."""
         block = await self.call("eth_getBlockByNumber", tag, False)
-        return Head(
-            number=int(block["number"], 16), hash=block["hash"], base_fee_wei=int(block.get("baseFeePerGas", "0x0"), 16)
-        )
+        return Head(number=int(block["number"], 16), base_fee_wei=int(block.get("baseFeePerGas", "0x0"), 16))
 
     async def nonce(self, address: str, tag: str = "latest") -> int:
         """The next nonce of ``address``."""
@@ -118,6 +114,5 @@ class Rpc:
             block_number=int(found["blockNumber"], 16),
             block_hash=found["blockHash"],
             succeeded=int(found["status"], 16) == 1,
-            gas_used=int(found["gasUsed"], 16),
             logs=found["logs"],
         )

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from seawall.errors import UsageError
 from venue.config import config_from_arguments
 from venue.database import open_pool
-from venue.process import pause, run, say_ready
+from venue.process import pause, run, serve_http
 from venue.signer.app import application
 from venue.signer.log import SignLog
 from venue.signer.provider import KmsProvider
-from venue.signer.server import serve
 from venue.signer.service import SignerMetrics, SigningService
 
 _DATABASE_CONNECTIONS = 6
@@ -46,7 +45,7 @@ async def _main(stop: asyncio.Event) -> None:
     )
     refreshing = asyncio.create_task(_refresh(provider, stop))
     try:
-        await serve(application(service), port=site.listen_port, stop=stop, ready=say_ready)
+        await serve_http(application(service), port=site.listen_port, stop=stop)
     finally:
         refreshing.cancel()
         provider.close()
