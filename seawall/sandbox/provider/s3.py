@@ -1,4 +1,4 @@
-"""S3: buckets with versioning and object lock. Locks act; replication and the rest are not offered."""
+"""S3: buckets with versioning and object lock. Locks hold (but see docs/divergences.md); replication and the rest are not offered."""
 
 from __future__ import annotations
 

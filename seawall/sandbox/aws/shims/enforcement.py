@@ -6,7 +6,8 @@ moto judges KMS against the resource ``*``, ignores key policies, lets roles tha
 number of calls. Here enforcement starts when an account has a user called ``deployer``; the account's root credentials stay allowed.
 What is not evaluated is refused: permission boundaries, session policies, and the elements that ``policy_language`` does not know.
 Known to differ from AWS: S3 actions carry the names that moto gives them; a session's credentials do not expire; ReplicateKey asks
-for no permission in the region of the replica; grants allow nothing; moto's own control pages are not guarded.
+for no permission in the region of the replica; grants allow nothing; moto's own control pages are not guarded. All that is known to
+differ in the sandbox is in ``docs/divergences.md``.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
