@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from seawall.sandbox.components import Component, ComponentStatus
     from seawall.sandbox.environment import shell_environment
     from seawall.sandbox.kept import down, kept_data_dir, new_data_dir
-    from seawall.sandbox.readiness import http_answers, log_line, tcp_answers
+    from seawall.sandbox.readiness import http_answers, log_line
     from seawall.sandbox.supervisor import Sandbox
     from seawall.sandbox.targets import Targets
 
@@ -27,7 +27,6 @@ _HOMES = {
     "log_line": "readiness",
     "new_data_dir": "kept",
     "shell_environment": "environment",
-    "tcp_answers": "readiness",
 }
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "log_line",
     "new_data_dir",
     "shell_environment",
-    "tcp_answers",
 ]
 
 

@@ -74,8 +74,3 @@ class Ports:
     def url(self, name: str) -> str:
         """``http://127.0.0.1:<port of name>``."""
         return f"http://{self.address(name)}"
-
-    def all(self) -> dict[str, int]:
-        """Every port so far, by name."""
-        with self._lock:
-            return dict(self._ports)

@@ -1,4 +1,4 @@
-"""How a component shows that it is ready: a line in its log, an answer over HTTP, a port that accepts.
+"""How a component shows that it is ready: a line in its log, or an answer over HTTP.
 
 Each function returns a check that the supervisor calls until it holds; a check never waits long.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -30,19 +29,6 @@ def log_line(pattern: str) -> Ready:
     """Ready when a line of the component's output matches ``pattern`` (a regular expression, whole lines by ``^`` and ``$``)."""
     compiled = re.compile(pattern, re.MULTILINE)
     return lambda started: compiled.search(started.log_text()) is not None
-
-
-def tcp_answers(port: int) -> Ready:
-    """Ready when the loopback port accepts a connection."""
-
-    def accepts(_started: Started) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S):
-                return True
-        except OSError:
-            return False
-
-    return accepts
 
 
 def http_answers(url: str, *, holds: Callable[[Any], bool] | None = None, body: Any = None) -> Ready:
