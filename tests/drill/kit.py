@@ -95,5 +95,14 @@ def carriers(run_id: str) -> list[int]:
 
 def verdict_of(run_dir: Path) -> dict[str, Any]:
     """verdict.json of a run."""
-    found: dict[str, Any] = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
+    return _document(run_dir / "verdict.json")
+
+
+def scorecard_of(run_dir: Path) -> dict[str, Any]:
+    """scorecard.json of a run: every check with its finding."""
+    return _document(run_dir / "scorecard.json")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from seawall.scorecard import SABOTAGE_FAILS
-from tests.drill.kit import RUNS, carriers, run_directories, run_id_of, saw, seawall, start, until, verdict_of
+from tests.drill.kit import (
+    RUNS,
+    carriers,
+    run_directories,
+    run_id_of,
+    saw,
+    scorecard_of,
+    seawall,
+    start,
+    until,
+    verdict_of,
+)
 
 pytestmark = pytest.mark.drill
 
@@ -25,7 +36,7 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
     verdict = verdict_of(run_dir)
     assert verdict["outcome"] == "PASS"
     assert verdict["failed"] == verdict["unknown"] == []
-    assert len(verdict["results"]) > 20
+    assert len(scorecard_of(run_dir)["checks"]) > 20
     last = done.stdout.strip().splitlines()[-1]
     assert "PASS" in last
     report = (run_dir / "report.html").read_text(encoding="utf-8")
@@ -73,7 +84,7 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
     assert runner.wait(timeout=240) == 2, log.read_text(encoding="utf-8")
     verdict = verdict_of(run_dir)
     assert verdict["outcome"] == "UNKNOWN"
-    assert "venue-guard" in json.dumps(verdict["results"])
+    assert "venue-guard" in json.dumps(scorecard_of(run_dir)["checks"])
     assert "venue-guard" in log.read_text(encoding="utf-8")
 
 

@@ -36,7 +36,9 @@ def _shell(command: str, *, timeout_s: float = 240) -> subprocess.CompletedProce
 @pytest.mark.usefixtures("_venue_up")
 def test_every_native_entry_point_works_in_a_shell_with_the_environment() -> None:
     """pulumi, promtool, chaos and locust find the running stack; nothing changes in the work tree."""
-    before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    before = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
     preview = _shell("pulumi preview --non-interactive --json")
     assert preview.returncode == 0, preview.stdout + preview.stderr
@@ -63,7 +65,9 @@ def test_every_native_entry_point_works_in_a_shell_with_the_environment() -> Non
     destroy = _shell("pulumi destroy --yes --non-interactive")
     assert destroy.returncode == 0, destroy.stdout + destroy.stderr
 
-    after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    after = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert after == before
 
 
