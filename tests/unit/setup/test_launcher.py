@@ -136,3 +136,12 @@ def test_bootstrap_trusts_a_marker_only_with_an_interpreter_that_starts(
     monkeypatch.setattr(bootstrap, "_make", lambda folder, **_: made.append(os.fspath(folder)))
     folder = bootstrap.ensure_environment(say=lambda _line: None)
     assert made == ([] if interpreter == "sound" else [str(folder)])
+
+
+def test_the_installer_compiles_nothing_and_hears_of_pips_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"UV_COMPILE_BYTECODE": "1", "PIP_INDEX_URL": "https://index.example"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    env = bootstrap.uv_environment()
+    assert "UV_COMPILE_BYTECODE" not in env
+    assert env["UV_DEFAULT_INDEX"] == "https://index.example"
