@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from seawall.errors import ServiceError
@@ -12,6 +13,7 @@ from venue.ledger.chart import Rail, rails
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
+from venue.treasury.comparisons import Comparisons
 from venue.treasury.gauges import expose_queue, expose_sums
 from venue.treasury.reconcile import reconcile
 from venue.treasury.topups import WRITER, request_topups
@@ -36,7 +38,12 @@ class TreasuryDesk:
         self._policy = policy
         self._pool = pool
         self._rpcs = rpcs
-        self._drift: dict[tuple[str, str], int] = {}
+        self._comparisons = Comparisons(
+            every_s={
+                network: policy.buckets[rail.bucket].reconciliation_every / 1_000
+                for network, rail in rails(policy).items()
+            }
+        )
         self._red: str | None = None
         self._journal = asyncio.Lock()  # two rhythms write to one chain
 
@@ -47,7 +54,7 @@ class TreasuryDesk:
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
         ]
         for rail in rails(self._policy).values():
-            every_s = self._policy.buckets[rail.bucket].reconciliation_every / 1_000
+            every_s = self._comparisons.every_s[rail.network]
             beats.append(self._every(every_s, lambda rail=rail: self._reconcile(rail), stop))  # type: ignore[misc]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(beat) for beat in beats]
@@ -66,12 +73,14 @@ class TreasuryDesk:
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
+        for network in self._comparisons.stale(time.monotonic()):
+            for asset in self._comparisons.assets(network):
+                metrics.LEDGER_DRIFT.remove(network, asset)
         async with self._pool.acquire() as connection:
             await expose_queue(connection, self._policy)
 
     async def _top_up(self) -> None:
-        compared = len({network for network, _ in self._drift}) == len(rails(self._policy))
-        drift = sum(self._drift.values()) if compared else None
+        drift = self._comparisons.drift(time.monotonic())
         async with self._pool.acquire() as connection, self._journal:
             red = await request_topups(connection, self._policy, drift=drift)
         if red != self._red:
@@ -85,12 +94,11 @@ class TreasuryDesk:
             if drift is None:
                 _LOG.warning("%s: the ledger was not level with the chain in time; not compared", rail.network)
                 return
+            changed = self._comparisons.note(rail.network, drift, now_s=time.monotonic())
             for asset, amount in drift.items():
-                before = self._drift.get((rail.network, asset), 0)
-                self._drift[rail.network, asset] = amount
                 metrics.LEDGER_DRIFT.labels(rail.network, asset).set(amount)
-                if amount != before:
-                    await self._note_drift(rail, asset, amount)
+            for asset, amount in changed.items():
+                await self._note_drift(rail, asset, amount)
             await expose_sums(connection)
 
     async def _note_drift(self, rail: Rail, asset: str, amount: int) -> None:

@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What must be green before money moves; ``drift`` is None until ledger and chain have been compared once."""
+    """What must be green before money moves; ``drift`` is None unless ledger and chain were compared lately."""
 
     beat_age_ms: int | None
     drift: int | None
@@ -44,7 +44,7 @@ class Health:
         if stale(self.beat_age_ms):
             return "the guard is silent"
         if self.drift is None:
-            return "ledger and chain have not been compared yet"
+            return "ledger and chain have not been compared lately"
         return f"ledger and chain differ by {self.drift} base units" if self.drift else None
 
 
