@@ -19,6 +19,7 @@ import asyncpg
 from seawall.contract import Refusal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.batch import Answer, commit_batch
+from venue.api.mode import CommitInDoubtError
 from venue.database import FAILURES
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ _ATTEMPTS = 3
 _LOG = logging.getLogger(__name__)
 _UNAVAILABLE = Refusal(
     code="unavailable", reason="The request could not be recorded; nothing was taken. Send it again with the same id."
+)
+
+_IN_DOUBT = Refusal(
+    code="unavailable",
+    reason="We do not know whether the request was recorded; ask for it, or send it again with the same id.",
 )
 
 
@@ -76,10 +82,11 @@ class Flusher:
                 await self._commit(batch)
                 await asyncio.sleep(max(0.0, began + REST_S - time.monotonic()))
 
-    async def _commit(self, batch: Sequence[_Waiting], attempt: int = 1) -> None:
+    async def _commit(self, batch: Sequence[_Waiting], attempt: int = 1, *, in_doubt: bool = False) -> None:
         """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and fails alone.
 
-        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what had committed is a replay.
+        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what had committed is a replay. If that
+        fails too, ``in_doubt`` (an attempt got as far as its commit) decides what can truthfully be said.
         """
         try:
             async with self._pool.acquire() as connection:
@@ -87,18 +94,19 @@ class Flusher:
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
             _LOG.exception("a batch of %d was refused by the database", len(batch))
             if len(batch) == 1:
-                self._tell(batch[0], _UNAVAILABLE)
+                self._tell(batch[0], _IN_DOUBT if in_doubt else _UNAVAILABLE)
                 return
             for waiting in batch:
-                await self._commit([waiting], attempt)
-        except FAILURES as error:
+                await self._commit([waiting], attempt, in_doubt=in_doubt)
+        except (CommitInDoubtError, *FAILURES) as error:
+            in_doubt = in_doubt or isinstance(error, CommitInDoubtError)
             _LOG.warning("a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error)
             if attempt == _ATTEMPTS:
                 for waiting in batch:
-                    self._tell(waiting, _UNAVAILABLE)
+                    self._tell(waiting, _IN_DOUBT if in_doubt else _UNAVAILABLE)
                 return
             await asyncio.sleep(0.05 * attempt)
-            await self._commit(batch, attempt + 1)
+            await self._commit(batch, attempt + 1, in_doubt=in_doubt)
         else:
             again = [waiting for waiting, answer in zip(batch, answers, strict=True) if answer is None]
             for waiting, answer in zip(batch, answers, strict=True):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
 from seawall.conventions import MODE_LOCK
-from seawall.errors import InternalError
+from seawall.errors import InternalError, ServiceError
+from venue.database import FAILURES
 
 if TYPE_CHECKING:
     import asyncpg
@@ -22,6 +23,10 @@ READ_MODE = """
            (select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease) as beat_age_ms
     from mode"""
 _BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
+
+
+class CommitInDoubtError(ServiceError):
+    """A commit was sent and its reply never came: the transaction may be in force or not, and only a look can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
     """A transaction during which no flip can commit; the mode is to be read inside, by a later statement.
 
     The lock is a statement of its own with a snapshot of its own, else a flip that commits in between would go unseen (design,
-    ring 0). Begin and lock travel together: a round trip saved on every batch.
+    ring 0). Begin and lock travel together: a round trip saved on every batch. Raises :class:`CommitInDoubtError`.
     """
     await connection.execute(_BEGIN)
     try:
@@ -48,7 +53,11 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
         if not connection.is_closed():
             await connection.execute("rollback")
         raise
-    await connection.execute("commit")
+    try:
+        await connection.execute("commit")
+    except FAILURES as error:
+        message = f"the reply to a commit was lost: {error!r}"
+        raise CommitInDoubtError(message) from error
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:
