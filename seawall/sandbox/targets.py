@@ -66,13 +66,6 @@ class Urls(_Target):
     provider: str | None = None
 
 
-class ProbeIdentity(_Target):
-    """Whose name the outside probe signs with; its secret is not here."""
-
-    access_key_id: str
-    key_id: str
-
-
 class Targets(_Target):
     """Everything that a fault or a probe may look for."""
 
@@ -86,7 +79,6 @@ class Targets(_Target):
     regions: RegionTargets
     networks: dict[str, NetworkTarget]
     metrics_ports: dict[str, int]
-    probe_identity: ProbeIdentity | None = None
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""
