@@ -306,22 +306,33 @@ begin
     end loop;
 end $$;
 
+create function refuse_other_bytes() returns trigger language plpgsql as $$
+begin
+    raise exception '% keeps the bytes that were signed first', tg_table_name;
+end $$;
+create trigger signed_once before update of raw, tx_hash on slots for each row
+    when (old.raw is not null and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash)) execute function refuse_other_bytes();
+create trigger signed_once before update of raw, tx_hash on sign_log for each row
+    when (old.raw is not null and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash)) execute function refuse_other_bytes();
+
 -- Who may do what. Roles are made by genesis (they are per cluster); nobody but the owner has more than is listed here.
 grant select on all tables in schema public to seawall_api, seawall_settler, seawall_guard, seawall_treasury, seawall_auditor;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason) on withdrawals to seawall_api;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
-grant update on slots, lanes, floats, topups to seawall_settler;
+grant update (state, signer_region, tx_hash, raw, block_number, block_hash) on slots to seawall_settler;
+grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
+grant update (available) on floats to seawall_settler;
+grant update (state, slot_id) on topups to seawall_settler;
 grant update (state, reason, slot_id) on withdrawals to seawall_settler;
-grant update (available) on balances to seawall_settler;
 grant insert, update on mode, guard_lease to seawall_guard;
 grant insert on mode_log, journal to seawall_guard;
 grant insert on topups, journal to seawall_treasury;
 -- The signer sees lanes to check the fence, and its own log; the settler cannot write that log and the signer cannot move money.
 -- It holds the lane while it writes, through a function, because a row lock needs a right to update that it must not have.
 create function hold_lane(of_chain_id bigint, of_address text) returns bigint
-language sql volatile security definer set search_path from current as $$
+language sql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
     select epoch from lanes where chain_id = of_chain_id and address = of_address for share
 $$;
 revoke execute on function hold_lane from public;

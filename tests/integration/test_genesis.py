@@ -84,3 +84,43 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         async with connected(getattr(founded.config.database, part)) as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+
+
+async def test_the_settler_may_change_only_what_its_arrows_change(founded: Founded) -> None:
+    """It moves a slot and a lane along; intents, nonces of slots, owners of lanes and balances are not its to write."""
+    async with connected(founded.config.database.settler) as settler:
+        for statement in (
+            "update balances set available = 1",
+            "update slots set data = '', nonce = 7",
+            "update lanes set wallet = 'x'",
+            "update topups set amount = 1",
+            "update floats set wallet = 'x'",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await settler.execute(statement)
+        await settler.execute("update lanes set next_nonce = next_nonce + 1")
+
+
+async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
+    """Neither the settler's copy nor the signer's own, not even by the owner; storing the first ones is no change."""
+    async with connected(founded.config.database.owner) as owner:
+        await owner.execute(
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
+                                  priority_fee_wei, digest, state)
+               select chain_id, address, 0, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''), 'open' from lanes limit 1"""
+        )
+        await owner.execute(
+            """insert into sign_log (chain_id, address, nonce, digest, epoch, region)
+               select chain_id, address, 0, sha256(''), 1, 'us-east-1' from lanes limit 1"""
+        )
+        await owner.execute(
+            "update slots set state = 'signed', raw = 'a', tx_hash = '0xa', signer_region = 'us-east-1'"
+        )
+        await owner.execute(
+            "update sign_log set raw = 'a', tx_hash = '0xa', signed_by = 'us-east-1', signed_at = now()"
+        )
+        await owner.execute("update slots set state = 'broadcast', raw = 'a'")
+        for table in ("slots", "sign_log"):
+            for change in ("raw = 'b'", "tx_hash = '0xb'", "raw = null"):
+                with pytest.raises(asyncpg.RaiseError, match=f"{table} keeps the bytes that were signed first"):
+                    await owner.execute(f"update {table} set {change}")
