@@ -9,6 +9,8 @@ PREFIX = "seawall"
 # --- environment -------------------------------------------------------------------------------------------------
 RUN_ID_VARIABLE = "SEAWALL_RUN_ID"
 """Every process of a sandbox carries it; teardown finds strays by it."""
+DATABASE_VARIABLE = "SEAWALL_DATABASE_URL"
+"""PostgreSQL URL of a venue process's own role, or of the owner for genesis; no process is told another's."""
 SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
 """Names the controls that are switched off; read by those controls alone."""
 TARGETS_VARIABLE = "SEAWALL_TARGETS"

@@ -1,33 +1,23 @@
 """Where a venue process finds its neighbours: one JSON file, written by the sandbox or by a user from stack outputs.
 
-It holds no secret but the database addresses of its roles; AWS credentials come from the environment of each signer.
+It holds no secret: each process gets the database URL of its own role, and each signer its AWS credentials, by its environment.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seawall.conventions import DATABASE_VARIABLE
 from seawall.errors import UsageError
 from seawall.policy import Policy, load_policy
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Database(_Part):
-    """A PostgreSQL connection URL per role; each role may do only its own part (schema.sql)."""
-
-    owner: str
-    api: str
-    settler: str
-    signer: str
-    guard: str
-    treasury: str
-    auditor: str
 
 
 class Endpoint(_Part):
@@ -77,7 +67,6 @@ class VenueConfig(_Part):
 
     run_id: str
     policy: Path
-    database: Database
     networks: dict[str, NetworkSite]
     signers: dict[str, SignerSite]
     exchange: Endpoint
@@ -99,6 +88,15 @@ class VenueConfig(_Part):
     def load_policy(self) -> Policy:
         """The policy in force."""
         return load_policy(self.policy)
+
+
+def database_url() -> str:
+    """Where this process finds its database, as its own role. Raises :class:`UsageError`."""
+    url = os.environ.get(DATABASE_VARIABLE)
+    if not url:
+        message = f"{DATABASE_VARIABLE} is not set"
+        raise UsageError(message, remedy="set it to the PostgreSQL URL of this process's role")
+    return url
 
 
 def load_config(path: Path) -> VenueConfig:

@@ -29,6 +29,7 @@ from seawall.sandbox.provider import stack
 
 IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
+_ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -108,7 +109,14 @@ def bring_up_stage(
     venue_path = sandbox.data_dir / "venue.json"
     _write_private(venue_path, venue)
     customers = sandbox.data_dir / "customers.csv"
-    _run(root, sandbox, "venue-genesis", ["venue.genesis", "--config", str(venue_path), "--customers", str(customers)])
+    roles = sandbox.data_dir / "roles.json"
+    _write_private(roles, {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES})
+    genesis = ["--config", str(venue_path), "--customers", str(customers), "--roles", str(roles)]
+    owner = {conventions.DATABASE_VARIABLE: sandbox.database_url("owner", through_proxy=True)}
+    try:
+        _run(root, sandbox, "venue-genesis", ["venue.genesis", *genesis], **owner)
+    finally:
+        roles.unlink()
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
     event("venue.ready")
@@ -211,10 +219,6 @@ def _configure(
     return {
         "run_id": targets.run_id,
         "policy": str(policy_path),
-        "database": {
-            role: sandbox.database_url(role, through_proxy=True)
-            for role in ("owner", "api", "settler", "signer", "guard", "treasury", "auditor")
-        },
         "networks": {
             name: {
                 "chain_id": site.chain_id,
@@ -248,20 +252,28 @@ def _configure(
 def _start_venue(sandbox: Sandbox, *, policy: Policy, venue_path: Path, identities: Identities) -> None:
     """Start the venue's processes side by side and wait until each says that it is ready."""
     config = ["--config", str(venue_path)]
+
+    def own(role: str) -> dict[str, str]:
+        return {conventions.DATABASE_VARIABLE: sandbox.database_url(role, through_proxy=True)}
+
     processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
-        "venue-api": (["venue.api", *config], {}),
-        "venue-guard": (["venue.guard", *config], {}),
-        "venue-treasury": (["venue.treasury", *config], {}),
+        "venue-api": (["venue.api", *config], own("api")),
+        "venue-guard": (["venue.guard", *config], own("guard")),
+        "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
     for region, identity in identities.signers.items():
         credentials = {
+            **own("signer"),
             "AWS_ACCESS_KEY_ID": identity.access_key_id,
             "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
             "AWS_DEFAULT_REGION": region,
         }
         processes[conventions.signer_process(region)] = (["venue.signer", *config, "--region", region], credentials)
     for network in policy.networks:
-        processes[conventions.settler_process(network)] = (["venue.settler", *config, "--network", network], {})
+        processes[conventions.settler_process(network)] = (
+            ["venue.settler", *config, "--network", network],
+            own("settler"),
+        )
     sandbox.spawn_all(
         {name: ([sys.executable, "-P", "-m", *module], env) for name, (module, env) in processes.items()},
         ready_line="ready",

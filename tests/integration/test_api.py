@@ -42,7 +42,7 @@ async def api(founded: Founded) -> AsyncIterator[VenueClient]:
     """A client of the api process of a founded venue whose guard has just beaten."""
     await _beat(founded)
     async with (
-        venue_process("api", founded.config_path),
+        venue_process("api", founded.config_path, founded.database),
         httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http,
     ):
         yield VenueClient(http)
@@ -50,7 +50,7 @@ async def api(founded: Founded) -> AsyncIterator[VenueClient]:
 
 async def _beat(founded: Founded, age_s: float = -600.0) -> None:
     """Set the heartbeat's age; a negative one keeps it fresh for the whole test."""
-    async with connected(founded.config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await owner.execute(
             """insert into guard_lease (holder, beat_at) values ('test', clock_timestamp() - make_interval(secs => $1))
                on conflict (only_row) do update set beat_at = excluded.beat_at""",
@@ -59,12 +59,12 @@ async def _beat(founded: Founded, age_s: float = -600.0) -> None:
 
 
 async def _set_tier(founded: Founded, tier: str) -> None:
-    async with connected(founded.config.database.guard) as guard:
+    async with connected(founded.database.guard) as guard:
         await guard.execute("update mode set tier = $1, epoch = epoch + 1, since = clock_timestamp()", tier)
 
 
 async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
-    async with connected(founded.config.database.auditor) as auditor:
+    async with connected(founded.database.auditor) as auditor:
         assert (
             await auditor.fetchval(
                 "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
@@ -105,7 +105,7 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
     balances = await api.balances("key-3")
     assert isinstance(balances, Balances)
     rich = next(int(b.available) for b in balances.balances if (b.network, b.asset) == ("birch", "USDX"))
-    async with connected(founded.config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await owner.execute(
             "update balances set available = 3000000 where account_id = (select id from accounts where customer_id = 3 and network = 'aster' and asset = 'USDX')"
         )
@@ -166,7 +166,7 @@ async def test_the_venue_pays_nothing_to_itself(api: VenueClient, founded: Found
 
 async def test_a_row_that_the_database_refuses_fails_alone(api: VenueClient, founded: Founded) -> None:
     """A poison row that validation did not foresee is found by committing its batch one by one."""
-    async with connected(founded.config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await owner.execute("alter table withdrawals add constraint poison check (amount <> 666)")
     answers = await asyncio.gather(
         *(api.withdraw("key-1", _withdrawal(amount)) for amount in (1, 666, 2, 3, 4, 5, 6, 7))
@@ -209,7 +209,7 @@ async def test_a_cancelled_withdrawal_gives_everything_back_once(api: VenueClien
         replay = await api.withdraw("key-1", request)
         assert isinstance(replay, WithdrawalReceipt)
         assert (replay.outcome, replay.state) == ("replayed", "voided")
-    async with connected(founded.config.database.auditor) as auditor:
+    async with connected(founded.database.auditor) as auditor:
         assert await auditor.fetchval("select sum(count) from flow where kind = 'voided'") == 2
 
 
@@ -269,7 +269,10 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(f
     dark_then_up = founded.config.exchange.model_copy(update={"standby": url})
     config = founded.config.model_copy(update={"exchange": dark_then_up})
     founded.config_path.write_text(config.model_dump_json(), encoding="utf-8")
-    async with venue_process("api", founded.config_path), httpx.AsyncClient(base_url=config.api_url, timeout=5) as http:
+    async with (
+        venue_process("api", founded.config_path, founded.database),
+        httpx.AsyncClient(base_url=config.api_url, timeout=5) as http,
+    ):
         client = VenueClient(http)
         request = SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
         first = await client.swap("key-1", request)
@@ -282,7 +285,7 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(f
     books = await _books(founded)
     assert books["aster", "AST", "inventory"] == -51 * ONE
     assert books["aster", "USDX", "inventory"] == -100_000 * 10**6 + 1_999_500_000
-    async with connected(founded.config.database.auditor) as auditor:
+    async with connected(founded.database.auditor) as auditor:
         assert await auditor.fetchval("select count(*) from approvals a join postings p on p.approval_id = a.id") == 1
 
 

@@ -84,10 +84,10 @@ class Bench:
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
     """A founded venue whose guard has beaten for a day to come."""
     config, policy = founded.config, founded.policy
-    async with connected(config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await owner.execute("insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')")
-        api = await open_pool(config.database.api, name="api", size=6)
-        settler = await open_pool(config.database.settler, name="settler", size=2)
+        api = await open_pool(founded.database.api, name="api", size=6)
+        settler = await open_pool(founded.database.settler, name="settler", size=2)
         directory = Directory(policy, api)
         await directory.load()
         lanes = lanes_of(config, policy, "aster")
@@ -109,7 +109,7 @@ async def bench(founded: Founded) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def _held(bench: Bench, statement: str) -> AsyncIterator[None]:
     """What ``statement`` locks is locked by a third party for the length of the block."""
-    async with connected(bench.founded.config.database.owner) as third, third.transaction():
+    async with connected(bench.founded.database.owner) as third, third.transaction():
         await third.execute(statement)
         yield
 
@@ -173,6 +173,6 @@ async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None
         await bench.api.execute("update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal)
     await bench.claims.claim_payouts(bench.lane, base_fee_wei=1)
     for part, state in (("api", "voided"), ("settler", "voided"), ("api", "posted")):
-        async with connected(getattr(bench.founded.config.database, part)) as connection:
+        async with connected(getattr(bench.founded.database, part)) as connection:
             with pytest.raises(asyncpg.RaiseError, match=f"from slotted to {state} by the hand of seawall_{part}"):
                 await connection.execute("update withdrawals set state = $2 where id = $1", withdrawal, state)

@@ -8,7 +8,7 @@ import pytest
 
 from seawall.errors import UsageError
 from seawall.policy import load_policy
-from tests.integration.founded import POLICY, Founded, connected, opening_balances, write_config
+from tests.integration.founded import POLICY, Founded, connected, opening_balances, urls_of, write_config
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(founded: Founded) -> None:
     """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets hold, lanes start at nonce 0."""
-    async with connected(founded.config.database.auditor) as auditor:
+    async with connected(founded.database.auditor) as auditor:
         sums = await auditor.fetch(
             "select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2"
         )
@@ -48,12 +48,15 @@ async def test_four_thousand_customers_are_opened_at_once(database_url: str, tmp
     config = write_config(tmp_path / "venue.json", database_url, policy)
     async with connected(database_url) as owner:
         nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        roles = urls_of(database_url).roles
         began = time.monotonic()
-        await found_venue(owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces)
+        await found_venue(
+            owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces, roles=roles
+        )
         assert time.monotonic() - began < 4
         with pytest.raises(UsageError, match="holds a venue already"):
             await found_venue(
-                owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces
+                owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces, roles=roles
             )
 
 
@@ -67,7 +70,9 @@ async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(databas
             UsageError,
             match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000",
         ):
-            await found_venue(owner, config=config, policy=policy, customers=customers, nonces={})
+            await found_venue(
+                owner, config=config, policy=policy, customers=customers, nonces={}, roles=urls_of(database_url).roles
+            )
         assert await owner.fetchval("select to_regclass('public.mode')") is None
 
 
@@ -81,14 +86,14 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         "auditor": "insert into journal (writer) values ('x')",
     }
     for part, statement in attempts.items():
-        async with connected(getattr(founded.config.database, part)) as connection:
+        async with connected(getattr(founded.database, part)) as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
 
 
 async def test_the_settler_may_change_only_what_its_arrows_change(founded: Founded) -> None:
     """It moves a slot and a lane along; intents, nonces of slots, owners of lanes and balances are not its to write."""
-    async with connected(founded.config.database.settler) as settler:
+    async with connected(founded.database.settler) as settler:
         for statement in (
             "update balances set available = 1",
             "update slots set data = '', nonce = 7",
@@ -103,7 +108,7 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
 
 async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
     """Neither the settler's copy nor the signer's own, not even by the owner; storing the first ones is no change."""
-    async with connected(founded.config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await owner.execute(
             """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
                                   priority_fee_wei, digest, state)

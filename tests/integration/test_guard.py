@@ -57,14 +57,14 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(foun
     """Each breach is in protected mode within a quarter second of its commit, for the row that replay finds, and comes back by hysteresis."""
     _quicken(founded)
     half = founded.policy.hot_target_value_micro() // 2
-    async with connected(founded.config.database.api) as api, venue_process("guard", founded.config_path):
+    async with connected(founded.database.api) as api, venue_process("guard", founded.config_path, founded.database):
         breaches = []
         for _ in range(CYCLES):
             await asyncio.sleep(0.07)
             breaches.append(await _reserve(api, half))
             assert await _tier(api, "protected", within_s=2)
             assert await _tier(api, "normal", within_s=5)
-    async with connected(founded.config.database.auditor) as auditor:
+    async with connected(founded.database.auditor) as auditor:
         flips = await auditor.fetch(
             f"select epoch, previous, tier, trigger_name, sample_flow_id, {COMMITTED_AT_US.format(row='mode_log')} as at_us from mode_log order by epoch"
         )
@@ -97,9 +97,9 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     """A batch that drew its id early and committed after later ones still breaches."""
     half = founded.policy.hot_target_value_micro() // 2
     async with (
-        connected(founded.config.database.api) as slow,
-        connected(founded.config.database.api) as api,
-        venue_process("guard", founded.config_path),
+        connected(founded.database.api) as slow,
+        connected(founded.database.api) as api,
+        venue_process("guard", founded.config_path, founded.database),
     ):
         transaction = slow.transaction()
         await transaction.start()
@@ -114,7 +114,10 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
 
 async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded) -> None:
     """Two refused signatures, committed by the settler, are enough; the reason names the trigger and the customers' impact."""
-    async with connected(founded.config.database.settler) as settler, venue_process("guard", founded.config_path):
+    async with (
+        connected(founded.database.settler) as settler,
+        venue_process("guard", founded.config_path, founded.database),
+    ):
         await settler.execute(
             "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
         )
@@ -126,8 +129,8 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
 async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> None:
     """One refused payment of an hour ago leaves the venue normal; a reserved one as old makes it stressed."""
     async with (
-        connected(founded.config.database.owner) as owner,
-        venue_process("guard", founded.config_path),
+        connected(founded.database.owner) as owner,
+        venue_process("guard", founded.config_path, founded.database),
     ):
         await record_withdrawal(owner, "unknown", age_s=3_600)
         assert not await _tier(owner, "stressed", within_s=1)
@@ -138,8 +141,8 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
 async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
     """The lease is never older than its limit while the guard lives, and not renewed after its end."""
     age = "select extract(epoch from clock_timestamp() - beat_at)::float8 from guard_lease"
-    async with connected(founded.config.database.auditor) as auditor:
-        async with venue_process("guard", founded.config_path):
+    async with connected(founded.database.auditor) as auditor:
+        async with venue_process("guard", founded.config_path, founded.database):
             await asyncio.sleep(0.3)
             ages = []
             for _ in range(20):
@@ -153,8 +156,8 @@ async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
 async def test_a_sabotaged_guard_watches_and_does_nothing(founded: Founded) -> None:
     """The switch takes its decisions away and leaves the heartbeat, so that only the drill can tell."""
     async with (
-        connected(founded.config.database.api) as api,
-        venue_process("guard", founded.config_path, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}),
+        connected(founded.database.api) as api,
+        venue_process("guard", founded.config_path, founded.database, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}),
     ):
         await _reserve(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)

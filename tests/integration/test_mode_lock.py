@@ -53,7 +53,7 @@ async def _waits_for_lock(observer: Connection, pid: int) -> None:
 
 async def _flip_then_claim(founded: Founded, reading: Reading) -> tuple[int, int]:
     """A claim that begins while a flip holds the lock and has not committed. (epoch claimed under, epoch in force at its commit)."""
-    database = founded.config.database
+    database = founded.database
     async with (
         connected(database.guard) as guard,
         connected(database.api) as claimant,
@@ -93,7 +93,7 @@ async def test_other_variants_do_claim_under_an_old_epoch(founded: Founded, read
 
 async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
     """A flip that meets a claim commits after it, so the claim's epoch was in force when it committed."""
-    database = founded.config.database
+    database = founded.database
     async with (
         connected(database.guard) as guard,
         connected(database.api) as claimant,

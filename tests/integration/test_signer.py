@@ -22,7 +22,7 @@ from seawall import conventions
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
-from tests.integration.founded import POLICY, Founded, connected, free_port, opening_balances, write_config
+from tests.integration.founded import POLICY, Founded, connected, free_port, opening_balances, urls_of, write_config
 from venue.chain.keys import address_of_public_key_der, keccak256, sign_locally
 from venue.config import load_config
 from venue.database import Pool, open_pool
@@ -94,12 +94,12 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
     from venue.chain.keys import address_of_private_key
 
     address = address_of_private_key(SECRET)
-    owner = await open_pool(founded.config.database.owner, name="owner", size=2)
+    owner = await open_pool(founded.database.owner, name="owner", size=2)
     await owner.execute("update lanes set address = $1 where wallet = $2", address, WALLET)
     desk = Desk(address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")})
     pools = []
     for region, provider in desk.providers.items():
-        pool = await open_pool(founded.config.database.signer, name=region, size=3)
+        pool = await open_pool(founded.database.signer, name=region, size=3)
         pools.append(pool)
         desk.services[region] = SigningService(
             region=region,
@@ -169,7 +169,7 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
 
 async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded: Founded) -> None:
     """It cannot move money, change a lane, or rewrite a digest."""
-    pool = await open_pool(founded.config.database.signer, name="signer", size=1)
+    pool = await open_pool(founded.database.signer, name="signer", size=1)
     for statement in (
         "update lanes set epoch = 9",
         "insert into floats values ('x', 'x', 'x', 1)",
@@ -250,11 +250,13 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
         nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
         async with connected(database_url) as owner:
             customers = opening_balances(policy, 3)
-            await found_venue(owner, config=load_config(path), policy=policy, customers=customers, nonces=nonces)
+            config, urls = load_config(path), urls_of(database_url)
+            await found_venue(owner, config=config, policy=policy, customers=customers, nonces=nonces, roles=urls.roles)
         yield Region(
             aws=aws,
             config_path=path,
-            environment=identities.signers[policy.regions.primary].environment(),
+            environment=identities.signers[policy.regions.primary].environment()
+            | {conventions.DATABASE_VARIABLE: urls.signer},
             url=url,
             address=keys[WALLET]["address"],
         )

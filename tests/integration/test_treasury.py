@@ -38,7 +38,7 @@ async def _drift(venue: Venue, network: str, asset: str) -> float | None:
 
 async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(venue: Venue) -> None:
     """One top-up to the maximum, journalled with its reason, carried out; the comparison under way stays at zero throughout."""
-    async with venue_process("treasury", venue.config_path):
+    async with venue_process("treasury", venue.config_path, venue.database):
         await venue.settler("aster")
         await venue.reserve([Wanted(network="aster", asset="USDX", amount=1_000 * USDX) for _ in range(200)])
         await venue.until("select exists (select 1 from topups where state = 'posted')")
@@ -68,7 +68,7 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
         assert "error" not in (await http.post(site.rpc.primary, json=request)).json()
     await _changes_final(site.rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
-    async with venue_process("treasury", venue.config_path):
+    async with venue_process("treasury", venue.config_path, venue.database):
         await venue.until("select exists (select 1 from journal where kind = 'drift')")
         assert await _drift(venue, "aster", "AST") == 1.0
         assert await venue.owner.fetchval("select body->>'drift' from journal") == "1"
@@ -80,7 +80,7 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
     """A silent guard stops the treasury too."""
     await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 seconds'")
     await venue.owner.execute("update floats set available = 0")
-    async with venue_process("treasury", venue.config_path):
+    async with venue_process("treasury", venue.config_path, venue.database):
         async for _ in _polls(
             venue,
             "select clock_timestamp() < $1",
@@ -94,7 +94,7 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
 
 async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     """Age and depth count what is reserved; what is held for a person is neither old nor deep."""
-    async with connected(founded.config.database.owner) as owner:
+    async with connected(founded.database.owner) as owner:
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await record_withdrawal(owner, "reserved", age_s=10)
         await expose_queue(owner, founded.policy)

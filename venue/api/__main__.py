@@ -7,7 +7,7 @@ from venue.api.directory import Directory
 from venue.api.exchange import Exchange
 from venue.api.flusher import Flusher
 from venue.api.services import Services
-from venue.config import config_from_arguments
+from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import run, serve_http
 
@@ -15,8 +15,8 @@ from venue.process import run, serve_http
 async def _main(stop: asyncio.Event) -> None:
     policy = config.load_policy()
     metrics.initialise(policy)
-    pool = await open_pool(config.database.api, name="api", size=6)
-    intake_pool = await open_pool(config.database.api, name="api-intake", size=1)
+    pool = await open_pool(database_url(), name="api", size=6)
+    intake_pool = await open_pool(database_url(), name="api-intake", size=1)
     directory = Directory(policy, pool)
     await directory.load()
     exchange = Exchange(config.exchange)

@@ -69,8 +69,9 @@ async def found_venue(
     policy: Policy,
     customers: Sequence[OpeningBalance],
     nonces: Mapping[str, int],
+    roles: Mapping[str, str],
 ) -> None:
-    """Make an empty database the venue's. All or nothing.
+    """Make an empty database the venue's; ``roles`` is the URL of each part's role. All or nothing.
 
     Raises :class:`UsageError` if the database is not empty or the customers are not backed by the policy's targets.
     """
@@ -79,7 +80,7 @@ async def found_venue(
         if await connection.fetchval("select to_regclass('public.mode') is not null"):
             message = "this database holds a venue already"
             raise UsageError(message, remedy="name an empty database")
-        await create_roles(connection, config.database)
+        await create_roles(connection, roles)
         await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
         await connection.execute(
             "insert into mode (epoch, tier, reason) values (1, 'normal', 'The venue was founded.')"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
-    from venue.config import Database
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from venue.database import Connection
 
 ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
@@ -19,13 +22,32 @@ def role_of(part: str) -> str:
     return f"seawall_{part}"
 
 
-async def create_roles(connection: Connection, database: Database) -> None:
+def read_roles(path: Path) -> dict[str, str]:
+    """Part -> database URL of its role, as the file tells. Raises :class:`UsageError` for a file that others may read, or a wrong one."""
+    try:
+        if path.stat().st_mode & 0o077:
+            message = f"{path} holds passwords and others may read it"
+            raise UsageError(message, remedy=f"chmod 600 {path}")
+        urls = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read the database roles in {path}: {error.strerror}"
+        raise UsageError(message) from error
+    except ValueError as error:
+        message = f"{path} is not JSON"
+        raise UsageError(message) from error
+    if not isinstance(urls, dict) or set(urls) != set(ROLES) or not all(isinstance(url, str) for url in urls.values()):
+        message = f"{path} must give one database URL for each of {', '.join(ROLES)}"
+        raise UsageError(message)
+    return urls
+
+
+async def create_roles(connection: Connection, urls: Mapping[str, str]) -> None:
     """Create each role, or renew its password if the cluster has it already.
 
     Raises :class:`UsageError` for a URL that names another role, since the grants of the schema would not apply to it.
     """
     for part in ROLES:
-        url = urlsplit(getattr(database, part))
+        url = urlsplit(urls[part])
         if unquote(url.username or "") != role_of(part):
             message = f"the database URL of {part} must use the role {role_of(part)}"
             raise UsageError(message)

@@ -1,7 +1,7 @@
 import asyncio
 
 from seawall.conventions import FLOW_CHANNEL, GUARD_PROCESS
-from venue.config import config_from_arguments
+from venue.config import config_from_arguments, database_url
 from venue.database import connect
 from venue.guard.loop import Guard
 from venue.process import run, say_ready, serve_metrics
@@ -10,8 +10,8 @@ from venue.process import run, say_ready, serve_metrics
 async def _main(stop: asyncio.Event) -> None:
     policy = config.load_policy()
     serve_metrics(config.metrics_ports[GUARD_PROCESS])
-    connection = await connect(config.database.guard, name="guard")
-    listener = await connect(config.database.guard, name="guard-listener")
+    connection = await connect(database_url(), name="guard")
+    listener = await connect(database_url(), name="guard-listener")
     wake = asyncio.Event()
     stopped = asyncio.create_task(stop.wait())
     stopped.add_done_callback(lambda _: wake.set())

@@ -13,7 +13,7 @@ from seawall import conventions
 from seawall.errors import UsageError
 from seawall.policy import Policy
 from venue.chain.rpc import Rpc
-from venue.config import VenueConfig
+from venue.config import VenueConfig, database_url
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
@@ -75,7 +75,7 @@ async def settle(
     lanes = lanes_of(config, policy, network)
     contracts = {lane.wallet: lane.contract for lane in lanes}
     async with AsyncExitStack() as stack:
-        pool = await open_pool(config.database.settler, name=f"settler-{network}", size=_DATABASE_CONNECTIONS)
+        pool = await open_pool(database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS)
         stack.callback(pool.terminate)
         rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
@@ -115,7 +115,7 @@ async def settle(
         await held.take()
         routes.adopt()
         _resume(drivers, await held.in_flight())
-        listener = await connect(config.database.settler, name=f"settler-{network}-wake")
+        listener = await connect(database_url(), name=f"settler-{network}-wake")
         stack.callback(listener.terminate)
         await listener.add_listener(conventions.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()

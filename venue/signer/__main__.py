@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
-from venue.config import config_from_arguments
+from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
@@ -33,7 +33,7 @@ async def _main(stop: asyncio.Event) -> None:
     policy, site = config.load_policy(), config.signers[region]
     provider, pool = await asyncio.gather(
         KmsProvider.open(region, site),
-        open_pool(config.database.signer, name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
+        open_pool(database_url(), name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
     )
     service = SigningService(
         region=region,

@@ -3,7 +3,7 @@ from contextlib import AsyncExitStack
 
 from seawall.conventions import TREASURY_PROCESS
 from venue.chain.rpc import Rpc
-from venue.config import config_from_arguments
+from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
@@ -14,7 +14,7 @@ async def _main(stop: asyncio.Event) -> None:
     policy = config.load_policy()
     metrics.initialise(policy)
     serve_metrics(config.metrics_ports[TREASURY_PROCESS])
-    pool = await open_pool(config.database.treasury, name="treasury", size=5)
+    pool = await open_pool(database_url(), name="treasury", size=5)
     async with AsyncExitStack() as stack:
         rpcs = {
             network: await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
