@@ -110,18 +110,13 @@ async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(v
         await venue.until("select exists (select 1 from slots)")
         await venue.reserve([Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)])
         await venue.until(
-            "select exists (select 1 from slots s where state = 'final' and not exists (select 1 from withdrawals w where w.slot_id = s.id))"
-        )
-        waiting = await venue.owner.fetch(
-            "select seq, slot_id, reason from withdrawals where state = 'reserved' order by seq"
-        )
-        assert [tuple(row) for row in waiting] == [(seq, None, None) for seq in range(4, 8)]
-        assert (
-            await venue.owner.fetchval(
-                "select available + (select coalesce(sum(amount), 0) from withdrawals where asset = 'USDX' and state <> 'reserved') from floats where (wallet, asset) = ($1, 'USDX')",
-                hot,
-            )
-            == before
+            """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved' and slot_id is null and reason is null)
+                        = array[4, 5, 6, 7]::bigint[]
+                  and exists (select 1 from slots s where state = 'final' and not exists (select 1 from withdrawals w where w.slot_id = s.id))
+                  and (select f.available + (select sum(w.amount) from withdrawals w where w.asset = f.asset and w.slot_id is not null)
+                       from floats f where (wallet, asset) = ($1, 'USDX')) = $2""",
+            hot,
+            before,
         )
         await venue.all_posted()
         held = int.from_bytes(await rpc.read(site.tokens["USDX"], balance_of(site.payout_contracts[hot])), "big")

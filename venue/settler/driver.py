@@ -55,8 +55,6 @@ class Driver:
             await self._rest(_LOOK_EVERY_S)
             if self.lane.in_flight >= IN_FLIGHT_MAX or self.follower.base_fee_wei is None:
                 continue
-            if time.monotonic() < self.lane.rest_until_s:
-                continue
             if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
                 await pause(stop, early)
             slot = await self._claim(self.follower.base_fee_wei)
@@ -88,6 +86,8 @@ class Driver:
             self.follower.follow(slot)
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
+        if time.monotonic() < self.lane.rest_until_s:
+            return None
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
         if not await self.claims.waiting():

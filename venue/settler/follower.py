@@ -82,11 +82,9 @@ class Follower:
         receipt = await self.rpc.receipt(slot.tx_hash or "")
         if receipt is None and head.number - slot.sent_at_block >= _MISSING_BLOCKS:
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
-            try:
+            try:  # one transaction that no node takes must not keep us from following the others
                 await self.rpc.broadcast(slot.raw or b"")
-            except (
-                ServiceError
-            ) as error:  # one transaction that no node takes must not keep us from following the others
+            except ServiceError as error:
                 _log.warning("slot %s was not broadcast again: %s", slot.id, error)
             slot.sent_at_block = head.number
         return receipt
@@ -99,9 +97,9 @@ class Follower:
         outcome = judge_outcome(
             items, events=events, bits=dict(zip(seqs, bits, strict=True)), succeeded=receipt.succeeded
         )
-        posted = await self.poster.post(slot, outcome)
-        if outcome.untried:
+        if outcome.untried:  # before its commit, or a claim would take what it gives back at once
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+        posted = await self.poster.post(slot, outcome)
         del self._following[slot.id]
         slot.lane.in_flight -= 1
         self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)
