@@ -21,6 +21,7 @@ from typer.exceptions import TyperException
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
+_PIPED_COLUMNS = 240
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
@@ -83,7 +84,8 @@ def doctor(*, as_json: JsonOption = False) -> int:
     if as_json:
         emit([vars(part) for part in parts])
     else:
-        Console().print(render(parts))
+        # Where nobody looks at columns, paths are copied: they must be whole.
+        Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS).print(render(parts))
     return ExitCode.PASS if all(part.ok for part in parts) else ExitCode.UNFIT
 
 
