@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,17 @@ _BATCH = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ChainSite:
-    """A network as an auditor sees it: its node, its payout contracts and wallets by name, its assets by token address."""
+    """A network as an auditor sees it: its node, its payout contracts and wallets by name, its assets by token address.
+
+    ``lanes`` is the address that signs for each wallet, by its name.
+    """
 
     network: str
     node_url: str
     payout_contracts: Mapping[str, str]
     wallets: Mapping[str, str]
     assets: Mapping[str, str]
+    lanes: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Node:
@@ -70,7 +74,7 @@ class _Node:
 
 
 def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int], float], into: Path) -> None:
-    """Write payouts.csv, failed.csv, blocks.csv and balances.csv under ``into``.
+    """Write payouts.csv, failed.csv, blocks.csv, balances.csv and lanes.csv under ``into``.
 
     ``observed`` maps (network, block number) to the Unix time at which the prober first saw the block.
     """
@@ -79,6 +83,7 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
     failed: list[list[Any]] = []
     blocks: list[list[Any]] = []
     balances: list[list[Any]] = []
+    lanes: list[list[Any]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
         for site in sites:
             node = _Node(client, site)
@@ -88,6 +93,9 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
             payouts += paid
             failed += not_paid
             _balances(node, site, head, balances)
+            for wallet, address in site.lanes.items():
+                nonce = node.call("eth_getTransactionCount", address, hex(head))
+                lanes.append([site.network, wallet, address.lower(), int(nonce, 16)])
     _write(
         into / "payouts.csv",
         "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
@@ -96,6 +104,7 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
     _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
+    _write(into / "lanes.csv", "network,wallet,address,nonce", lanes)
 
 
 def _blocks(

@@ -79,6 +79,7 @@ _MISMATCHED = """
     where b.available is distinct from (select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
 _UNDER_WAY = """
     select (select count(*) from withdrawals where state in ('reserved', 'slotted')) + (select count(*) from slots where state <> 'final')"""
+_JOURNAL_COUNTS = "select writer, kind, count(*) as entries from journal group by writer, kind order by writer, kind"
 _JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
 
 
@@ -96,11 +97,15 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
                     await connection.copy_from_query(
                         query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
                     )
+                entries: dict[str, dict[str, int]] = {}
+                for row in await connection.fetch(_JOURNAL_COUNTS):
+                    entries.setdefault(row["writer"], {})[row["kind"]] = row["entries"]
                 faults = {
                     "unbalanced_postings": await connection.fetchval(_UNBALANCED),
                     "negative_balances": await connection.fetchval(_NEGATIVE),
                     "balance_mismatches": await connection.fetchval(_MISMATCHED),
                     "journal_breaks": chain_breaks(dict(row) for row in await connection.fetch(_JOURNAL)),
+                    "journal_entries": entries,
                 }
         finally:
             await connection.close(timeout=5)
