@@ -32,6 +32,7 @@ OBSERVER_GAP_US_MAX = SECOND
 RECORDS = "venue records"
 OUTSIDE = "outside probe"
 PAGER = "pager"
+CHAINS = "request log and chains"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,9 @@ ACCEPTED = 202
 
 FOREVER = Instant(1 << 62)
 
+RUN_US_MAX = 24 * 3600 * SECOND
+"""No drill takes a day: moments further from its start are broken evidence, and would ask for plots of years."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TierSpan:
@@ -63,7 +66,7 @@ class Facts:
         """When ``event`` first stands in the timeline, or None."""
         for line in self.run.timeline:
             if line.event == event and source in (None, line.source):
-                return line.at
+                return self._within(line.at, f"timeline.jsonl: {event}")
         return None
 
     def required(self, event: str) -> Instant:
@@ -107,14 +110,24 @@ class Facts:
     @cached_property
     def calm_starts(self) -> Instant:
         """The flood's zero: the calm begins."""
-        return Instant(round(self.run.flood.t_zero * SECOND))
+        return self._within(Instant(round(self.run.flood.t_zero * SECOND)), "flood.json: t_zero")
 
     @cached_property
     def observed_until(self) -> Instant:
         """The end of the evidence: when the records were gathered."""
         collected = self.moment("collected")
-        ended = Instant(round(self.run.manifest.ended_at * SECOND))
-        return ended if collected is None else collected
+        if collected is not None:
+            return collected
+        return self._within(Instant(round(self.run.manifest.ended_at * SECOND)), "manifest.json: ended_at")
+
+    @cached_property
+    def broke(self) -> str | None:
+        """Why the kit itself ended the drill early, or None."""
+        told = self.run.manifest.broke
+        for line in self.run.timeline:
+            if told is None and (line.source, line.event) == ("gameday", "broke"):
+                told = str((line.detail or {}).get("reason") or "no reason given")
+        return told
 
     @cached_property
     def watch_ends(self) -> Instant:
@@ -131,10 +144,18 @@ class Facts:
         if not offsets:
             message = f"arrivals.csv plans no arrival of the {phase}"
             raise EvidenceError(message)
-        return (
-            Instant(self.calm_starts + round(min(offsets) * SECOND)),
-            Instant(self.calm_starts + round(max(offsets) * SECOND)),
+        first, last = (
+            self._within(Instant(self.calm_starts + round(offset * SECOND)), f"arrivals.csv: an arrival of the {phase}")
+            for offset in (min(offsets), max(offsets))
         )
+        return first, last
+
+    def _within(self, moment: Instant, what: str) -> Instant:
+        """``moment`` itself. Raises :class:`EvidenceError` if it is not within :data:`RUN_US_MAX` of the run's start."""
+        if abs(moment - round(self.run.manifest.started_at * SECOND)) > RUN_US_MAX:
+            message = f"{what} is not within a day of the start of the run that manifest.json names"
+            raise EvidenceError(message)
+        return moment
 
     # --- requests --------------------------------------------------------------------------------------------------
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,26 +24,50 @@ def write(run_dir: Path) -> Verdict:
     Raises :class:`DiskFullError` if they cannot be written.
     """
     facts = Facts(Run(run_dir))
-    verdict = judge_facts(facts)
+    verdict, report = _drawn(judge_facts(facts), facts)
     try:
         _put(run_dir / "verdict.json", json.dumps(summary(verdict), indent=1) + "\n")
         _put(run_dir / "scorecard.json", json.dumps(scorecard(verdict), indent=1) + "\n")
         _put(run_dir / "junit.xml", junit(verdict))
-        _put(run_dir / "report.html", render(verdict, facts))
+        _put(run_dir / "report.html", report)
     except OSError as error:
         message = f"the verdict cannot be written to {run_dir}: {error.strerror}"
         raise DiskFullError(message, remedy="make room there, then run `seawall scorecard` on it") from error
     return verdict
 
 
+def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
+    """The verdict with its report. Evidence that breaks the report is no ground for PASS, and its verdict is told plainly."""
+    try:
+        return verdict, render(verdict, facts)
+    except Exception as error:  # noqa: BLE001 - whatever is in the evidence, there is a verdict and a page that says it
+        fault = f"the report cannot be drawn from this evidence: {type(error).__name__}: {error}"
+    if verdict.outcome is Outcome.PASS:
+        verdict = verdict.model_copy(
+            update={"outcome": Outcome.UNKNOWN, "sentence": f"The drill proves nothing either way: {fault}."}
+        )
+    lines = "".join(
+        f"<li>{escape(f'{result.outcome} {result.id}: {result.reason}')}</li>" for result in verdict.results
+    )
+    return verdict, (
+        f'<!doctype html><meta charset="utf-8"><title>{verdict.outcome}</title><h1>{verdict.outcome}</h1>'
+        f"<p>{escape(verdict.sentence)}</p><p>{escape(fault)}</p><ul>{lines}</ul>\n"
+    )
+
+
 def summary(verdict: Verdict) -> dict[str, Any]:
-    """What a gate needs: the outcome, the exit code, what was not PASS, and the times."""
+    """What a gate needs, and all that is in ``verdict.json``.
+
+    ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks`` (outcome by id of every check),
+    ``times`` (a list, see :class:`Time`) and ``identity`` (see :class:`Identity`; null if there is no manifest).
+    """
     return {
         "outcome": str(verdict.outcome),
         "exit_code": int(verdict.exit_code),
         "sentence": verdict.sentence,
         "failed": list(verdict.failed),
         "unknown": list(verdict.unknown),
+        "checks": {result.id: str(result.outcome) for result in verdict.results},
         "times": [time.model_dump(mode="json") for time in verdict.times],
         "identity": None if verdict.identity is None else verdict.identity.model_dump(mode="json"),
     }
@@ -107,11 +132,17 @@ def _count(suite: ET.Element) -> None:
 
 
 def _printable(text: str) -> str:
-    """XML 1.0 has no room for control characters, and the tail of a log may hold some."""
-    return "".join(character if character in "\n\t" or ord(character) >= ord(" ") else "?" for character in text)
+    """XML 1.0 has no room for control characters, surrogates and two others, and the tail of a log may hold some."""
+    return "".join(
+        character
+        if character in "\n\t"
+        or (character >= " " and character not in "\ufffe\uffff" and not "\ud800" <= character <= "\udfff")
+        else "?"
+        for character in text
+    )
 
 
 def _put(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")  # evidence may hold half a character
     part.replace(path)

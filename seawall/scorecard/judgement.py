@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seawall.errors import EvidenceError, SeawallError
+from seawall.errors import EvidenceError
 from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE
@@ -95,8 +96,8 @@ def _result(check: Check, finding: Finding) -> Result:
 def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
     try:
         budget = measure(facts)
-    except (SeawallError, LookupError, ValueError):
-        return None  # the check of the same name says why
+    except Exception:  # noqa: BLE001 - the check of the same name says why, also if it was the code that broke
+        return None
     return Time(
         id=budget.id,
         title=budget.title,
@@ -133,7 +134,18 @@ def _identity(facts: Facts) -> Identity | None:
         ended_at=manifest.ended_at,
         versions=manifest.versions,
         knobs=manifest.knobs,
-        replay=f"bin/seawall gameday --policy policies/{manifest.policy}.yaml --gameday {manifest.gameday} --seed {manifest.seed}",
+        replay=shlex.join(
+            (
+                "bin/seawall",
+                "gameday",
+                "--policy",
+                manifest.policy_path or f"policies/{manifest.policy}.yaml",
+                "--gameday",
+                manifest.gameday,
+                "--seed",
+                str(manifest.seed),
+            )
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Read evidence files into typed rows; whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
 
 CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant` (whole microseconds) here.
+``length`` is how many bytes of a file count, all of them if None: what came after a file was sealed is no evidence.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -25,23 +27,39 @@ Instant = NewType("Instant", int)
 SECOND = 1_000_000
 """Microseconds in a second."""
 
+UNIX_SECONDS_MAX = 4_102_444_800
+"""The year 2100: no drill was run outside of 1970 and then, and sums with larger numbers would only break later on."""
+
 Row = TypeVar("Row")
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def instant(seconds: float | str) -> Instant:
-    """Unix seconds to whole microseconds. Raises ValueError for anything that is not a finite number."""
+    """Unix seconds to whole microseconds. Raises ValueError for anything but a number from 1970 to 2100."""
     try:
-        return Instant(round(float(seconds) * SECOND))
+        number = float(seconds)
     except OverflowError as error:
         message = f"{seconds!r} is no moment"
         raise ValueError(message) from error
+    if not 0 <= number < UNIX_SECONDS_MAX:
+        message = f"{seconds!r} is no moment"
+        raise ValueError(message)
+    return Instant(round(number * SECOND))
 
 
-def read_text(path: Path) -> str:
-    """The whole file. Raises :class:`EvidenceError` if it is missing or not UTF-8."""
+def finite(text: str) -> float:
+    """A number from text. Raises ValueError for infinities and for what is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        message = f"{text!r} is not finite"
+        raise ValueError(message)
+    return number
+
+
+def read_text(path: Path, *, length: int | None = None) -> str:
+    """The file, or its first ``length`` bytes. Raises :class:`EvidenceError` if it is missing or not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()[:length].decode("utf-8")
     except FileNotFoundError as error:
         message = f"{_name(path)} is missing"
         raise EvidenceError(message) from error
@@ -50,9 +68,9 @@ def read_text(path: Path) -> str:
         raise EvidenceError(message) from error
 
 
-def read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+def read_table(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
     """Rows of a CSV file with a header, as ``row_type`` (a dataclass); columns that it does not name are ignored."""
-    text = read_text(path)
+    text = read_text(path, length=length)
     if not text.endswith("\n"):
         message = f"{_name(path)} is truncated: its last line has no end"
         raise EvidenceError(message)
@@ -84,9 +102,9 @@ def read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def read_lines(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+def read_lines(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
     """Rows of a file with one JSON object a line, as ``row_type`` (a dataclass); keys that it does not name are ignored."""
-    text = read_text(path)
+    text = read_text(path, length=length)
     if text and not text.endswith("\n"):
         message = f"{_name(path)} is truncated: its last line has no end"
         raise EvidenceError(message)
@@ -101,10 +119,10 @@ def read_lines(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def read_document(path: Path, model: type[Document]) -> Document:
+def read_document(path: Path, model: type[Document], *, length: int | None = None) -> Document:
     """One JSON document as ``model``."""
     try:
-        return model.model_validate(read_json(path))
+        return model.model_validate(read_json(path, length=length))
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()[:3]
@@ -113,11 +131,11 @@ def read_document(path: Path, model: type[Document]) -> Document:
         raise EvidenceError(message) from error
 
 
-def read_json(path: Path) -> Any:
-    """One JSON document as plain values."""
-    text = read_text(path)
+def read_json(path: Path, *, length: int | None = None) -> Any:
+    """One JSON document as plain values; numbers are finite."""
+    text = read_text(path, length=length)
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         message = f"{_name(path)} is truncated or not JSON: {error}"
         raise EvidenceError(message) from error
@@ -125,7 +143,7 @@ def read_json(path: Path) -> Any:
 
 def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
     try:
-        parsed = json.loads(f"[{','.join(lines)}]")  # several times quicker than line by line
+        parsed = json.loads(f"[{','.join(lines)}]", parse_constant=finite)  # several times quicker than line by line
         if isinstance(parsed, list) and len(parsed) == len(lines):
             return parsed
     except (ValueError, RecursionError):
@@ -133,7 +151,7 @@ def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
+            rows.append(json.loads(line, parse_constant=finite))
         except (ValueError, RecursionError) as error:
             message = f"{_name(path)} line {number}: not JSON: {error}"
             raise EvidenceError(message) from error
@@ -174,7 +192,7 @@ def _converters(
 
 
 def _from_cell(hint: Any, optional: bool) -> Callable[[str], Any]:  # noqa: FBT001 - only ever called by _converters
-    kinds: dict[Any, Callable[[str], Any]] = {Instant: instant, int: int, float: float, str: str}
+    kinds: dict[Any, Callable[[str], Any]] = {Instant: instant, int: int, float: finite, str: str}
     basic = kinds[hint]
     if optional:
         return lambda cell: None if cell == "" else basic(cell)

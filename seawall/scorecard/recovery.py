@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OUTSIDE, RECORDS, Budget, Mark, weigh
+from seawall.scorecard.budgets import CHAINS, CLOCK_TOLERANCE_US, OUTSIDE, RECORDS, Budget, Mark, weigh
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, longest_gap_us
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
@@ -31,6 +31,64 @@ def drained_at(withdrawals: Iterable[Withdrawal], *, age_us_max: int, since: Ins
     return drained
 
 
+def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant | None:
+    """As :func:`drained_at`, without the venue's word for any moment.
+
+    A withdrawal is open from the acknowledgement that its customer got until the block that made its payment final was seen.
+    What the venue voided left no trace outside and is passed over; the safety checks ask for the reasons.
+    """
+    blocks = {(payout.network, payout.seq): payout.block_number for payout in facts.run.payouts}
+    since_of = {identity: promise.acknowledged_at for identity, promise in facts.acknowledged.items()} | {
+        str(sample.detail["id"]): sample.done_at
+        for probe in ("small_withdrawal", "large_transfer")
+        for sample in facts.samples(probe)
+        if sample.ok and sample.detail and "id" in sample.detail
+    }
+    drained = since
+    for identity, acknowledged_at in since_of.items():
+        record = facts.withdrawals_by_id.get(identity)
+        if record is not None and record.state == "voided":
+            continue
+        block = None if record is None else blocks.get((record.network, record.seq))
+        final_at = FOREVER if record is None or block is None else _final_seen(facts, record.network, block)
+        if acknowledged_at + age_us_max >= min(final_at, facts.observed_until):
+            continue
+        if final_at > facts.observed_until:
+            return None
+        drained = max(drained, final_at)
+    return drained
+
+
+def _final_seen(facts: Facts, network: str, block: int) -> Instant:
+    """When the block that makes ``block`` final was seen; by the network's pace if the evidence ends before it."""
+    declared = facts.run.policy.networks[network]
+    seen = facts.block_seen.get((network, block + declared.finality_depth_blocks))
+    if seen is not None:
+        return seen
+    mined = facts.block_seen.get((network, block))
+    if mined is None:
+        message = f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names"
+        raise EvidenceError(message)
+    return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
+
+
+def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant) -> int:
+    """How far the records' end of the queue may be from the chains': a posting comes within two blocks of finality.
+
+    Whether a withdrawal was older than the limit hangs on the same two blocks, so the limit is tried that much lower and higher.
+    """
+    posting_us = 2 * MILLISECOND * max(network.block_time for network in facts.run.policy.networks.values())
+    tolerance_us = posting_us + CLOCK_TOLERANCE_US
+    if paid is None:
+        return tolerance_us
+    limit_us = queue_age_us_max(facts)
+    tried = (
+        drained_outside(facts, age_us_max=max(0, limit_us + shift_us), since=since)
+        for shift_us in (-tolerance_us, tolerance_us)
+    )
+    return tolerance_us + max(abs((other or facts.observed_until) - paid) for other in tried)
+
+
 def recovery(facts: Facts) -> Budget:
     """The later of queue drained and tier normal, after the outside probe saw the fault gone."""
     policy = facts.run.policy
@@ -39,11 +97,17 @@ def recovery(facts: Facts) -> Budget:
     drained = drained_at(
         facts.run.withdrawals, age_us_max=queue_age_us_max(facts), since=starts, until=facts.observed_until
     )
+    paid = drained_outside(facts, age_us_max=queue_age_us_max(facts), since=starts)
     last = facts.tiers[-1]
     normal = max(starts, last.starts) if last.tier == "normal" else None
     seen = _normal_seen(facts.status_samples, after=starts)
     marks = [
         *([Mark(name="queue drained", offset_us=drained - starts, observer=RECORDS)] if drained is not None else []),
+        *(
+            [Mark(name="all acknowledged are paid", offset_us=paid - starts, observer=CHAINS)]
+            if paid is not None
+            else []
+        ),
         *(
             [Mark(name="tier normal committed", offset_us=normal - starts, observer=RECORDS)]
             if normal is not None
@@ -69,9 +133,23 @@ def recovery(facts: Facts) -> Budget:
         <= SECOND,
     )
     measured_us = None if drained is None or normal is None else max(drained, normal) - starts
-    witness_us = None if drained is None or seen is None else max(drained, seen.seen_at) - starts
-    if outcome is Outcome.PASS and (drained is None or drained > deadline):
-        outcome, reason = _late_queue(drained=drained is not None, bound_passed=facts.observed_until >= deadline)
+    witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
+    if outcome is Outcome.PASS:
+        drained_tolerance_us = _drained_tolerance_us(facts, paid, since=starts)
+        outcome, why = weigh(
+            limit_us=limit_us,
+            measured_us=None if drained is None else drained - starts,
+            witness_us=None if paid is None else paid - starts,
+            tolerance_us=drained_tolerance_us,
+            bound_passed=facts.observed_until >= deadline,
+            observers_awake=True,  # the chains and the request log cannot have been asleep: both end later
+        )
+        if outcome is Outcome.PASS and paid is not None and paid > deadline:
+            outcome, why = Outcome.UNKNOWN, "the records say in time, the chains say after the bound"
+        if outcome is not Outcome.PASS:
+            reason = f"the tier was normal in time; the queue drained: {why}"
+        if drained is not None and normal is not None and drained > normal:
+            tolerance_us = drained_tolerance_us
     return Budget(
         id="recovery",
         title="Recovery: healing to queue drained and tier normal",
@@ -94,14 +172,6 @@ def queue_age_us_max(facts: Facts) -> int:
         message = f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
         raise EvidenceError(message)
     return int(min(levels) * SECOND)
-
-
-def _late_queue(*, drained: bool, bound_passed: bool) -> tuple[Outcome, str]:
-    if drained:
-        return Outcome.FAIL, "the tier was normal again in time, but the queue was drained after the bound"
-    if bound_passed:
-        return Outcome.FAIL, "the tier was normal again, but the queue was never drained"
-    return Outcome.UNKNOWN, "the queue was not drained, but the evidence ends before the bound"
 
 
 def _normal_seen(samples: tuple[Probe, ...], *, after: Instant) -> Sighting | None:

@@ -6,11 +6,14 @@ Amounts are integer base units, values integer millionths of the unit of account
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.readers import UNIX_SECONDS_MAX, Instant
+
+UnixSeconds = Annotated[float, Field(ge=0, lt=UNIX_SECONDS_MAX)]
+"""A moment as a document gives it."""
 
 
 class Document(BaseModel):
@@ -25,7 +28,7 @@ class Component(Document):
     name: str
     pid: int | None = None
     exit_code: int | None = None
-    died_at: float | None = None
+    died_at: UnixSeconds | None = None
     log_tail: str | None = None
 
 
@@ -33,11 +36,13 @@ class Manifest(Document):
     """What was run: enough to run it again. Which control was switched off is no business of a judge, so it is not read.
 
     ``files`` is the seal of :func:`seawall.scorecard.run.seal`; without it, a file cut off between two lines looks whole.
+    ``policy_path`` is relative to the repository; ``broke`` says what of the kit itself ended the drill early.
     """
 
     run_id: str
     seed: int
     policy: str
+    policy_path: str | None = None
     policy_digest: str
     policy_scale: dict[str, str] = {}
     gameday: str
@@ -45,10 +50,11 @@ class Manifest(Document):
     dirty: bool | None = None
     versions: dict[str, str] = {}
     knobs: dict[str, Any] = {}
-    started_at: float
-    ended_at: float
+    started_at: UnixSeconds
+    ended_at: UnixSeconds
     components: tuple[Component, ...]
     files: dict[str, str] = {}
+    broke: str | None = None
 
 
 class Lag(Document):
@@ -72,7 +78,7 @@ class FloodPhase(Document):
 class Flood(Document):
     """What the generator says about itself; the checks count again from its request log."""
 
-    t_zero: float
+    t_zero: UnixSeconds
     seed: int
     knobs: dict[str, Any] = {}
     scaling: dict[str, Any] = {}
@@ -84,19 +90,20 @@ class Flood(Document):
 
 
 class LedgerFaults(Document):
-    """Counts made inside the database over every row of the ledger."""
+    """Counts made inside the database over every row of the ledger, and of the journal's entries by writer and kind."""
 
     unbalanced_postings: int
     negative_balances: int
     balance_mismatches: int
     journal_breaks: tuple[Any, ...]
+    journal_entries: dict[str, dict[str, int]] | None = None
 
 
 class Series(Document):
-    """One Prometheus series: labels, and (Unix seconds, value) pairs."""
+    """One Prometheus series: labels, and (Unix seconds, value) pairs; a value may be no number."""
 
     metric: dict[str, str]
-    values: tuple[tuple[float, float], ...]
+    values: tuple[tuple[UnixSeconds, float], ...]
 
 
 class Metrics(Document):
@@ -183,6 +190,7 @@ class Withdrawal:
     destination: str
     state: str
     reason: str | None
+    slot_id: int | None
     reserved_at: Instant
     resolved_at: Instant | None
 
@@ -203,9 +211,11 @@ class Slot:
     state: str
     signer_region: str | None
     tx_hash: str | None
+    block_number: int | None
     digest: str
     opened_at: Instant
     broadcast_at: Instant | None
+    final_at: Instant | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -269,8 +279,11 @@ class TopUp:
     id: str
     network: str
     asset: str
+    to_wallet: str
     amount: int
     state: str
+    slot_id: int | None
+    requested_at: Instant
     posted_at: Instant | None
 
 
@@ -329,4 +342,13 @@ class ChainBalance:
     address: str
     asset: str
     balance: int
-    nonce: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneNonce:
+    """How many transactions the chain has finalized from the address that signs for a wallet."""
+
+    network: str
+    wallet: str
+    address: str
+    nonce: int

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from seawall.errors import EvidenceError
 from seawall.policy import GameDay, Policy
 from seawall.scorecard import rows
-from seawall.scorecard.readers import read_document, read_json, read_lines, read_table
+from seawall.scorecard.readers import Document, Row, read_document, read_json, read_lines, read_table
 
 FILES = {
     "manifest": "manifest.json",
@@ -41,9 +41,14 @@ FILES = {
     "failed_items": "chain/failed.csv",
     "blocks": "chain/blocks.csv",
     "chain_balances": "chain/balances.csv",
+    "lane_nonces": "chain/lanes.csv",
     "metrics": "metrics.json",
 }
 """Every file that must be there, by the name of the property that holds it."""
+
+
+OFFSET_S_MAX = 24 * 3600
+_LENGTH_DIGITS_MAX = 15
 
 
 def seal(run_dir: Path) -> dict[str, str]:
@@ -62,16 +67,19 @@ def _sealed(content: bytes) -> str:
     return f"{len(content)}:{hashlib.sha256(content).hexdigest()}"
 
 
+def _sealed_length(seal_of_file: str | None) -> int | None:
+    """How many bytes of a file were sealed; None if its seal does not say."""
+    length = (seal_of_file or "").partition(":")[0]
+    return int(length) if length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS_MAX else None
+
+
 def _unbroken(path: Path, sealed: str) -> bool:
     """Whether the file is what was sealed; files of lines may have grown, since pages and lease events come when they come."""
     try:
         content = path.read_bytes()
     except OSError:
         return False
-    length = sealed.partition(":")[0]
-    if path.suffix == ".jsonl" and length.isdecimal():
-        content = content[: int(length)]
-    return _sealed(content) == sealed
+    return _sealed(content[: _sealed_length(sealed)] if path.suffix == ".jsonl" else content) == sealed
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,37 @@ class Run:
     def _path(self, name: str) -> Path:
         return self.directory / FILES[name]
 
+    def _length(self, name: str) -> int | None:
+        """How many bytes of the file are evidence; all of them where no seal says otherwise, which ``evidence.complete`` finds."""
+        try:
+            return _sealed_length(self.manifest.files.get(FILES[name]))
+        except EvidenceError:
+            return None
+
+    def _document(self, name: str, model: type[Document]) -> Document:
+        return read_document(self._path(name), model, length=self._length(name))
+
+    def _json(self, name: str) -> Any:
+        return read_json(self._path(name), length=self._length(name))
+
+    def _lines(self, name: str, row_type: type[Row]) -> tuple[Row, ...]:
+        return read_lines(self._path(name), row_type, length=self._length(name))
+
+    def _table(self, name: str, row_type: type[Row]) -> tuple[Row, ...]:
+        return read_table(self._path(name), row_type, length=self._length(name))
+
     def broken_seals(self) -> list[str]:
-        """What is wrong with each file that is no longer what the run sealed."""
-        return [
-            f"{name} is not the file that the run wrote"
-            for name, sealed in self.manifest.files.items()
-            if not _unbroken(self.directory / name, sealed)
-        ]
+        """What is wrong with each file that is not sealed, or no longer what the run sealed."""
+        found = []
+        for name in FILES.values():
+            sealed = self.manifest.files.get(name)
+            if sealed is None and name != FILES["manifest"]:
+                found.append(
+                    f"{name} is not sealed by manifest.json, so one cut off between two lines would look whole"
+                )
+            elif sealed is not None and not _unbroken(self.directory / name, sealed):
+                found.append(f"{name} is not the file that the run wrote")
+        return found
 
     @cached_property
     def manifest(self) -> rows.Manifest:
@@ -100,7 +132,7 @@ class Run:
     def policy(self) -> Policy:
         """The policy in force; its digest must be the one in the manifest."""
         try:
-            policy = Policy.model_validate(read_json(self._path("policy")))
+            policy = Policy.model_validate(self._json("policy"))
         except ValidationError as error:
             fault = error.errors()[0]
             message = f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
@@ -124,27 +156,31 @@ class Run:
     @cached_property
     def timeline(self) -> tuple[rows.Event, ...]:
         """Events in order of time."""
-        return tuple(sorted(read_lines(self._path("timeline"), rows.Event), key=lambda event: event.at))
+        return tuple(sorted(self._lines("timeline", rows.Event), key=lambda event: event.at))
 
     @cached_property
     def arrivals(self) -> tuple[rows.Arrival, ...]:
         """The schedule."""
-        return read_table(self._path("arrivals"), rows.Arrival)
+        arrivals = self._table("arrivals", rows.Arrival)
+        if any(not 0 <= arrival.offset_s <= OFFSET_S_MAX for arrival in arrivals):
+            message = "arrivals.csv plans an arrival that is not within a day of the flood's zero"
+            raise EvidenceError(message)
+        return arrivals
 
     @cached_property
     def requests(self) -> tuple[rows.Request, ...]:
         """The generator's log."""
-        return read_table(self._path("requests"), rows.Request)
+        return self._table("requests", rows.Request)
 
     @cached_property
     def flood(self) -> rows.Flood:
         """The generator's own summary."""
-        return read_document(self._path("flood"), rows.Flood)
+        return self._document("flood", rows.Flood)
 
     @cached_property
     def journal(self) -> dict[str, Any]:
         """Chaos Toolkit's journal."""
-        journal = read_json(self._path("journal"))
+        journal = self._json("journal")
         if not isinstance(journal, dict):
             message = "chaos-journal.json: not an object"
             raise EvidenceError(message)
@@ -154,83 +190,86 @@ class Run:
     def probes(self) -> dict[str, tuple[rows.Probe, ...]]:
         """Samples of the black-box prober by probe, in order of time."""
         by_name: dict[str, list[rows.Probe]] = {}
-        for sample in read_lines(self._path("probes"), rows.Probe):
+        for sample in self._lines("probes", rows.Probe):
             by_name.setdefault(sample.probe, []).append(sample)
         return {name: tuple(sorted(samples, key=lambda sample: sample.at)) for name, samples in by_name.items()}
 
     @cached_property
     def pages(self) -> tuple[rows.Page, ...]:
         """Notifications in order of receipt."""
-        return tuple(sorted(read_lines(self._path("pages"), rows.Page), key=lambda page: page.received_at))
+        return tuple(sorted(self._lines("pages", rows.Page), key=lambda page: page.received_at))
 
     @cached_property
     def withdrawals(self) -> tuple[rows.Withdrawal, ...]:
         """Every withdrawal on record."""
-        return read_table(self._path("withdrawals"), rows.Withdrawal)
+        return self._table("withdrawals", rows.Withdrawal)
 
     @cached_property
     def slots(self) -> tuple[rows.Slot, ...]:
         """Every nonce on record."""
-        return read_table(self._path("slots"), rows.Slot)
+        return self._table("slots", rows.Slot)
 
     @cached_property
     def signatures(self) -> tuple[rows.Signature, ...]:
         """The signer's memory."""
-        return read_table(self._path("signatures"), rows.Signature)
+        return self._table("signatures", rows.Signature)
 
     @cached_property
     def flips(self) -> tuple[rows.Flip, ...]:
         """Changes of the mode, by epoch."""
-        return tuple(sorted(read_table(self._path("flips"), rows.Flip), key=lambda flip: flip.epoch))
+        return tuple(sorted(self._table("flips", rows.Flip), key=lambda flip: flip.epoch))
 
     @cached_property
     def lane_changes(self) -> tuple[rows.LaneChange, ...]:
         """Changes of lanes in order of commit."""
-        return tuple(
-            sorted(read_table(self._path("lane_changes"), rows.LaneChange), key=lambda change: change.committed_at)
-        )
+        return tuple(sorted(self._table("lane_changes", rows.LaneChange), key=lambda change: change.committed_at))
 
     @cached_property
     def flow(self) -> tuple[rows.FlowRow, ...]:
         """Counters in order of commit."""
-        return tuple(sorted(read_table(self._path("flow"), rows.FlowRow), key=lambda row: (row.committed_at, row.id)))
+        return tuple(sorted(self._table("flow", rows.FlowRow), key=lambda row: (row.committed_at, row.id)))
 
     @cached_property
     def top_ups(self) -> tuple[rows.TopUp, ...]:
         """Refills."""
-        return read_table(self._path("top_ups"), rows.TopUp)
+        return self._table("top_ups", rows.TopUp)
 
     @cached_property
     def ledger(self) -> tuple[rows.LedgerLine, ...]:
         """Balances of the ledger at the end."""
-        return read_table(self._path("ledger"), rows.LedgerLine)
+        return self._table("ledger", rows.LedgerLine)
 
     @cached_property
     def ledger_faults(self) -> rows.LedgerFaults:
         """What the database counted over its own rows."""
-        return read_document(self._path("ledger_faults"), rows.LedgerFaults)
+        return self._document("ledger_faults", rows.LedgerFaults)
 
     @cached_property
     def payouts(self) -> tuple[rows.Payout, ...]:
         """Every finalized payout on any chain."""
-        return read_table(self._path("payouts"), rows.Payout)
+        return self._table("payouts", rows.Payout)
 
     @cached_property
     def failed_items(self) -> tuple[rows.FailedItem, ...]:
         """Every finalized payout that the contract could not make."""
-        return read_table(self._path("failed_items"), rows.FailedItem)
+        return self._table("failed_items", rows.FailedItem)
 
     @cached_property
     def blocks(self) -> tuple[rows.Block, ...]:
         """Every block."""
-        return read_table(self._path("blocks"), rows.Block)
+        return self._table("blocks", rows.Block)
 
     @cached_property
     def chain_balances(self) -> tuple[rows.ChainBalance, ...]:
         """What the chains say wallets hold at the end."""
-        return read_table(self._path("chain_balances"), rows.ChainBalance)
+        return self._table("chain_balances", rows.ChainBalance)
+
+    @cached_property
+    def lane_nonces(self) -> tuple[rows.LaneNonce, ...]:
+        """How many transactions each lane has sent, as the chains say."""
+        return self._table("lane_nonces", rows.LaneNonce)
 
     @cached_property
     def metrics(self) -> rows.Metrics:
         """What Prometheus recorded."""
-        return read_document(self._path("metrics"), rows.Metrics)
+        return self._document("metrics", rows.Metrics)

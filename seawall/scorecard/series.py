@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 
 from seawall import conventions
 from seawall.errors import EvidenceError
-from seawall.scorecard.facts import FOREVER, Facts, percentile
+from seawall.scorecard.facts import FOREVER, RUN_US_MAX, Facts, percentile
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Withdrawal
 
@@ -16,7 +17,13 @@ Points = list[tuple[int, float]]
 
 
 def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
-    """How many ``moments`` fall into each whole second from ``starts`` on; seconds without any are zero."""
+    """How many ``moments`` fall into each whole second from ``starts`` on; seconds without any are zero.
+
+    Raises :class:`EvidenceError` for more than a day.
+    """
+    if ends - starts > RUN_US_MAX:
+        message = "the evidence has moments more than a day apart"
+        raise EvidenceError(message)
     buckets = [0] * max(1, -(-(ends - starts) // SECOND))
     for moment in moments:
         index = (moment - starts) // SECOND
@@ -58,7 +65,7 @@ def hot_balance(facts: Facts) -> dict[tuple[str, str], Points]:
     for series in facts.run.metrics.series:
         if series.metric.get("__name__") == conventions.HOT_BALANCE:
             key = (series.metric.get("network", ""), series.metric.get("asset", ""))
-            found[key] = [(round(at * SECOND), value / 1e6) for at, value in series.values]
+            found[key] = [(round(at * SECOND), value / 1e6) for at, value in series.values if math.isfinite(value)]
     return found
 
 

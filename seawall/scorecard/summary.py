@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from seawall.scorecard.outcome import NO_GROUND, Outcome
@@ -27,14 +27,46 @@ _LINES_MAX = 8
 """So many bad checks are spelled out; the report has the rest."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The last lines of a drill. On a terminal they fold to its width; anywhere else a line is a line, however long.
+
+    Paths are copied and verdicts are searched for, and eighty columns would break both.
+    """
+
+    verdict: Verdict
+    run_dir: Path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The lines; where nobody looks at columns, the console is made as wide as the longest of them."""
+        lines = [*_gates(self.verdict), *_told(self.verdict, self.run_dir)]
+        if not options.is_terminal:
+            console.width = max(console.width, *(line.cell_len for line in lines))
+            options = options.update(width=console.width)
+        for line in lines:
+            yield from console.render(line, options)
+
+
 def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
-    """Plain lines or, on a terminal, the same in colour; the verdict is the last line."""
-    gates = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    for title in ("", "measured", "target", ""):
-        gates.add_column(title)
-    for result in verdict.results:
-        if result.id in GATES:
-            gates.add_row(result.id, result.measured, result.target, Text(result.outcome, style=STYLE[result.outcome]))
+    """What to print: times against targets, what is wrong, where to read on, the sentence, and last ``PASS  <run directory>``."""
+    return Summary(verdict=verdict, run_dir=run_dir)
+
+
+def _gates(verdict: Verdict) -> list[Text]:
+    """The gates as a table of plain lines."""
+    gates = [result for result in verdict.results if result.id in GATES]
+    rows = [("", "measured", "target"), *((result.id, result.measured, result.target) for result in gates)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    outcomes: list[Outcome | None] = [None, *(result.outcome for result in gates)]
+    lines = []
+    for row, outcome in zip(rows, outcomes, strict=True):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        told = ("", "") if outcome is None else (str(outcome), STYLE[outcome])
+        lines.append(Text.assemble((text + "  ", "dim" if outcome is None else ""), told))
+    return lines
+
+
+def _told(verdict: Verdict, run_dir: Path) -> list[Text]:
     safe = [result for result in verdict.results if result.category == "safety"]
     held = sum(1 for result in safe if result.outcome is Outcome.PASS)
     bad = [  # a finding that only lost its ground is told by the one that took it away
@@ -43,23 +75,21 @@ def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
         for result in verdict.results
         if result.outcome is outcome and result.reason != NO_GROUND
     ]
-    parts: list[RenderableType] = [
-        gates,
-        Text(f"safety: {held} of {len(safe)} hold", style="" if held == len(safe) else "bold"),
-    ]
+    lines = [Text(f"safety: {held} of {len(safe)} hold", style="" if held == len(safe) else "bold")]
     for result in bad[:_LINES_MAX]:
-        parts += _explain(result)
+        lines += _explain(result)
     if len(bad) > _LINES_MAX:
-        parts.append(Text(f"  ... and {len(bad) - _LINES_MAX} more, in the report"))
+        lines.append(Text(f"  ... and {len(bad) - _LINES_MAX} more, in the report"))
     if verdict.identity is not None and verdict.outcome is not Outcome.PASS:
-        parts.append(Text(f"replay: {verdict.identity.replay}"))
-    parts.append(Text(f"report: {run_dir / 'report.html'}"))
-    parts.append(Text.assemble((str(verdict.outcome), STYLE[verdict.outcome]), f"  {verdict.sentence}"))
-    return Group(*parts)
+        lines.append(Text(f"replay: {verdict.identity.replay}"))
+    lines.append(Text(f"report: {run_dir / 'report.html'}"))
+    lines.append(Text(verdict.sentence))
+    lines.append(Text.assemble((str(verdict.outcome), STYLE[verdict.outcome]), f"  {run_dir.resolve().name}"))
+    return lines
 
 
-def _explain(result: Result) -> list[RenderableType]:
-    lines: list[RenderableType] = [
+def _explain(result: Result) -> list[Text]:
+    lines = [
         Text.assemble((f"{result.outcome} ", STYLE[result.outcome]), (result.id, "bold"), f": {result.reason}"),
     ]
     if result.category == "evidence":

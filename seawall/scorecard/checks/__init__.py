@@ -1,6 +1,6 @@
 """The readiness checks, one question each, in files by topic; :data:`ALL` is every one of them in the order of a report."""
 
-from seawall.scorecard.checks import drill, evidence, experiment, promises, safety, times
+from seawall.scorecard.checks import drill, evidence, experiment, floor, promises, safety, times
 from seawall.scorecard.outcome import Check
 
 COMPLETE = evidence.complete
@@ -13,4 +13,5 @@ ALL: tuple[Check, ...] = (
     *times.CHECKS,
     *promises.CHECKS,
     *safety.CHECKS,
+    *floor.CHECKS,
 )

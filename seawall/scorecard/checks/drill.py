@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from seawall.scorecard.facts import Facts, percentile
+from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
+from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.holdings import hot_at
 from seawall.scorecard.outcome import Finding, check, passed, unknown
-from seawall.scorecard.readers import SECOND
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Probe
 
 # The smallest drill that counts. These size the proof, not the venue, so no policy declares them.
 CALM_S_MIN = 15
 FLOOD_S_MIN = 45
 OFFERED_PER_S_MIN = 200
 MISSED_PER_MILLE_MAX = 1
-DISPATCH_LAG_US_P99_MAX = 20_000
 REQUESTED_HOT_BALANCES_MIN = 3
 DARK_S_MIN = 25
 DARK_PAYOUTS_MIN = 2_000
@@ -55,30 +57,27 @@ def calm(facts: Facts) -> Finding:
     remediation="Leave the generator more of the machine; look at flood.json for lost workers.",
 )
 def flood(facts: Facts) -> Finding:
-    """Length, rate, missed arrivals and dispatch lag, counted from the request log and not from the generator's summary."""
-    target = (
-        f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= {MISSED_PER_MILLE_MAX / 10:.1f} %, "
-        f"lag p99 <= {DISPATCH_LAG_US_P99_MAX // 1000} ms"
-    )
+    """Length, rate and missed arrivals, counted from the request log and not from the generator's summary.
+
+    How late requests left is a goal and no gate: latency counts from the planned instant, so lateness hides nothing.
+    """
+    target = f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= {MISSED_PER_MILLE_MAX / 10:.1f} %"
     planned = sum(1 for arrival in facts.run.arrivals if arrival.phase == "run")
     length_us = facts.run_ends - facts.run_starts
-    lags = [(request.sent_at or 0) - request.planned_at for arrival, request in facts.sent if arrival.phase == "run"]
-    if not lags or length_us <= 0:
+    left = sum(1 for arrival, _ in facts.sent if arrival.phase == "run")
+    if not left or length_us <= 0:
         return unknown(target=target, reason="no request of the run left")
-    missed = planned - len(lags)
-    rate = len(lags) * SECOND / length_us
-    lag_us = percentile(lags, 99)
+    missed = planned - left
+    rate = left * SECOND / length_us
     measured = (
-        f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %), "
-        f"lag p99 {lag_us / 1000:.1f} ms"
+        f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %)"
     )
     faults = [
         fault
         for wrong, fault in (
             (length_us < FLOOD_S_MIN * SECOND, "the flood was too short"),
-            (len(lags) * SECOND < OFFERED_PER_S_MIN * length_us, "too few requests were offered"),
+            (left * SECOND < OFFERED_PER_S_MIN * length_us, "too few requests were offered"),
             (missed * 1000 > planned * MISSED_PER_MILLE_MAX, "too many arrivals were missed"),
-            (lag_us > DISPATCH_LAG_US_P99_MAX, "requests left too late"),
         )
         if wrong
     ]
@@ -91,26 +90,16 @@ def flood(facts: Facts) -> Finding:
     "drill.flood_value",
     question="Was more asked for than the hot wallets held?",
     motivation="A run that the hot wallets can pay from stock tests neither the top-ups nor protected mode.",
-    evidence=("arrivals.csv", "requests.csv", "records/withdrawals.csv", "records/topups.csv"),
+    evidence=("arrivals.csv", "requests.csv", "chain/balances.csv", "chain/payouts.csv", "records/topups.csv"),
     remediation="Raise the profile's share of assets that leaves.",
 )
 def flood_value(facts: Facts) -> Finding:
-    """Value of distinct withdrawals requested in the run, against the value of all hot wallets when it began."""
+    """Value of distinct withdrawals requested in the run, against what the chains say all hot wallets held when it began."""
     policy = facts.run.policy
     target = f">= {REQUESTED_HOT_BALANCES_MIN} x the hot balance at the start of the run"
     values = {arrival.id: arrival.value_micro for arrival, _ in facts.sent if arrival.phase == "run"}
     requested = sum(values.values())
-    paid = sum(
-        withdrawal.value_micro
-        for withdrawal in facts.run.withdrawals
-        if withdrawal.state == "posted" and (withdrawal.resolved_at or facts.run_starts) < facts.run_starts
-    )
-    refilled = sum(
-        policy.value_micro(top_up.asset, top_up.amount)
-        for top_up in facts.run.top_ups
-        if top_up.posted_at is not None and top_up.posted_at < facts.run_starts
-    )
-    hot = policy.hot_target_value_micro() - paid + refilled
+    hot = sum(policy.value_micro(asset, held) for (_, asset), held in hot_at(facts, facts.run_starts).items())
     if not values or hot <= 0:
         return unknown(target=target, reason="nothing was requested, or nothing was held")
     unit = policy.venue.unit_of_account
@@ -173,20 +162,28 @@ def dark_payouts(facts: Facts) -> Finding:
     remediation="Check that the venue and the prober reach KMS through the proxy that was cut.",
 )
 def fault_landed(facts: Facts) -> Finding:
-    """The prober's own requests to the dark region went unanswered in the dark and were answered again after it."""
+    """The prober's own requests to the dark region timed out in the dark, from when the injector says on, and were answered after it.
+
+    A refused connection is no time-out: a part that died looks like that, and it tells its caller at once.
+    """
     region = facts.run.policy.regions.primary
     target = f"KMS of {region} silent for an outside probe, then back"
     starts, ends, healed = facts.fault_effective, facts.fault_reverted, facts.healing
     samples = [sample for sample in facts.samples("kms") if (sample.detail or {}).get("region") == region]
     inside = [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
-    silent = sum(1 for sample in inside if not sample.ok)
+    silent = sum(1 for sample in inside if _timed_out(sample))
     before = any(sample.ok for sample in samples if sample.done_at < facts.fault_applied)
     after = any(sample.ok for sample in samples if sample.at >= healed)
-    measured = f"{silent} of {len(inside)} probes unanswered in the dark"
+    measured = f"{silent} of {len(inside)} probes timed out in the dark"
     if not inside or silent * 100 < len(inside) * DARK_PROBES_PERCENT_MIN:
         return unknown(
-            target=target, measured=measured, reason="the prober still reached the region, or was not asking"
+            target=target,
+            measured=measured,
+            reason="the prober still got answers or refusals from the region, or was not asking",
         )
+    doubt = _doubt_of_start(samples, effective=starts, applied=facts.fault_applied)
+    if doubt is not None:
+        return unknown(target=target, measured=measured, reason=doubt)
     if not before or not after:
         moment = "before" if not before else "after"
         return unknown(
@@ -195,6 +192,29 @@ def fault_landed(facts: Facts) -> Finding:
     return passed(
         measured=measured, target=target, reason="dark and back, seen by the prober as well as by the fault's own probe"
     )
+
+
+def _timed_out(sample: Probe) -> bool:
+    """Whether a probe of a key service got no word at all, in its prober's words or the system's."""
+    told = str((sample.detail or {}).get("error", ""))
+    return not sample.ok and (told == "TimeoutError" or "timed out" in told)
+
+
+def _doubt_of_start(samples: list[Probe], *, effective: Instant, applied: Instant) -> str | None:
+    """Why the prober's first silence is not the one that ``effective`` names; None if it is, to within the prober's own sampling."""
+    asked = [sample for sample in samples if sample.done_at >= applied]
+    first = next((sample for sample in asked if _timed_out(sample)), None)
+    if first is None:
+        return "no probe timed out once the fault was applied"
+    gap_us = first.at - max((sample.at for sample in samples if sample.at < first.at), default=applied)
+    if gap_us > OBSERVER_GAP_US_MAX:
+        return f"the prober did not ask for {format_s(gap_us)} before the first silence"
+    apart_us = abs(first.at - effective)
+    if apart_us > gap_us + CLOCK_TOLERANCE_US:
+        return (
+            f"the prober's first silence and the injector's are {format_s(apart_us)} apart, more than sampling explains"
+        )
+    return None
 
 
 CHECKS = (calm, flood, flood_value, dark, dark_payouts, fault_landed)

@@ -16,7 +16,8 @@ STATUS_GAP_US_MAX = SECOND
 BLOCK_GAPS_MAX = 3
 """A chain that skipped two blocks in a row was not a working witness; one late block is nothing."""
 
-UNSEALED = "manifest.json carries no seal, so a file that was cut off between two lines would look whole"
+COMMITS_GAP_US_MAX = 3 * SECOND
+"""The prober alone has a withdrawal committed each second; a database without commits for three of them was not recording."""
 
 
 @check(
@@ -27,37 +28,40 @@ UNSEALED = "manifest.json carries no seal, so a file that was cut off between tw
     remediation="Run the drill again; if a part died, its log says why.",
 )
 def complete(facts: Facts) -> Finding:
-    """UNKNOWN names every file that cannot be read and every part that died, with the tail of its log."""
-    target = f"{len(FILES)} files, all parts alive"
-    faults = []
+    """UNKNOWN names what ended the drill early, every file that is not whole, and every part that died with the tail of its log."""
+    target = f"{len(FILES)} files, all parts alive, the drill run to its end"
+    unusable = []
     for name in FILES:
         try:
             getattr(facts.run, name)
         except EvidenceError as error:
-            faults.append(str(error))
-    if not faults:
-        faults = facts.run.broken_seals()
+            unusable.append(str(error))
+    try:
+        manifest, broke = facts.run.manifest, facts.broke
+    except EvidenceError as error:  # the manifest or the timeline, which the loop has named
+        return unknown(target=target, measured=f"{len(unusable)} files unusable", reason=str(error), details=unusable)
+    unusable += [fault for fault in facts.run.broken_seals() if not unusable]
+    dead = [part for part in manifest.components if part.died_at is not None]
+    faults = [
+        *(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead),
+        *([] if broke is None else [f"the drill broke: {broke}"]),
+        *unusable,
+        *([] if manifest.components else ["manifest.json lists no component"]),
+    ]
     if faults:
-        return unknown(
-            target=target,
-            measured=f"{len(faults)} of {len(FILES)} files unusable",
-            reason=faults[0],
-            details=faults[1:],
-        )
-    dead = [component for component in facts.run.manifest.components if component.died_at is not None]
-    if dead:
         tails = [
             f"{part.name}: {line}" for part in dead for line in (part.log_tail or "its log is empty").splitlines()[-12:]
         ]
-        names = ", ".join(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead)
-        return unknown(target=target, measured=f"{len(dead)} dead", reason=names, details=tails)
-    if not facts.run.manifest.components:
-        return unknown(target=target, reason="manifest.json lists no component")
+        return unknown(
+            target=target,
+            measured=f"{len(dead)} dead, {len(unusable)} of {len(FILES)} files unusable",
+            reason=faults[0],
+            details=(*faults[1:], *tails),
+        )
     return passed(
-        measured=f"{len(FILES)} files, {len(facts.run.manifest.components)} parts",
+        measured=f"{len(FILES)} files, {len(manifest.components)} parts",
         target=target,
-        reason="every file was read to its end, every part lived to the end",
-        details=() if facts.run.manifest.files else (UNSEALED,),
+        reason="every file was read to its sealed end, every part lived to the end",
     )
 
 
@@ -71,7 +75,10 @@ def complete(facts: Facts) -> Finding:
 def observers(facts: Facts) -> Finding:
     """UNKNOWN unless status probes, blocks and database commits came all the time."""
     starts, ends = facts.calm_starts, facts.watch_ends
-    target = f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > {format_s(STATUS_GAP_US_MAX)}; blocks without a pause"
+    target = (
+        f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > {format_s(STATUS_GAP_US_MAX)}; "
+        "blocks and commits without a pause"
+    )
     inside = [sample.done_at for sample in facts.status_samples if starts <= sample.done_at <= ends]
     rate = len(inside) * SECOND / max(1, ends - starts)
     gap_us = longest_gap_us(sorted(inside), starts=starts, ends=ends)
@@ -88,8 +95,9 @@ def observers(facts: Facts) -> Finding:
             faults.append(f"{name} made no block for {format_s(pause_us)}")
         elif not any(block.observed_at is not None for block in facts.run.blocks if block.network == name):
             faults.append(f"no block of {name} was seen by the prober")
-    if not any(starts <= row.committed_at <= ends for row in facts.run.flow):
-        faults.append("records/flow.csv has no commit during the drill")
+    pause_us = longest_gap_us([row.committed_at for row in facts.run.flow], starts=starts, ends=ends)
+    if pause_us > COMMITS_GAP_US_MAX:
+        faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:
         return unknown(target=target, measured=measured, reason=faults[0], details=faults[1:])
     return passed(measured=measured, target=target, reason="status probes, blocks and commits came all the time")

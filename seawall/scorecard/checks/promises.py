@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Acknowledged, Facts, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Probe
+from seawall.scorecard.rows import Probe, Slot, Withdrawal
 
 SAMPLES_MIN = 5
 """Fewer samples of a promise than this prove nothing about it."""
@@ -20,47 +21,50 @@ SUSPENDED = "suspended"
 
 @check(
     "stress.small_completed",
-    question="Of the small withdrawals acknowledged under stress, were enough paid in time?",
-    motivation="This is the promise that protected mode exists for.",
+    question="Of the small withdrawals that customers asked for under stress, were enough paid in time?",
+    motivation="This is the promise that protected mode exists for, and a request that is refused or lost breaks it like a late one.",
     evidence=("arrivals.csv", "requests.csv", "records/withdrawals.csv"),
-    remediation="See whether the late ones waited for signing, for money or for blocks.",
+    remediation="See whether the late ones were refused, or waited for signing, for money or for blocks.",
 )
 def small_completed(facts: Facts) -> Finding:
-    """Every acknowledged one counts, whatever became of it; time runs from the planned instant of its first acknowledged attempt."""
+    """Every id that left counts, acknowledged or not; time runs from the planned instant of its first attempt in the window."""
     targets = facts.run.policy.targets
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
     until = facts.moment("fault.cleared") or facts.run_ends
-    promised = [
-        promise
-        for promise in facts.acknowledged.values()
-        if promise.arrival.size == "small" and facts.run_starts <= promise.planned_at <= until
-    ]
-    if not promised:
-        return unknown(target=target, measured="no samples", reason="no small withdrawal was acknowledged under stress")
-    late: list[tuple[int, Acknowledged, str]] = []
-    for promise in promised:
-        record = facts.withdrawals_by_id.get(promise.arrival.id)
-        if record is None or record.state != "posted" or record.resolved_at is None:
-            late.append((FOREVER, promise, "never paid" if record is None else f"in state {record.state}"))
-        elif record.resolved_at - promise.planned_at > within_us:
-            took_us = record.resolved_at - promise.planned_at
-            late.append((took_us, promise, f"paid after {format_s(took_us)}"))
-    done = len(promised) - len(late)
-    share = Fraction(done, len(promised))
-    measured = f"{float(share):.2%} ({done:,} of {len(promised):,})"
+    asked: dict[str, Instant] = {}
+    for arrival, request in facts.sent:
+        if arrival.size == "small" and facts.run_starts <= request.planned_at <= until:
+            asked[arrival.id] = min(asked.get(arrival.id, request.planned_at), request.planned_at)
+    if not asked:
+        return unknown(target=target, measured="no samples", reason="no small withdrawal was asked for under stress")
+    late: list[tuple[Instant, int, str]] = []
+    for identity, since in asked.items():
+        record = facts.withdrawals_by_id.get(identity)
+        if identity not in facts.acknowledged:
+            late.append((since, FOREVER, f"{identity}, never acknowledged"))
+        elif record is None or record.state != "posted" or record.resolved_at is None:
+            late.append(
+                (since, FOREVER, f"{identity}, {'never paid' if record is None else f'in state {record.state}'}")
+            )
+        elif record.resolved_at - since > within_us:
+            took_us = record.resolved_at - since
+            late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
+    done = len(asked) - len(late)
+    share = Fraction(done, len(asked))
+    measured = f"{float(share):.2%} ({done:,} of {len(asked):,})"
     if share >= share_min:
         return passed(measured=measured, target=target, reason="measured from the planned instant to the posting")
     if facts.observed_until < until + within_us:
         return unknown(target=target, measured=measured, reason="the evidence ends before the last bound")
-    worst = max(late, key=lambda item: item[0])
-    ordered = sorted(late, key=lambda item: item[1].planned_at)
+    worst = max(late, key=lambda item: item[1])
     details = [
-        f"{label}: {promise.arrival.id}, {what}"
-        for label, (_, promise, what) in (("first", ordered[0]), ("worst", worst), ("last", ordered[-1]))
+        f"{label}: {what}" for label, (_, _, what) in (("first", min(late)), ("worst", worst), ("last", max(late)))
     ]
-    return failed(measured=measured, target=target, reason=f"{len(late):,} were late or never paid", details=details)
+    return failed(
+        measured=measured, target=target, reason=f"{len(late):,} were refused, late or never paid", details=details
+    )
 
 
 @check(
@@ -127,6 +131,79 @@ def suspensions(facts: Facts) -> Finding:
     return passed(measured=measured, target=target, reason="probed from outside throughout protected mode")
 
 
+@check(
+    "protected.defers",
+    question="While protected, did large withdrawals wait, accepted, and were they paid afterwards?",
+    motivation="What is deferred is the money that small withdrawals live on; what is never paid afterwards was a refusal.",
+    evidence=(
+        "records/withdrawals.csv",
+        "records/slots.csv",
+        "records/mode_log.csv",
+        "chain/payouts.csv",
+        "policy.json",
+    ),
+    remediation="Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick.",
+)
+def defers(facts: Facts) -> Finding:
+    """FAIL for a large one that was put into a transaction under protected mode, by the records or by the chain's own hash."""
+    target = "0 large ones paid under protected mode, those accepted in it paid after it"
+    spans = facts.spans_of("protected")
+    if not spans:
+        return unknown(target=target, measured="never protected", reason="protected mode never came")
+    if "withdrawals_large" not in facts.run.policy.tiers.promise("protected").defers:
+        return unknown(target=target, reason="the policy does not defer large withdrawals in protected mode")
+    large = {row.seq: row for row in facts.run.withdrawals if row.size == "large"}
+    epochs = {span.epoch for span in spans}
+    broken = sorted(
+        (slot.opened_at, seq)
+        for seq, slot in {*_slots_by_record(facts, large), *_slots_by_chain(facts, large)}
+        if slot.mode_epoch in epochs
+    )
+    waited = [
+        row
+        for row in large.values()
+        if any(
+            span.starts <= row.reserved_at < span.ends and row.state == "posted" and (row.resolved_at or 0) > span.ends
+            for span in spans
+        )
+    ]
+    measured = (
+        f"{len(broken):,} of {len(large):,} large ones paid under it, {len(waited):,} accepted in it paid after it"
+    )
+    if broken:
+        at, seq = broken[0]
+        return failed(
+            measured=measured,
+            target=target,
+            reason=f"seq {seq} was claimed under protected mode, {format_s(at - facts.run_starts)} into the run",
+        )
+    if not waited:
+        return unknown(
+            target=target, measured=measured, reason="no large withdrawal was accepted in it and paid after it"
+        )
+    return passed(measured=measured, target=target, reason="by the slot of each, and by the transaction that paid it")
+
+
+def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:
+    """(seq, slot) as the venue's records have it. Raises :class:`EvidenceError` for a slot that is not on record."""
+    slots = {slot.id: slot for slot in facts.run.slots}
+    for seq, row in large.items():
+        if row.slot_id is None:
+            continue
+        if row.slot_id not in slots:
+            message = f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
+            raise EvidenceError(message)
+        yield seq, slots[row.slot_id]
+
+
+def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:
+    """(seq, slot) by the transaction that the chain says paid it."""
+    slots = {slot.tx_hash: slot for slot in facts.run.slots if slot.tx_hash is not None}
+    for payout in facts.run.payouts:
+        if payout.seq in large and payout.tx_hash in slots:
+            yield payout.seq, slots[payout.tx_hash]
+
+
 def _never_protected(facts: Facts, *, target: str) -> Finding:
     """Protected mode never came: FAIL if it was called for and both observers watched, else UNKNOWN."""
     try:
@@ -158,4 +235,4 @@ def _inside(facts: Facts, probe: str, *, tier: str = "protected", whole: bool = 
     return found
 
 
-CHECKS = (small_completed, guarantees, suspensions)
+CHECKS = (small_completed, guarantees, suspensions, defers)

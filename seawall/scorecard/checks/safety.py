@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.outcome import Finding, check, violations
 from seawall.scorecard.readers import Instant
@@ -225,23 +226,35 @@ def signed_is_logged(facts: Facts) -> Finding:
 
 @check(
     "safety.nonces_contiguous",
-    question="Are the nonces of every lane contiguous, and all of them final?",
-    motivation="A gap stops every later payout of the lane.",
-    evidence=("records/slots.csv",),
-    remediation="Look at how the lane's next nonce was allocated across the failover.",
+    question="Are the nonces of every lane contiguous, all of them final, and as many as the chain has counted?",
+    motivation="A gap stops every later payout of the lane; a transaction that no slot knows was sent past the venue.",
+    evidence=("records/slots.csv", "chain/lanes.csv"),
+    remediation="Look at how the lane's next nonce was allocated across the failover, and who else can use its key.",
 )
 def nonces_contiguous(facts: Facts) -> Finding:
-    """No number is missing or doubled between a lane's first and last nonce, and no slot is left in flight."""
+    """No number is missing or doubled from a lane's first nonce to the chain's own count, and no slot is left in flight."""
+    counted = {row.wallet: row for row in facts.run.lane_nonces}
     lanes: dict[str, list[Slot]] = {}
     for slot in facts.run.slots:
         lanes.setdefault(slot.wallet, []).append(slot)
-    found = []
+    found: list[str] = []
+    uncounted = []
     for wallet, slots in sorted(lanes.items()):
         nonces = sorted(slot.nonce for slot in slots)
         found += [
             f"{wallet}: nonce {later} follows {earlier}" for earlier, later in pairwise(nonces) if later != earlier + 1
         ]
         found += [f"{wallet}: nonce {slot.nonce} is still {slot.state}" for slot in slots if slot.state != "final"]
+        lane = counted.get(wallet)
+        if lane is None:
+            uncounted.append(wallet)
+        elif lane.address != slots[0].address:
+            found.append(f"{wallet}: signed from {slots[0].address}, but its key is at {lane.address}")
+        elif lane.nonce != nonces[-1] + 1:
+            found.append(f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}")
+    if uncounted and not found:
+        message = f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent"
+        raise EvidenceError(message)
     return violations(found, checked=len(facts.run.slots), what="nonces", reason=f"{len(lanes)} lanes without a gap")
 
 
@@ -312,17 +325,29 @@ def hot_reconciles(facts: Facts) -> Finding:
 
 @check(
     "safety.journal_chain",
-    question="Is the decisions' journal unbroken?",
+    question="Is the decisions' journal unbroken, with an entry for every decision?",
     motivation="A journal that can be edited proves nothing afterwards.",
-    evidence=("records/ledger_faults.json", "records/mode_log.csv"),
-    remediation="Compare the journal with the evidence bucket's copy.",
+    evidence=("records/ledger_faults.json", "records/mode_log.csv", "records/topups.csv"),
+    remediation="Compare the journal with the evidence bucket's copy; find who decided without writing why.",
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before it; the decisions to change the mode are what it covers."""
-    breaks = [str(item) for item in facts.run.ledger_faults.journal_breaks]
-    decisions = len(facts.run.flips) + len(facts.run.top_ups)
+    """Every hash follows from the entry before it, and there are as many entries as flips of the mode and as top-ups."""
+    faults = facts.run.ledger_faults
+    found = [str(item) for item in faults.journal_breaks]
+    decided = (("guard", "flip", len(facts.run.flips)), ("treasury", "topup", len(facts.run.top_ups)))
+    if faults.journal_entries is None and not found:
+        message = "records/ledger_faults.json does not count the journal's entries"
+        raise EvidenceError(message)
+    for writer, kind, made in decided:
+        entries = (faults.journal_entries or {}).get(writer, {}).get(kind, 0)
+        if entries != made:
+            found.append(f"{writer}: {made} decisions of kind {kind}, {entries} entries in the journal")
+    decisions = sum(made for _, _, made in decided)
     return violations(
-        breaks, checked=max(decisions, len(breaks)), what="decisions", reason="every hash follows from the one before"
+        found,
+        checked=max(decisions, len(found)),
+        what="decisions",
+        reason="every hash follows from the one before, every decision has its entry",
     )
 
 

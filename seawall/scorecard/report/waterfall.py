@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from seawall.scorecard.budgets import RECORDS
+from seawall.scorecard.budgets import CHAINS, OUTSIDE, PAGER, RECORDS
 from seawall.scorecard.facts import format_s
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.report.svg import WIDTH, short, ticks
@@ -14,7 +14,7 @@ LABELS = 250
 ROW = 26
 TOP, FOOT = 22, 26
 ROOM = 130
-STYLES = {"venue records": "c1", "outside probe": "c3", "pager": "c4"}
+STYLES = {RECORDS: "c1", CHAINS: "c2", OUTSIDE: "c3", PAGER: "c4"}
 
 
 def waterfall(time: Time) -> str:

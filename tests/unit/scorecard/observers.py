@@ -49,8 +49,9 @@ def observe(story: Story) -> None:
             )
         if tick % 4 == 0:
             for region in (story.policy.regions.primary, story.policy.regions.standby):
-                dark = region == story.policy.regions.primary and APPLIED - 0.3 < moment < REVERTED
-                add_probe(story, moment, "kms", ok=not dark, took=0.3 if dark else 0.005, region=region)
+                dark = region == story.policy.regions.primary and EFFECTIVE - 0.15 < moment < REVERTED
+                silence: Row = {"error": "TimeoutError"} if dark else {}
+                add_probe(story, moment, "kms", ok=not dark, took=0.3 if dark else 0.005, region=region, **silence)
         if tick % 20 == 10:
             suspended: Row = {"code": "suspended"} if tier == "protected" else {}
             add_probe(story, moment, "login")
@@ -115,7 +116,7 @@ def documents(story: Story) -> dict[str, Any]:
     hot = story.policy.hot_target_value_micro() / 4
     return {
         "manifest.json": {
-            "run_id": "20231114T221320Z-7", "seed": 7, "policy": story.policy.policy, "policy_digest": story.policy.digest,
+            "run_id": "20231114T221320Z-7", "seed": 7, "policy": story.policy.policy, "policy_path": "policies/sandbox.yaml", "broke": None, "policy_digest": story.policy.digest,
             "policy_scale": {"amounts": "1", "durations": "1/3"}, "gameday": story.policy.gamedays[0].name, "commit": "0" * 40, "dirty": False,
             "versions": {"python": "3.11.2", "locust": "2.47.0", "anvil": "1.7.1"}, "knobs": {"workers": 2}, "sabotage": None,
             "started_at": ZERO - 20.0, "ended_at": ZERO + ENDS + 1,
@@ -133,7 +134,12 @@ def documents(story: Story) -> dict[str, Any]:
             "experiment": {"steady-state-hypothesis": {"probes": [probe]}, "method": [{"name": "dark"}], "rollbacks": [{"name": "revert"}]},
             "steady_states": {"before": state, "after": state}, "run": [activity], "rollbacks": [activity],
         },
-        "records/ledger_faults.json": {"unbalanced_postings": 0, "negative_balances": 0, "balance_mismatches": 0, "journal_breaks": []},
+        "records/ledger_faults.json": {"unbalanced_postings": 0, "negative_balances": 0, "balance_mismatches": 0, "journal_breaks": [],
+            "journal_entries": {
+                "guard": {"flip": len(story.flips)},
+                "treasury": {"topup": len(story.table("records/topups")), "drift": 2},
+            },
+        },
         "metrics.json": {
             "step_s": 1.0,
             "series": [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Probe, Slot
+from seawall.scorecard.rows import Probe, Slot, Withdrawal
 from seawall.scorecard.run import Run
 
 ZERO_US = 1_700_000_000 * SECOND
@@ -73,6 +73,12 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
     return {"ledger_faults": run.ledger_faults.model_copy(update=changes)}
 
 
+def decided(run: Run, *, flips: int) -> Files:
+    """A journal with so many flips of the guard."""
+    entries = run.ledger_faults.journal_entries or {}
+    return ledger_faults(run, journal_entries=entries | {"guard": {"flip": flips}})
+
+
 def primary_only(run: Run) -> Files:
     """The standby never signs: the primary does after the dark."""
     standby, primary = run.policy.regions.standby, run.policy.regions.primary
@@ -98,6 +104,7 @@ def primary_only(run: Run) -> Files:
 def never_protected(run: Run) -> Files:
     """The guard never acts."""
     return {
+        **decided(run, flips=0),
         "flips": (),
         "slots": each(run.slots, lambda slot: True, mode_epoch=1),
         **probes(run, "status", lambda sample: replace(sample, detail={"tier": "normal", "epoch": 1})),
@@ -109,6 +116,51 @@ def never_protected(run: Run) -> Files:
             "large_transfer": tuple(replace(sample, ok=True, detail={}) for sample in run.probes["large_transfer"]),
         }
     }
+
+
+def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
+    """The chain made the payment of ``seq`` in ``block``, and blocks came until that was final."""
+    last = run.blocks[-1]
+    more = [
+        later(last, number - last.number, "timestamp", "observed_at", number=number, network=network)
+        for number in range(last.number + 1, block + 3)
+        for network in run.policy.networks
+    ]
+    return {
+        "payouts": first(run.payouts, lambda row: row.seq == seq, block_number=block),
+        "blocks": (*run.blocks, *more),
+    }
+
+
+def nonce_left_out(run: Run) -> Files:
+    """A reserve's lane skipped a number, and the chain counts as the venue does."""
+    lane = run.lane_nonces[-1]
+    return {
+        "slots": each(
+            run.slots, lambda row: row.address == lane.address and row.nonce > 1, nonce=lambda row: row.nonce + 1
+        ),
+        "signatures": each(
+            run.signatures, lambda row: row.address == lane.address and row.nonce > 1, nonce=lambda row: row.nonce + 1
+        ),
+        "lane_nonces": each(run.lane_nonces, lambda row: row is lane, nonce=lane.nonce + 1),
+    }
+
+
+def requests_left_late(run: Run) -> Files:
+    """One request in fifty left 21 ms after its instant."""
+    return {
+        "requests": each(run.requests, lambda row: row.index % 50 == 7, sent_at=lambda row: row.planned_at + 21_000)
+    }
+
+
+def deferred(row: Withdrawal) -> bool:
+    """Large ones on aster, asked for well inside protected mode."""
+    return (row.size, row.network) == ("large", "aster") and us(25) < row.reserved_at < us(60)
+
+
+def claim_in_protected(slot: Slot) -> bool:
+    """Payouts on aster claimed in protected mode."""
+    return payout(slot) and (slot.network, slot.mode_epoch) == ("aster", 3)
 
 
 def payout(slot: Slot) -> bool:
@@ -132,7 +184,13 @@ def never_normal(run: Run) -> Files:
     known = [replace(sample, detail=stressed) if sample.at > us(73.2) else sample for sample in run.probes["status"]]
     more = [later(sample, 19, "at", "done_at", detail=stressed) for sample in known if sample.at > us(64)]
     ended = without(run.timeline, lambda event: event.event == "drained")
+    known_flow = [row for row in run.flow if row.committed_at > us(66)]
     return {
+        **decided(run, flips=len(run.flips) - 1),
+        "flow": run.flow
+        + tuple(
+            later(row, shift, "committed_at", id=row.id + 1000 * shift) for shift in (12, 24) for row in known_flow
+        ),
         "flips": without(run.flips, lambda flip: flip.tier == "normal"),
         "slots": each(run.slots, lambda slot: slot.opened_at > us(78), mode_epoch=4),
         "timeline": each(ended, lambda event: event.event == "collected", at=us(103)),

@@ -14,20 +14,24 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.run import Run
+from tests.unit.scorecard.spoiled_safety import SAFETY
 from tests.unit.scorecard.spoiling import (
     Spoil,
+    claim_in_protected,
+    deferred,
     each,
     events,
     first,
     journal,
     later,
-    ledger_faults,
     never_normal,
     never_protected,
+    paid_in_block,
     payout,
     primary_only,
     probes,
     protected,
+    requests_left_late,
     us,
     without,
 )
@@ -53,11 +57,14 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.flood": UNKNOWN},
     ),
-    "requests left late": (
+    "requests left late, which is a goal and no gate": (requests_left_late, {}),
+    "the wallets held more than the policy wished": (
         lambda run: {
-            "requests": each(run.requests, lambda row: row.index % 50 == 7, sent_at=lambda row: row.planned_at + 21_000)
+            "chain_balances": each(
+                run.chain_balances, lambda row: row.wallet.endswith("hot"), balance=lambda row: row.balance * 4
+            )
         },
-        {"drill.flood": UNKNOWN},
+        {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": FAIL},
     ),
     "too little value was asked for": (
         lambda run: {"arrivals": each(run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2)},
@@ -70,6 +77,18 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the prober still reached the dark region": (
         lambda run: probes(run, "kms", lambda sample: replace(sample, ok=True)),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the dark region refused instead of hanging": (
+        lambda run: probes(
+            run,
+            "kms",
+            lambda sample: sample if sample.ok else replace(sample, detail={**sample.detail, "error": "refused"}),
+        ),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the prober's silence began later than the injector's": (
+        lambda run: probes(run, "kms", lambda sample: replace(sample, ok=sample.ok or sample.at < us(29))),
         {"drill.fault_landed": UNKNOWN},
     ),
     "the fault was never seen": (
@@ -85,6 +104,10 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     # --- evidence and experiment
     "the status was not watched for two seconds": (
         lambda run: probes(run, "status", lambda sample: None if us(40) < sample.at < us(42) else sample),
+        {"evidence.observers": UNKNOWN},
+    ),
+    "the database recorded nothing for four seconds": (
+        lambda run: {"flow": without(run.flow, lambda row: us(66) < row.committed_at < us(70))},
         {"evidence.observers": UNKNOWN},
     ),
     "a chain stood still": (
@@ -160,7 +183,12 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the guard never acted": (
         never_protected,
-        {"protection.time": FAIL, "protected.suspensions": FAIL, "protected.guarantees": UNKNOWN},
+        {
+            "protection.time": FAIL,
+            "protected.suspensions": FAIL,
+            "protected.guarantees": UNKNOWN,
+            "protected.defers": UNKNOWN,
+        },
     ),
     "the flip had another cause": (
         lambda run: {"flips": first(run.flips, lambda flip: flip.tier == "protected", sample_flow_id=1)},
@@ -197,15 +225,24 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the queue was not drained before the evidence ends": (
         lambda run: {
             "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)),
+            **paid_in_block(run, seq=9_000, block=87),
         },
         {},
     ),
     "a withdrawal was paid after recovery should have ended": (
         lambda run: {
             "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(110)),
+            **paid_in_block(run, seq=9_000, block=114),
             "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
         },
         {"recovery.time": FAIL},
+    ),
+    "the chains know of a payment after the bound, the records of none": (
+        lambda run: {
+            **paid_in_block(run, seq=9_000, block=114),
+            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
+        },
+        {"recovery.time": UNKNOWN},
     ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
     # --- promises
@@ -218,6 +255,38 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             )
         },
         {"stress.small_completed": FAIL},
+    ),
+    "one small withdrawal in twenty was refused": (
+        lambda run: {
+            "requests": each(run.requests, lambda row: row.index % 20 == 3, status=503, outcome="refused"),
+        },
+        {"stress.small_completed": FAIL},
+    ),
+    "a large withdrawal was claimed in protected mode": (
+        lambda run: {
+            "withdrawals": first(run.withdrawals, deferred, slot_id=next(filter(claim_in_protected, run.slots)).id)
+        },
+        {"protected.defers": FAIL},
+    ),
+    "a large withdrawal was paid by a transaction of protected mode, as the chain says": (
+        lambda run: {
+            "payouts": first(
+                run.payouts,
+                lambda row: row.seq == next(filter(deferred, run.withdrawals)).seq,
+                tx_hash=next(filter(claim_in_protected, run.slots)).tx_hash,
+            )
+        },
+        {"protected.defers": FAIL},
+    ),
+    "no large withdrawal was asked for in protected mode": (
+        lambda run: {
+            "withdrawals": each(
+                run.withdrawals,
+                lambda row: row.size == "large",
+                size="small",
+            )
+        },
+        {"protected.defers": UNKNOWN},
     ),
     "logins were refused in protected mode": (
         lambda run: probes(run, "login", lambda sample: replace(sample, ok=not protected(sample))),
@@ -237,77 +306,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: probes(run, "swap", lambda sample: replace(sample, ok=False, detail={"code": "suspended"})),
         {"protected.suspensions": UNKNOWN},
     ),
-    # --- safety
-    "the ledger is one base unit off": (
-        lambda run: {
-            "ledger": first(run.ledger, lambda row: row.kind == "customer", balance=lambda row: row.balance + 1)
-        },
-        {"safety.ledger_sums_zero": FAIL},
-    ),
-    "a balance differs from its entries": (
-        lambda run: ledger_faults(run, balance_mismatches=1),
-        {"safety.ledger_sums_zero": FAIL},
-    ),
-    "a customer is overdrawn": (lambda run: ledger_faults(run, negative_balances=1), {"safety.no_negative": FAIL}),
-    "a withdrawal was paid twice": (
-        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], network="birch", tx_hash="0xbad"))},
-        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
-    ),
-    "a payout went to another address": (
-        lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
-        {"safety.chain_equals_posted": FAIL},
-    ),
-    "something voided was paid": (
-        lambda run: {"withdrawals": first(run.withdrawals, lambda row: row.seq == 9, state="voided", reason="refused")},
-        {"safety.nothing_voided_paid": FAIL, "safety.chain_equals_posted": FAIL},
-    ),
-    "an acknowledged withdrawal vanished": (
-        lambda run: {
-            "withdrawals": without(run.withdrawals, lambda row: row.seq == 9),
-            "payouts": without(run.payouts, lambda row: row.seq == 9),
-        },
-        {"safety.acknowledged_resolved": FAIL},
-    ),
-    "a withdrawal is unknown at the end": (
-        lambda run: {
-            "withdrawals": first(
-                run.withdrawals, lambda row: row.seq == 9, state="unknown", reason="no outcome", resolved_at=None
-            ),
-            "payouts": without(run.payouts, lambda row: row.seq == 9),
-        },
-        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
-    ),
-    "a nonce was signed with two intents": (
-        lambda run: {"signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32))},
-        {"safety.one_digest_per_nonce": FAIL},
-    ),
-    "a signature is not in the log": (
-        lambda run: {"signatures": run.signatures[1:]},
-        {"safety.signed_is_logged": FAIL},
-    ),
-    "a nonce was left out": (
-        lambda run: {
-            "slots": without(run.slots, lambda slot: slot.id == 20),
-            "signatures": without(run.signatures, lambda row: int(row.digest, 16) == 20),
-        },
-        {"safety.nonces_contiguous": FAIL},
-    ),
-    "a claim was committed under an old epoch": (
-        lambda run: {"slots": first(run.slots, lambda slot: payout(slot) and slot.opened_at > us(40), mode_epoch=2)},
-        {"safety.old_epoch": FAIL},
-    ),
-    "the chain holds less than the ledger says": (
-        lambda run: {
-            "chain_balances": first(
-                run.chain_balances, lambda row: row.balance > 0, balance=lambda row: row.balance - 1
-            )
-        },
-        {"safety.hot_reconciles": FAIL},
-    ),
-    "the journal was edited": (
-        lambda run: ledger_faults(run, journal_breaks=("guard 3",)),
-        {"safety.journal_chain": FAIL},
-    ),
+    **SAFETY,
 }
 
 
@@ -336,6 +335,13 @@ def test_a_broken_promise_is_found_by_its_check_alone(what: str, altered: Callab
     assert found == expected, [
         (result.id, result.reason, result.details) for result in verdict.results if result.id in found
     ]
+
+
+def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -> None:
+    """What gates nothing is still told."""
+    verdict = judge_facts(Facts(altered(**requests_left_late(good_run))))
+
+    assert {goal.id: goal.met for goal in verdict.goals}["dispatch"] is False
 
 
 def test_every_check_is_seen_failing_or_unknown() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seawall.errors import EvidenceError
-from seawall.scorecard import judge, write
+from seawall.scorecard import judge, seal, write
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, Run
 
@@ -23,6 +23,11 @@ def change_manifest(directory: Path, **changes: object) -> None:
     """Change keys of the manifest."""
     path = directory / "manifest.json"
     rewrite(path, json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes))
+
+
+def reseal(directory: Path) -> None:
+    """Seal the files as they are now, as if the run had written them so."""
+    change_manifest(directory, files=seal(directory))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -110,6 +115,119 @@ def test_lines_that_came_after_the_seal_break_nothing(directory: Path) -> None:
     assert judge(directory).outcome is Outcome.PASS
 
 
+def test_lines_that_came_after_the_seal_prove_nothing(directory: Path) -> None:
+    """A page that somebody wrote into the file afterwards was not received in the drill."""
+    path = directory / "pages.jsonl"
+    text = path.read_text(encoding="utf-8")
+    rewrite(path, "")
+    reseal(directory)
+    rewrite(path, text)
+
+    verdict = judge(directory)
+
+    assert verdict.result("evidence.complete").outcome is Outcome.PASS
+    assert verdict.failed == ("page.failover", "page.protection")
+
+
+@pytest.mark.parametrize("name", ["records/withdrawals.csv", "probes.jsonl"])
+def test_a_file_that_is_not_sealed_is_unknown(name: str, directory: Path) -> None:
+    """Nobody could tell whether such a file is whole."""
+    change_manifest(directory, files={path: told for path, told in seal(directory).items() if path != name})
+
+    verdict = judge(directory)
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.result("evidence.complete").reason.startswith(f"{name} is not sealed by manifest.json")
+
+
+@pytest.mark.parametrize("where", ["manifest", "timeline"])
+def test_a_drill_that_the_kit_broke_is_unknown_and_says_why(where: str, directory: Path) -> None:
+    """What was in flight when the evidence was gathered is no broken promise of the venue's."""
+    if where == "manifest":
+        change_manifest(directory, broke="a worker of the flood was lost")
+    else:
+        event = {
+            "at": 1_700_000_040.0,
+            "source": "gameday",
+            "event": "broke",
+            "detail": {"reason": "a worker of the flood was lost"},
+        }
+        path = directory / "timeline.jsonl"
+        rewrite(path, path.read_text(encoding="utf-8") + json.dumps(event) + "\n")
+    for name, old, new in (
+        ("records/slots.csv", ",final,", ",included,"),
+        ("records/withdrawals.csv", ",posted,", ",slotted,"),
+        ("chain/balances.csv", "USDX,", "USDX,1"),
+    ):
+        path = directory / name
+        head, _, last = path.read_text(encoding="utf-8").rstrip("\n").rpartition("\n")
+        rewrite(path, f"{head}\n{last.replace(old, new)}\n")
+    reseal(directory)
+
+    verdict = judge(directory)
+
+    assert verdict.failed == ()
+    assert verdict.result("evidence.complete").reason == "the drill broke: a worker of the flood was lost"
+    assert {"safety.acknowledged_resolved", "safety.nonces_contiguous", "safety.hot_reconciles"} <= set(verdict.unknown)
+    assert verdict.result("safety.nonces_contiguous").details[0].startswith("FAIL by what is there")
+
+
+ABSURD = {
+    "an infinite zero": ("flood.json", '"t_zero": 1700000000.0', '"t_zero": Infinity'),
+    "a zero that is text": ("flood.json", '"t_zero": 1700000000.0', '"t_zero": "inf"'),
+    "a zero of another day": ("flood.json", '"t_zero": 1700000000.0', '"t_zero": 1600000000.0'),
+    "an end beyond all floats": ("manifest.json", '"ended_at": ', '"ended_at": 1e999'),
+    "a start in the year 30,000,000": ("manifest.json", '"started_at": 1', '"started_at": 1000000'),
+    "an event in the far future": ("timeline.jsonl", '"at": 17000000', '"at": 1e300, "was": 17000000'),
+    "a collection seventy years on": ("timeline.jsonl", '"at": 1700000084.0', '"at": 4000000000.0'),
+    "an arrival that never comes": ("arrivals.csv", "0.000000,calm", "inf,calm"),
+    "an arrival in a thousand years": ("arrivals.csv", "0.000000,calm", "31536000000,calm"),
+    "a commit before the epoch": ("records/flow.csv", ",16999999", ",-16999999"),
+    "a block of 1970 that nobody saw": ("chain/blocks.csv", "aster,0,1699999994,1699999994.050000", "aster,0,7,"),
+    "a nonce that is text": ("probes.jsonl", '"nonce": 1}', '"nonce": "one"}'),
+    "a metric at no time": ("metrics.json", "[[1700000000,", "[[1e999,"),
+    "half a character": ("manifest.json", '"log_tail": null', '"log_tail": "\\ud800", "died_at": 1700000001'),
+}
+"""What to put into which file in the place of what."""
+
+
+@pytest.mark.parametrize("what", ABSURD)
+def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Path) -> None:
+    """Sealed or not, a file may hold anything; all four files are written, and none says PASS."""
+    name, old, new = ABSURD[what]
+    path = directory / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    rewrite(path, text.replace(old, new, 1))
+    if name != "manifest.json":
+        reseal(directory)
+
+    verdict = write(directory)
+
+    if what == "a block of 1970 that nobody saw":
+        assert verdict.outcome is Outcome.PASS  # a chain may have been born at any time
+    else:
+        assert verdict.outcome is Outcome.UNKNOWN, verdict.sentence
+        assert verdict.failed == ()
+    assert (directory / "report.html").read_text(encoding="utf-8").startswith("<!")
+
+
+def test_a_report_that_cannot_be_drawn_is_no_pass(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page then says so plainly, and verdict.json agrees with the exit code."""
+
+    def broken(*_: object) -> str:
+        message = "no such figure"
+        raise OverflowError(message)
+
+    monkeypatch.setattr("seawall.scorecard.files.render", broken)
+
+    verdict = write(directory)
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert json.loads((directory / "verdict.json").read_text(encoding="utf-8"))["exit_code"] == verdict.exit_code == 2
+    assert "no such figure" in (directory / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_truncated_file_does_not_hide_money_paid_twice(directory: Path) -> None:
     """A violation proven by its own rows stays FAIL, whatever else is missing."""
     (directory / "metrics.json").unlink()
@@ -135,7 +253,7 @@ def test_a_part_that_died_makes_the_drill_unknown_with_its_name_and_log(director
     change_manifest(directory, components=[dead])
     (directory / "pages.jsonl").unlink()
     (directory / "pages.jsonl").touch()
-    change_manifest(directory, files={})
+    reseal(directory)
 
     verdict = judge(directory)
 

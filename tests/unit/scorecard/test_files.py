@@ -9,14 +9,14 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from seawall.scorecard import SABOTAGE_FAILS, terminal_summary, write
+from seawall.scorecard import SABOTAGE_FAILS, seal, terminal_summary, write
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.report import SECTIONS
 
 
 def lines_of(directory: Path) -> list[str]:
     """The summary as a pipe would get it."""
-    console = Console(width=200, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115 - closed with the console
+    console = Console(width=80, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115 - closed with the console
     with console.file:
         console.print(terminal_summary(write(directory), directory))
         return console.export_text().rstrip("\n").splitlines()
@@ -31,10 +31,23 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
     suites = ET.parse(directory / "junit.xml").getroot()  # noqa: S314 - we wrote it
     report = (directory / "report.html").read_text(encoding="utf-8")
     assert (verdict["outcome"], verdict["exit_code"], verdict["failed"], verdict["unknown"]) == ("PASS", 0, [], [])
-    assert card["categories"]["safety"] == {"outcome": "PASS", "passed": 12, "total": 12}
+    assert card["categories"]["safety"] == {"outcome": "PASS", "passed": 13, "total": 13}
     assert {entry["id"] for entry in card["checks"]} == {check.id for check in ALL}
     assert all(entry["evidence"] and entry["remediation"] and entry["motivation"] for entry in card["checks"])
-    assert card["identity"]["replay"].endswith("--seed 7")
+    assert set(verdict) == {
+        "outcome",
+        "exit_code",
+        "sentence",
+        "failed",
+        "unknown",
+        "checks",
+        "times",
+        "identity",
+    }
+    assert verdict["checks"] == dict.fromkeys((check.id for check in ALL), "PASS")
+    assert card["identity"]["replay"] == (
+        "bin/seawall gameday --policy policies/sandbox.yaml --gameday run-with-dark-region --seed 7"
+    )
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (str(len(ALL)), "0", "0")
     assert not re.search(r"(?:src|href)=\"(?!data:)|@import|url\(|https?://", report)
     assert report.count("<svg") == 5 + 3
@@ -47,12 +60,12 @@ def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
     pages.unlink()
     pages.touch()
     manifest = directory / "manifest.json"
-    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"files": {}}
-    manifest.unlink()
-    manifest.write_text(json.dumps(changed), encoding="utf-8")
     journal = directory / "chaos-journal.json"
     journal.unlink()
     journal.write_text("{}", encoding="utf-8")
+    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"files": seal(directory)}
+    manifest.unlink()
+    manifest.write_text(json.dumps(changed), encoding="utf-8")
 
     write(directory)
 
@@ -67,12 +80,25 @@ def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
 
 
 def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
-    """Times against targets first, then where to read on, the verdict last."""
+    """Times against targets first, then where to read on, the verdict last; no line is folded where there is no terminal."""
     lines = lines_of(directory)
 
     assert re.match(r"failover.time +0.600 s +<= 10.000 s +PASS", lines[1])
-    assert lines[-2] == f"report: {directory / 'report.html'}"
-    assert lines[-1].startswith("PASS  The venue survived: failover 0.600 s of 10.000 s")
+    assert lines[-3] == f"report: {directory / 'report.html'}"
+    assert lines[-2].startswith("The venue survived: failover 0.600 s of 10.000 s")
+    assert lines[-2].endswith("checks hold.")
+    assert lines[-1] == f"PASS  {directory.name}"
+
+
+def test_the_summary_folds_on_a_terminal(directory: Path) -> None:
+    """A person's window is as wide as it is."""
+    with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
+        console = Console(width=60, record=True, force_terminal=True, file=nowhere)
+        console.print(terminal_summary(write(directory), directory))
+        lines = console.export_text().rstrip("\n").splitlines()
+
+    assert max(map(len, lines)) <= 60
+    assert lines[-1] == f"PASS  {directory.name}"
 
 
 def test_the_summary_of_a_failure_says_what_failed_and_what_to_do(directory: Path) -> None:
