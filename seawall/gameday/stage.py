@@ -68,6 +68,10 @@ class Stage:
                     payout_contracts=site["payout_contracts"],
                     wallets=wallets,
                     assets={self.policy.networks[network].native: NATIVE, **tokens},
+                    lanes={
+                        wallet: str(self.outputs["signers"][wallet]["address"])
+                        for wallet in (*site["payout_contracts"], *site["reserve_contracts"])
+                    },
                 )
             )
         return sites
