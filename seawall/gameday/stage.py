@@ -22,6 +22,7 @@ from seawall import conventions
 from seawall.errors import ServiceError
 from seawall.evidence.chain import NATIVE, ChainSite
 from seawall.gameday.task import Task
+from seawall.gameday.watching import await_watched
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
@@ -123,6 +124,7 @@ def bring_up_stage(
         roles.unlink()
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+    await_watched(sandbox.targets.urls.prometheus, sandbox.targets.metrics_ports)
     event("venue.ready")
     lanes = sandbox.data_dir / "lanes.json"
     payout_wallets = policy.payout_wallets()
