@@ -25,6 +25,7 @@ from seawall.gameday.stage import Stage
 from seawall.lease import timeline
 from seawall.policy import GameDay
 from seawall.sandbox.environment import inherited
+from seawall.sandbox.failures import tail
 
 _WATCH_EVERY_S = 0.25
 _AFTERGLOW_S = 3.0
@@ -228,7 +229,7 @@ class Drill:
 
     def _tail(self, name: str) -> str:
         log = self.stage.sandbox.data_dir / "logs" / f"{name}.log"
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        return tail(log.read_text(encoding="utf-8", errors="replace"))
 
     def _end_children(self) -> None:
         """End flood and experiment, both within one grace: a teardown has five seconds in all."""

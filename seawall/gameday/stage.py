@@ -6,7 +6,6 @@ The venue is reached only through its native entry points and the files that the
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from seawall.gameday.watching import await_watched
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.files import write_private
 from seawall.sandbox.provider import stack
 
 IDENTITIES = "identities.json"
@@ -112,10 +112,11 @@ def bring_up_stage(
     report("contracts deployed and funded")
     venue = _configure(sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed)
     venue_path = sandbox.data_dir / "venue.json"
-    _write_private(venue_path, venue)
+    write_private(venue_path, json.dumps(venue, indent=1))
     customers = sandbox.data_dir / "customers.csv"
     roles = sandbox.data_dir / "roles.json"
-    _write_private(roles, {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES})
+    urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
+    write_private(roles, json.dumps(urls, indent=1))
     genesis = ["--config", str(venue_path), "--customers", str(customers), "--roles", str(roles)]
     owner = {conventions.DATABASE_VARIABLE: sandbox.database_url("owner", through_proxy=True)}
     try:
@@ -290,9 +291,3 @@ def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: 
     """Run a task to its end. Raises :class:`ServiceError` with the end of its log."""
     with Task(sandbox, root=root, name=name, module=module, **env) as task:
         task.finish()
-
-
-def _write_private(path: Path, document: Mapping[str, Any]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
