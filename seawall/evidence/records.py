@@ -7,6 +7,8 @@ fact became true for everyone, not when some process believed it. Read in one re
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -83,35 +85,42 @@ _JOURNAL_COUNTS = "select writer, kind, count(*) as entries from journal group b
 _JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
 
 
+@asynccontextmanager
+async def _auditing(auditor_url: str, *, patience_s: float) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as auditor. Raises :class:`EvidenceError` for whatever goes wrong on it."""
+    try:
+        connection = await asyncpg.connect(auditor_url, timeout=patience_s)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        message = f"the venue's records cannot be read: {error}"
+        raise EvidenceError(message) from error
+
+
 async def export_records(auditor_url: str, *, into: Path) -> None:
     """Write ``<table>.csv`` for every export and ``ledger_faults.json`` under ``into``.
 
     Raises :class:`EvidenceError` when the database cannot be read to the end: half an export is no evidence.
     """
     into.mkdir(parents=True, exist_ok=True)
-    try:
-        connection = await asyncpg.connect(auditor_url, timeout=10)
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                for name, query in EXPORTS.items():
-                    await connection.copy_from_query(
-                        query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
-                    )
-                entries: dict[str, dict[str, int]] = {}
-                for row in await connection.fetch(_JOURNAL_COUNTS):
-                    entries.setdefault(row["writer"], {})[row["kind"]] = row["entries"]
-                faults = {
-                    "unbalanced_postings": await connection.fetchval(_UNBALANCED),
-                    "negative_balances": await connection.fetchval(_NEGATIVE),
-                    "balance_mismatches": await connection.fetchval(_MISMATCHED),
-                    "journal_breaks": chain_breaks(dict(row) for row in await connection.fetch(_JOURNAL)),
-                    "journal_entries": entries,
-                }
-        finally:
-            await connection.close(timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        message = f"the venue's records cannot be read: {error}"
-        raise EvidenceError(message) from error
+    async with (
+        _auditing(auditor_url, patience_s=10) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        for name, query in EXPORTS.items():
+            await connection.copy_from_query(query, output=into / f"{name}.csv", format="csv", header=True, timeout=60)
+        entries: dict[str, dict[str, int]] = {}
+        for row in await connection.fetch(_JOURNAL_COUNTS):
+            entries.setdefault(row["writer"], {})[row["kind"]] = row["entries"]
+        faults = {
+            "unbalanced_postings": await connection.fetchval(_UNBALANCED),
+            "negative_balances": await connection.fetchval(_NEGATIVE),
+            "balance_mismatches": await connection.fetchval(_MISMATCHED),
+            "journal_breaks": chain_breaks(dict(row) for row in await connection.fetch(_JOURNAL)),
+            "journal_entries": entries,
+        }
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 
 
@@ -120,13 +129,5 @@ async def under_way(auditor_url: str) -> int:
 
     Raises :class:`EvidenceError` when the database does not answer.
     """
-    try:
-        connection = await asyncpg.connect(auditor_url, timeout=5)
-        try:
-            count = await connection.fetchval(_UNDER_WAY, timeout=5)
-        finally:
-            await connection.close(timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        message = f"the venue's records cannot be read: {error}"
-        raise EvidenceError(message) from error
-    return int(count)
+    async with _auditing(auditor_url, patience_s=5) as connection:
+        return int(await connection.fetchval(_UNDER_WAY, timeout=5))
