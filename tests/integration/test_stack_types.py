@@ -1,40 +1,33 @@
 """Every resource type of the attached provider keeps the engine's contract, against the sandbox's AWS.
 
-Made, read back unchanged, no difference on a second look, changed in place where it can be, drift seen, removed, gone.
+Made, read back unchanged, no difference on a second look, changed in place where it can be, drift seen, removed, gone. What is made of
+each type is in ``stack_types``, a module per AWS service.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2
 
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.provider.registry import RESOURCES
-from seawall.sandbox.provider.server import start_provider
 from seawall.sandbox.provider.values import UNKNOWN, Properties, from_struct, to_struct
 from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
+from tests.integration.provider_engine import Engine, running_provider
+from tests.integration.stack_types.example import all_examples
+from tests.integration.stack_types.iam import TRUST
+from tests.integration.stack_types.kms import KEY
 
 pytestmark = pytest.mark.integration
 
 POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}
-        ],
-    }
-)
-SIGN = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:Sign", "Resource": "*"}]})
-VERIFY = SIGN.replace("Sign", "Verify")
+EXAMPLES = all_examples()
 
 
 @pytest.fixture(scope="module")
@@ -46,57 +39,8 @@ def aws() -> Iterator[tuple[str, Identities]]:
 @pytest.fixture(scope="module")
 def provider_port(aws: tuple[str, Identities]) -> Iterator[int]:
     endpoint, identities = aws
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in identities.deployer.environment().items():
-            patch.setenv(name, value)
-        server, port = start_provider(aws_endpoint=endpoint)
-    yield port
-    server.stop(grace=0).wait()
-
-
-class Engine:
-    """One connection to the provider, configured for a region, speaking as the engine does."""
-
-    def __init__(self, port: int, *, region: str) -> None:
-        # Channels to one address share a connection unless they differ in their options; the engine's never do.
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
-        self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
-        self.stub.Configure(provider_pb2.ConfigureRequest(args=to_struct({"region": region})))
-
-    def check(self, kind: str, inputs: Properties) -> Any:
-        """Checked inputs and failures."""
-        return self.stub.Check(provider_pb2.CheckRequest(urn=urn(kind), news=to_struct(inputs)))
-
-    def create(self, kind: str, inputs: Properties, *, preview: bool = False) -> tuple[str, Properties]:
-        """Id and state."""
-        request = provider_pb2.CreateRequest(urn=urn(kind), properties=to_struct(inputs), preview=preview)
-        answer = self.stub.Create(request)
-        return answer.id, from_struct(answer.properties)
-
-    def read(
-        self, kind: str, identifier: str, state: Properties, inputs: Properties
-    ) -> tuple[str, Properties, Properties]:
-        """Id, state and inputs."""
-        request = provider_pb2.ReadRequest(
-            urn=urn(kind), id=identifier, properties=to_struct(state), inputs=to_struct(inputs)
-        )
-        answer = self.stub.Read(request)
-        return answer.id, from_struct(answer.properties), from_struct(answer.inputs)
-
-    def diff(self, kind: str, old: Properties, new: Properties) -> Any:
-        """What changes between two sets of inputs."""
-        return self.stub.Diff(provider_pb2.DiffRequest(urn=urn(kind), old_inputs=to_struct(old), news=to_struct(new)))
-
-    def update(self, kind: str, identifier: str, state: Properties, old: Properties, new: Properties) -> Properties:
-        """The new state."""
-        request = provider_pb2.UpdateRequest(
-            urn=urn(kind), id=identifier, olds=to_struct(state), old_inputs=to_struct(old), news=to_struct(new)
-        )
-        return from_struct(self.stub.Update(request).properties)
-
-    def delete(self, kind: str, identifier: str, state: Properties) -> None:
-        """Remove it."""
-        self.stub.Delete(provider_pb2.DeleteRequest(urn=urn(kind), id=identifier, properties=to_struct(state)))
+    with running_provider(endpoint, identities.deployer) as port:
+        yield port
 
 
 @pytest.fixture
@@ -106,91 +50,12 @@ def engine(provider_port: int) -> Iterator[Engine]:
     connected.channel.close()
 
 
-def urn(kind: str) -> str:
-    return f"urn:pulumi:test::seawall::{kind}::thing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """Inputs of one type, what may change in place, and the resources that it needs.
-
-    ``stays``: AWS has no way to take it back; a bucket under object lock stays versioned.
-    """
-
-    inputs: Properties
-    changed: Properties = field(default_factory=dict)
-    needs: dict[str, tuple[str, Properties]] = field(default_factory=dict)
-    stays: bool = False
-
-
-KEY: Properties = {"keyUsage": "SIGN_VERIFY", "customerMasterKeySpec": "ECC_SECG_P256K1", "multiRegion": True}
-BUCKET = ("aws:s3/bucket:Bucket", {"bucket": "seawall-evidence", "objectLockEnabled": True, "forceDestroy": True})
-KEY_NEEDED = ("aws:kms/key:Key", KEY)
-ROLE = ("aws:iam/role:Role", {"name": "seawall-role", "assumeRolePolicy": TRUST})
-TOPIC = ("aws:sns/topic:Topic", {"name": "seawall-topic"})
-
-EXAMPLES: dict[str, Example] = {
-    "aws:kms/key:Key": Example(
-        inputs={**KEY, "description": "one", "tags": {"a": "1", "b": "2"}, "deletionWindowInDays": 7},
-        changed={"description": "two", "tags": {"a": "3"}, "isEnabled": False},
-    ),
-    "aws:kms/replicaKey:ReplicaKey": Example(
-        inputs={"primaryKeyArn": "$key.arn", "region": STANDBY, "description": "one", "tags": {"a": "1"}},
-        changed={"description": "two", "tags": {}},
-        needs={"key": KEY_NEEDED},
-    ),
-    "aws:kms/alias:Alias": Example(
-        inputs={"name": "alias/seawall/thing", "targetKeyId": "$key.keyId"},
-        changed={"targetKeyId": "$other.keyId"},
-        needs={"key": KEY_NEEDED, "other": KEY_NEEDED},
-    ),
-    "aws:iam/role:Role": Example(
-        inputs={"name": "seawall-thing", "assumeRolePolicy": TRUST, "description": "one", "tags": {"a": "1"}},
-        changed={"description": "two", "maxSessionDuration": 7200, "tags": {"b": "2"}},
-    ),
-    "aws:iam/rolePolicy:RolePolicy": Example(
-        inputs={"name": "sign", "role": "$role.name", "policy": SIGN}, changed={"policy": VERIFY}, needs={"role": ROLE}
-    ),
-    "aws:s3/bucket:Bucket": Example(
-        inputs={"bucket": "seawall-thing", "forceDestroy": True, "tags": {"a": "1"}}, changed={"tags": {"b": "2"}}
-    ),
-    "aws:s3/bucketVersioning:BucketVersioning": Example(
-        inputs={"bucket": "$bucket.bucket", "versioningConfiguration": {"status": "Enabled"}},
-        needs={"bucket": BUCKET},
-        stays=True,
-    ),
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": Example(
-        inputs={"bucket": "$bucket.bucket", "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 1}}},
-        changed={"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 2}}},
-        needs={"bucket": BUCKET},
-    ),
-    "aws:sns/topic:Topic": Example(
-        inputs={"name": "seawall-thing", "tags": {"a": "1"}}, changed={"displayName": "Thing", "tags": {"a": "2"}}
-    ),
-    "aws:sns/topicSubscription:TopicSubscription": Example(
-        inputs={"topic": "$topic.arn", "protocol": "email", "endpoint": "someone@harbour.example"},
-        needs={"topic": TOPIC},
-    ),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": Example(
-        inputs={
-            "name": "seawall-thing",
-            "comparisonOperator": "GreaterThanOrEqualToThreshold",
-            "evaluationPeriods": 1,
-            "metricName": "seawall_indicator",
-            "namespace": "Seawall",
-            "period": 10,
-            "statistic": "Maximum",
-            "threshold": 0.25,
-            "dimensions": {"indicator": "drawdown_velocity"},
-            "tags": {"a": "1"},
-        },
-        changed={"threshold": 2, "tags": {"b": "2"}, "actionsEnabled": False},
-    ),
-}
-
-
 def resolved(value: Any, made: dict[str, Properties]) -> Any:
-    """``$name.property`` of what an example needs becomes its value."""
+    """``$name.property`` of what an example needs becomes its value, however deep it is."""
+    if isinstance(value, dict):
+        return {name: resolved(item, made) for name, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item, made) for item in value]
     if isinstance(value, str) and value.startswith("$"):
         name, _, attribute = value[1:].partition(".")
         return made[name][attribute]
@@ -206,12 +71,10 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
         example = EXAMPLES[kind]
         made: dict[str, Properties] = {}
         for name, (needed, inputs) in example.needs.items():
-            identifier, made[name] = engine.create(needed, inputs)
+            identifier, made[name] = engine.create(needed, resolved(inputs, made))
             cleanup.append((needed, identifier, made[name]))
-        first = {name: resolved(value, made) for name, value in example.inputs.items()}
-        then = {name: resolved(value, made) for name, value in example.changed.items()}
-        checked = from_struct(engine.check(kind, first).inputs)
-        return checked, {**checked, **then}
+        checked = from_struct(engine.check(kind, resolved(example.inputs, made)).inputs)
+        return checked, {**checked, **resolved(example.changed, made)}
 
     yield prepare
     for needed, identifier, state in reversed(cleanup):

@@ -1,0 +1,46 @@
+"""What the contract test knows of one resource type, and how the modules beside this one are put together.
+
+A module per AWS service exports ``EXAMPLES``, by type; a new module is found by being here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seawall.sandbox.provider.values import Properties
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """Inputs of one type, what may change in place, and the resources that it needs.
+
+    ``$name.property`` as a value, however deep, is a property of what it ``needs`` under that name; what is needed may itself use what
+    stands before it. ``stays``: AWS has no way to take it back; a bucket under object lock stays versioned.
+    """
+
+    inputs: Properties
+    changed: Properties = field(default_factory=dict)
+    needs: dict[str, tuple[str, Properties]] = field(default_factory=dict)
+    stays: bool = False
+
+
+def all_examples() -> dict[str, Example]:
+    """The examples of every module of this folder. Raises :class:`ValueError` if two have one of the same type."""
+    found: dict[str, Example] = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        module = importlib.import_module(f"tests.integration.stack_types.{path.stem}")
+        examples: dict[str, Example] = getattr(module, "EXAMPLES", {})
+        twice = set(found) & set(examples)
+        if twice:
+            message = f"{path.name} has examples that another module has too: {', '.join(sorted(twice))}"
+            raise ValueError(message)
+        found.update(examples)
+    return found
+
+
+def document(*statements: Properties) -> str:
+    """A policy document of ``statements``."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
