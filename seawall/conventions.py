@@ -128,6 +128,41 @@ def signer_role(venue: str, wallet: str, region: str) -> str:
     return f"{PREFIX}-{venue}-signer-{wallet}-{region}"
 
 
+def key_admin_role(venue: str, bucket: str) -> str:
+    """IAM role that administers the keys of one bucket and signs with none."""
+    return f"{PREFIX}-{venue}-key-admin-{bucket}"
+
+
+def break_glass_role(venue: str, bucket: str) -> str:
+    """IAM role that may stop and restart the keys of one bucket in an emergency, and signs with none."""
+    return f"{PREFIX}-{venue}-break-glass-{bucket}"
+
+
+def kit_role(venue: str) -> str:
+    """IAM role that alone may read the offline kit."""
+    return f"{PREFIX}-{venue}-break-glass-kit"
+
+
+def approver_role(venue: str, role: str) -> str:
+    """IAM role that signs with the key of one approver."""
+    return f"{PREFIX}-{venue}-approver-{role}"
+
+
+def approver_alias(venue: str, role: str) -> str:
+    """KMS alias of an approver's key."""
+    return f"alias/{PREFIX}/{venue}/approver/{role}"
+
+
+def gameday_role(venue: str) -> str:
+    """IAM role of the runner of game days; it reaches tagged targets only."""
+    return f"{PREFIX}-{venue}-gameday"
+
+
+def kill_switch(venue: str) -> str:
+    """SSM parameter that stops every game day: a runner starts and goes on only while it says ``armed``."""
+    return f"/{PREFIX}/{venue}/gameday/kill-switch"
+
+
 def severity_topic(venue: str, severity: str) -> str:
     """SNS topic of one severity."""
     return f"{PREFIX}-{venue}-{severity}"
@@ -148,6 +183,6 @@ DEPLOYER = "deployer"
 """IAM user that provisions the stack; its existence starts enforcement in the sandbox."""
 
 
-def signer_user(region: str) -> str:
-    """IAM user of a region's signer; it may only assume the signer roles of that region."""
-    return f"signer-{region}"
+def signer_user(bucket: str, region: str) -> str:
+    """IAM user of a bucket's signer in a region of the sandbox; it may only assume the signer roles of that bucket and region."""
+    return f"signer-{bucket}-{region}"

@@ -7,9 +7,11 @@ import json
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from seawall.policy.provision import Approvals, Backup, Rail, ServedName, Signing, Stress
 from seawall.policy.quantities import MICRO, Amount, DurationMs, Level, Ratio, to_base_units
+from seawall.policy.section import Name, Section
 
 Tier = Literal["normal", "stressed", "protected"]
 TIERS: tuple[Tier, ...] = ("normal", "stressed", "protected")
@@ -19,13 +21,7 @@ Function = Literal["login", "balances", "withdrawals_small", "withdrawals_large"
 IndicatorName = Literal["drawdown_velocity", "queue_age_s", "queue_age_guaranteed_s", "signing_failures"]
 Severity = Literal["info", "warning", "critical"]
 WalletClass = Literal["hot", "reserve", "cold"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
-
-
-class Section(BaseModel):
-    """A part of the policy: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 
 
 class Venue(Section):
@@ -92,14 +88,6 @@ class Wallet(Section):
     wallet_class: WalletClass = Field(alias="class")
     address: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
     holdings: dict[Name, Holding]
-
-
-class Rail(Section):
-    """A way to pay, with a primary and a standby; for networks these are signing regions."""
-
-    kind: Literal["network", "exchange"]
-    primary: str
-    standby: str
 
 
 class Limits(Section):
@@ -185,6 +173,7 @@ class Targets(Section):
     recovery_max: DurationMs
     small_withdrawal_within: DurationMs
     small_withdrawals_completed_min: Ratio
+    served_failover_max: DurationMs
 
 
 class GameDay(Section):
@@ -217,12 +206,18 @@ class Policy(Section):
     scale: Scale = Scale()
     addresses: dict[Name, str] = Field(default_factory=dict)
     venue: Venue
+    accounts: dict[Name, AccountId]
     regions: Regions
     assets: dict[Name, Asset]
     networks: dict[Name, Network]
     buckets: dict[Name, Bucket]
     wallets: dict[Name, Wallet]
     rails: dict[Name, Rail]
+    served: dict[Name, ServedName]
+    signing: Signing
+    stress: Stress
+    backup: Backup
+    approvals: Approvals
     limits: Limits
     indicators: dict[IndicatorName, IndicatorSettings]
     triggers: tuple[Trigger, ...]
@@ -279,6 +274,17 @@ class Policy(Section):
             if wallet.wallet_class == "reserve" and (wallet.bucket, wallet.network) == (wanted.bucket, wanted.network):
                 return name
         raise KeyError(hot)
+
+    def approver_roles(self) -> tuple[str, ...]:
+        """Roles whose signatures count in a quorum, in alphabetical order."""
+        return tuple(sorted({*self.approvals.routine.approvers, *self.approvals.emergency.approvers}))
+
+    def wallet_value_micro_max(self, wallet: str) -> int:
+        """Value of the declared maxima of ``wallet``'s holdings, in millionths of the unit of account: what its key answers for."""
+        holdings = self.wallets[wallet].holdings
+        return sum(
+            self.value_micro(asset, self.base_units(asset, holding.maximum)) for asset, holding in holdings.items()
+        )
 
     def trigger(self, name: str) -> Trigger:
         """The trigger called ``name``. Raises KeyError."""
