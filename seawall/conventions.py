@@ -183,6 +183,6 @@ DEPLOYER = "deployer"
 """IAM user that provisions the stack; its existence starts enforcement in the sandbox."""
 
 
-def signer_user(bucket: str, region: str) -> str:
-    """IAM user of a bucket's signer in a region of the sandbox; it may only assume the signer roles of that bucket and region."""
-    return f"signer-{bucket}-{region}"
+def signer_user(region: str) -> str:
+    """IAM user of a region's signer; it may only assume the signer roles of that region."""
+    return f"signer-{region}"
