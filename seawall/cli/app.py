@@ -12,19 +12,18 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, emit
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
 _PIPED_COLUMNS = 240
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
-DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
 
 app = typer.Typer(
     name="seawall",
@@ -35,13 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-PolicyOption = Annotated[
-    Path, typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml")
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")
-]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,11 +60,6 @@ def _refuse(arguments: Sequence[str], text: str, code: ExitCode) -> ExitCode:
     if "--json" in arguments:
         emit({"error": text, "exit_code": int(code)})
     return code
-
-
-def emit(document: Any) -> None:
-    """Print ``document`` as JSON on standard output."""
-    print(json.dumps(document, indent=1, default=str))
 
 
 @app.command()
