@@ -53,9 +53,13 @@ class Key(_Part):
 
 
 class SignerSite(_Part):
-    """A region's signer: where it listens, where others reach it, where its KMS and STS answer, its keys by wallet."""
+    """A region's signer: where it listens, where others reach it, where its KMS and STS answer, its keys by wallet.
+
+    ``operations_per_s``: elliptic-curve operations that the account may use in this region (Service Quotas); buckets share them.
+    """
 
     listen_port: int
+    operations_per_s: int = Field(gt=0)
     url: str
     kms_endpoint: str
     sts_endpoint: str

@@ -119,6 +119,21 @@ create table sign_log (                 -- the signer's own memory: a second dig
     check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null) and (raw is null) = (signed_at is null))
 );
 
+create table proof_log (                -- texts that keys were asked to sign to show that they answer; none is a transaction
+    id       bigint generated always as identity primary key,
+    wallet   text not null,
+    address  text not null,
+    region   text not null,
+    text     text not null,
+    asked_at timestamptz not null default clock_timestamp()
+);
+
+create table proof_signatures (         -- what was signed; a request without one was not answered
+    proof_id  bigint primary key references proof_log,
+    signature bytea not null check (length(signature) = 65),
+    given_at  timestamptz not null default clock_timestamp()
+);
+
 create table withdrawals (
     id             uuid primary key,    -- made by the client: a replay returns the first outcome
     seq            bigint generated always as identity unique,  -- its bit in the payout contract
@@ -339,4 +354,5 @@ revoke execute on function hold_lane from public;
 grant execute on function hold_lane to seawall_signer;
 grant select on lanes to seawall_signer;
 grant select, insert on sign_log to seawall_signer;
+grant select, insert on proof_log, proof_signatures to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;

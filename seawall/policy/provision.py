@@ -55,10 +55,15 @@ class ServedName(Section):
 
 
 class Signing(Section):
-    """Elliptic-curve operations a second that an account may use in a region, over all keys, and each bucket's share of them."""
+    """Elliptic-curve operations a second that an account may use in a region, over all keys, and each bucket's share of them.
+
+    A bucket that keeps to its share gets ``completed_min`` of its signatures ``within`` that time, whatever the others ask for.
+    """
 
     operations_per_s: int = Field(gt=0)
     shares: dict[Name, Ratio]
+    within: DurationMs = Field(gt=0)
+    completed_min: Ratio
 
 
 class Stress(Section):

@@ -111,6 +111,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
     }
     signer = {
         "listen_port": 9,
+        "operations_per_s": policy.signing.operations_per_s,
         "url": "http://127.0.0.1:9",
         "kms_endpoint": "http://127.0.0.1:9",
         "sts_endpoint": "http://127.0.0.1:9",

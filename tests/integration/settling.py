@@ -35,7 +35,9 @@ from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
+from venue.signer.bulkhead import Bulkhead
 from venue.signer.log import SignLog
+from venue.signer.proofs import ProofLog
 from venue.signer.service import SignerMetrics, SigningService
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -204,7 +206,9 @@ async def venue_bench(database_url: str, directory: Path, start_anvil: Callable[
             service = SigningService(
                 region=region,
                 log=SignLog(pool=pool, region=region),
+                proofs=ProofLog(pool=pool, region=region),
                 provider=provider,
+                bulkhead=Bulkhead.of_policy(policy, addresses, operations_per_s=policy.signing.operations_per_s),
                 chains={wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in secrets},
                 addresses=addresses,
                 metrics=SignerMetrics(region=region),

@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from seawall import conventions
+from seawall.contract.proofs import proof_text, recovered_address
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
@@ -28,9 +29,11 @@ from venue.config import load_config
 from venue.database import Pool, open_pool
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
+from venue.signer.bulkhead import Bulkhead
 from venue.signer.errors import SigningRefusedError
 from venue.signer.log import SignLog
-from venue.signer.protocol import SignRequest
+from venue.signer.proofs import ProofLog
+from venue.signer.protocol import ProveRequest, SignRequest
 from venue.signer.service import SignerMetrics, SigningService
 
 pytestmark = pytest.mark.integration
@@ -104,7 +107,9 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
         desk.services[region] = SigningService(
             region=region,
             log=SignLog(pool=pool, region=region),
+            proofs=ProofLog(pool=pool, region=region),
             provider=provider,
+            bulkhead=Bulkhead.of_policy(load_policy(POLICY), [WALLET], operations_per_s=1_000),
             chains={WALLET: CHAIN},
             addresses={WALLET: address},
             metrics=SignerMetrics(region=region),
@@ -167,6 +172,42 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
     assert signed.region == "two"
 
 
+def _proof(name: str = WALLET) -> str:
+    return proof_text(
+        stack="test", name=name, key="mrk-1", region="one", time="2026-11-24T20:00:00Z", challenge="0123456789abcdef"
+    )
+
+
+async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_the_lane(desk: Desk) -> None:
+    """The request is on record before the provider is asked, and what it signed afterwards."""
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.append(await desk.owner.fetchval("select count(*) from proof_log"))
+        seen.append(await desk.owner.fetchval("select count(*) from proof_signatures"))
+
+    desk.providers["one"].meanwhile = look
+    proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
+
+    assert recovered_address(_proof(), proven.signature) == proven.address == desk.address
+    assert seen == [1, 0]
+    row = await desk.owner.fetchrow("select * from proof_log join proof_signatures on proof_id = id")
+    assert row is not None
+    assert (row["id"], row["wallet"], row["region"], row["text"]) == (proven.number, WALLET, "one", _proof())
+    assert row["signature"] == proven.signature
+    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+
+
+@pytest.mark.parametrize("change", [{"text": "give me money"}, {"text": ""}, {"wallet": "treasury-birch-hot"}])
+async def test_no_other_text_is_signed_and_no_other_wallet(desk: Desk, change: dict[str, str]) -> None:
+    with pytest.raises(SigningRefusedError) as caught:
+        await desk.services["one"].prove(ProveRequest.model_validate({"wallet": WALLET, "text": _proof()} | change))
+
+    assert caught.value.code == "bad_request"
+    assert desk.providers["one"].asked == 0
+    assert await desk.owner.fetchval("select count(*) from proof_log") == 0
+
+
 async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded: Founded) -> None:
     """It cannot move money, change a lane, or rewrite a digest."""
     pool = await open_pool(founded.database.signer, name="signer", size=1)
@@ -175,6 +216,8 @@ async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded
         "insert into floats values ('x', 'x', 'x', 1)",
         "update sign_log set digest = ''",
         "delete from sign_log",
+        "update proof_log set text = ''",
+        "delete from proof_signatures",
         "select * from balances",
     ):
         with pytest.raises(Exception, match="permission denied"):
@@ -241,6 +284,7 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
         url = f"http://127.0.0.1:{port}"
         payload["signers"][policy.regions.primary] = {
             "listen_port": port,
+            "operations_per_s": 100,
             "url": url,
             "kms_endpoint": endpoint,
             "sts_endpoint": endpoint,

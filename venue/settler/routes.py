@@ -24,6 +24,8 @@ from venue.signer.protocol import Refused, Signed, SignRequest
 TIMEOUT_S = 0.6
 """The signer gives up on its provider after 250 ms to connect and 250 ms to answer; then it says so."""
 _BETWEEN_FAILURES_S = 0.25
+_THROTTLED_S = 0.05
+"""A throttled signer is well and its bucket's room refills all the time; it is no reason to change the route."""
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,9 @@ class Routes:
                         continue
                 if error.code == "stale_epoch":
                     raise LaneLostError(error.reason) from error
+                if error.code == "throttled":
+                    await pause(stop, _THROTTLED_S)
+                    continue
                 if error.code != "provider_unavailable":
                     message = f"the signer of {region} refuses slot {slot.id}: {error.reason}"
                     raise InternalError(message) from error

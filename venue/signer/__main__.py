@@ -9,11 +9,14 @@ from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
+from venue.signer.bulkhead import Bulkhead
 from venue.signer.log import SignLog
+from venue.signer.proofs import ProofLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
 
-_DATABASE_CONNECTIONS = 6
+_DATABASE_CONNECTIONS = 12
+"""Twice what one bucket may have under way: a flood of one leaves connections to the others."""
 _REFRESH_EVERY_S = 60.0
 
 
@@ -31,14 +34,17 @@ async def _main(stop: asyncio.Event) -> None:
         message = f"the configuration knows no signer of {region}"
         raise UsageError(message)
     policy, site = config.load_policy(), config.signers[region]
+    bulkhead = Bulkhead.of_policy(policy, site.keys, operations_per_s=site.operations_per_s)
     provider, pool = await asyncio.gather(
-        KmsProvider.open(region, site),
+        KmsProvider.open(region, site, threads=bulkhead.in_flight_max),
         open_pool(database_url(), name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
     )
     service = SigningService(
         region=region,
         log=SignLog(pool=pool, region=region),
+        proofs=ProofLog(pool=pool, region=region),
         provider=provider,
+        bulkhead=bulkhead,
         chains={wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys},
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
         metrics=SignerMetrics(region=region),

@@ -1,4 +1,4 @@
-"""The signer over HTTP: `POST /sign`, `POST /probe`, `GET /metrics`."""
+"""The signer over HTTP: `POST /sign`, `POST /prove`, `POST /probe`, `GET /metrics`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from venue.signer.errors import SigningRefusedError
-from venue.signer.protocol import Refusal, Refused, SignRequest
+from venue.signer.protocol import ProveRequest, Refusal, Refused, SignRequest
 from venue.signer.service import SigningService
 
 _STATUS: dict[Refusal, int] = {
     "stale_epoch": 409,
     "digest_conflict": 409,
     "provider_unavailable": 503,
+    "throttled": 429,
     "bad_request": 422,
 }
 
@@ -41,6 +42,15 @@ def application(service: SigningService) -> Starlette:
         except SigningRefusedError as error:
             return _refused(error)
 
+    async def prove(request: Request) -> Response:
+        try:
+            wanted = ProveRequest.model_validate_json(await request.body())
+            return _json((await service.prove(wanted)).model_dump_json())
+        except ValidationError as error:
+            return _refused(SigningRefusedError("bad_request", str(error)))
+        except SigningRefusedError as error:
+            return _refused(error)
+
     async def probe(_: Request) -> Response:
         try:
             await service.probe()
@@ -55,6 +65,7 @@ def application(service: SigningService) -> Starlette:
     return Starlette(
         routes=[
             Route("/sign", sign, methods=["POST"]),
+            Route("/prove", prove, methods=["POST"]),
             Route("/probe", probe, methods=["POST"]),
             Route("/metrics", metrics),
         ]

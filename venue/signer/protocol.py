@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from venue.chain.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
-Refusal: TypeAlias = Literal["stale_epoch", "digest_conflict", "provider_unavailable", "bad_request"]
+Refusal: TypeAlias = Literal["stale_epoch", "digest_conflict", "provider_unavailable", "throttled", "bad_request"]
 
 
 def _whole(value: object) -> object:
@@ -72,6 +72,22 @@ class Signed(_Message):
     tx_hash: str
     region: str
     digest: Hex
+
+
+class ProveRequest(_Message):
+    """A text that says what it is for (``seawall.contract.proofs``), to be signed by the key of ``wallet``."""
+
+    wallet: str
+    text: str
+
+
+class Proven(_Message):
+    """The signature: r, s and v in 65 bytes. ``number`` is its line in the proof log."""
+
+    number: int
+    address: Address
+    region: str
+    signature: Hex
 
 
 class Refused(_Message):

@@ -13,15 +13,21 @@ from typing import Literal
 import prometheus_client
 
 from seawall import conventions
+from seawall.contract.proofs import message_hash, recoverable
 from seawall.errors import ServiceError
-from venue.chain.keys import keccak256, signature_from_der
+from venue.chain.keys import Signature, keccak256, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
+from venue.signer.bulkhead import Bulkhead
 from venue.signer.errors import SigningRefusedError
 from venue.signer.log import SignLog
-from venue.signer.protocol import Signed, SignRequest
+from venue.signer.proofs import ProofLog
+from venue.signer.protocol import Proven, ProveRequest, Refusal, Signed, SignRequest
 from venue.signer.provider import Provider
 
-_OUTCOMES = ("signed", "replayed", "refused", "unavailable")
+Outcome = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
+_OUTCOMES: tuple[Outcome, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
+_OUTCOME_OF: Mapping[Refusal, Outcome] = {"provider_unavailable": "unavailable", "throttled": "throttled"}
+"""How a refusal is counted; the others are ``refused``."""
 _PROBE = keccak256(b"seawall signing probe: this is no transaction")
 
 
@@ -47,7 +53,7 @@ class SignerMetrics:
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
 
-    def count(self, outcome: Literal["signed", "replayed", "refused", "unavailable"]) -> None:
+    def count(self, outcome: Outcome) -> None:
         """One more request that ended so."""
         self.requests.labels(self.region, outcome).inc()
 
@@ -58,7 +64,9 @@ class SigningService:
 
     region: str
     log: SignLog
+    proofs: ProofLog
     provider: Provider
+    bulkhead: Bulkhead
     chains: Mapping[str, int]
     addresses: Mapping[str, str]
     metrics: SignerMetrics
@@ -68,10 +76,20 @@ class SigningService:
         try:
             signed, fresh = await self._sign(request)
         except SigningRefusedError as error:
-            self.metrics.count("unavailable" if error.code == "provider_unavailable" else "refused")
+            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed" if fresh else "replayed")
         return signed
+
+    async def prove(self, request: ProveRequest) -> Proven:
+        """The wallet's key signs a text that is no transaction; logged before and after. Raises :class:`SigningRefusedError`."""
+        try:
+            proven = await self._prove(request)
+        except SigningRefusedError as error:
+            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            raise
+        self.metrics.count("signed")
+        return proven
 
     async def probe(self) -> None:
         """Have the provider sign a fixed text that is no transaction. Raises :class:`SigningRefusedError`."""
@@ -81,16 +99,31 @@ class SigningService:
         if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (request.chain_id, request.address):
             reason = f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
             raise SigningRefusedError("bad_request", reason)
-        if (stored := await self.log.record(request)) is not None:
-            return stored, False
-        digest = signing_hash(request.intent, request.fees)
-        der = await self._ask(request.wallet, digest)
+        async with self.bulkhead.inside(request.wallet):
+            if (stored := await self.log.record(request)) is not None:
+                return stored, False
+            signature = await self._signature(request.wallet, signing_hash(request.intent, request.fees))
+            raw = encode_signed(request.intent, request.fees, signature)
+            return await self.log.keep(request, raw=raw, tx_hash=transaction_hash(raw)), True
+
+    async def _prove(self, request: ProveRequest) -> Proven:
+        address = self.addresses.get(request.wallet)
+        if address is None:
+            raise SigningRefusedError("bad_request", f"this signer has no key of {request.wallet}")
+        async with self.bulkhead.inside(request.wallet):
+            number = await self.proofs.asked(request.wallet, address, request.text)
+            found = await self._signature(request.wallet, message_hash(request.text))
+            signature = recoverable(r=found.r, s=found.s, y_parity=found.y_parity)
+            await self.proofs.given(number, signature)
+        return Proven(number=number, address=address, region=self.region, signature=signature)
+
+    async def _signature(self, wallet: str, digest: bytes) -> Signature:
+        """The canonical signature of ``digest`` by the wallet's key, proven to be by its address."""
+        der = await self._ask(wallet, digest)
         try:
-            signature = signature_from_der(der, digest=digest, address=request.address)
+            return signature_from_der(der, digest=digest, address=self.addresses[wallet])
         except ServiceError as error:
             raise SigningRefusedError("provider_unavailable", str(error)) from error
-        raw = encode_signed(request.intent, request.fees, signature)
-        return await self.log.keep(request, raw=raw, tx_hash=transaction_hash(raw)), True
 
     async def _ask(self, wallet: str, digest: bytes) -> bytes:
         began = time.perf_counter()

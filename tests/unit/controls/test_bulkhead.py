@@ -1,0 +1,62 @@
+"""Each bucket spends its own share of the signing quota and no other's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seawall.controls.bulkhead import Room, admit, room_of
+from seawall.policy import load_policy
+
+POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
+ROOM = Room(interval_us=10_000, burst_us=30_000, wait_us_max=20_000)
+
+
+def admitted(room: Room, at_us: list[int]) -> list[int | None]:
+    """The wait of each request in turn."""
+    arrival, waits = 0, []
+    for now in at_us:
+        answer = admit(room, arrival_us=arrival, now_us=now)
+        arrival = answer.arrival_us
+        waits.append(answer.wait_us)
+    return waits
+
+
+def test_a_burst_is_admitted_at_once_then_waits_then_is_refused() -> None:
+    """Four at once: three ahead and the one that is due; two more wait their turn; the rest are turned away."""
+    assert admitted(ROOM, [1_000_000] * 8) == [0, 0, 0, 0, 10_000, 20_000, None, None]
+
+
+def test_a_refused_request_costs_its_bucket_nothing() -> None:
+    waits = admitted(ROOM, [1_000_000] * 8 + [1_010_000])
+    assert waits[-1] == 20_000
+
+
+def test_whoever_keeps_to_its_rate_never_waits() -> None:
+    assert admitted(ROOM, [1_000_000 + 10_000 * step for step in range(100)]) == [0] * 100
+
+
+@pytest.mark.parametrize("rate", [7, 100, 1_000])
+def test_over_a_minute_no_bucket_gets_more_than_its_share(rate: int) -> None:
+    """However much is asked, what is admitted is the share and one burst."""
+    room = room_of(POLICY, "customer", operations_per_s=rate)
+    seconds, step_us = 60, 500
+    waits = admitted(room, list(range(1_000_000, 1_000_000 + seconds * 1_000_000, step_us)))
+    served = sum(wait is not None for wait in waits)
+    share = float(POLICY.signing.shares["customer"]) * rate
+    assert share * seconds * 0.97 <= served <= share * (seconds + 1) + 1
+
+
+def test_shares_together_stay_within_the_quota() -> None:
+    rates = [
+        1_000_000 / room_of(POLICY, bucket, operations_per_s=1_000).interval_us for bucket in POLICY.signing.shares
+    ]
+    assert sum(rates) <= 1_000
+
+
+def test_a_bucket_without_a_share_has_no_room() -> None:
+    with pytest.raises(KeyError):
+        room_of(POLICY, "nobody", operations_per_s=100)
+    with pytest.raises(ValueError, match="no share of 0"):
+        room_of(POLICY, "customer", operations_per_s=0)
