@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
-from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, emit
+from seawall.cli import drills
+from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 
-_PIPED_COLUMNS = 240
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
@@ -34,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(drills.app, name="drill")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,8 +71,7 @@ def doctor(*, as_json: JsonOption = False) -> int:
     if as_json:
         emit([vars(part) for part in parts])
     else:
-        # Where nobody looks at columns, paths are copied: they must be whole.
-        Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS).print(render(parts))
+        console().print(render(parts))
     return ExitCode.PASS if all(part.ok for part in parts) else ExitCode.UNFIT
 
 
@@ -196,5 +195,5 @@ def scorecard(
     if as_json:
         emit(json.loads((run / "verdict.json").read_text(encoding="utf-8")))
     else:
-        Console().print(terminal_summary(verdict, run))
+        console().print(terminal_summary(verdict, run))
     return verdict.exit_code

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
@@ -17,6 +19,12 @@ PolicyOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")
 ]
+_PIPED_COLUMNS = 240
+
+
+def console() -> Console:
+    """Where people read results. Where nobody looks at columns, paths are copied: they must be whole."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
 def emit(document: Any) -> None:

@@ -61,9 +61,9 @@ def make_request(
     except KeyError as error:
         message = f"the policy has no game day called {name!r}"
         raise UsageError(message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}") from error
-    if sabotage is not None and sabotage not in conventions.SABOTAGES:
-        message = f"there is no control called {sabotage!r} to switch off"
-        raise UsageError(message, remedy=f"one of: {', '.join(conventions.SABOTAGES)}")
+    if sabotage is not None and sabotage not in conventions.GAMEDAY_SABOTAGES:
+        message = f"a game day covers no control called {sabotage!r} that could be switched off"
+        raise UsageError(message, remedy=f"one of: {', '.join(conventions.GAMEDAY_SABOTAGES)}")
     return Request(
         root=root,
         policy=policy,

@@ -25,6 +25,7 @@ from seawall.gameday.watching import await_watched
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.aws.quotas import KMS_ECC_PER_S
 from seawall.sandbox.files import write_private
 from seawall.sandbox.provider import stack
 
@@ -239,6 +240,7 @@ def _configure(
         "signers": {
             region: {
                 "listen_port": targets.upstream_port(conventions.signer_proxy(region)),
+                "operations_per_s": KMS_ECC_PER_S,
                 "url": targets.proxy_url(conventions.signer_proxy(region)),
                 "kms_endpoint": targets.proxy_url(conventions.kms_proxy(region)),
                 "sts_endpoint": targets.proxy_url(conventions.kms_proxy(region)),

@@ -123,5 +123,8 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
     holders = {
         conventions.SABOTAGE_FAILOVER: [conventions.settler_process(network) for network in policy.networks],
         conventions.SABOTAGE_GUARD: [conventions.GUARD_PROCESS],
+        conventions.SABOTAGE_BULKHEAD: [
+            conventions.signer_process(region) for region in (policy.regions.primary, policy.regions.standby)
+        ],
     }
     return dict.fromkeys(holders[sabotage], sabotage)

@@ -1,0 +1,98 @@
+"""Run a drill of one control from a policy to an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from seawall import conventions
+from seawall.drills import neighbour
+from seawall.drills.flooding import flood
+from seawall.drills.neighbour import Who
+from seawall.drills.result import DrillResult
+from seawall.drills.site import own_stage
+from seawall.errors import UsageError
+from seawall.gameday.display import Display
+from seawall.gameday.rundir import create_run_directory
+from seawall.policy import Policy, load_policy
+
+NEIGHBOUR = "noisy-neighbour"
+
+
+def drill_neighbour(
+    *, root: Path, policy_path: Path, seed: int | None, sabotage: str | None
+) -> tuple[DrillResult, Path]:
+    """Flood one bucket's signer while another's works; the result and the file that it was written to.
+
+    Raises :class:`UsageError` for another sabotage, :class:`PolicyError`, and what bringing up a sandbox raises.
+    """
+    if sabotage not in (None, conventions.SABOTAGE_BULKHEAD):
+        message = f"this drill covers no control called {sabotage!r} that could be switched off"
+        raise UsageError(message, remedy=f"one of: {conventions.SABOTAGE_BULKHEAD}")
+    policy = load_policy(policy_path)
+    wallets = _wallets(policy)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    region = policy.regions.primary
+    with Display() as display:
+        again = f"bin/seawall drill {NEIGHBOUR} --seed {seed}" + (f" --sabotage {sabotage}" if sabotage else "")
+        display.line(f"seed {seed}; replay with: {again}")
+        directory = create_run_directory(root, seed=seed, now=time.time())
+        with own_stage(
+            NEIGHBOUR, root=root, policy_path=policy_path, seed=seed, sabotage=sabotage, display=display
+        ) as stage:
+            site = stage.venue["signers"][region]
+            quota = int(site["operations_per_s"])
+            display.phase(
+                f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s {wallets['noisy']} asks for "
+                f"{float(neighbour.FLOOD_OVER_QUOTA):g} times the quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
+            )
+            answers = asyncio.run(
+                flood(
+                    neighbour.plan(operations_per_s=quota, seed=seed),
+                    url=site["url"],
+                    region=region,
+                    stack="sandbox",
+                    wallets=wallets,
+                    addresses={wallet: stage.outputs["signers"][wallet]["address"] for wallet in wallets.values()},
+                )
+            )
+            display.phase("judging the answers")
+    buckets = {who: policy.wallets[wallet].bucket for who, wallet in wallets.items()}
+    findings = neighbour.judge(policy, answers, noisy=buckets["noisy"], quiet=buckets["quiet"], operations_per_s=quota)
+    result = DrillResult(
+        drill=NEIGHBOUR,
+        sentence=f"a flood of {buckets['noisy']} against {buckets['quiet']} at one signer of {region}",
+        findings=findings,
+        conditions={
+            "seed": seed,
+            "policy": policy.policy,
+            "policy_digest": policy.digest,
+            "sabotage": sabotage,
+            "region": region,
+            "operations_per_s": quota,
+            "wallets": wallets,
+        },
+        evidence=[asdict(answer) for answer in answers],
+    )
+    return result, result.write(directory)
+
+
+def _wallets(policy: Policy) -> dict[Who, str]:
+    """Who floods and who is to be spared: the first wallet that pays customers, and one of another bucket on its network.
+
+    Escrow first: other people's trades hang on it. Raises :class:`UsageError` if there is no other bucket with a key.
+    """
+    noisy, paying = next(iter(policy.payout_wallets().items()))
+    others = [
+        (name, wallet.bucket)
+        for name, wallet in policy.signing_wallets().items()
+        if wallet.bucket != paying.bucket and wallet.network == paying.network
+    ]
+    if not others:
+        message = f"no bucket but {paying.bucket} has a key on {paying.network}"
+        raise UsageError(message, remedy="a bulkhead needs two buckets; declare a wallet of another one")
+    quiet = next((name for name, bucket in others if bucket == "escrow"), others[0][0])
+    return {"noisy": noisy, "quiet": quiet}

@@ -1,0 +1,63 @@
+"""The stage of a drill: a sandbox of its own, brought up whole and removed again, or the one that was kept."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from seawall import setup
+from seawall.gameday.display import Display
+from seawall.gameday.stage import Stage, bring_up_stage
+from seawall.policy import load_policy
+from seawall.sandbox import Sandbox
+from seawall.sandbox.kept import new_data_dir
+
+
+@contextmanager
+def own_stage(
+    drill: str, *, root: Path, policy_path: Path, seed: int, sabotage: str | None, display: Display
+) -> Iterator[Stage]:
+    """A whole stage for ``drill`` alone; nothing of it is left afterwards, whatever ends the drill.
+
+    Raises what setting up and starting a sandbox raise.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    policy = load_policy(policy_path)
+    with setup.shown() as report:
+        programs = setup.ensure(report=report)
+    display.phase("starting the sandbox")
+    run_id = f"{drill}-{seed}-{uuid.uuid4().hex[:8]}"
+    data_dir = new_data_dir(run_id)
+    sandbox = Sandbox.start(
+        policy=policy,
+        policy_path=policy_path.resolve(),
+        run_id=run_id,
+        data_dir=data_dir,
+        programs={name: located.path for name, located in programs.items()},
+        report=display.line,
+        sabotage=sabotage,
+    )
+    try:
+        yield bring_up_stage(
+            sandbox,
+            root=root,
+            policy=policy,
+            policy_path=policy_path.resolve(),
+            gameday=policy.gameday().name,
+            seed=seed,
+            report=display.line,
+            event=lambda _name: None,
+        )
+    finally:
+        sandbox.close()
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a drill the way Ctrl-C does: through every ``finally``."""
+    raise KeyboardInterrupt
