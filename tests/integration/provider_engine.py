@@ -39,6 +39,12 @@ class Engine:
         """Checked inputs and failures."""
         return self.stub.Check(provider_pb2.CheckRequest(urn=urn(kind), news=to_struct(inputs)))
 
+    def checked(self, kind: str, inputs: Properties) -> Properties:
+        """Checked inputs, of which none failed."""
+        answer = self.check(kind, inputs)
+        assert not answer.failures, answer.failures
+        return from_struct(answer.inputs)
+
     def create(self, kind: str, inputs: Properties, *, preview: bool = False) -> tuple[str, Properties]:
         """Id and state."""
         request = provider_pb2.CreateRequest(urn=urn(kind), properties=to_struct(inputs), preview=preview)

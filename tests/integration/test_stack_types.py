@@ -71,10 +71,10 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
         example = EXAMPLES[kind]
         made: dict[str, Properties] = {}
         for name, (needed, inputs) in example.needs.items():
-            identifier, made[name] = engine.create(needed, resolved(inputs, made))
+            identifier, made[name] = engine.create(needed, engine.checked(needed, resolved(inputs, made)))
             cleanup.append((needed, identifier, made[name]))
-        checked = from_struct(engine.check(kind, resolved(example.inputs, made)).inputs)
-        return checked, {**checked, **resolved(example.changed, made)}
+        first = resolved(example.inputs, made)
+        return engine.checked(kind, first), engine.checked(kind, {**first, **resolved(example.changed, made)})
 
     yield prepare
     for needed, identifier, state in reversed(cleanup):
@@ -119,7 +119,8 @@ def test_an_import_reads_every_input_from_aws(engine: Engine, prepared: Any) -> 
 def test_a_preview_makes_nothing(engine: Engine, aws: tuple[str, Identities]) -> None:
     endpoint, identities = aws
     _, state = engine.create("aws:sns/topic:Topic", {"name": "seawall-imagined"}, preview=True)
-    assert state == {"name": "seawall-imagined", "arn": UNKNOWN, "owner": UNKNOWN, "tagsAll": UNKNOWN}
+    unknown = dict.fromkeys(("arn", "owner", "tagsAll", "region"), UNKNOWN)
+    assert state == {"name": "seawall-imagined", **unknown}
     topics = client("sns", endpoint, identities.deployer.environment()).list_topics()["Topics"]
     assert not [topic for topic in topics if topic["TopicArn"].endswith("imagined")]
 
@@ -168,7 +169,7 @@ def test_two_connections_are_two_regions(engine: Engine, provider_port: int) -> 
 
 
 def test_a_public_key_comes_in_the_form_that_addresses_are_made_from(engine: Engine) -> None:
-    identifier, state = engine.create("aws:kms/key:Key", KEY)
+    identifier, state = engine.create("aws:kms/key:Key", engine.checked("aws:kms/key:Key", KEY))
     request = provider_pb2.InvokeRequest(tok="aws:kms/getPublicKey:getPublicKey", args=to_struct({"keyId": identifier}))
     answer = from_struct(getattr(engine.stub.Invoke(request), "return"))
     engine.delete("aws:kms/key:Key", identifier, state)

@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
-
-from seawall.sandbox.provider.clients import Aws, is_gone
-from seawall.sandbox.provider.table import Property, ResourceType, given, tag_map, tag_pairs
+from seawall.sandbox.provider.clients import Aws
+from seawall.sandbox.provider.fields import from_aws, given, to_aws, whole
+from seawall.sandbox.provider.table import Property, ResourceType
+from seawall.sandbox.provider.tagging import Tagging, tag_map, tag_pairs
 from seawall.sandbox.provider.values import Properties
+
+_SNS_TAGGING = Tagging(service="sns")
+_ALARM_TAGGING = Tagging(service="cloudwatch", resource="ResourceARN")
 
 
 def _create_topic(aws: Aws, inputs: Properties) -> str:
     attributes = given(DisplayName=inputs.get("displayName"))
-    return str(
-        aws.sns.create_topic(Name=inputs["name"], Attributes=attributes, Tags=tag_pairs(inputs.get("tags")))["TopicArn"]
-    )
+    tags = _SNS_TAGGING.argument(inputs.get("tags"))
+    return str(aws.sns.create_topic(Name=inputs["name"], Attributes=attributes, **tags)["TopicArn"])
 
 
-def _read_topic(aws: Aws, arn: str) -> Properties | None:
-    try:
-        attributes = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
-    tags = tag_map(aws.sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
+def _read_topic(aws: Aws, arn: str) -> Properties:
+    attributes = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     name = {"name": arn.rpartition(":")[2], "displayName": attributes.get("DisplayName", "")}
-    return {**name, "arn": arn, "owner": attributes.get("Owner"), "tags": tags, "tagsAll": tags}
+    return {**name, "arn": arn, "owner": attributes.get("Owner")}
 
 
 def _update_topic(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
-    if old.get("displayName") != new.get("displayName"):
-        aws.sns.set_topic_attributes(
-            TopicArn=arn, AttributeName="DisplayName", AttributeValue=new.get("displayName", "")
-        )
-    gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
-    if gone:
-        aws.sns.untag_resource(ResourceArn=arn, TagKeys=gone)
-    if new.get("tags"):
-        aws.sns.tag_resource(ResourceArn=arn, Tags=tag_pairs(new["tags"]))
-
-
-def _delete_topic(aws: Aws, arn: str, _properties: Properties) -> None:
-    aws.sns.delete_topic(TopicArn=arn)  # SNS forgives a topic that is gone
+    name = new.get("displayName", "")
+    if old.get("displayName", "") != name:
+        aws.sns.set_topic_attributes(TopicArn=arn, AttributeName="DisplayName", AttributeValue=name)
 
 
 TOPIC = ResourceType(
     kind="aws:sns/topic:Topic",
     acts=False,
-    inputs={"name": Property(required=True, replaces=True), "displayName": Property(), "tags": Property()},
-    outputs=("arn", "owner", "tagsAll"),
+    inputs={"name": Property(required=True, replaces=True), "displayName": Property()},
+    outputs=("arn", "owner"),
     create=_create_topic,
     read=_read_topic,
     update=_update_topic,
-    delete=_delete_topic,
+    delete=lambda aws, arn, _properties: aws.sns.delete_topic(TopicArn=arn),
     named_by="name",
+    tagging=_SNS_TAGGING,
 )
 
 
@@ -64,26 +51,10 @@ def _subscribe(aws: Aws, inputs: Properties) -> str:
     return str(answer["SubscriptionArn"])
 
 
-def _read_subscription(aws: Aws, arn: str) -> Properties | None:
-    try:
-        found = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
-    pending = found.get("PendingConfirmation") == "true"
-    return {
-        "topic": found["TopicArn"],
-        "protocol": found["Protocol"],
-        "endpoint": found["Endpoint"],
-        "arn": arn,
-        "pendingConfirmation": pending,
-    }
-
-
-def _unsubscribe(aws: Aws, arn: str, _properties: Properties) -> None:
-    if _read_subscription(aws, arn) is not None:
-        aws.sns.unsubscribe(SubscriptionArn=arn)
+def _read_subscription(aws: Aws, arn: str) -> Properties:
+    found = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    told = from_aws({"topic": "TopicArn", "protocol": "Protocol", "endpoint": "Endpoint"}, found)
+    return {**told, "arn": arn, "pendingConfirmation": found.get("PendingConfirmation") == "true"}
 
 
 TOPIC_SUBSCRIPTION = ResourceType(
@@ -93,10 +64,11 @@ TOPIC_SUBSCRIPTION = ResourceType(
     outputs=("arn", "pendingConfirmation"),
     create=_subscribe,
     read=_read_subscription,
-    delete=_unsubscribe,
+    delete=lambda aws, arn, _properties: aws.sns.unsubscribe(SubscriptionArn=arn),
 )
 
-_ALARM_FIELDS = {
+_ALARM = {
+    "name": "AlarmName",
     "actionsEnabled": "ActionsEnabled",
     "alarmDescription": "AlarmDescription",
     "alarmActions": "AlarmActions",
@@ -118,11 +90,11 @@ _ALARM_REQUIRED = frozenset(
 
 
 def _put_alarm(aws: Aws, inputs: Properties) -> str:
-    fields = given(**{theirs: inputs.get(ours) for ours, theirs in _ALARM_FIELDS.items()})
     dimensions = tag_pairs(inputs.get("dimensions"), key="Name")
-    aws.cloudwatch.put_metric_alarm(
-        AlarmName=inputs["name"], Dimensions=dimensions, Tags=tag_pairs(inputs.get("tags")), **fields
-    )
+    tags = _ALARM_TAGGING.argument(
+        inputs.get("tags")
+    )  # ignored for an alarm that exists (API reference, PutMetricAlarm)
+    aws.cloudwatch.put_metric_alarm(**to_aws(_ALARM, inputs), Dimensions=dimensions, **tags)
     return str(inputs["name"])
 
 
@@ -131,50 +103,25 @@ def _read_alarm(aws: Aws, name: str) -> Properties | None:
     if not alarms:
         return None
     alarm = alarms[0]
-    tags = tag_map(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
-    fields = {ours: alarm.get(theirs) for ours, theirs in _ALARM_FIELDS.items()}
-    threshold = alarm["Threshold"]
-    return {
-        **fields, "threshold": int(threshold) if float(threshold).is_integer() else threshold, "name": name,
-        "dimensions": tag_map(alarm.get("Dimensions", []), key="Name"), "arn": alarm["AlarmArn"], "tags": tags, "tagsAll": tags,
-    }  # fmt: skip
-
-
-def _update_alarm(aws: Aws, _name: str, old: Properties, new: Properties) -> None:
-    _put_alarm(aws, new)
-    arn = _alarm_arn(aws, new["name"])
-    gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
-    if gone:
-        aws.cloudwatch.untag_resource(ResourceARN=arn, TagKeys=gone)
-    if new.get("tags"):  # PutMetricAlarm ignores the tags of an alarm that exists (API reference)
-        aws.cloudwatch.tag_resource(ResourceARN=arn, Tags=tag_pairs(new["tags"]))
-
-
-def _alarm_arn(aws: Aws, name: str) -> str:
-    return str(
-        aws.cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"][0]["AlarmArn"]
-    )
-
-
-def _delete_alarm(aws: Aws, name: str, _properties: Properties) -> None:
-    if _read_alarm(aws, name) is not None:
-        aws.cloudwatch.delete_alarms(AlarmNames=[name])
+    dimensions = tag_map(alarm.get("Dimensions", []), key="Name")
+    threshold = whole(alarm["Threshold"])
+    return {**from_aws(_ALARM, alarm), "threshold": threshold, "dimensions": dimensions, "arn": alarm["AlarmArn"]}
 
 
 METRIC_ALARM = ResourceType(
     kind="aws:cloudwatch/metricAlarm:MetricAlarm",
     acts=False,
     inputs={
-        "name": Property(required=True, replaces=True),
         "dimensions": Property(),
-        "tags": Property(),
-        **{name: Property(required=name in _ALARM_REQUIRED) for name in _ALARM_FIELDS},
+        **{name: Property(required=name in _ALARM_REQUIRED) for name in _ALARM},
+        "name": Property(required=True, replaces=True),
         "actionsEnabled": Property(default=True),
     },
-    outputs=("arn", "tagsAll"),
+    outputs=("arn",),
     create=_put_alarm,
     read=_read_alarm,
-    update=_update_alarm,
-    delete=_delete_alarm,
+    update=lambda aws, _name, _old, new: _put_alarm(aws, new),
+    delete=lambda aws, name, _properties: aws.cloudwatch.delete_alarms(AlarmNames=[name]),
     named_by="name",
+    tagging=_ALARM_TAGGING,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -12,8 +13,20 @@ from botocore.exceptions import ClientError
 
 from seawall.errors import UsageError
 
-_GONE = frozenset({"NoSuchEntity", "NotFoundException", "NotFound", "NoSuchBucket", "404", "ResourceNotFound"})
-"""How the services say that there is no such thing."""
+_GONE = frozenset(
+    {
+        "404",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NotFound",
+        "NotFoundException",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+    }
+)
+"""How the services say that there is no such thing; what only one type says is in its entry's ``gone``."""
+_CONNECTIONS_MAX = 32
+"""As many as there are workers: nobody waits for a connection."""
 
 
 def is_gone(error: ClientError) -> bool:
@@ -41,12 +54,25 @@ class Clients:
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
 
+    @cached_property
+    def regions(self) -> frozenset[str]:
+        """Every region that AWS has, as botocore knows them."""
+        partitions = self._session.get_available_partitions()
+        return frozenset(
+            region for each in partitions for region in self._session.get_available_regions("ec2", partition_name=each)
+        )
+
     def client(self, service: str, region: str) -> Any:
         """The client of ``service`` in ``region``."""
+        found = self._made.get((service, region))
+        if found is not None:
+            return found
         with self._lock:
             if (service, region) not in self._made:
                 config = Config(
-                    max_pool_connections=32, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
+                    max_pool_connections=_CONNECTIONS_MAX,
+                    retries={"total_max_attempts": 3},
+                    s3={"addressing_style": "path"},
                 )
                 self._made[service, region] = self._session.client(
                     service, region_name=region, endpoint_url=self._endpoint, config=config

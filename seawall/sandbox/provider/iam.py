@@ -6,14 +6,25 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from seawall.sandbox.provider.clients import Aws, is_gone
-from seawall.sandbox.provider.table import Function, Property, ResourceType, given, same_document, tag_map, tag_pairs
+from seawall.sandbox.provider.clients import Aws
+from seawall.sandbox.provider.fields import to_aws
+from seawall.sandbox.provider.table import Function, Property, ResourceType, same_document
+from seawall.sandbox.provider.tagging import Tagging, tag_map
 from seawall.sandbox.provider.values import Properties
 
 _SESSION_SECONDS_MAX = 3600
 """What IAM takes when no session length is given (API reference, CreateRole)."""
+_ROLE_TAGGING = Tagging(
+    service="iam", by="name", resource="RoleName", list="list_role_tags", add="tag_role", remove="untag_role"
+)
+_ROLE = {
+    "name": "RoleName",
+    "assumeRolePolicy": "AssumeRolePolicyDocument",
+    "path": "Path",
+    "description": "Description",
+    "maxSessionDuration": "MaxSessionDuration",
+}
+"""Properties of a role, and what CreateRole calls them."""
 
 
 def _text(document: Mapping[str, Any] | str) -> str:
@@ -21,47 +32,25 @@ def _text(document: Mapping[str, Any] | str) -> str:
 
 
 def _create_role(aws: Aws, inputs: Properties) -> str:
-    aws.iam.create_role(
-        RoleName=inputs["name"], AssumeRolePolicyDocument=inputs["assumeRolePolicy"], Tags=tag_pairs(inputs.get("tags")),
-        **given(Path=inputs.get("path"), Description=inputs.get("description"), MaxSessionDuration=inputs.get("maxSessionDuration")),
-    )  # fmt: skip
+    aws.iam.create_role(**to_aws(_ROLE, inputs), **_ROLE_TAGGING.argument(inputs.get("tags")))
     return str(inputs["name"])
 
 
-def _read_role(aws: Aws, name: str) -> Properties | None:
-    try:
-        role = aws.iam.get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
-    tags = tag_map(role.get("Tags", []))
+def _read_role(aws: Aws, name: str) -> Properties:
+    role = aws.iam.get_role(RoleName=name)["Role"]
     return {
         "name": role["RoleName"], "path": role["Path"], "arn": role["Arn"], "uniqueId": role["RoleId"],
         "createDate": role["CreateDate"].isoformat(), "assumeRolePolicy": _text(role["AssumeRolePolicyDocument"]),
         "description": role.get("Description", ""), "maxSessionDuration": role.get("MaxSessionDuration", _SESSION_SECONDS_MAX),
-        "tags": tags, "tagsAll": tags,
+        "tags": tag_map(role.get("Tags", [])),
     }  # fmt: skip
 
 
 def _update_role(aws: Aws, name: str, old: Properties, new: Properties) -> None:
     if not same_document(old["assumeRolePolicy"], new["assumeRolePolicy"]):
         aws.iam.update_assume_role_policy(RoleName=name, PolicyDocument=new["assumeRolePolicy"])
-    aws.iam.update_role(
-        RoleName=name,
-        Description=new.get("description", ""),
-        MaxSessionDuration=new.get("maxSessionDuration", _SESSION_SECONDS_MAX),
-    )
-    gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
-    if gone:
-        aws.iam.untag_role(RoleName=name, TagKeys=gone)
-    if new.get("tags"):
-        aws.iam.tag_role(RoleName=name, Tags=tag_pairs(new["tags"]))
-
-
-def _delete_role(aws: Aws, name: str, _properties: Properties) -> None:
-    if _read_role(aws, name) is not None:
-        aws.iam.delete_role(RoleName=name)
+    session_s = new.get("maxSessionDuration", _SESSION_SECONDS_MAX)
+    aws.iam.update_role(RoleName=name, Description=new.get("description", ""), MaxSessionDuration=session_s)
 
 
 ROLE = ResourceType(
@@ -73,15 +62,15 @@ ROLE = ResourceType(
         "assumeRolePolicy": Property(required=True, same=same_document),
         "description": Property(),
         "maxSessionDuration": Property(),
-        "tags": Property(),
     },
-    outputs=("arn", "uniqueId", "createDate", "tagsAll"),
+    outputs=("arn", "uniqueId", "createDate"),
     create=_create_role,
     read=_read_role,
     update=_update_role,
-    delete=_delete_role,
+    delete=lambda aws, name, _properties: aws.iam.delete_role(RoleName=name),
     named_by="name",
     regional=False,
+    tagging=_ROLE_TAGGING,
 )
 
 
@@ -90,25 +79,14 @@ def _put_role_policy(aws: Aws, inputs: Properties) -> str:
     return f"{inputs['role']}:{inputs['name']}"
 
 
-def _read_role_policy(aws: Aws, identifier: str) -> Properties | None:
+def _named(identifier: str) -> dict[str, str]:
     role, _, name = identifier.partition(":")
-    try:
-        found = aws.iam.get_role_policy(RoleName=role, PolicyName=name)
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
-    return {"role": role, "name": name, "policy": _text(found["PolicyDocument"])}
+    return {"RoleName": role, "PolicyName": name}
 
 
-def _update_role_policy(aws: Aws, _identifier: str, _old: Properties, new: Properties) -> None:
-    _put_role_policy(aws, new)
-
-
-def _delete_role_policy(aws: Aws, identifier: str, _properties: Properties) -> None:
-    role, _, name = identifier.partition(":")
-    if _read_role_policy(aws, identifier) is not None:
-        aws.iam.delete_role_policy(RoleName=role, PolicyName=name)
+def _read_role_policy(aws: Aws, identifier: str) -> Properties:
+    found = aws.iam.get_role_policy(**_named(identifier))
+    return {"role": found["RoleName"], "name": found["PolicyName"], "policy": _text(found["PolicyDocument"])}
 
 
 ROLE_POLICY = ResourceType(
@@ -122,8 +100,8 @@ ROLE_POLICY = ResourceType(
     outputs=(),
     create=_put_role_policy,
     read=_read_role_policy,
-    update=_update_role_policy,
-    delete=_delete_role_policy,
+    update=lambda aws, _identifier, _old, new: _put_role_policy(aws, new),
+    delete=lambda aws, identifier, _properties: aws.iam.delete_role_policy(**_named(identifier)),
     named_by="name",
     regional=False,
 )

@@ -1,4 +1,4 @@
-"""What the table says about inputs: which are refused, and what a change of one means; pure."""
+"""What the table says about inputs: which are refused, what a change of one means, what a resource shows of itself; pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class Change:
     removed: bool
 
 
-def failures(declared: Mapping[str, Property], inputs: Properties, *, kind: str) -> list[tuple[str, str]]:
-    """Every (property, reason) for which ``inputs`` are refused."""
+def failures(
+    declared: Mapping[str, Property], inputs: Properties, *, kind: str, regions: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """Every (property, reason) for which ``inputs`` are refused; ``regions``: those that exist, if that is to be judged."""
     unknown = [
         (name, f"the sandbox's provider does not support {name} of {kind}")
         for name in sorted(set(inputs) - set(declared))
@@ -30,32 +32,79 @@ def failures(declared: Mapping[str, Property], inputs: Properties, *, kind: str)
         for name, prop in declared.items()
         if prop.required and name not in inputs
     ]
+    region = inputs.get("region")
+    if regions and region not in (None, UNKNOWN) and region not in regions:
+        missing.append(("region", f"AWS has no region {region}; see the regions of the policy"))
     return unknown + missing
 
 
-def with_defaults(declared: Mapping[str, Property], inputs: Properties) -> Properties:
-    """``inputs`` and the defaults of those that are not given."""
-    return {**{name: prop.default for name, prop in declared.items() if prop.default is not None}, **inputs}
+def checked(resource: ResourceType, inputs: Properties, default_tags: Mapping[str, str]) -> Properties:
+    """``inputs``, the defaults of those that are not given, and ``tagsAll``: what the program and the provider together ask for.
+
+    The official plugin works ``tagsAll`` out in Check as well, so that a change of its default tags is a change of every resource.
+    """
+    defaults = {name: prop.default for name, prop in resource.inputs.items() if prop.default is not None}
+    result = {**defaults, **inputs}
+    result.pop("tagsAll", None)
+    if "tagsAll" in resource.all_inputs:
+        tags = inputs.get("tags") or {}
+        merged = {**default_tags, **tags} if isinstance(tags, dict) else tags
+        if merged:
+            result["tagsAll"] = merged
+    return result
+
+
+def for_aws(resource: ResourceType, inputs: Properties) -> Properties:
+    """Checked inputs as the calls of ``resource`` take them: its ``tags`` are all that it is to have."""
+    if "tagsAll" not in resource.all_inputs:
+        return inputs
+    rest = {name: value for name, value in inputs.items() if name not in ("tags", "tagsAll")}
+    return {**rest, "tags": inputs["tagsAll"]} if inputs.get("tagsAll") else rest
 
 
 def changes(resource: ResourceType, old: Properties, new: Properties, *, ignore: Collection[str] = ()) -> list[Change]:
-    """What differs between two sets of inputs, in the order of the table."""
-    return [
+    """What differs between two sets of inputs, in the order of the table.
+
+    ``tagsAll`` counts by itself only where the program's own tags are the same.
+    """
+    found = [
         Change(name=name, replaces=prop.replaces, added=name not in old, removed=name not in new)
         for name, prop in resource.all_inputs.items()
         if name not in ignore and (has_unknown(new.get(name)) or not prop.same(old.get(name), new.get(name)))
     ]
+    names = {change.name for change in found}
+    implied = {"tagsAll"} if names & {"tags"} or "tags" in ignore else set()
+    return [change for change in found if change.name not in implied]
 
 
 def previewed(resource: ResourceType, inputs: Properties) -> Properties:
     """What a resource that is not made yet will have: its inputs, and outputs that are not known."""
-    return {**dict.fromkeys(resource.outputs, UNKNOWN), **inputs}
+    return {**dict.fromkeys(resource.all_outputs, UNKNOWN), **inputs}
 
 
-def settled(resource: ResourceType, read: Properties, local: Properties) -> Properties:
-    """What AWS says of a resource, with what it does not keep taken from ``local``."""
-    kept = {name: local[name] for name, prop in resource.inputs.items() if prop.local and name in local}
-    return {**read, **kept}
+def preview_of_update(resource: ResourceType, state: Properties, old: Properties, new: Properties) -> Properties:
+    """What a resource will have after an update: outputs stay as they are unless an input that changes moves them."""
+    changed = {change.name for change in changes(resource, old, new)}
+    moved = {output for name in changed for output in resource.all_inputs[name].moves}
+    kept = {name: value for name, value in state.items() if name not in old or name in new}
+    return {**kept, **dict.fromkeys(moved, UNKNOWN), **new}
+
+
+def settled(
+    resource: ResourceType, found: Properties, known: Properties, default_tags: Mapping[str, str]
+) -> Properties:
+    """What AWS says of a resource, told apart: the program's tags, and all.
+
+    AWS does not keep the ``local`` properties (how long to wait before a key is destroyed, whether a bucket may be emptied first): they
+    are what ``known`` says, as the official plugin keeps them in the state on a refresh and has none after an import. Nothing else is
+    taken from ``known``; which tags are the program's own is AWS's tags without the provider's default ones.
+    """
+    kept = {name: known[name] for name, prop in resource.inputs.items() if prop.local and name in known}
+    if "tagsAll" not in found:
+        return {**found, **kept}
+    own = known.get("tags") or {}
+    tags = {key: text for key, text in found["tagsAll"].items() if key in own or default_tags.get(key) != text}
+    return {**found, "tags": tags, **kept}
 
 
 def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Properties:
@@ -74,3 +123,13 @@ def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Pro
         same = prop is None or prop.local or prop.same(value, found.get(name))
         result[name] = value if same else found.get(name)
     return result
+
+
+def standing(resource: ResourceType, found: Properties, old: Properties, new: Properties) -> Properties:
+    """The inputs that would lead to ``found``, of those that ``old`` or ``new`` name: what an update has to begin from.
+
+    ``old`` may be what an update that broke off was to do, so what counts is what AWS says.
+    """
+    names = [name for name in resource.inputs if name in old or name in new]
+    local = {name: old[name] for name in names if resource.inputs[name].local and name in old}
+    return {**{name: found[name] for name in names if found.get(name) is not None}, **local}

@@ -5,64 +5,42 @@ from __future__ import annotations
 import base64
 import textwrap
 
-from botocore.exceptions import ClientError
-
-from seawall.sandbox.provider.clients import Aws, is_gone
-from seawall.sandbox.provider.table import (
-    Function,
-    Property,
-    ResourceType,
-    given,
-    same_document,
-    same_key,
-    tag_map,
-    tag_pairs,
-)
+from seawall.sandbox.provider.clients import Aws
+from seawall.sandbox.provider.fields import to_aws
+from seawall.sandbox.provider.table import Function, Property, ResourceType, same_document, same_key, unfinished
+from seawall.sandbox.provider.tagging import Tagging
 from seawall.sandbox.provider.values import Properties
 
 _DELETION_WINDOW_DAYS = 30
 """What KMS takes when no window is given (API reference, ScheduleKeyDeletion)."""
-
-
-def _tags(inputs: Properties) -> list[dict[str, str]]:
-    return tag_pairs(inputs.get("tags"), key="TagKey", value="TagValue")
+_TAGGING = Tagging(service="kms", by="keyId", resource="KeyId", list="list_resource_tags", pair=("TagKey", "TagValue"))
+_KEY = {
+    "description": "Description",
+    "keyUsage": "KeyUsage",
+    "customerMasterKeySpec": "KeySpec",
+    "multiRegion": "MultiRegion",
+    "policy": "Policy",
+}
+"""Properties of a key, and what CreateKey calls them."""
 
 
 def _create_key(aws: Aws, inputs: Properties) -> str:
-    key = aws.kms.create_key(
-        **given(
-            Description=inputs.get("description"), KeyUsage=inputs.get("keyUsage"), KeySpec=inputs.get("customerMasterKeySpec"),
-            MultiRegion=inputs.get("multiRegion"), Policy=inputs.get("policy"), Tags=_tags(inputs),
-        )
-    )  # fmt: skip
-    key_id = str(key["KeyMetadata"]["KeyId"])
-    _set_enabled(aws, key_id, enabled=inputs.get("isEnabled", True))
+    made = aws.kms.create_key(**to_aws(_KEY, inputs), **_TAGGING.argument(inputs.get("tags")))
+    key_id = str(made["KeyMetadata"]["KeyId"])
+    if not inputs["isEnabled"]:
+        with unfinished(key_id):
+            aws.kms.disable_key(KeyId=key_id)
     return key_id
-
-
-def _set_enabled(aws: Aws, key_id: str, *, enabled: bool) -> None:
-    is_enabled = aws.kms.describe_key(KeyId=key_id)["KeyMetadata"]["Enabled"]
-    if enabled and not is_enabled:
-        aws.kms.enable_key(KeyId=key_id)
-    if is_enabled and not enabled:
-        aws.kms.disable_key(KeyId=key_id)
 
 
 def _described(aws: Aws, key_id: str) -> Properties | None:
     """What both kinds of key have in common; a key pending deletion is gone, as the official plugin sees it."""
-    try:
-        metadata = aws.kms.describe_key(KeyId=key_id)["KeyMetadata"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    metadata = aws.kms.describe_key(KeyId=key_id)["KeyMetadata"]
     if metadata["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
         return None
-    tags = tag_map(aws.kms.list_resource_tags(KeyId=key_id)["Tags"], key="TagKey", value="TagValue")
     return {
         "metadata": metadata, "arn": metadata["Arn"], "keyId": metadata["KeyId"], "description": metadata["Description"],
         "keyUsage": metadata["KeyUsage"], "policy": aws.kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"],
-        "tags": tags, "tagsAll": tags,
     }  # fmt: skip
 
 
@@ -80,23 +58,21 @@ def _read_key(aws: Aws, key_id: str) -> Properties | None:
 
 
 def _update_key(aws: Aws, key_id: str, old: Properties, new: Properties) -> None:
-    if not same_document(old.get("policy"), new.get("policy")) and new.get("policy"):
+    enabled = "enabled" if "enabled" in new else "isEnabled"
+    if new[enabled] and not old[enabled]:  # first, for KMS refuses changes of a key that is disabled
+        aws.kms.enable_key(KeyId=key_id)
+    if new.get("policy") and not same_document(old.get("policy"), new["policy"]):
         aws.kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=new["policy"])
-    if old.get("description") != new.get("description"):
+    if old.get("description", "") != new.get("description", ""):
         aws.kms.update_key_description(KeyId=key_id, Description=new.get("description", ""))
-    gone = sorted(set(old.get("tags", {})) - set(new.get("tags", {})))
-    if gone:
-        aws.kms.untag_resource(KeyId=key_id, TagKeys=gone)
-    if new.get("tags"):
-        aws.kms.tag_resource(KeyId=key_id, Tags=_tags(new))
-    _set_enabled(aws, key_id, enabled=bool(new.get("isEnabled", new.get("enabled", True))))
+    if old[enabled] and not new[enabled]:
+        aws.kms.disable_key(KeyId=key_id)
 
 
 def _delete_key(aws: Aws, key_id: str, properties: Properties) -> None:
     if _described(aws, key_id) is not None:
-        aws.kms.schedule_key_deletion(
-            KeyId=key_id, PendingWindowInDays=properties.get("deletionWindowInDays", _DELETION_WINDOW_DAYS)
-        )
+        window = properties.get("deletionWindowInDays", _DELETION_WINDOW_DAYS)
+        aws.kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=window)
 
 
 KEY = ResourceType(
@@ -110,25 +86,26 @@ KEY = ResourceType(
         "policy": Property(same=same_document),
         "isEnabled": Property(default=True),
         "deletionWindowInDays": Property(local=True),
-        "tags": Property(),
     },
-    outputs=("arn", "keyId", "tagsAll"),
+    outputs=("arn", "keyId"),
     create=_create_key,
     read=_read_key,
     update=_update_key,
     delete=_delete_key,
+    tagging=_TAGGING,
 )
 
 
 def _create_replica(aws: Aws, inputs: Properties) -> str:
     arn = str(inputs["primaryKeyArn"])
-    primary = aws.elsewhere(arn.split(":")[3])
     key_id = arn.rpartition("/")[2]
-    primary.kms.replicate_key(
-        KeyId=key_id, ReplicaRegion=aws.region, Tags=_tags(inputs),
-        **given(Policy=inputs.get("policy"), Description=inputs.get("description")),
-    )  # fmt: skip
-    _set_enabled(aws, key_id, enabled=inputs.get("enabled", True))
+    primary = aws.elsewhere(arn.split(":")[3])
+    about = to_aws({"policy": "Policy", "description": "Description"}, inputs)
+    tags = _TAGGING.argument(inputs.get("tags"))
+    primary.kms.replicate_key(KeyId=key_id, ReplicaRegion=aws.region, **about, **tags)
+    if not inputs["enabled"]:
+        with unfinished(key_id):
+            aws.kms.disable_key(KeyId=key_id)
     return key_id
 
 
@@ -150,13 +127,13 @@ REPLICA_KEY = ResourceType(
         "policy": Property(same=same_document),
         "enabled": Property(default=True),
         "deletionWindowInDays": Property(local=True),
-        "tags": Property(),
     },
-    outputs=("arn", "keyId", "keySpec", "keyUsage", "tagsAll"),
+    outputs=("arn", "keyId", "keySpec", "keyUsage"),
     create=_create_replica,
     read=_read_replica,
     update=_update_key,
     delete=_delete_key,
+    tagging=_TAGGING,
 )
 
 
@@ -165,35 +142,24 @@ def _create_alias(aws: Aws, inputs: Properties) -> str:
     return str(inputs["name"])
 
 
-def _read_alias(aws: Aws, name: str) -> Properties | None:
-    try:
-        key = aws.kms.describe_key(KeyId=name)["KeyMetadata"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+def _read_alias(aws: Aws, name: str) -> Properties:
+    key = aws.kms.describe_key(KeyId=name)["KeyMetadata"]
     arn = f"{key['Arn'].rpartition(':')[0]}:{name}"
     return {"name": name, "arn": arn, "targetKeyId": key["KeyId"], "targetKeyArn": key["Arn"]}
-
-
-def _update_alias(aws: Aws, name: str, _old: Properties, new: Properties) -> None:
-    aws.kms.update_alias(AliasName=name, TargetKeyId=new["targetKeyId"])
-
-
-def _delete_alias(aws: Aws, name: str, _properties: Properties) -> None:
-    if _read_alias(aws, name) is not None:
-        aws.kms.delete_alias(AliasName=name)
 
 
 ALIAS = ResourceType(
     kind="aws:kms/alias:Alias",
     acts=True,
-    inputs={"name": Property(required=True, replaces=True), "targetKeyId": Property(required=True, same=same_key)},
+    inputs={
+        "name": Property(required=True, replaces=True),
+        "targetKeyId": Property(required=True, same=same_key, moves=("targetKeyArn",)),
+    },
     outputs=("arn", "targetKeyArn"),
     create=_create_alias,
     read=_read_alias,
-    update=_update_alias,
-    delete=_delete_alias,
+    update=lambda aws, name, _old, new: aws.kms.update_alias(AliasName=name, TargetKeyId=new["targetKeyId"]),
+    delete=lambda aws, name, _properties: aws.kms.delete_alias(AliasName=name),
     named_by="name",
 )
 

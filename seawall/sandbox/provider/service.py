@@ -1,45 +1,40 @@
 """The provider as the engine talks to it: pulumirpc.ResourceProvider over gRPC, on the table of ``registry``.
 
 Configuration belongs to the connection: several explicit providers attach to one port, and calls are told apart by their gRPC peer.
+Secrets: the engine unwraps them for us and marks what comes back under the same name (it does so for a plugin that does not accept
+secrets); what the table calls secret is marked here as well, for nobody declares what is imported.
 """
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the gRPC service
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import time
 from importlib.metadata import version
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import grpc
 from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from seawall.sandbox.provider import configuration as settings
 from seawall.sandbox.provider import inputs as rules
-from seawall.sandbox.provider.clients import Aws, Clients, code_of
+from seawall.sandbox.provider.clients import Aws, Clients
+from seawall.sandbox.provider.configuration import Configuration
+from seawall.sandbox.provider.failures import abort, half_made, reason, translated
 from seawall.sandbox.provider.registry import FUNCTIONS, RESOURCES
-from seawall.sandbox.provider.table import ResourceType
-from seawall.sandbox.provider.values import Properties, from_struct, to_struct
+from seawall.sandbox.provider.table import HalfMadeError, ResourceType
+from seawall.sandbox.provider.values import Properties, from_struct, secret, to_struct
 
 VERSION = version("pulumi-aws")
 """The release whose resources the table follows is the one that the program is written with."""
 
-_CONFIG = frozenset(
-    {
-        "region",
-        "version",
-        "skipCredentialsValidation",
-        "skipRegionValidation",
-        "skipMetadataApiCheck",
-        "skipRequestingAccountId",
-    }
-)
-"""Provider settings with a meaning here, and those that the SDK always sends, which switch off checks that we do not make."""
-
 _Kind = provider_pb2.PropertyDiff
-_Result = TypeVar("_Result")
+_FOREIGN = (ClientError, BotoCoreError, LookupError)
+_LOOKS_AGAIN_S = (0.1, 0.4, 1.5)
+"""AWS is eventually consistent: what was just made may not be seen at once (e.g. IAM user guide, "Changes that I make are not always
+immediately visible")."""
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
@@ -47,7 +42,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._region_of_peer: dict[str, str] = {}
+        self._configured: dict[str, Configuration] = {}
 
     # --- the plugin itself -------------------------------------------------------------------------------------------
 
@@ -66,45 +61,35 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=VERSION)
 
     def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Names of all resources and their properties; `pulumi import` asks for it."""
-        anything = {"$ref": "pulumi.json#/Any"}
-        schema = {
-            "name": "aws",
-            "version": VERSION,
-            "resources": {
-                token: {
-                    "inputProperties": dict.fromkeys(resource.all_inputs, anything),
-                    "requiredInputs": [name for name, prop in resource.all_inputs.items() if prop.required],
-                    "properties": dict.fromkeys([*resource.all_inputs, *resource.outputs], anything),
-                }
-                for token, resource in RESOURCES.items()
-            },
-        }
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
+        """All resources and their properties, with types; `pulumi import` writes code by it."""
+        from seawall.sandbox.provider.schema import schema_text  # noqa: PLC0415 - loads the SDK, which nothing else here needs
+
+        return provider_pb2.GetSchemaResponse(schema=schema_text(RESOURCES, version=VERSION))
 
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Settings that have no meaning here are refused by name; a region is needed."""
-        given = from_struct(request.news)
-        refused = [(name, f"the sandbox's provider has no setting {name}") for name in sorted(set(given) - _CONFIG)]
-        if "region" not in given:
-            refused.append(("region", "say which region this provider is for"))
+        refused = settings.refused(from_struct(request.news), regions=self._clients.regions)
         return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(refused))
 
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Another region is another provider, so everything in it moves."""
+        """Another region is another provider, so everything in it moves; other default tags are a change of the resources."""
         old, new = from_struct(request.olds), from_struct(request.news)
-        if old.get("region") == new.get("region"):
-            return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        changed = [name for name in ("region", "defaultTags") if old.get(name) != new.get(name)]
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME, replaces=["region"], diffs=["region"]
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
+            replaces=[name for name in changed if name == "region"],
+            diffs=changed,
         )
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Remember the region of this connection."""
-        region = from_struct(request.args).get("region")
-        if not region:
-            _abort(context, "aws: say which region this provider is for", code=grpc.StatusCode.INVALID_ARGUMENT)
-        self._region_of_peer[context.peer()] = str(region)
+        """Remember what this connection is for; credentials that AWS does not accept end the run here, once, before anything is made."""
+        given = from_struct(request.args)
+        if not given.get("region"):
+            abort(context, "aws: say which region this provider is for", code=grpc.StatusCode.INVALID_ARGUMENT)
+        configured = settings.configured(given)
+        aws = Aws(clients=self._clients, region=configured.region)
+        translated(context, f"the aws provider in {configured.region}", aws.sts.get_caller_identity)
+        self._configured[context.peer()] = configured
         return provider_pb2.ConfigureResponse(
             acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )
@@ -119,29 +104,28 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Answer a data source."""
         function = FUNCTIONS.get(request.tok)
         if function is None:
-            _abort(
+            abort(
                 context,
                 f"the sandbox's provider does not support the function {request.tok}",
                 code=grpc.StatusCode.UNIMPLEMENTED,
             )
         given = from_struct(request.args)
-        refused = rules.failures(function.all_inputs, given, kind=request.tok)
+        refused = rules.failures(function.all_inputs, given, kind=request.tok, regions=self._clients.regions)
         if refused:
             return provider_pb2.InvokeResponse(failures=_failures(refused))
         aws = self._aws(given, context)
-        answer = _translated(context, request.tok, lambda: function.call(aws, given))
+        answer = translated(context, request.tok, lambda: function.call(aws, given))
         return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
 
     # --- resources ---------------------------------------------------------------------------------------------------
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Refuse what the table does not know, fill in its defaults."""
+        """Refuse what the table does not know, fill in its defaults, work out all tags."""
         resource = _resource(request.urn, context)
         given = from_struct(request.news)
-        refused = rules.failures(resource.all_inputs, given, kind=resource.kind)
-        return provider_pb2.CheckResponse(
-            inputs=to_struct(rules.with_defaults(resource.inputs, given)), failures=_failures(refused)
-        )
+        refused = rules.failures(resource.all_inputs, given, kind=resource.kind, regions=self._clients.regions)
+        checked = rules.checked(resource, given, self._configuration(context).default_tags)
+        return provider_pb2.CheckResponse(inputs=_struct(resource, checked), failures=_failures(refused))
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Compare inputs; say for each change whether AWS must make the resource anew."""
@@ -160,75 +144,107 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Make the resource and answer with what AWS then says of it."""
+        """Make the resource and answer with what AWS then says of it; what is made only in part is told with its error."""
         resource = _resource(request.urn, context)
         given = from_struct(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=to_struct(rules.previewed(resource, given)))
-        aws = self._aws(given, context)
-
-        def make() -> tuple[str, Properties]:
-            identifier = resource.create(aws, given)
-            return identifier, self._state(resource, aws, identifier, given)
-
-        identifier, properties = _translated(context, _label(request.urn), make)
-        return provider_pb2.CreateResponse(id=identifier, properties=to_struct(properties))
+            return provider_pb2.CreateResponse(properties=_struct(resource, rules.previewed(resource, given)))
+        aws, label = self._aws(given, context), _label(request.urn)
+        said = ""
+        try:
+            identifier = resource.create(aws, rules.for_aws(resource, given))
+        except HalfMadeError as error:
+            identifier, said = error.identifier, reason(label, error.__cause__ or error)
+        except _FOREIGN as error:
+            abort(context, reason(label, error))
+        state = self._as_it_is(resource, aws, identifier, given, context)
+        if isinstance(state, Exception):
+            half_made(
+                context, identifier=identifier, properties=_wrapped(resource, given), said=said or reason(label, state)
+            )
+        if said:
+            half_made(context, identifier=identifier, properties=_wrapped(resource, state), said=said)
+        return provider_pb2.CreateResponse(id=identifier, properties=_struct(resource, state))
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         """What AWS says of the resource now; no id if it is gone."""
         resource = _resource(request.urn, context)
         known, old = from_struct(request.properties), from_struct(request.inputs)
         aws = self._aws({**old, **known}, context)
-        found = _translated(context, _label(request.urn), lambda: resource.read(aws, request.id))
+        found = translated(context, _label(request.urn), lambda: resource.found(aws, request.id))
         if found is None:
             return provider_pb2.ReadResponse(id="")
-        found = _with_region(resource, aws, rules.settled(resource, found, {**old, **known}))
+        default_tags = self._configuration(context).default_tags
+        found = rules.settled(resource, found, {**known, **old}, default_tags)
+        told = rules.inputs_of(resource, found, old)
         return provider_pb2.ReadResponse(
-            id=request.id, properties=to_struct(found), inputs=to_struct(rules.inputs_of(resource, found, old))
+            id=request.id, properties=_struct(resource, found), inputs=_struct(resource, told)
         )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Change the resource in place."""
+        """Change the resource in place, from what AWS says it is to what the program wants; a failure in between is told as such."""
         resource = _resource(request.urn, context)
-        state, new = from_struct(request.olds), from_struct(request.news)
+        state, old, new = from_struct(request.olds), from_struct(request.old_inputs), from_struct(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=to_struct({**state, **new}))
-        aws = self._aws({**state, **new}, context)
-
-        def change() -> Properties:
-            if resource.update is not None:
-                resource.update(aws, request.id, from_struct(request.old_inputs), new)
-            return self._state(resource, aws, request.id, new)
-
-        return provider_pb2.UpdateResponse(properties=to_struct(_translated(context, _label(request.urn), change)))
+            return provider_pb2.UpdateResponse(
+                properties=_struct(resource, rules.preview_of_update(resource, state, old, new))
+            )
+        aws, label = self._aws({**state, **new}, context), _label(request.urn)
+        found = translated(context, label, lambda: resource.found(aws, request.id))
+        if found is None:
+            abort(context, f"{label}: AWS has no {request.id} any more (run pulumi refresh, then pulumi up)")
+        wanted = rules.for_aws(resource, new)
+        said = ""
+        try:
+            resource.change(aws, request.id, found, rules.standing(resource, found, old, wanted), wanted)
+        except _FOREIGN as error:
+            said = reason(label, error)
+        after = self._as_it_is(resource, aws, request.id, new, context)
+        if isinstance(after, Exception):
+            half_made(
+                context, identifier=request.id, properties=_wrapped(resource, state), said=said or reason(label, after)
+            )
+        if said:
+            half_made(context, identifier=request.id, properties=_wrapped(resource, after), said=said)
+        return provider_pb2.UpdateResponse(properties=_struct(resource, after))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """Remove the resource; one that is gone already is fine."""
         resource = _resource(request.urn, context)
         state = from_struct(request.properties)
         aws = self._aws(state, context)
-        _translated(context, _label(request.urn), lambda: resource.delete(aws, request.id, state))
+        translated(context, _label(request.urn), lambda: resource.remove(aws, request.id, state))
         return Empty()
 
     # --- inside --------------------------------------------------------------------------------------------------------
 
+    def _configuration(self, context: grpc.ServicerContext) -> Configuration:
+        found = self._configured.get(context.peer())
+        if found is None:
+            abort(context, "aws: this connection was never configured", code=grpc.StatusCode.FAILED_PRECONDITION)
+        return found
+
     def _aws(self, properties: Properties, context: grpc.ServicerContext) -> Aws:
-        region = self._region_of_peer.get(context.peer())
-        if region is None:
-            _abort(context, "aws: this connection was never configured", code=grpc.StatusCode.FAILED_PRECONDITION)
+        region = self._configuration(context).region
         return Aws(clients=self._clients, region=str(properties.get("region") or region))
 
-    @staticmethod
-    def _state(resource: ResourceType, aws: Aws, identifier: str, given: Properties) -> Properties:
-        found = resource.read(aws, identifier)
+    def _as_it_is(
+        self, resource: ResourceType, aws: Aws, identifier: str, given: Properties, context: grpc.ServicerContext
+    ) -> Properties | Exception:
+        """The state of a resource that exists, or why it cannot be told."""
+        default_tags = self._configuration(context).default_tags
+        try:
+            found = resource.found(aws, identifier)
+            for wait_s in _LOOKS_AGAIN_S:
+                if found is not None:
+                    break
+                time.sleep(wait_s)
+                found = resource.found(aws, identifier)
+        except _FOREIGN as error:
+            return error
         if found is None:
-            message = f"{identifier} is gone as soon as it was made"
-            raise LookupError(message)
-        return _with_region(resource, aws, rules.settled(resource, found, given))
-
-
-def _with_region(resource: ResourceType, aws: Aws, properties: Properties) -> Properties:
-    return {**properties, "region": aws.region} if resource.regional else properties
+            return LookupError(f"{identifier} was made, but AWS does not show it")
+        return rules.settled(resource, found, given, default_tags)
 
 
 def _resource(urn: str, context: grpc.ServicerContext) -> ResourceType:
@@ -236,7 +252,7 @@ def _resource(urn: str, context: grpc.ServicerContext) -> ResourceType:
     resource = RESOURCES.get(token)
     if resource is None:
         offered = ", ".join(sorted(RESOURCES))
-        _abort(
+        abort(
             context,
             f"the sandbox's provider does not support {token}; it has {offered}",
             code=grpc.StatusCode.UNIMPLEMENTED,
@@ -249,8 +265,17 @@ def _label(urn: str) -> str:
     return f"{parts[2].rpartition('$')[2]} {parts[-1]}"
 
 
+def _wrapped(resource: ResourceType, properties: Properties) -> Properties:
+    secrets = {name for name, prop in resource.inputs.items() if prop.secret}
+    return {name: secret(value) if name in secrets else value for name, value in properties.items()}
+
+
+def _struct(resource: ResourceType, properties: Properties) -> Any:
+    return to_struct(_wrapped(resource, properties))
+
+
 def _failures(refused: list[tuple[str, str]]) -> list[Any]:
-    return [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in refused]
+    return [provider_pb2.CheckFailure(property=name, reason=why) for name, why in refused]
 
 
 def _kind(change: rules.Change) -> Any:
@@ -259,18 +284,3 @@ def _kind(change: rules.Change) -> Any:
     if change.removed:
         return _Kind.DELETE_REPLACE if change.replaces else _Kind.DELETE
     return _Kind.UPDATE_REPLACE if change.replaces else _Kind.UPDATE
-
-
-def _translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Result]) -> _Result:
-    """The result of ``call``; what AWS refuses becomes a gRPC error with its code and the resource's name."""
-    try:
-        return call()
-    except ClientError as error:
-        _abort(context, f"{label}: {code_of(error)}: {error.response.get('Error', {}).get('Message', error)}")
-    except (BotoCoreError, LookupError) as error:
-        _abort(context, f"{label}: {type(error).__name__}: {error}")
-
-
-def _abort(context: grpc.ServicerContext, message: str, *, code: Any = grpc.StatusCode.UNKNOWN) -> NoReturn:
-    context.abort(code, message)
-    raise AssertionError(message)  # abort does not return

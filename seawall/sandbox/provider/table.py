@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from seawall.sandbox.provider.clients import Aws
+from botocore.exceptions import BotoCoreError, ClientError
+
+from seawall.sandbox.provider.clients import Aws, code_of, is_gone
+from seawall.sandbox.provider.fields import given
+from seawall.sandbox.provider.tagging import Tagging, tag_map, tag_pairs
 from seawall.sandbox.provider.values import Properties
+
+__all__ = [
+    "Function",
+    "HalfMadeError",
+    "Property",
+    "ResourceType",
+    "equal",
+    "given",
+    "same_document",
+    "same_key",
+    "tag_map",
+    "tag_pairs",
+    "unfinished",
+]
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -35,22 +54,48 @@ def same_key(one: Any, other: Any) -> bool:
 class Property:
     """An input. ``replaces``: AWS cannot change it in place. ``local``: AWS does not keep it; it steers the provider only.
 
-    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise.
+    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise. ``moves``: outputs that change with it, so that a
+    preview does not promise their old values. ``secret``: never in clear text in the state, also when nobody declared it (an import).
     """
 
     required: bool = False
-    default: bool | None = None
+    default: Any = None
     replaces: bool = False
     local: bool = False
+    secret: bool = False
+    moves: tuple[str, ...] = ()
     same: Callable[[Any, Any], bool] = equal
+
+
+class HalfMadeError(Exception):
+    """A resource exists, but not all of it could be done; ``__cause__`` says why, ``identifier`` is its id."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.identifier = identifier
+
+
+@contextmanager
+def unfinished(identifier: str) -> Iterator[None]:
+    """The later steps of a ``create``: if one fails, the resource is recorded as it is and the next `up` goes on with it.
+
+    Raises :class:`HalfMadeError`.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise HalfMadeError(identifier) from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
     """One entry. ``acts``: the sandbox behaves as AWS does, else it only stores what was declared.
 
-    ``create`` returns the id and makes all or nothing; ``read`` returns properties from AWS alone, or None if the resource is gone;
-    ``delete`` forgives one that is gone. A type without ``update`` has only replacing or local inputs.
+    ``create`` returns the id; what it does after the resource exists stands in ``with unfinished(id)``. ``read`` returns properties from
+    AWS alone, or None if the resource is gone; an error that says so (``gone`` adds codes of this type) counts as None. ``update`` gets
+    the id, the inputs that would lead to what AWS has now, and those that are wanted, so that it also finishes what broke off. ``delete``
+    need not ask first. A type without ``update`` has only replacing or local inputs. With ``tagging`` a type has ``tags``, which are read
+    and changed here; ``create`` still passes them on. ``named_by``: the input that must be free before the resource is made anew.
     """
 
     kind: str
@@ -59,15 +104,59 @@ class ResourceType:
     outputs: tuple[str, ...]
     create: Callable[[Aws, Properties], str]
     read: Callable[[Aws, str], Properties | None]
-    delete: Callable[[Aws, str, Properties], None]
-    update: Callable[[Aws, str, Properties, Properties], None] | None = None
+    delete: Callable[[Aws, str, Properties], Any]
+    update: Callable[[Aws, str, Properties, Properties], Any] | None = None
     named_by: str | None = None
     regional: bool = True
+    tagging: Tagging | None = None
+    gone: frozenset[str] = frozenset()
     all_inputs: Mapping[str, Property] = field(init=False)
+    all_outputs: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        inputs = dict(self.inputs)
+        if self.tagging is not None:
+            inputs.setdefault("tags", Property())
+        object.__setattr__(self, "inputs", inputs)
+        # As in the official plugin, Check works out tagsAll: the program's tags over the provider's default ones.
+        merged = {"tagsAll": Property()} if "tags" in inputs else {}
         region = {"region": Property(replaces=True)} if self.regional else {}
-        object.__setattr__(self, "all_inputs", {**self.inputs, **region})
+        object.__setattr__(self, "all_inputs", {**inputs, **merged, **region})
+        object.__setattr__(self, "all_outputs", tuple(dict.fromkeys([*self.outputs, *merged, *region])))
+
+    def found(self, aws: Aws, identifier: str) -> Properties | None:
+        """Every property that AWS tells of the resource; None if there is none."""
+        try:
+            properties = self.read(aws, identifier)
+            if properties is None:
+                return None
+            if self.tagging is not None and "tags" not in properties:
+                properties = {**properties, "tags": self.tagging.of(aws, str(properties[self.tagging.by]))}
+        except ClientError as error:
+            if self._says_gone(error):
+                return None
+            raise
+        if "tags" in properties:
+            properties["tagsAll"] = properties["tags"]
+        return {**properties, "region": aws.region} if self.regional else properties
+
+    def change(self, aws: Aws, identifier: str, found: Properties, old: Properties, new: Properties) -> None:
+        """Make the resource, which AWS says is ``found``, be as ``new`` says; ``old``: the inputs that would lead to it as it is."""
+        if self.update is not None:
+            self.update(aws, identifier, old, new)
+        if self.tagging is not None:
+            self.tagging.sync(aws, str(found[self.tagging.by]), found.get("tags"), new.get("tags"))
+
+    def remove(self, aws: Aws, identifier: str, properties: Properties) -> None:
+        """Remove the resource; one that is gone already is fine."""
+        try:
+            self.delete(aws, identifier, properties)
+        except ClientError as error:
+            if not self._says_gone(error):
+                raise
+
+    def _says_gone(self, error: ClientError) -> bool:
+        return is_gone(error) or code_of(error) in self.gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,18 +172,3 @@ class Function:
     def all_inputs(self) -> Mapping[str, Property]:
         """Declared inputs, and ``region`` for a regional one."""
         return {**self.inputs, "region": Property()} if self.regional else self.inputs
-
-
-def tag_pairs(tags: Mapping[str, str] | None, *, key: str = "Key", value: str = "Value") -> list[Any]:
-    """``{"a": "b"}`` -> ``[{"Key": "a", "Value": "b"}]``, as most AWS calls want it."""
-    return [{key: name, value: text} for name, text in sorted((tags or {}).items())]
-
-
-def tag_map(pairs: Any, *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """The inverse of :func:`tag_pairs`."""
-    return {pair[key]: pair[value] for pair in pairs}
-
-
-def given(**arguments: Any) -> dict[str, Any]:
-    """``arguments`` without those that are None: what was not declared is not sent."""
-    return {name: value for name, value in arguments.items() if value is not None}

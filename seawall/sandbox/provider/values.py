@@ -1,5 +1,6 @@
 """Property maps as the engine sends them, and as Python values.
 
+Secrets travel wrapped, under two fixed texts (the same page, SigKey and SecretSig).
 Numbers travel as doubles, so whole ones become ``int`` again; a value that is not known yet travels as a fixed text
 (https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin#pkg-constants, UnknownStringValue).
 """
@@ -14,6 +15,8 @@ from google.protobuf.struct_pb2 import Struct
 Properties = dict[str, Any]
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the mark of a secret, not one
 
 
 def from_struct(struct: Struct) -> Properties:
@@ -24,6 +27,11 @@ def from_struct(struct: Struct) -> Properties:
 def to_struct(properties: Properties) -> Struct:
     """``properties`` for the engine."""
     return ParseDict({name: value for name, value in properties.items() if value is not None}, Struct())
+
+
+def secret(value: Any) -> Any:
+    """``value``, marked so that the engine keeps it encrypted; None stays None."""
+    return None if value is None else {_SIGNATURE: _SECRET, "value": value}
 
 
 def has_unknown(value: Any) -> bool:
