@@ -18,10 +18,10 @@ PRIMARY, STANDBY = "us-east-1", "us-west-2"
 
 
 @contextmanager
-def running_aws() -> Iterator[str]:
-    """Its endpoint, while it runs."""
+def running_aws(*options: str) -> Iterator[str]:
+    """Its endpoint, while it runs with ``options``."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "seawall.sandbox.aws", "--port", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-m", "seawall.sandbox.aws", "--port", "0", *options], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:

@@ -18,10 +18,16 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, required=True, help="port on loopback; 0 takes a free one, which is printed"
     )
+    parser.add_argument(
+        "--kms-ecc-per-s",
+        type=int,
+        metavar="N",
+        help="throttle elliptic-curve operations beyond N a second per Region (AWS: 1,000 by default); here by default never",
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        server = make_aws(arguments.port)
+        server = make_aws(arguments.port, kms_ecc_per_s=arguments.kms_ecc_per_s)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -36,6 +36,10 @@ _CONFIG = Config(
 )
 
 
+_WATCHING = ("events", "cloudtrail", "scheduler", "ecs", "backup", "backup-storage", "aps", "logs")
+"""Services that watch, back up and run; their resources are not told apart by the sandbox, so they cannot be narrowed by name."""
+
+
 class Identity(BaseModel):
     """A user and its access key; the secret is kept out of its repr."""
 
@@ -121,6 +125,7 @@ def _may_deploy() -> list[dict[str, Any]]:
     return [
         {"Effect": "Deny", "Action": ["kms:Sign", "sts:AssumeRole"], "Resource": "*"},
         {"Effect": "Allow", "Action": ["kms:*", "sns:*", "cloudwatch:*"], "Resource": "*"},
+        {"Effect": "Allow", "Action": [f"{service}:*" for service in _WATCHING], "Resource": "*"},
         {"Effect": "Allow", "Action": "iam:*", "Resource": f"arn:aws:iam::*:role/{conventions.PREFIX}-*"},
         {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},
     ]

@@ -10,6 +10,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from seawall.errors import PortBusyError
 from seawall.sandbox.aws import shims
+from seawall.sandbox.aws.control import Control
+from seawall.sandbox.aws.shims.quotas import QUOTA
 
 HOST = "127.0.0.1"
 
@@ -24,12 +26,13 @@ class _Handler(MotoRequestHandler):
         """Say nothing: a drill signs thousands of times."""
 
 
-def make_aws(port: int) -> BaseWSGIServer:
+def make_aws(port: int, *, kms_ecc_per_s: int | None = None) -> BaseWSGIServer:
     """A server that listens on ``port`` of loopback (0: any free one; read its ``port``); the caller runs ``serve_forever``.
 
-    Raises :class:`PortBusyError`.
+    ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. Raises :class:`PortBusyError`.
     """
     shims.install()
+    QUOTA.set(kms_ecc_per_s)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,6 +43,6 @@ def make_aws(port: int) -> BaseWSGIServer:
         message = f"cannot listen on {HOST}:{port}: {error.strerror}"
         raise PortBusyError(message) from error
     listener.listen(128)
-    app = DomainDispatcherApplication(create_backend_app)
+    app = Control(DomainDispatcherApplication(create_backend_app))
     with listener:  # the server duplicates the descriptor
         return make_server(HOST, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.sandbox.provider import alerting, iam, kms, s3
+from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, s3
 from seawall.sandbox.provider.table import Function, ResourceType
 
 RESOURCES: dict[str, ResourceType] = {
@@ -19,6 +19,9 @@ RESOURCES: dict[str, ResourceType] = {
         alerting.TOPIC,
         alerting.TOPIC_SUBSCRIPTION,
         alerting.METRIC_ALARM,
+        eventbridge.EVENT_RULE,
+        eventbridge.EVENT_TARGET,
+        cloudtrail.TRAIL,
     )
 }
 

@@ -6,11 +6,28 @@
 | ``key_state`` | a key that is disabled or about to be deleted does not sign |
 | ``replicas`` | a replica key has its own policy, description, tags and aliases |
 | ``enforcement`` | policies decide, bound to the resource asked for |
+| ``primaries`` | a multi-Region key changes its primary Region |
+| ``quotas`` | elliptic-curve operations are throttled |
+| ``deliveries`` | topics and queues let in whom their policies name |
+| ``event_rules`` | rules of EventBridge deliver to topics and queues |
+| ``trails`` | basic and advanced event selectors replace each other |
+| ``trail_events`` | key-management calls are events while a trail logs them |
 """
 
 from functools import cache
 
-from seawall.sandbox.aws.shims import digests, enforcement, key_state, replicas
+from seawall.sandbox.aws.shims import (
+    deliveries,
+    digests,
+    enforcement,
+    event_rules,
+    key_state,
+    primaries,
+    quotas,
+    replicas,
+    trail_events,
+    trails,
+)
 
 
 @cache
@@ -20,6 +37,12 @@ def install() -> None:
     key_state.install()
     replicas.install()
     enforcement.install()
+    primaries.install()
+    quotas.install()
+    deliveries.install()
+    event_rules.install()
+    trails.install()
+    trail_events.install()
 
 
 __all__ = ["install"]
