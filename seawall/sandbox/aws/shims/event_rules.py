@@ -35,7 +35,7 @@ def install() -> None:
     rule.send_to_targets = _send_to_targets
 
 
-def _send_to_targets(self: Any, original_event: dict[str, Any], transform_input: bool = True) -> None:  # noqa: FBT001, FBT002 - moto's
+def _send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:  # noqa: FBT001, FBT002 - moto's
     if self.state == "DISABLED" or not self.event_pattern.get_pattern():
         return
     event = {**original_event, "time": _iso(original_event["time"])}
