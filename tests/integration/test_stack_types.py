@@ -56,7 +56,7 @@ def resolved(value: Any, made: dict[str, Properties]) -> Any:
         return {name: resolved(item, made) for name, item in value.items()}
     if isinstance(value, list):
         return [resolved(item, made) for item in value]
-    if isinstance(value, str) and value.startswith("$"):
+    if isinstance(value, str) and value.startswith("$") and not value.startswith("$."):  # "$." begins a JSON path
         name, _, attribute = value[1:].partition(".")
         return made[name][attribute]
     return value
