@@ -83,7 +83,9 @@ def check(
     *,
     as_json: JsonOption = False,
 ) -> int:
-    """Validate a policy: every problem at once, each with its path, the value found and the remedy."""
+    """Validate a policy: every problem at once, each with its path, the value found and the remedy; else the room it leaves."""
+    from seawall.cli.margins import as_document, as_table  # noqa: PLC0415
+    from seawall.feasibility import sums_of  # noqa: PLC0415
     from seawall.policy import load_policy  # noqa: PLC0415
 
     try:
@@ -94,9 +96,18 @@ def check(
         emit({"policy": str(policy), "ok": False, "problems": [vars(problem) for problem in error.problems]})
         return ExitCode.USAGE
     if as_json:
-        emit({"policy": str(policy), "ok": True, "digest": loaded.digest, "problems": []})
+        emit(
+            {
+                "policy": str(policy),
+                "ok": True,
+                "digest": loaded.digest,
+                "problems": [],
+                "sums": as_document(sums_of(loaded)),
+            }
+        )
     else:
         print(f"{policy}: good, digest {loaded.digest}")
+        Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS).print(as_table(sums_of(loaded)))
     return ExitCode.PASS
 
 

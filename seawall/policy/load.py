@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from seawall.errors import PolicyError, Problem, UsageError
 from seawall.policy.extends import derive, forbidden_overrides
 from seawall.policy.model import Policy
-from seawall.policy.rules import problems_of
+from seawall.policy.rules import references_of, relations_of
 
 
 def load_policy(path: Path) -> Policy:
@@ -40,10 +40,22 @@ def load_policy(path: Path) -> Policy:
         policy = Policy.model_validate(tree)
     except ValidationError as error:
         raise PolicyError(str(path), problems + [_explain(detail) for detail in error.errors()]) from error
-    problems += problems_of(policy)
+    problems += _contradictions(policy)
     if problems:
         raise PolicyError(str(path), problems)
     return policy
+
+
+def _contradictions(policy: Policy) -> list[Problem]:
+    """What a well-formed policy says that cannot be true together; sums need names that resolve."""
+    from seawall.feasibility import sums_of  # noqa: PLC0415  (it reads policies, and controls that do)
+
+    unresolved = references_of(policy)
+    problems = [*unresolved, *relations_of(policy)]
+    if not unresolved:
+        broken = [each for each in sums_of(policy) if not each.holds]
+        problems += [Problem(path=each.path, found=str(each), remedy=each.remedy) for each in broken]
+    return problems
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -62,11 +62,12 @@ class Network(Section):
 
 
 class Bucket(Section):
-    """Funds with one purpose and one owner."""
+    """Funds with one purpose and one owner; ``trades``: whose swaps its inventory answers."""
 
     purpose: str
     owner: Name
     pays: tuple[Literal["customers"], ...]
+    trades: tuple[Literal["customers"], ...] = ()
     reconciliation_every: DurationMs = Field(gt=0)
 
 
@@ -174,6 +175,8 @@ class Targets(Section):
     small_withdrawal_within: DurationMs
     small_withdrawals_completed_min: Ratio
     served_failover_max: DurationMs
+    emergency_stop_max: DurationMs
+    rpo_max: DurationMs
 
 
 class GameDay(Section):
@@ -266,6 +269,13 @@ class Policy(Section):
     def signing_wallets(self) -> dict[str, Wallet]:
         """Wallets with a key in this stack (hot and reserve), by name."""
         return {name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"}
+
+    def house_of(self, network: str) -> str | None:
+        """Name of the bucket whose hot inventory on ``network`` customers trade with; None if nobody's."""
+        for wallet in self.wallets.values():
+            if (wallet.network, wallet.wallet_class) == (network, "hot") and self.buckets[wallet.bucket].trades:
+                return wallet.bucket
+        return None
 
     def reserve_of(self, hot: str) -> str:
         """Name of the reserve wallet that refills ``hot``. Raises KeyError if none is declared."""

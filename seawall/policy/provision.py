@@ -67,9 +67,13 @@ class Signing(Section):
 
 
 class Stress(Section):
-    """One declared cycle of stress: what customers may ask for, by network and asset, while nobody acts by hand."""
+    """One declared cycle of stress: what customers may ask for, by network and asset, while nobody acts by hand.
+
+    ``withdrawals``: into how many requests that divides; no factor scales a number of people.
+    """
 
     length: DurationMs = Field(gt=0)
+    withdrawals: int = Field(gt=0)
     outflow: dict[Name, dict[Name, Amount]]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.settling import DEPLOYER, Venue, Wanted, venue_bench
-from venue.chain.deploy import window_seconds
+from seawall.controls.sizing import window_seconds
 from venue.chain.keys import address_of_private_key, to_bytes
 from venue.chain.rpc import Rpc
 from venue.contracts.calls import balance_of, mint

@@ -11,7 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("venue", "monitors", "loadtests", "chaos", "infra")
 SHARED = {"policy", "conventions", "contract", "controls", "indicators", "lease", "errors"}
-PURE = {"controls": {"controls", "indicators", "policy"}, "indicators": {"indicators", "policy"}}
+PURE = {
+    "controls": {"controls", "indicators", "policy"},
+    "indicators": {"indicators", "policy"},
+    "feasibility": {"controls", "feasibility", "policy"},
+}
 PURE_STANDARD_LIBRARY = {
     "__future__", "abc", "bisect", "collections", "dataclasses", "decimal", "enum", "fractions", "functools", "heapq",
     "itertools", "math", "operator", "types", "typing",

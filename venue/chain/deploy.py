@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.policy import Policy, load_policy
 from venue.chain.fees import fees
@@ -32,8 +33,6 @@ from venue.contracts.compiler import payout_creation, token_creation
 DEPLOYER_KEY_VARIABLE = "SEAWALL_DEPLOYER_KEY"
 GAS_MONEY_WEI = 500 * 10**18
 """Gas for a key's address; sixteen full batches in flight at fifty times a base fee of 1 gwei reserve about 13 coins."""
-CAP_OF_MAXIMUM = 2
-"""A wallet may pay twice its maximum within one refill lead time: what it held, and one refill that arrived meanwhile."""
 _CREATE_GAS = 3_000_000
 _CALL_GAS = 120_000
 _PATIENCE_S = 20.0
@@ -93,14 +92,9 @@ def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, in
     """Base units that ``wallet``'s contract may pay per window, by token address."""
     network = policy.networks[policy.wallets[wallet].network]
     return {
-        NATIVE if asset == network.native else tokens[asset]: CAP_OF_MAXIMUM * policy.base_units(asset, holding.maximum)
+        NATIVE if asset == network.native else tokens[asset]: policy.base_units(asset, window_cap(holding))
         for asset, holding in policy.wallets[wallet].holdings.items()
     }
-
-
-def window_seconds(policy: Policy) -> int:
-    """Length of a cap's window: the refill lead time, at least one second."""
-    return max(1, -(-policy.treasury.refill_lead_time // 1000))
 
 
 def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) -> Deployed:

@@ -11,11 +11,12 @@ from typing import Any
 
 from eth_abi.abi import decode, encode
 
+from seawall.controls.sizing import BATCH_ITEMS_MAX
 from venue.chain.keys import keccak256, to_bytes
 
 NATIVE = "0x" + "00" * 20
 """Token address that stands for the native coin."""
-ITEMS_MAX = 200
+ITEMS_MAX = BATCH_ITEMS_MAX
 """Items of one `pay`; the bound of the contract's array."""
 GAS_BASE = 300_000
 """Intrinsic gas, and what must be left before the last item (ITEM_GAS_MIN of payout.vy)."""

@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from seawall import conventions
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.modes import decide, watch
+from seawall.controls.pace import GUARD_AGES_EVERY_MS, GUARD_TICK_MS
 from seawall.policy import TIERS
 from venue.guard.flip import InForce, flip, mode_in_force
 from venue.guard.watch import Watcher
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from seawall.policy import Policy
     from venue.database import Connection
 
-TICK_S = 0.02
-"""The longest time between two samples."""
+TICK_S = GUARD_TICK_MS / 1_000
 REST_S = 0.004
 """The shortest: under a flood commits arrive faster than they need looking at."""
-AGES_EVERY_S = 0.1
+AGES_EVERY_S = GUARD_AGES_EVERY_MS / 1_000
 
 _BEAT = """
     insert into guard_lease (holder, beat_at) values ($1, clock_timestamp())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from seawall.controls.pace import CLAIM_LOOK_MS, CLAIM_SPACING_MS
 from seawall.errors import ServiceError
 from venue.chain.rpc import Rpc
 from venue.contracts.calls import ITEMS_MAX
@@ -20,9 +21,8 @@ from venue.settler.routes import Routes
 
 IN_FLIGHT_MAX = 16
 """Slots between claim and finality per lane: at 200 payouts each and 3 s to finality, 1,000 payouts a second."""
-CLAIM_SPACING_S = 0.25
-"""Claims closer together than this would fill the flight with small batches; a full batch is followed at once."""
-_LOOK_EVERY_S = 0.1
+CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
+_LOOK_EVERY_S = CLAIM_LOOK_MS / 1_000
 _SEND_AGAIN_S = 0.3
 _log = logging.getLogger(__name__)
 

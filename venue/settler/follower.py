@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from seawall.controls.pace import FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
 from venue.chain.rpc import Head, Receipt, Rpc
 from venue.contracts.calls import decode_paid_many, paid_many, read_events
@@ -23,7 +24,7 @@ from venue.settler.outcome import judge_outcome
 from venue.settler.posting import Poster
 from venue.settler.progress import Progress
 
-_LOOK_EVERY_S = 0.2
+_LOOK_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
 """Blocks without a transaction of ours that the pool should hold; full blocks delay it by one or two."""
 _AFTER_REVERT_S = 5.0

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from seawall import conventions
 from seawall.controls.breaker import Breaker, BreakerSettings, after_probe, after_signing, opened, probe_due
+from seawall.controls.pace import SIGNER_PATIENCE_MS
 from seawall.errors import InternalError
 from venue.process import pause
 from venue.settler.lanes import Lanes
@@ -21,8 +22,7 @@ from venue.settler.model import LaneLostError, Slot
 from venue.signer.errors import SigningRefusedError
 from venue.signer.protocol import Refused, Signed, SignRequest
 
-TIMEOUT_S = 0.6
-"""The signer gives up on its provider after 250 ms to connect and 250 ms to answer; then it says so."""
+TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _THROTTLED_S = 0.05
 """A throttled signer is well and its bucket's room refills all the time; it is no reason to change the route."""

@@ -1,0 +1,56 @@
+"""Feasibility in capacity: the paying buckets' share of the signing quota is enough for the declared cycle of stress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from seawall.controls.breaker import BreakerSettings
+from seawall.controls.pace import CLAIM_SPACING_MS
+from seawall.controls.sizing import BATCH_ITEMS_MAX
+from seawall.feasibility.chains import span
+from seawall.feasibility.sums import Sum, Term
+
+if TYPE_CHECKING:
+    from seawall.policy.model import Policy
+
+_MS_PER_S = 1_000
+
+
+def in_capacity(policy: Policy) -> Iterator[Sum]:
+    """Signatures a second, at worst, against each paying bucket's share of the quota of one region."""
+    payers = {wallet.bucket for wallet in policy.payout_wallets().values()}
+    for bucket in sorted(payers):
+        hot = [wallet for wallet in policy.payout_wallets().values() if wallet.bucket == bucket]
+        networks = {wallet.network for wallet in hot}
+        full = Fraction(policy.stress.withdrawals * _MS_PER_S, BATCH_ITEMS_MAX * policy.stress.length)
+        refills = sum(len(wallet.holdings) for wallet in hot)
+        probes = Fraction(_MS_PER_S * len(networks), BreakerSettings().probe_every_ms)
+        yield Sum(
+            kind="capacity",
+            name=f"signatures of {bucket}",
+            path=f"signing.shares.{bucket}",
+            relation="within",
+            limit=policy.signing.shares.get(bucket, Fraction(0)) * policy.signing.operations_per_s,
+            unit="/s",
+            terms=(
+                Term(
+                    name="withdrawals",
+                    value=full,
+                    detail=f"{policy.stress.withdrawals} in {span(policy.stress.length)}, batches of {BATCH_ITEMS_MAX}",
+                ),
+                Term(
+                    name="batches that are not full",
+                    detail=f"{len(hot)} wallets every {span(CLAIM_SPACING_MS)}",
+                    value=Fraction(_MS_PER_S * len(hot), CLAIM_SPACING_MS),
+                ),
+                Term(
+                    name="top-ups",
+                    detail=f"{refills} holdings every {span(policy.treasury.top_up_every)}",
+                    value=Fraction(_MS_PER_S * refills, policy.treasury.top_up_every),
+                ),
+                Term(name="probes", value=probes, detail=f"{len(networks)} networks"),
+            ),
+            remedy=f"raise the share of {bucket}, or signing.operations_per_s once KMS has raised the quota",
+        )

@@ -1,0 +1,98 @@
+"""Feasibility in logic: a tier that is entered can be left, and a trigger that is declared can fire in time to help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from seawall.controls.breaker import BreakerSettings
+from seawall.feasibility import chains
+from seawall.feasibility.sums import Sum, Term
+
+if TYPE_CHECKING:
+    from seawall.policy.model import Policy, Trigger
+
+_AGES = ("queue_age_s", "queue_age_guaranteed_s")
+_MS_PER_S = 1_000
+
+
+def in_logic(policy: Policy) -> Iterator[Sum]:
+    """Per trigger: whether its indicator can reach its level, and, where calm has a level above zero, come back below its exit."""
+    for index, trigger in enumerate(policy.triggers):
+        path = f"triggers.{index}"
+        if trigger.indicator == "drawdown_velocity":
+            yield from _drawdown(policy, trigger, path)
+        elif trigger.indicator == "signing_failures":
+            yield _failures(policy, trigger, path)
+        elif trigger.indicator in _AGES:
+            yield from _ages(policy, trigger, path)
+
+
+def _drawdown(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
+    targets = policy.hot_target_value_micro()
+    if targets == 0:
+        return  # a rule names it
+    yield Sum(
+        kind="logic",
+        name=f"reach of {trigger.name}",
+        path=f"{path}.enter_at",
+        relation="covers",
+        limit=trigger.enter_at,
+        unit="",
+        terms=(
+            Term(
+                name="everything withdrawn",
+                value=Fraction(policy.venue.liabilities) * 10**6 / targets,
+                detail="venue.liabilities / all hot targets",
+            ),
+        ),
+        remedy="lower enter_at: not even a customer who takes everything would reach it",
+    )
+
+
+def _failures(policy: Policy, trigger: Trigger, path: str) -> Sum:
+    networks = len({wallet.network for wallet in policy.payout_wallets().values()})
+    count = BreakerSettings().failures_to_open
+    return Sum(
+        kind="logic",
+        name=f"reach of {trigger.name}",
+        path=f"{path}.enter_at",
+        relation="covers",
+        limit=trigger.enter_at,
+        unit="",
+        terms=(
+            Term(
+                name="failures until the standby signs",
+                value=Fraction(count * networks),
+                detail=f"{count} open the breaker x {networks} networks",
+            ),
+        ),
+        remedy="lower enter_at: once the standby signs, a dark primary fails no more",
+    )
+
+
+def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
+    """An age comes back only as far as a payment takes that waits for nothing; and a warning must come before the promise breaks."""
+    for network in dict.fromkeys(wallet.network for wallet in policy.payout_wallets().values()):
+        yield Sum(
+            kind="logic",
+            name=f"exit of {trigger.name} on {network}",
+            path=f"{path}.exit_below",
+            relation="below",
+            limit=trigger.exit_below * _MS_PER_S,
+            unit="ms",
+            terms=(chains.claiming(), chains.signing(), *chains.becoming_final(policy, network)),
+            remedy="raise exit_below above what a payment takes on a calm day, else the tier is never left",
+        )
+    if trigger.indicator == "queue_age_guaranteed_s":
+        yield Sum(
+            kind="logic",
+            name=f"{trigger.name} before a customer waits too long",
+            path=f"{path}.enter_at",
+            relation="within",
+            limit=Fraction(policy.targets.small_withdrawal_within),
+            unit="ms",
+            terms=(Term(name="enter at", value=trigger.enter_at * _MS_PER_S), *chains.noticing(policy)),
+            remedy="lower enter_at, or raise targets.small_withdrawal_within: the page would come after the broken promise",
+        )

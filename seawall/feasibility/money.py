@@ -1,0 +1,111 @@
+"""Feasibility in money: what hot wallets hold, and what refills them by itself, covers one declared cycle of stress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from seawall.controls.sizing import window_cap, window_seconds
+from seawall.feasibility.chains import span
+from seawall.feasibility.sums import Sum, Term
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from seawall.policy.model import Holding, Policy
+
+_MS_PER_S = 1_000
+
+
+def in_money(policy: Policy) -> Iterator[Sum]:
+    """Per network and asset of the cycle, in whole units: what may be paid out without anyone's hand, and what contracts let through."""
+    hot = {wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))}
+    for network, assets in policy.stress.outflow.items():
+        for asset, outflow in assets.items():
+            name = hot.get(network)
+            holding = policy.wallets[name].holdings.get(asset) if name is not None else None
+            if name is None or holding is None:
+                continue  # a rule names it: nothing there pays
+            yield _supply(policy, network, asset, outflow, name=name, holding=holding)
+            yield _contract(policy, network, asset, outflow, name=name, holding=holding)
+
+
+def _supply(policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding) -> Sum:
+    """Only what lies above the wallet's minimum counts, and a refill counts as no larger than the policy makes sure of."""
+    treasury = policy.treasury
+    one = _refill(policy, holding)
+    cycle = treasury.top_up_every + treasury.refill_lead_time
+    count = policy.stress.length // cycle
+    wanted = count * one
+    source = _reserve(policy, name, asset)
+    limits = {
+        f"{count} x {_plain(one)} within {span(policy.stress.length)}, {span(cycle)} each": wanted,
+        **({f"all of {source[0]} above its minimum": Fraction(source[1].target - source[1].minimum)} if source else {}),
+        **({f"all that the contract of {source[0]} lets through": _through(policy, source[1])} if source else {}),
+    }
+    least = min(limits, key=lambda each: limits[each]) if source else "no reserve holds any"
+    return Sum(
+        kind="money",
+        name=f"{network} {asset} of one cycle of stress",
+        path=f"stress.outflow.{network}.{asset}",
+        relation="covers",
+        limit=Fraction(outflow),
+        unit=asset,
+        terms=(
+            Term(
+                name="hot target",
+                value=Fraction(holding.target - holding.minimum),
+                detail=f"{_plain(Fraction(holding.target))} less its minimum {_plain(Fraction(holding.minimum))}",
+            ),
+            Term(name="top-ups", value=limits[least] if source else Fraction(0), detail=least),
+        ),
+        remedy="raise the hot target or maximum or what the reserve holds, shorten treasury.refill_lead_time, or promise less",
+    )
+
+
+def _contract(policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding) -> Sum:
+    windows = _windows(policy)
+    return Sum(
+        kind="money",
+        name=f"{network} {asset} through the payout contract",
+        path=f"stress.outflow.{network}.{asset}",
+        relation="covers",
+        limit=Fraction(outflow),
+        unit=asset,
+        terms=(
+            Term(
+                name="caps",
+                value=_through(policy, holding),
+                detail=f"{windows} windows of {window_seconds(policy)}s x {_plain(Fraction(window_cap(holding)))}",
+            ),
+        ),
+        remedy=f"raise the maximum of {name}, from which its contract's cap follows, or promise less",
+    )
+
+
+def _refill(policy: Policy, holding: Holding) -> Fraction:
+    """What a top-up brings at least: it is asked for below the level, and fills up from there."""
+    goal = holding.maximum if policy.treasury.top_up_to == "maximum" else holding.target
+    return max(Fraction(0), Fraction(goal) - policy.treasury.top_up_below * Fraction(holding.target))
+
+
+def _reserve(policy: Policy, hot: str, asset: str) -> tuple[str, Holding] | None:
+    try:
+        name = policy.reserve_of(hot)
+        return name, policy.wallets[name].holdings[asset]
+    except KeyError:
+        return None
+
+
+def _windows(policy: Policy) -> int:
+    """Caps begin anew at fixed times, so a cycle sees at least so many whole ones, and never none."""
+    return max(1, policy.stress.length // (window_seconds(policy) * _MS_PER_S))
+
+
+def _through(policy: Policy, holding: Holding) -> Fraction:
+    return _windows(policy) * Fraction(window_cap(holding))
+
+
+def _plain(value: Fraction) -> str:
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"

@@ -1,0 +1,97 @@
+"""Triggers and tiers: what enters a tier can leave it again, and a worse tier never promises more than a calmer one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from seawall.errors import Problem
+from seawall.policy.model import TIERS
+
+if TYPE_CHECKING:
+    from seawall.policy.model import Policy
+
+_WINDOWED = ("drawdown_velocity", "signing_failures")
+
+
+def tiers(policy: Policy) -> Iterator[Problem]:
+    """Every fault of triggers and of what tiers promise."""
+    yield from _triggers(policy)
+    yield from _sides(policy)
+    yield from _order(policy)
+    if policy.targets.small_withdrawals_completed_min:
+        for tier in TIERS:
+            if "withdrawals_small" not in policy.tiers.promise(tier).guarantees:
+                yield Problem(
+                    path=f"tiers.{tier}.guarantees",
+                    found="no withdrawals_small",
+                    remedy="guarantee them, or set targets.small_withdrawals_completed_min to 0: a target demands them in every tier",
+                )
+
+
+def _triggers(policy: Policy) -> Iterator[Problem]:
+    names: set[str] = set()
+    for index, trigger in enumerate(policy.triggers):
+        path = f"triggers.{index}"
+        if trigger.name in names:
+            yield Problem(path=f"{path}.name", found=repr(trigger.name), remedy="give every trigger its own name")
+        names.add(trigger.name)
+        settings = policy.indicators.get(trigger.indicator)
+        if settings is not None and trigger.indicator in _WINDOWED and settings.window is None:
+            yield Problem(
+                path=f"indicators.{trigger.indicator}.window", found="nothing", remedy="give it a window, such as 15s"
+            )
+        if trigger.exit_below > trigger.enter_at:
+            yield Problem(
+                path=f"{path}.exit_below",
+                found=f"{trigger.exit_below} above enter_at {trigger.enter_at}",
+                remedy="leave a tier at or below the level that entered it, else it flaps",
+            )
+        if trigger.exit_below == 0:
+            yield Problem(
+                path=f"{path}.exit_below",
+                found="0",
+                remedy="write a level that can be reached from above, else the tier can never be left",
+            )
+    for tier in TIERS[1:]:
+        if not any(trigger.tier == tier for trigger in policy.triggers):
+            yield Problem(
+                path="triggers",
+                found=f"none that enters {tier}",
+                remedy="declare one; a tier that nothing enters protects nobody",
+            )
+
+
+def _sides(policy: Policy) -> Iterator[Problem]:
+    for tier in TIERS:
+        promise = policy.tiers.promise(tier)
+        for function in promise.guarantees:
+            if function in promise.suspends or function in promise.defers:
+                yield Problem(
+                    path=f"tiers.{tier}", found=f"{function} guaranteed and withheld", remedy="keep it on one side"
+                )
+        for function in promise.defers:
+            if function in promise.suspends:
+                yield Problem(
+                    path=f"tiers.{tier}", found=f"{function} deferred and suspended", remedy="keep it on one side"
+                )
+
+
+def _order(policy: Policy) -> Iterator[Problem]:
+    for calmer, worse in pairwise(TIERS):
+        calm, bad = policy.tiers.promise(calmer), policy.tiers.promise(worse)
+        gained = set(bad.guarantees) - set(calm.guarantees)
+        if gained:
+            yield Problem(
+                path=f"tiers.{worse}.guarantees",
+                found=", ".join(sorted(gained)),
+                remedy=f"a worse tier may not guarantee more than {calmer}",
+            )
+        kept = set(calm.suspends) - set(bad.suspends)
+        if kept:
+            yield Problem(
+                path=f"tiers.{worse}.suspends",
+                found=f"{', '.join(sorted(kept))} not suspended",
+                remedy=f"suspend what {calmer} suspends already",
+            )
