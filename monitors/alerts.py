@@ -145,12 +145,12 @@ def _ledger_drift(policy: Policy) -> Alert:
     owners = {bucket.owner for bucket in policy.buckets.values()}
     return Alert(
         name=conventions.ALERT_LEDGER_DRIFT,
-        expression=f"max by (network, asset) (abs({conventions.LEDGER_DRIFT})) > 0",
+        expression=f"max by (network, bucket, asset) (abs({conventions.LEDGER_DRIFT})) > 0",
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
         roles=tuple(sorted(owners)),
-        summary="Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset }} on {{ $labels.network }}",
-        customer_impact="The venue no longer knows what it holds; top-ups stop until the difference is explained.",
+        summary="Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset }} of {{ $labels.bucket }} on {{ $labels.network }}",
+        customer_impact="The venue no longer knows what it holds; if the bucket pays customers, top-ups stop until the difference is explained.",
         runbook=f"{RUNBOOKS}/ledger-drift.md",
     )
 

@@ -109,11 +109,13 @@ def _protected(policy: Policy) -> Case:
 
 def _drift(policy: Policy) -> Case:
     network, declared = next(iter(policy.networks.items()))
-    labels = (("asset", declared.native), ("network", network))
+    bucket = next(wallet.bucket for wallet in policy.wallets.values() if wallet.network == network)
+    labels = (("asset", declared.native), ("bucket", bucket), ("network", network))
+    series = ",".join(f'{label}="{value}"' for label, value in labels)
     return Case(
         alert=conventions.ALERT_LEDGER_DRIFT,
         story="one base unit is missing, then found",
-        series={f'{conventions.LEDGER_DRIFT}{{asset="{declared.native}",network="{network}"}}': _pulse(-1)},
+        series={f"{conventions.LEDGER_DRIFT}{{{series}}}": _pulse(-1)},
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
         labels=labels,

@@ -89,6 +89,12 @@ class VenueConfig(_Part):
         tokens = {token for site in sites for token in site.tokens.values()}
         return frozenset(address.lower() for address in cold | keys | placed | tokens)
 
+    def holder_of(self, policy: Policy, wallet: str) -> str:
+        """Lower-case address at which ``wallet``'s money lies: its contract, its cold address, or that of its key."""
+        declared = policy.wallets[wallet]
+        address = self.networks[declared.network].contract_of(wallet) or declared.address
+        return (address or self.signers[policy.regions.primary].keys[wallet].address).lower()
+
     def load_policy(self) -> Policy:
         """The policy in force."""
         return load_policy(self.policy)

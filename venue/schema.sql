@@ -3,8 +3,8 @@
 -- Evidence: rows whose commit time matters (postings, slot_events, lane_log, mode_log, flow) are inserted once and never
 -- updated, so pg_xact_commit_timestamp(xmin) stays the moment at which they became true (track_commit_timestamp = on).
 --
--- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved, clearing, and inventory, which it
--- owes to its own treasury) is negative; every posting sums to zero per asset and network.
+-- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved, clearing, and to itself: inventory
+-- that customers trade with, own that nobody trades with) is negative; every posting sums to zero per asset and network.
 
 create table customers (
     id             bigint primary key,
@@ -17,7 +17,7 @@ create table accounts (
     bucket      text not null,
     network     text not null,
     asset       text not null,
-    kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve', 'cold', 'inventory')),
+    kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve', 'cold', 'inventory', 'own')),
     customer_id bigint references customers,
     check ((kind = 'customer') = (customer_id is not null)),
     unique nulls not distinct (bucket, network, asset, kind, customer_id)

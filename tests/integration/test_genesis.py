@@ -42,6 +42,30 @@ async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
         assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
 
 
+async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_of_its_own(founded: Founded) -> None:
+    """Five buckets: customers' money is owed to customers, the house's is inventory, all else is the venue's own; in the policy's amounts."""
+    async with connected(founded.database.auditor) as auditor:
+        rows = await auditor.fetch(
+            "select a.bucket, a.network, a.asset, a.kind, sum(e.amount) from accounts a join entries e on e.account_id = a.id group by 1, 2, 3, 4"
+        )
+        booked = {(row["bucket"], row["network"], row["asset"], row["kind"]): row["sum"] for row in rows}
+        available = await auditor.fetchval(
+            "select sum(available) from balances b join accounts a on a.id = b.account_id where kind = 'inventory' and asset = 'USDX'"
+        )
+    policy = founded.policy
+    expected: dict[tuple[str, str, str, str], int] = {}
+    against = {"customer": "customer", "treasury": "inventory", "promotional": "own", "escrow": "own", "contingency": "own"}
+    for wallet in policy.wallets.values():
+        for asset, holding in wallet.holdings.items():
+            amount = policy.base_units(asset, holding.target)
+            expected[wallet.bucket, wallet.network, asset, wallet.wallet_class] = amount
+            owed = (wallet.bucket, wallet.network, asset, against[wallet.bucket])
+            expected[owed] = expected.get(owed, 0) - amount
+    assert booked == expected
+    assert {bucket for bucket, *_ in booked} == set(policy.buckets)
+    assert available == 200_000 * 10**6
+
+
 async def test_four_thousand_customers_are_opened_at_once(database_url: str, tmp_path: Path) -> None:
     """Genesis is set-based; measured at 1.1 s on two busy cores, and the bound leaves room for busier ones."""
     policy = load_policy(POLICY)

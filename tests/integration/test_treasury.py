@@ -29,10 +29,10 @@ async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., st
         yield bench
 
 
-async def _drift(venue: Venue, network: str, asset: str) -> float | None:
+async def _drift(venue: Venue, network: str, asset: str, bucket: str = "customer") -> float | None:
     async with httpx.AsyncClient() as http:
         text = (await http.get(f"http://127.0.0.1:{venue.config.metrics_ports[TREASURY_PROCESS]}/metrics")).text
-    wanted = f'{LEDGER_DRIFT}{{asset="{asset}",network="{network}"}} '
+    wanted = f'{LEDGER_DRIFT}{{asset="{asset}",bucket="{bucket}",network="{network}"}} '
     return next((float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted)), None)
 
 
@@ -74,6 +74,28 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
         assert await venue.owner.fetchval("select body->>'drift' from journal") == "1"
         await venue.until("select (select max(at) from journal) < clock_timestamp() - interval '1.2 seconds'")
     assert await venue.owner.fetchval("select count(*) from topups") == 0
+
+
+async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(venue: Venue) -> None:
+    """Every bucket's book meets the chain; what escrow lacks is its own alarm, and customers' wallets are refilled all the same."""
+    async with httpx.AsyncClient() as http:
+        holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
+        request = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [holder, hex(50 * 10**18 - 3)]}
+        assert "error" not in (await http.post(venue.config.networks["aster"].rpc.primary, json=request)).json()
+    await _changes_final(venue.config.networks["aster"].rpc.primary)
+    await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
+    async with venue_process("treasury", venue.config_path, venue.database):
+        await venue.until("select exists (select 1 from journal where kind = 'drift')")
+        await venue.until("select count(*) = 2 from topups")
+        books = {(wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()}
+        async with asyncio.timeout(20):
+            while None in [await _drift(venue, network, "USDX", bucket) for network, bucket in books]:
+                await asyncio.sleep(0.25)
+        assert await _drift(venue, "aster", "AST", "escrow") == 3.0
+        others = {(network, bucket) for network, bucket in books if (network, bucket) != ("aster", "escrow")}
+        assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
+    journal = await venue.owner.fetch("select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'")
+    assert [tuple(row) for row in journal] == [("escrow", "3")]
 
 
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:

@@ -9,7 +9,7 @@ from seawall.errors import UsageError
 from venue.chain.rpc import Rpc
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
-from venue.ledger.chart import rails
+from venue.ledger.chart import Book, books, rails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,35 +124,42 @@ async def _open_accounts(connection: Connection, policy: Policy, customers: Iter
         for asset in policy.networks[network].assets
     ]
     await connection.execute(_CUSTOMER_ACCOUNTS, *map(list, zip(*paying, strict=True)))
-    books: set[tuple[str, str, str, str]] = {
+    accounts: set[tuple[str, str, str, str]] = {
         (wallet.bucket, wallet.network, asset, wallet.wallet_class)
         for wallet in policy.wallets.values()
         for asset in wallet.holdings
     }
-    books |= {(*triple, kind) for triple in paying for kind in ("reserved", "clearing")}
-    books |= {
-        (bucket, network, asset, "inventory")
-        for bucket, network in _houses(policy)
-        for asset in targets(policy, bucket, network)
+    accounts |= {(*triple, kind) for triple in paying for kind in ("reserved", "clearing")}
+    accounts |= {
+        (book.bucket, book.network, asset, kind)
+        for book, kind in _counterparts(policy)
+        for asset in targets(policy, book.bucket, book.network)
     }
-    await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(books), strict=True)))
+    await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(accounts), strict=True)))
     await connection.execute("analyze accounts")
     await connection.execute(_BALANCES)
 
 
-def _houses(policy: Policy) -> list[tuple[str, str]]:
-    return [(rail.house, network) for network, rail in rails(policy).items() if rail.house is not None]
+def _counterparts(policy: Policy) -> list[tuple[Book, str]]:
+    """Every book whose money is the venue's own, and the kind of account that it stands against."""
+    rail = rails(policy)
+    paying = {each.site for each in rail.values()}
+    houses = {(network, each.house) for network, each in rail.items()}
+    return [
+        (book, "inventory" if book.site in houses else "own") for book in books(policy) if book.site not in paying
+    ]
 
 
 async def _fund(connection: Connection, policy: Policy) -> None:
     for network, rail in rails(policy).items():
         for asset, held in targets(policy, rail.bucket, network).items():
             await _post_funding(connection, rail.bucket, network, asset, held)
-    for bucket, network in _houses(policy):
-        for asset, held in targets(policy, bucket, network).items():
+    for book, kind in _counterparts(policy):
+        for asset, held in targets(policy, book.bucket, book.network).items():
             total = sum(held.values())
-            await _post_funding(connection, bucket, network, asset, held | {"inventory": -total})
-            await connection.execute(_INVENTORY, bucket, network, asset, total)
+            await _post_funding(connection, book.bucket, book.network, asset, held | {kind: -total})
+            if kind == "inventory":
+                await connection.execute(_INVENTORY, book.bucket, book.network, asset, total)
 
 
 async def _post_funding(connection: Connection, bucket: str, network: str, asset: str, held: Mapping[str, int]) -> None:

@@ -1,7 +1,8 @@
-"""The chart of accounts that follows from a policy: who pays on a network, what refills it, and whose inventory trades.
+"""The chart of accounts that follows from a policy: who pays on a network, what refills it, whose inventory trades, what else is held.
 
 Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved, clearing) is negative; the house's
-inventory is what the venue owes to its own treasury, so it is negative too and a swap is the exchange of two claims.
+inventory is what the venue owes to the bucket that trades, so it is negative too and a swap is the exchange of two claims. What a
+bucket holds that neither pays nor trades stands against its own account, what the venue owes to itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seawall.policy import Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """What one bucket holds on one network; ``wallets`` by kind: hot, reserve, cold."""
+
+    bucket: str
+    network: str
+    wallets: Mapping[str, str]
+
+    @property
+    def site(self) -> tuple[str, str]:
+        """(network, bucket): what a comparison with the chain is about."""
+        return self.network, self.bucket
+
+
+def books(policy: Policy) -> list[Book]:
+    """One book per bucket and network with a wallet, in the order of their declaration."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name, wallet in policy.wallets.items():
+        found.setdefault((wallet.bucket, wallet.network), {})[wallet.wallet_class] = name
+    return [Book(bucket=bucket, network=network, wallets=wallets) for (bucket, network), wallets in found.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +49,11 @@ class Rail:
     house: str | None
 
     @property
+    def site(self) -> tuple[str, str]:
+        """(network, bucket) of the book that pays."""
+        return self.network, self.bucket
+
+    @property
     def lanes(self) -> tuple[str, str]:
         """Wallets whose keys sign on this network."""
         return self.hot, self.reserve
@@ -35,17 +65,11 @@ def rails(policy: Policy) -> dict[str, Rail]:
     for hot, wallet in policy.payout_wallets().items():
         if wallet.network in found:
             continue
-        house = next(
-            (
-                other.bucket
-                for other in policy.wallets.values()
-                if other.network == wallet.network
-                and other.wallet_class == "hot"
-                and not policy.buckets[other.bucket].pays
-            ),
-            None,
-        )
         found[wallet.network] = Rail(
-            network=wallet.network, bucket=wallet.bucket, hot=hot, reserve=policy.reserve_of(hot), house=house
+            network=wallet.network,
+            bucket=wallet.bucket,
+            hot=hot,
+            reserve=policy.reserve_of(hot),
+            house=policy.house_of(wallet.network),
         )
     return found

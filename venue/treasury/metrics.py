@@ -18,7 +18,7 @@ HOT_BALANCE = Gauge(
     conventions.HOT_BALANCE, "Value that hot wallets may still pay out, in millionths.", ("network", "asset")
 )
 LEDGER_DRIFT = Gauge(
-    conventions.LEDGER_DRIFT, "Distance of ledger and chain over hot and reserve wallets.", ("network", "asset")
+    conventions.LEDGER_DRIFT, "Distance of ledger and chain over a bucket's wallets.", ("network", "bucket", "asset")
 )
 LEDGER_SUM = Gauge(conventions.LEDGER_SUM, "Sum of all entries; anything but zero is a fault.", ("network", "asset"))
 TOP_UPS = Counter(conventions.TOP_UPS, "Top-ups requested.", ("network", "asset"))

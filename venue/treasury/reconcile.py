@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from seawall.policy import Policy
     from venue.chain.rpc import Rpc
-    from venue.config import NetworkSite
+    from venue.config import VenueConfig
     from venue.database import Connection
-    from venue.ledger.chart import Rail
+    from venue.ledger.chart import Book
 
 WAITS = 20
 WAIT_S = 0.25
 """A settler posts within a poll of finality; five seconds of patience, then the pass is given up and the next one tries."""
 
-_LANES = "select wallet, address from lanes where network = $1"
+_LANES = "select wallet, address from lanes where wallet = any($1::text[])"
 _UNPOSTED = """
     select exists (
         select 1 from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
@@ -45,7 +45,7 @@ _BOOKED = """
     select a.asset, a.kind, coalesce(sum(e.amount), 0) - coalesce((
                select sum(x.amount) from postings_later q join entries x on x.posting_id = q.id where x.account_id = a.id), 0) as booked
     from accounts a left join entries e on e.account_id = a.id
-    where (a.bucket, a.network) = ($3, $4) and a.kind in ('hot', 'reserve')
+    where (a.bucket, a.network) = ($3, $4) and a.kind in ('hot', 'reserve', 'cold')
     group by a.id, a.asset, a.kind"""
 
 
@@ -58,34 +58,36 @@ class ChainCut:
     held: Mapping[tuple[str, str], int]
 
 
-async def cut_chain(policy: Policy, rail: Rail, site: NetworkSite, rpc: Rpc, addresses: Mapping[str, str]) -> ChainCut:
-    """Read one finalized block; ``addresses`` are the lanes' by wallet. Raises :class:`ServiceError`."""
+async def cut_chain(
+    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
+) -> ChainCut:
+    """Read one finalized block; ``lanes`` are signing addresses by wallet. Raises :class:`ServiceError`."""
     block = (await rpc.head("finalized")).number
     tag = hex(block)
-    nonces = {wallet: await rpc.nonce(address, tag) for wallet, address in addresses.items()}
+    nonces = {wallet: await rpc.nonce(address, tag) for wallet, address in lanes.items()}
     held: dict[tuple[str, str], int] = {}
-    native = policy.networks[rail.network].native
-    for kind, wallet in (("hot", rail.hot), ("reserve", rail.reserve)):
-        holder = (site.contract_of(wallet) or addresses[wallet]).lower()
+    native, tokens = policy.networks[book.network].native, config.networks[book.network].tokens
+    for kind, wallet in book.wallets.items():
+        holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
             if asset == native:
                 held[kind, asset] = await rpc.balance(holder, tag)
             else:
-                held[kind, asset] = int.from_bytes(await rpc.read(site.tokens[asset], balance_of(holder), tag), "big")
+                held[kind, asset] = int.from_bytes(await rpc.read(tokens[asset], balance_of(holder), tag), "big")
     return ChainCut(block=block, nonces=nonces, held=held)
 
 
 async def reconcile(
-    connection: Connection, policy: Policy, rail: Rail, site: NetworkSite, rpc: Rpc
+    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: Rpc
 ) -> dict[str, int] | None:
-    """Asset -> distance between ledger and chain, summed over hot and reserve without their signs (so none hides another).
+    """Asset -> distance between ledger and chain, summed over the book's wallets without their signs (so none hides another).
 
     None: the ledger had not caught up with the chain in time; nothing can be said.
     """
-    addresses = {row["wallet"]: row["address"] for row in await connection.fetch(_LANES, rail.network)}
-    cut = await cut_chain(policy, rail, site, rpc, addresses)
+    rows = await connection.fetch(_LANES, list(book.wallets.values()))
+    cut = await cut_chain(config, policy, book, rpc, lanes={row["wallet"]: row["address"] for row in rows})
     for _ in range(WAITS):
-        booked = await _booked_at(connection, rail, cut)
+        booked = await _booked_at(connection, book, cut)
         if booked is not None:
             drift: dict[str, int] = {}
             for (kind, asset), amount in cut.held.items():
@@ -95,11 +97,11 @@ async def reconcile(
     return None
 
 
-async def _booked_at(connection: Connection, rail: Rail, cut: ChainCut) -> dict[tuple[str, str], int] | None:
-    """What the ledger says of hot and reserve at ``cut``; None while it lacks a slot that the block contains."""
+async def _booked_at(connection: Connection, book: Book, cut: ChainCut) -> dict[tuple[str, str], int] | None:
+    """What the ledger says of the book's wallets at ``cut``; None while it lacks a slot that the block contains."""
     wallets, nonces = list(cut.nonces), list(cut.nonces.values())
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         if await connection.fetchval(_UNPOSTED, wallets, nonces):
             return None
-        rows = await connection.fetch(_BOOKED, wallets, nonces, rail.bucket, rail.network)
+        rows = await connection.fetch(_BOOKED, wallets, nonces, book.bucket, book.network)
     return {(row["kind"], row["asset"]): row["booked"] for row in rows}

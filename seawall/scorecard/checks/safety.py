@@ -15,7 +15,7 @@ NATIVE_TOKEN = "0x" + "0" * 40
 """The address that stands for a chain's own coin in ``Paid`` events."""
 
 _HELD = ("hot", "reserve", "cold")
-_OWED = ("customer", "reserved", "inventory")
+_OWED = ("customer", "reserved", "inventory", "own")
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
 
@@ -296,24 +296,23 @@ def old_epoch(facts: Facts) -> Finding:
 
 @check(
     "safety.hot_reconciles",
-    question="Do the chains hold what the ledger says, per network and asset?",
+    question="Do the chains hold what the ledger says, per bucket, network and asset?",
     motivation="The ledger is a claim about the chain, and this is the proof.",
     evidence=("records/ledger.csv", "chain/balances.csv"),
     remediation="Reconcile before paying on: the difference is money in the wrong place.",
 )
 def hot_reconciles(facts: Facts) -> Finding:
-    """Ledger balances of hot and reserve accounts equal the sum of the wallets' balances, to the base unit."""
+    """Ledger balances of every bucket's hot, reserve and cold accounts equal those of its wallets, to the base unit."""
     wallets = facts.run.policy.wallets
-    pays = {name for name, bucket in facts.run.policy.buckets.items() if "customers" in bucket.pays}
     chain: Counter[tuple[str, str, str, str]] = Counter()
     for held in facts.run.chain_balances:
         wallet = wallets.get(held.wallet)
-        if wallet is not None and wallet.bucket in pays and wallet.wallet_class != "cold":
+        if wallet is not None:
             chain[wallet.bucket, held.network, held.asset, wallet.wallet_class] += held.balance
     ledger = {
         (line.bucket, line.network, line.asset, line.kind): line.balance
         for line in facts.run.ledger
-        if line.bucket in pays and line.kind in ("hot", "reserve")
+        if line.kind in _HELD
     }
     found = [
         f"{' '.join(key)}: ledger {ledger.get(key, 0)}, chain {chain.get(key, 0)}"

@@ -254,26 +254,35 @@ def _balance(story: Story) -> None:
             hot_left = target * (1 + TOP_UPS_PER_POOL) - paid[network, asset]
             reserve_left = held - target * TOP_UPS_PER_POOL
             assert hot_left >= 0
-            for kind, balance in (
-                ("customer", -hot_left - reserve_left),
-                ("reserved", 0),
-                ("hot", hot_left),
-                ("reserve", reserve_left),
-            ):
-                story.table("records/ledger").append(
-                    {"bucket": "customer", "network": network, "asset": asset, "kind": kind, "balance": balance}
-                )
-            for wallet, balance in ((hot, hot_left), (reserve, reserve_left)):
-                story.table("chain/balances").append(
-                    {
-                        "network": network,
-                        "wallet": wallet,
-                        "address": "0x" + "dd" * 20,
-                        "asset": asset,
-                        "balance": balance,
-                        "nonce": 1,
-                    }
-                )
+            _hold(story, hot, asset, hot_left, against="customer")
+            _hold(story, reserve, asset, reserve_left, against="customer")
+    paying = {wallet for hot in PAYOUT_LANES.values() for wallet in (hot, story.policy.reserve_of(hot))}
+    for name, wallet in story.policy.wallets.items():
+        bucket = story.policy.buckets[wallet.bucket]
+        against = "customer" if bucket.pays else "inventory" if bucket.trades else "own"
+        for asset, holding in wallet.holdings.items() if name not in paying else ():
+            _hold(story, name, asset, story.policy.base_units(asset, holding.target), against=against)
+
+
+def _hold(story: Story, name: str, asset: str, amount: int, *, against: str) -> None:
+    """``amount`` lies at the wallet and is in its account; the account ``against`` it owes as much."""
+    wallet = story.policy.wallets[name]
+    for kind, balance in ((wallet.wallet_class, amount), (against, -amount)):
+        where = {"bucket": wallet.bucket, "network": wallet.network, "asset": asset, "kind": kind}
+        row = next((row for row in story.table("records/ledger") if where.items() <= row.items()), None)
+        if row is None:
+            story.table("records/ledger").append(row := where | {"balance": 0})
+        row["balance"] += balance
+    story.table("chain/balances").append(
+        {
+            "network": wallet.network,
+            "wallet": name,
+            "address": "0x" + "dd" * 20,
+            "asset": asset,
+            "balance": amount,
+            "nonce": 1,
+        }
+    )
 
 
 def _count(story: Story) -> None:

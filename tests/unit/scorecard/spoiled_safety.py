@@ -91,6 +91,18 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.hot_reconciles": FAIL},
     ),
+    "the chain holds less of a bucket that pays nobody": (
+        lambda run: {
+            "chain_balances": first(
+                run.chain_balances, lambda row: row.wallet == "escrow-aster-hot", balance=lambda row: row.balance - 1
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "nobody asked the chain what a bucket holds": (
+        lambda run: {"chain_balances": tuple(row for row in run.chain_balances if "contingency" not in row.wallet)},
+        {"safety.hot_reconciles": FAIL},
+    ),
     "the journal was edited": (
         lambda run: ledger_faults(run, journal_breaks=("guard 3",)),
         {"safety.journal_chain": FAIL},
