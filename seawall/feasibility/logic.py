@@ -30,7 +30,11 @@ def in_logic(policy: Policy) -> Iterator[Sum]:
 
 
 def _drawdown(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
-    targets = policy.hot_target_value_micro()
+    targets = sum(
+        Fraction(holding.target) * Fraction(policy.assets[asset].reference_price)
+        for wallet in policy.payout_wallets().values()
+        for asset, holding in wallet.holdings.items()
+    )
     if targets == 0:
         return  # a rule names it
     yield Sum(
@@ -43,7 +47,7 @@ def _drawdown(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
         terms=(
             Term(
                 name="everything withdrawn",
-                value=Fraction(policy.venue.liabilities) * 10**6 / targets,
+                value=Fraction(policy.venue.liabilities) / targets,
                 detail="venue.liabilities / all hot targets",
             ),
         ),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.settling import DEPLOYER, Venue, Wanted, venue_bench
 from seawall.controls.sizing import window_seconds
+from tests.integration.settling import DEPLOYER, Venue, Wanted, venue_bench
 from venue.chain.keys import address_of_private_key, to_bytes
 from venue.chain.rpc import Rpc
 from venue.contracts.calls import balance_of, mint

@@ -89,12 +89,14 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
         await venue.until("select count(*) = 2 from topups")
         books = {(wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()}
         async with asyncio.timeout(20):
-            while None in [await _drift(venue, network, "USDX", bucket) for network, bucket in books]:
+            while None in [await _drift(venue, network, "USDX", bucket) for network, bucket in books]:  # noqa: ASYNC110  (polled)
                 await asyncio.sleep(0.25)
         assert await _drift(venue, "aster", "AST", "escrow") == 3.0
         others = {(network, bucket) for network, bucket in books if (network, bucket) != ("aster", "escrow")}
         assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
-    journal = await venue.owner.fetch("select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'")
+    journal = await venue.owner.fetch(
+        "select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'"
+    )
     assert [tuple(row) for row in journal] == [("escrow", "3")]
 
 

@@ -145,9 +145,7 @@ def _counterparts(policy: Policy) -> list[tuple[Book, str]]:
     rail = rails(policy)
     paying = {each.site for each in rail.values()}
     houses = {(network, each.house) for network, each in rail.items()}
-    return [
-        (book, "inventory" if book.site in houses else "own") for book in books(policy) if book.site not in paying
-    ]
+    return [(book, "inventory" if book.site in houses else "own") for book in books(policy) if book.site not in paying]
 
 
 async def _fund(connection: Connection, policy: Policy) -> None:

@@ -39,9 +39,7 @@ class TreasuryDesk:
         self._pool = pool
         self._rpcs = rpcs
         self._comparisons = Comparisons(
-            every_s={
-                book.site: policy.buckets[book.bucket].reconciliation_every / 1_000 for book in books(policy)
-            }
+            every_s={book.site: policy.buckets[book.bucket].reconciliation_every / 1_000 for book in books(policy)}
         )
         self._paying = [rail.site for rail in rails(policy).values()]
         self._red: str | None = None

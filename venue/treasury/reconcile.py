@@ -58,9 +58,7 @@ class ChainCut:
     held: Mapping[tuple[str, str], int]
 
 
-async def cut_chain(
-    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
-) -> ChainCut:
+async def cut_chain(config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]) -> ChainCut:
     """Read one finalized block; ``lanes`` are signing addresses by wallet. Raises :class:`ServiceError`."""
     block = (await rpc.head("finalized")).number
     tag = hex(block)

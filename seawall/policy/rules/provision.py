@@ -95,7 +95,7 @@ def _shares(policy: Policy) -> Iterator[Problem]:
         remedy = "keep the sum at or below 1: a share that others may take protects nobody"
         yield Problem(path="signing.shares", found=f"shares that sum to {float(total):g}", remedy=remedy)
     for bucket in sorted({wallet.bucket for wallet in policy.signing_wallets().values()}):
-        if not policy.signing.shares.get(bucket):
+        if bucket in policy.buckets and not policy.signing.shares.get(bucket):
             remedy = "give it a share above zero: it has keys that sign"
             yield Problem(path=f"signing.shares.{bucket}", found="nothing", remedy=remedy)
 
@@ -107,7 +107,12 @@ def _stress(policy: Policy) -> Iterator[Problem]:
         if wallet.wallet_class == "hot" and wallet.bucket in policy.buckets and policy.buckets[wallet.bucket].pays
         for asset in wallet.holdings
     }
-    asked = {(network, asset) for network, assets in policy.stress.outflow.items() for asset in assets}
+    asked = {
+        (network, asset)
+        for network, assets in policy.stress.outflow.items()
+        for asset in assets
+        if network in policy.networks and asset in policy.networks[network].assets
+    }
     for network, asset in sorted(paying - asked):
         remedy = "say what customers may take out of it in one cycle"
         yield Problem(path=f"stress.outflow.{network}.{asset}", found="nothing", remedy=remedy)

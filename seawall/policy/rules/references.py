@@ -27,11 +27,15 @@ def _assets(policy: Policy) -> Iterator[Problem]:
         for asset in network.assets:
             if asset not in policy.assets:
                 yield _unknown(f"networks.{name}", asset, policy.assets)
-    held = [(f"wallets.{name}.holdings", wallet.network, wallet.holdings) for name, wallet in policy.wallets.items()]
-    asked = [(f"stress.outflow.{network}", network, assets) for network, assets in policy.stress.outflow.items()]
-    for path, network_name, assets in [*held, *asked]:
+    held: list[tuple[str, str, Iterable[str]]] = [
+        (f"wallets.{name}.holdings", wallet.network, wallet.holdings) for name, wallet in policy.wallets.items()
+    ]
+    asked: list[tuple[str, str, Iterable[str]]] = [
+        (f"stress.outflow.{network}", network, assets) for network, assets in policy.stress.outflow.items()
+    ]
+    for path, network_name, named in [*held, *asked]:
         carried = policy.networks[network_name].assets if network_name in policy.networks else None
-        for asset in assets:
+        for asset in named:
             if carried is not None and asset not in carried:
                 yield Problem(path=path, found=asset, remedy=f"{network_name} carries {', '.join(carried)}")
             elif asset not in policy.assets:

@@ -124,7 +124,7 @@ def _houses(policy: Policy) -> Iterator[Problem]:
             for wallet in policy.wallets.values()
             if (wallet.network, wallet.wallet_class) == (network, "hot") and wallet.bucket in policy.buckets
         ]
-        houses = [bucket for bucket in hot if bucket.trades]
+        houses = [bucket for bucket in hot if bucket.trades and not bucket.pays]
         if len(houses) > 1:
             found = f"{len(houses)} buckets that trade on {network}"
             yield Problem(path="buckets", found=found, remedy="let one of them trade: a swap names one counterparty")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from seawall.cli import app as command_line
 from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallError, UsageError
+from tests.unit.policy.breaking import production, put, write
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -79,3 +81,39 @@ def test_a_broken_policy_shows_every_problem(tmp_path: Path, capsys: pytest.Capt
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert len(problems) > 5
     assert set(problems[0]) == {"path", "found", "remedy"}
+
+
+def test_a_good_policy_shows_the_room_that_it_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sum with its terms, for people and for machines alike."""
+    assert command_line.main(["check"]) == ExitCode.PASS
+    table = capsys.readouterr().out
+    assert command_line.main(["check", "--json"]) == ExitCode.PASS
+    document = json.loads(capsys.readouterr().out)
+
+    page = next(each for each in document["sums"] if each["name"] == "page of run-on-the-bank")
+    assert (page["limit"], page["total"], page["margin"], page["unit"], page["holds"]) == (
+        "5000",
+        "2000",
+        "3000",
+        "ms",
+        True,
+    )
+    assert [term["name"] for term in page["terms"]] == ["scrape", "evaluate", "for", "group wait"]
+    assert re.search(
+        r"page of run-on-the-bank +at most 5s +scrape 1s \+ evaluate 1s \+ for 0s \+ group wait 0s = 2s +3s", table
+    )
+    assert all(re.sub(r"\s", "", each["name"]) in re.sub(r"\s", "", table) for each in document["sums"])
+
+
+def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 3, and the sum on standard error."""
+    tree = production()
+    put(tree, "targets.failover_max", "2s")
+
+    assert command_line.main(["check", str(write(tmp_path, tree))]) == ExitCode.USAGE
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "targets.failover_max: found failover of signing, at most 2s: claim 350ms + breaker opens 1.2s" in said.err

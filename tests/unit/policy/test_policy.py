@@ -6,43 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from seawall.errors import PolicyError, UsageError
+from seawall.errors import UsageError
 from seawall.policy import load_policy
-
-ROOT = Path(__file__).resolve().parents[3]
-PRODUCTION = ROOT / "policies" / "production.yaml"
-SANDBOX = ROOT / "policies" / "sandbox.yaml"
-
-
-def _write(tmp_path: Path, tree: dict[str, Any], name: str = "policy.yaml") -> Path:
-    path = tmp_path / name
-    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return path
-
-
-def _production() -> dict[str, Any]:
-    tree: dict[str, Any] = yaml.safe_load(PRODUCTION.read_text(encoding="utf-8"))
-    return tree
-
-
-def _problems(path: Path) -> dict[str, str]:
-    with pytest.raises(PolicyError) as caught:
-        load_policy(path)
-    return {problem.path: f"{problem.found} | {problem.remedy}" for problem in caught.value.problems}
+from tests.unit.policy.breaking import PRODUCTION, SANDBOX, problems, production, write
 
 
 def test_the_sandbox_scales_every_duration_and_nothing_else() -> None:
     """Targets, dwell times, block times and second-valued levels shrink by the one factor; ratios and money stay."""
-    sandbox, production = load_policy(SANDBOX), load_policy(PRODUCTION)
+    sandbox, extended = load_policy(SANDBOX), load_policy(PRODUCTION)
 
-    assert sandbox.targets.failover_max * 3 == production.targets.failover_max == 30_000
-    assert sandbox.networks["aster"].block_time * 3 == production.networks["aster"].block_time
-    assert sandbox.trigger("queue-ageing").enter_at * 3 == production.trigger("queue-ageing").enter_at == 30
-    assert sandbox.trigger("run-on-the-bank").enter_at == production.trigger("run-on-the-bank").enter_at
-    assert sandbox.hot_target_value_micro() == production.hot_target_value_micro() == 1_680_000 * 10**6
-    assert sandbox.digest != production.digest
+    assert sandbox.targets.failover_max * 3 == extended.targets.failover_max == 30_000
+    assert sandbox.networks["aster"].block_time * 3 == extended.networks["aster"].block_time
+    assert sandbox.trigger("queue-ageing").enter_at * 3 == extended.trigger("queue-ageing").enter_at == 30
+    assert sandbox.trigger("run-on-the-bank").enter_at == extended.trigger("run-on-the-bank").enter_at
+    assert sandbox.hot_target_value_micro() == extended.hot_target_value_micro() == 1_680_000 * 10**6
+    assert sandbox.digest != extended.digest
 
 
 def test_hot_targets_are_about_two_percent_of_what_customers_are_owed() -> None:
@@ -54,18 +33,18 @@ def test_hot_targets_are_about_two_percent_of_what_customers_are_owed() -> None:
 
 def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: Path) -> None:
     """Mistakes of several kinds all come back together."""
-    tree = _production()
+    tree = production()
     tree["limits"]["small_withdrawal_value_max"] = 1000.5
     tree["targets"]["failover_max"] = "soon"
     tree["venue"]["colour"] = "blue"
     del tree["regions"]["standby"]
 
-    problems = _problems(_write(tmp_path, tree))
+    found = problems(write(tmp_path, tree))
 
-    assert problems["limits.small_withdrawal_value_max"].startswith("1000.5 | ")
-    assert "30s" in problems["targets.failover_max"]
-    assert "'blue'" in problems["venue.colour"]
-    assert problems["regions.standby"] == "nothing | add it"
+    assert found["limits.small_withdrawal_value_max"].startswith("1000.5 | ")
+    assert "30s" in found["targets.failover_max"]
+    assert "'blue'" in found["venue.colour"]
+    assert found["regions.standby"] == "nothing | add it\n"
 
 
 @pytest.mark.parametrize(
@@ -105,26 +84,26 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
 )
 def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(tmp_path: Path, change: Any, path: str) -> None:
     """One row per rule: break it, and exactly that place is named."""
-    tree = _production()
+    tree = production()
     change(tree)
 
-    assert path in _problems(_write(tmp_path, tree))
+    assert path in problems(write(tmp_path, tree))
 
 
 def test_a_derived_policy_may_not_say_something_else(tmp_path: Path) -> None:
     """Only addresses and the two factors may differ, else a drill would say nothing about production."""
-    _write(tmp_path, _production(), "production.yaml")
+    write(tmp_path, production(), "production.yaml")
     child = {"policy": "drill", "extends": "production.yaml", "targets": {"failover_max": "9m"}}
 
-    assert "targets" in _problems(_write(tmp_path, child))
+    assert "targets" in problems(write(tmp_path, child))
 
 
 def test_a_factor_that_would_round_is_refused(tmp_path: Path) -> None:
     """Rounding would make the scaled promise a different one."""
-    _write(tmp_path, _production(), "production.yaml")
+    write(tmp_path, production(), "production.yaml")
     child = {"policy": "drill", "extends": "production.yaml", "scale": {"durations": "1/7"}}
 
-    assert "whole milliseconds" in _problems(_write(tmp_path, child))["targets.failover_max"]
+    assert "whole milliseconds" in problems(write(tmp_path, child))["targets.failover_max"]
 
 
 def test_a_missing_file_is_the_callers_mistake(tmp_path: Path) -> None:
