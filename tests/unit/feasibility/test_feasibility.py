@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,20 @@ def test_both_policies_can_be_kept_and_show_their_room(path: Path) -> None:
     assert {each.kind for each in sums} == {"time", "capacity", "money", "logic"}
     assert all(each.holds for each in sums)
     assert len({each.name for each in sums}) == len(sums)
+
+
+def test_the_manual_shows_what_the_command_prints() -> None:
+    """Every line of its example is one of the production policy's sums, to the letter."""
+    manual = (PRODUCTION.parents[1] / "docs" / "policy.md").read_text(encoding="utf-8")
+    shown = [line.split() for line in manual.splitlines() if re.match(r"    (time|capacity|money|logic) ", line)]
+    sums = sums_of(load_policy(PRODUCTION))
+    printed = [
+        f"{each.kind} {each.name} {each.bound} {each.addition} {show(each.margin, each.unit)}".split() for each in sums
+    ]
+
+    assert len(shown) > 10
+    assert [line for line in shown if line not in printed] == []
+    assert f"its {len(sums)} lines" in manual
 
 
 def test_constants_of_the_venue_are_terms(monkeypatch: pytest.MonkeyPatch) -> None:
