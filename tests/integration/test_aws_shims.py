@@ -193,35 +193,6 @@ def test_a_key_policy_without_the_account_leaves_nothing_to_identity_policies(si
     assert refused(lambda: sign(signer, key)) == "AccessDeniedException"
 
 
-def test_a_condition_is_refused_rather_than_ignored(signer: Any, aws: str, identities: Identities, key: str) -> None:
-    iam = client("iam", aws, identities.deployer.environment())
-    condition = {"StringEquals": {"aws:RequestedRegion": PRIMARY}}
-    iam.put_role_policy(
-        RoleName=role_arn().rpartition("/")[2],
-        PolicyName="sign",
-        PolicyDocument=statement("Allow", "kms:Sign", key, Condition=condition),
-    )
-    with pytest.raises(ClientError, match="does not evaluate: Condition"):
-        sign(signer, key)
-
-
-@pytest.mark.parametrize(
-    "more", [{"Policy": statement("Allow", "*", "*")}, {"PolicyArns": [{"arn": "arn:aws:iam::1:policy/p"}]}]
-)
-def test_a_session_policy_is_refused_rather_than_ignored(
-    signer: Any, aws: str, identities: Identities, more: dict[str, Any]
-) -> None:
-    assert refused(lambda: assumed(aws, identities, role_arn(), **more)) == "AccessDenied"
-
-
-def test_a_permission_boundary_is_refused_rather_than_ignored(signer: Any, aws: str, key: str) -> None:
-    boundary = "arn:aws:iam::aws:policy/AdministratorAccess"
-    client("iam", aws, ROOT_KEY).put_role_permissions_boundary(
-        RoleName=role_arn().rpartition("/")[2], PermissionsBoundary=boundary
-    )
-    assert refused(lambda: sign(signer, key)) == "AccessDeniedException"
-
-
 def test_only_the_trusted_signer_assumes_a_role(signer: Any, aws: str, identities: Identities) -> None:
     stranger = client("sts", aws, identities.signers[STANDBY].environment())
     assert refused(lambda: stranger.assume_role(RoleArn=role_arn(), RoleSessionName="test")) == "AccessDenied"

@@ -5,13 +5,14 @@
 | ``digests`` | ``MessageType=DIGEST`` signs the digest itself |
 | ``key_state`` | a key that is disabled or about to be deleted does not sign |
 | ``replicas`` | a replica key has its own policy, description, tags and aliases |
-| ``enforcement`` | policies decide, bound to the resource asked for |
 | ``primaries`` | a multi-Region key changes its primary Region |
 | ``quotas`` | elliptic-curve operations are throttled |
 | ``deliveries`` | topics and queues let in whom their policies name |
 | ``event_rules`` | rules of EventBridge deliver to topics and queues |
 | ``trails`` | basic and advanced event selectors replace each other |
 | ``trail_events`` | key-management calls are events while a trail logs them |
+| ``dry_run`` | ``DryRun`` tells whether a call would succeed, and does nothing |
+| ``iam`` | policies decide, all kinds of them, bound to the resource asked for |
 """
 
 from functools import cache
@@ -19,7 +20,7 @@ from functools import cache
 from seawall.sandbox.aws.shims import (
     deliveries,
     digests,
-    enforcement,
+    dry_run,
     event_rules,
     key_state,
     primaries,
@@ -28,6 +29,7 @@ from seawall.sandbox.aws.shims import (
     trail_events,
     trails,
 )
+from seawall.sandbox.aws.shims.iam import enforcement
 
 
 @cache
@@ -36,6 +38,7 @@ def install() -> None:
     digests.install()
     key_state.install()
     replicas.install()
+    dry_run.install()
     enforcement.install()
     primaries.install()
     quotas.install()
