@@ -5,8 +5,6 @@ AWS: an allowed call with valid parameters fails with DryRunOperationException, 
 https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html). moto has the argument nowhere, and acts.
 """
 
-# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -30,9 +28,7 @@ class _WouldSucceedError(JsonRESTError):
     code = 412
 
     def __init__(self) -> None:
-        super().__init__(
-            "DryRunOperationException", "The request would have succeeded, but the DryRun option is set."
-        )
+        super().__init__("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
 
 
 def install() -> None:

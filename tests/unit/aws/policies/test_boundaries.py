@@ -59,7 +59,9 @@ def iam(kind: str, name: str) -> str:
     ("allowed", "action", "resource", "boundary"),
     [
         pytest.param(False, "iam:CreateUser", iam("user", "Nikhil"), None, id="task 4.4: without a boundary, refused"),
-        pytest.param(True, "iam:CreateUser", iam("user", "Nikhil"), COMPANY, id="task 4.6: with the company's, created"),
+        pytest.param(
+            True, "iam:CreateUser", iam("user", "Nikhil"), COMPANY, id="task 4.6: with the company's, created"
+        ),
         pytest.param(False, "iam:CreateUser", iam("user", "Nikhil"), DELEGATED, id="with another boundary, refused"),
         pytest.param(True, "iam:CreateAccessKey", iam("user", "Nikhil"), None, id="keys for anyone"),
         pytest.param(False, "iam:CreateAccessKey", iam("user", "Maria"), None, id="but Maria"),

@@ -47,7 +47,7 @@ def holds(condition: dict[str, Any], context: dict[str, Any]) -> bool:
     ],
 )
 def test_string_operators(true: bool, operator: str, values: Any, context: dict[str, str]) -> None:
-    """operators: "String condition operators"; logic: several values are an OR, of a negated operator a NOR."""
+    """Page "operators": "String condition operators"; logic: several values are an OR, of a negated operator a NOR."""
     assert holds({operator: {KEY: values}}, context) is true
 
 
@@ -61,7 +61,7 @@ def test_string_operators(true: bool, operator: str, values: Any, context: dict[
     ],
 )  # fmt: skip
 def test_a_key_that_is_absent(true: bool, operator: str) -> None:
-    """operators, "Important": no match, unless the operator is negated, has IfExists, or is ForAllValues."""
+    """Page "operators", "Important": no match, unless the operator is negated, has IfExists, or is ForAllValues."""
     assert holds({operator: {KEY: "true"}}, {}) is true
 
 
@@ -76,7 +76,7 @@ def test_a_key_that_is_absent(true: bool, operator: str) -> None:
     ],
 )  # fmt: skip
 def test_numeric_operators(true: bool, operator: str, value: Any, has: str | None) -> None:
-    """operators: "Numeric condition operators", at most ten keys in a listing."""
+    """Page "operators": "Numeric condition operators", at most ten keys in a listing."""
     assert holds({operator: {"s3:max-keys": value}}, {} if has is None else {"s3:max-keys": has}) is true
 
 
@@ -94,16 +94,19 @@ def test_numeric_operators(true: bool, operator: str, value: Any, has: str | Non
     ],
 )
 def test_date_operators(true: bool, operator: str, value: str, has: str | None) -> None:
-    """operators: "Date condition operators", credentials issued since 2020."""
+    """Page "operators": "Date condition operators", credentials issued since 2020."""
     assert holds({operator: {"aws:TokenIssueTime": value}}, {} if has is None else {"aws:TokenIssueTime": has}) is true
 
 
 @pytest.mark.parametrize(("allowed", "secure"), [(True, "true"), (False, "false")])
 def test_boolean_operator(allowed: bool, secure: str) -> None:
-    """operators: "Boolean condition operators", all S3 actions denied that do not come over TLS."""
+    """Page "operators": "Boolean condition operators", all S3 actions denied that do not come over TLS."""
     statement = deny("s3:*", Condition={"Bool": {"aws:SecureTransport": False}})
     context = {"aws:SecureTransport": secure}
-    assert may(SOMEONE, "s3:GetObject", "arn:aws:s3:::b/o", identity=[allow("s3:*"), statement], context=context) is allowed
+    assert (
+        may(SOMEONE, "s3:GetObject", "arn:aws:s3:::b/o", identity=[allow("s3:*"), statement], context=context)
+        is allowed
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_boolean_operator(allowed: bool, secure: str) -> None:
     ],
 )  # fmt: skip
 def test_address_operators(true: bool, operator: str, address: str | None) -> None:
-    """operators: "IP address condition operators", IPv4 and IPv6 in one list."""
+    """Page "operators": "IP address condition operators", IPv4 and IPv6 in one list."""
     ranges = ["203.0.113.0/24", "2001:DB8:1234:5678::/64"]
     assert holds({operator: {"aws:SourceIp": ranges}}, {} if address is None else {"aws:SourceIp": address}) is true
 
@@ -138,12 +141,12 @@ LONG = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:financ
     ],
 )
 def test_arn_operators(true: bool, operator: str, value: str, arn: str) -> None:
-    """operators: "Amazon Resource Name (ARN) condition operators", where StringLike matches and ArnLike does not."""
+    """Page "operators": "Amazon Resource Name (ARN) condition operators", where StringLike matches and ArnLike does not."""
     assert holds({operator: {"aws:PrincipalArn": value}}, {"aws:PrincipalArn": arn}) is true
 
 
 def test_a_queue_takes_messages_from_one_topic_and_from_no_user() -> None:
-    """operators: "Amazon Resource Name (ARN) condition operators", SQS; confused: aws:SourceArn is absent from a direct call."""
+    """Page "operators": "Amazon Resource Name (ARN) condition operators", SQS; confused: aws:SourceArn is absent from a direct call."""
     statement = allow(
         "SQS:SendMessage", "*", Principal={"AWS": "123456789012"}, Condition={"ArnEquals": {"aws:SourceArn": TOPIC}}
     )
@@ -162,7 +165,7 @@ def test_a_queue_takes_messages_from_one_topic_and_from_no_user() -> None:
     ],
 )  # fmt: skip
 def test_null_operator(true: bool, value: Any, context: dict[str, str]) -> None:
-    """operators: "Condition operator to check existence", only with credentials that are not temporary."""
+    """Page "operators": "Condition operator to check existence", only with credentials that are not temporary."""
     assert holds({"Null": {"aws:TokenIssueTime": value}}, context) is true
 
 
@@ -171,7 +174,7 @@ def test_null_operator(true: bool, value: Any, context: dict[str, str]) -> None:
     [(True, "t2.micro"), (False, "c5.large"), (True, None)],
 )
 def test_if_exists_lets_resources_pass_that_lack_the_key(allowed: bool, size: str | None) -> None:
-    """operators: "...IfExists condition operators", there of ec2:InstanceType."""
+    """Page "operators": "...IfExists condition operators", there of ec2:InstanceType."""
     condition = {"StringLikeIfExists": {"aws:RequestTag/size": ["t1.*", "t2.*", "m3.*"]}}
     assert holds(condition, {} if size is None else {"aws:RequestTag/size": size}) is allowed
     condition = {"StringLike": {"aws:RequestTag/size": ["t1.*", "t2.*", "m3.*"]}}
@@ -200,7 +203,7 @@ DEPARTMENTS = {
 def test_operators_and_keys_are_joined_by_and_values_by_or(
     true: bool, department: str, role: str | None, account: str
 ) -> None:
-    """logic: the example of two operators and three keys."""
+    """Page "logic": the example of two operators and three keys."""
     context = {"aws:PrincipalTag/department": department, "aws:PrincipalAccount": account}
     context |= {} if role is None else {"aws:PrincipalTag/role": role}
     assert holds(DEPARTMENTS, context) is true
@@ -218,7 +221,7 @@ def test_operators_and_keys_are_joined_by_and_values_by_or(
     ],
 )
 def test_sets_of_values(every: bool, some: bool, given: tuple[str, ...] | None) -> None:
-    """sets: the attributes of the table Thread, here as keys of tags."""
+    """Page "sets": the attributes of the table Thread, here as keys of tags."""
     context = {} if given is None else {"aws:TagKeys": given}
     listed = {"aws:TagKeys": ["ID", "Message", "Tags"]}
     assert holds({"ForAllValues:StringEquals": listed}, context) is every
@@ -234,8 +237,11 @@ def test_sets_of_values(every: bool, some: bool, given: tuple[str, ...] | None) 
     ],
 )
 def test_for_all_values_needs_null_to_demand_a_value(denied: bool, keys: tuple[str, ...]) -> None:
-    """sets (ex.): "Deny policy with condition set operator ForAllValues"."""
-    condition = {"Null": {"aws:TagKeys": "false"}, "ForAllValues:StringLike": {"aws:TagKeys": ["key1*", "key2*", "key3*"]}}
+    """Page "sets (ex.)": "Deny policy with condition set operator ForAllValues"."""
+    condition = {
+        "Null": {"aws:TagKeys": "false"},
+        "ForAllValues:StringLike": {"aws:TagKeys": ["key1*", "key2*", "key3*"]},
+    }
     statement = deny(["iam:Tag*", "iam:UnTag*"], Condition=condition)
     context = {"aws:TagKeys": keys} if keys else {}
     asked = may(SOMEONE, "iam:TagRole", "arn:aws:iam::1:role/r", identity=[allow("iam:*"), statement], context=context)
@@ -244,9 +250,13 @@ def test_for_all_values_needs_null_to_demand_a_value(denied: bool, keys: tuple[s
 
 @pytest.mark.parametrize(("denied", "keys"), [(True, ("webserver", "x")), (False, ("x",)), (False, ())])
 def test_for_any_value_denies_if_one_matches(denied: bool, keys: tuple[str, ...]) -> None:
-    """sets (ex.): "Deny policy with condition set operator ForAnyValue", snapshots tagged environment or webserver."""
-    statement = deny("ec2:CreateSnapshots", Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": ["environment", "webserver"]}})
-    asked = may(SOMEONE, "ec2:CreateSnapshots", "*", identity=[allow("ec2:*"), statement], context={"aws:TagKeys": keys})
+    """Page "sets (ex.)": "Deny policy with condition set operator ForAnyValue", snapshots tagged environment or webserver."""
+    statement = deny(
+        "ec2:CreateSnapshots", Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": ["environment", "webserver"]}}
+    )
+    asked = may(
+        SOMEONE, "ec2:CreateSnapshots", "*", identity=[allow("ec2:*"), statement], context={"aws:TagKeys": keys}
+    )
     assert asked is not denied
 
 
@@ -256,17 +266,20 @@ def test_for_any_value_denies_if_one_matches(denied: bool, keys: tuple[str, ...]
      (False, "preprod", ("environment", "team")), (False, None, ("CostCenter",))],
 )  # fmt: skip
 def test_tags_in_a_request(allowed: bool, environment: str | None, keys: tuple[str, ...]) -> None:
-    """tags: "Controlling access during AWS requests", two keys allowed, one of them with two values."""
+    """Page "tags": "Controlling access during AWS requests", two keys allowed, one of them with two values."""
     condition = {
         "StringEquals": {"aws:RequestTag/environment": ["preprod", "production"]},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["environment", "CostCenter"]},
     }
     context: dict[str, Any] = {"aws:TagKeys": keys}
-    assert holds(condition, context | ({} if environment is None else {"aws:RequestTag/environment": environment})) is allowed
+    assert (
+        holds(condition, context | ({} if environment is None else {"aws:RequestTag/environment": environment}))
+        is allowed
+    )
 
 
 def test_the_name_of_a_key_has_no_case_and_a_tag_of_the_caller_can_equal_one_of_the_resource() -> None:
-    """keys: names are not case-sensitive; tags: access by equal tags of principal and resource."""
+    """Page "keys": names are not case-sensitive; tags: access by equal tags of principal and resource."""
     condition = {"StringEquals": {"AWS:ResourceTag/Project": "${aws:principaltag/project}"}}
     assert holds(condition, {"aws:ResourceTag/project": "blue", "aws:PrincipalTag/Project": "blue"})
     assert not holds(condition, {"aws:ResourceTag/project": "blue", "aws:PrincipalTag/Project": "red"})

@@ -137,7 +137,9 @@ def test_where_the_resource_is_not_known_only_a_star_allows_and_every_deny_appli
     """Ours: an action that the sandbox cannot place must not slip through."""
     assert may(SOMEONE, "x:Y", None, identity=[allow("x:*")])
     assert not may(SOMEONE, "x:Y", None, identity=[allow("x:*", "arn:aws:x:*")])
-    assert not may(SOMEONE, "x:Y", None, identity=[{"Effect": "Allow", "Action": "x:*", "NotResource": "arn:aws:x:::y"}])
+    assert not may(
+        SOMEONE, "x:Y", None, identity=[{"Effect": "Allow", "Action": "x:*", "NotResource": "arn:aws:x:::y"}]
+    )
     assert not may(SOMEONE, "x:Y", None, identity=[allow("x:*"), deny("x:*", "arn:aws:x:::y")])
 
 
@@ -222,7 +224,9 @@ def test_not_principal_denies_all_but_those_listed_in_full(
     allowed: bool, who: Principal, spared: list[str], more: dict[str, Any]
 ) -> None:
     statement = {"Effect": "Deny", "NotPrincipal": {"AWS": spared}, "Action": "s3:*", "Resource": BUCKET}
-    asked = may(who, "s3:GetObject", "arn:aws:s3:::BUCKETNAME/o", identity=[allow("*")], on_resource=[statement], **more)
+    asked = may(
+        who, "s3:GetObject", "arn:aws:s3:::BUCKETNAME/o", identity=[allow("*")], on_resource=[statement], **more
+    )
     assert asked is allowed
 
 
@@ -261,6 +265,11 @@ def test_everyone_can_be_denied_but_one_by_a_condition() -> None:
     for who, allowed in ((MY_ROLE, True), (session("other"), False), (ME, False)):
         context = {"aws:PrincipalArn": who.role or who.arn}
         asked = may(
-            who, "s3:GetObject", "arn:aws:s3:::BUCKETNAME/o", identity=[allow("*")], on_resource=[statement], context=context
+            who,
+            "s3:GetObject",
+            "arn:aws:s3:::BUCKETNAME/o",
+            identity=[allow("*")],
+            on_resource=[statement],
+            context=context,
         )
         assert asked is allowed

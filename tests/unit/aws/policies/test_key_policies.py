@@ -126,9 +126,13 @@ ROLE_ARN = "arn:aws:iam::123456789012:role/target"
         pytest.param(True, {"AWS": user("me").arn}, [], id="trust: the user itself"),
         pytest.param(False, {"AWS": user("other").arn}, [allow("sts:*")], id="trust: another user"),
         pytest.param(False, ROOT, [], id="trust: the account, which leaves it to the user's policies"),
-        pytest.param(True, ROOT, [allow("sts:AssumeRole", ROLE_ARN)], id="trust: the account, and a policy of the user"),
+        pytest.param(
+            True, ROOT, [allow("sts:AssumeRole", ROLE_ARN)], id="trust: the account, and a policy of the user"
+        ),
         pytest.param(False, {"Service": "ecs.amazonaws.com"}, [allow("sts:*")], id="trust: a service"),
-        pytest.param(False, {"AWS": user("me").arn}, [deny("sts:AssumeRole")], id="trust: the user, whose policy denies"),
+        pytest.param(
+            False, {"AWS": user("me").arn}, [deny("sts:AssumeRole")], id="trust: the user, whose policy denies"
+        ),
     ],
 )
 def test_a_trust_policy_must_name_who_assumes_the_role(

@@ -55,7 +55,10 @@ def test_an_element_that_is_not_evaluated_is_an_error(extra: dict[str, Any], nam
     [
         (allow("*", Principal={"Federated": "accounts.google.com"}), "Principal Federated"),
         (allow("*", Principal={"CanonicalUser": "79a5"}), "Principal CanonicalUser"),
-        (allow("*", Principal={"AWS": "arn:aws:iam::123456789012:role/*"}), "Principal arn:aws:iam::123456789012:role/"),
+        (
+            allow("*", Principal={"AWS": "arn:aws:iam::123456789012:role/*"}),
+            "Principal arn:aws:iam::123456789012:role/",
+        ),
         (allow("*", Principal={"AWS": "arn:aws:sts::123456789012:assumed-role/r/*"}), "Principal arn:aws:sts"),
         (allow("*", Principal={"AWS": "somebody"}), "Principal somebody"),
         (allow("*", Principal="somebody"), "Principal somebody"),

@@ -5,8 +5,6 @@ AWS: `PutUserPermissionsBoundary`, `DeleteUserPermissionsBoundary`, and the argu
 one name a policy that does not exist.
 """
 
-# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One call of an AWS operation, as botocore's service models describe it; whatever protocol it came in."""
 
-# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
-
 from __future__ import annotations
 
 import json

@@ -3,8 +3,6 @@
 moto finds callers by reading through all users and all sessions; here each is looked up by the id of its key.
 """
 
-# ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

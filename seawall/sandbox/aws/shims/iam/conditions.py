@@ -51,7 +51,7 @@ def _condition(name: str, key: str, values: tuple[str, ...], *, variables: bool)
     if is_multivalued(lowered) and not sets:
         message = f"{name} of {key}, a multivalued key, without ForAllValues or ForAnyValue"
         raise UnevaluatedElementError(message)
-    tests = tuple(known.prepare(value, variables) for value in values)
+    tests = tuple(known.prepare(value, variables=variables) for value in values)
     if sets:
         return _of_a_set(lowered, tests, negated=known.negated, every=sets == "ForAllValues", if_exists=if_exists)
 

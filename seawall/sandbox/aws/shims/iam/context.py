@@ -89,7 +89,7 @@ class RequestContext(Mapping[str, ContextValue]):
 
     def _global(self, key: str) -> ContextValue | None:
         now = datetime.now(UTC)
-        return {
+        known: dict[str, ContextValue] = {
             "aws:requestedregion": self._asked.region or self._region(),
             "aws:resourceaccount": self._call.account,
             "aws:securetransport": "true",
@@ -97,7 +97,8 @@ class RequestContext(Mapping[str, ContextValue]):
             "aws:epochtime": str(int(now.timestamp())),
             "aws:sourceip": str(self._call.response.normalized_request.environ.get("REMOTE_ADDR", "127.0.0.1")),
             "aws:tagkeys": self._call.tag_keys if self._call.service != "s3" else (),
-        }.get(key) or None
+        }
+        return known.get(key) or None
 
     def _region(self) -> str:
         """IAM is global, and answers from us-east-1 (reference_policies_condition-keys.html, aws:RequestedRegion)."""

@@ -45,7 +45,14 @@ _MULTIVALUED = frozenset({
     "aws:tagkeys", "aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist", "kms:resourcealiases",
     "kms:grantoperations", "sts:transitivetagkeys",
 })  # fmt: skip
-_TAGS = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "iam:resourcetag/", "ssm:resourcetag/", "secretsmanager:resourcetag/")
+_TAGS = (
+    "aws:principaltag/",
+    "aws:requesttag/",
+    "aws:resourcetag/",
+    "iam:resourcetag/",
+    "ssm:resourcetag/",
+    "secretsmanager:resourcetag/",
+)
 
 _NO_VARIABLE = frozenset({"aws:currenttime", "aws:epochtime", "aws:tokenissuetime"})
 """Times change between the request and the reading of a test; nobody names a resource by them."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Protocol
 
 from seawall.sandbox.aws.shims.iam.patterns import Wildcards, pattern
 from seawall.sandbox.aws.shims.iam.request import ContextValue, UnevaluatedElementError
@@ -22,28 +22,33 @@ Test = Callable[[str, Context], bool]
 """Whether a value of the request is what the policy says."""
 
 
+class Prepare(Protocol):
+    """Reads a value of the policy; ``variables``: whether the policy's version has them."""
+
+    def __call__(self, value: str, *, variables: bool) -> Test:
+        """Raises :class:`UnevaluatedElementError` for a value that the operator cannot mean."""
+
+
 @dataclass(frozen=True)
 class Operator:
-    """``prepare`` reads a value of the policy (the second argument: whether its version has variables)."""
+    """How an operator reads a value of the policy, and whether it is true where none of the values matches."""
 
-    prepare: Callable[[str, bool], Test]
+    prepare: Prepare
     negated: bool = False
 
 
-def _text(value: str, variables: bool, *, wildcards: Wildcards, ignore_case: bool = False) -> Test:
+def _text(value: str, *, variables: bool, wildcards: Wildcards, ignore_case: bool = False) -> Test:
     return pattern(value, wildcards=wildcards, variables=variables, ignore_case=ignore_case).matches
 
 
-def _boolean(value: str, variables: bool) -> Test:
+def _boolean(value: str, *, variables: bool) -> Test:
     if "${" not in value and value.lower() not in ("true", "false"):
         message = f"the boolean {value}"
         raise UnevaluatedElementError(message)
-    return _text(value, variables, wildcards=Wildcards.NONE, ignore_case=True)
+    return _text(value, variables=variables, wildcards=Wildcards.NONE, ignore_case=True)
 
 
-def _compared(
-    value: str, variables: bool, *, read: Callable[[str], Any], compare: Callable[[Any, Any], bool]
-) -> Test:
+def _compared(value: str, *, variables: bool, read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Test:
     """Numbers, times and addresses: no variables, and a value of the request that is none of them does not match."""
     if variables and "${" in value:
         message = f"a variable in {value}"
@@ -75,7 +80,7 @@ def _within(ours: str, network: Any) -> bool:
     return ip_address(ours) in network
 
 
-def _address(value: str, variables: bool) -> Test:
+def _address(value: str, *, variables: bool) -> Test:
     if variables and "${" in value:
         message = f"a variable in {value}"
         raise UnevaluatedElementError(message)
@@ -94,12 +99,12 @@ def _address(value: str, variables: bool) -> Test:
     return test
 
 
-def _pair(name: str, negated_name: str, prepare: Callable[[str, bool], Test]) -> dict[str, Operator]:
+def _pair(name: str, negated_name: str, prepare: Prepare) -> dict[str, Operator]:
     return {name: Operator(prepare), negated_name: Operator(prepare, negated=True)}
 
 
 def _family(kind: str, read: Callable[[str], Any]) -> dict[str, Operator]:
-    def of(compare: Callable[[Any, Any], bool]) -> Callable[[str, bool], Test]:
+    def of(compare: Callable[[Any, Any], bool]) -> Prepare:
         return partial(_compared, read=read, compare=compare)
 
     return {

@@ -61,7 +61,10 @@ class Pattern:
                 if not isinstance(value, str):
                     return False
                 values.append(value)
-        return _compiled(self.parts, tuple(values), self.wildcards, self.ignore_case).fullmatch(text) is not None
+        return (
+            _compiled(self.parts, tuple(values), self.wildcards, ignore_case=self.ignore_case).fullmatch(text)
+            is not None
+        )
 
 
 @lru_cache(maxsize=8192)
@@ -73,7 +76,7 @@ def pattern(value: str, *, wildcards: Wildcards, variables: bool, ignore_case: b
     parts = _parts(value) if variables else (value,)
     fixed = None
     if not any(isinstance(part, _Variable) for part in parts):
-        fixed = _compiled(parts, (), wildcards, ignore_case)
+        fixed = _compiled(parts, (), wildcards, ignore_case=ignore_case)
     return Pattern(parts, wildcards, ignore_case, fixed)
 
 
@@ -103,7 +106,7 @@ def _variable(text: str) -> _Variable:
 
 @lru_cache(maxsize=8192)
 def _compiled(
-    parts: tuple[_Part, ...], values: tuple[str, ...], wildcards: Wildcards, ignore_case: bool
+    parts: tuple[_Part, ...], values: tuple[str, ...], wildcards: Wildcards, *, ignore_case: bool
 ) -> re.Pattern[str]:
     expression: list[str] = []
     colons = 0

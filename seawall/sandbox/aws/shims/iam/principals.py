@@ -16,7 +16,9 @@ from seawall.sandbox.aws.shims.iam.request import Principal, UnevaluatedElementE
 _SERVICE = "Service"
 """The kind of principal that no caller of the sandbox can be."""
 _ACCOUNT = re.compile(r"(?:arn:aws[a-z-]*:iam::)?(\d{12})(?::root)?")
-_IDENTITY = re.compile(r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)|sts::\d{12}:(?:assumed-role|federated-user))/[^*?]+")
+_IDENTITY = re.compile(
+    r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)|sts::\d{12}:(?:assumed-role|federated-user))/[^*?]+"
+)
 _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z0-9]+")
 
 

@@ -17,7 +17,12 @@ from seawall.sandbox.aws.shims.iam.documents import statements_about
 from seawall.sandbox.aws.shims.iam.request import ContextValue, ResourcePolicy, UnevaluatedElementError
 from seawall.sandbox.aws.shims.iam.resources.asked import UNKNOWN, UNSCOPED, Asked
 
-_KINDS = (("RoleName", "role"), ("GroupName", "group"), ("UserName", "user"), ("InstanceProfileName", "instance-profile"))
+_KINDS = (
+    ("RoleName", "role"),
+    ("GroupName", "group"),
+    ("UserName", "user"),
+    ("InstanceProfileName", "instance-profile"),
+)
 _SELF = frozenset({
     "GetUser", "ListAccessKeys", "CreateAccessKey", "DeleteAccessKey", "UpdateAccessKey", "ListMFADevices", "ChangePassword",
 })  # fmt: skip
@@ -46,7 +51,9 @@ def identities_asked(call: ApiCall, key: UserKey | object) -> Iterator[Asked]:
     if call.operation in _SELF and isinstance(key, UserKey):
         yield _identity(call, account, "user", key.user_name)
     elif call.operation == "CreatePolicy":
-        yield Asked(arn=call.arn("iam::{account}:policy{value}", f"{call.value('Path') or '/'}{call.value('PolicyName')}"))
+        yield Asked(
+            arn=call.arn("iam::{account}:policy{value}", f"{call.value('Path') or '/'}{call.value('PolicyName')}")
+        )
     elif call.operation == "CreateServiceLinkedRole":
         service = call.value("AWSServiceName") or ""
         yield Asked(arn=call.arn("iam::{account}:role/aws-service-role/{value}/*", service), tags=UNSCOPED.tags)

@@ -61,7 +61,11 @@ def secrets_asked(call: ApiCall) -> Iterator[Asked]:
         return
     secret: Any = secretsmanager_backends[call.account][call.region].secrets.get(given)
     if secret is None:
-        arn = given if given.startswith("arn:") else call.arn("secretsmanager:{region}:{account}:secret:{value}-??????", given)
+        arn = (
+            given
+            if given.startswith("arn:")
+            else call.arn("secretsmanager:{region}:{account}:secret:{value}-??????", given)
+        )
         yield Asked(arn=arn, tags=UNSCOPED.tags)
         return
     source = getattr(secret, "source", secret)

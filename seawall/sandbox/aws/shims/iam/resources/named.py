@@ -199,7 +199,8 @@ def _within(call: ApiCall, parameter: str, template: str, value: str) -> str:
 def _tags(call: ApiCall, service: Service, arn: str) -> Tags | None:
     if service.backend is None:
         return None
-    backend: Any = get_backend(service.backend)[call.account][call.partition if service.everywhere else call.region]
+    find: Any = get_backend  # its overloads want a literal
+    backend: Any = find(service.backend)[call.account][call.partition if service.everywhere else call.region]
     readers: Mapping[str, Callable[[], Mapping[str, str]]] = {
         "ssm": lambda: _parameter_tags(backend, arn.partition(":parameter/")[2]),
         "ec2": lambda: dict(backend.tags.get(arn.rpartition("/")[2], {})),
@@ -211,6 +212,6 @@ def _tags(call: ApiCall, service: Service, arn: str) -> Tags | None:
 
 
 def _parameter_tags(backend: Any, name: str) -> Mapping[str, str]:
-    """moto keeps them under the name as it was given, with its first slash or without."""
+    """They are kept under the name as it was given, with its first slash or without."""
     known = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - moto's own
     return dict(known.get(f"/{name}") or known.get(name) or {})
