@@ -13,6 +13,7 @@
 | ``trail_events`` | key-management calls are events while a trail logs them |
 | ``dry_run`` | ``DryRun`` tells whether a call would succeed, and does nothing |
 | ``iam`` | policies decide, all kinds of them, bound to the resource asked for |
+| ``rotation`` | only symmetric keys rotate, with a period |
 """
 
 from functools import cache
@@ -26,6 +27,7 @@ from seawall.sandbox.aws.shims import (
     primaries,
     quotas,
     replicas,
+    rotation,
     trail_events,
     trails,
 )
@@ -46,6 +48,7 @@ def install() -> None:
     event_rules.install()
     trails.install()
     trail_events.install()
+    rotation.install()
 
 
 __all__ = ["install"]
