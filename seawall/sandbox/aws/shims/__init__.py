@@ -14,19 +14,25 @@
 | ``dry_run`` | ``DryRun`` tells whether a call would succeed, and does nothing |
 | ``iam`` | policies decide, all kinds of them, bound to the resource asked for |
 | ``rotation`` | only symmetric keys rotate, with a period |
+| ``object_lock`` | a retention binds |
+| ``bucket_settings`` | lifecycle and replication are told as they were given |
+| ``replication`` | S3 copies what is put, as the rule's role may |
 """
 
 from functools import cache
 
 from seawall.sandbox.aws.shims import (
+    bucket_settings,
     deliveries,
     digests,
     dry_run,
     event_rules,
     key_state,
+    object_lock,
     primaries,
     quotas,
     replicas,
+    replication,
     rotation,
     trail_events,
     trails,
@@ -49,6 +55,9 @@ def install() -> None:
     trails.install()
     trail_events.install()
     rotation.install()
+    object_lock.install()
+    bucket_settings.install()
+    replication.install()
 
 
 __all__ = ["install"]
