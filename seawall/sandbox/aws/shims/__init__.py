@@ -10,6 +10,7 @@
 | ``deliveries`` | topics and queues let in whom their policies name |
 | ``event_rules`` | rules of EventBridge deliver to topics and queues |
 | ``trails`` | basic and advanced event selectors replace each other |
+| ``alarms`` | CloudWatch alarms change state and tell their topics; composite alarms exist |
 | ``trail_events`` | key-management calls are events while a trail logs them |
 | ``dry_run`` | ``DryRun`` tells whether a call would succeed, and does nothing |
 | ``iam`` | policies decide, all kinds of them, bound to the resource asked for |
@@ -26,6 +27,7 @@ from functools import cache
 
 from seawall.sandbox.aws.shims import (
     bucket_settings,
+    alarms,
     deliveries,
     digests,
     dry_run,
@@ -67,6 +69,7 @@ def install() -> None:
     queues.install()
     secret_settings.install()
     parameters.install()
+    alarms.install()
 
 
 __all__ = ["install"]
