@@ -22,6 +22,13 @@ RUNNER_VARIABLE = "SEAWALL_RUNNER_PID"
 T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
 """Unix time of the first planned arrival of a game day's calm; unset under a plain `chaos run`, which acts at once."""
 
+CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
+"""Path of the journal that `seawall guard` writes overrides to; a sandbox has its own."""
+INCIDENT_VARIABLE = "SEAWALL_INCIDENT"
+"""Path of the marker that is there while an incident is open: JSON with at least `summary`; a sandbox has its own."""
+INCIDENT_FILE = "incident.json"
+"""Name of that marker in a sandbox's data directory."""
+
 SABOTAGE_FAILOVER = "failover"
 SABOTAGE_GUARD = "guard"
 SABOTAGE_BULKHEAD = "bulkhead"

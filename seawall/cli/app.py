@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from seawall.cli import drills
+from seawall.cli import drills, infra
 from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 
@@ -34,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(drills.app, name="drill")
+infra.register(app)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,7 +16,12 @@ from seawall.sandbox.provider.environment import environment as engine_environme
 
 
 def exports(root: Path) -> list[str]:
-    """``export NAME=value`` lines for pulumi, chaos, locust and promtool against the kept sandbox.
+    """``export NAME=value`` lines for pulumi, chaos, locust and promtool against the kept sandbox; raises as :func:`variables`."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables(root).items())]
+
+
+def variables(root: Path) -> dict[str, str]:
+    """What such a shell needs, by name.
 
     Raises :class:`UsageError` if no sandbox is running, or if its stack was never brought up.
     """
@@ -30,7 +35,7 @@ def exports(root: Path) -> list[str]:
         raise UsageError(message, remedy="remove it with `bin/seawall down` and start another with `bin/seawall up`")
     policy_path = load_record(data_dir).policy_path
     shell = shell_environment(targets)
-    variables = {
+    return {
         **shell,
         # What `locust -f loadtests/locustfile.py --headless` needs besides: the plan that the venue was founded for.
         "SEAWALL_ARRIVALS": str(data_dir / "arrivals.csv"),
@@ -46,4 +51,3 @@ def exports(root: Path) -> list[str]:
             path=shell["PATH"],
         ),
     }
-    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
