@@ -36,6 +36,10 @@ def guard(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="The policy; the one that the stack is declared from by default.")
     ] = None,
+    policy_before: Annotated[
+        Path | None,
+        typer.Option(help="The policy in force until now, if the change brings another: what stands behind a wallet."),
+    ] = None,
     override: Annotated[Path | None, typer.Option(help="An override as a YAML file.")] = None,
     justification: Annotated[str | None, typer.Option(help="An override here: why.")] = None,
     who: Annotated[str | None, typer.Option(help="An override here: who decides.")] = None,
@@ -84,7 +88,7 @@ def guard(
 
     judgement = run_guard(
         Request(
-            root=ROOT, now=now, preview=preview, stack=stack, config_file=config_file, policy=policy, override=decided, journal=journal,
+            root=ROOT, now=now, preview=preview, stack=stack, config_file=config_file, policy=policy, policy_before=policy_before, override=decided, journal=journal,
             incident=incident, status_url=status_url, no_venue=no_venue, rpc=_endpoints(rpc or []), venue=venue,
         )
     )  # fmt: skip

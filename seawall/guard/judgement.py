@@ -97,18 +97,17 @@ def judge(
     override: Override | None,
     now: datetime,
     faults: Iterable[str] = (),
-    stakes: Mapping[str, Stake] | None = None,
+    stakes: Mapping[str, Stake],
 ) -> Judgement:
-    """Judge every step. ``faults``: what already speaks against any change; ``stakes``: by URN, where they were looked up before."""
+    """Judge every step. ``faults``: what already speaks against any change; ``stakes``: what stands behind each resource, by URN."""
     notes: list[str] = []
-    known = stakes if stakes is not None else stakes_of(preview, policy)
     in_force = override if override is not None and not override.expired(now) else None
     if override is not None and in_force is None:
         notes.append(f"the override of {override.who} expired at {override.expires.isoformat()}; it covers nothing")
     findings = [
         _covered(finding, in_force)
         for change in preview.changes
-        for finding in _findings(change, preview, freeze, known)
+        for finding in _findings(change, preview, freeze, stakes)
     ]
     if in_force is not None:
         notes += [
@@ -129,10 +128,14 @@ def judge(
     )
 
 
-def stakes_of(preview: Preview, policy: Policy) -> dict[str, Stake]:
-    """What stands behind each resource that would change, by URN."""
+def stakes_of(preview: Preview, policy: Policy, *, before: Policy | None = None) -> dict[str, Stake]:
+    """What stands behind each resource, by URN; ``before`` is the policy in force until now, if it is another one."""
     addresses = declared_addresses(preview.outputs)
-    found = {change.urn: stake_of(change, policy, addresses) for change in preview.changes if change.custom}
+    found = {
+        change.urn: stake_of(change, before or policy, addresses, also=policy)
+        for change in preview.changes
+        if change.custom
+    }
     return {urn: stake for urn, stake in found.items() if stake is not None}
 
 
@@ -193,9 +196,11 @@ def _covered(finding: Finding, override: Override | None) -> Finding:
 
 
 def _engine_refusals(preview: Preview) -> list[str]:
-    """The engine would not apply it, and stopped looking: what follows may be missing from the preview."""
-    return [
-        f"the engine itself refuses, because {urn.rpartition('::')[2]} ({urn.rpartition('::')[0].rpartition('::')[2].rpartition('$')[2]}) is protected; "
-        "the preview may end there"
+    """The engine would not apply it, and may have stopped looking: what follows is then missing from the preview."""
+    if not preview.protected:
+        return []
+    names = [
+        f"{urn.rpartition('::')[2]} ({urn.split('::')[2].rpartition('$')[2]})" if "::" in urn else urn
         for urn in preview.protected
     ]
+    return [f"the engine itself refuses, and may not show what else would change: protected are {', '.join(names)}"]

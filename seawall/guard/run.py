@@ -40,6 +40,7 @@ class Request:
     stack: str | None = None
     config_file: Path | None = None
     policy: Path | None = None
+    policy_before: Path | None = None
     override: Override | None = None
     journal: Path | None = None
     incident: Path | None = None
@@ -61,10 +62,11 @@ def run_guard(request: Request) -> Judgement:
     path = _named(request.journal, conventions.CHANGE_JOURNAL_VARIABLE, sandbox, JOURNAL_FILE)
     faults = [f"the journal does not hold: {each}" for each in journal.breaks(path)] if path is not None else []
     freeze = _freeze(request, sandbox)
-    plain = judge(preview, policy=policy, freeze=freeze, override=None, now=request.now)
-    stakes = stakes_of(preview, policy)
+    before = load_policy(request.policy_before) if request.policy_before is not None else None
+    stakes = stakes_of(preview, policy, before=before)
+    plain = judge(preview, policy=policy, freeze=freeze, override=None, now=request.now, stakes=stakes)
     at_risk = {finding.change.urn for finding in plain.findings if finding.stake is not None}
-    live = sources.balances((stakes[urn] for urn in sorted(at_risk)), policy=policy, chains=_chains(request, sandbox))
+    live = sources.balances((stakes[urn] for urn in sorted(at_risk)), chains=_chains(request, sandbox))
     judgement = judge(
         preview,
         policy=policy,

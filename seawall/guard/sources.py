@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from seawall.contract.messages import Status
 from seawall.guard.freeze import Source, incident_open, no_incident, tier_known, tier_unknown
 from seawall.guard.stakes import Live, Possession, Stake
-from seawall.policy import Policy
 
 _ANSWER_S_MAX = 3.0
 """A reviewer waits for the page; an endpoint that needs longer is as good as silent."""
@@ -77,7 +76,7 @@ def chains_of(venue: Mapping[str, Any] | None, rpc: Mapping[str, str]) -> Chains
     return Chains(rpc=rpc, tokens=tokens, contracts=contracts)
 
 
-def balances(stakes: Iterable[Stake], *, policy: Policy, chains: Chains) -> dict[tuple[str, str], Live]:
+def balances(stakes: Iterable[Stake], *, chains: Chains) -> dict[tuple[str, str], Live]:
     """What lies at the wallets of ``stakes`` now, by wallet and asset: at the key's address and in the contract that it commands."""
     found: dict[tuple[str, str], Live] = {}
     silent: dict[str, str] = {}
@@ -85,7 +84,7 @@ def balances(stakes: Iterable[Stake], *, policy: Policy, chains: Chains) -> dict
         for each in stake.possessions:
             if (each.wallet, each.asset) not in found:
                 holders = _holders(stake, each.wallet, each.network, chains)
-                found[each.wallet, each.asset] = _live(each, holders, policy=policy, chains=chains, silent=silent)
+                found[each.wallet, each.asset] = _live(each, holders, chains=chains, silent=silent)
     return found
 
 
@@ -94,7 +93,7 @@ def _holders(stake: Stake, wallet: str, network: str, chains: Chains) -> list[st
     return [place for place in places if place is not None]
 
 
-def _live(each: Possession, holders: list[str], *, policy: Policy, chains: Chains, silent: dict[str, str]) -> Live:
+def _live(each: Possession, holders: list[str], *, chains: Chains, silent: dict[str, str]) -> Live:
     network, asset = each.network, each.asset
     url = chains.rpc.get(network)
     if url is None:
@@ -103,12 +102,11 @@ def _live(each: Possession, holders: list[str], *, policy: Policy, chains: Chain
         return Live(amount=None, reason="the address is not among the stack's outputs")
     if network in silent:
         return Live(amount=None, reason=silent[network])
-    native = policy.networks[network].native == asset
-    token = None if native else chains.tokens.get((network, asset))
-    if not native and token is None:
+    token = None if each.native else chains.tokens.get((network, asset))
+    if not each.native and token is None:
         return Live(amount=None, reason=f"the contract of {asset} on {network} is not known (no venue.json)")
     try:
-        _same_chain(url, policy.networks[network].chain_id)
+        _same_chain(url, each.chain_id)
         return Live(amount=sum(_balance(url, holder, token) for holder in holders))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         silent[network] = f"the endpoint of {network} did not tell: {str(error) or type(error).__name__}"

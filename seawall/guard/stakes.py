@@ -33,7 +33,9 @@ class Possession:
 
     wallet: str
     network: str
+    chain_id: int
     asset: str
+    native: bool
     decimals: int
     maximum: int
     maximum_value_micro: int
@@ -84,77 +86,64 @@ class Stake:
         return replace(self, possessions=seen)
 
 
-def wallet_of(change: Change, policy: Policy) -> str | None:
-    """The wallet that a resource belongs to; a tag that the policy does not know is kept, for it may just have been taken out."""
+def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
+    """The wallet that a resource belongs to, by its tag, or else its name; a tagged one need not be declared any more."""
     tagged = change.tags.get(WALLET_TAG)
     if isinstance(tagged, str) and tagged:
         return tagged
-    names = [name for name in policy.wallets if change.name == name or change.name.startswith(f"{name}-")]
+    names = [name for name in wallets if change.name == name or change.name.startswith(f"{name}-")]
     return max(names, key=len) if names else None
 
 
-def stake_of(change: Change, policy: Policy, addresses: Mapping[str, str]) -> Stake | None:
-    """What stands behind the resource of ``change``; None if neither tags nor name lead to money."""
-    wallet = wallet_of(change, policy)
+def stake_of(change: Change, policy: Policy, addresses: Mapping[str, str], *, also: Policy) -> Stake | None:
+    """What stands behind the resource of ``change``; None if neither tags nor name lead to money.
+
+    ``policy`` is the one in force until now, ``also`` the one that the change brings, for wallets that only it declares.
+    """
+    wallet = wallet_of(change, {*policy.wallets, *also.wallets, *addresses})
     bucket = change.tags.get(BUCKET_TAG)
     if wallet is not None:
-        declared = policy.wallets.get(wallet)
-        owner = policy.buckets.get(declared.bucket if declared else str(bucket))
-        return _stake(
-            "wallet",
-            wallet,
-            wallets=[wallet] if declared else [],
-            policy=policy,
-            addresses=addresses,
-            owner=owner.owner if owner else None,
-        )
+        declaring = policy if wallet in policy.wallets else also
+        declared = declaring.wallets.get(wallet)
+        inside = [wallet] if declared is not None else []
+        return _stake(wallet, inside, declaring, addresses, bucket=declared.bucket if declared is not None else bucket)
     if isinstance(bucket, str) and bucket:
-        inside = [name for name, each in policy.signing_wallets().items() if each.bucket == bucket]
-        known = policy.buckets.get(bucket)
-        return _stake(
-            "bucket",
-            bucket,
-            wallets=inside,
-            policy=policy,
-            addresses=addresses,
-            owner=known.owner if known else None,
-        )
+        declaring = policy if bucket in policy.buckets else also
+        inside = [name for name, each in declaring.signing_wallets().items() if each.bucket == bucket]
+        return _stake(None, inside, declaring, addresses, bucket=bucket)
     return None
 
 
 def _stake(
-    scope: Literal["wallet", "bucket"],
-    name: str,
-    *,
-    wallets: Iterable[str],
-    policy: Policy,
-    addresses: Mapping[str, str],
-    owner: str | None,
+    wallet: str | None, inside: list[str], policy: Policy, addresses: Mapping[str, str], *, bucket: Any
 ) -> Stake:
-    inside = tuple(wallets)
     possessions = []
-    for wallet in inside:
-        for asset, holding in policy.wallets[wallet].holdings.items():
+    for name in inside:
+        network = policy.networks[policy.wallets[name].network]
+        for asset, holding in policy.wallets[name].holdings.items():
             maximum = policy.base_units(asset, holding.maximum)
             possessions.append(
                 Possession(
-                    wallet=wallet,
-                    network=policy.wallets[wallet].network,
+                    wallet=name,
+                    network=policy.wallets[name].network,
+                    chain_id=network.chain_id,
                     asset=asset,
+                    native=network.native == asset,
                     decimals=policy.assets[asset].decimals,
                     maximum=maximum,
                     maximum_value_micro=policy.value_micro(asset, maximum),
                     price=policy.assets[asset].reference_price,
                 )
             )
+    owner = policy.buckets.get(str(bucket))
     return Stake(
-        scope=scope,
-        name=name,
-        owner=owner,
+        scope="bucket" if wallet is None else "wallet",
+        name=wallet or str(bucket),
+        owner=owner.owner if owner is not None else None,
         unit=policy.venue.unit_of_account,
-        wallets=inside,
+        wallets=tuple(inside),
         possessions=tuple(possessions),
-        held_at={wallet: addresses[wallet] for wallet in inside if wallet in addresses},
+        held_at={name: addresses[name] for name in inside if name in addresses},
     )
 
 

@@ -12,11 +12,14 @@ from itertools import groupby
 from typing import Any
 
 from seawall.guard.judgement import FREEZE, Finding, Judgement, Outcome
+from seawall.guard.rules import TABLE
 from seawall.guard.stakes import Possession, Stake, money, units
 
 _NAMED_MAX = 4
 """Resources named for one refusal that many share; the JSON has all."""
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
+_RANK = {rule.id: number for number, rule in enumerate(TABLE)}
+"""The table begins with what cannot be undone."""
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|~@])")
 _BLANK = re.compile(r"\s+")
 
 
@@ -48,12 +51,13 @@ def lines(judgement: Judgement) -> Iterator[str]:
         yield f"{_mark(first)} {first.rule.id}: {_who(findings)}"
         yield from (f"    {each}" for each in first.evidence)
         yield f"    so: {first.rule.consequence}"
-        for stake in _stakes(findings):
-            yield from (f"    at stake: {each}" for each in _stake_lines(stake))
+        yield from (f"    at stake: {_stake_line(stake)}" for stake in _stakes(findings))
         yield f"    instead: {first.advice}"
         yield f"    source: {first.rule.source}"
         yield from (f"    urn: {finding.change.urn}" for finding in findings[:_NAMED_MAX])
     yield ""
+    for stake in _stakes(judgement.findings):
+        yield from _holding_lines(stake)
     yield f"freeze: {'; '.join(source.says for source in judgement.freeze.sources)}"
 
 
@@ -141,9 +145,10 @@ def _stake(stake: Stake | None) -> dict[str, Any] | None:
 def _grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     """Findings that say the same of many resources, together; refusals first, the freeze last."""
 
-    def weight(finding: Finding) -> tuple[bool, bool, int, str, tuple[str, ...], str]:
+    def weight(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
         value = finding.stake.maximum_value_micro if finding.stake is not None else 0
-        return finding.overridden, finding.rule is FREEZE, -value, finding.rule.id, finding.evidence, finding.advice
+        rank = _RANK.get(finding.rule.id, len(_RANK)) + (finding.rule is FREEZE)
+        return finding.overridden, rank, -value, finding.rule.id, finding.evidence, finding.advice
 
     ordered = sorted(findings, key=weight)
     for _, same in groupby(ordered, key=weight):
@@ -166,7 +171,7 @@ def _who(findings: list[Finding]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _stakes(findings: list[Finding]) -> list[Stake]:
+def _stakes(findings: Iterable[Finding]) -> list[Stake]:
     """Each once, the largest first."""
     found = {
         (finding.stake.scope, finding.stake.name): finding.stake for finding in findings if finding.stake is not None
@@ -174,9 +179,12 @@ def _stakes(findings: list[Finding]) -> list[Stake]:
     return sorted(found.values(), key=lambda stake: -stake.maximum_value_micro)
 
 
-def _stake_lines(stake: Stake) -> Iterator[str]:
+def _stake_line(stake: Stake) -> str:
     owner = f", owner {stake.owner}" if stake.owner else ""
-    yield f"{stake.scope} {stake.name}{owner}: {_at_most(stake)}; now {_now(stake)}"
+    return f"{stake.scope} {stake.name}{owner}: {_at_most(stake)}; now {_now(stake)}"
+
+
+def _holding_lines(stake: Stake) -> Iterator[str]:
     for wallet in stake.wallets:
         held = [each for each in stake.possessions if each.wallet == wallet]
         where = stake.held_at.get(wallet, "address not known")
@@ -225,8 +233,5 @@ def _explained(groups: list[list[Finding]]) -> Iterator[str]:
         yield f"- **{first.rule.id}**: {_escaped(first.rule.consequence)} _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
     stakes = _stakes([finding for findings in groups for finding in findings])
     for stake in stakes:
-        yield (
-            f"- **{stake.scope} {_escaped(stake.name)}**: "
-            + "; ".join(_escaped(each) for each in _stake_lines(stake))
-            + "."
-        )
+        told_of = (_stake_line(stake), *_holding_lines(stake))
+        yield f"- {'; '.join(_escaped(each) for each in told_of)}."

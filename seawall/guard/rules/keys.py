@@ -34,7 +34,7 @@ def _encrypts(change: Change) -> bool:
 
 def _weaker_policy(change: Change, _: Preview) -> list[str]:
     pair = both(change)
-    if pair is None:
+    if pair is None or change.removes:
         return []
     old, new = (value_at(side, "policy") for side in pair)
     if old == new:
@@ -74,7 +74,7 @@ def _root_signs(change: Change, _: Preview) -> list[str]:
 
 def _signer_excluded(change: Change, _: Preview) -> list[str]:
     pair = both(change)
-    if pair is None:
+    if pair is None or change.removes:
         return []
     try:
         before, after = (documents.read(value_at(side, "policy", {"Statement": []})) for side in pair)
