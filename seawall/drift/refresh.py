@@ -20,7 +20,7 @@ _ABSENT = object()
 _SHOWN_MAX = 160
 _SECRET = "[secret]"  # noqa: S105  (what the engine prints in place of one)
 _SECRETIVE = re.compile(
-    r"(secret(?!sManager)|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE
+    r"(secret|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE
 )
 _NAMED_SO = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
 _PATH_PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
@@ -162,7 +162,8 @@ def _compared(before: Any, after: Any, path: str) -> Iterator[Difference]:
         for index, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from _compared(one, other, f"{path}[{index}]")
     else:
-        yield Difference(path=path, before=_shown(path, before), after=_shown(path, after))
+        secret = _SECRET in (before, after) or (_SECRETIVE.search(path) is not None and not _NAMED_SO.search(path))
+        yield Difference(path=path, before=_shown(before, secret=secret), after=_shown(after, secret=secret))
 
 
 def _opened(value: Any) -> Any:
@@ -187,10 +188,10 @@ def _at(state: Any, path: str) -> Any:
     return found
 
 
-def _shown(path: str, value: Any) -> str:
+def _shown(value: Any, *, secret: bool) -> str:
     if value is _ABSENT:
         return "nothing"
-    if value == _SECRET or (_SECRETIVE.search(path) and not _NAMED_SO.search(path)):
+    if secret:
         return _SECRET
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."

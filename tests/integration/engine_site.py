@@ -1,0 +1,81 @@
+"""A stack that the real engine keeps in the sandbox's AWS, for tests of commands that look at it without changing it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seawall import setup
+from seawall.policy import load_policy
+from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.provider import stack
+from seawall.sandbox.provider.server import start_provider
+from tests.integration.aws_site import PRIMARY, running_aws
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
+POLICY = load_policy(POLICY_PATH)
+STACK_FILE = ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSite:
+    """A running AWS with the attached provider, and the variables of a shell that works on the stack in it."""
+
+    endpoint: str
+    identities: Identities
+    settings: stack.Settings
+    folder: Path
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """As ``eval "$(bin/seawall env)"`` would set them."""
+        return self.settings.environment()
+
+    @property
+    def state(self) -> bytes:
+        """What the engine has written down of the stack."""
+        return (self.settings.data_dir / "pulumi" / ".pulumi" / "stacks" / "seawall" / "sandbox.json").read_bytes()
+
+    def pulumi(self, *arguments: str, ok: bool = True, **variables: str) -> str:
+        """What a shell with these variables gets from the engine."""
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", "--color", "never", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.variables, **variables},
+            text=True,
+            capture_output=True,
+            timeout=180,
+            check=False,
+        )
+        assert (done.returncode == 0) is ok, done.stdout + done.stderr
+        return done.stdout
+
+
+@contextmanager
+def engine_site(folder: Path) -> Iterator[EngineSite]:
+    """An empty site; its data is in ``folder``."""
+    with running_aws() as endpoint:
+        identities = create_identities(endpoint=endpoint, policy=POLICY)
+        for name, value in identities.deployer.environment().items():
+            os.environ[name] = value  # the provider is attached to this process
+        server, port = start_provider(aws_endpoint=endpoint)
+        try:
+            (folder / "pulumi").mkdir()
+            settings = stack.Settings(
+                root=ROOT,
+                data_dir=folder,
+                policy_path=POLICY_PATH,
+                provider_port=port,
+                deployer=identities.deployer,
+                signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+                region=PRIMARY,
+                path=setup.environment()["PATH"],
+            )
+            yield EngineSite(endpoint=endpoint, identities=identities, settings=settings, folder=folder)
+        finally:
+            server.stop(grace=0).wait()
