@@ -6,7 +6,7 @@ provider's documentation: an input that is not there means its default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,6 +14,18 @@ from typing import Any
 from seawall.guard.preview import SECRET, UNKNOWN, Change, Preview
 
 Check = Callable[[Change, Preview], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A check of inputs at known ``paths``, so that a test can ask whether the AWS provider has them at all."""
+
+    paths: tuple[str, ...]
+    look: Callable[[Change, Preview], list[str]]
+
+    def __call__(self, change: Change, preview: Preview) -> list[str]:
+        """What was found, as phrases."""
+        return self.look(change, preview)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +141,13 @@ def fewer(*paths: str) -> Check:
                 found += [f"{path} loses {shown(item)}" for item in old if item not in new]
         return found
 
-    return check
+    return Comparison(paths=paths, look=check)
 
 
 def either(check: Check, *, when: Callable[[Change], bool]) -> Check:
     """``check``, for the changes that ``when`` picks."""
-    return lambda change, preview: check(change, preview) if when(change) else []
+    paths = check.paths if isinstance(check, Comparison) else ()
+    return Comparison(paths=paths, look=lambda change, preview: check(change, preview) if when(change) else [])
 
 
 def moved(change: Change, _: Preview) -> list[str]:
@@ -155,7 +168,7 @@ def _sides(change: Change, path: str, default: Any) -> tuple[Any, Any]:
     return value_at(pair[0], path, default), value_at(pair[1], path, default)
 
 
-def _compared(paths: Iterable[str], default: Any, worse: Callable[[Any, Any], bool]) -> Check:
+def _compared(paths: tuple[str, ...], default: Any, worse: Callable[[Any, Any], bool]) -> Check:
     def check(change: Change, _: Preview) -> list[str]:
         if both(change) is None:
             return []
@@ -166,7 +179,7 @@ def _compared(paths: Iterable[str], default: Any, worse: Callable[[Any, Any], bo
                 found.append(f"{path}: {shown(old)} -> {'nothing' if new is None else shown(new)}")
         return found
 
-    return check
+    return Comparison(paths=paths, look=check)
 
 
 def _hidden(old: Any, new: Any) -> bool:
