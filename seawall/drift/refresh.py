@@ -19,9 +19,7 @@ _UNCHANGED = frozenset({"refresh", "same"})
 _ABSENT = object()
 _SHOWN_MAX = 160
 _SECRET = "[secret]"  # noqa: S105  (what the engine prints in place of one)
-_SECRETIVE = re.compile(
-    r"(secret|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE
-)
+_SECRETIVE = re.compile(r"(secret|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE)
 _NAMED_SO = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
 _PATH_PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 

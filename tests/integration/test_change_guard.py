@@ -35,11 +35,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
         for name in (conventions.TARGETS_VARIABLE, conventions.CHANGE_JOURNAL_VARIABLE, conventions.INCIDENT_VARIABLE):
             patch.delenv(name, raising=False)
         with engine_site(folder) as found:
-            guarded = STACK_FILE.read_text(encoding="utf-8").replace("seawall:deletion: disposable", "seawall:deletion: guarded")
+            guarded = STACK_FILE.read_text(encoding="utf-8").replace(
+                "seawall:deletion: disposable", "seawall:deletion: guarded"
+            )
             assert "guarded" in guarded
             (folder / "guarded.yaml").write_text(guarded, encoding="utf-8")
             found.pulumi("stack", "select", "sandbox", "--create")
-            found.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(folder / "guarded.yaml"))
+            found.pulumi(
+                "up", "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(folder / "guarded.yaml")
+            )
             yield found
 
 
@@ -109,7 +113,11 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     assert found["doubts"] == []
     assert "the engine itself refuses" in found["faults"][0]
     assert WALLET in found["faults"][0]
-    stakes = {finding["stake"]["name"]: finding["stake"]["maximum_value_micro"] for finding in found["findings"] if finding["stake"]}
+    stakes = {
+        finding["stake"]["name"]: finding["stake"]["maximum_value_micro"]
+        for finding in found["findings"]
+        if finding["stake"]
+    }
     assert stakes[WALLET] == str(maximum(WALLET))
 
 
@@ -143,7 +151,9 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
     def override(expires: datetime) -> str:
         covers = [{"rule": finding["rule"], "urn": finding["urn"]} for finding in found["findings"]]
         path = tmp_path / "override.yaml"
-        path.write_text(json.dumps({"who": "jane.doe", "justification": REASON, "expires": expires.isoformat(), "covers": covers}))
+        path.write_text(
+            json.dumps({"who": "jane.doe", "justification": REASON, "expires": expires.isoformat(), "covers": covers})
+        )
         return str(path)
 
     now = datetime.now(tz=UTC)
@@ -197,7 +207,9 @@ def test_a_harmless_change_waits_until_the_tier_is_normal(
     assert run("guard")[0] == 2, "nobody was asked for the tier"
 
 
-def test_a_preview_that_fails_for_another_reason_is_not_known(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_that_fails_for_another_reason_is_not_known(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(json.dumps({"policy": "wrong"}), encoding="utf-8")
     monkeypatch.setenv(conventions.POLICY_VARIABLE, str(wrong))

@@ -14,7 +14,9 @@ URN = "urn:pulumi:sandbox::seawall::seawall:infra:Paging$aws:sns/topic:Topic::in
 SAME = {"op": "refresh", "urn": "urn:pulumi:sandbox::seawall::pulumi:pulumi:Stack::seawall-sandbox"}
 
 
-def update(old: dict[str, Any], new: dict[str, Any], detailed: dict[str, Any] | None = None, *, side: str = "inputs") -> dict[str, Any]:
+def update(
+    old: dict[str, Any], new: dict[str, Any], detailed: dict[str, Any] | None = None, *, side: str = "inputs"
+) -> dict[str, Any]:
     return {"op": "update", "urn": URN, "oldState": {side: old}, "newState": {side: new}, "detailedDiff": detailed}
 
 
@@ -51,13 +53,17 @@ def test_no_drift_is_a_pass_that_says_how_much_was_compared() -> None:
         (update({}, {}, {"hidden": {"kind": "update"}}), [("hidden", "?", "? (update)")]),
     ],
 )  # fmt: skip
-def test_each_drifted_property_is_named_with_what_it_was_and_is(step: dict[str, Any], differences: list[tuple[str, str, str]]) -> None:
+def test_each_drifted_property_is_named_with_what_it_was_and_is(
+    step: dict[str, Any], differences: list[tuple[str, str, str]]
+) -> None:
     drift = read_refresh(printed(SAME, step), exit_code=0)
 
     assert drift.exit_code is ExitCode.FAIL
     [resource] = drift.resources
     assert (resource.kind, resource.name, resource.gone) == ("aws:sns/topic:Topic", "info", False)
-    assert list(resource.differences) == [Difference(path=path, before=old, after=new) for path, old, new in differences]
+    assert list(resource.differences) == [
+        Difference(path=path, before=old, after=new) for path, old, new in differences
+    ]
 
 
 def test_a_resource_that_is_gone_is_named() -> None:
@@ -78,9 +84,17 @@ def test_a_resource_that_is_gone_is_named() -> None:
         ("{}", 0, "said nothing"),
         (printed(), 0, "said nothing"),
         (printed(SAME), 1, "AccessDenied"),
-        (printed(SAME, diagnostics=[{"severity": "error", "message": "error: ExpiredToken:\n  renew"}]), 0, "error: ExpiredToken: renew"),
+        (
+            printed(SAME, diagnostics=[{"severity": "error", "message": "error: ExpiredToken:\n  renew"}]),
+            0,
+            "error: ExpiredToken: renew",
+        ),
         (json.dumps({"steps": [SAME]}), 0, "said nothing"),
-        (json.dumps({"steps": [SAME], "changeSummary": {"same": 1, "update": 2}}), 0, "counts 2 resources that differ and lists 0"),
+        (
+            json.dumps({"steps": [SAME], "changeSummary": {"same": 1, "update": 2}}),
+            0,
+            "counts 2 resources that differ and lists 0",
+        ),
     ],
 )
 def test_a_refresh_that_failed_is_no_absence_of_drift(text: str, exit_code: int, says: str) -> None:

@@ -46,7 +46,15 @@ def serving(answer: Answer) -> Iterator[str]:
 
 def venue(tier: str) -> Answer:
     """The status operation of the drill contract."""
-    status = {"tier": tier, "epoch": 3, "since": 1.0, "reason": "run-on-the-bank", "guarantees": [], "defers": [], "suspends": []}
+    status = {
+        "tier": tier,
+        "epoch": 3,
+        "since": 1.0,
+        "reason": "run-on-the-bank",
+        "guarantees": [],
+        "defers": [],
+        "suspends": [],
+    }
     return lambda path, _: (200, status) if path == "/v1/status" else (404, {})
 
 

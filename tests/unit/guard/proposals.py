@@ -62,9 +62,18 @@ def step(
 def document(*steps: Mapping[str, Any], diagnostics: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """A whole preview: the stack itself with its outputs, then ``steps``."""
     outputs = {"signers": {"customer-aster-hot": {"address": ADDRESS}}}
-    root = {"op": "same", "urn": STACK, "oldState": {"urn": STACK, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": outputs}}
+    root = {
+        "op": "same",
+        "urn": STACK,
+        "oldState": {"urn": STACK, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": outputs},
+    }
     every = [root, *steps]
-    found: dict[str, Any] = {"config": {}, "steps": every, "duration": 1, "changeSummary": dict(Counter(each["op"] for each in every))}
+    found: dict[str, Any] = {
+        "config": {},
+        "steps": every,
+        "duration": 1,
+        "changeSummary": dict(Counter(each["op"] for each in every)),
+    }
     return {**found, "diagnostics": diagnostics} if diagnostics else found
 
 

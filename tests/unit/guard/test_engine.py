@@ -66,10 +66,14 @@ def fake(folder: Path, script: str) -> engine.Engine:
     program = folder / "pulumi"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return engine.Engine(root=folder, environment={"PATH": f"{folder}:/usr/bin:/bin"}, stack="s", config_file=Path("c.yaml"))
+    return engine.Engine(
+        root=folder, environment={"PATH": f"{folder}:/usr/bin:/bin"}, stack="s", config_file=Path("c.yaml")
+    )
 
 
-def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = fake(tmp_path, 'echo "$@"; echo oops >&2; exit 7')
     monkeypatch.setenv("PATH", made.environment["PATH"])
 
@@ -82,7 +86,9 @@ def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(tmp_path: P
     )
 
 
-def test_an_engine_that_is_not_there_or_hangs_is_the_worlds_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_not_there_or_hangs_is_the_worlds_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hanging = fake(tmp_path, "exec sleep 60")
     monkeypatch.setenv("PATH", hanging.environment["PATH"])
     monkeypatch.setattr(engine, "_RUN_S_MAX", 0.2)
@@ -104,7 +110,11 @@ def test_a_stack_that_is_not_there_is_the_callers(tmp_path: Path, monkeypatch: p
 def targets(folder: Path, *, api: str, node: str) -> Path:
     """targets.json of a sandbox in ``folder``."""
     none = "http://127.0.0.1:1"
-    urls = {"api": none, "api_direct": api, **dict.fromkeys(("prometheus", "alertmanager", "pager", "aws", "lease"), none)}
+    urls = {
+        "api": none,
+        "api_direct": api,
+        **dict.fromkeys(("prometheus", "alertmanager", "pager", "aws", "lease"), none),
+    }
     network = {"chain_id": 73311, "rpc": {"primary": none, "standby": none}, "node": node}
     found: dict[str, Any] = {
         "run_id": "r", "data_dir": str(folder), "toxiproxy": none, "proxies": {}, "processes": {}, "urls": urls,

@@ -35,7 +35,9 @@ def outcome(found: dict[str, Any], **engine: Any) -> tuple[Outcome, tuple[str, .
 
 def test_a_preview_that_protect_refused_is_still_judged_and_refused() -> None:
     """The engine exits 1 and lists the step all the same."""
-    judgement = judged(step(KEY, INPUTS, INPUTS, op="replace", protect=(True, True)), diagnostics=[PROTECTED], exit_code=1)
+    judgement = judged(
+        step(KEY, INPUTS, INPUTS, op="replace", protect=(True, True)), diagnostics=[PROTECTED], exit_code=1
+    )
 
     assert refusals(judgement) == {"signing-key-replaced"}
     assert judgement.outcome is Outcome.REFUSED
@@ -89,12 +91,21 @@ def without(found: dict[str, Any], *names: str) -> dict[str, Any]:
     ("found", "doubt"),
     [
         (without(document(), "changeSummary"), "the preview has no summary of changes: it was cut short"),
-        ({**document(), "changeSummary": {"same": 1, "delete": 1}}, "the engine would delete 1 resources, the preview lists 0"),
+        (
+            {**document(), "changeSummary": {"same": 1, "delete": 1}},
+            "the engine would delete 1 resources, the preview lists 0",
+        ),
         (document(without(step(KEY, INPUTS, INPUTS), "oldState")), "does not show what it was and what it would be"),
         (document(without(step(KEY, INPUTS, INPUTS), "newState")), "does not show what it was and what it would be"),
         (document(without(step(KEY, INPUTS, None), "oldState")), "does not show what would be lost"),
-        ({**document(), "steps": [*document()["steps"], {"op": "delete"}]}, "step 2 of the preview names no operation or no resource"),
-        ({**document(), "steps": [*document()["steps"], {"op": "delete", "urn": "key"}]}, "step 2 of the preview names no"),
+        (
+            {**document(), "steps": [*document()["steps"], {"op": "delete"}]},
+            "step 2 of the preview names no operation or no resource",
+        ),
+        (
+            {**document(), "steps": [*document()["steps"], {"op": "delete", "urn": "key"}]},
+            "step 2 of the preview names no",
+        ),
         ({**document(), "steps": [*document()["steps"], "delete"]}, "step 2 of the preview names no"),
     ],
 )
@@ -105,7 +116,9 @@ def test_a_preview_that_lacks_something_is_in_doubt(found: dict[str, Any], doubt
     assert judged_as is not Outcome.ALLOWED
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"steps": 1}', '{"steps": []}', '{"steps": [{"op": "same"}]}', "{}\n{}"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"steps": 1}', '{"steps": []}', '{"steps": [{"op": "same"}]}', "{}\n{}"]
+)
 def test_what_is_no_preview_is_an_error_and_never_a_pass(text: str) -> None:
     with pytest.raises(EvidenceError):
         parse(text)
@@ -120,7 +133,9 @@ def test_two_stacks_are_not_one_preview() -> None:
 def test_what_stands_behind_a_key_is_what_the_policy_allows_and_the_address_is_that_of_the_outputs() -> None:
     """420 AST at 2,000 and 840,000 USDX in production; the sandbox's policy is scaled, so the sum is taken from it."""
     wallet = POLICY.wallets["customer-aster-hot"]
-    expected = sum(POLICY.value_micro(asset, POLICY.base_units(asset, each.maximum)) for asset, each in wallet.holdings.items())
+    expected = sum(
+        POLICY.value_micro(asset, POLICY.base_units(asset, each.maximum)) for asset, each in wallet.holdings.items()
+    )
 
     [finding] = judged(step(KEY, INPUTS, None)).findings
 
@@ -139,13 +154,15 @@ def test_a_tag_leads_to_the_wallet_and_a_bucket_to_all_of_its_wallets() -> None:
     assert by_tag.stake.wallets == ("customer-birch-hot",)
     assert by_bucket.stake is not None
     assert by_bucket.stake.scope == "bucket"
-    assert set(by_bucket.stake.wallets) == {name for name, each in POLICY.signing_wallets().items() if each.bucket == "customer"}
+    assert set(by_bucket.stake.wallets) == {
+        name for name, each in POLICY.signing_wallets().items() if each.bucket == "customer"
+    }
 
 
 def test_a_wallet_that_the_policy_dropped_is_still_named_and_its_worth_unknown() -> None:
-    tags = {"wallet": "escrow-aster-hot", "bucket": "customer"}
+    tags = {"wallet": "forgotten-aster-hot", "bucket": "customer"}
     [finding] = judged(step(KEY, {**INPUTS, "tags": tags}, None, name="whatever")).findings
 
     assert finding.stake is not None
-    assert finding.stake.name == "escrow-aster-hot"
+    assert finding.stake.name == "forgotten-aster-hot"
     assert finding.stake.possessions == ()

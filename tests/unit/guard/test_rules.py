@@ -23,7 +23,13 @@ KEY: dict[str, Any] = {
     "customerMasterKeySpec": "ECC_SECG_P256K1", "keyUsage": "SIGN_VERIFY", "multiRegion": True, "region": "us-east-1", "isEnabled": True,
     "deletionWindowInDays": 30, "policy": KEY_POLICY, "description": "Signs", "tags": WALLET_TAGS,
 }  # fmt: skip
-REPLICA: dict[str, Any] = {"region": "us-west-2", "primaryKeyArn": "arn:key", "enabled": True, "policy": KEY_POLICY, "tags": WALLET_TAGS}
+REPLICA: dict[str, Any] = {
+    "region": "us-west-2",
+    "primaryKeyArn": "arn:key",
+    "enabled": True,
+    "policy": KEY_POLICY,
+    "tags": WALLET_TAGS,
+}
 K, R = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"
 S3 = "aws:s3/"
 ALARM: dict[str, Any] = {
@@ -40,7 +46,12 @@ ROUTING = (
     "alertmanager_config: |\n  route: {receiver: all, routes: [{receiver: critical, matchers: ['severity=critical']}]}\n"
     "  receivers:\n  - {name: all}\n  - name: critical\n    sns_configs: [{topic_arn: 'arn:t'}]\n"
 )
-ROLE = {"name": "r", "permissionsBoundary": "arn:b", "assumeRolePolicy": policy_text({**allow(SIGNER, "sts:AssumeRole")}), "tags": WALLET_TAGS}
+ROLE = {
+    "name": "r",
+    "permissionsBoundary": "arn:b",
+    "assumeRolePolicy": policy_text({**allow(SIGNER, "sts:AssumeRole")}),
+    "tags": WALLET_TAGS,
+}
 ROLE_POLICY = policy_text({"Effect": "Allow", "Action": ["kms:Sign"], "Resource": "arn:aws:kms:us-east-1:1:key/a"})
 PLAN = {
     "name": "p",
@@ -50,8 +61,15 @@ PLAN = {
     ],
 }  # fmt: skip
 REPLICATION = {"bucket": "b", "rules": [{"id": "all", "status": "Enabled", "destination": {"bucket": "arn:other"}}]}
-LIFECYCLE = {"bucket": "b", "rules": [{"id": "old", "status": "Enabled", "noncurrentVersionExpiration": {"noncurrentDays": 500}}]}
-EVENT = {"name": "e", "eventPattern": '{"source":["aws.kms"],"detail":{"eventName":["DisableKey","PutKeyPolicy"]}}', "state": "ENABLED"}
+LIFECYCLE = {
+    "bucket": "b",
+    "rules": [{"id": "old", "status": "Enabled", "noncurrentVersionExpiration": {"noncurrentDays": 500}}],
+}
+EVENT = {
+    "name": "e",
+    "eventPattern": '{"source":["aws.kms"],"detail":{"eventName":["DisableKey","PutKeyPolicy"]}}',
+    "state": "ENABLED",
+}
 
 
 def given(inputs: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -63,7 +81,11 @@ def doc(*statements: dict[str, Any]) -> dict[str, Any]:
     return {"policy": policy_text(*statements)}
 
 
-SIGN_TWO = {"Effect": "Allow", "Action": ["kms:Sign"], "Resource": ["arn:aws:kms:us-east-1:1:key/a", "arn:aws:kms:us-east-1:1:key/b"]}
+SIGN_TWO = {
+    "Effect": "Allow",
+    "Action": ["kms:Sign"],
+    "Resource": ["arn:aws:kms:us-east-1:1:key/a", "arn:aws:kms:us-east-1:1:key/b"],
+}
 
 RED: list[tuple[str, dict[str, Any]]] = [
     # keys
@@ -148,8 +170,8 @@ RED: list[tuple[str, dict[str, Any]]] = [
     ("backup-vault-removed", step("aws:backup/vault:Vault", {"name": "v"}, None)),
     ("backup-lock-weakened", step("aws:backup/vaultLockConfiguration:VaultLockConfiguration", {"minRetentionDays": 35}, {"minRetentionDays": 7})),
     ("backup-lock-weakened", step("aws:backup/vaultLockConfiguration:VaultLockConfiguration", {"changeableForDays": 3}, {})),
-    ("backup-plan-weakened", step("aws:backup/plan:Plan", PLAN, given(PLAN, rules=[{**PLAN["rules"][0], "lifecycle": {"deleteAfter": 7}}]))),  # type: ignore[index,dict-item]
-    ("backup-plan-weakened", step("aws:backup/plan:Plan", PLAN, given(PLAN, rules=[{**PLAN["rules"][0], "copyActions": []}]))),  # type: ignore[index,dict-item]
+    ("backup-plan-weakened", step("aws:backup/plan:Plan", PLAN, given(PLAN, rules=[{**PLAN["rules"][0], "lifecycle": {"deleteAfter": 7}}]))),  # type: ignore[dict-item]
+    ("backup-plan-weakened", step("aws:backup/plan:Plan", PLAN, given(PLAN, rules=[{**PLAN["rules"][0], "copyActions": []}]))),  # type: ignore[dict-item]
     ("backup-plan-weakened", step("aws:backup/plan:Plan", PLAN, None)),
     ("backup-plan-weakened", step("aws:backup/selection:Selection", {"resources": ["arn:a", "arn:b"]}, {"resources": ["arn:a"]})),
     ("secret-removed", step("aws:secretsmanager/secret:Secret", {"name": "rail", "replicas": [{"region": "us-west-2"}]}, {"name": "rail", "replicas": []})),

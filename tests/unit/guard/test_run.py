@@ -17,7 +17,12 @@ from tests.unit.guard.endpoints import chain, serving, venue
 from tests.unit.guard.proposals import ROOT, WALLET_TAGS, document, step, urn
 
 KEY = "aws:kms/key:Key"
-INPUTS = {"customerMasterKeySpec": "ECC_SECG_P256K1", "keyUsage": "SIGN_VERIFY", "region": "us-east-1", "tags": WALLET_TAGS}
+INPUTS = {
+    "customerMasterKeySpec": "ECC_SECG_P256K1",
+    "keyUsage": "SIGN_VERIFY",
+    "region": "us-east-1",
+    "tags": WALLET_TAGS,
+}
 LOST = step(KEY, INPUTS, None)
 TAGGED = step(KEY, INPUTS, {**INPUTS, "description": "other"})
 POLICY = str(ROOT / "policies" / "sandbox.yaml")
@@ -27,7 +32,12 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's shell."""
-    for name in (conventions.TARGETS_VARIABLE, conventions.POLICY_VARIABLE, conventions.CHANGE_JOURNAL_VARIABLE, conventions.INCIDENT_VARIABLE):
+    for name in (
+        conventions.TARGETS_VARIABLE,
+        conventions.POLICY_VARIABLE,
+        conventions.CHANGE_JOURNAL_VARIABLE,
+        conventions.INCIDENT_VARIABLE,
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -39,7 +49,10 @@ class Shell:
         self.journal = folder / "journal.jsonl"
         self._capture = capture
 
-    def guard(self, *steps: dict[str, Any], options: tuple[str, ...] = ("--no-venue",), policy: str | None = POLICY) -> tuple[int, dict[str, Any]]:
+    def guard(
+        self, *steps: dict[str, Any], options: tuple[str, ...] = ("--no-venue",), policy: str | None = POLICY
+    ) -> tuple[int, dict[str, Any]]:
+        """Exit code and document of a guard on a preview with ``steps``."""
         preview = self.folder / "preview.json"
         preview.write_text(json.dumps(document(*steps)))
         chosen = ["--policy", policy] if policy is not None else []
@@ -47,9 +60,19 @@ class Shell:
         return int(code), json.loads(self._capture.readouterr().out)
 
     def override(self, *covers: str, expires: datetime | None = None) -> tuple[str, ...]:
+        """Options of an override in a file, of everything on ``covers``."""
         until = expires or datetime.now(tz=UTC) + timedelta(hours=1)
         path = self.folder / "override.yaml"
-        path.write_text(json.dumps({"who": "jane.doe", "justification": REASON, "expires": until.isoformat(), "covers": [{"urn": each} for each in covers]}))
+        path.write_text(
+            json.dumps(
+                {
+                    "who": "jane.doe",
+                    "justification": REASON,
+                    "expires": until.isoformat(),
+                    "covers": [{"urn": each} for each in covers],
+                }
+            )
+        )
         return ("--override", str(path), "--journal", str(self.journal), "--no-venue")
 
 
@@ -63,7 +86,9 @@ def test_a_lost_key_exits_one_and_a_description_zero(shell: Shell) -> None:
     assert shell.guard(TAGGED)[0] == 0
 
 
-def test_a_preview_comes_from_standard_input_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_comes_from_standard_input_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document(LOST))))
 
     assert main(["guard", "--preview", "-", "--policy", POLICY, "--no-venue", "--markdown"]) == 1
@@ -101,7 +126,9 @@ def test_an_override_that_cannot_be_written_down_does_not_count(shell: Shell) ->
 
 
 def test_an_override_without_a_journal_does_not_count(shell: Shell) -> None:
-    options = tuple(each for each in shell.override(urn(KEY, "customer-aster-hot")) if each not in ("--journal", str(shell.journal)))
+    options = tuple(
+        each for each in shell.override(urn(KEY, "customer-aster-hot")) if each not in ("--journal", str(shell.journal))
+    )
     code, found = shell.guard(LOST, options=options)
 
     assert code == 3
@@ -131,8 +158,14 @@ def test_a_broken_journal_refuses_everything(shell: Shell) -> None:
     ("options", "says"),
     [
         (("--justification", REASON), "an override needs --who, --expires, --cover, too"),
-        (("--who", "jane", "--justification", REASON, "--expires", "1h", "--cover", "*"), "name one resource by its whole URN"),
-        (("--who", "jane", "--justification", REASON, "--expires", "8d", "--cover", urn(KEY, "k")), "let it expire within 7 days"),
+        (
+            ("--who", "jane", "--justification", REASON, "--expires", "1h", "--cover", "*"),
+            "name one resource by its whole URN",
+        ),
+        (
+            ("--who", "jane", "--justification", REASON, "--expires", "8d", "--cover", urn(KEY, "k")),
+            "let it expire within 7 days",
+        ),
         (("--override", "nowhere.yaml"), "cannot be read"),
         (("--rpc", "aster"), "is no NETWORK=URL"),
         (("--stack", "staging"), "the preview is of the stack production, not of staging"),
@@ -204,10 +237,15 @@ def venue_file(folder: Path) -> str:
 
 def test_an_endpoint_tells_what_lies_at_the_address_and_in_its_contract(shell: Shell) -> None:
     with serving(chain(73311, native=3 * 10**18, tokens=5 * 10**6)) as url:
-        _, found = shell.guard(LOST, options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder)))
+        _, found = shell.guard(
+            LOST, options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder))
+        )
 
     stake = found["findings"][0]["stake"]
-    assert {each["asset"]: each["live"] for each in stake["holdings"]} == {"AST": str(6 * 10**18), "USDX": str(10 * 10**6)}
+    assert {each["asset"]: each["live"] for each in stake["holdings"]} == {
+        "AST": str(6 * 10**18),
+        "USDX": str(10 * 10**6),
+    }
     assert int(stake["live_value_micro"]) == (6 * 2000 + 10) * 10**6
 
 
@@ -222,7 +260,9 @@ def test_an_endpoint_tells_what_lies_at_the_address_and_in_its_contract(shell: S
 )
 def test_an_endpoint_that_cannot_be_believed_leaves_the_balance_unknown(answer: Any, why: str, shell: Shell) -> None:
     with serving(answer) as url:
-        code, found = shell.guard(LOST, options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder)))
+        code, found = shell.guard(
+            LOST, options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder))
+        )
 
     assert code == 1
     assert found["findings"][0]["stake"]["live_value_micro"] is None
@@ -248,7 +288,9 @@ def test_the_policy_before_says_what_a_dropped_wallet_may_hold(shell: Shell, tmp
 
     blind = shell.guard(lost, policy=str(dropped))[1]["findings"][0]["stake"]
     before = str(ROOT / "policies" / "production.yaml")
-    seeing = shell.guard(lost, policy=str(dropped), options=("--no-venue", "--policy-before", before))[1]["findings"][0]["stake"]
+    seeing = shell.guard(lost, policy=str(dropped), options=("--no-venue", "--policy-before", before))[1]["findings"][
+        0
+    ]["stake"]
 
     assert (blind["name"], blind["maximum_value_micro"]) == ("treasury-birch-hot", None)
     assert seeing["maximum_value_micro"] == str(400_000 * 10**6)

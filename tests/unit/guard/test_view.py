@@ -10,13 +10,21 @@ from seawall.guard.view import document, lines, markdown
 from tests.unit.guard.proposals import ADDRESS, CALM, POLICY, WALLET_TAGS, judged, step
 
 KEY = "aws:kms/key:Key"
-INPUTS = {"customerMasterKeySpec": "ECC_SECG_P256K1", "keyUsage": "SIGN_VERIFY", "region": "us-east-1", "tags": WALLET_TAGS}
+INPUTS = {
+    "customerMasterKeySpec": "ECC_SECG_P256K1",
+    "keyUsage": "SIGN_VERIFY",
+    "region": "us-east-1",
+    "tags": WALLET_TAGS,
+}
 MOVED = step(KEY, INPUTS, {**INPUTS, "region": "eu-west-1"}, op="replace")
 
 
 def maximum() -> str:
     holdings = POLICY.wallets["customer-aster-hot"].holdings
-    return money(sum(POLICY.value_micro(asset, POLICY.base_units(asset, each.maximum)) for asset, each in holdings.items()), "USD")
+    return money(
+        sum(POLICY.value_micro(asset, POLICY.base_units(asset, each.maximum)) for asset, each in holdings.items()),
+        "USD",
+    )
 
 
 def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
@@ -31,15 +39,21 @@ def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
         "",
         "| | resource | rule | what would change | at stake |",
         "|---|---|---|---|---|",
-        "| refused | customer-aster-hot (Key) | signing-key-replaced | it is replaced by another one; region: us-east-1 -&gt; eu-west-1 "
-        f"| customer-aster-hot: at most {maximum()}, now unknown |",
+        (
+            "| refused | customer-aster-hot (Key) | signing-key-replaced | it is replaced by another one; region: us-east-1 -&gt; eu-west-1 "
+            f"| customer-aster-hot: at most {maximum()}, now unknown |"
+        ),
         "",
-        "- **signing-key-replaced**: The address dies with the key: nobody can ever sign for it again, and what lies there stays there. "
-        "_Instead_: Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
-        "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
-        "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be recovered.",
-        f"- wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named); "
-        f"customer-aster-hot on aster ({ADDRESS}): {most}.",
+        (
+            "- **signing-key-replaced**: The address dies with the key: nobody can ever sign for it again, and what lies there stays there. "
+            "_Instead_: Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
+            "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
+            "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be recovered."
+        ),
+        (
+            f"- wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named); "
+            f"customer-aster-hot on aster ({ADDRESS}): {most}."
+        ),
         "",
         "_Freeze: the tier is normal._",
         "_How to read this and how to override it: docs/runbooks/infrastructure-change.md._",
@@ -51,7 +65,10 @@ def test_the_terminal_names_rule_money_remedy_and_urn() -> None:
 
     assert text.startswith("REFUSED  1 of 2 resources of production would change; refused: signing-key-replaced\n")
     assert "\n    region: us-east-1 -> eu-west-1\n" in text
-    assert f"\n    at stake: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named)\n" in text
+    assert (
+        f"\n    at stake: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named)\n"
+        in text
+    )
     assert "\n    instead: Keep the key." in text
     assert f"\n    urn: {MOVED['urn']}\n" in text
 
@@ -81,7 +98,9 @@ def test_a_proposal_cannot_write_its_own_review() -> None:
     text = markdown(judged(step(KEY, INPUTS, {**INPUTS, "region": nasty})))
 
     [row] = [line for line in text.splitlines() if line.startswith("| refused")]
-    assert "x\\| \\# \\*\\*APPROVED\\*\\* by \\@owner &lt;img src=x&gt; \\[ok\\](https://evil.example) \\`code\\`" in row
+    assert (
+        "x\\| \\# \\*\\*APPROVED\\*\\* by \\@owner &lt;img src=x&gt; \\[ok\\](https://evil.example) \\`code\\`" in row
+    )
     assert row.replace("\\|", "").count("|") == 6
     assert not any(line.startswith("# ") for line in text.splitlines())
 
@@ -112,7 +131,9 @@ def test_what_lies_there_now_is_told_or_why_it_is_not_known() -> None:
     whole = {(each.wallet, each.asset): Live(amount=3 * 10**each.decimals) for each in finding.stake.possessions}
 
     known = finding.stake.observed(whole)
-    partly = finding.stake.observed({**whole, ("customer-aster-hot", "USDX"): Live(amount=None, reason="it was silent")})
+    partly = finding.stake.observed(
+        {**whole, ("customer-aster-hot", "USDX"): Live(amount=None, reason="it was silent")}
+    )
 
     assert known.live_value_micro == 3 * 2000 * 10**6 + 3 * 10**6
     assert partly.live_value_micro is None
