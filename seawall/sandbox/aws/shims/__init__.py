@@ -26,8 +26,8 @@
 from functools import cache
 
 from seawall.sandbox.aws.shims import (
-    bucket_settings,
     alarms,
+    bucket_settings,
     deliveries,
     digests,
     dry_run,
