@@ -108,7 +108,7 @@ def check(
         )
     else:
         print(f"{policy}: good, digest {loaded.digest}")
-        Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS).print(as_table(sums_of(loaded)))
+        console().print(as_table(sums_of(loaded)))
     return ExitCode.PASS
 
 

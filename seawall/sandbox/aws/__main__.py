@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+from pathlib import Path
 
 from seawall.errors import SeawallError
+from seawall.sandbox.aws.request_log import VARIABLE
 from seawall.sandbox.aws.server import make_aws
 
 
@@ -24,10 +27,13 @@ def main() -> int:
         metavar="N",
         help="throttle elliptic-curve operations beyond N a second per Region (AWS: 1,000 by default); here by default never",
     )
+    parser.add_argument(
+        "--log", type=Path, default=os.environ.get(VARIABLE), help=f"file for a line per request; also {VARIABLE}"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        server = make_aws(arguments.port, kms_ecc_per_s=arguments.kms_ecc_per_s)
+        server = make_aws(arguments.port, kms_ecc_per_s=arguments.kms_ecc_per_s, log=arguments.log)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

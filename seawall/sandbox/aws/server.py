@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
+from pathlib import Path
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from seawall.errors import PortBusyError
 from seawall.sandbox.aws import shims
-from seawall.sandbox.aws.control import Control
+from seawall.sandbox.aws.control import Application, Control
+from seawall.sandbox.aws.request_log import RequestLog
 from seawall.sandbox.aws.shims import alarms
 from seawall.sandbox.aws.shims.quotas import QUOTA
 
@@ -27,10 +29,11 @@ class _Handler(MotoRequestHandler):
         """Say nothing: a drill signs thousands of times."""
 
 
-def make_aws(port: int, *, kms_ecc_per_s: int | None = None) -> BaseWSGIServer:
+def make_aws(port: int, *, kms_ecc_per_s: int | None = None, log: Path | None = None) -> BaseWSGIServer:
     """A server that listens on ``port`` of loopback (0: any free one; read its ``port``); the caller runs ``serve_forever``.
 
-    ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. Raises :class:`PortBusyError`.
+    ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. ``log``: file to which every request is appended.
+    Raises :class:`PortBusyError`.
     """
     shims.install()
     QUOTA.set(kms_ecc_per_s)
@@ -45,6 +48,7 @@ def make_aws(port: int, *, kms_ecc_per_s: int | None = None) -> BaseWSGIServer:
         message = f"cannot listen on {HOST}:{port}: {error.strerror}"
         raise PortBusyError(message) from error
     listener.listen(128)
-    app = Control(DomainDispatcherApplication(create_backend_app))
+    moto: Application = DomainDispatcherApplication(create_backend_app)
+    app = Control(moto if log is None else RequestLog(moto, log))
     with listener:  # the server duplicates the descriptor
         return make_server(HOST, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())
