@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class StackSite:
     identities: Identities
     provider_port: int
     data_dir: Path
+    stack: str = "test"
     providers: dict[str, Any] = field(default_factory=lambda: {"aws": {"region": PRIMARY}})
 
     def declare(self, resources: Mapping[str, Any]) -> None:
@@ -59,6 +60,12 @@ class StackSite:
         assert (done.returncode == 0) is ok, done.stdout
         return done.stdout
 
+    def another(self, stack: str) -> StackSite:
+        """The same AWS and program under another, new stack."""
+        made = replace(self, stack=stack)
+        made.pulumi("stack", "init", stack)
+        return made
+
     def up(self, *, ok: bool = True) -> str:
         """`pulumi up` without questions."""
         return self.pulumi("up", "--yes", "--skip-preview", ok=ok)
@@ -78,7 +85,7 @@ class StackSite:
 
     def state_text(self) -> str:
         """The state file itself."""
-        return (self.data_dir / "pulumi/.pulumi/stacks/seawall-examples/test.json").read_text(encoding="utf-8")
+        return (self.data_dir / f"pulumi/.pulumi/stacks/seawall-examples/{self.stack}.json").read_text(encoding="utf-8")
 
     def root(self, service: str, *, region: str = PRIMARY) -> Any:
         """AWS as the account's owner sees it, behind Pulumi's back."""
@@ -103,7 +110,7 @@ class StackSite:
             root=ROOT, data_dir=self.data_dir, policy_path=POLICY_PATH, provider_port=self.provider_port, region=PRIMARY,
             deployer=self.identities.deployer.environment(), path=setup.environment()["PATH"],
         )  # fmt: skip
-        return {**inherited(), **sandbox, "PULUMI_STACK": "test", "SEAWALL_TEST_RESOURCES": str(self._spec)}
+        return {**inherited(), **sandbox, "PULUMI_STACK": self.stack, "SEAWALL_TEST_RESOURCES": str(self._spec)}
 
     @property
     def program(self) -> Path:

@@ -20,7 +20,7 @@ from seawall.sandbox.provider.registry import RESOURCES
 from seawall.sandbox.provider.values import UNKNOWN, Properties, from_struct, to_struct
 from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
 from tests.integration.provider_engine import Engine, running_provider
-from tests.integration.stack_types.example import all_examples
+from tests.integration.stack_types.example import all_examples, resolved
 from tests.integration.stack_types.iam import TRUST
 from tests.integration.stack_types.kms import KEY
 
@@ -48,18 +48,6 @@ def engine(provider_port: int) -> Iterator[Engine]:
     connected = Engine(provider_port, region=PRIMARY)
     yield connected
     connected.channel.close()
-
-
-def resolved(value: Any, made: dict[str, Properties]) -> Any:
-    """``$name.property`` of what an example needs becomes its value, however deep it is."""
-    if isinstance(value, dict):
-        return {name: resolved(item, made) for name, item in value.items()}
-    if isinstance(value, list):
-        return [resolved(item, made) for item in value]
-    if isinstance(value, str) and value.startswith("$") and not value.startswith("$."):  # "$." begins a JSON path
-        name, _, attribute = value[1:].partition(".")
-        return made[name][attribute]
-    return value
 
 
 @pytest.fixture

@@ -102,13 +102,13 @@ def action_of(environ: dict[str, Any], service: str) -> str:
     if rpc is not None:
         return str(rpc[1])
     if "Action" in query:
-        return query["Action"][0]
+        return str(query["Action"][0])
     if str(environ.get("CONTENT_TYPE", "")).startswith(_FORM):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         named = parse_qs(body.decode("utf-8", "replace")).get("Action")
         if named:
-            return named[0]
+            return str(named[0])
     method = str(environ["REQUEST_METHOD"])
     headers = {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
     return _by_path(service, method, path, query, headers) or f"{method} {path}"

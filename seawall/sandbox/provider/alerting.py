@@ -116,6 +116,7 @@ METRIC_ALARM = ResourceType(
         **{name: Property(required=name in _ALARM_REQUIRED) for name in _ALARM},
         "name": Property(required=True, replaces=True),
         "actionsEnabled": Property(default=True),
+        "treatMissingData": Property(default="missing"),
     },
     outputs=("arn",),
     create=_put_alarm,

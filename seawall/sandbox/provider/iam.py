@@ -56,8 +56,8 @@ def _update_role(aws: Aws, name: str, old: Properties, new: Properties) -> None:
     _bound(aws, name, old.get("permissionsBoundary"), new.get("permissionsBoundary"))
     if not same_document(old["assumeRolePolicy"], new["assumeRolePolicy"]):
         aws.iam.update_assume_role_policy(RoleName=name, PolicyDocument=new["assumeRolePolicy"])
-    session_s = new.get("maxSessionDuration", _SESSION_SECONDS_MAX)
-    aws.iam.update_role(RoleName=name, Description=new.get("description", ""), MaxSessionDuration=session_s)
+    about = {"Description": new.get("description", ""), "MaxSessionDuration": new["maxSessionDuration"]}
+    aws.iam.update_role(RoleName=name, **about)
 
 
 def _bound(aws: Aws, name: str, old: str | None, new: str | None) -> None:
@@ -88,10 +88,10 @@ ROLE = ResourceType(
     acts=True,
     inputs={
         "name": Property(required=True, replaces=True),
-        "path": Property(replaces=True),
+        "path": Property(replaces=True, default="/"),
         "assumeRolePolicy": Property(required=True, same=same_document),
         "description": Property(),
-        "maxSessionDuration": Property(),
+        "maxSessionDuration": Property(default=_SESSION_SECONDS_MAX),
         "permissionsBoundary": Property(),
         "forceDetachPolicies": Property(local=True),
     },

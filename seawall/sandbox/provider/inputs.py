@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from seawall.sandbox.provider.table import Property, ResourceType
 from seawall.sandbox.provider.values import UNKNOWN, Properties, has_unknown
@@ -38,13 +39,16 @@ def failures(
     return unknown + missing
 
 
-def checked(resource: ResourceType, inputs: Properties, default_tags: Mapping[str, str]) -> Properties:
-    """``inputs``, the defaults of those that are not given, and ``tagsAll``: what the program and the provider together ask for.
+def checked(resource: ResourceType, inputs: Properties, *, region: str, default_tags: Mapping[str, str]) -> Properties:
+    """``inputs``, the defaults of those that are not given, and what the provider adds: its ``region``, and ``tagsAll``.
 
-    The official plugin works ``tagsAll`` out in Check as well, so that a change of its default tags is a change of every resource.
+    The official plugin does both in Check as well (pulumi-aws, applyRegion and applyTags), so that another region of the provider or other
+    default tags are a change of every resource.
     """
     defaults = {name: prop.default for name, prop in resource.inputs.items() if prop.default is not None}
     result = {**defaults, **inputs}
+    if resource.regional:
+        result.setdefault("region", region)
     result.pop("tagsAll", None)
     if "tagsAll" in resource.all_inputs:
         tags = inputs.get("tags") or {}
@@ -70,11 +74,17 @@ def changes(resource: ResourceType, old: Properties, new: Properties, *, ignore:
     found = [
         Change(name=name, replaces=prop.replaces, added=name not in old, removed=name not in new)
         for name, prop in resource.all_inputs.items()
-        if name not in ignore and (has_unknown(new.get(name)) or not prop.same(old.get(name), new.get(name)))
+        if name not in ignore and _differs(prop, old.get(name), new.get(name))
     ]
     names = {change.name for change in found}
     implied = {"tagsAll"} if names & {"tags"} or "tags" in ignore else set()
     return [change for change in found if change.name not in implied]
+
+
+def _differs(prop: Property, old: Any, new: Any) -> bool:
+    if new is None and prop.computed:
+        return False
+    return has_unknown(new) or not prop.same(old, new)
 
 
 def previewed(resource: ResourceType, inputs: Properties) -> Properties:
@@ -107,22 +117,30 @@ def settled(
     return {**found, "tags": tags, **kept}
 
 
+def imported_id(text: str, *, regions: Collection[str]) -> tuple[str, Properties]:
+    """The id of what is to be imported, and its region if ``text`` names one as ``id@region``.
+
+    The official plugin's way to import from another region than the provider's (upstream guide "Enhanced Region Support").
+    """
+    identifier, _, region = text.rpartition("@")
+    return (identifier, {"region": region}) if identifier and region in regions else (text, {})
+
+
 def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Properties:
     """The inputs that would lead to ``found``; wording of ``old`` is kept where it means the same.
 
-    Without ``old`` inputs (an import) it is every input that AWS tells.
+    What ``old`` does not name and AWS has nevertheless is told as well, unless AWS fills it in by itself. Without ``old`` inputs (an import)
+    it is every input that AWS tells.
     """
-    told = {
-        name: found[name] for name in resource.all_inputs if name in found and found[name] not in (None, "", {}, [])
-    }
-    if not old:
-        return told
     result = {}
-    for name, value in old.items():
-        prop = resource.all_inputs.get(name)
-        same = prop is None or prop.local or prop.same(value, found.get(name))
-        result[name] = value if same else found.get(name)
-    return result
+    for name, prop in resource.all_inputs.items():
+        same = (
+            prop.local or prop.same(old.get(name), found.get(name)) or (bool(old) and name not in old and prop.computed)
+        )
+        value = old.get(name) if same and old else found.get(name)
+        if name in old or value not in (None, "", {}, []):
+            result[name] = value
+    return {name: value for name, value in result.items() if value is not None}
 
 
 def standing(resource: ResourceType, found: Properties, old: Properties, new: Properties) -> Properties:

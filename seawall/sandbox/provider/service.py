@@ -124,7 +124,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         resource = _resource(request.urn, context)
         given = from_struct(request.news)
         refused = rules.failures(resource.all_inputs, given, kind=resource.kind, regions=self._clients.regions)
-        checked = rules.checked(resource, given, self._configuration(context).default_tags)
+        configured = self._configuration(context)
+        checked = rules.checked(resource, given, region=configured.region, default_tags=configured.default_tags)
         return provider_pb2.CheckResponse(inputs=_struct(resource, checked), failures=_failures(refused))
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -170,15 +171,19 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """What AWS says of the resource now; no id if it is gone."""
         resource = _resource(request.urn, context)
         known, old = from_struct(request.properties), from_struct(request.inputs)
-        aws = self._aws({**old, **known}, context)
-        found = translated(context, _label(request.urn), lambda: resource.found(aws, request.id))
+        identifier: str = request.id
+        elsewhere: Properties = {}
+        if not known and not old and resource.regional:
+            identifier, elsewhere = rules.imported_id(request.id, regions=self._clients.regions)
+        aws = self._aws({**elsewhere, **old, **known}, context)
+        found = translated(context, _label(request.urn), lambda: resource.found(aws, identifier))
         if found is None:
             return provider_pb2.ReadResponse(id="")
         default_tags = self._configuration(context).default_tags
         found = rules.settled(resource, found, {**known, **old}, default_tags)
         told = rules.inputs_of(resource, found, old)
         return provider_pb2.ReadResponse(
-            id=request.id, properties=_struct(resource, found), inputs=_struct(resource, told)
+            id=identifier, properties=_struct(resource, found), inputs=_struct(resource, told)
         )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -54,7 +54,8 @@ def same_key(one: Any, other: Any) -> bool:
 class Property:
     """An input. ``replaces``: AWS cannot change it in place. ``local``: AWS does not keep it; it steers the provider only.
 
-    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise. ``moves``: outputs that change with it, so that a
+    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise. ``computed``: where the program says nothing, AWS
+    does, and that is no difference (upstream: Optional and Computed). ``moves``: outputs that change with it, so that a
     preview does not promise their old values. ``secret``: never in clear text in the state, also when nobody declared it (an import).
     """
 
@@ -62,6 +63,7 @@ class Property:
     default: Any = None
     replaces: bool = False
     local: bool = False
+    computed: bool = False
     secret: bool = False
     moves: tuple[str, ...] = ()
     same: Callable[[Any, Any], bool] = equal

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seawall.sandbox.provider.values import Properties
+
+_REFERENCE = re.compile(r"\$([A-Za-z][\w-]*)\.(\w+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,22 @@ def all_examples() -> dict[str, Example]:
             raise ValueError(message)
         found.update(examples)
     return found
+
+
+def resolved(value: Any, made: dict[str, Properties]) -> Any:
+    """``$name.property`` of what an example needs becomes its value, however deep it is."""
+    if isinstance(value, dict):
+        return {name: resolved(item, made) for name, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item, made) for item in value]
+    found = reference(value)
+    return value if found is None else made[found[0]][found[1]]
+
+
+def reference(value: Any) -> tuple[str, str] | None:
+    """Name and property in ``$name.property``; None for anything else, such as a JSON path."""
+    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    return None if match is None else (match[1], match[2])
 
 
 def document(*statements: Properties) -> str:

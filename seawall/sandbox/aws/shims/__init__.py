@@ -5,6 +5,8 @@
 | ``digests`` | ``MessageType=DIGEST`` signs the digest itself |
 | ``key_state`` | a key that is disabled or about to be deleted does not sign |
 | ``replicas`` | a replica key has its own policy, description, tags and aliases |
+| ``leftover_tags`` | tags end with the alarm that carries them |
+| ``enforcement`` | policies decide, bound to the resource asked for |
 | ``primaries`` | a multi-Region key changes its primary Region |
 | ``quotas`` | elliptic-curve operations are throttled |
 | ``deliveries`` | topics and queues let in whom their policies name |
@@ -35,6 +37,7 @@ from seawall.sandbox.aws.shims import (
     key_state,
     object_lock,
     parameters,
+    leftover_tags,
     primaries,
     queues,
     quotas,
@@ -55,6 +58,7 @@ def install() -> None:
     key_state.install()
     replicas.install()
     dry_run.install()
+    leftover_tags.install()
     enforcement.install()
     primaries.install()
     quotas.install()

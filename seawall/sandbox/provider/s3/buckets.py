@@ -91,7 +91,7 @@ BUCKET = ResourceType(
     acts=True,
     inputs={
         "bucket": Property(required=True, replaces=True),
-        "objectLockEnabled": Property(replaces=True),
+        "objectLockEnabled": Property(replaces=True, computed=True),
         "forceDestroy": Property(local=True),
         "tags": Property(),
     },

@@ -1,0 +1,163 @@
+"""Every resource type lives through the real engine: one program with all examples is made, looked at, changed, taken over and removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seawall.sandbox.aws.request_log import Asked, read_log
+from seawall.sandbox.provider.registry import RESOURCES
+from tests.integration.aws_site import PRIMARY, STANDBY
+from tests.integration.inventory import everything
+from tests.integration.provider_engine import Engine
+from tests.integration.stack_site import StackSite, stack_site
+from tests.integration.stack_types.example import all_examples, resolved
+from tests.integration.stack_types.program import name_of, program_of
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = all_examples()
+FIRST, CHANGED = program_of(EXAMPLES), program_of(EXAMPLES, changed=True)
+CHANGING = {name_of(kind): kind for kind, example in EXAMPLES.items() if example.changed}
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "requests"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[StackSite]:
+    with stack_site(tmp_path_factory.mktemp("stack"), log=log) as running:
+        yield running
+
+
+def steps(answer: str) -> dict[str, dict[str, Any]]:
+    """What `pulumi preview --json` or `refresh --preview-only --json` proposes, by resource; what stays is left out."""
+    found = {step["urn"].rpartition("::")[2]: step for step in json.loads(answer)["steps"]}
+    return {name: step for name, step in found.items() if step["op"] not in ("same", "refresh")}
+
+
+def writes(log: Path, since: int) -> list[Asked]:
+    """What the deployer changed since a number of requests."""
+    return [asked for asked in read_log(log)[since:] if not asked.reads]
+
+
+def standing(site: StackSite) -> dict[str, list[str]]:
+    return everything(site.root, regions=(PRIMARY, STANDBY))
+
+
+def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> None:
+    """Up, no drift, no change; a previewed change writes nothing; changed in place; unchanged again; removed to nothing."""
+    empty = standing(site)
+    site.declare(FIRST)
+    site.up()
+    assert set(FIRST) <= set(site.state())
+    site.refresh("--expect-no-changes")
+    before = len(read_log(log))
+    site.pulumi("preview", "--expect-no-changes")
+
+    site.declare(CHANGED)
+    proposed = steps(site.pulumi("preview", "--json"))
+    assert {name: step["op"] for name, step in proposed.items()} == dict.fromkeys(CHANGING, "update")
+    for name, kind in CHANGING.items():
+        assert set(proposed[name]["diffReasons"]) == set(EXAMPLES[kind].changed), name
+    assert writes(log, before) == [], "a preview only looks"
+    assert len(read_log(log)) > before, "the log works"
+
+    site.up()
+    site.refresh("--expect-no-changes")
+    before = len(read_log(log))
+    site.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert writes(log, before) == []
+
+    site.destroy()
+    assert standing(site) == empty
+
+
+def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path) -> None:
+    """Another stack imports everything by id and then proposes nothing but what AWS does not keep; the first sees all gone afterwards."""
+    site.declare(FIRST)
+    site.up()
+    made, other = site.state(), site.another("other")
+    other.declare({})
+    other.up()
+    wanted = [
+        {"type": declared["kind"], "name": name, "id": import_id(made[name]), "provider": "aws"}
+        for name, declared in FIRST.items()
+    ]
+    table = {"aws": other.state()["aws"]["urn"]}
+    (tmp_path / "import.json").write_text(json.dumps({"nameTable": table, "resources": wanted}), encoding="utf-8")
+    other.pulumi("import", "--file", str(tmp_path / "import.json"), "--yes", "--protect=false", "--generate-code=false")
+    taken = other.state()
+    for name, declared in FIRST.items():
+        kept = {key: value for key, value in made[name]["outputs"].items() if key not in local_inputs(declared["kind"])}
+        assert taken[name]["id"] == made[name]["id"]
+        assert taken[name]["outputs"] == kept, name
+
+    other.declare(FIRST)
+    proposed = steps(other.pulumi("preview", "--json"))
+    expected = {name: local_inputs(declared["kind"]) & set(declared["inputs"]) for name, declared in FIRST.items()}
+    assert {name: set(step["diffReasons"]) for name, step in proposed.items()} == {
+        name: reasons for name, reasons in expected.items() if reasons
+    }
+    other.up()
+    other.pulumi("preview", "--expect-no-changes")
+    other.destroy()
+    site.refresh()
+    assert not set(site.state()) & set(FIRST), "what is gone is gone from the state as well"
+
+
+def local_inputs(kind: str) -> set[str]:
+    """Inputs that AWS does not keep."""
+    return {name for name, prop in RESOURCES[kind].inputs.items() if prop.local}
+
+
+def import_id(recorded: dict[str, Any]) -> str:
+    """The id with which a resource is imported, with its region if that is not the provider's."""
+    region = recorded["outputs"].get("region", PRIMARY)
+    return str(recorded["id"]) if region == PRIMARY else f"{recorded['id']}@{region}"
+
+
+def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> None:
+    """Property by property, of every type: a refresh proposes exactly that property of exactly that resource."""
+    site.declare(FIRST)
+    site.up()
+    engine = Engine(site.provider_port, region=PRIMARY)
+    recorded = site.state()
+    rounds = max(len(EXAMPLES[kind].changed) for kind in CHANGING.values())
+    named = 0
+    for turn in range(rounds):
+        drifted: dict[str, str] = {}
+        for name, kind in CHANGING.items():
+            properties = sorted(EXAMPLES[kind].changed)
+            if turn >= len(properties):
+                continue
+            drifted[name] = properties[turn]
+            change(engine, recorded, name, kind, {drifted[name]: CHANGED[name]["inputs"][drifted[name]]})
+        proposed = steps(site.pulumi("refresh", "--preview-only", "--json"))
+        assert {name: step["diffReasons"] for name, step in proposed.items()} == {
+            name: [prop] for name, prop in drifted.items()
+        }
+        site.pulumi("refresh", "--preview-only", "--expect-no-changes", ok=False)
+        named += len(drifted)
+        for name in drifted:
+            change(engine, recorded, name, CHANGING[name], {})
+    print(f"{named} properties of {len(CHANGING)} types drifted and were named, in {rounds} refreshes")
+    assert named == sum(len(EXAMPLES[kind].changed) for kind in CHANGING.values())
+    site.refresh("--expect-no-changes")
+    engine.channel.close()
+    site.destroy()
+
+
+def change(engine: Engine, recorded: dict[str, Any], name: str, kind: str, properties: dict[str, Any]) -> None:
+    """Make AWS's resource what the first program says except for ``properties``, without telling Pulumi."""
+    first, state = recorded[name]["inputs"], recorded[name]["outputs"]
+    made = {each: {**item["outputs"], "id": item.get("id")} for each, item in recorded.items() if "outputs" in item}
+    inputs = engine.checked(kind, {**first, **resolved(properties, made)})
+    before = engine.checked(kind, {**first, **resolved(CHANGED[name]["inputs"], made)})
+    engine.update(kind, recorded[name]["id"], state, before, inputs)
