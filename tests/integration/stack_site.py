@@ -102,7 +102,9 @@ class StackSite:
 
     def allow_again(self) -> None:
         """Take back what :meth:`deny` did."""
-        self.root("iam").delete_user_policy(UserName=self.identities.deployer.user, PolicyName="denied")
+        iam, user = self.root("iam"), self.identities.deployer.user
+        if "denied" in iam.list_user_policies(UserName=user)["PolicyNames"]:
+            iam.delete_user_policy(UserName=user, PolicyName="denied")
 
     def environment(self) -> dict[str, str]:
         """What the command runs with."""

@@ -47,5 +47,6 @@ EXAMPLES: dict[str, Example] = {
             "sqsTarget": {"messageGroupId": "one"},
         },
         needs={"rule": RULE_NEEDED, "topic": TOPIC_NEEDED},
+        together=("arn", "sqsTarget"),
     ),
 }

@@ -22,13 +22,20 @@ class Example:
     """Inputs of one type, what may change in place, and the resources that it needs.
 
     ``$name.property`` as a value, however deep, is a property of what it ``needs`` under that name; what is needed may itself use what
-    stands before it. ``stays``: AWS has no way to take it back; a bucket under object lock stays versioned.
+    stands before it. ``stays``: AWS has no way to take it back; a bucket under object lock stays versioned. ``together``: those of
+    ``changed`` that AWS takes only with each other.
     """
 
     inputs: Properties
     changed: Properties = field(default_factory=dict)
     needs: dict[str, tuple[str, Properties]] = field(default_factory=dict)
     stays: bool = False
+    together: tuple[str, ...] = ()
+
+    def drifts(self) -> list[list[str]]:
+        """What of ``changed`` can change by itself, in a fixed order."""
+        alone = [[name] for name in sorted(self.changed) if name not in self.together]
+        return [*alone, sorted(self.together)] if self.together else alone
 
 
 def all_examples() -> dict[str, Example]:

@@ -1,0 +1,235 @@
+"""What goes wrong in the middle is told with the code of AWS and what to do, loses nothing, and the next `pulumi up` goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.aws_site import PRIMARY, STANDBY
+from tests.integration.provider_engine import running_provider
+from tests.integration.stack_site import StackSite, declared, stack_site
+from tests.integration.stack_types.iam import TRUST
+from tests.integration.stack_types.kms import KEY
+
+pytestmark = pytest.mark.integration
+
+TOPIC = {"name": "seawall-topic", "displayName": "One", "tags": {"a": "1"}}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSite]:
+    with stack_site(tmp_path_factory.mktemp("stack")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(running: StackSite) -> Iterator[StackSite]:
+    """An empty stack, and a deployer who may do everything again afterwards."""
+    yield running
+    running.allow_again()
+    running.providers = {"aws": {"region": PRIMARY}}
+    running.destroy()
+
+
+def keys(site: StackSite) -> list[str]:
+    kms = site.root("kms")
+    found = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    return [key["KeyId"] for key in found if key["KeyState"] in ("Enabled", "Disabled")]
+
+
+def refused(site: StackSite, *, of: str, action: str) -> None:
+    """An `up` fails with one clear line."""
+    said = site.up(ok=False)
+    lines = [line for line in said.splitlines() if "AccessDenied" in line]
+    assert lines, said
+    assert all(f"{of}: AccessDenied" in line and action in line for line in lines), said
+    assert all("allow the deployer this action" in line for line in lines), said
+
+
+def test_a_create_that_fails_after_the_resource_exists_loses_nothing(site: StackSite) -> None:
+    """The key is recorded with its id; the next `up` disables that key instead of making another."""
+    site.declare({"key": declared("aws:kms/key:Key", {**KEY, "isEnabled": False})})
+    site.deny("kms:DisableKey")
+    refused(site, of="aws:kms/key:Key key", action="kms:DisableKey")
+    (made,) = keys(site)
+    recorded = site.state()["key"]
+    assert recorded["id"] == made
+    assert recorded["initErrors"]
+    assert recorded["outputs"]["isEnabled"] is True, "the state tells what AWS has"
+
+    site.allow_again()
+    assert "~ 1 updated" in site.up()
+    assert keys(site) == [made]
+    assert site.root("kms").describe_key(KeyId=made)["KeyMetadata"]["KeyState"] == "Disabled"
+    assert "initErrors" not in site.state()["key"]
+    site.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_create_whose_result_cannot_be_read_loses_nothing(site: StackSite) -> None:
+    """A topic that may be made and not be looked at is recorded with its id."""
+    site.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
+    site.deny("sns:GetTopicAttributes")
+    refused(site, of="aws:sns/topic:Topic topic", action="sns:GetTopicAttributes")
+    assert site.state()["topic"]["id"].endswith(":seawall-topic")
+
+    site.allow_again()
+    site.up()
+    assert site.state()["topic"]["outputs"]["owner"] == "123456789012"
+    site.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_create_that_is_denied_records_nothing(site: StackSite) -> None:
+    site.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
+    site.deny("sns:CreateTopic")
+    refused(site, of="aws:sns/topic:Topic topic", action="sns:CreateTopic")
+    assert "topic" not in site.state()
+    site.allow_again()
+    site.up()
+
+
+def test_an_update_that_fails_half_way_converges(site: StackSite) -> None:
+    """The first call goes through, the second is denied; whatever the program wants next is reached, and AWS shows it."""
+    first = {"displayName": "One", "tags": {"a": "1"}}
+    second = {"displayName": "Two", "tags": {"b": "2"}}
+    third = {"onward": second, "back": first, "elsewhere": {"tags": {"c": "3"}}}
+
+    def declare(wanted: dict[str, Any]) -> None:
+        site.declare(
+            {n: declared("aws:sns/topic:Topic", {"name": f"seawall-{n}", **each}) for n, each in wanted.items()}
+        )
+
+    declare(dict.fromkeys(third, first))
+    site.up()
+    declare(dict.fromkeys(third, second))
+    site.deny("sns:TagResource")
+    said = site.up(ok=False)
+    for name in third:
+        assert f"aws:sns/topic:Topic {name}: AccessDenied: User: {site.identities.deployer.arn}" in said
+    half = {name: site.state()[name]["outputs"] for name in third}
+    assert [(each["displayName"], each["tags"]) for each in half.values()] == [("Two", {})] * 3, "what AWS has"
+
+    site.allow_again()
+    declare(third)
+    site.up()
+    for name, wanted in third.items():
+        attributes = site.root("sns").get_topic_attributes(TopicArn=half[name]["arn"])["Attributes"]
+        assert attributes["DisplayName"] == wanted.get("displayName", "")
+        assert tags_of(site, half[name]["arn"]) == wanted["tags"]
+    site.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+    site.refresh("--expect-no-changes")
+
+
+def test_a_delete_that_is_denied_keeps_the_resource_in_the_state(site: StackSite) -> None:
+    site.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
+    site.up()
+    site.declare({})
+    site.deny("sns:DeleteTopic")
+    refused(site, of="aws:sns/topic:Topic topic", action="sns:DeleteTopic")
+    assert "topic" in site.state()
+    site.allow_again()
+    assert "- 1 deleted" in site.up()
+
+
+def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_made(site: StackSite) -> None:
+    """Not one per resource."""
+    site.declare({f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(20)})
+    gone = site.identities.deployer.model_copy(update={"access_key_id": "AKIAGONE000000000000"})
+    with running_provider(site.endpoint, gone) as port:
+        said = replace(site, provider_port=port).up(ok=False)
+    told = [line for line in said.partition("Diagnostics:")[2].splitlines() if "InvalidClientTokenId" in line]
+    assert len(set(told)) == 1, said
+    assert "the aws provider in us-east-1: InvalidClientTokenId" in told[0]
+    assert "get new credentials" in told[0]
+    assert site.root("sns").list_topics()["Topics"] == []
+
+
+def test_a_region_that_does_not_exist_is_refused_by_name(site: StackSite) -> None:
+    """For the provider, and for one resource."""
+    site.declare({"topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic", "region": "us-east-9"})})
+    assert "AWS has no region us-east-9" in site.up(ok=False)
+    site.providers = {"aws": {"region": "eu-moon-1"}}
+    site.declare({})
+    assert "AWS has no region eu-moon-1" in site.up(ok=False)
+
+
+def test_regions_come_from_providers_and_from_resources_side_by_side(site: StackSite) -> None:
+    """Two providers, and a resource that says its own; each topic is where it should be, and a refresh finds it there."""
+    site.providers = {"aws": {"region": PRIMARY}, "west": {"region": STANDBY}}
+    resources: dict[str, Any] = {}
+    for n in range(6):
+        resources[f"east-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-e{n}"})
+        resources[f"west-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-w{n}"}, provider="west")
+        resources[f"own-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-o{n}", "region": STANDBY})
+    site.declare(resources)
+    site.up()
+    assert {name: len(site.root("sns", region=name).list_topics()["Topics"]) for name in (PRIMARY, STANDBY)} == {
+        PRIMARY: 6, STANDBY: 12,
+    }  # fmt: skip
+    site.refresh("--expect-no-changes")
+    site.pulumi("preview", "--expect-no-changes")
+    site.declare({})
+    site.up()
+    assert [site.root("sns", region=name).list_topics()["Topics"] for name in (PRIMARY, STANDBY)] == [[], []]
+
+
+def test_default_tags_are_on_everything_and_a_change_of_them_is_a_change(site: StackSite) -> None:
+    """Merged with a resource's own, which win; no difference and no drift afterwards; a removed one is drift."""
+    role = {"name": "seawall-role", "assumeRolePolicy": TRUST, "tags": {"owner": "ours"}}
+    resources = {
+        "topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic"}),
+        "role": declared("aws:iam/role:Role", role),
+    }
+    site.providers = {"aws": {"region": PRIMARY, "default_tags": {"owner": "all", "policy": "one"}}}
+    site.declare(resources)
+    site.up()
+    recorded = site.state()
+    assert (recorded["role"]["outputs"]["tags"], recorded["role"]["outputs"]["tagsAll"]) == (
+        {"owner": "ours"}, {"owner": "ours", "policy": "one"},
+    )  # fmt: skip
+    arn = recorded["topic"]["id"]
+    assert tags_of(site, arn) == {"owner": "all", "policy": "one"}
+    site.pulumi("preview", "--expect-no-changes")
+    site.refresh("--expect-no-changes")
+
+    site.root("sns").untag_resource(ResourceArn=arn, TagKeys=["policy"])
+    drift = json.loads(site.pulumi("refresh", "--preview-only", "--json"))["steps"]
+    assert [step["diffReasons"] for step in drift if step["op"] == "update"] == [["tagsAll"]]
+
+    site.providers = {"aws": {"region": PRIMARY, "default_tags": {"owner": "all", "policy": "two"}}}
+    site.declare(resources)
+    site.up()
+    assert tags_of(site, arn) == {"owner": "all", "policy": "two"}
+    assert site.state()["role"]["outputs"]["tagsAll"] == {"owner": "ours", "policy": "two"}
+    site.pulumi("preview", "--expect-no-changes")
+    site.refresh("--expect-no-changes")
+
+
+def tags_of(site: StackSite, arn: str) -> dict[str, str]:
+    pairs = site.root("sns").list_tags_for_resource(ResourceArn=arn)["Tags"]
+    return {pair["Key"]: pair["Value"] for pair in pairs}
+
+
+def test_a_secret_input_is_in_the_state_in_no_clear_text(site: StackSite, tmp_path: Path) -> None:
+    """Not as an input, not as an output, not after an update, not after a refresh that found another value."""
+    for text in ("correct-horse", "battery-staple"):
+        site.declare(
+            {"topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic", "displayName": {"$secret": text}})}
+        )
+        said = site.up()
+        assert text not in site.state_text() + said
+        assert (
+            site.root("sns").get_topic_attributes(TopicArn=site.state()["topic"]["id"])["Attributes"]["DisplayName"]
+            == text
+        )
+    assert set(site.state()["topic"]["outputs"]["displayName"]) == {"4dabf18193072939515e22adb298388d", "ciphertext"}
+    arn = site.state()["topic"]["id"]
+    site.root("sns").set_topic_attributes(TopicArn=arn, AttributeName="DisplayName", AttributeValue="found-out")
+    said = site.refresh() + site.pulumi("preview", "--diff")
+    assert "found-out" not in site.state_text() + said
+    kept = [path for path in site.data_dir.rglob("*") if path.is_file() and path.name != "resources.json"]
+    assert not [path for path in kept if b"battery-staple" in path.read_bytes()]
