@@ -1,4 +1,4 @@
-"""A role that a person or a process takes on: one principal is trusted, and what it may do stands elsewhere."""
+"""A role that a person or a process takes on: one principal is trusted, a boundary bounds it, and what it may do stands elsewhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
+from infra.boundaries import Boundary
 from infra.documents import trust
 from seawall.contract.segregation import Principal
 
@@ -20,6 +21,7 @@ class SegregatedRole:
     principal: Principal
     account: str
     trusted: str
+    boundary: Boundary
     tags: Mapping[str, str]
 
     @property
@@ -37,6 +39,7 @@ class SegregatedRole:
             name,
             name=self.principal.name,
             assume_role_policy=trust(self.trusted),
+            permissions_boundary=self.boundary.policy.arn,
             tags=self.tags,
             opts=opts,
         )

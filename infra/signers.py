@@ -12,7 +12,8 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
-from infra.documents import document
+from infra.boundaries import Boundary, BoundaryArgs
+from infra.documents import allow, document
 from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
 from infra.roles import SegregatedRole
@@ -20,6 +21,14 @@ from infra.settings import Deletion
 from seawall.contract import segregation
 from seawall.contract.segregation import Principal
 from seawall.policy import Policy
+
+_USES: Mapping[segregation.Kind, tuple[str, ...]] = {
+    "signer": segregation.SIGN,
+    "admin": segregation.ADMINISTER,
+    "break-glass": segregation.BREAK_GLASS,
+    "approver": segregation.SIGN,
+}
+"""What a kind of role may do with any key at most; its boundary. Which keys, each key's policy says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,7 @@ class Signers(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         self.principals = {}
+        self._boundaries = {kind: self._boundary(kind, actions) for kind, actions in _USES.items()}
         policy = args.policy
         keepers = {
             bucket: [self._role(make(policy, bucket)) for make in (segregation.admin, segregation.break_glass)]
@@ -54,6 +64,17 @@ class Signers(pulumi.ComponentResource):
         self.approvers = {role: self._approver(role) for role in policy.approver_roles()}
         self.register_outputs({"signers": self.signers, "approvers": self.approvers, "principals": self.principals})
 
+    def _boundary(self, kind: segregation.Kind, actions: tuple[str, ...]) -> Boundary:
+        args = self._args
+        keys = [f"arn:aws:kms:{region}:{args.account}:key/*" for region in segregation.regions(args.policy)]
+        bounds = BoundaryArgs(
+            venue=args.policy.venue.name,
+            account=args.account,
+            statements=[allow("KeysWhosePolicyAgrees", actions, keys)],
+            tags=args.tags,
+        )
+        return Boundary(kind, bounds, self._child)
+
     def _role(self, principal: Principal) -> iam.Role:
         args = self._args
         mine = {"bucket": principal.bucket, "wallet": principal.wallet}
@@ -61,6 +82,7 @@ class Signers(pulumi.ComponentResource):
             principal=principal,
             account=args.account,
             trusted=args.principals.trusted(principal),
+            boundary=self._boundaries[principal.kind],
             tags={**args.tags, **{name: value for name, value in mine.items() if value is not None}},
         )
         self.principals[principal.name] = role.description
