@@ -9,6 +9,8 @@ import pulumi_aws as aws
 
 from infra.evidence import Evidence, EvidenceArgs
 from infra.paging import Paging, PagingArgs
+from infra.refusals.demands import Demands
+from infra.refusals.gate import Gate
 from infra.settings import read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
 from seawall import conventions
@@ -25,6 +27,8 @@ def declare(*, repository: Path) -> None:
     refuse_other_account(
         settings, caller=aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider)).account_id
     )
+    demands = Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
+    gate = Gate(demands)
     options = pulumi.ResourceOptions(providers={"aws": provider})
 
     evidence = Evidence(
@@ -55,6 +59,8 @@ def declare(*, repository: Path) -> None:
         ),
         options,
     )
+
+    gate.open()
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
     pulumi.export("policy_digest", policy.digest)

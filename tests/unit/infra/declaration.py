@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pulumi.runtime import mocks, set_all_config
+import pulumi
+from pulumi.runtime import mocks, rpc, set_all_config, settings
 from pulumi.runtime.stack import run_pulumi_func
 
 from infra.program import declare
@@ -45,9 +46,19 @@ class Recorder(mocks.MockMonitor):
     def __init__(self, account: str) -> None:
         super().__init__(MadeUp(account))
         self.declared: list[dict[str, Any]] = []
+        self.transforms: list[Any] = []
+
+    def register_stack_transform(self, transform: Any) -> None:
+        """In the place of the engine's callbacks: transforms are asked about every registration."""
+        self.transforms.append(transform)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the gRPC call
-        """Register as usual, and write it down."""
+        """Ask the transforms, register as usual, and write it down."""
+        properties = rpc.deserialize_properties(request.object)
+        options = pulumi.ResourceOptions(protect=request.protect)
+        args = {"custom": request.custom, "type_": request.type, "name": request.name, "props": properties, "opts": options}
+        for transform in self.transforms:
+            transform(pulumi.ResourceTransformArgs(**args))
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.custom:
             inputs = self.resources[answer.urn].state
@@ -65,6 +76,7 @@ def main() -> None:
     asyncio.set_event_loop(loop)
     mocks.set_mocks(recorder.mocks, project="seawall", stack=stack, preview=False, monitor=recorder)
     set_all_config(json.loads(config))
+    settings.SETTINGS.callbacks = recorder
     loop.run_until_complete(run_pulumi_func(lambda: declare(repository=Path.cwd())))
     print(json.dumps(recorder.declared))
 

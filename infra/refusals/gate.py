@@ -1,0 +1,87 @@
+"""The gate between the program and the engine: nothing is registered before the whole program has been judged.
+
+Every resource waits for the gate, so a refused program makes nothing, in a preview or an update, also with --skip-preview. What is then
+still unknown (a policy with the ARN of a key in it) is judged by a transform of the engine's when it is known, just before the resource is
+made; that one also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for the older kind,
+which alone can hold a registration back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi._types import input_type_to_dict, is_input_type
+from pulumi.runtime import register_resource_transform, register_stack_transformation
+
+from infra.refusals.declared import UNKNOWN, Declared
+from infra.refusals.demands import Demands
+from infra.refusals.judge import judge, judge_all
+from seawall.errors import UsageError
+
+_REMEDY = "correct the program or the policy; nothing was changed"
+
+
+class Gate:
+    """Opened by :meth:`open`, once, after everything has been declared. Must be made before anything that it shall judge."""
+
+    def __init__(self, demands: Demands) -> None:
+        self._demands = demands
+        self._declared: list[Declared] = []
+        self._judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: Any = pulumi.Output.from_input(self._wait())
+        register_resource_transform(self._judge_known)
+        register_stack_transformation(self._hold)
+
+    def open(self) -> None:
+        """Judge everything that was declared, and let it be registered. Raises :class:`UsageError` with every refusal."""
+        refusals = judge_all(self._declared, self._demands)
+        if refusals:
+            lines = "\n".join(f"  {refusal}" for refusal in refusals)
+            error = UsageError(f"this stack may not be made, for {len(refusals)} reason(s):\n{lines}", remedy=_REMEDY)
+            # Those that wait must end, too, or the program would never.
+            self._judged.set_exception(pulumi.RunError(str(error)))
+            raise error
+        self._judged.set_result(None)
+
+    def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+        if isinstance(args.resource, pulumi.CustomResource):
+            inputs = {_wire_name(name): _known(value) for name, value in args.props.items() if value is not None}
+            self._declared.append(
+                Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
+            )
+        opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(depends_on=[self._opened]))
+        return pulumi.ResourceTransformationResult(props=args.props, opts=opts)
+
+    async def _wait(self) -> None:
+        await self._judged
+
+    def _judge_known(self, args: pulumi.ResourceTransformArgs) -> None:
+        if not args.custom:
+            return
+        inputs = {name: _known(value) for name, value in args.props.items() if value is not None}
+        resource = Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
+        refusals = judge(resource, self._demands)
+        if refusals:
+            raise UsageError("; ".join(refusals), remedy="correct the program or the policy")
+
+
+def _known(value: Any) -> Any:
+    """Plain data; what only AWS can tell is :data:`UNKNOWN`, and a list with such a part is as a whole."""
+    if isinstance(value, pulumi.Output) or asyncio.isfuture(value) or asyncio.iscoroutine(value):
+        return UNKNOWN
+    if isinstance(value, Mapping):
+        return {name: _known(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    if is_input_type(type(value)):
+        return {name: _known(item) for name, item in input_type_to_dict(value).items()}
+    return value
+
+
+def _wire_name(name: str) -> str:
+    """``enable_key_rotation`` -> ``enableKeyRotation``, as the engine calls it."""
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
