@@ -6,12 +6,13 @@ How long, how far and under which lease is the policy's game day for ``experimen
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chaos.faults import make_fault
 from chaos.session import FaultSession
-from chaos.surroundings import look_around
+from chaos.surroundings import Surroundings, look_around
+from seawall.contract.killswitch import SwitchWatch, switches_of
 from seawall.errors import ServiceError, UsageError
 from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch, append
 
@@ -19,22 +20,26 @@ SOURCE = "chaos"
 WAIT_STEP_S = 0.1
 _sessions: dict[str, FaultSession] = {}
 """Actions are separate calls in one process: what `apply_fault` began, `revert_fault` ends."""
+_switches: list[SwitchWatch] = []
+"""The watch of the kill switch, once somebody has needed it."""
 
 
 def wait_for_moment(experiment: str) -> None:
     """Wait until the game day wants its fault: ``calm`` and ``dark_after`` after the run's zero; by hand that is at once.
 
-    Raises :class:`UsageError` if the flood is over by then, :class:`ServiceError` if the runner dies meanwhile.
+    Raises :class:`UsageError` if the flood is over by then, :class:`ServiceError` if meanwhile the runner dies or drills are stopped,
+    :class:`DrillError` if they may not begin.
     """
     surroundings = look_around()
     day = surroundings.gameday(experiment)
+    _switch(surroundings).require_armed()
     if surroundings.t_zero is None:
         return
     moment = surroundings.t_zero + (day.calm + day.dark_after) / 1_000
     if time.time() > surroundings.t_zero + (day.calm + day.flood) / 1_000:
         message = f"the flood of the game day {day.name} is over: the fault would meet no load"
         raise UsageError(message, remedy="start the experiment before its moment")
-    watch = RunnerWatch(surroundings.runner_pid)
+    watch = _watch(surroundings)
     while (rest_s := moment - time.time()) > 0:
         gone = watch()
         if gone is not None:
@@ -58,6 +63,19 @@ def revert_fault(fault: str, experiment: str) -> None:
     _sessions.pop(fault).close()
 
 
+def _watch(surroundings: Surroundings) -> Callable[[], str | None]:
+    """Says why a fault must end: nobody waits for it any more, or people have stopped all drills."""
+    runner, switch = RunnerWatch(surroundings.runner_pid), _switch(surroundings).start()
+    return lambda: runner() or switch()
+
+
+def _switch(surroundings: Surroundings) -> SwitchWatch:
+    """The one watch of this process."""
+    if not _switches:
+        _switches.append(SwitchWatch(switches=switches_of(surroundings.targets.kill_switch)))
+    return _switches[0]
+
+
 def _session(fault: str, experiment: str) -> FaultSession:
     if fault not in _sessions:
         surroundings = look_around()
@@ -72,7 +90,8 @@ def _session(fault: str, experiment: str) -> FaultSession:
             make_fault(fault, targets=surroundings.targets, gameday=day),
             leases=LeaseClient(surroundings.targets.urls.lease),
             ttl_ms=day.lease_ttl,
-            watch=RunnerWatch(surroundings.runner_pid),
+            watch=_watch(surroundings),
+            permit=_switch(surroundings).require_armed,
             tell=tell,
             clock=REAL_CLOCK,
         )

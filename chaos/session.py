@@ -44,15 +44,27 @@ class _Seen:
 
 
 class FaultSession:
-    """Applies one fault under a lease, holds it, reverts it, and writes each fact once, with the time at which it was seen."""
+    """Applies one fault under a lease, holds it, reverts it, and writes each fact once, with the time at which it was seen.
+
+    ``watch`` says why it must end, if it must; ``permit`` raises :class:`DrillError` unless it may begin.
+    """
 
     def __init__(
-        self, fault: Fault, *, leases: Leases, ttl_ms: int, watch: Callable[[], str | None], tell: Tell, clock: Clock
+        self,
+        fault: Fault,
+        *,
+        leases: Leases,
+        ttl_ms: int,
+        watch: Callable[[], str | None],
+        permit: Callable[[], None],
+        tell: Tell,
+        clock: Clock,
     ) -> None:
         self._fault = fault
         self._leases = leases
         self._ttl_ms = ttl_ms
         self._watch = watch
+        self._permit = permit
         self._tell = tell
         self._clock = clock
         self._lease = f"fault.{fault.name}"
@@ -63,12 +75,13 @@ class FaultSession:
     def apply(self) -> None:
         """Lodge the undo, make sure that nothing is broken yet, break it, and wait until that is seen from outside.
 
-        Raises :class:`ServiceError` if the runner is gone, no lease is to be had, or the fault cannot be proven; the lease, and the
-        experiment's rollback, then undo whatever was done.
+        Raises :class:`DrillError` if the kill switch does not permit it, :class:`ServiceError` if the runner is gone, no lease is to be had,
+        or the fault cannot be proven; the lease, and the experiment's rollback, then undo whatever was done.
         """
         gone = self._watch()
         if gone is not None:
-            raise ServiceError(gone, remedy="nobody waits for this fault; it is not applied")
+            raise ServiceError(gone, remedy="this fault is not applied")
+        self._permit()
         self._leases.lodge(self._lease, ttl_ms=self._ttl_ms, undo=self._fault.undo())
         self._renewer = Renewer(
             self._leases, name=self._lease, ttl_ms=self._ttl_ms, watch=self._watch, clock=self._clock

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall import conventions
+from seawall.contract.killswitch import SwitchSite
 from seawall.errors import UsageError
 from seawall.policy import GameDay, Policy, load_policy
 
@@ -46,7 +47,7 @@ class Urls(_Targets):
 
 
 class Targets(_Targets):
-    """The part of ``targets.json`` that faults and probes use; ``run_dir`` is None outside a game day."""
+    """The part of ``targets.json`` that faults and probes use; ``run_dir`` is None outside a game day, ``kill_switch`` where there is none."""
 
     data_dir: Path
     run_dir: Path | None
@@ -54,6 +55,7 @@ class Targets(_Targets):
     proxies: dict[str, Proxy]
     urls: Urls
     regions: Regions
+    kill_switch: SwitchSite | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

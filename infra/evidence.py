@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
-from infra.settings import Deletion
+from infra.bucket import BucketArgs, LockedBucket
+from infra.documents import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceArgs:
-    """``region`` should not be the one whose loss the evidence is about."""
+    """``bucket`` is its name in the world. ``region`` should not be the one whose loss the evidence is about.
 
-    name: pulumi.Output[str]
+    ``remover``: ARN of who may remove evidence, of a stack that may be thrown away; None, as it should be, is nobody.
+    """
+
+    bucket: str
     region: str
     retention_days: int
     lock_mode: str
-    deletion: Deletion
+    remover: str | None
     tags: Mapping[str, str]
 
 
@@ -30,32 +33,38 @@ class Evidence(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EvidenceArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("seawall:infra:Evidence", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        bucket = aws.s3.Bucket(
+        arn = f"arn:aws:s3:::{args.bucket}"
+        made = LockedBucket(
             name,
-            region=args.region,
-            bucket=args.name,
-            object_lock_enabled=True,
-            force_destroy=not args.deletion.protect,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion.protect),
+            BucketArgs(
+                bucket=args.bucket,
+                region=args.region,
+                retention_days=args.retention_days,
+                lock_mode=args.lock_mode,
+                protect=args.remover is None,
+                statements=forever(arn, unless=args.remover),
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
         )
-        versioning = aws.s3.BucketVersioning(
-            name,
-            region=args.region,
-            bucket=bucket.bucket,
-            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=child,
-        )
-        retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
-            mode=args.lock_mode, days=args.retention_days
-        )
-        aws.s3.BucketObjectLockConfiguration(
-            name,
-            region=args.region,
-            bucket=bucket.bucket,
-            rule=aws.s3.BucketObjectLockConfigurationRuleArgs(default_retention=retention),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )
-        self.bucket = bucket.bucket
+        self.bucket = made.bucket
         self.register_outputs({"bucket": self.bucket})
+
+
+def forever(arn: str, *, unless: str | None) -> list[Statement]:
+    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket; ``unless`` is the ARN of who may after all.
+
+    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user guide, Lifecycle and other bucket
+    configurations). Whoever wants to undo this must change the bucket's policy first.
+    """
+    others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
+    deny = {"Effect": "Deny", "Principal": "*", **others}
+    return [
+        {
+            "Sid": "NobodyRemovesVersions",
+            **deny,
+            "Action": ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+            "Resource": f"{arn}/*",
+        },
+        {"Sid": "NobodyRemovesTheBucket", **deny, "Action": ["s3:DeleteBucket"], "Resource": arn},
+    ]

@@ -1,61 +1,139 @@
-"""Who is told: a topic per severity, and an alarm per trigger of the policy.
+"""Who is told: a topic per severity and an alarm per trigger of the policy, the same in every region.
 
-They live in the standby region: a watcher must not go dark with what it watches.
+A watcher must not go dark with what it watches, so each region pages by itself: one page too many is better than none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.documents import document
+from infra.settings import Deletion
 from seawall import conventions
 from seawall.policy import Policy, Severity, Trigger
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 _PERIODS_S = (10, 30, 60)
 """Periods that CloudWatch takes below a minute, and a minute (API reference, PutMetricAlarm)."""
+_SENDERS = {
+    "cloudwatch.amazonaws.com": "arn:aws:cloudwatch:{region}:{account}:alarm:*",
+    "events.amazonaws.com": "arn:aws:events:{region}:{account}:rule/*",
+    "aps.amazonaws.com": "arn:aws:aps:{region}:{account}:workspace/*",
+}
+"""Services that page, and what of theirs may: alarms, event rules, Prometheus workspaces.
+
+Each service's guide asks for its own permission on the topic and on the topic's key (CloudWatch user guide, Notifying users on alarm changes;
+EventBridge user guide, Amazon SNS permissions; AMP user guide, Giving permission to send alert messages).
+"""
+_ADMINISTER_KEY = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey", "kms:EnableKeyRotation",
+    "kms:DisableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListResourceTags", "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class PagingArgs:
-    """``region`` holds topics and alarms. ``armed``: whether alarms act; one whose metric nobody publishes would fire for ever."""
+    """``regions`` each get topics; ``alarmed`` are those with alarms on the policy's triggers.
+
+    ``armed``: whether these act; one whose metric nobody publishes would fire for ever.
+    """
 
     policy: Policy
-    region: str
+    regions: Sequence[str]
+    alarmed: Sequence[str]
+    account: str
     armed: bool
+    deletion: Deletion
     tags: Mapping[str, str]
 
 
 class Paging(pulumi.ComponentResource):
-    """Topics with the policy's pages as subscribers, alarms on its triggers. ``topics``: ARN by severity; ``alarms``: names."""
+    """Topics with the policy's pages as subscribers. ``topics``: ARN by region and severity; ``alarms``: their names, the same in all regions."""
 
-    topics: dict[Severity, pulumi.Output[str]]
-    alarms: list[pulumi.Output[str]]
+    topics: dict[str, dict[Severity, pulumi.Output[str]]]
+    alarms: list[str]
+    outputs: dict[str, Any]
 
     def __init__(self, name: str, args: PagingArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("seawall:infra:Paging", name, None, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self.topics = {severity: self._topic(severity) for severity in SEVERITIES}
-        self.alarms = [self._alarm(trigger) for trigger in args.policy.triggers]
-        self.register_outputs({"topics": self.topics, "alarms": self.alarms})
+        self.topics = {}
+        for region in args.regions:
+            key = self._key(region)
+            self.topics[region] = {severity: self._topic(severity, region, key) for severity in SEVERITIES}
+        for region in args.alarmed:
+            for trigger in args.policy.triggers:
+                self._alarm(trigger, region)
+        venue = args.policy.venue.name
+        self.alarms = [conventions.cloudwatch_alarm(venue, trigger.name) for trigger in args.policy.triggers]
+        self.outputs = {"topics": self.topics, "alarms": self.alarms}
+        self.register_outputs(self.outputs)
 
-    def _topic(self, severity: Severity) -> pulumi.Output[str]:
-        policy, region = self._args.policy, self._args.region
-        topic = aws.sns.Topic(
-            severity,
+    def _key(self, region: str) -> pulumi.Output[str]:
+        """The key of a region's topics: CloudWatch cannot publish to a topic under the key that AWS manages (CloudWatch user guide, as above)."""
+        args = self._args
+        key = aws.kms.Key(
+            f"paging-{region}",
             region=region,
-            name=conventions.severity_topic(policy.venue.name, severity),
-            tags=self._args.tags,
+            description=f"Encrypts the pages of {args.policy.venue.name} in {region}",
+            policy=document(
+                {
+                    "Sid": "Administer",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{args.account}:root"},
+                    "Action": _ADMINISTER_KEY,
+                    "Resource": "*",
+                },
+                *(
+                    {
+                        "Sid": f"Send{number}",
+                        "Effect": "Allow",
+                        "Principal": {"Service": service},
+                        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                        "Resource": "*",
+                        "Condition": {"StringEquals": {"aws:SourceAccount": args.account}},
+                    }
+                    for number, service in enumerate(_SENDERS)
+                ),
+            ),
+            enable_key_rotation=True,
+            deletion_window_in_days=args.deletion.key_window_days,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion.protect),
+        )
+        aws.kms.Alias(
+            f"paging-{region}",
+            region=region,
+            name=conventions.paging_alias(args.policy.venue.name),
+            target_key_id=key.key_id,
+            opts=self._child,
+        )
+        return key.arn
+
+    def _topic(self, severity: Severity, region: str, key: pulumi.Output[str]) -> pulumi.Output[str]:
+        args = self._args
+        policy = args.policy
+        name = conventions.severity_topic(policy.venue.name, severity)
+        topic = aws.sns.Topic(
+            f"{severity}-{region}",
+            region=region,
+            name=name,
+            kms_master_key_id=key,
+            policy=self._topic_policy(f"arn:aws:sns:{region}:{args.account}:{name}", region),
+            tags=args.tags,
             opts=self._child,
         )
         paged = {role for trigger in policy.triggers if trigger.severity == severity for role in trigger.pages}
         for role in sorted(paged):
             aws.sns.TopicSubscription(
-                f"{severity}-{role}",
+                f"{severity}-{role}-{region}",
                 region=region,
                 topic=topic.arn,
                 protocol="email",
@@ -64,12 +142,31 @@ class Paging(pulumi.ComponentResource):
             )
         return topic.arn
 
-    def _alarm(self, trigger: Trigger) -> pulumi.Output[str]:
+    def _topic_policy(self, arn: str, region: str) -> str:
+        """Who may publish: services, for this account's alarms, rules and workspaces alone."""
+        return document(
+            *(
+                {
+                    "Sid": f"Page{number}",
+                    "Effect": "Allow",
+                    "Principal": {"Service": service},
+                    "Action": ["sns:Publish", "sns:GetTopicAttributes"] if service.startswith("aps.") else ["sns:Publish"],
+                    "Resource": arn,
+                    "Condition": {
+                        "StringEquals": {"aws:SourceAccount": self._args.account},
+                        "ArnLike": {"aws:SourceArn": source.format(region=region, account=self._args.account)},
+                    },
+                }
+                for number, (service, source) in enumerate(_SENDERS.items())
+            )
+        )
+
+    def _alarm(self, trigger: Trigger, region: str) -> None:
         policy = self._args.policy
-        topic = self.topics[trigger.severity]
-        alarm = aws.cloudwatch.MetricAlarm(
-            trigger.name,
-            region=self._args.region,
+        topic = self.topics[region][trigger.severity]
+        aws.cloudwatch.MetricAlarm(
+            f"{trigger.name}-{region}",
+            region=region,
             name=conventions.cloudwatch_alarm(policy.venue.name, trigger.name),
             alarm_description=trigger.customer_impact,
             namespace=conventions.CLOUDWATCH_NAMESPACE,
@@ -87,7 +184,6 @@ class Paging(pulumi.ComponentResource):
             tags=self._args.tags,
             opts=self._child,
         )
-        return alarm.name
 
 
 def period_s(wanted_ms: int) -> int:

@@ -28,6 +28,7 @@ from loadtests.conductor import Conductor
 from loadtests.population import read_keys
 from loadtests.sender import PATH, Limits, Sender
 from loadtests.tally import ACKNOWLEDGED, Sent
+from seawall.contract.killswitch import SwitchSite, SwitchWatch, switches_of
 from seawall.conventions import TARGETS_VARIABLE
 from seawall.errors import ExitCode, UsageError
 
@@ -86,6 +87,18 @@ def _api_of_targets() -> str:
         raise UsageError(f"{path} names no api: {error!r}") from error
 
 
+def _switch_site() -> SwitchSite | None:
+    """The kill switch that targets.json names; None without either. Raises :class:`UsageError` if it is named wrongly."""
+    path = os.environ.get(TARGETS_VARIABLE)
+    if path is None:
+        return None
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8")).get("kill_switch")
+        return None if found is None else SwitchSite.model_validate(found)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} does not say which kill switch to obey: {error}") from error
+
+
 def _required(options: Any, name: str) -> Path:
     value = getattr(options, name)
     if not value:
@@ -118,6 +131,7 @@ class _Master:
         )
         self._ready: dict[str, dict[str, Any]] = {}
         self._finished = False
+        self._switch = SwitchWatch(switches=switches_of(_switch_site()))
         runner.register_message(READY, self._on_ready)
         runner.register_message(REPORT, lambda msg, **_: self._conductor.heard(msg.node_id, msg.data))
         environment.events.quitting.add_listener(lambda **_: self._finish(ExitCode.UNKNOWN))
@@ -132,6 +146,12 @@ class _Master:
             self._conductor.tell("refused", reason="a worker read another schedule than the master")
             self._finish(ExitCode.USAGE)
             return
+        stopped = self._switch.refusal()
+        if stopped is not None:
+            self._conductor.tell("refused", reason=stopped)
+            self._finish(ExitCode.UNKNOWN)
+            return
+        self._switch.start()
         for name, message in self._conductor.start(
             {name: int(told["nice"]) for name, told in self._ready.items()}, now=time.time()
         ).items():
@@ -149,6 +169,11 @@ class _Master:
                             "refused", reason=f"{len(self._ready)} of {self._expected} workers are ready"
                         )
                         self._finish(ExitCode.UNFIT)
+                    continue
+                stopped = self._switch()
+                if stopped is not None:
+                    self._conductor.tell("stopped", reason=stopped)
+                    self._finish(ExitCode.UNKNOWN)
                     continue
                 if isinstance(self._runner, MasterRunner):
                     self._conductor.alive(

@@ -188,6 +188,120 @@ def cloudwatch_alarm(venue: str, trigger: str) -> str:
     return f"{PREFIX}-{venue}-{trigger}"
 
 
+# --- standby rails, copies and drills of the stack ---------------------------------------------------------------------
+SIDES = ("primary", "standby")
+"""The two sides of a rail or of a served name."""
+RAIL_DIRECTIONS = ("instructions", "answers")
+"""What waits in the queues of an asynchronous rail: what we ask for, and what comes of it."""
+CREDENTIAL_AGE = "credential_age_seconds"
+"""CloudWatch metric: seconds since the credentials of a rail's side were last put, in the region that they lie in; dimensions rail, side."""
+KILL_SWITCH_ARMED = "armed"
+"""The only value of the kill switch that lets a drill run."""
+KILL_SWITCH_STOPPED = "stopped"
+GAMEDAY_TAG = "seawall:gameday"
+"""Tag of what a game day may touch; its value is ``target``."""
+GAMEDAY_TARGET = "target"
+BACKUP_TAG = "seawall:backup"
+"""Tag of what AWS Backup copies; its value is the venue's name."""
+GENERATED_VARIABLE = "SEAWALL_GENERATED"
+"""Folder with what was rendered from the policy in force; unset it is generated/<policy>."""
+KILL_SWITCH_VARIABLE = "SEAWALL_KILL_SWITCH"
+"""A further kill switch that a runner obeys, as JSON like that of targets.json: the one of the stack that scheduled it."""
+RULES_FILE, AMP_ROUTING_FILE = "rules.yml", "amp_alertmanager.yml"
+"""Names of the rendered files that the stack uploads."""
+REGION_PLACE = "region"
+"""Place in AMP_ROUTING_FILE, as string.Template knows it, that the stack fills in with a region."""
+RULE_NAMESPACE = "seawall"
+"""Namespace of the rule groups in Amazon Managed Prometheus."""
+DIGEST_LIST = "SHA256SUMS"
+"""Object of the offline kit that lists the digest of every other one, as sha256sum(1) writes and checks it."""
+
+
+def topic_place(severity: str) -> str:
+    """Place in AMP_ROUTING_FILE that the stack fills in with the ARN of a severity's topic."""
+    return f"topic_{severity}"
+
+
+def rendered_from(digest: str) -> str:
+    """Line at the head of a rendered file: the digest of the policy that it says the same as."""
+    return f"# policy digest: {digest}"
+
+
+def rail_parameter(venue: str, rail: str) -> str:
+    """SSM parameter with everything that a client of a rail needs to fail over by itself: one JSON document."""
+    return f"/{PREFIX}/{venue}/rails/{rail}"
+
+
+def rail_secret(venue: str, rail: str, side: str) -> str:
+    """Secret with the credentials of one side of a rail; the same name in both regions."""
+    return f"{PREFIX}/{venue}/rails/{rail}/{side}"
+
+
+def rail_queue(venue: str, rail: str, direction: str) -> str:
+    """SQS queue of an asynchronous rail; ``direction`` is one of RAIL_DIRECTIONS."""
+    return f"{PREFIX}-{venue}-{rail}-{direction}"
+
+
+def dead_letter_queue(queue: str) -> str:
+    """SQS queue that takes what could not be processed from ``queue``."""
+    return f"{queue}-dead"
+
+
+def paging_alias(venue: str) -> str:
+    """KMS alias of the key that encrypts a region's topics."""
+    return f"alias/{PREFIX}/{venue}/paging"
+
+
+def kit_alias(venue: str) -> str:
+    """KMS alias of the key that encrypts a region's copy of the offline kit."""
+    return f"alias/{PREFIX}/{venue}/kit"
+
+
+def kit_bucket(venue: str, region: str, account: str) -> str:
+    """Bucket with a region's copy of the offline kit."""
+    return f"{PREFIX}-{venue}-kit-{region}-{account}"
+
+
+def backup_bucket(venue: str, region: str, account: str) -> str:
+    """Bucket with a region's copy of the database's backups."""
+    return f"{PREFIX}-{venue}-backups-{region}-{account}"
+
+
+def backup_vault(venue: str) -> str:
+    """AWS Backup vault; the same name in both regions."""
+    return f"{PREFIX}-{venue}"
+
+
+def prometheus_workspace(venue: str) -> str:
+    """Alias of the Amazon Managed Prometheus workspace; the same in both regions."""
+    return f"{PREFIX}-{venue}"
+
+
+def gameday_group(venue: str) -> str:
+    """EventBridge Scheduler group of the game days, and family of their task."""
+    return f"{PREFIX}-{venue}-gamedays"
+
+
+def service_role(venue: str, service: str) -> str:
+    """IAM role that an AWS service works under for the stack: replication, backup, gameday-scheduler."""
+    return f"{PREFIX}-{venue}-{service}"
+
+
+def credential_alarm(venue: str, rail: str, side: str) -> str:
+    """CloudWatch alarm on the age of the credentials of one side of a rail; the same name in both regions."""
+    return f"{PREFIX}-{venue}-rail-{rail}-{side}-credential-age"
+
+
+def queue_alarm(queue: str, what: str) -> str:
+    """CloudWatch alarm on ``what`` of a rail's queue: dead-letters or age."""
+    return f"{queue}-{what}"
+
+
+def served_alarm(venue: str, name: str, side: str) -> str:
+    """CloudWatch alarm on the health of one side of a name that we serve."""
+    return f"{PREFIX}-{venue}-served-{name}-{side}"
+
+
 def evidence_bucket(venue: str, account: str) -> str:
     """Bucket that keeps the evidence of drills; the account makes the name unique in the world."""
     return f"{PREFIX}-{venue}-evidence-{account}"

@@ -18,6 +18,7 @@ from typing import IO, Any
 import asyncpg
 
 from seawall import conventions
+from seawall.contract.killswitch import SwitchWatch, switches_of
 from seawall.errors import DrillError, ServiceError
 from seawall.evidence.records import under_way
 from seawall.gameday.display import Display, Vitals
@@ -36,6 +37,8 @@ _START_TIMEOUT_S = 75.0
 """Longer than Locust itself waits for its workers, so that its own reason is the one that is heard."""
 _TAIL_TIMEOUT_S = 30.0
 _CHILDREN_GRACE_S = 1.5
+_UNDO_S = 2.0
+"""Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
 PROBER = "prober"
 _FAULT_LINES = {
     "fault.effective": "{region} is dark: an outside probe gets no answer from it",
@@ -62,6 +65,7 @@ class Drill:
     run_dir: Path
     display: Display
     clock: Callable[[], float] = time.time
+    switch: SwitchWatch | None = None
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -72,8 +76,9 @@ class Drill:
     def run(self) -> None:
         """Calm, run, fault, healing; then wait until all is final. Raises :class:`DrillError` or :class:`ServiceError`.
 
-        However it ends, nothing that it started goes on afterwards.
+        However it ends, nothing that it started goes on afterwards. It does not begin, and it ends, when the kill switch says so.
         """
+        switch = self._armed()
         try:
             self._observe()
             flood, progress, t_zero = self._start_flood()
@@ -91,10 +96,32 @@ class Drill:
             self._watch(flood, chaos, progress, t_zero)
             self._await_recovery()
         finally:
+            switch.stop()
             self._end_children()
             if PROBER in {component.name for component in self.stage.sandbox.components()}:
                 self.stage.sandbox.stop(PROBER)
         self._await_quiet()
+
+    def _armed(self) -> SwitchWatch:
+        """The watch of the kill switch, looking from now on. Raises :class:`DrillError` unless it says armed everywhere."""
+        if self.switch is None:
+            self.switch = SwitchWatch(switches=switches_of(self.stage.sandbox.targets.kill_switch))
+        self.switch.require_armed()
+        return self.switch.start()
+
+    def _obey(self) -> None:
+        """End the drill if people say so: the experiment first, which takes its fault back, then all else. Raises :class:`DrillError`."""
+        reason = self.switch() if self.switch is not None else None
+        if reason is None:
+            return
+        self.display.phase(f"stopped: {reason}")
+        self.event("stopped", reason=reason)
+        chaos = self._children.get("chaos")
+        if chaos is not None and chaos.poll() is None:
+            _signal_group(chaos, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
+                chaos.wait(timeout=self.day.lease_ttl / 1_000 + _UNDO_S)
+        raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
 
     def _observe(self) -> None:
         """Start the black-box prober."""
@@ -150,6 +177,7 @@ class Drill:
             if flood.poll() is not None:
                 break
             self.stage.sandbox.check()
+            self._obey()
             time.sleep(0.05)
         message = f"the flood did not start:\n{self._tail('flood')}"
         raise ServiceError(message)
@@ -217,6 +245,7 @@ class Drill:
     def _tick(self, progress: _JsonLines | None) -> Vitals | None:
         """Look at everything once; about four times a second."""
         self.stage.sandbox.check()
+        self._obey()
         for line in progress.read() if progress is not None else ():
             self._offered_per_s = float(line.get("offered_per_s", self._offered_per_s))
         if progress is None:

@@ -20,6 +20,7 @@ from eth_utils.crypto import keccak
 from seawall import conventions
 from seawall.errors import ServiceError
 from seawall.evidence.chain import NATIVE, ChainSite
+from seawall.gameday.brake import mount_brake
 from seawall.gameday.task import Task
 from seawall.gameday.watching import await_watched
 from seawall.policy import Policy
@@ -107,6 +108,7 @@ def bring_up_stage(
         outputs = _provision(
             sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report
         )
+        mount_brake(sandbox, runner=identities.gamedays, outputs=outputs)
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         planning.finish()

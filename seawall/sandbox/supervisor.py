@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from seawall import conventions
+from seawall.contract.killswitch import SwitchSite
 from seawall.errors import ComponentDiedError, DiskFullError, PortBusyError, ServiceError, UsageError
 from seawall.policy import Policy
 from seawall.sandbox import kept, reaper
@@ -194,6 +195,12 @@ class Sandbox:
         """Name the run directory in targets.json, for whoever writes evidence; None when the run is over."""
         with self._lock:
             self._targets = self._targets.model_copy(update={"run_dir": run_dir})
+            self._targets.write()
+
+    def set_kill_switch(self, site: SwitchSite) -> None:
+        """Name the stack's kill switch in targets.json, for everyone who drills."""
+        with self._lock:
+            self._targets = self._targets.model_copy(update={"kill_switch": site})
             self._targets.write()
 
     # --- components ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from seawall.contract.killswitch import SwitchSite
 from seawall.errors import UsageError
 from seawall.sandbox.failures import os_failure
 
@@ -67,7 +68,7 @@ class Urls(_Target):
 
 
 class Targets(_Target):
-    """Everything that a fault or a probe may look for."""
+    """Everything that a fault or a probe may look for; ``kill_switch`` is there once the stack is."""
 
     run_id: str
     data_dir: Path
@@ -79,6 +80,7 @@ class Targets(_Target):
     regions: RegionTargets
     networks: dict[str, NetworkTarget]
     metrics_ports: dict[str, int]
+    kill_switch: SwitchSite | None = None
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""

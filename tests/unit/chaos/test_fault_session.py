@@ -31,6 +31,7 @@ class World:
             leases=self,
             ttl_ms=4_000,
             watch=lambda: gone,
+            permit=self._permit,
             tell=self._tell,
             clock=Clock(monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep),
         )

@@ -1,0 +1,246 @@
+"""Copies of the ledger: a bucket for the database's own backups, replicated, and AWS Backup for what carries its tag, in both regions.
+
+The source lies in the primary region and its copy in the standby, so that the loss of either leaves one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.boundaries import Boundary, BoundaryArgs
+from infra.bucket import BucketArgs, LockedBucket
+from infra.documents import Statement, document, trust_service
+from infra.evidence import forever
+from seawall import conventions
+from seawall.errors import UsageError
+from seawall.policy import Policy
+
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_COMPLIANCE_GRACE_DAYS = 3
+"""The shortest time before a vault lock in compliance mode can no longer be taken back (API reference, PutBackupVaultLockConfiguration)."""
+_START_WITHIN_MIN, _COMPLETE_WITHIN_MIN = 60, 120
+"""The shortest windows that AWS Backup takes (API reference, BackupRule: at least 60 minutes to start)."""
+_MANAGED = (
+    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup",
+    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForRestores",
+)
+"""What AWS writes and keeps up for its service (AWS Backup developer guide, Managed policies)."""
+_REPLICATE_FROM = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
+_REPLICATE_VERSIONS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold"]  # fmt: skip
+_REPLICATE_TO = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
+"""What replication needs of source and destination under object lock (S3 user guide, Setting up permissions for live replication)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupsArgs:
+    """``lock_mode`` and ``irrevocable``: whether locks are such that nobody, not even AWS, can lift them.
+
+    ``remover``: ARN of who may remove copies, of a stack that may be thrown away; None is nobody.
+    """
+
+    policy: Policy
+    account: str
+    lock_mode: str
+    irrevocable: bool
+    remover: str | None
+    tags: Mapping[str, str]
+
+
+class Backups(pulumi.ComponentResource):
+    """``outputs``: by region, bucket and vault; and the tag that has AWS Backup copy a resource."""
+
+    outputs: dict[str, Any]
+
+    def __init__(self, name: str, args: BackupsArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("seawall:infra:Backups", name, None, opts)
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        policy = args.policy
+        source, copy = policy.regions.primary, policy.regions.standby
+        buckets = {region: self._bucket(region) for region in (source, copy)}
+        self._replicate(buckets[source], buckets[copy], region=source)
+        vaults = {region: self._vault(region) for region in (source, copy)}
+        self._plan(vaults[source], vaults[copy], region=source)
+        self.outputs = {
+            "buckets": {region: bucket.bucket for region, bucket in buckets.items()},
+            "vaults": {region: vault.arn for region, vault in vaults.items()},
+            "tag": {conventions.BACKUP_TAG: policy.venue.name},
+        }
+        self.register_outputs(self.outputs)
+
+    def _bucket(self, region: str) -> LockedBucket:
+        args = self._args
+        name = conventions.backup_bucket(args.policy.venue.name, region, args.account)
+        return LockedBucket(
+            f"backups-{region}",
+            BucketArgs(
+                bucket=name,
+                region=region,
+                retention_days=days(args.policy.backup.keep),
+                lock_mode=args.lock_mode,
+                protect=args.remover is None,
+                statements=forever(f"arn:aws:s3:::{name}", unless=args.remover),
+                tags=args.tags,
+            ),
+            self._child,
+        )
+
+    def _replicate(self, source: LockedBucket, copy: LockedBucket, *, region: str) -> None:
+        args = self._args
+        statements = replication(source.arn, copy.arn)
+        role = self._role("replication", "s3.amazonaws.com", statements)
+        allowed = aws.iam.RolePolicy("replication", role=role.name, name="replicate", policy=document(*statements), opts=self._child)
+        delete = aws.s3.BucketReplicationConfigRuleDeleteMarkerReplicationArgs(status="Disabled")
+        rule = aws.s3.BucketReplicationConfigRuleArgs(
+            id="everything",
+            status="Enabled",
+            priority=0,
+            filter=aws.s3.BucketReplicationConfigRuleFilterArgs(prefix=""),
+            delete_marker_replication=delete,  # what is deleted in one region stays in the other
+            destination=aws.s3.BucketReplicationConfigRuleDestinationArgs(
+                bucket=copy.arn, storage_class="STANDARD", account=args.account
+            ),
+        )
+        aws.s3.BucketReplicationConfig(
+            f"backups-{region}",
+            region=region,
+            bucket=source.bucket,
+            role=role.arn,
+            rules=[rule],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*source.ready, *copy.ready, allowed]),
+        )
+
+    def _vault(self, region: str) -> aws.backup.Vault:
+        """A vault under lock: nobody removes a copy before its time.
+
+        With a number of days in which it can be changed the lock is in compliance mode, without one in governance mode (API reference,
+        PutBackupVaultLockConfiguration), and then whoever may delete the lock may lift it.
+        """
+        args = self._args
+        protect = args.remover is None
+        vault = aws.backup.Vault(
+            region,
+            region=region,
+            name=conventions.backup_vault(args.policy.venue.name),
+            force_destroy=not protect,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=protect),
+        )
+        aws.backup.VaultLockConfiguration(
+            region,
+            region=region,
+            backup_vault_name=vault.name,
+            min_retention_days=days(args.policy.backup.keep),
+            changeable_for_days=_COMPLIANCE_GRACE_DAYS if args.irrevocable else None,
+            opts=pulumi.ResourceOptions(parent=self, protect=protect),
+        )
+        return vault
+
+    def _plan(self, source: aws.backup.Vault, copy: aws.backup.Vault, *, region: str) -> None:
+        args = self._args
+        policy = args.policy
+        keep = days(policy.backup.keep)
+        copied = aws.backup.PlanRuleCopyActionArgs(
+            destination_vault_arn=copy.arn, lifecycle=aws.backup.PlanRuleCopyActionLifecycleArgs(delete_after=keep)
+        )
+        rule = aws.backup.PlanRuleArgs(
+            rule_name="ledger",
+            target_vault_name=source.name,
+            schedule=schedule_of(policy),
+            start_window=_START_WITHIN_MIN,
+            completion_window=_COMPLETE_WITHIN_MIN,
+            lifecycle=aws.backup.PlanRuleLifecycleArgs(delete_after=keep),
+            copy_actions=[copied],
+        )
+        name = conventions.backup_vault(policy.venue.name)
+        plan = aws.backup.Plan("ledger", region=region, name=name, rules=[rule], tags=args.tags, opts=self._child)
+        role = self._role("backup", "backup.amazonaws.com", backing_up(args.account))
+        attached = [
+            aws.iam.RolePolicyAttachment(f"backup-{number}", role=role.name, policy_arn=managed, opts=self._child)
+            for number, managed in enumerate(_MANAGED)
+        ]
+        tagged = aws.backup.SelectionSelectionTagArgs(
+            type="STRINGEQUALS", key=conventions.BACKUP_TAG, value=policy.venue.name
+        )
+        aws.backup.Selection(
+            "tagged",
+            region=region,
+            name="tagged",
+            plan_id=plan.id,
+            iam_role_arn=role.arn,
+            selection_tags=[tagged],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=attached),
+        )
+
+    def _role(self, name: str, service: str, reach: Sequence[Statement]) -> aws.iam.Role:
+        """A role for ``service`` on behalf of this account alone (IAM user guide, The confused deputy problem)."""
+        args = self._args
+        venue = args.policy.venue.name
+        boundary = Boundary(name, BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags), self._child)
+        return aws.iam.Role(
+            name,
+            name=conventions.service_role(venue, name),
+            assume_role_policy=trust_service(service, args.account),
+            permissions_boundary=boundary.arn,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
+        )
+
+
+def replication(source: str, copy: str) -> list[Statement]:
+    """All that replication from bucket ARN ``source`` to ``copy`` may do."""
+    return [
+        {"Sid": "ReadSource", "Effect": "Allow", "Action": _REPLICATE_FROM, "Resource": source},
+        {"Sid": "ReadVersions", "Effect": "Allow", "Action": _REPLICATE_VERSIONS, "Resource": f"{source}/*"},
+        {"Sid": "WriteCopies", "Effect": "Allow", "Action": _REPLICATE_TO, "Resource": f"{copy}/*"},
+    ]
+
+
+def backing_up(account: str) -> list[Statement]:
+    """How far AWS Backup's role reaches at most: services that hold state, in this account, and no key that signs.
+
+    The managed policies of the role name single actions; a boundary only cuts them off, so it may be wider where they are long.
+    """
+    return [
+        {
+            "Sid": "BackUp",
+            "Effect": "Allow",
+            "Action": ["backup:*", "backup-storage:*", "rds:*", "ec2:*", "elasticfilesystem:*", "dynamodb:*", "s3:*", "tag:GetResources"],
+            "Resource": "*",
+            "Condition": {"StringEqualsIfExists": {"aws:ResourceAccount": account}},
+        },
+        {
+            "Sid": "UseStorageKeys",
+            "Effect": "Allow",
+            "Action": ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"],
+            "Resource": "*",
+            "Condition": {"StringEqualsIfExists": {"aws:ResourceAccount": account}},
+        },
+        {"Sid": "NeverOurs", "Effect": "Deny", "Action": ["s3:*"], "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},
+    ]
+
+
+def days(duration_ms: int) -> int:
+    """Whole days, rounded up: what is kept is never kept for less than was promised."""
+    return -(-duration_ms // _DAY_MS)
+
+
+def schedule_of(policy: Policy) -> str:
+    """AWS Backup's cron for ``backup.every`` in UTC. Raises :class:`UsageError` for a pace that it does not have.
+
+    Plans start at most once an hour, at fixed times of the day (AWS Backup developer guide, Backup plan options: Backup frequency). A drill's
+    policy shortens every duration by one factor, but AWS's clock knows of none: the pace is that of the policy that it extends.
+    """
+    every_ms = policy.backup.every / policy.scale.durations
+    hours = every_ms / _HOUR_MS
+    if hours.denominator == 1 and 1 <= hours <= 24 and 24 % hours == 0:
+        at = "*" if hours == 1 else "0" if hours == 24 else f"0/{hours}"
+        return f"cron(0 {at} ? * * *)"
+    message = f"backup.every is {every_ms / 60_000} minutes, which AWS Backup has no schedule for"
+    raise UsageError(message, remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h")

@@ -1,0 +1,74 @@
+"""What a game day may do, and who starts it: every permission names what it is for, and reaches tagged targets only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.documents import Statement
+from seawall import conventions
+
+_FAULTS = ["ecs:StopTask", "rds:FailoverDBCluster", "rds:RebootDBInstance", "ec2:StopInstances", "ec2:StartInstances"]
+"""What a drill may break, or mend: each of these knows aws:ResourceTag (Service authorization reference, condition keys of each action)."""
+_NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
+"""No drill touches keys, credentials or permissions, whatever else it is allowed one day."""
+
+
+def running(*, account: str, regions: Sequence[str], switch: str, evidence: str) -> list[Statement]:
+    """What the runner of game days may do: read the kill switch, break what is tagged as a target, watch alarms, keep evidence."""
+    parameters = [f"arn:aws:ssm:{region}:{account}:parameter{switch}" for region in regions]
+    alarms = [f"arn:aws:cloudwatch:{region}:{account}:alarm:{conventions.PREFIX}-*" for region in regions]
+    return [
+        {"Sid": "ReadKillSwitch", "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": parameters},
+        {
+            "Sid": "BreakTargets",
+            "Effect": "Allow",
+            "Action": _FAULTS,
+            "Resource": [f"arn:aws:{service}:{region}:{account}:*" for service in ("ecs", "rds", "ec2") for region in regions],
+            "Condition": {"StringEquals": {f"aws:ResourceTag/{conventions.GAMEDAY_TAG}": conventions.GAMEDAY_TARGET}},
+        },
+        {"Sid": "WatchStopConditions", "Effect": "Allow", "Action": ["cloudwatch:DescribeAlarms"], "Resource": alarms},
+        {"Sid": "KeepEvidence", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": f"arn:aws:s3:::{evidence}/runs/*"},
+    ]  # fmt: skip
+
+
+def never() -> Statement:
+    """The statement of the runner's boundary that no permission gets past."""
+    return {"Sid": "NeverKeysOrPermissions", "Effect": "Deny", "Action": _NEVER, "Resource": "*"}
+
+
+def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement]:
+    """What the scheduler may do: run the one task in the one cluster, and hand the task its two roles."""
+    return [
+        {
+            "Sid": "RunGameDays",
+            "Effect": "Allow",
+            "Action": ["ecs:RunTask"],
+            "Resource": task,
+            "Condition": {"ArnEquals": {"ecs:cluster": cluster}},
+        },
+        {
+            "Sid": "HandOverRoles",
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": list(roles),
+            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        },
+    ]
+
+
+def trust(service: str, *, account: str, people: str | None = None) -> list[Statement]:
+    """Who may take a role: ``service`` on behalf of this account, and ``people`` (an ARN), who run drills by hand."""
+    statements: list[Statement] = [
+        {
+            "Sid": "Serve",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": service},
+            "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+        }
+    ]
+    if people is not None:
+        statements.append(
+            {"Sid": "ByHand", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": people}}
+        )
+    return statements

@@ -1,0 +1,180 @@
+"""The offline kit's keeping: a copy in each region, under a key that one role alone may decrypt with.
+
+Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to look at an object's head, which whoever manages the objects must do
+(API reference, HeadObject). So the deployer may look and write, and cannot read: reading needs kms:Decrypt, which is the role's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.boundaries import Boundary, BoundaryArgs
+from infra.bucket import BucketArgs, LockedBucket
+from infra.documents import Statement, document, trust
+from infra.evidence import forever
+from infra.kit.contents import digests_of
+from infra.settings import Deletion
+from seawall import conventions
+
+_ADMINISTER = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKeyRotation", "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource",
+    "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:EnableKey", "kms:DisableKey",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitArgs:
+    """``files``: text by path, the digest list among them. ``trusted``: ARN of who may take the kit's role; ``deployer``: of who writes it.
+
+    ``remover``: ARN of who may remove versions, of a stack that may be thrown away; None is nobody.
+    """
+
+    venue: str
+    regions: Sequence[str]
+    account: str
+    files: Mapping[str, str]
+    trusted: str
+    deployer: str
+    retention_days: int
+    lock_mode: str
+    remover: str | None
+    deletion: Deletion
+    tags: Mapping[str, str]
+
+
+class Kit(pulumi.ComponentResource):
+    """``outputs``: the bucket by region, the role that reads, and the digest by path."""
+
+    outputs: dict[str, Any]
+
+    def __init__(self, name: str, args: KitArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("seawall:infra:Kit", name, None, opts)
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        buckets = {region: conventions.kit_bucket(args.venue, region, args.account) for region in args.regions}
+        reach = reading(buckets.values(), [f"arn:aws:kms:{region}:{args.account}:key/*" for region in args.regions])
+        self._role = self._reader(reach)
+        keys = {region: self._key(region) for region in args.regions}
+        for region, bucket in buckets.items():
+            self._copy(region, bucket, keys[region].arn)
+        allowed = pulumi.Output.all(*(key.arn for key in keys.values())).apply(
+            lambda arns: document(*reading(buckets.values(), arns))
+        )
+        aws.iam.RolePolicy("kit", role=self._role.name, name="read", policy=allowed, opts=self._child)
+        self.outputs = {"buckets": buckets, "role": self._role.arn, "digests": digests_of(args.files)}
+        self.register_outputs(self.outputs)
+
+    def _reader(self, reach: Sequence[Statement]) -> aws.iam.Role:
+        args = self._args
+        boundary = Boundary("kit", BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags), self._child)
+        return aws.iam.Role(
+            "kit",
+            name=conventions.kit_role(args.venue),
+            assume_role_policy=trust(args.trusted),
+            permissions_boundary=boundary.arn,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
+        )
+
+    def _key(self, region: str) -> aws.kms.Key:
+        args = self._args
+        key = aws.kms.Key(
+            f"kit-{region}",
+            region=region,
+            description=f"Encrypts the offline kit of {args.venue} in {region}",
+            policy=self._role.arn.apply(
+                lambda reader: key_policy(account=args.account, reader=reader, writer=args.deployer)
+            ),
+            enable_key_rotation=True,
+            deletion_window_in_days=args.deletion.key_window_days,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion.protect),
+        )
+        alias = conventions.kit_alias(args.venue)
+        aws.kms.Alias(f"kit-{region}", region=region, name=alias, target_key_id=key.key_id, opts=self._child)
+        return key
+
+    def _copy(self, region: str, name: str, key: pulumi.Output[str]) -> None:
+        args = self._args
+        arn = f"arn:aws:s3:::{name}"
+        reader = f"arn:aws:iam::{args.account}:role/{conventions.kit_role(args.venue)}"
+        bucket = LockedBucket(
+            f"kit-{region}",
+            BucketArgs(
+                bucket=name,
+                region=region,
+                retention_days=args.retention_days,
+                lock_mode=args.lock_mode,
+                protect=args.remover is None,
+                expires=False,  # the present version of a runbook may be old and is needed all the same
+                key=key,
+                statements=[*forever(arn, unless=args.remover), *guarded(arn, reader=reader, writer=args.deployer)],
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=[self._role]),
+        )
+        # A version under lock cannot be removed, so that of a runbook that is no more stays; the digest list says what counts.
+        opts = pulumi.ResourceOptions(parent=self, depends_on=bucket.ready, retain_on_delete=args.remover is None)
+        for path, text in args.files.items():
+            aws.s3.BucketObjectv2(
+                f"{path}-{region}",
+                region=region,
+                bucket=bucket.bucket,
+                key=path,
+                content=text,
+                content_type="application/json" if path.endswith(".json") else "text/plain; charset=utf-8",
+                force_destroy=args.remover is not None,
+                opts=opts,
+            )
+
+
+def key_policy(*, account: str, reader: str, writer: str) -> str:
+    """The account administers and cannot decrypt, the writer encrypts, the reader decrypts."""
+    return document(
+        {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": _ADMINISTER, "Resource": "*"},
+        {"Sid": "Write", "Effect": "Allow", "Principal": {"AWS": writer}, "Action": ["kms:GenerateDataKey"], "Resource": "*"},
+        {"Sid": "Read", "Effect": "Allow", "Principal": {"AWS": reader}, "Action": ["kms:Decrypt"], "Resource": "*"},
+        {
+            "Sid": "NobodyElseReads",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant"],
+            "Resource": "*",
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": reader}},
+        },
+    )  # fmt: skip
+
+
+def guarded(arn: str, *, reader: str, writer: str) -> list[Statement]:
+    """Who may touch the objects of bucket ``arn``: the reader, and the writer, who can look at heads and read nothing (see above)."""
+    everybody = {"Effect": "Deny", "Principal": "*", "Resource": f"{arn}/*"}
+    return [
+        {
+            **everybody,
+            "Sid": "NobodyElseReads",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [reader, writer]}},
+        },
+        {
+            **everybody,
+            "Sid": "NobodyElseWrites",
+            "Action": ["s3:PutObject"],
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": writer}},
+        },
+    ]
+
+
+def reading(buckets: Iterable[str], keys: Sequence[str]) -> list[Statement]:
+    """All that the kit's role may do: list and read the copies."""
+    arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
+    return [
+        {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": arns},
+        {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{arn}/*" for arn in arns]},
+        {"Sid": "Decrypt", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": list(keys)},
+    ]

@@ -1,0 +1,182 @@
+"""What stands by: pages, evidence, copies, rails, rules, kit and game days, each from the policy and the stack's settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from infra.backup import Backups, BackupsArgs, days
+from infra.evidence import Evidence, EvidenceArgs
+from infra.gamedays import GameDays, GameDaysArgs
+from infra.gamedays.gamedays import RunnerArgs
+from infra.kit import Kit, KitArgs, contents_of
+from infra.monitoring import Monitoring, MonitoringArgs, rendered
+from infra.paging import Paging, PagingArgs
+from infra.rails import Served, ServedArgs, StandbyRail, StandbyRailArgs
+from infra.rails.failover import failover_of
+from infra.rails.served import METRICS_REGION
+from infra.settings import Settings
+from seawall import conventions
+
+_RECOVERY_DAYS = 30
+"""The longest that Secrets Manager keeps a secret that was deleted (API reference, DeleteSecret)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standby:
+    """What others of the program need of it, and its part of the stack's ``outputs``."""
+
+    paging: Paging
+    evidence: Evidence
+    outputs: Mapping[str, Any]
+
+
+def declare_standby(
+    settings: Settings, *, repository: Path, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> Standby:
+    """Declare all that stands by. Raises :class:`PolicyError` or :class:`UsageError` for what AWS would refuse."""
+    policy = settings.policy
+    regions = (policy.regions.primary, policy.regions.standby)
+    remover = None if settings.deletion.protect else settings.principals.deployer
+    watched = dict.fromkeys([*regions, *([METRICS_REGION] if policy.served else [])])
+    paging = Paging(
+        "paging",
+        PagingArgs(
+            policy=policy,
+            regions=tuple(watched),
+            alarmed=regions,
+            account=settings.account,
+            armed=settings.indicators_published,
+            deletion=settings.deletion,
+            tags=tags,
+        ),
+        opts,
+    )
+    evidence_name = conventions.evidence_bucket(policy.venue.name, settings.account)
+    evidence = Evidence(
+        "evidence",
+        EvidenceArgs(
+            bucket=evidence_name,
+            region=policy.regions.standby,
+            retention_days=days(policy.backup.evidence_keep),
+            lock_mode=settings.lock_mode,
+            remover=remover,
+            tags=tags,
+        ),
+        opts,
+    )
+    backups = Backups(
+        "backups",
+        BackupsArgs(
+            policy=policy,
+            account=settings.account,
+            lock_mode=settings.lock_mode,
+            irrevocable=settings.lock_mode == "COMPLIANCE",
+            remover=remover,
+            tags=tags,
+        ),
+        opts,
+    )
+    kit = Kit(
+        "kit",
+        KitArgs(
+            venue=policy.venue.name,
+            regions=regions,
+            account=settings.account,
+            files=contents_of(policy, repository=repository),
+            trusted=settings.principals.kit,
+            deployer=settings.principals.deployer,
+            retention_days=days(policy.backup.keep),
+            lock_mode=settings.lock_mode,
+            remover=remover,
+            deletion=settings.deletion,
+            tags=tags,
+        ),
+        opts,
+    )
+    rails = {name: _rail(settings, name, paging, tags=tags, opts=opts) for name in policy.rails}
+    served = Served(
+        ServedArgs(venue=policy.venue.name, declared=policy.served, topics=paging.topics, tags=tags), opts=opts
+    )
+    monitoring = _monitoring(settings, paging, repository=repository, tags=tags, opts=opts)
+    gamedays = GameDays(
+        "gamedays",
+        GameDaysArgs(
+            policy=policy,
+            policy_file=f"policies/{policy.policy}.yaml",
+            account=settings.account,
+            people=settings.principals.gamedays,
+            evidence=evidence_name,
+            runner=RunnerArgs(
+                cluster=settings.runner.cluster,
+                subnets=settings.runner.subnets,
+                security_groups=settings.runner.security_groups,
+                image=settings.runner.image,
+            ),
+            armed=not settings.deletion.protect,
+            tags=tags,
+        ),
+        opts,
+    )
+    return Standby(
+        paging=paging,
+        evidence=evidence,
+        outputs={
+            "evidence_bucket": evidence.bucket,
+            "topics": paging.topics[policy.regions.standby],
+            "pages": paging.topics,
+            "alarms": paging.alarms,
+            "backup": backups.outputs,
+            "kit": kit.outputs,
+            "rails": {name: rail.outputs for name, rail in rails.items()},
+            "served": served.outputs,
+            "monitoring": monitoring.outputs,
+            "gamedays": gamedays.outputs,
+        },
+    )
+
+
+def _rail(
+    settings: Settings, name: str, paging: Paging, *, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> StandbyRail:
+    policy = settings.policy
+    regions = (policy.regions.primary, policy.regions.standby)
+    args = StandbyRailArgs(
+        venue=policy.venue.name,
+        rail=name,
+        declared=policy.rails[name],
+        regions=regions,
+        account=settings.account,
+        readers=settings.principals.rails,
+        topics=paging.topics,
+        ages_published=settings.indicators_published,
+        recovery_window_days=_RECOVERY_DAYS if settings.deletion.protect else 0,
+        tags={**tags, "rail": name},
+    )
+    failover = {region: failover_of(policy, name, region=region) for region in regions}
+    return StandbyRail(args, failover=failover, opts=opts)
+
+
+def _monitoring(
+    settings: Settings, paging: Paging, *, repository: Path, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> Monitoring:
+    policy = settings.policy
+    named = os.environ.get(conventions.GENERATED_VARIABLE)
+    folder = Path(named) if named else repository / "generated" / policy.policy
+    return Monitoring(
+        "monitoring",
+        MonitoringArgs(
+            venue=policy.venue.name,
+            regions=(policy.regions.primary, policy.regions.standby),
+            rules=rendered(policy, conventions.RULES_FILE, folder=folder),
+            routing=rendered(policy, conventions.AMP_ROUTING_FILE, folder=folder),
+            topics=paging.topics,
+            tags=tags,
+        ),
+        opts,
+    )
