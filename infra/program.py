@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.evidence import Evidence, EvidenceArgs
-from infra.paging import Paging, PagingArgs
 from infra.refusals.demands import Demands
 from infra.refusals.gate import Gate
-from infra.settings import read_settings, refuse_other_account
+from infra.roles import described
+from infra.settings import Settings, read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
-from seawall import conventions
-
-_DAY_MS = 86_400_000
+from infra.standby import declare_standby
+from infra.trail import KeyTrail, KeyTrailArgs
+from seawall.contract import segregation
 
 
 def declare(*, repository: Path) -> None:
@@ -24,30 +24,14 @@ def declare(*, repository: Path) -> None:
     policy = settings.policy
     tags = {"owner": policy.venue.name, "policy": policy.digest}
     provider = aws.Provider("aws", region=policy.regions.primary)
-    refuse_other_account(
-        settings, caller=aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider)).account_id
+    caller = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
+    refuse_other_account(settings, caller=caller.account_id)
+    gate = Gate(
+        Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
     )
-    demands = Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
-    gate = Gate(demands)
     options = pulumi.ResourceOptions(providers={"aws": provider})
 
-    evidence = Evidence(
-        "evidence",
-        EvidenceArgs(
-            name=pulumi.Output.from_input(conventions.evidence_bucket(policy.venue.name, settings.account)),
-            region=policy.regions.standby,
-            retention_days=-(-policy.backup.evidence_keep // _DAY_MS),
-            lock_mode=settings.lock_mode,
-            deletion=settings.deletion,
-            tags=tags,
-        ),
-        options,
-    )
-    paging = Paging(
-        "paging",
-        PagingArgs(policy=policy, region=policy.regions.standby, armed=settings.indicators_published, tags=tags),
-        options,
-    )
+    standby = declare_standby(settings, repository=repository, tags=tags, opts=options)
     signers = Signers(
         "signers",
         SignersArgs(
@@ -59,14 +43,33 @@ def declare(*, repository: Path) -> None:
         ),
         options,
     )
-
+    trail = KeyTrail(
+        "trail",
+        KeyTrailArgs(
+            policy=policy,
+            account=settings.account,
+            topics={region: standby.paging.topics[region]["critical"] for region in segregation.regions(policy)},
+            lock_mode=settings.lock_mode,
+            deletion=settings.deletion,
+            tags=tags,
+        ),
+        options,
+    )
     gate.open()
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
     pulumi.export("policy_digest", policy.digest)
     pulumi.export("signers", signers.signers)
     pulumi.export("approvers", signers.approvers)
-    pulumi.export("principals", signers.principals)
-    pulumi.export("evidence_bucket", evidence.bucket)
-    pulumi.export("topics", paging.topics)
-    pulumi.export("alarms", paging.alarms)
+    pulumi.export("principals", {**signers.principals, **_others(settings)})
+    pulumi.export("trail", trail.outputs)
+    for name, value in standby.outputs.items():
+        pulumi.export(name, value)
+
+
+def _others(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The principals that use no key: who reads the kit and who runs game days."""
+    return {
+        principal.name: described(principal, account=settings.account, trusts=settings.principals.trusted(principal))
+        for principal in (segregation.kit(settings.policy), segregation.gameday(settings.policy))
+    }

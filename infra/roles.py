@@ -27,11 +27,7 @@ class SegregatedRole:
     @property
     def description(self) -> dict[str, Any]:
         """Its part of the stack's output ``principals``."""
-        principal = self.principal
-        return {
-            "arn": principal.arn(self.account), "kind": principal.kind, "bucket": principal.bucket, "region": principal.region,
-            "wallet": principal.wallet, "approver": principal.approver, "trusts": self.trusted,
-        }  # fmt: skip
+        return described(self.principal, account=self.account, trusts=self.trusted)
 
     def declare(self, name: str, opts: pulumi.ResourceOptions) -> iam.Role:
         """The role, under its agreed name."""
@@ -43,3 +39,11 @@ class SegregatedRole:
             tags=self.tags,
             opts=opts,
         )
+
+
+def described(principal: Principal, *, account: str, trusts: str) -> dict[str, Any]:
+    """A role as the stack's output ``principals`` tells it; ``trusts`` is who may take it on."""
+    return {
+        "arn": principal.arn(account), "kind": principal.kind, "bucket": principal.bucket, "region": principal.region,
+        "wallet": principal.wallet, "approver": principal.approver, "trusts": trusts,
+    }  # fmt: skip

@@ -14,15 +14,17 @@ from typing import Any
 import yaml
 
 from monitors.alerts import alerts_of
-from monitors.routing import routing_of
+from monitors.routing import amp_routing_of, routing_of
 from monitors.rule_tests import rule_tests_of
 from monitors.rules import rules_of
+from seawall import conventions
 from seawall.errors import SeawallError, UsageError, WorldError
 from seawall.policy import Policy, load_policy
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "generated"
-RULES_FILE, TESTS_FILE, ROUTING_FILE = "rules.yml", "rules_test.yml", "alertmanager.yml"
+RULES_FILE, AMP_ROUTING_FILE = conventions.RULES_FILE, conventions.AMP_ROUTING_FILE
+TESTS_FILE, ROUTING_FILE = "rules_test.yml", "alertmanager.yml"
 
 
 def render(policy: Policy) -> dict[str, str]:
@@ -35,8 +37,13 @@ def render(policy: Policy) -> dict[str, str]:
         RULES_FILE: rules_of(policy),
         TESTS_FILE: rule_tests_of(policy, rules_file=RULES_FILE),
         ROUTING_FILE: routing_of(policy),
+        # AMP takes Alertmanager's configuration as text within a document of its own.
+        AMP_ROUTING_FILE: {"alertmanager_config": _yaml(amp_routing_of(policy))},
     }
-    head = f"# DO NOT EDIT: rendered from the policy {policy.policy} by `python -m monitors.render`.\n"
+    head = (
+        f"# DO NOT EDIT: rendered from the policy {policy.policy} by `python -m monitors.render`.\n"
+        f"{conventions.rendered_from(policy.digest)}\n"
+    )
     return {name: head + _yaml(document) for name, document in documents.items()}
 
 

@@ -302,6 +302,16 @@ def served_alarm(venue: str, name: str, side: str) -> str:
     return f"{PREFIX}-{venue}-served-{name}-{side}"
 
 
+def trail(venue: str) -> str:
+    """CloudTrail trail of the account, the rules that page for changes of keys, and the queues that keep what they saw."""
+    return f"{PREFIX}-{venue}-key-changes"
+
+
+def trail_bucket(venue: str, account: str) -> str:
+    """Bucket of the trail's log files."""
+    return f"{PREFIX}-{venue}-trail-{account}"
+
+
 def evidence_bucket(venue: str, account: str) -> str:
     """Bucket that keeps the evidence of drills; the account makes the name unique in the world."""
     return f"{PREFIX}-{venue}-evidence-{account}"

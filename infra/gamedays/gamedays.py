@@ -96,9 +96,9 @@ class GameDays(pulumi.ComponentResource):
                 type="String",
                 description="Game days run only while this says armed; set stopped to end them, and no pulumi up will arm it again",
                 allowed_pattern=f"^({'|'.join(states)})$",
-                value=states[0] if self._args.armed else states[1],
+                insecure_value=states[0] if self._args.armed else states[1],
                 tags=self._args.tags,
-                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["insecureValue"]),
             )
         return name
 

@@ -36,7 +36,8 @@ def demanded(policy: Policy) -> Iterator[Wanted]:
     yield from _principals(policy)
     yield from _trail(policy)
     for trigger in policy.triggers:
-        yield _ALARM, trigger.name, f"the trigger {trigger.name} needs a witness"
+        for region in segregation.regions(policy):
+            yield _ALARM, f"{trigger.name}-{region}", f"the trigger {trigger.name} has no witness in {region}"
 
 
 def _keys(policy: Policy) -> Iterator[Wanted]:

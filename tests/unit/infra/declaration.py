@@ -33,11 +33,12 @@ class MadeUp(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Whatever was given, and an id and ARN."""
         arn = f"arn:{args.inputs.get('region', '')}:{args.name}"
-        return f"{args.name}-id", {"arn": arn, "keyId": f"mrk-{args.name}", **args.inputs}
+        made_up = {"arn": arn, "keyId": f"mrk-{args.name}", "url": f"url:{args.name}", "prometheusEndpoint": f"prometheus:{args.name}/"}
+        return f"{args.name}-id", {**made_up, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        """What the two data sources in use answer."""
-        return {"accountId": self.account, "publicKey": PUBLIC_KEY}, []
+        """What the data sources in use answer."""
+        return {"accountId": self.account, "publicKey": PUBLIC_KEY, "zoneId": f"zone:{args.args.get('name', '')}"}, []
 
 
 class Recorder(mocks.MockMonitor):
