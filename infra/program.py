@@ -26,9 +26,7 @@ def declare(*, repository: Path) -> None:
     provider = aws.Provider("aws", region=policy.regions.primary)
     caller = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
     refuse_other_account(settings, caller=caller.account_id)
-    gate = Gate(
-        Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
-    )
+    gate = Gate(Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days))
     options = pulumi.ResourceOptions(providers={"aws": provider})
 
     standby = declare_standby(settings, repository=repository, tags=tags, opts=options)

@@ -1,4 +1,4 @@
-"""Wildcards that are allowed in policies, each with its reason; everything else is refused by ``identity``."""
+"""Wildcards, and policies that AWS owns, that are allowed, each with its reason; everything else is refused by ``identity``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Element = Literal["Action", "Resource", "Principal", "NotAction", "NotResource"]
+Element = Literal["Action", "Resource", "Principal", "ManagedPolicy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,23 +29,49 @@ class Listed:
         return (self.kind, self.element) == (kind, element) and all(re.fullmatch(want, text) for want, text in texts)
 
 
-_KEY_KINDS = ("aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey")
+_KEY, _REPLICA = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"
+_POLICY, _ROLE_POLICY, _ATTACHED = (
+    "aws:iam/policy:Policy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+)
+_ANY = ".*"
+_STAR = r"\*"
+_REGION_AND_ACCOUNT = r"[a-z0-9-]+:\d{12}"
+
+
+def _listed(
+    kinds: tuple[str, ...], name: str, sid: str, element: Element, pattern: str, *, reason: str
+) -> list[Listed]:
+    return [Listed(kind=kind, name=name, sid=sid, element=element, pattern=pattern, reason=reason) for kind in kinds]
+
 
 EXCEPTIONS: tuple[Listed, ...] = (
-    *(
-        Listed(
-            kind=kind, name=".*", sid=".*", element="Resource", pattern=r"\*",
-            reason="in a key's policy * means the key itself (KMS developer guide, Key policies, Resource)",
-        )
-        for kind in _KEY_KINDS
-    ),
-    Listed(
-        kind="aws:secretsmanager/secret:Secret", name=".*", sid=".*", element="Resource", pattern=r"\*",
-        reason="in a secret's policy * means the secret itself (Secrets Manager user guide, Resource-based policies)",
-    ),
-    Listed(
-        kind="aws:iam/policy:Policy", name="boundary-(signer|admin|break-glass|approver)", sid="KeysWhosePolicyAgrees",
-        element="Resource", pattern=r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*",
-        reason="a boundary allows nothing by itself, and the ids of keys are not known before they are made; each key's policy names who may",
-    ),
+    *_listed((_KEY, _REPLICA), _ANY, _ANY, "Resource", _STAR,
+        reason="in a key's policy * means the key itself (KMS developer guide, Key policies, Resource)"),
+    *_listed(("aws:secretsmanager/secret:Secret",), _ANY, _ANY, "Resource", _STAR,
+        reason="in a secret's policy * means the secret itself (Secrets Manager user guide, Resource-based policies)"),
+    *_listed((_POLICY, _ROLE_POLICY, "aws:s3/bucketPolicy:BucketPolicy"), _ANY, _ANY, "Resource", r"arn:aws:s3:::[a-z0-9.-]+/([\w/-]+/)?\*",
+        reason="the bucket is named, and so is the folder if there is one; what will lie in it is not known beforehand"),
+    *_listed((_POLICY,), "boundary-(signer|admin|break-glass|approver)", "KeysWhosePolicyAgrees", "Resource", rf"arn:aws:kms:{_REGION_AND_ACCOUNT}:key/\*",
+        reason="a boundary allows nothing by itself, and ids of keys are not known before they are made; each key's policy names who may"),
+    *_listed((_POLICY,), "boundary-kit", "Decrypt", "Resource", rf"arn:aws:kms:{_REGION_AND_ACCOUNT}:key/\*",
+        reason="the same: the policies of the kit's keys name the one role that reads it"),
+    *_listed((_POLICY,), "boundary-backup", "BackUp|UseStorageKeys", "Resource", _STAR,
+        reason="a boundary allows nothing by itself; AWS Backup meets resources that the stack does not know by their tags"),
+    *_listed((_POLICY,), "boundary-backup", "BackUp", "Action", r"(backup|backup-storage|rds|ec2|elasticfilesystem|dynamodb|s3):\*",
+        reason="a boundary allows nothing by itself; which calls AWS Backup makes is up to AWS, and keys, roles and secrets are not among them"),
+    *_listed((_ATTACHED,), "backup-[01]", _ANY, "ManagedPolicy", r"arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor(Backup|Restores)",
+        reason="AWS keeps it in step with what AWS Backup does; the role's boundary holds whatever it grows to"),
+    *_listed((_ATTACHED,), "gameday-execution", _ANY, "ManagedPolicy", r"arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy",
+        reason="AWS keeps it in step with what ECS needs to start a task; the role's boundary holds whatever it grows to"),
+    *_listed((_POLICY,), "boundary-gameday-execution", "PullAndLog", "Resource", _STAR,
+        reason="ecr:GetAuthorizationToken knows no resource, and the image is an input of the stack (service authorization reference, Amazon ECR)"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday", "BreakTargets", "Resource", rf"arn:aws:(ecs|rds|ec2):{_REGION_AND_ACCOUNT}:\*",
+        reason="a condition on the target's tag decides; ids of targets change with every deployment"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday", "WatchStopConditions", "Resource", rf"arn:aws:cloudwatch:{_REGION_AND_ACCOUNT}:alarm:seawall-\*",
+        reason="it looks at the stack's own alarms and changes none"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday-scheduler", "RunGameDays", "Resource",
+        rf"arn:aws:ecs:{_REGION_AND_ACCOUNT}:task-definition/[a-z0-9-]+:\*",
+        reason="the task is named; its revision is a number that AWS counts up"),
 )  # fmt: skip

@@ -31,16 +31,17 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
         for block in ("inlinePolicies", "managedPolicyArns"):
             if resource.given(block):
                 yield f"{block}, which this check does not read; attach a policy of its own"
-    if resource.kind == "aws:iam/rolePolicyAttachment:RolePolicyAttachment" and _by_aws(resource.given("policyArn")):
-        yield f"a policy that AWS owns and changes ({resource.given('policyArn')}); write one"
+    attached = resource.given("policyArn")
+    if (
+        isinstance(attached, str)
+        and ":iam::aws:" in attached
+        and not _excepted(resource, "", "ManagedPolicy", attached)
+    ):
+        yield f"a policy that AWS owns and changes ({attached}); write one, or list it in infra.refusals.exceptions with a reason"
     for name in _DOCUMENTS:
         text = resource.given(name)
         if isinstance(text, (str, Mapping)) and text:
             yield from _document(resource, name, text)
-
-
-def _by_aws(arn: object) -> bool:
-    return isinstance(arn, str) and ":iam::aws:" in arn
 
 
 def _document(resource: Declared, name: str, text: str | Mapping[str, Any]) -> Iterator[str]:

@@ -33,7 +33,12 @@ class MadeUp(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Whatever was given, and an id and ARN."""
         arn = f"arn:{args.inputs.get('region', '')}:{args.name}"
-        made_up = {"arn": arn, "keyId": f"mrk-{args.name}", "url": f"url:{args.name}", "prometheusEndpoint": f"prometheus:{args.name}/"}
+        made_up = {
+            "arn": arn,
+            "keyId": f"mrk-{args.name}",
+            "url": f"url:{args.name}",
+            "prometheusEndpoint": f"prometheus:{args.name}/",
+        }
         return f"{args.name}-id", {**made_up, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -57,7 +62,13 @@ class Recorder(mocks.MockMonitor):
         """Ask the transforms, register as usual, and write it down."""
         properties = rpc.deserialize_properties(request.object)
         options = pulumi.ResourceOptions(protect=request.protect)
-        args = {"custom": request.custom, "type_": request.type, "name": request.name, "props": properties, "opts": options}
+        args = {
+            "custom": request.custom,
+            "type_": request.type,
+            "name": request.name,
+            "props": properties,
+            "opts": options,
+        }
         for transform in self.transforms:
             transform(pulumi.ResourceTransformArgs(**args))
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
