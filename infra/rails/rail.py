@@ -56,3 +56,5 @@ class StandbyRail(pulumi.ComponentResource):
             "failover": complete,
         }
         self.register_outputs({"rail": self.outputs})
+
+
