@@ -95,7 +95,9 @@ class Backups(pulumi.ComponentResource):
         args = self._args
         statements = replication(source.arn, copy.arn)
         role = self._role("replication", "s3.amazonaws.com", statements)
-        allowed = aws.iam.RolePolicy("replication", role=role.name, name="replicate", policy=document(*statements), opts=self._child)
+        allowed = aws.iam.RolePolicy(
+            "replication", role=role.name, name="replicate", policy=document(*statements), opts=self._child
+        )
         delete = aws.s3.BucketReplicationConfigRuleDeleteMarkerReplicationArgs(status="Disabled")
         rule = aws.s3.BucketReplicationConfigRuleArgs(
             id="everything",
@@ -182,7 +184,9 @@ class Backups(pulumi.ComponentResource):
         """A role for ``service`` on behalf of this account alone (IAM user guide, The confused deputy problem)."""
         args = self._args
         venue = args.policy.venue.name
-        boundary = Boundary(name, BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags), self._child)
+        boundary = Boundary(
+            name, BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags), self._child
+        )
         return aws.iam.Role(
             name,
             name=conventions.service_role(venue, name),
@@ -211,7 +215,16 @@ def backing_up(account: str) -> list[Statement]:
         {
             "Sid": "BackUp",
             "Effect": "Allow",
-            "Action": ["backup:*", "backup-storage:*", "rds:*", "ec2:*", "elasticfilesystem:*", "dynamodb:*", "s3:*", "tag:GetResources"],
+            "Action": [
+                "backup:*",
+                "backup-storage:*",
+                "rds:*",
+                "ec2:*",
+                "elasticfilesystem:*",
+                "dynamodb:*",
+                "s3:*",
+                "tag:GetResources",
+            ],
             "Resource": "*",
             "Condition": {"StringEqualsIfExists": {"aws:ResourceAccount": account}},
         },

@@ -56,7 +56,10 @@ class LockedBucket(pulumi.ComponentResource):
         )
         common: dict[str, Any] = {"region": args.region, "bucket": made.bucket}
         versioning = aws.s3.BucketVersioning(
-            name, versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"), opts=child, **common
+            name,
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=child,
+            **common,
         )
         after = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
         retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
@@ -65,7 +68,9 @@ class LockedBucket(pulumi.ComponentResource):
         lock = aws.s3.BucketObjectLockConfiguration(
             name, rule=aws.s3.BucketObjectLockConfigurationRuleArgs(default_retention=retention), opts=after, **common
         )
-        encryption = aws.s3.BucketServerSideEncryptionConfiguration(name, rules=[_encryption(args.key)], opts=child, **common)
+        encryption = aws.s3.BucketServerSideEncryptionConfiguration(
+            name, rules=[_encryption(args.key)], opts=child, **common
+        )
         private = aws.s3.BucketPublicAccessBlock(
             name,
             block_public_acls=True,

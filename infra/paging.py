@@ -150,7 +150,9 @@ class Paging(pulumi.ComponentResource):
                     "Sid": f"Page{number}",
                     "Effect": "Allow",
                     "Principal": {"Service": service},
-                    "Action": ["sns:Publish", "sns:GetTopicAttributes"] if service.startswith("aps.") else ["sns:Publish"],
+                    "Action": ["sns:Publish", "sns:GetTopicAttributes"]
+                    if service.startswith("aps.")
+                    else ["sns:Publish"],
                     "Resource": arn,
                     "Condition": {
                         "StringEquals": {"aws:SourceAccount": self._args.account},

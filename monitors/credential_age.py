@@ -71,7 +71,9 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
 def age_of(credential: Credential, client: SecretsManagerClient, *, now: datetime) -> Age:
     """How old ``credential`` is at ``now``."""
     pages = client.get_paginator("list_secret_version_ids").paginate(SecretId=credential.arn)
-    versions = [version for page in pages for version in page["Versions"] if _CURRENT in version.get("VersionStages", [])]
+    versions = [
+        version for page in pages for version in page["Versions"] if _CURRENT in version.get("VersionStages", [])
+    ]
     if not versions:
         return Age(credential=credential, seconds=None)
     put = max(version["CreatedDate"] for version in versions)
@@ -83,7 +85,10 @@ def publish(ages: list[Age], client: CloudWatchClient, *, now: datetime) -> None
     data: list[Any] = [
         {
             "MetricName": conventions.CREDENTIAL_AGE,
-            "Dimensions": [{"Name": "rail", "Value": age.credential.rail}, {"Name": "side", "Value": age.credential.side}],
+            "Dimensions": [
+                {"Name": "rail", "Value": age.credential.rail},
+                {"Name": "side", "Value": age.credential.side},
+            ],
             "Timestamp": now,
             "Value": age.seconds,
             "Unit": "Seconds",

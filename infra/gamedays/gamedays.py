@@ -242,7 +242,11 @@ class GameDays(pulumi.ComponentResource):
         self, logical: str, name: str, trusted: Sequence[Statement], *, reach: Sequence[Statement]
     ) -> aws.iam.Role:
         args = self._args
-        boundary = Boundary(logical, BoundaryArgs(venue=self._venue, account=args.account, statements=reach, tags=args.tags), self._child)
+        boundary = Boundary(
+            logical,
+            BoundaryArgs(venue=self._venue, account=args.account, statements=reach, tags=args.tags),
+            self._child,
+        )
         return aws.iam.Role(
             logical,
             name=name,
@@ -253,9 +257,7 @@ class GameDays(pulumi.ComponentResource):
         )
 
     def _allow(self, logical: str, role: aws.iam.Role, statements: Sequence[Statement]) -> aws.iam.RolePolicy:
-        return aws.iam.RolePolicy(
-            logical, role=role.name, name="drill", policy=document(*statements), opts=self._child
-        )
+        return aws.iam.RolePolicy(logical, role=role.name, name="drill", policy=document(*statements), opts=self._child)
 
 
 def command(policy_file: str, day: str | None) -> list[str]:

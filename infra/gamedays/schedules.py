@@ -13,7 +13,9 @@ from seawall.errors import PolicyError, Problem
 from seawall.policy import Policy
 
 _FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
-_MONTHS = {name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), start=1)}  # noqa: SIM905 -- a list reads worse
+_MONTHS = {
+    name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), start=1)
+}  # noqa: SIM905 -- a list reads worse
 _DAYS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), start=1)}  # noqa: SIM905 -- the same
 _RANGES: Mapping[str, tuple[int, int, Mapping[str, int]]] = {
     "minutes": (0, 59, {}),

@@ -43,7 +43,14 @@ def digest_list(files: Mapping[str, str]) -> str:
 
 def contacts(policy: Policy) -> str:
     """The contact tree: who is reached how, who is paged by what, and who may approve what."""
-    lines = [f"# Contacts of {policy.venue.name}", "", f"Policy {policy.policy}, digest {policy.digest}.", "", "## Roles", ""]
+    lines = [
+        f"# Contacts of {policy.venue.name}",
+        "",
+        f"Policy {policy.policy}, digest {policy.digest}.",
+        "",
+        "## Roles",
+        "",
+    ]
     for name, role in sorted(policy.roles.items()):
         owned = sorted(bucket for bucket, declared in policy.buckets.items() if declared.owner == name)
         lines.append(f"- **{name}**: {role.email}" + (f"; owns {', '.join(owned)}" if owned else ""))

@@ -72,7 +72,9 @@ class Kit(pulumi.ComponentResource):
 
     def _reader(self, reach: Sequence[Statement]) -> aws.iam.Role:
         args = self._args
-        boundary = Boundary("kit", BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags), self._child)
+        boundary = Boundary(
+            "kit", BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags), self._child
+        )
         return aws.iam.Role(
             "kit",
             name=conventions.kit_role(args.venue),

@@ -23,7 +23,9 @@ _PERIOD_S = 60
 """SQS publishes its metrics every minute (SQS developer guide, Available CloudWatch metrics)."""
 
 
-def queues_of(args: StandbyRailArgs, *, opts: pulumi.ResourceOptions) -> dict[str, dict[str, dict[str, pulumi.Output[str]]]]:
+def queues_of(
+    args: StandbyRailArgs, *, opts: pulumi.ResourceOptions
+) -> dict[str, dict[str, dict[str, pulumi.Output[str]]]]:
     """Queues by region and direction: ``url``, ``arn``, ``dead_letter_url``, ``dead_letter_arn``; none for a synchronous rail."""
     if not args.declared.asynchronous:
         return {}
@@ -53,7 +55,9 @@ def _queue(
         name=name,
         message_retention_seconds=_KEEP_S,
         visibility_timeout_seconds=_VISIBLE_AFTER_S,
-        redrive_policy=dead.arn.apply(lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _ATTEMPTS})),
+        redrive_policy=dead.arn.apply(
+            lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _ATTEMPTS})
+        ),
         **common,
     )
     for watch, suffix in _watches(args, region, direction, name):

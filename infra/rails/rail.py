@@ -56,5 +56,3 @@ class StandbyRail(pulumi.ComponentResource):
             "failover": complete,
         }
         self.register_outputs({"rail": self.outputs})
-
-

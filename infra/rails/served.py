@@ -44,7 +44,10 @@ class Served(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         zones = {zone: self._zone(zone) for zone in sorted({served.zone for served in args.declared.values()})}
         self.outputs = {
-            name: {"name": served.name, "sides": {side: self._side(name, served, side, zones[served.zone]) for side in conventions.SIDES}}
+            name: {
+                "name": served.name,
+                "sides": {side: self._side(name, served, side, zones[served.zone]) for side in conventions.SIDES},
+            }
             for name, served in args.declared.items()
         }
         self.register_outputs({"served": self.outputs})

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.faults.base import Fault, Observation
 from chaos.session import FaultSession
-from seawall.errors import ServiceError
+from seawall.errors import DrillError, ServiceError
 from seawall.lease import Clock, UndoCall
 
 
@@ -25,16 +25,21 @@ class World:
         self.broken = False
         self.blind = blind
         self.expired = expired
+        self.stopped: str | None = None
         self.on_sleep: Callable[[], None] = lambda: None
         self.session = FaultSession(
             _Fault(self, stubborn=stubborn),
             leases=self,
             ttl_ms=4_000,
-            watch=lambda: gone,
+            watch=lambda: gone or (self.stopped if self.broken else None),
             permit=self._permit,
             tell=self._tell,
             clock=Clock(monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep),
         )
+
+    def _permit(self) -> None:
+        if self.stopped is not None:
+            raise DrillError(self.stopped)
 
     def lodge(self, name: str, *, ttl_ms: int, undo: tuple[UndoCall, ...]) -> None:
         """Keep the undo."""
@@ -181,3 +186,33 @@ def test_a_fault_that_does_not_revert_keeps_its_lease_for_the_holder_to_undo() -
         world.session.revert()
     assert "release fault.test" not in world.log
     assert [event for event, _ in world.told] == ["fault.applied", "fault.effective"]
+
+
+def test_a_fault_is_not_applied_when_drills_are_stopped() -> None:
+    """Nothing is lodged and nothing is touched, not even to clean up."""
+    world = World()
+    world.stopped = "the kill switch in us-west-2 says 'stopped'"
+    with pytest.raises(DrillError, match="says 'stopped'"):
+        world.session.apply()
+    assert world.log == []
+
+
+def test_a_stop_while_a_fault_is_held_ends_the_holding_and_the_rollback_undoes_it() -> None:
+    """The lease is renewed no more, so even a rollback that never runs leaves nothing broken."""
+    world = World()
+    world.session.apply()
+    renewer = world.session._renewer
+    assert renewer is not None
+
+    def stop_midway() -> None:
+        world.stopped = "the kill switch in us-west-2 says 'stopped'"
+        renewer.step()  # what its thread does three times in each time to live
+
+    world.on_sleep = stop_midway
+    with pytest.raises(ServiceError, match="the kill switch in us-west-2 says 'stopped'"):
+        world.session.hold(30_000)
+    assert renewer.step() is None
+    world.on_sleep = lambda: None
+    world.session.revert()
+    assert not world.broken
+    assert world.log[-2:] == ["fault.cleared", "release fault.test"]

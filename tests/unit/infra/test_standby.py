@@ -77,9 +77,13 @@ def statements(text: str) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}
 
 
-def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_rails_workload_reads_it(policy: Policy) -> None:
+def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_rails_workload_reads_it(
+    policy: Policy,
+) -> None:
     secrets = of("aws:secretsmanager/secret:Secret")
-    wanted = {f"{rail}-{side}-{region}" for rail in policy.rails for side in ("primary", "standby") for region in REGIONS}
+    wanted = {
+        f"{rail}-{side}-{region}" for rail in policy.rails for side in ("primary", "standby") for region in REGIONS
+    }
     assert set(secrets) == wanted
     for name, secret in secrets.items():
         reader = f"arn:aws:iam::{ACCOUNT}:user/rails-{secret['region']}"
@@ -98,7 +102,10 @@ def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_ag
         for region in REGIONS:
             alarm = alarms[f"{rail}-standby-age-{region}"]
             assert alarm["threshold"] == promised.credential_age_max / 1_000
-            assert (alarm["metricName"], alarm["dimensions"]) == (conventions.CREDENTIAL_AGE, {"rail": rail, "side": "standby"})
+            assert (alarm["metricName"], alarm["dimensions"]) == (
+                conventions.CREDENTIAL_AGE,
+                {"rail": rail, "side": "standby"},
+            )
             assert alarm["treatMissingData"] == "breaching"
             assert alarm["actionsEnabled"] is False  # the sandbox publishes nothing
             assert alarm["alarmActions"] == [f"arn:{region}:warning-{region}"]
@@ -111,7 +118,9 @@ def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an
     assert len(queues) == 2 * 2 * 2
     for region in REGIONS:
         queue, dead = queues[f"fiat-instructions-{region}"], queues[f"fiat-instructions-dead-{region}"]
-        assert json.loads(queue["redrivePolicy"])["deadLetterTargetArn"] == f"arn:{region}:fiat-instructions-dead-{region}"
+        assert (
+            json.loads(queue["redrivePolicy"])["deadLetterTargetArn"] == f"arn:{region}:fiat-instructions-dead-{region}"
+        )
         source = f"arn:aws:sqs:{region}:{ACCOUNT}:{queue['name']}"
         assert json.loads(dead["redriveAllowPolicy"]) == {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
         assert queue["sqsManagedSseEnabled"] is dead["sqsManagedSseEnabled"] is True
@@ -141,7 +150,9 @@ def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_with
 
 def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy: Policy) -> None:
     records, checks = of("aws:route53/record:Record"), of("aws:route53/healthCheck:HealthCheck")
-    assert set(records) == set(checks) == {f"{name}-{side}" for name in policy.served for side in ("primary", "standby")}
+    assert (
+        set(records) == set(checks) == {f"{name}-{side}" for name in policy.served for side in ("primary", "standby")}
+    )
     for name, served in policy.served.items():
         kinds = {side: records[f"{name}-{side}"]["failoverRoutingPolicies"] for side in ("primary", "standby")}
         assert kinds == {"primary": [{"type": "PRIMARY"}], "standby": [{"type": "SECONDARY"}]}
@@ -159,17 +170,29 @@ def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -
         topic = topics[f"critical-{region}"]
         assert topic["kmsMasterKeyId"] == f"arn:{region}:paging-{region}"
         said = json.loads(topic["policy"])["Statement"]
-        assert {each["Principal"]["Service"] for each in said} == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "aps.amazonaws.com"}
+        assert {each["Principal"]["Service"] for each in said} == {
+            "cloudwatch.amazonaws.com",
+            "events.amazonaws.com",
+            "aps.amazonaws.com",
+        }
         assert all(each["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT} for each in said)
         paged = {role for trigger in policy.triggers if trigger.severity == "critical" for role in trigger.pages}
-        subscribed = {name for name in of("aws:sns/topicSubscription:TopicSubscription") if name.startswith("critical-") and name.endswith(region)}
+        subscribed = {
+            name
+            for name in of("aws:sns/topicSubscription:TopicSubscription")
+            if name.startswith("critical-") and name.endswith(region)
+        }
         assert subscribed == {f"critical-{role}-{region}" for role in paged}
-        assert {f"{trigger.name}-{region}" for trigger in policy.triggers} <= set(of("aws:cloudwatch/metricAlarm:MetricAlarm"))
+        assert {f"{trigger.name}-{region}" for trigger in policy.triggers} <= set(
+            of("aws:cloudwatch/metricAlarm:MetricAlarm")
+        )
 
 
 def test_prometheus_gets_the_rules_of_this_policy_and_pages_through_its_own_region() -> None:
     rules = (ROOT / "generated" / "sandbox" / "rules.yml").read_text(encoding="utf-8")
-    assert {region: each["data"] for region, each in of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()} == dict.fromkeys(REGIONS, rules)
+    assert {
+        region: each["data"] for region, each in of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()
+    } == dict.fromkeys(REGIONS, rules)
     for region, definition in of("aws:amp/alertManagerDefinition:AlertManagerDefinition").items():
         routing = yaml.safe_load(yaml.safe_load(definition["definition"])["alertmanager_config"])
         sns = {each["name"]: each["sns_configs"][0] for each in routing["receivers"]}
@@ -219,7 +242,10 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
 
 def test_nothing_expires_before_its_lock(policy: Policy) -> None:
     locks = of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration")
-    assert locks["evidence"]["rule"]["defaultRetention"] == {"mode": "GOVERNANCE", "days": days(policy.backup.evidence_keep)}
+    assert locks["evidence"]["rule"]["defaultRetention"] == {
+        "mode": "GOVERNANCE",
+        "days": days(policy.backup.evidence_keep),
+    }
     for name, lifecycle in of("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").items():
         locked = locks[name]["rule"]["defaultRetention"]["days"]
         ends = [rule["expiration"]["days"] for rule in lifecycle["rules"] if "expiration" in rule]
@@ -252,7 +278,9 @@ def test_a_vault_can_be_locked_for_ever_only_on_purpose(policy: Policy) -> None:
 )
 def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(every: int, cron: str) -> None:
     production = load_policy(ROOT / "policies" / "production.yaml")
-    promised = production.model_copy(update={"backup": production.backup.model_copy(update={"every": every * 3_600_000})})
+    promised = production.model_copy(
+        update={"backup": production.backup.model_copy(update={"every": every * 3_600_000})}
+    )
     assert schedule_of(promised) == cron
     # A drill's factor shortens the policy's durations, not AWS's clock.
     assert schedule_of(load_policy(POLICY)) == "cron(0 * ? * * *)"
@@ -277,7 +305,13 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
         said = statements(of("aws:kms/key:Key")[f"kit-{region}"]["policy"])
         decrypt = [sid for sid, each in said.items() if each["Effect"] == "Allow" and "kms:Decrypt" in each["Action"]]
         assert decrypt == ["Read"]
-        assert said["Write"] == {"Sid": "Write", "Effect": "Allow", "Principal": {"AWS": DEPLOYER}, "Action": ["kms:GenerateDataKey"], "Resource": "*"}
+        assert said["Write"] == {
+            "Sid": "Write",
+            "Effect": "Allow",
+            "Principal": {"AWS": DEPLOYER},
+            "Action": ["kms:GenerateDataKey"],
+            "Resource": "*",
+        }
         guarded = statements(of("aws:s3/bucketPolicy:BucketPolicy")[f"kit-{region}"]["policy"])
         assert guarded["NobodyElseReads"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [role, DEPLOYER]}}
         assert guarded["NobodyElseWrites"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
@@ -290,7 +324,9 @@ def test_the_kit_lies_whole_in_both_regions_with_a_digest_for_every_file(policy:
         f"{path}-{region}": text for path, text in files.items() for region in REGIONS
     }
     listed = dict(reversed(line.split("  ")) for line in files["SHA256SUMS"].splitlines())
-    assert listed == {path: hashlib.sha256(text.encode()).hexdigest() for path, text in files.items() if path != "SHA256SUMS"}
+    assert listed == {
+        path: hashlib.sha256(text.encode()).hexdigest() for path, text in files.items() if path != "SHA256SUMS"
+    }
     assert {"runbooks/signing-procedures.md", "runbooks/recovery-steps.md", "contacts.md", "policy.json"} <= set(listed)
 
 
@@ -323,7 +359,11 @@ def test_a_kit_without_its_procedures_is_refused(policy: Policy, tmp_path: Path)
 def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targets_only(policy: Policy) -> None:
     day = policy.gameday()
     schedule = of("aws:scheduler/schedule:Schedule")[day.name]
-    assert (schedule["scheduleExpression"], schedule["state"], schedule["groupName"]) == (day.schedule, "ENABLED", "seawall-harbour-gamedays")
+    assert (schedule["scheduleExpression"], schedule["state"], schedule["groupName"]) == (
+        day.schedule,
+        "ENABLED",
+        "seawall-harbour-gamedays",
+    )
     told = json.loads(schedule["target"]["input"])["containerOverrides"][0]["command"]
     assert told[-2:] == ["--gameday", day.name]
     said = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday"]["policy"])
@@ -332,17 +372,28 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
     assert {"kms:*", "iam:*", "sts:AssumeRole"} <= set(boundary["NeverKeysOrPermissions"]["Action"])
     passes = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday-scheduler"]["policy"])["HandOverRoles"]
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    assert set(passes["Resource"]) == {f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday", f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday-execution"}
+    assert set(passes["Resource"]) == {
+        f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday",
+        f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday-execution",
+    }
 
 
 @pytest.mark.parametrize(("guarded", "value"), [(True, "stopped"), (False, "armed")])
 def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped(guarded: bool, value: str) -> None:
-    switches = {name: each for name, each in of("aws:ssm/parameter:Parameter", guarded=guarded).items() if name.startswith("kill-switch-")}
+    switches = {
+        name: each
+        for name, each in of("aws:ssm/parameter:Parameter", guarded=guarded).items()
+        if name.startswith("kill-switch-")
+    }
     assert {each["region"] for each in switches.values()} == set(REGIONS)
-    assert {(each["name"], each["insecureValue"]) for each in switches.values()} == {("/seawall/harbour/gameday/kill-switch", value)}
+    assert {(each["name"], each["insecureValue"]) for each in switches.values()} == {
+        ("/seawall/harbour/gameday/kill-switch", value)
+    }
 
 
-@pytest.mark.parametrize("cluster", ["gamedays", "arn:aws:ecs:us-west-2:1:service/x", "arn:aws:eks:us-west-2:1:cluster/x"])
+@pytest.mark.parametrize(
+    "cluster", ["gamedays", "arn:aws:ecs:us-west-2:1:service/x", "arn:aws:eks:us-west-2:1:cluster/x"]
+)
 def test_a_cluster_that_is_not_named_by_its_arn_is_refused(cluster: str) -> None:
     with pytest.raises(UsageError, match="write its ARN"):
         region_of(cluster)
@@ -388,7 +439,12 @@ def test_a_schedule_that_eventbridge_would_refuse_is_refused_with_what_to_write(
 
 
 def test_what_must_last_is_protected_in_a_guarded_stack() -> None:
-    kinds = ("aws:s3/bucket:Bucket", "aws:backup/vault:Vault", "aws:backup/vaultLockConfiguration:VaultLockConfiguration", "aws:kms/key:Key")
+    kinds = (
+        "aws:s3/bucket:Bucket",
+        "aws:backup/vault:Vault",
+        "aws:backup/vaultLockConfiguration:VaultLockConfiguration",
+        "aws:kms/key:Key",
+    )
     for guarded in (True, False):
         assert {each.protect for each in declared(guarded=guarded) if each.type in kinds} == {guarded}
 
