@@ -22,6 +22,7 @@ from seawall.policy import Policy
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
+_DAY_H = 24
 _COMPLIANCE_GRACE_DAYS = 3
 """The shortest time before a vault lock in compliance mode can no longer be taken back (API reference, PutBackupVaultLockConfiguration)."""
 _START_WITHIN_MIN, _COMPLETE_WITHIN_MIN = 60, 120
@@ -252,8 +253,8 @@ def schedule_of(policy: Policy) -> str:
     """
     every_ms = policy.backup.every / policy.scale.durations
     hours = every_ms / _HOUR_MS
-    if hours.denominator == 1 and 1 <= hours <= 24 and 24 % hours == 0:
-        at = "*" if hours == 1 else "0" if hours == 24 else f"0/{hours}"
+    if hours.denominator == 1 and 1 <= hours <= _DAY_H and _DAY_H % hours == 0:
+        at = "*" if hours == 1 else "0" if hours == _DAY_H else f"0/{hours}"
         return f"cron(0 {at} ? * * *)"
     message = f"backup.every is {every_ms / 60_000} minutes, which AWS Backup has no schedule for"
     raise UsageError(message, remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h")

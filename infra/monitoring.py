@@ -78,9 +78,8 @@ class Monitoring(pulumi.ComponentResource):
 
 
 def _definition(args: MonitoringArgs, region: str) -> pulumi.Output[str]:
-    return pulumi.Output.all(**args.topics[region]).apply(
-        lambda topics: addressed(args.routing, region=region, topics=topics)
-    )
+    topics: dict[str, pulumi.Input[str]] = {str(severity): arn for severity, arn in args.topics[region].items()}
+    return pulumi.Output.all(**topics).apply(lambda arns: addressed(args.routing, region=region, topics=arns))
 
 
 def addressed(routing: str, *, region: str, topics: Mapping[str, str]) -> str:

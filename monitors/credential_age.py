@@ -27,7 +27,6 @@ from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _CURRENT = "AWSCURRENT"
 
@@ -68,7 +67,7 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
     return found
 
 
-def age_of(credential: Credential, client: SecretsManagerClient, *, now: datetime) -> Age:
+def age_of(credential: Credential, client: Any, *, now: datetime) -> Age:
     """How old ``credential`` is at ``now``."""
     pages = client.get_paginator("list_secret_version_ids").paginate(SecretId=credential.arn)
     versions = [

@@ -14,9 +14,9 @@ from seawall.policy import Policy
 
 _FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
 _MONTHS = {
-    name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), start=1)
-}  # noqa: SIM905 -- a list reads worse
-_DAYS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), start=1)}  # noqa: SIM905 -- the same
+    "JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9, "OCT": 10, "NOV": 11, "DEC": 12,
+}  # fmt: skip
+_DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
 _RANGES: Mapping[str, tuple[int, int, Mapping[str, int]]] = {
     "minutes": (0, 59, {}),
     "hours": (0, 23, {}),

@@ -17,15 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seawall import conventions
 from seawall.errors import DrillError, UsageError
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
 
 LOOK_EVERY_S = 1.0
 """How often the switch is read on the way: a person who stops a drill sees it stop within two looks."""
@@ -89,7 +86,7 @@ class SsmSwitch:
     """The parameter of one stack; each region is read by itself and at the same time."""
 
     site: SwitchSite
-    _clients: dict[str, SSMClient] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def look(self) -> Look:
         """Read it in every region, for at most a few seconds."""
@@ -112,7 +109,7 @@ class SsmSwitch:
             self._clients.pop(region, None)  # the next look takes the role on again
             return error
 
-    def _client(self, region: str) -> SSMClient:
+    def _client(self, region: str) -> Any:
         import boto3  # noqa: PLC0415 - most of the contract's users have no AWS and need none
         from botocore.config import Config  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
@@ -135,8 +132,7 @@ class SsmSwitch:
                 "aws_secret_access_key": taken["SecretAccessKey"],
                 "aws_session_token": taken["SessionToken"],
             }
-        client: SSMClient = session.client("ssm", **given)
-        return client
+        return session.client("ssm", **given)
 
 
 @dataclass(kw_only=True)
