@@ -27,11 +27,21 @@ _COMPLIANCE_GRACE_DAYS = 3
 """The shortest time before a vault lock in compliance mode can no longer be taken back (API reference, PutBackupVaultLockConfiguration)."""
 _START_WITHIN_MIN, _COMPLETE_WITHIN_MIN = 60, 120
 """The shortest windows that AWS Backup takes (API reference, BackupRule: at least 60 minutes to start)."""
-_MANAGED = (
-    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup",
-    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForRestores",
-)
-"""What AWS writes and keeps up for its service (AWS Backup developer guide, Managed policies)."""
+_SNAPSHOTS = [
+    "rds:AddTagsToResource", "rds:CopyDBClusterSnapshot", "rds:CopyDBSnapshot", "rds:CreateDBClusterSnapshot", "rds:CreateDBSnapshot",
+    "rds:DeleteDBClusterSnapshot", "rds:DeleteDBSnapshot", "rds:ListTagsForResource",
+]  # fmt: skip
+_LOOK = [
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots",
+    "tag:GetResources",
+]
+_VAULT = ["backup:CopyFromBackupVault", "backup:CopyIntoBackupVault", "backup:DescribeBackupVault"]
+_STORAGE_KEYS = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"]
+"""What backing up a PostgreSQL of RDS or Aurora takes, of all that AWS Backup can do (AWS Backup developer guide, AWS managed policies:
+AWSBackupServiceRolePolicyForBackup). The managed policy itself reaches every service that AWS Backup knows, and AWS changes it."""
 _REPLICATE_FROM = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
 _REPLICATE_VERSIONS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold"]  # fmt: skip
 _REPLICATE_TO = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
@@ -163,11 +173,11 @@ class Backups(pulumi.ComponentResource):
         )
         name = conventions.backup_vault(policy.venue.name)
         plan = aws.backup.Plan("ledger", region=region, name=name, rules=[rule], tags=args.tags, opts=self._child)
-        role = self._role("backup", "backup.amazonaws.com", backing_up(args.account))
-        attached = [
-            aws.iam.RolePolicyAttachment(f"backup-{number}", role=role.name, policy_arn=managed, opts=self._child)
-            for number, managed in enumerate(_MANAGED)
-        ]
+        statements = backing_up(args.account, regions=(policy.regions.primary, policy.regions.standby), vault=name)
+        role = self._role("backup", "backup.amazonaws.com", statements)
+        allowed = aws.iam.RolePolicy(
+            "backup", role=role.name, name="back-up", policy=document(*statements), opts=self._child
+        )
         tagged = aws.backup.SelectionSelectionTagArgs(
             type="STRINGEQUALS", key=conventions.BACKUP_TAG, value=policy.venue.name
         )
@@ -178,7 +188,7 @@ class Backups(pulumi.ComponentResource):
             plan_id=plan.id,
             iam_role_arn=role.arn,
             selection_tags=[tagged],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=attached),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
         )
 
     def _role(self, name: str, service: str, reach: Sequence[Statement]) -> aws.iam.Role:
@@ -207,36 +217,34 @@ def replication(source: str, copy: str) -> list[Statement]:
     ]
 
 
-def backing_up(account: str) -> list[Statement]:
-    """How far AWS Backup's role reaches at most: services that hold state, in this account, and no key that signs.
+def backing_up(account: str, *, regions: Sequence[str], vault: str) -> list[Statement]:
+    """All that AWS Backup may do for the stack: snapshots of databases in this account, kept in our vaults; restoring is somebody else's.
 
-    The managed policies of the role name single actions; a boundary only cuts them off, so it may be wider where they are long.
+    Its keys are those of the databases, through RDS alone (KMS developer guide, kms:ViaService), and none of ours, which sign.
     """
+    databases = [f"arn:aws:rds:{region}:{account}:{kind}:*" for region in regions for kind in ("db", "cluster")]
+    made = [
+        f"arn:aws:rds:{region}:{account}:{kind}:awsbackup:*"
+        for region in regions
+        for kind in ("snapshot", "cluster-snapshot")
+    ]
+    via = [f"rds.{region}.amazonaws.com" for region in regions]
     return [
+        {"Sid": "SnapshotDatabases", "Effect": "Allow", "Action": _SNAPSHOTS, "Resource": [*databases, *made]},
+        {"Sid": "FindDatabases", "Effect": "Allow", "Action": _LOOK, "Resource": "*"},
         {
-            "Sid": "BackUp",
+            "Sid": "KeepInVaults",
             "Effect": "Allow",
-            "Action": [
-                "backup:*",
-                "backup-storage:*",
-                "rds:*",
-                "ec2:*",
-                "elasticfilesystem:*",
-                "dynamodb:*",
-                "s3:*",
-                "tag:GetResources",
-            ],
-            "Resource": "*",
-            "Condition": {"StringEqualsIfExists": {"aws:ResourceAccount": account}},
+            "Action": _VAULT,
+            "Resource": [f"arn:aws:backup:{region}:{account}:backup-vault:{vault}" for region in regions],
         },
         {
-            "Sid": "UseStorageKeys",
+            "Sid": "UseKeysOfDatabases",
             "Effect": "Allow",
-            "Action": ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"],
-            "Resource": "*",
-            "Condition": {"StringEqualsIfExists": {"aws:ResourceAccount": account}},
+            "Action": _STORAGE_KEYS,
+            "Resource": [f"arn:aws:kms:{region}:{account}:key/*" for region in regions],
+            "Condition": {"StringEquals": {"kms:ViaService": via}},
         },
-        {"Sid": "NeverOurs", "Effect": "Deny", "Action": ["s3:*"], "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},
     ]
 
 

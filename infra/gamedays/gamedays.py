@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import Statement, document
-from infra.gamedays.roles import never, running, starting, trust
+from infra.gamedays.roles import never, pulling, running, starting, trust
 from infra.gamedays.schedules import refuse_bad_schedules
 from seawall import conventions
 from seawall.errors import UsageError
@@ -21,12 +21,6 @@ from seawall.policy import GameDay, Policy
 _CONTAINER = "gameday"
 _CPU, _MEMORY_MIB = 2_048, 8_192
 """A size that Fargate has (ECS developer guide, Task size), and twice what a drill takes on the machine that it was measured on."""
-_EXECUTION_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
-"""What AWS writes for pulling images and writing logs (ECS developer guide, Task execution IAM role)."""
-_PULL = [
-    "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage",
-    "logs:CreateLogStream", "logs:PutLogEvents",
-]  # fmt: skip
 _RETRY_FOR_S = 900
 """A drill that could not begin within a quarter of an hour is dropped: people planned for its hour."""
 
@@ -122,15 +116,14 @@ class GameDays(pulumi.ComponentResource):
     def _scheduled(self, runner: RunnerArgs, role: aws.iam.Role) -> dict[str, Any]:
         args = self._args
         region = region_of(runner.cluster)
+        pull = pulling(runner.image)
         execution = self._role(
             "gameday-execution",
             conventions.service_role(self._venue, "gameday-execution"),
             trust("ecs-tasks.amazonaws.com", account=args.account),
-            reach=[{"Sid": "PullAndLog", "Effect": "Allow", "Action": _PULL, "Resource": "*"}],
+            reach=pull,
         )
-        aws.iam.RolePolicyAttachment(
-            "gameday-execution", role=execution.name, policy_arn=_EXECUTION_POLICY, opts=self._child
-        )
+        self._allow("gameday-execution", execution, pull)
         family = conventions.gameday_group(self._venue)
         task = self._task(runner, region=region, family=family, role=role.arn, execution=execution.arn)
         roles = [

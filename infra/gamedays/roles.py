@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from infra.documents import Statement
 from seawall import conventions
+from seawall.errors import UsageError
 
 _FAULTS = ["ecs:StopTask", "rds:FailoverDBCluster", "rds:RebootDBInstance", "ec2:StopInstances", "ec2:StartInstances"]
 """What a drill may break, or mend: each of these knows aws:ResourceTag (Service authorization reference, condition keys of each action)."""
+_ECR_IMAGE = re.compile(r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$")
 _NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
 """No drill touches keys, credentials or permissions, whatever else it is allowed one day."""
 
@@ -52,6 +55,30 @@ def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement
             "Action": ["iam:PassRole"],
             "Resource": list(roles),
             "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        },
+    ]
+
+
+def pulling(image: str) -> list[Statement]:
+    """What ECS may do before the task runs: fetch the one image. Raises :class:`UsageError` for an image that is not kept in ECR.
+
+    ``ecr:GetAuthorizationToken`` knows no resource (Service authorization reference, Amazon ECR).
+    """
+    match = _ECR_IMAGE.match(image)
+    if match is None:
+        message = f"the image of seawall:runner is {image!r}"
+        raise UsageError(
+            message,
+            remedy="keep it in ECR and name it with its digest: <account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:...",
+        )
+    account, region, name = match.groups()
+    return [
+        {"Sid": "LogInToRegistry", "Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": "*"},
+        {
+            "Sid": "PullImage",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": f"arn:aws:ecr:{region}:{account}:repository/{name}",
         },
     ]
 

@@ -42,7 +42,7 @@ def declared(*, guarded: bool) -> tuple[Declared, ...]:
     }
     config["seawall:deletion"] = "guarded" if guarded else "disposable"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.infra.declaration", json.dumps(config), "sandbox"],
+        [sys.executable, "-m", "tests.unit.infra.declaration", json.dumps(config), "sandbox", ACCOUNT],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), conventions.POLICY_VARIABLE: str(POLICY)},
         stdout=subprocess.PIPE,

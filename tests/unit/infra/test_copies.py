@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from infra.backup import backing_up, days, schedule_of
+from infra.backup import days, schedule_of
 from infra.kit import contents_of
 from infra.kit.contents import contacts, digest_list
 from seawall import conventions
@@ -96,10 +97,16 @@ def test_a_pace_that_aws_does_not_have_is_refused(every_ms: int) -> None:
         schedule_of(production.model_copy(update={"backup": production.backup.model_copy(update={"every": every_ms})}))
 
 
-def test_the_backup_roles_reach_stays_in_this_account_and_off_our_own_buckets() -> None:
-    said = {statement["Sid"]: statement for statement in backing_up(ACCOUNT)}
-    assert said["NeverOurs"]["Resource"] == "arn:aws:s3:::seawall-*"
-    assert said["BackUp"]["Condition"] == {"StringEqualsIfExists": {"aws:ResourceAccount": ACCOUNT}}
+def test_aws_backup_may_snapshot_databases_of_this_account_and_use_keys_through_rds_alone() -> None:
+    said = statements(of("aws:iam/rolePolicy:RolePolicy")["backup"]["policy"])
+    assert said["UseKeysOfDatabases"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": [f"rds.{region}.amazonaws.com" for region in REGIONS]}
+    }
+    assert all(f":{ACCOUNT}:" in arn for arn in said["SnapshotDatabases"]["Resource"])
+    assert "kms:Sign" not in json.dumps(said)
+    assert {
+        action for statement in said.values() for action in statement["Action"] if action.startswith("rds:Restore")
+    } == set()
 
 
 def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_it() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from infra.gamedays import problem_of
 from infra.gamedays.gamedays import region_of
+from infra.gamedays.roles import pulling
 from seawall.errors import UsageError
 from seawall.policy import Policy, load_policy
 from tests.unit.infra.standing import ACCOUNT, POLICY, REGIONS, of, statements
@@ -97,3 +98,12 @@ def test_a_schedule_that_eventbridge_would_refuse_is_refused_with_what_to_write(
     found = problem_of(cron)
     assert found is not None
     assert re.search(because, found)
+
+
+@pytest.mark.parametrize("image", ["seawall:latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com/seawall:latest"])
+def test_an_image_that_may_change_or_lies_elsewhere_is_refused(image: str) -> None:
+    """What runs with the power to break things is named by its digest."""
+    with pytest.raises(UsageError, match="name it with its digest"):
+        pulling(image)
+    whole = "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/seawall@sha256:" + "0" * 64
+    assert pulling(whole)[1]["Resource"] == "arn:aws:ecr:us-west-2:123456789012:repository/team/seawall"
