@@ -57,6 +57,7 @@ def declare(*, repository: Path) -> None:
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
     pulumi.export("policy_digest", policy.digest)
+    pulumi.export("deletion", settings.deletion.value)
     pulumi.export("signers", signers.signers)
     pulumi.export("approvers", signers.approvers)
     pulumi.export("principals", {**signers.principals, **_others(settings)})

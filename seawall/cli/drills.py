@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
+from seawall.errors import UsageError
+
+if TYPE_CHECKING:
+    from seawall.drills.result import DrillResult
 
 app = typer.Typer(
     help="Drill one control at a time, each on a sandbox of its own; exit codes as everywhere: 0 pass, 1 fail, 2 unknown.",
@@ -29,6 +34,47 @@ def noisy_neighbour(
     from seawall.drills.run import drill_neighbour  # noqa: PLC0415  (start-up of other commands stays quick)
 
     result, path = drill_neighbour(root=ROOT, policy_path=policy, seed=seed, sabotage=sabotage)
+    return _told(result, path, as_json=as_json)
+
+
+@app.command()
+def segregation(
+    *,
+    policy: PolicyOption = DEFAULT_POLICY,
+    stack: Annotated[
+        str | None,
+        typer.Option(help="A real stack, by its name in the policy; without it the drill is held in a sandbox."),
+    ] = None,
+    outputs: Annotated[Path | None, typer.Option(help="What `pulumi stack output --json` says of that stack.")] = None,
+    venue: Annotated[
+        Path | None,
+        typer.Option(help="The venue's configuration, for its signers: each key then answers through them."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Every principal tries every action with every key in both regions, and every key answers a challenge.
+
+    The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile called like its role; signatures
+    are dry runs there, and what could stop a key is tried on a canary with the key's own policy.
+    """
+    from seawall.drills.run import drill_segregation_in_sandbox, drill_segregation_on_stack  # noqa: PLC0415
+
+    if stack is None:
+        if outputs is not None or venue is not None:
+            message = "--outputs and --venue describe a real stack, but none is named"
+            raise UsageError(message, remedy="add --stack NAME, or leave them out to drill in a sandbox")
+        result, path = drill_segregation_in_sandbox(root=ROOT, policy_path=policy)
+    elif outputs is None:
+        message = f"the outputs of {stack} are not given"
+        raise UsageError(message, remedy="add --outputs FILE, written with `pulumi stack output --json`")
+    else:
+        result, path = drill_segregation_on_stack(
+            root=ROOT, policy_path=policy, stack=stack, outputs=outputs, venue=venue
+        )
+    return _told(result, path, as_json=as_json)
+
+
+def _told(result: DrillResult, path: Path, *, as_json: bool) -> int:
     if as_json:
         emit(result.document())
     else:

@@ -13,7 +13,9 @@ from seawall.drills import neighbour
 from seawall.drills.flooding import flood
 from seawall.drills.neighbour import Who
 from seawall.drills.result import DrillResult
-from seawall.drills.site import own_stage
+from seawall.drills.segregation.grounds import in_sandbox, on_real_stack
+from seawall.drills.segregation.run import SEGREGATION, drill_segregation
+from seawall.drills.site import any_sandbox, own_stage
 from seawall.errors import UsageError
 from seawall.gameday.display import Display
 from seawall.gameday.rundir import create_run_directory
@@ -77,6 +79,26 @@ def drill_neighbour(
         },
         evidence=[asdict(answer) for answer in answers],
     )
+    return result, result.write(directory)
+
+
+def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> tuple[DrillResult, Path]:
+    """Try the matrix in a sandbox, the kept one if there is one; the result and the file that it was written to."""
+    with Display() as display:
+        directory = create_run_directory(root, seed=0, now=time.time())
+        with any_sandbox(SEGREGATION, root=root, policy_path=policy_path, seed=1, display=display) as (sandbox, policy):
+            result = drill_segregation(in_sandbox(sandbox, policy), report=display.phase)
+    return result, result.write(directory)
+
+
+def drill_segregation_on_stack(
+    *, root: Path, policy_path: Path, stack: str, outputs: Path, venue: Path | None
+) -> tuple[DrillResult, Path]:
+    """Try the matrix on a real stack; the result and the file that it was written to."""
+    ground = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
+    with Display() as display:
+        directory = create_run_directory(root, seed=0, now=time.time())
+        result = drill_segregation(ground, report=display.phase)
     return result, result.write(directory)
 
 

@@ -13,9 +13,23 @@ from types import FrameType
 from seawall import setup
 from seawall.gameday.display import Display
 from seawall.gameday.stage import Stage, bring_up_stage
-from seawall.policy import load_policy
+from seawall.policy import Policy, load_policy
 from seawall.sandbox import Sandbox
-from seawall.sandbox.kept import new_data_dir
+from seawall.sandbox.kept import kept_data_dir, load_record, new_data_dir
+
+
+@contextmanager
+def any_sandbox(
+    drill: str, *, root: Path, policy_path: Path, seed: int, display: Display
+) -> Iterator[tuple[Sandbox, Policy]]:
+    """The sandbox that was kept, with its policy, or else one for ``drill`` alone. For drills that change nothing."""
+    kept = kept_data_dir()
+    if kept is not None:
+        display.line(f"on the sandbox that is running, in {kept}")
+        yield Sandbox.attach(kept), load_policy(load_record(kept).policy_path)
+        return
+    with own_stage(drill, root=root, policy_path=policy_path, seed=seed, sabotage=None, display=display) as stage:
+        yield stage.sandbox, stage.policy
 
 
 @contextmanager

@@ -32,6 +32,8 @@ from seawall.sandbox.provider import stack
 
 IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
+OUTPUTS = "outputs.json"
+"""In the data directory: what the stack tells, for drills that need no venue."""
 _ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
@@ -109,6 +111,7 @@ def bring_up_stage(
             sandbox, root=root, policy=policy, policy_path=policy_path, identities=identities, report=report
         )
         mount_brake(sandbox, runner=identities.gamedays, outputs=outputs)
+        write_private(sandbox.data_dir / OUTPUTS, json.dumps(outputs, indent=1))
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         planning.finish()
