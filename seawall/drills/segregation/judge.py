@@ -6,7 +6,7 @@ which stack and expectation both follow, does not hide itself: one signer per ke
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from seawall.contract.segregation import Cell
@@ -80,20 +80,30 @@ def _matrix(trials: Sequence[Trial]) -> Finding:
 def _one_signer(trials: Sequence[Trial]) -> Finding:
     target = "exactly one principal signs with a key in a region"
     signers: dict[tuple[str, str], list[str]] = defaultdict(list)
+    tries: Counter[tuple[str, str]] = Counter()
     for trial in trials:
-        if trial.cell.tried.action == _SIGN:
-            found = signers[trial.cell.key.name, trial.cell.region]
+        if trial.cell.tried.action == _SIGN and trial.found is not Found.UNCLEAR:
+            place = trial.cell.key.name, trial.cell.region
+            tries[place] += 1
             if trial.found is Found.ALLOWED:
-                found.append(trial.cell.principal.name)
-    wrong = {place: names for place, names in signers.items() if len(names) != 1}
-    measured = f"{len(wrong)} wrong of {len(signers)} keys and regions"
-    if not signers:
+                signers[place].append(trial.cell.principal.name)
+    everybody = max(tries.values(), default=0)
+    # Where somebody was not tried, two signers are proven, and none is not.
+    wrong = {
+        place: signers[place]
+        for place in tries
+        if len(signers[place]) > 1 or (not signers[place] and tries[place] == everybody)
+    }
+    measured = f"{len(wrong)} wrong of {len(tries)} keys and regions"
+    if not tries:
         return unknown(measured=measured, target=target, reason="nobody tried to sign")
     if wrong:
         details = [
             f"{key} in {region}: {', '.join(names) or 'nobody'}" for (key, region), names in sorted(wrong.items())
         ]
         return failed(measured=measured, target=target, reason=details[0], details=details)
+    if min(tries.values()) != everybody:
+        return unknown(measured=measured, target=target, reason="not everybody tried to sign with every key")
     return passed(measured=measured, target=target, reason="read off what was found, not off the declaration")
 
 
