@@ -30,11 +30,7 @@ class Listed:
 
 
 _KEY, _REPLICA = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"
-_POLICY, _ROLE_POLICY, _ATTACHED = (
-    "aws:iam/policy:Policy",
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-)
+_POLICY, _ROLE_POLICY = "aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy"
 _ANY = ".*"
 _STAR = r"\*"
 _REGION_AND_ACCOUNT = r"[a-z0-9-]+:\d{12}"
@@ -47,35 +43,30 @@ def _listed(
 
 
 EXCEPTIONS: tuple[Listed, ...] = (
-    *(
-        Listed(
-            kind=kind, name=".*", sid=".*", element="Resource", pattern=r"\*",
-            reason="in a key's policy * means the key itself (KMS developer guide, Key policies, Resource)",
-        )
-        for kind in _KEY_KINDS
-    ),
-    Listed(
-        kind="aws:secretsmanager/secret:Secret", name=".*", sid=".*", element="Resource", pattern=r"\*",
-        reason="in a secret's policy * means the secret itself (Secrets Manager user guide, Resource-based policies)",
-    ),
-    Listed(
-        kind="aws:iam/policy:Policy", name="boundary-(signer|admin|break-glass|approver)", sid="KeysWhosePolicyAgrees",
-        element="Resource", pattern=r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*",
-        reason="a boundary allows nothing by itself, and the ids of keys are not known before they are made; each key's policy names who may",
-    ),
-    *(
-        Listed(kind=kind, name=name, sid=sid, element="Resource", pattern=pattern, reason=reason)
-        for names, sid, pattern, reason in (
-            ("kit|replication|gameday", "Read|ReadVersions|WriteCopies|KeepEvidence", r"arn:aws:s3:::seawall-[a-z0-9-]+/(runs/)?\*", "the objects of one bucket of ours"),
-            ("kit", "Decrypt", r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*", "a boundary, as above; the role's own policy names the keys"),
-            ("backup", "SnapshotDatabases", r"arn:aws:rds:[a-z0-9-]+:\d{12}:(db|cluster|(cluster-)?snapshot:awsbackup):\*", "the selection is by tag, and databases are not made here"),
-            ("backup", "FindDatabases", r"\*", "actions that only look and know no resource (Service authorization reference, Amazon RDS and Resource Groups Tagging)"),
-            ("backup", "UseKeysOfDatabases", r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*", "the databases' keys are not made here; a condition lets RDS alone use them"),
-            ("gameday", "BreakTargets", r"arn:aws:(ecs|rds|ec2):[a-z0-9-]+:\d{12}:\*", "targets are not made here; a condition asks for their tag"),
-            ("gameday", "WatchStopConditions", r"arn:aws:cloudwatch:[a-z0-9-]+:\d{12}:alarm:seawall-\*", "all alarms of ours"),
-            ("gameday-scheduler", "RunGameDays", r"arn:aws:ecs:[a-z0-9-]+:\d{12}:task-definition/seawall-[a-z0-9-]+:\*", "each revision of our own task"),
-            ("gameday-execution", "LogInToRegistry", r"\*", "ecr:GetAuthorizationToken knows no resource (Service authorization reference, Amazon ECR)"),
-        )
-        for kind, name in (("aws:iam/rolePolicy:RolePolicy", names), ("aws:iam/policy:Policy", f"boundary-({names})"))
-    ),
+    *_listed((_KEY, _REPLICA), _ANY, _ANY, "Resource", _STAR,
+        reason="in a key's policy * means the key itself (KMS developer guide, Key policies, Resource)"),
+    *_listed(("aws:secretsmanager/secret:Secret",), _ANY, _ANY, "Resource", _STAR,
+        reason="in a secret's policy * means the secret itself (Secrets Manager user guide, Resource-based policies)"),
+    *_listed((_POLICY, _ROLE_POLICY, "aws:s3/bucketPolicy:BucketPolicy"), _ANY, _ANY, "Resource", r"arn:aws:s3:::[a-z0-9.-]+/([\w/-]+/)?\*",
+        reason="the bucket is named, and so is the folder if there is one; what will lie in it is not known beforehand"),
+    *_listed((_POLICY,), "boundary-(signer|admin|break-glass|approver)", "KeysWhosePolicyAgrees", "Resource", rf"arn:aws:kms:{_REGION_AND_ACCOUNT}:key/\*",
+        reason="a boundary allows nothing by itself, and ids of keys are not known before they are made; each key's policy names who may"),
+    *_listed((_POLICY,), "boundary-kit", "Decrypt", "Resource", rf"arn:aws:kms:{_REGION_AND_ACCOUNT}:key/\*",
+        reason="the same: the policies of the kit's keys name the one role that reads it"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?backup", "SnapshotDatabases", "Resource",
+        rf"arn:aws:rds:{_REGION_AND_ACCOUNT}:(db|cluster|(cluster-)?snapshot:awsbackup):\*",
+        reason="what is backed up is selected by its tag; databases are not made here"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?backup", "FindDatabases", "Resource", _STAR,
+        reason="these actions only look, and know no resource (service authorization reference, Amazon RDS, Resource Groups Tagging)"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?backup", "UseKeysOfDatabases", "Resource", rf"arn:aws:kms:{_REGION_AND_ACCOUNT}:key/\*",
+        reason="the databases' keys are not made here; a condition lets RDS alone use them"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday-execution", "LogInToRegistry", "Resource", _STAR,
+        reason="ecr:GetAuthorizationToken knows no resource (service authorization reference, Amazon ECR)"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday", "BreakTargets", "Resource", rf"arn:aws:(ecs|rds|ec2):{_REGION_AND_ACCOUNT}:\*",
+        reason="a condition on the target's tag decides; ids of targets change with every deployment"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday", "WatchStopConditions", "Resource", rf"arn:aws:cloudwatch:{_REGION_AND_ACCOUNT}:alarm:seawall-\*",
+        reason="it looks at the stack's own alarms and changes none"),
+    *_listed((_POLICY, _ROLE_POLICY), "(boundary-)?gameday-scheduler", "RunGameDays", "Resource",
+        rf"arn:aws:ecs:{_REGION_AND_ACCOUNT}:task-definition/[a-z0-9-]+:\*",
+        reason="the task is named; its revision is a number that AWS counts up"),
 )  # fmt: skip

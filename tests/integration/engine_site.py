@@ -72,7 +72,7 @@ def engine_site(folder: Path) -> Iterator[EngineSite]:
                 policy_path=POLICY_PATH,
                 provider_port=port,
                 deployer=identities.deployer,
-                signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+                principals=identities.principals(),
                 region=PRIMARY,
                 path=setup.environment()["PATH"],
             )

@@ -166,13 +166,13 @@ def test_a_denied_call_is_an_event_with_its_error(
     aws: str, identities: Identities, trail: str, chain: Any, key: str
 ) -> None:
     watching = chain(pattern={**KEY_CALLS, "detail": {"errorCode": [{"prefix": "AccessDenied"}]}})
-    stranger = client("kms", aws, identities.signers[PRIMARY].environment())
+    stranger = client("kms", aws, identities.signers[PRIMARY]["customer"].environment())
     with pytest.raises(ClientError, match="AccessDenied"):
         stranger.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
     [event] = watching.heard()
     assert event["detail"]["errorCode"] == "AccessDenied"
-    assert identities.signers[PRIMARY].arn in event["detail"]["errorMessage"]
-    assert event["detail"]["userIdentity"]["arn"] == identities.signers[PRIMARY].arn
+    assert identities.signers[PRIMARY]["customer"].arn in event["detail"]["errorMessage"]
+    assert event["detail"]["userIdentity"]["arn"] == identities.signers[PRIMARY]["customer"].arn
     assert event["detail"]["requestParameters"] is None
     assert event["detail"]["resources"][0]["ARN"] == key
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seawall.sandbox.provider import inputs, kms, s3
+from seawall.sandbox.provider import inputs, kms
+from seawall.sandbox.provider.s3 import BUCKET
 from seawall.sandbox.provider.values import UNKNOWN, from_struct, to_struct
 
 
@@ -29,7 +30,7 @@ def test_policies_that_say_the_same_are_no_change() -> None:
 
 
 def test_what_is_not_known_yet_counts_as_a_change() -> None:
-    assert names(inputs.changes(s3.BUCKET, {"bucket": "a"}, {"bucket": UNKNOWN})) == [("bucket", True)]
+    assert names(inputs.changes(BUCKET, {"bucket": "a"}, {"bucket": UNKNOWN})) == [("bucket", True)]
 
 
 def test_ignored_changes_are_ignored() -> None:

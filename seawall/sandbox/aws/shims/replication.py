@@ -16,15 +16,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from moto.iam import access_control
 from moto.iam.models import iam_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from moto.s3.responses import S3Response
 
 from seawall import conventions
-from seawall.sandbox.aws.shims import enforcement
 from seawall.sandbox.aws.shims.bucket_settings import destination
-from seawall.sandbox.aws.shims.resources import s3_resource
+from seawall.sandbox.aws.shims.iam.service_roles import role_may
 
 _STATUS = "x-amz-replication-status"
 
@@ -141,18 +139,6 @@ def _mark(response: Any, bucket: FakeBucket, name: str) -> None:
             s3_backends[there.account_id][there.partition]._set_delete_marker(there.name, name)
 
 
-class _Service(access_control.AssumedRoleAccessKey):
-    """S3 in a role: what enforcement takes for a caller."""
-
-    def __init__(self, account_id: str, partition: str, role: str) -> None:
-        self.account_id, self.partition, self._owner_role_name, self._session_name = (
-            account_id,
-            partition,
-            role,
-            "s3-replication",
-        )
-
-
 def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operation: str) -> bool:
     """Whether the role that the configuration names is S3's to take, and may read here and write there."""
     account = iam_backends[response.current_account][response.partition]
@@ -161,12 +147,18 @@ def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operatio
     role = next((role for role in account.roles.values() if role.arn == bucket.replication["Role"]), None)
     if role is None or not _trusts_s3(role.assume_role_policy_document):
         return False
-    caller = _Service(response.current_account, response.partition, role.name)
-    asked = (
-        ("s3:GetObjectVersionForReplication", s3_resource(response, f"{bucket.arn}/{name}")),
-        (f"s3:{operation}", s3_resource(response, f"{there.arn}/{name}")),
+    asked = (("s3:GetObjectVersionForReplication", bucket), (f"s3:{operation}", there))
+    return all(
+        role_may(
+            account,
+            role,
+            session="s3-replication",
+            action=action,
+            resource=f"{holder.arn}/{name}",
+            resource_policy=holder.policy.decode() if holder.policy is not None else None,
+        )
+        for action, holder in asked
     )
-    return all(enforcement._allows(account, caller, action, resource) for action, resource in asked)
 
 
 def _trusts_s3(document: str) -> bool:

@@ -141,7 +141,7 @@ def _one_of(tree: dict[str, Any], element: str, negation: str, *, optional: bool
     raise UnevaluatedElementError(message)
 
 
-def _only(tree: dict[str, Any], known: frozenset[str]) -> None:
+def _only(tree: Any, known: frozenset[str]) -> None:
     unknown = set(tree) - known if isinstance(tree, dict) else {str(tree)}
     if unknown:
         raise UnevaluatedElementError(", ".join(sorted(unknown)))
