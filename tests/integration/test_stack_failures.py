@@ -94,9 +94,9 @@ def test_a_create_that_is_denied_records_nothing(site: StackSite) -> None:
 
 def test_an_update_that_fails_half_way_converges(site: StackSite) -> None:
     """The first call goes through, the second is denied; whatever the program wants next is reached, and AWS shows it."""
-    first = {"displayName": "One", "tags": {"a": "1"}}
-    second = {"displayName": "Two", "tags": {"b": "2"}}
-    third = {"onward": second, "back": first, "elsewhere": {"tags": {"c": "3"}}}
+    first: dict[str, Any] = {"displayName": "One", "tags": {"a": "1"}}
+    second: dict[str, Any] = {"displayName": "Two", "tags": {"b": "2"}}
+    third: dict[str, dict[str, Any]] = {"onward": second, "back": first, "elsewhere": {"tags": {"c": "3"}}}
 
     def declare(wanted: dict[str, Any]) -> None:
         site.declare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seawall.sandbox.provider import inputs, kms
-from seawall.sandbox.provider.s3 import BUCKET
+from seawall.sandbox.provider.s3.buckets import BUCKET
 from seawall.sandbox.provider.values import UNKNOWN, from_struct, to_struct
 
 
