@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+import yaml
 
 from seawall.contract.journal import chain_breaks
 from seawall.conventions import FLOW_CHANNEL, SABOTAGE_GUARD, SABOTAGE_VARIABLE
@@ -20,13 +21,13 @@ CYCLES = int(os.environ.get("SEAWALL_TEST_FLIPS", "6"))
 
 
 def _quicken(founded: Founded) -> None:
-    """The same promises a hundred times faster, so that many flips fit into a test."""
+    """Windows and stays a hundred times shorter, so that many flips fit into a test; what else the venue promises would not be feasible then."""
     quick = founded.config_path.parent / "quick.yaml"
-    production = POLICY.with_name("production.yaml")
-    quick.write_text(
-        f'policy: quick\nextends: {production}\nscale: {{amounts: "1", durations: "1/100"}}\naddresses: {{}}\n',
-        encoding="utf-8",
-    )
+    tree = yaml.safe_load(POLICY.with_name("production.yaml").read_text(encoding="utf-8"))
+    tree["indicators"]["drawdown_velocity"]["window"] = "150ms"
+    for tier, dwell in (("stressed", "150ms"), ("protected", "300ms")):
+        tree["tiers"][tier] |= {"exit_after": "90ms", "dwell_min": dwell}
+    quick.write_text(yaml.safe_dump(tree), encoding="utf-8")
     load_policy(quick)
     config = json.loads(founded.config_path.read_text(encoding="utf-8")) | {"policy": str(quick)}
     founded.config_path.write_text(json.dumps(config), encoding="utf-8")

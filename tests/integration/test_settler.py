@@ -53,8 +53,8 @@ async def chain_equals_ledger(venue: Venue) -> None:
                     )
                     booked = await venue.owner.fetchval(
                         """select sum(e.amount) from entries e join accounts a on a.id = e.account_id
-                           where (a.bucket, a.network, a.asset, a.kind) = ('customer', $1, $2, $3)""",
-                        *(network, asset, kind),
+                           where (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, $4)""",
+                        *(venue.policy.wallets[wallet].bucket, network, asset, kind),
                     )
                     assert (wallet, asset, held) == (wallet, asset, booked)
 
