@@ -81,7 +81,8 @@ def test_a_principal_that_is_not_known_is_an_error(statement: dict[str, Any], na
         ("[]", "no object"),
         (json.dumps({"Version": "2030-01-01", "Statement": []}), "Version 2030-01-01"),
         (json.dumps({"Statement": [], "Extra": 1}), "Extra"),
-        (json.dumps({"Statement": ["x"]}), "x"),
+        (json.dumps({"Statement": ["x"]}), "the statement x"),
+        (json.dumps({"Version": "2012-10-17"}), "without Statement"),
         (json.dumps({"Statement": {"Effect": "Allow", "Action": "*"}}), "lacks its Resource"),
     ],
 )

@@ -84,11 +84,17 @@ def _statements(document: str, *, of_resource: bool) -> tuple[Statement, ...]:
     if version not in _VERSIONS:
         message = f"Version {version}"
         raise UnevaluatedElementError(message)
-    listed = _list(tree.get("Statement", []))
+    if "Statement" not in tree:
+        message = "a document without Statement"
+        raise UnevaluatedElementError(message)
+    listed = _list(tree["Statement"])
     return tuple(_statement(one, of_resource=of_resource, variables=version == _WITH_VARIABLES) for one in listed)
 
 
-def _statement(tree: dict[str, Any], *, of_resource: bool, variables: bool) -> Statement:
+def _statement(tree: Any, *, of_resource: bool, variables: bool) -> Statement:
+    if not isinstance(tree, dict):
+        message = f"the statement {tree}"
+        raise UnevaluatedElementError(message)
     _only(tree, _STATEMENT_ELEMENTS)
     effect = tree.get("Effect")
     if effect not in ("Allow", "Deny"):
@@ -141,8 +147,8 @@ def _one_of(tree: dict[str, Any], element: str, negation: str, *, optional: bool
     raise UnevaluatedElementError(message)
 
 
-def _only(tree: Any, known: frozenset[str]) -> None:
-    unknown = set(tree) - known if isinstance(tree, dict) else {str(tree)}
+def _only(tree: dict[str, Any], known: frozenset[str]) -> None:
+    unknown = set(tree) - known
     if unknown:
         raise UnevaluatedElementError(", ".join(sorted(unknown)))
 
