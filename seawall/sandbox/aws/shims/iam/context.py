@@ -34,6 +34,7 @@ _DEFAULTS = {
     ("ScheduleKeyDeletion", "kms:schedulekeydeletionpendingwindowindays"): ("PendingWindowInDays", "30"),
 }
 """Parameters that stand for a value where they are left out (KMS API reference)."""
+_ENCRYPTION = "kms:encryptioncontext"
 _GRANTING = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
 
 
@@ -100,6 +101,15 @@ class RequestContext(Mapping[str, ContextValue]):
         }
         return known.get(key) or None
 
+    def _encryption(self, key: str) -> ContextValue | None:
+        """Encryption contexts are for symmetric keys; their names have case, those of condition keys have none."""
+        given = {
+            name.lower(): str(value) for name, value in (self._call.parameters.get("EncryptionContext") or {}).items()
+        }
+        if key == f"{_ENCRYPTION}keys":
+            return tuple(self._call.parameters.get("EncryptionContext") or ())
+        return given.get(key.removeprefix(f"{_ENCRYPTION}:"))
+
     def _region(self) -> str:
         """IAM is global, and answers from us-east-1 (reference_policies_condition-keys.html, aws:RequestedRegion)."""
         return "us-east-1" if self._call.service in ("iam", "route53") else self._call.region
@@ -108,6 +118,11 @@ class RequestContext(Mapping[str, ContextValue]):
         call = self._call
         if key == "kms:calleraccount":
             return self._caller.principal.account
+        if key.startswith(_ENCRYPTION):
+            return self._encryption(key)
+        if key == "ecs:cluster":
+            named = call.value("cluster") or "default"
+            return named if named.startswith("arn:") else call.arn("ecs:{region}:{account}:cluster/{value}", named)
         if key == "kms:grantisforawsresource":
             return "false" if call.operation in _GRANTING else None
         if key == "secretsmanager:secretid":

@@ -12,6 +12,7 @@ is in ``docs/divergences.md``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 from xml.sax.saxutils import escape
@@ -51,6 +52,7 @@ _CODES_OF_SERVICES = {("sns", "AccessDenied"): "AuthorizationError", ("ec2", "Ac
 
 def install() -> None:
     """Replace moto's authentication and authorisation, and the half evaluations that it makes in KMS and S3."""
+    os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")  # AWS's own managed policies exist in every account
     boundaries.install()
     sessions.install()
     mixin: Any = ActionAuthenticatorMixin

@@ -37,22 +37,19 @@ _OF_A_SERVICE = frozenset({
     "secretsmanager:secretid", "secretsmanager:versionid", "secretsmanager:versionstage", "secretsmanager:name",
     "secretsmanager:kmskeyid", "secretsmanager:recoverywindowindays", "secretsmanager:forcedeletewithoutrecovery",
     "secretsmanager:blockpublicpolicy",
-    "cloudwatch:namespace", "ssm:overwrite", "ssm:recursive",
+    "cloudwatch:namespace", "ecs:cluster", "ssm:overwrite", "ssm:recursive",
 })  # fmt: skip
 _SINGLE = _ALWAYS_ABSENT | _OF_THE_CALLER | _OF_THE_REQUEST | _OF_A_SERVICE
 
 _MULTIVALUED = frozenset({
     "aws:tagkeys", "aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist", "kms:resourcealiases",
-    "kms:grantoperations", "sts:transitivetagkeys",
+    "kms:encryptioncontextkeys", "kms:grantoperations", "sts:transitivetagkeys",
 })  # fmt: skip
-_TAGS = (
-    "aws:principaltag/",
-    "aws:requesttag/",
-    "aws:resourcetag/",
-    "iam:resourcetag/",
-    "ssm:resourcetag/",
-    "secretsmanager:resourcetag/",
-)
+_NAMED = (
+    "aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "ec2:resourcetag/", "iam:resourcetag/", "secretsmanager:resourcetag/",
+    "ssm:resourcetag/", "kms:encryptioncontext:",
+)  # fmt: skip
+"""What follows is the key of a tag, or of an encryption context."""
 
 _NO_VARIABLE = frozenset({"aws:currenttime", "aws:epochtime", "aws:tokenissuetime"})
 """Times change between the request and the reading of a test; nobody names a resource by them."""
@@ -60,7 +57,7 @@ _NO_VARIABLE = frozenset({"aws:currenttime", "aws:epochtime", "aws:tokenissuetim
 
 def is_known(key: str) -> bool:
     """Whether the sandbox can tell the value of ``key``, given in lower case."""
-    return key in _SINGLE or key in _MULTIVALUED or key.startswith(_TAGS)
+    return key in _SINGLE or key in _MULTIVALUED or key.startswith(_NAMED)
 
 
 def is_multivalued(key: str) -> bool:

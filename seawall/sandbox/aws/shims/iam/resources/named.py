@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.backends import get_backend
+from moto.core.exceptions import ServiceException
 
 from seawall.sandbox.aws.shims.iam.call import ApiCall
 from seawall.sandbox.aws.shims.iam.resources.asked import UNKNOWN, UNSCOPED, Asked, Tags
@@ -34,6 +35,7 @@ class Service:
 
 
 _RULE = "events:{region}:{account}:rule/{value}"
+_BUSES = "Entries.EventBusName"
 _ALARM = "cloudwatch:{region}:{account}:alarm:{value}"
 _SCHEDULE_GROUP = "scheduler:{region}:{account}:schedule-group/{value}"
 _LOG_GROUP = "logs:{region}:{account}:log-group:{value}:log-stream:"
@@ -47,7 +49,7 @@ SERVICES: Mapping[str, Service] = {
     "events": Service(
         parameters={
             "Rule": _RULE, "ArchiveName": "events:{region}:{account}:archive/{value}", "ReplayName": "events:{region}:{account}:replay/{value}",
-            "ResourceARN": "{value}", "Entries.EventBusName": "events:{region}:{account}:event-bus/{value}", "Name": _RULE,
+            "ResourceARN": "{value}", _BUSES: "events:{region}:{account}:event-bus/{value}", "Name": _RULE,
         },
         operations={
             operation: {"Name": "events:{region}:{account}:event-bus/{value}", "EventBusName": "events:{region}:{account}:event-bus/{value}"}
@@ -130,6 +132,7 @@ SERVICES: Mapping[str, Service] = {
             "DescribeTaskDefinition": {},
         },
         unscoped=frozenset({"RegisterTaskDefinition", "DeregisterTaskDefinition"}),
+        backend="ecs", tagger="",
     ),
     "ec2": Service(
         parameters={
@@ -173,6 +176,8 @@ def named_asked(call: ApiCall) -> Iterator[Asked]:
 
 def _arns(call: ApiCall, parameter: str, template: str) -> Iterator[str]:
     values = [""] if not parameter else call.values(parameter)
+    if parameter == _BUSES and call.operation == "PutEvents":
+        values = [entry.get("EventBusName") or "default" for entry in call.parameters.get("Entries") or ()]
     for value in values:
         if value.startswith("arn:"):
             yield value
@@ -203,6 +208,7 @@ def _tags(call: ApiCall, service: Service, arn: str) -> Tags | None:
     backend: Any = find(service.backend)[call.account][call.partition if service.everywhere else call.region]
     readers: Mapping[str, Callable[[], Mapping[str, str]]] = {
         "ssm": lambda: _parameter_tags(backend, arn.partition(":parameter/")[2]),
+        "ecs": lambda: _ecs_tags(backend, arn),
         "ec2": lambda: dict(backend.tags.get(arn.rpartition("/")[2], {})),
     }
     if service.backend in readers:
@@ -215,3 +221,20 @@ def _parameter_tags(backend: Any, name: str) -> Mapping[str, str]:
     """They are kept under the name as it was given, with its first slash or without."""
     known = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - moto's own
     return dict(known.get(f"/{name}") or known.get(name) or {})
+
+
+def _ecs_tags(backend: Any, arn: str) -> Mapping[str, str]:
+    """Tags of services, task definitions, clusters and tasks; of what does not exist there are none."""
+    kind, _, name = arn.split(":", 5)[5].partition("/")
+    if kind == "cluster":
+        found = getattr(backend.clusters.get(name), "tags", None)
+    elif kind == "task":
+        found = next(
+            (task.tags for tasks in backend.tasks.values() for task in tasks.values() if task.task_arn == arn), None
+        )
+    else:
+        try:
+            found = backend.list_tags_for_resource(arn)
+        except ServiceException:
+            found = None
+    return {tag["key"]: tag["value"] for tag in found or []}
