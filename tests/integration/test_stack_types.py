@@ -59,8 +59,9 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
         example = EXAMPLES[kind]
         made: dict[str, Properties] = {}
         for name, (needed, inputs) in example.needs.items():
-            identifier, made[name] = engine.create(needed, engine.checked(needed, resolved(inputs, made)))
-            cleanup.append((needed, identifier, made[name]))
+            identifier, state = engine.create(needed, engine.checked(needed, resolved(inputs, made)))
+            made[name] = {**state, "id": identifier}
+            cleanup.append((needed, identifier, state))
         first = resolved(example.inputs, made)
         return engine.checked(kind, first), engine.checked(kind, {**first, **resolved(example.changed, made)})
 

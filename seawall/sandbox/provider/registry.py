@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, s3, secrets, sqs, ssm
+from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, route53, s3, secrets, sqs, ssm, zones
 from seawall.sandbox.provider.table import Function, ResourceType
 
 RESOURCES: dict[str, ResourceType] = {
@@ -21,6 +21,9 @@ RESOURCES: dict[str, ResourceType] = {
         sqs.QUEUE,
         sqs.QUEUE_POLICY,
         ssm.PARAMETER,
+        route53.HEALTH_CHECK,
+        route53.RECORD,
+        zones.ZONE,
         alerting.TOPIC,
         alerting.TOPIC_SUBSCRIPTION,
         alerting.METRIC_ALARM,
@@ -30,4 +33,6 @@ RESOURCES: dict[str, ResourceType] = {
     )
 }
 
-FUNCTIONS: dict[str, Function] = {function.kind: function for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY)}
+FUNCTIONS: dict[str, Function] = {
+    function.kind: function for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY, zones.GET_ZONE)
+}

@@ -23,6 +23,8 @@
 | ``queues`` | attributes that are not named stay; a dead-letter queue chooses its sources |
 | ``secret_settings`` | descriptions can be emptied, replicas have keys of their own |
 | ``parameters`` | a value matches the pattern; a tier does not go down |
+| ``health_checks`` | an alarm stays with its check; what is reset is gone |
+| ``record_sets`` | a record is one name, type and set; a deletion names what is there |
 """
 
 from functools import cache
@@ -34,6 +36,7 @@ from seawall.sandbox.aws.shims import (
     digests,
     dry_run,
     event_rules,
+    health_checks,
     key_state,
     leftover_tags,
     object_lock,
@@ -41,6 +44,7 @@ from seawall.sandbox.aws.shims import (
     primaries,
     queues,
     quotas,
+    record_sets,
     replicas,
     replication,
     rotation,
@@ -74,6 +78,8 @@ def install() -> None:
     secret_settings.install()
     parameters.install()
     alarms.install()
+    health_checks.install()
+    record_sets.install()
 
 
 __all__ = ["install"]
