@@ -1,4 +1,7 @@
-"""SNS topics and subscriptions, CloudWatch alarms. Declared: nothing is sent and no alarm changes state in the sandbox."""
+"""SNS topics and subscriptions, CloudWatch alarms. Declared: nothing is sent and no alarm changes state in the sandbox.
+
+What replaces and defaults: terraform-provider-aws, internal/service/sns (topic.go, topic_subscription.go) and cloudwatch (metric_alarm.go).
+"""
 
 from __future__ import annotations
 

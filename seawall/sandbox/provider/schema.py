@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import typing
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,9 @@ def describe(kind: str) -> Described:
     """What the SDK has for a resource type. Raises :class:`LookupError` if it has none."""
     name = kind.rpartition(":")[2]
     try:
-        resource = getattr(importlib.import_module(f"pulumi_aws.{_package(kind)}"), name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the SDK warns of its own old classes as it loads them
+            resource = getattr(importlib.import_module(f"pulumi_aws.{_package(kind)}"), name)
     except (ImportError, AttributeError) as error:
         message = f"the installed pulumi_aws has no {kind}"
         raise LookupError(message) from error
