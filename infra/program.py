@@ -48,7 +48,7 @@ def declare(*, repository: Path) -> None:
             account=settings.account,
             topics={region: standby.paging.topics[region]["critical"] for region in segregation.regions(policy)},
             lock_mode=settings.lock_mode,
-            deletion=settings.deletion,
+            remover=None if settings.guarded else settings.principals.deployer,
             tags=tags,
         ),
         options,

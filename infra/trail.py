@@ -17,7 +17,7 @@ import pulumi_aws as aws
 
 from infra.bucket import BucketArgs, LockedBucket
 from infra.documents import Statement, document
-from infra.settings import Deletion
+from infra.evidence import forever
 from seawall import conventions
 from seawall.contract import segregation
 from seawall.policy import Policy
@@ -34,13 +34,16 @@ _QUEUE_KEEPS_S = 14 * 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class KeyTrailArgs:
-    """``topics``: where a change of a key in each region pages. ``lock_mode`` of the log files, GOVERNANCE or COMPLIANCE."""
+    """``topics``: where a change of a key in each region pages. ``lock_mode`` of the log files, GOVERNANCE or COMPLIANCE.
+
+    ``remover``: ARN of who may remove log files, of a stack that may be thrown away; None is nobody.
+    """
 
     policy: Policy
     account: str
     topics: Mapping[str, pulumi.Input[str]]
     lock_mode: str
-    deletion: Deletion
+    remover: str | None
     tags: Mapping[str, str]
 
 
@@ -66,8 +69,11 @@ class KeyTrail(pulumi.ComponentResource):
                 region=home,
                 retention_days=-(-args.policy.backup.evidence_keep // _DAY_MS),
                 lock_mode=args.lock_mode,
-                protect=args.deletion.protect,
-                statements=_cloudtrail_writes(bucket_name, account=args.account, trail=arn),
+                protect=args.remover is None,
+                statements=[
+                    *forever(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
+                    *_cloudtrail_writes(bucket_name, account=args.account, trail=arn),
+                ],
                 tags=args.tags,
             ),
             self._child,
@@ -82,7 +88,7 @@ class KeyTrail(pulumi.ComponentResource):
             enable_log_file_validation=True,
             enable_logging=True,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion.protect, depends_on=bucket.ready),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.remover is None, depends_on=bucket.ready),
         )
         queues = {region: self._watch(region, called) for region in segregation.regions(args.policy)}
         self.outputs = {"arn": trail.arn, "bucket": bucket.bucket, "queues": queues}

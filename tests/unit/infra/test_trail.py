@@ -69,7 +69,7 @@ def test_nobody_but_the_rule_writes_into_the_queue_of_its_region() -> None:
 def test_every_role_has_the_boundary_of_its_kind_and_a_boundary_denies_what_it_does_not_allow() -> None:
     boundaries = {each.name: each for each in of("aws:iam/policy:Policy") if each.name.startswith("boundary-")}
     for role in of("aws:iam/role:Role"):
-        assert role.inputs["permissionsBoundary"].rpartition(":")[2] in boundaries, role.name
+        assert f"boundary-{role.inputs['permissionsBoundary'].rpartition('boundary-')[2]}" in boundaries, role.name
         for kind, part in (("signer", "-signer-"), ("admin", "-key-admin-"), ("approver", "-approver-")):
             if part in role.name:
                 assert role.inputs["permissionsBoundary"].endswith(f":boundary-{kind}")
