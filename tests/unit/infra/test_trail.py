@@ -75,6 +75,6 @@ def test_every_role_has_the_boundary_of_its_kind_and_a_boundary_denies_what_it_d
                 assert role.inputs["permissionsBoundary"].endswith(f":boundary-{kind}")
     for boundary in boundaries.values():
         statements = json.loads(boundary.inputs["policy"])["Statement"]
-        [deny] = [each for each in statements if each["Effect"] == "Deny"]
+        [deny] = [each for each in statements if each["Sid"] == "NothingElse"]
         allowed = {action for each in statements if each["Effect"] == "Allow" for action in each["Action"]}
-        assert (set(deny["NotAction"]), deny["Resource"]) == (allowed, "*")
+        assert (deny["Effect"], set(deny["NotAction"]), deny["Resource"]) == ("Deny", allowed, "*")
