@@ -35,7 +35,8 @@ class Boundary(pulumi.ComponentResource):
     def __init__(self, kind: str, args: BoundaryArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("seawall:infra:Boundary", kind, None, opts)
         name = conventions.boundary(args.venue, kind)
-        actions = sorted({action for statement in args.statements for action in statement["Action"]})
+        allowing = [statement for statement in args.statements if statement["Effect"] == "Allow"]
+        actions = sorted({action for statement in allowing for action in statement["Action"]})
         self.arn = f"arn:aws:iam::{args.account}:policy/{name}"
         self.policy = iam.Policy(
             f"boundary-{kind}",

@@ -37,6 +37,8 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
     for name, bucket in buckets.items():
         said = statements(of("aws:s3/bucketPolicy:BucketPolicy", guarded=guarded)[name]["policy"])
         assert said["OverTlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        if name == "trail":  # the service writes it; test_signers says what holds for it
+            continue
         removes = said["NobodyRemovesVersions"]
         assert "s3:DeleteObjectVersion" in removes["Action"]
         # A guarded stack lets nobody remove a version, a disposable one its deployer, who must be able to throw it away.

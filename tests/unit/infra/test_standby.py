@@ -60,7 +60,7 @@ def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an
     queues = of("aws:sqs/queue:Queue")
     later = [rail for rail, promised in policy.rails.items() if promised.asynchronous]
     assert later == ["fiat"]
-    assert len(queues) == 2 * 2 * 2
+    assert len([name for name in queues if name.startswith("fiat-")]) == 2 * 2 * 2
     for region in REGIONS:
         queue, dead = queues[f"fiat-instructions-{region}"], queues[f"fiat-instructions-dead-{region}"]
         assert (
@@ -167,5 +167,7 @@ def test_a_place_that_nobody_fills_in_is_an_error() -> None:
 def test_everything_that_carries_tags_of_a_rail_names_it(policy: Policy) -> None:
     for kind in ("aws:secretsmanager/secret:Secret", "aws:sqs/queue:Queue"):
         for name, inputs in of(kind).items():
+            if name.startswith("key-changes"):
+                continue  # belongs to no rail
             assert name.startswith(inputs["tags"]["rail"]), name
             assert inputs["tags"]["policy"] == policy.digest
