@@ -26,6 +26,7 @@ from seawall.gameday.watching import await_watched
 from seawall.policy import Policy
 from seawall.sandbox import Sandbox
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.aws.landing import prepare_landing
 from seawall.sandbox.aws.quotas import KMS_ECC_PER_S
 from seawall.sandbox.files import write_private
 from seawall.sandbox.provider import stack
@@ -105,6 +106,7 @@ def bring_up_stage(
     """
     plan = ["--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed), "--out", str(sandbox.data_dir)]
     with Task(sandbox, root=root, name="flood-plan", module=["loadtests.plan", *plan]) as planning:
+        prepare_landing(endpoint=sandbox.targets.urls.aws, policy=policy)
         identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(

@@ -21,6 +21,7 @@ from seawall import conventions, setup
 from seawall.errors import ServiceError, UsageError
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.aws.landing import prepare_landing
 from seawall.sandbox.provider import stack
 from seawall.sandbox.provider.server import start_provider
 from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
@@ -46,6 +47,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_aws() as endpoint, pytest.MonkeyPatch.context() as patch:
+        prepare_landing(endpoint=endpoint, policy=POLICY)
         identities = create_identities(endpoint=endpoint, policy=POLICY)
         for name, value in identities.deployer.environment().items():
             patch.setenv(name, value)

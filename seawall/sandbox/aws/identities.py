@@ -8,37 +8,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session as BotocoreSession
 from pydantic import BaseModel, ConfigDict, Field
 
 from seawall import conventions
 from seawall.contract import segregation
 from seawall.errors import SeawallError, ServiceError
 from seawall.policy import Policy, load_policy
-from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.sandbox.aws.root import root_client
 from seawall.sandbox.files import write_private
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 _CALLS_AT_ONCE = 8
-_CONFIG = Config(
-    retries={"total_max_attempts": 3},
-    max_pool_connections=_CALLS_AT_ONCE,
-    proxies={},  # the endpoint is on loopback, whatever proxy the user's environment names
-    use_fips_endpoint=False,
-    use_dualstack_endpoint=False,
-)
 
 
 class Identity(BaseModel):
@@ -109,10 +98,7 @@ class Identities(BaseModel):
 def create_identities(*, endpoint: str, policy: Policy) -> Identities:
     """Make the users of ``policy`` in the account behind ``endpoint``, with a key each. Raises :class:`ServiceError`."""
     try:
-        iam = _session().client(
-            "iam", endpoint_url=endpoint, region_name=policy.regions.primary, aws_access_key_id=ROOT_ACCESS_KEY_ID,
-            aws_secret_access_key=ROOT_SECRET_ACCESS_KEY, config=_CONFIG,
-        )  # fmt: skip
+        iam = root_client("iam", endpoint=endpoint, region=policy.regions.primary, calls_at_once=_CALLS_AT_ONCE)
         with ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="iam") as pool:
             made = {user: pool.submit(_create, iam, user, may) for user, may in _users(policy).items()}
             people = {user: each.result() for user, each in made.items()}
@@ -163,19 +149,6 @@ def _user_of(principal: segregation.Principal) -> str:
 
 def _arns(people: Mapping[str, Identity]) -> dict[str, str]:
     return {name: identity.arn for name, identity in people.items()}
-
-
-def _session() -> boto3.Session:
-    """A session that knows nothing of the user's own AWS, neither profile nor files; it runs in the user's environment."""
-    return boto3.Session(
-        botocore_session=BotocoreSession(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        )
-    )
 
 
 def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Identity:
