@@ -1,6 +1,6 @@
 """Credentials of a rail: one secret per side and region, whose value no program of ours ever holds.
 
-The stack makes the secret, says who may read it, and watches its age. The value is put out of band (docs/infrastructure.md), so that neither
+The stack makes the secret, says who may read it, and watches its age. The value is put out of band (docs/standby.md), so that neither
 state nor outputs can leak it.
 """
 
@@ -14,7 +14,7 @@ from infra.rails.watched import BREACHING, StandbyRailArgs, Watch, alarm
 from seawall import conventions
 
 _PERIOD_S = 3600
-"""Ages are published once an hour (docs/infrastructure.md); an alarm then looks at one value at a time."""
+"""Ages are published once an hour (docs/standby.md); an alarm then looks at one value at a time."""
 _READ = ["secretsmanager:GetSecretValue"]
 
 

@@ -1,6 +1,6 @@
 """The kill switch of game days: everyone who runs one asks it before it starts, before the fault, and as long as it lasts.
 
-The switch is an SSM parameter in each region of the stack, and says ``armed`` or ``stopped``; people set it (docs/infrastructure.md). Where it is
+The switch is an SSM parameter in each region of the stack, and says ``armed`` or ``stopped``; people set it (docs/standby.md). Where it is
 comes from ``targets.json`` (:class:`SwitchSite`), or, for a runner that a stack's schedule started, from its environment.
 
 Fail direction: to start, every region must be read and say armed. On the way one region is enough, because the drill may be what took the
@@ -30,7 +30,7 @@ UNREADABLE_S_MAX = 10.0
 """How long a drill goes on without having read the switch anywhere: a few failed looks are a busy machine, this many are not."""
 _ANSWER_S_MAX = 2.0
 _ROLE_S = 3_600
-REMEDY = "nobody stops what has no brake: arm it, or see why it cannot be read (docs/infrastructure.md)"
+REMEDY = "nobody stops what has no brake: arm it, or see why it cannot be read (docs/standby.md)"
 
 
 class SwitchSite(BaseModel):
