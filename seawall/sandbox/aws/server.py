@@ -11,6 +11,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from seawall.errors import PortBusyError
 from seawall.sandbox.aws import shims
 from seawall.sandbox.aws.control import Control
+from seawall.sandbox.aws.shims import alarms
 from seawall.sandbox.aws.shims.quotas import QUOTA
 
 HOST = "127.0.0.1"
@@ -33,6 +34,7 @@ def make_aws(port: int, *, kms_ecc_per_s: int | None = None) -> BaseWSGIServer:
     """
     shims.install()
     QUOTA.set(kms_ecc_per_s)
+    alarms.keep_evaluating()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

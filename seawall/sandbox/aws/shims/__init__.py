@@ -11,12 +11,14 @@
 | ``deliveries`` | topics and queues let in whom their policies name |
 | ``event_rules`` | rules of EventBridge deliver to topics and queues |
 | ``trails`` | basic and advanced event selectors replace each other |
+| ``alarms`` | CloudWatch alarms change state and tell their topics; composite alarms exist |
 | ``trail_events`` | key-management calls are events while a trail logs them |
 """
 
 from functools import cache
 
 from seawall.sandbox.aws.shims import (
+    alarms,
     deliveries,
     digests,
     enforcement,
@@ -43,6 +45,7 @@ def install() -> None:
     event_rules.install()
     trails.install()
     trail_events.install()
+    alarms.install()
 
 
 __all__ = ["install"]
