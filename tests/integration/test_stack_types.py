@@ -134,10 +134,10 @@ def test_a_change_of_a_keys_nature_means_another_key(engine: Engine, change: Pro
 
 def test_a_property_that_is_not_supported_is_refused_by_name(engine: Engine) -> None:
     failures = engine.check(
-        "aws:iam/role:Role", {"name": "a", "assumeRolePolicy": TRUST, "permissionsBoundary": "b"}
+        "aws:iam/role:Role", {"name": "a", "assumeRolePolicy": TRUST, "inlinePolicies": []}
     ).failures
     assert [(failure.property, failure.reason) for failure in failures] == [
-        ("permissionsBoundary", "the sandbox's provider does not support permissionsBoundary of aws:iam/role:Role")
+        ("inlinePolicies", "the sandbox's provider does not support inlinePolicies of aws:iam/role:Role")
     ]
 
 

@@ -120,6 +120,16 @@ def _may_assume(policy: Policy, region: str) -> list[dict[str, Any]]:
     return [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}]
 
 
+_MANAGED_POLICIES = [
+    f"iam:{operation}"
+    for operation in (
+        "CreatePolicy", "GetPolicy", "DeletePolicy", "TagPolicy", "UntagPolicy",
+        "CreatePolicyVersion", "GetPolicyVersion", "ListPolicyVersions", "DeletePolicyVersion",
+    )
+]  # fmt: skip
+"""What is done to managed policies by name or ARN."""
+
+
 def _may_deploy() -> list[dict[str, Any]]:
     """The deployer makes and removes everything of ours, and signs with nothing."""
     return [
@@ -127,6 +137,7 @@ def _may_deploy() -> list[dict[str, Any]]:
         {"Effect": "Allow", "Action": ["kms:*", "sns:*", "cloudwatch:*"], "Resource": "*"},
         {"Effect": "Allow", "Action": [f"{service}:*" for service in _WATCHING], "Resource": "*"},
         {"Effect": "Allow", "Action": "iam:*", "Resource": f"arn:aws:iam::*:role/{conventions.PREFIX}-*"},
+        {"Effect": "Allow", "Action": _MANAGED_POLICIES, "Resource": "*"},
         {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},
     ]
 

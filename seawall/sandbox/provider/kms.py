@@ -1,4 +1,7 @@
-"""KMS: keys, replica keys, aliases, public keys. They act: see ``seawall.sandbox.aws.shims``."""
+"""KMS: keys, replica keys, aliases, public keys. They act: see ``seawall.sandbox.aws.shims``.
+
+What forces a replacement follows upstream (hashicorp/terraform-provider-aws, internal/service/kms/key.go, replica_key.go, ForceNew).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,12 @@ from seawall.sandbox.provider.values import Properties
 
 _DELETION_WINDOW_DAYS = 30
 """What KMS takes when no window is given (API reference, ScheduleKeyDeletion)."""
+_ROTATION_DAYS = 365
+"""What KMS takes when no period is given (API reference, EnableKeyRotation)."""
+_SYMMETRIC = "SYMMETRIC_DEFAULT"
+_PLAIN = {"KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": _SYMMETRIC, "MultiRegion": False}
+"""What a key is when nothing is said (API reference, CreateKey)."""
+_LOCKOUT = "bypassPolicyLockoutSafetyCheck"
 _TAGGING = Tagging(service="kms", by="keyId", resource="KeyId", list="list_resource_tags", pair=("TagKey", "TagValue"))
 _KEY = {
     "description": "Description",
@@ -20,17 +29,29 @@ _KEY = {
     "customerMasterKeySpec": "KeySpec",
     "multiRegion": "MultiRegion",
     "policy": "Policy",
+    _LOCKOUT: "BypassPolicyLockoutSafetyCheck",
 }
 """Properties of a key, and what CreateKey calls them."""
 
 
 def _create_key(aws: Aws, inputs: Properties) -> str:
-    made = aws.kms.create_key(**to_aws(_KEY, inputs), **_TAGGING.argument(inputs.get("tags")))
+    made = aws.kms.create_key(**{**_PLAIN, **to_aws(_KEY, inputs)}, **_TAGGING.argument(inputs.get("tags")))
     key_id = str(made["KeyMetadata"]["KeyId"])
-    if not inputs["isEnabled"]:
-        with unfinished(key_id):
+    with unfinished(key_id):
+        _set_rotation(aws, key_id, {}, inputs)
+        if not inputs["isEnabled"]:
             aws.kms.disable_key(KeyId=key_id)
     return key_id
+
+
+def _set_rotation(aws: Aws, key_id: str, old: Properties, new: Properties) -> None:
+    """Asked for where the inputs do, whatever the key, so that it is KMS that refuses it for an asymmetric one."""
+    had, wanted = bool(old.get("enableKeyRotation")), bool(new.get("enableKeyRotation"))
+    period = new.get("rotationPeriodInDays", _ROTATION_DAYS)
+    if wanted and not (had and old.get("rotationPeriodInDays", _ROTATION_DAYS) == period):
+        aws.kms.enable_key_rotation(KeyId=key_id, RotationPeriodInDays=period)
+    elif had and not wanted:
+        aws.kms.disable_key_rotation(KeyId=key_id)
 
 
 def _described(aws: Aws, key_id: str) -> Properties | None:
@@ -49,11 +70,14 @@ def _read_key(aws: Aws, key_id: str) -> Properties | None:
     if found is None:
         return None
     metadata = found.pop("metadata")
+    rotation = aws.kms.get_key_rotation_status(KeyId=key_id) if metadata["KeySpec"] == _SYMMETRIC else {}
     return {
         **found,
         "customerMasterKeySpec": metadata["KeySpec"],
         "multiRegion": metadata["MultiRegion"],
         "isEnabled": metadata["Enabled"],
+        "enableKeyRotation": rotation.get("KeyRotationEnabled", False),
+        "rotationPeriodInDays": rotation.get("RotationPeriodInDays"),
     }
 
 
@@ -61,8 +85,10 @@ def _update_key(aws: Aws, key_id: str, old: Properties, new: Properties) -> None
     enabled = "enabled" if "enabled" in new else "isEnabled"
     if new[enabled] and not old[enabled]:  # first, for KMS refuses changes of a key that is disabled
         aws.kms.enable_key(KeyId=key_id)
+    _set_rotation(aws, key_id, old, new)
     if new.get("policy") and not same_document(old.get("policy"), new["policy"]):
-        aws.kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=new["policy"])
+        bypass = {"BypassPolicyLockoutSafetyCheck": bool(new.get(_LOCKOUT))}
+        aws.kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=new["policy"], **bypass)
     if old.get("description", "") != new.get("description", ""):
         aws.kms.update_key_description(KeyId=key_id, Description=new.get("description", ""))
     if old[enabled] and not new[enabled]:
@@ -85,6 +111,9 @@ KEY = ResourceType(
         "multiRegion": Property(replaces=True),
         "policy": Property(same=same_document),
         "isEnabled": Property(default=True),
+        "enableKeyRotation": Property(default=False),
+        "rotationPeriodInDays": Property(),
+        _LOCKOUT: Property(local=True),
         "deletionWindowInDays": Property(local=True),
     },
     outputs=("arn", "keyId"),
@@ -100,7 +129,7 @@ def _create_replica(aws: Aws, inputs: Properties) -> str:
     arn = str(inputs["primaryKeyArn"])
     key_id = arn.rpartition("/")[2]
     primary = aws.elsewhere(arn.split(":")[3])
-    about = to_aws({"policy": "Policy", "description": "Description"}, inputs)
+    about = to_aws({name: _KEY[name] for name in ("policy", "description", _LOCKOUT)}, inputs)
     tags = _TAGGING.argument(inputs.get("tags"))
     primary.kms.replicate_key(KeyId=key_id, ReplicaRegion=aws.region, **about, **tags)
     if not inputs["enabled"]:
@@ -126,6 +155,7 @@ REPLICA_KEY = ResourceType(
         "description": Property(),
         "policy": Property(same=same_document),
         "enabled": Property(default=True),
+        _LOCKOUT: Property(local=True),
         "deletionWindowInDays": Property(local=True),
     },
     outputs=("arn", "keyId", "keySpec", "keyUsage"),

@@ -13,6 +13,8 @@ RESOURCES: dict[str, ResourceType] = {
         kms.ALIAS,
         iam.ROLE,
         iam.ROLE_POLICY,
+        iam.POLICY,
+        iam.ROLE_POLICY_ATTACHMENT,
         s3.BUCKET,
         s3.BUCKET_VERSIONING,
         s3.BUCKET_OBJECT_LOCK,

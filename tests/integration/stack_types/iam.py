@@ -8,15 +8,37 @@ TRUST = document(
 SIGN = document({"Effect": "Allow", "Action": "kms:Sign", "Resource": "*"})
 VERIFY = SIGN.replace("Sign", "Verify")
 ROLE_NEEDED = ("aws:iam/role:Role", {"name": "seawall-role", "assumeRolePolicy": TRUST})
+POLICY_NEEDED = ("aws:iam/policy:Policy", {"name": "seawall-policy", "policy": SIGN})
 
 EXAMPLES: dict[str, Example] = {
     "aws:iam/role:Role": Example(
-        inputs={"name": "seawall-thing", "assumeRolePolicy": TRUST, "description": "one", "tags": {"a": "1"}},
-        changed={"description": "two", "maxSessionDuration": 7200, "tags": {"b": "2"}},
+        inputs={
+            "name": "seawall-thing",
+            "assumeRolePolicy": TRUST,
+            "description": "one",
+            "permissionsBoundary": "$one.arn",
+            "forceDetachPolicies": True,
+            "tags": {"a": "1"},
+        },
+        changed={
+            "description": "two",
+            "maxSessionDuration": 7200,
+            "permissionsBoundary": "$other.arn",
+            "tags": {"b": "2"},
+        },
+        needs={"one": POLICY_NEEDED, "other": ("aws:iam/policy:Policy", {"name": "seawall-other", "policy": VERIFY})},
     ),
     "aws:iam/rolePolicy:RolePolicy": Example(
         inputs={"name": "sign", "role": "$role.name", "policy": SIGN},
         changed={"policy": VERIFY},
         needs={"role": ROLE_NEEDED},
+    ),
+    "aws:iam/policy:Policy": Example(
+        inputs={"name": "seawall-thing", "path": "/seawall/", "description": "one", "policy": SIGN, "tags": {"a": "1"}},
+        changed={"policy": VERIFY, "tags": {"b": "2"}},
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Example(
+        inputs={"role": "$role.name", "policyArn": "$policy.arn"},
+        needs={"role": ROLE_NEEDED, "policy": POLICY_NEEDED},
     ),
 }

@@ -13,6 +13,7 @@
 | ``trails`` | basic and advanced event selectors replace each other |
 | ``alarms`` | CloudWatch alarms change state and tell their topics; composite alarms exist |
 | ``trail_events`` | key-management calls are events while a trail logs them |
+| ``rotation`` | only symmetric keys rotate, with a period |
 """
 
 from functools import cache
@@ -27,6 +28,7 @@ from seawall.sandbox.aws.shims import (
     primaries,
     quotas,
     replicas,
+    rotation,
     trail_events,
     trails,
 )
@@ -46,6 +48,7 @@ def install() -> None:
     trails.install()
     trail_events.install()
     alarms.install()
+    rotation.install()
 
 
 __all__ = ["install"]
