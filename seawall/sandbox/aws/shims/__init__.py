@@ -14,20 +14,26 @@
 | ``alarms`` | CloudWatch alarms change state and tell their topics; composite alarms exist |
 | ``trail_events`` | key-management calls are events while a trail logs them |
 | ``rotation`` | only symmetric keys rotate, with a period |
+| ``object_lock`` | a retention binds |
+| ``bucket_settings`` | lifecycle and replication are told as they were given |
+| ``replication`` | S3 copies what is put, as the rule's role may |
 """
 
 from functools import cache
 
 from seawall.sandbox.aws.shims import (
     alarms,
+    bucket_settings,
     deliveries,
     digests,
     enforcement,
     event_rules,
     key_state,
+    object_lock,
     primaries,
     quotas,
     replicas,
+    replication,
     rotation,
     trail_events,
     trails,
@@ -49,6 +55,9 @@ def install() -> None:
     trail_events.install()
     alarms.install()
     rotation.install()
+    object_lock.install()
+    bucket_settings.install()
+    replication.install()
 
 
 __all__ = ["install"]

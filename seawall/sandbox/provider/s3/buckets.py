@@ -1,4 +1,4 @@
-"""S3: buckets with versioning and object lock. Locks hold (but see docs/divergences.md); replication and the rest are not offered."""
+"""Buckets, their versioning and their object lock. Locks hold: see ``seawall.sandbox.aws.shims.object_lock``."""
 
 from __future__ import annotations
 
