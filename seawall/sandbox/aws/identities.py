@@ -120,6 +120,8 @@ def _may_assume(policy: Policy, region: str) -> list[dict[str, Any]]:
     return [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}]
 
 
+_RAILS = ("sqs", "ssm", "secretsmanager", "route53")
+"""Services of the rails; which resource a request to them names is not known here."""
 _MANAGED_POLICIES = [
     f"iam:{operation}"
     for operation in (
@@ -136,6 +138,7 @@ def _may_deploy() -> list[dict[str, Any]]:
         {"Effect": "Deny", "Action": ["kms:Sign", "sts:AssumeRole"], "Resource": "*"},
         {"Effect": "Allow", "Action": ["kms:*", "sns:*", "cloudwatch:*"], "Resource": "*"},
         {"Effect": "Allow", "Action": [f"{service}:*" for service in _WATCHING], "Resource": "*"},
+        {"Effect": "Allow", "Action": [f"{service}:*" for service in _RAILS], "Resource": "*"},
         {"Effect": "Allow", "Action": "iam:*", "Resource": f"arn:aws:iam::*:role/{conventions.PREFIX}-*"},
         {"Effect": "Allow", "Action": _MANAGED_POLICIES, "Resource": "*"},
         {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, s3
+from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, s3, secrets, sqs, ssm
 from seawall.sandbox.provider.table import Function, ResourceType
 
 RESOURCES: dict[str, ResourceType] = {
@@ -16,6 +16,11 @@ RESOURCES: dict[str, ResourceType] = {
         iam.POLICY,
         iam.ROLE_POLICY_ATTACHMENT,
         *s3.RESOURCES,
+        secrets.SECRET,
+        secrets.SECRET_POLICY,
+        sqs.QUEUE,
+        sqs.QUEUE_POLICY,
+        ssm.PARAMETER,
         alerting.TOPIC,
         alerting.TOPIC_SUBSCRIPTION,
         alerting.METRIC_ALARM,

@@ -17,6 +17,9 @@
 | ``object_lock`` | a retention binds |
 | ``bucket_settings`` | lifecycle and replication are told as they were given |
 | ``replication`` | S3 copies what is put, as the rule's role may |
+| ``queues`` | attributes that are not named stay; a dead-letter queue chooses its sources |
+| ``secret_settings`` | descriptions can be emptied, replicas have keys of their own |
+| ``parameters`` | a value matches the pattern; a tier does not go down |
 """
 
 from functools import cache
@@ -30,11 +33,14 @@ from seawall.sandbox.aws.shims import (
     event_rules,
     key_state,
     object_lock,
+    parameters,
     primaries,
+    queues,
     quotas,
     replicas,
     replication,
     rotation,
+    secret_settings,
     trail_events,
     trails,
 )
@@ -58,6 +64,9 @@ def install() -> None:
     object_lock.install()
     bucket_settings.install()
     replication.install()
+    queues.install()
+    secret_settings.install()
+    parameters.install()
 
 
 __all__ = ["install"]
