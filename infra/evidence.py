@@ -18,6 +18,7 @@ class EvidenceArgs:
     name: pulumi.Output[str]
     region: str
     retention_days: int
+    lock_mode: str
     deletion: Deletion
     tags: Mapping[str, str]
 
@@ -46,9 +47,9 @@ class Evidence(pulumi.ComponentResource):
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=child,
         )
-        # A disposable stack must be removable, so its locks may be lifted by whoever may destroy it.
-        mode = "COMPLIANCE" if args.deletion.protect else "GOVERNANCE"
-        retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(mode=mode, days=args.retention_days)
+        retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
+            mode=args.lock_mode, days=args.retention_days
+        )
         aws.s3.BucketObjectLockConfiguration(
             name,
             region=args.region,

@@ -9,29 +9,31 @@ import pulumi_aws as aws
 
 from infra.evidence import Evidence, EvidenceArgs
 from infra.paging import Paging, PagingArgs
-from infra.settings import Settings, read_settings
-from infra.signers import WalletSigner, WalletSignerArgs
+from infra.settings import read_settings, refuse_other_account
+from infra.signers import Signers, SignersArgs
 from seawall import conventions
 
-_EVIDENCE_RETENTION_DAYS = 400
-"""Covers a yearly review with a month to spare."""
+_DAY_MS = 86_400_000
 
 
 def declare(*, repository: Path) -> None:
-    """Declare the whole stack; called once by the Pulumi program."""
-    settings = read_settings(pulumi.Config(), repository=repository)
+    """Declare the whole stack; called once by the Pulumi program. Raises :class:`UsageError`, :class:`PolicyError`."""
+    settings = read_settings(pulumi.Config(), stack=pulumi.get_stack(), repository=repository)
     policy = settings.policy
-    provider = aws.Provider("aws", region=policy.regions.primary)
-    options = pulumi.ResourceOptions(providers={"aws": provider})
-    account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
     tags = {"owner": policy.venue.name, "policy": policy.digest}
+    provider = aws.Provider("aws", region=policy.regions.primary)
+    refuse_other_account(
+        settings, caller=aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider)).account_id
+    )
+    options = pulumi.ResourceOptions(providers={"aws": provider})
 
     evidence = Evidence(
         "evidence",
         EvidenceArgs(
-            name=account_id.apply(lambda account: conventions.evidence_bucket(policy.venue.name, account)),
+            name=pulumi.Output.from_input(conventions.evidence_bucket(policy.venue.name, settings.account)),
             region=policy.regions.standby,
-            retention_days=_EVIDENCE_RETENTION_DAYS,
+            retention_days=-(-policy.backup.evidence_keep // _DAY_MS),
+            lock_mode=settings.lock_mode,
             deletion=settings.deletion,
             tags=tags,
         ),
@@ -42,34 +44,23 @@ def declare(*, repository: Path) -> None:
         PagingArgs(policy=policy, region=policy.regions.standby, armed=settings.indicators_published, tags=tags),
         options,
     )
-    signers = _signers(settings, account_id, options)
+    signers = Signers(
+        "signers",
+        SignersArgs(
+            policy=policy,
+            account=settings.account,
+            principals=settings.principals,
+            deletion=settings.deletion,
+            tags=tags,
+        ),
+        options,
+    )
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
     pulumi.export("policy_digest", policy.digest)
-    pulumi.export("signers", {wallet: signer.description for wallet, signer in signers.items()})
+    pulumi.export("signers", signers.signers)
+    pulumi.export("approvers", signers.approvers)
+    pulumi.export("principals", signers.principals)
     pulumi.export("evidence_bucket", evidence.bucket)
     pulumi.export("topics", paging.topics)
     pulumi.export("alarms", paging.alarms)
-
-
-def _signers(
-    settings: Settings, account_id: pulumi.Output[str], options: pulumi.ResourceOptions
-) -> dict[str, WalletSigner]:
-    policy = settings.policy
-    return {
-        name: WalletSigner(
-            WalletSignerArgs(
-                venue=policy.venue.name,
-                wallet=name,
-                declared=wallet,
-                primary=policy.regions.primary,
-                standby=policy.regions.standby,
-                principals=settings.signer_principals,
-                account_id=account_id,
-                deletion=settings.deletion,
-                tags={"owner": policy.buckets[wallet.bucket].owner, "bucket": wallet.bucket, "policy": policy.digest},
-            ),
-            options,
-        )
-        for name, wallet in policy.signing_wallets().items()
-    }

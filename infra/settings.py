@@ -1,17 +1,19 @@
-"""What the stack's configuration decides: which policy, who may sign, and whether the stack may be thrown away."""
+"""What the stack's configuration decides: which policy, which account, who may do what, and whether the stack may be thrown away."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
+from infra.principals import Principals, read_principals
 from seawall import conventions
-from seawall.errors import UsageError
+from seawall.errors import Problem, UsageError
 from seawall.policy import Policy, load_policy
 
 
@@ -33,24 +35,127 @@ class Deletion(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Where game days run. All of it exists before the stack and is not made by it; ARNs, ids and the image's reference."""
+
+    vpc: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    cluster: str
+    image: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The stack's configuration, checked.
 
-    ``signer_principals``: who may assume the signer roles, by region. ``indicators_published``: whether someone puts the venue's
-    indicators into CloudWatch; until then alarms on them page nobody, because all of them would, at once and for nothing.
+    ``account``: where the stack belongs. ``irrevocable_compliance``: whether object and vault locks may be such that nobody can ever lift
+    them. ``indicators_published``: whether someone puts the venue's indicators into CloudWatch; until then alarms on them page nobody,
+    because all of them would, at once and for nothing.
     """
 
+    stack: str
+    account: str
     policy: Policy
     deletion: Deletion
-    signer_principals: Mapping[str, str]
+    principals: Principals
+    runner: Runner
+    irrevocable_compliance: bool
     indicators_published: bool
 
+    @property
+    def guarded(self) -> bool:
+        """Whether nothing that matters may be removed."""
+        return self.deletion is Deletion.GUARDED
 
-def read_settings(config: pulumi.Config, *, repository: Path) -> Settings:
-    """The settings in ``config``. Raises :class:`UsageError` for what is missing, :class:`PolicyError` for a wrong policy.
+    @property
+    def lock_mode(self) -> str:
+        """Of object locks: COMPLIANCE, which not even the account's root can shorten, is only taken by who says that he knows."""
+        return "COMPLIANCE" if self.guarded and self.irrevocable_compliance else "GOVERNANCE"
+
+
+def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Settings:
+    """The settings in ``config``. Raises :class:`UsageError` with everything that is wrong, :class:`PolicyError` for a wrong policy.
 
     A stack that names no policy takes the one in force where it runs, from the environment.
     """
+    policy = _policy(config, repository)
+    reading = _Reading(config)
+    account = policy.accounts.get(stack)
+    if account is None:
+        known = ", ".join(sorted(policy.accounts))
+        reading.refuse(
+            "the stack", repr(stack), f"select one of {known}, or name its account under accounts of the policy"
+        )
+    deletion = reading.take("deletion", Deletion, "write guarded or disposable")
+    principals, problems = read_principals(
+        reading.object("principals") or {}, policy, path=f"{conventions.PREFIX}:principals"
+    )
+    reading.problems += problems
+    runner = _runner(reading)
+    published = reading.switch(
+        "indicatorsPublished", "write true once the venue's indicators reach CloudWatch, else false"
+    )
+    irrevocable = reading.switch(
+        "irrevocableCompliance", "write true only if locks that nobody can ever undo are wanted, else false"
+    )
+    if irrevocable and deletion is Deletion.DISPOSABLE:
+        remedy = "take the key out; what nobody can undo is not disposable"
+        reading.refuse(f"{conventions.PREFIX}:irrevocableCompliance", "true in a disposable stack", remedy)
+    if reading.problems or account is None or deletion is None or principals is None or runner is None:
+        lines = "\n".join(f"  {problem}" for problem in reading.problems)
+        message = f"the configuration of stack {stack} has {len(reading.problems)} problem(s):\n{lines}"
+        raise UsageError(message)
+    return Settings(
+        stack=stack, account=account, policy=policy, deletion=deletion, principals=principals, runner=runner,
+        irrevocable_compliance=irrevocable, indicators_published=published,
+    )  # fmt: skip
+
+
+def refuse_other_account(settings: Settings, *, caller: str) -> None:
+    """Raise :class:`UsageError` if the credentials in use are of an account other than the stack's."""
+    if caller != settings.account:
+        message = f"stack {settings.stack} belongs in account {settings.account}, and these credentials are of {caller}"
+        remedy = (
+            f"use credentials of that account, or correct accounts.{settings.stack} in the policy; nothing was changed"
+        )
+        raise UsageError(message, remedy=remedy)
+
+
+class _Reading:
+    """Reads a configuration and keeps every problem met."""
+
+    def __init__(self, config: pulumi.Config) -> None:
+        self._config = config
+        self.problems: list[Problem] = []
+
+    def refuse(self, path: str, found: str, remedy: str) -> None:
+        self.problems.append(Problem(path=path, found=found, remedy=remedy))
+
+    def take(self, key: str, kind: Callable[[str], Any], remedy: str) -> Any:
+        found = self._config.get(key)
+        try:
+            return kind(found or "")
+        except ValueError:
+            self.refuse(f"{conventions.PREFIX}:{key}", repr(found) if found else "nothing", remedy)
+            return None
+
+    def switch(self, key: str, remedy: str) -> bool:
+        try:
+            return self._config.get_bool(key) or False
+        except pulumi.ConfigTypeError:
+            self.refuse(f"{conventions.PREFIX}:{key}", repr(self._config.get(key)), remedy)
+            return False
+
+    def object(self, key: str) -> Any:
+        try:
+            return self._config.get_object(key)
+        except pulumi.ConfigTypeError:
+            self.refuse(f"{conventions.PREFIX}:{key}", repr(self._config.get(key)), "write it as an object")
+            return None
+
+
+def _policy(config: pulumi.Config, repository: Path) -> Policy:
     named = config.get("policy")
     path = repository / named if named else os.environ.get(conventions.POLICY_VARIABLE)
     if not path:
@@ -59,22 +164,27 @@ def read_settings(config: pulumi.Config, *, repository: Path) -> Settings:
             message,
             remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {conventions.POLICY_VARIABLE}",
         )
-    policy = load_policy(Path(path))
-    try:
-        deletion = Deletion(config.require("deletion"))
-    except ValueError as error:
-        message = f"seawall:deletion is {config.require('deletion')!r}"
-        raise UsageError(message, remedy="write guarded or disposable") from error
-    principals = config.require_object("signerPrincipals")
-    missing = [region for region in (policy.regions.primary, policy.regions.standby) if region not in principals]
-    if missing:
-        message = f"seawall:signerPrincipals names nobody for {', '.join(missing)}"
-        raise UsageError(message, remedy="name the ARN of the signer that runs in each region of the policy")
-    try:
-        published = config.get_bool("indicatorsPublished") or False
-    except pulumi.ConfigTypeError as error:
-        message = f"seawall:indicatorsPublished is {config.get('indicatorsPublished')!r}"
-        raise UsageError(
-            message, remedy="write true once the venue's indicators reach CloudWatch, else false"
-        ) from error
-    return Settings(policy=policy, deletion=deletion, signer_principals=principals, indicators_published=published)
+    return load_policy(Path(path))
+
+
+def _runner(reading: _Reading) -> Runner | None:
+    found = reading.object("runner")
+    given: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    texts = {name: given.get(name) for name in ("vpc", "cluster", "image")}
+    lists = {name: given.get(name) for name in ("subnets", "securityGroups")}
+    known = len(reading.problems)
+    path = f"{conventions.PREFIX}:runner"
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            reading.refuse(f"{path}.{name}", repr(text), "name the one in which game days run; it is not made here")
+    for name, several in lists.items():
+        if not isinstance(several, list) or not several or not all(isinstance(item, str) for item in several):
+            reading.refuse(f"{path}.{name}", repr(several), "list those in which game days run; they are not made here")
+    for name in sorted(set(given) - set(texts) - set(lists)):
+        reading.refuse(f"{path}.{name}", repr(given[name]), "leave it out; there is no such input")
+    if len(reading.problems) > known:
+        return None
+    return Runner(
+        vpc=str(texts["vpc"]), cluster=str(texts["cluster"]), image=str(texts["image"]),
+        subnets=tuple(lists["subnets"] or ()), security_groups=tuple(lists["securityGroups"] or ()),
+    )  # fmt: skip

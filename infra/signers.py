@@ -1,132 +1,107 @@
-"""A wallet's signer: one multi-Region key with a replica, and per region an alias and a role that may only sign with that key there."""
+"""Segregated signers: per bucket an admin and a break-glass role, per wallet a key and one signer role in each region.
+
+Who may do what with which key is declared in ``seawall.contract.segregation``; here it becomes roles, boundaries and key policies.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
+from pulumi_aws import iam
 
-from infra.addresses import address_of
+from infra.documents import document
+from infra.keys import SigningKey, SigningKeyArgs
+from infra.principals import Principals
+from infra.roles import SegregatedRole
 from infra.settings import Deletion
-from seawall import conventions
-from seawall.policy import Wallet
-
-_USE = ["kms:Sign", "kms:GetPublicKey"]
-_ADMINISTER = [
-    "kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias", "kms:DescribeKey", "kms:GetPublicKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy",
-    "kms:GetKeyRotationStatus", "kms:ListResourceTags", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription", "kms:ReplicateKey",
-    "kms:EnableKey", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", "kms:ListGrants",
-]  # fmt: skip
-"""What the account may do by its own policies: everything that provisioning needs, and never kms:Sign."""
+from seawall.contract import segregation
+from seawall.contract.segregation import Principal
+from seawall.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class WalletSignerArgs:
-    """``primary`` and ``standby`` are regions; ``principals`` says by region who may assume the role there."""
+class SignersArgs:
+    """``account``: where all of it lies. ``tags`` are added to by bucket and wallet."""
 
-    venue: str
-    wallet: str
-    declared: Wallet
-    primary: str
-    standby: str
-    principals: Mapping[str, str]
-    account_id: pulumi.Output[str]
+    policy: Policy
+    account: str
+    principals: Principals
     deletion: Deletion
     tags: Mapping[str, str]
 
 
-class WalletSigner(pulumi.ComponentResource):
-    """One wallet, one key, one address, signable from two regions. ``description`` is its part of the stack's outputs."""
+class Signers(pulumi.ComponentResource):
+    """All keys of the policy with everyone who may use them. ``signers``, ``approvers`` and ``principals`` are the stack's outputs."""
 
-    description: pulumi.Output[dict[str, Any]]
+    signers: dict[str, dict[str, Any]]
+    approvers: dict[str, dict[str, Any]]
+    principals: dict[str, dict[str, Any]]
 
-    def __init__(self, args: WalletSignerArgs, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("seawall:infra:WalletSigner", args.wallet, None, opts)
+    def __init__(self, name: str, args: SignersArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("seawall:infra:Signers", name, None, opts)
         self._args = args
-        roles = {region: self._role(region) for region in (args.primary, args.standby)}
-        key = aws.kms.Key(
-            args.wallet,
-            region=args.primary,
-            description=f"Signs for {args.wallet} of {args.venue}",
-            customer_master_key_spec="ECC_SECG_P256K1",
-            key_usage="SIGN_VERIFY",
-            multi_region=True,
-            policy=self._key_policy(roles[args.primary]),
-            deletion_window_in_days=args.deletion.key_window_days,
-            tags=args.tags,
-            opts=self._options(protect=args.deletion.protect),
-        )
-        replica = aws.kms.ReplicaKey(
-            args.wallet,
-            region=args.standby,
-            description=f"Signs for {args.wallet} of {args.venue} when {args.primary} does not",
-            primary_key_arn=key.arn,
-            policy=self._key_policy(roles[args.standby]),
-            deletion_window_in_days=args.deletion.key_window_days,
-            tags=args.tags,
-            opts=self._options(protect=args.deletion.protect),
-        )
-        alias = conventions.key_alias(args.venue, args.wallet)
-        for region, key_id, arn in ((args.primary, key.key_id, key.arn), (args.standby, replica.key_id, replica.arn)):
-            aws.kms.Alias(
-                f"{args.wallet}-{region}", region=region, name=alias, target_key_id=key_id, opts=self._options()
-            )
-            self._allow_signing(region, roles[region], arn)
-        public = aws.kms.get_public_key_output(
-            key_id=key.key_id, region=args.primary, opts=pulumi.InvokeOutputOptions(parent=self)
-        )
-        self.description = pulumi.Output.all(
-            bucket=args.declared.bucket,
-            network=args.declared.network,
-            key_id=key.key_id,
-            address=public.public_key.apply(address_of),
-            alias=alias,
-            roles={region: role.arn for region, role in roles.items()},
-            **{"class": args.declared.wallet_class},
-        )
-        self.register_outputs({"signer": self.description})
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.principals = {}
+        policy = args.policy
+        keepers = {
+            bucket: [self._role(make(policy, bucket)) for make in (segregation.admin, segregation.break_glass)]
+            for bucket in segregation.key_buckets(policy)
+        }
+        self.signers = {wallet: self._wallet(wallet, keepers) for wallet in policy.signing_wallets()}
+        self.approvers = {role: self._approver(role) for role in policy.approver_roles()}
+        self.register_outputs({"signers": self.signers, "approvers": self.approvers, "principals": self.principals})
 
-    def _options(self, *, protect: bool = False) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, protect=protect)
-
-    def _role(self, region: str) -> aws.iam.Role:
+    def _role(self, principal: Principal) -> iam.Role:
         args = self._args
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": args.principals[region]}}
-        return aws.iam.Role(
-            f"{args.wallet}-{region}",
-            name=conventions.signer_role(args.venue, args.wallet, region),
-            assume_role_policy=_document(trust),
-            tags=args.tags,
-            opts=self._options(),
+        mine = {"bucket": principal.bucket, "wallet": principal.wallet}
+        role = SegregatedRole(
+            principal=principal,
+            account=args.account,
+            trusted=args.principals.trusted(principal),
+            tags={**args.tags, **{name: value for name, value in mine.items() if value is not None}},
         )
+        self.principals[principal.name] = role.description
+        return role.declare(principal.name, self._child)
 
-    def _key_policy(self, role: aws.iam.Role) -> pulumi.Output[str]:
-        """The role signs; the account administers and cannot sign, whatever its identity policies say."""
-        return pulumi.Output.all(self._args.account_id, role.arn).apply(
-            lambda known: _document(
-                {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": f"arn:aws:iam::{known[0]}:root"},
-                    "Action": _ADMINISTER,
-                    "Resource": "*",
-                },
-                {"Effect": "Allow", "Principal": {"AWS": known[1]}, "Action": _USE, "Resource": "*"},
-            )
+    def _wallet(self, wallet: str, keepers: Mapping[str, list[iam.Role]]) -> dict[str, Any]:
+        policy = self._args.policy
+        declared = policy.wallets[wallet]
+        who = {region: segregation.signer(policy, wallet, region) for region in segregation.regions(policy)}
+        roles = [self._role(principal) for principal in who.values()]
+        tags = {"owner": policy.buckets[declared.bucket].owner, "bucket": declared.bucket, "wallet": wallet}
+        key = self._key(segregation.wallet_key(policy, wallet), [*roles, *keepers[declared.bucket]], tags)
+        return {
+            "bucket": declared.bucket, "network": declared.network, "class": declared.wallet_class, **key,
+            "roles": {region: principal.arn(self._args.account) for region, principal in who.items()},
+        }  # fmt: skip
+
+    def _approver(self, approver: str) -> dict[str, Any]:
+        principal = segregation.approver(self._args.policy, approver)
+        role = self._role(principal)
+        key = self._key(segregation.approver_key(self._args.policy, approver), [role], {"approver": approver})
+        return {**key, "role_arn": principal.arn(self._args.account)}
+
+    def _key(self, key: segregation.SigningKey, roles: list[iam.Role], tags: Mapping[str, str]) -> dict[str, Any]:
+        args = self._args
+
+        def written(region: str) -> str:
+            guarded = args.deletion is Deletion.GUARDED
+            found = segregation.key_policy(args.policy, key, region, account=args.account, guarded=guarded)
+            return document(*found["Statement"])
+
+        made = SigningKey(
+            key.name,
+            SigningKeyArgs(
+                alias=key.alias,
+                purpose=f"{key.name} of {args.policy.venue.name}",
+                policies={region: written(region) for region in segregation.regions(args.policy)},
+                named=roles,
+                deletion=args.deletion,
+                tags={**args.tags, **tags},
+            ),
+            self._child,
         )
-
-    def _allow_signing(self, region: str, role: aws.iam.Role, key_arn: pulumi.Output[str]) -> None:
-        aws.iam.RolePolicy(
-            f"{self._args.wallet}-{region}",
-            name="sign",
-            role=role.name,
-            policy=key_arn.apply(lambda arn: _document({"Effect": "Allow", "Action": _USE, "Resource": arn})),
-            opts=self._options(),
-        )
-
-
-def _document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        return {"key_id": made.key_id, "address": made.address, "alias": key.alias}

@@ -141,6 +141,11 @@ def break_glass_role(venue: str, bucket: str) -> str:
     return f"{PREFIX}-{venue}-break-glass-{bucket}"
 
 
+def boundary(venue: str, kind: str) -> str:
+    """Managed policy that bounds every role of one kind."""
+    return f"{PREFIX}-{venue}-boundary-{kind}"
+
+
 def kit_role(venue: str) -> str:
     """IAM role that alone may read the offline kit."""
     return f"{PREFIX}-{venue}-break-glass-kit"
@@ -186,6 +191,34 @@ DEPLOYER = "deployer"
 """IAM user that provisions the stack; its existence starts enforcement in the sandbox."""
 
 
-def signer_user(region: str) -> str:
-    """IAM user of a region's signer; it may only assume the signer roles of that region."""
-    return f"signer-{region}"
+def signer_user(bucket: str, region: str) -> str:
+    """IAM user of a bucket's signer in a region of the sandbox; it may only assume the signer roles of that bucket and region."""
+    return f"signer-{bucket}-{region}"
+
+
+def admin_user(bucket: str) -> str:
+    """IAM user of the sandbox who may assume the key admin role of ``bucket``."""
+    return f"key-admin-{bucket}"
+
+
+def break_glass_user(bucket: str) -> str:
+    """IAM user of the sandbox who may assume the break-glass role of ``bucket``."""
+    return f"break-glass-{bucket}"
+
+
+def approver_user(role: str) -> str:
+    """IAM user of the sandbox who may assume the approver role of ``role``."""
+    return f"approver-{role}"
+
+
+def rails_user(region: str) -> str:
+    """IAM user of the sandbox who pays over the rails in ``region``: it reads their credentials there and uses their queues."""
+    return f"rails-{region}"
+
+
+KIT = "kit"
+"""Under which the stack's setting of break-glass principals names who reads the offline kit, beside the buckets."""
+KIT_USER = "kit-reader"
+"""IAM user of the sandbox who may assume the role that reads the offline kit."""
+GAMEDAY_USER = "gameday"
+"""IAM user of the sandbox who may assume the role of the runner of game days."""

@@ -1,12 +1,14 @@
 """Where a venue process finds its neighbours: one JSON file, written by the sandbox or by a user from stack outputs.
 
-It holds no secret: each process gets the database URL of its own role, and each signer its AWS credentials, by its environment.
+It holds no secret: each process gets the database URL of its own role, and each signer its AWS credentials, by its environment
+or by a shared credentials file with a profile per bucket.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -115,11 +117,15 @@ def load_config(path: Path) -> VenueConfig:
         raise UsageError(message) from error
 
 
-def config_from_arguments(description: str, **options: str) -> tuple[VenueConfig, argparse.Namespace]:
-    """Parse ``--config FILE`` and the named string ``options`` (name -> help), all required."""
+def config_from_arguments(
+    description: str, *, optional: Mapping[str, str] | None = None, **options: str
+) -> tuple[VenueConfig, argparse.Namespace]:
+    """Parse ``--config FILE`` and the named string ``options`` (name -> help), all required but the ``optional`` ones."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")
     for name, text in options.items():
         parser.add_argument(f"--{name}", required=True, help=text)
+    for name, text in (optional or {}).items():
+        parser.add_argument(f"--{name}", help=text)
     arguments = parser.parse_args()
     return load_config(arguments.config), arguments

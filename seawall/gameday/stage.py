@@ -170,7 +170,7 @@ def _provision(
         policy_path=policy_path,
         provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
-        signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+        principals=identities.principals(),
         region=policy.regions.primary,
         path=sandbox.environment["PATH"],
         extra=sandbox.environment,
@@ -270,11 +270,13 @@ def _start_venue(sandbox: Sandbox, *, policy: Policy, venue_path: Path, identiti
         "venue-guard": (["venue.guard", *config], own("guard")),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
-    for region, identity in identities.signers.items():
+    for region in identities.signers:
+        # No principal signs for two buckets: the process gets a profile of credentials for each.
+        profiles = sandbox.data_dir / f"{conventions.signer_process(region)}.credentials"
+        identities.write_signers(region, profiles)
         credentials = {
             **own("signer"),
-            "AWS_ACCESS_KEY_ID": identity.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
+            "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
             "AWS_DEFAULT_REGION": region,
         }
         processes[conventions.signer_process(region)] = (["venue.signer", *config, "--region", region], credentials)

@@ -72,7 +72,11 @@ def signer(aws: str, identities: Identities, key: str) -> Iterator[Any]:
     """A client that is the role which may sign with ``key`` in the primary region."""
     iam = client("iam", aws, identities.deployer.environment())
     role = conventions.signer_role(POLICY.venue.name, "customer-aster-hot", PRIMARY)
-    principal = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": identities.signers[PRIMARY].arn}}
+    principal = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": identities.signers[PRIMARY]["customer"].arn},
+    }
     trust = json.dumps({"Version": "2012-10-17", "Statement": [principal]})
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     iam.put_role_policy(RoleName=role, PolicyName="sign", PolicyDocument=statement("Allow", "kms:Sign", key))
@@ -82,7 +86,7 @@ def signer(aws: str, identities: Identities, key: str) -> Iterator[Any]:
 
 
 def assumed(aws: str, identities: Identities, role_arn: str, **more: Any) -> dict[str, str]:
-    sts = client("sts", aws, identities.signers[PRIMARY].environment())
+    sts = client("sts", aws, identities.signers[PRIMARY]["customer"].environment())
     got = sts.assume_role(RoleArn=role_arn, RoleSessionName="test", **more)["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
@@ -223,7 +227,7 @@ def test_a_permission_boundary_is_refused_rather_than_ignored(signer: Any, aws: 
 
 
 def test_only_the_trusted_signer_assumes_a_role(signer: Any, aws: str, identities: Identities) -> None:
-    stranger = client("sts", aws, identities.signers[STANDBY].environment())
+    stranger = client("sts", aws, identities.signers[STANDBY]["customer"].environment())
     assert refused(lambda: stranger.assume_role(RoleArn=role_arn(), RoleSessionName="test")) == "AccessDenied"
 
 
@@ -236,7 +240,7 @@ def test_the_deployer_cannot_sign_and_a_signer_can_do_nothing_by_itself(
     aws: str, identities: Identities, key: str
 ) -> None:
     assert refused(lambda: sign(client("kms", aws, identities.deployer.environment()), key)) == "AccessDeniedException"
-    alone = identities.signers[PRIMARY].environment()
+    alone = identities.signers[PRIMARY]["customer"].environment()
     assert refused(lambda: sign(client("kms", aws, alone), key)) == "AccessDeniedException"
     assert refused(lambda: client("s3", aws, alone).create_bucket(Bucket="seawall-x")) == "AccessDenied"
 

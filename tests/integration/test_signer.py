@@ -1,34 +1,19 @@
-"""The signer: one digest per nonce, the same bytes for ever, nothing under an old epoch; as a process on the sandbox's AWS."""
+"""The signer: one digest per nonce, the same bytes for ever, nothing under an old epoch."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import boto3
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from seawall import conventions
 from seawall.contract.proofs import proof_text, recovered_address
 from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
-from tests.integration.founded import POLICY, Founded, connected, free_port, opening_balances, urls_of, write_config
-from venue.chain.keys import address_of_public_key_der, keccak256, sign_locally
-from venue.config import load_config
+from tests.integration.founded import POLICY, Founded
+from venue.chain.keys import keccak256, sign_locally
 from venue.database import Pool, open_pool
-from venue.genesis.found import found_venue
-from venue.ledger.chart import rails
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.errors import SigningRefusedError
 from venue.signer.log import SignLog
@@ -223,134 +208,3 @@ async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded
         with pytest.raises(Exception, match="permission denied"):
             await pool.execute(statement)
     await pool.close()
-
-
-@dataclass(kw_only=True)
-class Region:
-    """The primary region of a sandbox: its AWS as a process, and a signer's configuration for it."""
-
-    aws: asyncio.subprocess.Process
-    config_path: Path
-    environment: dict[str, str]
-    url: str
-    address: str
-
-
-def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
-    """What the stack makes, by hand: a key per wallet and a role that may sign with it."""
-    policy = load_policy(POLICY)
-    region = policy.regions.primary
-    root = {
-        "endpoint_url": endpoint,
-        "region_name": region,
-        "aws_access_key_id": ROOT_ACCESS_KEY_ID,
-        "aws_secret_access_key": ROOT_SECRET_ACCESS_KEY,
-    }
-    kms, iam = boto3.client("kms", **root), boto3.client("iam", **root)  # type: ignore[call-overload]
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": identities.signers[region].arn}}
-    keys = {}
-    for wallet in policy.signing_wallets():
-        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)["KeyMetadata"]
-        name = conventions.signer_role(policy.venue.name, wallet, region)
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]
-        may = {"Effect": "Allow", "Action": ["kms:Sign", "kms:GetPublicKey"], "Resource": key["Arn"]}
-        iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
-        address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
-        keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
-    return keys
-
-
-def _document(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-@pytest.fixture
-async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
-    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys' addresses."""
-    policy = load_policy(POLICY)
-    aws_port, port = free_port(), free_port()
-    argv = (sys.executable, "-m", "seawall.sandbox.aws", "--port", str(aws_port))
-    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert aws.stdout is not None
-        async with asyncio.timeout(30):
-            assert await aws.stdout.readline() == b"ready\n"
-        endpoint = f"http://127.0.0.1:{aws_port}"
-        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
-        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
-        path = tmp_path / "venue.json"
-        write_config(path, database_url, policy)
-        payload = json.loads(path.read_text(encoding="utf-8"))
-        url = f"http://127.0.0.1:{port}"
-        payload["signers"][policy.regions.primary] = {
-            "listen_port": port,
-            "operations_per_s": 100,
-            "url": url,
-            "kms_endpoint": endpoint,
-            "sts_endpoint": endpoint,
-            "keys": keys,
-        }
-        path.write_text(json.dumps(payload), encoding="utf-8")
-        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
-        async with connected(database_url) as owner:
-            customers = opening_balances(policy, 3)
-            config, urls = load_config(path), urls_of(database_url)
-            await found_venue(owner, config=config, policy=policy, customers=customers, nonces=nonces, roles=urls.roles)
-        yield Region(
-            aws=aws,
-            config_path=path,
-            environment=identities.signers[policy.regions.primary].environment()
-            | {conventions.DATABASE_VARIABLE: urls.signer},
-            url=url,
-            address=keys[WALLET]["address"],
-        )
-    finally:
-        aws.kill()
-        await aws.wait()
-
-
-async def test_the_process_signs_by_kms_and_says_at_once_when_kms_hangs(region: Region) -> None:
-    """Signed, replayed, refused and unavailable, over HTTP; SIGTERM ends it with 0."""
-    argv = (sys.executable, "-m", "venue.signer", "--config", str(region.config_path), "--region", "us-east-1")
-    signer = await asyncio.create_subprocess_exec(
-        *argv, env=os.environ | region.environment, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert signer.stdout is not None
-        async with asyncio.timeout(30):
-            assert await signer.stdout.readline() == b"ready\n"
-        async with httpx.AsyncClient(base_url=region.url, timeout=5) as client:
-
-            async def sign(**change: Any) -> httpx.Response:
-                return await client.post("/sign", content=request_for(region.address, **change).model_dump_json())
-
-            signed, replayed = await sign(), await sign()
-            conflict = await sign(value="7")
-            began = time.perf_counter()
-            for nonce in range(1, 31):
-                assert (await sign(nonce=nonce)).status_code == 200
-            each_ms = (time.perf_counter() - began) / 30 * 1000
-            region.aws.send_signal(signal.SIGSTOP)
-            began = time.perf_counter()
-            dark, probe = await asyncio.gather(sign(nonce=31), client.post("/probe"))
-            took = time.perf_counter() - began
-            region.aws.send_signal(signal.SIGCONT)
-            healed, healthy = await sign(nonce=31), await client.post("/probe")
-            metrics = (await client.get("/metrics")).text
-        signer.terminate()
-        async with asyncio.timeout(2):
-            code = await signer.wait()
-    finally:
-        if signer.returncode is None:
-            signer.kill()
-            await signer.wait()
-
-    print(f"a signature takes {each_ms:.1f} ms, a hang is reported after {took * 1000:.0f} ms")
-    assert (signed.status_code, replayed.json()) == (200, signed.json())
-    assert (conflict.status_code, conflict.json()["code"]) == (409, "digest_conflict")
-    assert [(each.status_code, each.json()["code"]) for each in (dark, probe)] == [(503, "provider_unavailable")] * 2
-    assert took < 0.6
-    assert (healed.status_code, healthy.status_code) == (200, 200)
-    assert f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="us-east-1"}} 1.0' in metrics
-    assert f'{conventions.SIGN_REQUESTS}{{outcome="signed",region="us-east-1"}} 32.0' in metrics
-    assert code == 0

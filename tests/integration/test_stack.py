@@ -59,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 policy_path=POLICY_PATH,
                 provider_port=port,
                 deployer=identities.deployer,
-                signer_principals={region: identity.arn for region, identity in identities.signers.items()},
+                principals=identities.principals(),
                 region=PRIMARY,
                 path=setup.environment()["PATH"],
             ),
@@ -109,12 +109,17 @@ def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
     assert said[-1].startswith("stack is up, ")
 
     outputs = stack.outputs(site.settings)
-    assert set(outputs) == {"regions", "policy_digest", "signers", "evidence_bucket", "topics", "alarms"}
+    assert set(outputs) == {
+        "regions", "policy_digest", "signers", "approvers", "principals", "evidence_bucket", "topics", "alarms",
+    }  # fmt: skip
     assert outputs["policy_digest"] == POLICY.digest
     assert set(outputs["signers"]) == set(POLICY.signing_wallets())
     assert len({signer["address"] for signer in outputs["signers"].values()}) == len(outputs["signers"])
     for region in (PRIMARY, STANDBY):
         assert recovered(site, outputs["signers"]["customer-aster-hot"], region)
+    assert {role["trusts"] for role in outputs["principals"].values()} <= {
+        arn for _, arn in leaves(site.identities.principals())
+    }
 
     standing = everything(site)
     assert standing[f"keys {PRIMARY}"] != empty[f"keys {PRIMARY}"]
@@ -129,9 +134,18 @@ def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
     assert (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes() == stack_file
 
 
+def leaves(tree: Any) -> Iterator[tuple[str, str]]:
+    """Names and texts at the ends of a tree."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        else:
+            yield name, value
+
+
 def recovered(site: Site, signer: dict[str, Any], region: str) -> bool:
     """Whether the signer of ``region``, through its role, signs for the address that the stack declares."""
-    sts = client("sts", site.endpoint, site.identities.signers[region].environment(), region=region)
+    sts = client("sts", site.endpoint, site.identities.signers[region][signer["bucket"]].environment(), region=region)
     got = sts.assume_role(RoleArn=signer["roles"][region], RoleSessionName="test")["Credentials"]
     who = {"AWS_ACCESS_KEY_ID": got["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"]}
     kms = client("kms", site.endpoint, {**who, "AWS_SESSION_TOKEN": got["SessionToken"]}, region=region)
@@ -166,10 +180,17 @@ def test_an_aws_that_does_not_answer_is_one_clear_line() -> None:
             create_identities(endpoint=f"http://127.0.0.1:{closed.getsockname()[1]}", policy=POLICY)
 
 
-def test_a_stack_that_trusts_other_signers_is_refused_before_anything_is_made(site: Site) -> None:
-    others = replace(site.settings, signer_principals={PRIMARY: "arn:aws:iam::123456789012:user/other"})
-    with pytest.raises(UsageError, match="does not trust the signers"):
+def test_a_stack_that_trusts_other_principals_is_refused_before_anything_is_made(site: Site) -> None:
+    ours = site.identities.principals()
+    others = replace(site.settings, principals={**ours, "admins": {**ours["admins"], "escrow": "arn:other"}})
+    with pytest.raises(
+        UsageError, match=r"does not trust .*\(write under seawall:principals: admins.escrow: arn:other\)$"
+    ):
         stack.up(others, report=print)
+    with pytest.raises(UsageError, match=r"principals: no gamedays\)$"):
+        stack.up(
+            replace(site.settings, principals={name: ours[name] for name in ours if name != "gamedays"}), report=print
+        )
 
 
 def test_a_failing_program_is_told_in_pulumis_own_words(site: Site, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
-from venue.config import config_from_arguments, database_url
+from seawall.policy import Policy
+from venue.config import SignerSite, config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
@@ -26,17 +27,36 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
         await provider.refresh(datetime.now(UTC))
 
 
+def _share(site: SignerSite, *, policy: Policy, bucket: str | None) -> tuple[SignerSite, dict[str, str | None]]:
+    """The keys that this process signs with, and the profile of each wallet's bucket; one bucket alone needs none."""
+    buckets = {wallet: policy.wallets[wallet].bucket for wallet in site.keys}
+    if bucket is None:
+        return site, dict(buckets)
+    keys = {wallet: key for wallet, key in site.keys.items() if buckets[wallet] == bucket}
+    if not keys:
+        message = f"the configuration has no key of bucket {bucket}"
+        raise UsageError(message, remedy=f"name one of {', '.join(sorted(set(buckets.values())))}")
+    return site.model_copy(update={"keys": keys}), dict.fromkeys(keys)
+
+
 async def _main(stop: asyncio.Event) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it says at each client where its credentials came from
-    config, arguments = config_from_arguments("Sign for one region.", region="the region whose keys sign")
+    config, arguments = config_from_arguments(
+        "Sign for one region.",
+        region="the region whose keys sign",
+        optional={
+            "bucket": "sign for this bucket only, as whoever the environment says; else for all, each by its own profile"
+        },
+    )
     region = arguments.region
     if region not in config.signers:
         message = f"the configuration knows no signer of {region}"
         raise UsageError(message)
-    policy, site = config.load_policy(), config.signers[region]
+    policy = config.load_policy()
+    site, who = _share(config.signers[region], policy=policy, bucket=arguments.bucket)
     bulkhead = Bulkhead.of_policy(policy, site.keys, operations_per_s=site.operations_per_s)
     provider, pool = await asyncio.gather(
-        KmsProvider.open(region, site, threads=bulkhead.in_flight_max),
+        KmsProvider.open(region, site, profiles=who, threads=bulkhead.in_flight_max),
         open_pool(database_url(), name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
     )
     service = SigningService(

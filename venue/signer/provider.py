@@ -1,6 +1,7 @@
 """Where private keys live: a port with one question, and KMS behind it.
 
-Every wallet is signed for under its own role, assumed when the process starts, so that failing over needs no control plane.
+Every wallet is signed for under its own role, assumed when the process starts, so that failing over needs no control plane. Each role
+trusts its own bucket's principal only, so a process that signs for several buckets has a profile of credentials for each.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session as BotocoreSession
 
 from seawall.errors import ServiceError, UsageError
 from venue.chain.keys import address_of_public_key_der
@@ -46,12 +49,17 @@ class Provider(Protocol):
 
 @dataclass(kw_only=True)
 class KmsProvider:
-    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the keys are ours."""
+    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the keys are ours.
+
+    ``profiles``: by wallet, as whom its role is assumed; None means whoever the environment says.
+    """
 
     region: str
     site: SignerSite
+    profiles: Mapping[str, str | None]
     threads: int
-    _session: boto3.Session = field(init=False)
+    _models: Loader = field(default_factory=create_loader)
+    _sessions: dict[str | None, boto3.Session] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
     _clients: dict[str, KMSClient] = field(default_factory=dict)
     _expires: dict[str, datetime] = field(default_factory=dict)
@@ -68,15 +76,16 @@ class KmsProvider:
             max_pool_connections=self.threads,
             tcp_keepalive=True,
         )
-        self._session = boto3.Session(region_name=self.region)
 
     @classmethod
-    async def open(cls, region: str, site: SignerSite, *, threads: int) -> KmsProvider:
+    async def open(
+        cls, region: str, site: SignerSite, *, profiles: Mapping[str, str | None], threads: int
+    ) -> KmsProvider:
         """Assume every wallet's role and check its key against its address; ``threads`` is how many signatures go on at once.
 
         Raises :class:`ServiceError`, :class:`UsageError`.
         """
-        provider = cls(region=region, site=site, threads=threads)
+        provider = cls(region=region, site=site, profiles=profiles, threads=threads)
         await asyncio.gather(*(provider._in_thread(provider._assume, wallet) for wallet in site.keys))
         return provider
 
@@ -116,21 +125,32 @@ class KmsProvider:
 
     def _assume(self, wallet: str) -> None:
         key = self.site.keys[wallet]
-        # One session for all, because making one costs 100 ms; clients may be used by several threads, but not made by them.
+        # Clients may be used by several threads, but not made by them.
         with self._making:
-            credentials = self._sts().assume_role(RoleArn=key.role_arn, RoleSessionName=f"signer-{self.region}")[
-                "Credentials"
-            ]
+            session = self._session(self.profiles[wallet])
+            sts: STSClient = session.client("sts", endpoint_url=self.site.sts_endpoint, config=_PATIENT)
+            credentials = sts.assume_role(RoleArn=key.role_arn, RoleSessionName=f"signer-{self.region}")["Credentials"]
             if wallet not in self._clients:
-                _prove(key, wallet, self._kms(credentials, _PATIENT))
-            self._clients[wallet] = self._kms(credentials, self._brisk)
+                _prove(key, wallet, self._kms(session, credentials, _PATIENT))
+            self._clients[wallet] = self._kms(session, credentials, self._brisk)
         self._expires[wallet] = credentials["Expiration"].astimezone(UTC)
 
-    def _sts(self) -> STSClient:
-        return self._session.client("sts", endpoint_url=self.site.sts_endpoint, config=_PATIENT)
+    def _session(self, profile: str | None) -> boto3.Session:
+        """One session per profile; all read the same models, because reading them costs 100 ms. Raises :class:`UsageError`."""
+        if profile not in self._sessions:
+            core = BotocoreSession(profile=profile)
+            core.register_component("data_loader", self._models)
+            try:
+                core.get_scoped_config()
+            except ProfileNotFound as error:
+                message = f"there are no credentials for bucket {profile}"
+                remedy = f"put a profile [{profile}] into the file that AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
+                raise UsageError(message, remedy=remedy) from error
+            self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
+        return self._sessions[profile]
 
-    def _kms(self, credentials: CredentialsTypeDef, config: Config) -> KMSClient:
-        return self._session.client(
+    def _kms(self, session: boto3.Session, credentials: CredentialsTypeDef, config: Config) -> KMSClient:
+        return session.client(
             "kms",
             endpoint_url=self.site.kms_endpoint,
             config=config,

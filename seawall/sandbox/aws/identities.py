@@ -1,4 +1,4 @@
-"""The users that a sandbox starts with: who deploys, and who signs in each region.
+"""The users that a sandbox starts with: who deploys, and who may take on each role of the stack.
 
 ``python -m seawall.sandbox.aws.identities --endpoint URL --policy FILE --out FILE``. On a real account these are made by whoever owns it;
 here creating ``deployer`` is also what starts enforcement.
@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from botocore.session import Session as BotocoreSession
 from pydantic import BaseModel, ConfigDict, Field
 
 from seawall import conventions
+from seawall.contract import segregation
 from seawall.errors import SeawallError, ServiceError
 from seawall.policy import Policy, load_policy
 from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
@@ -28,16 +31,14 @@ from seawall.sandbox.files import write_private
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
+_CALLS_AT_ONCE = 8
 _CONFIG = Config(
     retries={"total_max_attempts": 3},
+    max_pool_connections=_CALLS_AT_ONCE,
     proxies={},  # the endpoint is on loopback, whatever proxy the user's environment names
     use_fips_endpoint=False,
     use_dualstack_endpoint=False,
 )
-
-
-_WATCHING = ("events", "cloudtrail", "scheduler", "ecs", "backup", "backup-storage", "aps", "logs")
-"""Services that watch, back up and run; their resources are not told apart by the sandbox, so they cannot be narrowed by name."""
 
 
 class Identity(BaseModel):
@@ -56,16 +57,48 @@ class Identity(BaseModel):
 
 
 class Identities(BaseModel):
-    """Everyone whom a sandbox starts with; ``signers`` by region."""
+    """Everyone whom a sandbox starts with: ``signers`` by region and bucket, ``admins`` and ``break_glass`` by bucket, ``approvers`` by role.
+
+    ``rails`` by region: who pays over the rails there; what it may do stands in the policies of secrets and queues, not in a role.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     deployer: Identity
-    signers: dict[str, Identity]
+    signers: dict[str, dict[str, Identity]]
+    admins: dict[str, Identity]
+    break_glass: dict[str, Identity]
+    kit: Identity
+    approvers: dict[str, Identity]
+    gamedays: Identity
+    rails: dict[str, Identity]
+
+    def principals(self) -> dict[str, Any]:
+        """Who takes on the roles of the stack, by ARN, in the shape of the stack's setting ``seawall:principals``."""
+        return {
+            "signers": {region: _arns(by_bucket) for region, by_bucket in self.signers.items()},
+            "admins": _arns(self.admins),
+            "breakGlass": {**_arns(self.break_glass), conventions.KIT: self.kit.arn},
+            "approvers": _arns(self.approvers),
+            "gamedays": self.gamedays.arn,
+            "rails": _arns(self.rails),
+            "deployer": self.deployer.arn,
+        }
 
     def write(self, path: Path) -> None:
         """Write all credentials to ``path``, readable by its owner only. Raises :class:`WorldError`."""
         write_private(path, self.model_dump_json(indent=2))
+
+    def write_signers(self, region: str, path: Path) -> None:
+        """Write the credentials of a region's signers as a shared credentials file, a profile per bucket, readable by its owner only.
+
+        Format: AWS SDKs reference guide, "Shared config and credentials files". Raises :class:`WorldError`.
+        """
+        profiles = (
+            f"[{bucket}]\naws_access_key_id = {identity.access_key_id}\naws_secret_access_key = {identity.secret_access_key}\n"
+            for bucket, identity in self.signers[region].items()
+        )
+        write_private(path, "\n".join(profiles))
 
     @classmethod
     def read(cls, path: Path) -> Identities:
@@ -80,14 +113,56 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
             "iam", endpoint_url=endpoint, region_name=policy.regions.primary, aws_access_key_id=ROOT_ACCESS_KEY_ID,
             aws_secret_access_key=ROOT_SECRET_ACCESS_KEY, config=_CONFIG,
         )  # fmt: skip
-        signers = {
-            region: _create(iam, conventions.signer_user(region), _may_assume(policy, region))
-            for region in (policy.regions.primary, policy.regions.standby)
-        }
-        return Identities(deployer=_create(iam, conventions.DEPLOYER, _may_deploy()), signers=signers)
+        with ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="iam") as pool:
+            made = {user: pool.submit(_create, iam, user, may) for user, may in _users(policy).items()}
+            people = {user: each.result() for user, each in made.items()}
+        # Last, because its existence starts enforcement.
+        deployer = _create(iam, conventions.DEPLOYER, _may_deploy())
     except (ClientError, BotoCoreError) as error:
         message = f"the sandbox's AWS refused to make its users: {error}"
         raise ServiceError(message) from error
+    buckets = segregation.key_buckets(policy)
+    return Identities(
+        deployer=deployer,
+        signers={
+            region: {bucket: people[conventions.signer_user(bucket, region)] for bucket in buckets}
+            for region in segregation.regions(policy)
+        },
+        admins={bucket: people[conventions.admin_user(bucket)] for bucket in buckets},
+        break_glass={bucket: people[conventions.break_glass_user(bucket)] for bucket in buckets},
+        kit=people[conventions.KIT_USER],
+        approvers={role: people[conventions.approver_user(role)] for role in policy.approver_roles()},
+        gamedays=people[conventions.GAMEDAY_USER],
+        rails={region: people[conventions.rails_user(region)] for region in segregation.regions(policy)},
+    )
+
+
+def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
+    """Every user but the deployer, and what it may do by itself: take on its own roles, and nothing else."""
+    roles: dict[str, list[str]] = {conventions.rails_user(region): [] for region in segregation.regions(policy)}
+    for principal in segregation.principals(policy):
+        roles.setdefault(_user_of(principal), []).append(f"arn:aws:iam::*:role/{principal.name}")
+    return {
+        user: [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arns}] if arns else []
+        for user, arns in roles.items()
+    }
+
+
+def _user_of(principal: segregation.Principal) -> str:
+    bucket, approver = str(principal.bucket), str(principal.approver)
+    return {
+        "signer": conventions.signer_user(bucket, str(principal.region)),
+        "admin": conventions.admin_user(bucket),
+        "break-glass": conventions.break_glass_user(bucket),
+        "approver": conventions.approver_user(approver),
+        "kit": conventions.KIT_USER,
+        "gameday": conventions.GAMEDAY_USER,
+        "deployer": conventions.DEPLOYER,
+    }[principal.kind]
+
+
+def _arns(people: Mapping[str, Identity]) -> dict[str, str]:
+    return {name: identity.arn for name, identity in people.items()}
 
 
 def _session() -> boto3.Session:
@@ -105,23 +180,13 @@ def _session() -> boto3.Session:
 
 def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Identity:
     arn = iam.create_user(UserName=name)["User"]["Arn"]
-    document = {"Version": "2012-10-17", "Statement": statements}
-    iam.put_user_policy(UserName=name, PolicyName=conventions.PREFIX, PolicyDocument=json.dumps(document))
+    if statements:
+        document = {"Version": "2012-10-17", "Statement": statements}
+        iam.put_user_policy(UserName=name, PolicyName=conventions.PREFIX, PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Identity(user=name, arn=arn, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 
 
-def _may_assume(policy: Policy, region: str) -> list[dict[str, Any]]:
-    """A signer is nobody but the roles of its region."""
-    roles = [
-        f"arn:aws:iam::*:role/{conventions.signer_role(policy.venue.name, wallet, region)}"
-        for wallet in policy.signing_wallets()
-    ]
-    return [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}]
-
-
-_RAILS = ("sqs", "ssm", "secretsmanager", "route53")
-"""Services of the rails; which resource a request to them names is not known here."""
 _MANAGED_POLICIES = [
     f"iam:{operation}"
     for operation in (
@@ -133,15 +198,24 @@ _MANAGED_POLICIES = [
 
 
 def _may_deploy() -> list[dict[str, Any]]:
-    """The deployer makes and removes everything of ours, and signs with nothing."""
+    """The deployer makes and removes everything of ours, signs with nothing, takes on no role, and touches no user.
+
+    By name where a request names what it is about; the others make or list, and are scoped by action.
+    """
+    ours = conventions.PREFIX
+    by_name = {
+        "iam": [f"arn:aws:iam::*:{kind}/{ours}-*" for kind in ("role", "policy")],
+        "s3": [f"arn:aws:s3:::{ours}-*"],
+    }
+    by_action = (
+        "kms", "sns", "cloudwatch", "cloudtrail", "events", "sqs", "secretsmanager", "ssm", "route53", "aps", "backup", "backup-storage",
+        "scheduler", "ecs", "logs",
+    )  # fmt: skip
     return [
         {"Effect": "Deny", "Action": ["kms:Sign", "sts:AssumeRole"], "Resource": "*"},
-        {"Effect": "Allow", "Action": ["kms:*", "sns:*", "cloudwatch:*"], "Resource": "*"},
-        {"Effect": "Allow", "Action": [f"{service}:*" for service in _WATCHING], "Resource": "*"},
-        {"Effect": "Allow", "Action": [f"{service}:*" for service in _RAILS], "Resource": "*"},
-        {"Effect": "Allow", "Action": "iam:*", "Resource": f"arn:aws:iam::*:role/{conventions.PREFIX}-*"},
-        {"Effect": "Allow", "Action": _MANAGED_POLICIES, "Resource": "*"},
-        {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{conventions.PREFIX}-*"},
+        *({"Effect": "Allow", "Action": f"{service}:*", "Resource": arns} for service, arns in by_name.items()),
+        {"Effect": "Allow", "Action": [f"{service}:*" for service in by_action], "Resource": "*"},
+        {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets", "iam:ListPolicies", *_MANAGED_POLICIES], "Resource": "*"},
     ]
 
 

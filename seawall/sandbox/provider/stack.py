@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ _STACK_FILE = Path("infra") / "stacks" / f"Pulumi.{STACK}.yaml"
 class Settings:
     """Where the stack's program, state and provider are, and who deploys.
 
-    ``signer_principals``: ARN by region of who signs; it must be what the stack's file trusts. ``path``: PATH with the engine and its
-    Python language host. ``extra``: further variables for the engine's processes, such as the run's id.
+    ``principals``: ARNs of who takes on the stack's roles, as under seawall:principals; it must be what the stack's file trusts.
+    ``path``: PATH with the engine and its Python language host. ``extra``: further variables for the engine's processes, such as the run's id.
     """
 
     root: Path
@@ -37,7 +37,7 @@ class Settings:
     policy_path: Path
     provider_port: int
     deployer: Identity
-    signer_principals: Mapping[str, str]
+    principals: Mapping[str, Any]
     region: str
     path: str
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class Settings:
 def up(settings: Settings, *, report: Callable[[str], None]) -> None:
     """Create the stack if need be and run `pulumi up`; ``report`` gets a line now and then.
 
-    Raises :class:`ServiceError` with Pulumi's diagnostics, :class:`UsageError` if the stack's file trusts other signers.
+    Raises :class:`ServiceError` with Pulumi's diagnostics, :class:`UsageError` if the stack's file trusts other principals.
     """
-    _refuse_other_signers(settings)
+    _refuse_other_principals(settings)
     (settings.data_dir / "pulumi").mkdir(parents=True, exist_ok=True)
     _pulumi(settings, ["stack", "select", STACK, "--create"])
     done = 0
@@ -85,13 +85,24 @@ def outputs(settings: Settings) -> Mapping[str, Any]:
     return found
 
 
-def _refuse_other_signers(settings: Settings) -> None:
+def _refuse_other_principals(settings: Settings) -> None:
     path = settings.root / _STACK_FILE
-    trusted = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]["seawall:signerPrincipals"]
-    wrong = [f"{region}: {arn}" for region, arn in settings.signer_principals.items() if trusted.get(region) != arn]
+    trusted = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]["seawall:principals"]
+    known, ours = dict(_leaves(trusted)), dict(_leaves(settings.principals))
+    wrong = [f"{name}: {arn}" for name, arn in ours.items() if known.get(name) != arn]
+    wrong += [f"no {name}" for name in known if name not in ours]
     if wrong:
-        message = f"{_STACK_FILE} does not trust the signers of this sandbox"
-        raise UsageError(message, remedy=f"write under seawall:signerPrincipals: {', '.join(wrong)}")
+        message = f"{_STACK_FILE} does not trust the principals of this sandbox"
+        raise UsageError(message, remedy=f"write under seawall:principals: {', '.join(wrong)}")
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """``{"a": {"b": 1}}`` -> ``("a.b", 1)``."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
 
 
 def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[str], None] | None = None) -> str:

@@ -30,7 +30,7 @@ def test_the_engine_sees_the_deployer_and_none_of_the_users_aws(
             policy_path=ROOT / "policies" / "sandbox.yaml",
             provider_port=1,
             deployer=Identity(user="deployer", arn="arn:d", access_key_id="AKIA", secret_access_key="secret"),
-            signer_principals={},
+            principals={},
             region="us-east-1",
             path=str(tmp_path),
         )

@@ -1,6 +1,6 @@
 """Run the Pulumi program on the engine's own mocks and print what it declares, as JSON.
 
-A process of its own: the SDK leaves event loops behind in its threads. The configuration comes as JSON in the first argument.
+A process of its own: the SDK leaves event loops behind in its threads. Arguments: the configuration as JSON, the stack's name, the account of the credentials.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ PUBLIC_KEY = (
 
 
 class MadeUp(mocks.Mocks):
-    """Computed properties are made up from a resource's region and name."""
+    """Computed properties are made up from a resource's region and name; the caller is of ``account``."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Whatever was given, and an id and ARN."""
@@ -33,14 +36,14 @@ class MadeUp(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         """What the two data sources in use answer."""
-        return {"accountId": "123456789012", "publicKey": PUBLIC_KEY}, []
+        return {"accountId": self.account, "publicKey": PUBLIC_KEY}, []
 
 
 class Recorder(mocks.MockMonitor):
     """Keeps every registration as the engine would get it."""
 
-    def __init__(self) -> None:
-        super().__init__(MadeUp())
+    def __init__(self, account: str) -> None:
+        super().__init__(MadeUp(account))
         self.declared: list[dict[str, Any]] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the gRPC call
@@ -56,11 +59,12 @@ class Recorder(mocks.MockMonitor):
 
 def main() -> None:
     """Declare, and print."""
-    recorder = Recorder()
+    config, stack, account = sys.argv[1:]
+    recorder = Recorder(account)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    mocks.set_mocks(recorder.mocks, project="seawall", stack="test", preview=False, monitor=recorder)
-    set_all_config(json.loads(sys.argv[1]))
+    mocks.set_mocks(recorder.mocks, project="seawall", stack=stack, preview=False, monitor=recorder)
+    set_all_config(json.loads(config))
     loop.run_until_complete(run_pulumi_func(lambda: declare(repository=Path.cwd())))
     print(json.dumps(recorder.declared))
 

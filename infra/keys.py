@@ -1,0 +1,75 @@
+"""A signing key: one multi-Region secp256k1 key with a replica and an alias in each region, and the address that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import kms
+
+from infra.addresses import address_of
+from infra.settings import Deletion
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKeyArgs:
+    """``policies``: the document of the key's policy by region, primary first; ``named``: the roles that they name, made before the key.
+
+    ``purpose`` completes "Signs for ...".
+    """
+
+    alias: str
+    purpose: str
+    policies: Mapping[str, str]
+    named: Sequence[pulumi.Resource]
+    deletion: Deletion
+    tags: Mapping[str, str]
+
+
+class SigningKey(pulumi.ComponentResource):
+    """``key_id`` is valid in both regions, ``address`` is 0x and lower case; ``arns`` by region.
+
+    KMS rotates no asymmetric key (developer guide, "Rotating AWS KMS keys"), and another key would be another address: nothing here rotates.
+    """
+
+    key_id: pulumi.Output[str]
+    address: pulumi.Output[str]
+    arns: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: SigningKeyArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("seawall:infra:SigningKey", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        lasting = pulumi.ResourceOptions(parent=self, protect=args.deletion.protect, depends_on=list(args.named))
+        primary, standby = args.policies
+        key = kms.Key(
+            name,
+            region=primary,
+            description=f"Signs for {args.purpose}",
+            customer_master_key_spec="ECC_SECG_P256K1",
+            key_usage="SIGN_VERIFY",
+            multi_region=True,
+            policy=args.policies[primary],
+            deletion_window_in_days=args.deletion.key_window_days,
+            tags=args.tags,
+            opts=lasting,
+        )
+        replica = kms.ReplicaKey(
+            name,
+            region=standby,
+            description=f"Signs for {args.purpose} when {primary} does not",
+            primary_key_arn=key.arn,
+            policy=args.policies[standby],
+            deletion_window_in_days=args.deletion.key_window_days,
+            tags=args.tags,
+            opts=lasting,
+        )
+        for region, key_id in ((primary, key.key_id), (standby, replica.key_id)):
+            kms.Alias(f"{name}-{region}", region=region, name=args.alias, target_key_id=key_id, opts=child)
+        public = kms.get_public_key_output(
+            key_id=key.key_id, region=primary, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        self.key_id = key.key_id
+        self.address = public.public_key.apply(address_of)
+        self.arns = {primary: key.arn, standby: replica.arn}
+        self.register_outputs({"key_id": self.key_id, "address": self.address, "arns": self.arns})
