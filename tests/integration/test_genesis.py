@@ -54,7 +54,13 @@ async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_
         )
     policy = founded.policy
     expected: dict[tuple[str, str, str, str], int] = {}
-    against = {"customer": "customer", "treasury": "inventory", "promotional": "own", "escrow": "own", "contingency": "own"}
+    against = {
+        "customer": "customer",
+        "treasury": "inventory",
+        "promotional": "own",
+        "escrow": "own",
+        "contingency": "own",
+    }
     for wallet in policy.wallets.values():
         for asset, holding in wallet.holdings.items():
             amount = policy.base_units(asset, holding.target)
