@@ -26,8 +26,9 @@ class Room:
     interval_us: int
     burst_us: int = 250_000
     """A quarter of a second: a batch of payouts goes out at once, and all bursts together stay within a second's quota."""
-    wait_us_max: int = 300_000
-    """A request that would wait longer is refused, before its caller gives up on it."""
+    wait_us_max: int = 50_000
+    """A request that would wait longer is refused: with the provider's two time-outs on top, the settler's patience must not end,
+    or a busy bucket would look like a dark region."""
     in_flight_max: int = 6
     """Threads and connections are shared as well: a bucket whose calls hang may hold only so many."""
 

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session as BotocoreSession
 
+from seawall.controls.pace import PROVIDER_PATIENCE_MS
 from seawall.errors import ServiceError, UsageError
 from venue.chain.keys import address_of_public_key_der
 from venue.config import Key, SignerSite
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
-TIMEOUT_S = 0.25
-"""Smallest time-out without false alarms on a busy machine, with margin: 50 ms raised some, 100 ms none in 200 signatures."""
+TIMEOUT_S = PROVIDER_PATIENCE_MS / 1_000
 _START_TIMEOUT_S = 10
 _PATIENT = Config(connect_timeout=_START_TIMEOUT_S, read_timeout=_START_TIMEOUT_S)
 _REFRESH_BEFORE = timedelta(minutes=15)

@@ -92,7 +92,10 @@ class SigningService:
         return proven
 
     async def probe(self) -> None:
-        """Have the provider sign a fixed text that is no transaction. Raises :class:`SigningRefusedError`."""
+        """Have the provider sign a fixed text that is no transaction. Raises :class:`SigningRefusedError`.
+
+        Past the bulkhead, because it asks after the provider and not after a bucket; once a second fits into what no share takes.
+        """
         await self._ask(min(self.addresses), _PROBE)
 
     async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.bulkhead import Room, admit, room_of
+from seawall.controls.pace import PROVIDER_PATIENCE_MS, SIGNER_PATIENCE_MS
 from seawall.policy import load_policy
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
@@ -60,3 +61,9 @@ def test_a_bucket_without_a_share_has_no_room() -> None:
         room_of(POLICY, "nobody", operations_per_s=100)
     with pytest.raises(ValueError, match="no share of 0"):
         room_of(POLICY, "customer", operations_per_s=0)
+
+
+def test_waiting_for_room_never_looks_like_a_dark_region() -> None:
+    """The settler gives up on a signer after its patience and counts that as a failure of the region."""
+    room = room_of(POLICY, "customer", operations_per_s=100)
+    assert room.wait_us_max / 1_000 + 2 * PROVIDER_PATIENCE_MS <= SIGNER_PATIENCE_MS
