@@ -90,9 +90,9 @@ class GameDays(pulumi.ComponentResource):
                 type="String",
                 description="Game days run only while this says armed; set stopped to end them, and no pulumi up will arm it again",
                 allowed_pattern=f"^({'|'.join(states)})$",
-                insecure_value=states[0] if self._args.armed else states[1],
+                value=states[0] if self._args.armed else states[1],
                 tags=self._args.tags,
-                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["insecureValue"]),
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
             )
         return name
 

@@ -44,7 +44,7 @@ class StandbyRail(pulumi.ComponentResource):
                 name=name,
                 type="String",
                 description=f"How a client in {region} reaches {args.rail}, and how it fails over",
-                insecure_value=pulumi.Output.json_dumps(complete[region], sort_keys=True),
+                value=pulumi.Output.json_dumps(complete[region], sort_keys=True),
                 tags=args.tags,
                 opts=child,
             )

@@ -51,9 +51,21 @@ def declared(*, guarded: bool) -> tuple[Declared, ...]:
     return tuple(Declared(**resource) for resource in json.loads(done.stdout.splitlines()[-1]))
 
 
+_SECRET = "4dabf18193072939515e22adb298388d"
+"""The key under which the engine's protocol marks a value as secret (pulumi.runtime.rpc)."""
+
+
+def plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs without the marks of what is secret to the engine."""
+    return {
+        name: value["value"] if isinstance(value, dict) and _SECRET in value else value
+        for name, value in inputs.items()
+    }
+
+
 def of(kind: str, *, guarded: bool = False) -> dict[str, dict[str, Any]]:
     """Inputs by logical name."""
-    return {each.name: each.inputs for each in declared(guarded=guarded) if each.type == kind}
+    return {each.name: plain(each.inputs) for each in declared(guarded=guarded) if each.type == kind}
 
 
 def statements(text: str) -> dict[str, dict[str, Any]]:

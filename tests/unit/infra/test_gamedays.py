@@ -50,7 +50,7 @@ def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped
         if name.startswith("kill-switch-")
     }
     assert {each["region"] for each in switches.values()} == set(REGIONS)
-    assert {(each["name"], each["insecureValue"]) for each in switches.values()} == {
+    assert {(each["name"], each["value"]) for each in switches.values()} == {
         ("/seawall/harbour/gameday/kill-switch", value)
     }
 

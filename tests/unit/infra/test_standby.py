@@ -77,7 +77,7 @@ def test_what_a_client_needs_to_fail_over_lies_in_its_own_region(policy: Policy)
     parameters = of("aws:ssm/parameter:Parameter")
     for rail in policy.rails:
         for region in REGIONS:
-            told = json.loads(parameters[f"{rail}-{region}"]["insecureValue"])
+            told = json.loads(parameters[f"{rail}-{region}"]["value"])
             assert parameters[f"{rail}-{region}"]["region"] == region
             assert told["credentials"]["standby"] == f"arn:{region}:{rail}-standby-{region}"
             assert told["sides"]["standby"]["endpoint"] == policy.rails[rail].endpoints.standby
