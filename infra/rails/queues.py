@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.documents import document
 from infra.rails.watched import StandbyRailArgs, Watch, alarm
 from seawall import conventions
 
@@ -19,6 +20,13 @@ _ATTEMPTS = 5
 """After so many the message is put aside, and people are told."""
 _AGE_S_MAX = 4 * 3_600
 """Bank hours hold instructions back, not the queue: what nobody has taken for half a working day is stuck."""
+_USE = [
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+]
 _PERIOD_S = 60
 """SQS publishes its metrics every minute (SQS developer guide, Available CloudWatch metrics)."""
 
@@ -55,6 +63,7 @@ def _queue(
         name=name,
         message_retention_seconds=_KEEP_S,
         visibility_timeout_seconds=_VISIBLE_AFTER_S,
+        policy=using_policy(args.readers[region], source),
         redrive_policy=dead.arn.apply(
             lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _ATTEMPTS})
         ),
@@ -63,6 +72,13 @@ def _queue(
     for watch, suffix in _watches(args, region, direction, name):
         alarm(f"{logical}-{suffix}-{region}", watch, topics=args.topics, tags=args.tags, opts=opts)
     return {"url": queue.url, "arn": queue.arn, "dead_letter_url": dead.url, "dead_letter_arn": dead.arn}
+
+
+def using_policy(workload: str, queue: str) -> str:
+    """``workload`` sends and takes; what is put aside is for people, who come with permissions of their own."""
+    return document(
+        {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": workload}, "Action": _USE, "Resource": queue}
+    )
 
 
 def _watches(args: StandbyRailArgs, region: str, direction: str, name: str) -> list[tuple[Watch, str]]:

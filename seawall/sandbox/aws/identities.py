@@ -48,7 +48,7 @@ class Identity(BaseModel):
 class Identities(BaseModel):
     """Everyone whom a sandbox starts with: ``signers`` by region and bucket, ``admins`` and ``break_glass`` by bucket, ``approvers`` by role.
 
-    ``rails`` by region: who pays over the rails there; what it may do stands in the policies of secrets and queues, not in a role.
+    ``rails`` by region: who pays over the rails there; what it may do stands in the policies of secrets and queues, and it may read the rails' settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,13 +124,26 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
 
 
 def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
-    """Every user but the deployer, and what it may do by itself: take on its own roles, and nothing else."""
-    roles: dict[str, list[str]] = {conventions.rails_user(region): [] for region in segregation.regions(policy)}
+    """Every user but the deployer, and what it may do by itself: take on its own roles, and nothing else.
+
+    Who pays over the rails has none: secrets and queues name it, and of parameters, which have no policies of their own, it may read the rails'.
+    """
+    roles: dict[str, list[str]] = {}
     for principal in segregation.principals(policy):
         roles.setdefault(_user_of(principal), []).append(f"arn:aws:iam::*:role/{principal.name}")
+    settings = conventions.rail_parameter(policy.venue.name, "*")
     return {
-        user: [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arns}] if arns else []
-        for user, arns in roles.items()
+        **{user: [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arns}] for user, arns in roles.items()},
+        **{
+            conventions.rails_user(region): [
+                {
+                    "Effect": "Allow",
+                    "Action": "ssm:GetParameter",
+                    "Resource": f"arn:aws:ssm:{region}:*:parameter{settings}",
+                }
+            ]
+            for region in segregation.regions(policy)
+        },
     }
 
 
@@ -153,9 +166,8 @@ def _arns(people: Mapping[str, Identity]) -> dict[str, str]:
 
 def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Identity:
     arn = iam.create_user(UserName=name)["User"]["Arn"]
-    if statements:
-        document = {"Version": "2012-10-17", "Statement": statements}
-        iam.put_user_policy(UserName=name, PolicyName=conventions.PREFIX, PolicyDocument=json.dumps(document))
+    document = {"Version": "2012-10-17", "Statement": statements}
+    iam.put_user_policy(UserName=name, PolicyName=conventions.PREFIX, PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Identity(user=name, arn=arn, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 

@@ -68,6 +68,7 @@ def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an
         )
         source = f"arn:aws:sqs:{region}:{ACCOUNT}:{queue['name']}"
         assert json.loads(dead["redriveAllowPolicy"]) == {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
+        assert statements(queue["policy"])["Use"]["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:user/rails-{region}"}
         assert queue["sqsManagedSseEnabled"] is dead["sqsManagedSseEnabled"] is True
         alarm = of("aws:cloudwatch/metricAlarm:MetricAlarm")[f"fiat-instructions-dead-depth-{region}"]
         assert (alarm["threshold"], alarm["dimensions"]) == (1, {"QueueName": dead["name"]})
