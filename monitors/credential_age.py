@@ -69,13 +69,16 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
 
 def age_of(credential: Credential, client: Any, *, now: datetime) -> Age:
     """How old ``credential`` is at ``now``."""
-    pages = client.get_paginator("list_secret_version_ids").paginate(SecretId=credential.arn)
-    versions = [
-        version for page in pages for version in page["Versions"] if _CURRENT in version.get("VersionStages", [])
-    ]
-    if not versions:
-        return Age(credential=credential, seconds=None)
-    put = max(version["CreatedDate"] for version in versions)
+    put = None
+    following: dict[str, str] = {}
+    while put is None:  # boto3 has no paginator for this call
+        page = client.list_secret_version_ids(SecretId=credential.arn, **following)
+        put = next(
+            (each["CreatedDate"] for each in page["Versions"] if _CURRENT in each.get("VersionStages", [])), None
+        )
+        if put is None and "NextToken" not in page:
+            return Age(credential=credential, seconds=None)
+        following = {"NextToken": page.get("NextToken", "")}
     return Age(credential=credential, seconds=(now - put.astimezone(UTC)).total_seconds())
 
 

@@ -97,15 +97,12 @@ class Vault:
     def __init__(self, *versions: tuple[timedelta, str]) -> None:
         self._versions = [{"CreatedDate": NOW - age, "VersionStages": [stage]} for age, stage in versions]
 
-    def get_paginator(self, operation: str) -> Vault:
-        """Pages of one version each."""
-        assert operation == "list_secret_version_ids"
-        return self
-
-    def paginate(self, *, SecretId: str) -> list[dict[str, Any]]:  # noqa: N803 - the name is AWS's
-        """Them."""
+    def list_secret_version_ids(self, *, SecretId: str, NextToken: str = "0") -> dict[str, Any]:  # noqa: N803 - the names are AWS's
+        """A page with one version, and where the next one is."""
         assert SecretId == CREDENTIAL.arn
-        return [{"Versions": [version]} for version in self._versions] or [{"Versions": []}]
+        here = int(NextToken)
+        more = {"NextToken": str(here + 1)} if here + 1 < len(self._versions) else {}
+        return {"Versions": self._versions[here : here + 1], **more}
 
 
 CREDENTIAL = Credential(rail="aster", side="primary", region="us-east-1", arn="arn:secret")
