@@ -5,6 +5,8 @@ Only `name` forces a new resource in the upstream provider (its resource aws_clo
 
 from __future__ import annotations
 
+from typing import Any
+
 from seawall.sandbox.provider.clients import Aws
 from seawall.sandbox.provider.fields import from_aws, given, lower_names, to_aws, upper_names
 from seawall.sandbox.provider.sameness import same_with_defaults
@@ -28,6 +30,13 @@ _CLEARED_BY_EMPTY = ("s3KeyPrefix", "snsTopicName", "cloudWatchLogsGroupArn", "c
 """Optional texts: UpdateTrail leaves what is not given as it is, so an empty one takes them away."""
 _DEFAULT_SELECTOR = {"readWriteType": "All", "includeManagementEvents": True}
 """What a selector means that does not say so (API reference, EventSelector)."""
+
+_filled_the_same = same_with_defaults(**_DEFAULT_SELECTOR)
+
+
+def _same_selectors(one: Any, other: Any) -> bool:
+    """A trail without selectors logs what the default one says."""
+    return _filled_the_same(one or [_DEFAULT_SELECTOR], other or [_DEFAULT_SELECTOR])
 
 
 def _fields(inputs: Properties) -> dict[str, object]:
@@ -61,12 +70,12 @@ def _read_trail(aws: Aws, arn: str) -> Properties:
     trail = aws.cloudtrail.get_trail(Name=arn)["Trail"]
     selectors = aws.cloudtrail.get_event_selectors(TrailName=arn)
     status = aws.cloudtrail.get_trail_status(Name=arn)
-    found = from_aws(_FIELDS, trail)
+    found, basic = from_aws(_FIELDS, trail), lower_names(selectors.get("EventSelectors", []))
     return {
         **{name: value for name, value in found.items() if value or name not in _CLEARED_BY_EMPTY},
         "arn": arn, "homeRegion": trail.get("HomeRegion", arn.split(":")[3]), "enableLogging": status["IsLogging"],
         "enableLogFileValidation": trail["LogFileValidationEnabled"], "snsTopicArn": trail.get("SnsTopicARN"),
-        "eventSelectors": lower_names(selectors.get("EventSelectors", [])),
+        "eventSelectors": [] if _same_selectors(basic, []) else basic,
         "advancedEventSelectors": lower_names(selectors.get("AdvancedEventSelectors", [])),
         "tags": tag_map(aws.cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"][0]["TagsList"]),
     }  # fmt: skip
@@ -95,9 +104,10 @@ TRAIL = ResourceType(
         **{name: Property(required=name == "s3BucketName") for name in _FIELDS},
         "name": Property(required=True, replaces=True),
         "includeGlobalServiceEvents": Property(default=True),
-        "enableLogFileValidation": Property(),
+        "isMultiRegionTrail": Property(default=False),
+        "enableLogFileValidation": Property(default=False),
         "enableLogging": Property(default=True),
-        "eventSelectors": Property(same=same_with_defaults(**_DEFAULT_SELECTOR)),
+        "eventSelectors": Property(same=_same_selectors),
         "advancedEventSelectors": Property(),
         "tags": Property(),
     },

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from seawall.sandbox.provider import alerting, cloudtrail, eventbridge, iam, kms, route53, s3, secrets, sqs, ssm, zones
+from seawall.sandbox.provider import (
+    amp,
+    backup,
+    cloudtrail,
+    cloudwatch,
+    ecs,
+    eventbridge,
+    iam,
+    kms,
+    logs,
+    route53,
+    s3,
+    scheduler,
+    secrets,
+    sns,
+    sqs,
+    ssm,
+    zones,
+)
 from seawall.sandbox.provider.table import Function, ResourceType
 
 RESOURCES: dict[str, ResourceType] = {
@@ -24,12 +42,26 @@ RESOURCES: dict[str, ResourceType] = {
         route53.HEALTH_CHECK,
         route53.RECORD,
         zones.ZONE,
-        alerting.TOPIC,
-        alerting.TOPIC_SUBSCRIPTION,
-        alerting.METRIC_ALARM,
+        sns.TOPIC,
+        sns.TOPIC_POLICY,
+        sns.TOPIC_SUBSCRIPTION,
+        cloudwatch.METRIC_ALARM,
+        cloudwatch.COMPOSITE_ALARM,
+        logs.LOG_GROUP,
         eventbridge.EVENT_RULE,
         eventbridge.EVENT_TARGET,
         cloudtrail.TRAIL,
+        scheduler.SCHEDULE_GROUP,
+        scheduler.SCHEDULE,
+        ecs.TASK_DEFINITION,
+        backup.VAULT,
+        backup.VAULT_POLICY,
+        backup.VAULT_LOCK,
+        backup.PLAN,
+        backup.SELECTION,
+        amp.WORKSPACE,
+        amp.RULE_GROUP_NAMESPACE,
+        amp.ALERT_MANAGER_DEFINITION,
     )
 }
 

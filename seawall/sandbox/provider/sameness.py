@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,5 +38,9 @@ def _filled(block: Any, defaults: Mapping[str, Any]) -> Any:
 def same_set(one: Any, other: Any) -> bool:
     """Whether two lists hold the same values, in whatever order."""
     if isinstance(one, list) and isinstance(other, list):
-        return sorted(map(repr, one)) == sorted(map(repr, other))
+        return sorted(map(_text, one)) == sorted(map(_text, other))
     return equal(one, other)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

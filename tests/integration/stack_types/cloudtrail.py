@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tests.integration.stack_types.alerting import TOPIC_NEEDED
 from tests.integration.stack_types.example import Example
+from tests.integration.stack_types.sns import TOPIC_NEEDED
 
 BUCKET_NEEDED = ("aws:s3/bucket:Bucket", {"bucket": "seawall-trail-logs", "forceDestroy": True})
 
@@ -16,7 +16,7 @@ EXAMPLES: dict[str, Example] = {
             "enableLogFileValidation": True,
             "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/one",
             "cloudWatchLogsGroupArn": "arn:aws:logs:us-east-1:123456789012:log-group:one:*",
-            "cloudWatchLogsRoleArn": "arn:aws:iam::123456789012:role/one",
+            "cloudWatchLogsRoleArn": "arn:aws:iam::123456789012:role/seawall-one",
             "eventSelectors": [{"readWriteType": "WriteOnly"}],
             "tags": {"a": "1", "b": "2"},
         },
@@ -27,7 +27,7 @@ EXAMPLES: dict[str, Example] = {
             "enableLogging": False,
             "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/two",
             "cloudWatchLogsGroupArn": "arn:aws:logs:us-east-1:123456789012:log-group:two:*",
-            "cloudWatchLogsRoleArn": "arn:aws:iam::123456789012:role/two",
+            "cloudWatchLogsRoleArn": "arn:aws:iam::123456789012:role/seawall-two",
             "eventSelectors": [{"readWriteType": "All", "includeManagementEvents": False}],
             "tags": {"a": "3"},
         },

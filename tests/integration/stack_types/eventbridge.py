@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from tests.integration.stack_types.alerting import TOPIC_NEEDED
 from tests.integration.stack_types.example import Example
+from tests.integration.stack_types.sns import TOPIC_NEEDED
 
 PATTERN = json.dumps({"source": ["aws.kms"]})
 OTHER_PATTERN = json.dumps({"source": ["aws.kms"], "detail": {"eventName": [{"prefix": "Disable"}]}})
@@ -16,7 +16,7 @@ EXAMPLES: dict[str, Example] = {
             "eventPattern": PATTERN,
             "scheduleExpression": "rate(5 minutes)",
             "description": "one",
-            "roleArn": "arn:aws:iam::123456789012:role/one",
+            "roleArn": "arn:aws:iam::123456789012:role/seawall-one",
             "tags": {"a": "1", "b": "2"},
         },
         changed={
@@ -24,7 +24,7 @@ EXAMPLES: dict[str, Example] = {
             "scheduleExpression": "rate(6 minutes)",
             "state": "DISABLED",
             "description": "two",
-            "roleArn": "arn:aws:iam::123456789012:role/two",
+            "roleArn": "arn:aws:iam::123456789012:role/seawall-two",
             "tags": {"a": "3"},
         },
     ),
@@ -36,14 +36,14 @@ EXAMPLES: dict[str, Example] = {
             "inputTransformer": {"inputPaths": {"who": "$.detail.userIdentity.arn"}, "inputTemplate": '"<who> did it"'},
             "retryPolicy": {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 1},
             "deadLetterConfig": {"arn": "arn:aws:sqs:us-east-1:123456789012:dead"},
-            "roleArn": "arn:aws:iam::123456789012:role/one",
+            "roleArn": "arn:aws:iam::123456789012:role/seawall-one",
         },
         changed={
             "arn": "arn:aws:sqs:us-east-1:123456789012:queue.fifo",
             "inputTransformer": {"inputTemplate": '"someone did it"'},
             "retryPolicy": {"maximumRetryAttempts": 2},
             "deadLetterConfig": {"arn": "arn:aws:sqs:us-east-1:123456789012:other"},
-            "roleArn": "arn:aws:iam::123456789012:role/two",
+            "roleArn": "arn:aws:iam::123456789012:role/seawall-two",
             "sqsTarget": {"messageGroupId": "one"},
         },
         needs={"rule": RULE_NEEDED, "topic": TOPIC_NEEDED},

@@ -6,7 +6,6 @@
 | ``key_state`` | a key that is disabled or about to be deleted does not sign |
 | ``replicas`` | a replica key has its own policy, description, tags and aliases |
 | ``leftover_tags`` | tags end with the alarm that carries them |
-| ``enforcement`` | policies decide, bound to the resource asked for |
 | ``primaries`` | a multi-Region key changes its primary Region |
 | ``quotas`` | elliptic-curve operations are throttled |
 | ``deliveries`` | topics and queues let in whom their policies name |
@@ -25,12 +24,17 @@
 | ``parameters`` | a value matches the pattern; a tier does not go down |
 | ``health_checks`` | an alarm stays with its check; what is reset is gone |
 | ``record_sets`` | a record is one name, type and set; a deletion names what is there |
+| ``backups`` | backup plans have selections and updates, vaults have policies |
+| ``log_groups`` | log groups change their key |
+| ``prometheus`` | managed Prometheus keeps keys and Alertmanager definitions, and refuses wrong ones |
+| ``schedules`` | schedule groups are made once |
 """
 
 from functools import cache
 
 from seawall.sandbox.aws.shims import (
     alarms,
+    backups,
     bucket_settings,
     deliveries,
     digests,
@@ -39,15 +43,18 @@ from seawall.sandbox.aws.shims import (
     health_checks,
     key_state,
     leftover_tags,
+    log_groups,
     object_lock,
     parameters,
     primaries,
+    prometheus,
     queues,
     quotas,
     record_sets,
     replicas,
     replication,
     rotation,
+    schedules,
     secret_settings,
     trail_events,
     trails,
@@ -80,6 +87,10 @@ def install() -> None:
     alarms.install()
     health_checks.install()
     record_sets.install()
+    schedules.install()
+    prometheus.install()
+    log_groups.install()
+    backups.install()
 
 
 __all__ = ["install"]
