@@ -24,6 +24,7 @@ pytestmark = pytest.mark.integration
 
 BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 IN_A_YEAR = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365)
+NO_MARKERS = {"status": "Disabled"}
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 
 
@@ -174,6 +175,7 @@ def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(site: Site, locked:
         ({_SIGNATURE: "0def7320c3a5731c473e5ecbe6d01bc7"}, "an archive"),
         (asset(uri="https://harbour.example/kit"), "remote asset"),
         (asset(path="/nowhere/kit"), "No such file"),
+        (asset(path="kit"), "relative path"),
         (asset(text="a", hash="0" * 64), "changed since"),
     ],
 )
@@ -218,7 +220,14 @@ def replicating(
     may_copy = document({"Effect": "Allow", "Action": f"s3:{may}", "Resource": "*"})
     site.made("aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "copy", "policy": may_copy})
     rules = [
-        {"id": "all", "status": "Enabled", "filter": {}, "destination": {"bucket": f"arn:aws:s3:::{there}"}, **rule}
+        {
+            "id": "all",
+            "status": "Enabled",
+            "filter": {},
+            "deleteMarkerReplication": NO_MARKERS,
+            "destination": {"bucket": f"arn:aws:s3:::{there}"},
+            **rule,
+        }
     ]
     site.made(
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig", {"bucket": here, "role": made["arn"], "rules": rules}
@@ -296,6 +305,7 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(site: Site, 
         "id": "all",
         "status": "Enabled",
         "filter": {},
+        "deleteMarkerReplication": NO_MARKERS,
         "destination": {"bucket": "arn:aws:s3:::seawall-unversioned"},
     }
     inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
@@ -304,6 +314,36 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(site: Site, 
     s3.put_bucket_versioning(Bucket="seawall-unversioned", VersioningConfiguration={"Status": "Enabled"})
     with pytest.raises(grpc.RpcError, match="object lock enabled"):
         site.made(kind, inputs)
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({}, "DeleteMarkerReplication must be specified"),
+        (
+            {
+                "deleteMarkerReplication": NO_MARKERS,
+                "sourceSelectionCriteria": {"sseKmsEncryptedObjects": {"status": "Enabled"}},
+            },
+            "ReplicaKmsKeyID must be specified",
+        ),
+    ],
+)
+def test_a_rule_that_leaves_out_what_s3_wants_is_refused(
+    site: Site, locked: str, more: Properties, complaint: str
+) -> None:
+    rule = {"id": "all", "status": "Enabled", "filter": {}, "destination": {"bucket": f"arn:aws:s3:::{locked}"}, **more}
+    inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
+    with pytest.raises(grpc.RpcError, match=complaint):
+        site.made("aws:s3/bucketReplicationConfig:BucketReplicationConfig", inputs)
+
+
+def test_a_rule_without_a_priority_has_the_lowest(site: Site) -> None:
+    kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+    rule = {"id": "all", "status": "Enabled", "filter": {}}
+    old, new = ({"bucket": "b", "role": "r", "rules": [one]} for one in (rule, {**rule, "priority": 0}))
+    assert list(site.engine.diff(kind, old, new).diffs) == []
+    assert list(site.engine.diff(kind, old, {**new, "rules": [{**rule, "priority": 1}]}).diffs) == ["rules"]
 
 
 def test_the_order_of_rules_means_nothing_and_their_content_does(site: Site) -> None:

@@ -23,7 +23,11 @@ REPLICATES_ALL = {
     "status": "Enabled",
     "filter": {},
     "deleteMarkerReplication": {"status": "Enabled"},
-    "destination": {"bucket": "$there.arn", "storageClass": "STANDARD_IA"},
+    "destination": {
+        "bucket": "$there.arn",
+        "storageClass": "STANDARD_IA",
+        "encryptionConfiguration": {"replicaKmsKeyId": "arn:aws:kms:us-west-2:123456789012:key/all"},
+    },
     "sourceSelectionCriteria": {
         "sseKmsEncryptedObjects": {"status": "Enabled"},
         "replicaModifications": {"status": "Disabled"},

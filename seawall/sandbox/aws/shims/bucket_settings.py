@@ -64,6 +64,7 @@ def _put_replication(original: Callable[..., None]) -> Callable[..., None]:
         rules = replication["Rule"] if isinstance(replication["Rule"], list) else [replication["Rule"]]
         locked = self.get_bucket(bucket_name).object_lock_enabled
         for rule in rules:
+            _refuse_incomplete(rule)
             there = destination(rule)
             if there is None or not there.is_versioned:
                 raise S3ClientError("InvalidRequest", "Destination bucket must have versioning enabled.")
@@ -72,6 +73,23 @@ def _put_replication(original: Callable[..., None]) -> Callable[..., None]:
         original(self, bucket_name, {**replication, "Rule": _named(rules)})
 
     return put
+
+
+def _refuse_incomplete(rule: dict[str, Any]) -> None:
+    """Since rules have a filter, what was implied before must be said (user guide, "Backward compatibility considerations")."""
+    for name in ("Priority", "DeleteMarkerReplication"):
+        if "Filter" in rule and name not in rule:
+            message = f"{name} must be specified for this version of Cross Region Replication configuration schema."
+            raise S3ClientError("InvalidRequest", message)
+    if selects_encrypted(rule) and not rule["Destination"].get("EncryptionConfiguration"):
+        message = "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present."
+        raise S3ClientError("InvalidRequest", message)
+
+
+def selects_encrypted(rule: dict[str, Any]) -> bool:
+    """Whether a rule of replication is for objects under SSE-KMS as well."""
+    criteria = rule.get("SourceSelectionCriteria") or {}
+    return bool((criteria.get("SseKmsEncryptedObjects") or {}).get("Status") == "Enabled")
 
 
 def _get_replication(self: Any) -> Any:

@@ -21,7 +21,7 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from moto.s3.responses import S3Response
 
 from seawall import conventions
-from seawall.sandbox.aws.shims.bucket_settings import destination
+from seawall.sandbox.aws.shims.bucket_settings import destination, selects_encrypted
 from seawall.sandbox.aws.shims.iam.service_roles import role_may
 
 _STATUS = "x-amz-replication-status"
@@ -47,7 +47,8 @@ def _then_replicate(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
         result = operation(self)
         bucket = self.backend.get_bucket(self.bucket_name)
         if getattr(bucket, "replication", None):
-            key = self.backend.get_object(self.bucket_name, self.parse_key_name())
+            version = result[1].get("x-amz-version-id")  # another put of this key may have come meanwhile
+            key = self.backend.get_object(self.bucket_name, self.parse_key_name(), version_id=version)
             if key is not None:
                 _replicate(self, bucket, key)
         return result
@@ -58,7 +59,7 @@ def _then_replicate(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _replicate(response: Any, bucket: FakeBucket, key: FakeKey) -> None:
     statuses = set()
     for rule, there in _rules(response, bucket, key.name):
-        if key.encryption == "aws:kms" and not _selects_encrypted(rule):
+        if key.encryption == "aws:kms" and not selects_encrypted(rule):
             continue
         if (
             there is None
@@ -91,11 +92,6 @@ def _matches(rule: dict[str, Any], name: str, tags: dict[str, str]) -> bool:
     pairs = wanted if isinstance(wanted, list) else [wanted]
     has_tags = all(tags.get(pair["Key"]) == (pair.get("Value") or "") for pair in pairs)
     return has_tags and name.startswith(chosen.get("Prefix") or "")
-
-
-def _selects_encrypted(rule: dict[str, Any]) -> bool:
-    criteria = rule.get("SourceSelectionCriteria") or {}
-    return bool((criteria.get("SseKmsEncryptedObjects") or {}).get("Status") == "Enabled")
 
 
 def _copy(key: Any, there: Any, asked: dict[str, Any]) -> None:

@@ -44,6 +44,8 @@ _ASKED = {"checksumAlgorithm": "ChecksumAlgorithm"}
 """What it only takes."""
 _IN_PLACE = frozenset({"objectLockMode", _UNTIL, "objectLockLegalHoldStatus", "tags", "forceDestroy"})
 """What is changed of the version that is there; any other change is a new version."""
+_VERSION = ("etag", "versionId", "checksumSha256")
+"""What another content moves."""
 _ASSET, _ARCHIVE = "c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """How an asset travels (https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig#pkg-constants)."""
@@ -81,6 +83,9 @@ def _bytes_of(asset: Any) -> bytes:
         message = f"source is {what}; the sandbox takes a FileAsset or a StringAsset"
         raise LookupError(message)
     if "path" in asset:
+        if not Path(asset["path"]).is_absolute():
+            message = f"source {asset['path']} is a relative path, and the provider runs elsewhere than the program (resolve it there)"
+            raise LookupError(message)
         try:
             content = Path(asset["path"]).read_bytes()
         except OSError as error:
@@ -173,9 +178,9 @@ OBJECT = ResourceType(
     inputs={
         "bucket": Property(required=True, replaces=True),
         "key": Property(required=True, replaces=True),
-        "content": Property(local=True),
-        "contentBase64": Property(local=True),
-        "source": Property(local=True, same=same_asset),
+        "content": Property(local=True, moves=_VERSION),
+        "contentBase64": Property(local=True, moves=_VERSION),
+        "source": Property(local=True, moves=_VERSION, same=same_asset),
         "sourceHash": Property(local=True),
         "etag": Property(),
         _UNTIL: Property(same=same_instant),

@@ -175,6 +175,13 @@ LIFECYCLE = _setting(
 )
 
 
+def _prioritised(rules: Any) -> Any:
+    """As upstream: a rule that says no priority has the lowest one (documentation of aws_s3_bucket_replication_configuration)."""
+    return (
+        [{"priority": 0, **rule} if "filter" in rule else rule for rule in rules] if isinstance(rules, list) else rules
+    )
+
+
 def _replication(aws: Aws, bucket: str) -> Properties:
     answer = aws.s3.get_bucket_replication(Bucket=bucket)
     kept = answer["ReplicationConfiguration"]
@@ -184,10 +191,13 @@ def _replication(aws: Aws, bucket: str) -> Properties:
 REPLICATION = _setting(
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
     acts=True,
-    inputs={"role": Property(required=True), "rules": Property(required=True, same=same_rules)},
+    inputs={
+        "role": Property(required=True),
+        "rules": Property(required=True, same=lambda one, other: same_rules(_prioritised(one), _prioritised(other))),
+    },
     put=lambda aws, inputs: aws.s3.put_bucket_replication(
         Bucket=inputs["bucket"],
-        ReplicationConfiguration={"Role": inputs["role"], "Rules": to_aws(inputs["rules"], _NAMES)},
+        ReplicationConfiguration={"Role": inputs["role"], "Rules": to_aws(_prioritised(inputs["rules"]), _NAMES)},
     ),
     told=_replication,
     gone="ReplicationConfigurationNotFoundError",
