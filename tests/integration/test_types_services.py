@@ -95,7 +95,10 @@ def test_a_count_written_as_a_text_is_the_same_count(site: Site) -> None:
 def test_a_policy_of_a_queue_that_somebody_widened_is_seen(site: Site) -> None:
     kind = "aws:sqs/queuePolicy:QueuePolicy"
     url, _, _ = site.made(QUEUE, {"name": "seawall-admits"})
-    narrow, wide = (json.dumps({"Statement": [{"Effect": "Allow", "Principal": who}]}) for who in ({"AWS": "1"}, "*"))
+    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    narrow, wide = (
+        document({**send, "Principal": who}) for who in ({"AWS": "arn:aws:iam::123456789012:root"}, {"AWS": "*"})
+    )
     identifier, state, inputs = site.made(kind, {"queueUrl": url, "policy": narrow})
     site.root("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": wide})
     _, _, told = site.engine.read(kind, identifier, state, inputs)
