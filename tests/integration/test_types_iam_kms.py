@@ -54,7 +54,7 @@ def test_what_iam_cannot_change_of_a_policy_means_another_policy(site: Site, cha
 def test_a_boundary_is_put_changed_and_taken_away(site: Site) -> None:
     kind, iam = "aws:iam/role:Role", site.root("iam")
     boundary, policy, _ = site.made("aws:iam/policy:Policy", {"name": "seawall-boundary", "policy": SIGN})
-    bare = {"name": "seawall-bounded", "assumeRolePolicy": TRUST}
+    bare = site.engine.checked(kind, {"name": "seawall-bounded", "assumeRolePolicy": TRUST})
     identifier, state, inputs = site.made(kind, {**bare, "permissionsBoundary": boundary})
     assert iam.get_role(RoleName=identifier)["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
     iam.delete_role_permissions_boundary(RoleName=identifier)

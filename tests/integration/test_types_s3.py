@@ -108,6 +108,9 @@ def test_a_bypass_takes_its_own_permission(site: Site, locked: str) -> None:
     assert refused(lambda: cleaner.delete_object(**version, BypassGovernanceRetention=True)) == "AccessDenied"
     bypass = policy.replace("s3:DeleteObjectVersion", "s3:BypassGovernanceRetention")
     iam.put_user_policy(UserName="cleaner", PolicyName="p2", PolicyDocument=bypass)
+    listed = {"Objects": [{"Key": "k", "VersionId": version["VersionId"]}]}
+    many = {"Bucket": locked, "Delete": listed, "BypassGovernanceRetention": True}
+    assert refused(lambda: cleaner.delete_objects(**many)) == "AccessDenied", "in a list nobody judges the bypass"
     cleaner.delete_object(**version, BypassGovernanceRetention=True)
     assert refused(lambda: s3.head_object(**version)) == "404"
 

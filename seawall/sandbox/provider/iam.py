@@ -190,7 +190,7 @@ POLICY = ResourceType(
     acts=True,
     inputs={
         "name": Property(required=True, replaces=True),
-        "path": Property(replaces=True),
+        "path": Property(replaces=True, default="/"),
         "description": Property(replaces=True),
         "policy": Property(required=True, same=same_document),
     },

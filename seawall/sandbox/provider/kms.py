@@ -112,7 +112,7 @@ KEY = ResourceType(
         "policy": Property(same=same_document, computed=True),
         "isEnabled": Property(default=True),
         "enableKeyRotation": Property(default=False),
-        "rotationPeriodInDays": Property(),
+        "rotationPeriodInDays": Property(computed=True),
         _LOCKOUT: Property(local=True),
         "deletionWindowInDays": Property(local=True),
     },

@@ -75,6 +75,8 @@ _CHECK_FREE = {
     "searchString": "SearchString",
 }
 """What UpdateHealthCheck takes as well as CreateHealthCheck."""
+_CHECK_COMPUTED = frozenset({"enableSni", "failureThreshold", "port"})
+"""What Route 53 fills in where nothing is said."""
 _RESETS = ("ChildHealthChecks", "FullyQualifiedDomainName", "Regions", "ResourcePath")
 """What UpdateHealthCheck can take back (API reference, ResetElements); the rest has a value for ever."""
 _NO_ENDPOINT = frozenset({"CALCULATED", "CLOUDWATCH_METRIC"})
@@ -123,9 +125,9 @@ HEALTH_CHECK = ResourceType(
     kind="aws:route53/healthCheck:HealthCheck",
     acts=False,
     inputs={
-        **dict.fromkeys(_CHECK_FREE, Property()),
+        **{name: Property(computed=name in _CHECK_COMPUTED) for name in _CHECK_FREE},
         "type": Property(required=True, replaces=True),
-        "requestInterval": Property(replaces=True),
+        "requestInterval": Property(replaces=True, computed=True),
         "measureLatency": Property(default=False, replaces=True),
         "referenceName": Property(local=True, replaces=True),
         "cloudwatchAlarmName": Property(),

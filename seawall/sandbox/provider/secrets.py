@@ -123,8 +123,8 @@ SECRET = ResourceType(
         "name": Property(required=True, replaces=True),
         "description": Property(),
         "kmsKeyId": Property(),
-        "policy": Property(same=same_policy),
-        "replicas": Property(same=same_replicas),
+        "policy": Property(same=same_policy, computed=True),
+        "replicas": Property(same=same_replicas, computed=True),
         "recoveryWindowInDays": Property(local=True),
         "forceOverwriteReplicaSecret": Property(local=True),
     },
@@ -153,7 +153,7 @@ def _read_policy(aws: Aws, arn: str) -> Properties | None:
 
 SECRET_POLICY = ResourceType(
     kind="aws:secretsmanager/secretPolicy:SecretPolicy",
-    acts=False,  # whoever the evaluator asks, it does not yet ask a secret
+    acts=True,
     inputs={
         "secretArn": Property(required=True, replaces=True),
         "policy": Property(required=True, same=same_document),

@@ -117,16 +117,19 @@ QUEUE = ResourceType(
     acts=True,
     inputs={
         "name": Property(required=True, replaces=True),
-        **{ours: Property(default=None if ours in _NOT_PLAIN else usual) for ours, (_, usual) in _NUMBERS.items()},
+        **{
+            ours: Property(default=None if ours in _NOT_PLAIN else usual, computed=ours in _NOT_PLAIN)
+            for ours, (_, usual) in _NUMBERS.items()
+        },
         "contentBasedDeduplication": Property(default=False),
         "fifoQueue": Property(default=False, replaces=True),
-        "sqsManagedSseEnabled": Property(),
-        "deduplicationScope": Property(),
-        "fifoThroughputLimit": Property(),
+        "sqsManagedSseEnabled": Property(computed=True),
+        "deduplicationScope": Property(computed=True),
+        "fifoThroughputLimit": Property(computed=True),
         "kmsMasterKeyId": Property(),
-        "policy": Property(same=same_document),
-        "redriveAllowPolicy": Property(same=same_redrive),
-        "redrivePolicy": Property(same=same_redrive),
+        "policy": Property(same=same_document, computed=True),
+        "redriveAllowPolicy": Property(same=same_redrive, computed=True),
+        "redrivePolicy": Property(same=same_redrive, computed=True),
     },
     outputs=("arn", "url"),
     create=_create_queue,
@@ -151,7 +154,7 @@ def _read_policy(aws: Aws, url: str) -> Properties | None:
 
 QUEUE_POLICY = ResourceType(
     kind="aws:sqs/queuePolicy:QueuePolicy",
-    acts=False,  # whoever the evaluator asks, it does not yet ask a queue
+    acts=True,
     inputs={
         "queueUrl": Property(required=True, replaces=True),
         "policy": Property(required=True, same=same_document),

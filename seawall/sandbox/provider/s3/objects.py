@@ -44,6 +44,8 @@ _ASKED = {"checksumAlgorithm": "ChecksumAlgorithm"}
 """What it only takes."""
 _IN_PLACE = frozenset({"objectLockMode", _UNTIL, "objectLockLegalHoldStatus", "tags", "forceDestroy"})
 """What is changed of the version that is there; any other change is a new version."""
+_COMPUTED = frozenset({"bucketKeyEnabled", "contentType", "serverSideEncryption", "storageClass"})
+"""What S3 fills in where nothing is said."""
 _VERSION = ("etag", "versionId", "checksumSha256")
 """What another content moves."""
 _ASSET, _ARCHIVE = "c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"
@@ -182,13 +184,13 @@ OBJECT = ResourceType(
         "contentBase64": Property(local=True, moves=_VERSION),
         "source": Property(local=True, moves=_VERSION, same=same_asset),
         "sourceHash": Property(local=True),
-        "etag": Property(),
+        "etag": Property(computed=True),
         _UNTIL: Property(same=same_instant),
         "forceDestroy": Property(local=True),
         "tags": Property(),
         **dict.fromkeys(_ASKED, Property(local=True)),
-        **dict.fromkeys(_TOLD, Property()),
-        "kmsKeyId": Property(same=same_key),
+        **{name: Property(computed=name in _COMPUTED) for name in _TOLD},
+        "kmsKeyId": Property(same=same_key, computed=True),
     },
     outputs=("arn", "versionId", "checksumSha256"),
     create=_put_object,

@@ -167,7 +167,7 @@ def _lifecycle(aws: Aws, bucket: str) -> Properties:
 LIFECYCLE = _setting(
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     acts=False,  # no time passes
-    inputs={"rules": Property(required=True, same=same_rules), _SMALL_OBJECTS: Property()},
+    inputs={"rules": Property(required=True, same=same_rules), _SMALL_OBJECTS: Property(computed=True)},
     put=_put_lifecycle,
     told=_lifecycle,
     gone="NoSuchLifecycleConfiguration",
