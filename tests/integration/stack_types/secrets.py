@@ -12,7 +12,7 @@ EXAMPLES: dict[str, Example] = {
             "description": "one",
             "policy": document({**READ, "Action": "secretsmanager:GetSecretValue"}),
             "replicas": [{"region": STANDBY}],
-            "recoveryWindowInDays": 7,
+            "recoveryWindowInDays": 0,
             "tags": {"a": "1"},
         },
         changed={
