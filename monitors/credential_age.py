@@ -76,7 +76,7 @@ def age_of(credential: Credential, client: Any, *, now: datetime) -> Age:
         put = next(
             (each["CreatedDate"] for each in page["Versions"] if _CURRENT in each.get("VersionStages", [])), None
         )
-        if put is None and "NextToken" not in page:
+        if put is None and not page.get("NextToken"):
             return Age(credential=credential, seconds=None)
         following = {"NextToken": page.get("NextToken", "")}
     return Age(credential=credential, seconds=(now - put.astimezone(UTC)).total_seconds())

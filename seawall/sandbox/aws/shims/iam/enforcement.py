@@ -37,6 +37,7 @@ from seawall.sandbox.aws.shims.iam.passed_roles import pass_role, passed_roles, 
 from seawall.sandbox.aws.shims.iam.request import Policies, Request, UnevaluatedElementError
 from seawall.sandbox.aws.shims.iam.resources import Asked, resources_asked
 from seawall.sandbox.aws.shims.iam.resources.buckets import S3Request, buckets_asked
+from seawall.sandbox.aws.shims.iam.resources.encrypted import encrypted_asked
 
 _ALWAYS_ALLOWED = frozenset({"sts:GetCallerIdentity"})
 """AWS answers GetCallerIdentity even under an explicit deny (API reference, GetCallerIdentity)."""
@@ -120,7 +121,8 @@ def _others(call: ApiCall, key: Any) -> Iterable[Asked]:
 def _s3(call: ApiCall, arn: str) -> Iterable[Asked]:
     request = S3Request(call, arn)
     role = request.replication_role
-    return (*buckets_asked(request), *((pass_role(call, role, "s3"),) if role is not None else ()))
+    handed = (pass_role(call, role, "s3"),) if role is not None else ()
+    return (*buckets_asked(request), *encrypted_asked(request), *handed)
 
 
 def _judge(call: ApiCall, who: Caller, asked: Iterable[Asked]) -> None:

@@ -38,7 +38,7 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
         if call.operation != "CreateAlias":
             named.append(alias)
     for given in named:
-        yield _key(call, str(given))
+        yield key_asked(call, str(given), region=call.region)
     if call.operation == "ReplicateKey":
         # "kms:CreateKey in an IAM policy in the replica Region" (multi-region-keys-auth.html)
         yield Asked(
@@ -47,12 +47,12 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
         )  # fmt: skip
 
 
-def _key(call: ApiCall, given: str) -> Asked:
-    """The key that an id, ARN or alias means in the region asked; an ARN of another region is none of this one's."""
-    if given.startswith("arn:") and given.split(":")[3] != call.region:
+def key_asked(call: ApiCall, given: str, *, region: str) -> Asked:
+    """The key that an id, ARN or alias means in ``region``; an ARN of another region is none of this one's."""
+    if given.startswith("arn:") and given.split(":")[3] != region:
         message = f"Invalid arn {given.split(':')[3]}"
         raise NotFoundException(message)
-    backend: KmsBackend = kms_backends[call.account][call.region]
+    backend: KmsBackend = kms_backends[call.account][region]
     name = backend.get_key_id(backend.get_alias_name(given))
     by_alias = name.startswith("alias/")
     key_id = backend.get_key_id_from_alias(name) if by_alias else name

@@ -1,0 +1,73 @@
+"""Ages of credentials, measured and published in the sandbox's AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitors.credential_age import main, measure
+from seawall import conventions
+from seawall.errors import ServiceError
+from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    with running_aws() as endpoint, pytest.MonkeyPatch.context() as patch:
+        for name, value in ROOT_KEY.items():
+            patch.setenv(name, value)
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def outputs(aws: str) -> dict[str, Any]:
+    """A stack with one rail: its primary's credentials were put in one region and forgotten in the other."""
+    secrets: dict[str, dict[str, str]] = {}
+    for region in (PRIMARY, STANDBY):
+        manager = client("secretsmanager", aws, ROOT_KEY, region=region)
+        secrets[region] = {
+            "primary": manager.create_secret(Name=conventions.rail_secret("harbour", "fiat", "primary"))["ARN"]
+        }
+    client("secretsmanager", aws, ROOT_KEY, region=PRIMARY).put_secret_value(
+        SecretId=secrets[PRIMARY]["primary"], SecretString="x"
+    )
+    return {"rails": {"fiat": {"secrets": secrets}}}
+
+
+def test_an_age_is_published_where_the_credential_lies_and_none_for_a_secret_without_a_value(
+    aws: str, outputs: dict[str, Any]
+) -> None:
+    later = datetime.now(UTC) + timedelta(hours=2)
+    ages = {age.credential.region: age.seconds for age in measure(outputs, endpoint=aws, now=later)}
+    assert ages[STANDBY] is None
+    assert ages[PRIMARY] == pytest.approx(7_200, abs=60)
+    names = {}
+    for region in (PRIMARY, STANDBY):
+        metrics = client("cloudwatch", aws, ROOT_KEY, region=region).list_metrics(
+            Namespace=conventions.CLOUDWATCH_NAMESPACE
+        )["Metrics"]
+        names[region] = [
+            (each["MetricName"], {pair["Name"]: pair["Value"] for pair in each["Dimensions"]}) for each in metrics
+        ]
+    assert names == {PRIMARY: [(conventions.CREDENTIAL_AGE, {"rail": "fiat", "side": "primary"})], STANDBY: []}
+
+
+def test_a_region_that_does_not_answer_is_named(outputs: dict[str, Any]) -> None:
+    with pytest.raises(ServiceError, match=f"the age of credentials is unknown in {PRIMARY}: .*; {STANDBY}: "):
+        list(measure(outputs, endpoint="http://127.0.0.1:1"))
+
+
+def test_the_command_says_what_it_found_and_fails_while_a_value_is_missing(
+    aws: str, outputs: dict[str, Any], tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(outputs), encoding="utf-8")
+    assert main(["--outputs", str(file), "--endpoint", aws]) == 1
+    assert f"fiat primary {STANDBY}: no value was ever put" in capsys.readouterr().out
