@@ -74,6 +74,36 @@ def replacement(site: EngineSite) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A preview that protect stopped, and the policy that it was made with."""
+    policy = renamed(tmp_path_factory.mktemp("renamed"))
+    guarded = str(site.folder / "guarded.yaml")
+    found = site.pulumi(
+        "preview", "--json", "--show-sames", "--config-file", guarded, ok=False, SEAWALL_POLICY=str(policy)
+    )
+    path = site.folder / "stopped.json"
+    path.write_text(found, encoding="utf-8")
+    return path, policy
+
+
+@pytest.fixture(scope="module")
+def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A preview of another description, and of the tag with the policy's digest on everything; and the policy that says so."""
+    folder = tmp_path_factory.mktemp("harmless")
+    words = POLICY.triggers[0].customer_impact
+    production = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
+    assert words in production
+    (folder / "production.yaml").write_text(production.replace(words, f"{words} Told again."), encoding="utf-8")
+    policy = folder / "sandbox.yaml"
+    policy.write_text((ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    guarded = str(site.folder / "guarded.yaml")
+    found = site.pulumi("preview", "--json", "--config-file", guarded, SEAWALL_POLICY=str(policy))
+    path = site.folder / "harmless.json"
+    path.write_text(found, encoding="utf-8")
+    return path, policy
+
+
 def maximum(wallet: str) -> int:
     declared = POLICY.wallets[wallet].holdings
     return sum(POLICY.value_micro(asset, POLICY.base_units(asset, each.maximum)) for asset, each in declared.items())
@@ -98,14 +128,10 @@ def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
 
 
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
-    run: Any, site: EngineSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Any, stopped: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine exits 1; it is not taken for a broken preview, and the wallet's worth is told although the new policy dropped it."""
-    after = renamed(tmp_path)
-    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(after))
-    site.pulumi(
-        "preview", "--json", "--config-file", str(site.folder / "guarded.yaml"), ok=False, SEAWALL_POLICY=str(after)
-    )
+    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(stopped[1]))
 
     code, found = run("guard", "--no-venue", "--policy-before", str(POLICY_PATH))
 
@@ -121,14 +147,21 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     assert stakes[WALLET] == str(maximum(WALLET))
 
 
-def test_no_override_moves_what_the_engine_protects(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(renamed(tmp_path)))
-    _, found = run("guard", "--no-venue")
+def test_no_override_moves_what_the_engine_protects(run: Any, stopped: tuple[Path, Path], tmp_path: Path) -> None:
+    where = (
+        "guard",
+        "--preview",
+        str(stopped[0]),
+        "--policy",
+        str(stopped[1]),
+        "--no-venue",
+        "--journal",
+        str(tmp_path / "journal"),
+    )
+    _, found = run(*where)
     covers = [each for finding in found["findings"] for each in ("--cover", finding["urn"])]
 
-    code, found = run(
-        "guard", "--no-venue", "--journal", str(tmp_path / "journal"), "--who", "jane.doe", "--justification", REASON, "--expires", "1h", *covers
-    )  # fmt: skip
+    code, found = run(*where, "--who", "jane.doe", "--justification", REASON, "--expires", "1h", *covers)
 
     assert code == 1
     assert {finding["status"] for finding in found["findings"]} == {"overridden"}
@@ -188,23 +221,16 @@ def test_unguarding_a_stack_is_refused_before_anything_is_lost(run: Any) -> None
 
 @pytest.mark.parametrize(("tier", "expected"), [("normal", 0), ("protected", 1)])
 def test_a_harmless_change_waits_until_the_tier_is_normal(
-    tier: str, expected: int, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tier: str, expected: int, run: Any, harmless: tuple[Path, Path]
 ) -> None:
-    changed = tmp_path / "sandbox.yaml"
-    production = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
-    words = POLICY.triggers[0].customer_impact
-    assert words in production
-    (tmp_path / "production.yaml").write_text(production.replace(words, f"{words} Told again."), encoding="utf-8")
-    changed.write_text((ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(changed))
-
+    where = ("guard", "--preview", str(harmless[0]), "--policy", str(harmless[1]))
     with serving(venue(tier)) as url:
-        code, found = run("guard", "--status-url", url)
+        code, found = run(*where, "--status-url", url)
 
     assert found["changed"] > 0
     assert code == expected
     assert {finding["rule"] for finding in found["findings"]} == ({"change-freeze"} if expected else set())
-    assert run("guard")[0] == 2, "nobody was asked for the tier"
+    assert run(*where)[0] == 2, "nobody was asked for the tier"
 
 
 def test_a_preview_that_fails_for_another_reason_is_not_known(

@@ -162,3 +162,12 @@ def test_a_freeze_gives_way_to_an_override_of_the_one_change(freeze: Freeze) -> 
 
 def test_a_plan_without_a_change_is_not_frozen() -> None:
     assert judged(step(KEY, INPUTS, INPUTS, op="same"), freeze=PROTECTED).outcome is Outcome.ALLOWED
+
+
+def test_a_plan_that_only_drops_a_protection_is_a_change() -> None:
+    """The engine calls that step `same`."""
+    dropped = step(KEY, INPUTS, INPUTS, op="same", protect=(True, False))
+    judgement = judged(dropped, freeze=PROTECTED)
+
+    assert judgement.changed == 1
+    assert {finding.rule.id for finding in judgement.findings} == {"protection-removed", "change-freeze"}
