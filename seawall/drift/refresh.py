@@ -192,4 +192,5 @@ def _shown(value: Any, *, secret: bool) -> str:
     if secret:
         return _SECRET
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    text = "".join(each if each.isprintable() else "?" for each in text)
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."

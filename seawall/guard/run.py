@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from seawall.guard import journal, sources
 from seawall.guard.freeze import Freeze, tier_absent
 from seawall.guard.judgement import Judgement, Outcome, judge, stakes_of
 from seawall.guard.override import Override
-from seawall.guard.preview import Preview, parse
+from seawall.guard.preview import Change, Preview, parse
 from seawall.policy import Policy, load_policy
 from seawall.sandbox import kept_data_dir
 from seawall.sandbox.kept import load_record
@@ -132,17 +132,27 @@ def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Poli
         message = f"no policy: neither --policy nor the configuration of {preview.stack} nor the environment names one"
         raise UsageError(message, remedy="say --policy policies/<name>.yaml")
     policy = load_policy(path)
-    digests = {
-        tags["policy"]
-        for change in preview.changes
-        if isinstance(tags := (change.after or {}).get("tags"), dict) and "policy" in tags
-    }
+    digests = {tags["policy"] for change in preview.changes for tags in _tags(change) if "policy" in tags}
     if digests and policy.digest not in digests:
         message = f"the stack {preview.stack} is declared from another policy than {path} (its digest is {policy.digest[:12]}...)"
         raise UsageError(
             message, remedy="give the policy that the preview was made with: --policy policies/<name>.yaml"
         )
     return policy
+
+
+def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
+    """Tags that a resource would have, and those that a provider gives to all of its own (an object, in text or not)."""
+    after = change.after or {}
+    defaults = after.get("defaultTags")
+    if isinstance(defaults, str):
+        try:
+            defaults = json.loads(defaults)
+        except ValueError:
+            defaults = None
+    for tags in (after.get("tags"), (defaults or {}).get("tags") if isinstance(defaults, dict) else None):
+        if isinstance(tags, dict):
+            yield tags
 
 
 def _freeze(request: Request, sandbox: Targets | None) -> Freeze:

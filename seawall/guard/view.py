@@ -41,7 +41,11 @@ def sentence(judgement: Judgement) -> str:
 
 
 def lines(judgement: Judgement) -> Iterator[str]:
-    """The view for a terminal."""
+    """The view for a terminal, which must not be steered by what a proposal contains."""
+    return ("".join(each if each.isprintable() else "?" for each in line) for line in _lines(judgement))
+
+
+def _lines(judgement: Judgement) -> Iterator[str]:
     yield f"{judgement.outcome.value.upper()}  {sentence(judgement)}"
     for kind, texts in (("fault", judgement.faults), ("doubt", judgement.doubts), ("note", judgement.notes)):
         yield from (f"{kind}: {_BLANK.sub(' ', text)}" for text in texts)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from seawall.guard import documents
 from seawall.guard.preview import Change, Preview
 from seawall.guard.rules.rule import Check, Rule, both, changed, either, kinds, left, lowered, moved, removed, value_at
+from seawall.guard.stakes import declared_addresses, wallet_of
 
 KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"
@@ -97,6 +98,17 @@ def _rotated(change: Change, _: Preview) -> list[str]:
     return ["enableKeyRotation: true on a signing key"] if rotates is True and signs(change) else []
 
 
+def _made_again(change: Change, preview: Preview) -> list[str]:
+    """A key for a wallet that has an address already: the engine has lost sight of the first one, or never refreshed."""
+    if change.op not in {"create", "import"} or not signs(change):
+        return []
+    addresses = declared_addresses(preview.outputs)
+    wallet = wallet_of(change, addresses)
+    if wallet not in addresses or wallet != change.name:
+        return []
+    return [f"{wallet} has the address {addresses[wallet]} already, and would get another one"]
+
+
 def _for(when: Callable[[Change], bool]) -> tuple[Check, ...]:
     return (
         either(removed(), when=when),
@@ -112,7 +124,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="signing-key-replaced",
         kinds=frozenset({KEY}),
-        checks=_for(signs),
+        checks=(*_for(signs), _made_again),
         touches_money=True,
         consequence="The address dies with the key: nobody can ever sign for it again, and what lies there stays there.",
         instead="Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "

@@ -100,6 +100,7 @@ RED: list[tuple[str, dict[str, Any]]] = [
     ("signing-key-replaced", step(K, KEY, given(KEY, region="eu-west-1"))),
     ("signing-key-replaced", step(K, KEY, given(KEY, customerMasterKeySpec=UNKNOWN))),
     ("signing-key-replaced", step(K, KEY, KEY, providers=("urn:pulumi:p::s::pulumi:providers:aws::one", "urn:pulumi:p::s::pulumi:providers:aws::two"))),
+    ("signing-key-replaced", step(K, None, KEY)),  # the stack has an address for this wallet, and the engine no key
     ("encryption-key-replaced", step(K, {"keyUsage": "ENCRYPT_DECRYPT"}, None, name="evidence")),
     ("encryption-key-replaced", step(K, {}, {}, op="replace", name="evidence")),
     ("replica-dropped", step(R, REPLICA, None)),

@@ -187,6 +187,11 @@ def test_a_stack_that_names_no_policy_needs_one_and_another_stacks_policy_is_ref
     assert code == 3
     assert "is declared from another policy" in found["error"]
 
+    for tags in ({"tags": {"policy": "0" * 64}}, json.dumps({"tags": {"policy": "0" * 64}})):
+        provider = {"region": "us-east-1", "defaultTags": tags}
+        code, found = shell.guard(step("pulumi:providers:aws", provider, provider, op="same", name="aws"))
+        assert code == 3
+
 
 @pytest.mark.parametrize(("tier", "code"), [("normal", 0), ("stressed", 1), ("protected", 1)])
 def test_the_venue_is_asked_for_its_tier(tier: str, code: int, shell: Shell) -> None:

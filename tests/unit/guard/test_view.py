@@ -105,6 +105,12 @@ def test_a_proposal_cannot_write_its_own_review() -> None:
     assert not any(line.startswith("# ") for line in text.splitlines())
 
 
+def test_a_proposal_cannot_steer_a_terminal() -> None:
+    text = "\n".join(lines(judged(step(KEY, INPUTS, {**INPUTS, "region": "\x1b[2J\x1b]0;ok\x07\rALLOWED"}))))
+
+    assert "region: us-east-1 -> ?[2J?]0;ok??ALLOWED" in text
+
+
 def test_what_many_resources_share_is_told_once() -> None:
     frozen = Freeze(sources=(tier_known("protected", reason="a run"),))
     steps = [step("aws:sns/topic:Topic", None, {"name": str(n)}, name=f"t{n}") for n in range(9)]
