@@ -40,13 +40,14 @@ def tampered(lines: list[str], how: str) -> str:
         "missing": "".join([lines[0], lines[2]]),
         "swapped": "".join([lines[1], lines[0], lines[2]]),
         "torn": "".join(lines)[:-20],
+        "unended": "".join(lines)[:-1],
         "foreign": "".join([*lines, json.dumps({**entry, "writer": "guard"}) + "\n"]),
         "garbage": "".join([*lines, "oops\n"]),
         "blank": "".join([*lines, "\n"]),
     }[how]
 
 
-@pytest.mark.parametrize("how", ["changed", "missing", "swapped", "torn", "foreign", "garbage", "blank"])
+@pytest.mark.parametrize("how", ["changed", "missing", "swapped", "torn", "unended", "foreign", "garbage", "blank"])
 def test_a_journal_that_somebody_touched_takes_no_further_entry(how: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     for _ in range(3):
