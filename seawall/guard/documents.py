@@ -18,12 +18,16 @@ HOLDER = "whoever holds it"
 _NEGATED = ("StringNot", "ArnNot", "NumericNot", "DateNot", "NotIpAddress")
 _WHOLE_SERVICE = re.compile(r"^(\*|[a-z0-9-]+:\*)$")
 
+_NARROWING = ("aws:resourcetag/", "kms:viaservice", "kms:resourcealiases")
+"""Keys of conditions that pick resources where the ARN does not (KMS and IAM condition key references)."""
+
 WITHOUT_RESOURCES = frozenset(
     {
         "cloudwatch:putmetricdata", "kms:createkey", "kms:listkeys", "kms:listaliases", "kms:generaterandom", "sts:getcalleridentity",
         "s3:listallmybuckets", "events:listrules", "cloudtrail:describetrails", "cloudtrail:listtrails", "secretsmanager:listsecrets",
         "secretsmanager:getrandompassword", "backup:listbackupvaults", "backup:listbackupplans", "cloudwatch:listmetrics",
         "cloudwatch:getmetricdata", "cloudwatch:getmetricstatistics", "ssm:describeparameters", "tag:getresources", "sns:listtopics",
+        "ecr:getauthorizationtoken", "rds:describedbclusters", "rds:describedbclustersnapshots", "rds:describedbinstances", "rds:describedbsnapshots",
         "xray:puttracesegments", "route53:listhostedzones", "iam:listroles",
     }
 )  # fmt: skip
@@ -125,7 +129,8 @@ def wildcards(statements: Iterable[Statement], *, resources: bool) -> set[str]:
 
 def _resource_wildcards(statement: Statement) -> set[str]:
     needless = sorted(statement.actions - WITHOUT_RESOURCES)
-    if not needless:
+    picked = any(key.startswith(_NARROWING) for _, key, _ in statement.condition)
+    if not needless or picked:
         return set()
     found = {f"Resource {each} for {', '.join(needless)}" for each in statement.resources if each == "*"}
     if any(action.startswith("kms:") for action in needless):

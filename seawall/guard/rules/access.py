@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from seawall.guard import documents
@@ -29,6 +30,20 @@ _DESTRUCTIVE = (
     "iam:PutRolePermissionsBoundary", "iam:CreatePolicyVersion", "ssm:DeleteParameter", "sts:AssumeRole",
 )  # fmt: skip
 """Actions that undo what the stack is for; a role that gains one is looked at by a person."""
+
+
+_EXCEPTIONS = (
+    # A boundary allows nothing by itself; ids of keys are not known before they are made, and each key's policy names who may.
+    ("aws:iam/policy:Policy", re.compile(r"boundary-[a-z-]+"), re.compile(r"policy: Resource arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*: every key")),
+)  # fmt: skip
+"""Wildcards that are allowed, by type, name and what was found; each with its reason."""
+
+
+def _excepted(change: Change, found: str) -> bool:
+    return any(
+        change.kind == kind and name.fullmatch(change.name) and what.fullmatch(found)
+        for kind, name, what in _EXCEPTIONS
+    )
 
 
 def _is_role(change: Change) -> bool:
@@ -96,7 +111,7 @@ def _everything(change: Change, _: Preview) -> list[str]:
         except documents.UnreadableError:
             then = set()
         found += [f"{path}: {each}" for each in sorted(now - then)]
-    return found
+    return [each for each in found if not _excepted(change, each)]
 
 
 def _texts(change: Change) -> Iterable[tuple[str, bool]]:

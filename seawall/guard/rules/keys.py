@@ -16,7 +16,7 @@ _KMS = "AWS KMS API Reference"
 SIGNING = "kms:Sign"
 POWERS = (
     SIGNING, "kms:PutKeyPolicy", "kms:CreateGrant", "kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:UpdatePrimaryRegion",
-    "kms:DeleteAlias", "kms:UpdateAlias", "kms:DeleteImportedKeyMaterial",
+    "kms:DeleteAlias", "kms:UpdateAlias", "kms:Decrypt", "kms:DeleteImportedKeyMaterial",
 )  # fmt: skip
 """What a key policy must not hand to anyone new unseen: signing, and whatever ends in it or in the loss of the key."""
 

@@ -261,7 +261,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="game-day-weakened",
-        kinds=kinds("scheduler/schedule:Schedule", "scheduler/scheduleGroup:ScheduleGroup", "fis/experimentTemplate:ExperimentTemplate"),
+        kinds=kinds("scheduler/schedule:Schedule", "scheduler/scheduleGroup:ScheduleGroup", "fis/experimentTemplate:ExperimentTemplate",
+                    "ecs/taskDefinition:TaskDefinition"),
         checks=(removed(replaced_too=False), left("state", "ENABLED", default="ENABLED"), fewer("stopConditions")),
         consequence="A game day of the policy would not take place, or could not be stopped by its alarm; the readiness that it proves grows stale.",
         instead="Use the kill switch for a pause; change the schedule in the policy.",

@@ -34,6 +34,17 @@ _LOCKS = kinds(
 _LIFECYCLES = kinds(
     "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2"
 )  # fmt: skip
+_POLICIES = kinds(
+    "s3/bucketPolicy:BucketPolicy", "sns/topicPolicy:TopicPolicy", "sqs/queuePolicy:QueuePolicy", "backup/vaultPolicy:VaultPolicy",
+    "secretsmanager/secretPolicy:SecretPolicy",
+)  # fmt: skip
+_WITH_POLICY = kinds("secretsmanager/secret:Secret", "sns/topic:Topic", "sqs/queue:Queue")
+"""Types that carry their policy themselves."""
+_READING = (
+    "secretsmanager:GetSecretValue", "s3:GetObject", "s3:PutObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention",
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sns:Subscribe", "backup:DeleteRecoveryPoint", "backup:CopyFromBackupVault",
+)  # fmt: skip
+"""What a policy on a resource must not hand to anyone new unseen."""
 _RETENTION = "rule.defaultRetention"
 _DAYS_A_YEAR = 365
 _EXPIRIES = ("expiration.days", "noncurrentVersionExpiration.noncurrentDays")
@@ -128,7 +139,8 @@ def _resource_policy(change: Change, _: Preview) -> list[str]:
         before, after = documents.read(old), documents.read(new)
     except documents.UnreadableError as error:
         return [f"the new policy cannot be judged: {error}"]
-    return documents.lost_denials(before, after)
+    gained = documents.new_powers(before, after, _READING)
+    return [*documents.lost_denials(before, after), *(f"new: {each}" for each in gained)]
 
 
 def _plan(change: Change, _: Preview) -> list[str]:
@@ -212,8 +224,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="public-access-opened",
-        kinds=kinds("s3/bucketPublicAccessBlock:BucketPublicAccessBlock"),
-        checks=(removed(replaced_too=False),
+        kinds=kinds("s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "s3/bucketOwnershipControls:BucketOwnershipControls"),
+        checks=(removed(replaced_too=False), left("rule.objectOwnership", "BucketOwnerEnforced"),
                 *(left(flag, True) for flag in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"))),
         consequence="Evidence, backups or the offline kit could be made readable for everyone.",
         instead="Leave all four blocks on.",
@@ -233,11 +245,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="resource-policy-weakened",
-        kinds=kinds("s3/bucketPolicy:BucketPolicy", "sns/topicPolicy:TopicPolicy", "sqs/queuePolicy:QueuePolicy", "backup/vaultPolicy:VaultPolicy",
-                    "secretsmanager/secretPolicy:SecretPolicy"),
-        checks=(removed(replaced_too=False), _resource_policy),
-        consequence="What was denied on this resource, whatever a role allows, is denied no more.",
-        instead="Keep each denial; narrow allowances instead.",
+        kinds=_POLICIES | _WITH_POLICY,
+        checks=(either(removed(replaced_too=False), when=lambda change: change.kind in _POLICIES), _resource_policy),
+        consequence="What was denied on this resource is denied no more, or somebody new may read, write or destroy what is in it.",
+        instead="Keep each denial; let a role of the stack act for whoever is new.",
         source="IAM User Guide, Policy evaluation logic: an explicit deny wins; without it any allowance holds",
     ),
     Rule(
