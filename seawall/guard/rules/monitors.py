@@ -269,10 +269,10 @@ RULES: tuple[Rule, ...] = (
         source="EventBridge Scheduler API Reference, UpdateSchedule: State; AWS FIS User Guide, Stop conditions",
     ),
     Rule(
-        id="kill-switch-removed",
+        id="parameter-removed",
         kinds=kinds("ssm/parameter:Parameter"),
         checks=(removed(), changed_once_set("name", "region", "type")),
-        consequence="Game days could not be stopped at once: every runner reads this parameter before it acts.",
+        consequence="Who reads it before acting finds nothing: the kill switch of the game days, or the endpoints that a rail fails over to.",
         instead="Leave the parameter; set its value.",
         source="AWS Systems Manager API Reference, DeleteParameter; Pulumi AWS ssm.Parameter: name forces a new resource",
     ),

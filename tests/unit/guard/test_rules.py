@@ -204,6 +204,8 @@ RED: list[tuple[str, dict[str, Any]]] = [
     ("alarm-weakened", step(A, ALARM, given(ALARM, evaluationPeriods=3))),
     ("alarm-weakened", step(A, ALARM, given(ALARM, treatMissingData="notBreaching"))),
     ("alarm-weakened", step(A, ALARM, given(ALARM, dimensions={"indicator": "another"}))),
+    ("alarm-weakened", step(A, ALARM, given(ALARM, evaluationPeriods=UNKNOWN))),  # what only the update knows is not taken for harmless
+    ("alarm-weakened", step(A, ALARM, given(ALARM, alarmActions=UNKNOWN))),
     ("rule-group-weakened", step("aws:amp/ruleGroupNamespace:RuleGroupNamespace", {"data": RULES_TEXT}, {"data": RULES_TEXT.replace("Other", "Else")})),
     ("rule-group-weakened", step("aws:amp/ruleGroupNamespace:RuleGroupNamespace", {"data": RULES_TEXT}, {"data": RULES_TEXT.replace("0.3", "0.4")})),
     ("rule-group-weakened", step("aws:amp/ruleGroupNamespace:RuleGroupNamespace", {"data": RULES_TEXT}, {"data": RULES_TEXT.replace("1m", "10m")})),
@@ -220,7 +222,7 @@ RED: list[tuple[str, dict[str, Any]]] = [
     ("health-check-weakened", step("aws:route53/record:Record", {"healthCheckId": "h"}, {})),
     ("game-day-weakened", step("aws:scheduler/schedule:Schedule", {"name": "s"}, {"name": "s", "state": "DISABLED"})),
     ("game-day-weakened", step("aws:ecs/taskDefinition:TaskDefinition", {"family": "gameday"}, None)),
-    ("kill-switch-removed", step("aws:ssm/parameter:Parameter", {"name": "/seawall/kill"}, None)),
+    ("parameter-removed", step("aws:ssm/parameter:Parameter", {"name": "/seawall/kill"}, None)),
     ("logs-removed", step("aws:cloudwatch/logGroup:LogGroup", {"name": "l"}, {"name": "l", "retentionInDays": 30})),
     # anything
     ("protection-removed", step(K, KEY, KEY, protect=(True, False), op="same")),
