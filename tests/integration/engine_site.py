@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from seawall import setup
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
+from seawall.sandbox.aws.landing import prepare_landing
 from seawall.sandbox.provider import stack
 from seawall.sandbox.provider.server import start_provider
 from tests.integration.aws_site import PRIMARY, running_aws
@@ -41,6 +43,12 @@ class EngineSite:
         """What the engine has written down of the stack."""
         return (self.settings.data_dir / "pulumi" / ".pulumi" / "stacks" / "seawall" / "sandbox.json").read_bytes()
 
+    def urn(self, kind: str, name: str) -> str:
+        """The whole name of a resource in the stack, whatever components it lies in."""
+        listed = json.loads(self.state)["checkpoint"]["latest"]["resources"]
+        [found] = [each["urn"] for each in listed if each["type"] == kind and each["urn"].endswith(f"::{name}")]
+        return str(found)
+
     def pulumi(self, *arguments: str, ok: bool = True, **variables: str) -> str:
         """What a shell with these variables gets from the engine."""
         done = subprocess.run(
@@ -60,6 +68,7 @@ class EngineSite:
 def engine_site(folder: Path) -> Iterator[EngineSite]:
     """An empty site; its data is in ``folder``."""
     with running_aws() as endpoint:
+        prepare_landing(endpoint=endpoint, policy=POLICY)
         identities = create_identities(endpoint=endpoint, policy=POLICY)
         for name, value in identities.deployer.environment().items():
             os.environ[name] = value  # the provider is attached to this process

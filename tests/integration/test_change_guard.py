@@ -20,7 +20,7 @@ from tests.unit.guard.endpoints import serving, venue
 
 pytestmark = pytest.mark.integration
 
-KEY = "urn:pulumi:sandbox::seawall::seawall:infra:WalletSigner$aws:kms/key:Key::{}"
+KEY = "aws:kms/key:Key"
 WALLET = "treasury-birch-hot"
 REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
@@ -68,7 +68,7 @@ def run(site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def replacement(site: EngineSite) -> Path:
     """A preview in which the engine would make one key anew; nothing protects it there."""
     # `--target-replace` forces what no input explains: the provider sees no difference.
-    found = site.pulumi("preview", "--json", "--show-sames", "--target-replace", KEY.format(WALLET))
+    found = site.pulumi("preview", "--json", "--show-sames", "--target-replace", site.urn(KEY, WALLET))
     path = site.folder / "replacement.json"
     path.write_text(found, encoding="utf-8")
     return path
@@ -169,14 +169,15 @@ def test_no_override_moves_what_the_engine_protects(run: Any, stopped: tuple[Pat
 
 
 def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_expired(
-    run: Any, replacement: Path, tmp_path: Path
+    run: Any, site: EngineSite, replacement: Path, tmp_path: Path
 ) -> None:
+    key = site.urn(KEY, WALLET)
     where = ("guard", "--preview", str(replacement), "--no-venue", "--journal", str(tmp_path / "journal"))
     code, found = run(*where, guarded=False)
     assert code == 1
     lost = {finding["urn"]: finding for finding in found["findings"] if finding["rule"] == "signing-key-replaced"}
-    assert set(lost) == {KEY.format(WALLET)}
-    stake = lost[KEY.format(WALLET)]["stake"]
+    assert set(lost) == {key}
+    stake = lost[key]["stake"]
     assert stake["maximum_value_micro"] == str(maximum(WALLET))
     assert stake["addresses"][WALLET].startswith("0x")
     assert stake["live_unknown_because"] == "no endpoint of birch was named"
@@ -264,6 +265,7 @@ def test_what_somebody_changed_behind_the_stack_is_named(run: Any, site: EngineS
     parts = ("AlarmName", "MetricName", "Namespace", "Statistic", "Dimensions", "Period", "EvaluationPeriods", "ComparisonOperator",
              "AlarmActions", "OKActions", "ActionsEnabled", "AlarmDescription", "TreatMissingData")  # fmt: skip
 
+    owner = {each["Key"]: each["Value"] for each in sns.list_tags_for_resource(ResourceArn=topic)["Tags"]}["owner"]
     sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "owner", "Value": "mallory"}])
     cloudwatch.put_metric_alarm(**{part: alarm[part] for part in parts}, Threshold=0.99)
     cloudwatch.delete_alarms(AlarmNames=[names[1]])
@@ -272,8 +274,11 @@ def test_what_somebody_changed_behind_the_stack_is_named(run: Any, site: EngineS
 
     assert code == 1
     drifted = {each["name"]: each for each in found["drifted"]}
-    assert {"critical", POLICY.triggers[0].name, POLICY.triggers[1].name} <= set(drifted)
-    assert {"path": "tags.owner", "before": POLICY.venue.name, "after": "mallory"} in drifted["critical"]["differences"]
-    [threshold] = [each for each in drifted[POLICY.triggers[0].name]["differences"] if each["path"] == "threshold"]
+    topic_name, changed, gone = (
+        f"{name}-{STANDBY}" for name in ("critical", *(each.name for each in POLICY.triggers[:2]))
+    )
+    assert {topic_name, changed, gone} <= set(drifted)
+    assert {"path": "tags.owner", "before": owner, "after": "mallory"} in drifted[topic_name]["differences"]
+    [threshold] = [each for each in drifted[changed]["differences"] if each["path"] == "threshold"]
     assert threshold["after"] == "0.99"
-    assert drifted[POLICY.triggers[1].name]["gone"] is True
+    assert drifted[gone]["gone"] is True
