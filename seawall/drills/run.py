@@ -14,12 +14,14 @@ from seawall.drills.flooding import flood
 from seawall.drills.neighbour import Who
 from seawall.drills.result import DrillResult
 from seawall.drills.segregation.grounds import in_sandbox, on_real_stack
+from seawall.drills.segregation.page import render
 from seawall.drills.segregation.run import SEGREGATION, drill_segregation
 from seawall.drills.site import any_sandbox, own_stage
 from seawall.errors import UsageError
 from seawall.gameday.display import Display
 from seawall.gameday.rundir import create_run_directory
 from seawall.policy import Policy, load_policy
+from seawall.sandbox.failures import os_failure
 
 NEIGHBOUR = "noisy-neighbour"
 
@@ -88,7 +90,7 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> tuple[Dril
         directory = create_run_directory(root, seed=0, now=time.time())
         with any_sandbox(SEGREGATION, root=root, policy_path=policy_path, seed=1, display=display) as (sandbox, policy):
             result = drill_segregation(in_sandbox(sandbox, policy), report=display.phase)
-    return result, result.write(directory)
+    return result, _written(result, directory)
 
 
 def drill_segregation_on_stack(
@@ -99,7 +101,17 @@ def drill_segregation_on_stack(
     with Display() as display:
         directory = create_run_directory(root, seed=0, now=time.time())
         result = drill_segregation(ground, report=display.phase)
-    return result, result.write(directory)
+    return result, _written(result, directory)
+
+
+def _written(result: DrillResult, directory: Path) -> Path:
+    """The evidence, and the matrix as a page beside it; the page is what a person is sent to."""
+    page = result.write(directory).with_suffix(".html")
+    try:
+        page.write_text(render(result), encoding="utf-8")
+    except OSError as error:
+        raise os_failure(f"{page} cannot be written", error) from error
+    return page
 
 
 def _wallets(policy: Policy) -> dict[Who, str]:
