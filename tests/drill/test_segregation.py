@@ -1,0 +1,86 @@
+"""Segregation tried live: the account does what the policy says, a stray statement is one named cell, and every key answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from seawall.policy import load_policy
+from seawall.sandbox import kept_data_dir
+from seawall.sandbox.aws.identities import Identities
+from tests.drill.kit import ROOT, seawall
+
+pytestmark = pytest.mark.drill
+
+POLICY = load_policy(ROOT / "policies" / "sandbox.yaml")
+STRANGER, KEY, REGION = "treasury-aster-hot", "customer-aster-hot", "us-west-2"
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    done = seawall("up", timeout_s=240)
+    assert done.returncode == 0, done.stderr
+    found = kept_data_dir()
+    assert found is not None
+    yield found
+    assert seawall("down").returncode == 0
+
+
+def _drilled(*arguments: str) -> tuple[int, dict[str, Any]]:
+    done = seawall("drill", "segregation", "--json", *arguments, timeout_s=400)
+    document: dict[str, Any] = json.loads(done.stdout)
+    print(json.dumps(document, indent=1)[:4000])
+    return done.returncode, document
+
+
+def _not_passed(document: dict[str, Any]) -> dict[str, str]:
+    return {check: found["outcome"] for check, found in document["checks"].items() if found["outcome"] != "PASS"}
+
+
+def test_the_matrix_is_the_policys_and_every_key_answers(data_dir: Path) -> None:
+    code, document = _drilled()
+    assert (code, _not_passed(document)) == (0, {})
+    assert document["conditions"]["not_proven"] == ["customer-aster-cold", "customer-birch-cold"]
+
+
+def test_a_stray_statement_is_named_as_exactly_that_cell(data_dir: Path) -> None:
+    """Added with boto3 behind Pulumi's back: the treasury's signer may sign with a customers' key in one region."""
+    outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
+    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    who = Identities.read(data_dir / "identities.json").deployer
+    kms: Any = boto3.Session(
+        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key, region_name=REGION
+    ).client("kms", endpoint_url=endpoint)
+    key_id = outputs["signers"][KEY]["key_id"]
+    before = kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
+    stray = json.loads(before)
+    stranger = outputs["signers"][STRANGER]["roles"][REGION]
+    stray["Statement"].append(
+        {"Sid": "Stray", "Effect": "Allow", "Principal": {"AWS": stranger}, "Action": "kms:Sign", "Resource": "*"}
+    )
+    kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=json.dumps(stray))
+    try:
+        code, document = _drilled()
+    finally:
+        kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=before)
+    assert code == 1
+    assert _not_passed(document) == dict.fromkeys(
+        ("segregation.matrix", "segregation.one_signer", "segregation.buckets_apart"), "FAIL"
+    )
+    [cell] = document["checks"]["segregation.matrix"]["details"]
+    role = stranger.rpartition("/")[2]
+    assert cell.startswith(f"{role} may kms:Sign with {KEY} in {REGION}; the policy denies it")
+
+
+def test_a_stack_of_another_policy_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    """On a real stack nothing is tried before the outputs are those of the policy."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"policy_digest": "another"}), encoding="utf-8")
+    done = seawall("drill", "segregation", "--stack", "staging", "--outputs", str(outputs))
+    assert done.returncode == 3
+    assert "brought up from another policy" in done.stderr
