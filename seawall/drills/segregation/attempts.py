@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 HARMFUL = frozenset({"kms:DisableKey", "kms:ScheduleKeyDeletion"})
 """If these are allowed they stop the key; on a money key they are tried only where money is play money, and undone at once."""
 _WINDOW_DAYS = 30
-_ABSENT_TAG = "seawall-drill"
 _DIGEST = sha256(b"seawall segregation drill: this is no transaction").digest()
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
@@ -83,11 +82,8 @@ def _calls(kms: KMSClient, key: KeyFacts, *, principal_arn: str, dry_run: bool) 
         "kms:GetPublicKey": lambda: kms.get_public_key(KeyId=key_id),
         "kms:DescribeKey": lambda: kms.describe_key(KeyId=key_id),
         "kms:GetKeyPolicy": lambda: kms.get_key_policy(KeyId=key_id, PolicyName="default"),
-        "kms:ListGrants": lambda: kms.list_grants(KeyId=key_id),
-        "kms:ListResourceTags": lambda: kms.list_resource_tags(KeyId=key_id),
         "kms:PutKeyPolicy": lambda: kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=key.policy),
         "kms:TagResource": lambda: kms.tag_resource(KeyId=key_id, Tags=[key.tag]),
-        "kms:UntagResource": lambda: kms.untag_resource(KeyId=key_id, TagKeys=[_ABSENT_TAG]),
         "kms:UpdateKeyDescription": lambda: kms.update_key_description(KeyId=key_id, Description=key.description),
         "kms:DisableKey": lambda: kms.disable_key(KeyId=key_id),
         "kms:EnableKey": lambda: kms.enable_key(KeyId=key_id),

@@ -18,10 +18,10 @@ POWERS: Mapping[str, tuple[str, ...]] = {
     "sign": ("kms:Sign",),
     "stop": ("kms:DisableKey", "kms:EnableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"),
     "change": (
-        "kms:PutKeyPolicy", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription", "kms:CreateGrant", "kms:UpdateAlias",
+        "kms:PutKeyPolicy", "kms:TagResource", "kms:UpdateKeyDescription", "kms:CreateGrant", "kms:UpdateAlias",
         "kms:ReplicateKey", "kms:UpdatePrimaryRegion",
     ),
-    "read": ("kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants", "kms:ListResourceTags"),
+    "read": ("kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy"),
 }  # fmt: skip
 """What a square shows: the strongest power that was found, in this order."""
 _NOTHING = "none"

@@ -20,7 +20,7 @@ from seawall.errors import ServiceError
 _AT_ONCE = 6
 _REPORT_EVERY = 2_000
 _ORDER = (
-    "kms:PutKeyPolicy", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription", "kms:UpdateAlias", "kms:ReplicateKey",
+    "kms:PutKeyPolicy", "kms:TagResource", "kms:UpdateKeyDescription", "kms:UpdateAlias", "kms:ReplicateKey",
     "kms:UpdatePrimaryRegion", "kms:CreateGrant", "kms:DisableKey", "kms:EnableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion",
 )  # fmt: skip
 """On a canary: what leaves it whole first, then what stops it, each followed by its undoing."""
