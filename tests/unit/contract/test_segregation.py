@@ -125,5 +125,5 @@ def test_a_document_says_what_its_rules_say() -> None:
 
 def test_what_changes_a_key_is_marked() -> None:
     assert {tried.action for tried in s.TRIED} - CHANGES == {
-        "kms:Sign", "kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy", 
+        "kms:Sign", "kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy",
     }  # fmt: skip
