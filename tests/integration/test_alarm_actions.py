@@ -219,3 +219,22 @@ def test_a_change_of_state_is_an_event(watch: Watch, aws: str) -> None:
     assert event["detail-type"] == "CloudWatch Alarm State Change"
     assert event["detail"]["previousState"]["value"] == "OK"
     assert event["resources"] == [f"arn:aws:cloudwatch:{PRIMARY}:{ACCOUNT}:alarm:{watch.name}"]
+
+
+def test_a_letter_among_the_dead_is_an_alarm(watch: Watch) -> None:
+    name = f"{watch.name}-dead"
+    queue = watch.sqs.create_queue(QueueName=name)["QueueUrl"]
+    metric = {
+        "Namespace": "AWS/SQS",
+        "Dimensions": [{"Name": "QueueName", "Value": name}],
+        "EvaluationPeriods": 1,
+        "DatapointsToAlarm": 1,
+    }
+    watch.alarm(**metric, MetricName="ApproximateNumberOfMessagesVisible", Threshold=0)
+    assert watch.state() == "OK"
+    watch.heard()
+    watch.sqs.send_message(QueueUrl=queue, MessageBody="a payout that nobody could make")
+    assert watch.state() == "ALARM"
+    assert watch.changes() == [("OK", "ALARM")]
+    watch.alarm(**metric, MetricName="ApproximateAgeOfOldestMessage", Threshold=3600)
+    assert watch.state() == "OK"

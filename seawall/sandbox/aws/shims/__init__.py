@@ -11,7 +11,7 @@
 | ``deliveries`` | topics and queues let in whom their policies name |
 | ``event_rules`` | rules of EventBridge deliver to topics and queues |
 | ``trails`` | basic and advanced event selectors replace each other |
-| ``alarms`` | CloudWatch alarms change state and tell their topics; composite alarms exist |
+| ``alarms`` | CloudWatch alarms (also on queues: ``queue_metrics``) change state and tell their topics; composite alarms exist |
 | ``trail_events`` | key-management calls are events while a trail logs them |
 | ``dry_run`` | ``DryRun`` tells whether a call would succeed, and does nothing |
 | ``iam`` | policies decide, all kinds of them, bound to the resource asked for |

@@ -4,7 +4,8 @@ AWS: a new alarm is INSUFFICIENT_DATA until it was evaluated, and an update leav
 state the actions of the new state are carried out, if they are enabled (user guide, "Using Amazon CloudWatch alarms"), and EventBridge
 gets "CloudWatch Alarm State Change"; SetAlarmState lasts until the next evaluation (API reference). moto sets OK and changes nothing.
 Evaluated here: when data of its metric is put, when alarms are described, and every few seconds by :func:`keep_evaluating`. Only actions
-that are SNS topics are carried out. Alarms on metric math or anomaly bands, and metrics that AWS services publish, are not evaluated.
+that are SNS topics are carried out. Alarms on metric math or anomaly bands are not evaluated; of the metrics that AWS services publish
+there are only those of queues.
 Composite alarms: moto cannot make them.
 """
 
@@ -22,6 +23,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import EmptyResult
 
+from seawall.sandbox.aws.shims import queue_metrics
 from seawall.sandbox.aws.shims.alarm_notices import tell
 from seawall.sandbox.aws.shims.alarm_rules import AlarmRuleError, alarms_in, holds
 from seawall.sandbox.aws.shims.alarm_states import (
@@ -93,11 +95,26 @@ def _remembered(moto_put: Callable[..., None]) -> Callable[..., None]:
 def _remember(backend: CloudWatchBackend, namespace: str, datum: dict[str, Any]) -> tuple[Any, ...]:
     dimensions = {each["Name"]: each["Value"] for each in datum.get("Dimensions") or ()}
     metric = _metric(backend, namespace, datum["MetricName"], dimensions)
+    _keep(metric, _unix(datum.get("Timestamp")), datum.get("Unit"), _sample(datum))
+    return metric
+
+
+def _look_at_queue(backend: CloudWatchBackend, alarm: Alarm) -> None:
+    dimensions = {str(each.name): str(each.value) for each in alarm.dimensions}
+    value = queue_metrics.measured(
+        account=backend.account_id, region=backend.region_name, metric=alarm.metric_name, dimensions=dimensions, now=now()
+    )  # fmt: skip
+    if value is not None:
+        sample = Sample(minimum=value, maximum=value, total=value, count=1, values=(value,))
+        unit = "Seconds" if "Age" in alarm.metric_name else "Count"
+        _keep(_metric_of(backend, alarm), now(), unit, sample)
+
+
+def _keep(metric: tuple[Any, ...], when: float, unit: str | None, sample: Sample) -> None:
     kept = _samples.setdefault(metric, deque())
-    kept.append((_unix(datum.get("Timestamp")), datum.get("Unit"), _sample(datum)))
+    kept.append((when, unit, sample))
     while kept and kept[0][0] < now() - _KEPT_S:
         kept.popleft()
-    return metric
 
 
 def _unix(when: datetime | None) -> float:
@@ -175,6 +192,8 @@ def _evaluate_metric(backend: CloudWatchBackend, alarm: Alarm) -> None:
     condition = _condition(alarm)
     if condition is None or now() < getattr(alarm, "forced_until", 0):
         return
+    if alarm.namespace == queue_metrics.NAMESPACE:
+        _look_at_queue(backend, alarm)
     points = _points(backend, alarm, condition.evaluation_periods + FURTHER_BACK)
     state = next_state(condition, points, current=alarm.state_value)
     newest = next((point for point in reversed(points) if point is not None), None)
