@@ -44,7 +44,16 @@ _ASKED = {"checksumAlgorithm": "ChecksumAlgorithm"}
 """What it only takes."""
 _IN_PLACE = frozenset({"objectLockMode", _UNTIL, "objectLockLegalHoldStatus", "tags", "forceDestroy"})
 """What is changed of the version that is there; any other change is a new version."""
-_COMPUTED = frozenset({"bucketKeyEnabled", "contentType", "serverSideEncryption", "storageClass"})
+_COMPUTED = frozenset(
+    {
+        "objectLockMode",
+        "objectLockLegalHoldStatus",
+        "bucketKeyEnabled",
+        "contentType",
+        "serverSideEncryption",
+        "storageClass",
+    }
+)
 """What S3 fills in where nothing is said."""
 _VERSION = ("etag", "versionId", "checksumSha256")
 """What another content moves."""
@@ -185,7 +194,7 @@ OBJECT = ResourceType(
         "source": Property(local=True, moves=_VERSION, same=same_asset),
         "sourceHash": Property(local=True),
         "etag": Property(computed=True),
-        _UNTIL: Property(same=same_instant),
+        _UNTIL: Property(same=same_instant, computed=True),
         "forceDestroy": Property(local=True),
         "tags": Property(),
         **dict.fromkeys(_ASKED, Property(local=True)),
