@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from infra.refusals.demands import Demands
 from infra.refusals.gate import Gate
 from infra.roles import described
+from infra.seal import SealArgs, seal
 from infra.settings import Settings, read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
 from infra.standby import declare_standby
@@ -52,6 +53,17 @@ def declare(*, repository: Path) -> None:
             tags=tags,
         ),
         options,
+    )
+    seal(
+        SealArgs(
+            venue=policy.venue.name,
+            region=policy.regions.standby,
+            digest=policy.digest,
+            deletion=settings.deletion,
+            tags=tags,
+        ),
+        after=gate.resources,
+        opts=options,
     )
     gate.open()
 

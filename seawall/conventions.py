@@ -302,6 +302,11 @@ def served_alarm(venue: str, name: str, side: str) -> str:
     return f"{PREFIX}-{venue}-served-{name}-{side}"
 
 
+def deployed_parameter(venue: str) -> str:
+    """SSM parameter that says which policy is deployed; written last, after everything else."""
+    return f"/{PREFIX}/{venue}/deployed"
+
+
 def trail(venue: str) -> str:
     """CloudTrail trail of the account, the rules that page for changes of keys, and the queues that keep what they saw."""
     return f"{PREFIX}-{venue}-key-changes"

@@ -11,6 +11,7 @@ from infra.refusals.declared import Declared
 from infra.refusals.demands import Demands
 from infra.refusals.identity import ROLE
 from infra.refusals.keys import KEY, REPLICA
+from infra.refusals.protection import SEAL
 from infra.refusals.standby import demanded_standby
 from seawall.contract import segregation
 from seawall.policy import Policy
@@ -40,6 +41,7 @@ def demanded(policy: Policy) -> Iterator[Wanted]:
         for region in segregation.regions(policy):
             yield _ALARM, f"{trigger.name}-{region}", f"the trigger {trigger.name} has no witness in {region}"
     yield from demanded_standby(policy)
+    yield *SEAL, "a destroy would take down what is not protected before it meets what is"
 
 
 def _keys(policy: Policy) -> Iterator[Wanted]:

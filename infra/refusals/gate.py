@@ -26,11 +26,15 @@ _REMEDY = "correct the program or the policy; nothing was changed"
 
 
 class Gate:
-    """Opened by :meth:`open`, once, after everything has been declared. Must be made before anything that it shall judge."""
+    """Opened by :meth:`open`, once, after everything has been declared. Must be made before anything that it shall judge.
+
+    ``resources``: everything that was declared so far and is no component.
+    """
 
     def __init__(self, demands: Demands) -> None:
         self._demands = demands
         self._declared: list[Declared] = []
+        self.resources: list[pulumi.Resource] = []
         self._judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: Any = pulumi.Output.from_input(self._wait())
         register_resource_transform(self._judge_known)
@@ -50,6 +54,7 @@ class Gate:
     def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
         if isinstance(args.resource, pulumi.CustomResource):
             inputs = {_wire_name(name): _known(value) for name, value in args.props.items() if value is not None}
+            self.resources.append(args.resource)
             self._declared.append(
                 Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
             )

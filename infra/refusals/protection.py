@@ -13,7 +13,12 @@ LASTING = frozenset({KEY, REPLICA, BUCKET, "aws:backup/vault:Vault", "aws:cloudt
 """Keys are addresses; evidence, copies and the trail are what remains when all else is gone."""
 
 
+SEAL = ("aws:ssm/parameter:Parameter", "deployed")
+"""What depends on everything, so that a destroy meets it first."""
+
+
 def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
     """A lasting resource of a guarded stack must be protected."""
-    if demands.guarded and resource.kind in LASTING and not resource.protect:
+    lasts = resource.kind in LASTING or (resource.kind, resource.name) == SEAL
+    if demands.guarded and lasts and not resource.protect:
         yield "not protected, and this stack is guarded; write protect=True"
