@@ -107,12 +107,14 @@ def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
     said: list[str] = []
     began = time.monotonic()
     stack.up(site.settings, report=said.append)
+    print(f"up took {time.monotonic() - began:.1f} s: {said[-1]}")
     assert time.monotonic() - began < UP_S_MAX
     assert said[-1].startswith("stack is up, ")
 
     outputs = stack.outputs(site.settings)
     assert set(outputs) == {
-        "regions", "policy_digest", "signers", "approvers", "principals", "evidence_bucket", "topics", "alarms",
+        "regions", "policy_digest", "deletion", "signers", "approvers", "principals", "trail",
+        "evidence_bucket", "topics", "pages", "alarms", "backup", "kit", "rails", "served", "monitoring", "gamedays",
     }  # fmt: skip
     assert outputs["policy_digest"] == POLICY.digest
     assert set(outputs["signers"]) == set(POLICY.signing_wallets())
