@@ -83,6 +83,11 @@ class StackSite:
         recorded = json.loads(self.state_text())["checkpoint"]["latest"].get("resources", [])
         return {each["urn"].rpartition("::")[2]: each for each in recorded}
 
+    def shown(self) -> dict[str, Any]:
+        """The recorded resources by name, with their secrets in clear text."""
+        recorded = json.loads(self.pulumi("stack", "export", "--show-secrets"))["deployment"].get("resources", [])
+        return {each["urn"].rpartition("::")[2]: _bare(each) for each in recorded}
+
     def state_text(self) -> str:
         """The state file itself."""
         return (self.data_dir / f"pulumi/.pulumi/stacks/seawall-examples/{self.stack}.json").read_text(encoding="utf-8")
@@ -122,6 +127,15 @@ class StackSite:
     @property
     def _spec(self) -> Path:
         return self.data_dir / "resources.json"
+
+
+def _bare(value: Any) -> Any:
+    """``value`` without the wrappers of secrets."""
+    if isinstance(value, dict):
+        if "plaintext" in value:
+            return json.loads(value["plaintext"])
+        return {name: _bare(item) for name, item in value.items()}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
 
 
 @contextmanager

@@ -106,10 +106,14 @@ def settled(
     """What AWS says of a resource, told apart: the program's tags, and all.
 
     AWS does not keep the ``local`` properties (how long to wait before a key is destroyed, whether a bucket may be emptied first): they
-    are what ``known`` says, as the official plugin keeps them in the state on a refresh and has none after an import. Nothing else is
-    taken from ``known``; which tags are the program's own is AWS's tags without the provider's default ones.
+    are what ``known`` says, as the official plugin keeps them in the state on a refresh and has none after an import, unless AWS tells
+    otherwise by a digest. Nothing else is taken from ``known``; which tags are the program's own is AWS's tags without the provider's default ones.
     """
-    kept = {name: known[name] for name, prop in resource.inputs.items() if prop.local and name in known}
+    kept = {
+        name: known[name]
+        for name, prop in resource.inputs.items()
+        if prop.local and name in known and prop.holds(known[name], found)
+    }
     if "tagsAll" not in found:
         return {**found, **kept}
     own = known.get("tags") or {}
@@ -134,9 +138,10 @@ def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Pro
     """
     result = {}
     for name, prop in resource.all_inputs.items():
-        same = (
-            prop.local or prop.same(old.get(name), found.get(name)) or (bool(old) and name not in old and prop.computed)
-        )
+        if prop.local:
+            same = prop.holds(old.get(name), found)
+        else:
+            same = prop.same(old.get(name), found.get(name)) or (bool(old) and name not in old and prop.computed)
         value = old.get(name) if same and old else found.get(name)
         if name in old or value not in (None, "", {}, []):
             result[name] = value

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from seawall.sandbox.aws.identities import Identity
 from seawall.sandbox.environment import inherited
 from seawall.sandbox.provider.environment import STACK, environment
 
-_UP_S_MAX = 180
-"""Ten times what an up takes on a busy machine; beyond it something hangs."""
+_SILENCE_S_MAX = 180
+"""How long the engine may say nothing: it tells every resource and has a heartbeat besides, so beyond this something hangs."""
+_LOOK_EVERY_S = 1.0
 _STOP_S_MAX = 1.0
 _REPORT_EVERY = 20
 _STACK_FILE = Path("infra") / "stacks" / f"Pulumi.{STACK}.yaml"
@@ -43,9 +46,14 @@ class Settings:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """The variables under which `pulumi` finds this stack."""
+        """The variables under which `pulumi` finds this stack.
+
+        The engine writes its state once, at its end, also if that is a failure or a Ctrl-C: a file per step is most of the time of a large
+        stack. Killed, it leaves no state; but then the sandbox goes with it. A shell, which keeps its sandbox, writes every step.
+        """
         return {
             **self.extra,
+            "PULUMI_SKIP_CHECKPOINTS": "true",
             **environment(
                 root=self.root, data_dir=self.data_dir, policy_path=self.policy_path, provider_port=self.provider_port, region=self.region,
                 deployer=self.deployer.environment(), path=self.path,
@@ -123,16 +131,15 @@ def _pulumi(settings: Settings, arguments: Sequence[str], *, on_line: Callable[[
     except FileNotFoundError as error:
         message = "pulumi is not on PATH"
         raise MissingProgramError(message, remedy="run bin/seawall doctor") from error
-    watchdog = threading.Timer(_UP_S_MAX, process.kill)
-    watchdog.start()
-    with process:
+    with process, _watched(process) as watch:
         try:
-            text, complaint = _follow(process, on_line)
+            text, complaint = _follow(process, watch, on_line)
         except BaseException:
             _stop(process)
             raise
-        finally:
-            watchdog.cancel()
+    if watch.barked:
+        message = f"pulumi {' '.join(arguments[:2])} said nothing for {_SILENCE_S_MAX} s and was ended"
+        raise ServiceError(message, remedy="see whether the sandbox's AWS and provider run, and run it again")
     if process.returncode != 0:
         message = f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n{diagnostics(text + complaint)}"
         raise ServiceError(message)
@@ -148,11 +155,41 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None] | None) -> tuple[str, str]:
+@dataclass(kw_only=True)
+class _Watch:
+    """When the engine was last heard, on the monotonic clock, and whether it was ended for its silence."""
+
+    heard: float
+    barked: bool = False
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[str]) -> Iterator[_Watch]:
+    """End ``process`` if it is not heard for too long."""
+    watch, over = _Watch(heard=time.monotonic()), threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_EVERY_S):
+            if time.monotonic() - watch.heard > _SILENCE_S_MAX:
+                watch.barked = True
+                _stop(process)
+                return
+
+    thread = threading.Thread(target=look, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        thread.join()
+
+
+def _follow(process: subprocess.Popen[str], watch: _Watch, on_line: Callable[[str], None] | None) -> tuple[str, str]:
     if on_line is None:
         return process.communicate()
     lines = []
     for line in process.stdout or ():
+        watch.heard = time.monotonic()
         lines.append(line)
         on_line(line)
     process.wait()

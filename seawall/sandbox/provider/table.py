@@ -67,6 +67,11 @@ class Property:
     secret: bool = False
     moves: tuple[str, ...] = ()
     same: Callable[[Any, Any], bool] = equal
+    agrees: Callable[[Any, Properties], bool] | None = None
+
+    def holds(self, value: Any, found: Properties) -> bool:
+        """Whether ``value`` of a local property may still be what AWS has, which says of the resource what ``found`` holds."""
+        return self.agrees is None or value is None or self.agrees(value, found)
 
 
 class HalfMadeError(Exception):

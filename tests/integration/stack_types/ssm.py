@@ -11,6 +11,7 @@ EXAMPLES: dict[str, Example] = {
             "description": "one",
             "keyId": "alias/seawall/parameters",
             "allowedPattern": "^(armed|safe)$",
+            "tier": "Standard",
             "tags": {"a": "1"},
         },
         changed={

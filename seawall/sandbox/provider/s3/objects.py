@@ -1,7 +1,8 @@
 """Objects in S3: a text, bytes or an asset of the engine under a key.
 
 As upstream's ``aws_s3_object`` (internal/service/s3/object.go): what is in the object is never read back, so that whoever deploys
-need not be able to; content that somebody else put there is seen by the ``etag``, if that is declared. Its id, and what is imported,
+need not be able to; content that somebody else put there is seen by the ``etag``, if that is declared, and beyond upstream by the SHA-256
+that S3 keeps of an object that was uploaded with ``checksumAlgorithm`` SHA256. Its id, and what is imported,
 is ``BUCKET/KEY``.
 """
 
@@ -113,6 +114,11 @@ def _bytes_of(asset: Any) -> bytes:
     return content
 
 
+def _holds(content: bytes, found: Properties) -> bool:
+    kept = found.get("checksumSha256")
+    return kept is None or kept == base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
 def _put_object(aws: Aws, inputs: Properties) -> str:
     until = inputs.get(_UNTIL)
     lock = given(ObjectLockRetainUntilDate=None if until is None else datetime.fromisoformat(until))
@@ -189,8 +195,10 @@ OBJECT = ResourceType(
     inputs={
         "bucket": Property(required=True, replaces=True),
         "key": Property(required=True, replaces=True),
-        "content": Property(local=True, moves=_VERSION),
-        "contentBase64": Property(local=True, moves=_VERSION),
+        "content": Property(local=True, moves=_VERSION, agrees=lambda text, found: _holds(text.encode(), found)),
+        "contentBase64": Property(
+            local=True, moves=_VERSION, agrees=lambda text, found: _holds(base64.b64decode(text), found)
+        ),
         "source": Property(local=True, moves=_VERSION, same=same_asset),
         "sourceHash": Property(local=True),
         "etag": Property(computed=True),
