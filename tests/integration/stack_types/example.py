@@ -23,7 +23,7 @@ class Example:
 
     ``$name.property`` as a value, however deep, is a property of what it ``needs`` under that name; what is needed may itself use what
     stands before it. ``stays``: AWS has no way to take it back; a bucket under object lock stays versioned. ``together``: those of
-    ``changed`` that AWS takes only with each other.
+    ``changed`` that AWS takes only with each other; ``one_way``: those that it does not take back.
     """
 
     inputs: Properties
@@ -31,10 +31,11 @@ class Example:
     needs: dict[str, tuple[str, Properties]] = field(default_factory=dict)
     stays: bool = False
     together: tuple[str, ...] = ()
+    one_way: tuple[str, ...] = ()
 
     def drifts(self) -> list[list[str]]:
         """What of ``changed`` can change by itself, in a fixed order."""
-        alone = [[name] for name in sorted(self.changed) if name not in self.together]
+        alone = [[name] for name in sorted(self.changed) if name not in (*self.together, *self.one_way)]
         return [*alone, sorted(self.together)] if self.together else alone
 
 

@@ -11,7 +11,6 @@ EXAMPLES: dict[str, Example] = {
             "description": "one",
             "keyId": "alias/seawall/parameters",
             "allowedPattern": "^(armed|safe)$",
-            "tier": "Standard",
             "tags": {"a": "1"},
         },
         changed={
@@ -22,5 +21,6 @@ EXAMPLES: dict[str, Example] = {
             "tier": "Advanced",
             "tags": {"b": "2"},
         },
+        one_way=("tier",),
     ),
 }

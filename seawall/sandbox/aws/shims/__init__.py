@@ -5,7 +5,7 @@
 | ``digests`` | ``MessageType=DIGEST`` signs the digest itself |
 | ``key_state`` | a key that is disabled or about to be deleted does not sign |
 | ``replicas`` | a replica key has its own policy, description, tags and aliases |
-| ``leftover_tags`` | tags end with the alarm that carries them |
+| ``leftovers`` | tags end with the alarm that carries them, names with the backup plan |
 | ``primaries`` | a multi-Region key changes its primary Region |
 | ``quotas`` | elliptic-curve operations are throttled |
 | ``deliveries`` | topics and queues let in whom their policies name |
@@ -42,7 +42,7 @@ from seawall.sandbox.aws.shims import (
     event_rules,
     health_checks,
     key_state,
-    leftover_tags,
+    leftovers,
     log_groups,
     object_lock,
     parameters,
@@ -69,7 +69,7 @@ def install() -> None:
     key_state.install()
     replicas.install()
     dry_run.install()
-    leftover_tags.install()
+    leftovers.install()
     enforcement.install()
     primaries.install()
     quotas.install()
