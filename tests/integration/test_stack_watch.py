@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from seawall.errors import ServiceError
 from seawall.sandbox.aws.identities import Identity
@@ -31,13 +32,14 @@ def settings(tmp_path: Path, engine: str) -> stack.Settings:
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nimport os, sys, time\n{engine}\n", encoding="utf-8")
     program.chmod(0o755)
+    trusted = yaml.safe_load((ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_text(encoding="utf-8"))
     return stack.Settings(
         root=ROOT,
         data_dir=tmp_path,
         policy_path=ROOT / "policies" / "sandbox.yaml",
         provider_port=1,
         deployer=Identity(user="deployer", arn="arn:d", access_key_id="AKIA", secret_access_key="secret"),
-        principals={},
+        principals=trusted["config"]["seawall:principals"],
         region="us-east-1",
         path=str(program.parent),
     )
