@@ -168,6 +168,7 @@ BOB = {"aws:username": "bob"}
         pytest.param(True, "x:Y", "arn:aws:x:::team-company-wide", {}, id="variables: a default"),
         pytest.param(False, "x:Y", "arn:aws:x:::team-yellow", {}, id="variables: only the default"),
         pytest.param(False, "x:Y", "arn:aws:x:::team-anything", {"aws:PrincipalTag/team": "*"}, id="a value is no wildcard"),
+        pytest.param(False, "x:Y", "arn:aws:x:::team-anything", {"aws:PrincipalTag/team": ".*"}, id="a value is no expression"),
         pytest.param(True, "y:Z", "arn:aws:y:::*?$", {}, id="variables: special characters"),
         pytest.param(False, "y:Z", "arn:aws:y:::abc", {}, id="variables: which are no wildcards"),
         pytest.param(False, "z:A", "*", {"aws:ResourceTag/Team": "red"}, id="variables: a negated operator matches no value"),

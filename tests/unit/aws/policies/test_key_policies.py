@@ -50,6 +50,10 @@ ROLES = [
             False, SIGNER, "kms:Sign", [*ROLES, deny("kms:Sign", Principal={"AWS": SIGNER.role})],
             {"identity": [allow("*")]}, id="key-policies: denied explicitly by the key policy",
         ),
+        pytest.param(
+            False, SIGNER, "kms:Sign", [*ROLES, deny("kms:Sign", Principal=ROOT)], {"identity": [allow("*")]},
+            id="key-policies: a deny of the account hits everyone in it",
+        ),
         pytest.param(False, SIGNER, "kms:PutKeyPolicy", ROLES, {}, id="overview: a user is no administrator"),
         pytest.param(True, ADMIN, "kms:ScheduleKeyDeletion", ROLES, {}, id="overview: an administrator administers"),
         pytest.param(False, ADMIN, "kms:Sign", ROLES, {}, id="overview: and does not use the key"),
