@@ -142,8 +142,7 @@ def _object_asked(request: S3Request) -> Iterator[Asked]:
             path, _, old = unquote(source).lstrip("/").partition("?versionId=")
             bucket, _, key = path.partition("/")
             yield _asked(request, bucket, key, "GetObjectVersion" if old else "GetObject")
-    bypass = request.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
-    if bypass and action in ("PutObjectRetention", "DeleteObjectVersion"):
+    if _bypasses(request) and action in ("PutObjectRetention", "DeleteObjectVersion"):
         yield _asked(request, request.bucket, request.key, "BypassGovernanceRetention")
 
 
@@ -151,7 +150,14 @@ def _deletions(request: S3Request) -> Iterator[Asked]:
     for one in _DELETED.findall(request.body):
         key = re.search(r"<Key>(.*?)</Key>", one, re.DOTALL)
         action = "DeleteObjectVersion" if "<VersionId>" in one else "DeleteObject"
-        yield _asked(request, request.bucket, unescape(key.group(1)) if key else "*", action)
+        name = unescape(key.group(1)) if key else "*"
+        yield _asked(request, request.bucket, name, action)
+        if action == "DeleteObjectVersion" and _bypasses(request):
+            yield _asked(request, request.bucket, name, "BypassGovernanceRetention")
+
+
+def _bypasses(request: S3Request) -> bool:
+    return request.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
 
 
 def _asked(request: S3Request, name: str, key: str, action: str) -> Asked:
