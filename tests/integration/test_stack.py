@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ import pytest
 from coincurve import PublicKey
 from Crypto.Hash import keccak
 
-from seawall import conventions, setup
+from seawall import setup
 from seawall.errors import ServiceError, UsageError
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.aws.landing import prepare_landing
 from seawall.sandbox.provider import stack
+from seawall.sandbox.provider.registry import RESOURCES
 from seawall.sandbox.provider.server import start_provider
-from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
+from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from tests.integration.inventory import everything
+from tests.integration.sdk_names import inputs_of_type, unknown_fields
 
 pytestmark = pytest.mark.integration
 
@@ -84,25 +88,26 @@ def pulumi(site: Site, *arguments: str, ok: bool = True) -> str:
     return done.stdout
 
 
-def everything(site: Site) -> dict[str, Any]:
-    """What AWS holds, in both regions, to compare before and after."""
-    found: dict[str, Any] = {}
-    who = site.identities.deployer.environment()
-    for region in (PRIMARY, STANDBY):
-        kms = client("kms", site.endpoint, who, region=region)
-        keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
-        found[f"keys {region}"] = sorted(key["Arn"] for key in keys if key["KeyState"] == "Enabled")
-        aliases = [alias["AliasName"] for alias in kms.list_aliases()["Aliases"]]
-        found[f"aliases {region}"] = sorted(alias for alias in aliases if conventions.PREFIX in alias)
-        found[f"topics {region}"] = client("sns", site.endpoint, who, region=region).list_topics()["Topics"]
-        alarms = client("cloudwatch", site.endpoint, who, region=region).describe_alarms()["MetricAlarms"]
-        found[f"alarms {region}"] = sorted(alarm["AlarmName"] for alarm in alarms)
-    return found
+def standing_in(site: Site) -> dict[str, list[str]]:
+    """All that AWS holds of what the provider can make, in both regions, to compare before and after."""
+    return everything(partial(client, endpoint=site.endpoint, who=ROOT_KEY), regions=(PRIMARY, STANDBY))
+
+
+def names_unknown_to_the_sdk(site: Site) -> list[str]:
+    """Every name among the inputs of the stack's resources that the installed SDK does not have where it stands."""
+    recorded = json.loads(pulumi(site, "stack", "export"))["deployment"]["resources"]
+    ours = [each for each in recorded if each["type"] in RESOURCES]
+    assert ours
+    return [
+        f"{each['type']} {name}"
+        for each in ours
+        for name in unknown_fields(each["inputs"], {**inputs_of_type(each["type"]), "tagsAll": {}, "__defaults": {}})
+    ]
 
 
 def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
     """Up, outputs that sign, up and preview without a change, refresh without drift, destroy to nothing."""
-    empty = everything(site)
+    empty = standing_in(site)
     stack_file = (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes()
     said: list[str] = []
     began = time.monotonic()
@@ -125,16 +130,21 @@ def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
         arn for _, arn in leaves(site.identities.principals())
     }
 
-    standing = everything(site)
-    assert standing[f"keys {PRIMARY}"] != empty[f"keys {PRIMARY}"]
+    standing = standing_in(site)
+    assert standing[f"{PRIMARY} kms list_keys"] != empty[f"{PRIMARY} kms list_keys"]
+    assert names_unknown_to_the_sdk(site) == []
     pulumi(site, "preview", "--expect-no-changes")
+    began = time.monotonic()
     stack.up(site.settings, report=said.append)
+    print(f"unchanged took {time.monotonic() - began:.1f} s")
     assert said[-1] == "stack is up, 0 resources made or changed"
     pulumi(site, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
-    assert everything(site) == standing
+    assert standing_in(site) == standing
 
+    began = time.monotonic()
     pulumi(site, "destroy", "--yes", "--skip-preview")
-    assert everything(site) == empty
+    print(f"destroy took {time.monotonic() - began:.1f} s")
+    assert standing_in(site) == empty
     assert (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes() == stack_file
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,31 +13,10 @@ from seawall.sandbox.provider import kms
 from seawall.sandbox.provider.registry import FUNCTIONS, RESOURCES
 from seawall.sandbox.provider.schema import schema_text
 from seawall.sandbox.provider.table import Property
+from tests.integration.sdk_names import SCHEMA, inputs_of_type, unknown, unknown_fields
 from tests.integration.stack_types.example import all_examples
 
-SCHEMA: dict[str, Any] = json.loads(schema_text(RESOURCES, version="7.0.0"))
 EXAMPLES = all_examples()
-
-
-def unknown(inputs: Any, spec: dict[str, Any], *, path: str = "") -> list[str]:
-    """Every name in ``inputs`` that the SDK does not have where it stands."""
-    if "$ref" in spec and spec["$ref"].startswith("#/types/"):
-        fields = SCHEMA["types"][spec["$ref"].removeprefix("#/types/")]["properties"]
-        return unknown_fields(inputs, fields, path=path) if isinstance(inputs, dict) else []
-    if spec.get("type") == "array" and isinstance(inputs, list):
-        return [found for each in inputs for found in unknown(each, spec["items"], path=path)]
-    return []
-
-
-def unknown_fields(inputs: dict[str, Any], fields: dict[str, Any], *, path: str = "") -> list[str]:
-    missing = [f"{path}{name}" for name in inputs if name not in fields]
-    deeper = [unknown(value, fields[name], path=f"{path}{name}.") for name, value in inputs.items() if name in fields]
-    return missing + [found for each in deeper for found in each]
-
-
-def inputs_of_type(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = SCHEMA["resources"][kind]["inputProperties"]
-    return found
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
