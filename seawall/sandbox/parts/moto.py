@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seawall.sandbox.aws.quotas import KMS_ECC_PER_S
 from seawall.sandbox.parts.base import Part, Site
 from seawall.sandbox.readiness import http_answers
 
@@ -9,10 +10,10 @@ NAME = "moto"
 
 
 def part(site: Site) -> Part:
-    """Ready when it answers over HTTP."""
+    """Ready when it answers over HTTP; its quota is what the venue's signers are told that they have."""
     port = str(site.ports.of(NAME))
     return Part(
         name=NAME,
-        argv=site.module("seawall.sandbox.aws", "--port", port),
+        argv=site.module("seawall.sandbox.aws", "--port", port, "--kms-ecc-per-s", str(KMS_ECC_PER_S)),
         ready=http_answers(f"{site.ports.url(NAME)}/moto-api/data.json"),
     )

@@ -3,7 +3,8 @@
 AWS, `SetQueueAttributes` (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html): attributes
 that are not named stay; ``RedriveAllowPolicy`` says which queues may name this one as their dead-letter queue; "Only one server-side
 encryption option is supported per queue". moto drops the policy whenever anything else is set, keeps a redrive policy that it refused,
-forgets ``RedriveAllowPolicy``, and leaves SSE-SQS on beside a KMS key.
+forgets ``RedriveAllowPolicy``, and leaves SSE-SQS on beside a KMS key. It also counts all messages of a queue for each one that is
+sent, so that a queue which nobody reads makes every sender slower.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
@@ -12,12 +13,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
+from moto.core.utils import camelcase_to_underscores
 from moto.sqs.exceptions import SQSException
-from moto.sqs.models import Queue, sqs_backends
+from moto.sqs.models import Queue, SQSBackend, sqs_backends
 
 _ALLOW = "RedriveAllowPolicy"
+_being_sent: ContextVar[bool] = ContextVar("being_sent", default=False)
 
 
 def install() -> None:
@@ -26,6 +30,33 @@ def install() -> None:
     queue._set_attributes = _setting(queue._set_attributes)
     queue.redrive_allow_policy = None
     queue.BASE_ATTRIBUTES = [*queue.BASE_ATTRIBUTES, _ALLOW]
+    backend: Any = SQSBackend
+    backend.send_message = _sending(backend.send_message)
+    queue.attributes = _without_counts(queue.attributes)
+
+
+def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
+    def send_message(self: Any, *arguments: Any, **named: Any) -> Any:
+        token = _being_sent.set(True)
+        try:
+            return original(self, *arguments, **named)
+        finally:
+            _being_sent.reset(token)
+
+    return send_message
+
+
+def _without_counts(attributes: Any) -> property:
+    """While a message is sent only the settings of its queue are asked for; the counts go over all messages that wait."""
+
+    def told(self: Any) -> dict[str, Any]:
+        if not _being_sent.get():
+            found: dict[str, Any] = attributes.fget(self)
+            return found
+        names = () if not self.fifo_queue else self.FIFO_ATTRIBUTES
+        return {name: str(getattr(self, camelcase_to_underscores(name))).lower() for name in names}
+
+    return property(told)
 
 
 def _setting(original: Callable[..., None]) -> Callable[..., None]:
