@@ -16,7 +16,7 @@ from seawall.setup.programs import PROGRAMS, GoBuild, format_version
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES_MAX = 400
-CODE = ("seawall", "venue", "monitors", "loadtests", "chaos", "infra", "tests")
+CODE = ("seawall", "venue", "monitors", "loadtests", "chaos", "infra", "benchmarks", "tests")
 # A URL with a path to packages or an index, whoever serves it; and folders of somebody's machine.
 REGISTRY = re.compile(
     r"https?://[\w.-]*(?:pypi|pythonhosted|npmjs|registry|goproxy|artifactory|nexus)[\w.-]*", re.IGNORECASE

@@ -30,6 +30,7 @@ class Chart:
     height: int = 168
     log: bool = False
     y_unit: str | None = ""
+    x_unit: str = " s"
     parts: list[str] = field(default_factory=list)
 
     def x(self, value: float) -> float:
@@ -104,7 +105,7 @@ class Chart:
                 f'<text class="tick end" x="{LEFT - 7}" y="{height + 4:.1f}">{short(value)}{escape(self.y_unit or "")}</text>'
             )
         axes.extend(
-            f'<text class="tick mid" x="{self.x(value):.1f}" y="{self.height - 7}">{short(value)} s</text>'
+            f'<text class="tick mid" x="{self.x(value):.1f}" y="{self.height - 7}">{short(value)}{escape(self.x_unit)}</text>'
             for value in ticks(self.x_low, self.x_high, about=12)
         )
         body = "".join((*axes, *self.parts, *(over.parts if over else ())))

@@ -1,0 +1,129 @@
+"""One stack brought up, left alone, refreshed and destroyed by the real engine, each timed and metered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.meter import Meter, Use
+from benchmarks.site import ENGINE, Site, running_site
+from benchmarks.sizes import ROOT, Size
+from seawall.errors import ServiceError
+from seawall.policy import load_policy
+from seawall.sandbox.provider import stack
+from seawall.sandbox.provider.environment import STACK
+
+_HURRY = ("--yes", "--skip-preview", "--suppress-outputs")
+PHASES = {
+    "up": ("up", *_HURRY),
+    "unchanged": ("up", *_HURRY, "--expect-no-changes"),
+    "refresh": ("refresh", *_HURRY, "--expect-no-changes"),
+    "destroy": ("destroy", *_HURRY),
+}
+"""What is done to a stack, in this order; the engine itself says whether something changed that must not."""
+_S_MAX = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """``complaint``: what the engine said if it failed, else empty; a phase that failed has no time worth comparing."""
+
+    name: str
+    seconds: float
+    total: Use
+    parts: dict[str, Use]
+    complaint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """What a stack of ``wallets`` signing wallets took. ``resources``: of AWS, without components and providers, once it is up.
+
+    ``speeds``: of the machine before the first phase and after each.
+    """
+
+    name: str
+    wallets: int
+    resources: int
+    phases: tuple[Phase, ...]
+    speeds: tuple[machine.Speed, ...]
+
+    def seconds(self, phase: str) -> float | None:
+        """Wall time of ``phase``, if it did what it should."""
+        return next((each.seconds for each in self.phases if each.name == phase and not each.complaint), None)
+
+    @property
+    def crowding(self) -> float:
+        """Mean of how many wanted each core; seconds divided by it are what an empty machine of this speed could need at best."""
+        return sum(speed.crowding for speed in self.speeds) / len(self.speeds)
+
+
+def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> Life:
+    """Run all phases on a new site whose data is in ``folder``. Raises :class:`ServiceError` if the stack does not come up."""
+    phases, resources = [], 0
+    with running_site(size, folder=folder) as site:
+        _engine(site, ("stack", "init", STACK))
+        speeds = [machine.speed()]
+        for phase, arguments in PHASES.items():
+            done = _phase(site, phase, arguments)
+            speeds.append(machine.speed())
+            phases.append(done)
+            report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
+            if phase == "up":
+                if done.complaint:
+                    message = f"the stack of {name} did not come up:\n{done.complaint}"
+                    raise ServiceError(message)
+                resources = _resources(site)
+    wallets = len(load_policy(size.policy_path).signing_wallets())
+    return Life(name=name, wallets=wallets, resources=resources, phases=tuple(phases), speeds=tuple(speeds))
+
+
+def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
+    began = time.perf_counter()
+    process = _started(site, arguments)
+    with Meter(roots={**site.pids, ENGINE: process.pid}) as meter:
+        said = _ended(process)
+    seconds = time.perf_counter() - began
+    complaint = "" if process.returncode == 0 else stack.diagnostics(said)
+    return Phase(name=name, seconds=seconds, total=meter.total, parts=meter.parts, complaint=complaint)
+
+
+def _engine(site: Site, arguments: tuple[str, ...]) -> None:
+    process = _started(site, arguments)
+    said = _ended(process)
+    if process.returncode != 0:
+        message = f"pulumi {' '.join(arguments)} ended with {process.returncode}:\n{stack.diagnostics(said)}"
+        raise ServiceError(message)
+
+
+def _started(site: Site, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["pulumi", "--non-interactive", "--color", "never", *arguments],
+        cwd=ROOT,
+        env=dict(site.variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    try:
+        said, _ = process.communicate(timeout=_S_MAX)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        message = f"pulumi did not end within {_S_MAX} s"
+        raise ServiceError(message) from error
+    return said
+
+
+def _resources(site: Site) -> int:
+    recorded = json.loads(site.state_path.read_text(encoding="utf-8"))["checkpoint"]["latest"].get("resources", [])
+    return sum(1 for each in recorded if each.get("custom") and not each["type"].startswith("pulumi:"))

@@ -1,0 +1,178 @@
+"""What was measured, against its limits: as a table, as JSON, and as a plot of time over wallets."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from benchmarks.phases import PHASES, Life
+from seawall.scorecard.report.svg import WIDTH, Chart
+
+SANDBOX = "sandbox"
+"""Name of the stack that the sandbox itself brings up."""
+LIMITS_S: Mapping[str, Mapping[str, int]] = {
+    SANDBOX: {"up": 20, "unchanged": 5, "destroy": 15},
+    "100": {"up": 60},
+}
+"""Seconds by name of the stack and phase: on two cores of our own."""
+_GROWTH_MIN = 2
+_COLORS = {"up": "#2563eb", "unchanged": "#059669", "refresh": "#d97706", "destroy": "#dc2626"}
+_STYLE = (
+    "svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.level{stroke:#888;stroke-dasharray:4 4}.line{fill:none;stroke-width:2}"
+    ".end{text-anchor:end}.mid{text-anchor:middle}.tick,.note{fill:#444}"
+) + "".join(f".{phase}{{stroke:{color}}}" for phase, color in _COLORS.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A limit and what was measured; ``seconds`` is None if the phase failed."""
+
+    stack: str
+    phase: str
+    limit_s: int
+    seconds: float | None
+    crowding: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was kept, by the wall and whoever else used the machine."""
+        return self.seconds is not None and self.seconds <= self.limit_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How the seconds of a phase grow with wallets: a straight line through all sizes, and the largest over the smallest."""
+
+    phase: str
+    fixed_s: float
+    per_wallet_s: float
+    ratio: float
+    sizes: tuple[int, int]
+
+
+def held(lives: Sequence[Life]) -> list[Held]:
+    """Every limit on what was measured."""
+    return [
+        Held(stack=life.name, phase=phase, limit_s=limit, seconds=life.seconds(phase), crowding=life.crowding)
+        for life in lives
+        for phase, limit in LIMITS_S.get(life.name, {}).items()
+    ]
+
+
+def failures(lives: Sequence[Life]) -> list[str]:
+    """What the engine complained about."""
+    return [f"{life.name}, {each.name}: {each.complaint}" for life in lives for each in life.phases if each.complaint]
+
+
+def growths(lives: Sequence[Life]) -> list[Growth]:
+    """Of every phase that two generated sizes or more went through."""
+    sizes = sorted((life for life in lives if life.name != SANDBOX), key=lambda life: life.wallets)
+    found = []
+    for phase in PHASES:
+        points = [(life.wallets, seconds) for life in sizes if (seconds := life.seconds(phase)) is not None]
+        if len({wallets for wallets, _ in points}) >= _GROWTH_MIN:
+            line = statistics.linear_regression(*zip(*points, strict=True))
+            (least, short), (most, long) = points[0], points[-1]
+            found.append(
+                Growth(
+                    phase=phase,
+                    fixed_s=line.intercept,
+                    per_wallet_s=line.slope,
+                    ratio=long / short,
+                    sizes=(least, most),
+                )
+            )
+    return found
+
+
+def document(lives: Sequence[Life]) -> dict[str, Any]:
+    """Everything, for machines; seconds, bytes."""
+    return {
+        "stacks": [
+            {**asdict(life), "crowding": life.crowding, "speeds": [{**asdict(each), "crowding": each.crowding} for each in life.speeds]}
+            for life in lives
+        ],
+        "limits": [{**asdict(each), "holds": each.holds} for each in held(lives)],
+        "growth": [asdict(each) for each in growths(lives)],
+        "failures": failures(lives),
+    }  # fmt: skip
+
+
+def table(lives: Sequence[Life]) -> str:
+    """Everything, for people."""
+    lines = [
+        "stack     wallets  resources  phase       seconds   cpu s  peak MiB  of which",
+        *(line for life in lives for line in _rows(life)),
+        "",
+        "machine (1.0 is a core to oneself)",
+        *(
+            f"  {life.name:8}  crowding {' '.join(f'{each.crowding:.1f}' for each in life.speeds)}"
+            f", load {life.speeds[0].load:.1f} to {life.speeds[-1].load:.1f}"
+            for life in lives
+        ),
+        "",
+        "limits",
+        *(_limit(each) for each in held(lives)),
+    ]
+    if growing := growths(lives):
+        least, most = growing[0].sizes
+        lines += ["", f"growth from {least} to {most} wallets, which is {most / least:.1f} times as many"]
+        lines += [
+            f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; {each.ratio:.1f} times as long"
+            for each in growing
+        ]
+    if failed := failures(lives):
+        lines += ["", "failed", *(f"  {each}" for each in failed)]
+    return "\n".join(lines)
+
+
+def _rows(life: Life) -> list[str]:
+    return [
+        f"{life.name:8} {life.wallets:8} {life.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
+        f" {_mib(each.total.peak_bytes):9}  "
+        + ", ".join(f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)" for part, use in sorted(each.parts.items()))
+        + ("  FAILED" if each.complaint else "")
+        for each in life.phases
+    ]
+
+
+def _limit(each: Held) -> str:
+    verdict = "kept" if each.holds else "MISSED"
+    if each.seconds is None:
+        return f"  {each.stack:8}  {each.phase:10}  <= {each.limit_s} s: failed  {verdict}"
+    ratio = each.seconds / each.limit_s
+    alone = "" if each.holds else f"; {ratio / each.crowding:.2f} of it on an empty machine at best"
+    return f"  {each.stack:8}  {each.phase:10}  {each.seconds:.1f} s of {each.limit_s} s, {ratio:.2f} of the limit  {verdict}{alone}"
+
+
+def _mib(count: int) -> int:
+    return round(Fraction(count, 2**20))
+
+
+def plot(lives: Sequence[Life]) -> str:
+    """Seconds over wallets as an SVG of its own, a line per phase; one size is a row of dots."""
+    ordered = sorted(lives, key=lambda life: life.wallets)
+    longest = max((each.seconds for life in ordered for each in life.phases), default=1.0)
+    most = max((life.wallets for life in ordered), default=1)
+    chart = Chart(0, most * 1.02, longest * 1.15, height=360, y_unit=" s", x_unit="")
+    for index, phase in enumerate(PHASES):
+        points = [(float(life.wallets), seconds) for life in ordered if (seconds := life.seconds(phase)) is not None]
+        for pair in pairwise(points):  # by twos: a chart breaks its lines where points lie far apart
+            chart.line(pair, style=phase)
+        chart.parts += [
+            f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3" fill="{_COLORS[phase]}"/>'
+            for at, value in points
+        ]
+        chart.parts.append(
+            f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24" fill="{_COLORS[phase]}">{phase}</text>'
+        )
+    for name, limits in LIMITS_S.items():
+        if name != SANDBOX and any(life.name == name for life in lives):
+            chart.level(limits["up"], label=f"limit of up with {name} wallets")
+    text = chart.svg(title="Seconds over signing wallets")
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{chart.height}" '
+    return text.replace("<svg ", head, 1).replace(">", f"><style>{_STYLE}</style>", 1) + "\n"

@@ -1,0 +1,88 @@
+"""A sandbox's AWS and provider as processes, and a folder for the engine's state: what the stack is brought up in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.sizes import ROOT, Size
+from seawall import conventions, setup
+from seawall.errors import ServiceError
+from seawall.policy import load_policy
+from seawall.sandbox.aws.identities import create_identities
+from seawall.sandbox.aws.landing import prepare_landing
+from seawall.sandbox.environment import inherited
+from seawall.sandbox.provider import stack
+from seawall.sandbox.provider.environment import STACK
+
+AWS, PROVIDER, ENGINE = "AWS", "provider", "engine"
+_STOP_S_MAX = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """``variables`` of the engine's process, ``folder`` with its state, and the ``pids`` of the other parts."""
+
+    variables: Mapping[str, str]
+    folder: Path
+    pids: Mapping[str, int]
+
+    @property
+    def state_path(self) -> Path:
+        """Where the engine writes down what it made."""
+        return self.folder / "pulumi" / ".pulumi" / "stacks" / "seawall" / f"{STACK}.json"
+
+
+@contextmanager
+def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
+    """A site for the policy of ``size``, with an empty stack; ended with all it started. Raises :class:`ServiceError`."""
+    policy = load_policy(size.policy_path)
+    variables = {**inherited(), "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
+    with _running(["seawall.sandbox.aws", "--port", "0"], variables) as (aws, port):
+        endpoint = f"http://127.0.0.1:{port}"
+        prepare_landing(endpoint=endpoint, policy=policy)
+        identities = create_identities(endpoint=endpoint, policy=policy)
+        variables = {**variables, **identities.deployer.environment()}
+        with _running(["seawall.sandbox.provider", "--aws-endpoint", endpoint], variables) as (provider, provider_port):
+            (folder / "pulumi").mkdir(parents=True)
+            settings = stack.Settings(
+                root=ROOT, data_dir=folder, policy_path=size.policy_path, provider_port=provider_port, deployer=identities.deployer,
+                principals=identities.principals(), region=policy.regions.primary, path=setup.environment()["PATH"],
+                extra={conventions.GENERATED_VARIABLE: str(size.generated)},
+            )  # fmt: skip
+            yield Site(
+                variables={**variables, **settings.environment()}, folder=folder, pids={AWS: aws, PROVIDER: provider}
+            )
+
+
+@contextmanager
+def _running(command: list[str], variables: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+    """Pid of a module's process and the port that it prints first."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", *command],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline().strip() if process.stdout else ""
+        if not line.isdigit():
+            message = f"python -m {command[0]} did not start"
+            raise ServiceError(message, remedy=f"start it by hand and read what it says: python -m {' '.join(command)}")
+        yield process.pid, int(line)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
