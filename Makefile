@@ -4,7 +4,7 @@
 RUN := bin/seawall exec --
 SIDE_BY_SIDE := -n 2
 
-.PHONY: test check set-up lint types unit contract integration drill
+.PHONY: test check set-up lint types unit contract integration drill bench
 .NOTPARALLEL:
 
 test: set-up lint types unit contract integration drill ## everything
@@ -32,3 +32,7 @@ integration:
 # One after another, each alone on the machine: a neighbour would be part of what is measured.
 drill:
 	$(RUN) pytest tests -m drill -p no:xdist
+
+# Alone on the machine, too; no test, for it judges the machine as well. OUT=DIR also writes the figures and a plot.
+bench:
+	$(RUN) python -m benchmarks.stack $(if $(OUT),--out $(OUT))
