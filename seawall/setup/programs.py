@@ -26,7 +26,10 @@ PROMETHEUS_VERSION_SYMBOL = "github.com/prometheus/common/version.Version"
 
 @dataclass(frozen=True, kw_only=True)
 class GoBuild:
-    """One ``go build`` of a package of a ``tools/go`` module; ``renamed`` maps what go names to what we call it."""
+    """One ``go build`` of a package of a ``tools/go`` module; ``renamed`` maps what go names to what we call it.
+
+    A package that begins with ``./`` is source of ours within that module.
+    """
 
     module: str
     package: str
@@ -73,7 +76,7 @@ class Program:
     def key(self) -> str:
         """Return the digest of everything that decides what the build makes: pins, flags, platform."""
         parts = [repr(self.steps).encode(), machine_tag().encode()]
-        for folder, names in self._pin_files():
+        for folder, names in self.pin_files():
             parts += [(repository_root() / folder / name).read_bytes() for name in names]
         return digest_of(*parts)
 
@@ -81,9 +84,14 @@ class Program:
         """Return where in the cache the build of these pins is, or will be."""
         return cache_root() / "programs" / f"{self.name}-{format_version(self.pinned)}-{self.key()}"
 
-    def _pin_files(self) -> list[tuple[str, tuple[str, str]]]:
+    def pin_files(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the files that decide what the build makes: folders of the repository, with names of files in them."""
         modules = sorted({step.module for step in self.steps if not isinstance(step, NpmInstall)})
-        files = [(f"{TOOLS_GO}/{module}", ("go.mod", "go.sum")) for module in modules]
+        files: list[tuple[str, tuple[str, ...]]] = [(f"{TOOLS_GO}/{name}", ("go.mod", "go.sum")) for name in modules]
+        for step in self.steps:
+            if isinstance(step, GoBuild) and step.package.startswith("./"):
+                folder = f"{TOOLS_GO}/{step.module}/{step.package.removeprefix('./')}"
+                files.append((folder, tuple(sorted(each.name for each in (repository_root() / folder).glob("*.go")))))
         if any(isinstance(step, NpmInstall) for step in self.steps):
             files.append((TOOLS_NODE, ("package.json", "package-lock.json")))
         return files
@@ -125,7 +133,10 @@ PULUMI = Program(
         GoBuild(
             module="pulumi-language-python",
             package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            renamed=(("pulumi-language-python", "pulumi-language-python-host"),),
         ),
+        # In front of that host, which is older than the engine: it writes the programs that `pulumi import` asks for.
+        GoBuild(module="pulumi", package="./language", renamed=(("language", "pulumi-language-python"),)),
         CopyFromModule(
             module="pulumi",
             source_module="github.com/pulumi/pulumi/sdk/v3",

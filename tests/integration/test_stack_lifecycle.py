@@ -93,7 +93,16 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
     ]
     table = {"aws": other.state()["aws"]["urn"]}
     (tmp_path / "import.json").write_text(json.dumps({"nameTable": table, "resources": wanted}), encoding="utf-8")
-    other.pulumi("import", "--file", str(tmp_path / "import.json"), "--yes", "--protect=false", "--generate-code=false")
+    code = tmp_path / "imported.py"
+    written = ("--file", str(tmp_path / "import.json"), "--out", str(code))
+    other.pulumi("import", *written, "--yes", "--protect=false")
+    classes = [
+        f"aws.{declared['kind'].partition(':')[2].partition('/')[0]}.{name_of(declared['kind'])}("
+        for declared in FIRST.values()
+    ]
+    text = code.read_text(encoding="utf-8")
+    assert [text.count(each) for each in classes] == [classes.count(each) for each in classes]
+    compile(text, code, "exec")
     taken = other.shown()
     for name, declared in FIRST.items():
         kept = {key: value for key, value in made[name]["outputs"].items() if key not in local_inputs(declared["kind"])}
@@ -111,6 +120,36 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
     other.destroy()
     site.refresh()
     assert not set(site.state()) & set(FIRST), "what is gone is gone from the state as well"
+
+
+def test_the_code_that_an_import_writes_is_the_program(site: StackSite, tmp_path: Path) -> None:
+    """As from a shell, with the provider that the stack's configuration describes: run as it was written, it changes nothing."""
+    kms, s3 = site.root("kms"), site.root("s3")
+    key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True, Description="hot")
+    kms.tag_resource(KeyId=key["KeyMetadata"]["KeyId"], Tags=[{"TagKey": "owner", "TagValue": "ours"}])
+    s3.create_bucket(Bucket="seawall-found", ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}
+    s3.put_object_lock_configuration(
+        Bucket="seawall-found", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    single = site.another("single")
+    single.pulumi("config", "set", "aws:region", PRIMARY)
+    found = {
+        "hot": ("aws:kms/key:Key", key["KeyMetadata"]["KeyId"]),
+        "lock": ("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "seawall-found"),
+    }
+    code = tmp_path / "imported.py"
+    program = site.program / "__main__.py"
+    before, texts = program.read_text(encoding="utf-8"), []
+    for name, (kind, identifier) in found.items():
+        single.pulumi("import", kind, name, identifier, "--yes", "--protect=false", "--out", str(code))
+        texts.append(code.read_text(encoding="utf-8"))
+    program.write_text("\n".join(texts), encoding="utf-8")
+    try:
+        single.pulumi("preview", "--expect-no-changes")
+    finally:
+        program.write_text(before, encoding="utf-8")
+    single.destroy()
 
 
 def local_inputs(kind: str) -> set[str]:

@@ -82,6 +82,11 @@ def test_the_key_changes_with_a_flag() -> None:
     assert other.key() != TOXIPROXY.key()
 
 
+def test_the_key_covers_the_source_that_is_ours() -> None:
+    """The language host in front of the published one."""
+    assert ("tools/go/pulumi/language", ("main.go",)) in PULUMI.pin_files()
+
+
 def test_every_executable_belongs_to_one_program() -> None:
     names = [name for program in PROGRAMS for name in program.executables]
     assert len(names) == len(set(names))
