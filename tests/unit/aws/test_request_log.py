@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seawall.sandbox.aws.request_log import Asked, RequestLog, action_of, read_log
-from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID
+from seawall.sandbox.aws.root import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
@@ -76,5 +76,5 @@ def test_a_request_is_noted_with_its_caller_and_its_end_and_moto_s_own_pages_are
     assert [(each.region, each.service, each.action, each.status) for each in found] == [
         ("us-west-2", "kms", "Sign", 403), ("-", "-", "Sign", 403),
     ]  # fmt: skip
-    assert [each.caller for each in found] == [ROOT_ACCESS_KEY_ID, "-"]
+    assert [each.caller for each in found] == [f"arn:aws:iam::{ACCOUNT_ID}:root", "-"]
     assert json.loads((tmp_path / "log").read_text().splitlines()[0])["at"] > 0
