@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
+from seawall.sandbox import kept_data_dir
+from seawall.sandbox.aws.identities import Identities
 from tests.drill.kit import ROOT, seawall
 
 pytestmark = pytest.mark.drill
@@ -33,8 +38,21 @@ def _shell(command: str, *, timeout_s: float = 240) -> subprocess.CompletedProce
     )
 
 
+def _topic() -> str:
+    """The ARN of a topic that somebody made by hand, as the deployer."""
+    data_dir = kept_data_dir()
+    assert data_dir is not None
+    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    who = Identities.read(data_dir / "identities.json").deployer
+    session = boto3.Session(
+        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key, region_name="us-east-1"
+    )
+    sns: Any = session.client("sns", endpoint_url=endpoint)
+    return str(sns.create_topic(Name="seawall-made-by-hand")["TopicArn"])
+
+
 @pytest.mark.usefixtures("_venue_up")
-def test_every_native_entry_point_works_in_a_shell_with_the_environment() -> None:
+def test_every_native_entry_point_works_in_a_shell_with_the_environment(tmp_path: Path) -> None:
     """pulumi, promtool, chaos and locust find the running stack; nothing changes in the work tree."""
     before = subprocess.run(
         ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -47,6 +65,27 @@ def test_every_native_entry_point_works_in_a_shell_with_the_environment() -> Non
     again = _shell("pulumi up --yes --non-interactive")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "created" not in again.stdout
+
+    refresh = _shell("pulumi refresh --yes --non-interactive --skip-preview --expect-no-changes")
+    assert refresh.returncode == 0, refresh.stdout + refresh.stderr
+
+    code = tmp_path / "imported.py"
+    provider = "urn:pulumi:sandbox::seawall::pulumi:providers:aws::aws"
+    imported = _shell(
+        f"pulumi import aws:sns/topic:Topic found {_topic()} --yes --non-interactive --skip-preview --protect=false "
+        f"--provider aws={provider} --out {code}"
+    )
+    assert imported.returncode == 0, imported.stdout + imported.stderr
+    assert "aws.sns.Topic(" in code.read_text(encoding="utf-8")
+    removed = _shell("pulumi up --yes --non-interactive --skip-preview")
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert "1 deleted" in removed.stdout
+
+    drift = _shell("bin/seawall drift")
+    assert drift.returncode == 0, drift.stdout + drift.stderr
+
+    guard = _shell("bin/seawall guard")
+    assert guard.returncode == 0, guard.stdout + guard.stderr
 
     rules = _shell("promtool test rules generated/sandbox/rules_test.yml")
     assert rules.returncode == 0, rules.stdout + rules.stderr
