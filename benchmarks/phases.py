@@ -76,7 +76,7 @@ def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) 
             report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
             if phase == "up":
                 if done.complaint:
-                    message = f"the stack of {name} did not come up:\n{done.complaint}"
+                    message = f"the stack of {name} did not come up:\n{done.complaint}\n{site.complaints}"
                     raise ServiceError(message)
                 resources = _resources(site)
     wallets = len(load_policy(size.policy_path).signing_wallets())

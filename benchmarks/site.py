@@ -22,6 +22,7 @@ from seawall.sandbox.provider.environment import STACK
 
 AWS, PROVIDER, ENGINE = "AWS", "provider", "engine"
 _STOP_S_MAX = 10
+_COMPLAINT_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,15 @@ class Site:
     variables: Mapping[str, str]
     folder: Path
     pids: Mapping[str, int]
+
+    @property
+    def complaints(self) -> str:
+        """The end of what AWS and the provider complained of."""
+        return "\n".join(
+            f"{path.name}: {text[-_COMPLAINT_CHARACTERS:]}"
+            for path in sorted(self.folder.glob("*.log"))
+            if (text := path.read_text(encoding="utf-8").strip())
+        )
 
     @property
     def state_path(self) -> Path:
@@ -43,13 +53,14 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
     """A site for the policy of ``size``, with an empty stack; ended with all it started. Raises :class:`ServiceError`."""
     policy = load_policy(size.policy_path)
     variables = {**inherited(), "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
-    with _running(["seawall.sandbox.aws", "--port", "0"], variables) as (aws, port):
+    (folder / "pulumi").mkdir(parents=True)
+    with _running(["seawall.sandbox.aws", "--port", "0"], variables, folder / "aws.log") as (aws, port):
         endpoint = f"http://127.0.0.1:{port}"
         prepare_landing(endpoint=endpoint, policy=policy)
         identities = create_identities(endpoint=endpoint, policy=policy)
         variables = {**variables, **identities.deployer.environment()}
-        with _running(["seawall.sandbox.provider", "--aws-endpoint", endpoint], variables) as (provider, provider_port):
-            (folder / "pulumi").mkdir(parents=True)
+        command = ["seawall.sandbox.provider", "--aws-endpoint", endpoint]
+        with _running(command, variables, folder / "provider.log") as (provider, provider_port):
             settings = stack.Settings(
                 root=ROOT, data_dir=folder, policy_path=size.policy_path, provider_port=provider_port, deployer=identities.deployer,
                 principals=identities.principals(), region=policy.regions.primary, path=setup.environment()["PATH"],
@@ -61,16 +72,17 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def _running(command: list[str], variables: Mapping[str, str]) -> Iterator[tuple[int, int]]:
-    """Pid of a module's process and the port that it prints first."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", *command],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def _running(command: list[str], variables: Mapping[str, str], log: Path) -> Iterator[tuple[int, int]]:
+    """Pid of a module's process and the port that it prints first; what it complains of goes to ``log``."""
+    with log.open("w", encoding="utf-8") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", *command],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        )
     try:
         line = process.stdout.readline().strip() if process.stdout else ""
         if not line.isdigit():

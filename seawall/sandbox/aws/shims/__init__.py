@@ -56,6 +56,7 @@ from seawall.sandbox.aws.shims import (
     rotation,
     schedules,
     secret_settings,
+    steady,
     trail_events,
     trails,
 )
@@ -65,6 +66,7 @@ from seawall.sandbox.aws.shims.iam import enforcement
 @cache
 def install() -> None:
     """Put every shim in place, for this process and for good; a second call does nothing."""
+    steady.install()
     digests.install()
     key_state.install()
     replicas.install()
