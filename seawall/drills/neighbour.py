@@ -48,12 +48,20 @@ class Answer:
 
 
 def plan(*, operations_per_s: int, seed: int) -> list[Ask]:
-    """Poisson arrivals in order: the quiet bucket all along, the noisy one after the calm."""
+    """Arrivals in order: the quiet bucket's all along, the noisy one's after the calm.
+
+    The noisy one's are a Poisson process. The quiet one's are even: what it is refused must be the neighbour's doing, never a burst of its own.
+    """
     rng = Random(f"{seed}/neighbour")
-    quiet = _arrivals(rng, rate=float(QUIET_PER_S), begin_s=0.0, end_s=CALM_S + FLOOD_S)
+    quiet = _even(rng, rate=float(QUIET_PER_S), end_s=CALM_S + FLOOD_S)
     noisy = _arrivals(rng, rate=float(operations_per_s * FLOOD_OVER_QUOTA), begin_s=CALM_S, end_s=CALM_S + FLOOD_S)
     asks = [Ask(at_s=at, who="quiet") for at in quiet] + [Ask(at_s=at, who="noisy") for at in noisy]
     return sorted(asks, key=lambda ask: ask.at_s)
+
+
+def _even(rng: Random, *, rate: float, end_s: float) -> list[float]:
+    """One in each interval, a quarter of it early or late."""
+    return [(index + 0.5 + rng.uniform(-0.25, 0.25)) / rate for index in range(int(end_s * rate))]
 
 
 def _arrivals(rng: Random, *, rate: float, begin_s: float, end_s: float) -> list[float]:
