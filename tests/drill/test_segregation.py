@@ -77,6 +77,58 @@ def test_a_stray_statement_is_named_as_exactly_that_cell(data_dir: Path) -> None
     assert cell.startswith(f"{role} may kms:Sign with {KEY} in {REGION}; the policy denies it")
 
 
+def test_a_real_stack_is_drilled_by_profiles_without_harm(data_dir: Path, tmp_path: Path) -> None:
+    """The way to a real account, tried on the sandbox: a profile per role, dry runs, and canaries for what could stop a key."""
+    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
+    config, credentials = tmp_path / "config", tmp_path / "credentials"
+    users = {
+        identity["arn"]: identity
+        for identity in _identities(json.loads((data_dir / "identities.json").read_text(encoding="utf-8")))
+    }
+    credentials.write_text(
+        "".join(
+            f"[{each['user']}]\naws_access_key_id = {each['access_key_id']}\naws_secret_access_key = {each['secret_access_key']}\n"
+            for each in users.values()
+        ),
+        encoding="utf-8",
+    )
+    config.write_text(
+        "".join(
+            f"[profile {name}]\nrole_arn = {who['arn']}\nsource_profile = {users[who['trusts']]['user']}\nregion = {REGION}\n"
+            for name, who in outputs["principals"].items()
+        ),
+        encoding="utf-8",
+    )
+    done = seawall(
+        *("drill", "segregation", "--json", "--stack", "sandbox", "--outputs", str(data_dir / "outputs.json")),
+        *("--venue", str(data_dir / "venue.json")),
+        timeout_s=400,
+        env={
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+        },
+    )
+    document = json.loads(done.stdout)
+    print(json.dumps(document, indent=1)[:4000])
+    assert document["conditions"]["dry_run"] is True
+    # Without a database to read the signers' log in, that the proofs are logged is not known, and so said.
+    assert _not_passed(document) == {"control.logged": "UNKNOWN"}
+    assert done.returncode == 2
+
+
+def _identities(tree: Any) -> Iterator[dict[str, str]]:
+    """Every user in identities.json, however deep."""
+    if "access_key_id" in tree:
+        yield tree
+        return
+    for value in tree.values():
+        yield from _identities(value)
+
+
 def test_a_stack_of_another_policy_is_refused(data_dir: Path, tmp_path: Path) -> None:
     """On a real stack nothing is tried before the outputs are those of the policy."""
     outputs = tmp_path / "outputs.json"

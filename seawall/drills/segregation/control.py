@@ -59,9 +59,7 @@ def challenge(*, stack: str, key: DeclaredKey, region: str, now: datetime) -> st
 def through_signer(client: httpx.Client, url: str, *, stack: str, key: DeclaredKey, region: str) -> Challenged:
     """Ask the signer of ``region`` for a proof by the key of a wallet."""
     text = challenge(stack=stack, key=key, region=region, now=datetime.now(UTC))
-    proof = Proof(
-        name=key.name, region=region, declared=key.address, recovered=None, logged=False, reason="", text=text
-    )
+    proof = Proof(name=key.name, region=region, declared=key.address, recovered=None, logged=None, reason="", text=text)
     try:
         answer = client.post(f"{url}/prove", json={"wallet": key.name, "text": text}, timeout=_TIMEOUT_S)
         body = answer.json()
@@ -127,7 +125,7 @@ def challenge_all(
             for key in wallets.values():
                 if url is None:
                     proof = Proof(
-                        name=key.name, region=region, declared=key.address, recovered=None, logged=False,
+                        name=key.name, region=region, declared=key.address, recovered=None, logged=None,
                         reason="no signer was named", text="",
                     )  # fmt: skip
                     found.append(Challenged(proof=proof))

@@ -156,7 +156,7 @@ def _logged(proofs: Sequence[Proof]) -> Finding:
     lost = [f"{proof.name} in {proof.region}" for proof in through if not proof.logged]
     measured = f"{len(through) - len(lost)} of {len(through)} logged"
     if not through:
-        return unknown(measured=measured, target=target, reason="no key answered through a signer")
+        return unknown(measured=measured, target=target, reason="no key answered through a signer whose log was read")
     if lost:
         return failed(measured=measured, target=target, reason=f"the log lacks {lost[0]}", details=lost)
     return passed(measured=measured, target=target, reason="asked before it was signed, kept after")

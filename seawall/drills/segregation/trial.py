@@ -120,17 +120,23 @@ def _on_canary(
     facts: Mapping[Place, KeyFacts],
     means: Means,
 ) -> Iterable[Trial]:
-    grouped: dict[tuple[str, Principal], list[Cell]] = defaultdict(list)
+    grouped: dict[str, dict[Principal, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
-        grouped[cell.key.name, cell.principal].append(cell)
-    for (key, principal), theirs in grouped.items():
-        carried = canary.carry(facts[key, canary.facts.region].policy)
-        kms = actors.kms(principal, canary.facts.region)
-        for cell in sorted(theirs, key=lambda cell: _ORDER.index(cell.tried.action)):
-            found, code = attempt(
-                kms, cell.tried.action, carried, principal_arn=principal.arn(account), dry_run=means.dry_run
-            )
-            yield Trial(cell=cell, found=found, code=code, on="canary")
+        grouped[cell.key.name][cell.principal].append(cell)
+    for key, by_principal in grouped.items():
+        policy = facts[key, canary.facts.region].policy
+        carried = canary.carry(policy)
+        for principal, theirs in by_principal.items():
+            kms = actors.kms(principal, canary.facts.region)
+            changed = False
+            for cell in sorted(theirs, key=lambda cell: _ORDER.index(cell.tried.action)):
+                found, code = attempt(
+                    kms, cell.tried.action, carried, principal_arn=principal.arn(account), dry_run=means.dry_run
+                )
+                changed |= found is not Found.DENIED
+                yield Trial(cell=cell, found=found, code=code, on="canary")
+            if changed:  # the next one finds it whole
+                carried = canary.carry(policy)
 
 
 class _Counter:

@@ -53,7 +53,10 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A key's answer to a challenge in a region. ``recovered`` is None if it did not answer; ``logged``: the signer's log has it (None: it has no log)."""
+    """A key's answer to a challenge in a region. ``recovered`` is None if it did not answer; ``logged``: the signer's log has it.
+
+    None of ``logged`` means that nobody looked: there is no signer in front of the key, or its log could not be asked.
+    """
 
     name: str
     region: str
