@@ -16,10 +16,10 @@ from seawall.policy import Policy
 from seawall.scorecard.outcome import Finding, failed, passed, unknown
 
 CALM_S = 4.0
-FLOOD_S = 10.0
+FLOOD_S = 15.0
 FLOOD_OVER_QUOTA = Fraction(5, 2)
 """How much the noisy bucket asks for, in quotas: enough that without a bulkhead most of what anyone asks is refused."""
-QUIET_PER_S = 5
+QUIET_PER_S = 7
 LAG_MS_MAX = 100.0
 """A generator that is later than this measures itself."""
 _P99 = Fraction(99, 100)

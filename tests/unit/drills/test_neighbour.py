@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.bulkhead import admit, room_of
-from seawall.drills.neighbour import CALM_S, FLOOD_S, Answer, judge, plan
+from seawall.drills.neighbour import CALM_S, FLOOD_S, QUIET_PER_S, Answer, judge, plan
 from seawall.policy import load_policy
 from seawall.sandbox.aws.quotas import KMS_ECC_PER_S
 from seawall.scorecard.outcome import Outcome
@@ -50,7 +50,7 @@ def test_a_bulkhead_that_holds_passes() -> None:
 def test_the_quiet_bucket_never_asks_for_more_than_its_own_room(seed: int) -> None:
     room, arrival_us = room_of(POLICY, "escrow", operations_per_s=KMS_ECC_PER_S), 0
     asks = [ask for ask in plan(operations_per_s=KMS_ECC_PER_S, seed=seed) if ask.who == "quiet"]
-    assert len(asks) == 70
+    assert len(asks) == int((CALM_S + FLOOD_S) * QUIET_PER_S)
     for ask in asks:
         answer = admit(room, arrival_us=arrival_us, now_us=int(ask.at_s * 1_000_000))
         assert answer.wait_us == 0, ask
