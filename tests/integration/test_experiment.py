@@ -40,7 +40,7 @@ def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> 
     assert problems_of_journal(_journal(tmp_path / "journal.json")) == []
     told = {fact["event"]: fact["at"] for fact in site.timeline("chaos")}
     assert list(told) == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
-    assert 1.5 <= told["fault.reverted"] - told["fault.effective"] <= 4
+    assert 2.5 <= told["fault.reverted"] - told["fault.effective"] <= 5
     assert not site.hangs()
 
 
@@ -70,7 +70,7 @@ def test_an_unsteady_start_is_no_success_and_breaks_nothing(site: Site, tmp_path
     )
     assert ended.returncode == 0, ended.stderr
     assert "the steady state was not met before the method" in problems_of_journal(_journal(journal))
-    assert "was not posted within 3.0 s" in journal.with_suffix(".log").read_text()
+    assert "was not posted within 5.0 s" in journal.with_suffix(".log").read_text()
     assert site.timeline("chaos") == []
 
 
