@@ -278,7 +278,7 @@ S3_NAMES: list[Any] = [
     ("s3:GetBucketPolicy", lambda c: c.get_bucket_policy(Bucket="names")),
     ("s3:GetObjectRetention", lambda c: c.get_object_retention(Bucket="names", Key="o")),
     ("s3:PutObjectRetention", lambda c: c.put_object_retention(Bucket="names", Key="o", Retention={"Mode": "GOVERNANCE"})),
-    ("s3:GetObjectVersion", lambda c: c.get_object(Bucket="names", Key="o", VersionId="v")),
+    ("s3:GetObjectVersion", lambda c: c.get_object(Bucket="names", Key="o", VersionId="v")["Body"].read()),
     ("s3:GetObjectTagging", lambda c: c.get_object_tagging(Bucket="names", Key="o")),
     ("s3:DeleteObjectVersion", lambda c: c.delete_object(Bucket="names", Key="o", VersionId="v")),
 ]  # fmt: skip
