@@ -27,45 +27,45 @@ def declare(*, repository: Path) -> None:
     provider = aws.Provider("aws", region=policy.regions.primary)
     caller = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
     refuse_other_account(settings, caller=caller.account_id)
-    gate = Gate(Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days))
     options = pulumi.ResourceOptions(providers={"aws": provider})
-
-    standby = declare_standby(settings, repository=repository, tags=tags, opts=options)
-    signers = Signers(
-        "signers",
-        SignersArgs(
-            policy=policy,
-            account=settings.account,
-            principals=settings.principals,
-            deletion=settings.deletion,
-            tags=tags,
-        ),
-        options,
-    )
-    trail = KeyTrail(
-        "trail",
-        KeyTrailArgs(
-            policy=policy,
-            account=settings.account,
-            topics={region: standby.paging.topics[region]["critical"] for region in segregation.regions(policy)},
-            lock_mode=settings.lock_mode,
-            remover=None if settings.guarded else settings.principals.deployer,
-            tags=tags,
-        ),
-        options,
-    )
-    seal(
-        SealArgs(
-            venue=policy.venue.name,
-            region=policy.regions.standby,
-            digest=policy.digest,
-            deletion=settings.deletion,
-            tags=tags,
-        ),
-        after=gate.resources,
-        opts=options,
-    )
-    gate.open()
+    demands = Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
+    with Gate(demands) as gate:
+        standby = declare_standby(settings, repository=repository, tags=tags, opts=options)
+        signers = Signers(
+            "signers",
+            SignersArgs(
+                policy=policy,
+                account=settings.account,
+                principals=settings.principals,
+                deletion=settings.deletion,
+                tags=tags,
+            ),
+            options,
+        )
+        trail = KeyTrail(
+            "trail",
+            KeyTrailArgs(
+                policy=policy,
+                account=settings.account,
+                topics={region: standby.paging.topics[region]["critical"] for region in segregation.regions(policy)},
+                lock_mode=settings.lock_mode,
+                remover=None if settings.guarded else settings.principals.deployer,
+                tags=tags,
+            ),
+            options,
+        )
+        seal(
+            SealArgs(
+                venue=policy.venue.name,
+                region=policy.regions.standby,
+                digest=policy.digest,
+                deletion=settings.deletion,
+                tags=tags,
+            ),
+            after=gate.resources,
+            opts=options,
+        )
+        gate.open()
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
     pulumi.export("policy_digest", policy.digest)

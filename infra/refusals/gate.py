@@ -3,7 +3,8 @@
 Every resource waits for the gate, so a refused program makes nothing, in a preview or an update, also with --skip-preview. What is then
 still unknown (a policy with the ARN of a key in it) is judged by a transform of the engine's when it is known, just before the resource is
 made; that one also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for the older kind,
-which alone can hold a registration back.
+which alone can hold a registration back. A program that ends before it was judged is refused, too: the SDK waits for every registration
+before it reports why a program ended, so one that was still held would be waited for without end, and nobody told.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
+from traceback import format_exception
+from types import TracebackType
+from typing import Any, Self
 
 import pulumi
 from pulumi._types import input_type_to_dict, is_input_type
@@ -20,13 +23,13 @@ from pulumi.runtime import register_resource_transform, register_stack_transform
 from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.demands import Demands
 from infra.refusals.judge import judge, judge_all
-from seawall.errors import UsageError
+from seawall.errors import SeawallError, UsageError
 
 _REMEDY = "correct the program or the policy; nothing was changed"
 
 
 class Gate:
-    """Opened by :meth:`open`, once, after everything has been declared. Must be made before anything that it shall judge.
+    """Opened by :meth:`open`, once, after everything has been declared, within ``with``. Must be made before anything that it shall judge.
 
     ``resources``: everything that was declared so far and is no component.
     """
@@ -39,6 +42,20 @@ class Gate:
         self._opened: Any = pulumi.Output.from_input(self._wait())
         register_resource_transform(self._judge_known)
         register_stack_transformation(self._hold)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        """Whoever still waits ends with the program, and for its reason; left unopened, nothing is registered."""
+        if self._judged.done():
+            return
+        if isinstance(error, SeawallError):
+            self._judged.set_exception(pulumi.RunError(str(error)))
+            return
+        # In words: the SDK reports this one in place of the error, and overwrites its cause.
+        why = "" if error is None else f":\n{''.join(format_exception(error))}"
+        self._judged.set_exception(pulumi.RunError(f"the program ended before it was judged; nothing was changed{why}"))
 
     def open(self) -> None:
         """Judge everything that was declared, and let it be registered. Raises :class:`UsageError` with every refusal."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from monitors.render import write
 from seawall import setup
 from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
@@ -53,7 +55,7 @@ class EngineSite:
         """What a shell with these variables gets from the engine."""
         done = subprocess.run(
             ["pulumi", "--non-interactive", "--color", "never", *arguments],
-            cwd=ROOT,
+            cwd=self.settings.root,
             env={**os.environ, **self.variables, **variables},
             text=True,
             capture_output=True,
@@ -62,6 +64,23 @@ class EngineSite:
         )
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout
+
+    def rendered(self, folder: Path, policy: Path) -> EngineSite:
+        """The same stack from a repository in ``folder`` whose rules and routing were rendered from ``policy``, as whoever changes it does."""
+        root = copied(folder, "generated")
+        write(load_policy(policy), folder=root / "generated" / POLICY.policy)
+        return replace(self, settings=replace(self.settings, root=root))
+
+
+def copied(folder: Path, *own: str) -> Path:
+    """The repository with a program of its own, and folders of its own that ``own`` names; everything else is the original."""
+    folder.mkdir()
+    for each in ROOT.iterdir():
+        if each.name in ("infra", *own):
+            shutil.copytree(each, folder / each.name)
+        elif each.name not in (".git", "runs"):
+            (folder / each.name).symlink_to(each)
+    return folder
 
 
 @contextmanager

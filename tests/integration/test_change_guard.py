@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from seawall import conventions
+from seawall.cli import infra
 from seawall.cli.app import main
 from seawall.guard import journal
 from seawall.guard.stakes import money
@@ -27,7 +28,7 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
-    """A stack whose deletion is guarded, from a configuration of its own."""
+    """A stack whose deletion is guarded and whose locks nobody can lift, from a configuration of its own."""
     folder = tmp_path_factory.mktemp("guarded")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -36,15 +37,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
             patch.delenv(name, raising=False)
         with engine_site(folder) as found:
             guarded = STACK_FILE.read_text(encoding="utf-8").replace(
-                "seawall:deletion: disposable", "seawall:deletion: guarded"
+                "seawall:deletion: disposable",
+                "seawall:deletion: guarded\n  seawall:irrevocableCompliance: true",
             )
-            assert "guarded" in guarded
+            assert "irrevocableCompliance" in guarded
             (folder / "guarded.yaml").write_text(guarded, encoding="utf-8")
             found.pulumi("stack", "select", "sandbox", "--create")
             found.pulumi(
                 "up", "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(folder / "guarded.yaml")
             )
             yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps a sandbox on this machine has another stack than this one, with the same name; its chains are not asked."""
+    monkeypatch.setattr("seawall.guard.run.kept_data_dir", lambda: None)
 
 
 @pytest.fixture
@@ -75,16 +83,18 @@ def replacement(site: EngineSite) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A preview that protect stopped, and the policy that it was made with."""
-    policy = renamed(tmp_path_factory.mktemp("renamed"))
+def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A preview that protect stopped, the policy that it was made with, and the repository that was rendered from that one."""
+    folder = tmp_path_factory.mktemp("renamed")
+    policy = renamed(folder)
+    there = site.rendered(folder / "repository", policy)
     guarded = str(site.folder / "guarded.yaml")
-    found = site.pulumi(
+    found = there.pulumi(
         "preview", "--json", "--show-sames", "--config-file", guarded, ok=False, SEAWALL_POLICY=str(policy)
     )
     path = site.folder / "stopped.json"
     path.write_text(found, encoding="utf-8")
-    return path, policy
+    return path, policy, there.settings.root
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +108,8 @@ def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tupl
     policy = folder / "sandbox.yaml"
     policy.write_text((ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     guarded = str(site.folder / "guarded.yaml")
-    found = site.pulumi("preview", "--json", "--config-file", guarded, SEAWALL_POLICY=str(policy))
+    there = site.rendered(folder / "repository", policy)
+    found = there.pulumi("preview", "--json", "--config-file", guarded, SEAWALL_POLICY=str(policy))
     path = site.folder / "harmless.json"
     path.write_text(found, encoding="utf-8")
     return path, policy
@@ -128,10 +139,11 @@ def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
 
 
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
-    run: Any, stopped: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    run: Any, stopped: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine exits 1; it is not taken for a broken preview, and the wallet's worth is told although the new policy dropped it."""
     monkeypatch.setenv(conventions.POLICY_VARIABLE, str(stopped[1]))
+    monkeypatch.setattr(infra, "ROOT", stopped[2])
 
     code, found = run("guard", "--no-venue", "--policy-before", str(POLICY_PATH))
 
@@ -147,7 +159,7 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     assert stakes[WALLET] == str(maximum(WALLET))
 
 
-def test_no_override_moves_what_the_engine_protects(run: Any, stopped: tuple[Path, Path], tmp_path: Path) -> None:
+def test_no_override_moves_what_the_engine_protects(run: Any, stopped: tuple[Path, Path, Path], tmp_path: Path) -> None:
     where = (
         "guard",
         "--preview",
@@ -245,6 +257,19 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
 
     assert code == 2
     assert "venue: found nothing; add it" in found["doubts"][0]
+
+
+def test_a_program_that_ends_before_it_is_judged_says_why_and_lets_nothing_wait(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules that were rendered from another policy: by then, half of the stack is declared and held."""
+    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(renamed(tmp_path)))
+
+    code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))
+
+    assert code == 2
+    assert "was rendered from another policy than sandbox as it is now" in found["doubts"][0]
+    assert found["changed"] == 0
 
 
 @pytest.mark.parametrize("command", [("guard", "--no-venue"), ("drift",)])

@@ -14,18 +14,15 @@ from botocore.exceptions import ClientError
 
 from seawall import setup
 from seawall.errors import ServiceError
-from seawall.policy import load_policy
 from seawall.sandbox.aws.identities import Identities, create_identities
 from seawall.sandbox.aws.landing import prepare_landing
 from seawall.sandbox.provider import stack
 from seawall.sandbox.provider.server import start_provider
 from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
+from tests.integration.engine_site import POLICY, POLICY_PATH, ROOT, copied
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
-POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
-POLICY = load_policy(POLICY_PATH)
 STACK_FILE = "infra/stacks/Pulumi.sandbox.yaml"
 
 
@@ -45,16 +42,6 @@ class Site:
             metadata = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
             found[region] = {key["Arn"] for key in metadata if key["KeyState"] == "Enabled"}
         return found
-
-
-def copied(folder: Path) -> Path:
-    """The repository with a program of its own; everything else is the original."""
-    folder.mkdir()
-    for each in ROOT.iterdir():
-        if each.name not in ("infra", ".git", "runs"):
-            (folder / each.name).symlink_to(each)
-    shutil.copytree(ROOT / "infra", folder / "infra")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +93,24 @@ def test_a_program_that_is_tampered_with_makes_nothing(
     assert said in str(caught.value)
     assert site.keys() == {PRIMARY: set(), STANDBY: set()}
     assert {each["type"] for each in recorded(site)} <= {"pulumi:pulumi:Stack", "pulumi:providers:aws"}
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ("        gate.resources[100000]\n", "IndexError: list index out of range"),
+        ("", "the program ended before it was judged"),
+    ],
+)
+def test_a_program_that_ends_before_it_is_judged_makes_nothing_and_says_why(
+    site: Site, tmp_path: Path, instead: str, said: str
+) -> None:
+    """By then everything is declared and held; the engine must not wait for what nobody will let go."""
+    settings = spoilt(site, tmp_path / "root", "infra/program.py", "        gate.open()\n", instead)
+    with pytest.raises(ServiceError) as caught:
+        stack.up(settings, report=print)
+    assert said in str(caught.value)
+    assert site.keys() == {PRIMARY: set(), STANDBY: set()}
 
 
 def recorded(site: Site) -> list[dict[str, Any]]:
