@@ -34,7 +34,13 @@ EXAMPLES: dict[str, Example] = {
         needs={"role": ROLE_NEEDED},
     ),
     "aws:iam/policy:Policy": Example(
-        inputs={"name": "seawall-thing", "path": "/seawall-rails/", "description": "one", "policy": SIGN, "tags": {"a": "1"}},
+        inputs={
+            "name": "seawall-thing",
+            "path": "/seawall-rails/",
+            "description": "one",
+            "policy": SIGN,
+            "tags": {"a": "1"},
+        },
         changed={"policy": VERIFY, "tags": {"b": "2"}},
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Example(
