@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from seawall import setup
 from seawall.gameday.display import Display
+from seawall.gameday.interruption import end_like_ctrl_c
 from seawall.gameday.stage import Stage, bring_up_stage
 from seawall.policy import Policy, load_policy
 from seawall.sandbox import Sandbox
@@ -40,7 +40,7 @@ def own_stage(
 
     Raises what setting up and starting a sandbox raise.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_like_ctrl_c(signal.SIGTERM)
     policy = load_policy(policy_path)
     with setup.shown() as report:
         programs = setup.ensure(report=report)
@@ -70,8 +70,3 @@ def own_stage(
     finally:
         sandbox.close()
         shutil.rmtree(data_dir, ignore_errors=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a drill the way Ctrl-C does: through every ``finally``."""
-    raise KeyboardInterrupt

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from seawall.errors import DrillError, ExitCode, ServiceError, UsageError
 from seawall.gameday.collect import collect, finish
 from seawall.gameday.display import Display
 from seawall.gameday.drill import Drill
+from seawall.gameday.interruption import end_like_ctrl_c
 from seawall.gameday.rundir import Manifest, create_run_directory, describe, point_latest_at, write_policy
 from seawall.gameday.stage import Stage, bring_up_stage
 from seawall.lease import timeline
@@ -82,7 +82,7 @@ def named_from(root: Path, path: Path) -> str:
 
 def run_gameday(request: Request, *, as_json: bool) -> int:
     """Drill once; returns the verdict's exit code. Raises the error tree for everything that prevents a drill."""
-    _end_like_ctrl_c(signal.SIGTERM)
+    end_like_ctrl_c(signal.SIGTERM)
     programs = _programs()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
@@ -111,7 +111,7 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
 
 def bring_up(request: Request) -> int:
     """Start sandbox, stack and venue, and leave them running."""
-    _end_like_ctrl_c(signal.SIGTERM)
+    end_like_ctrl_c(signal.SIGTERM)
     programs = _programs()
     with Display() as display:
         sandbox = _start_sandbox(
@@ -199,12 +199,3 @@ def _drill(
                 shutil.rmtree(sandbox.data_dir, ignore_errors=True)
             elif sys.exc_info()[0] is not None:
                 display.line("the sandbox is still up: bin/seawall down removes it")
-
-
-def _end_like_ctrl_c(number: signal.Signals) -> None:
-    """Make ``number`` end the drill the way Ctrl-C does: through every ``finally``."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(number, interrupt)
