@@ -21,6 +21,7 @@ EXAMPLES: dict[str, Example] = {
             "tags": {"a": "1"},
         },
         changed={
+            "assumeRolePolicy": TRUST.replace("sts:AssumeRole", "sts:TagSession"),
             "description": "two",
             "maxSessionDuration": 7200,
             "permissionsBoundary": "$other.arn",
