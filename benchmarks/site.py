@@ -62,7 +62,7 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
         command = ["seawall.sandbox.provider", "--aws-endpoint", endpoint]
         with _running(command, variables, folder / "provider.log") as (provider, provider_port):
             settings = stack.Settings(
-                root=ROOT, data_dir=folder, policy_path=size.policy_path, provider_port=provider_port, deployer=identities.deployer,
+                root=ROOT, data_dir=folder, policy_path=size.policy_path, aws_endpoint=endpoint, provider_port=provider_port, deployer=identities.deployer,
                 principals=identities.principals(), region=policy.regions.primary, path=setup.environment()["PATH"],
                 extra={conventions.GENERATED_VARIABLE: str(size.generated)},
             )  # fmt: skip

@@ -77,14 +77,15 @@ class Engine:
 
 def engine_here(root: Path, *, stack: str | None, config_file: Path | None = None) -> Engine:
     """The engine for the stack that a command is about: the caller's own, or that of the kept sandbox."""
-    environment = {**os.environ, **setup.environment(), **_sandbox(root, stack)}
+    environment = _environment(root, stack)
     environment.pop("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", None)  # one document, not a line per event
     return Engine(root=root, environment=environment, stack=stack, config_file=config_file)
 
 
-def _sandbox(root: Path, stack: str | None) -> Mapping[str, str]:
-    from seawall.gameday.shell import variables  # noqa: PLC0415  (it draws in the whole game day)
+def _environment(root: Path, stack: str | None) -> dict[str, str]:
+    from seawall.gameday.shell import THE_USERS_OWN, variables  # noqa: PLC0415  (it draws in the whole game day)
 
+    found = {**os.environ, **setup.environment()}
     if any(name in os.environ for name in _CHOSEN) or stack not in (None, STACK) or kept_data_dir() is None:
-        return {}
-    return variables(root)
+        return found
+    return {**{name: value for name, value in found.items() if name not in THE_USERS_OWN}, **variables(root)}

@@ -182,7 +182,7 @@ def down() -> int:
 
 @app.command()
 def env() -> int:
-    """Print what a shell needs to use pulumi, chaos, locust and promtool by hand: eval "$(bin/seawall env)"."""
+    """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand: eval "$(bin/seawall env)"."""
     from seawall.gameday.shell import exports  # noqa: PLC0415
 
     print("\n".join(exports(ROOT)))

@@ -14,10 +14,17 @@ from seawall.sandbox.environment import shell_environment
 from seawall.sandbox.kept import load_record
 from seawall.sandbox.provider.environment import environment as engine_environment
 
+THE_USERS_OWN = ("AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN")
+"""Variables that would say otherwise than those of the sandbox."""
+
 
 def exports(root: Path) -> list[str]:
-    """``export NAME=value`` lines for pulumi, chaos, locust and promtool against the kept sandbox; raises as :func:`variables`."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables(root).items())]
+    """Lines for a shell that works on the kept sandbox with pulumi, chaos, locust, promtool and aws; raises as :func:`variables`.
+
+    The user's own profile and session go: they would win over, or be mixed with, the deployer's key.
+    """
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables(root).items())]
+    return [f"unset {' '.join(THE_USERS_OWN)}", *lines]
 
 
 def variables(root: Path) -> dict[str, str]:
@@ -45,6 +52,7 @@ def variables(root: Path) -> dict[str, str]:
             root=root,
             data_dir=data_dir,
             policy_path=policy_path,
+            aws_endpoint=targets.urls.aws,
             provider_port=int(targets.urls.provider.rpartition(":")[2]),
             region=load_policy(policy_path).regions.primary,
             deployer=Identities.read(data_dir / IDENTITIES).deployer.environment(),

@@ -175,6 +175,7 @@ def _provision(
         root=root,
         data_dir=sandbox.data_dir,
         policy_path=policy_path,
+        aws_endpoint=sandbox.targets.urls.aws,
         provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
         principals=identities.principals(),

@@ -98,6 +98,7 @@ def engine_site(folder: Path) -> Iterator[EngineSite]:
                 root=ROOT,
                 data_dir=folder,
                 policy_path=POLICY_PATH,
+                aws_endpoint=endpoint,
                 provider_port=port,
                 deployer=identities.deployer,
                 principals=identities.principals(),

@@ -114,7 +114,8 @@ class StackSite:
     def environment(self) -> dict[str, str]:
         """What the command runs with."""
         sandbox = environment(
-            root=ROOT, data_dir=self.data_dir, policy_path=POLICY_PATH, provider_port=self.provider_port, region=PRIMARY,
+            root=ROOT, data_dir=self.data_dir, policy_path=POLICY_PATH, aws_endpoint=self.endpoint,
+            provider_port=self.provider_port, region=PRIMARY,
             deployer=self.identities.deployer.environment(), path=setup.environment()["PATH"],
         )  # fmt: skip
         return {**inherited(), **sandbox, "PULUMI_STACK": self.stack, "SEAWALL_TEST_RESOURCES": str(self._spec)}

@@ -56,8 +56,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             endpoint=endpoint,
             identities=identities,
             settings=stack.Settings(
-                root=ROOT, data_dir=tmp_path_factory.mktemp("refused"), policy_path=POLICY_PATH, provider_port=port,
-                deployer=identities.deployer, principals=identities.principals(), region=PRIMARY, path=setup.environment()["PATH"],
+                root=ROOT, data_dir=tmp_path_factory.mktemp("refused"), policy_path=POLICY_PATH, aws_endpoint=endpoint,
+                provider_port=port, deployer=identities.deployer, principals=identities.principals(), region=PRIMARY, path=setup.environment()["PATH"],
             ),
         )  # fmt: skip
         server.stop(grace=0).wait()

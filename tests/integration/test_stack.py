@@ -63,6 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 root=ROOT,
                 data_dir=tmp_path_factory.mktemp("stack"),
                 policy_path=POLICY_PATH,
+                aws_endpoint=endpoint,
                 provider_port=port,
                 deployer=identities.deployer,
                 principals=identities.principals(),

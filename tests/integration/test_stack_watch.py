@@ -37,6 +37,7 @@ def settings(tmp_path: Path, engine: str) -> stack.Settings:
         root=ROOT,
         data_dir=tmp_path,
         policy_path=ROOT / "policies" / "sandbox.yaml",
+        aws_endpoint="http://127.0.0.1:1",
         provider_port=1,
         deployer=Identity(user="deployer", arn="arn:d", access_key_id="AKIA", secret_access_key="secret"),
         principals=trusted["config"]["seawall:principals"],
@@ -66,6 +67,7 @@ def test_a_sandbox_s_own_up_writes_its_state_once_and_a_shell_every_step(tmp_pat
     """The time of a large stack; a shell keeps its sandbox, so a killed engine must not lose what it made."""
     assert settings(tmp_path, "").environment()["PULUMI_SKIP_CHECKPOINTS"] == "true"
     shell = environment(
-        root=ROOT, data_dir=tmp_path, policy_path=ROOT, provider_port=1, region="us-east-1", deployer={}, path=None
+        root=ROOT, data_dir=tmp_path, policy_path=ROOT, aws_endpoint="http://127.0.0.1:1", provider_port=1, region="us-east-1", deployer={},
+        path=None,
     )  # fmt: skip
     assert "PULUMI_SKIP_CHECKPOINTS" not in shell

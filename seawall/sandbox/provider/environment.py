@@ -18,6 +18,7 @@ def environment(
     root: Path,
     data_dir: Path,
     policy_path: Path,
+    aws_endpoint: str,
     provider_port: int,
     region: str,
     deployer: Mapping[str, str],
@@ -25,6 +26,7 @@ def environment(
 ) -> dict[str, str]:
     """Variables for `pulumi up`, `preview`, `destroy` in ``root``: state under ``data_dir``, the attached provider, this interpreter.
 
+    ``aws_endpoint``: what calls AWS beside the engine, such as `aws` or a script with boto3, reaches the sandbox's and no other account.
     ``deployer``: the credentials as variables. ``path``: PATH with the engine and its Python language host, if it is not inherited.
     """
     home = data_dir / "pulumi-home"
@@ -32,6 +34,7 @@ def environment(
         **deployer,
         **({"PATH": path} if path is not None else {}),
         conventions.POLICY_VARIABLE: str(policy_path),
+        "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_REGION": region,
         "PULUMI_BACKEND_URL": (data_dir / "pulumi").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

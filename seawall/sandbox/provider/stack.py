@@ -38,6 +38,7 @@ class Settings:
     root: Path
     data_dir: Path
     policy_path: Path
+    aws_endpoint: str
     provider_port: int
     deployer: Identity
     principals: Mapping[str, Any]
@@ -55,8 +56,8 @@ class Settings:
             **self.extra,
             "PULUMI_SKIP_CHECKPOINTS": "true",
             **environment(
-                root=self.root, data_dir=self.data_dir, policy_path=self.policy_path, provider_port=self.provider_port, region=self.region,
-                deployer=self.deployer.environment(), path=self.path,
+                root=self.root, data_dir=self.data_dir, policy_path=self.policy_path, aws_endpoint=self.aws_endpoint,
+                provider_port=self.provider_port, region=self.region, deployer=self.deployer.environment(), path=self.path,
             ),
         }  # fmt: skip
 

@@ -28,6 +28,7 @@ def test_the_engine_sees_the_deployer_and_none_of_the_users_aws(
             root=ROOT,
             data_dir=tmp_path,
             policy_path=ROOT / "policies" / "sandbox.yaml",
+            aws_endpoint="http://127.0.0.1:1",
             provider_port=1,
             deployer=Identity(user="deployer", arn="arn:d", access_key_id="AKIA", secret_access_key="secret"),
             principals={},
@@ -38,5 +39,6 @@ def test_the_engine_sees_the_deployer_and_none_of_the_users_aws(
     assert {name: value for name, value in seen.items() if name.startswith("AWS_")} == {
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_REGION": "us-east-1",
     }

@@ -43,10 +43,16 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_kept_sandbox_is_meant_only_where_the_caller_names_nothing_else(
     stack: str | None, own: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
     for name, value in own.items():
         monkeypatch.setenv(name, value)
 
-    assert engine.engine_here(ROOT, stack=stack).environment.get("PULUMI_BACKEND_URL") == expected
+    environment = engine.engine_here(ROOT, stack=stack).environment
+
+    assert environment.get("PULUMI_BACKEND_URL") == expected
+    assert ("AWS_PROFILE" in environment) is (expected != "file:///kept"), (
+        "no profile of the user's beside the deployer's key"
+    )
 
 
 def test_without_a_kept_sandbox_the_callers_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
