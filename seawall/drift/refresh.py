@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seawall.engine import Engine
 from seawall.errors import EvidenceError, ExitCode
 
 _UNCHANGED = frozenset({"refresh", "same"})
@@ -66,6 +65,7 @@ class Drift:
         for each in self.resources:
             yield f"{each.kind} {each.name}{': deleted behind the back of the stack' if each.gone else ''}"
             yield from (f"    {diff.path}: {diff.before} -> {diff.after}" for diff in each.differences)
+        yield "ask first who did it, then `pulumi up --refresh` puts it back: docs/runbooks/infrastructure-change.md"
 
     def document(self) -> dict[str, Any]:
         """The same for machines."""
@@ -77,12 +77,6 @@ class Drift:
                 {**vars(each), "differences": [vars(diff) for diff in each.differences]} for each in self.resources
             ],
         }
-
-
-def find_drift(engine: Engine) -> Drift:
-    """Ask the engine. Raises :class:`EvidenceError` if it could not compare everything: that is not known, and no absence of drift."""
-    done = engine.run("refresh", "--preview-only", "--json", "--suppress-permalink=true")
-    return read_refresh(done.out, exit_code=done.exit_code, complaint=done.complaint)
 
 
 def read_refresh(text: str, *, exit_code: int, complaint: str = "") -> Drift:
@@ -139,7 +133,9 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
                 break
         else:
             seen.add(path)
-            yield Difference(path=path, before="?", after=f"? ({entry.get('kind', 'differs')})")
+            hidden = _SECRET in (_at(old.get(sides[0]), path), _at(new.get(sides[0]), path))
+            before, after = (_SECRET, _SECRET) if hidden else ("?", f"? ({entry.get('kind', 'differs')})")
+            yield Difference(path=path, before=before, after=after)
     for side in ("inputs", "outputs"):
         if seen:
             return

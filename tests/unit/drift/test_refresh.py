@@ -50,6 +50,8 @@ def test_no_drift_is_a_pass_that_says_how_much_was_compared() -> None:
         (update({"secretString": "old"}, {"secretString": "new"}), [("secretString", "[secret]", "[secret]")]),
         (update({"masterPassword": "old"}, {}), [("masterPassword", "[secret]", "nothing")]),
         (update({"value": "[secret]"}, {"value": "clear"}), [("value", "[secret]", "[secret]")]),
+        (update({"value": "[secret]"}, {"value": "[secret]"}, {"value": {"kind": "update", "inputDiff": True}}),
+         [("value", "[secret]", "[secret]")]),
         (update({}, {}, {"hidden": {"kind": "update"}}), [("hidden", "?", "? (update)")]),
     ],
 )  # fmt: skip
@@ -73,6 +75,7 @@ def test_a_resource_that_is_gone_is_named() -> None:
     assert list(drift.lines()) == [
         "drift: 1 of 2 resources of sandbox are not as declared",
         "aws:sns/topic:Topic info: deleted behind the back of the stack",
+        "ask first who did it, then `pulumi up --refresh` puts it back: docs/runbooks/infrastructure-change.md",
     ]
     assert drift.document()["drifted"][0]["gone"] is True
 

@@ -1,4 +1,4 @@
-"""A venue and a chain on loopback, as far as the change guard asks them."""
+"""What a command asks on loopback: a venue, a chain, an object store."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ def serving(answer: Answer) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._reply({})
+
+        def do_HEAD(self) -> None:
             self._reply({})
 
         def do_POST(self) -> None:
