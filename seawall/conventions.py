@@ -214,6 +214,8 @@ REGION_PLACE = "region"
 RULE_NAMESPACE = "seawall"
 """Namespace of the rule groups in Amazon Managed Prometheus."""
 DIGEST_LIST = "SHA256SUMS"
+KIT_DIGEST = "sha256"
+"""Metadata of each object of the kit: the SHA-256 of its text, in hex."""
 """Object of the offline kit that lists the digest of every other one, as sha256sum(1) writes and checks it."""
 
 

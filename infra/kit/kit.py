@@ -123,6 +123,7 @@ class Kit(pulumi.ComponentResource):
         )
         # A version under lock cannot be removed, so that of a runbook that is no more stays; the digest list says what counts.
         opts = pulumi.ResourceOptions(parent=self, depends_on=bucket.ready, retain_on_delete=args.remover is None)
+        digests = digests_of(args.files)
         for path, text in args.files.items():
             aws.s3.BucketObjectv2(
                 f"{path}-{region}",
@@ -131,6 +132,8 @@ class Kit(pulumi.ComponentResource):
                 key=path,
                 content=text,
                 content_type="application/json" if path.endswith(".json") else "text/plain; charset=utf-8",
+                # No refresh reads what is in an object; this it reads, so another text is drift that an `up` puts right.
+                metadata={conventions.KIT_DIGEST: digests[path]},
                 force_destroy=args.remover is not None,
                 opts=opts,
             )

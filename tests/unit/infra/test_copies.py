@@ -177,3 +177,8 @@ def test_what_must_last_is_protected_in_a_guarded_stack() -> None:
     )
     for guarded in (True, False):
         assert {each.protect for each in declared(guarded=guarded) if each.type in kinds} == {guarded}
+
+
+def test_the_head_of_every_object_of_the_kit_tells_its_digest() -> None:
+    for each in of("aws:s3/bucketObjectv2:BucketObjectv2").values():
+        assert each["metadata"] == {"sha256": hashlib.sha256(each["content"].encode()).hexdigest()}
