@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.aws_site import PRIMARY, STANDBY
+from tests.integration.aws_site import PRIMARY, STANDBY, client
 from tests.integration.provider_engine import running_provider
 from tests.integration.stack_site import StackSite, declared, stack_site
+from tests.integration.stack_types.example import document
 from tests.integration.stack_types.iam import TRUST
 from tests.integration.stack_types.kms import KEY
 
@@ -152,6 +154,58 @@ def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_m
     assert "the aws provider in us-east-1: InvalidClientTokenId" in told[0]
     assert "get new credentials" in told[0]
     assert site.root("sns").list_topics()["Topics"] == []
+
+
+def test_a_session_that_has_ended_is_one_error_and_the_next_one_goes_on(site: StackSite) -> None:
+    """As after a night in the terminal: half of the stack stands, the other half is asked for with yesterday's session."""
+    topics = {f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(8)}
+    site.declare(dict(list(topics.items())[:4]))
+    site.up()
+    before = recorded(site)
+    site.declare(topics)
+    with ended_session(site) as port:
+        late = replace(site, provider_port=port)
+        for command in ("up", "refresh"):
+            said = late.pulumi(command, "--yes", "--skip-preview", ok=False)
+            told = [line for line in said.partition("Diagnostics:")[2].splitlines() if "ExpiredToken" in line]
+            assert len(set(told)) == 1, said
+            assert "have expired: get new ones and run it again" in told[0]
+            assert recorded(site) == before
+    assert len(site.root("sns").list_topics()["Topics"]) == 4
+    site.up()
+    assert len(site.root("sns").list_topics()["Topics"]) == 8
+    site.refresh("--expect-no-changes")
+
+
+def recorded(site: StackSite) -> dict[str, Any]:
+    """What the state holds of the topics; the engine notes times and dependencies besides, which come and go."""
+    kept = ("id", "inputs", "outputs")
+    return {
+        name: {part: each[part] for part in kept} for name, each in site.state().items() if name.startswith("topic-")
+    }
+
+
+@contextmanager
+def ended_session(site: StackSite) -> Iterator[int]:
+    """The port of a provider whose credentials are those of a session that is over."""
+    iam = site.root("iam")
+    arn = iam.create_user(UserName="late")["User"]["Arn"]
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    iam.put_user_policy(UserName="late", PolicyName="assume", PolicyDocument=document({**may, "Resource": "*"}))
+    trust = document({**may, "Principal": {"AWS": arn}})
+    role = iam.create_role(RoleName="late", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    key = iam.create_access_key(UserName="late")["AccessKey"]
+    who = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    sts = client("sts", site.endpoint, who)
+    sts._serializer = sts._serializer._serializer  # within the decorator that validates: AWS makes none so short
+    got = sts.assume_role(RoleArn=role, RoleSessionName="night", DurationSeconds=0)["Credentials"]
+    session = site.identities.deployer.model_copy(
+        update={"access_key_id": got["AccessKeyId"], "secret_access_key": got["SecretAccessKey"]}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SESSION_TOKEN", got["SessionToken"])
+        with running_provider(site.endpoint, session) as port:
+            yield port
 
 
 def test_a_region_that_does_not_exist_is_refused_by_name(site: StackSite) -> None:
