@@ -173,7 +173,7 @@ class Paging(pulumi.ComponentResource):
             alarm_description=trigger.customer_impact,
             namespace=conventions.CLOUDWATCH_NAMESPACE,
             metric_name=conventions.INDICATOR,
-            dimensions={"indicator": trigger.indicator},
+            dimensions={conventions.INDICATOR_LABEL: trigger.indicator},
             statistic="Maximum",
             comparison_operator="GreaterThanOrEqualToThreshold",
             threshold=float(trigger.enter_at),

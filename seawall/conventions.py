@@ -59,6 +59,8 @@ HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: the yardstick
 TIER = "seawall_tier"  # gauge; guard: 0 normal, 1 stressed, 2 protected
 MODE_EPOCH = "seawall_mode_epoch"  # gauge; guard
 INDICATOR = "seawall_indicator"  # gauge; guard; label indicator
+INDICATOR_LABEL = "indicator"
+"""Also the dimension of the CloudWatch metric of this name."""
 GUARD_BEAT = "seawall_guard_beat_timestamp_seconds"  # gauge; guard
 QUEUE_AGE = "seawall_queue_age_seconds"  # gauge; treasury; label scope: all | guaranteed
 QUEUE_DEPTH = "seawall_queue_depth"  # gauge; treasury; label scope: all | guaranteed

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from seawall import conventions
+from seawall.policy import load_policy
 from seawall.sandbox import kept_data_dir
 from seawall.sandbox.aws.identities import Identities
 from tests.drill.kit import ROOT, seawall
 
 pytestmark = pytest.mark.drill
+
+POLICY = load_policy(ROOT / "policies" / "sandbox.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +43,57 @@ def _shell(command: str, *, timeout_s: float = 240) -> subprocess.CompletedProce
     )
 
 
-def _topic() -> str:
-    """The ARN of a topic that somebody made by hand, as the deployer."""
+def _urls() -> dict[str, str]:
+    """Where the parts of the kept sandbox answer."""
     data_dir = kept_data_dir()
     assert data_dir is not None
-    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    urls: dict[str, str] = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]
+    return urls
+
+
+def _client(service: str, region: str) -> Any:
+    """A client for the deployer, as somebody at the shell has one."""
+    data_dir = kept_data_dir()
+    assert data_dir is not None
     who = Identities.read(data_dir / "identities.json").deployer
-    session = boto3.Session(
-        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key, region_name="us-east-1"
+    session: Any = boto3.Session(aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key)
+    return session.client(service, region_name=region, endpoint_url=_urls()["aws"])
+
+
+def _topic() -> str:
+    """The ARN of a topic that somebody made by hand."""
+    return str(_client("sns", POLICY.regions.primary).create_topic(Name="seawall-made-by-hand")["TopicArn"])
+
+
+@pytest.mark.usefixtures("_venue_up")
+def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions() -> None:
+    """Silence alarms: nothing was published before. What the guard tells Prometheus then takes every alarm back."""
+    names = [conventions.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers]
+    regions = (POLICY.regions.primary, POLICY.regions.standby)
+
+    def states() -> set[str]:
+        found = [_client("cloudwatch", region).describe_alarms(AlarmNames=names)["MetricAlarms"] for region in regions]
+        assert [len(each) for each in found] == [len(names)] * len(regions)
+        return {alarm["StateValue"] for each in found for alarm in each}
+
+    _until(lambda: states() == {"ALARM"})
+
+    published = _shell(
+        f'bin/seawall exec -- python -m monitors.indicators --once --policy "$SEAWALL_POLICY" --prometheus {_urls()["prometheus"]}'
     )
-    sns: Any = session.client("sns", endpoint_url=endpoint)
-    return str(sns.create_topic(Name="seawall-made-by-hand")["TopicArn"])
+
+    assert published.returncode == 0, published.stdout + published.stderr
+    told = [line.partition(":")[0] for line in published.stdout.splitlines()]
+    assert told == sorted({trigger.indicator for trigger in POLICY.triggers})
+    _until(lambda: states() == {"OK"})
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """An alarm's period is ten seconds."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "the alarms do not follow"
+        time.sleep(0.25)
 
 
 @pytest.mark.usefixtures("_venue_up")
