@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Element = Literal["Action", "Resource", "Principal", "ManagedPolicy"]
+Element = Literal["Action", "Resource", "ManagedPolicy"]
 
 
 @dataclass(frozen=True, kw_only=True)

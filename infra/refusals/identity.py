@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.refusals.declared import UNKNOWN, Declared
+from infra.refusals.declared import Declared
 from infra.refusals.demands import Demands
 from infra.refusals.exceptions import EXCEPTIONS
 
@@ -40,7 +40,7 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
         yield f"a policy that AWS owns and changes ({attached}); write one, or list it in infra.refusals.exceptions with a reason"
     for name in _DOCUMENTS:
         text = resource.given(name)
-        if isinstance(text, (str, Mapping)) and text:
+        if isinstance(text, (str, Mapping)):
             yield from _document(resource, name, text)
 
 
@@ -67,7 +67,7 @@ def _statement(resource: Declared, name: str, statement: Mapping[str, Any]) -> I
             if any(wild in value for wild in _WILD) and not _excepted(resource, sid, element, value):
                 yield f"{where}: {element} {value!r}; name what is meant, or list it in infra.refusals.exceptions with a reason"
     for value in _principals(statement.get("Principal")):
-        if "*" in value and not _excepted(resource, sid, "Principal", value):
+        if "*" in value:
             yield f"{where}: Principal {value!r} is anybody; name who is meant"
 
 
@@ -87,6 +87,5 @@ def _principals(principal: object) -> Iterator[str]:
 
 
 def _all(values: object) -> list[str]:
-    if values is None or values is UNKNOWN:
-        return []
+    """One or several, as text; that of what was not given or is not known yet has no wildcard in it."""
     return [str(value) for value in values] if isinstance(values, list) else [str(values)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from infra.refusals.declared import Declared
+from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.demands import Demands
 
 KEY = "aws:kms/key:Key"
@@ -24,7 +24,6 @@ def judge_key(resource: Declared, demands: Demands) -> Iterator[str]:
     """Spec, usage, regions, rotation, policy and deletion window of a key or a replica."""
     if resource.kind in _OTHER_MATERIAL:
         yield "key material made elsewhere has been seen elsewhere; let KMS make it"
-        return
     if resource.kind not in (KEY, REPLICA):
         return
     if resource.kind == KEY:
@@ -45,8 +44,8 @@ def _nature(key: Declared, demands: Demands) -> Iterator[str]:
             yield f"usage {key.given('keyUsage') or 'ENCRYPT_DECRYPT'}; a key that signs is {_USAGE}"
         if key.is_known("multiRegion") and key.given("multiRegion") is not True:
             yield "single-Region, and can never be converted; write multi_region=True"
-    rotates = [name for name in _ROTATION if key.given(name) not in (None, False)]
-    if spec != _SYMMETRIC and rotates:
+    rotates = [name for name in _ROTATION if key.given(name) not in (None, False, UNKNOWN)]
+    if spec not in (_SYMMETRIC, UNKNOWN) and rotates:
         yield f"{' and '.join(rotates)} on an asymmetric key, which is never rotated: another key is another address"
     if key.given("isEnabled") is False:
         yield "declared as disabled; stop a signer at the signer, and a key by break-glass"
@@ -56,6 +55,6 @@ def _nature(key: Declared, demands: Demands) -> Iterator[str]:
 
 def _statements(policy: object) -> object:
     try:
-        return json.loads(str(policy))["Statement"] if policy else None
+        return json.loads(str(policy))["Statement"]
     except (ValueError, KeyError, TypeError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infra.refusals.declared import Declared
+from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.demands import Demands
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -31,8 +31,8 @@ def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
             yield f"leaves {', '.join(open_)} open; close all four"
     elif resource.kind == _VERSIONING and resource.is_known("versioningConfiguration"):
         status = (resource.given("versioningConfiguration") or {}).get("status")
-        if isinstance(status, str) and status != "Enabled":
-            yield f"versioning {status}; an overwritten object must stay"
+        if status not in ("Enabled", UNKNOWN):
+            yield f"versioning {status or 'not said'}; an overwritten object must stay"
 
 
 def lone_buckets(declared: Sequence[Declared], _demands: Demands) -> Iterator[tuple[Declared, str]]:
