@@ -62,15 +62,12 @@ class Gate:
         refusals = judge_all(self._declared, self._demands)
         if refusals:
             lines = "\n".join(f"  {refusal}" for refusal in refusals)
-            error = UsageError(f"this stack may not be made, for {len(refusals)} reason(s):\n{lines}", remedy=_REMEDY)
-            # Those that wait must end, too, or the program would never.
-            self._judged.set_exception(pulumi.RunError(str(error)))
-            raise error
+            raise UsageError(f"this stack may not be made, for {len(refusals)} reason(s):\n{lines}", remedy=_REMEDY)
         self._judged.set_result(None)
 
     def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
         if isinstance(args.resource, pulumi.CustomResource):
-            inputs = {_wire_name(name): _known(value) for name, value in args.props.items() if value is not None}
+            inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
             self.resources.append(args.resource)
             self._declared.append(
                 Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
@@ -84,7 +81,7 @@ class Gate:
     def _judge_known(self, args: pulumi.ResourceTransformArgs) -> None:
         if not args.custom:
             return
-        inputs = {name: _known(value) for name, value in args.props.items() if value is not None}
+        inputs = {name: _known(value) for name, value in args.props.items()}
         resource = Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
         refusals = judge(resource, self._demands)
         if refusals:
@@ -106,4 +103,4 @@ def _known(value: Any) -> Any:
 
 def _wire_name(name: str) -> str:
     """``enable_key_rotation`` -> ``enableKeyRotation``, as the engine calls it."""
-    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -91,6 +91,7 @@ def test_a_program_that_is_tampered_with_makes_nothing(
     with pytest.raises(ServiceError, match="this stack may not be made") as caught:
         stack.up(spoilt(site, tmp_path / "root", *change), report=print)
     assert said in str(caught.value)
+    assert "Traceback" not in str(caught.value), "what is refused is no fault of the program's"
     assert site.keys() == {PRIMARY: set(), STANDBY: set()}
     assert {each["type"] for each in recorded(site)} <= {"pulumi:pulumi:Stack", "pulumi:providers:aws"}
 
@@ -110,6 +111,7 @@ def test_a_program_that_ends_before_it_is_judged_makes_nothing_and_says_why(
     with pytest.raises(ServiceError) as caught:
         stack.up(settings, report=print)
     assert said in str(caught.value)
+    assert "NoneType" not in str(caught.value), "where nothing was raised, nothing is quoted"
     assert site.keys() == {PRIMARY: set(), STANDBY: set()}
 
 
