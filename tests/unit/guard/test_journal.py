@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from fcntl import LOCK_EX
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def test_no_journal_yet_is_no_break(tmp_path: Path) -> None:
     assert journal.breaks(tmp_path / "journal.jsonl") == []
 
 
+def without(entry: dict[str, Any], name: str) -> str:
+    return json.dumps({key: value for key, value in entry.items() if key != name}) + "\n"
+
+
 def tampered(lines: list[str], how: str) -> str:
     entry: dict[str, Any] = json.loads(lines[1])
     return {
@@ -42,12 +47,20 @@ def tampered(lines: list[str], how: str) -> str:
         "torn": "".join(lines)[:-20],
         "unended": "".join(lines)[:-1],
         "foreign": "".join([*lines, json.dumps({**entry, "writer": "guard"}) + "\n"]),
+        "unchained": "".join([*lines, json.dumps({**entry, "previous_hash": None}) + "\n"]),
+        "hashless": "".join([*lines, without(entry, "hash")]),
+        "bodyless": "".join([*lines, without(entry, "body")]),
         "garbage": "".join([*lines, "oops\n"]),
         "blank": "".join([*lines, "\n"]),
     }[how]
 
 
-@pytest.mark.parametrize("how", ["changed", "missing", "swapped", "torn", "unended", "foreign", "garbage", "blank"])
+HOW = [
+    "changed", "missing", "swapped", "torn", "unended", "foreign", "unchained", "hashless", "bodyless", "garbage", "blank",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_a_journal_that_somebody_touched_takes_no_further_entry(how: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     for _ in range(3):
@@ -59,6 +72,38 @@ def test_a_journal_that_somebody_touched_takes_no_further_entry(how: str, tmp_pa
     with pytest.raises(EvidenceError, match="does not hold"):
         write(path)
     assert path.read_text() == text
+
+
+def test_another_writers_journal_is_not_continued_although_its_chain_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "WRITER", "guard")
+        write(path)
+        assert journal.breaks(path) == []
+    assert journal.breaks(path) == ["change-guard: line 1 is not this writer's"]
+
+
+def test_an_entry_is_written_alone_and_counts_once_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new file is on the disk once its folder is."""
+    path = tmp_path / "journal.jsonl"
+    done: list[str] = []
+
+    def synced(descriptor: int) -> None:
+        done.append(f"{Path(f'/proc/self/fd/{descriptor}').resolve().name} with {len(path.read_bytes().splitlines())}")
+
+    monkeypatch.setattr(
+        "seawall.guard.journal.fcntl.flock", lambda _, how: done.append("locked" if how == LOCK_EX else "not alone")
+    )
+    monkeypatch.setattr("seawall.guard.journal.os.fsync", synced)
+    write(path)
+    assert done == ["locked", "journal.jsonl with 1", f"{tmp_path.name} with 1"]
+    done.clear()
+    write(path)
+    assert done == ["locked", "journal.jsonl with 2"]
 
 
 def test_a_journal_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -160,8 +160,9 @@ def test_a_freeze_gives_way_to_an_override_of_the_one_change(freeze: Freeze) -> 
     assert judged(TAGGED, more, freeze=freeze, override=override(covers=FREEZE_COVER)).outcome is not Outcome.ALLOWED
 
 
-def test_a_plan_without_a_change_is_not_frozen() -> None:
-    assert judged(step(KEY, INPUTS, INPUTS, op="same"), freeze=PROTECTED).outcome is Outcome.ALLOWED
+@pytest.mark.parametrize("op", ["same", "refresh", "read"])
+def test_a_plan_without_a_change_is_not_frozen(op: str) -> None:
+    assert judged(step(KEY, INPUTS, INPUTS, op=op), freeze=PROTECTED).outcome is Outcome.ALLOWED
 
 
 def test_a_plan_that_only_drops_a_protection_is_a_change() -> None:
@@ -171,3 +172,10 @@ def test_a_plan_that_only_drops_a_protection_is_a_change() -> None:
 
     assert judgement.changed == 1
     assert {finding.rule.id for finding in judgement.findings} == {"protection-removed", "change-freeze"}
+    kept = judged(step(KEY, INPUTS, INPUTS, op="same", protect=(True, True)))
+    assert judgement.preview.changes[1].digest != kept.preview.changes[1].digest
+
+
+def test_what_is_deleted_is_not_said_to_lose_its_protection_as_well() -> None:
+    deleted = judged(step(KEY, INPUTS, None, protect=(True, False)))
+    assert {finding.rule.id for finding in deleted.findings} == {"signing-key-replaced"}
