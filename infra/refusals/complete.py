@@ -71,3 +71,8 @@ def _trail(policy: Policy) -> Iterator[Wanted]:
     for region in segregation.regions(policy):
         for kind in ("aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"):
             yield kind, f"key-changes-{region}", f"nobody would be paged for a change of a key in {region}"
+        for kind, name in (
+            ("aws:sqs/queue:Queue", f"key-changes-{region}"),
+            ("aws:cloudwatch/eventTarget:EventTarget", f"key-changes-{region}-kept"),
+        ):
+            yield kind, name, f"changes of keys in {region} would be kept nowhere"

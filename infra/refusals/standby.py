@@ -12,6 +12,13 @@ from seawall.policy import Policy
 _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 _QUEUE = "aws:sqs/queue:Queue"
 
+_ALLOWED = {
+    "backup": "the plan would be allowed to back nothing up",
+    "kit": "nobody would be allowed to open the offline kit",
+    "replication": "backups would not be allowed to leave their region",
+}
+"""What a role may do that stands by; the role itself is named by its policy."""
+
 Wanted = tuple[str, str, str]
 """Type token, logical name, why."""
 
@@ -80,6 +87,14 @@ def _pages(policy: Policy) -> Iterator[Wanted]:
     for region in dict.fromkeys([*regions, *([METRICS_REGION] if policy.served else [])]):
         for severity in sorted({trigger.severity for trigger in policy.triggers}):
             yield "aws:sns/topic:Topic", f"{severity}-{region}", f"{region} could page nobody for what is {severity}"
+            for role in sorted(
+                {role for trigger in policy.triggers if trigger.severity == severity for role in trigger.pages}
+            ):
+                yield (
+                    "aws:sns/topicSubscription:TopicSubscription",
+                    f"{severity}-{role}-{region}",
+                    f"{region} would not page {role} for what is {severity}",
+                )
     for region in regions:
         yield "aws:amp/ruleGroupNamespace:RuleGroupNamespace", region, f"no alert would be evaluated in {region}"
         yield "aws:amp/alertManagerDefinition:AlertManagerDefinition", region, f"alerts of {region} would reach nobody"
@@ -95,6 +110,8 @@ def _copies(policy: Policy) -> Iterator[Wanted]:
     )
     yield "aws:backup/plan:Plan", "ledger", "the ledger would not be backed up"
     yield "aws:backup/selection:Selection", "tagged", "the plan would back nothing up"
+    for role, why in _ALLOWED.items():
+        yield "aws:iam/rolePolicy:RolePolicy", role, why
     for region in regions:
         yield "aws:backup/vault:Vault", region, f"{region} would keep no backup"
         yield (

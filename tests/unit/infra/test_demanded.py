@@ -12,17 +12,15 @@ _REGIONS = (PRIMARY, STANDBY)
 _HELPERS = {"backup", "gameday", "gameday-execution", "gameday-scheduler", "kit", "replication"}
 NAMES_NOT_DEMANDED = {
     "aws:amp/workspace:Workspace": set(_REGIONS),
-    "aws:cloudwatch/eventTarget:EventTarget": {f"key-changes-{region}-kept" for region in _REGIONS},
     "aws:ecs/taskDefinition:TaskDefinition": {"gameday"},
     "aws:iam/policy:Policy": {f"boundary-{name}" for name in _HELPERS},
     "aws:iam/role:Role": _HELPERS,
-    "aws:iam/rolePolicy:RolePolicy": _HELPERS,
+    "aws:iam/rolePolicy:RolePolicy": _HELPERS - {"backup", "kit", "replication"},
     "aws:kms/alias:Alias": {f"{name}-{region}" for name in ("kit", "paging") for region in _REGIONS},
     "aws:kms/key:Key": {f"{name}-{region}" for name in ("kit", "paging") for region in _REGIONS},
     "aws:s3/bucket:Bucket": {"trail", *(f"backups-{region}" for region in _REGIONS)},
     "aws:scheduler/scheduleGroup:ScheduleGroup": {"gamedays"},
     "aws:sns/topic:Topic": {f"info-{region}" for region in _REGIONS},
-    "aws:sqs/queue:Queue": {f"key-changes-{region}" for region in _REGIONS},
 }
 """What only serves something that is demanded, or is no promise of the policy."""
 KINDS_NOT_DEMANDED = {
@@ -33,9 +31,8 @@ KINDS_NOT_DEMANDED = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
-    "aws:sns/topicSubscription:TopicSubscription",
 }
-"""What belongs to a bucket or a topic; a bucket's are judged with it."""
+"""What belongs to a bucket is judged with it."""
 
 
 def test_what_the_program_declares_is_demanded_by_name_unless_it_is_listed_here() -> None:
