@@ -89,7 +89,8 @@ class Change:
     @property
     def digest(self) -> str:
         """Identity of exactly this change."""
-        text = json.dumps([self.op, self.urn, self.before, self.after, self.protected_after], sort_keys=True)
+        protected = [self.protected_before, self.protected_after]
+        text = json.dumps([self.op, self.urn, self.before, self.after, *protected], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
