@@ -144,8 +144,8 @@ def test_where_the_resource_is_not_known_only_a_star_allows_and_every_deny_appli
 
 
 HOME = [
-    allow("s3:ListBucket", "arn:aws:s3:::b", Condition={"StringLike": {"s3:prefix": ["", "home/", "home/${aws:username}/"]}}),
-    allow("s3:*", ["arn:aws:s3:::b/home/${aws:username}", "arn:aws:s3:::b/home/${aws:username}/*"]),
+    allow("s3:ListBucket", "arn:aws:s3:::b", Condition={"StringLike": {"s3:prefix": ["", "homes/", "homes/${aws:username}/"]}}),
+    allow("s3:*", ["arn:aws:s3:::b/homes/${aws:username}", "arn:aws:s3:::b/homes/${aws:username}/*"]),
     allow("x:*", "arn:aws:x:::team-${aws:PrincipalTag/team, 'company-wide'}"),
     allow("y:*", "arn:aws:y:::${*}${?}${$}"),
     deny("z:*", Condition={"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}),
@@ -157,13 +157,13 @@ BOB = {"aws:username": "bob"}
 @pytest.mark.parametrize(
     ("allowed", "action", "resource", "context"),
     [
-        pytest.param(True, "s3:PutObject", "arn:aws:s3:::b/home/bob/o", BOB, id="variables: his own home"),
-        pytest.param(False, "s3:PutObject", "arn:aws:s3:::b/home/eve/o", BOB, id="variables: another's home"),
-        pytest.param(False, "s3:PutObject", "arn:aws:s3:::b/home//o", {}, id="variables: no value matches no resource"),
-        pytest.param(True, "s3:ListBucket", "arn:aws:s3:::b", {**BOB, "s3:prefix": "home/bob/"}, id="variables: in a condition"),
+        pytest.param(True, "s3:PutObject", "arn:aws:s3:::b/homes/bob/o", BOB, id="variables: his own home"),
+        pytest.param(False, "s3:PutObject", "arn:aws:s3:::b/homes/eve/o", BOB, id="variables: another's home"),
+        pytest.param(False, "s3:PutObject", "arn:aws:s3:::b/homes//o", {}, id="variables: no value matches no resource"),
+        pytest.param(True, "s3:ListBucket", "arn:aws:s3:::b", {**BOB, "s3:prefix": "homes/bob/"}, id="variables: in a condition"),
         pytest.param(True, "s3:ListBucket", "arn:aws:s3:::b", {**BOB, "s3:prefix": ""}, id="variables: an empty prefix"),
-        pytest.param(False, "s3:ListBucket", "arn:aws:s3:::b", {**BOB, "s3:prefix": "home/eve/"}, id="variables: another's prefix"),
-        pytest.param(False, "s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": "home//"}, id="variables: no value equals nothing"),
+        pytest.param(False, "s3:ListBucket", "arn:aws:s3:::b", {**BOB, "s3:prefix": "homes/eve/"}, id="variables: another's prefix"),
+        pytest.param(False, "s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": "homes//"}, id="variables: no value equals nothing"),
         pytest.param(True, "x:Y", "arn:aws:x:::team-yellow", {"aws:PrincipalTag/team": "yellow"}, id="variables: a tag"),
         pytest.param(True, "x:Y", "arn:aws:x:::team-company-wide", {}, id="variables: a default"),
         pytest.param(False, "x:Y", "arn:aws:x:::team-yellow", {}, id="variables: only the default"),
