@@ -86,7 +86,7 @@ class StackSite:
     def shown(self) -> dict[str, Any]:
         """The recorded resources by name, with their secrets in clear text."""
         recorded = json.loads(self.pulumi("stack", "export", "--show-secrets"))["deployment"].get("resources", [])
-        return {each["urn"].rpartition("::")[2]: _bare(each) for each in recorded}
+        return {each["urn"].rpartition("::")[2]: bare(each) for each in recorded}
 
     def state_text(self) -> str:
         """The state file itself."""
@@ -130,13 +130,13 @@ class StackSite:
         return self.data_dir / "resources.json"
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
     """``value`` without the wrappers of secrets."""
     if isinstance(value, dict):
         if "plaintext" in value:
             return json.loads(value["plaintext"])
-        return {name: _bare(item) for name, item in value.items()}
-    return [_bare(item) for item in value] if isinstance(value, list) else value
+        return {name: bare(item) for name, item in value.items()}
+    return [bare(item) for item in value] if isinstance(value, list) else value
 
 
 @contextmanager

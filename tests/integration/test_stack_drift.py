@@ -15,6 +15,7 @@ from seawall.sandbox.provider.registry import RESOURCES
 from tests.integration.engine_site import EngineSite, engine_site
 from tests.integration.stack_drift import messaging, s3
 from tests.integration.stack_drift.change import Account, Change, Removal, Resource, all_of, names
+from tests.integration.stack_site import bare
 
 pytestmark = pytest.mark.integration
 
@@ -66,17 +67,6 @@ def recorded(site: EngineSite) -> tuple[Resource, ...]:
         for each in listed
         if each["type"] in RESOURCES
     )
-
-
-def bare(value: Any) -> Any:
-    """``value`` without the wrappers of secrets."""
-    if isinstance(value, dict):
-        return (
-            json.loads(value["plaintext"])
-            if "plaintext" in value
-            else {name: bare(item) for name, item in value.items()}
-        )
-    return [bare(item) for item in value] if isinstance(value, list) else value
 
 
 def told(resource: Resource) -> set[str]:

@@ -96,11 +96,8 @@ def all_of(name: str) -> tuple[Any, ...]:
 
 def plain(path: str) -> str:
     """A property path of the engine as a leaf: ``rules[0].days`` is ``rules[].days``, ``tags["a.b"]`` is ``tags``."""
-    for each in _MAPS:
-        found = re.match(rf"(.*\b{each})[.\[]", path)
-        if found is not None:
-            return plain(found[1]) if found[1] != each else each
-    return re.sub(r"\[\d+\]", "[]", path)
+    whole = re.sub(rf"\b({'|'.join(_MAPS)})[.\[].*", r"\1", path)
+    return re.sub(r"\[\d+\]", "[]", whole)
 
 
 def names(path: str, leaf: str) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.integration.stack_drift.change import Account, Change, Removal, Resource, patched, stray
@@ -39,48 +40,21 @@ def lifecycle(path: str, value: Any) -> Any:
     )
 
 
-def lock(path: str, value: Any) -> Any:
-    return patched(
-        lambda s3, each: s3.get_object_lock_configuration(Bucket=bucket_of(each))["ObjectLockConfiguration"],
-        lambda s3, each, whole: s3.put_object_lock_configuration(Bucket=bucket_of(each), ObjectLockConfiguration=whole),
+def setting(name: str, argument: str) -> Callable[[str, Any], Any]:
+    """A change of what ``get_NAME`` and ``put_NAME`` of a bucket call ``argument``."""
+    return lambda path, value: patched(
+        lambda s3, each: getattr(s3, f"get_{name}")(Bucket=bucket_of(each))[argument],
+        lambda s3, each, whole: getattr(s3, f"put_{name}")(Bucket=bucket_of(each), **{argument: whole}),
         "s3",
         path,
         value,
     )
 
 
-def encryption(path: str, value: Any) -> Any:
-    return patched(
-        lambda s3, each: s3.get_bucket_encryption(Bucket=bucket_of(each))["ServerSideEncryptionConfiguration"],
-        lambda s3, each, whole: s3.put_bucket_encryption(
-            Bucket=bucket_of(each), ServerSideEncryptionConfiguration=whole
-        ),
-        "s3",
-        path,
-        value,
-    )
-
-
-def public(path: str) -> Any:
-    return patched(
-        lambda s3, each: s3.get_public_access_block(Bucket=bucket_of(each))["PublicAccessBlockConfiguration"],
-        lambda s3, each, whole: s3.put_public_access_block(
-            Bucket=bucket_of(each), PublicAccessBlockConfiguration=whole
-        ),
-        "s3",
-        path,
-        False,
-    )
-
-
-def replication(path: str, value: Any) -> Any:
-    return patched(
-        lambda s3, each: s3.get_bucket_replication(Bucket=bucket_of(each))["ReplicationConfiguration"],
-        lambda s3, each, whole: s3.put_bucket_replication(Bucket=bucket_of(each), ReplicationConfiguration=whole),
-        "s3",
-        path,
-        value,
-    )
+lock = setting("object_lock_configuration", "ObjectLockConfiguration")
+encryption = setting("bucket_encryption", "ServerSideEncryptionConfiguration")
+public = setting("public_access_block", "PublicAccessBlockConfiguration")
+replication = setting("bucket_replication", "ReplicationConfiguration")
 
 
 def own(account: Account, controls: Resource) -> str:
@@ -186,7 +160,7 @@ CHANGES = (
     ),
     Change(kind=ENCRYPTION, leaf="rules[].bucketKeyEnabled", how=encryption("Rules.0.BucketKeyEnabled", False)),
     *(
-        Change(kind=PUBLIC, leaf=f"{name[0].lower()}{name[1:]}", how=public(name))
+        Change(kind=PUBLIC, leaf=f"{name[0].lower()}{name[1:]}", how=public(name, False))
         for name in ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     ),
     Change(kind=OWNERSHIP, leaf="rule.objectOwnership", how=own),

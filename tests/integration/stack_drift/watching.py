@@ -20,12 +20,12 @@ _TAKEN = (
 """What PutMetricAlarm takes of what DescribeAlarms tells; it replaces all of an alarm."""
 
 
-def alarm(name: str, value: Any) -> Any:
+def alarm(path: str, value: Any) -> Any:
     def read(cloudwatch: Any, each: Resource) -> dict[str, Any]:
         [found] = cloudwatch.describe_alarms(AlarmNames=[each.id])["MetricAlarms"]
         return {part: found[part] for part in _TAKEN if part in found}
 
-    return patched(read, lambda cloudwatch, _, whole: cloudwatch.put_metric_alarm(**whole), "cloudwatch", name, value)
+    return patched(read, lambda cloudwatch, _, whole: cloudwatch.put_metric_alarm(**whole), "cloudwatch", path, value)
 
 
 def turn_actions(account: Account, each: Resource) -> bool:
@@ -38,17 +38,6 @@ def turn_actions(account: Account, each: Resource) -> bool:
 def turn_comparison(account: Account, each: Resource) -> str:
     other = "LessThanThreshold" if each.outputs["comparisonOperator"] != "LessThanThreshold" else "GreaterThanThreshold"
     return str(alarm("ComparisonOperator", other)(account, each))
-
-
-def watch_another(account: Account, each: Resource) -> str:
-    cloudwatch = account.of(each, "cloudwatch")
-    [found] = cloudwatch.describe_alarms(AlarmNames=[each.id])["MetricAlarms"]
-    first, *others = found["Dimensions"]
-    cloudwatch.put_metric_alarm(
-        **{part: found[part] for part in _TAKEN if part in found}
-        | {"Dimensions": [{**first, "Value": "theirs"}, *others]}
-    )
-    return "theirs"
 
 
 def tag_alarm(account: Account, each: Resource) -> str:
@@ -137,7 +126,7 @@ CHANGES = (
     Change(kind=ALARM, leaf="alarmActions", how=alarm("AlarmActions", [NOBODY])),
     Change(kind=ALARM, leaf="alarmDescription", how=alarm("AlarmDescription", "theirs")),
     Change(kind=ALARM, leaf="comparisonOperator", how=turn_comparison),
-    Change(kind=ALARM, leaf="dimensions", how=watch_another),
+    Change(kind=ALARM, leaf="dimensions", how=alarm("Dimensions.0.Value", "theirs")),
     Change(kind=ALARM, leaf="evaluationPeriods", how=alarm("EvaluationPeriods", 9)),
     Change(kind=ALARM, leaf="metricName", how=alarm("MetricName", "theirs")),
     Change(kind=ALARM, leaf="namespace", how=alarm("Namespace", "theirs")),
