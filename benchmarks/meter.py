@@ -1,4 +1,6 @@
-"""Memory and processor time of processes and their children, looked at ten times a second while something runs."""
+"""Memory and processor time of processes and their children, looked at ten times a second while
+something runs.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,20 @@ from typing import Self
 import psutil
 
 LANGUAGE_HOST = "language host"
-"""The part that the engine starts for the program: Pulumi's host for Python and the interpreter in it."""
+"""The part that the engine starts for the program.
+
+Pulumi's host for Python and the interpreter in it.
+"""
 _EVERY_S = 0.1
 _HOST_NAME = "pulumi-language"
 
 
 @dataclass(kw_only=True)
 class Use:
-    """``peak_bytes``: resident, at its highest; pages that processes share count in each. ``cpu_s``: user and system."""
+    """``peak_bytes``: resident, at its highest; pages that processes share count in each.
+
+    ``cpu_s``: user and system.
+    """
 
     peak_bytes: int = 0
     cpu_s: float = 0.0
@@ -27,7 +35,9 @@ class Use:
 
 @dataclass(kw_only=True)
 class Meter:
-    """Looks at the trees below ``roots`` (pid by part) until it is left; of a process that ends, what was seen last counts.
+    """Looks at the trees below ``roots`` (pid by part) until it is left.
+
+    Of a process that ends, what was seen last counts.
 
     ``parts`` by name, ``total`` of all at the same moment.
     """
@@ -46,7 +56,10 @@ class Meter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stop.set()
         if self._thread is not None:
@@ -67,7 +80,8 @@ class Meter:
                     resident[part] = resident.get(part, 0) + used
                     now = times.user + times.system
                     first, _ = self._cpu.get(
-                        (part, process.pid), (now if root == part and self._thread is None else 0.0, now)
+                        (part, process.pid),
+                        (now if root == part and self._thread is None else 0.0, now),
                     )
                     self._cpu[part, process.pid] = (first, now)
         for part, used in resident.items():
@@ -75,12 +89,17 @@ class Meter:
             use.peak_bytes = max(use.peak_bytes, used)
         self.total.peak_bytes = max(self.total.peak_bytes, sum(resident.values()))
         for part, use in self.parts.items():
-            use.cpu_s = sum(now - first for (owner, _), (first, now) in self._cpu.items() if owner == part)
+            use.cpu_s = sum(
+                now - first for (owner, _), (first, now) in self._cpu.items() if owner == part
+            )
         self.total.cpu_s = sum(use.cpu_s for use in self.parts.values())
 
 
 def _tree(root: str, pid: int) -> Iterator[tuple[str, psutil.Process]]:
-    """``pid`` and what lies below it; the engine's language host with its program is a part of its own."""
+    """``pid`` and what lies below it.
+
+    The engine's language host with its program is a part of its own.
+    """
     with _gone():
         top = psutil.Process(pid)
         waiting = [(root, top)]

@@ -1,4 +1,6 @@
-"""One stack brought up, left alone, refreshed and destroyed by the real engine, each timed and metered."""
+"""One stack brought up, left alone, refreshed and destroyed by the real engine, each timed and
+metered.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from benchmarks import machine
 from benchmarks.meter import Meter, Use
 from benchmarks.site import ENGINE, Site, running_site
 from benchmarks.sizes import ROOT, Size
+from sandbox import stack
+from sandbox.stack_environment import STACK
 from seawall.errors import ServiceError
-from seawall.policy import load_policy
-from seawall.sandbox.provider import stack
-from seawall.sandbox.provider.environment import STACK
+from seawall.policy_file import load_policy
 
 _HURRY = ("--yes", "--skip-preview", "--suppress-outputs")
 PHASES = {
@@ -25,13 +27,19 @@ PHASES = {
     "refresh": ("refresh", *_HURRY, "--expect-no-changes"),
     "destroy": ("destroy", *_HURRY),
 }
-"""What is done to a stack, in this order; the engine itself says whether something changed that must not."""
+"""What is done to a stack, in this order.
+
+The engine itself says whether something changed that must not.
+"""
 _S_MAX = 900
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """``complaint``: what the engine said if it failed, else empty; a phase that failed has no time worth comparing."""
+    """``complaint``: what the engine said if it failed, else empty.
+
+    A phase that failed has no time worth comparing.
+    """
 
     name: str
     seconds: float
@@ -42,7 +50,9 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """What a stack of ``wallets`` signing wallets took. ``resources``: of AWS, without components and providers, once it is up.
+    """What a stack of ``wallets`` signing wallets took.
+
+    ``resources``: of AWS, without components and providers, once it is up.
 
     ``speeds``: of the machine before the first phase and after each.
     """
@@ -55,16 +65,25 @@ class Life:
 
     def seconds(self, phase: str) -> float | None:
         """Wall time of ``phase``, if it did what it should."""
-        return next((each.seconds for each in self.phases if each.name == phase and not each.complaint), None)
+        return next(
+            (each.seconds for each in self.phases if each.name == phase and not each.complaint),
+            None,
+        )
 
     @property
     def crowding(self) -> float:
-        """Mean of how many wanted each core; seconds divided by it are what an empty machine of this speed could need at best."""
+        """Mean of how many wanted each core.
+
+        Seconds divided by it are what an empty machine of this speed could need at best.
+        """
         return sum(speed.crowding for speed in self.speeds) / len(self.speeds)
 
 
 def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> Life:
-    """Run all phases on a new site whose data is in ``folder``. Raises :class:`ServiceError` if the stack does not come up."""
+    """Run all phases on a new site whose data is in ``folder``.
+
+    Raises :class:`ServiceError` if the stack does not come up.
+    """
     phases, resources = [], 0
     with running_site(size, folder=folder) as site:
         _engine(site, ("stack", "init", STACK))
@@ -76,11 +95,15 @@ def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) 
             report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
             if phase == "up":
                 if done.complaint:
-                    message = f"the stack of {name} did not come up:\n{done.complaint}\n{site.complaints}"
+                    message = (
+                        f"the stack of {name} did not come up:\n{done.complaint}\n{site.complaints}"
+                    )
                     raise ServiceError(message)
                 resources = _resources(site)
     wallets = len(load_policy(size.policy_path).signing_wallets())
-    return Life(name=name, wallets=wallets, resources=resources, phases=tuple(phases), speeds=tuple(speeds))
+    return Life(
+        name=name, wallets=wallets, resources=resources, phases=tuple(phases), speeds=tuple(speeds)
+    )
 
 
 def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
@@ -90,7 +113,9 @@ def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
         said = _ended(process)
     seconds = time.perf_counter() - began
     complaint = "" if process.returncode == 0 else stack.diagnostics(said)
-    return Phase(name=name, seconds=seconds, total=meter.total, parts=meter.parts, complaint=complaint)
+    return Phase(
+        name=name, seconds=seconds, total=meter.total, parts=meter.parts, complaint=complaint
+    )
 
 
 def _engine(site: Site, arguments: tuple[str, ...]) -> None:
@@ -125,5 +150,9 @@ def _ended(process: subprocess.Popen[str]) -> str:
 
 
 def _resources(site: Site) -> int:
-    recorded = json.loads(site.state_path.read_text(encoding="utf-8"))["checkpoint"]["latest"].get("resources", [])
-    return sum(1 for each in recorded if each.get("custom") and not each["type"].startswith("pulumi:"))
+    recorded = json.loads(site.state_path.read_text(encoding="utf-8"))["checkpoint"]["latest"].get(
+        "resources", []
+    )
+    return sum(
+        1 for each in recorded if each.get("custom") and not each["type"].startswith("pulumi:")
+    )

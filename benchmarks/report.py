@@ -1,4 +1,7 @@
-"""What was measured, against its limits: as a table, as JSON, and as a plot of time over wallets."""
+"""What was measured, against its limits.
+
+As a table, as JSON, and as a plot of time over wallets.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """How the seconds of a phase grow with wallets: a straight line through all sizes, and the largest over the smallest."""
+    """How the seconds of a phase grow with wallets.
+
+    A straight line through all sizes, and the largest over the smallest.
+    """
 
     phase: str
     fixed_s: float
@@ -57,7 +63,13 @@ class Growth:
 def held(lives: Sequence[Life]) -> list[Held]:
     """Every limit on what was measured."""
     return [
-        Held(stack=life.name, phase=phase, limit_s=limit, seconds=life.seconds(phase), crowding=life.crowding)
+        Held(
+            stack=life.name,
+            phase=phase,
+            limit_s=limit,
+            seconds=life.seconds(phase),
+            crowding=life.crowding,
+        )
         for life in lives
         for phase, limit in LIMITS_S.get(life.name, {}).items()
     ]
@@ -65,7 +77,12 @@ def held(lives: Sequence[Life]) -> list[Held]:
 
 def failures(lives: Sequence[Life]) -> list[str]:
     """What the engine complained about."""
-    return [f"{life.name}, {each.name}: {each.complaint}" for life in lives for each in life.phases if each.complaint]
+    return [
+        f"{life.name}, {each.name}: {each.complaint}"
+        for life in lives
+        for each in life.phases
+        if each.complaint
+    ]
 
 
 def growths(lives: Sequence[Life]) -> list[Growth]:
@@ -73,7 +90,11 @@ def growths(lives: Sequence[Life]) -> list[Growth]:
     sizes = sorted((life for life in lives if life.name != SANDBOX), key=lambda life: life.wallets)
     found = []
     for phase in PHASES:
-        points = [(life.wallets, seconds) for life in sizes if (seconds := life.seconds(phase)) is not None]
+        points = [
+            (life.wallets, seconds)
+            for life in sizes
+            if (seconds := life.seconds(phase)) is not None
+        ]
         if len({wallets for wallets, _ in points}) >= _GROWTH_MIN:
             line = statistics.linear_regression(*zip(*points, strict=True))
             (least, short), (most, long) = points[0], points[-1]
@@ -93,13 +114,17 @@ def document(lives: Sequence[Life]) -> dict[str, Any]:
     """Everything, for machines; seconds, bytes."""
     return {
         "stacks": [
-            {**asdict(life), "crowding": life.crowding, "speeds": [{**asdict(each), "crowding": each.crowding} for each in life.speeds]}
+            {
+                **asdict(life),
+                "crowding": life.crowding,
+                "speeds": [{**asdict(each), "crowding": each.crowding} for each in life.speeds],
+            }
             for life in lives
         ],
         "limits": [{**asdict(each), "holds": each.holds} for each in held(lives)],
         "growth": [asdict(each) for each in growths(lives)],
         "failures": failures(lives),
-    }  # fmt: skip
+    }
 
 
 def table(lives: Sequence[Life]) -> str:
@@ -120,7 +145,10 @@ def table(lives: Sequence[Life]) -> str:
     ]
     if growing := growths(lives):
         least, most = growing[0].sizes
-        lines += ["", f"growth from {least} to {most} wallets, which is {most / least:.1f} times as many"]
+        lines += [
+            "",
+            f"growth from {least} to {most} wallets, which is {most / least:.1f} times as many",
+        ]
         lines += [
             f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; {each.ratio:.1f} times as long"
             for each in growing
@@ -134,7 +162,10 @@ def _rows(life: Life) -> list[str]:
     return [
         f"{life.name:8} {life.wallets:8} {life.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
         f" {_mib(each.total.peak_bytes):9}  "
-        + ", ".join(f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)" for part, use in sorted(each.parts.items()))
+        + ", ".join(
+            f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)"
+            for part, use in sorted(each.parts.items())
+        )
         + ("  FAILED" if each.complaint else "")
         for each in life.phases
     ]
@@ -160,8 +191,14 @@ def plot(lives: Sequence[Life]) -> str:
     most = max((life.wallets for life in ordered), default=1)
     chart = Chart(0, most * 1.02, longest * 1.15, height=360, y_unit=" s", x_unit="")
     for index, phase in enumerate(PHASES):
-        points = [(float(life.wallets), seconds) for life in ordered if (seconds := life.seconds(phase)) is not None]
-        for pair in pairwise(points):  # by twos: a chart breaks its lines where points lie far apart
+        points = [
+            (float(life.wallets), seconds)
+            for life in ordered
+            if (seconds := life.seconds(phase)) is not None
+        ]
+        for pair in pairwise(
+            points
+        ):  # by twos: a chart breaks its lines where points lie far apart
             chart.line(pair, style=phase)
         chart.parts += [
             f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3" fill="{_COLORS[phase]}"/>'

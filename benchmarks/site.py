@@ -1,4 +1,7 @@
-"""A sandbox's AWS and provider as processes, and a folder for the engine's state: what the stack is brought up in."""
+"""A sandbox's AWS and provider as processes, and a folder for the engine's state.
+
+What the stack is brought up in.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.sizes import ROOT, Size
-from seawall import conventions, setup
+from sandbox import stack
+from sandbox.environment import inherited
+from sandbox.hosted_zones import prepare_landing
+from sandbox.identities import create_identities
+from sandbox.stack_environment import STACK
+from seawall import setup
+from seawall.conventions import environment
 from seawall.errors import ServiceError
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import create_identities
-from seawall.sandbox.aws.landing import prepare_landing
-from seawall.sandbox.environment import inherited
-from seawall.sandbox.provider import stack
-from seawall.sandbox.provider.environment import STACK
+from seawall.policy_file import load_policy
 
 AWS, PROVIDER, ENGINE = "AWS", "provider", "engine"
 _STOP_S_MAX = 10
@@ -27,7 +31,9 @@ _COMPLAINT_CHARACTERS = 3_000
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """``variables`` of the engine's process, ``folder`` with its state, and the ``pids`` of the other parts."""
+    """``variables`` of the engine's process, ``folder`` with its state, and the ``pids`` of the
+    other parts.
+    """
 
     variables: Mapping[str, str]
     folder: Path
@@ -50,30 +56,50 @@ class Site:
 
 @contextmanager
 def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
-    """A site for the policy of ``size``, with an empty stack; ended with all it started. Raises :class:`ServiceError`."""
+    """A site for the policy of ``size``, with an empty stack; ended with all it started.
+
+    Raises :class:`ServiceError`.
+    """
     policy = load_policy(size.policy_path)
     variables = {**inherited(), "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
     (folder / "pulumi").mkdir(parents=True)
-    with _running(["seawall.sandbox.aws", "--port", "0"], variables, folder / "aws.log") as (aws, port):
+    with _running(["localaws.emulator", "--port", "0"], variables, folder / "aws.log") as (
+        aws,
+        port,
+    ):
         endpoint = f"http://127.0.0.1:{port}"
         prepare_landing(endpoint=endpoint, policy=policy)
         identities = create_identities(endpoint=endpoint, policy=policy)
         variables = {**variables, **identities.deployer.environment()}
-        command = ["seawall.sandbox.provider", "--aws-endpoint", endpoint]
+        command = ["localaws.provider", "--aws-endpoint", endpoint]
         with _running(command, variables, folder / "provider.log") as (provider, provider_port):
             settings = stack.Settings(
-                root=ROOT, data_dir=folder, policy_path=size.policy_path, aws_endpoint=endpoint, provider_port=provider_port, deployer=identities.deployer,
-                principals=identities.principals(), region=policy.regions.primary, path=setup.environment()["PATH"],
-                extra={conventions.GENERATED_VARIABLE: str(size.generated)},
-            )  # fmt: skip
+                root=ROOT,
+                data_dir=folder,
+                policy_path=size.policy_path,
+                aws_endpoint=endpoint,
+                provider_port=provider_port,
+                deployer=identities.deployer,
+                principals=identities.principals(),
+                region=policy.regions.primary,
+                path=setup.environment()["PATH"],
+                extra={environment.GENERATED_VARIABLE: str(size.generated)},
+            )
             yield Site(
-                variables={**variables, **settings.environment()}, folder=folder, pids={AWS: aws, PROVIDER: provider}
+                variables={**variables, **settings.environment()},
+                folder=folder,
+                pids={AWS: aws, PROVIDER: provider},
             )
 
 
 @contextmanager
-def _running(command: list[str], variables: Mapping[str, str], log: Path) -> Iterator[tuple[int, int]]:
-    """Pid of a module's process and the port that it prints first; what it complains of goes to ``log``."""
+def _running(
+    command: list[str], variables: Mapping[str, str], log: Path
+) -> Iterator[tuple[int, int]]:
+    """Pid of a module's process and the port that it prints first.
+
+    What it complains of goes to ``log``.
+    """
     with log.open("w", encoding="utf-8") as complaints:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *command],
@@ -87,7 +113,10 @@ def _running(command: list[str], variables: Mapping[str, str], log: Path) -> Ite
         line = process.stdout.readline().strip() if process.stdout else ""
         if not line.isdigit():
             message = f"python -m {command[0]} did not start"
-            raise ServiceError(message, remedy=f"start it by hand and read what it says: python -m {' '.join(command)}")
+            raise ServiceError(
+                message,
+                remedy=f"start it by hand and read what it says: python -m {' '.join(command)}",
+            )
         yield process.pid, int(line)
     finally:
         process.terminate()

@@ -1,4 +1,6 @@
-"""Policies of any number of signing wallets, made from the committed one, so that growth is measured on what the kit really provisions."""
+"""Policies of any number of signing wallets, made from the committed one, so that growth is
+measured on what the kit really provisions.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ _CHAIN_ID_FIRST = 74_000
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """A policy to measure. ``generated``: the rules that were rendered from it; the program refuses those of another policy."""
+    """A policy to measure.
+
+    ``generated``: the rules that were rendered from it; the program refuses those of another
+    policy.
+    """
 
     policy_path: Path
     generated: Path
@@ -34,10 +40,15 @@ def committed() -> Size:
 
 
 def generated(wallets: int, *, folder: Path) -> Size:
-    """A sandbox policy with so many signing wallets, written and rendered into ``folder``. Raises :class:`UsageError`, :class:`ServiceError`."""
+    """A sandbox policy with so many signing wallets, written and rendered into ``folder``.
+
+    Raises :class:`UsageError`, :class:`ServiceError`.
+    """
     tree = yaml.safe_load((COMMITTED / BASE).read_text(encoding="utf-8"))
     folder.mkdir(parents=True)
-    (folder / BASE).write_text(yaml.safe_dump(grown(tree, wallets=wallets), sort_keys=False), encoding="utf-8")
+    (folder / BASE).write_text(
+        yaml.safe_dump(grown(tree, wallets=wallets), sort_keys=False), encoding="utf-8"
+    )
     (folder / DERIVED).write_bytes((COMMITTED / DERIVED).read_bytes())
     size = Size(policy_path=folder / DERIVED, generated=folder / "generated")
     _render(size)
@@ -45,17 +56,27 @@ def generated(wallets: int, *, folder: Path) -> Size:
 
 
 def grown(tree: dict[str, Any], *, wallets: int) -> dict[str, Any]:
-    """The policy ``tree`` with ``wallets`` signing wallets: first the buckets' missing ones, then networks with a rail and nine wallets each.
+    """The policy ``tree`` with ``wallets`` signing wallets.
 
-    Nothing that is new pays customers, so no sum of feasibility changes but that of the emergency stop. Raises :class:`UsageError`.
+    First the buckets' missing ones, then networks with a rail and nine wallets each.
+
+    Nothing that is new pays customers, so no sum of feasibility changes but that of the emergency
+    stop. Raises :class:`UsageError`.
     """
     signing = [name for name, wallet in tree["wallets"].items() if wallet["class"] != "cold"]
     if wallets < len(signing):
         problem = Problem(
-            path="--wallets", found=str(wallets), remedy=f"ask for {len(signing)} or more: the policy has those"
+            path="--wallets",
+            found=str(wallets),
+            remedy=f"ask for {len(signing)} or more: the policy has those",
         )
         raise UsageError(str(problem))
-    found = {**tree, "networks": dict(tree["networks"]), "rails": dict(tree["rails"]), "wallets": dict(tree["wallets"])}
+    found = {
+        **tree,
+        "networks": dict(tree["networks"]),
+        "rails": dict(tree["rails"]),
+        "wallets": dict(tree["wallets"]),
+    }
     candidates = _candidates(tree)
     for _ in range(wallets - len(signing)):
         bucket, network, kind = next(candidates)
@@ -65,14 +86,22 @@ def grown(tree: dict[str, Any], *, wallets: int) -> dict[str, Any]:
             found["rails"][network] = _rail(tree, network)
         native = found["networks"][network]["native"]
         found["wallets"][f"{bucket}-{network}-{kind}"] = {
-            "bucket": bucket, "network": network, "class": kind, "holdings": {native: dict(_HOLDING)},
-        }  # fmt: skip
+            "bucket": bucket,
+            "network": network,
+            "class": kind,
+            "holdings": {native: dict(_HOLDING)},
+        }
     return found
 
 
 def _candidates(tree: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Bucket, network and class of every wallet that could be added, in the order in which they are."""
-    taken = {(wallet["bucket"], wallet["network"], wallet["class"]) for wallet in tree["wallets"].values()}
+    """Bucket, network and class of every wallet that could be added, in the order in which they
+    are.
+    """
+    taken = {
+        (wallet["bucket"], wallet["network"], wallet["class"])
+        for wallet in tree["wallets"].values()
+    }
     for network in (*tree["networks"], *(f"net{index}" for index in range(1, 1_000))):
         for bucket, declared in tree["buckets"].items():
             for kind in ("reserve",) if declared["pays"] else ("hot", "reserve"):
@@ -86,18 +115,31 @@ def _network(tree: dict[str, Any], *, chain_id: int) -> dict[str, Any]:
 
 def _rail(tree: dict[str, Any], network: str) -> dict[str, Any]:
     like = next(rail for rail in tree["rails"].values() if rail["kind"] == "network")
-    hosts = {side: f"https://{network}.{like[side]}.rpc.harbour.example" for side in ("primary", "standby")}
+    hosts = {
+        side: f"https://{network}.{like[side]}.rpc.harbour.example"
+        for side in ("primary", "standby")
+    }
     return {**like, "endpoints": hosts}
 
 
 def _render(size: Size) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "monitors.render", "--policy", str(size.policy_path), "--out", str(size.generated)],
+        [
+            sys.executable,
+            "-m",
+            "monitors.render",
+            "--policy",
+            str(size.policy_path),
+            "--out",
+            str(size.generated),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        message = f"the rules of {size.policy_path} could not be rendered:\n{done.stdout}{done.stderr}"
+        message = (
+            f"the rules of {size.policy_path} could not be rendered:\n{done.stdout}{done.stderr}"
+        )
         raise ServiceError(message)

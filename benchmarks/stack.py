@@ -1,6 +1,9 @@
-"""``python -m benchmarks.stack [--wallets 10 25 50 100] [--json] [--out DIR]``: how long the whole stack takes in the sandbox, and how that grows.
+"""``python -m benchmarks.stack [--wallets 10 25 50 100] [--json] [--out DIR]``.
 
-The sandbox's own stack is measured first, then one per size. The exit code is 1 if a limit was missed or a phase failed; all is printed first.
+How long the whole stack takes in the sandbox, and how that grows.
+
+The sandbox's own stack is measured first, then one per size. The exit code is 1 if a limit was
+missed or a phase failed; all is printed first.
 """
 
 from __future__ import annotations
@@ -19,10 +22,16 @@ from seawall.errors import ExitCode, SeawallError
 
 
 def measure(wallets: Sequence[int], *, report: Callable[[str], None]) -> list[Life]:
-    """The sandbox's own stack, then one of each number of ``wallets``. Raises :class:`UsageError`, :class:`ServiceError`."""
+    """The sandbox's own stack, then one of each number of ``wallets``.
+
+    Raises :class:`UsageError`, :class:`ServiceError`.
+    """
     with tempfile.TemporaryDirectory(prefix="seawall-bench-") as made:
         folder = Path(made)
-        made_of = {str(count): sizes.generated(count, folder=folder / f"policy-{count}") for count in wallets}
+        made_of = {
+            str(count): sizes.generated(count, folder=folder / f"policy-{count}")
+            for count in wallets
+        }
         return [
             live(name, size, folder=folder / f"stack-{name}", report=report)
             for name, size in {SANDBOX: sizes.committed(), **made_of}.items()
@@ -41,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="signing wallets of further stacks",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="also write stack.json and stack.svg there")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write stack.json and stack.svg there"
+    )
     given = parser.parse_args(arguments)
     try:
         lives = measure(given.wallets, report=lambda line: print(line, file=sys.stderr, flush=True))

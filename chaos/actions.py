@@ -1,6 +1,9 @@
-"""Actions of experiments (Chaos Toolkit's python provider): wait for the moment, apply a fault, hold it, revert it.
+"""Actions of experiments (Chaos Toolkit's python provider).
 
-How long, how far and under which lease is the policy's game day for ``experiment``; nothing of that stands in the experiment file.
+Wait for the moment, apply a fault, hold it, revert it.
+
+How long, how far and under which lease is the policy's game day for ``experiment``; nothing of that
+stands in the experiment file.
 """
 
 from __future__ import annotations
@@ -9,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chaos.deployment import Surroundings, look_around
 from chaos.faults import make_fault
 from chaos.session import FaultSession
-from chaos.surroundings import Surroundings, look_around
-from seawall.contract.killswitch import SwitchWatch, switches_of
 from seawall.errors import ServiceError, UsageError
-from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch, append
+from seawall.formats.timeline import append
+from seawall.kill_switch import SwitchWatch, switches_of
+from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch
 
 SOURCE = "chaos"
 WAIT_STEP_S = 0.1
@@ -25,10 +29,12 @@ _switches: list[SwitchWatch] = []
 
 
 def wait_for_moment(experiment: str) -> None:
-    """Wait until the game day wants its fault: ``calm`` and ``dark_after`` after the run's zero; by hand that is at once.
+    """Wait until the game day wants its fault: ``calm`` and ``dark_after`` after the run's zero.
 
-    Raises :class:`UsageError` if the flood is over by then, :class:`ServiceError` if meanwhile the runner dies or drills are stopped,
-    :class:`DrillError` if they may not begin.
+    By hand that is at once.
+
+    Raises :class:`UsageError` if the flood is over by then, :class:`ServiceError` if meanwhile the
+    runner dies or drills are stopped, :class:`DrillError` if they may not begin.
     """
     surroundings = look_around()
     day = surroundings.gameday(experiment)
@@ -64,7 +70,10 @@ def revert_fault(fault: str, experiment: str) -> None:
 
 
 def _watch(surroundings: Surroundings) -> Callable[[], str | None]:
-    """Says why a fault must end: nobody waits for it any more, or people have stopped all drills."""
+    """Says why a fault must end.
+
+    Nobody waits for it any more, or people have stopped all drills.
+    """
     runner, switch = RunnerWatch(surroundings.runner_pid), _switch(surroundings).start()
     return lambda: runner() or switch()
 

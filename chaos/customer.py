@@ -1,12 +1,15 @@
-"""The customer in whose name experiments act: the third of the population, which takes no part in any flood."""
+"""The customer in whose name experiments act.
+
+The third of the population, which takes no part in any flood.
+"""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from seawall.contract import Balance
 from seawall.errors import UsageError
+from seawall.formats.drill_contract import Balance
 from seawall.policy import MICRO, Policy
 
 PLACE = 3
@@ -15,7 +18,10 @@ CUSTOMERS = "customers.csv"
 
 
 def api_key(data_dir: Path) -> str:
-    """The key of the third customer in ``customers.csv``. Raises :class:`UsageError` if there is none."""
+    """The key of the third customer in ``customers.csv``.
+
+    Raises :class:`UsageError` if there is none.
+    """
     path = data_dir / CUSTOMERS
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -33,7 +39,8 @@ def api_key(data_dir: Path) -> str:
 
 
 def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | None:
-    """The smallest power of ten of base units worth at least one unit of account, of the first asset of which there is so much.
+    """The smallest power of ten of base units worth at least one unit of account, of the first
+    asset of which there is so much.
 
     None if no balance covers it. An asset whose whole unit is worth less is taken whole.
     """

@@ -1,4 +1,7 @@
-"""A look at an endpoint from outside the injector: does a request that would reach it get an answer?"""
+"""A look at an endpoint from outside the injector.
+
+Does a request that would reach it get an answer?
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ SILENT_S_MIN = 0.3
 def look(address: str) -> Look:
     """Send one request over a connection of its own to ``address`` (``host:port``).
 
-    Any HTTP answer is ``answered``; a connection that takes the request and says nothing is ``silent``; whatever else happens (refused,
-    reset, not HTTP) is ``broken`` and proves neither.
+    Any HTTP answer is ``answered``; a connection that takes the request and says nothing is
+    ``silent``; whatever else happens (refused, reset, not HTTP) is ``broken`` and proves neither.
     """
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=SILENT_S_MIN)

@@ -1,7 +1,10 @@
-"""Probes of the steady state (Chaos Toolkit's python provider). Each answers true or false; bounds come from the policy.
+"""Probes of the steady state (Chaos Toolkit's python provider).
 
-False means seen and not so, with the reason in the log. An exception means that it could not be seen, which Chaos Toolkit records as a
-failed probe. Neither is a steady state. The answers are real booleans, because for Chaos Toolkit 1 is within the tolerance true.
+Each answers true or false; bounds come from the policy.
+
+False means seen and not so, with the reason in the log. An exception means that it could not be
+seen, which Chaos Toolkit records as a failed probe. Neither is a steady state. The answers are real
+booleans, because for Chaos Toolkit 1 is within the tolerance true.
 """
 
 from __future__ import annotations
@@ -17,10 +20,17 @@ from typing import TypeVar
 import httpx
 
 from chaos.customer import api_key, smallest_sum
+from chaos.deployment import Surroundings, look_around
 from chaos.prometheus import query
-from chaos.surroundings import Surroundings, look_around
-from seawall import conventions
-from seawall.contract import Login, Refusal, VenueClient, Withdrawal, WithdrawalReceipt, WithdrawalRequest
+from seawall.conventions import metrics
+from seawall.formats.drill_contract import (
+    Login,
+    Refusal,
+    VenueClient,
+    Withdrawal,
+    WithdrawalReceipt,
+    WithdrawalRequest,
+)
 from seawall.policy import TIERS
 
 ANSWER_S_MAX = 2.0
@@ -59,36 +69,44 @@ def status_reachable() -> bool:
 def guard_beats() -> bool:
     """The guard was alive within the time after which its metrics would count as absent."""
     surroundings = look_around()
-    beat_at = query(surroundings.targets.urls.prometheus, f"max({conventions.GUARD_BEAT})")
+    beat_at = query(surroundings.targets.urls.prometheus, f"max({metrics.GUARD_BEAT})")
     if beat_at is None:
-        return _so(False, f"there is no series {conventions.GUARD_BEAT}")
+        return _so(False, f"there is no series {metrics.GUARD_BEAT}")
     silence_ms = (time.time() - beat_at) * 1_000
     limit_ms = surroundings.policy.monitoring.absent_for
-    return _so(silence_ms <= limit_ms, f"the guard's last beat was {silence_ms:.0f} ms ago, more than {limit_ms} ms")
+    return _so(
+        silence_ms <= limit_ms,
+        f"the guard's last beat was {silence_ms:.0f} ms ago, more than {limit_ms} ms",
+    )
 
 
 def withdrawal_completes() -> bool:
-    """A small withdrawal that is asked for now is posted within the policy's target for small withdrawals."""
+    """A small withdrawal that is asked for now is posted within the policy's target for small
+    withdrawals.
+    """
     surroundings = look_around()
     return _ask(surroundings, lambda venue: _withdraw(surroundings, venue))
 
 
 def payouts_progress() -> bool:
-    """Payouts become final, or no guaranteed payout is waiting, within the policy's target for small withdrawals."""
+    """Payouts become final, or no guaranteed payout is waiting, within the policy's target for
+    small withdrawals.
+    """
     surroundings = look_around()
     prometheus = surroundings.targets.urls.prometheus
     within_s = surroundings.policy.targets.small_withdrawal_within / 1_000
     pause_s = surroundings.policy.monitoring.scrape_every / 1_000
     give_up = time.monotonic() + within_s
-    first = query(prometheus, f"sum({conventions.PAYOUTS_FINAL})")
+    first = query(prometheus, f"sum({metrics.PAYOUTS_FINAL})")
     while True:
-        waiting = query(prometheus, f'max({conventions.QUEUE_DEPTH}{{scope="guaranteed"}})')
-        final = query(prometheus, f"sum({conventions.PAYOUTS_FINAL})")
+        waiting = query(prometheus, f'max({metrics.QUEUE_DEPTH}{{scope="guaranteed"}})')
+        final = query(prometheus, f"sum({metrics.PAYOUTS_FINAL})")
         if waiting == 0 or (final is not None and final > (first or 0)):
             return True
         if time.monotonic() >= give_up:
             return _so(
-                False, f"{final} payouts final and {waiting} guaranteed ones waiting, unchanged for {within_s} s"
+                False,
+                f"{final} payouts final and {waiting} guaranteed ones waiting, unchanged for {within_s} s",
             )
         time.sleep(pause_s)
 
@@ -121,11 +139,14 @@ async def _withdraw(surroundings: Surroundings, venue: VenueClient) -> bool:
     elapsed_s = time.monotonic() - started
     posted = not isinstance(answer, Refusal) and answer.state == "posted" and elapsed_s <= within_s
     return _so(
-        posted, f"withdrawal {identity} was not posted within {within_s} s, but after {elapsed_s:.1f} s: {answer}"
+        posted,
+        f"withdrawal {identity} was not posted within {within_s} s, but after {elapsed_s:.1f} s: {answer}",
     )
 
 
-def _ask(surroundings: Surroundings, question: Callable[[VenueClient], Awaitable[_Result]]) -> _Result:
+def _ask(
+    surroundings: Surroundings, question: Callable[[VenueClient], Awaitable[_Result]]
+) -> _Result:
     """Put ``question`` to the venue as a customer would: through the address that customers use."""
 
     async def ask() -> _Result:

@@ -1,10 +1,14 @@
-"""``python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]``: one experiment in the kit's way.
+"""``python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]``.
 
-Rollbacks always run, journal and log go beside each other and not into the work tree, nothing asks the network for newer versions. An
-ending signal becomes SIGUSR1 for Chaos Toolkit, which stops at once and still rolls back: SIGTERM would only fail the action that
-it meets and play on. If this process dies, Chaos Toolkit gets the same signal from the kernel.
+One experiment in the kit's way.
 
-Exit status: Chaos Toolkit's own, or 2 if it left no journal. It says little: the journal is what is to be judged.
+Rollbacks always run, journal and log go beside each other and not into the work tree, nothing asks
+the network for newer versions. An ending signal becomes SIGUSR1 for Chaos Toolkit, which stops at
+once and still rolls back: SIGTERM would only fail the action that it meets and play on. If this
+process dies, Chaos Toolkit gets the same signal from the kernel.
+
+Exit status: Chaos Toolkit's own, or 2 if it left no journal. It says little: the journal is what is
+to be judged.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from seawall import conventions
+from seawall.conventions import environment as environment_names
 from seawall.errors import EvidenceError, ExitCode, SeawallError, UsageError
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -29,10 +33,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
-    """Run the experiment ``name`` to its end and return Chaos Toolkit's exit status; ``journal`` is then a JSON object.
+    """Run the experiment ``name`` to its end and return Chaos Toolkit's exit status.
 
-    ``start_at`` is the run's zero in Unix seconds; None acts at once. Raises :class:`UsageError` if there is no such experiment and
-    :class:`EvidenceError` if no journal was written.
+    ``journal`` is then a JSON object.
+
+    ``start_at`` is the run's zero in Unix seconds; None acts at once. Raises :class:`UsageError` if
+    there is no such experiment and :class:`EvidenceError` if no journal was written.
     """
     experiment = EXPERIMENTS / f"{name}.json"
     if not experiment.is_file():
@@ -41,21 +47,39 @@ def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
         raise UsageError(message, remedy=f"name one of {known}")
     journal.unlink(missing_ok=True)  # a journal of an earlier run must not pass for this one's
     command = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
-    command += ["--log-file", str(journal.with_suffix(".log")), "--settings", str(journal.with_suffix(".settings"))]
-    command += ["run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)]
+    command += [
+        "--log-file",
+        str(journal.with_suffix(".log")),
+        "--settings",
+        str(journal.with_suffix(".settings")),
+    ]
+    command += [
+        "run",
+        "--rollback-strategy",
+        "always",
+        "--journal-path",
+        str(journal),
+        str(experiment),
+    ]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(EXPERIMENTS.parents[1]), environment.get("PYTHONPATH")])
     )
     if start_at is not None:
-        environment[conventions.T_ZERO_VARIABLE] = repr(start_at)
+        environment[environment_names.T_ZERO_VARIABLE] = repr(start_at)
     libc = ctypes.CDLL(None, use_errno=True)
 
     def die_with_parent() -> None:
         libc.prctl(PR_SET_PDEATHSIG, STOP_AND_ROLL_BACK)
 
     # A group of its own: a terminal's Ctrl-C reaches it once, through us.
-    child = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)  # noqa: PLW1509 -- no threads here
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        # This process has no threads.
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         child.send_signal(STOP_AND_ROLL_BACK)
@@ -80,15 +104,25 @@ def _require_journal(journal: Path, status: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one experiment; prints the path of its journal last."""
-    parser = argparse.ArgumentParser(prog="python -m chaos.run", description="Run one experiment in the kit's way.")
-    parser.add_argument("--experiment", required=True, help="name of a file in chaos/experiments, without .json")
-    parser.add_argument("--journal", type=Path, required=True, help="where the journal goes; its log goes beside it")
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos.run", description="Run one experiment in the kit's way."
+    )
     parser.add_argument(
-        "--start-at", type=float, help="the run's zero in Unix seconds: the fault comes `calm` and `dark_after` later"
+        "--experiment", required=True, help="name of a file in chaos/experiments, without .json"
+    )
+    parser.add_argument(
+        "--journal", type=Path, required=True, help="where the journal goes; its log goes beside it"
+    )
+    parser.add_argument(
+        "--start-at",
+        type=float,
+        help="the run's zero in Unix seconds: the fault comes `calm` and `dark_after` later",
     )
     options = parser.parse_args(arguments)
     try:
-        status = run_experiment(options.experiment, journal=options.journal.absolute(), start_at=options.start_at)
+        status = run_experiment(
+            options.experiment, journal=options.journal.absolute(), start_at=options.start_at
+        )
     except SeawallError as error:
         print(f"chaos: {error}", file=sys.stderr)
         return error.exit_code

@@ -44,9 +44,11 @@ class _Seen:
 
 
 class FaultSession:
-    """Applies one fault under a lease, holds it, reverts it, and writes each fact once, with the time at which it was seen.
+    """Applies one fault under a lease, holds it, reverts it, and writes each fact once, with the
+    time at which it was seen.
 
-    ``watch`` says why it must end, if it must; ``permit`` raises :class:`DrillError` unless it may begin.
+    ``watch`` says why it must end, if it must; ``permit`` raises :class:`DrillError` unless it may
+    begin.
     """
 
     def __init__(
@@ -73,10 +75,12 @@ class FaultSession:
         self._untold: list[Literal["fault.reverted", "fault.cleared"]] = []
 
     def apply(self) -> None:
-        """Lodge the undo, make sure that nothing is broken yet, break it, and wait until that is seen from outside.
+        """Lodge the undo, make sure that nothing is broken yet, break it, and wait until that is
+        seen from outside.
 
-        Raises :class:`DrillError` if the kill switch does not permit it, :class:`ServiceError` if the runner is gone, no lease is to be had,
-        or the fault cannot be proven; the lease, and the experiment's rollback, then undo whatever was done.
+        Raises :class:`DrillError` if the kill switch does not permit it, :class:`ServiceError` if
+        the runner is gone, no lease is to be had, or the fault cannot be proven; the lease, and the
+        experiment's rollback, then undo whatever was done.
         """
         gone = self._watch()
         if gone is not None:
@@ -84,7 +88,11 @@ class FaultSession:
         self._permit()
         self._leases.lodge(self._lease, ttl_ms=self._ttl_ms, undo=self._fault.undo())
         self._renewer = Renewer(
-            self._leases, name=self._lease, ttl_ms=self._ttl_ms, watch=self._watch, clock=self._clock
+            self._leases,
+            name=self._lease,
+            ttl_ms=self._ttl_ms,
+            watch=self._watch,
+            clock=self._clock,
         )
         self._renewer.start()
         self._fault.revert(within_ms=self._ttl_ms)
@@ -96,14 +104,18 @@ class FaultSession:
         self._fault.apply()
         self._say("fault.applied", self._clock.unix_s())
         seen = self._await("effective", purpose="a fault that nobody can see proves nothing")
-        self._effective_ms = self._clock.monotonic_ms() - round((self._clock.unix_s() - seen.at) * 1_000)
+        self._effective_ms = self._clock.monotonic_ms() - round(
+            (self._clock.unix_s() - seen.at) * 1_000
+        )
         self._say("fault.effective", seen.at, seen.observation)
         self._renewer.require_held()
 
     def hold(self, duration_ms: int) -> None:
-        """Keep the fault for ``duration_ms`` from the moment it was effective, and see that it still is at the end.
+        """Keep the fault for ``duration_ms`` from the moment it was effective, and see that it
+        still is at the end.
 
-        Raises :class:`ServiceError` if it was never effective, its lease is lost, or it ended early.
+        Raises :class:`ServiceError` if it was never effective, its lease is lost, or it ended
+        early.
         """
         if self._renewer is None or self._effective_ms is None:
             message = f"the fault {self._fault.name} is not in force, so there is nothing to hold"
@@ -120,7 +132,8 @@ class FaultSession:
     def revert(self) -> None:
         """Mend it and see that it is mended; idempotent. The lease is given back only after that.
 
-        Raises :class:`ServiceError` if it is not mended within the lease's time to live; the lease then expires and goes on trying.
+        Raises :class:`ServiceError` if it is not mended within the lease's time to live; the lease
+        then expires and goes on trying.
         """
         try:
             self._fault.revert(within_ms=self._ttl_ms)
@@ -136,7 +149,10 @@ class FaultSession:
         self._effective_ms = None
 
     def close(self) -> None:
-        """Renew no more and let go of the lease holder: a fault still in force is then the lease's to undo."""
+        """Renew no more and let go of the lease holder.
+
+        A fault still in force is then the lease's to undo.
+        """
         if self._renewer is not None:
             self._renewer.stop()
         self._leases.close()
@@ -155,7 +171,10 @@ class FaultSession:
             self._clock.sleep(max(0.0, at + LOOK_EVERY_S - self._clock.unix_s()))
 
     def _say_once(
-        self, event: Literal["fault.reverted", "fault.cleared"], at: float, observation: Observation | None = None
+        self,
+        event: Literal["fault.reverted", "fault.cleared"],
+        at: float,
+        observation: Observation | None = None,
     ) -> None:
         if event in self._untold:
             self._say(event, at, observation)
@@ -163,4 +182,6 @@ class FaultSession:
 
     def _say(self, event: str, at: float, observation: Observation | None = None) -> None:
         detail = {"fault": self._fault.name, "target": self._fault.target}
-        self._tell(event, at, detail if observation is None else {**detail, "seen": observation.what})
+        self._tell(
+            event, at, detail if observation is None else {**detail, "seen": observation.what}
+        )

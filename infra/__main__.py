@@ -13,7 +13,10 @@ from seawall.errors import SeawallError
 
 
 def _unheard(*_: object, **__: object) -> None:
-    """Several debug lines a resource, each a call that waits for an engine which drops them: a fifth of a run without a change."""
+    """Several debug lines a resource, each a call that waits for an engine which drops them.
+
+    A fifth of a run without a change.
+    """
 
 
 log.debug = _unheard

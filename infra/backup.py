@@ -1,6 +1,10 @@
-"""Copies of the ledger: a bucket for the database's own backups, replicated, and AWS Backup for what carries its tag, in both regions.
+"""Copies of the ledger.
 
-The source lies in the primary region and its copy in the standby, so that the loss of either leaves one.
+A bucket for the database's own backups, replicated, and AWS Backup for what carries its tag, in
+both regions.
+
+The source lies in the primary region and its copy in the standby, so that the loss of either leaves
+one.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from infra.boundaries import Boundary, BoundaryArgs
 from infra.bucket import BucketArgs, LockedBucket
 from infra.documents import Statement, document, trust_service
 from infra.evidence import forever
-from seawall import conventions
+from seawall.conventions import aws as aws_names
 from seawall.errors import UsageError
 from seawall.policy import Policy
 
@@ -24,13 +28,24 @@ _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _DAY_H = 24
 _COMPLIANCE_GRACE_DAYS = 3
-"""The shortest time before a vault lock in compliance mode can no longer be taken back (API reference, PutBackupVaultLockConfiguration)."""
+"""The shortest time before a vault lock in compliance mode can no longer be taken back (API
+reference, PutBackupVaultLockConfiguration).
+"""
 _START_WITHIN_MIN, _COMPLETE_WITHIN_MIN = 60, 120
-"""The shortest windows that AWS Backup takes (API reference, BackupRule: at least 60 minutes to start)."""
+"""The shortest windows that AWS Backup takes (API reference, BackupRule.
+
+At least 60 minutes to start).
+"""
 _SNAPSHOTS = [
-    "rds:AddTagsToResource", "rds:CopyDBClusterSnapshot", "rds:CopyDBSnapshot", "rds:CreateDBClusterSnapshot", "rds:CreateDBSnapshot",
-    "rds:DeleteDBClusterSnapshot", "rds:DeleteDBSnapshot", "rds:ListTagsForResource",
-]  # fmt: skip
+    "rds:AddTagsToResource",
+    "rds:CopyDBClusterSnapshot",
+    "rds:CopyDBSnapshot",
+    "rds:CreateDBClusterSnapshot",
+    "rds:CreateDBSnapshot",
+    "rds:DeleteDBClusterSnapshot",
+    "rds:DeleteDBSnapshot",
+    "rds:ListTagsForResource",
+]
 _LOOK = [
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBClusters",
@@ -39,18 +54,35 @@ _LOOK = [
     "tag:GetResources",
 ]
 _VAULT = ["backup:CopyFromBackupVault", "backup:CopyIntoBackupVault", "backup:DescribeBackupVault"]
-_STORAGE_KEYS = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"]
-"""What backing up a PostgreSQL of RDS or Aurora takes, of all that AWS Backup can do (AWS Backup developer guide, AWS managed policies:
-AWSBackupServiceRolePolicyForBackup). The managed policy itself reaches every service that AWS Backup knows, and AWS changes it."""
+_STORAGE_KEYS = [
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+]
+"""What backing up a PostgreSQL of RDS or Aurora takes, of all that AWS Backup can do (AWS Backup
+developer guide, AWS managed policies: AWSBackupServiceRolePolicyForBackup). The managed policy
+itself reaches every service that AWS Backup knows, and AWS changes it.
+"""
 _REPLICATE_FROM = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
-_REPLICATE_VERSIONS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold"]  # fmt: skip
+_REPLICATE_VERSIONS = [
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionTagging",
+    "s3:GetObjectRetention",
+    "s3:GetObjectLegalHold",
+]
 _REPLICATE_TO = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
-"""What replication needs of source and destination under object lock (S3 user guide, Setting up permissions for live replication)."""
+"""What replication needs of source and destination under object lock (S3 user guide, Setting up
+permissions for live replication).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupsArgs:
-    """``lock_mode`` and ``irrevocable``: whether locks are such that nobody, not even AWS, can lift them.
+    """``lock_mode`` and ``irrevocable``.
+
+    Whether locks are such that nobody, not even AWS, can lift them.
 
     ``remover``: ARN of who may remove copies, of a stack that may be thrown away; None is nobody.
     """
@@ -81,13 +113,13 @@ class Backups(pulumi.ComponentResource):
         self.outputs = {
             "buckets": {region: bucket.bucket for region, bucket in buckets.items()},
             "vaults": {region: vault.arn for region, vault in vaults.items()},
-            "tag": {conventions.BACKUP_TAG: policy.venue.name},
+            "tag": {aws_names.BACKUP_TAG: policy.venue.name},
         }
         self.register_outputs(self.outputs)
 
     def _bucket(self, region: str) -> LockedBucket:
         args = self._args
-        name = conventions.backup_bucket(args.policy.venue.name, region, args.account)
+        name = aws_names.backup_bucket(args.policy.venue.name, region, args.account)
         return LockedBucket(
             f"backups-{region}",
             BucketArgs(
@@ -107,7 +139,11 @@ class Backups(pulumi.ComponentResource):
         statements = replication(source.arn, copy.arn)
         role = self._role("replication", "s3.amazonaws.com", statements)
         allowed = aws.iam.RolePolicy(
-            "replication", role=role.name, name="replicate", policy=document(*statements), opts=self._child
+            "replication",
+            role=role.name,
+            name="replicate",
+            policy=document(*statements),
+            opts=self._child,
         )
         delete = aws.s3.BucketReplicationConfigRuleDeleteMarkerReplicationArgs(status="Disabled")
         rule = aws.s3.BucketReplicationConfigRuleArgs(
@@ -126,21 +162,24 @@ class Backups(pulumi.ComponentResource):
             bucket=source.bucket,
             role=role.arn,
             rules=[rule],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*source.ready, *copy.ready, allowed]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*source.ready, *copy.ready, allowed]
+            ),
         )
 
     def _vault(self, region: str) -> aws.backup.Vault:
         """A vault under lock: nobody removes a copy before its time.
 
-        With a number of days in which it can be changed the lock is in compliance mode, without one in governance mode (API reference,
-        PutBackupVaultLockConfiguration), and then whoever may delete the lock may lift it.
+        With a number of days in which it can be changed the lock is in compliance mode, without one
+        in governance mode (API reference, PutBackupVaultLockConfiguration), and then whoever may
+        delete the lock may lift it.
         """
         args = self._args
         protect = args.remover is None
         vault = aws.backup.Vault(
             region,
             region=region,
-            name=conventions.backup_vault(args.policy.venue.name),
+            name=aws_names.backup_vault(args.policy.venue.name),
             force_destroy=not protect,
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=protect),
@@ -160,7 +199,8 @@ class Backups(pulumi.ComponentResource):
         policy = args.policy
         keep = days(policy.backup.keep)
         copied = aws.backup.PlanRuleCopyActionArgs(
-            destination_vault_arn=copy.arn, lifecycle=aws.backup.PlanRuleCopyActionLifecycleArgs(delete_after=keep)
+            destination_vault_arn=copy.arn,
+            lifecycle=aws.backup.PlanRuleCopyActionLifecycleArgs(delete_after=keep),
         )
         rule = aws.backup.PlanRuleArgs(
             rule_name="ledger",
@@ -171,15 +211,19 @@ class Backups(pulumi.ComponentResource):
             lifecycle=aws.backup.PlanRuleLifecycleArgs(delete_after=keep),
             copy_actions=[copied],
         )
-        name = conventions.backup_vault(policy.venue.name)
-        plan = aws.backup.Plan("ledger", region=region, name=name, rules=[rule], tags=args.tags, opts=self._child)
-        statements = backing_up(args.account, regions=(policy.regions.primary, policy.regions.standby), vault=name)
+        name = aws_names.backup_vault(policy.venue.name)
+        plan = aws.backup.Plan(
+            "ledger", region=region, name=name, rules=[rule], tags=args.tags, opts=self._child
+        )
+        statements = backing_up(
+            args.account, regions=(policy.regions.primary, policy.regions.standby), vault=name
+        )
         role = self._role("backup", "backup.amazonaws.com", statements)
         allowed = aws.iam.RolePolicy(
             "backup", role=role.name, name="back-up", policy=document(*statements), opts=self._child
         )
         tagged = aws.backup.SelectionSelectionTagArgs(
-            type="STRINGEQUALS", key=conventions.BACKUP_TAG, value=policy.venue.name
+            type="STRINGEQUALS", key=aws_names.BACKUP_TAG, value=policy.venue.name
         )
         aws.backup.Selection(
             "tagged",
@@ -192,15 +236,19 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _role(self, name: str, service: str, reach: Sequence[Statement]) -> aws.iam.Role:
-        """A role for ``service`` on behalf of this account alone (IAM user guide, The confused deputy problem)."""
+        """A role for ``service`` on behalf of this account alone (IAM user guide, The confused
+        deputy problem).
+        """
         args = self._args
         venue = args.policy.venue.name
         boundary = Boundary(
-            name, BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags), self._child
+            name,
+            BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags),
+            self._child,
         )
         return aws.iam.Role(
             name,
-            name=conventions.service_role(venue, name),
+            name=aws_names.service_role(venue, name),
             assume_role_policy=trust_service(service, args.account),
             permissions_boundary=boundary.arn,
             tags=args.tags,
@@ -212,17 +260,29 @@ def replication(source: str, copy: str) -> list[Statement]:
     """All that replication from bucket ARN ``source`` to ``copy`` may do."""
     return [
         {"Sid": "ReadSource", "Effect": "Allow", "Action": _REPLICATE_FROM, "Resource": source},
-        {"Sid": "ReadVersions", "Effect": "Allow", "Action": _REPLICATE_VERSIONS, "Resource": f"{source}/*"},
+        {
+            "Sid": "ReadVersions",
+            "Effect": "Allow",
+            "Action": _REPLICATE_VERSIONS,
+            "Resource": f"{source}/*",
+        },
         {"Sid": "WriteCopies", "Effect": "Allow", "Action": _REPLICATE_TO, "Resource": f"{copy}/*"},
     ]
 
 
 def backing_up(account: str, *, regions: Sequence[str], vault: str) -> list[Statement]:
-    """All that AWS Backup may do for the stack: snapshots of databases in this account, kept in our vaults; restoring is somebody else's.
+    """All that AWS Backup may do for the stack.
 
-    Its keys are those of the databases, through RDS alone (KMS developer guide, kms:ViaService), and none of ours, which sign.
+    Snapshots of databases in this account, kept in our vaults; restoring is somebody else's.
+
+    Its keys are those of the databases, through RDS alone (KMS developer guide, kms:ViaService),
+    and none of ours, which sign.
     """
-    databases = [f"arn:aws:rds:{region}:{account}:{kind}:*" for region in regions for kind in ("db", "cluster")]
+    databases = [
+        f"arn:aws:rds:{region}:{account}:{kind}:*"
+        for region in regions
+        for kind in ("db", "cluster")
+    ]
     made = [
         f"arn:aws:rds:{region}:{account}:{kind}:awsbackup:*"
         for region in regions
@@ -230,13 +290,20 @@ def backing_up(account: str, *, regions: Sequence[str], vault: str) -> list[Stat
     ]
     via = [f"rds.{region}.amazonaws.com" for region in regions]
     return [
-        {"Sid": "SnapshotDatabases", "Effect": "Allow", "Action": _SNAPSHOTS, "Resource": [*databases, *made]},
+        {
+            "Sid": "SnapshotDatabases",
+            "Effect": "Allow",
+            "Action": _SNAPSHOTS,
+            "Resource": [*databases, *made],
+        },
         {"Sid": "FindDatabases", "Effect": "Allow", "Action": _LOOK, "Resource": "*"},
         {
             "Sid": "KeepInVaults",
             "Effect": "Allow",
             "Action": _VAULT,
-            "Resource": [f"arn:aws:backup:{region}:{account}:backup-vault:{vault}" for region in regions],
+            "Resource": [
+                f"arn:aws:backup:{region}:{account}:backup-vault:{vault}" for region in regions
+            ],
         },
         {
             "Sid": "UseKeysOfDatabases",
@@ -254,10 +321,13 @@ def days(duration_ms: int) -> int:
 
 
 def schedule_of(policy: Policy) -> str:
-    """AWS Backup's cron for ``backup.every`` in UTC. Raises :class:`UsageError` for a pace that it does not have.
+    """AWS Backup's cron for ``backup.every`` in UTC.
 
-    Plans start at most once an hour, at fixed times of the day (AWS Backup developer guide, Backup plan options: Backup frequency). A drill's
-    policy shortens every duration by one factor, but AWS's clock knows of none: the pace is that of the policy that it extends.
+    Raises :class:`UsageError` for a pace that it does not have.
+
+    Plans start at most once an hour, at fixed times of the day (AWS Backup developer guide, Backup
+    plan options: Backup frequency). A drill's policy shortens every duration by one factor, but
+    AWS's clock knows of none: the pace is that of the policy that it extends.
     """
     every_ms = policy.backup.every / policy.scale.durations
     hours = every_ms / _HOUR_MS
@@ -265,4 +335,6 @@ def schedule_of(policy: Policy) -> str:
         at = "*" if hours == 1 else "0" if hours == _DAY_H else f"0/{hours}"
         return f"cron(0 {at} ? * * *)"
     message = f"backup.every is {every_ms / 60_000} minutes, which AWS Backup has no schedule for"
-    raise UsageError(message, remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h")
+    raise UsageError(
+        message, remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h"
+    )

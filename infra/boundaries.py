@@ -9,12 +9,14 @@ import pulumi
 from pulumi_aws import iam
 
 from infra.documents import Statement, document
-from seawall import conventions
+from seawall.conventions import aws
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryArgs:
-    """``statements``: the most that a role of this kind may do, by identity policy or by a resource's policy that names it."""
+    """``statements``: the most that a role of this kind may do, by identity policy or by a
+    resource's policy that names it.
+    """
 
     venue: str
     account: str
@@ -23,10 +25,13 @@ class BoundaryArgs:
 
 
 class Boundary(pulumi.ComponentResource):
-    """A managed policy per kind of role; roles name its ``arn`` as their boundary, and must be made after it (``policy``).
+    """A managed policy per kind of role.
 
-    The Deny of all else also binds where a resource's policy names a session, which an implicit deny would not
-    (IAM user guide, "Permissions boundaries for IAM entities", Evaluating effective permissions with boundaries).
+    Roles name its ``arn`` as their boundary, and must be made after it (``policy``).
+
+    The Deny of all else also binds where a resource's policy names a session, which an implicit
+    deny would not (IAM user guide, "Permissions boundaries for IAM entities", Evaluating effective
+    permissions with boundaries).
     """
 
     arn: str
@@ -34,7 +39,7 @@ class Boundary(pulumi.ComponentResource):
 
     def __init__(self, kind: str, args: BoundaryArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("seawall:infra:Boundary", kind, None, opts)
-        name = conventions.boundary(args.venue, kind)
+        name = aws.boundary(args.venue, kind)
         allowing = [statement for statement in args.statements if statement["Effect"] == "Allow"]
         actions = sorted({action for statement in allowing for action in statement["Action"]})
         self.arn = f"arn:aws:iam::{args.account}:policy/{name}"
@@ -43,7 +48,8 @@ class Boundary(pulumi.ComponentResource):
             name=name,
             description=f"The most that a role of kind {kind} may do",
             policy=document(
-                *args.statements, {"Sid": "NothingElse", "Effect": "Deny", "NotAction": actions, "Resource": "*"}
+                *args.statements,
+                {"Sid": "NothingElse", "Effect": "Deny", "NotAction": actions, "Resource": "*"},
             ),
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self),

@@ -17,11 +17,14 @@ ABORT_UPLOADS_AFTER_DAYS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class BucketArgs:
-    """``bucket`` is its name in the world. New versions are locked for ``retention_days`` in ``lock_mode`` (GOVERNANCE or COMPLIANCE).
+    """``bucket`` is its name in the world.
 
-    ``expires``: whether versions are removed by themselves once their lock has ended, never before. ``key``: ARN of the KMS key under which
-    objects are stored; without one S3's own keys do it, which need no KMS to read: a dark KMS is what the evidence is about.
-    ``statements`` are added to the bucket's policy.
+    New versions are locked for ``retention_days`` in ``lock_mode`` (GOVERNANCE or COMPLIANCE).
+
+    ``expires``: whether versions are removed by themselves once their lock has ended, never before.
+    ``key``: ARN of the KMS key under which objects are stored; without one S3's own keys do it,
+    which need no KMS to read: a dark KMS is what the evidence is about. ``statements`` are added to
+    the bucket's policy.
     """
 
     bucket: str
@@ -36,7 +39,10 @@ class BucketArgs:
 
 
 class LockedBucket(pulumi.ComponentResource):
-    """``bucket`` is its name, known at once; ``ready`` is what whoever writes or replicates must wait for."""
+    """``bucket`` is its name, known at once.
+
+    ``ready`` is what whoever writes or replicates must wait for.
+    """
 
     bucket: pulumi.Output[str]
     arn: str
@@ -57,7 +63,9 @@ class LockedBucket(pulumi.ComponentResource):
         common: dict[str, Any] = {"region": args.region, "bucket": made.bucket}
         versioning = aws.s3.BucketVersioning(
             name,
-            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(
+                status="Enabled"
+            ),
             opts=child,
             **common,
         )
@@ -66,7 +74,10 @@ class LockedBucket(pulumi.ComponentResource):
             mode=args.lock_mode, days=args.retention_days
         )
         lock = aws.s3.BucketObjectLockConfiguration(
-            name, rule=aws.s3.BucketObjectLockConfigurationRuleArgs(default_retention=retention), opts=after, **common
+            name,
+            rule=aws.s3.BucketObjectLockConfigurationRuleArgs(default_retention=retention),
+            opts=after,
+            **common,
         )
         encryption = aws.s3.BucketServerSideEncryptionConfiguration(
             name, rules=[_encryption(args.key)], opts=child, **common
@@ -91,7 +102,8 @@ class LockedBucket(pulumi.ComponentResource):
         policy = aws.s3.BucketPolicy(
             name,
             policy=document(*_everywhere(arn), *args.statements),
-            # S3 takes one change of a bucket's access at a time; the block comes first, so that no policy is ever public.
+            # S3 takes one change of a bucket's access at a time; the block comes first, so that no
+            # policy is ever public.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
             **common,
         )
@@ -101,12 +113,16 @@ class LockedBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket})
 
 
-def _encryption(key: pulumi.Output[str] | None) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
+def _encryption(
+    key: pulumi.Output[str] | None,
+) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
     if key is None:
         by = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
             sse_algorithm="AES256"
         )
-        return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(apply_server_side_encryption_by_default=by)
+        return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+            apply_server_side_encryption_by_default=by
+        )
     by = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
         sse_algorithm="aws:kms", kms_master_key_id=key
     )
@@ -118,8 +134,8 @@ def _encryption(key: pulumi.Output[str] | None) -> aws.s3.BucketServerSideEncryp
 def _lifecycle(args: BucketArgs) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
     """Unfinished uploads go; versions go a day after their lock has ended, if they may go at all.
 
-    An object that is written anew becomes a noncurrent version, and ages as such from then on; a version under lock is never removed by a
-    lifecycle (S3 user guide, Object Lock considerations).
+    An object that is written anew becomes a noncurrent version, and ages as such from then on; a
+    version under lock is never removed by a lifecycle (S3 user guide, Object Lock considerations).
     """
     uploads = aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
         days_after_initiation=ABORT_UPLOADS_AFTER_DAYS

@@ -14,18 +14,33 @@ def document(*statements: Statement) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], **more: Any) -> Statement:
-    """An allowing statement; ``more`` are further elements, such as ``Condition`` or ``Principal``."""
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": _plain(resources), **more}
+def allow(
+    sid: str, actions: Sequence[str], resources: str | Sequence[str], **more: Any
+) -> Statement:
+    """An allowing statement.
+
+    ``more`` are further elements, such as ``Condition`` or ``Principal``.
+    """
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": _plain(resources),
+        **more,
+    }
 
 
 def trust(arn: str) -> str:
     """The trust policy of a role that ``arn`` alone may assume."""
-    return document({"Sid": "Assume", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}})
+    return document(
+        {"Sid": "Assume", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}}
+    )
 
 
 def trust_service(service: str, account: str) -> str:
-    """The trust policy of a role that an AWS service takes on for ``account`` alone (IAM user guide, "The confused deputy problem")."""
+    """The trust policy of a role that an AWS service takes on for ``account`` alone (IAM user
+    guide, "The confused deputy problem").
+    """
     return document(
         {
             "Sid": "Assume",

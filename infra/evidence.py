@@ -13,9 +13,12 @@ from infra.documents import Statement
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceArgs:
-    """``bucket`` is its name in the world. ``region`` should not be the one whose loss the evidence is about.
+    """``bucket`` is its name in the world.
 
-    ``remover``: ARN of who may remove evidence, of a stack that may be thrown away; None, as it should be, is nobody.
+    ``region`` should not be the one whose loss the evidence is about.
+
+    ``remover``: ARN of who may remove evidence, of a stack that may be thrown away; None, as it
+    should be, is nobody.
     """
 
     bucket: str
@@ -52,10 +55,13 @@ class Evidence(pulumi.ComponentResource):
 
 
 def forever(arn: str, *, unless: str | None) -> list[Statement]:
-    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket; ``unless`` is the ARN of who may after all.
+    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket.
 
-    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user guide, Lifecycle and other bucket
-    configurations). Whoever wants to undo this must change the bucket's policy first.
+    ``unless`` is the ARN of who may after all.
+
+    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user
+    guide, Lifecycle and other bucket configurations). Whoever wants to undo this must change the
+    bucket's policy first.
     """
     others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
     deny = {"Effect": "Deny", "Principal": "*", **others}

@@ -1,4 +1,6 @@
-"""A signing key: one multi-Region secp256k1 key with a replica and an alias in each region, and the address that follows from it."""
+"""A signing key: one multi-Region secp256k1 key with a replica and an alias in each region, and the
+address that follows from it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from infra.settings import Deletion
 
 @dataclass(frozen=True, kw_only=True)
 class SigningKeyArgs:
-    """``policies``: the document of the key's policy by region, primary first; ``named``: the roles that they name, made before the key.
+    """``policies``: the document of the key's policy by region, primary first.
+
+    ``named``: the roles that they name, made before the key.
 
     ``purpose`` completes "Signs for ...".
     """
@@ -30,7 +34,8 @@ class SigningKeyArgs:
 class SigningKey(pulumi.ComponentResource):
     """``key_id`` is valid in both regions, ``address`` is 0x and lower case; ``arns`` by region.
 
-    KMS rotates no asymmetric key (developer guide, "Rotating AWS KMS keys"), and another key would be another address: nothing here rotates.
+    KMS rotates no asymmetric key (developer guide, "Rotating AWS KMS keys"), and another key would
+    be another address: nothing here rotates.
     """
 
     key_id: pulumi.Output[str]
@@ -40,7 +45,9 @@ class SigningKey(pulumi.ComponentResource):
     def __init__(self, name: str, args: SigningKeyArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("seawall:infra:SigningKey", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        lasting = pulumi.ResourceOptions(parent=self, protect=args.deletion.protect, depends_on=list(args.named))
+        lasting = pulumi.ResourceOptions(
+            parent=self, protect=args.deletion.protect, depends_on=list(args.named)
+        )
         primary, standby = args.policies
         key = kms.Key(
             name,
@@ -65,7 +72,9 @@ class SigningKey(pulumi.ComponentResource):
             opts=lasting,
         )
         for region, key_id in ((primary, key.key_id), (standby, replica.key_id)):
-            kms.Alias(f"{name}-{region}", region=region, name=args.alias, target_key_id=key_id, opts=child)
+            kms.Alias(
+                f"{name}-{region}", region=region, name=args.alias, target_key_id=key_id, opts=child
+            )
         public = kms.get_public_key_output(
             key_id=key.key_id, region=primary, opts=pulumi.InvokeOutputOptions(parent=self)
         )

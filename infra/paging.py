@@ -1,6 +1,8 @@
-"""Who is told: a topic per severity and an alarm per trigger of the policy, the same in every region.
+"""Who is told: a topic per severity and an alarm per trigger of the policy, the same in every
+region.
 
-A watcher must not go dark with what it watches, so each region pages by itself: one page too many is better than none.
+A watcher must not go dark with what it watches, so each region pages by itself: one page too many
+is better than none.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import pulumi_aws as aws
 
 from infra.documents import document
 from infra.settings import Deletion
-from seawall import conventions
+from seawall.conventions import aws as aws_names
+from seawall.conventions import metrics
 from seawall.policy import Policy, Severity, Trigger
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -27,14 +30,30 @@ _SENDERS = {
 }
 """Services that page, and what of theirs may: alarms, event rules, Prometheus workspaces.
 
-Each service's guide asks for its own permission on the topic and on the topic's key (CloudWatch user guide, Notifying users on alarm changes;
-EventBridge user guide, Amazon SNS permissions; AMP user guide, Giving permission to send alert messages).
+Each service's guide asks for its own permission on the topic and on the topic's key (CloudWatch
+user guide, Notifying users on alarm changes; EventBridge user guide, Amazon SNS permissions; AMP
+user guide, Giving permission to send alert messages).
 """
 _ADMINISTER_KEY = [
-    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey", "kms:EnableKeyRotation",
-    "kms:DisableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListResourceTags", "kms:PutKeyPolicy",
-    "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
-]  # fmt: skip
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:DisableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +73,10 @@ class PagingArgs:
 
 
 class Paging(pulumi.ComponentResource):
-    """Topics with the policy's pages as subscribers. ``topics``: ARN by region and severity; ``alarms``: their names, the same in all regions."""
+    """Topics with the policy's pages as subscribers.
+
+    ``topics``: ARN by region and severity; ``alarms``: their names, the same in all regions.
+    """
 
     topics: dict[str, dict[Severity, pulumi.Output[str]]]
     alarms: list[str]
@@ -67,17 +89,25 @@ class Paging(pulumi.ComponentResource):
         self.topics = {}
         for region in args.regions:
             key = self._key(region)
-            self.topics[region] = {severity: self._topic(severity, region, key) for severity in SEVERITIES}
+            self.topics[region] = {
+                severity: self._topic(severity, region, key) for severity in SEVERITIES
+            }
         for region in args.alarmed:
             for trigger in args.policy.triggers:
                 self._alarm(trigger, region)
         venue = args.policy.venue.name
-        self.alarms = [conventions.cloudwatch_alarm(venue, trigger.name) for trigger in args.policy.triggers]
+        self.alarms = [
+            aws_names.cloudwatch_alarm(venue, trigger.name) for trigger in args.policy.triggers
+        ]
         self.outputs = {"topics": self.topics, "alarms": self.alarms}
         self.register_outputs(self.outputs)
 
     def _key(self, region: str) -> pulumi.Output[str]:
-        """The key of a region's topics: CloudWatch cannot publish to a topic under the key that AWS manages (CloudWatch user guide, as above)."""
+        """The key of a region's topics.
+
+        CloudWatch cannot publish to a topic under the key that AWS manages (CloudWatch user guide,
+        as above).
+        """
         args = self._args
         key = aws.kms.Key(
             f"paging-{region}",
@@ -111,16 +141,18 @@ class Paging(pulumi.ComponentResource):
         aws.kms.Alias(
             f"paging-{region}",
             region=region,
-            name=conventions.paging_alias(args.policy.venue.name),
+            name=aws_names.paging_alias(args.policy.venue.name),
             target_key_id=key.key_id,
             opts=self._child,
         )
         return key.arn
 
-    def _topic(self, severity: Severity, region: str, key: pulumi.Output[str]) -> pulumi.Output[str]:
+    def _topic(
+        self, severity: Severity, region: str, key: pulumi.Output[str]
+    ) -> pulumi.Output[str]:
         args = self._args
         policy = args.policy
-        name = conventions.severity_topic(policy.venue.name, severity)
+        name = aws_names.severity_topic(policy.venue.name, severity)
         topic = aws.sns.Topic(
             f"{severity}-{region}",
             region=region,
@@ -130,7 +162,12 @@ class Paging(pulumi.ComponentResource):
             tags=args.tags,
             opts=self._child,
         )
-        paged = {role for trigger in policy.triggers if trigger.severity == severity for role in trigger.pages}
+        paged = {
+            role
+            for trigger in policy.triggers
+            if trigger.severity == severity
+            for role in trigger.pages
+        }
         for role in sorted(paged):
             aws.sns.TopicSubscription(
                 f"{severity}-{role}-{region}",
@@ -156,7 +193,11 @@ class Paging(pulumi.ComponentResource):
                     "Resource": arn,
                     "Condition": {
                         "StringEquals": {"aws:SourceAccount": self._args.account},
-                        "ArnLike": {"aws:SourceArn": source.format(region=region, account=self._args.account)},
+                        "ArnLike": {
+                            "aws:SourceArn": source.format(
+                                region=region, account=self._args.account
+                            )
+                        },
                     },
                 }
                 for number, (service, source) in enumerate(_SENDERS.items())
@@ -169,11 +210,11 @@ class Paging(pulumi.ComponentResource):
         aws.cloudwatch.MetricAlarm(
             f"{trigger.name}-{region}",
             region=region,
-            name=conventions.cloudwatch_alarm(policy.venue.name, trigger.name),
+            name=aws_names.cloudwatch_alarm(policy.venue.name, trigger.name),
             alarm_description=trigger.customer_impact,
-            namespace=conventions.CLOUDWATCH_NAMESPACE,
-            metric_name=conventions.INDICATOR,
-            dimensions={conventions.INDICATOR_LABEL: trigger.indicator},
+            namespace=aws_names.CLOUDWATCH_NAMESPACE,
+            metric_name=metrics.INDICATOR,
+            dimensions={metrics.INDICATOR_LABEL: trigger.indicator},
             statistic="Maximum",
             comparison_operator="GreaterThanOrEqualToThreshold",
             threshold=float(trigger.enter_at),
@@ -189,6 +230,9 @@ class Paging(pulumi.ComponentResource):
 
 
 def period_s(wanted_ms: int) -> int:
-    """The shortest period of an alarm that is not below ``wanted_ms``: 10 s, 30 s or whole minutes."""
+    """The shortest period of an alarm that is not below ``wanted_ms``.
+
+    10 s, 30 s or whole minutes.
+    """
     wanted_s = -(-wanted_ms // 1000)
     return next((period for period in _PERIODS_S if period >= wanted_s), -(-wanted_s // 60) * 60)

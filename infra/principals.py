@@ -1,4 +1,7 @@
-"""Who takes on the roles of the stack: the ARNs in its configuration, and what can be wrong with them."""
+"""Who takes on the roles of the stack.
+
+The ARNs in its configuration, and what can be wrong with them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seawall import conventions
-from seawall.contract import segregation
+from seawall.conventions import aws
 from seawall.errors import Problem
+from seawall.keys import access as segregation
 from seawall.policy import Policy
 
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(user|role)/[\w+=,.@/-]+")
@@ -20,9 +23,12 @@ _WHAT = "the ARN of the user or role that takes it on"
 
 @dataclass(frozen=True, kw_only=True)
 class Principals:
-    """``signers`` by region and bucket; ``admins`` and ``break_glass`` by bucket; ``approvers`` by role; ``rails`` by region.
+    """``signers`` by region and bucket; ``admins`` and ``break_glass`` by bucket.
 
-    ``kit``: who reads the offline kit; ``gamedays``: who runs game days; ``rails``: who pays over the rails; ``deployer``: who runs `pulumi`.
+    ``approvers`` by role; ``rails`` by region.
+
+    ``kit``: who reads the offline kit; ``gamedays``: who runs game days; ``rails``: who pays over
+    the rails; ``deployer``: who runs `pulumi`.
     """
 
     signers: Mapping[str, Mapping[str, str]]
@@ -47,10 +53,14 @@ class Principals:
         if principal.kind in by_name:
             people, name = by_name[principal.kind]
             return people[name]
-        return {"kit": self.kit, "gameday": self.gamedays, "deployer": self.deployer}[principal.kind]
+        return {"kit": self.kit, "gameday": self.gamedays, "deployer": self.deployer}[
+            principal.kind
+        ]
 
 
-def read_principals(found: object, policy: Policy, *, path: str) -> tuple[Principals | None, list[Problem]]:
+def read_principals(
+    found: object, policy: Policy, *, path: str
+) -> tuple[Principals | None, list[Problem]]:
     """What the setting at ``path`` says, or everything that is wrong with it."""
     wanted = dict(_wanted(policy))
     given = dict(_leaves(found, path))
@@ -61,12 +71,20 @@ def read_principals(found: object, policy: Policy, *, path: str) -> tuple[Princi
             if name not in given
         ),
         *(
-            Problem(path=f"{path}.{name}", found=repr(arn), remedy="leave it out; the policy has no such principal")
+            Problem(
+                path=f"{path}.{name}",
+                found=repr(arn),
+                remedy="leave it out; the policy has no such principal",
+            )
             for name, arn in given.items()
             if name not in wanted
         ),
         *(
-            Problem(path=f"{path}.{name}", found=repr(arn), remedy=f"name {_WHAT}, nobody else and no wildcard")
+            Problem(
+                path=f"{path}.{name}",
+                found=repr(arn),
+                remedy=f"name {_WHAT}, nobody else and no wildcard",
+            )
             for name, arn in given.items()
             if name in wanted and not (isinstance(arn, str) and _ARN.fullmatch(arn))
         ),
@@ -75,12 +93,12 @@ def read_principals(found: object, policy: Policy, *, path: str) -> tuple[Princi
     ]
     if problems or not isinstance(found, Mapping):
         return None, problems
-    people = {name: arn for name, arn in found["breakGlass"].items() if name != conventions.KIT}
+    people = {name: arn for name, arn in found["breakGlass"].items() if name != aws.KIT}
     principals = Principals(
         signers=found["signers"],
         admins=found["admins"],
         break_glass=people,
-        kit=found["breakGlass"][conventions.KIT],
+        kit=found["breakGlass"][aws.KIT],
         approvers=found["approvers"],
         gamedays=found["gamedays"],
         rails=found["rails"],
@@ -90,7 +108,10 @@ def read_principals(found: object, policy: Policy, *, path: str) -> tuple[Princi
 
 
 def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Where an ARN is needed, and on whose behalf it acts; the same behalf in two regions may be the same principal."""
+    """Where an ARN is needed, and on whose behalf it acts.
+
+    The same behalf in two regions may be the same principal.
+    """
     for region in segregation.regions(policy):
         for bucket in segregation.key_buckets(policy):
             yield f"signers.{region}.{bucket}", f"signer of {bucket}"
@@ -98,7 +119,7 @@ def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
     for bucket in segregation.key_buckets(policy):
         yield f"admins.{bucket}", f"admin of {bucket}"
         yield f"breakGlass.{bucket}", f"break-glass of {bucket}"
-    yield f"breakGlass.{conventions.KIT}", "break-glass of the kit"
+    yield f"breakGlass.{aws.KIT}", "break-glass of the kit"
     for role in policy.approver_roles():
         yield f"approvers.{role}", f"approver {role}"
     yield "gamedays", "game days"
@@ -127,9 +148,9 @@ def _shared(wanted: Mapping[str, str], given: Mapping[str, Any], path: str) -> I
 
 
 def _unnameable(policy: Policy) -> Iterator[Problem]:
-    if conventions.KIT in policy.buckets:
+    if aws.KIT in policy.buckets:
         remedy = "call the bucket otherwise; that name stands for the offline kit among break-glass principals"
-        yield Problem(path=f"buckets.{conventions.KIT}", found="a bucket", remedy=remedy)
+        yield Problem(path=f"buckets.{aws.KIT}", found="a bucket", remedy=remedy)
     for principal in segregation.principals(policy):
         if len(principal.name) > _ROLE_NAME_CHARACTERS_MAX:
             remedy = f"shorten the venue's, bucket's or wallet's name: IAM takes {_ROLE_NAME_CHARACTERS_MAX} characters"

@@ -8,19 +8,22 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.destroy_guard import SealArgs, seal
 from infra.refusals.demands import Demands
 from infra.refusals.gate import Gate
 from infra.roles import described
-from infra.seal import SealArgs, seal
 from infra.settings import Settings, read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
 from infra.standby import declare_standby
 from infra.trail import KeyTrail, KeyTrailArgs
-from seawall.contract import segregation
+from seawall.keys import access as segregation
 
 
 def declare(*, repository: Path) -> None:
-    """Declare the whole stack; called once by the Pulumi program. Raises :class:`UsageError`, :class:`PolicyError`."""
+    """Declare the whole stack; called once by the Pulumi program.
+
+    Raises :class:`UsageError`, :class:`PolicyError`.
+    """
     settings = read_settings(pulumi.Config(), stack=pulumi.get_stack(), repository=repository)
     policy = settings.policy
     tags = {"owner": policy.venue.name, "policy": policy.digest}
@@ -28,7 +31,9 @@ def declare(*, repository: Path) -> None:
     caller = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
     refuse_other_account(settings, caller=caller.account_id)
     options = pulumi.ResourceOptions(providers={"aws": provider})
-    demands = Demands(policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days)
+    demands = Demands(
+        policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days
+    )
     with Gate(demands) as gate:
         standby = declare_standby(settings, repository=repository, tags=tags, opts=options)
         signers = Signers(
@@ -47,7 +52,10 @@ def declare(*, repository: Path) -> None:
             KeyTrailArgs(
                 policy=policy,
                 account=settings.account,
-                topics={region: standby.paging.topics[region]["critical"] for region in segregation.regions(policy)},
+                topics={
+                    region: standby.paging.topics[region]["critical"]
+                    for region in segregation.regions(policy)
+                },
                 lock_mode=settings.lock_mode,
                 remover=None if settings.guarded else settings.principals.deployer,
                 tags=tags,
@@ -81,6 +89,8 @@ def declare(*, repository: Path) -> None:
 def _others(settings: Settings) -> dict[str, dict[str, Any]]:
     """The principals that use no key: who reads the kit and who runs game days."""
     return {
-        principal.name: described(principal, account=settings.account, trusts=settings.principals.trusted(principal))
+        principal.name: described(
+            principal, account=settings.account, trusts=settings.principals.trusted(principal)
+        )
         for principal in (segregation.kit(settings.policy), segregation.gameday(settings.policy))
     }

@@ -1,4 +1,7 @@
-"""A role that a person or a process takes on: one principal is trusted, a boundary bounds it, and what it may do stands elsewhere."""
+"""A role that a person or a process takes on.
+
+One principal is trusted, a boundary bounds it, and what it may do stands elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from pulumi_aws import iam
 
 from infra.boundaries import Boundary
 from infra.documents import trust
-from seawall.contract.segregation import Principal
+from seawall.keys.access import Principal
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegregatedRole:
-    """``trusted``: the ARN that alone may take the role on. What it may do with a key stands in that key's policy."""
+    """``trusted``: the ARN that alone may take the role on.
+
+    What it may do with a key stands in that key's policy.
+    """
 
     principal: Principal
     account: str
@@ -44,6 +50,11 @@ class SegregatedRole:
 def described(principal: Principal, *, account: str, trusts: str) -> dict[str, Any]:
     """A role as the stack's output ``principals`` tells it; ``trusts`` is who may take it on."""
     return {
-        "arn": principal.arn(account), "kind": principal.kind, "bucket": principal.bucket, "region": principal.region,
-        "wallet": principal.wallet, "approver": principal.approver, "trusts": trusts,
-    }  # fmt: skip
+        "arn": principal.arn(account),
+        "kind": principal.kind,
+        "bucket": principal.bucket,
+        "region": principal.region,
+        "wallet": principal.wallet,
+        "approver": principal.approver,
+        "trusts": trusts,
+    }

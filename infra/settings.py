@@ -1,4 +1,7 @@
-"""What the stack's configuration decides: which policy, which account, who may do what, and whether the stack may be thrown away."""
+"""What the stack's configuration decides.
+
+Which policy, which account, who may do what, and whether the stack may be thrown away.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,17 @@ from typing import Any
 import pulumi
 
 from infra.principals import Principals, read_principals
-from seawall import conventions
+from seawall.conventions import aws, environment
 from seawall.errors import Problem, UsageError
-from seawall.policy import Policy, load_policy
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 
 class Deletion(Enum):
-    """``guarded``: signing keys and evidence cannot be removed without first saying so; ``disposable``: a drill's stack."""
+    """``guarded``: signing keys and evidence cannot be removed without first saying so.
+
+    ``disposable``: a drill's stack.
+    """
 
     GUARDED = "guarded"
     DISPOSABLE = "disposable"
@@ -30,13 +37,19 @@ class Deletion(Enum):
 
     @property
     def key_window_days(self) -> int:
-        """How long KMS waits before it destroys a key: the longest or shortest that it allows (API reference, ScheduleKeyDeletion)."""
+        """How long KMS waits before it destroys a key.
+
+        The longest or shortest that it allows (API reference, ScheduleKeyDeletion).
+        """
         return 30 if self is Deletion.GUARDED else 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Where game days run. All of it exists before the stack and is not made by it; ARNs, ids and the image's reference."""
+    """Where game days run.
+
+    All of it exists before the stack and is not made by it; ARNs, ids and the image's reference.
+    """
 
     vpc: str
     subnets: tuple[str, ...]
@@ -49,9 +62,10 @@ class Runner:
 class Settings:
     """The stack's configuration, checked.
 
-    ``account``: where the stack belongs. ``irrevocable_compliance``: whether object and vault locks may be such that nobody can ever lift
-    them. ``indicators_published``: whether someone puts the venue's indicators into CloudWatch; until then alarms on them page nobody,
-    because all of them would, at once and for nothing.
+    ``account``: where the stack belongs. ``irrevocable_compliance``: whether object and vault locks
+    may be such that nobody can ever lift them. ``indicators_published``: whether someone puts the
+    venue's indicators into CloudWatch; until then alarms on them page nobody, because all of them
+    would, at once and for nothing.
     """
 
     stack: str
@@ -70,12 +84,17 @@ class Settings:
 
     @property
     def lock_mode(self) -> str:
-        """Of object locks: COMPLIANCE, which not even the account's root can shorten, is only taken by who says that he knows."""
+        """Of object locks: COMPLIANCE, which not even the account's root can shorten, is only taken
+        by who says that he knows.
+        """
         return "COMPLIANCE" if self.guarded and self.irrevocable_compliance else "GOVERNANCE"
 
 
 def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Settings:
-    """The settings in ``config``. Raises :class:`UsageError` with everything that is wrong, :class:`PolicyError` for a wrong policy.
+    """The settings in ``config``.
+
+    Raises :class:`UsageError` with everything that is wrong, :class:`PolicyError` for a wrong
+    policy.
 
     A stack that names no policy takes the one in force where it runs, from the environment.
     """
@@ -85,11 +104,13 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
     if account is None:
         known = ", ".join(sorted(policy.accounts))
         reading.refuse(
-            "the stack", repr(stack), f"select one of {known}, or name its account under accounts of the policy"
+            "the stack",
+            repr(stack),
+            f"select one of {known}, or name its account under accounts of the policy",
         )
     deletion = reading.take("deletion", Deletion, "write guarded or disposable")
     principals, problems = read_principals(
-        reading.object("principals") or {}, policy, path=f"{conventions.PREFIX}:principals"
+        reading.object("principals") or {}, policy, path=f"{aws.PREFIX}:principals"
     )
     reading.problems += problems
     runner = _runner(reading)
@@ -97,28 +118,41 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
         "indicatorsPublished", "write true once the venue's indicators reach CloudWatch, else false"
     )
     irrevocable = reading.switch(
-        "irrevocableCompliance", "write true only if locks that nobody can ever undo are wanted, else false"
+        "irrevocableCompliance",
+        "write true only if locks that nobody can ever undo are wanted, else false",
     )
     if irrevocable and deletion is Deletion.DISPOSABLE:
         remedy = "take the key out; what nobody can undo is not disposable"
-        reading.refuse(f"{conventions.PREFIX}:irrevocableCompliance", "true in a disposable stack", remedy)
-    if reading.problems or account is None or deletion is None or principals is None or runner is None:
+        reading.refuse(f"{aws.PREFIX}:irrevocableCompliance", "true in a disposable stack", remedy)
+    if (
+        reading.problems
+        or account is None
+        or deletion is None
+        or principals is None
+        or runner is None
+    ):
         lines = "\n".join(f"  {problem}" for problem in reading.problems)
-        message = f"the configuration of stack {stack} has {len(reading.problems)} problem(s):\n{lines}"
+        message = (
+            f"the configuration of stack {stack} has {len(reading.problems)} problem(s):\n{lines}"
+        )
         raise UsageError(message)
     return Settings(
-        stack=stack, account=account, policy=policy, deletion=deletion, principals=principals, runner=runner,
-        irrevocable_compliance=irrevocable, indicators_published=published,
-    )  # fmt: skip
+        stack=stack,
+        account=account,
+        policy=policy,
+        deletion=deletion,
+        principals=principals,
+        runner=runner,
+        irrevocable_compliance=irrevocable,
+        indicators_published=published,
+    )
 
 
 def refuse_other_account(settings: Settings, *, caller: str) -> None:
     """Raise :class:`UsageError` if the credentials in use are of an account other than the stack's."""
     if caller != settings.account:
         message = f"stack {settings.stack} belongs in account {settings.account}, and these credentials are of {caller}"
-        remedy = (
-            f"use credentials of that account, or correct accounts.{settings.stack} in the policy; nothing was changed"
-        )
+        remedy = f"use credentials of that account, or correct accounts.{settings.stack} in the policy; nothing was changed"
         raise UsageError(message, remedy=remedy)
 
 
@@ -137,32 +171,32 @@ class _Reading:
         try:
             return kind(found or "")
         except ValueError:
-            self.refuse(f"{conventions.PREFIX}:{key}", repr(found) if found else "nothing", remedy)
+            self.refuse(f"{aws.PREFIX}:{key}", repr(found) if found else "nothing", remedy)
             return None
 
     def switch(self, key: str, remedy: str) -> bool:
         try:
             return self._config.get_bool(key) or False
         except pulumi.ConfigTypeError:
-            self.refuse(f"{conventions.PREFIX}:{key}", repr(self._config.get(key)), remedy)
+            self.refuse(f"{aws.PREFIX}:{key}", repr(self._config.get(key)), remedy)
             return False
 
     def object(self, key: str) -> Any:
         try:
             return self._config.get_object(key)
         except pulumi.ConfigTypeError:
-            self.refuse(f"{conventions.PREFIX}:{key}", repr(self._config.get(key)), "write it as an object")
+            self.refuse(f"{aws.PREFIX}:{key}", repr(self._config.get(key)), "write it as an object")
             return None
 
 
 def _policy(config: pulumi.Config, repository: Path) -> Policy:
     named = config.get("policy")
-    path = repository / named if named else os.environ.get(conventions.POLICY_VARIABLE)
+    path = repository / named if named else os.environ.get(environment.POLICY_VARIABLE)
     if not path:
         message = "no policy: neither seawall:policy nor the environment names one"
         raise UsageError(
             message,
-            remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {conventions.POLICY_VARIABLE}",
+            remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {environment.POLICY_VARIABLE}",
         )
     return load_policy(Path(path))
 
@@ -173,18 +207,33 @@ def _runner(reading: _Reading) -> Runner | None:
     texts = {name: given.get(name) for name in ("vpc", "cluster", "image")}
     lists = {name: given.get(name) for name in ("subnets", "securityGroups")}
     known = len(reading.problems)
-    path = f"{conventions.PREFIX}:runner"
+    path = f"{aws.PREFIX}:runner"
     for name, text in texts.items():
         if not isinstance(text, str) or not text:
-            reading.refuse(f"{path}.{name}", repr(text), "name the one in which game days run; it is not made here")
+            reading.refuse(
+                f"{path}.{name}",
+                repr(text),
+                "name the one in which game days run; it is not made here",
+            )
     for name, several in lists.items():
-        if not isinstance(several, list) or not several or not all(isinstance(item, str) for item in several):
-            reading.refuse(f"{path}.{name}", repr(several), "list those in which game days run; they are not made here")
+        if (
+            not isinstance(several, list)
+            or not several
+            or not all(isinstance(item, str) for item in several)
+        ):
+            reading.refuse(
+                f"{path}.{name}",
+                repr(several),
+                "list those in which game days run; they are not made here",
+            )
     for name in sorted(set(given) - set(texts) - set(lists)):
         reading.refuse(f"{path}.{name}", repr(given[name]), "leave it out; there is no such input")
     if len(reading.problems) > known:
         return None
     return Runner(
-        vpc=str(texts["vpc"]), cluster=str(texts["cluster"]), image=str(texts["image"]),
-        subnets=tuple(lists["subnets"] or ()), security_groups=tuple(lists["securityGroups"] or ()),
-    )  # fmt: skip
+        vpc=str(texts["vpc"]),
+        cluster=str(texts["cluster"]),
+        image=str(texts["image"]),
+        subnets=tuple(lists["subnets"] or ()),
+        security_groups=tuple(lists["securityGroups"] or ()),
+    )

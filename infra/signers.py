@@ -1,6 +1,8 @@
-"""Segregated signers: per bucket an admin and a break-glass role, per wallet a key and one signer role in each region.
+"""Segregated signers: per bucket an admin and a break-glass role, per wallet a key and one signer
+role in each region.
 
-Who may do what with which key is declared in ``seawall.contract.segregation``; here it becomes roles, boundaries and key policies.
+Who may do what with which key is declared in ``seawall.keys.access``; here it becomes roles,
+boundaries and key policies.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
 from infra.roles import SegregatedRole
 from infra.settings import Deletion
-from seawall.contract import segregation
-from seawall.contract.segregation import Principal
+from seawall.keys import access as segregation
+from seawall.keys.access import Principal
 from seawall.policy import Policy
 
 _USES: Mapping[segregation.Kind, tuple[str, ...]] = {
@@ -28,7 +30,10 @@ _USES: Mapping[segregation.Kind, tuple[str, ...]] = {
     "break-glass": segregation.BREAK_GLASS,
     "approver": segregation.SIGN,
 }
-"""What a kind of role may do with any key at most; its boundary. Which keys, each key's policy says."""
+"""What a kind of role may do with any key at most; its boundary.
+
+Which keys, each key's policy says.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,10 @@ class SignersArgs:
 
 
 class Signers(pulumi.ComponentResource):
-    """All keys of the policy with everyone who may use them. ``signers``, ``approvers`` and ``principals`` are the stack's outputs."""
+    """All keys of the policy with everyone who may use them.
+
+    ``signers``, ``approvers`` and ``principals`` are the stack's outputs.
+    """
 
     signers: dict[str, dict[str, Any]]
     approvers: dict[str, dict[str, Any]]
@@ -57,16 +65,26 @@ class Signers(pulumi.ComponentResource):
         self._boundaries = {kind: self._boundary(kind, actions) for kind, actions in _USES.items()}
         policy = args.policy
         keepers = {
-            bucket: [self._role(make(policy, bucket)) for make in (segregation.admin, segregation.break_glass)]
+            bucket: [
+                self._role(make(policy, bucket))
+                for make in (segregation.admin, segregation.break_glass)
+            ]
             for bucket in segregation.key_buckets(policy)
         }
-        self.signers = {wallet: self._wallet(wallet, keepers) for wallet in policy.signing_wallets()}
+        self.signers = {
+            wallet: self._wallet(wallet, keepers) for wallet in policy.signing_wallets()
+        }
         self.approvers = {role: self._approver(role) for role in policy.approver_roles()}
-        self.register_outputs({"signers": self.signers, "approvers": self.approvers, "principals": self.principals})
+        self.register_outputs(
+            {"signers": self.signers, "approvers": self.approvers, "principals": self.principals}
+        )
 
     def _boundary(self, kind: segregation.Kind, actions: tuple[str, ...]) -> Boundary:
         args = self._args
-        keys = [f"arn:aws:kms:{region}:{args.account}:key/*" for region in segregation.regions(args.policy)]
+        keys = [
+            f"arn:aws:kms:{region}:{args.account}:key/*"
+            for region in segregation.regions(args.policy)
+        ]
         bounds = BoundaryArgs(
             venue=args.policy.venue.name,
             account=args.account,
@@ -83,7 +101,10 @@ class Signers(pulumi.ComponentResource):
             account=args.account,
             trusted=args.principals.trusted(principal),
             boundary=self._boundaries[principal.kind],
-            tags={**args.tags, **{name: value for name, value in mine.items() if value is not None}},
+            tags={
+                **args.tags,
+                **{name: value for name, value in mine.items() if value is not None},
+            },
         )
         self.principals[principal.name] = role.description
         return role.declare(principal.name, self._child)
@@ -91,27 +112,47 @@ class Signers(pulumi.ComponentResource):
     def _wallet(self, wallet: str, keepers: Mapping[str, list[iam.Role]]) -> dict[str, Any]:
         policy = self._args.policy
         declared = policy.wallets[wallet]
-        who = {region: segregation.signer(policy, wallet, region) for region in segregation.regions(policy)}
+        who = {
+            region: segregation.signer(policy, wallet, region)
+            for region in segregation.regions(policy)
+        }
         roles = [self._role(principal) for principal in who.values()]
-        tags = {"owner": policy.buckets[declared.bucket].owner, "bucket": declared.bucket, "wallet": wallet}
-        key = self._key(segregation.wallet_key(policy, wallet), [*roles, *keepers[declared.bucket]], tags)
+        tags = {
+            "owner": policy.buckets[declared.bucket].owner,
+            "bucket": declared.bucket,
+            "wallet": wallet,
+        }
+        key = self._key(
+            segregation.wallet_key(policy, wallet), [*roles, *keepers[declared.bucket]], tags
+        )
         return {
-            "bucket": declared.bucket, "network": declared.network, "class": declared.wallet_class, **key,
-            "roles": {region: principal.arn(self._args.account) for region, principal in who.items()},
-        }  # fmt: skip
+            "bucket": declared.bucket,
+            "network": declared.network,
+            "class": declared.wallet_class,
+            **key,
+            "roles": {
+                region: principal.arn(self._args.account) for region, principal in who.items()
+            },
+        }
 
     def _approver(self, approver: str) -> dict[str, Any]:
         principal = segregation.approver(self._args.policy, approver)
         role = self._role(principal)
-        key = self._key(segregation.approver_key(self._args.policy, approver), [role], {"approver": approver})
+        key = self._key(
+            segregation.approver_key(self._args.policy, approver), [role], {"approver": approver}
+        )
         return {**key, "role_arn": principal.arn(self._args.account)}
 
-    def _key(self, key: segregation.SigningKey, roles: list[iam.Role], tags: Mapping[str, str]) -> dict[str, Any]:
+    def _key(
+        self, key: segregation.SigningKey, roles: list[iam.Role], tags: Mapping[str, str]
+    ) -> dict[str, Any]:
         args = self._args
 
         def written(region: str) -> str:
             guarded = args.deletion is Deletion.GUARDED
-            found = segregation.key_policy(args.policy, key, region, account=args.account, guarded=guarded)
+            found = segregation.key_policy(
+                args.policy, key, region, account=args.account, guarded=guarded
+            )
             return document(*found["Statement"])
 
         made = SigningKey(

@@ -1,4 +1,6 @@
-"""What stands by: pages, evidence, copies, rails, rules, kit and game days, each from the policy and the stack's settings."""
+"""What stands by: pages, evidence, copies, rails, rules, kit and game days, each from the policy
+and the stack's settings.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ from infra.rails import Served, ServedArgs, StandbyRail, StandbyRailArgs
 from infra.rails.failover import failover_of
 from infra.rails.served import METRICS_REGION
 from infra.settings import Settings
-from seawall import conventions
+from seawall.conventions import aws, environment, generated
 
 _RECOVERY_DAYS = 30
-"""The longest that Secrets Manager keeps a secret that was deleted (API reference, DeleteSecret)."""
+"""The longest that Secrets Manager keeps a secret that was deleted (API reference, DeleteSecret).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,10 @@ class Standby:
 def declare_standby(
     settings: Settings, *, repository: Path, tags: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> Standby:
-    """Declare all that stands by. Raises :class:`PolicyError` or :class:`UsageError` for what AWS would refuse."""
+    """Declare all that stands by.
+
+    Raises :class:`PolicyError` or :class:`UsageError` for what AWS would refuse.
+    """
     policy = settings.policy
     regions = (policy.regions.primary, policy.regions.standby)
     remover = None if settings.deletion.protect else settings.principals.deployer
@@ -57,7 +63,7 @@ def declare_standby(
         ),
         opts,
     )
-    evidence_name = conventions.evidence_bucket(policy.venue.name, settings.account)
+    evidence_name = aws.evidence_bucket(policy.venue.name, settings.account)
     evidence = Evidence(
         "evidence",
         EvidenceArgs(
@@ -101,7 +107,10 @@ def declare_standby(
     )
     rails = {name: _rail(settings, name, paging, tags=tags, opts=opts) for name in policy.rails}
     served = Served(
-        ServedArgs(venue=policy.venue.name, declared=policy.served, topics=paging.topics, tags=tags), opts=opts
+        ServedArgs(
+            venue=policy.venue.name, declared=policy.served, topics=paging.topics, tags=tags
+        ),
+        opts=opts,
     )
     monitoring = _monitoring(settings, paging, repository=repository, tags=tags, opts=opts)
     gamedays = GameDays(
@@ -142,7 +151,12 @@ def declare_standby(
 
 
 def _rail(
-    settings: Settings, name: str, paging: Paging, *, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+    settings: Settings,
+    name: str,
+    paging: Paging,
+    *,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> StandbyRail:
     policy = settings.policy
     regions = (policy.regions.primary, policy.regions.standby)
@@ -163,18 +177,23 @@ def _rail(
 
 
 def _monitoring(
-    settings: Settings, paging: Paging, *, repository: Path, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+    settings: Settings,
+    paging: Paging,
+    *,
+    repository: Path,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> Monitoring:
     policy = settings.policy
-    named = os.environ.get(conventions.GENERATED_VARIABLE)
+    named = os.environ.get(environment.GENERATED_VARIABLE)
     folder = Path(named) if named else repository / "generated" / policy.policy
     return Monitoring(
         "monitoring",
         MonitoringArgs(
             venue=policy.venue.name,
             regions=(policy.regions.primary, policy.regions.standby),
-            rules=rendered(policy, conventions.RULES_FILE, folder=folder),
-            routing=rendered(policy, conventions.AMP_ROUTING_FILE, folder=folder),
+            rules=rendered(policy, generated.RULES_FILE, folder=folder),
+            routing=rendered(policy, generated.AMP_ROUTING_FILE, folder=folder),
             topics=paging.topics,
             tags=tags,
         ),

@@ -1,8 +1,11 @@
-"""What is done to keys, and who is told: a trail over all regions, and in each region a rule that pages for changes of keys.
+"""What is done to keys, and who is told.
 
-EventBridge sees API calls that a trail records ("AWS API Call via CloudTrail"; EventBridge user guide, AWS service events via CloudTrail), in
-the region in which they were made, so both regions have a rule. The rule is about every key of the account: the one that matters may
-be the one that nobody expected.
+A trail over all regions, and in each region a rule that pages for changes of keys.
+
+EventBridge sees API calls that a trail records ("AWS API Call via CloudTrail"; EventBridge user
+guide, AWS service events via CloudTrail), in the region in which they were made, so both regions
+have a rule. The rule is about every key of the account: the one that matters may be the one that
+nobody expected.
 """
 
 from __future__ import annotations
@@ -18,15 +21,25 @@ import pulumi_aws as aws
 from infra.bucket import BucketArgs, LockedBucket
 from infra.documents import Statement, document
 from infra.evidence import forever
-from seawall import conventions
-from seawall.contract import segregation
+from seawall.conventions import aws as aws_names
+from seawall.keys import access as segregation
 from seawall.policy import Policy
 
 KEY_CHANGES = (
-    "DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "PutKeyPolicy", "CreateGrant",
-    "CreateAlias", "UpdateAlias", "DeleteAlias", "UpdatePrimaryRegion",
-)  # fmt: skip
-"""Calls that page: each stops a signer, lets somebody else sign, or points a name at another key (KMS API reference)."""
+    "DisableKey",
+    "EnableKey",
+    "ScheduleKeyDeletion",
+    "CancelKeyDeletion",
+    "PutKeyPolicy",
+    "CreateGrant",
+    "CreateAlias",
+    "UpdateAlias",
+    "DeleteAlias",
+    "UpdatePrimaryRegion",
+)
+"""Calls that page: each stops a signer, lets somebody else sign, or points a name at another key
+(KMS API reference).
+"""
 _DAY_MS = 86_400_000
 _QUEUE_KEEPS_S = 14 * 86_400
 """The longest that SQS keeps a message (API reference, CreateQueue, MessageRetentionPeriod)."""
@@ -34,9 +47,12 @@ _QUEUE_KEEPS_S = 14 * 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class KeyTrailArgs:
-    """``topics``: where a change of a key in each region pages. ``lock_mode`` of the log files, GOVERNANCE or COMPLIANCE.
+    """``topics``: where a change of a key in each region pages.
 
-    ``remover``: ARN of who may remove log files, of a stack that may be thrown away; None is nobody.
+    ``lock_mode`` of the log files, GOVERNANCE or COMPLIANCE.
+
+    ``remover``: ARN of who may remove log files, of a stack that may be thrown away; None is
+    nobody.
     """
 
     policy: Policy
@@ -48,9 +64,11 @@ class KeyTrailArgs:
 
 
 class KeyTrail(pulumi.ComponentResource):
-    """A trail into a locked bucket, rules that page, and per region a queue that keeps every event for who looks later.
+    """A trail into a locked bucket, rules that page, and per region a queue that keeps every event
+    for who looks later.
 
-    The bucket lies in the standby region: it must be there when the primary is not. ``outputs``: the trail's ARN, its bucket, queues by region.
+    The bucket lies in the standby region: it must be there when the primary is not. ``outputs``:
+    the trail's ARN, its bucket, queues by region.
     """
 
     outputs: dict[str, Any]
@@ -60,7 +78,7 @@ class KeyTrail(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         venue, home = args.policy.venue.name, args.policy.regions.standby
-        called, bucket_name = conventions.trail(venue), conventions.trail_bucket(venue, args.account)
+        called, bucket_name = aws_names.trail(venue), aws_names.trail_bucket(venue, args.account)
         arn = f"arn:aws:cloudtrail:{home}:{args.account}:trail/{called}"
         bucket = LockedBucket(
             name,
@@ -88,9 +106,13 @@ class KeyTrail(pulumi.ComponentResource):
             enable_log_file_validation=True,
             enable_logging=True,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.remover is None, depends_on=bucket.ready),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.remover is None, depends_on=bucket.ready
+            ),
         )
-        queues = {region: self._watch(region, called) for region in segregation.regions(args.policy)}
+        queues = {
+            region: self._watch(region, called) for region in segregation.regions(args.policy)
+        }
         self.outputs = {"arn": trail.arn, "bucket": bucket.bucket, "queues": queues}
         self.register_outputs(self.outputs)
 
@@ -108,7 +130,10 @@ class KeyTrail(pulumi.ComponentResource):
                 {
                     "source": ["aws.kms"],
                     "detail-type": ["AWS API Call via CloudTrail"],
-                    "detail": {"eventSource": ["kms.amazonaws.com"], "eventName": list(KEY_CHANGES)},
+                    "detail": {
+                        "eventSource": ["kms.amazonaws.com"],
+                        "eventName": list(KEY_CHANGES),
+                    },
                 }
             ),
             tags=args.tags,
@@ -120,7 +145,9 @@ class KeyTrail(pulumi.ComponentResource):
             name=called,
             sqs_managed_sse_enabled=True,
             message_retention_seconds=_QUEUE_KEEPS_S,
-            policy=_rule_sends(f"arn:aws:sqs:{region}:{args.account}:{called}", rule_arn, account=args.account),
+            policy=_rule_sends(
+                f"arn:aws:sqs:{region}:{args.account}:{called}", rule_arn, account=args.account
+            ),
             tags=args.tags,
             opts=self._child,
         )
@@ -132,40 +159,66 @@ class KeyTrail(pulumi.ComponentResource):
             arn=args.topics[region],
             input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
                 input_paths={
-                    "what": "$.detail.eventName", "who": "$.detail.userIdentity.arn", "where": "$.detail.awsRegion", "when": "$.detail.eventTime",
+                    "what": "$.detail.eventName",
+                    "who": "$.detail.userIdentity.arn",
+                    "where": "$.detail.awsRegion",
+                    "when": "$.detail.eventTime",
                 },
                 input_template='"<what> on a key in <where> by <who> at <when>. If nobody announced it, stop that signer at the signer."',
             ),
             opts=self._child,
-        )  # fmt: skip
+        )
         aws.cloudwatch.EventTarget(
-            f"{logical}-kept", region=region, rule=rule.name, target_id="keep", arn=queue.arn, opts=self._child
+            f"{logical}-kept",
+            region=region,
+            rule=rule.name,
+            target_id="keep",
+            arn=queue.arn,
+            opts=self._child,
         )
         return {"url": queue.url, "arn": queue.arn}
 
 
 def _cloudtrail_writes(bucket: str, *, account: str, trail: str) -> list[Statement]:
     """CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail": for this trail alone."""
-    common: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
+    common: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+    }
     ours = {"aws:SourceArn": trail}
     return [
         {
-            **common, "Sid": "CloudTrailLooks", "Action": ["s3:GetBucketAcl"], "Resource": f"arn:aws:s3:::{bucket}",
+            **common,
+            "Sid": "CloudTrailLooks",
+            "Action": ["s3:GetBucketAcl"],
+            "Resource": f"arn:aws:s3:::{bucket}",
             "Condition": {"StringEquals": ours},
         },
         {
-            **common, "Sid": "CloudTrailWrites", "Action": ["s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/AWSLogs/{account}/*",
+            **common,
+            "Sid": "CloudTrailWrites",
+            "Action": ["s3:PutObject"],
+            "Resource": f"arn:aws:s3:::{bucket}/AWSLogs/{account}/*",
             "Condition": {"StringEquals": {**ours, "s3:x-amz-acl": "bucket-owner-full-control"}},
         },
-    ]  # fmt: skip
+    ]
 
 
 def _rule_sends(queue: str, rule: str, *, account: str) -> str:
-    """EventBridge user guide, "Using resource-based policies for Amazon EventBridge", Amazon SQS permissions."""
-    condition = {"ArnEquals": {"aws:SourceArn": rule}, "StringEquals": {"aws:SourceAccount": account}}
+    """EventBridge user guide, "Using resource-based policies for Amazon EventBridge", Amazon SQS
+    permissions.
+    """
+    condition = {
+        "ArnEquals": {"aws:SourceArn": rule},
+        "StringEquals": {"aws:SourceAccount": account},
+    }
     return document(
         {
-            "Sid": "KeyChanges", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
-            "Action": ["sqs:SendMessage"], "Resource": queue, "Condition": condition,
+            "Sid": "KeyChanges",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["sqs:SendMessage"],
+            "Resource": queue,
+            "Condition": condition,
         }
-    )  # fmt: skip
+    )

@@ -1,4 +1,7 @@
-"""The schedule of a flood as lines of ``arrivals.csv``: what is sent, by whom, and how long after the planned zero."""
+"""The schedule of a flood as lines of ``arrivals.csv``.
+
+What is sent, by whom, and how long after the planned zero.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """One planned request; ``offset_us`` microseconds after zero, ``amount`` in base units, ``attempt`` 2 for a repeat of the same id."""
+    """One planned request.
+
+    ``offset_us`` microseconds after zero, ``amount`` in base units, ``attempt`` 2 for a repeat of
+    the same id.
+    """
 
     index: int
     offset_us: int
@@ -34,7 +41,9 @@ class Arrival:
     destination: str
 
 
-COLUMNS = tuple("offset_s" if field.name == "offset_us" else field.name for field in fields(Arrival))
+COLUMNS = tuple(
+    "offset_s" if field.name == "offset_us" else field.name for field in fields(Arrival)
+)
 
 
 def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
@@ -44,24 +53,36 @@ def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
         writer.writerow(COLUMNS)
         for arrival in arrivals:
             index, offset_us, *rest = astuple(arrival)
-            writer.writerow((index, f"{offset_us // MICROSECONDS}.{offset_us % MICROSECONDS:06d}", *rest))
+            writer.writerow(
+                (index, f"{offset_us // MICROSECONDS}.{offset_us % MICROSECONDS:06d}", *rest)
+            )
 
 
 def read_arrivals(path: Path) -> list[Arrival]:
-    """The schedule at ``path``. Raises :class:`UsageError` if it is missing, malformed, empty or out of order."""
+    """The schedule at ``path``.
+
+    Raises :class:`UsageError` if it is missing, malformed, empty or out of order.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             arrivals = [_parse(row) for row in csv.DictReader(file)]
     except OSError as error:
         raise UsageError(
-            f"cannot read the arrivals {path}: {error.strerror}", remedy="make them with python -m loadtests.plan"
+            f"cannot read the arrivals {path}: {error.strerror}",
+            remedy="make them with python -m loadtests.plan",
         ) from error
     except (KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path} is no schedule of arrivals: {error}") from error
     if not arrivals:
-        raise UsageError(f"{path} plans no arrival", remedy="a flood without arrivals proves nothing")
-    if any(arrival.index != index for index, arrival in enumerate(arrivals)) or not _in_order(arrivals):
-        raise UsageError(f"{path} is out of order", remedy="number the lines from 0 and sort them by offset_s")
+        raise UsageError(
+            f"{path} plans no arrival", remedy="a flood without arrivals proves nothing"
+        )
+    if any(arrival.index != index for index, arrival in enumerate(arrivals)) or not _in_order(
+        arrivals
+    ):
+        raise UsageError(
+            f"{path} is out of order", remedy="number the lines from 0 and sort them by offset_s"
+        )
     return arrivals
 
 

@@ -2,8 +2,9 @@
 
     python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv --url http://... --out DIR --workers 2
 
-The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all of it; what was sent until then is
-written, marked incomplete. Exit code 0: the schedule was run (whether that was enough is for the verdict to say).
+The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all of
+it; what was sent until then is written, marked incomplete. Exit code 0: the schedule was run
+(whether that was enough is for the verdict to say).
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.25
 PRIORITY = -10
-"""Niceness of the workers where the user may lower it: a generator that waits for a core measures itself, not the venue."""
+"""Niceness of the workers where the user may lower it.
+
+A generator that waits for a core measures itself, not the venue.
+"""
 END_S_MAX = 1.5
 QUIT_S_MAX = 8.0
 """Locust's master waits for its workers when it quits; beyond this it is ended."""
@@ -52,7 +56,16 @@ def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list
     ]
     schedule = ["--arrivals", str(arguments.arrivals), "--customers", str(arguments.customers)]
     master = [
-        *(*shared, *schedule, "--host", arguments.url, "--out", str(arguments.out), "--progress", progress),
+        *(
+            *shared,
+            *schedule,
+            "--host",
+            arguments.url,
+            "--out",
+            str(arguments.out),
+            "--progress",
+            progress,
+        ),
         *("--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)),
         *("--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"),
     ]
@@ -76,13 +89,16 @@ class Flood:
         self._zero_told = False
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
         }
         self._children: list[subprocess.Popen[bytes]] = []
         try:
             for command in commands(arguments, port=free_port(), progress=f"/dev/fd/{writing}"):
                 master = not self._children
-                # What Locust prints for people goes to stderr; stdout is for the lines that programs read.
+                # What Locust prints for people goes to stderr; stdout is for the lines that
+                # programs read.
                 self._children.append(
                     subprocess.Popen(
                         command,
@@ -102,7 +118,10 @@ class Flood:
             os.close(writing)
 
     def run(self) -> int:
-        """Pass the master's lines on until it ends; its exit code. Raises :class:`ServiceError` if a part ends before the zero."""
+        """Pass the master's lines on until it ends; its exit code.
+
+        Raises :class:`ServiceError` if a part ends before the zero.
+        """
         for line in self._progress():
             self._zero_told = self._zero_told or json.loads(line).get("event") == "zero"
             sys.stdout.write(line + "\n")
@@ -113,7 +132,8 @@ class Flood:
             raise ServiceError("Locust's master does not end") from None
         if not self._zero_told:
             raise ServiceError(
-                f"Locust's master ended with {code} before the flood began", remedy="its words are above"
+                f"Locust's master ended with {code} before the flood began",
+                remedy="its words are above",
             )
         return code
 
@@ -122,7 +142,9 @@ class Flood:
         with selectors.DefaultSelector() as selector:
             selector.register(self._lines, selectors.EVENT_READ)
             while True:
-                if not self._zero_told and (ended := [child for child in self._children if child.poll() is not None]):
+                if not self._zero_told and (
+                    ended := [child for child in self._children if child.poll() is not None]
+                ):
                     raise ServiceError(
                         f"a part of Locust ended with {ended[0].returncode} before the flood began",
                         remedy="its words are above",
@@ -150,13 +172,20 @@ class Flood:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--arrivals", type=Path, required=True, help="the schedule; plan.json beside it is copied into flood.json"
+        "--arrivals",
+        type=Path,
+        required=True,
+        help="the schedule; plan.json beside it is copied into flood.json",
     )
     parser.add_argument("--customers", type=Path, required=True)
     parser.add_argument("--url", required=True, help="the venue's api, as customers reach it")
-    parser.add_argument("--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero"
+    )
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()
 
@@ -171,7 +200,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         wanted = {arrival.customer_id for arrival in read_arrivals(arguments.arrivals)}
-        read_keys(arguments.customers, wanted=wanted)  # said here in one line, rather than by each worker
+        read_keys(
+            arguments.customers, wanted=wanted
+        )  # said here in one line, rather than by each worker
         arguments.out.mkdir(parents=True, exist_ok=True)
         flood = Flood(arguments)
         try:

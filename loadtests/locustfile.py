@@ -1,7 +1,10 @@
-"""The flood under Locust: ``locust -f loadtests/locustfile.py --headless``, alone or as a master with workers.
+"""The flood under Locust.
 
-The schedule decides everything, so the number of users does not: each worker process runs one user, which owns every n-th arrival.
-The master waits for all workers, sends them one planned zero, collects their rows and ends the test when the schedule is done.
+``locust -f loadtests/locustfile.py --headless``, alone or as a master with workers.
+
+The schedule decides everything, so the number of users does not: each worker process runs one user,
+which owns every n-th arrival. The master waits for all workers, sends them one planned zero,
+collects their rows and ends the test when the schedule is done.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import gevent
 from gevent.event import AsyncResult
@@ -24,13 +27,13 @@ from locust.exception import CatchResponseError, StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.arrivals import MICROSECONDS, Arrival, read_arrivals
-from loadtests.conductor import Conductor
+from loadtests.coordinator import Conductor
 from loadtests.population import read_keys
+from loadtests.results import ACKNOWLEDGED, Sent
 from loadtests.sender import PATH, Limits, Sender
-from loadtests.tally import ACKNOWLEDGED, Sent
-from seawall.contract.killswitch import SwitchSite, SwitchWatch, switches_of
-from seawall.conventions import TARGETS_VARIABLE
+from seawall.conventions.environment import TARGETS_VARIABLE
 from seawall.errors import ExitCode, UsageError
+from seawall.kill_switch import SwitchSite, SwitchWatch, switches_of
 
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
 REPORT_EVERY_S = 0.5
@@ -44,8 +47,12 @@ GRACE_S = 5.0
 @events.init_command_line_parser.add_listener
 def _options(parser: argparse.ArgumentParser) -> None:
     group: Any = parser.add_argument_group("seawall")
-    group.add_argument("--arrivals", env_var="SEAWALL_ARRIVALS", help="the schedule, from python -m loadtests.plan")
-    group.add_argument("--customers", env_var="SEAWALL_CUSTOMERS", help="customers.csv of the same plan")
+    group.add_argument(
+        "--arrivals", env_var="SEAWALL_ARRIVALS", help="the schedule, from python -m loadtests.plan"
+    )
+    group.add_argument(
+        "--customers", env_var="SEAWALL_CUSTOMERS", help="customers.csv of the same plan"
+    )
     group.add_argument(
         "--out",
         env_var="SEAWALL_FLOOD_OUT",
@@ -53,11 +60,19 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--progress", default="", help="file or pipe for a JSON line each second")
     group.add_argument(
-        "--inflight-max", type=int, default=2_000, help="requests in flight per worker before arrivals are missed"
+        "--inflight-max",
+        type=int,
+        default=2_000,
+        help="requests in flight per worker before arrivals are missed",
     )
-    group.add_argument("--answer-s-max", type=float, default=10.0, help="seconds to wait for an answer")
     group.add_argument(
-        "--late-ms-max", type=float, default=500.0, help="an arrival held up for longer is missed, not sent in a bunch"
+        "--answer-s-max", type=float, default=10.0, help="seconds to wait for an answer"
+    )
+    group.add_argument(
+        "--late-ms-max",
+        type=float,
+        default=500.0,
+        help="an arrival held up for longer is missed, not sent in a bunch",
     )
 
 
@@ -79,7 +94,8 @@ def _api_of_targets() -> str:
     path = os.environ.get(TARGETS_VARIABLE)
     if path is None:
         raise UsageError(
-            "nobody says where the venue is", remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}"
+            "nobody says where the venue is",
+            remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}",
         )
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
@@ -88,7 +104,10 @@ def _api_of_targets() -> str:
 
 
 def _switch_site() -> SwitchSite | None:
-    """The kill switch that targets.json names; None without either. Raises :class:`UsageError` if it is named wrongly."""
+    """The kill switch that targets.json names; None without either.
+
+    Raises :class:`UsageError` if it is named wrongly.
+    """
     path = os.environ.get(TARGETS_VARIABLE)
     if path is None:
         return None
@@ -110,6 +129,11 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _opened(path: str | None) -> TextIO | None:
+    """The file that progress is written to; it stays open as long as the process lives."""
+    return Path(path).open("w", encoding="utf-8") if path else None
+
+
 class _Master:
     """Ties a :class:`Conductor` to Locust's messages and decides when the test ends."""
 
@@ -127,13 +151,15 @@ class _Master:
             arrivals=arrivals,
             plan=json.loads(plan.read_text(encoding="utf-8")) if plan.exists() else {},
             out=out,
-            progress=Path(options.progress).open("w", encoding="utf-8") if options.progress else None,  # noqa: SIM115 - lives as long as the process
+            progress=_opened(options.progress),
         )
         self._ready: dict[str, dict[str, Any]] = {}
         self._finished = False
         self._switch = SwitchWatch(switches=switches_of(_switch_site()))
         runner.register_message(READY, self._on_ready)
-        runner.register_message(REPORT, lambda msg, **_: self._conductor.heard(msg.node_id, msg.data))
+        runner.register_message(
+            REPORT, lambda msg, **_: self._conductor.heard(msg.node_id, msg.data)
+        )
         environment.events.quitting.add_listener(lambda **_: self._finish(ExitCode.UNKNOWN))
         # Whatever ends the watch by surprise must end the test too, or nobody would.
         gevent.spawn(self._watch).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
@@ -166,7 +192,8 @@ class _Master:
                 if self._conductor.t_zero is None:
                     if time.monotonic() - began > READY_S_MAX:
                         self._conductor.tell(
-                            "refused", reason=f"{len(self._ready)} of {self._expected} workers are ready"
+                            "refused",
+                            reason=f"{len(self._ready)} of {self._expected} workers are ready",
                         )
                         self._finish(ExitCode.UNFIT)
                     continue
@@ -177,15 +204,24 @@ class _Master:
                     continue
                 if isinstance(self._runner, MasterRunner):
                     self._conductor.alive(
-                        [client.id for client in self._runner.clients.values() if client.state != "missing"]
+                        [
+                            client.id
+                            for client in self._runner.clients.values()
+                            if client.state != "missing"
+                        ]
                     )
                 if time.monotonic() - told >= TELL_EVERY_S:
                     told = time.monotonic()
                     self._conductor.tick(now=now)
                 last_s = self._conductor.arrivals[-1].offset_us / MICROSECONDS
-                if self._conductor.ended or now > self._conductor.t_zero + last_s + self._patience_s:
+                if (
+                    self._conductor.ended
+                    or now > self._conductor.t_zero + last_s + self._patience_s
+                ):
                     self._finish(ExitCode.PASS if self._conductor.complete else ExitCode.UNKNOWN)
-        except BrokenPipeError:  # whoever started us is gone: a flood that nobody watches must not go on
+        except (
+            BrokenPipeError
+        ):  # whoever started us is gone: a flood that nobody watches must not go on
             self._conductor.progress = None
             self._finish(ExitCode.UNKNOWN)
 
@@ -195,11 +231,16 @@ class _Master:
         self._finished = True
         self._environment.process_exit_code = int(code)
         self._conductor.finish(now=time.time())
-        gevent.spawn(self._runner.quit)  # not from here: quitting kills the greenlet that asks for it
+        gevent.spawn(
+            self._runner.quit
+        )  # not from here: quitting kills the greenlet that asks for it
 
 
 class Depositors(User):
-    """All depositors of one worker process: greenlets on a schedule, not users with a pace of their own."""
+    """All depositors of one worker process.
+
+    Greenlets on a schedule, not users with a pace of their own.
+    """
 
     zero: AsyncResult
     taken = False
@@ -222,15 +263,20 @@ class Depositors(User):
             url=str(self.environment.host),
             keys=read_keys(_required(options, "customers")),
             limits=Limits(
-                inflight_max=options.inflight_max, answer_s_max=options.answer_s_max, late_ms_max=options.late_ms_max
+                inflight_max=options.inflight_max,
+                answer_s_max=options.answer_s_max,
+                late_ms_max=options.late_ms_max,
             ),
             worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
             on_sent=self._on_sent,
             on_missed=lambda index, reason: self._missed.append((index, reason)),
         )
         gc.collect()
-        gc.freeze()  # the schedule stays to the end; looking through it again would only hold requests up
-        self._tell(READY, {"arrivals_sha256": _digest(path), "nice": os.getpriority(os.PRIO_PROCESS, 0)})
+        # the schedule stays to the end; looking through it again would only hold requests up
+        gc.freeze()
+        self._tell(
+            READY, {"arrivals_sha256": _digest(path), "nice": os.getpriority(os.PRIO_PROCESS, 0)}
+        )
         told = Depositors.zero.get()
         mine: Sequence[Arrival] = arrivals[told["shard"] :: told["shards"]]
         reporter = gevent.spawn(self._report_often)
@@ -246,7 +292,9 @@ class Depositors(User):
             name=PATH,
             response_time=sent.latency_ms,
             response_length=length,
-            exception=None if sent.outcome in ACKNOWLEDGED else CatchResponseError(f"{sent.outcome}: {sent.error}"),
+            exception=None
+            if sent.outcome in ACKNOWLEDGED
+            else CatchResponseError(f"{sent.outcome}: {sent.error}"),
             context={},
             start_time=sent.planned_at,
             url=PATH,

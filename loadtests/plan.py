@@ -1,4 +1,6 @@
-"""From (policy, game day, profile, seed) to the schedule of a flood: the same arguments give the same bytes.
+"""From (policy, game day, profile, seed) to the schedule of a flood.
+
+The same arguments give the same bytes.
 
     python -m loadtests.plan --policy policies/sandbox.yaml --seed 7 --out DIR
 
@@ -22,12 +24,13 @@ from typing import Any
 
 from loadtests import shape
 from loadtests.arrivals import MICROSECONDS, Arrival, Phase, write_arrivals
-from loadtests.pledge import proof, yardstick
+from loadtests.plan_check import proof, yardstick
 from loadtests.population import CUSTOMERS, Customer, Pool, Population, populate, write_customers
 from loadtests.scaling import scaling
 from loadtests.shock import Profile, load_profile
 from seawall.errors import SeawallError, UsageError
-from seawall.policy import MICRO, GameDay, Policy, load_policy
+from seawall.policy import MICRO, GameDay, Policy
+from seawall.policy_file import load_policy
 
 DRAWS = 16
 """Tries to find a depositor by chance before the one with the largest balance left is asked."""
@@ -45,7 +48,10 @@ class Plan:
 
 @dataclass(kw_only=True)
 class _Wish:
-    """A request before it has an index: who wants how much of what, and when; microseconds after the phase began."""
+    """A request before it has an index: who wants how much of what, and when.
+
+    Microseconds after the phase began.
+    """
 
     pool: Pool
     amount: int
@@ -54,8 +60,13 @@ class _Wish:
     customer_id: int = 0
 
 
-def plan(policy: Policy, day: GameDay, profile: Profile, population: Population, *, seed: int) -> Plan:
-    """The flood of ``day``. Raises :class:`UsageError` if it would not shake this policy as a run on the bank must."""
+def plan(
+    policy: Policy, day: GameDay, profile: Profile, population: Population, *, seed: int
+) -> Plan:
+    """The flood of ``day``.
+
+    Raises :class:`UsageError` if it would not shake this policy as a run on the bank must.
+    """
     rng = Random(f"{seed}/arrivals")
     chosen = profile.assumed
     calm = _calm(policy, day, profile, rng)
@@ -68,8 +79,13 @@ def plan(policy: Policy, day: GameDay, profile: Profile, population: Population,
         ("run", run, day.calm, day.flood),
     )
     for phase, wishes, start_ms, length_ms in phases:
-        named = [(str(uuid.UUID(int=rng.getrandbits(128), version=4)), wish, destinations.draw()) for wish in wishes]
-        lines += [(start_ms * MS + wish.at_us, phase, 1, name, wish, to) for name, wish, to in named]
+        named = [
+            (str(uuid.UUID(int=rng.getrandbits(128), version=4)), wish, destinations.draw())
+            for wish in wishes
+        ]
+        lines += [
+            (start_ms * MS + wish.at_us, phase, 1, name, wish, to) for name, wish, to in named
+        ]
         for position, delay_us in _repeats(
             rng, [wish.at_us for wish in wishes], length_us=length_ms * MS, profile=profile
         ):
@@ -111,7 +127,9 @@ def plan(policy: Policy, day: GameDay, profile: Profile, population: Population,
 
 
 def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_Wish]:
-    """Small requests at a steady rate, with a mean drawdown velocity far below the exit of the first tier."""
+    """Small requests at a steady rate, with a mean drawdown velocity far below the exit of the
+    first tier.
+    """
     chosen = profile.assumed
     measure = yardstick(policy)
     total = chosen.calm_requests_per_s.value * day.calm / MS
@@ -119,7 +137,11 @@ def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_
     if count == 0:
         return []
     value = (
-        chosen.calm_velocity_of_exit.value * measure.stressed_exit * measure.hot_micro * day.calm / measure.window_ms
+        chosen.calm_velocity_of_exit.value
+        * measure.stressed_exit
+        * measure.hot_micro
+        * day.calm
+        / measure.window_ms
     )
     mean = float(value) / count
     wishes: list[_Wish] = []
@@ -138,7 +160,9 @@ def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_
 
 
 def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_Wish]:
-    """The run itself: heavy-tailed, evenly over the pools by value, the largest first as a tendency."""
+    """The run itself: heavy-tailed, evenly over the pools by value, the largest first as a
+    tendency.
+    """
     chosen = profile.assumed
     hot = policy.hot_target_value_micro()
     count = _first_attempts(chosen.requests_per_s.value * day.flood / MS, profile)
@@ -182,14 +206,23 @@ def _first_attempts(total: Fraction, profile: Profile) -> int:
     return round(total / (1 + profile.assumed.repeated.value))
 
 
-def _repeats(rng: Random, times_us: Sequence[int], *, length_us: int, profile: Profile) -> list[tuple[int, int]]:
-    """(position, delay in microseconds) of the requests that are sent once more before the phase ends."""
+def _repeats(
+    rng: Random, times_us: Sequence[int], *, length_us: int, profile: Profile
+) -> list[tuple[int, int]]:
+    """(position, delay in microseconds) of the requests that are sent once more before the phase
+    ends.
+    """
     chosen = profile.assumed
     earliest, latest = (
-        int(bound.value * MICROSECONDS) for bound in (chosen.repeat_after_s_min, chosen.repeat_after_s_max)
+        int(bound.value * MICROSECONDS)
+        for bound in (chosen.repeat_after_s_min, chosen.repeat_after_s_max)
     )
     candidates = [(position, rng.randint(earliest, latest)) for position in range(len(times_us))]
-    fitting = [(position, delay) for position, delay in candidates if times_us[position] + delay < length_us]
+    fitting = [
+        (position, delay)
+        for position, delay in candidates
+        if times_us[position] + delay < length_us
+    ]
     return rng.sample(fitting, min(len(fitting), round(len(times_us) * chosen.repeated.value)))
 
 
@@ -203,7 +236,11 @@ def _pools(policy: Policy, count: int) -> dict[Pool, int]:
     }
     bounds = [0, *accumulate(value for value in pools.values())]
     cuts = [count * bound // hot for bound in bounds]
-    return {pool: after - before for pool, before, after in zip(pools, cuts, cuts[1:], strict=False) if after > before}
+    return {
+        pool: after - before
+        for pool, before, after in zip(pools, cuts, cuts[1:], strict=False)
+        if after > before
+    }
 
 
 def _hot_value_micro(policy: Policy, pool: Pool, bound: str) -> int:
@@ -216,7 +253,9 @@ def _hot_value_micro(policy: Policy, pool: Pool, bound: str) -> int:
 
 
 def _wish(policy: Policy, pool: Pool, *, value_micro: int) -> _Wish:
-    """A request for ``value_micro`` worth of the pool's asset, rounded down to a base unit, never nothing."""
+    """A request for ``value_micro`` worth of the pool's asset, rounded down to a base unit, never
+    nothing.
+    """
     asset = policy.assets[pool[1]]
     price, per_price = asset.reference_price.as_integer_ratio()
     amount = max(1, value_micro * per_price * 10**asset.decimals // (MICRO * price))
@@ -229,7 +268,10 @@ def _set_times(wishes: Sequence[_Wish], times: Sequence[float]) -> None:
 
 
 def _assign(wishes: Sequence[_Wish], population: Population, rng: Random) -> None:
-    """Give each wish a depositor who can afford it, drawn in proportion to balance; nobody is asked for more than it holds."""
+    """Give each wish a depositor who can afford it, drawn in proportion to balance.
+
+    Nobody is asked for more than it holds.
+    """
     holders: dict[Pool, list[Customer]] = {}
     for customer in population.depositors:
         for pool in customer.balances:
@@ -238,7 +280,10 @@ def _assign(wishes: Sequence[_Wish], population: Population, rng: Random) -> Non
         able = holders.get(pool, [])
         left = [customer.balances[pool] for customer in able]
         reach = list(accumulate(left))
-        for wish in sorted((wish for wish in wishes if wish.pool == pool), key=lambda wish: (-wish.amount, wish.at_us)):
+        for wish in sorted(
+            (wish for wish in wishes if wish.pool == pool),
+            key=lambda wish: (-wish.amount, wish.at_us),
+        ):
             position = _depositor(rng, left, reach, wish.amount)
             left[position] -= wish.amount
             wish.customer_id = able[position].customer_id
@@ -251,7 +296,9 @@ def _depositor(rng: Random, left: list[int], reach: list[int], amount: int) -> i
             return position
     if left and max(left) >= amount:
         return left.index(max(left))
-    raise UsageError("no depositor can afford a planned request", remedy="plan a smaller run, or larger balances")
+    raise UsageError(
+        "no depositor can afford a planned request", remedy="plan a smaller run, or larger balances"
+    )
 
 
 class _Destinations:
@@ -271,22 +318,32 @@ class _Destinations:
 
 
 def write_plan(made: Plan, out: Path) -> None:
-    """Write ``arrivals.csv`` and ``plan.json`` (knobs and scaling, which the flood copies into ``flood.json``)."""
+    """Write ``arrivals.csv`` and ``plan.json`` (knobs and scaling, which the flood copies into
+    ``flood.json``).
+    """
     write_arrivals(made.arrivals, out / "arrivals.csv")
-    text = json.dumps({"seed": made.knobs["seed"], "knobs": made.knobs, "scaling": made.scaling}, indent=2)
+    text = json.dumps(
+        {"seed": made.knobs["seed"], "knobs": made.knobs, "scaling": made.scaling}, indent=2
+    )
     (out / "plan.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> int:
     """Write the plan of one flood; the exit code is of :class:`seawall.errors.ExitCode`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--policy", type=Path, required=True)
     parser.add_argument("--gameday", help="its name; the policy's first one if left out")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--size", type=int, default=CUSTOMERS, help="number of customers")
-    parser.add_argument("--out", type=Path, required=True, help="folder for arrivals.csv and plan.json")
     parser.add_argument(
-        "--customers", type=Path, help="file for the customers, secrets included; OUT/customers.csv if left out"
+        "--out", type=Path, required=True, help="folder for arrivals.csv and plan.json"
+    )
+    parser.add_argument(
+        "--customers",
+        type=Path,
+        help="file for the customers, secrets included; OUT/customers.csv if left out",
     )
     arguments = parser.parse_args()
     try:
@@ -308,7 +365,13 @@ def main() -> int:
     write_customers(population, arguments.customers or arguments.out / "customers.csv")
     write_plan(made, arguments.out)
     print(
-        json.dumps({"arrivals": len(made.arrivals), "customers": len(population.customers), **made.knobs["expected"]})
+        json.dumps(
+            {
+                "arrivals": len(made.arrivals),
+                "customers": len(population.customers),
+                **made.knobs["expected"],
+            }
+        )
     )
     return 0
 

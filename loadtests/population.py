@@ -1,4 +1,6 @@
-"""Customers with heavy-tailed balances whose sums are exactly what the policy's customer bucket holds."""
+"""Customers with heavy-tailed balances whose sums are exactly what the policy's customer bucket
+holds.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from seawall.policy import Policy
 
 CUSTOMERS = 4_000
 SET_ASIDE = 3
-"""The first customers hold every asset and take no part in the flood: two for the prober, one for experiments."""
+"""The first customers hold every asset and take no part in the flood.
+
+Two for the prober, one for experiments.
+"""
 SET_ASIDE_SHARE = 100
 """Each of them holds one part in so many of every pool."""
 LARGEST_OVER_SMALLEST = 500
@@ -54,7 +59,10 @@ class Population:
 
 
 def owed(policy: Policy) -> dict[Pool, int]:
-    """What customers are owed per pool, in base units: hot, reserve and cold targets of the buckets that pay them."""
+    """What customers are owed per pool, in base units.
+
+    Hot, reserve and cold targets of the buckets that pay them.
+    """
     totals: dict[Pool, int] = {}
     for wallet in policy.wallets.values():
         if "customers" in policy.buckets[wallet.bucket].pays:
@@ -65,19 +73,26 @@ def owed(policy: Policy) -> dict[Pool, int]:
 
 
 def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOMERS) -> Population:
-    """``size`` customers from (policy, profile, seed); the same arguments give the same customers, keys included."""
+    """``size`` customers from (policy, profile, seed).
+
+    The same arguments give the same customers, keys included.
+    """
     if size <= SET_ASIDE:
-        raise UsageError(f"{size} customers leave nobody to run", remedy=f"ask for more than {SET_ASIDE}")
+        raise UsageError(
+            f"{size} customers leave nobody to run", remedy=f"ask for more than {SET_ASIDE}"
+        )
     rng = Random(f"{seed}/population")
     keys = Random(f"{seed}/keys")
     pools = owed(policy)
     alpha = float(profile.assumed.balance_tail_exponent.value)
     weights: dict[Pool, dict[int, int]] = {pool: {} for pool in pools}
     for customer_id in range(SET_ASIDE + 1, size + 1):
-        held = [pool for pool in pools if rng.random() < 0.5] or [rng.choice(list(pools))]  # noqa: PLR2004 - a coin
+        # a coin
+        held = [pool for pool in pools if rng.random() < 0.5] or [rng.choice(list(pools))]  # noqa: PLR2004
         for pool in held:
             weights[pool][customer_id] = int(
-                WEIGHT_STEPS * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha)
+                WEIGHT_STEPS
+                * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha)
             )
     balances: dict[int, dict[Pool, int]] = {customer_id: {} for customer_id in range(1, size + 1)}
     for pool, total in pools.items():
@@ -88,16 +103,23 @@ def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOME
             balances[customer_id][pool] = amount
     return Population(
         customers=tuple(
-            Customer(customer_id=customer_id, api_key=f"sk_{keys.getrandbits(160):040x}", balances=held)
+            Customer(
+                customer_id=customer_id, api_key=f"sk_{keys.getrandbits(160):040x}", balances=held
+            )
             for customer_id, held in balances.items()
         )
     )
 
 
 def divide(total: int, weights: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Split ``total`` by integer weights so that the parts sum to it exactly; the heaviest takes the remainder."""
+    """Split ``total`` by integer weights so that the parts sum to it exactly.
+
+    The heaviest takes the remainder.
+    """
     if not weights:
-        raise UsageError("nobody holds a pool that the policy funds", remedy="ask for more customers")
+        raise UsageError(
+            "nobody holds a pool that the policy funds", remedy="ask for more customers"
+        )
     whole = sum(weights.values())
     parts = {key: total * weight // whole for key, weight in weights.items()}
     heaviest = max(weights, key=lambda key: (weights[key], -key))
@@ -114,12 +136,17 @@ def write_customers(population: Population, path: Path) -> None:
         for (network, asset), amount in customer.balances.items():
             writer.writerow((customer.customer_id, customer.api_key, network, asset, amount))
     path.unlink(missing_ok=True)  # a file that exists keeps its old mode
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write(text.getvalue())
 
 
 def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
-    """API key by customer id. Raises :class:`UsageError` if the file is no such list, or lacks one of the ``wanted`` ids."""
+    """API key by customer id.
+
+    Raises :class:`UsageError` if the file is no such list, or lacks one of the ``wanted`` ids.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             keys = {int(row["customer_id"]): row["api_key"] for row in csv.DictReader(file)}
@@ -129,6 +156,7 @@ def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
         raise UsageError(f"{path} is no list of customers: {error}") from error
     if strangers := set(wanted) - set(keys):
         raise UsageError(
-            f"{path} lacks {len(strangers)} customers of the schedule", remedy="use the customers of the same plan"
+            f"{path} lacks {len(strangers)} customers of the schedule",
+            remedy="use the customers of the same plan",
         )
     return keys

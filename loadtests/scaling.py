@@ -1,4 +1,7 @@
-"""How a planned run relates to the real event, said exactly: what was scaled, by how much, and what was not."""
+"""How a planned run relates to the real event, said exactly.
+
+What was scaled, by how much, and what was not.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ NOT_COMPRESSED = (
 """All of these are as the policy declares them: only arrivals are compressed in time."""
 
 
-def scaling(policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[Arrival]) -> dict[str, Any]:
+def scaling(
+    policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[Arrival]
+) -> dict[str, Any]:
     """The table that the report shows; ratios as decimals, values in units of account."""
     facts = profile.measured
     first = [arrival for arrival in arrivals if arrival.phase == "run" and arrival.attempt == 1]
@@ -34,7 +39,10 @@ def scaling(policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[A
         "profile": profile.profile,
         "event": profile.event,
         "source": "; ".join(
-            dict.fromkeys(fact.source for fact in (facts.requests, facts.wallets_value, facts.burst_of_assets_per_h))
+            dict.fromkeys(
+                fact.source
+                for fact in (facts.requests, facts.wallets_value, facts.burst_of_assets_per_h)
+            )
         ),
         "value_scale": f"{float(liabilities / facts.wallets_value.value):.6f}",
         "value_scale_of": f"liabilities {float(liabilities):,.0f} / wallets {float(facts.wallets_value.value):,.0f}",

@@ -1,7 +1,9 @@
-"""One worker's part of a flood: requests leave on their planned instants, however slow the venue is.
+"""One worker's part of a flood.
 
-The model is open: a greenlet per arrival, latency from the planned instant. An arrival that cannot leave in time is missed and
-reported, never bunched with the next ones.
+Requests leave on their planned instants, however slow the venue is.
+
+The model is open: a greenlet per arrival, latency from the planned instant. An arrival that cannot
+leave in time is missed and reported, never bunched with the next ones.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from loadtests.arrivals import MICROSECONDS, Arrival
-from loadtests.tally import ACKNOWLEDGED, Outcome, Sent
+from loadtests.results import ACKNOWLEDGED, Outcome, Sent
 
 PATH = "/v1/withdrawals"
 ACCEPTED = 202
@@ -26,7 +28,11 @@ ACCEPTED = 202
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How far a sender goes: requests in flight, seconds to wait for an answer, milliseconds by which an arrival may leave late."""
+    """How far a sender goes.
+
+    Requests in flight, seconds to wait for an answer, milliseconds by which an arrival may leave
+    late.
+    """
 
     inflight_max: int
     answer_s_max: float
@@ -44,7 +50,9 @@ class Answer:
 
 
 class Sender:
-    """Sends its arrivals to ``url`` and hands every result to ``on_sent``, every missed index to ``on_missed``."""
+    """Sends its arrivals to ``url`` and hands every result to ``on_sent``, every missed index to
+    ``on_missed``.
+    """
 
     def __init__(
         self,
@@ -69,8 +77,11 @@ class Sender:
         )
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
-        """Send ``arrivals`` around the planned zero (Unix seconds) and return when every answer is in or given up."""
-        # Dispatch runs on the monotonic clock, so that a correction of the wall clock moves no request.
+        """Send ``arrivals`` around the planned zero (Unix seconds) and return when every answer is
+        in or given up.
+        """
+        # Dispatch runs on the monotonic clock, so that a correction of the wall clock moves no
+        # request.
         zero = time.monotonic() + (t_zero - time.time())
         requests = [(arrival, *self._request(arrival)) for arrival in arrivals]
         pool = Pool(self._limits.inflight_max)
@@ -94,10 +105,15 @@ class Sender:
             "amount": str(arrival.amount),
             "destination": arrival.destination,
         }
-        headers = {"Authorization": f"Bearer {self._keys[arrival.customer_id]}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self._keys[arrival.customer_id]}",
+            "Content-Type": "application/json",
+        }
         return json.dumps(body, separators=(",", ":")).encode(), headers
 
-    def _send(self, arrival: Arrival, body: bytes, headers: dict[str, str], *, t_zero: float, zero: float) -> None:
+    def _send(
+        self, arrival: Arrival, body: bytes, headers: dict[str, str], *, t_zero: float, zero: float
+    ) -> None:
         left = time.monotonic()
         answer = self._post(body, headers)
         done = time.monotonic()
@@ -120,9 +136,13 @@ class Sender:
             try:
                 return self._exchange(body, headers)
             except (HTTPConnectionClosed, ConnectionResetError, BrokenPipeError):
-                # An idle connection that the venue closes as we write says nothing about it; the id makes sending again safe.
+                # An idle connection that the venue closes as we write says nothing about it; the id
+                # makes sending again safe.
                 return self._exchange(body, headers)
-        except (OSError, HTTPParseError) as error:  # includes timeouts and refused or closed connections
+        except (
+            OSError,
+            HTTPParseError,
+        ) as error:  # includes timeouts and refused or closed connections
             return Answer(status=0, outcome="failed", error=type(error).__name__, length=0)
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
@@ -131,7 +151,10 @@ class Sender:
 
 
 def judged(status: int, text: bytes) -> Answer:
-    """What an answer means under the drill contract; one that does not parse is a failure, never an acknowledgement."""
+    """What an answer means under the drill contract.
+
+    One that does not parse is a failure, never an acknowledgement.
+    """
     try:
         parsed: Any = json.loads(text)
     except ValueError:
@@ -140,8 +163,13 @@ def judged(status: int, text: bytes) -> Answer:
     outcome, code = told.get("outcome"), told.get("code")
     if status == ACCEPTED and isinstance(outcome, str) and outcome in ACKNOWLEDGED:
         return Answer(
-            status=status, outcome="accepted" if outcome == "accepted" else "replayed", error="", length=len(text)
+            status=status,
+            outcome="accepted" if outcome == "accepted" else "replayed",
+            error="",
+            length=len(text),
         )
     if isinstance(code, str) and status != ACCEPTED:
         return Answer(status=status, outcome="refused", error=code, length=len(text))
-    return Answer(status=status, outcome="failed", error=f"unexpected answer {status}", length=len(text))
+    return Answer(
+        status=status, outcome="failed", error=f"unexpected answer {status}", length=len(text)
+    )

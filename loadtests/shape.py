@@ -1,4 +1,6 @@
-"""The shape of a run, as pure functions of a random stream: when requests arrive, how large they are, and who leaves first.
+"""The shape of a run, as pure functions of a random stream.
+
+When requests arrive, how large they are, and who leaves first.
 
 Floats are statistics here; they become integer amounts in :mod:`loadtests.plan`.
 """
@@ -19,13 +21,21 @@ def pareto(u: float, *, low: float, high: float, alpha: float) -> float:
 
 def pareto_mean(*, low: float, high: float, alpha: float) -> float:
     """Mean of that law; ``alpha`` other than 1."""
-    return float(alpha * low / (alpha - 1.0) * (1.0 - (low / high) ** (alpha - 1.0)) / (1.0 - (low / high) ** alpha))
+    return float(
+        alpha
+        * low
+        / (alpha - 1.0)
+        * (1.0 - (low / high) ** (alpha - 1.0))
+        / (1.0 - (low / high) ** alpha)
+    )
 
 
 def amounts(rng: Random, *, count: int, total: float, high: float, alpha: float) -> list[float]:
-    """``count`` heavy-tailed amounts, each below ``high``, that sum to ``total`` up to rounding and the cap.
+    """``count`` heavy-tailed amounts, each below ``high``, that sum to ``total`` up to rounding and
+    the cap.
 
-    One draw per quantile stratum: the tail keeps its weight for every seed. Raises ValueError if the mean does not fit below ``high``.
+    One draw per quantile stratum: the tail keeps its weight for every seed. Raises ValueError if
+    the mean does not fit below ``high``.
     """
     mean = total / count
     if not 0.0 < mean < high / 2.0:
@@ -33,8 +43,13 @@ def amounts(rng: Random, *, count: int, total: float, high: float, alpha: float)
     below, above = 0.0, high
     for _ in range(BISECTIONS):
         low = (below + above) / 2.0
-        below, above = (low, above) if pareto_mean(low=low, high=high, alpha=alpha) < mean else (below, low)
-    drawn = [pareto((index + rng.random()) / count, low=above, high=high, alpha=alpha) for index in range(count)]
+        below, above = (
+            (low, above) if pareto_mean(low=low, high=high, alpha=alpha) < mean else (below, low)
+        )
+    drawn = [
+        pareto((index + rng.random()) / count, low=above, high=high, alpha=alpha)
+        for index in range(count)
+    ]
     factor = total / sum(drawn)
     return [min(amount * factor, high) for amount in drawn]
 
@@ -45,12 +60,20 @@ def steady_times(rng: Random, *, count: int, length: float) -> list[float]:
 
 
 def run_times(
-    rng: Random, *, count: int, length: float, opening_rate: float, contagion: float, contagion_delay: float
+    rng: Random,
+    *,
+    count: int,
+    length: float,
+    opening_rate: float,
+    contagion: float,
+    contagion_delay: float,
 ) -> list[float]:
-    """Arrivals of a run: a Poisson stream that starts ``opening_rate`` times as fast and fades, with self-excited clusters.
+    """Arrivals of a run: a Poisson stream that starts ``opening_rate`` times as fast and fades,
+    with self-excited clusters.
 
-    ``contagion`` of the requests follow an earlier one after an exponential delay (mean ``contagion_delay``); exactly ``count``
-    fall into [0, length), in order. The cluster view of a Hawkes process: Hawkes and Oakes 1974, with the count held fixed.
+    ``contagion`` of the requests follow an earlier one after an exponential delay (mean
+    ``contagion_delay``); exactly ``count`` fall into [0, length), in order. The cluster view of a
+    Hawkes process: Hawkes and Oakes 1974, with the count held fixed.
     """
     fade = length * 0.15
     times: list[float] = []
@@ -68,13 +91,19 @@ def run_times(
 
 
 def leaving_order(
-    rng: Random, values: Sequence[int], *, opening_count: int, opening_value: int, largest_first: float, small_max: int
+    rng: Random,
+    values: Sequence[int],
+    *,
+    opening_count: int,
+    opening_value: int,
+    largest_first: float,
+    small_max: int,
 ) -> list[int]:
     """Indices of ``values`` in the order in which they leave.
 
-    The first ``opening_count`` carry at least ``opening_value`` if that many can: large depositors drawn in proportion to their
-    amount until it is reached, then small ones, shuffled. The rest leave in a race in which the next is drawn in proportion to
-    amount ^ ``largest_first``.
+    The first ``opening_count`` carry at least ``opening_value`` if that many can: large depositors
+    drawn in proportion to their amount until it is reached, then small ones, shuffled. The rest
+    leave in a race in which the next is drawn in proportion to amount ^ ``largest_first``.
     """
     by_size = sorted(
         (index for index, value in enumerate(values) if value > small_max),

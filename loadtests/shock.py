@@ -1,4 +1,6 @@
-"""A shock profile: a real event as data, each number with its source, or with the reason why it was assumed."""
+"""A shock profile: a real event as data, each number with its source, or with the reason why it was
+assumed.
+"""
 
 from __future__ import annotations
 
@@ -79,12 +81,17 @@ class Profile(_Section):
 
 
 def load_profile(name: str, *, folder: Path = PROFILES) -> Profile:
-    """The profile called ``name``. Raises :class:`UsageError` if there is none or if it is malformed."""
+    """The profile called ``name``.
+
+    Raises :class:`UsageError` if there is none or if it is malformed.
+    """
     path = folder / f"{name}.yaml"
     try:
         return Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise UsageError(f"there is no shock profile {name!r}", remedy=f"name one of: {known}") from error
+        raise UsageError(
+            f"there is no shock profile {name!r}", remedy=f"name one of: {known}"
+        ) from error
     except (yaml.YAMLError, ValidationError) as error:
         raise UsageError(f"{path.name} is no shock profile: {error}") from error

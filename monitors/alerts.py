@@ -1,7 +1,9 @@
-"""Which alerts there are: one per trigger of the policy, and those that any venue of this kind needs.
+"""Which alerts there are.
 
-Alerts are computed from the venue's metrics, not from the guard's decisions: they are its witnesses. Thresholds, windows,
-severities and people come from the policy alone.
+One per trigger of the policy, and those that any venue of this kind needs.
+
+Alerts are computed from the venue's metrics, not from the guard's decisions: they are its
+witnesses. Thresholds, windows, severities and people come from the policy alone.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from monitors.expressions import duration, grown, number
-from seawall import conventions
+from seawall.conventions import components, metrics
 from seawall.errors import UsageError
 from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
 
@@ -23,14 +25,17 @@ SOURCES: Mapping[IndicatorName, str] = {
     "queue_age_guaranteed_s": "queue-age",
     "signing_failures": "signing-dark",
 }
-"""Indicator -> its runbook: what to do depends on what was seen, not on how a policy calls its trigger."""
+"""Indicator -> its runbook.
+
+What to do depends on what was seen, not on how a policy calls its trigger.
+"""
 
 OWNERS: Mapping[str, str] = {
-    conventions.RESERVED_VALUE: conventions.API_PROCESS,
-    conventions.HOT_TARGET_VALUE: conventions.API_PROCESS,
-    conventions.QUEUE_AGE: conventions.TREASURY_PROCESS,
-    conventions.LEDGER_DRIFT: conventions.TREASURY_PROCESS,
-    conventions.TIER: conventions.GUARD_PROCESS,
+    metrics.RESERVED_VALUE: components.API_PROCESS,
+    metrics.HOT_TARGET_VALUE: components.API_PROCESS,
+    metrics.QUEUE_AGE: components.TREASURY_PROCESS,
+    metrics.LEDGER_DRIFT: components.TREASURY_PROCESS,
+    metrics.TIER: components.GUARD_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
 SIGNERS = "signer-.+"
@@ -39,7 +44,9 @@ SIGNERS = "signer-.+"
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert: ``expression`` is PromQL, ``pending_ms`` how long it must hold, ``roles`` who is paged."""
+    """One alert: ``expression`` is PromQL, ``pending_ms`` how long it must hold, ``roles`` who is
+    paged.
+    """
 
     name: str
     expression: str
@@ -65,7 +72,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
 def _witness(policy: Policy, trigger: Trigger) -> Alert:
     level = number(trigger.enter_at)
     return Alert(
-        name=conventions.trigger_alert(trigger.name),
+        name=metrics.trigger_alert(trigger.name),
         expression=f"{_indicator(policy, trigger.indicator)} >= {level}",
         pending_ms=policy.monitoring.pending_for,
         severity=trigger.severity,
@@ -78,22 +85,26 @@ def _witness(policy: Policy, trigger: Trigger) -> Alert:
 
 def _indicator(policy: Policy, name: IndicatorName) -> str:
     if name == "drawdown_velocity":
-        reserved = grown(conventions.RESERVED_VALUE, window_ms=window_ms(policy, name))
-        return f"sum({reserved}) / max({conventions.HOT_TARGET_VALUE})"
+        reserved = grown(metrics.RESERVED_VALUE, window_ms=window_ms(policy, name))
+        return f"sum({reserved}) / max({metrics.HOT_TARGET_VALUE})"
     if name == "signing_failures":
         return f"sum({_unavailable(policy)})"
     scope = {"queue_age_s": "all", "queue_age_guaranteed_s": "guaranteed"}[name]
-    return f'max({conventions.QUEUE_AGE}{{scope="{scope}"}})'
+    return f'max({metrics.QUEUE_AGE}{{scope="{scope}"}})'
 
 
 def _unavailable(policy: Policy) -> str:
     return grown(
-        f'{conventions.SIGN_REQUESTS}{{outcome="unavailable"}}', window_ms=window_ms(policy, "signing_failures")
+        f'{metrics.SIGN_REQUESTS}{{outcome="unavailable"}}',
+        window_ms=window_ms(policy, "signing_failures"),
     )
 
 
 def window_ms(policy: Policy, indicator: IndicatorName) -> int:
-    """The window over which ``indicator`` is counted. Raises :class:`UsageError` if the policy declares none."""
+    """The window over which ``indicator`` is counted.
+
+    Raises :class:`UsageError` if the policy declares none.
+    """
     settings = policy.indicators.get(indicator)
     if settings is None or settings.window is None:
         message = f"indicators.{indicator} of {policy.policy} has no window"
@@ -102,14 +113,17 @@ def window_ms(policy: Policy, indicator: IndicatorName) -> int:
 
 
 def _signing_dark(policy: Policy) -> list[Alert]:
-    """Per region, what the triggers on signing failures see over all regions; nothing if the policy has no such trigger."""
+    """Per region, what the triggers on signing failures see over all regions.
+
+    Nothing if the policy has no such trigger.
+    """
     triggers = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
     if not triggers:
         return []
     level = number(min(trigger.enter_at for trigger in triggers))
     return [
         Alert(
-            name=conventions.ALERT_SIGNING_DARK,
+            name=metrics.ALERT_SIGNING_DARK,
             expression=f"sum by (region) ({_unavailable(policy)}) >= {level}",
             pending_ms=policy.monitoring.pending_for,
             severity="critical",
@@ -130,8 +144,8 @@ def _tier_protected(policy: Policy) -> Alert:
         if functions
     )
     return Alert(
-        name=conventions.ALERT_TIER_PROTECTED,
-        expression=f"max({conventions.TIER}) >= {PROTECTED}",
+        name=metrics.ALERT_TIER_PROTECTED,
+        expression=f"max({metrics.TIER}) >= {PROTECTED}",
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
         roles=_roles(triggers or policy.triggers),
@@ -144,8 +158,8 @@ def _tier_protected(policy: Policy) -> Alert:
 def _ledger_drift(policy: Policy) -> Alert:
     owners = {bucket.owner for bucket in policy.buckets.values()}
     return Alert(
-        name=conventions.ALERT_LEDGER_DRIFT,
-        expression=f"max by (network, bucket, asset) (abs({conventions.LEDGER_DRIFT})) > 0",
+        name=metrics.ALERT_LEDGER_DRIFT,
+        expression=f"max by (network, bucket, asset) (abs({metrics.LEDGER_DRIFT})) > 0",
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
         roles=tuple(sorted(owners)),
@@ -158,14 +172,15 @@ def _ledger_drift(policy: Policy) -> Alert:
 def _metrics_absent(policy: Policy) -> Alert:
     """The twin of all others: an alert that reads nothing never fires.
 
-    A process that was scraped within the window and is not any more; or one that is scraped and does not serve what it must.
+    A process that was scraped within the window and is not any more; or one that is scraped and
+    does not serve what it must.
     """
     seen = f'max by (process) (max_over_time(up{{job="venue"}}[{10 * policy.monitoring.absent_for}ms]))'
     gone = f'{seen} == 1 unless on (process) up{{job="venue"}} == 1'
     mute = [_mute(policy, metric, f'process="{owner}"') for metric, owner in OWNERS.items()]
-    mute.append(_mute(policy, conventions.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
+    mute.append(_mute(policy, metrics.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
     return Alert(
-        name=conventions.ALERT_VENUE_METRICS_ABSENT,
+        name=metrics.ALERT_VENUE_METRICS_ABSENT,
         expression="count by (process) (" + "\n  or ".join([gone, *mute]) + "\n)",
         pending_ms=policy.monitoring.absent_for,
         severity="critical",
@@ -177,7 +192,9 @@ def _metrics_absent(policy: Policy) -> Alert:
 
 
 def _mute(policy: Policy, metric: str, process: str) -> str:
-    """Processes that answer, and have answered for as long as ``metric`` may take to appear, without it."""
+    """Processes that answer, and have answered for as long as ``metric`` may take to appear,
+    without it.
+    """
     up = f'up{{job="venue",{process}}}'
     grace = grace_ms(policy, metric)
     since = f" and on (process) {up} offset {duration(grace)} == 1" if grace else ""
@@ -185,8 +202,11 @@ def _mute(policy: Policy, metric: str, process: str) -> str:
 
 
 def grace_ms(policy: Policy, metric: str) -> int:
-    """How long the owner of ``metric`` may serve others before it: reconciliation knows nothing before its first pass."""
-    if metric != conventions.LEDGER_DRIFT:
+    """How long the owner of ``metric`` may serve others before it.
+
+    Reconciliation knows nothing before its first pass.
+    """
+    if metric != metrics.LEDGER_DRIFT:
         return 0
     return max(bucket.reconciliation_every for bucket in policy.buckets.values())
 

@@ -1,11 +1,14 @@
-"""Publish how old the credentials of every rail are, for each side and region, to CloudWatch of that region.
+"""Publish how old the credentials of every rail are, for each side and region, to CloudWatch of
+that region.
 
-Usage, at least once an hour: ``python -m monitors.credential_age --outputs stack.json``, with credentials that may
-secretsmanager:ListSecretVersionIds on the rails' secrets and cloudwatch:PutMetricData; it never reads a value.
+Usage, at least once an hour: ``python -m monitors.credential_age --outputs stack.json``, with
+credentials that may secretsmanager:ListSecretVersionIds on the rails' secrets and
+cloudwatch:PutMetricData; it never reads a value.
 
-The age is that of the version that readers get (AWSCURRENT). DescribeSecret's LastChangedDate would not do: it also moves when a tag or a
-policy is changed (API reference, DescribeSecret), and would make a forgotten credential look fresh. A secret without a value has no age: nothing is
-published for it, which its alarm takes for too old, and the exit code is 1.
+The age is that of the version that readers get (AWSCURRENT). DescribeSecret's LastChangedDate would
+not do: it also moves when a tag or a policy is changed (API reference, DescribeSecret), and would
+make a forgotten credential look fresh. A secret without a value has no age: nothing is published
+for it, which its alarm takes for too old, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from monitors.remote_write import read_outputs
-from seawall import conventions
+from seawall.conventions import aws
 from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +63,9 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
         ]
     except (KeyError, TypeError, AttributeError) as error:
         message = f"these outputs name no rails: {error!r}"
-        raise UsageError(message, remedy="give what `pulumi stack output --json` prints after pulumi up") from error
+        raise UsageError(
+            message, remedy="give what `pulumi stack output --json` prints after pulumi up"
+        ) from error
     if not found:
         message = "these outputs name no secret of any rail"
         raise UsageError(message, remedy="give the outputs of a stack with rails")
@@ -74,7 +79,12 @@ def age_of(credential: Credential, client: Any, *, now: datetime) -> Age:
     while put is None:  # boto3 has no paginator for this call
         page = client.list_secret_version_ids(SecretId=credential.arn, **following)
         put = next(
-            (each["CreatedDate"] for each in page["Versions"] if _CURRENT in each.get("VersionStages", [])), None
+            (
+                each["CreatedDate"]
+                for each in page["Versions"]
+                if _CURRENT in each.get("VersionStages", [])
+            ),
+            None,
         )
         if put is None and not page.get("NextToken"):
             return Age(credential=credential, seconds=None)
@@ -86,7 +96,7 @@ def publish(ages: list[Age], client: CloudWatchClient, *, now: datetime) -> None
     """Put the known ages of one region into its CloudWatch."""
     data: list[Any] = [
         {
-            "MetricName": conventions.CREDENTIAL_AGE,
+            "MetricName": aws.CREDENTIAL_AGE,
             "Dimensions": [
                 {"Name": "rail", "Value": age.credential.rail},
                 {"Name": "side", "Value": age.credential.side},
@@ -99,11 +109,15 @@ def publish(ages: list[Age], client: CloudWatchClient, *, now: datetime) -> None
         if age.seconds is not None
     ]
     if data:
-        client.put_metric_data(Namespace=conventions.CLOUDWATCH_NAMESPACE, MetricData=data)
+        client.put_metric_data(Namespace=aws.CLOUDWATCH_NAMESPACE, MetricData=data)
 
 
-def measure(outputs: Mapping[str, Any], *, endpoint: str | None = None, now: datetime | None = None) -> Iterator[Age]:
-    """Measure and publish, region by region; a region that does not answer leaves the others measured.
+def measure(
+    outputs: Mapping[str, Any], *, endpoint: str | None = None, now: datetime | None = None
+) -> Iterator[Age]:
+    """Measure and publish, region by region.
+
+    A region that does not answer leaves the others measured.
 
     Raises :class:`ServiceError` at the end, naming every region that failed.
     """
@@ -114,7 +128,9 @@ def measure(outputs: Mapping[str, Any], *, endpoint: str | None = None, now: dat
         try:
             session = boto3.Session(region_name=region)
             secrets = session.client("secretsmanager", endpoint_url=endpoint)
-            ages = [age_of(each, secrets, now=moment) for each in credentials if each.region == region]
+            ages = [
+                age_of(each, secrets, now=moment) for each in credentials if each.region == region
+            ]
             publish(ages, session.client("cloudwatch", endpoint_url=endpoint), now=moment)
             yield from ages
         except (ClientError, BotoCoreError) as error:
@@ -127,9 +143,12 @@ def measure(outputs: Mapping[str, Any], *, endpoint: str | None = None, now: dat
 def main(arguments: list[str] | None = None) -> int:
     """Measure once; returns 0, 1 if a secret has no value yet, or the exit code of the error met."""
     parser = argparse.ArgumentParser(
-        prog="python -m monitors.credential_age", description="Publish the age of every rail's credentials."
+        prog="python -m monitors.credential_age",
+        description="Publish the age of every rail's credentials.",
     )
-    parser.add_argument("--outputs", type=Path, help="the stack's outputs as JSON (default: standard input)")
+    parser.add_argument(
+        "--outputs", type=Path, help="the stack's outputs as JSON (default: standard input)"
+    )
     parser.add_argument("--endpoint", help="where AWS answers, if it is not AWS itself")
     options = parser.parse_args(arguments)
     empty = False

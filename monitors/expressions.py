@@ -1,8 +1,9 @@
 """PromQL that sees a step at the next scrape.
 
-``increase()`` and ``rate()`` extrapolate and need two samples inside their window; over the few seconds of a drill they see a step
-late, or too large, or never if the series began with it. So a window is the plain difference of a counter to its own value one
-window ago; a series that was not there yet, or that began anew, counts from zero.
+``increase()`` and ``rate()`` extrapolate and need two samples inside their window; over the few
+seconds of a drill they see a step late, or too large, or never if the series began with it. So a
+window is the plain difference of a counter to its own value one window ago; a series that was not
+there yet, or that began anew, counts from zero.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The pager: a webhook that writes down each alert of each notification, durably, before it answers.
+"""The pager: a webhook that writes down each alert of each notification, durably, before it
+answers.
 
-Usage: ``python -m monitors.pager --port N --out pages.jsonl``. ``POST /`` takes Alertmanager's webhook message (version 4);
-``GET /pages`` lists what was written. One line per alert: ``received_at``, ``status`` (firing, resolved), ``alertname``,
-``severity``, ``starts_at``, ``labels``.
+Usage: ``python -m monitors.pager --port N --out pages.jsonl``. ``POST /`` takes Alertmanager's
+webhook message (version 4); ``GET /pages`` lists what was written. One line per alert:
+``received_at``, ``status`` (firing, resolved), ``alertname``, ``severity``, ``starts_at``,
+``labels``.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class PageBook:
             return [json.loads(line) for line in lines]
 
 
-def make_server(port: int, book: PageBook, *, clock: Callable[[], float] = time.time) -> ThreadingHTTPServer:
+def make_server(
+    port: int, book: PageBook, *, clock: Callable[[], float] = time.time
+) -> ThreadingHTTPServer:
     """A server on loopback that writes into ``book``. Raises :class:`PortBusyError`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +90,9 @@ def make_server(port: int, book: PageBook, *, clock: Callable[[], float] = time.
             length = int(self.headers.get("content-length", "0"))
             if length > MESSAGE_BYTES_MAX:
                 self.close_connection = True
-                self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"reason": "the message is too large"})
+                self._answer(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"reason": "the message is too large"}
+                )
                 return
             try:
                 book.add(pages_of(json.loads(self.rfile.read(length)), received_at=received_at))
@@ -104,7 +110,8 @@ def make_server(port: int, book: PageBook, *, clock: Callable[[], float] = time.
             else:
                 self._answer(HTTPStatus.NOT_FOUND, {"reason": f"nothing is at {self.path}"})
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name is the base class's)
+        # the name is the base class's
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Say nothing: the pages are the log."""
 
         def _answer(self, status: HTTPStatus, document: Any) -> None:
@@ -127,9 +134,12 @@ def make_server(port: int, book: PageBook, *, clock: Callable[[], float] = time.
 def main(arguments: list[str] | None = None) -> int:
     """Receive pages until told to end; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m monitors.pager", description="Write down every page that Alertmanager sends."
+        prog="python -m monitors.pager",
+        description="Write down every page that Alertmanager sends.",
     )
-    parser.add_argument("--port", type=int, required=True, help="port on loopback; 0 takes a free one")
+    parser.add_argument(
+        "--port", type=int, required=True, help="port on loopback; 0 takes a free one"
+    )
     parser.add_argument("--out", type=Path, required=True, help="file to append pages to")
     options = parser.parse_args(arguments)
     try:
@@ -140,7 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the serving loop, which this very thread runs.
-        signal.signal(number, lambda _number, _frame: threading.Thread(target=server.shutdown).start())
+        signal.signal(
+            number, lambda _number, _frame: threading.Thread(target=server.shutdown).start()
+        )
     print(f"ready on port {server.server_port}", flush=True)
     with server, closing(book):
         server.serve_forever(poll_interval=0.1)

@@ -1,7 +1,9 @@
-"""The part of a Prometheus configuration that feeds Amazon Managed Prometheus in every region of the stack.
+"""The part of a Prometheus configuration that feeds Amazon Managed Prometheus in every region of
+the stack.
 
-Usage: ``pulumi stack output --json | python -m monitors.remote_write >> prometheus.yml``. Prometheus signs with the credentials of its own
-environment, which need aps:RemoteWrite on both workspaces (AMP user guide, Set up metrics ingestion from a Prometheus server).
+Usage: ``pulumi stack output --json | python -m monitors.remote_write >> prometheus.yml``.
+Prometheus signs with the credentials of its own environment, which need aps:RemoteWrite on both
+workspaces (AMP user guide, Set up metrics ingestion from a Prometheus server).
 """
 
 from __future__ import annotations
@@ -22,24 +24,35 @@ _QUEUE = {"max_samples_per_send": 1_000, "max_shards": 200, "capacity": 2_500}
 
 
 def remote_write_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``remote_write`` for each workspace in a stack's outputs, as plain data. Raises :class:`UsageError` if they name none."""
+    """``remote_write`` for each workspace in a stack's outputs, as plain data.
+
+    Raises :class:`UsageError` if they name none.
+    """
     try:
         workspaces = outputs["monitoring"]["workspaces"]
         return {
             "remote_write": [
-                {"url": workspace["remote_write"], "sigv4": {"region": region}, "queue_config": dict(_QUEUE)}
+                {
+                    "url": workspace["remote_write"],
+                    "sigv4": {"region": region},
+                    "queue_config": dict(_QUEUE),
+                }
                 for region, workspace in sorted(workspaces.items())
             ]
         }
     except (KeyError, TypeError, AttributeError) as error:
         message = f"these outputs name no Prometheus workspace: {error!r}"
-        raise UsageError(message, remedy="give what `pulumi stack output --json` prints after pulumi up") from error
+        raise UsageError(
+            message, remedy="give what `pulumi stack output --json` prints after pulumi up"
+        ) from error
 
 
 def read_outputs(path: Path | None) -> Mapping[str, Any]:
     """A stack's outputs from a file, or from standard input. Raises :class:`UsageError`."""
     try:
-        found: Any = json.loads(sys.stdin.read() if path is None else path.read_text(encoding="utf-8"))
+        found: Any = json.loads(
+            sys.stdin.read() if path is None else path.read_text(encoding="utf-8")
+        )
     except (OSError, ValueError) as error:
         message = f"the stack's outputs cannot be read: {error}"
         raise UsageError(message, remedy="write them with `pulumi stack output --json`") from error
@@ -52,12 +65,17 @@ def read_outputs(path: Path | None) -> Mapping[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the snippet; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m monitors.remote_write", description="Print what feeds Amazon Managed Prometheus."
+        prog="python -m monitors.remote_write",
+        description="Print what feeds Amazon Managed Prometheus.",
     )
-    parser.add_argument("--outputs", type=Path, help="the stack's outputs as JSON (default: standard input)")
+    parser.add_argument(
+        "--outputs", type=Path, help="the stack's outputs as JSON (default: standard input)"
+    )
     options = parser.parse_args(arguments)
     try:
-        print(yaml.safe_dump(remote_write_of(read_outputs(options.outputs)), sort_keys=False), end="")
+        print(
+            yaml.safe_dump(remote_write_of(read_outputs(options.outputs)), sort_keys=False), end=""
+        )
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,7 +1,8 @@
 """Render alert rules, their tests and alert routing from a policy.
 
-Usage: ``python -m monitors.render --policy FILE [--out DIR | --check]``. Without ``--out`` the files go to ``generated/<policy>/``, which is
-committed; ``--check`` writes nothing and exits 1 if one of them is stale.
+Usage: ``python -m monitors.render --policy FILE [--out DIR | --check]``. Without ``--out`` the
+files go to ``generated/<policy>/``, which is committed; ``--check`` writes nothing and exits 1 if
+one of them is stale.
 """
 
 from __future__ import annotations
@@ -17,22 +18,30 @@ from monitors.alerts import alerts_of
 from monitors.routing import amp_routing_of, routing_of
 from monitors.rule_tests import rule_tests_of
 from monitors.rules import rules_of
-from seawall import conventions
+from seawall.conventions import generated
 from seawall.errors import SeawallError, UsageError, WorldError
-from seawall.policy import Policy, load_policy
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "generated"
-RULES_FILE, AMP_ROUTING_FILE = conventions.RULES_FILE, conventions.AMP_ROUTING_FILE
+RULES_FILE, AMP_ROUTING_FILE = generated.RULES_FILE, generated.AMP_ROUTING_FILE
 TESTS_FILE, ROUTING_FILE = "rules_test.yml", "alertmanager.yml"
 
 
 def render(policy: Policy) -> dict[str, str]:
-    """Text of every generated file by name. Raises :class:`UsageError` if an alert has no runbook."""
-    missing = sorted({alert.runbook for alert in alerts_of(policy) if not (ROOT / alert.runbook).is_file()})
+    """Text of every generated file by name.
+
+    Raises :class:`UsageError` if an alert has no runbook.
+    """
+    missing = sorted(
+        {alert.runbook for alert in alerts_of(policy) if not (ROOT / alert.runbook).is_file()}
+    )
     if missing:
         message = f"alerts name runbooks that do not exist: {', '.join(missing)}"
-        raise UsageError(message, remedy="write them; nobody is woken without being told what to do")
+        raise UsageError(
+            message, remedy="write them; nobody is woken without being told what to do"
+        )
     documents = {
         RULES_FILE: rules_of(policy),
         TESTS_FILE: rule_tests_of(policy, rules_file=RULES_FILE),
@@ -42,13 +51,15 @@ def render(policy: Policy) -> dict[str, str]:
     }
     head = (
         f"# DO NOT EDIT: rendered from the policy {policy.policy} by `python -m monitors.render`.\n"
-        f"{conventions.rendered_from(policy.digest)}\n"
+        f"{generated.rendered_from(policy.digest)}\n"
     )
     return {name: head + _yaml(document) for name, document in documents.items()}
 
 
 def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
-    """Generated files that are missing or differ from what the policy renders to, and files that nothing renders."""
+    """Generated files that are missing or differ from what the policy renders to, and files that
+    nothing renders.
+    """
     folder = folder or GENERATED / policy.policy
     rendered = render(policy)
     wrong = [
@@ -86,7 +97,9 @@ class _Plain(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
 
 
 _Plain.add_representer(str, _text)
@@ -99,12 +112,15 @@ def _yaml(document: Any) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Render or check; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m monitors.render", description="Render alert rules and routing from a policy."
+        prog="python -m monitors.render",
+        description="Render alert rules and routing from a policy.",
     )
     parser.add_argument("--policy", type=Path, required=True, help="the policy")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, help="folder to write to (default: generated/<policy>)")
-    where.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    where.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if a file is stale"
+    )
     options = parser.parse_args(arguments)
     try:
         policy = load_policy(options.policy)

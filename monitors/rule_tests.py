@@ -1,4 +1,6 @@
-"""promtool tests for every alert: silent before, firing at the threshold, silent after; and silent just below it.
+"""promtool tests for every alert: silent before, firing at the threshold, silent after.
+
+And silent just below it.
 
 Times are in samples, so that the same tests hold at any pace a policy declares.
 """
@@ -13,7 +15,7 @@ from typing import Any
 from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, window_ms
 from monitors.expressions import duration
 from monitors.rules import labels_of
-from seawall import conventions
+from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
 
 CALM = 10
@@ -23,7 +25,9 @@ HOT_TARGET_MICRO = 10**9
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One story: input series (selector -> promtool values), and at which samples the alert fires (with labels) or is silent."""
+    """One story: input series (selector -> promtool values), and at which samples the alert fires
+    (with labels) or is silent.
+    """
 
     alert: str
     story: str
@@ -51,10 +55,17 @@ def cases_of(policy: Policy) -> list[Case]:
         level = _ceiling(min(trigger.enter_at for trigger in signing))
         cases.append(
             Case(
-                alert=conventions.ALERT_SIGNING_DARK,
+                alert=metrics.ALERT_SIGNING_DARK,
                 story="one region's provider is gone",
-                series={f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="{region}"}}': _step(level)},
-                silent_at=(CALM, CALM + 1 + _samples(policy, window_ms(policy, "signing_failures"))),
+                series={
+                    f'{metrics.SIGN_REQUESTS}{{outcome="unavailable",region="{region}"}}': _step(
+                        level
+                    )
+                },
+                silent_at=(
+                    CALM,
+                    CALM + 1 + _samples(policy, window_ms(policy, "signing_failures")),
+                ),
                 firing_at=(CALM + 1,),
                 labels=(("region", region),),
             )
@@ -63,22 +74,31 @@ def cases_of(policy: Policy) -> list[Case]:
 
 
 def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
-    alert = conventions.trigger_alert(trigger.name)
+    alert = metrics.trigger_alert(trigger.name)
     if trigger.indicator == "drawdown_velocity":
         at = _ceiling(trigger.enter_at * HOT_TARGET_MICRO)
-        selector = f'{conventions.RESERVED_VALUE}{{network="n",asset="a",size="small"}}'
-        more = {conventions.HOT_TARGET_VALUE: f"{HOT_TARGET_MICRO}x40"}
+        selector = f'{metrics.RESERVED_VALUE}{{network="n",asset="a",size="small"}}'
+        more = {metrics.HOT_TARGET_VALUE: f"{HOT_TARGET_MICRO}x40"}
         over = CALM + 1 + _samples(policy, window_ms(policy, trigger.indicator))
-        first, values = "the value reserved within the window reaches the level", (_step(at), _step(at - 1))
+        first, values = (
+            "the value reserved within the window reaches the level",
+            (_step(at), _step(at - 1)),
+        )
     elif trigger.indicator == "signing_failures":
         at = _ceiling(trigger.enter_at)
-        selector, more = f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="{policy.regions.primary}"}}', {}
+        selector, more = (
+            f'{metrics.SIGN_REQUESTS}{{outcome="unavailable",region="{policy.regions.primary}"}}',
+            {},
+        )
         over = CALM + 1 + _samples(policy, window_ms(policy, trigger.indicator))
-        first, values = "a counter that begins at the level", (f"_x{CALM + 1} {at}x30", _step(at - 1))
+        first, values = (
+            "a counter that begins at the level",
+            (f"_x{CALM + 1} {at}x30", _step(at - 1)),
+        )
     else:
         at = _ceiling(trigger.enter_at)
         scope = "all" if trigger.indicator == "queue_age_s" else "guaranteed"
-        selector, more, over = f'{conventions.QUEUE_AGE}{{scope="{scope}"}}', {}, CALM + 11
+        selector, more, over = f'{metrics.QUEUE_AGE}{{scope="{scope}"}}', {}, CALM + 11
         first, values = "the queue reaches the age, then drains", (_pulse(at), _pulse(at - 1))
     return [
         Case(
@@ -99,9 +119,9 @@ def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
 
 def _protected(policy: Policy) -> Case:
     return Case(
-        alert=conventions.ALERT_TIER_PROTECTED,
+        alert=metrics.ALERT_TIER_PROTECTED,
         story="the guard enters protected mode and leaves it",
-        series={conventions.TIER: _pulse(PROTECTED)},
+        series={metrics.TIER: _pulse(PROTECTED)},
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
     )
@@ -113,9 +133,9 @@ def _drift(policy: Policy) -> Case:
     labels = (("asset", declared.native), ("bucket", bucket), ("network", network))
     series = ",".join(f'{label}="{value}"' for label, value in labels)
     return Case(
-        alert=conventions.ALERT_LEDGER_DRIFT,
+        alert=metrics.ALERT_LEDGER_DRIFT,
         story="one base unit is missing, then found",
-        series={f"{conventions.LEDGER_DRIFT}{{{series}}}": _pulse(-1)},
+        series={f"{metrics.LEDGER_DRIFT}{{{series}}}": _pulse(-1)},
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
         labels=labels,
@@ -125,19 +145,19 @@ def _drift(policy: Policy) -> Case:
 def _absent(policy: Policy) -> list[Case]:
     pending = _samples(policy, policy.monitoring.absent_for)
     back = CALM + 1 + 2 * pending
-    guard = conventions.GUARD_PROCESS
+    guard = components.GUARD_PROCESS
     gone = Case(
-        alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+        alert=metrics.ALERT_VENUE_METRICS_ABSENT,
         story="a process stops answering, then is back",
         series={
             f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
-            f'{conventions.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
+            f'{metrics.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
         },
         silent_at=(CALM, CALM + pending, back + 1),
         firing_at=(CALM + 1 + pending,),
         labels=(("process", guard),),
     )
-    owed = {**OWNERS, conventions.SIGN_REQUESTS: conventions.signer_process(policy.regions.primary)}
+    owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 
@@ -145,10 +165,12 @@ def _mute(policy: Policy, owed: Mapping[str, str], metric: str) -> Case:
     """The owner of ``metric`` serves everything that it owes but this, then this, too."""
     owner = owed[metric]
     others = [name for name, process in owed.items() if process == owner and name != metric]
-    pending = _samples(policy, policy.monitoring.absent_for) + _samples(policy, grace_ms(policy, metric))
+    pending = _samples(policy, policy.monitoring.absent_for) + _samples(
+        policy, grace_ms(policy, metric)
+    )
     late = pending + 5
     return Case(
-        alert=conventions.ALERT_VENUE_METRICS_ABSENT,
+        alert=metrics.ALERT_VENUE_METRICS_ABSENT,
         story=f"a process answers without {metric}, then with it",
         series={
             f'up{{job="venue",process="{owner}"}}': f"_x{CALM + 1} 1x90",
@@ -164,7 +186,12 @@ def _mute(policy: Policy, owed: Mapping[str, str], metric: str) -> Case:
 def _test(policy: Policy, case: Case) -> dict[str, Any]:
     alert = next(alert for alert in alerts_of(policy) if alert.name == case.alert)
     firing = f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}'
-    labels = {"alertname": case.alert, "alertstate": "firing", **labels_of(policy, alert), **dict(case.labels)}
+    labels = {
+        "alertname": case.alert,
+        "alertstate": "firing",
+        **labels_of(policy, alert),
+        **dict(case.labels),
+    }
     named = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
     samples: dict[int, list[dict[str, Any]]] = {at: [] for at in case.silent_at}
     samples |= {at: [{"labels": f"ALERTS{{{named}}}", "value": 1}] for at in case.firing_at}
@@ -172,7 +199,9 @@ def _test(policy: Policy, case: Case) -> dict[str, Any]:
     return {
         "name": f"{case.alert}: {case.story}",
         "interval": duration(step),
-        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "input_series": [
+            {"series": series, "values": values} for series, values in case.series.items()
+        ],
         "promql_expr_test": [
             {"expr": firing, "eval_time": duration(at * step), "exp_samples": expected}
             for at, expected in sorted(samples.items())

@@ -31,7 +31,11 @@ def labels_of(policy: Policy, alert: Alert) -> dict[str, str]:
 
 def annotations_of(alert: Alert) -> dict[str, str]:
     """What the person who is woken reads first."""
-    return {"summary": alert.summary, "customer_impact": alert.customer_impact, "runbook": alert.runbook}
+    return {
+        "summary": alert.summary,
+        "customer_impact": alert.customer_impact,
+        "runbook": alert.runbook,
+    }
 
 
 def _rule(policy: Policy, alert: Alert) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class PolicyError(CallerError):
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"{source} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:\n{lines}")
+        super().__init__(
+            f"{source} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:\n{lines}"
+        )
         self.source = source
         self.problems = problems
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 import signal
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and so all that they start: nothing could be interrupted.
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so all that they
+# start: nothing could be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)

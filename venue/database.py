@@ -1,7 +1,10 @@
-"""Connections to the venue's PostgreSQL: money comes back as ``int``, foreign errors leave translated.
+"""Connections to the venue's PostgreSQL.
 
-``numeric`` columns hold whole base units, so they are decoded as ``int``; a fraction raises instead of being rounded. Cast
-``extract(epoch from ...)`` and averages to ``float8`` in SQL. Commit times are :data:`COMMITTED_AT_US`.
+Money comes back as ``int``, foreign errors leave translated.
+
+``numeric`` columns hold whole base units, so they are decoded as ``int``; a fraction raises instead
+of being rounded. Cast ``extract(epoch from ...)`` and averages to ``float8`` in SQL. Commit times
+are :data:`COMMITTED_AT_US`.
 """
 
 from __future__ import annotations
@@ -12,28 +15,42 @@ import asyncpg
 
 from seawall.errors import ServiceError
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a broken statement or connection raises; a loop that survives a database restart catches these."""
+"""What a broken statement or connection raises.
+
+A loop that survives a database restart catches these.
+"""
 
 COMMITTED_AT_US = "(extract(epoch from pg_xact_commit_timestamp({row}.xmin)) * 1000000)::bigint"
 """SQL for the commit time of an insert-only row, in Unix microseconds; ``format(row=alias)``."""
 
 
 async def _prepare(connection: Connection) -> None:
-    await connection.set_type_codec("numeric", encoder=str, decoder=int, schema="pg_catalog", format="text")
+    await connection.set_type_codec(
+        "numeric", encoder=str, decoder=int, schema="pg_catalog", format="text"
+    )
 
 
 async def _keep(_connection: Connection) -> None:
-    """Nothing: no session state is ever left behind, and an open transaction is rolled back before this is called."""
+    """Nothing: no session state is ever left behind, and an open transaction is rolled back before
+    this is called.
+    """
 
 
 async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection at READ COMMITTED that shows as ``name`` in ``pg_stat_activity``. Raises :class:`ServiceError`."""
+    """One connection at READ COMMITTED that shows as ``name`` in ``pg_stat_activity``.
+
+    Raises :class:`ServiceError`.
+    """
     try:
-        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name})
+        connection = await asyncpg.connect(
+            url, timeout=10, server_settings={"application_name": name}
+        )
         await _prepare(connection)
     except FAILURES as error:
         message = f"{name} cannot reach its database: {error}"
@@ -45,9 +62,16 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
     """A pool of at most ``size`` connections like :func:`connect`. Raises :class:`ServiceError`."""
     settings = {"application_name": name}
     try:
-        # The default would ask the server to reset the session after every use, one more round trip per query.
+        # The default would ask the server to reset the session after every use, one more round trip
+        # per query.
         pool: Pool | None = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=_prepare, reset=_keep, timeout=10, server_settings=settings
+            url,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            reset=_keep,
+            timeout=10,
+            server_settings=settings,
         )
     except FAILURES as error:
         message = f"{name} cannot reach its database: {error}"

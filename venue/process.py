@@ -22,9 +22,18 @@ if TYPE_CHECKING:
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> NoReturn:
-    """Run ``main(stop)`` and exit 0 when it returns; a signal sets ``stop``; a :class:`SeawallError` becomes its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call would drown everything else
+    """Run ``main(stop)`` and exit 0 when it returns; a signal sets ``stop``.
+
+    A :class:`SeawallError` becomes its exit code.
+    """
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("httpx").setLevel(
+        logging.WARNING
+    )  # one line per call would drown everything else
 
     async def supervised() -> None:
         stop = asyncio.Event()
@@ -65,7 +74,10 @@ class _Server(uvicorn.Server):
 
 
 async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
-    """Serve an ASGI ``app`` on loopback until ``stop``; says ``ready`` when it listens. Raises :class:`PortBusyError`."""
+    """Serve an ASGI ``app`` on loopback until ``stop``; says ``ready`` when it listens.
+
+    Raises :class:`PortBusyError`.
+    """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -76,11 +88,17 @@ async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
         raise PortBusyError(message, remedy="free the port, or configure another") from error
     server = _Server(
         uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1, backlog=2_048
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            backlog=2_048,
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():  # noqa: ASYNC110  (uvicorn tells of its start by this flag only)
+    # uvicorn tells of its start by this flag only
+    while not server.started and not serving.done():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     if not serving.done():
         say_ready()

@@ -1,13 +1,15 @@
-"""Faults by name: one file each, with ``apply``, an idempotent ``revert``, and ``observe`` as proof from outside."""
+"""Faults by name: one file each, with ``apply``, an idempotent ``revert``, and ``observe`` as proof
+from outside.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from chaos.deployment import Targets
 from chaos.faults.base import Fault, Observation
 from chaos.faults.kms_dark import KmsDark
 from chaos.faults.noop import Noop
-from chaos.surroundings import Targets
 from seawall.errors import UsageError
 from seawall.policy import GameDay
 
@@ -17,7 +19,11 @@ FAULTS: dict[str, Callable[[Targets], Fault]] = {KmsDark.name: KmsDark, Noop.nam
 
 
 def make_fault(name: str, *, targets: Targets, gameday: GameDay) -> Fault:
-    """The fault called ``name``. Raises :class:`UsageError` if there is none or it would reach beyond the game day's blast radius."""
+    """The fault called ``name``.
+
+    Raises :class:`UsageError` if there is none or it would reach beyond the game day's blast
+    radius.
+    """
     if name not in FAULTS:
         message = f"there is no fault {name}"
         raise UsageError(message, remedy=f"name one of {', '.join(sorted(FAULTS))}")

@@ -11,7 +11,10 @@ from seawall.lease import UndoCall, perform
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One look from outside the injector: the fault is seen at work, seen gone, or neither can be said (``unclear``)."""
+    """One look from outside the injector.
+
+    The fault is seen at work, seen gone, or neither can be said (``unclear``).
+    """
 
     state: Literal["effective", "clear", "unclear"]
     what: str
@@ -20,7 +23,8 @@ class Observation:
 class Fault(ABC):
     """Something that breaks, how it is mended, and how one sees either from outside.
 
-    ``reaches`` names what it touches in the words of a game day's blast radius; ``target`` is the same as an operator finds it.
+    ``reaches`` names what it touches in the words of a game day's blast radius; ``target`` is the
+    same as an operator finds it.
     """
 
     name: ClassVar[str]
@@ -33,12 +37,18 @@ class Fault(ABC):
 
     @abstractmethod
     def apply(self) -> None:
-        """Break it. Raises :class:`ServiceError` if that could not be done; it may then be partly done."""
+        """Break it. Raises :class:`ServiceError` if that could not be done.
+
+        It may then be partly done.
+        """
 
     @abstractmethod
     def observe(self) -> Observation:
         """Look once."""
 
     def revert(self, *, within_ms: int) -> None:
-        """Mend it; idempotent. Raises :class:`ServiceError` if it is not mended within ``within_ms``."""
+        """Mend it; idempotent.
+
+        Raises :class:`ServiceError` if it is not mended within ``within_ms``.
+        """
         perform(self.undo(), within_ms=within_ms)

@@ -1,9 +1,12 @@
-"""The fault that changes nothing: what an experiment shows with it is the experiment's own doing."""
+"""The fault that changes nothing.
+
+What an experiment shows with it is the experiment's own doing.
+"""
 
 from __future__ import annotations
 
+from chaos.deployment import Targets
 from chaos.faults.base import Fault, Observation
-from chaos.surroundings import Targets
 from seawall.lease import UndoCall
 
 
@@ -27,7 +30,9 @@ class Noop(Fault):
 
     def observe(self) -> Observation:
         """What there is to see of nothing."""
-        return Observation(state="effective" if self._applied else "clear", what="nothing was changed")
+        return Observation(
+            state="effective" if self._applied else "clear", what="nothing was changed"
+        )
 
     def revert(self, *, within_ms: int) -> None:
         """Forget it."""

@@ -1,6 +1,10 @@
-"""Game days on a calendar: schedules with the policy's cron, a switch that stops them all, and roles that reach only what is tagged for it.
+"""Game days on a calendar.
 
-``schedules`` knows the calendar's language, ``roles`` what each party may do, ``gamedays`` puts them together.
+Schedules with the policy's cron, a switch that stops them all, and roles that reach only what is
+tagged for it.
+
+``schedules`` knows the calendar's language, ``roles`` what each party may do, ``gamedays`` puts
+them together.
 """
 
 from infra.gamedays.gamedays import GameDays, GameDaysArgs

@@ -14,20 +14,29 @@ from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import Statement, document
 from infra.gamedays.roles import never, pulling, running, starting, trust
 from infra.gamedays.schedules import refuse_bad_schedules
-from seawall import conventions
+from seawall.conventions import aws as aws_names
+from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
 from seawall.policy import GameDay, Policy
 
 _CONTAINER = "gameday"
 _CPU, _MEMORY_MIB = 2_048, 8_192
-"""A size that Fargate has (ECS developer guide, Task size), and twice what a drill takes on the machine that it was measured on."""
+"""A size that Fargate has (ECS developer guide, Task size), and twice what a drill takes on the
+machine that it was measured on.
+"""
 _RETRY_FOR_S = 900
-"""A drill that could not begin within a quarter of an hour is dropped: people planned for its hour."""
+"""A drill that could not begin within a quarter of an hour is dropped.
+
+People planned for its hour.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerArgs:
-    """Where drills run; all of it exists already. ``cluster`` is an ARN: it says the region, too."""
+    """Where drills run; all of it exists already.
+
+    ``cluster`` is an ARN: it says the region, too.
+    """
 
     cluster: str
     subnets: Sequence[str]
@@ -37,9 +46,12 @@ class RunnerArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class GameDaysArgs:
-    """``people``: ARN of who runs drills by hand. ``evidence``: name of the bucket that keeps runs. Without a ``runner`` nothing is scheduled.
+    """``people``: ARN of who runs drills by hand.
 
-    ``armed``: what the kill switch says when it is made; from then on people set it, and the program leaves it as it is.
+    ``evidence``: name of the bucket that keeps runs. Without a ``runner`` nothing is scheduled.
+
+    ``armed``: what the kill switch says when it is made; from then on people set it, and the
+    program leaves it as it is.
     """
 
     policy: Policy
@@ -53,7 +65,9 @@ class GameDaysArgs:
 
 
 class GameDays(pulumi.ComponentResource):
-    """``outputs``: kill switch (parameter and regions), the runner's role, the group, and by game day its schedule and cron."""
+    """``outputs``: kill switch (parameter and regions), the runner's role, the group, and by game
+    day its schedule and cron.
+    """
 
     outputs: dict[str, Any]
 
@@ -68,20 +82,25 @@ class GameDays(pulumi.ComponentResource):
         role = self._runner_role()
         schedules = {} if args.runner is None else self._scheduled(args.runner, role)
         if not schedules:
-            pulumi.log.warn("no game day is scheduled: seawall:runner names no place to run them", resource=self)
+            pulumi.log.warn(
+                "no game day is scheduled: seawall:runner names no place to run them", resource=self
+            )
         self.outputs = {
             "kill_switch": {"parameter": switch, "regions": list(self._regions)},
             "role": role.arn,
-            "group": conventions.gameday_group(self._venue),
+            "group": aws_names.gameday_group(self._venue),
             "schedules": schedules,
-            "target_tag": {conventions.GAMEDAY_TAG: conventions.GAMEDAY_TARGET},
+            "target_tag": {aws_names.GAMEDAY_TAG: aws_names.GAMEDAY_TARGET},
         }
         self.register_outputs(self.outputs)
 
     def _kill_switch(self) -> str:
-        """The same parameter in both regions: a runner that cannot read one of them does not start, and one that says stop is enough."""
-        name = conventions.kill_switch(self._venue)
-        states = (conventions.KILL_SWITCH_ARMED, conventions.KILL_SWITCH_STOPPED)
+        """The same parameter in both regions.
+
+        A runner that cannot read one of them does not start, and one that says stop is enough.
+        """
+        name = aws_names.kill_switch(self._venue)
+        states = (aws_names.KILL_SWITCH_ARMED, aws_names.KILL_SWITCH_STOPPED)
         for region in self._regions:
             aws.ssm.Parameter(
                 f"kill-switch-{region}",
@@ -101,12 +120,12 @@ class GameDays(pulumi.ComponentResource):
         statements = running(
             account=args.account,
             regions=self._regions,
-            switch=conventions.kill_switch(self._venue),
+            switch=aws_names.kill_switch(self._venue),
             evidence=args.evidence,
         )
         role = self._role(
             "gameday",
-            conventions.gameday_role(self._venue),
+            aws_names.gameday_role(self._venue),
             trust("ecs-tasks.amazonaws.com", account=args.account, people=args.people),
             reach=[*statements, never()],
         )
@@ -119,26 +138,30 @@ class GameDays(pulumi.ComponentResource):
         pull = pulling(runner.image)
         execution = self._role(
             "gameday-execution",
-            conventions.service_role(self._venue, "gameday-execution"),
+            aws_names.service_role(self._venue, "gameday-execution"),
             trust("ecs-tasks.amazonaws.com", account=args.account),
             reach=pull,
         )
         self._allow("gameday-execution", execution, pull)
-        family = conventions.gameday_group(self._venue)
-        task = self._task(runner, region=region, family=family, role=role.arn, execution=execution.arn)
+        family = aws_names.gameday_group(self._venue)
+        task = self._task(
+            runner, region=region, family=family, role=role.arn, execution=execution.arn
+        )
         roles = [
             f"arn:aws:iam::{args.account}:role/{name}"
             for name in (
-                conventions.gameday_role(self._venue),
-                conventions.service_role(self._venue, "gameday-execution"),
+                aws_names.gameday_role(self._venue),
+                aws_names.service_role(self._venue, "gameday-execution"),
             )
         ]
         statements = starting(
-            cluster=runner.cluster, task=f"arn:aws:ecs:{region}:{args.account}:task-definition/{family}:*", roles=roles
+            cluster=runner.cluster,
+            task=f"arn:aws:ecs:{region}:{args.account}:task-definition/{family}:*",
+            roles=roles,
         )
         scheduler = self._role(
             "gameday-scheduler",
-            conventions.service_role(self._venue, "gameday-scheduler"),
+            aws_names.service_role(self._venue, "gameday-scheduler"),
             trust("scheduler.amazonaws.com", account=args.account),
             reach=statements,
         )
@@ -151,7 +174,13 @@ class GameDays(pulumi.ComponentResource):
             day.name: {
                 "cron": day.schedule,
                 "schedule": self._schedule(
-                    day, runner, region=region, group=group, task=task, scheduler=scheduler, opts=after
+                    day,
+                    runner,
+                    region=region,
+                    group=group,
+                    task=task,
+                    scheduler=scheduler,
+                    opts=after,
                 ).arn,
             }
             for day in args.policy.gamedays
@@ -166,9 +195,16 @@ class GameDays(pulumi.ComponentResource):
         role: pulumi.Output[str],
         execution: pulumi.Output[str],
     ) -> aws.ecs.TaskDefinition:
-        """One task for all game days; each schedule says which one. The switch of the stack that scheduled it is in its environment."""
-        switch = {"parameter": conventions.kill_switch(self._venue), "regions": list(self._regions), "endpoint": None}
-        environment = {conventions.KILL_SWITCH_VARIABLE: json.dumps(switch, sort_keys=True)}
+        """One task for all game days; each schedule says which one.
+
+        The switch of the stack that scheduled it is in its environment.
+        """
+        switch = {
+            "parameter": aws_names.kill_switch(self._venue),
+            "regions": list(self._regions),
+            "endpoint": None,
+        }
+        environment = {environment_names.KILL_SWITCH_VARIABLE: json.dumps(switch, sort_keys=True)}
         container = {
             "name": _CONTAINER,
             "image": runner.image,
@@ -202,16 +238,25 @@ class GameDays(pulumi.ComponentResource):
         scheduler: aws.iam.Role,
         opts: pulumi.ResourceOptions,
     ) -> aws.scheduler.Schedule:
-        override = {"containerOverrides": [{"name": _CONTAINER, "command": command(self._args.policy_file, day.name)}]}
+        override = {
+            "containerOverrides": [
+                {"name": _CONTAINER, "command": command(self._args.policy_file, day.name)}
+            ]
+        }
         network = aws.scheduler.ScheduleTargetEcsParametersNetworkConfigurationArgs(
-            subnets=list(runner.subnets), security_groups=list(runner.security_groups), assign_public_ip=False
+            subnets=list(runner.subnets),
+            security_groups=list(runner.security_groups),
+            assign_public_ip=False,
         )
         target = aws.scheduler.ScheduleTargetArgs(
             arn=runner.cluster,
             role_arn=scheduler.arn,
             input=json.dumps(override, sort_keys=True),
             ecs_parameters=aws.scheduler.ScheduleTargetEcsParametersArgs(
-                task_definition_arn=task.arn, launch_type="FARGATE", task_count=1, network_configuration=network
+                task_definition_arn=task.arn,
+                launch_type="FARGATE",
+                task_count=1,
+                network_configuration=network,
             ),
             retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
                 maximum_event_age_in_seconds=_RETRY_FOR_S, maximum_retry_attempts=2
@@ -249,8 +294,12 @@ class GameDays(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
         )
 
-    def _allow(self, logical: str, role: aws.iam.Role, statements: Sequence[Statement]) -> aws.iam.RolePolicy:
-        return aws.iam.RolePolicy(logical, role=role.name, name="drill", policy=document(*statements), opts=self._child)
+    def _allow(
+        self, logical: str, role: aws.iam.Role, statements: Sequence[Statement]
+    ) -> aws.iam.RolePolicy:
+        return aws.iam.RolePolicy(
+            logical, role=role.name, name="drill", policy=document(*statements), opts=self._child
+        )
 
 
 def command(policy_file: str, day: str | None) -> list[str]:
@@ -261,7 +310,8 @@ def command(policy_file: str, day: str | None) -> list[str]:
 def region_of(cluster: str) -> str:
     """The region in the ARN of an ECS cluster. Raises :class:`UsageError` for anything else."""
     parts = cluster.split(":")
-    if len(parts) == 6 and parts[:3] == ["arn", "aws", "ecs"] and parts[5].startswith("cluster/"):  # noqa: PLR2004 -- an ARN has six parts
+    # an ARN has six parts
+    if len(parts) == 6 and parts[:3] == ["arn", "aws", "ecs"] and parts[5].startswith("cluster/"):  # noqa: PLR2004
         return parts[3]
     message = f"the cluster of seawall:runner is {cluster!r}"
     raise UsageError(message, remedy="write its ARN, arn:aws:ecs:<region>:<account>:cluster/<name>")

@@ -1,4 +1,7 @@
-"""What a game day may do, and who starts it: every permission names what it is for, and reaches tagged targets only."""
+"""What a game day may do, and who starts it.
+
+Every permission names what it is for, and reaches tagged targets only.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,68 @@ import re
 from collections.abc import Sequence
 
 from infra.documents import Statement
-from seawall import conventions
+from seawall.conventions import aws
 from seawall.errors import UsageError
 
-_FAULTS = ["ecs:StopTask", "rds:FailoverDBCluster", "rds:RebootDBInstance", "ec2:StopInstances", "ec2:StartInstances"]
-"""What a drill may break, or mend: each of these knows aws:ResourceTag (Service authorization reference, condition keys of each action)."""
-_ECR_IMAGE = re.compile(r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$")
+_FAULTS = [
+    "ecs:StopTask",
+    "rds:FailoverDBCluster",
+    "rds:RebootDBInstance",
+    "ec2:StopInstances",
+    "ec2:StartInstances",
+]
+"""What a drill may break, or mend.
+
+Each of these knows aws:ResourceTag (Service authorization reference, condition keys of each
+action).
+"""
+_ECR_IMAGE = re.compile(
+    r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$"
+)
 _NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
 """No drill touches keys, credentials or permissions, whatever else it is allowed one day."""
 
 
 def running(*, account: str, regions: Sequence[str], switch: str, evidence: str) -> list[Statement]:
-    """What the runner of game days may do: read the kill switch, break what is tagged as a target, watch alarms, keep evidence."""
+    """What the runner of game days may do.
+
+    Read the kill switch, break what is tagged as a target, watch alarms, keep evidence.
+    """
     parameters = [f"arn:aws:ssm:{region}:{account}:parameter{switch}" for region in regions]
-    alarms = [f"arn:aws:cloudwatch:{region}:{account}:alarm:{conventions.PREFIX}-*" for region in regions]
+    alarms = [f"arn:aws:cloudwatch:{region}:{account}:alarm:{aws.PREFIX}-*" for region in regions]
     return [
-        {"Sid": "ReadKillSwitch", "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": parameters},
+        {
+            "Sid": "ReadKillSwitch",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter"],
+            "Resource": parameters,
+        },
         {
             "Sid": "BreakTargets",
             "Effect": "Allow",
             "Action": _FAULTS,
-            "Resource": [f"arn:aws:{service}:{region}:{account}:*" for service in ("ecs", "rds", "ec2") for region in regions],
-            "Condition": {"StringEquals": {f"aws:ResourceTag/{conventions.GAMEDAY_TAG}": conventions.GAMEDAY_TARGET}},
+            "Resource": [
+                f"arn:aws:{service}:{region}:{account}:*"
+                for service in ("ecs", "rds", "ec2")
+                for region in regions
+            ],
+            "Condition": {
+                "StringEquals": {f"aws:ResourceTag/{aws.GAMEDAY_TAG}": aws.GAMEDAY_TARGET}
+            },
         },
-        {"Sid": "WatchStopConditions", "Effect": "Allow", "Action": ["cloudwatch:DescribeAlarms"], "Resource": alarms},
-        {"Sid": "KeepEvidence", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": f"arn:aws:s3:::{evidence}/runs/*"},
-    ]  # fmt: skip
+        {
+            "Sid": "WatchStopConditions",
+            "Effect": "Allow",
+            "Action": ["cloudwatch:DescribeAlarms"],
+            "Resource": alarms,
+        },
+        {
+            "Sid": "KeepEvidence",
+            "Effect": "Allow",
+            "Action": ["s3:PutObject"],
+            "Resource": f"arn:aws:s3:::{evidence}/runs/*",
+        },
+    ]
 
 
 def never() -> Statement:
@@ -40,7 +79,10 @@ def never() -> Statement:
 
 
 def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement]:
-    """What the scheduler may do: run the one task in the one cluster, and hand the task its two roles."""
+    """What the scheduler may do.
+
+    Run the one task in the one cluster, and hand the task its two roles.
+    """
     return [
         {
             "Sid": "RunGameDays",
@@ -60,7 +102,9 @@ def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement
 
 
 def pulling(image: str) -> list[Statement]:
-    """What ECS may do before the task runs: fetch the one image. Raises :class:`UsageError` for an image that is not kept in ECR.
+    """What ECS may do before the task runs: fetch the one image.
+
+    Raises :class:`UsageError` for an image that is not kept in ECR.
 
     ``ecr:GetAuthorizationToken`` knows no resource (Service authorization reference, Amazon ECR).
     """
@@ -73,18 +117,30 @@ def pulling(image: str) -> list[Statement]:
         )
     account, region, name = match.groups()
     return [
-        {"Sid": "LogInToRegistry", "Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": "*"},
+        {
+            "Sid": "LogInToRegistry",
+            "Effect": "Allow",
+            "Action": ["ecr:GetAuthorizationToken"],
+            "Resource": "*",
+        },
         {
             "Sid": "PullImage",
             "Effect": "Allow",
-            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Action": [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
             "Resource": f"arn:aws:ecr:{region}:{account}:repository/{name}",
         },
     ]
 
 
 def trust(service: str, *, account: str, people: str | None = None) -> list[Statement]:
-    """Who may take a role: ``service`` on behalf of this account, and ``people`` (an ARN), who run drills by hand."""
+    """Who may take a role.
+
+    ``service`` on behalf of this account, and ``people`` (an ARN), who run drills by hand.
+    """
     statements: list[Statement] = [
         {
             "Sid": "Serve",
@@ -96,6 +152,11 @@ def trust(service: str, *, account: str, people: str | None = None) -> list[Stat
     ]
     if people is not None:
         statements.append(
-            {"Sid": "ByHand", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": people}}
+            {
+                "Sid": "ByHand",
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"AWS": people},
+            }
         )
     return statements

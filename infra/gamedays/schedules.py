@@ -1,7 +1,8 @@
 """What EventBridge Scheduler takes as a recurring schedule; pure.
 
-Six fields: minutes, hours, day of month, month, day of week, year (EventBridge Scheduler user guide, Schedule types: Cron-based schedules).
-What it would refuse at deployment is refused when the policy is read.
+Six fields: minutes, hours, day of month, month, day of week, year (EventBridge Scheduler user
+guide, Schedule types: Cron-based schedules). What it would refuse at deployment is refused when the
+policy is read.
 """
 
 from __future__ import annotations
@@ -14,8 +15,19 @@ from seawall.policy import Policy
 
 _FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
 _MONTHS = {
-    "JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9, "OCT": 10, "NOV": 11, "DEC": 12,
-}  # fmt: skip
+    "JAN": 1,
+    "FEB": 2,
+    "MAR": 3,
+    "APR": 4,
+    "MAY": 5,
+    "JUN": 6,
+    "JUL": 7,
+    "AUG": 8,
+    "SEP": 9,
+    "OCT": 10,
+    "NOV": 11,
+    "DEC": 12,
+}
 _DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
 _RANGES: Mapping[str, tuple[int, int, Mapping[str, int]]] = {
     "minutes": (0, 59, {}),
@@ -29,7 +41,9 @@ _CRON = re.compile(r"^cron\((.*)\)$")
 
 
 def refuse_bad_schedules(policy: Policy) -> None:
-    """Raise :class:`PolicyError` with every game day whose schedule EventBridge Scheduler would refuse."""
+    """Raise :class:`PolicyError` with every game day whose schedule EventBridge Scheduler would
+    refuse.
+    """
     problems = [
         Problem(path=f"gamedays.{index}.schedule", found=repr(day.schedule), remedy=wrong)
         for index, day in enumerate(policy.gamedays)
@@ -69,7 +83,9 @@ def _problem_of_field(name: str, text: str) -> str | None:
 
 
 def _is_item(name: str, item: str) -> bool:
-    if name == "day of month" and (item in ("L", "LW") or re.fullmatch(r"([1-9]|[12][0-9]|3[01])W", item)):
+    if name == "day of month" and (
+        item in ("L", "LW") or re.fullmatch(r"([1-9]|[12][0-9]|3[01])W", item)
+    ):
         return True
     if name == "day of week":
         if item == "L":

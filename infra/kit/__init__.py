@@ -1,4 +1,5 @@
-"""The offline kit: what people need when nothing else answers, in both regions, readable by one role alone.
+"""The offline kit: what people need when nothing else answers, in both regions, readable by one
+role alone.
 
 ``contents`` says what is in it, ``kit`` keeps it.
 """

@@ -1,4 +1,8 @@
-"""What the offline kit holds: runbooks, signing procedures, recovery steps, the contact tree and the promises; pure but for reading the runbooks."""
+"""What the offline kit holds.
+
+Runbooks, signing procedures, recovery steps, the contact tree and the promises; pure but for
+reading the runbooks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from seawall import conventions
+from seawall.conventions import aws
 from seawall.errors import UsageError
 from seawall.policy import Policy
 
@@ -17,8 +21,14 @@ NEEDED = ("signing-procedures.md", "recovery-steps.md")
 
 
 def contents_of(policy: Policy, *, repository: Path) -> dict[str, str]:
-    """Text by path within the kit, the digest list last. Raises :class:`UsageError` if a document is missing."""
-    found = {path.name: path.read_text(encoding="utf-8") for path in sorted((repository / RUNBOOKS).glob("*.md"))}
+    """Text by path within the kit, the digest list last.
+
+    Raises :class:`UsageError` if a document is missing.
+    """
+    found = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted((repository / RUNBOOKS).glob("*.md"))
+    }
     missing = [name for name in NEEDED if name not in found]
     if missing:
         message = f"the offline kit lacks {', '.join(missing)}"
@@ -26,9 +36,15 @@ def contents_of(policy: Policy, *, repository: Path) -> dict[str, str]:
     files = {f"runbooks/{name}": text for name, text in found.items()}
     files["contacts.md"] = contacts(policy)
     files["policy.json"] = (
-        json.dumps(policy.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        json.dumps(
+            policy.model_dump(mode="json", by_alias=True),
+            indent=1,
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        + "\n"
     )
-    return {**files, conventions.DIGEST_LIST: digest_list(files)}
+    return {**files, aws.DIGEST_LIST: digest_list(files)}
 
 
 def digests_of(files: Mapping[str, str]) -> dict[str, str]:
@@ -52,13 +68,20 @@ def contacts(policy: Policy) -> str:
         "",
     ]
     for name, role in sorted(policy.roles.items()):
-        owned = sorted(bucket for bucket, declared in policy.buckets.items() if declared.owner == name)
-        lines.append(f"- **{name}**: {role.email}" + (f"; owns {', '.join(owned)}" if owned else ""))
+        owned = sorted(
+            bucket for bucket, declared in policy.buckets.items() if declared.owner == name
+        )
+        lines.append(
+            f"- **{name}**: {role.email}" + (f"; owns {', '.join(owned)}" if owned else "")
+        )
     lines += ["", "## Who is paged by what", ""]
     for trigger in policy.triggers:
         lines.append(f"- {trigger.name} ({trigger.severity}): {', then '.join(trigger.pages)}")
     lines += ["", "## Who approves", ""]
-    for name, lane in (("routine", policy.approvals.routine), ("emergency", policy.approvals.emergency)):
+    for name, lane in (
+        ("routine", policy.approvals.routine),
+        ("emergency", policy.approvals.emergency),
+    ):
         lines.append(
             f"- {name}: {lane.needed} of {', '.join(lane.approvers)}; up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
         )

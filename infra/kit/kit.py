@@ -1,7 +1,10 @@
-"""The offline kit's keeping: a copy in each region, under a key that one role alone may decrypt with.
+"""The offline kit's keeping.
 
-Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to look at an object's head, which whoever manages the objects must do
-(API reference, HeadObject). So the deployer may look and write, and cannot read: reading needs kms:Decrypt, which is the role's alone.
+A copy in each region, under a key that one role alone may decrypt with.
+
+Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to look at an object's
+head, which whoever manages the objects must do (API reference, HeadObject). So the deployer may
+look and write, and cannot read: reading needs kms:Decrypt, which is the role's alone.
 """
 
 from __future__ import annotations
@@ -19,18 +22,34 @@ from infra.documents import Statement, document, trust
 from infra.evidence import forever
 from infra.kit.contents import digests_of
 from infra.settings import Deletion
-from seawall import conventions
+from seawall.conventions import aws as aws_names
 
 _ADMINISTER = [
-    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKeyRotation", "kms:EnableKeyRotation",
-    "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource",
-    "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:EnableKey", "kms:DisableKey",
-]  # fmt: skip
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+    "kms:EnableKey",
+    "kms:DisableKey",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class KitArgs:
-    """``files``: text by path, the digest list among them. ``trusted``: ARN of who may take the kit's role; ``deployer``: of who writes it.
+    """``files``: text by path, the digest list among them.
+
+    ``trusted``: ARN of who may take the kit's role; ``deployer``: of who writes it.
 
     ``remover``: ARN of who may remove versions, of a stack that may be thrown away; None is nobody.
     """
@@ -57,8 +76,14 @@ class Kit(pulumi.ComponentResource):
         super().__init__("seawall:infra:Kit", name, None, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        buckets = {region: conventions.kit_bucket(args.venue, region, args.account) for region in args.regions}
-        reach = reading(buckets.values(), [f"arn:aws:kms:{region}:{args.account}:key/*" for region in args.regions])
+        buckets = {
+            region: aws_names.kit_bucket(args.venue, region, args.account)
+            for region in args.regions
+        }
+        reach = reading(
+            buckets.values(),
+            [f"arn:aws:kms:{region}:{args.account}:key/*" for region in args.regions],
+        )
         self._role = self._reader(reach)
         keys = {region: self._key(region) for region in args.regions}
         for region, bucket in buckets.items():
@@ -66,18 +91,26 @@ class Kit(pulumi.ComponentResource):
         allowed = pulumi.Output.all(*(key.arn for key in keys.values())).apply(
             lambda arns: document(*reading(buckets.values(), arns))
         )
-        aws.iam.RolePolicy("kit", role=self._role.name, name="read", policy=allowed, opts=self._child)
-        self.outputs = {"buckets": buckets, "role": self._role.arn, "digests": digests_of(args.files)}
+        aws.iam.RolePolicy(
+            "kit", role=self._role.name, name="read", policy=allowed, opts=self._child
+        )
+        self.outputs = {
+            "buckets": buckets,
+            "role": self._role.arn,
+            "digests": digests_of(args.files),
+        }
         self.register_outputs(self.outputs)
 
     def _reader(self, reach: Sequence[Statement]) -> aws.iam.Role:
         args = self._args
         boundary = Boundary(
-            "kit", BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags), self._child
+            "kit",
+            BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags),
+            self._child,
         )
         return aws.iam.Role(
             "kit",
-            name=conventions.kit_role(args.venue),
+            name=aws_names.kit_role(args.venue),
             assume_role_policy=trust(args.trusted),
             permissions_boundary=boundary.arn,
             tags=args.tags,
@@ -98,14 +131,16 @@ class Kit(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=args.deletion.protect),
         )
-        alias = conventions.kit_alias(args.venue)
-        aws.kms.Alias(f"kit-{region}", region=region, name=alias, target_key_id=key.key_id, opts=self._child)
+        alias = aws_names.kit_alias(args.venue)
+        aws.kms.Alias(
+            f"kit-{region}", region=region, name=alias, target_key_id=key.key_id, opts=self._child
+        )
         return key
 
     def _copy(self, region: str, name: str, key: pulumi.Output[str]) -> None:
         args = self._args
         arn = f"arn:aws:s3:::{name}"
-        reader = f"arn:aws:iam::{args.account}:role/{conventions.kit_role(args.venue)}"
+        reader = f"arn:aws:iam::{args.account}:role/{aws_names.kit_role(args.venue)}"
         bucket = LockedBucket(
             f"kit-{region}",
             BucketArgs(
@@ -114,15 +149,22 @@ class Kit(pulumi.ComponentResource):
                 retention_days=args.retention_days,
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                expires=False,  # the present version of a runbook may be old and is needed all the same
+                # the present version of a runbook may be old and is needed all the same
+                expires=False,
                 key=key,
-                statements=[*forever(arn, unless=args.remover), *guarded(arn, reader=reader, writer=args.deployer)],
+                statements=[
+                    *forever(arn, unless=args.remover),
+                    *guarded(arn, reader=reader, writer=args.deployer),
+                ],
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[self._role]),
         )
-        # A version under lock cannot be removed, so that of a runbook that is no more stays; the digest list says what counts.
-        opts = pulumi.ResourceOptions(parent=self, depends_on=bucket.ready, retain_on_delete=args.remover is None)
+        # A version under lock cannot be removed, so that of a runbook that is no more stays; the
+        # digest list says what counts.
+        opts = pulumi.ResourceOptions(
+            parent=self, depends_on=bucket.ready, retain_on_delete=args.remover is None
+        )
         digests = digests_of(args.files)
         for path, text in args.files.items():
             aws.s3.BucketObjectv2(
@@ -131,9 +173,12 @@ class Kit(pulumi.ComponentResource):
                 bucket=bucket.bucket,
                 key=path,
                 content=text,
-                content_type="application/json" if path.endswith(".json") else "text/plain; charset=utf-8",
-                # No refresh reads what is in an object; this it reads, so another text is drift that an `up` puts right.
-                metadata={conventions.KIT_DIGEST: digests[path]},
+                content_type="application/json"
+                if path.endswith(".json")
+                else "text/plain; charset=utf-8",
+                # No refresh reads what is in an object; this it reads, so another text is drift
+                # that an `up` puts right.
+                metadata={aws_names.KIT_DIGEST: digests[path]},
                 force_destroy=args.remover is not None,
                 opts=opts,
             )
@@ -142,9 +187,27 @@ class Kit(pulumi.ComponentResource):
 def key_policy(*, account: str, reader: str, writer: str) -> str:
     """The account administers and cannot decrypt, the writer encrypts, the reader decrypts."""
     return document(
-        {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": _ADMINISTER, "Resource": "*"},
-        {"Sid": "Write", "Effect": "Allow", "Principal": {"AWS": writer}, "Action": ["kms:GenerateDataKey"], "Resource": "*"},
-        {"Sid": "Read", "Effect": "Allow", "Principal": {"AWS": reader}, "Action": ["kms:Decrypt"], "Resource": "*"},
+        {
+            "Sid": "Administer",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+            "Action": _ADMINISTER,
+            "Resource": "*",
+        },
+        {
+            "Sid": "Write",
+            "Effect": "Allow",
+            "Principal": {"AWS": writer},
+            "Action": ["kms:GenerateDataKey"],
+            "Resource": "*",
+        },
+        {
+            "Sid": "Read",
+            "Effect": "Allow",
+            "Principal": {"AWS": reader},
+            "Action": ["kms:Decrypt"],
+            "Resource": "*",
+        },
         {
             "Sid": "NobodyElseReads",
             "Effect": "Deny",
@@ -153,11 +216,14 @@ def key_policy(*, account: str, reader: str, writer: str) -> str:
             "Resource": "*",
             "Condition": {"ArnNotEquals": {"aws:PrincipalArn": reader}},
         },
-    )  # fmt: skip
+    )
 
 
 def guarded(arn: str, *, reader: str, writer: str) -> list[Statement]:
-    """Who may touch the objects of bucket ``arn``: the reader, and the writer, who can look at heads and read nothing (see above)."""
+    """Who may touch the objects of bucket ``arn``.
+
+    The reader, and the writer, who can look at heads and read nothing (see above).
+    """
     everybody = {"Effect": "Deny", "Principal": "*", "Resource": f"{arn}/*"}
     return [
         {
@@ -180,6 +246,11 @@ def reading(buckets: Iterable[str], keys: Sequence[str]) -> list[Statement]:
     arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
     return [
         {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": arns},
-        {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{arn}/*" for arn in arns]},
+        {
+            "Sid": "Read",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"{arn}/*" for arn in arns],
+        },
         {"Sid": "Decrypt", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": list(keys)},
     ]

@@ -1,7 +1,10 @@
-"""What a client of a rail knows before its provider fails: both sides, which comes first, when to give one up and when to come back.
+"""What a client of a rail knows before its provider fails.
 
-The client decides by itself, in its own process: no control plane is asked during a failover. The breaker is the one that the venue's
-settlers run (``seawall.controls.breaker``), so that its numbers stand in one place.
+Both sides, which comes first, when to give one up and when to come back.
+
+The client decides by itself, in its own process: no control plane is asked during a failover. The
+breaker is the one that the venue's settlers run (``seawall.controls.breaker``), so that its numbers
+stand in one place.
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seawall import conventions
 from seawall.controls.breaker import BreakerSettings
+from seawall.conventions import components
 from seawall.policy import Policy
 from seawall.policy.provision import Rail
 
@@ -18,7 +21,8 @@ from seawall.policy.provision import Rail
 def failover_of(policy: Policy, rail: str, *, region: str) -> dict[str, Any]:
     """Failover data of ``rail`` for a client in ``region``: plain data, times in milliseconds.
 
-    A network's sides are its signing regions, so each region prefers its own; any other rail prefers its primary.
+    A network's sides are its signing regions, so each region prefers its own; any other rail
+    prefers its primary.
     """
     declared = policy.rails[rail]
     breaker = BreakerSettings()
@@ -26,7 +30,7 @@ def failover_of(policy: Policy, rail: str, *, region: str) -> dict[str, Any]:
         "rail": rail,
         "kind": declared.kind,
         "order": _order(declared, region),
-        "sides": {side: _side(declared, side) for side in conventions.SIDES},
+        "sides": {side: _side(declared, side) for side in components.SIDES},
         "breaker": {
             "failures_to_open": breaker.failures_to_open,
             "successes_to_close": breaker.successes_to_close,
@@ -48,5 +52,8 @@ def _order(declared: Rail, region: str) -> list[str]:
 
 
 def _timeout_ms(policy: Policy, breaker: BreakerSettings) -> int:
-    """How long one attempt may take: the failures that open the breaker and the first attempt on the standby fit into the target."""
+    """How long one attempt may take.
+
+    The failures that open the breaker and the first attempt on the standby fit into the target.
+    """
     return policy.targets.failover_max // (breaker.failures_to_open + 1)

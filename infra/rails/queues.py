@@ -1,4 +1,7 @@
-"""Queues of an asynchronous rail: instructions out, answers in, per region, each with a queue for what could not be processed."""
+"""Queues of an asynchronous rail.
+
+Instructions out, answers in, per region, each with a queue for what could not be processed.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,22 @@ import pulumi_aws as aws
 
 from infra.documents import document
 from infra.rails.watched import StandbyRailArgs, Watch, alarm
-from seawall import conventions
+from seawall.conventions import aws as aws_names
 
 _KEEP_S = 14 * 86_400
-"""The longest that SQS keeps a message (API reference, CreateQueue, MessageRetentionPeriod): a bank holiday must not lose one."""
+"""The longest that SQS keeps a message (API reference, CreateQueue, MessageRetentionPeriod).
+
+A bank holiday must not lose one.
+"""
 _VISIBLE_AFTER_S = 60
 """How long one attempt may take before the message is given to somebody else."""
 _ATTEMPTS = 5
 """After so many the message is put aside, and people are told."""
 _AGE_S_MAX = 4 * 3_600
-"""Bank hours hold instructions back, not the queue: what nobody has taken for half a working day is stuck."""
+"""Bank hours hold instructions back, not the queue.
+
+What nobody has taken for half a working day is stuck.
+"""
 _USE = [
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
@@ -34,11 +43,17 @@ _PERIOD_S = 60
 def queues_of(
     args: StandbyRailArgs, *, opts: pulumi.ResourceOptions
 ) -> dict[str, dict[str, dict[str, pulumi.Output[str]]]]:
-    """Queues by region and direction: ``url``, ``arn``, ``dead_letter_url``, ``dead_letter_arn``; none for a synchronous rail."""
+    """Queues by region and direction: ``url``, ``arn``, ``dead_letter_url``, ``dead_letter_arn``.
+
+    None for a synchronous rail.
+    """
     if not args.declared.asynchronous:
         return {}
     return {
-        region: {direction: _queue(args, region, direction, opts=opts) for direction in conventions.RAIL_DIRECTIONS}
+        region: {
+            direction: _queue(args, region, direction, opts=opts)
+            for direction in aws_names.RAIL_DIRECTIONS
+        }
         for region in args.regions
     }
 
@@ -46,16 +61,23 @@ def queues_of(
 def _queue(
     args: StandbyRailArgs, region: str, direction: str, *, opts: pulumi.ResourceOptions
 ) -> dict[str, pulumi.Output[str]]:
-    name = conventions.rail_queue(args.venue, args.rail, direction)
+    name = aws_names.rail_queue(args.venue, args.rail, direction)
     logical = f"{args.rail}-{direction}"
-    common: dict[str, Any] = {"region": region, "sqs_managed_sse_enabled": True, "tags": args.tags, "opts": opts}
+    common: dict[str, Any] = {
+        "region": region,
+        "sqs_managed_sse_enabled": True,
+        "tags": args.tags,
+        "opts": opts,
+    }
     source = f"arn:aws:sqs:{region}:{args.account}:{name}"
     dead = aws.sqs.Queue(
         f"{logical}-dead-{region}",
-        name=conventions.dead_letter_queue(name),
+        name=aws_names.dead_letter_queue(name),
         message_retention_seconds=_KEEP_S,
         # Written down, not referred to: the source refers to this queue already.
-        redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [source]}),
+        redrive_allow_policy=json.dumps(
+            {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
+        ),
         **common,
     )
     queue = aws.sqs.Queue(
@@ -71,22 +93,38 @@ def _queue(
     )
     for watch, suffix in _watches(args, region, direction, name):
         alarm(f"{logical}-{suffix}-{region}", watch, topics=args.topics, tags=args.tags, opts=opts)
-    return {"url": queue.url, "arn": queue.arn, "dead_letter_url": dead.url, "dead_letter_arn": dead.arn}
+    return {
+        "url": queue.url,
+        "arn": queue.arn,
+        "dead_letter_url": dead.url,
+        "dead_letter_arn": dead.arn,
+    }
 
 
 def using_policy(workload: str, queue: str) -> str:
-    """``workload`` sends and takes; what is put aside is for people, who come with permissions of their own."""
+    """``workload`` sends and takes.
+
+    What is put aside is for people, who come with permissions of their own.
+    """
     return document(
-        {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": workload}, "Action": _USE, "Resource": queue}
+        {
+            "Sid": "Use",
+            "Effect": "Allow",
+            "Principal": {"AWS": workload},
+            "Action": _USE,
+            "Resource": queue,
+        }
     )
 
 
-def _watches(args: StandbyRailArgs, region: str, direction: str, name: str) -> list[tuple[Watch, str]]:
-    dead = conventions.dead_letter_queue(name)
+def _watches(
+    args: StandbyRailArgs, region: str, direction: str, name: str
+) -> list[tuple[Watch, str]]:
+    dead = aws_names.dead_letter_queue(name)
     return [
         (
             Watch(
-                name=conventions.queue_alarm(name, "dead-letters"),
+                name=aws_names.queue_alarm(name, "dead-letters"),
                 region=region,
                 severity="critical",
                 description=f"{direction} of {args.rail} were put aside after {_ATTEMPTS} attempts: a customer's money waits for a person.",
@@ -100,7 +138,7 @@ def _watches(args: StandbyRailArgs, region: str, direction: str, name: str) -> l
         ),
         (
             Watch(
-                name=conventions.queue_alarm(name, "age"),
+                name=aws_names.queue_alarm(name, "age"),
                 region=region,
                 severity="warning",
                 description=f"The oldest of the {direction} of {args.rail} has waited for longer than a rail in order lets it.",

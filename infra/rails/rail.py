@@ -11,30 +11,42 @@ import pulumi_aws as aws
 from infra.rails.credentials import secrets_of
 from infra.rails.queues import queues_of
 from infra.rails.watched import StandbyRailArgs
-from seawall import conventions
+from seawall.conventions import aws as aws_names
 
 __all__ = ["StandbyRail", "StandbyRailArgs"]
 
 
 class StandbyRail(pulumi.ComponentResource):
-    """Primary and standby of one rail. ``outputs``: endpoints, secrets, queues, parameter, and failover data by region; no secret value.
+    """Primary and standby of one rail.
 
-    ``failover`` is what a client in a region needs (``infra.rails.failover``); it is completed with where the credentials and queues lie, and
-    kept as one document, so that nobody reads a new endpoint beside an old time-out.
+    ``outputs``: endpoints, secrets, queues, parameter, and failover data by region; no secret
+    value.
+
+    ``failover`` is what a client in a region needs (``infra.rails.failover``); it is completed with
+    where the credentials and queues lie, and kept as one document, so that nobody reads a new
+    endpoint beside an old time-out.
     """
 
     outputs: dict[str, Any]
 
     def __init__(
-        self, args: StandbyRailArgs, *, failover: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
+        self,
+        args: StandbyRailArgs,
+        *,
+        failover: Mapping[str, Mapping[str, Any]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("seawall:infra:StandbyRail", args.rail, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         secrets = secrets_of(args, opts=child)
         queues = queues_of(args, opts=child)
-        name = conventions.rail_parameter(args.venue, args.rail)
+        name = aws_names.rail_parameter(args.venue, args.rail)
         complete = {
-            region: {**failover[region], "credentials": secrets[region], "queues": queues.get(region, {})}
+            region: {
+                **failover[region],
+                "credentials": secrets[region],
+                "queues": queues.get(region, {}),
+            }
             for region in args.regions
         }
         for region in args.regions:

@@ -1,7 +1,10 @@
-"""Names that we serve ourselves: a health check per side, and failover records that move to the standby when the primary fails.
+"""Names that we serve ourselves.
 
-Only these: a name that somebody else serves is not ours to move, and its clients fail over by themselves (``infra.rails.failover``). Route 53
-answers from its own data plane in every edge location, so nothing here is called during a failover.
+A health check per side, and failover records that move to the standby when the primary fails.
+
+Only these: a name that somebody else serves is not ours to move, and its clients fail over by
+themselves (``infra.rails.failover``). Route 53 answers from its own data plane in every edge
+location, so nothing here is called during a failover.
 """
 
 from __future__ import annotations
@@ -14,18 +17,24 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.rails.watched import BREACHING, Topics, Watch, alarm
-from seawall import conventions
+from seawall.conventions import aws as aws_names
+from seawall.conventions import components
 from seawall.policy.provision import ServedName
 
 METRICS_REGION = "us-east-1"
-"""Where Route 53 puts the metrics of health checks, whatever they look at (Route 53 developer guide, Monitoring with CloudWatch)."""
+"""Where Route 53 puts the metrics of health checks, whatever they look at (Route 53 developer
+guide, Monitoring with CloudWatch).
+"""
 _PERIOD_S = 60
 _FAILOVER_TYPES = {"primary": "PRIMARY", "standby": "SECONDARY"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServedArgs:
-    """``declared`` by name; their zones exist and belong to the account. ``topics`` has the metrics' region, too."""
+    """``declared`` by name; their zones exist and belong to the account.
+
+    ``topics`` has the metrics' region, too.
+    """
 
     venue: str
     declared: Mapping[str, ServedName]
@@ -34,7 +43,10 @@ class ServedArgs:
 
 
 class Served(pulumi.ComponentResource):
-    """Health checks, records and alarms. ``outputs``: by name, the DNS name and the health check and alarm of each side."""
+    """Health checks, records and alarms.
+
+    ``outputs``: by name, the DNS name and the health check and alarm of each side.
+    """
 
     outputs: dict[str, Any]
 
@@ -42,11 +54,17 @@ class Served(pulumi.ComponentResource):
         super().__init__("seawall:infra:Served", "served", None, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        zones = {zone: self._zone(zone) for zone in sorted({served.zone for served in args.declared.values()})}
+        zones = {
+            zone: self._zone(zone)
+            for zone in sorted({served.zone for served in args.declared.values()})
+        }
         self.outputs = {
             name: {
                 "name": served.name,
-                "sides": {side: self._side(name, served, side, zones[served.zone]) for side in conventions.SIDES},
+                "sides": {
+                    side: self._side(name, served, side, zones[served.zone])
+                    for side in components.SIDES
+                },
             }
             for name, served in args.declared.items()
         }
@@ -56,7 +74,9 @@ class Served(pulumi.ComponentResource):
         found = aws.route53.get_zone_output(name=zone, opts=pulumi.InvokeOutputOptions(parent=self))
         return found.zone_id
 
-    def _side(self, name: str, served: ServedName, side: str, zone: pulumi.Output[str]) -> dict[str, Any]:
+    def _side(
+        self, name: str, served: ServedName, side: str, zone: pulumi.Output[str]
+    ) -> dict[str, Any]:
         target = getattr(served, side)
         check = aws.route53.HealthCheck(
             f"{name}-{side}",
@@ -67,7 +87,10 @@ class Served(pulumi.ComponentResource):
             request_interval=int(served.check_every.removesuffix("s")),
             failure_threshold=served.failures,
             enable_sni=True,
-            tags={**self._args.tags, "Name": f"{conventions.PREFIX}-{self._args.venue}-{name}-{side}"},
+            tags={
+                **self._args.tags,
+                "Name": f"{aws_names.PREFIX}-{self._args.venue}-{name}-{side}",
+            },
             opts=self._child,
         )
         aws.route53.Record(
@@ -78,12 +101,14 @@ class Served(pulumi.ComponentResource):
             ttl=-(-served.ttl // 1_000),
             records=[target],
             set_identifier=side,
-            failover_routing_policies=[aws.route53.RecordFailoverRoutingPolicyArgs(type=_FAILOVER_TYPES[side])],
+            failover_routing_policies=[
+                aws.route53.RecordFailoverRoutingPolicyArgs(type=_FAILOVER_TYPES[side])
+            ],
             health_check_id=check.id,
             opts=self._child,
         )
         watch = Watch(
-            name=conventions.served_alarm(self._args.venue, name, side),
+            name=aws_names.served_alarm(self._args.venue, name, side),
             region=METRICS_REGION,
             severity="critical",
             description=f"{target}, the {side} of {served.name}, does not answer: its customers are moved, or have nowhere to go.",
@@ -96,5 +121,11 @@ class Served(pulumi.ComponentResource):
             period_s=_PERIOD_S,
             missing=BREACHING,
         )
-        alarm(f"{name}-{side}-health", watch, topics=self._args.topics, tags=self._args.tags, opts=self._child)
+        alarm(
+            f"{name}-{side}-health",
+            watch,
+            topics=self._args.topics,
+            tags=self._args.tags,
+            opts=self._child,
+        )
         return {"target": target, "health_check": check.id, "alarm": watch.name}

@@ -20,8 +20,9 @@ BREACHING, NOT_BREACHING = "breaching", "notBreaching"
 class StandbyRailArgs:
     """``rail`` is the name of ``declared``; ``regions`` are primary and standby.
 
-    ``readers``: ARN by region of the workload that pays over the rail there; it alone reads the credentials. ``topics`` of both regions take
-    the alarms. ``ages_published``: whether someone publishes the age of credentials; until then its alarms act on nothing.
+    ``readers``: ARN by region of the workload that pays over the rail there; it alone reads the
+    credentials. ``topics`` of both regions take the alarms. ``ages_published``: whether someone
+    publishes the age of credentials; until then its alarms act on nothing.
     """
 
     venue: str
@@ -38,7 +39,10 @@ class StandbyRailArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """One alarm on one metric: it fires at ``threshold`` and above, after ``periods`` of ``period_s`` in a row."""
+    """One alarm on one metric.
+
+    It fires at ``threshold`` and above, after ``periods`` of ``period_s`` in a row.
+    """
 
     name: str
     region: str
@@ -57,9 +61,17 @@ class Watch:
 
 
 def alarm(
-    logical: str, watch: Watch, *, topics: Topics, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+    logical: str,
+    watch: Watch,
+    *,
+    topics: Topics,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> aws.cloudwatch.MetricAlarm:
-    """The CloudWatch alarm of ``watch``; its actions go to the topic of its own region, which is all that CloudWatch allows."""
+    """The CloudWatch alarm of ``watch``.
+
+    Its actions go to the topic of its own region, which is all that CloudWatch allows.
+    """
     actions: Sequence[pulumi.Input[str]] = [topics[watch.region][watch.severity]]
     return aws.cloudwatch.MetricAlarm(
         logical,

@@ -1,6 +1,9 @@
-"""What the policy demands: a stack that lacks a key, a replica, a role, an alarm or a monitor is refused with the whole list.
+"""What the policy demands.
 
-Resources are demanded by type and logical name, so that one with another name, or another type under the name, counts as missing.
+A stack that lacks a key, a replica, a role, an alarm or a monitor is refused with the whole list.
+
+Resources are demanded by type and logical name, so that one with another name, or another type
+under the name, counts as missing.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from infra.refusals.identity import ROLE
 from infra.refusals.keys import KEY, REPLICA
 from infra.refusals.protection import SEAL
 from infra.refusals.standby import demanded_standby
-from seawall.contract import segregation
+from seawall.keys import access as segregation
 from seawall.policy import Policy
 
 _ALIAS = "aws:kms/alias:Alias"
@@ -39,7 +42,11 @@ def demanded(policy: Policy) -> Iterator[Wanted]:
     yield from _trail(policy)
     for trigger in policy.triggers:
         for region in segregation.regions(policy):
-            yield _ALARM, f"{trigger.name}-{region}", f"the trigger {trigger.name} has no witness in {region}"
+            yield (
+                _ALARM,
+                f"{trigger.name}-{region}",
+                f"the trigger {trigger.name} has no witness in {region}",
+            )
     yield from demanded_standby(policy)
     yield *SEAL, "a destroy would take down what is not protected before it meets what is"
 
@@ -69,8 +76,15 @@ def _principals(policy: Policy) -> Iterator[Wanted]:
 def _trail(policy: Policy) -> Iterator[Wanted]:
     yield "aws:cloudtrail/trail:Trail", "trail", "changes of keys would leave no trace"
     for region in segregation.regions(policy):
-        for kind in ("aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"):
-            yield kind, f"key-changes-{region}", f"nobody would be paged for a change of a key in {region}"
+        for kind in (
+            "aws:cloudwatch/eventRule:EventRule",
+            "aws:cloudwatch/eventTarget:EventTarget",
+        ):
+            yield (
+                kind,
+                f"key-changes-{region}",
+                f"nobody would be paged for a change of a key in {region}",
+            )
         for kind, name in (
             ("aws:sqs/queue:Queue", f"key-changes-{region}"),
             ("aws:cloudwatch/eventTarget:EventTarget", f"key-changes-{region}-kept"),

@@ -19,7 +19,10 @@ UNKNOWN: Final = _Unknown()
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """``kind`` is the type's token, ``name`` the logical one; ``inputs`` have the engine's names; ``protect`` as in its options."""
+    """``kind`` is the type's token, ``name`` the logical one; ``inputs`` have the engine's names.
+
+    ``protect`` as in its options.
+    """
 
     kind: str
     name: str

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seawall.contract import segregation
+from seawall.keys import access as segregation
 from seawall.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demands:
-    """``guarded``: nothing that matters may be removed. ``key_window_days``: how long a key must wait for its deletion."""
+    """``guarded``: nothing that matters may be removed.
+
+    ``key_window_days``: how long a key must wait for its deletion.
+    """
 
     policy: Policy
     guarded: bool

@@ -1,10 +1,14 @@
-"""The gate between the program and the engine: nothing is registered before the whole program has been judged.
+"""The gate between the program and the engine.
 
-Every resource waits for the gate, so a refused program makes nothing, in a preview or an update, also with --skip-preview. What is then
-still unknown (a policy with the ARN of a key in it) is judged by a transform of the engine's when it is known, just before the resource is
-made; that one also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for the older kind,
-which alone can hold a registration back. A program that ends before it was judged is refused, too: the SDK waits for every registration
-before it reports why a program ended, so one that was still held would be waited for without end, and nobody told.
+Nothing is registered before the whole program has been judged.
+
+Every resource waits for the gate, so a refused program makes nothing, in a preview or an update,
+also with --skip-preview. What is then still unknown (a policy with the ARN of a key in it) is
+judged by a transform of the engine's when it is known, just before the resource is made; that one
+also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for
+the older kind, which alone can hold a registration back. A program that ends before it was judged
+is refused, too: the SDK waits for every registration before it reports why a program ended, so one
+that was still held would be waited for without end, and nobody told.
 """
 
 from __future__ import annotations
@@ -29,7 +33,9 @@ _REMEDY = "correct the program or the policy; nothing was changed"
 
 
 class Gate:
-    """Opened by :meth:`open`, once, after everything has been declared, within ``with``. Must be made before anything that it shall judge.
+    """Opened by :meth:`open`, once, after everything has been declared, within ``with``.
+
+    Must be made before anything that it shall judge.
 
     ``resources``: everything that was declared so far and is no component.
     """
@@ -46,8 +52,13 @@ class Gate:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        """Whoever still waits ends with the program, and for its reason; left unopened, nothing is registered."""
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        """Whoever still waits ends with the program, and for its reason.
+
+        Left unopened, nothing is registered.
+        """
         if self._judged.done():
             return
         if isinstance(error, SeawallError):
@@ -55,14 +66,22 @@ class Gate:
             return
         # In words: the SDK reports this one in place of the error, and overwrites its cause.
         why = "" if error is None else f":\n{''.join(format_exception(error))}"
-        self._judged.set_exception(pulumi.RunError(f"the program ended before it was judged; nothing was changed{why}"))
+        self._judged.set_exception(
+            pulumi.RunError(f"the program ended before it was judged; nothing was changed{why}")
+        )
 
     def open(self) -> None:
-        """Judge everything that was declared, and let it be registered. Raises :class:`UsageError` with every refusal."""
+        """Judge everything that was declared, and let it be registered.
+
+        Raises :class:`UsageError` with every refusal.
+        """
         refusals = judge_all(self._declared, self._demands)
         if refusals:
             lines = "\n".join(f"  {refusal}" for refusal in refusals)
-            raise UsageError(f"this stack may not be made, for {len(refusals)} reason(s):\n{lines}", remedy=_REMEDY)
+            raise UsageError(
+                f"this stack may not be made, for {len(refusals)} reason(s):\n{lines}",
+                remedy=_REMEDY,
+            )
         self._judged.set_result(None)
 
     def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
@@ -70,9 +89,13 @@ class Gate:
             inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
             self.resources.append(args.resource)
             self._declared.append(
-                Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
+                Declared(
+                    kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
+                )
             )
-        opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(depends_on=[self._opened]))
+        opts = pulumi.ResourceOptions.merge(
+            args.opts, pulumi.ResourceOptions(depends_on=[self._opened])
+        )
         return pulumi.ResourceTransformationResult(props=args.props, opts=opts)
 
     async def _wait(self) -> None:
@@ -82,14 +105,18 @@ class Gate:
         if not args.custom:
             return
         inputs = {name: _known(value) for name, value in args.props.items()}
-        resource = Declared(kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect))
+        resource = Declared(
+            kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
+        )
         refusals = judge(resource, self._demands)
         if refusals:
             raise UsageError("; ".join(refusals), remedy="correct the program or the policy")
 
 
 def _known(value: Any) -> Any:
-    """Plain data; what only AWS can tell is :data:`UNKNOWN`, and a list with such a part is as a whole."""
+    """Plain data; what only AWS can tell is :data:`UNKNOWN`, and a list with such a part is as a
+    whole.
+    """
     if isinstance(value, pulumi.Output) or asyncio.isfuture(value) or asyncio.iscoroutine(value):
         return UNKNOWN
     if isinstance(value, Mapping):

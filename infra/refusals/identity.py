@@ -1,4 +1,6 @@
-"""Roles and policies: no wildcard that is not listed with a reason, no role without a boundary, nobody who is anybody."""
+"""Roles and policies: no wildcard that is not listed with a reason, no role without a boundary,
+nobody who is anybody.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ _DOCUMENTS = ("policy", "assumeRolePolicy", "accessPolicy")
 _WILD = ("*", "?")
 _SWEEPING = ("NotAction", "NotResource", "NotPrincipal")
 _STANDING_CREDENTIALS = frozenset(
-    {"aws:iam/user:User", "aws:iam/accessKey:AccessKey", "aws:iam/userLoginProfile:UserLoginProfile"}
+    {
+        "aws:iam/user:User",
+        "aws:iam/accessKey:AccessKey",
+        "aws:iam/userLoginProfile:UserLoginProfile",
+    }
 )
 
 
@@ -48,7 +54,9 @@ def _document(resource: Declared, name: str, text: str | Mapping[str, Any]) -> I
     try:
         statements = (json.loads(text) if isinstance(text, str) else text)["Statement"]
     except (ValueError, KeyError, TypeError):
-        if name != "policy" or resource.kind.startswith(("aws:iam/", "aws:kms/", "aws:s3/", "aws:sns/", "aws:sqs/")):
+        if name != "policy" or resource.kind.startswith(
+            ("aws:iam/", "aws:kms/", "aws:s3/", "aws:sns/", "aws:sqs/")
+        ):
             yield f"{name} is no policy document"
         return
     for statement in statements if isinstance(statements, list) else [statements]:
@@ -64,7 +72,9 @@ def _statement(resource: Declared, name: str, statement: Mapping[str, Any]) -> I
             yield f"{where}: allows by {element}, which is everything that is not listed; list what is allowed"
     for element in ("Action", "Resource"):
         for value in _all(statement.get(element)):
-            if any(wild in value for wild in _WILD) and not _excepted(resource, sid, element, value):
+            if any(wild in value for wild in _WILD) and not _excepted(
+                resource, sid, element, value
+            ):
                 yield f"{where}: {element} {value!r}; name what is meant, or list it in infra.refusals.exceptions with a reason"
     for value in _principals(statement.get("Principal")):
         if "*" in value:
@@ -87,5 +97,8 @@ def _principals(principal: object) -> Iterator[str]:
 
 
 def _all(values: object) -> list[str]:
-    """One or several, as text; that of what was not given or is not known yet has no wildcard in it."""
+    """One or several, as text.
+
+    That of what was not given or is not known yet has no wildcard in it.
+    """
     return [str(value) for value in values] if isinstance(values, list) else [str(values)]

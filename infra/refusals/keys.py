@@ -1,7 +1,8 @@
 """Keys: a signing key is an address, so what cannot be put right later is refused beforehand.
 
-A single-Region key can never become a multi-Region one (KMS developer guide, "Multi-Region keys"), another spec or usage is another key
-(API reference, CreateKey), and KMS rotates no asymmetric key ("Rotating AWS KMS keys").
+A single-Region key can never become a multi-Region one (KMS developer guide, "Multi-Region keys"),
+another spec or usage is another key (API reference, CreateKey), and KMS rotates no asymmetric key
+("Rotating AWS KMS keys").
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ REPLICA = "aws:kms/replicaKey:ReplicaKey"
 _SPEC, _USAGE = "ECC_SECG_P256K1", "SIGN_VERIFY"
 _SYMMETRIC = "SYMMETRIC_DEFAULT"
 _ROTATION = ("enableKeyRotation", "rotationPeriodInDays")
-_OTHER_MATERIAL = frozenset({"aws:kms/externalKey:ExternalKey", "aws:kms/replicaExternalKey:ReplicaExternalKey"})
+_OTHER_MATERIAL = frozenset(
+    {"aws:kms/externalKey:ExternalKey", "aws:kms/replicaExternalKey:ReplicaExternalKey"}
+)
 
 
 def judge_key(resource: Declared, demands: Demands) -> Iterator[str]:
@@ -31,7 +34,9 @@ def judge_key(resource: Declared, demands: Demands) -> Iterator[str]:
     if resource.is_known("policy") and not _statements(resource.given("policy")):
         yield "no policy: KMS would give it one that lets the whole account use it; say who may"
     window = resource.given("deletionWindowInDays")
-    if resource.is_known("deletionWindowInDays") and (window is None or window < demands.key_window_days):
+    if resource.is_known("deletionWindowInDays") and (
+        window is None or window < demands.key_window_days
+    ):
         yield f"deletion window of {window if window is not None else 'no'} days; this stack demands {demands.key_window_days}"
 
 

@@ -1,12 +1,15 @@
-"""What stands by and must not be missing: rails, pages, rules, copies, the kit and game days; part of ``complete``."""
+"""What stands by and must not be missing: rails, pages, rules, copies, the kit and game days.
+
+Part of ``complete``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from infra.rails.served import METRICS_REGION
-from seawall import conventions
-from seawall.contract import segregation
+from seawall.conventions import aws, components
+from seawall.keys import access as segregation
 from seawall.policy import Policy
 
 _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -40,7 +43,7 @@ def _rails(policy: Policy) -> Iterator[Wanted]:
                 f"{rail}-{region}",
                 f"clients in {region} would not know how to fail over {rail}",
             )
-            for side in conventions.SIDES:
+            for side in components.SIDES:
                 yield (
                     "aws:secretsmanager/secret:Secret",
                     f"{rail}-{side}-{region}",
@@ -51,7 +54,7 @@ def _rails(policy: Policy) -> Iterator[Wanted]:
                     f"{rail}-{side}-age-{region}",
                     f"nobody would see the credentials of {rail} grow old in {region}",
                 )
-            for direction in conventions.RAIL_DIRECTIONS if promised.asynchronous else ():
+            for direction in aws.RAIL_DIRECTIONS if promised.asynchronous else ():
                 yield (
                     _QUEUE,
                     f"{rail}-{direction}-{region}",
@@ -72,23 +75,36 @@ def _rails(policy: Policy) -> Iterator[Wanted]:
 
 def _served(policy: Policy) -> Iterator[Wanted]:
     for name in policy.served:
-        for side in conventions.SIDES:
+        for side in components.SIDES:
             yield (
                 "aws:route53/healthCheck:HealthCheck",
                 f"{name}-{side}",
                 f"nothing would notice that the {side} of {name} is down",
             )
             yield "aws:route53/record:Record", f"{name}-{side}", f"{name} could not move"
-            yield _ALARM, f"{name}-{side}-health", f"nobody would be told that the {side} of {name} is down"
+            yield (
+                _ALARM,
+                f"{name}-{side}-health",
+                f"nobody would be told that the {side} of {name} is down",
+            )
 
 
 def _pages(policy: Policy) -> Iterator[Wanted]:
     regions = segregation.regions(policy)
     for region in dict.fromkeys([*regions, *([METRICS_REGION] if policy.served else [])]):
         for severity in sorted({trigger.severity for trigger in policy.triggers}):
-            yield "aws:sns/topic:Topic", f"{severity}-{region}", f"{region} could page nobody for what is {severity}"
+            yield (
+                "aws:sns/topic:Topic",
+                f"{severity}-{region}",
+                f"{region} could page nobody for what is {severity}",
+            )
             for role in sorted(
-                {role for trigger in policy.triggers if trigger.severity == severity for role in trigger.pages}
+                {
+                    role
+                    for trigger in policy.triggers
+                    if trigger.severity == severity
+                    for role in trigger.pages
+                }
             ):
                 yield (
                     "aws:sns/topicSubscription:TopicSubscription",
@@ -96,8 +112,16 @@ def _pages(policy: Policy) -> Iterator[Wanted]:
                     f"{region} would not page {role} for what is {severity}",
                 )
     for region in regions:
-        yield "aws:amp/ruleGroupNamespace:RuleGroupNamespace", region, f"no alert would be evaluated in {region}"
-        yield "aws:amp/alertManagerDefinition:AlertManagerDefinition", region, f"alerts of {region} would reach nobody"
+        yield (
+            "aws:amp/ruleGroupNamespace:RuleGroupNamespace",
+            region,
+            f"no alert would be evaluated in {region}",
+        )
+        yield (
+            "aws:amp/alertManagerDefinition:AlertManagerDefinition",
+            region,
+            f"alerts of {region} would reach nobody",
+        )
 
 
 def _copies(policy: Policy) -> Iterator[Wanted]:
@@ -119,16 +143,28 @@ def _copies(policy: Policy) -> Iterator[Wanted]:
             region,
             f"backups in {region} could be deleted",
         )
-        yield "aws:s3/bucket:Bucket", f"kit-{region}", f"the offline kit would be missing in {region}"
+        yield (
+            "aws:s3/bucket:Bucket",
+            f"kit-{region}",
+            f"the offline kit would be missing in {region}",
+        )
         yield (
             "aws:s3/bucketObjectv2:BucketObjectv2",
-            f"{conventions.DIGEST_LIST}-{region}",
+            f"{aws.DIGEST_LIST}-{region}",
             "nobody could tell a forged kit from ours",
         )
 
 
 def _gamedays(policy: Policy) -> Iterator[Wanted]:
     for region in segregation.regions(policy):
-        yield "aws:ssm/parameter:Parameter", f"kill-switch-{region}", "game days could not be stopped"
+        yield (
+            "aws:ssm/parameter:Parameter",
+            f"kill-switch-{region}",
+            "game days could not be stopped",
+        )
     for day in policy.gamedays:
-        yield "aws:scheduler/schedule:Schedule", day.name, f"the game day {day.name} would never be held"
+        yield (
+            "aws:scheduler/schedule:Schedule",
+            day.name,
+            f"the game day {day.name} would never be held",
+        )

@@ -1,4 +1,6 @@
-"""Buckets: each is versioned, locked, encrypted and closed to the public by resources of its own name."""
+"""Buckets: each is versioned, locked, encrypted and closed to the public by resources of its own
+name.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +12,33 @@ from infra.refusals.demands import Demands
 BUCKET = "aws:s3/bucket:Bucket"
 _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 _LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
-_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+_ENCRYPTION = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+)
 _PRIVATE = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _COMPANIONS = {
-    _VERSIONING: "versioning", _LOCK: "an object lock", _ENCRYPTION: "encryption", _PRIVATE: "a public access block",
-}  # fmt: skip
+    _VERSIONING: "versioning",
+    _LOCK: "an object lock",
+    _ENCRYPTION: "encryption",
+    _PRIVATE: "a public access block",
+}
 _CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
 def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
     """What a bucket or one of its companions says."""
     if resource.kind == BUCKET:
-        if resource.is_known("objectLockEnabled") and resource.given("objectLockEnabled") is not True:
+        if (
+            resource.is_known("objectLockEnabled")
+            and resource.given("objectLockEnabled") is not True
+        ):
             yield "made without object lock, which protects from the first object on; write object_lock_enabled=True"
         if demands.guarded and resource.given("forceDestroy") is True:
             yield "force_destroy in a guarded stack would empty it"
     elif resource.kind == _PRIVATE:
-        open_ = [name for name in _CLOSED if resource.is_known(name) and resource.given(name) is not True]
+        open_ = [
+            name for name in _CLOSED if resource.is_known(name) and resource.given(name) is not True
+        ]
         if open_:
             yield f"leaves {', '.join(open_)} open; close all four"
     elif resource.kind == _VERSIONING and resource.is_known("versioningConfiguration"):
@@ -40,6 +52,11 @@ def lone_buckets(declared: Sequence[Declared], _demands: Demands) -> Iterator[tu
     known = {(resource.kind, resource.name) for resource in declared}
     for bucket in declared:
         if bucket.kind == BUCKET:
-            missing = [what for kind, what in _COMPANIONS.items() if (kind, bucket.name) not in known]
+            missing = [
+                what for kind, what in _COMPANIONS.items() if (kind, bucket.name) not in known
+            ]
             if missing:
-                yield bucket, f"without {', '.join(missing)}; declare it under the name {bucket.name}"
+                yield (
+                    bucket,
+                    f"without {', '.join(missing)}; declare it under the name {bucket.name}",
+                )

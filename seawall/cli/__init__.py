@@ -1,1 +1,3 @@
-"""The command line: a human view by default, ``--json`` for machines, and exit codes that mean one thing each."""
+"""The command line: a human view by default, ``--json`` for machines, and exit codes that mean one
+thing each.
+"""

@@ -3,7 +3,10 @@
 import sys
 
 UNFIT = 4
-"""As in ``seawall.errors.ExitCode``, which may be what cannot be imported. Python's own 1 would read as FAIL."""
+"""As in ``seawall.errors.ExitCode``, which may be what cannot be imported.
+
+Python's own 1 would read as FAIL.
+"""
 
 try:
     from seawall.cli.app import main

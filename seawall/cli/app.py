@@ -1,7 +1,8 @@
 """The commands of ``seawall`` and what their exit codes mean.
 
-0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment. Nothing else leaves this process, and a traceback
-never reaches a user: what we did not expect is UNKNOWN and is written to a file.
+0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment. Nothing else leaves this
+process, and a traceback never reaches a user: what we did not expect is UNKNOWN and is written to a
+file.
 """
 
 from __future__ import annotations
@@ -42,11 +43,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), prog_name="seawall", standalone_mode=False)
     except TyperException as error:
-        return _refuse(arguments, f"{error} (see `seawall --help`, or --help after a command)", ExitCode.USAGE)
+        return _refuse(
+            arguments, f"{error} (see `seawall --help`, or --help after a command)", ExitCode.USAGE
+        )
     except SeawallError as error:
         return _refuse(arguments, str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001  (the top: an unexpected error is UNKNOWN, never a traceback or a pass)
-        with tempfile.NamedTemporaryFile("w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8") as file:
+    # the top: an unexpected error is UNKNOWN, never a traceback or a pass
+    except Exception as error:  # noqa: BLE001
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
             traceback.print_exc(file=file)
         text = f"{type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}"
         return _refuse(arguments, text, ExitCode.UNKNOWN)
@@ -56,7 +62,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _refuse(arguments: Sequence[str], text: str, code: ExitCode) -> ExitCode:
-    """Say on standard error why there is no result; with ``--json`` also on standard output, for machines."""
+    """Say on standard error why there is no result.
+
+    With ``--json`` also on standard output, for machines.
+    """
     print(f"seawall: {text}", file=sys.stderr)
     if "--json" in arguments:
         emit({"error": text, "exit_code": int(code)})
@@ -66,7 +75,8 @@ def _refuse(arguments: Sequence[str], text: str, code: ExitCode) -> ExitCode:
 @app.command()
 def doctor(*, as_json: JsonOption = False) -> int:
     """List every part: its version, where it was found, and what to do if it is missing or too old."""
-    from seawall.setup.doctor import examine, render  # noqa: PLC0415  (start-up of other commands stays quick)
+    # start-up of other commands stays quick
+    from seawall.setup.doctor import examine, render  # noqa: PLC0415
 
     parts = examine()
     if as_json:
@@ -84,17 +94,25 @@ def check(
     *,
     as_json: JsonOption = False,
 ) -> int:
-    """Validate a policy: every problem at once, each with its path, the value found and the remedy; else the room it leaves."""
+    """Validate a policy: every problem at once, each with its path, the value found and the remedy;
+    else the room it leaves.
+    """
     from seawall.cli.margins import as_document, as_table  # noqa: PLC0415
     from seawall.feasibility import sums_of  # noqa: PLC0415
-    from seawall.policy import load_policy  # noqa: PLC0415
+    from seawall.policy_file import load_policy  # noqa: PLC0415
 
     try:
         loaded = load_policy(policy)
     except PolicyError as error:
         if not as_json:
             raise
-        emit({"policy": str(policy), "ok": False, "problems": [vars(problem) for problem in error.problems]})
+        emit(
+            {
+                "policy": str(policy),
+                "ok": False,
+                "problems": [vars(problem) for problem in error.problems],
+            }
+        )
         return ExitCode.USAGE
     if as_json:
         emit(
@@ -116,7 +134,9 @@ def check(
 def render(
     *,
     policy: PolicyOption = DEFAULT_POLICY,
-    check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")] = False,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")
+    ] = False,
 ) -> int:
     """Render alert rules, their tests and alert routing from the policy into generated/."""
     import subprocess  # noqa: PLC0415
@@ -138,23 +158,34 @@ def gameday(
     *,
     policy: PolicyOption = DEFAULT_POLICY,
     name: Annotated[
-        str | None, typer.Option("--gameday", help="Which of the policy's game days; the first by default.")
+        str | None,
+        typer.Option("--gameday", help="Which of the policy's game days; the first by default."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts.")
+        int | None,
+        typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts."),
     ] = None,
     sabotage: Annotated[
-        str | None, typer.Option(help="Switch a control off by name (failover, guard): the drill must then FAIL.")
+        str | None,
+        typer.Option(
+            help="Switch a control off by name (failover, guard): the drill must then FAIL."
+        ),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it.")
+        bool,
+        typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it."),
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Drill a run on the bank with a dark signing region, end to end; ends with a report, a verdict and an exit code."""
-    from seawall.gameday.run import make_request, run_gameday  # noqa: PLC0415
+    """Drill a run on the bank with a dark signing region, end to end.
 
-    request = make_request(root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep)
+    Ends with a report, a verdict and an exit code.
+    """
+    from seawall.drill.gameday import make_request, run_gameday  # noqa: PLC0415
+
+    request = make_request(
+        root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep
+    )
     return run_gameday(request, as_json=as_json)
 
 
@@ -165,15 +196,17 @@ def up(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1,
 ) -> int:
     """Start the sandbox, provision the stack, start and fund the venue, and leave it running."""
-    from seawall.gameday.run import bring_up, make_request  # noqa: PLC0415
+    from seawall.drill.gameday import bring_up, make_request  # noqa: PLC0415
 
-    return bring_up(make_request(root=ROOT, policy_path=policy, name=None, seed=seed, sabotage=None, keep=True))
+    return bring_up(
+        make_request(root=ROOT, policy_path=policy, name=None, seed=seed, sabotage=None, keep=True)
+    )
 
 
 @app.command()
 def down() -> int:
     """Remove the sandbox that `up` or `gameday --keep` left running."""
-    from seawall.sandbox import down as take_down  # noqa: PLC0415
+    from sandbox.kept import down as take_down  # noqa: PLC0415
 
     removed = take_down()
     print(f"removed {removed}" if removed else "no sandbox is running")
@@ -182,8 +215,11 @@ def down() -> int:
 
 @app.command()
 def env() -> int:
-    """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand: eval "$(bin/seawall env)"."""
-    from seawall.gameday.shell import exports  # noqa: PLC0415
+    """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand.
+
+    Eval "$(bin/seawall env)".
+    """
+    from sandbox.shell import exports  # noqa: PLC0415
 
     print("\n".join(exports(ROOT)))
     return ExitCode.PASS
@@ -197,7 +233,9 @@ def scorecard(
     *,
     as_json: JsonOption = False,
 ) -> int:
-    """Judge a run directory again from its evidence alone, and write its verdict, scorecard and report."""
+    """Judge a run directory again from its evidence alone, and write its verdict, scorecard and
+    report.
+    """
     from seawall.scorecard import terminal_summary, write  # noqa: PLC0415
 
     if not run.is_dir():

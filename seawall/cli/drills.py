@@ -11,7 +11,7 @@ from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, 
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
-    from seawall.drills.result import DrillResult
+    from seawall.drill.result import DrillResult
 
 app = typer.Typer(
     help="Drill one control at a time, each on a sandbox of its own; exit codes as everywhere: 0 pass, 1 fail, 2 unknown.",
@@ -24,14 +24,21 @@ app = typer.Typer(
 def noisy_neighbour(
     *,
     policy: PolicyOption = DEFAULT_POLICY,
-    seed: Annotated[int | None, typer.Option(min=0, help="Replay a run: the same arrivals.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Replay a run: the same arrivals.")
+    ] = None,
     sabotage: Annotated[
-        str | None, typer.Option(help="Switch the control off (bulkhead): the drill must then FAIL.")
+        str | None,
+        typer.Option(help="Switch the control off (bulkhead): the drill must then FAIL."),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Flood one bucket's signer beyond the account's signing quota: another bucket must go on signing in time."""
-    from seawall.drills.run import drill_neighbour  # noqa: PLC0415  (start-up of other commands stays quick)
+    """Flood one bucket's signer beyond the account's signing quota.
+
+    Another bucket must go on signing in time.
+    """
+    # start-up of other commands stays quick
+    from seawall.drill.single import drill_neighbour  # noqa: PLC0415
 
     result, path = drill_neighbour(root=ROOT, policy_path=policy, seed=seed, sabotage=sabotage)
     return _told(result, path, as_json=as_json)
@@ -43,30 +50,42 @@ def segregation(
     policy: PolicyOption = DEFAULT_POLICY,
     stack: Annotated[
         str | None,
-        typer.Option(help="A real stack, by its name in the policy; without it the drill is held in a sandbox."),
+        typer.Option(
+            help="A real stack, by its name in the policy; without it the drill is held in a sandbox."
+        ),
     ] = None,
-    outputs: Annotated[Path | None, typer.Option(help="What `pulumi stack output --json` says of that stack.")] = None,
+    outputs: Annotated[
+        Path | None, typer.Option(help="What `pulumi stack output --json` says of that stack.")
+    ] = None,
     venue: Annotated[
         Path | None,
-        typer.Option(help="The venue's configuration, for its signers: each key then answers through them."),
+        typer.Option(
+            help="The venue's configuration, for its signers: each key then answers through them."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Every principal tries every action with every key in both regions, and every key answers a challenge.
+    """Every principal tries every action with every key in both regions, and every key answers a
+    challenge.
 
-    The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile called like its role; signatures
-    are dry runs there, and what could stop a key is tried on a canary with the key's own policy.
+    The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile
+    called like its role; signatures are dry runs there, and what could stop a key is tried on a
+    canary with the key's own policy.
     """
-    from seawall.drills.run import drill_segregation_in_sandbox, drill_segregation_on_stack  # noqa: PLC0415
+    from seawall.drill.single import drill_segregation_in_sandbox, drill_segregation_on_stack  # noqa: PLC0415
 
     if stack is None:
         if outputs is not None or venue is not None:
             message = "--outputs and --venue describe a real stack, but none is named"
-            raise UsageError(message, remedy="add --stack NAME, or leave them out to drill in a sandbox")
+            raise UsageError(
+                message, remedy="add --stack NAME, or leave them out to drill in a sandbox"
+            )
         result, path = drill_segregation_in_sandbox(root=ROOT, policy_path=policy)
     elif outputs is None:
         message = f"the outputs of {stack} are not given"
-        raise UsageError(message, remedy="add --outputs FILE, written with `pulumi stack output --json`")
+        raise UsageError(
+            message, remedy="add --outputs FILE, written with `pulumi stack output --json`"
+        )
     else:
         result, path = drill_segregation_on_stack(
             root=ROOT, policy_path=policy, stack=stack, outputs=outputs, venue=venue

@@ -11,9 +11,12 @@ import typer
 from seawall.cli.options import ROOT, JsonOption, emit
 from seawall.errors import UsageError
 
-_Stack = Annotated[str | None, typer.Option("--stack", help="The stack; the one selected by default.")]
+_Stack = Annotated[
+    str | None, typer.Option("--stack", help="The stack; the one selected by default.")
+]
 _ConfigFile = Annotated[
-    Path | None, typer.Option("--config-file", help="The stack's configuration, if it is not in infra/stacks.")
+    Path | None,
+    typer.Option("--config-file", help="The stack's configuration, if it is not in infra/stacks."),
 ]
 
 
@@ -34,11 +37,16 @@ def guard(
     stack: _Stack = None,
     config_file: _ConfigFile = None,
     policy: Annotated[
-        Path | None, typer.Option("--policy", help="The policy; the one that the stack is declared from by default.")
+        Path | None,
+        typer.Option(
+            "--policy", help="The policy; the one that the stack is declared from by default."
+        ),
     ] = None,
     policy_before: Annotated[
         Path | None,
-        typer.Option(help="The policy in force until now, if the change brings another: what stands behind a wallet."),
+        typer.Option(
+            help="The policy in force until now, if the change brings another: what stands behind a wallet."
+        ),
     ] = None,
     override: Annotated[Path | None, typer.Option(help="An override as a YAML file.")] = None,
     justification: Annotated[str | None, typer.Option(help="An override here: why.")] = None,
@@ -46,28 +54,49 @@ def guard(
     expires: Annotated[
         str | None, typer.Option(help="An override here: until when; a time, or a span such as 4h.")
     ] = None,
-    cover: Annotated[list[str] | None, typer.Option(help="An override here: URN or RULE@URN; repeat it.")] = None,
+    cover: Annotated[
+        list[str] | None, typer.Option(help="An override here: URN or RULE@URN; repeat it.")
+    ] = None,
     journal: Annotated[Path | None, typer.Option(help="Where overrides are written down.")] = None,
-    status_url: Annotated[str | None, typer.Option(help="Base URL of the venue, for its tier.")] = None,
+    status_url: Annotated[
+        str | None, typer.Option(help="Base URL of the venue, for its tier.")
+    ] = None,
     no_venue: Annotated[
         bool, typer.Option("--no-venue", help="No venue runs on this stack: there is no tier.")
     ] = False,
-    incident: Annotated[Path | None, typer.Option(help="Marker that is there while an incident is open.")] = None,
-    rpc: Annotated[list[str] | None, typer.Option(help="NETWORK=URL to read balances from; repeat it.")] = None,
-    venue: Annotated[Path | None, typer.Option(help="venue.json of the venue, for contracts and tokens.")] = None,
+    incident: Annotated[
+        Path | None, typer.Option(help="Marker that is there while an incident is open.")
+    ] = None,
+    rpc: Annotated[
+        list[str] | None, typer.Option(help="NETWORK=URL to read balances from; repeat it.")
+    ] = None,
+    venue: Annotated[
+        Path | None, typer.Option(help="venue.json of the venue, for contracts and tokens.")
+    ] = None,
     as_json: JsonOption = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the view for a pull request.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the view for a pull request.")
+    ] = False,
 ) -> int:
-    """Judge a planned change before anybody applies it: refuse what would lose an address, a replica, evidence or a monitor.
+    """Judge a planned change before anybody applies it.
 
-    Exit codes: 0 allowed, 1 refused, 2 not known, 3 usage, 4 unfit. See docs/runbooks/infrastructure-change.md.
+    Refuse what would lose an address, a replica, evidence or a monitor.
+
+    Exit codes: 0 allowed, 1 refused, 2 not known, 3 usage, 4 unfit. See
+    docs/runbooks/infrastructure-change.md.
     """
-    from seawall.guard.override import make_override, read_override  # noqa: PLC0415  (start-up of other commands stays quick)
-    from seawall.guard.run import Request, run_guard  # noqa: PLC0415
-    from seawall.guard.view import document, lines, markdown  # noqa: PLC0415
+    # start-up of other commands stays quick
+    from seawall.change_review.override import make_override, read_override  # noqa: PLC0415
+    from seawall.change_review.run import Request, run_guard  # noqa: PLC0415
+    from seawall.change_review.view import document, lines, markdown  # noqa: PLC0415
 
     now = datetime.now(tz=UTC)
-    options = {"--justification": justification, "--who": who, "--expires": expires, "--cover": cover}
+    options = {
+        "--justification": justification,
+        "--who": who,
+        "--expires": expires,
+        "--cover": cover,
+    }
     given = [name for name, value in options.items() if value]
     decided = None
     if override is not None and given:
@@ -81,17 +110,33 @@ def guard(
             raise UsageError(message) from error
         decided = read_override(text, source=str(override), now=now)
     elif justification and who and expires and cover:
-        decided = make_override(who=who, justification=justification, expires=expires, covers=cover, now=now)
+        decided = make_override(
+            who=who, justification=justification, expires=expires, covers=cover, now=now
+        )
     elif given:
-        message = f"an override needs {', '.join(name for name in options if name not in given)}, too"
+        message = (
+            f"an override needs {', '.join(name for name in options if name not in given)}, too"
+        )
         raise UsageError(message, remedy="say who lets what pass, why, and until when")
 
     judgement = run_guard(
         Request(
-            root=ROOT, now=now, preview=preview, stack=stack, config_file=config_file, policy=policy, policy_before=policy_before, override=decided, journal=journal,
-            incident=incident, status_url=status_url, no_venue=no_venue, rpc=_endpoints(rpc or []), venue=venue,
+            root=ROOT,
+            now=now,
+            preview=preview,
+            stack=stack,
+            config_file=config_file,
+            policy=policy,
+            policy_before=policy_before,
+            override=decided,
+            journal=journal,
+            incident=incident,
+            status_url=status_url,
+            no_venue=no_venue,
+            rpc=_endpoints(rpc or []),
+            venue=venue,
         )
-    )  # fmt: skip
+    )
     if as_json:
         emit(document(judgement))
     elif as_markdown:
@@ -101,13 +146,16 @@ def guard(
     return judgement.outcome.exit_code
 
 
-def drift(*, stack: _Stack = None, config_file: _ConfigFile = None, as_json: JsonOption = False) -> int:
-    """Compare what the stack declared with what the cloud says now, and name every property that differs; changes nothing.
+def drift(
+    *, stack: _Stack = None, config_file: _ConfigFile = None, as_json: JsonOption = False
+) -> int:
+    """Compare what the stack declared with what the cloud says now, and name every property that
+    differs; changes nothing.
 
     Exit codes: 0 no drift, 1 drift, 2 it could not be compared, 3 usage, 4 unfit.
     """
-    from seawall.drift import find_drift  # noqa: PLC0415
-    from seawall.engine import engine_here  # noqa: PLC0415
+    from seawall.change_review.drift import find_drift  # noqa: PLC0415
+    from seawall.change_review.engine import engine_here  # noqa: PLC0415
 
     found = find_drift(engine_here(ROOT, stack=stack, config_file=config_file))
     if as_json:

@@ -1,4 +1,7 @@
-"""Sums of feasibility for people and for machines: what each promise has to have room for, and how much is left."""
+"""Sums of feasibility for people and for machines.
+
+What each promise has to have room for, and how much is left.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ def as_table(sums: Iterable[Sum]) -> Table:
         ("terms", "left"),
         ("room", "right"),
     ):
-        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich wants its own literal
+        # # rich wants its own literal
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for each in sums:
         table.add_row(each.kind, each.name, each.bound, each.addition, show(each.margin, each.unit))
     return table
@@ -39,7 +43,10 @@ def as_document(sums: Iterable[Sum]) -> list[dict[str, Any]]:
             "relation": each.relation,
             "unit": each.unit,
             "limit": str(each.limit),
-            "terms": [{"name": term.name, "value": str(term.value), "detail": term.detail} for term in each.terms],
+            "terms": [
+                {"name": term.name, "value": str(term.value), "detail": term.detail}
+                for term in each.terms
+            ],
             "total": str(each.total),
             "margin": str(each.margin),
             "holds": each.holds,

@@ -1,4 +1,7 @@
-"""What several commands share: where the repository is, the options that mean the same everywhere, and JSON on standard output."""
+"""What several commands share.
+
+Where the repository is, the options that mean the same everywhere, and JSON on standard output.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
 
 PolicyOption = Annotated[
-    Path, typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml")
+    Path,
+    typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml"),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document for machines instead of the human view.")
+    bool,
+    typer.Option("--json", help="Print one JSON document for machines instead of the human view."),
 ]
 _PIPED_COLUMNS = 240
 
 
 def console() -> Console:
-    """Where people read results. Where nobody looks at columns, paths are copied: they must be whole."""
+    """Where people read results.
+
+    Where nobody looks at columns, paths are copied: they must be whole.
+    """
     return Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 

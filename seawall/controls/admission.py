@@ -25,7 +25,10 @@ _WORDS: dict[Function, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """Allowed, deferred (reserved now, paid when the tier is left) or suspended (refused); ``reason`` unless allowed."""
+    """Allowed, deferred (reserved now, paid when the tier is left) or suspended (refused).
+
+    ``reason`` unless allowed.
+    """
 
     outcome: Outcome
     reason: str | None
@@ -41,8 +44,13 @@ def within_limit(policy: Policy, value_micro: int) -> bool:
     return value_micro <= int(policy.limits.withdrawal_value_max * MICRO)
 
 
-def functions_of_withdrawal(policy: Policy, value_micro: int, *, cross_rail: bool) -> tuple[Function, ...]:
-    """The functions that a withdrawal uses: by its size, and by its size as a transfer if its money comes from another network."""
+def functions_of_withdrawal(
+    policy: Policy, value_micro: int, *, cross_rail: bool
+) -> tuple[Function, ...]:
+    """The functions that a withdrawal uses.
+
+    By its size, and by its size as a transfer if its money comes from another network.
+    """
     used: tuple[Function, ...] = (
         "withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",
     )
@@ -53,12 +61,18 @@ def functions_of_withdrawal(policy: Policy, value_micro: int, *, cross_rail: boo
 
 def guaranteed_sizes(policy: Policy, tier: Tier) -> list[Size]:
     """The sizes of withdrawals that ``tier`` guarantees to pay."""
-    pairs: tuple[tuple[Size, Function], ...] = (("small", "withdrawals_small"), ("large", "withdrawals_large"))
+    pairs: tuple[tuple[Size, Function], ...] = (
+        ("small", "withdrawals_small"),
+        ("large", "withdrawals_large"),
+    )
     return [size for size, function in pairs if function in policy.tiers.promise(tier).guarantees]
 
 
 def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
-    """What ``tier`` does with a request that uses ``functions``: the strictest answer of them all."""
+    """What ``tier`` does with a request that uses ``functions``.
+
+    The strictest answer of them all.
+    """
     promise = policy.tiers.promise(tier)
     for function in functions:
         if function in promise.suspends:
@@ -68,8 +82,6 @@ def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
             )
     for function in functions:
         if function in promise.defers:
-            reason = (
-                f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
-            )
+            reason = f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
             return Admission(outcome="deferred", reason=reason)
     return Admission(outcome="allowed", reason=None)

@@ -4,8 +4,9 @@
                                      ^                     |
                                      +------no answer------+
 
-Closed: the primary signs. Open and half open: the standby signs; half open only means that probes of the primary have begun to
-answer. Probes run every second, so a primary that answers now and then never gets the route back.
+Closed: the primary signs. Open and half open: the standby signs; half open only means that probes
+of the primary have begun to answer. Probes run every second, so a primary that answers now and then
+never gets the route back.
 """
 
 from __future__ import annotations
@@ -21,14 +22,21 @@ class BreakerSettings:
     """How much failure opens, and how much health closes."""
 
     failures_to_open: int = 2
-    """One failure may be a lost packet; each costs the customer a whole time-out, so no more than two."""
+    """One failure may be a lost packet.
+
+    Each costs the customer a whole time-out, so no more than two.
+    """
     successes_to_close: int = 5
     probe_every_ms: int = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
-    """A state of the machine: ``count`` is failures in a row when closed, probes answered in a row otherwise. Unix microseconds."""
+    """A state of the machine.
+
+    ``count`` is failures in a row when closed, probes answered in a row otherwise. Unix
+    microseconds.
+    """
 
     phase: Literal["closed", "open", "half_open"] = "closed"
     count: int = 0
@@ -42,12 +50,20 @@ class Breaker:
 
 
 def opened(now_us: int) -> Breaker:
-    """A breaker that starts open: a process that finds its lane on the standby must earn the way back."""
+    """A breaker that starts open.
+
+    A process that finds its lane on the standby must earn the way back.
+    """
     return Breaker(phase="open", opened_at_us=now_us, probed_at_us=now_us)
 
 
-def after_signing(breaker: Breaker, settings: BreakerSettings, *, answered: bool, now_us: int) -> Breaker:
-    """The state after the primary was asked to sign. What the standby does never moves this breaker."""
+def after_signing(
+    breaker: Breaker, settings: BreakerSettings, *, answered: bool, now_us: int
+) -> Breaker:
+    """The state after the primary was asked to sign.
+
+    What the standby does never moves this breaker.
+    """
     if breaker.phase != "closed":
         return breaker
     if answered:
@@ -61,10 +77,15 @@ def probe_due(breaker: Breaker, settings: BreakerSettings, now_us: int) -> bool:
     """Whether the primary should be probed now."""
     if breaker.phase == "closed":
         return False
-    return breaker.probed_at_us is None or now_us - breaker.probed_at_us >= settings.probe_every_ms * _US_PER_MS
+    return (
+        breaker.probed_at_us is None
+        or now_us - breaker.probed_at_us >= settings.probe_every_ms * _US_PER_MS
+    )
 
 
-def after_probe(breaker: Breaker, settings: BreakerSettings, *, answered: bool, now_us: int) -> Breaker:
+def after_probe(
+    breaker: Breaker, settings: BreakerSettings, *, answered: bool, now_us: int
+) -> Breaker:
     """The state after a probe of the primary."""
     if breaker.phase == "closed":
         return breaker

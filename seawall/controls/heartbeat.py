@@ -7,7 +7,10 @@ from seawall.policy import TIERS, Tier
 BEAT_EVERY_MS = 200
 """How often the guard renews its lease row."""
 STALE_AFTER_MS = 1_500
-"""A lease older than this counts as silence: payouts stop, intake goes on (an engineering goal, not a policy target)."""
+"""A lease older than this counts as silence.
+
+Payouts stop, intake goes on (an engineering goal, not a policy target).
+"""
 
 
 def stale(age_ms: int | None) -> bool:

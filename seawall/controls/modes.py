@@ -18,7 +18,10 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class ModeState:
-    """The tier in force, when it was entered, and since when its triggers have been calm (None: they are not). Unix microseconds."""
+    """The tier in force, when it was entered, and since when its triggers have been calm (None.
+
+    They are not). Unix microseconds.
+    """
 
     tier: Tier
     since_us: int
@@ -27,7 +30,10 @@ class ModeState:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Go to ``tier`` for ``reason``; ``trigger`` names what forced it, and is None on the way back to calm."""
+    """Go to ``tier`` for ``reason``.
+
+    ``trigger`` names what forced it, and is None on the way back to calm.
+    """
 
     tier: Tier
     reason: str
@@ -44,9 +50,10 @@ def watch(policy: Policy, state: ModeState, sample: Sample) -> ModeState:
 def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Decision | None:
     """What ``sample`` demands of a venue in ``state``, or None to stay.
 
-    A trigger of a worse tier at or above its ``enter_at`` enters that tier at once, past tiers in between. A tier is left for the
-    next calmer one when it has lasted ``dwell_min`` and every trigger of it and of worse tiers has been below ``exit_below`` for
-    ``exit_after`` without a break. ``state`` must have watched ``sample`` already.
+    A trigger of a worse tier at or above its ``enter_at`` enters that tier at once, past tiers in
+    between. A tier is left for the next calmer one when it has lasted ``dwell_min`` and every
+    trigger of it and of worse tiers has been below ``exit_below`` for ``exit_after`` without a
+    break. ``state`` must have watched ``sample`` already.
     """
     rank = TIERS.index(state.tier)
     for tier in reversed(TIERS[rank + 1 :]):
@@ -63,19 +70,23 @@ def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Dec
     ):
         return None
     names = ", ".join(trigger.name for trigger in _holding(policy, state.tier))
-    reason = (
-        f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
-    )
+    reason = f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
     return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
 
 
 def _holding(policy: Policy, tier: Tier) -> tuple[Trigger, ...]:
     """The triggers that keep a venue in ``tier``: its own and those of worse tiers."""
-    return tuple(trigger for trigger in policy.triggers if TIERS.index(trigger.tier) >= max(1, TIERS.index(tier)))
+    return tuple(
+        trigger
+        for trigger in policy.triggers
+        if TIERS.index(trigger.tier) >= max(1, TIERS.index(tier))
+    )
 
 
 def _calm(policy: Policy, tier: Tier, sample: Sample) -> bool:
-    return all(sample.levels[trigger.indicator] < trigger.exit_below for trigger in _holding(policy, tier))
+    return all(
+        sample.levels[trigger.indicator] < trigger.exit_below for trigger in _holding(policy, tier)
+    )
 
 
 def _why(trigger: Trigger, level: Fraction) -> str:

@@ -1,7 +1,9 @@
-"""The chains' own account of the drill: what was paid, read from the nodes and never from the venue.
+"""The chains' own account of the drill.
 
-Only finalized blocks count. Events are decoded here from their raw topics, so that a mistake in the venue's decoder cannot
-repeat itself in the evidence.
+What was paid, read from the nodes and never from the venue.
+
+Only finalized blocks count. Events are decoded here from their raw topics, so that a mistake in the
+venue's decoder cannot repeat itself in the evidence.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _BATCH = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ChainSite:
-    """A network as an auditor sees it: its node, its payout contracts and wallets by name, its assets by token address.
+    """A network as an auditor sees it.
+
+    Its node, its payout contracts and wallets by name, its assets by token address.
 
     ``lanes`` is the address that signs for each wallet, by its name.
     """
@@ -59,7 +63,9 @@ class _Node:
         for start in range(0, len(requests), _BATCH):
             part = requests[start : start + _BATCH]
             try:
-                answers = self._client.post(self._site.node_url, json=part).raise_for_status().json()
+                answers = (
+                    self._client.post(self._site.node_url, json=part).raise_for_status().json()
+                )
             except (httpx.HTTPError, json.JSONDecodeError) as error:
                 message = f"the chain {self._site.network} cannot be read: {error}"
                 raise EvidenceError(message) from error
@@ -67,16 +73,21 @@ class _Node:
             for request in part:
                 answer = by_id.get(request["id"], {})
                 if "result" not in answer:
-                    message = f"the chain {self._site.network} refused {method}: {answer.get('error')}"
+                    message = (
+                        f"the chain {self._site.network} refused {method}: {answer.get('error')}"
+                    )
                     raise EvidenceError(message)
                 results.append(answer["result"])
         return results
 
 
-def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int], float], into: Path) -> None:
+def export_chain(
+    sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int], float], into: Path
+) -> None:
     """Write payouts.csv, failed.csv, blocks.csv, balances.csv and lanes.csv under ``into``.
 
-    ``observed`` maps (network, block number) to the Unix time at which the prober first saw the block.
+    ``observed`` maps (network, block number) to the Unix time at which the prober first saw the
+    block.
     """
     into.mkdir(parents=True, exist_ok=True)
     payouts: list[list[Any]] = []
@@ -108,10 +119,16 @@ def export_chain(sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int
 
 
 def _blocks(
-    node: _Node, site: ChainSite, head: int, observed: Mapping[tuple[str, int], float], rows: list[list[Any]]
+    node: _Node,
+    site: ChainSite,
+    head: int,
+    observed: Mapping[tuple[str, int], float],
+    rows: list[list[Any]],
 ) -> dict[int, int]:
     stamps: dict[int, int] = {}
-    for block in node.batch("eth_getBlockByNumber", ([hex(number), False] for number in range(head + 1))):
+    for block in node.batch(
+        "eth_getBlockByNumber", ([hex(number), False] for number in range(head + 1))
+    ):
         number = int(block["number"], 16)
         stamps[number] = int(block["timestamp"], 16)
         seen = observed.get((site.network, number))
@@ -150,7 +167,12 @@ def _events(
                 ]
             )
         failed += [
-            [site.network, int(log["topics"][1], 16), log["transactionHash"], int(log["blockNumber"], 16)]
+            [
+                site.network,
+                int(log["topics"][1], 16),
+                log["transactionHash"],
+                int(log["blockNumber"], 16),
+            ]
             for log in node.call("eth_getLogs", {**span, "topics": [FAILED_TOPIC]})
         ]
     return payouts, failed

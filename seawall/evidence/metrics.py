@@ -7,29 +7,31 @@ from pathlib import Path
 
 import httpx
 
-from seawall import conventions
+from seawall.conventions import metrics
 from seawall.errors import EvidenceError
 
 QUERIES: tuple[str, ...] = (
-    conventions.TIER,
-    conventions.INDICATOR,
-    conventions.QUEUE_AGE,
-    conventions.QUEUE_DEPTH,
-    conventions.HOT_BALANCE,
-    conventions.LEDGER_DRIFT,
-    conventions.SIGNING_ROUTE,
-    conventions.SLOTS_IN_FLIGHT,
-    conventions.RESERVED_VALUE,
-    conventions.PAYOUTS_FINAL,
-    conventions.SIGN_REQUESTS,
-    conventions.TOP_UPS,
+    metrics.TIER,
+    metrics.INDICATOR,
+    metrics.QUEUE_AGE,
+    metrics.QUEUE_DEPTH,
+    metrics.HOT_BALANCE,
+    metrics.LEDGER_DRIFT,
+    metrics.SIGNING_ROUTE,
+    metrics.SLOTS_IN_FLIGHT,
+    metrics.RESERVED_VALUE,
+    metrics.PAYOUTS_FINAL,
+    metrics.SIGN_REQUESTS,
+    metrics.TOP_UPS,
     "up",
     "ALERTS",
 )
 """What the report plots; the verdict never rests on these alone."""
 
 
-def export_metrics(prometheus_url: str, *, start: float, end: float, step_s: float, into: Path) -> None:
+def export_metrics(
+    prometheus_url: str, *, start: float, end: float, step_s: float, into: Path
+) -> None:
     """Write metrics.json: every series of :data:`QUERIES` from ``start`` to ``end`` (Unix seconds).
 
     Raises :class:`EvidenceError` if Prometheus does not answer.

@@ -1,7 +1,9 @@
-"""Feasibility: whether what a policy promises can hold at all, as sums with their terms. Pure; a policy in, sums out.
+"""Feasibility: whether what a policy promises can hold at all, as sums with their terms.
 
-In time (:mod:`~seawall.feasibility.timing`), in money (:mod:`~seawall.feasibility.money`), in capacity
-(:mod:`~seawall.feasibility.capacity`) and in logic (:mod:`~seawall.feasibility.logic`).
+Pure; a policy in, sums out.
+
+In time (:mod:`~seawall.feasibility.timing`), in money (:mod:`~seawall.feasibility.money`), in
+capacity (:mod:`~seawall.feasibility.capacity`) and in logic (:mod:`~seawall.feasibility.logic`).
 """
 
 from __future__ import annotations
@@ -21,5 +23,8 @@ __all__ = ["Sum", "Term", "sums_of"]
 
 
 def sums_of(policy: Policy) -> list[Sum]:
-    """Every sum that ``policy`` must satisfy, also those that hold; every reference of ``policy`` must resolve."""
+    """Every sum that ``policy`` must satisfy, also those that hold.
+
+    Every reference of ``policy`` must resolve.
+    """
     return [*in_time(policy), *in_capacity(policy), *in_money(policy), *in_logic(policy)]

@@ -1,4 +1,7 @@
-"""Feasibility in capacity: the paying buckets' share of the signing quota is enough for the declared cycle of stress."""
+"""Feasibility in capacity.
+
+The paying buckets' share of the signing quota is enough for the declared cycle of stress.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 from seawall.controls.breaker import BreakerSettings
 from seawall.controls.pace import CLAIM_SPACING_MS
 from seawall.controls.sizing import BATCH_ITEMS_MAX
-from seawall.feasibility.chains import span
+from seawall.feasibility.steps import span
 from seawall.feasibility.sums import Sum, Term
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ def in_capacity(policy: Policy) -> Iterator[Sum]:
     for bucket in sorted(payers):
         hot = [wallet for wallet in policy.payout_wallets().values() if wallet.bucket == bucket]
         networks = {wallet.network for wallet in hot}
-        full = Fraction(policy.stress.withdrawals * _MS_PER_S, BATCH_ITEMS_MAX * policy.stress.length)
+        full = Fraction(
+            policy.stress.withdrawals * _MS_PER_S, BATCH_ITEMS_MAX * policy.stress.length
+        )
         refills = sum(len(wallet.holdings) for wallet in hot)
         probes = Fraction(_MS_PER_S * len(networks), BreakerSettings().probe_every_ms)
         yield Sum(

@@ -1,4 +1,7 @@
-"""Feasibility in logic: a tier that is entered can be left, and a trigger that is declared can fire in time to help."""
+"""Feasibility in logic.
+
+A tier that is entered can be left, and a trigger that is declared can fire in time to help.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.controls.breaker import BreakerSettings
-from seawall.feasibility import chains
+from seawall.feasibility import steps
 from seawall.feasibility.sums import Sum, Term
 
 if TYPE_CHECKING:
@@ -18,7 +21,9 @@ _MS_PER_S = 1_000
 
 
 def in_logic(policy: Policy) -> Iterator[Sum]:
-    """Per trigger: whether its indicator can reach its level, and, where calm has a level above zero, come back below its exit."""
+    """Per trigger: whether its indicator can reach its level, and, where calm has a level above
+    zero, come back below its exit.
+    """
     for index, trigger in enumerate(policy.triggers):
         path = f"triggers.{index}"
         if trigger.indicator == "drawdown_velocity":
@@ -77,7 +82,10 @@ def _failures(policy: Policy, trigger: Trigger, path: str) -> Sum:
 
 
 def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
-    """An age comes back only as far as a payment takes that waits for nothing; and a warning must come before the promise breaks."""
+    """An age comes back only as far as a payment takes that waits for nothing.
+
+    And a warning must come before the promise breaks.
+    """
     for network in dict.fromkeys(wallet.network for wallet in policy.payout_wallets().values()):
         yield Sum(
             kind="logic",
@@ -86,7 +94,7 @@ def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
             relation="below",
             limit=trigger.exit_below * _MS_PER_S,
             unit="ms",
-            terms=(chains.claiming(), chains.signing(), *chains.becoming_final(policy, network)),
+            terms=(steps.claiming(), steps.signing(), *steps.becoming_final(policy, network)),
             remedy="raise exit_below above what a payment takes on a calm day, else the tier is never left",
         )
     if trigger.indicator == "queue_age_guaranteed_s":
@@ -97,6 +105,9 @@ def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
             relation="within",
             limit=Fraction(policy.targets.small_withdrawal_within),
             unit="ms",
-            terms=(Term(name="enter at", value=trigger.enter_at * _MS_PER_S), *chains.noticing(policy)),
+            terms=(
+                Term(name="enter at", value=trigger.enter_at * _MS_PER_S),
+                *steps.noticing(policy),
+            ),
             remedy="lower enter_at, or raise targets.small_withdrawal_within: the page would come after the broken promise",
         )

@@ -1,4 +1,7 @@
-"""Feasibility in money: what hot wallets hold, and what refills them by itself, covers one declared cycle of stress."""
+"""Feasibility in money.
+
+What hot wallets hold, and what refills them by itself, covers one declared cycle of stress.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.controls.sizing import window_cap, window_seconds
-from seawall.feasibility.chains import span
+from seawall.feasibility.steps import span
 from seawall.feasibility.sums import Sum, Term
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ _MS_PER_S = 1_000
 
 
 def in_money(policy: Policy) -> Iterator[Sum]:
-    """Per network and asset of the cycle, in whole units: what may be paid out without anyone's hand, and what contracts let through."""
+    """Per network and asset of the cycle, in whole units.
+
+    What may be paid out without anyone's hand, and what contracts let through.
+    """
     hot = {wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))}
     for network, assets in policy.stress.outflow.items():
         for asset, outflow in assets.items():
@@ -31,8 +37,12 @@ def in_money(policy: Policy) -> Iterator[Sum]:
             yield _contract(policy, network, asset, outflow, name=name, holding=holding)
 
 
-def _supply(policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding) -> Sum:
-    """Only what lies above the wallet's minimum counts, and a refill counts as no larger than the policy makes sure of."""
+def _supply(
+    policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding
+) -> Sum:
+    """Only what lies above the wallet's minimum counts, and a refill counts as no larger than the
+    policy makes sure of.
+    """
     treasury = policy.treasury
     one = _refill(policy, holding)
     cycle = treasury.top_up_every + treasury.refill_lead_time
@@ -41,8 +51,20 @@ def _supply(policy: Policy, network: str, asset: str, outflow: Decimal, *, name:
     source = _reserve(policy, name, asset)
     limits = {
         f"{count} x {_plain(one)} within {span(policy.stress.length)}, {span(cycle)} each": wanted,
-        **({f"all of {source[0]} above its minimum": Fraction(source[1].target - source[1].minimum)} if source else {}),
-        **({f"all that the contract of {source[0]} lets through": _through(policy, source[1])} if source else {}),
+        **(
+            {
+                f"all of {source[0]} above its minimum": Fraction(
+                    source[1].target - source[1].minimum
+                )
+            }
+            if source
+            else {}
+        ),
+        **(
+            {f"all that the contract of {source[0]} lets through": _through(policy, source[1])}
+            if source
+            else {}
+        ),
     }
     least = min(limits, key=lambda each: limits[each]) if source else "no reserve holds any"
     return Sum(
@@ -64,7 +86,9 @@ def _supply(policy: Policy, network: str, asset: str, outflow: Decimal, *, name:
     )
 
 
-def _contract(policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding) -> Sum:
+def _contract(
+    policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding
+) -> Sum:
     windows = _windows(policy)
     return Sum(
         kind="money",
@@ -87,7 +111,9 @@ def _contract(policy: Policy, network: str, asset: str, outflow: Decimal, *, nam
 def _refill(policy: Policy, holding: Holding) -> Fraction:
     """What a top-up brings at least: it is asked for below the level, and fills up from there."""
     goal = holding.maximum if policy.treasury.top_up_to == "maximum" else holding.target
-    return max(Fraction(0), Fraction(goal) - policy.treasury.top_up_below * Fraction(holding.target))
+    return max(
+        Fraction(0), Fraction(goal) - policy.treasury.top_up_below * Fraction(holding.target)
+    )
 
 
 def _reserve(policy: Policy, hot: str, asset: str) -> tuple[str, Holding] | None:

@@ -8,7 +8,10 @@ from typing import Literal
 
 Kind = Literal["time", "capacity", "money", "logic"]
 Relation = Literal["within", "below", "covers"]
-"""``within``: the terms together must not exceed the limit; ``below``: nor reach it; ``covers``: they must reach it."""
+"""``within``: the terms together must not exceed the limit; ``below``: nor reach it.
+
+``covers``: they must reach it.
+"""
 
 _WORDS: dict[Relation, str] = {"within": "at most", "below": "below", "covers": "at least"}
 _DIGITS = 3
@@ -28,7 +31,9 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Sum:
-    """``path`` is the place in the policy that states ``limit``; ``unit`` is ``ms``, an asset, ``/s``, or empty for a bare number.
+    """``path`` is the place in the policy that states ``limit``.
+
+    ``unit`` is ``ms``, an asset, ``/s``, or empty for a bare number.
 
     ``remedy`` says what to change if it does not hold.
     """
@@ -76,7 +81,10 @@ class Sum:
 
 
 def show(value: Fraction, unit: str) -> str:
-    """``value`` as people write it: 1500 ms as 1.5s, an amount with its asset, a bare number as it is."""
+    """``value`` as people write it.
+
+    1500 ms as 1.5s, an amount with its asset, a bare number as it is.
+    """
     if unit != "ms":
         return f"{_decimal(value)} {unit}".rstrip() if unit != "/s" else f"{_decimal(value)}/s"
     if abs(value) < _MS_PER_S and value:

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.controls.pace import GUARD_AGES_EVERY_MS, GUARD_TICK_MS
-from seawall.feasibility import chains
-from seawall.feasibility.chains import ms
+from seawall.feasibility import steps
+from seawall.feasibility.steps import ms
 from seawall.feasibility.sums import Sum, Term
 from seawall.policy.model import TIERS
 
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from seawall.policy.model import Policy
 
 DISABLE_KEY_PER_S = 5
-"""KMS: DisableKey requests a second, by account and region (KMS developer guide, "Request quotas", requests-per-second)."""
+"""KMS: DisableKey requests a second, by account and region (KMS developer guide, "Request quotas",
+requests-per-second).
+"""
 _BACKUP_START_WINDOW_MS = 3_600_000
-"""AWS Backup may begin a job so much later than scheduled: the smallest window that it takes (API reference, BackupRuleInput, StartWindowMinutes)."""
+"""AWS Backup may begin a job so much later than scheduled.
+
+The smallest window that it takes (API reference, BackupRuleInput, StartWindowMinutes).
+"""
 
 
 def in_time(policy: Policy) -> Iterator[Sum]:
@@ -50,7 +55,7 @@ def _pages(policy: Policy) -> Iterator[Sum]:
             f"page of {trigger.name}",
             "targets.page_max",
             policy.targets.page_max,
-            chains.noticing(policy),
+            steps.noticing(policy),
             remedy,
         )
     monitoring = policy.monitoring
@@ -73,7 +78,7 @@ def _switches(policy: Policy) -> Iterator[Sum]:
         "failover of signing",
         "targets.failover_max",
         policy.targets.failover_max,
-        (chains.claiming(), chains.switching(), chains.signing()),
+        (steps.claiming(), steps.switching(), steps.signing()),
         "raise failover_max; the breaker needs that long to tell a dark region from a lost packet",
     )
     yield _within(
@@ -90,7 +95,11 @@ def _switches(policy: Policy) -> Iterator[Sum]:
             f"served.{key}",
             policy.targets.served_failover_max,
             (
-                ms("health checks", served.failures * pace_ms, f"{served.failures} x {served.check_every}"),
+                ms(
+                    "health checks",
+                    served.failures * pace_ms,
+                    f"{served.failures} x {served.check_every}",
+                ),
                 ms("ttl", served.ttl),
             ),
             "lower failures or ttl, check every 10s, or raise targets.served_failover_max",
@@ -114,19 +123,19 @@ def _paying(policy: Policy) -> list[str]:
 
 def _payments(policy: Policy) -> Iterator[Sum]:
     for network in _paying(policy):
-        final = (chains.claiming(), chains.signing(), *chains.becoming_final(policy, network))
+        final = (steps.claiming(), steps.signing(), *steps.becoming_final(policy, network))
         yield _within(
             f"refill on {network}",
             "treasury.refill_lead_time",
             policy.treasury.refill_lead_time,
-            (*final, chains.switching()),
+            (*final, steps.switching()),
             "raise refill_lead_time; a top-up is a payment like any other, also over the standby region",
         )
         yield _within(
             f"small withdrawal on {network} from an empty wallet",
             "targets.small_withdrawal_within",
             policy.targets.small_withdrawal_within,
-            (*chains.refilling(policy), *final),
+            (*steps.refilling(policy), *final),
             "raise small_withdrawal_within, or shorten treasury.refill_lead_time",
         )
 
@@ -155,10 +164,10 @@ def _ways_back(policy: Policy) -> Iterator[Sum]:
             (
                 ms("longest window", window),
                 *stays,
-                *chains.refilling(policy),
-                chains.claiming(),
-                chains.signing(),
-                *chains.becoming_final(policy, network),
+                *steps.refilling(policy),
+                steps.claiming(),
+                steps.signing(),
+                *steps.becoming_final(policy, network),
             ),
             "raise recovery_max, or shorten the stays in tiers, the windows or the refill lead time",
         )
@@ -170,13 +179,22 @@ def _stops(policy: Policy) -> Iterator[Sum]:
         "emergency stop of a region",
         "targets.emergency_stop_max",
         policy.targets.emergency_stop_max,
-        (ms("DisableKey", -(-keys // DISABLE_KEY_PER_S) * 1_000, f"{keys} keys at {DISABLE_KEY_PER_S}/s"),),
+        (
+            ms(
+                "DisableKey",
+                -(-keys // DISABLE_KEY_PER_S) * 1_000,
+                f"{keys} keys at {DISABLE_KEY_PER_S}/s",
+            ),
+        ),
         "raise emergency_stop_max, or have KMS raise the quota of DisableKey",
     )
     yield _within(
         "ledger lost with its region",
         "targets.rpo_max",
         policy.targets.rpo_max,
-        (ms("backup every", policy.backup.every), ms("late start of a backup", _BACKUP_START_WINDOW_MS)),
+        (
+            ms("backup every", policy.backup.every),
+            ms("late start of a backup", _BACKUP_START_WINDOW_MS),
+        ),
         "raise rpo_max, or back up more often",
     )

@@ -1,4 +1,7 @@
-"""Indicators over insert-only flow rows: drawdown velocity and signing failures, by sliding window over commit times."""
+"""Indicators over insert-only flow rows.
+
+Drawdown velocity and signing failures, by sliding window over commit times.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """What a batch committed: ``count`` events of ``kind`` worth ``value_micro`` together, at ``committed_at_us``."""
+    """What a batch committed.
+
+    ``count`` events of ``kind`` worth ``value_micro`` together, at ``committed_at_us``.
+    """
 
     id: int
     kind: str
@@ -28,7 +34,9 @@ class FlowRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crossing:
-    """The first row with which an indicator reached a trigger, when it was committed, and the level reached."""
+    """The first row with which an indicator reached a trigger, when it was committed, and the level
+    reached.
+    """
 
     flow_id: int
     at_us: int
@@ -38,8 +46,9 @@ class Crossing:
 class Window:
     """A sliding sum over flow rows: ``(now - window, now]`` by commit time.
 
-    Rows may be added in any order and more than once (the same id counts once while it is inside). Time may not go backwards.
-    Raises ValueError for an indicator that is no windowed sum, or one for which the policy declares no window.
+    Rows may be added in any order and more than once (the same id counts once while it is inside).
+    Time may not go backwards. Raises ValueError for an indicator that is no windowed sum, or one
+    for which the policy declares no window.
     """
 
     def __init__(self, policy: Policy, indicator: IndicatorName) -> None:
@@ -64,7 +73,10 @@ class Window:
         self._sum += amount
 
     def value(self, now_us: int) -> Fraction:
-        """Level at ``now_us``: value reserved in the window / value of all customer hot targets, or failures in the window."""
+        """Level at ``now_us``.
+
+        Value reserved in the window / value of all customer hot targets, or failures in the window.
+        """
         while self._inside and self._inside[0][0] <= now_us - self._window_us:
             _, row_id, amount = heapq.heappop(self._inside)
             self._ids.discard(row_id)
@@ -75,8 +87,9 @@ class Window:
 def first_crossing(flows: Iterable[FlowRow], trigger: Trigger, policy: Policy) -> Crossing | None:
     """The first committed row with which ``trigger`` was reached, or None.
 
-    Rows of one transaction share a commit time; all of them become true at once, and the last of them by id is named.
-    Raises ValueError if the trigger's indicator is no windowed sum of flow rows.
+    Rows of one transaction share a commit time; all of them become true at once, and the last of
+    them by id is named. Raises ValueError if the trigger's indicator is no windowed sum of flow
+    rows.
     """
     window = Window(policy, trigger.indicator)
     ordered = sorted(flows, key=lambda row: (row.committed_at_us, row.id))

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Levels by indicator at ``at_us`` (Unix microseconds); ``newest_flow_id`` is the newest row that was counted."""
+    """Levels by indicator at ``at_us`` (Unix microseconds).
+
+    ``newest_flow_id`` is the newest row that was counted.
+    """
 
     at_us: int
     levels: Mapping[IndicatorName, Fraction]
@@ -22,7 +25,10 @@ class Sample:
 
 
 def age_s(oldest_us: int | None, now_us: int) -> Fraction:
-    """Age in seconds of something that has waited since ``oldest_us``; nothing waiting is 0, and so is a clock that lags."""
+    """Age in seconds of something that has waited since ``oldest_us``.
+
+    Nothing waiting is 0, and so is a clock that lags.
+    """
     if oldest_us is None:
         return Fraction(0)
     return Fraction(max(0, now_us - oldest_us), 1_000_000)

@@ -1,8 +1,11 @@
-"""``python -m seawall.lease --data-dir DIR --port N``: the lease holder and its sentinel, until told to end.
+"""``python -m seawall.lease --data-dir DIR --port N``.
 
-Two processes watch each other through a socket: the death of either makes the other run every lodged undo at once and end.
-Leases that an earlier life left in the data directory are undone before the first answer. SIGTERM and SIGINT undo what is held,
-then end both. Exit status: 0 if told to end and nothing is left applied; 1 if a peer died or an undo was not done; 4 if the port is busy.
+The lease holder and its sentinel, until told to end.
+
+Two processes watch each other through a socket: the death of either makes the other run every
+lodged undo at once and end. Leases that an earlier life left in the data directory are undone
+before the first answer. SIGTERM and SIGINT undo what is held, then end both. Exit status: 0 if told
+to end and nothing is left applied; 1 if a peer died or an undo was not done; 4 if the port is busy.
 """
 
 from __future__ import annotations
@@ -34,9 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m seawall.lease", description="Hold the undo of every applied fault."
     )
     parser.add_argument(
-        "--data-dir", type=Path, required=True, help="where leases are kept, and where targets.json names the run"
+        "--data-dir",
+        type=Path,
+        required=True,
+        help="where leases are kept, and where targets.json names the run",
     )
-    parser.add_argument("--port", type=int, required=True, help="port on loopback; 0 takes a free one and prints it")
+    parser.add_argument(
+        "--port", type=int, required=True, help="port on loopback; 0 takes a free one and prints it"
+    )
     options = parser.parse_args(arguments)
     try:
         server = LeaseServer(options.port)
@@ -48,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(server: LeaseServer, *, data_dir: Path) -> int:
     ours, theirs = socket.socketpair()
-    # Forked before any thread exists: a child of a threaded process may inherit a lock that nobody will open.
+    # Forked before any thread exists: a child of a threaded process may inherit a lock that nobody
+    # will open.
     holder_pid, sentinel_pid = os.getpid(), os.fork()
     if sentinel_pid == 0:
         _become_sentinel(server, ours, theirs, data_dir=data_dir)
@@ -72,18 +81,24 @@ def _run(server: LeaseServer, *, data_dir: Path) -> int:
         threading.Thread(target=work, daemon=True).start()
     print(f"lease holder ready on http://{HOST}:{server.server_address[1]}", flush=True)
     ending = endings.get()
-    clean &= holder.expire_all(cause=ending, within_ms=STOPPING_MS_MAX if ending == TOLD_TO_END else UNDO_MS_MAX)
+    clean &= holder.expire_all(
+        cause=ending, within_ms=STOPPING_MS_MAX if ending == TOLD_TO_END else UNDO_MS_MAX
+    )
     if ending == SENTINEL_DIED:
         os.waitpid(sentinel_pid, os.WNOHANG)
         print(
-            f"lease: {SENTINEL_DIED}; everything was undone" if clean else f"lease: {SENTINEL_DIED}; see leases.json",
+            f"lease: {SENTINEL_DIED}; everything was undone"
+            if clean
+            else f"lease: {SENTINEL_DIED}; see leases.json",
             file=sys.stderr,
         )
         return 1
     return 0 if clean else 1
 
 
-def _become_sentinel(server: LeaseServer, ours: socket.socket, theirs: socket.socket, *, data_dir: Path) -> None:
+def _become_sentinel(
+    server: LeaseServer, ours: socket.socket, theirs: socket.socket, *, data_dir: Path
+) -> None:
     """Turn this child into the sentinel; never returns. The holder alone decides when both end."""
     status = 1
     try:
@@ -92,7 +107,8 @@ def _become_sentinel(server: LeaseServer, ours: socket.socket, theirs: socket.so
         ours.close()
         server.socket.close()
         status = watch(holder=theirs, data_dir=data_dir, clock=REAL_CLOCK)
-    except BaseException:  # noqa: BLE001 -- whatever it is, it must be seen, and must not return into the parent's code
+    # whatever it is, it must be seen, and must not return into the parent's code
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
         os._exit(status)

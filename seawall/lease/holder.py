@@ -1,4 +1,7 @@
-"""The holder of leases: keeps the book, tells the timeline, and makes the undo calls of an owner that fell silent."""
+"""The holder of leases.
+
+Keeps the book, tells the timeline, and makes the undo calls of an owner that fell silent.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from seawall.errors import ServiceError
-from seawall.lease import state, timeline
+from seawall.formats import timeline
+from seawall.lease import state
 from seawall.lease.book import Lease, LeaseBook, LeaseRequest
 from seawall.lease.undo import Clock, perform
 
 UNDO_MS_MAX = 30_000
-"""How long an expired lease tries its undo before it reports that it could not; it is tried further, and not reported again."""
+"""How long an expired lease tries its undo before it reports that it could not.
+
+It is tried further, and not reported again.
+"""
 STOPPING_MS_MAX = 1_000
 """The same when the holder is told to end: its ender waits."""
 
 
 class Holder:
-    """All operations on the one book; safe to call from several threads. ``announce`` tells the sentinel that the file changed."""
+    """All operations on the one book; safe to call from several threads.
+
+    ``announce`` tells the sentinel that the file changed.
+    """
 
     def __init__(self, *, data_dir: Path, clock: Clock, announce: Callable[[], None]) -> None:
         self._data_dir = data_dir
@@ -29,7 +39,10 @@ class Holder:
         self._changed = threading.Condition()
 
     def lodge(self, name: str, request: LeaseRequest) -> Lease | None:
-        """Keep the undo, on disk before this returns. None if the name is held for something else or is just expiring."""
+        """Keep the undo, on disk before this returns.
+
+        None if the name is held for something else or is just expiring.
+        """
         with self._changed:
             book = self._book.lodge(name, request, now_ms=self._clock.monotonic_ms())
             if book is None:
@@ -41,7 +54,9 @@ class Holder:
     def renew(self, name: str) -> Lease | None:
         """Put the deadline off by the lease's time to live. None once it has expired."""
         with self._changed:
-            book = self._book.renew(name, now_ms=self._clock.monotonic_ms(), at=self._clock.unix_s())
+            book = self._book.renew(
+                name, now_ms=self._clock.monotonic_ms(), at=self._clock.unix_s()
+            )
             if book is None:
                 return None
             self._keep(book, durable=False)
@@ -79,7 +94,10 @@ class Holder:
             self.expire_due(cause="its owner fell silent")
 
     def expire_due(self, *, cause: str) -> list[threading.Thread]:
-        """Start the undo of every overdue lease, each on a thread of its own: a stuck one delays no other."""
+        """Start the undo of every overdue lease, each on a thread of its own.
+
+        A stuck one delays no other.
+        """
         return self._expire(self._clock.monotonic_ms(), cause=cause, within_ms=UNDO_MS_MAX)
 
     def expire_all(self, *, cause: str, within_ms: int = UNDO_MS_MAX) -> bool:
@@ -94,10 +112,12 @@ class Holder:
         with self._changed:
             book, overdue = self._book.expire(now_ms=now_ms)
             if overdue:
-                # In memory only: on disk they stay held, and the sentinel undoes them if we die in the middle.
+                # In memory only: on disk they stay held, and the sentinel undoes them if we die in
+                # the middle.
                 self._book = book
         threads = [
-            threading.Thread(target=self._undo, args=(lease, cause, within_ms), daemon=True) for lease in overdue
+            threading.Thread(target=self._undo, args=(lease, cause, within_ms), daemon=True)
+            for lease in overdue
         ]
         for thread in threads:
             thread.start()
@@ -114,7 +134,10 @@ class Holder:
         tell_expired(self._data_dir, lease, cause=cause, failure=failure, at=at)
 
     def _insist(self, lease: Lease) -> None:
-        """Go on trying, for as long as this process lives: a fault is in force until its undo is done. It was reported already."""
+        """Go on trying, for as long as this process lives.
+
+        A fault is in force until its undo is done. It was reported already.
+        """
         while undo_now(lease, clock=self._clock, within_ms=UNDO_MS_MAX) is not None:
             continue  # each bound pauses between its attempts
         self._forget(lease)
@@ -132,7 +155,9 @@ class Holder:
 
     def _tell_last_renewal(self, lease: Lease) -> None:
         if lease.renewals > 1:
-            self._tell("renewed", {"name": lease.name, "renewals": lease.renewals}, at=lease.renewed_at)
+            self._tell(
+                "renewed", {"name": lease.name, "renewals": lease.renewals}, at=lease.renewed_at
+            )
 
     def _tell(self, event: str, detail: Mapping[str, Any], *, at: float | None = None) -> None:
         tell(self._data_dir, event, detail, at=self._clock.unix_s() if at is None else at)
@@ -147,7 +172,9 @@ def undo_now(lease: Lease, *, clock: Clock, within_ms: int) -> str | None:
     return None
 
 
-def tell_expired(data_dir: Path, lease: Lease, *, cause: str, failure: str | None, at: float) -> None:
+def tell_expired(
+    data_dir: Path, lease: Lease, *, cause: str, failure: str | None, at: float
+) -> None:
     """Write that a lease expired ``at`` Unix seconds and whether the undo was done by then."""
     detail: dict[str, Any] = {"name": lease.name, "cause": cause, "undone": failure is None}
     tell(data_dir, "expired", detail if failure is None else {**detail, "failure": failure}, at=at)

@@ -1,4 +1,6 @@
-"""Keeps a lease alive for exactly as long as its owner, and the runner that the owner works for, are alive."""
+"""Keeps a lease alive for exactly as long as its owner, and the runner that the owner works for,
+are alive.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,26 @@ class Renewable(Protocol):
     """The part of the lease client that renewing needs."""
 
     def renew(self, name: str) -> bool:
-        """Put the expiry off; False once the lease has expired; :class:`ServiceError` without an answer."""
+        """Put the expiry off; False once the lease has expired.
+
+        :class:`ServiceError` without an answer.
+        """
 
 
 class RunnerWatch:
-    """Whether the process that a drill runs for still lives; a later process with the same number is not it."""
+    """Whether the process that a drill runs for still lives.
+
+    A later process with the same number is not it.
+    """
 
     def __init__(self, pid: int | None) -> None:
         """Watch ``pid``; None (a plain `chaos run`) watches nothing."""
         self._pid = pid
         self._process: psutil.Process | None = None
         if pid is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):  # dead already, which is what a call then says
+            with contextlib.suppress(
+                psutil.NoSuchProcess
+            ):  # dead already, which is what a call then says
                 self._process = psutil.Process(pid)  # remembers when the process started
 
     def __call__(self) -> str | None:
@@ -42,20 +52,32 @@ class RunnerWatch:
             return None
         try:
             process = self._process
-            alive = process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            alive = (
+                process is not None
+                and process.is_running()
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.NoSuchProcess:
             alive = False
         return None if alive else f"the runner (process {self._pid}) is gone"
 
 
 class Renewer:
-    """A thread that renews one lodged lease three times in each time to live, until stopped, or until that is no longer right.
+    """A thread that renews one lodged lease three times in each time to live, until stopped, or
+    until that is no longer right.
 
-    ``watch`` answers None while renewing is right, else the reason why not. ``lost`` is None while the lease is known to be held.
+    ``watch`` answers None while renewing is right, else the reason why not. ``lost`` is None while
+    the lease is known to be held.
     """
 
     def __init__(
-        self, client: Renewable, *, name: str, ttl_ms: int, watch: Callable[[], str | None], clock: Clock = REAL_CLOCK
+        self,
+        client: Renewable,
+        *,
+        name: str,
+        ttl_ms: int,
+        watch: Callable[[], str | None],
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         self._client = client
         self._name = name
@@ -81,10 +103,15 @@ class Renewer:
         """Raise :class:`ServiceError` with the reason if the lease is no longer held."""
         if self.lost is not None:
             message = f"the lease {self._name} is lost: {self.lost}"
-            raise ServiceError(message, remedy="its undo has been or is being made; start the drill again")
+            raise ServiceError(
+                message, remedy="its undo has been or is being made; start the drill again"
+            )
 
     def step(self) -> int | None:
-        """Renew once if that is right; returns the pause before the next step in milliseconds, None if there is none."""
+        """Renew once if that is right.
+
+        Returns the pause before the next step in milliseconds, None if there is none.
+        """
         self.lost = self._watch()
         if self.lost is not None:
             return None

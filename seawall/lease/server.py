@@ -5,7 +5,8 @@
     DELETE /leases/{name}        the owner has undone its fault itself            -> 204; 404 expired
     GET    /leases               -> 200 {"holder", "sentinel" (process ids), "leases": [{"name", "expires_in_ms", "expiring", ...}]}
 
-An error is ``{"code", "reason"}``. The standard library's server suffices: a drill makes about one request a second.
+An error is ``{"code", "reason"}``. The standard library's server suffices: a drill makes about one
+request a second.
 """
 
 from __future__ import annotations
@@ -76,13 +77,24 @@ def _operate(holder: Holder, clock: Clock, method: str, path: str, body: bytes) 
         return _error(
             422,
             "invalid",
-            "; ".join(f"{'.'.join(map(str, one['loc'])) or 'name'}: {one['msg']}" for one in error.errors()),
+            "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'name'}: {one['msg']}"
+                for one in error.errors()
+            ),
         )
     if (method, parts[2:]) == ("POST", ["renew"]):
         renewed = holder.renew(name)
-        return (200, _describe(renewed, clock)) if renewed else _error(404, "expired", f"no lease {name} is held")
+        return (
+            (200, _describe(renewed, clock))
+            if renewed
+            else _error(404, "expired", f"no lease {name} is held")
+        )
     if (method, len(parts)) == ("DELETE", 2):
-        return (204, None) if holder.release(name) else _error(404, "expired", f"no lease {name} is held")
+        return (
+            (204, None)
+            if holder.release(name)
+            else _error(404, "expired", f"no lease {name} is held")
+        )
     return _error(405, "unknown_operation", f"{method} {path}")
 
 
@@ -123,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815 -- the names that http.server looks up
+    # the names that http.server looks up
+    do_GET = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class names it so
+    # the base class names it so
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: renewals would fill the log."""

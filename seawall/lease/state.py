@@ -14,9 +14,12 @@ FILE = "leases.json"
 
 
 def save(data_dir: Path, book: LeaseBook, *, durable: bool) -> None:
-    """Replace the book in ``data_dir``; with ``durable`` it is on the disk when this returns. Raises :class:`DiskFullError`.
+    """Replace the book in ``data_dir``; with ``durable`` it is on the disk when this returns.
 
-    A killed process loses nothing that was merely written; only a new undo has to outlast the machine.
+    Raises :class:`DiskFullError`.
+
+    A killed process loses nothing that was merely written; only a new undo has to outlast the
+    machine.
     """
     part = data_dir / f"{FILE}.{os.getpid()}.part"
     try:
@@ -30,11 +33,16 @@ def save(data_dir: Path, book: LeaseBook, *, durable: bool) -> None:
             _sync_directory(data_dir)
     except OSError as error:
         message = f"cannot keep leases in {data_dir}: {error.strerror}"
-        raise DiskFullError(message, remedy="free some space; no fault is applied without a lease") from error
+        raise DiskFullError(
+            message, remedy="free some space; no fault is applied without a lease"
+        ) from error
 
 
 def load(data_dir: Path) -> LeaseBook:
-    """The book in ``data_dir``, empty if none was ever kept. Raises :class:`InternalError` if it is not one of ours."""
+    """The book in ``data_dir``, empty if none was ever kept.
+
+    Raises :class:`InternalError` if it is not one of ours.
+    """
     try:
         text = (data_dir / FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -43,7 +51,9 @@ def load(data_dir: Path) -> LeaseBook:
         return LeaseBook.model_validate_json(text)
     except ValidationError as error:
         message = f"{data_dir / FILE} is no book of leases: {error}"
-        raise InternalError(message, remedy="undo the faults that it names by hand, then remove it") from error
+        raise InternalError(
+            message, remedy="undo the faults that it names by hand, then remove it"
+        ) from error
 
 
 def _sync_directory(directory: Path) -> None:

@@ -12,7 +12,10 @@ from seawall.errors import ServiceError
 from seawall.lease.book import UndoCall
 
 ATTEMPT_S_MAX = 0.4
-"""How long one call may take; two attempts fit into the second that a lease has after its time to live."""
+"""How long one call may take.
+
+Two attempts fit into the second that a lease has after its time to live.
+"""
 PAUSE_S = 0.05
 """Between two attempts at the same call."""
 NOTHING_THERE = 404
@@ -20,14 +23,18 @@ NOTHING_THERE = 404
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The ports to time: a monotonic clock shared by all processes (milliseconds), Unix time (seconds), and sleep (seconds)."""
+    """The ports to time: a monotonic clock shared by all processes (milliseconds), Unix time
+    (seconds), and sleep (seconds).
+    """
 
     monotonic_ms: Callable[[], int]
     unix_s: Callable[[], float]
     sleep: Callable[[float], None]
 
 
-REAL_CLOCK = Clock(monotonic_ms=lambda: time.monotonic_ns() // 1_000_000, unix_s=time.time, sleep=time.sleep)
+REAL_CLOCK = Clock(
+    monotonic_ms=lambda: time.monotonic_ns() // 1_000_000, unix_s=time.time, sleep=time.sleep
+)
 
 
 def perform(
@@ -39,8 +46,9 @@ def perform(
 ) -> None:
     """Make ``calls`` in order, each repeated until it is done.
 
-    Raises :class:`ServiceError` with the last answer if they are not all done within ``within_ms``; calls after the one that
-    would not succeed are still tried once, so that one dead service does not keep the others in the dark.
+    Raises :class:`ServiceError` with the last answer if they are not all done within ``within_ms``;
+    calls after the one that would not succeed are still tried once, so that one dead service does
+    not keep the others in the dark.
     """
     give_up_ms = clock.monotonic_ms() + within_ms
     failures: list[str] = []
@@ -63,4 +71,8 @@ def _attempt(client: httpx.Client, call: UndoCall) -> str | None:
         response = client.request(call.method, call.url, json=call.json_body)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}"
-    return None if response.is_success or response.status_code == NOTHING_THERE else f"HTTP {response.status_code}"
+    return (
+        None
+        if response.is_success or response.status_code == NOTHING_THERE
+        else f"HTTP {response.status_code}"
+    )

@@ -3,7 +3,6 @@
 In: ``policies/<name>.yaml``. Out: a frozen, validated :class:`Policy`.
 """
 
-from seawall.policy.load import load_policy
 from seawall.policy.model import (
     TIERS,
     Function,
@@ -32,5 +31,4 @@ __all__ = [
     "TierPromise",
     "Trigger",
     "Wallet",
-    "load_policy",
 ]

@@ -1,7 +1,10 @@
-"""How one policy follows another: only addresses, amounts by one factor and durations by one factor may differ.
+"""How one policy follows another.
 
-Scaling works on the plain YAML tree, guided by the model's types, so that a new field is scaled by what it *is* and nobody has
-to remember a list. A duration that does not divide into whole milliseconds is refused rather than rounded.
+Only addresses, amounts by one factor and durations by one factor may differ.
+
+Scaling works on the plain YAML tree, guided by the model's types, so that a new field is scaled by
+what it *is* and nobody has to remember a list. A duration that does not divide into whole
+milliseconds is refused rather than rounded.
 """
 
 from __future__ import annotations
@@ -15,7 +18,14 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from seawall.errors import Problem
-from seawall.policy.quantities import Amount, DurationMs, Level, parse_decimal, parse_duration_ms, parse_fraction
+from seawall.policy.quantities import (
+    Amount,
+    DurationMs,
+    Level,
+    parse_decimal,
+    parse_duration_ms,
+    parse_fraction,
+)
 
 OVERRIDABLE = ("policy", "extends", "scale", "addresses")
 """Keys that a policy with ``extends`` may carry."""
@@ -40,7 +50,10 @@ def forbidden_overrides(tree: dict[str, Any]) -> list[Problem]:
 def derive(
     tree: dict[str, Any], *, child: dict[str, Any], model: type[BaseModel]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Apply the factors and addresses of ``child`` to ``tree``; returns the new tree and every problem met."""
+    """Apply the factors and addresses of ``child`` to ``tree``.
+
+    Returns the new tree and every problem met.
+    """
     factors, problems = _factors(child.get("scale") or {})
     if problems:
         return tree, problems
@@ -57,10 +70,14 @@ def _factors(scale: dict[str, Any]) -> tuple[dict[str, Fraction], list[Problem]]
         try:
             factors[kind] = parse_fraction(scale.get(kind, "1"))
         except ValueError as error:
-            problems.append(Problem(path=f"scale.{kind}", found=repr(scale.get(kind)), remedy=str(error)))
+            problems.append(
+                Problem(path=f"scale.{kind}", found=repr(scale.get(kind)), remedy=str(error))
+            )
         else:
             if factors[kind] == 0:
-                problems.append(Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero"))
+                problems.append(
+                    Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero")
+                )
     return factors, problems
 
 
@@ -78,7 +95,10 @@ def _readdress(body: dict[str, Any], addresses: dict[str, Any]) -> list[Problem]
 
 
 class _Scaler:
-    """Scales what it is given; a value that is malformed passes unchanged, and the model reports it with its path."""
+    """Scales what it is given.
+
+    A value that is malformed passes unchanged, and the model reports it with its path.
+    """
 
     def __init__(self, *, amounts: Fraction, durations: Fraction) -> None:
         self._amounts = amounts
@@ -103,7 +123,9 @@ class _Scaler:
         except ValueError:
             return value
         if scaled.denominator != 1:
-            self._refuse(value, path, self._durations, "choose a factor that gives whole milliseconds")
+            self._refuse(
+                value, path, self._durations, "choose a factor that gives whole milliseconds"
+            )
         return f"{int(scaled)}ms"
 
     def level(self, value: Any, path: str) -> Any:
@@ -119,7 +141,9 @@ class _Scaler:
 
 
 def _walk(value: Any, annotation: Any, path: str, on: _Scaler) -> Any:
-    """Rebuild ``value`` along the type ``annotation``, passing amounts, durations and levels to ``on``."""
+    """Rebuild ``value`` along the type ``annotation``, passing amounts, durations and levels to
+    ``on``.
+    """
     if annotation is DurationMs:
         return on.duration(value, path)
     if annotation is Level:
@@ -129,12 +153,27 @@ def _walk(value: Any, annotation: Any, path: str, on: _Scaler) -> Any:
     if get_origin(annotation) in (UnionType, typing.Union):
         options = [option for option in get_args(annotation) if option is not type(None)]
         return value if value is None or len(options) != 1 else _walk(value, options[0], path, on)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, dict):
+    if (
+        isinstance(annotation, type)
+        and issubclass(annotation, BaseModel)
+        and isinstance(value, dict)
+    ):
         hints = typing.get_type_hints(annotation, include_extras=True)
-        names = {(field.alias or name): hints[name] for name, field in annotation.model_fields.items()}
-        return {key: _walk(item, names.get(key), f"{path}.{key}".lstrip("."), on) for key, item in value.items()}
+        names = {
+            (field.alias or name): hints[name] for name, field in annotation.model_fields.items()
+        }
+        return {
+            key: _walk(item, names.get(key), f"{path}.{key}".lstrip("."), on)
+            for key, item in value.items()
+        }
     if get_origin(annotation) is dict and isinstance(value, dict):
-        return {key: _walk(item, get_args(annotation)[1], f"{path}.{key}", on) for key, item in value.items()}
+        return {
+            key: _walk(item, get_args(annotation)[1], f"{path}.{key}", on)
+            for key, item in value.items()
+        }
     if get_origin(annotation) is tuple and isinstance(value, list):
-        return [_walk(item, get_args(annotation)[0], f"{path}.{index}", on) for index, item in enumerate(value)]
+        return [
+            _walk(item, get_args(annotation)[0], f"{path}.{index}", on)
+            for index, item in enumerate(value)
+        ]
     return value

@@ -17,8 +17,12 @@ Tier = Literal["normal", "stressed", "protected"]
 TIERS: tuple[Tier, ...] = ("normal", "stressed", "protected")
 """Tiers from calm to worst; their order is their severity."""
 
-Function = Literal["login", "balances", "withdrawals_small", "withdrawals_large", "swaps", "transfers_large"]
-IndicatorName = Literal["drawdown_velocity", "queue_age_s", "queue_age_guaranteed_s", "signing_failures"]
+Function = Literal[
+    "login", "balances", "withdrawals_small", "withdrawals_large", "swaps", "transfers_large"
+]
+IndicatorName = Literal[
+    "drawdown_velocity", "queue_age_s", "queue_age_guaranteed_s", "signing_failures"
+]
 Severity = Literal["info", "warning", "critical"]
 WalletClass = Literal["hot", "reserve", "cold"]
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
@@ -234,7 +238,9 @@ class Policy(Section):
     @property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of the policy: the identity that evidence names."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(
+            self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def base_units(self, asset: str, amount: Amount) -> int:
@@ -242,16 +248,23 @@ class Policy(Section):
         return to_base_units(amount, decimals=self.assets[asset].decimals)
 
     def value_micro(self, asset: str, base_units: int) -> int:
-        """Value of ``base_units`` of ``asset`` at its reference price, in millionths of the unit of account, rounded down."""
+        """Value of ``base_units`` of ``asset`` at its reference price, in millionths of the unit of
+        account, rounded down.
+        """
         declared = self.assets[asset]
-        return int(Fraction(base_units, 10**declared.decimals) * Fraction(declared.reference_price) * MICRO)
+        return int(
+            Fraction(base_units, 10**declared.decimals) * Fraction(declared.reference_price) * MICRO
+        )
 
     def small_value_micro_max(self) -> int:
         """Largest value of a small withdrawal, in millionths of the unit of account."""
         return int(self.limits.small_withdrawal_value_max * MICRO)
 
     def hot_target_value_micro(self) -> int:
-        """Summed target of all customer hot wallets, in millionths of the unit of account: the yardstick of drawdown."""
+        """Summed target of all customer hot wallets, in millionths of the unit of account.
+
+        The yardstick of drawdown.
+        """
         return sum(
             self.value_micro(asset, self.base_units(asset, holding.target))
             for wallet in self.payout_wallets().values()
@@ -268,12 +281,19 @@ class Policy(Section):
 
     def signing_wallets(self) -> dict[str, Wallet]:
         """Wallets with a key in this stack (hot and reserve), by name."""
-        return {name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"}
+        return {
+            name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"
+        }
 
     def house_of(self, network: str) -> str | None:
-        """Name of the bucket whose hot inventory on ``network`` customers trade with; None if nobody's."""
+        """Name of the bucket whose hot inventory on ``network`` customers trade with.
+
+        None if nobody's.
+        """
         for wallet in self.wallets.values():
-            if (wallet.network, wallet.wallet_class) == (network, "hot") and self.buckets[wallet.bucket].trades:
+            if (wallet.network, wallet.wallet_class) == (network, "hot") and self.buckets[
+                wallet.bucket
+            ].trades:
                 return wallet.bucket
         return None
 
@@ -281,19 +301,27 @@ class Policy(Section):
         """Name of the reserve wallet that refills ``hot``. Raises KeyError if none is declared."""
         wanted = self.wallets[hot]
         for name, wallet in self.wallets.items():
-            if wallet.wallet_class == "reserve" and (wallet.bucket, wallet.network) == (wanted.bucket, wanted.network):
+            if wallet.wallet_class == "reserve" and (wallet.bucket, wallet.network) == (
+                wanted.bucket,
+                wanted.network,
+            ):
                 return name
         raise KeyError(hot)
 
     def approver_roles(self) -> tuple[str, ...]:
         """Roles whose signatures count in a quorum, in alphabetical order."""
-        return tuple(sorted({*self.approvals.routine.approvers, *self.approvals.emergency.approvers}))
+        return tuple(
+            sorted({*self.approvals.routine.approvers, *self.approvals.emergency.approvers})
+        )
 
     def wallet_value_micro_max(self, wallet: str) -> int:
-        """Value of the declared maxima of ``wallet``'s holdings, in millionths of the unit of account: what its key answers for."""
+        """Value of the declared maxima of ``wallet``'s holdings, in millionths of the unit of
+        account: what its key answers for.
+        """
         holdings = self.wallets[wallet].holdings
         return sum(
-            self.value_micro(asset, self.base_units(asset, holding.maximum)) for asset, holding in holdings.items()
+            self.value_micro(asset, self.base_units(asset, holding.maximum))
+            for asset, holding in holdings.items()
         )
 
     def trigger(self, name: str) -> Trigger:

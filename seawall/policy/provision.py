@@ -1,4 +1,7 @@
-"""What must be provisioned before a shock: ways to pay, names that are served, room to sign, copies, and who may approve."""
+"""What must be provisioned before a shock.
+
+Ways to pay, names that are served, room to sign, copies, and who may approve.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,13 @@ class Endpoints(Section):
 
 
 class Rail(Section):
-    """A way to pay, with a primary and a standby: signing regions for a network, providers for an exchange or processor.
+    """A way to pay, with a primary and a standby.
 
-    ``asynchronous``: the answer to an instruction comes later, so instructions and answers wait in queues. ``credential_age_max``:
-    how old the provider's credentials may grow. ``credit_line``: value that the provider advances, in the unit of account.
+    Signing regions for a network, providers for an exchange or processor.
+
+    ``asynchronous``: the answer to an instruction comes later, so instructions and answers wait in
+    queues. ``credential_age_max``: how old the provider's credentials may grow. ``credit_line``:
+    value that the provider advances, in the unit of account.
     """
 
     kind: RailKind
@@ -38,9 +44,11 @@ class Rail(Section):
 
 
 class ServedName(Section):
-    """A name that we serve ourselves, so that a health check may move it from its primary to its standby target.
+    """A name that we serve ourselves, so that a health check may move it from its primary to its
+    standby target.
 
-    ``check_every`` is one of the two paces that Route 53 has (API reference, HealthCheckConfig, RequestInterval), so no factor scales it.
+    ``check_every`` is one of the two paces that Route 53 has (API reference, HealthCheckConfig,
+    RequestInterval), so no factor scales it.
     """
 
     name: Host
@@ -55,9 +63,11 @@ class ServedName(Section):
 
 
 class Signing(Section):
-    """Elliptic-curve operations a second that an account may use in a region, over all keys, and each bucket's share of them.
+    """Elliptic-curve operations a second that an account may use in a region, over all keys, and
+    each bucket's share of them.
 
-    A bucket that keeps to its share gets ``completed_min`` of its signatures ``within`` that time, whatever the others ask for.
+    A bucket that keeps to its share gets ``completed_min`` of its signatures ``within`` that time,
+    whatever the others ask for.
     """
 
     operations_per_s: int = Field(gt=0)
@@ -67,7 +77,9 @@ class Signing(Section):
 
 
 class Stress(Section):
-    """One declared cycle of stress: what customers may ask for, by network and asset, while nobody acts by hand.
+    """One declared cycle of stress.
+
+    What customers may ask for, by network and asset, while nobody acts by hand.
 
     ``withdrawals``: into how many requests that divides; no factor scales a number of people.
     """
@@ -86,7 +98,10 @@ class Backup(Section):
 
 
 class ApprovalLane(Section):
-    """How a movement of funds is approved: ``needed`` of ``approvers``, then a cooling delay; ``value_max`` caps one movement."""
+    """How a movement of funds is approved: ``needed`` of ``approvers``, then a cooling delay.
+
+    ``value_max`` caps one movement.
+    """
 
     approvers: tuple[Name, ...]
     needed: int = Field(ge=1)

@@ -1,7 +1,8 @@
 """Quantities as a policy writes them, and the exact numbers that code works with.
 
-Money is written as a decimal string in whole units and held as ``int`` base units; durations are written ``30s`` and held as
-``int`` milliseconds; ratios are exact fractions. Floats are refused, because YAML would round them before we see them.
+Money is written as a decimal string in whole units and held as ``int`` base units; durations are
+written ``30s`` and held as ``int`` milliseconds; ratios are exact fractions. Floats are refused,
+because YAML would round them before we see them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ MICRO = 1_000_000
 
 
 def parse_duration_ms(value: object) -> int:
-    """``"30s"`` -> 30000. Raises ValueError for anything but a whole number with one of ms, s, m, h, d."""
+    """``"30s"`` -> 30000. Raises ValueError for anything but a whole number with one of ms, s, m,
+    h, d.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return value  # already parsed: models are re-validated when a policy is scaled
     match = _DURATION.match(value) if isinstance(value, str) else None
@@ -32,7 +35,10 @@ def parse_duration_ms(value: object) -> int:
 
 
 def parse_decimal(value: object) -> Decimal:
-    """``"1.5"`` -> Decimal("1.5"). Raises ValueError for floats, negatives and anything that is not a finite decimal string."""
+    """``"1.5"`` -> Decimal("1.5").
+
+    Raises ValueError for floats, negatives and anything that is not a finite decimal string.
+    """
     if isinstance(value, Decimal):
         return value
     if isinstance(value, str):
@@ -47,7 +53,10 @@ def parse_decimal(value: object) -> Decimal:
 
 
 def parse_fraction(value: object) -> Fraction:
-    """``"0.3"`` or ``"1/3"`` -> exact Fraction. Raises ValueError for floats, negatives and nonsense."""
+    """``"0.3"`` or ``"1/3"`` -> exact Fraction.
+
+    Raises ValueError for floats, negatives and nonsense.
+    """
     if isinstance(value, Fraction):
         return value
     if isinstance(value, str):
@@ -62,7 +71,10 @@ def parse_fraction(value: object) -> Fraction:
 
 
 def parse_level(value: object) -> Fraction:
-    """A level of an indicator: an exact ratio, or a duration such as ``"30s"``, which becomes seconds."""
+    """A level of an indicator.
+
+    An exact ratio, or a duration such as ``"30s"``, which becomes seconds.
+    """
     if isinstance(value, str) and _DURATION.match(value):
         return Fraction(parse_duration_ms(value), 1_000)
     return parse_fraction(value)
@@ -76,7 +88,10 @@ Level = Annotated[Fraction, BeforeValidator(parse_level), PlainSerializer(str, r
 
 
 def to_base_units(amount: Decimal, *, decimals: int) -> int:
-    """Whole units to base units, exactly. Raises ValueError if the amount is finer than the asset."""
+    """Whole units to base units, exactly.
+
+    Raises ValueError if the amount is finer than the asset.
+    """
     scaled = Fraction(amount) * 10**decimals
     if scaled.denominator != 1:
         message = f"{amount} is finer than {decimals} decimals"

@@ -1,6 +1,7 @@
 """The scorecard: a run directory in; a verdict, a scorecard, a JUnit file and a report out.
 
-Nothing but the run directory is read, so a verdict can be repeated from its evidence alone, by anyone, at any time.
+Nothing but the run directory is read, so a verdict can be repeated from its evidence alone, by
+anyone, at any time.
 """
 
 from seawall.scorecard.files import write

@@ -1,14 +1,14 @@
 """The time budgets: from which moment, to which moment, seen by whom, against which target.
 
-Observer 1 is the venue's database (commit timestamps), observer 2 stands outside (status and nonce probes, the pager). A time is
-only worth something if both saw it; see :func:`weigh`.
+Observer 1 is the venue's database (commit timestamps), observer 2 stands outside (status and nonce
+probes, the pager). A time is only worth something if both saw it; see :func:`weigh`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seawall import conventions
+from seawall.conventions import metrics
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import (
     FOREVER,
@@ -24,7 +24,8 @@ from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Slot
 
 CLOCK_TOLERANCE_US = 50 * MILLISECOND
-"""Beyond the sampling gap, two observers of one moment may differ by this much (design section 7)."""
+"""Beyond the sampling gap, two observers of one moment may differ by this much (design section 7).
+"""
 
 OBSERVER_GAP_US_MAX = SECOND
 """An observer that was silent for longer was not watching."""
@@ -37,7 +38,10 @@ CHAINS = "request log and chains"
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A moment within a budget, ``offset_us`` after its start; ``limit_us`` where it has a target of its own."""
+    """A moment within a budget, ``offset_us`` after its start.
+
+    ``limit_us`` where it has a target of its own.
+    """
 
     name: str
     offset_us: int
@@ -47,7 +51,9 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """A measured time: what started it, what ended it as each observer saw it, and what that makes of the target."""
+    """A measured time: what started it, what ended it as each observer saw it, and what that makes
+    of the target.
+    """
 
     id: str
     title: str
@@ -63,7 +69,10 @@ class Budget:
 
     @property
     def measured(self) -> str:
-        """The time for people: ``0.412 s``, ``> 10.000 s`` if it never came, or that nobody knows."""
+        """The time for people.
+
+        ``0.412 s``, ``> 10.000 s`` if it never came, or that nobody knows.
+        """
         if self.measured_us is not None:
             return format_s(self.measured_us)
         return f"> {format_s(self.limit_us)}" if self.outcome is Outcome.FAIL else "unknown"
@@ -78,16 +87,30 @@ def weigh(
     bound_passed: bool,
     observers_awake: bool,
 ) -> tuple[Outcome, str]:
-    """What two observers of one moment prove about a bound; ``None`` is a moment that an observer never saw.
+    """What two observers of one moment prove about a bound.
 
-    FAIL needs both to have missed the bound, or both to have watched in vain until after it. PASS needs both to have seen it.
+    ``None`` is a moment that an observer never saw.
+
+    FAIL needs both to have missed the bound, or both to have watched in vain until after it. PASS
+    needs both to have seen it.
     """
     if measured_us is None and witness_us is None:
         if bound_passed and observers_awake:
-            return Outcome.FAIL, "it never happened, and both observers watched until the bound had passed"
-        missing = "an observer was not watching all the time" if bound_passed else "the evidence ends before the bound"
+            return (
+                Outcome.FAIL,
+                "it never happened, and both observers watched until the bound had passed",
+            )
+        missing = (
+            "an observer was not watching all the time"
+            if bound_passed
+            else "the evidence ends before the bound"
+        )
         return Outcome.UNKNOWN, f"it was not seen to happen, but {missing}"
-    if all(time is None or time > limit_us for time in (measured_us, witness_us)) and observers_awake and bound_passed:
+    if (
+        all(time is None or time > limit_us for time in (measured_us, witness_us))
+        and observers_awake
+        and bound_passed
+    ):
         return Outcome.FAIL, "it happened after the bound"
     if measured_us is None or witness_us is None:
         blind, seeing = (RECORDS, OUTSIDE) if measured_us is None else (OUTSIDE, RECORDS)
@@ -103,35 +126,58 @@ def weigh(
 
 
 def failover(facts: Facts) -> Budget:
-    """Signing dark to the first payout broadcast signed by the standby region; top-ups have no outside observer."""
+    """Signing dark to the first payout broadcast signed by the standby region.
+
+    Top-ups have no outside observer.
+    """
     policy = facts.run.policy
     standby = policy.regions.standby
     limit_us = policy.targets.failover_max * MILLISECOND
     starts = facts.fault_effective
     broadcasts = sorted(
-        (slot for slot in facts.run.slots if slot.purpose == "payout" and slot.broadcast_at is not None),
+        (
+            slot
+            for slot in facts.run.slots
+            if slot.purpose == "payout" and slot.broadcast_at is not None
+        ),
         key=lambda slot: slot.broadcast_at or FOREVER,
     )
     before = [slot for slot in broadcasts if (slot.broadcast_at or FOREVER) < facts.fault_applied]
     if not before:
-        message = "nothing was broadcast before the fault, so there was no signing that could fail over"
+        message = (
+            "nothing was broadcast before the fault, so there was no signing that could fail over"
+        )
         raise EvidenceError(message)
     if before[-1].signer_region == standby:
-        message = f"{before[-1].wallet} was already signed for by {standby} when the fault was applied"
+        message = (
+            f"{before[-1].wallet} was already signed for by {standby} when the fault was applied"
+        )
         raise EvidenceError(message)
     after = [
-        slot for slot in broadcasts if (slot.broadcast_at or 0) >= facts.fault_applied and slot.signer_region == standby
+        slot
+        for slot in broadcasts
+        if (slot.broadcast_at or 0) >= facts.fault_applied and slot.signer_region == standby
     ]
     act = after[0] if after else None
     seen = _nonce_seen(facts, act) if act else None
     marks = [
         *_failover_decision(facts, act),
         *(
-            [Mark(name="act: first standby broadcast", offset_us=(act.broadcast_at or 0) - starts, observer=RECORDS)]
+            [
+                Mark(
+                    name="act: first standby broadcast",
+                    offset_us=(act.broadcast_at or 0) - starts,
+                    observer=RECORDS,
+                )
+            ]
             if act
             else []
         ),
-        *([Mark(name="nonce used on the node", offset_us=seen.seen_at - starts, observer=OUTSIDE)] if seen else []),
+        *(
+            [Mark(name="nonce used on the node", offset_us=seen.seen_at - starts, observer=OUTSIDE)]
+            if seen
+            else []
+        ),
     ]
     measured_us = None if act is None else max(0, (act.broadcast_at or 0) - starts)
     witness_us = None if seen is None else max(0, seen.seen_at - starts)
@@ -143,7 +189,8 @@ def failover(facts: Facts) -> Budget:
         witness_us=witness_us,
         tolerance_us=tolerance_us,
         bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
-        observers_awake=_awake(facts, "pending_nonce", starts, deadline) and _records_awake(facts, deadline),
+        observers_awake=_awake(facts, "pending_nonce", starts, deadline)
+        and _records_awake(facts, deadline),
     )
     return Budget(
         id="failover",
@@ -166,12 +213,15 @@ def protection(facts: Facts) -> Budget:
     trigger, crossing = facts.breach
     starts = Instant(crossing.at_us)
     flip = next(
-        (flip for flip in facts.run.flips if flip.tier == "protected" and flip.committed_at >= facts.run_starts), None
+        (
+            flip
+            for flip in facts.run.flips
+            if flip.tier == "protected" and flip.committed_at >= facts.run_starts
+        ),
+        None,
     )
     if flip is not None and flip.committed_at < starts:
-        message = (
-            f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
-        )
+        message = f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
         raise EvidenceError(message)
     if flip is not None and flip.sample_flow_id < crossing.flow_id:
         message = (
@@ -180,15 +230,29 @@ def protection(facts: Facts) -> Budget:
         )
         raise EvidenceError(message)
     samples = facts.status_samples
-    seen = sighting(samples, tuple((sample.detail or {})["tier"] == "protected" for sample in samples), after=starts)
+    seen = sighting(
+        samples,
+        tuple((sample.detail or {})["tier"] == "protected" for sample in samples),
+        after=starts,
+    )
     marks = []
     if flip is not None:
         marks = [
-            Mark(name="detect: the guard's sample", offset_us=flip.sampled_at - starts, observer=RECORDS),
-            Mark(name="act: protected committed", offset_us=flip.committed_at - starts, observer=RECORDS),
+            Mark(
+                name="detect: the guard's sample",
+                offset_us=flip.sampled_at - starts,
+                observer=RECORDS,
+            ),
+            Mark(
+                name="act: protected committed",
+                offset_us=flip.committed_at - starts,
+                observer=RECORDS,
+            ),
         ]
     if seen is not None:
-        marks.append(Mark(name="status says protected", offset_us=seen.seen_at - starts, observer=OUTSIDE))
+        marks.append(
+            Mark(name="status says protected", offset_us=seen.seen_at - starts, observer=OUTSIDE)
+        )
     measured_us = None if flip is None else flip.committed_at - starts
     witness_us = None if seen is None else seen.seen_at - starts
     tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
@@ -199,7 +263,8 @@ def protection(facts: Facts) -> Budget:
         witness_us=witness_us,
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
-        observers_awake=_awake(facts, "status", starts, deadline) and _records_awake(facts, deadline),
+        observers_awake=_awake(facts, "status", starts, deadline)
+        and _records_awake(facts, deadline),
     )
     return Budget(
         id="protection",
@@ -218,32 +283,41 @@ def protection(facts: Facts) -> Budget:
 
 def failover_alerts(facts: Facts) -> tuple[str, ...]:
     """Alerts that witness a dark signing region."""
-    triggers = (trigger.name for trigger in facts.run.policy.triggers if trigger.indicator == "signing_failures")
-    return (conventions.ALERT_SIGNING_DARK, *map(conventions.trigger_alert, triggers))
+    triggers = (
+        trigger.name
+        for trigger in facts.run.policy.triggers
+        if trigger.indicator == "signing_failures"
+    )
+    return (metrics.ALERT_SIGNING_DARK, *map(metrics.trigger_alert, triggers))
 
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
     """The alert that witnesses the breach, whatever the guard does about it."""
-    return (conventions.trigger_alert(facts.breach[0].name),)
+    return (metrics.trigger_alert(facts.breach[0].name),)
 
 
-def page(facts: Facts, *, identity: str, alerts: tuple[str, ...], starts: Instant, begins: str) -> Budget:
-    """The start of a shock to the pager's receipt of an alert of that name; the pager stands outside, so one observer is enough."""
+def page(
+    facts: Facts, *, identity: str, alerts: tuple[str, ...], starts: Instant, begins: str
+) -> Budget:
+    """The start of a shock to the pager's receipt of an alert of that name.
+
+    The pager stands outside, so one observer is enough.
+    """
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
     firing = {}
     for received in facts.run.pages:
         if received.received_at < starts and received.alertname in alerts:
             firing[received.alertname] = received.status == "firing"
     if any(firing.values()):
-        message = (
-            f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
-        )
+        message = f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
         raise EvidenceError(message)
     marks = _page_mark(facts, alerts, starts)
     measured_us = marks[0].offset_us if marks else None
     if measured_us is not None:
         outcome = Outcome.PASS if measured_us <= limit_us else Outcome.FAIL
-        reason = marks[0].name if outcome is Outcome.PASS else f"{marks[0].name} arrived after the bound"
+        reason = (
+            marks[0].name if outcome is Outcome.PASS else f"{marks[0].name} arrived after the bound"
+        )
     elif facts.observed_until >= starts + limit_us:
         outcome, reason = Outcome.FAIL, f"the pager received none of {', '.join(alerts)}"
     else:
@@ -264,7 +338,11 @@ def page(facts: Facts, *, identity: str, alerts: tuple[str, ...], starts: Instan
 def _page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[Mark, ...]:
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
     for received in facts.run.pages:
-        if received.alertname in alerts and received.status == "firing" and received.received_at >= starts:
+        if (
+            received.alertname in alerts
+            and received.status == "firing"
+            and received.received_at >= starts
+        ):
             return (
                 Mark(
                     name=f"page: {received.alertname}",
@@ -279,17 +357,24 @@ def _page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[
 def _failover_decision(facts: Facts, act: Slot | None) -> list[Mark]:
     """Detection and decision of the lane that acted first; of any lane if none acted."""
     for change in facts.run.lane_changes:
-        if change.signer_region != facts.run.policy.regions.standby or change.committed_at < facts.fault_applied:
+        if (
+            change.signer_region != facts.run.policy.regions.standby
+            or change.committed_at < facts.fault_applied
+        ):
             continue
         if act is not None and (change.network, change.wallet) != (act.network, act.wallet):
             continue
         decided = Mark(
-            name="decide: epoch committed", offset_us=change.committed_at - facts.fault_effective, observer=RECORDS
+            name="decide: epoch committed",
+            offset_us=change.committed_at - facts.fault_effective,
+            observer=RECORDS,
         )
         if change.detected_at is None:
             return [decided]
         detected = Mark(
-            name="detect: breaker open", offset_us=change.detected_at - facts.fault_effective, observer=RECORDS
+            name="detect: breaker open",
+            offset_us=change.detected_at - facts.fault_effective,
+            observer=RECORDS,
         )
         return [detected, decided]
     return []

@@ -1,6 +1,9 @@
-"""What the evidence says, before anyone judges it: when the shock began and ended, which tier held when, who was promised what.
+"""What the evidence says, before anyone judges it.
 
-Pure over a :class:`Run`. A fact whose evidence is absent raises :class:`EvidenceError`, which makes UNKNOWN whatever rests on it.
+When the shock began and ended, which tier held when, who was promised what.
+
+Pure over a :class:`Run`. A fact whose evidence is absent raises :class:`EvidenceError`, which makes
+UNKNOWN whatever rests on it.
 """
 
 from __future__ import annotations
@@ -25,12 +28,18 @@ ACCEPTED = 202
 FOREVER = Instant(1 << 62)
 
 RUN_US_MAX = 24 * 3600 * SECOND
-"""No drill takes a day: moments further from its start are broken evidence, and would ask for plots of years."""
+"""No drill takes a day.
+
+Moments further from its start are broken evidence, and would ask for plots of years.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TierSpan:
-    """A tier and when it was in force, by commit times; the last span is open (``ends`` is :data:`FOREVER`)."""
+    """A tier and when it was in force, by commit times.
+
+    The last span is open (``ends`` is :data:`FOREVER`).
+    """
 
     tier: str
     epoch: int
@@ -40,7 +49,10 @@ class TierSpan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acknowledged:
-    """A withdrawal that the venue promised: the schedule's entry, and the planned instant of the first acknowledged attempt."""
+    """A withdrawal that the venue promised.
+
+    The schedule's entry, and the planned instant of the first acknowledged attempt.
+    """
 
     arrival: Arrival
     planned_at: Instant
@@ -61,7 +73,8 @@ class Facts:
 
     run: Run
 
-    # --- the shock ------------------------------------------------------------------------------------------------
+    # --- the shock
+    # ------------------------------------------------------------------------------------------------
     def moment(self, event: str, *, source: str | None = None) -> Instant | None:
         """When ``event`` first stands in the timeline, or None."""
         for line in self.run.timeline:
@@ -70,7 +83,10 @@ class Facts:
         return None
 
     def required(self, event: str) -> Instant:
-        """When ``event`` first stands in the timeline. Raises :class:`EvidenceError` if it does not."""
+        """When ``event`` first stands in the timeline.
+
+        Raises :class:`EvidenceError` if it does not.
+        """
         found = self.moment(event)
         if found is None:
             message = f"timeline.jsonl has no {event}"
@@ -118,7 +134,9 @@ class Facts:
         collected = self.moment("collected")
         if collected is not None:
             return collected
-        return self._within(Instant(round(self.run.manifest.ended_at * SECOND)), "manifest.json: ended_at")
+        return self._within(
+            Instant(round(self.run.manifest.ended_at * SECOND)), "manifest.json: ended_at"
+        )
 
     @cached_property
     def broke(self) -> str | None:
@@ -145,19 +163,25 @@ class Facts:
             message = f"arrivals.csv plans no arrival of the {phase}"
             raise EvidenceError(message)
         first, last = (
-            self._within(Instant(self.calm_starts + round(offset * SECOND)), f"arrivals.csv: an arrival of the {phase}")
+            self._within(
+                Instant(self.calm_starts + round(offset * SECOND)),
+                f"arrivals.csv: an arrival of the {phase}",
+            )
             for offset in (min(offsets), max(offsets))
         )
         return first, last
 
     def _within(self, moment: Instant, what: str) -> Instant:
-        """``moment`` itself. Raises :class:`EvidenceError` if it is not within :data:`RUN_US_MAX` of the run's start."""
+        """``moment`` itself. Raises :class:`EvidenceError` if it is not within :data:`RUN_US_MAX`
+        of the run's start.
+        """
         if abs(moment - round(self.run.manifest.started_at * SECOND)) > RUN_US_MAX:
             message = f"{what} is not within a day of the start of the run that manifest.json names"
             raise EvidenceError(message)
         return moment
 
-    # --- requests --------------------------------------------------------------------------------------------------
+    # --- requests
+    # --------------------------------------------------------------------------------------------------
     @cached_property
     def sent(self) -> tuple[tuple[Arrival, Request], ...]:
         """Every request that left, with the arrival that it carried out."""
@@ -166,7 +190,9 @@ class Facts:
         for request in self.run.requests:
             arrival = by_index.get(request.index)
             if arrival is None:
-                message = f"requests.csv has index {request.index}, which arrivals.csv never planned"
+                message = (
+                    f"requests.csv has index {request.index}, which arrivals.csv never planned"
+                )
                 raise EvidenceError(message)
             if request.sent_at is not None:
                 pairs.append((arrival, request))
@@ -174,7 +200,10 @@ class Facts:
 
     @cached_property
     def acknowledged(self) -> dict[str, Acknowledged]:
-        """Withdrawals that the venue acknowledged to the flood, by id; retries count once, from the first acknowledged attempt."""
+        """Withdrawals that the venue acknowledged to the flood, by id.
+
+        Retries count once, from the first acknowledged attempt.
+        """
         found: dict[str, Acknowledged] = {}
         for arrival, request in self.sent:
             if request.status != ACCEPTED or request.done_at is None:
@@ -186,7 +215,8 @@ class Facts:
                 )
         return found
 
-    # --- the venue's records -----------------------------------------------------------------------------------------
+    # --- the venue's records
+    # -----------------------------------------------------------------------------------------
     @cached_property
     def withdrawals_by_id(self) -> dict[str, Withdrawal]:
         """Withdrawals on record by id."""
@@ -194,7 +224,10 @@ class Facts:
 
     @cached_property
     def tiers(self) -> tuple[TierSpan, ...]:
-        """Which tier held when; before the first flip it was that flip's previous tier, or normal if there was none."""
+        """Which tier held when.
+
+        Before the first flip it was that flip's previous tier, or normal if there was none.
+        """
         flips = self.run.flips
         starts = Instant(0)
         tier = flips[0].previous if flips else "normal"
@@ -207,25 +240,35 @@ class Facts:
 
     def spans_of(self, tier: Tier) -> tuple[TierSpan, ...]:
         """When ``tier`` was in force from the start of the run on."""
-        return tuple(span for span in self.tiers if span.tier == tier and span.ends > self.run_starts)
+        return tuple(
+            span for span in self.tiers if span.tier == tier and span.ends > self.run_starts
+        )
 
     @cached_property
     def breach(self) -> tuple[Trigger, indicators.Crossing]:
-        """The first committed row from the run on with which a trigger of protected mode was reached.
+        """The first committed row from the run on with which a trigger of protected mode was
+        reached.
 
-        Rows of the calm count towards the window. Raises :class:`EvidenceError` if no trigger was ever reached, or one was
-        reached before the run.
+        Rows of the calm count towards the window. Raises :class:`EvidenceError` if no trigger was
+        ever reached, or one was reached before the run.
         """
         policy = self.run.policy
         flow = [
             indicators.FlowRow(
-                id=row.id, kind=row.kind, count=row.count, value_micro=row.value_micro, committed_at_us=row.committed_at
+                id=row.id,
+                kind=row.kind,
+                count=row.count,
+                value_micro=row.value_micro,
+                committed_at_us=row.committed_at,
             )
             for row in self.run.flow
         ]
         found: list[tuple[Trigger, indicators.Crossing]] = []
         for trigger in policy.triggers:
-            if trigger.tier == "protected" and policy.indicators[trigger.indicator].window is not None:
+            if (
+                trigger.tier == "protected"
+                and policy.indicators[trigger.indicator].window is not None
+            ):
                 crossing = indicators.first_crossing(flow, trigger, policy)
                 if crossing is not None:
                     found.append((trigger, crossing))
@@ -238,7 +281,8 @@ class Facts:
             raise EvidenceError(message)
         return trigger, crossing
 
-    # --- the outside observers ---------------------------------------------------------------------------------------
+    # --- the outside observers
+    # ---------------------------------------------------------------------------------------
     def samples(self, probe: str) -> tuple[Probe, ...]:
         """Samples of one probe in order of time; empty if there is none."""
         return self.run.probes.get(probe, ())
@@ -246,29 +290,43 @@ class Facts:
     @cached_property
     def status_samples(self) -> tuple[Probe, ...]:
         """Samples of the status that were answered with a tier."""
-        return tuple(sample for sample in self.samples("status") if sample.ok and "tier" in (sample.detail or {}))
+        return tuple(
+            sample
+            for sample in self.samples("status")
+            if sample.ok and "tier" in (sample.detail or {})
+        )
 
     @cached_property
     def block_seen(self) -> dict[tuple[str, int], Instant]:
-        """When each block was first seen by the prober; its own timestamp where the prober missed it."""
-        return {(block.network, block.number): block.observed_at or block.timestamp for block in self.run.blocks}
+        """When each block was first seen by the prober.
+
+        Its own timestamp where the prober missed it.
+        """
+        return {
+            (block.network, block.number): block.observed_at or block.timestamp
+            for block in self.run.blocks
+        }
 
     def paid_at(self, payout: Payout) -> Instant:
-        """When the block of ``payout`` was there. Raises :class:`EvidenceError` for a block that blocks.csv lacks."""
+        """When the block of ``payout`` was there.
+
+        Raises :class:`EvidenceError` for a block that blocks.csv lacks.
+        """
         seen = self.block_seen.get((payout.network, payout.block_number))
         if seen is None:
-            message = (
-                f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
-            )
+            message = f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
             raise EvidenceError(message)
         return seen
 
 
-def sighting(samples: tuple[Probe, ...], shows: tuple[bool, ...], *, after: Instant) -> Sighting | None:
+def sighting(
+    samples: tuple[Probe, ...], shows: tuple[bool, ...], *, after: Instant
+) -> Sighting | None:
     """The first of ``samples`` begun at or after ``after`` for which ``shows`` is true, or None.
 
-    What a sample saw was true at its ``done_at`` at the latest, and the last sample that did not show it proves it was not
-    true at that sample's ``at``: the gap between the two is how far off the sighting can be.
+    What a sample saw was true at its ``done_at`` at the latest, and the last sample that did not
+    show it proves it was not true at that sample's ``at``: the gap between the two is how far off
+    the sighting can be.
     """
     start = bisect_right([sample.at for sample in samples], after - 1)
     last_without = after
@@ -282,14 +340,20 @@ def sighting(samples: tuple[Probe, ...], shows: tuple[bool, ...], *, after: Inst
 
 
 def longest_gap_us(moments: list[Instant], *, starts: Instant, ends: Instant) -> int:
-    """The longest time in [starts, ends] without any of the sorted ``moments``; all of it if there is none."""
+    """The longest time in [starts, ends] without any of the sorted ``moments``.
+
+    All of it if there is none.
+    """
     inside = [moment for moment in moments if starts <= moment <= ends]
     edges = [starts, *inside, ends]
     return max(later - earlier for earlier, later in pairwise(edges))
 
 
 def percentile(values: list[int], hundredths: int) -> int:
-    """The smallest of ``values`` that at least ``hundredths`` percent of them do not exceed. Raises ValueError if empty."""
+    """The smallest of ``values`` that at least ``hundredths`` percent of them do not exceed.
+
+    Raises ValueError if empty.
+    """
     if not values:
         message = "no values"
         raise ValueError(message)

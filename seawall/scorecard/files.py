@@ -1,4 +1,8 @@
-"""The verdict as files: ``verdict.json`` for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html`` for people."""
+"""The verdict as files.
+
+``verdict.json`` for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html``
+for people.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +36,32 @@ def write(run_dir: Path) -> Verdict:
         _put(run_dir / "report.html", report)
     except OSError as error:
         message = f"the verdict cannot be written to {run_dir}: {error.strerror}"
-        raise DiskFullError(message, remedy="make room there, then run `seawall scorecard` on it") from error
+        raise DiskFullError(
+            message, remedy="make room there, then run `seawall scorecard` on it"
+        ) from error
     return verdict
 
 
 def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
-    """The verdict with its report. Evidence that breaks the report is no ground for PASS, and its verdict is told plainly."""
+    """The verdict with its report.
+
+    Evidence that breaks the report is no ground for PASS, and its verdict is told plainly.
+    """
     try:
         return verdict, render(verdict, facts)
-    except Exception as error:  # noqa: BLE001 - whatever is in the evidence, there is a verdict and a page that says it
+    # whatever is in the evidence, there is a verdict and a page that says it
+    except Exception as error:  # noqa: BLE001
         fault = f"the report cannot be drawn from this evidence: {type(error).__name__}: {error}"
     if verdict.outcome is Outcome.PASS:
         verdict = verdict.model_copy(
-            update={"outcome": Outcome.UNKNOWN, "sentence": f"The drill proves nothing either way: {fault}."}
+            update={
+                "outcome": Outcome.UNKNOWN,
+                "sentence": f"The drill proves nothing either way: {fault}.",
+            }
         )
     lines = "".join(
-        f"<li>{escape(f'{result.outcome} {result.id}: {result.reason}')}</li>" for result in verdict.results
+        f"<li>{escape(f'{result.outcome} {result.id}: {result.reason}')}</li>"
+        for result in verdict.results
     )
     return verdict, (
         f'<!doctype html><meta charset="utf-8"><title>{verdict.outcome}</title><h1>{verdict.outcome}</h1>'
@@ -58,8 +72,9 @@ def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
 def summary(verdict: Verdict) -> dict[str, Any]:
     """What a gate needs, and all that is in ``verdict.json``.
 
-    ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks`` (outcome by id of every check),
-    ``times`` (a list, see :class:`Time`) and ``identity`` (see :class:`Identity`; null if there is no manifest).
+    ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks``
+    (outcome by id of every check), ``times`` (a list, see :class:`Time`) and ``identity`` (see
+    :class:`Identity`; null if there is no manifest).
     """
     return {
         "outcome": str(verdict.outcome),
@@ -74,7 +89,9 @@ def summary(verdict: Verdict) -> dict[str, Any]:
 
 
 def scorecard(verdict: Verdict) -> dict[str, Any]:
-    """Everything: each check with its evidence and remedy, the outcome of each category, goals, and how to run it again."""
+    """Everything: each check with its evidence and remedy, the outcome of each category, goals, and
+    how to run it again.
+    """
     categories: dict[str, list[Result]] = {}
     for result in verdict.results:
         categories.setdefault(result.category, []).append(result)
@@ -87,14 +104,20 @@ def scorecard(verdict: Verdict) -> dict[str, Any]:
 
 
 def junit(verdict: Verdict) -> str:
-    """The checks as JUnit test cases: FAIL is a failure, UNKNOWN an error, since neither may pass for green."""
+    """The checks as JUnit test cases.
+
+    FAIL is a failure, UNKNOWN an error, since neither may pass for green.
+    """
     root = ET.Element("testsuites", name="seawall")
     categories: dict[str, ET.Element] = {}
     for result in verdict.results:
         if result.category not in categories:
             categories[result.category] = ET.SubElement(root, "testsuite", name=result.category)
         case = ET.SubElement(
-            categories[result.category], "testcase", classname=f"seawall.{result.category}", name=result.id
+            categories[result.category],
+            "testcase",
+            classname=f"seawall.{result.category}",
+            name=result.id,
         )
         told = "\n".join(
             (
@@ -105,7 +128,9 @@ def junit(verdict: Verdict) -> str:
             )
         )
         if result.outcome is Outcome.FAIL:
-            ET.SubElement(case, "failure", message=_printable(result.reason)).text = _printable(told)
+            ET.SubElement(case, "failure", message=_printable(result.reason)).text = _printable(
+                told
+            )
         elif result.outcome is Outcome.UNKNOWN:
             ET.SubElement(case, "error", message=_printable(result.reason)).text = _printable(told)
     for suite in categories.values():
@@ -132,11 +157,17 @@ def _count(suite: ET.Element) -> None:
 
 
 def _printable(text: str) -> str:
-    """XML 1.0 has no room for control characters, surrogates and two others, and the tail of a log may hold some."""
+    """XML 1.0 has no room for control characters, surrogates and two others, and the tail of a log
+    may hold some.
+    """
     return "".join(
         character
         if character in "\n\t"
-        or (character >= " " and character not in "\ufffe\uffff" and not "\ud800" <= character <= "\udfff")
+        or (
+            character >= " "
+            and character not in "\ufffe\uffff"
+            and not "\ud800" <= character <= "\udfff"
+        )
         else "?"
         for character in text
     )
@@ -144,5 +175,7 @@ def _printable(text: str) -> str:
 
 def _put(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")  # evidence may hold half a character
+    part.write_text(
+        text, encoding="utf-8", errors="backslashreplace"
+    )  # evidence may hold half a character
     part.replace(path)

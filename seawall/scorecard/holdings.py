@@ -1,4 +1,6 @@
-"""What hot wallets held, and when: counted back from what the chains say they hold at the end, never from what a policy wished.
+"""What hot wallets held, and when.
+
+Counted back from what the chains say they hold at the end, never from what a policy wished.
 
 Keys are (wallet, asset), amounts integer base units.
 """
@@ -18,9 +20,12 @@ Pool = tuple[str, str]
 
 
 def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
-    """What each payout wallet held on its chain at ``moment``: at the end, plus payouts since, less top-ups since, by block.
+    """What each payout wallet held on its chain at ``moment``.
 
-    Raises :class:`EvidenceError` if the records do not know whose transaction a payout was, or in which block a top-up came.
+    At the end, plus payouts since, less top-ups since, by block.
+
+    Raises :class:`EvidenceError` if the records do not know whose transaction a payout was, or in
+    which block a top-up came.
     """
     end = held_at_end(facts)
     wallets = {slot.tx_hash: slot.wallet for slot in facts.run.slots if slot.tx_hash is not None}
@@ -40,7 +45,10 @@ def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
 
 
 def held_at_end(facts: Facts) -> dict[Pool, int]:
-    """What each payout wallet holds when the evidence ends. Raises :class:`EvidenceError` if the chains' export lacks one."""
+    """What each payout wallet holds when the evidence ends.
+
+    Raises :class:`EvidenceError` if the chains' export lacks one.
+    """
     held = {(row.wallet, row.asset): row.balance for row in facts.run.chain_balances}
     found = {}
     for name, wallet in facts.run.policy.payout_wallets().items():
@@ -65,9 +73,10 @@ class Move:
 def moves(facts: Facts) -> list[Move]:
     """What raised and lowered what hot wallets may pay, in order of time.
 
-    All are commit times of transactions that lock the same row, so their order is the one in which they happened. A held payment
-    gives its amount back when its slot is final, whether or not the venue dared to, and the claim of a payment that waits again
-    is not on record: what these moves leave is never less than the venue had.
+    All are commit times of transactions that lock the same row, so their order is the one in which
+    they happened. A held payment gives its amount back when its slot is final, whether or not the
+    venue dared to, and the claim of a payment that waits again is not on record: what these moves
+    leave is never less than the venue had.
     """
     claimed: dict[int, Counter[str]] = {}
     held: dict[int, Counter[str]] = {}
@@ -83,7 +92,9 @@ def moves(facts: Facts) -> list[Move]:
     ]
     for slot in facts.run.slots:
         if slot.purpose == "payout" and slot.id in claimed:
-            found.append(Move(at=slot.opened_at, wallet=slot.wallet, amounts=claimed[slot.id], claim=slot))
+            found.append(
+                Move(at=slot.opened_at, wallet=slot.wallet, amounts=claimed[slot.id], claim=slot)
+            )
         if slot.id in held and slot.final_at is not None:
             found.append(Move(at=slot.final_at, wallet=slot.wallet, amounts=held[slot.id]))
     return sorted(found, key=lambda move: (move.at, move.claim is not None))

@@ -1,9 +1,10 @@
 """What is wrong with a Chaos Toolkit journal; an empty list means that the experiment was sound.
 
-`chaos run` alone reports success when the steady state was off before the method (the method is then skipped), when an action
-raised (the shock was never applied), when there was no hypothesis, and when a tolerance passes by accident of types. Its exit
-code, `status` and `deviated` are therefore not enough (chaostoolkit 1.19.0, chaostoolkit-lib 1.44.0). Pure: a journal as parsed
-from JSON goes in, sentences come out.
+`chaos run` alone reports success when the steady state was off before the method (the method is
+then skipped), when an action raised (the shock was never applied), when there was no hypothesis,
+and when a tolerance passes by accident of types. Its exit code, `status` and `deviated` are
+therefore not enough (chaostoolkit 1.19.0, chaostoolkit-lib 1.44.0). Pure: a journal as parsed from
+JSON goes in, sentences come out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any
 
 
 def problems_of_journal(journal: object) -> list[str]:
-    """Every reason not to trust the experiment of ``journal``, in the order of its phases; never raises on a broken journal."""
+    """Every reason not to trust the experiment of ``journal``, in the order of its phases.
+
+    Never raises on a broken journal.
+    """
     if not isinstance(journal, Mapping):
         return [f"the journal is {_kind(journal)}, not an object"]
     experiment = journal.get("experiment")
@@ -32,7 +36,9 @@ def _ending(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[s
     if journal.get("status") != "completed":
         problems.append(f"the experiment ended as {journal.get('status')!r}, not as 'completed'")
     if journal.get("deviated") is not False:
-        problems.append(f"the journal does not say that the steady state held: deviated is {journal.get('deviated')!r}")
+        problems.append(
+            f"the journal does not say that the steady state held: deviated is {journal.get('deviated')!r}"
+        )
     if experiment.get("dry"):
         problems.append(f"the run was dry ({experiment['dry']!r}): activities were left out")
     return problems
@@ -111,7 +117,10 @@ def _ambiguity(probe: Mapping[str, Any]) -> str:
 
 
 def _activities(value: object) -> list[Mapping[str, Any]]:
-    """``value`` as a list of objects; whatever is not an object counts as an activity without a status."""
+    """``value`` as a list of objects.
+
+    Whatever is not an object counts as an activity without a status.
+    """
     if not isinstance(value, list):
         return []
     return [item if isinstance(item, Mapping) else {} for item in value]
@@ -119,7 +128,11 @@ def _activities(value: object) -> list[Mapping[str, Any]]:
 
 def _name(run: Mapping[str, Any]) -> str:
     activity = run.get("activity")
-    return repr(activity.get("name")) if isinstance(activity, Mapping) else "an activity without a name"
+    return (
+        repr(activity.get("name"))
+        if isinstance(activity, Mapping)
+        else "an activity without a name"
+    )
 
 
 def _kind(value: object) -> str:

@@ -23,10 +23,12 @@ TIMES: tuple[tuple[str, Callable[[Facts], Budget]], ...] = (
 
 
 def judge(run_dir: Path) -> Verdict:
-    """The verdict on a run directory; whatever is wrong with the directory makes it UNKNOWN, nothing raises.
+    """The verdict on a run directory.
 
-    A part that died or a file that is missing takes the ground from under every other finding, save a violation that is
-    proven by its own rows (money paid twice stays paid twice).
+    Whatever is wrong with the directory makes it UNKNOWN, nothing raises.
+
+    A part that died or a file that is missing takes the ground from under every other finding, save
+    a violation that is proven by its own rows (money paid twice stays paid twice).
     """
     return judge_facts(Facts(Run(run_dir)))
 
@@ -37,7 +39,8 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
     ground = next((finding for check, finding in findings if check is COMPLETE), None)
     if ground is not None and ground.outcome is not Outcome.PASS:
         findings = [
-            (check, finding if check is COMPLETE else _without_ground(check, finding)) for check, finding in findings
+            (check, finding if check is COMPLETE else _without_ground(check, finding))
+            for check, finding in findings
         ]
     outcome = combine(finding.outcome for _, finding in findings)
     results = tuple(_result(check, finding) for check, finding in findings)
@@ -55,12 +58,16 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
 
 
 def ask(check: Check, facts: Facts) -> Finding:
-    """The check's finding; missing evidence and a check that crashes are UNKNOWN, never a pass and never a traceback."""
+    """The check's finding.
+
+    Missing evidence and a check that crashes are UNKNOWN, never a pass and never a traceback.
+    """
     try:
         return check.answer(facts)
     except EvidenceError as error:
         return unknown(target="", reason=str(error))
-    except Exception as error:  # noqa: BLE001 - a crashed checker is UNKNOWN (Jepsen's rule), and says what crashed
+    # a crashed checker is UNKNOWN (Jepsen's rule), and says what crashed
+    except Exception as error:  # noqa: BLE001
         return unknown(target="", reason=f"the check itself broke: {type(error).__name__}: {error}")
 
 
@@ -96,7 +103,8 @@ def _result(check: Check, finding: Finding) -> Result:
 def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
     try:
         budget = measure(facts)
-    except Exception:  # noqa: BLE001 - the check of the same name says why, also if it was the code that broke
+    # the check of the same name says why, also if it was the code that broke
+    except Exception:  # noqa: BLE001
         return None
     return Time(
         id=budget.id,
@@ -110,7 +118,12 @@ def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
         tolerance_us=budget.tolerance_us,
         shown=budget.measured,
         moments=tuple(
-            Moment(name=mark.name, observer=mark.observer, offset_us=mark.offset_us, limit_us=mark.limit_us)
+            Moment(
+                name=mark.name,
+                observer=mark.observer,
+                offset_us=mark.offset_us,
+                limit_us=mark.limit_us,
+            )
             for mark in budget.marks
         ),
     )

@@ -1,4 +1,7 @@
-"""PASS, FAIL, UNKNOWN, and how many of them make one verdict: FAIL beats UNKNOWN beats PASS, and nothing at all is UNKNOWN."""
+"""PASS, FAIL, UNKNOWN, and how many of them make one verdict.
+
+FAIL beats UNKNOWN beats PASS, and nothing at all is UNKNOWN.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,11 @@ class Outcome(StrEnum):
     @property
     def exit_code(self) -> ExitCode:
         """What a process tells its caller."""
-        return {Outcome.PASS: ExitCode.PASS, Outcome.FAIL: ExitCode.FAIL, Outcome.UNKNOWN: ExitCode.UNKNOWN}[self]
+        return {
+            Outcome.PASS: ExitCode.PASS,
+            Outcome.FAIL: ExitCode.FAIL,
+            Outcome.UNKNOWN: ExitCode.UNKNOWN,
+        }[self]
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:
@@ -41,7 +48,10 @@ NO_GROUND = "the evidence is not complete"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found: the outcome, what was measured against what target, why, and examples of what was wrong."""
+    """What one check found.
+
+    The outcome, what was measured against what target, why, and examples of what was wrong.
+    """
 
     outcome: Outcome
     measured: str
@@ -52,37 +62,72 @@ class Finding:
 
 def passed(*, measured: str, target: str, reason: str, details: Iterable[str] = ()) -> Finding:
     """A finding with evidence for it."""
-    return Finding(outcome=Outcome.PASS, measured=measured, target=target, reason=reason, details=tuple(details))
+    return Finding(
+        outcome=Outcome.PASS,
+        measured=measured,
+        target=target,
+        reason=reason,
+        details=tuple(details),
+    )
 
 
 def failed(*, measured: str, target: str, reason: str, details: Iterable[str] = ()) -> Finding:
     """A finding with evidence against it."""
-    return Finding(outcome=Outcome.FAIL, measured=measured, target=target, reason=reason, details=tuple(details))
+    return Finding(
+        outcome=Outcome.FAIL,
+        measured=measured,
+        target=target,
+        reason=reason,
+        details=tuple(details),
+    )
 
 
-def unknown(*, target: str, reason: str, measured: str = "not measured", details: Iterable[str] = ()) -> Finding:
+def unknown(
+    *, target: str, reason: str, measured: str = "not measured", details: Iterable[str] = ()
+) -> Finding:
     """A finding without enough evidence."""
-    return Finding(outcome=Outcome.UNKNOWN, measured=measured, target=target, reason=reason, details=tuple(details))
+    return Finding(
+        outcome=Outcome.UNKNOWN,
+        measured=measured,
+        target=target,
+        reason=reason,
+        details=tuple(details),
+    )
 
 
 def violations(
-    found: list[str], *, checked: int, what: str, reason: str, worst: str | None = None, details: Iterable[str] = ()
+    found: list[str],
+    *,
+    checked: int,
+    what: str,
+    reason: str,
+    worst: str | None = None,
+    details: Iterable[str] = (),
 ) -> Finding:
-    """PASS if nothing was ``found`` among ``checked`` things, FAIL with the first, worst and last example, UNKNOWN if there were none.
+    """PASS if nothing was ``found`` among ``checked`` things, FAIL with the first, worst and last
+    example, UNKNOWN if there were none.
 
-    ``found`` is in order of time; ``worst`` is one of them; ``what`` names the things in the plural.
+    ``found`` is in order of time; ``worst`` is one of them; ``what`` names the things in the
+    plural.
     """
     target = f"0 wrong of all {what}"
     if checked == 0:
-        return unknown(target=target, reason=f"there are no {what} to look at", measured="no samples")
+        return unknown(
+            target=target, reason=f"there are no {what} to look at", measured="no samples"
+        )
     if not found:
-        return passed(measured=f"0 wrong of {checked:,} {what}", target=target, reason=reason, details=details)
+        return passed(
+            measured=f"0 wrong of {checked:,} {what}", target=target, reason=reason, details=details
+        )
     examples = {"first": found[0], "worst": worst, "last": found[-1] if len(found) > 1 else None}
     return failed(
         measured=f"{len(found):,} wrong of {checked:,} {what}",
         target=target,
         reason=found[0],
-        details=(*(f"{label}: {text}" for label, text in examples.items() if text is not None), *details),
+        details=(
+            *(f"{label}: {text}" for label, text in examples.items() if text is not None),
+            *details,
+        ),
     )
 
 
@@ -90,7 +135,8 @@ def violations(
 class Check:
     """One readiness question as data, and the pure function that answers it.
 
-    ``proves_alone``: a violation found is proven by the rows that show it, whatever other evidence is missing.
+    ``proves_alone``: a violation found is proven by the rows that show it, whatever other evidence
+    is missing.
     """
 
     id: str

@@ -1,7 +1,10 @@
-"""Read evidence files into typed rows; whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
+"""Read evidence files into typed rows.
 
-CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant` (whole microseconds) here.
-``length`` is how many bytes of a file count, all of them if None: what came after a file was sealed is no evidence.
+Whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
+
+CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant`
+(whole microseconds) here. ``length`` is how many bytes of a file count, all of them if None: what
+came after a file was sealed is no evidence.
 """
 
 from __future__ import annotations
@@ -28,14 +31,19 @@ SECOND = 1_000_000
 """Microseconds in a second."""
 
 UNIX_SECONDS_MAX = 4_102_444_800
-"""The year 2100: no drill was run outside of 1970 and then, and sums with larger numbers would only break later on."""
+"""The year 2100: no drill was run outside of 1970 and then, and sums with larger numbers would only
+break later on.
+"""
 
 Row = TypeVar("Row")
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def instant(seconds: float | str) -> Instant:
-    """Unix seconds to whole microseconds. Raises ValueError for anything but a number from 1970 to 2100."""
+    """Unix seconds to whole microseconds.
+
+    Raises ValueError for anything but a number from 1970 to 2100.
+    """
     try:
         number = float(seconds)
     except OverflowError as error:
@@ -57,7 +65,10 @@ def finite(text: str) -> float:
 
 
 def read_text(path: Path, *, length: int | None = None) -> str:
-    """The file, or its first ``length`` bytes. Raises :class:`EvidenceError` if it is missing or not UTF-8."""
+    """The file, or its first ``length`` bytes.
+
+    Raises :class:`EvidenceError` if it is missing or not UTF-8.
+    """
     try:
         return path.read_bytes()[:length].decode("utf-8")
     except FileNotFoundError as error:
@@ -69,7 +80,10 @@ def read_text(path: Path, *, length: int | None = None) -> str:
 
 
 def read_table(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
-    """Rows of a CSV file with a header, as ``row_type`` (a dataclass); columns that it does not name are ignored."""
+    """Rows of a CSV file with a header, as ``row_type`` (a dataclass).
+
+    Columns that it does not name are ignored.
+    """
     text = read_text(path, length=length)
     if not text.endswith("\n"):
         message = f"{_name(path)} is truncated: its last line has no end"
@@ -103,7 +117,10 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
 
 
 def read_lines(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
-    """Rows of a file with one JSON object a line, as ``row_type`` (a dataclass); keys that it does not name are ignored."""
+    """Rows of a file with one JSON object a line, as ``row_type`` (a dataclass).
+
+    Keys that it does not name are ignored.
+    """
     text = read_text(path, length=length)
     if text and not text.endswith("\n"):
         message = f"{_name(path)} is truncated: its last line has no end"
@@ -125,7 +142,8 @@ def read_document(path: Path, model: type[Document], *, length: int | None = Non
         return model.model_validate(read_json(path, length=length))
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()[:3]
+            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
+            for fault in error.errors()[:3]
         )
         message = f"{_name(path)}: {faults}"
         raise EvidenceError(message) from error
@@ -143,7 +161,9 @@ def read_json(path: Path, *, length: int | None = None) -> Any:
 
 def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
     try:
-        parsed = json.loads(f"[{','.join(lines)}]", parse_constant=finite)  # several times quicker than line by line
+        parsed = json.loads(
+            f"[{','.join(lines)}]", parse_constant=finite
+        )  # several times quicker than line by line
         if isinstance(parsed, list) and len(parsed) == len(lines):
             return parsed
     except (ValueError, RecursionError):
@@ -159,7 +179,10 @@ def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
 
 
 def _convert_mapping(
-    path: Path, number: int, mapping: Mapping[str, Any], converters: Mapping[str, Callable[[Any], Any]]
+    path: Path,
+    number: int,
+    mapping: Mapping[str, Any],
+    converters: Mapping[str, Callable[[Any], Any]],
 ) -> dict[str, Any]:
     values = {}
     for name, convert in converters.items():
@@ -173,8 +196,13 @@ def _convert_mapping(
 
 
 def _name(path: Path) -> str:
-    """``records/slots.csv``: the last folder matters only below the run directory, but it never hurts."""
-    return f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
+    """``records/slots.csv``.
+
+    The last folder matters only below the run directory, but it never hurts.
+    """
+    return (
+        f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
+    )
 
 
 def _converters(
@@ -191,7 +219,8 @@ def _converters(
     return found
 
 
-def _from_cell(hint: Any, optional: bool) -> Callable[[str], Any]:  # noqa: FBT001 - only ever called by _converters
+# only ever called by _converters
+def _from_cell(hint: Any, optional: bool) -> Callable[[str], Any]:  # noqa: FBT001
     kinds: dict[Any, Callable[[str], Any]] = {Instant: instant, int: int, float: finite, str: str}
     basic = kinds[hint]
     if optional:
@@ -199,7 +228,8 @@ def _from_cell(hint: Any, optional: bool) -> Callable[[str], Any]:  # noqa: FBT0
     return basic
 
 
-def _from_json(hint: Any, optional: bool) -> Callable[[Any], Any]:  # noqa: FBT001 - only ever called by _converters
+# only ever called by _converters
+def _from_json(hint: Any, optional: bool) -> Callable[[Any], Any]:  # noqa: FBT001
     origin = typing.get_origin(hint) or hint
 
     def basic(value: Any) -> Any:

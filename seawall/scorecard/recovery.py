@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.budgets import CHAINS, CLOCK_TOLERANCE_US, OUTSIDE, RECORDS, Budget, Mark, weigh
+from seawall.scorecard.budgets import (
+    CHAINS,
+    CLOCK_TOLERANCE_US,
+    OUTSIDE,
+    RECORDS,
+    Budget,
+    Mark,
+    weigh,
+)
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, longest_gap_us
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
@@ -14,10 +22,15 @@ from seawall.scorecard.rows import Probe, Withdrawal
 _QUEUE_INDICATOR = "queue_age_s"
 
 
-def drained_at(withdrawals: Iterable[Withdrawal], *, age_us_max: int, since: Instant, until: Instant) -> Instant | None:
-    """From when on, at or after ``since``, nothing open was ever as old as ``age_us_max``; None if something was at ``until``.
+def drained_at(
+    withdrawals: Iterable[Withdrawal], *, age_us_max: int, since: Instant, until: Instant
+) -> Instant | None:
+    """From when on, at or after ``since``, nothing open was ever as old as ``age_us_max``.
 
-    A withdrawal is too old from its reservation plus the limit until it is resolved, so the last such moment is the answer.
+    None if something was at ``until``.
+
+    A withdrawal is too old from its reservation plus the limit until it is resolved, so the last
+    such moment is the answer.
     """
     drained = since
     for withdrawal in withdrawals:
@@ -34,11 +47,14 @@ def drained_at(withdrawals: Iterable[Withdrawal], *, age_us_max: int, since: Ins
 def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant | None:
     """As :func:`drained_at`, without the venue's word for any moment.
 
-    A withdrawal is open from the acknowledgement that its customer got until the block that made its payment final was seen.
-    What the venue voided left no trace outside and is passed over; the safety checks ask for the reasons.
+    A withdrawal is open from the acknowledgement that its customer got until the block that made
+    its payment final was seen. What the venue voided left no trace outside and is passed over; the
+    safety checks ask for the reasons.
     """
     blocks = {(payout.network, payout.seq): payout.block_number for payout in facts.run.payouts}
-    since_of = {identity: promise.acknowledged_at for identity, promise in facts.acknowledged.items()} | {
+    since_of = {
+        identity: promise.acknowledged_at for identity, promise in facts.acknowledged.items()
+    } | {
         str(sample.detail["id"]): sample.done_at
         for probe in ("small_withdrawal", "large_transfer")
         for sample in facts.samples(probe)
@@ -50,7 +66,11 @@ def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant
         if record is not None and record.state == "voided":
             continue
         block = None if record is None else blocks.get((record.network, record.seq))
-        final_at = FOREVER if record is None or block is None else _final_seen(facts, record.network, block)
+        final_at = (
+            FOREVER
+            if record is None or block is None
+            else _final_seen(facts, record.network, block)
+        )
         if acknowledged_at + age_us_max >= min(final_at, facts.observed_until):
             continue
         if final_at > facts.observed_until:
@@ -60,24 +80,34 @@ def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant
 
 
 def _final_seen(facts: Facts, network: str, block: int) -> Instant:
-    """When the block that makes ``block`` final was seen; by the network's pace if the evidence ends before it."""
+    """When the block that makes ``block`` final was seen.
+
+    By the network's pace if the evidence ends before it.
+    """
     declared = facts.run.policy.networks[network]
     seen = facts.block_seen.get((network, block + declared.finality_depth_blocks))
     if seen is not None:
         return seen
     mined = facts.block_seen.get((network, block))
     if mined is None:
-        message = f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names"
+        message = (
+            f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names"
+        )
         raise EvidenceError(message)
     return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
 
 
 def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant) -> int:
-    """How far the records' end of the queue may be from the chains': a posting comes within two blocks of finality.
+    """How far the records' end of the queue may be from the chains'.
 
-    Whether a withdrawal was older than the limit hangs on the same two blocks, so the limit is tried that much lower and higher.
+    A posting comes within two blocks of finality.
+
+    Whether a withdrawal was older than the limit hangs on the same two blocks, so the limit is
+    tried that much lower and higher.
     """
-    posting_us = 2 * MILLISECOND * max(network.block_time for network in facts.run.policy.networks.values())
+    posting_us = (
+        2 * MILLISECOND * max(network.block_time for network in facts.run.policy.networks.values())
+    )
     tolerance_us = posting_us + CLOCK_TOLERANCE_US
     if paid is None:
         return tolerance_us
@@ -95,14 +125,21 @@ def recovery(facts: Facts) -> Budget:
     limit_us = policy.targets.recovery_max * MILLISECOND
     starts = facts.healing
     drained = drained_at(
-        facts.run.withdrawals, age_us_max=queue_age_us_max(facts), since=starts, until=facts.observed_until
+        facts.run.withdrawals,
+        age_us_max=queue_age_us_max(facts),
+        since=starts,
+        until=facts.observed_until,
     )
     paid = drained_outside(facts, age_us_max=queue_age_us_max(facts), since=starts)
     last = facts.tiers[-1]
     normal = max(starts, last.starts) if last.tier == "normal" else None
     seen = _normal_seen(facts.status_samples, after=starts)
     marks = [
-        *([Mark(name="queue drained", offset_us=drained - starts, observer=RECORDS)] if drained is not None else []),
+        *(
+            [Mark(name="queue drained", offset_us=drained - starts, observer=RECORDS)]
+            if drained is not None
+            else []
+        ),
         *(
             [Mark(name="all acknowledged are paid", offset_us=paid - starts, observer=CHAINS)]
             if paid is not None
@@ -128,7 +165,9 @@ def recovery(facts: Facts) -> Budget:
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
         observers_awake=longest_gap_us(
-            [sample.done_at for sample in facts.status_samples], starts=starts, ends=facts.watch_ends
+            [sample.done_at for sample in facts.status_samples],
+            starts=starts,
+            ends=facts.watch_ends,
         )
         <= SECOND,
     )
@@ -142,10 +181,14 @@ def recovery(facts: Facts) -> Budget:
             witness_us=None if paid is None else paid - starts,
             tolerance_us=drained_tolerance_us,
             bound_passed=facts.observed_until >= deadline,
-            observers_awake=True,  # the chains and the request log cannot have been asleep: both end later
+            # the chains and the request log cannot have been asleep: both end later
+            observers_awake=True,
         )
         if outcome is Outcome.PASS and paid is not None and paid > deadline:
-            outcome, why = Outcome.UNKNOWN, "the records say in time, the chains say after the bound"
+            outcome, why = (
+                Outcome.UNKNOWN,
+                "the records say in time, the chains say after the bound",
+            )
         if outcome is not Outcome.PASS:
             reason = f"the tier was normal in time; the queue drained: {why}"
         if drained is not None and normal is not None and drained > normal:
@@ -166,8 +209,15 @@ def recovery(facts: Facts) -> Budget:
 
 
 def queue_age_us_max(facts: Facts) -> int:
-    """Below which age the oldest open withdrawal is normal: the exit level of the backlog trigger."""
-    levels = [trigger.exit_below for trigger in facts.run.policy.triggers if trigger.indicator == _QUEUE_INDICATOR]
+    """Below which age the oldest open withdrawal is normal.
+
+    The exit level of the backlog trigger.
+    """
+    levels = [
+        trigger.exit_below
+        for trigger in facts.run.policy.triggers
+        if trigger.indicator == _QUEUE_INDICATOR
+    ]
     if not levels:
         message = f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
         raise EvidenceError(message)

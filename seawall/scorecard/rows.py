@@ -1,6 +1,7 @@
 """The rows and documents of a run directory, typed: one class per file, fields as in its header.
 
-Amounts are integer base units, values integer millionths of the unit of account, moments :data:`Instant`.
+Amounts are integer base units, values integer millionths of the unit of account, moments
+:data:`Instant`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ class Document(BaseModel):
 
 
 class Component(Document):
-    """A process of the sandbox as it was at the end; ``died_at`` is set when it ended on its own."""
+    """A process of the sandbox as it was at the end.
+
+    ``died_at`` is set when it ended on its own.
+    """
 
     name: str
     pid: int | None = None
@@ -33,10 +37,13 @@ class Component(Document):
 
 
 class Manifest(Document):
-    """What was run: enough to run it again. Which control was switched off is no business of a judge, so it is not read.
+    """What was run: enough to run it again.
 
-    ``files`` is the seal of :func:`seawall.scorecard.run.seal`; without it, a file cut off between two lines looks whole.
-    ``policy_path`` is relative to the repository; ``broke`` says what of the kit itself ended the drill early.
+    Which control was switched off is no business of a judge, so it is not read.
+
+    ``files`` is the seal of :func:`seawall.scorecard.run.seal`; without it, a file cut off between
+    two lines looks whole. ``policy_path`` is relative to the repository; ``broke`` says what of the
+    kit itself ended the drill early.
     """
 
     run_id: str
@@ -90,7 +97,9 @@ class Flood(Document):
 
 
 class LedgerFaults(Document):
-    """Counts made inside the database over every row of the ledger, and of the journal's entries by writer and kind."""
+    """Counts made inside the database over every row of the ledger, and of the journal's entries by
+    writer and kind.
+    """
 
     unbalanced_postings: int
     negative_balances: int
@@ -157,7 +166,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """One sample of the black-box prober; what it saw was true at some moment from ``at`` to ``done_at``."""
+    """One sample of the black-box prober.
+
+    What it saw was true at some moment from ``at`` to ``done_at``.
+    """
 
     at: Instant
     done_at: Instant

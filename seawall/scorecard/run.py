@@ -16,7 +16,14 @@ from pydantic import ValidationError
 from seawall.errors import EvidenceError
 from seawall.policy import GameDay, Policy
 from seawall.scorecard import rows
-from seawall.scorecard.readers import Document, Row, read_document, read_json, read_lines, read_table
+from seawall.scorecard.readers import (
+    Document,
+    Row,
+    read_document,
+    read_json,
+    read_lines,
+    read_table,
+)
 
 FILES = {
     "manifest": "manifest.json",
@@ -52,7 +59,8 @@ _LENGTH_DIGITS_MAX = 15
 
 
 def seal(run_dir: Path) -> dict[str, str]:
-    """Length and SHA-256 (``1234:ab12...``) of every evidence file that is there, by its path below ``run_dir``.
+    """Length and SHA-256 (``1234:ab12...``) of every evidence file that is there, by its path below
+    ``run_dir``.
 
     It belongs under ``files`` in the manifest, which is written last and therefore not sealed.
     """
@@ -70,21 +78,33 @@ def _sealed(content: bytes) -> str:
 def _sealed_length(seal_of_file: str | None) -> int | None:
     """How many bytes of a file were sealed; None if its seal does not say."""
     length = (seal_of_file or "").partition(":")[0]
-    return int(length) if length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS_MAX else None
+    return (
+        int(length)
+        if length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS_MAX
+        else None
+    )
 
 
 def _unbroken(path: Path, sealed: str) -> bool:
-    """Whether the file is what was sealed; files of lines may have grown, since pages and lease events come when they come."""
+    """Whether the file is what was sealed.
+
+    Files of lines may have grown, since pages and lease events come when they come.
+    """
     try:
         content = path.read_bytes()
     except OSError:
         return False
-    return _sealed(content[: _sealed_length(sealed)] if path.suffix == ".jsonl" else content) == sealed
+    return (
+        _sealed(content[: _sealed_length(sealed)] if path.suffix == ".jsonl" else content) == sealed
+    )
 
 
 @dataclass(frozen=True)
 class Run:
-    """The evidence of one run; every property raises :class:`EvidenceError` if its file is missing, truncated or wrong."""
+    """The evidence of one run.
+
+    Every property raises :class:`EvidenceError` if its file is missing, truncated or wrong.
+    """
 
     directory: Path
 
@@ -92,7 +112,10 @@ class Run:
         return self.directory / FILES[name]
 
     def _length(self, name: str) -> int | None:
-        """How many bytes of the file are evidence; all of them where no seal says otherwise, which ``evidence.complete`` finds."""
+        """How many bytes of the file are evidence.
+
+        All of them where no seal says otherwise, which ``evidence.complete`` finds.
+        """
         try:
             return _sealed_length(self.manifest.files.get(FILES[name]))
         except EvidenceError:
@@ -138,9 +161,7 @@ class Run:
             message = f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             raise EvidenceError(message) from error
         if policy.digest != self.manifest.policy_digest:
-            message = (
-                f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
-            )
+            message = f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
             raise EvidenceError(message)
         return policy
 
@@ -192,7 +213,10 @@ class Run:
         by_name: dict[str, list[rows.Probe]] = {}
         for sample in self._lines("probes", rows.Probe):
             by_name.setdefault(sample.probe, []).append(sample)
-        return {name: tuple(sorted(samples, key=lambda sample: sample.at)) for name, samples in by_name.items()}
+        return {
+            name: tuple(sorted(samples, key=lambda sample: sample.at))
+            for name, samples in by_name.items()
+        }
 
     @cached_property
     def pages(self) -> tuple[rows.Page, ...]:
@@ -222,12 +246,18 @@ class Run:
     @cached_property
     def lane_changes(self) -> tuple[rows.LaneChange, ...]:
         """Changes of lanes in order of commit."""
-        return tuple(sorted(self._table("lane_changes", rows.LaneChange), key=lambda change: change.committed_at))
+        return tuple(
+            sorted(
+                self._table("lane_changes", rows.LaneChange), key=lambda change: change.committed_at
+            )
+        )
 
     @cached_property
     def flow(self) -> tuple[rows.FlowRow, ...]:
         """Counters in order of commit."""
-        return tuple(sorted(self._table("flow", rows.FlowRow), key=lambda row: (row.committed_at, row.id)))
+        return tuple(
+            sorted(self._table("flow", rows.FlowRow), key=lambda row: (row.committed_at, row.id))
+        )
 
     @cached_property
     def top_ups(self) -> tuple[rows.TopUp, ...]:

@@ -5,10 +5,10 @@ Read by those who assert it, never by a check.
 
 from __future__ import annotations
 
-from seawall import conventions
+from seawall.conventions import sabotage
 
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
-    conventions.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
-    conventions.SABOTAGE_GUARD: frozenset({"protection.time", "protected.suspensions"}),
+    sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
+    sabotage.SABOTAGE_GUARD: frozenset({"protection.time", "protected.suspensions"}),
 }
 """By sabotage: exactly the ids of the checks that fail."""

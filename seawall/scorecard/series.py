@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable
 
-from seawall import conventions
+from seawall.conventions import metrics
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import FOREVER, RUN_US_MAX, Facts, percentile
 from seawall.scorecard.readers import SECOND, Instant
@@ -17,7 +17,9 @@ Points = list[tuple[int, float]]
 
 
 def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
-    """How many ``moments`` fall into each whole second from ``starts`` on; seconds without any are zero.
+    """How many ``moments`` fall into each whole second from ``starts`` on.
+
+    Seconds without any are zero.
 
     Raises :class:`EvidenceError` for more than a day.
     """
@@ -33,25 +35,37 @@ def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
 
 
 def latency_per_second(facts: Facts, hundredths: int, *, starts: int, ends: int) -> Points:
-    """A percentile of the time from the planned instant to the answer, in milliseconds, by second of the planned instant."""
+    """A percentile of the time from the planned instant to the answer, in milliseconds, by second
+    of the planned instant.
+    """
     buckets: dict[int, list[int]] = {}
     for _, request in facts.sent:
         if request.done_at is not None and starts <= request.planned_at < ends:
-            buckets.setdefault((request.planned_at - starts) // SECOND, []).append(request.done_at - request.planned_at)
+            buckets.setdefault((request.planned_at - starts) // SECOND, []).append(
+                request.done_at - request.planned_at
+            )
     return [
-        (starts + index * SECOND, percentile(values, hundredths) / 1000) for index, values in sorted(buckets.items())
+        (starts + index * SECOND, percentile(values, hundredths) / 1000)
+        for index, values in sorted(buckets.items())
     ]
 
 
-def oldest_age(withdrawals: Iterable[Withdrawal], *, starts: int, ends: int, step_us: int) -> Points:
-    """Age in seconds of the oldest withdrawal that is open, every ``step_us``; nothing open is 0."""
+def oldest_age(
+    withdrawals: Iterable[Withdrawal], *, starts: int, ends: int, step_us: int
+) -> Points:
+    """Age in seconds of the oldest withdrawal that is open, every ``step_us``.
+
+    Nothing open is 0.
+    """
     ordered = sorted(withdrawals, key=lambda withdrawal: withdrawal.reserved_at)
     waiting: list[tuple[int, int]] = []
     points: Points = []
     index = 0
     for moment in range(starts, ends, step_us):
         while index < len(ordered) and ordered[index].reserved_at <= moment:
-            heapq.heappush(waiting, (ordered[index].reserved_at, ordered[index].resolved_at or FOREVER))
+            heapq.heappush(
+                waiting, (ordered[index].reserved_at, ordered[index].resolved_at or FOREVER)
+            )
             index += 1
         while waiting and waiting[0][1] <= moment:
             heapq.heappop(waiting)
@@ -60,12 +74,18 @@ def oldest_age(withdrawals: Iterable[Withdrawal], *, starts: int, ends: int, ste
 
 
 def hot_balance(facts: Facts) -> dict[tuple[str, str], Points]:
-    """Value of each payout wallet's holding by (network, asset), in units of account, as Prometheus recorded it."""
+    """Value of each payout wallet's holding by (network, asset), in units of account, as Prometheus
+    recorded it.
+    """
     found: dict[tuple[str, str], Points] = {}
     for series in facts.run.metrics.series:
-        if series.metric.get("__name__") == conventions.HOT_BALANCE:
+        if series.metric.get("__name__") == metrics.HOT_BALANCE:
             key = (series.metric.get("network", ""), series.metric.get("asset", ""))
-            found[key] = [(round(at * SECOND), value / 1e6) for at, value in series.values if math.isfinite(value)]
+            found[key] = [
+                (round(at * SECOND), value / 1e6)
+                for at, value in series.values
+                if math.isfinite(value)
+            ]
     return found
 
 
@@ -79,7 +99,10 @@ def latencies_us(facts: Facts, phase: str) -> list[int]:
 
 
 def payout_moments(facts: Facts) -> list[Instant]:
-    """When each finalized payout's block was there. Raises :class:`EvidenceError` if the chain's export is broken."""
+    """When each finalized payout's block was there.
+
+    Raises :class:`EvidenceError` if the chain's export is broken.
+    """
     moments = [facts.paid_at(payout) for payout in facts.run.payouts]
     if not moments:
         message = "chain/payouts.csv holds no payout"

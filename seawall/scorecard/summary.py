@@ -1,4 +1,7 @@
-"""The last lines that a drill prints: times against targets, what went wrong first, where to read on, and the verdict last."""
+"""The last lines that a drill prints.
+
+Times against targets, what went wrong first, where to read on, and the verdict last.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ _LINES_MAX = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The last lines of a drill. On a terminal they fold to its width; anywhere else a line is a line, however long.
+    """The last lines of a drill.
+
+    On a terminal they fold to its width; anywhere else a line is a line, however long.
 
     Paths are copied and verdicts are searched for, and eighty columns would break both.
     """
@@ -38,7 +43,9 @@ class Summary:
     run_dir: Path
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The lines; where nobody looks at columns, the console is made as wide as the longest of them."""
+        """The lines; where nobody looks at columns, the console is made as wide as the longest of
+        them.
+        """
         lines = [*_gates(self.verdict), *_told(self.verdict, self.run_dir)]
         if not options.is_terminal:
             console.width = max(console.width, *(line.cell_len for line in lines))
@@ -48,14 +55,19 @@ class Summary:
 
 
 def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
-    """What to print: times against targets, what is wrong, where to read on, the sentence, and last ``PASS  <run directory>``."""
+    """What to print: times against targets, what is wrong, where to read on, the sentence, and last
+    ``PASS  <run directory>``.
+    """
     return Summary(verdict=verdict, run_dir=run_dir)
 
 
 def _gates(verdict: Verdict) -> list[Text]:
     """The gates as a table of plain lines."""
     gates = [result for result in verdict.results if result.id in GATES]
-    rows = [("", "measured", "target"), *((result.id, result.measured, result.target) for result in gates)]
+    rows = [
+        ("", "measured", "target"),
+        *((result.id, result.measured, result.target) for result in gates),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     outcomes: list[Outcome | None] = [None, *(result.outcome for result in gates)]
     lines = []
@@ -84,13 +96,17 @@ def _told(verdict: Verdict, run_dir: Path) -> list[Text]:
         lines.append(Text(f"replay: {verdict.identity.replay}"))
     lines.append(Text(f"report: {run_dir / 'report.html'}"))
     lines.append(Text(verdict.sentence))
-    lines.append(Text.assemble((str(verdict.outcome), STYLE[verdict.outcome]), f"  {run_dir.resolve().name}"))
+    lines.append(
+        Text.assemble((str(verdict.outcome), STYLE[verdict.outcome]), f"  {run_dir.resolve().name}")
+    )
     return lines
 
 
 def _explain(result: Result) -> list[Text]:
     lines = [
-        Text.assemble((f"{result.outcome} ", STYLE[result.outcome]), (result.id, "bold"), f": {result.reason}"),
+        Text.assemble(
+            (f"{result.outcome} ", STYLE[result.outcome]), (result.id, "bold"), f": {result.reason}"
+        )
     ]
     if result.category == "evidence":
         lines += [Text(f"    {detail}", style="dim") for detail in result.details]

@@ -1,4 +1,6 @@
-"""The verdict: one outcome, the findings that it rests on, and what it takes to run the drill again. JSON-able throughout."""
+"""The verdict: one outcome, the findings that it rests on, and what it takes to run the drill
+again. JSON-able throughout.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ class Result(Part):
 
 
 class Goal(Part):
-    """An engineering goal of the kit beside what this run showed; reported, never gating. ``met`` is None without evidence."""
+    """An engineering goal of the kit beside what this run showed; reported, never gating.
+
+    ``met`` is None without evidence.
+    """
 
     id: str
     title: str
@@ -43,7 +48,10 @@ class Goal(Part):
 
 
 class Moment(Part):
-    """A step of a measured time, in microseconds after its start; ``limit_us`` where it has a target of its own."""
+    """A step of a measured time, in microseconds after its start.
+
+    ``limit_us`` where it has a target of its own.
+    """
 
     name: str
     observer: str
@@ -52,7 +60,10 @@ class Moment(Part):
 
 
 class Time(Part):
-    """A measured time as both observers saw it, in microseconds; ``shown`` is the same for people."""
+    """A measured time as both observers saw it, in microseconds.
+
+    ``shown`` is the same for people.
+    """
 
     id: str
     title: str

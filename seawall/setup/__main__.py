@@ -1,4 +1,7 @@
-"""``python -m seawall.setup`` sets up every external program; ``exec -- PROGRAM ...`` runs one within the environment."""
+"""``python -m seawall.setup`` sets up every external program.
+
+``exec -- PROGRAM ...`` runs one within the environment.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ def set_up() -> None:
 
 
 def become(command: list[str]) -> None:
-    """Replace this process by ``command``, which gets every program on PATH; return only by raising."""
+    """Replace this process by ``command``, which gets every program on PATH.
+
+    Return only by raising.
+    """
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:

@@ -1,8 +1,11 @@
-"""Makes the Python environment: a virtual environment with exactly what requirements.lock names, by hash.
+"""Makes the Python environment.
 
-``bin/seawall`` runs this with the bare Python of the machine (3.11 to 3.13, standard library only) and
-reads the environment's path from standard output; what people read goes to standard error.
-The environment is complete when its ``complete`` file exists and its interpreter starts; anything else is rebuilt.
+A virtual environment with exactly what requirements.lock names, by hash.
+
+``bin/seawall`` runs this with the bare Python of the machine (3.11 to 3.13, standard library only)
+and reads the environment's path from standard output; what people read goes to standard error. The
+environment is complete when its ``complete`` file exists and its interpreter starts; anything else
+is rebuilt.
 """
 
 from __future__ import annotations
@@ -17,8 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from seawall.errors import ExitCode, MissingProgramError, SeawallError
-from seawall.setup.cache import (
+from seawall.cache import (
     cache_root,
     digest_of,
     exclusive,
@@ -27,6 +29,7 @@ from seawall.setup.cache import (
     repository_root,
     require_space,
 )
+from seawall.errors import ExitCode, MissingProgramError, SeawallError
 from seawall.setup.commands import run_logged
 
 if TYPE_CHECKING:
@@ -39,7 +42,9 @@ MARKER = "complete"
 START_S_MAX = 30.0
 """Bare Python starts in some 20 ms; a machine that needs seconds is only busy."""
 FREE_BYTES_MIN = 2 * 2**30
-"""The environment takes 0.75 GiB, the installer's download cache as much again (measured on Linux x86_64)."""
+"""The environment takes 0.75 GiB, the installer's download cache as much again (measured on Linux
+x86_64).
+"""
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C ended."""
 
@@ -63,7 +68,8 @@ def ensure_environment(*, say: Callable[[str], None]) -> Path:
     """
     folder = environment_folder()
     with exclusive(
-        f"python-{folder.name}", waiting=lambda: say("another set-up is making the Python environment; waiting")
+        f"python-{folder.name}",
+        waiting=lambda: say("another set-up is making the Python environment; waiting"),
     ):
         if not ((folder / MARKER).exists() and starts(folder)):
             require_space(free_bytes_min=FREE_BYTES_MIN, purpose="the Python environment")
@@ -72,10 +78,18 @@ def ensure_environment(*, say: Callable[[str], None]) -> Path:
 
 
 def starts(folder: Path) -> bool:
-    """Whether the interpreter of the environment in ``folder`` runs: it is the system's, which may have been replaced."""
+    """Whether the interpreter of the environment in ``folder`` runs.
+
+    It is the system's, which may have been replaced.
+    """
     try:
         command = [str(folder / "bin" / "python"), "-I", "-S", "-c", ""]
-        return subprocess.run(command, capture_output=True, timeout=START_S_MAX, check=False).returncode == 0
+        return (
+            subprocess.run(
+                command, capture_output=True, timeout=START_S_MAX, check=False
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -87,14 +101,27 @@ def uv_folder() -> Path:
 
 
 def ensure_uv(*, say: Callable[[str], None]) -> Path:
-    """Return the pinned installer ``uv``, put in the cache by pip and by hash if it is not there yet."""
+    """Return the pinned installer ``uv``, put in the cache by pip and by hash if it is not there
+    yet.
+    """
     pins = repository_root() / "tools" / "python" / "bootstrap.lock"
     folder = uv_folder().parent
-    with exclusive(f"uv-{folder.name}", waiting=lambda: say("another set-up is fetching uv; waiting")):
+    with exclusive(
+        f"uv-{folder.name}", waiting=lambda: say("another set-up is fetching uv; waiting")
+    ):
         if not folder.exists():
             say("fetching the package installer uv (a few seconds)")
             with published(folder) as draft:
-                command = [*_pip(draft), "install", "--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:"]
+                command = [
+                    *_pip(draft),
+                    "install",
+                    "--quiet",
+                    "--retries",
+                    "2",
+                    "--no-deps",
+                    "--only-binary",
+                    ":all:",
+                ]
                 command += ["--require-hashes", "--target", str(draft), "-r", str(pins)]
                 run_logged(command, purpose="fetching uv", log_name="uv", env=os.environ)
                 shutil.rmtree(draft / "pip-venv", ignore_errors=True)
@@ -105,7 +132,8 @@ def uv_environment() -> dict[str, str]:
     """Return the variables for uv: the caller's, and pip's index where only pip was told of one."""
     env = dict(os.environ)
     env.pop("VIRTUAL_ENV", None)
-    # Of 14,000 modules a game day imports some 2,000, which cost it a few seconds once; compiling all takes longer than installing.
+    # Of 14,000 modules a game day imports some 2,000, which cost it a few seconds once; compiling
+    # all takes longer than installing.
     env.pop("UV_COMPILE_BYTECODE", None)
     if "PIP_INDEX_URL" in env:
         env.setdefault("UV_DEFAULT_INDEX", env["PIP_INDEX_URL"])
@@ -117,23 +145,37 @@ def _pip(draft: Path) -> list[str]:
         return [sys.executable, "-m", "pip"]
     if importlib.util.find_spec("ensurepip") is None:
         message = f"{sys.executable} has neither pip nor ensurepip"
-        raise MissingProgramError(message, remedy="install the system's python3-pip or python3-venv package")
+        raise MissingProgramError(
+            message, remedy="install the system's python3-pip or python3-venv package"
+        )
     venv = draft / "pip-venv"
-    run_logged([sys.executable, "-m", "venv", str(venv)], purpose="preparing pip", log_name="pip", env=os.environ)
+    run_logged(
+        [sys.executable, "-m", "venv", str(venv)],
+        purpose="preparing pip",
+        log_name="pip",
+        env=os.environ,
+    )
     return [str(venv / "bin" / "python"), "-m", "pip"]
 
 
 def _make(folder: Path, *, say: Callable[[str], None]) -> None:
-    """Build in place, marker last: a virtual environment holds its own path and cannot be renamed."""
+    """Build in place, marker last.
+
+    A virtual environment holds its own path and cannot be renamed.
+    """
     uv = str(ensure_uv(say=say))
     say(f"making the Python environment in {folder} (about a minute the first time, then a second)")
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder.parent)
-    # The resolved binary, not /usr/bin/python3: when the system moves to another Python the link must break, not change.
+    # The resolved binary, not /usr/bin/python3: when the system moves to another Python the link
+    # must break, not change.
     python = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
     env = uv_environment()
     run_logged(
-        [uv, "venv", "--python", python, str(folder)], purpose="making the Python environment", log_name="venv", env=env
+        [uv, "venv", "--python", python, str(folder)],
+        purpose="making the Python environment",
+        log_name="venv",
+        env=env,
     )
     lock = str(repository_root() / "tools" / "python" / "requirements.lock")
     run_logged(
@@ -143,7 +185,9 @@ def _make(folder: Path, *, say: Callable[[str], None]) -> None:
         env=env,
         hear=lambda line: say(f"  {line.strip()}") if _worth_showing(line) else None,
     )
-    (folder / MARKER).write_text("every package of requirements.lock is installed\n", encoding="utf-8")
+    (folder / MARKER).write_text(
+        "every package of requirements.lock is installed\n", encoding="utf-8"
+    )
 
 
 def _worth_showing(line: str) -> bool:
@@ -163,7 +207,11 @@ def main() -> int:
     """Print the environment's path; 4 if the machine or the registry is in the way."""
     end_on_sigterm()
     try:
-        print(ensure_environment(say=lambda line: print(f"seawall: {line}", file=sys.stderr, flush=True)))
+        print(
+            ensure_environment(
+                say=lambda line: print(f"seawall: {line}", file=sys.stderr, flush=True)
+            )
+        )
     except SeawallError as exc:
         print(f"seawall: {exc}", file=sys.stderr)
         return exc.exit_code

@@ -8,8 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seawall.errors import MissingProgramError
-from seawall.setup.cache import (
+from seawall.cache import (
     cache_root,
     exclusive,
     machine_tag,
@@ -18,6 +17,7 @@ from seawall.setup.cache import (
     repository_root,
     require_space,
 )
+from seawall.errors import MissingProgramError
 from seawall.setup.commands import run_logged
 from seawall.setup.compilers import ensure_go, ensure_npm
 from seawall.setup.location import find
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FREE_BYTES_MIN = 2 * 2**30
-"""Least space to begin with. With cold caches of Go the largest program takes about as much (modules and objects)."""
+"""Least space to begin with.
+
+With cold caches of Go the largest program takes about as much (modules and objects).
+"""
 NODE_PLATFORMS = ("linux-x86_64",)
 """Where the pinned anvil package runs; elsewhere an anvil on PATH is asked for."""
 GO_PACKAGE_LINE = re.compile(r"^[a-z0-9][\w.~-]*(/[\w.~-]+)*$")
@@ -45,10 +48,12 @@ GO_PACKAGE_LINE = re.compile(r"^[a-z0-9][\w.~-]*(/[\w.~-]+)*$")
 
 
 def build(program: Program, *, report: Callable[[Step], None]) -> None:
-    """Build ``program`` into the cache unless it is there; two clones that start together build it once.
+    """Build ``program`` into the cache unless it is there.
 
-    Raises `WorldError` or one of its kin: no space, a registry that does not answer, a compiler that
-    fails (with the end of its log), a platform that the pins do not cover.
+    Two clones that start together build it once.
+
+    Raises `WorldError` or one of its kin: no space, a registry that does not answer, a compiler
+    that fails (with the end of its log), a platform that the pins do not cover.
     """
 
     def say(line: str) -> None:
@@ -57,7 +62,8 @@ def build(program: Program, *, report: Callable[[Step], None]) -> None:
     if program is ANVIL and machine_tag() not in NODE_PLATFORMS:
         message = f"no {program.name} is pinned for {machine_tag()}"
         raise MissingProgramError(
-            message, remedy=f"{program.remedy} {format_version(program.pinned)} or newer yourself, on PATH"
+            message,
+            remedy=f"{program.remedy} {format_version(program.pinned)} or newer yourself, on PATH",
         )
     folder = program.folder()
     with exclusive(folder.name, waiting=lambda: say("another set-up is building it; waiting")):
@@ -73,30 +79,45 @@ def build(program: Program, *, report: Callable[[Step], None]) -> None:
                         _copy_from_module(step, binaries, program=program.name, say=say)
                     else:
                         _install_npm(step, binaries, program=program.name, say=say)
-    report(Step(program=program.name, activity=f"{format_version(program.pinned)} built", finished=True))
+    report(
+        Step(
+            program=program.name, activity=f"{format_version(program.pinned)} built", finished=True
+        )
+    )
 
 
 def go_environment(go: Path) -> dict[str, str]:
-    """Return the variables for ``go``: the caller's proxy and caches, never another toolchain than the one found."""
+    """Return the variables for ``go``.
+
+    The caller's proxy and caches, never another toolchain than the one found.
+    """
     # GOFLAGS of the caller could change what is built; a workspace file above us would, too.
     env = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
     if go.is_relative_to(cache_root()):
-        # Who has no Go of their own gets no ~/go from us either, and can delete the cache as any other folder.
+        # Who has no Go of their own gets no ~/go from us either, and can delete the cache as any
+        # other folder.
         env |= {"GOMODCACHE": str(cache_root() / "go-modules"), "GOFLAGS": "-modcacherw"}
     return env
 
 
 def go_step(line: str, *, program: str, compiled: int, total: int) -> tuple[Step | None, int]:
-    """Read one line of ``go build -v``: what to show, and how many packages have been compiled by now."""
+    """Read one line of ``go build -v``.
+
+    What to show, and how many packages have been compiled by now.
+    """
     if line.startswith("go: downloading "):
         return Step(program=program, activity="downloading modules"), compiled
     if GO_PACKAGE_LINE.match(line):
         compiled += 1
-        return Step(program=program, activity="compiling packages", done=compiled, total=total), compiled
+        return Step(
+            program=program, activity="compiling packages", done=compiled, total=total
+        ), compiled
     return None, compiled
 
 
-def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[Step], None]) -> None:
+def _build_go(
+    step: GoBuild, binaries: Path, *, program: str, report: Callable[[Step], None]
+) -> None:
     def say(line: str) -> None:
         report(Step(program=program, activity=line))
 
@@ -118,7 +139,15 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
 
     # How many packages are not in Go's own cache yet: the total that the bar counts to.
     stale = run_logged(
-        [str(go), "list", *flags, "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", step.package],
+        [
+            str(go),
+            "list",
+            *flags,
+            "-deps",
+            "-f",
+            "{{if .Stale}}{{.ImportPath}}{{end}}",
+            step.package,
+        ],
         purpose=f"downloading the modules of {name}",
         log_name=f"{program}-{name}-modules",
         env=env,
@@ -159,7 +188,9 @@ def _build_go(step: GoBuild, binaries: Path, *, program: str, report: Callable[[
     shutil.rmtree(work)
 
 
-def _copy_from_module(step: CopyFromModule, binaries: Path, *, program: str, say: Callable[[str], None]) -> None:
+def _copy_from_module(
+    step: CopyFromModule, binaries: Path, *, program: str, say: Callable[[str], None]
+) -> None:
     go = ensure_go(say=say)
     found = run_logged(
         [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", step.source_module],
@@ -175,7 +206,9 @@ def _copy_from_module(step: CopyFromModule, binaries: Path, *, program: str, say
         target.chmod(0o755)
 
 
-def _install_npm(step: NpmInstall, binaries: Path, *, program: str, say: Callable[[str], None]) -> None:
+def _install_npm(
+    step: NpmInstall, binaries: Path, *, program: str, say: Callable[[str], None]
+) -> None:
     npm = ensure_npm(say=say)
     say("downloading its package")
     source = repository_root() / TOOLS_NODE

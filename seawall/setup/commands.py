@@ -1,4 +1,6 @@
-"""Runs a foreign installer or compiler: its output to a log, its lines to a listener, its failure into our words.
+"""Runs a foreign installer or compiler.
+
+Its output to a log, its lines to a listener, its failure into our words.
 
 Standard library only: the bare Python that makes the environment imports this module too.
 """
@@ -13,8 +15,8 @@ import subprocess
 import threading
 from typing import IO, TYPE_CHECKING
 
+from seawall.cache import cache_root, held_locks, make_folder
 from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
-from seawall.setup.cache import cache_root, held_locks, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +27,9 @@ TAIL_LINES = 12
 _running: set[subprocess.Popen[str]] = set()
 _running_lock = threading.Lock()
 
-DISK_FULL = re.compile(r"no space left on device|ENOSPC|disk quota exceeded|os error 28\b", re.IGNORECASE)
+DISK_FULL = re.compile(
+    r"no space left on device|ENOSPC|disk quota exceeded|os error 28\b", re.IGNORECASE
+)
 """How pip, uv, npm and go say that a disk is full (errno texts of the C library, Rust and Node)."""
 UNREACHABLE = re.compile(
     r"error sending request|dns error|failed to lookup address|could not connect|connection (refused|reset|timed out)"
@@ -72,10 +76,14 @@ def run_logged(
             lines, exit_code = _follow(process, log, hear)
     except FileNotFoundError as exc:
         message = f"{purpose}: {command[0]} is not there"
-        raise MissingProgramError(message, remedy="run the command again to set up what is missing") from exc
+        raise MissingProgramError(
+            message, remedy="run the command again to set up what is missing"
+        ) from exc
     except OSError as exc:
         message = f"{purpose}: {exc.strerror}"
-        raise (DiskFullError if exc.errno == errno.ENOSPC else WorldError)(message, remedy=f"log: {log_path}") from exc
+        raise (DiskFullError if exc.errno == errno.ENOSPC else WorldError)(
+            message, remedy=f"log: {log_path}"
+        ) from exc
     output = "\n".join(lines)
     if exit_code != 0:
         raise explain(purpose=purpose, output=output, exit_code=exit_code, log_path=log_path)
@@ -86,13 +94,19 @@ def explain(*, purpose: str, output: str, exit_code: int, log_path: Path) -> Wor
     """Translate what a failed installer or compiler wrote into one of our errors."""
     if match := DISK_FULL.search(output):
         message = f"{purpose}: the disk is full"
-        return DiskFullError(message, remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}")
+        return DiskFullError(
+            message, remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}"
+        )
     if match := UNREACHABLE.search(output):
         line = next(line.strip() for line in output.splitlines() if match.group() in line)
         message = f"{purpose}: the package registry cannot be reached: {line[:200]}"
-        return RegistryError(message, remedy=f"check the network, proxy and registry settings; log: {log_path}")
+        return RegistryError(
+            message, remedy=f"check the network, proxy and registry settings; log: {log_path}"
+        )
     tail = "\n".join(f"    {line}" for line in output.splitlines()[-TAIL_LINES:])
-    return WorldError(f"{purpose} failed with exit code {exit_code}:\n{tail}\n", remedy=f"whole log: {log_path}")
+    return WorldError(
+        f"{purpose} failed with exit code {exit_code}:\n{tail}\n", remedy=f"whole log: {log_path}"
+    )
 
 
 def end_running_commands() -> None:
@@ -103,7 +117,9 @@ def end_running_commands() -> None:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _follow(process: subprocess.Popen[str], log: IO[str], hear: Callable[[str], None]) -> tuple[list[str], int]:
+def _follow(
+    process: subprocess.Popen[str], log: IO[str], hear: Callable[[str], None]
+) -> tuple[list[str], int]:
     """Pass on each line until the command ends by itself; if we are interrupted first, end it."""
     with _running_lock:
         _running.add(process)

@@ -1,6 +1,9 @@
-"""Examines every part: what release it is, where it was found, and what to do if it is missing or too old.
+"""Examines every part.
 
-Looks, never repairs: nothing is built, fetched or started here, apart from asking programs for their version.
+What release it is, where it was found, and what to do if it is missing or too old.
+
+Looks, never repairs: nothing is built, fetched or started here, apart from asking programs for
+their version.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.cache import cache_root, repository_root
 from seawall.setup.bootstrap import MARKER
-from seawall.setup.cache import cache_root, repository_root
 from seawall.setup.compilers import GO_VERSION_MIN, NODE_VERSION_MIN
 from seawall.setup.location import find, version_of
 from seawall.setup.programs import PROGRAMS, Program, Version, format_version
@@ -43,9 +46,14 @@ PORTS_MIN = 64
 """More than a whole sandbox listens on at once."""
 DISK_FREE_BYTES_MIN = 2 * 2**30
 SHM_FREE_BYTES_MIN = 32 * 2**20
-"""PostgreSQL keeps dynamic shared memory there; containers that leave it at a few megabytes make parallel queries fail."""
+"""PostgreSQL keeps dynamic shared memory there.
+
+Containers that leave it at a few megabytes make parallel queries fail.
+"""
 OPEN_FILES_MIN = 1024
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)", re.MULTILINE)
+SHOWN_MAX = 5
+"""How many packages a remedy names."""
 REBUILD = "run bin/seawall, which makes the environment of requirements.lock"
 
 
@@ -71,8 +79,14 @@ def examine() -> list[Part]:
         *(_program(program) for program in PROGRAMS),
         *_helpers(),
         _ports(),
-        _space("disk", cache_root(), DISK_FREE_BYTES_MIN, "free some space, or point XDG_CACHE_HOME at a larger disk"),
-        _space("shared memory", Path("/dev/shm"), SHM_FREE_BYTES_MIN, "give /dev/shm more room"),  # noqa: S108 - looked at, not written
+        _space(
+            "disk",
+            cache_root(),
+            DISK_FREE_BYTES_MIN,
+            "free some space, or point XDG_CACHE_HOME at a larger disk",
+        ),
+        # looked at, not written
+        _space("shared memory", Path("/dev/shm"), SHM_FREE_BYTES_MIN, "give /dev/shm more room"),  # noqa: S108
         _open_files(),
     ]
 
@@ -102,10 +116,15 @@ def _python() -> Part:
 
 
 def _environment() -> Part:
-    lock = (repository_root() / "tools" / "python" / "requirements.lock").read_text(encoding="utf-8")
+    lock = (repository_root() / "tools" / "python" / "requirements.lock").read_text(
+        encoding="utf-8"
+    )
     wrong = [
-        name for name, pinned, marker in PINNED.findall(lock) if not _installed(name, pinned, optional=bool(marker))
+        name
+        for name, pinned, marker in PINNED.findall(lock)
+        if not _installed(name, pinned, optional=bool(marker))
     ]
+    shown = ", ".join(wrong[:SHOWN_MAX]) + (", ..." if len(wrong) > SHOWN_MAX else "")
     ours = (Path(sys.prefix) / MARKER).exists()
     return Part(
         name="python packages",
@@ -113,7 +132,7 @@ def _environment() -> Part:
         where=sys.prefix,
         source="cache" if ours else "another environment",
         ok=not wrong,
-        remedy=f"{REBUILD}; not as pinned: {', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}" if wrong else "",  # noqa: PLR2004 - enough to see
+        remedy=f"{REBUILD}; not as pinned: {shown}" if wrong else "",
     )
 
 
@@ -128,9 +147,15 @@ def _package(name: str, role: str) -> Part:
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        return Part(name=name, version="", where="", source="", ok=False, remedy=f"{role}: {REBUILD}")
+        return Part(
+            name=name, version="", where="", source="", ok=False, remedy=f"{role}: {REBUILD}"
+        )
     return Part(
-        name=name, version=distribution.version, where=str(distribution.locate_file("")), source="cache", ok=True
+        name=name,
+        version=distribution.version,
+        where=str(distribution.locate_file("")),
+        source="cache",
+        ok=True,
     )
 
 
@@ -142,7 +167,9 @@ def _postgres() -> Part:
             version = version_of(server, ("--version",))
             if version is not None:
                 text = f"{version[0]}.{version[1]}"
-                return Part(name="postgresql", version=text, where=str(server), source="cache", ok=True)
+                return Part(
+                    name="postgresql", version=text, where=str(server), source="cache", ok=True
+                )
     return Part(name="postgresql", version="", where="", source="", ok=False, remedy=REBUILD)
 
 
@@ -150,8 +177,12 @@ def _program(program: Program) -> Part:
     found = find(program)
     if found is not None:
         version = format_version(found.version)
-        return Part(name=program.name, version=version, where=str(found.path), source=found.source, ok=True)
-    remedy = f"`make test` or a game day builds it ({program.duration}), or {program.remedy} yourself"
+        return Part(
+            name=program.name, version=version, where=str(found.path), source=found.source, ok=True
+        )
+    remedy = (
+        f"`make test` or a game day builds it ({program.duration}), or {program.remedy} yourself"
+    )
     for binary, version_found in _on_path(program.executables[0], program.version_arguments):
         text = format_version(version_found) if version_found else "of unknown release"
         remedy = f"{binary} is {text}, but {format_version(program.pinned)} is needed; {remedy}"
@@ -191,8 +222,17 @@ def _ports() -> Part:
                 probe.bind(("127.0.0.1", 0))
             except OSError as exc:
                 remedy = f"only {count} loopback ports could be bound ({exc.strerror}); end what holds them"
-                return Part(name="ports", version="", where="127.0.0.1", source="machine", ok=False, remedy=remedy)
-    return Part(name="ports", version=f"{PORTS_MIN} free", where="127.0.0.1", source="machine", ok=True)
+                return Part(
+                    name="ports",
+                    version="",
+                    where="127.0.0.1",
+                    source="machine",
+                    ok=False,
+                    remedy=remedy,
+                )
+    return Part(
+        name="ports", version=f"{PORTS_MIN} free", where="127.0.0.1", source="machine", ok=True
+    )
 
 
 def _space(name: str, folder: Path, free_bytes_min: int, remedy: str) -> Part:
@@ -201,11 +241,25 @@ def _space(name: str, folder: Path, free_bytes_min: int, remedy: str) -> Part:
     free_bytes = shutil.disk_usage(folder).free
     ok = free_bytes >= free_bytes_min
     text = f"{free_bytes / 2**30:.1f} GiB free"
-    return Part(name=name, version=text, where=str(folder), source="machine", ok=ok, remedy="" if ok else remedy)
+    return Part(
+        name=name,
+        version=text,
+        where=str(folder),
+        source="machine",
+        ok=ok,
+        remedy="" if ok else remedy,
+    )
 
 
 def _open_files() -> Part:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     ok = limit == resource.RLIM_INFINITY or limit >= OPEN_FILES_MIN
     remedy = "" if ok else f"raise it: ulimit -n {OPEN_FILES_MIN}"
-    return Part(name="open files", version=str(limit), where="ulimit -n", source="machine", ok=ok, remedy=remedy)
+    return Part(
+        name="open files",
+        version=str(limit),
+        where="ulimit -n",
+        source="machine",
+        ok=ok,
+        remedy=remedy,
+    )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from seawall.cache import cache_root
 from seawall.errors import MissingProgramError
-from seawall.setup.cache import cache_root
 from seawall.setup.programs import Program, Version, format_version, parse_version, program_of
 
 VERSION_TIMEOUT_S = 10.0
@@ -18,7 +18,10 @@ VERSION_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """An executable that may be used: where it is, its release, and whether PATH or the cache gave it."""
+    """An executable that may be used.
+
+    Where it is, its release, and whether PATH or the cache gave it.
+    """
 
     path: Path
     version: Version
@@ -26,12 +29,17 @@ class Located:
 
 
 def locate(executable: str) -> Located:
-    """Return where ``executable`` is; raise `MissingProgramError` if neither PATH nor the cache has a fit one."""
+    """Return where ``executable`` is.
+
+    Raise `MissingProgramError` if neither PATH nor the cache has a fit one.
+    """
     program = program_of(executable)
     found = find(program)
     if found is None:
         message = f"{executable} {format_version(program.pinned)} or newer is neither on PATH nor in {cache_root()}"
-        raise MissingProgramError(message, remedy=f"{program.remedy}, or let `make test` or a game day build it")
+        raise MissingProgramError(
+            message, remedy=f"{program.remedy}, or let `make test` or a game day build it"
+        )
     return Located(path=found.path / executable, version=found.version, source=found.source)
 
 
@@ -52,7 +60,12 @@ def version_of(binary: Path, arguments: tuple[str, ...]) -> Version | None:
     env = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(
-            [str(binary), *arguments], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True, env=env
+            [str(binary), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_S,
+            check=True,
+            env=env,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -62,7 +75,8 @@ def version_of(binary: Path, arguments: tuple[str, ...]) -> Version | None:
 def _on_path(program: Program) -> Located | None:
     for entry in os.get_exec_path():
         folder = Path(entry)
-        # The environment puts the cache on PATH; what is found there is still the cache's, and may be of older pins.
+        # The environment puts the cache on PATH; what is found there is still the cache's, and may
+        # be of older pins.
         if not entry or folder.is_relative_to(cache_root()):
             continue
         if not all(os.access(folder / name, os.X_OK) for name in program.executables):

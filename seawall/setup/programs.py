@@ -1,8 +1,10 @@
-"""The external programs: which releases count, and how the pinned one is built. One table, no second place.
+"""The external programs: which releases count, and how the pinned one is built.
 
-A program on PATH counts when it is not older than the pin and of the same major release: those are what the
-drills have been run with. Sources: the release names are those of the projects; module versions are in ``tools/``
-(Prometheus numbers its Go module 0.311.0 for release 3.11.0).
+One table, no second place.
+
+A program on PATH counts when it is not older than the pin and of the same major release: those are
+what the drills have been run with. Sources: the release names are those of the projects; module
+versions are in ``tools/`` (Prometheus numbers its Go module 0.311.0 for release 3.11.0).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seawall.setup.cache import cache_root, digest_of, machine_tag, repository_root
+from seawall.cache import cache_root, digest_of, machine_tag, repository_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +28,9 @@ PROMETHEUS_VERSION_SYMBOL = "github.com/prometheus/common/version.Version"
 
 @dataclass(frozen=True, kw_only=True)
 class GoBuild:
-    """One ``go build`` of a package of a ``tools/go`` module; ``renamed`` maps what go names to what we call it.
+    """One ``go build`` of a package of a ``tools/go`` module.
+
+    ``renamed`` maps what go names to what we call it.
 
     A package that begins with ``./`` is source of ours within that module.
     """
@@ -40,14 +44,20 @@ class GoBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class NpmInstall:
-    """An ``npm ci`` of ``tools/node``; ``executable`` is the native binary inside ``node_modules``."""
+    """An ``npm ci`` of ``tools/node``.
+
+    ``executable`` is the native binary inside ``node_modules``.
+    """
 
     executable: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopyFromModule:
-    """Scripts that a Go module carries beside its code: copied from the module that the build resolved."""
+    """Scripts that a Go module carries beside its code.
+
+    Copied from the module that the build resolved.
+    """
 
     module: str
     source_module: str
@@ -59,7 +69,10 @@ Step = GoBuild | NpmInstall | CopyFromModule
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One external program: the executables it must bring, the pinned release, and the steps that build it."""
+    """One external program.
+
+    The executables it must bring, the pinned release, and the steps that build it.
+    """
 
     name: str
     executables: tuple[str, ...]
@@ -74,7 +87,10 @@ class Program:
         return version >= self.pinned and version[0] == self.pinned[0]
 
     def key(self) -> str:
-        """Return the digest of everything that decides what the build makes: pins, flags, platform."""
+        """Return the digest of everything that decides what the build makes.
+
+        Pins, flags, platform.
+        """
         parts = [repr(self.steps).encode(), machine_tag().encode()]
         for folder, names in self.pin_files():
             parts += [(repository_root() / folder / name).read_bytes() for name in names]
@@ -85,13 +101,25 @@ class Program:
         return cache_root() / "programs" / f"{self.name}-{format_version(self.pinned)}-{self.key()}"
 
     def pin_files(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the files that decide what the build makes: folders of the repository, with names of files in them."""
+        """Return the files that decide what the build makes.
+
+        Folders of the repository, with names of files in them.
+        """
         modules = sorted({step.module for step in self.steps if not isinstance(step, NpmInstall)})
-        files: list[tuple[str, tuple[str, ...]]] = [(f"{TOOLS_GO}/{name}", ("go.mod", "go.sum")) for name in modules]
+        files: list[tuple[str, tuple[str, ...]]] = [
+            (f"{TOOLS_GO}/{name}", ("go.mod", "go.sum")) for name in modules
+        ]
         for step in self.steps:
             if isinstance(step, GoBuild) and step.package.startswith("./"):
                 folder = f"{TOOLS_GO}/{step.module}/{step.package.removeprefix('./')}"
-                files.append((folder, tuple(sorted(each.name for each in (repository_root() / folder).glob("*.go")))))
+                files.append(
+                    (
+                        folder,
+                        tuple(
+                            sorted(each.name for each in (repository_root() / folder).glob("*.go"))
+                        ),
+                    )
+                )
         if any(isinstance(step, NpmInstall) for step in self.steps):
             files.append((TOOLS_NODE, ("package.json", "package-lock.json")))
         return files
@@ -121,7 +149,12 @@ def _prometheus_build(module: str, package: str, release: str, *, tags: str) -> 
 PULUMI = Program(
     name="pulumi",
     # The engine is of no use without the host that runs our program; both must come from one place.
-    executables=("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"),
+    executables=(
+        "pulumi",
+        "pulumi-language-python",
+        "pulumi-language-python-exec",
+        "pulumi-resource-pulumi-python",
+    ),
     pinned=(3, 258, 0),
     version_arguments=("version",),
     steps=(
@@ -135,12 +168,18 @@ PULUMI = Program(
             package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
             renamed=(("pulumi-language-python", "pulumi-language-python-host"),),
         ),
-        # In front of that host, which is older than the engine: it writes the programs that `pulumi import` asks for.
-        GoBuild(module="pulumi", package="./language", renamed=(("language", "pulumi-language-python"),)),
+        # In front of that host, which is older than the engine: it writes the programs that `pulumi
+        # import` asks for.
+        GoBuild(
+            module="pulumi", package="./language", renamed=(("language", "pulumi-language-python"),)
+        ),
         CopyFromModule(
             module="pulumi",
             source_module="github.com/pulumi/pulumi/sdk/v3",
-            files=("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python"),
+            files=(
+                "python/cmd/pulumi-language-python-exec",
+                "python/dist/pulumi-resource-pulumi-python",
+            ),
         ),
     ),
     duration="about 4 minutes on two cores",
@@ -157,7 +196,8 @@ PROMETHEUS = Program(
             "prometheus",
             f"github.com/prometheus/prometheus/cmd/{name}",
             "3.11.0",
-            tags="netgo,remove_all_sd,enable_file_sd",  # without the cloud discoveries: half the size and time
+            # without the cloud discoveries: half the size and time
+            tags="netgo,remove_all_sd,enable_file_sd",
         )
         for name in ("prometheus", "promtool")
     ),
@@ -171,7 +211,9 @@ ALERTMANAGER = Program(
     pinned=(0, 31, 0),
     version_arguments=("--version",),
     steps=tuple(
-        _prometheus_build("alertmanager", f"github.com/prometheus/alertmanager/cmd/{name}", "0.31.0", tags="netgo")
+        _prometheus_build(
+            "alertmanager", f"github.com/prometheus/alertmanager/cmd/{name}", "0.31.0", tags="netgo"
+        )
         for name in ("alertmanager", "amtool")
     ),
     duration="about half a minute on two cores",
@@ -200,7 +242,8 @@ ANVIL = Program(
     executables=("anvil",),
     pinned=(1, 7, 1),
     version_arguments=("--version",),
-    # The platform's own package: the umbrella package adds only a Node launcher between us and the process.
+    # The platform's own package: the umbrella package adds only a Node launcher between us and the
+    # process.
     steps=(NpmInstall(executable="@foundry-rs/anvil-linux-amd64/bin/anvil"),),
     duration="a few seconds",
     remedy="install Foundry's anvil",
@@ -211,7 +254,10 @@ PROGRAMS = (PULUMI, PROMETHEUS, ALERTMANAGER, TOXIPROXY, ANVIL)
 
 
 def program_of(executable: str) -> Program:
-    """Return the program that brings ``executable``; raise `KeyError` for a name that the table does not have."""
+    """Return the program that brings ``executable``.
+
+    Raise `KeyError` for a name that the table does not have.
+    """
     for program in PROGRAMS:
         if executable in program.executables or executable == program.name:
             return program

@@ -20,7 +20,10 @@ PLAIN_INTERVAL_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Where one program's set-up is: what it does now, and how much of it (a total of 0 where nobody can say)."""
+    """Where one program's set-up is.
+
+    What it does now, and how much of it (a total of 0 where nobody can say).
+    """
 
     program: str
     activity: str
@@ -43,18 +46,28 @@ def shown() -> Iterator[Callable[[Step], None]]:
         with _bars() as report:
             yield report
     else:
-        yield plain_lines(write=lambda line: print(line, file=sys.stderr, flush=True), clock=time.monotonic)
+        yield plain_lines(
+            write=lambda line: print(line, file=sys.stderr, flush=True), clock=time.monotonic
+        )
 
 
-def plain_lines(*, write: Callable[[str], None], clock: Callable[[], float]) -> Callable[[Step], None]:
-    """Return a callback that writes a line when a program's activity changes, and one per interval in between."""
+def plain_lines(
+    *, write: Callable[[str], None], clock: Callable[[], float]
+) -> Callable[[Step], None]:
+    """Return a callback that writes a line when a program's activity changes, and one per interval
+    in between.
+    """
     lock = threading.Lock()
     last: dict[str, tuple[str, float]] = {}
 
     def report(step: Step) -> None:
         with lock:
             activity, when = last.get(step.program, ("", float("-inf")))
-            if step.activity == activity and not step.finished and clock() - when < PLAIN_INTERVAL_S:
+            if (
+                step.activity == activity
+                and not step.finished
+                and clock() - when < PLAIN_INTERVAL_S
+            ):
                 return
             last[step.program] = (step.activity, clock())
             write(f"seawall: {step.program}: {step.activity}{step.measure}")
@@ -81,7 +94,9 @@ def _bars() -> Iterator[Callable[[Step], None]]:
         def report(step: Step) -> None:
             with lock:
                 if step.program not in tasks:
-                    tasks[step.program] = progress.add_task(step.activity, total=None, program=step.program)
+                    tasks[step.program] = progress.add_task(
+                        step.activity, total=None, program=step.program
+                    )
                 total = 1 if step.finished else (step.total or None)
                 progress.update(
                     tasks[step.program],

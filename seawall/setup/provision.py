@@ -1,4 +1,7 @@
-"""Makes every external program available: what PATH or the cache has is used, the rest is built side by side."""
+"""Makes every external program available.
+
+What PATH or the cache has is used, the rest is built side by side.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BUILDS_AT_ONCE_MAX = 2
-"""One compiles while the other downloads or links; more only fight for the cores and the memory of the linkers."""
+"""One compiles while the other downloads or links.
+
+More only fight for the cores and the memory of the linkers.
+"""
 STOP_INTERVAL_S = 0.1
-"""How often a build that is being stopped is told again: it may just have been between two commands."""
+"""How often a build that is being stopped is told again.
+
+It may just have been between two commands.
+"""
 
 
 def ensure(
-    programs: Sequence[Program] = PROGRAMS,
-    report: Callable[[Step], None] = lambda _step: None,
+    programs: Sequence[Program] = PROGRAMS, report: Callable[[Step], None] = lambda _step: None
 ) -> dict[str, Located]:
     """Return where each executable of ``programs`` is, having built those that were missing.
 
@@ -40,7 +48,8 @@ def ensure(
             for future in as_completed(builds):
                 future.result()
         except BaseException:
-            # Also on Ctrl-C: nobody waits four minutes for a compiler whose work is not wanted any more.
+            # Also on Ctrl-C: nobody waits four minutes for a compiler whose work is not wanted any
+            # more.
             pool.shutdown(wait=False, cancel_futures=True)
             begun = [future for future in builds if not future.cancelled()]
             while wait(begun, timeout=STOP_INTERVAL_S).not_done:
@@ -53,5 +62,7 @@ def ensure(
             message = f"{program.name} {format_version(program.pinned)} was built, but is not where it belongs"
             raise InternalError(message)
         for name in program.executables:
-            found[name] = Located(path=folder.path / name, version=folder.version, source=folder.source)
+            found[name] = Located(
+                path=folder.path / name, version=folder.version, source=folder.source
+            )
     return found

@@ -6,14 +6,16 @@ import os
 import sys
 from pathlib import Path
 
+from seawall.cache import cache_root, repository_root
 from seawall.setup.bootstrap import uv_folder
-from seawall.setup.cache import cache_root, repository_root
 from seawall.setup.location import find
 from seawall.setup.programs import PROGRAMS
 
 
 def environment() -> dict[str, str]:
-    """Return the variables to add to a process's own; programs that are not there yet are left out, not waited for.
+    """Return the variables to add to a process's own.
+
+    Programs that are not there yet are left out, not waited for.
 
     PATH is whole: the Python environment, then each program's folder, then the caller's PATH.
     """
@@ -32,7 +34,9 @@ def environment() -> dict[str, str]:
         "MYPY_CACHE_DIR": str(cache / "mypy"),
         "RUFF_CACHE_DIR": str(cache / "ruff"),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
-        "PYTEST_ADDOPTS": _once(os.environ.get("PYTEST_ADDOPTS", ""), f"-o cache_dir={cache / 'pytest'}"),
+        "PYTEST_ADDOPTS": _once(
+            os.environ.get("PYTEST_ADDOPTS", ""), f"-o cache_dir={cache / 'pytest'}"
+        ),
         # The language host that tools/ builds does not see the engine's `virtualenv` option.
         "PULUMI_PYTHON_CMD": str(binaries / "python"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -1,4 +1,7 @@
-"""The reference api against the drill contract: routes, statuses, refusals and bodies, without a network or a database."""
+"""The reference api against the drill contract.
+
+Routes, statuses, refusals and bodies, without a network or a database.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,14 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from seawall.contract import OPERATIONS, Refusal, VenueClient, WithdrawalRequest, openapi
 from seawall.errors import ServiceError
+from seawall.formats.drill_contract import (
+    OPERATIONS,
+    Refusal,
+    VenueClient,
+    WithdrawalRequest,
+    openapi,
+)
 from venue.api.app import make_app
 from venue.api.services import Services
 
@@ -74,13 +83,17 @@ async def test_the_reference_api_serves_every_operation_of_the_contract(
     """Each is known by method and path; anything else is not."""
     http = client_of(_NobodyKnown())
     for operation in OPERATIONS:
-        answer = await http.request(operation.method, operation.path.replace("{id}", str(uuid.uuid4())))
+        answer = await http.request(
+            operation.method, operation.path.replace("{id}", str(uuid.uuid4()))
+        )
         assert answer.status_code not in {404, 405}, operation.name
     assert (await http.get("/v1/else")).status_code == 404
     assert (await http.delete("/v1/withdrawals")).status_code in {404, 405}
 
 
-async def test_its_openapi_document_is_the_contract(client_of: Callable[[object], httpx.AsyncClient]) -> None:
+async def test_its_openapi_document_is_the_contract(
+    client_of: Callable[[object], httpx.AsyncClient],
+) -> None:
     """What it publishes is what is agreed, and every reference in it resolves."""
     document = (await client_of(_NobodyKnown()).get("/openapi.json")).json()
     assert document == openapi()
@@ -90,13 +103,19 @@ async def test_its_openapi_document_is_the_contract(client_of: Callable[[object]
         if isinstance(node, dict):
             own = {node["$ref"]} if "$ref" in node else set()
             return own.union(*(references(value) for value in node.values()))
-        return set().union(*(references(value) for value in node)) if isinstance(node, list) else set()
+        return (
+            set().union(*(references(value) for value in node)) if isinstance(node, list) else set()
+        )
 
-    assert {reference.removeprefix("#/components/schemas/") for reference in references(document)} <= set(schemas)
+    assert {
+        reference.removeprefix("#/components/schemas/") for reference in references(document)
+    } <= set(schemas)
 
 
 @pytest.mark.parametrize(
-    "operation", [operation for operation in OPERATIONS if operation.keyed], ids=lambda operation: operation.name
+    "operation",
+    [operation for operation in OPERATIONS if operation.keyed],
+    ids=lambda operation: operation.name,
 )
 async def test_every_keyed_operation_refuses_a_stranger(
     operation: Any, client_of: Callable[[object], httpx.AsyncClient]
@@ -116,7 +135,11 @@ async def test_every_keyed_operation_refuses_a_stranger(
     path = operation.path.replace("{id}", str(uuid.uuid4()))
     query = dict.fromkeys(operation.query, "1")
     answer = await client_of(_NobodyKnown()).request(
-        operation.method, path, json=body, params=query, headers={"authorization": "Bearer stranger"}
+        operation.method,
+        path,
+        json=body,
+        params=query,
+        headers={"authorization": "Bearer stranger"},
     )
     assert answer.status_code == 401
     assert Refusal.model_validate_json(answer.content).code == "unauthorized"
@@ -141,7 +164,13 @@ async def test_malformed_requests_are_refused_before_they_meet_others(
     body: dict[str, Any], fault: str, client_of: Callable[[object], httpx.AsyncClient]
 ) -> None:
     """400 names the field; nothing malformed reaches a batch."""
-    whole = {"id": str(uuid.uuid4()), "network": "n", "asset": "a", "amount": "1", "destination": "d"}
+    whole = {
+        "id": str(uuid.uuid4()),
+        "network": "n",
+        "asset": "a",
+        "amount": "1",
+        "destination": "d",
+    }
     answer = await client_of(_EveryoneKnown()).post(
         "/v1/withdrawals", json=whole | body if body else {}, headers={"authorization": "Bearer k"}
     )
@@ -151,8 +180,13 @@ async def test_malformed_requests_are_refused_before_they_meet_others(
     assert fault in refusal.reason
 
 
-async def test_a_venue_without_its_database_says_unavailable(client_of: Callable[[object], httpx.AsyncClient]) -> None:
-    """503 with a refusal, never a traceback; the client calls a status that is refused a service error."""
+async def test_a_venue_without_its_database_says_unavailable(
+    client_of: Callable[[object], httpx.AsyncClient],
+) -> None:
+    """503 with a refusal, never a traceback.
+
+    The client calls a status that is refused a service error.
+    """
     http = client_of(_EveryoneKnown())
     balances = await VenueClient(http).balances("k")
     assert isinstance(balances, Refusal)
@@ -169,12 +203,20 @@ async def test_a_client_calls_anything_outside_the_contract_a_service_error() ->
             raise httpx.ReadTimeout("slow")
         return httpx.Response(200, json={"tier": "purple"})
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(handler), base_url="http://venue") as http:
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(handler), base_url="http://venue"
+    ) as http:
         client = VenueClient(http)
         with pytest.raises(ServiceError, match=r"^POST /v1/login was not answered: ReadTimeout"):
             await client.login("k")
-        with pytest.raises(ServiceError, match=r"^GET /v1/status was answered outside the contract \(200\)"):
+        with pytest.raises(
+            ServiceError, match=r"^GET /v1/status was answered outside the contract \(200\)"
+        ):
             await client.status()
-        request = WithdrawalRequest(id=uuid.uuid4(), network="n", asset="a", amount="1", destination="d")
-        with pytest.raises(ServiceError, match=r"^POST /v1/withdrawals was answered outside the contract"):
+        request = WithdrawalRequest(
+            id=uuid.uuid4(), network="n", asset="a", amount="1", destination="d"
+        )
+        with pytest.raises(
+            ServiceError, match=r"^POST /v1/withdrawals was answered outside the contract"
+        ):
             await client.withdraw("k", request)

@@ -1,4 +1,7 @@
-"""The default game day and its sabotages, end to end through the command line: what the product promises."""
+"""The default game day and its sabotages, end to end through the command line.
+
+What the product promises.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seawall.scorecard import SABOTAGE_FAILS
-from tests.drill.kit import (
+from tests.testing.drill_kit import (
     RUNS,
     carriers,
     run_directories,
@@ -56,8 +59,13 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
 
 
 @pytest.mark.parametrize("sabotage", sorted(SABOTAGE_FAILS))
-def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(sabotage: str) -> None:
-    """A drill that cannot fail proves nothing: same seed, one control off, exit 1, and only the declared ids fail."""
+def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
+    sabotage: str,
+) -> None:
+    """A drill that cannot fail proves nothing.
+
+    Same seed, one control off, exit 1, and only the declared ids fail.
+    """
     done = seawall("gameday", "--seed", "20250221", "--sabotage", sabotage)
 
     assert done.returncode == 1, done.stdout + done.stderr
@@ -65,18 +73,27 @@ def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries
     assert set(verdict["failed"]) == SABOTAGE_FAILS[sabotage]
 
 
-def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(tmp_path: Path) -> None:
-    """The guard dies in the middle of the run: nothing is proven, and the report says who died and its last words."""
+def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
+    tmp_path: Path,
+) -> None:
+    """The guard dies in the middle of the run.
+
+    Nothing is proven, and the report says who died and its last words.
+    """
     before = run_directories()
     log = tmp_path / "out.txt"
     runner = start("gameday", "--seed", "11", log=log)
-    run_dir = until(lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory")
+    run_dir = until(
+        lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory"
+    )
     until(lambda: saw(run_dir, "run.started"), within_s=120, what="the run")
     targets = json.loads(
         next(
-            (Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seawall" / "sandboxes").glob(
-                f"{run_id_of(run_dir)}/targets.json"
-            )
+            (
+                Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+                / "seawall"
+                / "sandboxes"
+            ).glob(f"{run_id_of(run_dir)}/targets.json")
         ).read_text(encoding="utf-8")
     )
     os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)
@@ -89,9 +106,14 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
 
 
 def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_path: Path) -> None:
-    """The verdict follows from the files alone: the same for a copy, and UNKNOWN once a file of it is cut short."""
+    """The verdict follows from the files alone.
+
+    The same for a copy, and UNKNOWN once a file of it is cut short.
+    """
     passed = [
-        path for path in run_directories() if (path / "verdict.json").is_file() and verdict_of(path)["exit_code"] == 0
+        path
+        for path in run_directories()
+        if (path / "verdict.json").is_file() and verdict_of(path)["exit_code"] == 0
     ]
     copy = shutil.copytree(max(passed), tmp_path / "run")
 
@@ -110,7 +132,9 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_
     assert "Traceback" not in cut.stdout + cut.stderr
 
 
-def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(tmp_path: Path) -> None:
+def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(
+    tmp_path: Path,
+) -> None:
     """Several mistakes, several lines, exit 3, no run directory."""
     policy = (RUNS.parent / "policies" / "production.yaml").read_text(encoding="utf-8")
     broken = tmp_path / "broken.yaml"
@@ -131,7 +155,12 @@ def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(tm
 
 @pytest.mark.parametrize(
     "arguments",
-    [["gameday", "--sabotage", "everything"], ["gameday", "--seed", "soon"], ["flod"], ["scorecard", "no-such-run"]],
+    [
+        ["gameday", "--sabotage", "everything"],
+        ["gameday", "--seed", "soon"],
+        ["flod"],
+        ["scorecard", "no-such-run"],
+    ],
 )
 def test_a_usage_error_is_three_and_says_what_to_do(arguments: list[str]) -> None:
     """Click's default of 2 would read as UNKNOWN."""

@@ -1,4 +1,7 @@
-"""Somebody stops a game day with the kill switch: it ends as UNKNOWN, the fault is undone, and nothing is left."""
+"""Somebody stops a game day with the kill switch.
+
+It ends as UNKNOWN, the fault is undone, and nothing is left.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,47 @@ from typing import Any
 import boto3
 import pytest
 
-from seawall import conventions
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities
-from seawall.sandbox.kept import SANDBOXES
-from seawall.setup.cache import cache_root
-from tests.drill.kit import ROOT, carriers, run_directories, run_id_of, saw, start, until, verdict_of
+from sandbox.identities import Identities
+from sandbox.kept import SANDBOXES
+from seawall.cache import cache_root
+from seawall.conventions import aws
+from seawall.policy_file import load_policy
+from tests.testing.drill_kit import (
+    ROOT,
+    carriers,
+    run_directories,
+    run_id_of,
+    saw,
+    start,
+    until,
+    verdict_of,
+)
 
 pytestmark = pytest.mark.drill
 
 POLICY = load_policy(ROOT / "policies" / "sandbox.yaml")
 STOPS_WITHIN_S = 15.0
-"""A look a second, the undo of the fault, and the end of flood and observers; then the evidence is gathered."""
+"""A look a second, the undo of the fault, and the end of flood and observers.
+
+Then the evidence is gathered.
+"""
 
 
 def test_a_game_day_stops_when_somebody_throws_the_switch(tmp_path: Path) -> None:
     before = run_directories()
     runner = start("gameday", "--seed", "5", log=tmp_path / "out.txt")
     try:
-        run_dir = until(lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory")
+        run_dir = until(
+            lambda: next(iter(run_directories() - before), None),
+            within_s=60,
+            what="a run directory",
+        )
         until(lambda: saw(run_dir, "fault.effective"), within_s=180, what="the dark region")
         thrown_at = time.time()
         _throw(cache_root() / SANDBOXES / run_id_of(run_dir))
-        stopped = until(lambda: saw(run_dir, "broke"), within_s=STOPS_WITHIN_S, what="the end of the drill")
+        stopped = until(
+            lambda: saw(run_dir, "broke"), within_s=STOPS_WITHIN_S, what="the end of the drill"
+        )
         code = runner.wait(timeout=90)
     finally:
         if runner.poll() is None:
@@ -48,9 +69,16 @@ def test_a_game_day_stops_when_somebody_throws_the_switch(tmp_path: Path) -> Non
 
 
 def _throw(data_dir: Path) -> None:
-    """Set the parameter with boto3, in the standby region alone: one region that says stopped is enough."""
+    """Set the parameter with boto3, in the standby region alone.
+
+    One region that says stopped is enough.
+    """
     endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
     who = Identities.read(data_dir / "identities.json").deployer
-    session = boto3.Session(aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key)
+    session = boto3.Session(
+        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key
+    )
     ssm: Any = session.client("ssm", region_name=POLICY.regions.standby, endpoint_url=endpoint)
-    ssm.put_parameter(Name=conventions.kill_switch(POLICY.venue.name), Value="stopped", Type="String", Overwrite=True)
+    ssm.put_parameter(
+        Name=aws.kill_switch(POLICY.venue.name), Value="stopped", Type="String", Overwrite=True
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.drill.kit import seawall
+from tests.testing.drill_kit import seawall
 
 pytestmark = pytest.mark.drill
 
@@ -20,7 +20,11 @@ def _drilled(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def _not_passed(document: dict[str, Any]) -> dict[str, str]:
-    return {check: found["outcome"] for check, found in document["checks"].items() if found["outcome"] != "PASS"}
+    return {
+        check: found["outcome"]
+        for check, found in document["checks"].items()
+        if found["outcome"] != "PASS"
+    }
 
 
 def test_a_flood_of_one_bucket_does_not_starve_another() -> None:

@@ -1,4 +1,7 @@
-"""Segregation tried live: the account does what the policy says, a stray statement is one named cell, and every key answers."""
+"""Segregation tried live.
+
+The account does what the policy says, a stray statement is one named cell, and every key answers.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from seawall.policy import load_policy
-from seawall.sandbox import kept_data_dir
-from seawall.sandbox.aws.identities import Identities
-from tests.drill.kit import ROOT, seawall
+from sandbox.identities import Identities
+from sandbox.kept import kept_data_dir
+from seawall.policy_file import load_policy
+from tests.testing.drill_kit import ROOT, seawall
 
 pytestmark = pytest.mark.drill
 
@@ -39,7 +42,11 @@ def _drilled(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def _not_passed(document: dict[str, Any]) -> dict[str, str]:
-    return {check: found["outcome"] for check, found in document["checks"].items() if found["outcome"] != "PASS"}
+    return {
+        check: found["outcome"]
+        for check, found in document["checks"].items()
+        if found["outcome"] != "PASS"
+    }
 
 
 def test_the_matrix_is_the_policys_and_every_key_answers(data_dir: Path) -> None:
@@ -49,19 +56,30 @@ def test_the_matrix_is_the_policys_and_every_key_answers(data_dir: Path) -> None
 
 
 def test_a_stray_statement_is_named_as_exactly_that_cell(data_dir: Path) -> None:
-    """Added with boto3 behind Pulumi's back: the treasury's signer may sign with a customers' key in one region."""
+    """Added with boto3 behind Pulumi's back.
+
+    The treasury's signer may sign with a customers' key in one region.
+    """
     outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
     endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
     who = Identities.read(data_dir / "identities.json").deployer
     kms: Any = boto3.Session(
-        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key, region_name=REGION
+        aws_access_key_id=who.access_key_id,
+        aws_secret_access_key=who.secret_access_key,
+        region_name=REGION,
     ).client("kms", endpoint_url=endpoint)
     key_id = outputs["signers"][KEY]["key_id"]
     before = kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
     stray = json.loads(before)
     stranger = outputs["signers"][STRANGER]["roles"][REGION]
     stray["Statement"].append(
-        {"Sid": "Stray", "Effect": "Allow", "Principal": {"AWS": stranger}, "Action": "kms:Sign", "Resource": "*"}
+        {
+            "Sid": "Stray",
+            "Effect": "Allow",
+            "Principal": {"AWS": stranger},
+            "Action": "kms:Sign",
+            "Resource": "*",
+        }
     )
     kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=json.dumps(stray))
     try:
@@ -78,13 +96,18 @@ def test_a_stray_statement_is_named_as_exactly_that_cell(data_dir: Path) -> None
 
 
 def test_a_real_stack_is_drilled_by_profiles_without_harm(data_dir: Path, tmp_path: Path) -> None:
-    """The way to a real account, tried on the sandbox: a profile per role, dry runs, and canaries for what could stop a key."""
+    """The way to a real account, tried on the sandbox.
+
+    A profile per role, dry runs, and canaries for what could stop a key.
+    """
     endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
     outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
     config, credentials = tmp_path / "config", tmp_path / "credentials"
     users = {
         identity["arn"]: identity
-        for identity in _identities(json.loads((data_dir / "identities.json").read_text(encoding="utf-8")))
+        for identity in _identities(
+            json.loads((data_dir / "identities.json").read_text(encoding="utf-8"))
+        )
     }
     credentials.write_text(
         "".join(
@@ -101,7 +124,15 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(data_dir: Path, tmp_pa
         encoding="utf-8",
     )
     done = seawall(
-        *("drill", "segregation", "--json", "--stack", "sandbox", "--outputs", str(data_dir / "outputs.json")),
+        *(
+            "drill",
+            "segregation",
+            "--json",
+            "--stack",
+            "sandbox",
+            "--outputs",
+            str(data_dir / "outputs.json"),
+        ),
         *("--venue", str(data_dir / "venue.json")),
         timeout_s=400,
         env={
@@ -115,7 +146,8 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(data_dir: Path, tmp_pa
     document = json.loads(done.stdout)
     print(json.dumps(document, indent=1)[:4000])
     assert document["conditions"]["dry_run"] is True
-    # Without a database to read the signers' log in, that the proofs are logged is not known, and so said.
+    # Without a database to read the signers' log in, that the proofs are logged is not known, and
+    # so said.
     assert _not_passed(document) == {"control.logged": "UNKNOWN"}
     assert done.returncode == 2
 

@@ -1,4 +1,6 @@
-"""By hand: what the README shows of a kept sandbox works in a plain shell, and leaves the work tree as it was."""
+"""By hand: what the README shows of a kept sandbox works in a plain shell, and leaves the work tree
+as it was.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from typing import Any
 import boto3
 import pytest
 
-from seawall import conventions
-from seawall.policy import load_policy
-from seawall.sandbox import kept_data_dir
-from seawall.sandbox.aws.identities import Identities
-from tests.drill.kit import ROOT, seawall
+from sandbox.identities import Identities
+from sandbox.kept import kept_data_dir
+from seawall.conventions import aws
+from seawall.policy_file import load_policy
+from tests.testing.drill_kit import ROOT, seawall
 
 pytestmark = pytest.mark.drill
 
@@ -47,7 +49,9 @@ def _urls() -> dict[str, str]:
     """Where the parts of the kept sandbox answer."""
     data_dir = kept_data_dir()
     assert data_dir is not None
-    urls: dict[str, str] = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]
+    urls: dict[str, str] = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))[
+        "urls"
+    ]
     return urls
 
 
@@ -56,23 +60,33 @@ def _client(service: str, region: str) -> Any:
     data_dir = kept_data_dir()
     assert data_dir is not None
     who = Identities.read(data_dir / "identities.json").deployer
-    session: Any = boto3.Session(aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key)
+    session: Any = boto3.Session(
+        aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key
+    )
     return session.client(service, region_name=region, endpoint_url=_urls()["aws"])
 
 
 def _topic() -> str:
     """The ARN of a topic that somebody made by hand."""
-    return str(_client("sns", POLICY.regions.primary).create_topic(Name="seawall-made-by-hand")["TopicArn"])
+    return str(
+        _client("sns", POLICY.regions.primary).create_topic(Name="seawall-made-by-hand")["TopicArn"]
+    )
 
 
 @pytest.mark.usefixtures("_venue_up")
 def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions() -> None:
-    """Silence alarms: nothing was published before. What the guard tells Prometheus then takes every alarm back."""
-    names = [conventions.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers]
+    """Silence alarms: nothing was published before.
+
+    What the guard tells Prometheus then takes every alarm back.
+    """
+    names = [aws.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers]
     regions = (POLICY.regions.primary, POLICY.regions.standby)
 
     def states() -> set[str]:
-        found = [_client("cloudwatch", region).describe_alarms(AlarmNames=names)["MetricAlarms"] for region in regions]
+        found = [
+            _client("cloudwatch", region).describe_alarms(AlarmNames=names)["MetricAlarms"]
+            for region in regions
+        ]
         assert [len(each) for each in found] == [len(names)] * len(regions)
         return {alarm["StateValue"] for each in found for alarm in each}
 
@@ -98,7 +112,10 @@ def _until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.usefixtures("_venue_up")
 def test_every_native_entry_point_works_in_a_shell_with_the_environment(tmp_path: Path) -> None:
-    """pulumi, promtool, chaos and locust find the running stack; nothing changes in the work tree."""
+    """pulumi, promtool, chaos and locust find the running stack.
+
+    Nothing changes in the work tree.
+    """
     before = subprocess.run(
         ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -142,7 +159,9 @@ def test_every_native_entry_point_works_in_a_shell_with_the_environment(tmp_path
     assert chaos.returncode == 0, chaos.stdout + chaos.stderr
     assert '"status": "completed"' in chaos.stdout
 
-    flood = _shell('locust -f loadtests/locustfile.py --headless && cat "$SEAWALL_FLOOD_OUT/flood.json"')
+    flood = _shell(
+        'locust -f loadtests/locustfile.py --headless && cat "$SEAWALL_FLOOD_OUT/flood.json"'
+    )
     assert flood.returncode == 0, flood.stdout + flood.stderr
     assert '"complete": true' in flood.stdout
 

@@ -13,12 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.drill.kit import carriers, run_directories, run_id_of, saw, seawall, start, until
+from tests.testing.drill_kit import carriers, run_directories, run_id_of, saw, seawall, start, until
 
 pytestmark = pytest.mark.drill
 
 LEASE_TTL_S = 4.0
-"""gamedays[0].lease_ttl of policies/sandbox.yaml; test_the_lease_is_what_the_policy_says keeps it honest."""
+"""gamedays[0].lease_ttl of policies/sandbox.yaml.
+
+Test_the_lease_is_what_the_policy_says keeps it honest.
+"""
 SLACK_S = 1.0
 """What the issue of a lease may take beyond its time to live."""
 POINTS = (
@@ -45,7 +48,9 @@ def _no_sandbox_left() -> Iterator[None]:
 def _started(tmp_path: Path, *arguments: str) -> tuple[Any, Path]:
     before = run_directories()
     runner = start("gameday", "--seed", "5", *arguments, log=tmp_path / "out.txt")
-    run_dir = until(lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory")
+    run_dir = until(
+        lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory"
+    )
     until(lambda: (run_dir / "manifest.json").is_file() or None, within_s=10, what="its manifest")
     return runner, run_dir
 
@@ -61,7 +66,7 @@ def _answers(listen: str) -> bool:
 
 def test_the_lease_is_what_the_policy_says() -> None:
     """The constant above is a copy, so compare it."""
-    from seawall.policy import load_policy
+    from seawall.policy_file import load_policy
 
     policy = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
     assert policy.gameday().lease_ttl == LEASE_TTL_S * 1000
@@ -79,7 +84,9 @@ def test_the_lease_is_what_the_policy_says() -> None:
 def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(
     tmp_path: Path, event: str, number: signal.Signals
 ) -> None:
-    """Interrupted while the venue comes up, and ended in every way in the middle of the run, with the region dark."""
+    """Interrupted while the venue comes up, and ended in every way in the middle of the run, with
+    the region dark.
+    """
     runner, run_dir = _started(tmp_path)
     run_id = run_id_of(run_dir)
     until(lambda: saw(run_dir, event), within_s=150, what=event)
@@ -87,7 +94,9 @@ def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(
 
     runner.send_signal(number)
 
-    until(lambda: carriers(run_id) == [] or None, within_s=5, what=f"every process of {run_id} gone")
+    until(
+        lambda: carriers(run_id) == [] or None, within_s=5, what=f"every process of {run_id} gone"
+    )
     runner.wait(timeout=10)
 
 
@@ -95,7 +104,10 @@ def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(
 def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
     tmp_path: Path, event: str, after_s: float
 ) -> None:
-    """Kill -9 at each point: sandbox up, endpoint answering within lease + 1 s, payouts going on."""
+    """Kill -9 at each point.
+
+    Sandbox up, endpoint answering within lease + 1 s, payouts going on.
+    """
     runner, run_dir = _started(tmp_path, "--keep")
     run_id = run_id_of(run_dir)
     until(lambda: saw(run_dir, event), within_s=150, what=event)
@@ -106,7 +118,11 @@ def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
 
     targets = json.loads((_data_dir(run_id) / "targets.json").read_text(encoding="utf-8"))
     listen = targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"]
-    until(lambda: _answers(listen) or None, within_s=LEASE_TTL_S + SLACK_S, what="the region's endpoint answering")
+    until(
+        lambda: _answers(listen) or None,
+        within_s=LEASE_TTL_S + SLACK_S,
+        what="the region's endpoint answering",
+    )
     assert len(carriers(run_id)) > 10
     if saw(run_dir, "venue.ready"):
         _pays(targets, _data_dir(run_id))
@@ -123,19 +139,33 @@ def test_the_fault_ends_with_its_lease_holder(tmp_path: Path) -> None:
 
     os.kill(targets["processes"]["lease"]["pid"], signal.SIGKILL)
 
-    until(lambda: _answers(listen) or None, within_s=LEASE_TTL_S + SLACK_S, what="the region's endpoint answering")
+    until(
+        lambda: _answers(listen) or None,
+        within_s=LEASE_TTL_S + SLACK_S,
+        what="the region's endpoint answering",
+    )
     runner.send_signal(signal.SIGKILL)
     runner.wait(timeout=5)
 
 
 def _data_dir(run_id: str) -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seawall" / "sandboxes" / run_id
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        / "seawall"
+        / "sandboxes"
+        / run_id
+    )
 
 
 def _pays(targets: dict[str, Any], data_dir: Path) -> None:
     """A small withdrawal of a customer is accepted and reaches the chain."""
-    rows = [line.split(",") for line in (data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()[1:]]
-    key, network = next((row[1], row[2]) for row in rows if row[3] == "USDX" and int(row[4]) > 50_000_000)
+    rows = [
+        line.split(",")
+        for line in (data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    key, network = next(
+        (row[1], row[2]) for row in rows if row[3] == "USDX" and int(row[4]) > 50_000_000
+    )
     body = {
         "id": f"00000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
         "network": network,
@@ -149,7 +179,9 @@ def _pays(targets: dict[str, Any], data_dir: Path) -> None:
     assert asked.status_code == 202, asked.text
 
     def posted() -> bool | None:
-        state = httpx.get(f"{url}/v1/withdrawals/{body['id']}", headers=headers, timeout=10).json()["state"]
+        state = httpx.get(f"{url}/v1/withdrawals/{body['id']}", headers=headers, timeout=10).json()[
+            "state"
+        ]
         return state == "posted" or None
 
     until(posted, within_s=30, what="the withdrawal posted")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from seawall.setup.location import locate
-from tests.integration.founded import database_url, founded, postgres_server
+from tests.testing.venue_harness import database_url, founded, postgres_server
 
 
 def free_port() -> int:
@@ -29,23 +29,46 @@ AnvilStarter = Callable[..., str]
 
 @pytest.fixture
 def start_anvil() -> Iterator[AnvilStarter]:
-    """Start an anvil (``chain_id``, ``block_time`` in seconds or None for a block per transaction); gives its URL."""
+    """Start an anvil (``chain_id``, ``block_time`` in seconds or None for a block per transaction);
+    gives its URL.
+    """
     running: list[subprocess.Popen[bytes]] = []
 
     def start(*, chain_id: int = 73311, block_time: int | None = None) -> str:
         port = free_port()
-        argv = [str(locate("anvil").path), "--port", str(port), "--chain-id", str(chain_id), "--silent"]
-        argv += ["--slots-in-an-epoch", "1", "--balance", "100000000", "--accounts", "2", "--gas-limit", "60000000"]
+        argv = [
+            str(locate("anvil").path),
+            "--port",
+            str(port),
+            "--chain-id",
+            str(chain_id),
+            "--silent",
+        ]
+        argv += [
+            "--slots-in-an-epoch",
+            "1",
+            "--balance",
+            "100000000",
+            "--accounts",
+            "2",
+            "--gas-limit",
+            "60000000",
+        ]
         argv += ["--block-time", str(block_time)] if block_time else []
-        # A session of its own: npm's anvil is a script that starts the program, and killing the script would leave it.
+        # A session of its own: npm's anvil is a script that starts the program, and killing the
+        # script would leave it.
         running.append(
-            subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         )
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 20
         while True:
             try:
-                httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
+                httpx.post(
+                    url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+                )
             except httpx.TransportError:
                 if time.monotonic() > deadline:
                     raise
@@ -59,4 +82,8 @@ def start_anvil() -> Iterator[AnvilStarter]:
         process.wait()
 
 
-__all__ = ["database_url", "founded", "postgres_server"]  # fixtures of a founded venue, for pytest to find
+__all__ = [
+    "database_url",
+    "founded",
+    "postgres_server",
+]  # fixtures of a founded venue, for pytest to find

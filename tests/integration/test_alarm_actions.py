@@ -1,4 +1,7 @@
-"""A breached alarm changes state and whoever hangs on its topic hears of it; time is in the data, not in the test."""
+"""A breached alarm changes state and whoever hangs on its topic hears of it.
+
+Time is in the data, not in the test.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -41,12 +44,22 @@ class Watch:
         """Put the alarm: two of three minutes beyond 10, unless said otherwise."""
         self.cloudwatch.put_metric_alarm(
             **{
-                "AlarmName": self.name, "Namespace": "Seawall", "MetricName": self.name, "Period": PERIOD_S, "Statistic": "Maximum",
-                "ComparisonOperator": "GreaterThanThreshold", "Threshold": 10, "EvaluationPeriods": 3, "DatapointsToAlarm": 2,
-                "TreatMissingData": "notBreaching", "AlarmActions": [self.topic], "OKActions": [self.topic],
-                "Dimensions": [{"Name": "venue", "Value": "harbour"}], **more,
+                "AlarmName": self.name,
+                "Namespace": "Seawall",
+                "MetricName": self.name,
+                "Period": PERIOD_S,
+                "Statistic": "Maximum",
+                "ComparisonOperator": "GreaterThanThreshold",
+                "Threshold": 10,
+                "EvaluationPeriods": 3,
+                "DatapointsToAlarm": 2,
+                "TreatMissingData": "notBreaching",
+                "AlarmActions": [self.topic],
+                "OKActions": [self.topic],
+                "Dimensions": [{"Name": "venue", "Value": "harbour"}],
+                **more,
             }
-        )  # fmt: skip
+        )
 
     def put(self, value: float, *, periods_ago: int, **more: Any) -> None:
         """Data of a minute that is over."""
@@ -69,7 +82,9 @@ class Watch:
 
     def heard(self) -> list[dict[str, Any]]:
         """Notifications that arrived and were not taken yet."""
-        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
+        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get(
+            "Messages", []
+        )
         for message in found:
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return [json.loads(message["Body"]) for message in found]
@@ -94,7 +109,9 @@ def watch(aws: str) -> Watch:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [admits]})
     queue = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return Watch(cloudwatch=client("cloudwatch", aws, ROOT_KEY), sqs=sqs, queue=queue, topic=topic, name=name)
+    return Watch(
+        cloudwatch=client("cloudwatch", aws, ROOT_KEY), sqs=sqs, queue=queue, topic=topic, name=name
+    )
 
 
 def test_a_breached_alarm_changes_state_and_its_topic_hears_of_it(watch: Watch) -> None:
@@ -107,7 +124,11 @@ def test_a_breached_alarm_changes_state_and_its_topic_hears_of_it(watch: Watch) 
     [heard] = watch.heard()
     assert heard["Subject"] == f'ALARM: "{watch.name}" in US East (N. Virginia)'
     said = json.loads(heard["Message"])
-    assert (said["OldStateValue"], said["NewStateValue"], said["AWSAccountId"]) == ("OK", "ALARM", ACCOUNT)
+    assert (said["OldStateValue"], said["NewStateValue"], said["AWSAccountId"]) == (
+        "OK",
+        "ALARM",
+        ACCOUNT,
+    )
     assert said["AlarmDescription"] == "hot wallet low"
     assert said["Trigger"]["Dimensions"] == [{"name": "venue", "value": "harbour"}]
     assert watch.state() == "ALARM"
@@ -134,9 +155,12 @@ def test_a_new_alarm_has_insufficient_data_and_an_update_leaves_its_state(watch:
 
 
 @pytest.mark.parametrize(
-    ("more", "seen"), [({"Dimensions": [{"Name": "venue", "Value": "other"}]}, False), ({"Unit": "Seconds"}, True)]
+    ("more", "seen"),
+    [({"Dimensions": [{"Name": "venue", "Value": "other"}]}, False), ({"Unit": "Seconds"}, True)],
 )
-def test_only_data_of_the_same_metric_counts(watch: Watch, more: dict[str, Any], seen: bool) -> None:
+def test_only_data_of_the_same_metric_counts(
+    watch: Watch, more: dict[str, Any], seen: bool
+) -> None:
     watch.alarm(EvaluationPeriods=1, DatapointsToAlarm=1)
     watch.put(11, periods_ago=1, **more)
     assert (watch.state() == "ALARM") is seen
@@ -168,7 +192,13 @@ def test_a_state_set_by_hand_is_told_and_lasts_until_the_next_evaluation(watch: 
 
 def test_missing_data_is_an_alarm_that_nobody_has_to_ask_for(watch: Watch) -> None:
     """A second's period, so that data is missing soon; the sandbox looks every five seconds."""
-    watch.alarm(TreatMissingData="breaching", Period=1, EvaluationPeriods=1, DatapointsToAlarm=1, OKActions=[])
+    watch.alarm(
+        TreatMissingData="breaching",
+        Period=1,
+        EvaluationPeriods=1,
+        DatapointsToAlarm=1,
+        OKActions=[],
+    )
     watch.put(1, periods_ago=0)
     watch.heard()
     deadline = time.monotonic() + 20
@@ -192,7 +222,9 @@ def test_a_composite_alarm_follows_its_rule(watch: Watch, aws: str) -> None:
     assert (said["AlarmName"], said["AlarmRule"], said["NewStateValue"]) == (both, rule, "ALARM")
 
 
-@pytest.mark.parametrize(("rule", "told"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")])
+@pytest.mark.parametrize(
+    ("rule", "told"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
+)
 def test_a_composite_alarm_about_nothing_is_refused(watch: Watch, rule: str, told: str) -> None:
     with pytest.raises(ClientError, match=told):
         watch.cloudwatch.put_composite_alarm(AlarmName=f"{watch.name}-both", AlarmRule=rule)
@@ -209,7 +241,10 @@ def test_a_change_of_state_is_an_event(watch: Watch, aws: str) -> None:
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [admits]})
     queue = watch.sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
-    pattern = {"source": ["aws.cloudwatch"], "detail": {"alarmName": [watch.name], "state": {"value": ["ALARM"]}}}
+    pattern = {
+        "source": ["aws.cloudwatch"],
+        "detail": {"alarmName": [watch.name], "state": {"value": ["ALARM"]}},
+    }
     events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
     watch.alarm(EvaluationPeriods=1, DatapointsToAlarm=1)

@@ -1,4 +1,7 @@
-"""Every committed alert is checked by Prometheus' own tools: silent, firing, silent again; and a broken rule is noticed."""
+"""Every committed alert is checked by Prometheus' own tools: silent, firing, silent again.
+
+And a broken rule is noticed.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,25 @@ def test_rules_tests_and_routes_are_accepted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("max(seawall_hot_target_value_micro) >= 0.3", "max(seawall_hot_target_value_micro) >= 0.31"),
-        ("max(seawall_hot_target_value_micro) >= 0.3", "max(seawall_hot_target_value_micro) >= 0.29"),
+        (
+            "max(seawall_hot_target_value_micro) >= 0.3",
+            "max(seawall_hot_target_value_micro) >= 0.31",
+        ),
+        (
+            "max(seawall_hot_target_value_micro) >= 0.3",
+            "max(seawall_hot_target_value_micro) >= 0.29",
+        ),
         ("max(seawall_tier) >= 2", "max(seawall_tier) > 2"),
         ("severity: critical", "severity: info"),
         (" >= 0 or seawall_sign_requests_total", " >= 0 and seawall_sign_requests_total"),
-        ("unless on (process) seawall_queue_age_seconds", "unless on (process) seawall_queue_depth"),
-        ("unless on (process) seawall_queue_age_seconds", "and on (process) seawall_queue_age_seconds"),
+        (
+            "unless on (process) seawall_queue_age_seconds",
+            "unless on (process) seawall_queue_depth",
+        ),
+        (
+            "unless on (process) seawall_queue_age_seconds",
+            "and on (process) seawall_queue_age_seconds",
+        ),
     ],
 )
 def test_a_broken_rule_fails_its_tests(before: str, after: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from seawall.contract import (
+from seawall.formats.drill_contract import (
     Balances,
     Refusal,
     SwapReceipt,
@@ -19,7 +19,7 @@ from seawall.contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
 )
-from tests.integration.founded import Founded, connected, venue_process
+from tests.testing.venue_harness import Founded, connected, venue_process
 
 pytestmark = pytest.mark.integration
 DESTINATION = "0x" + "ab" * 20
@@ -60,7 +60,9 @@ async def _beat(founded: Founded, age_s: float = -600.0) -> None:
 
 async def _set_tier(founded: Founded, tier: str) -> None:
     async with connected(founded.database.guard) as guard:
-        await guard.execute("update mode set tier = $1, epoch = epoch + 1, since = clock_timestamp()", tier)
+        await guard.execute(
+            "update mode set tier = $1, epoch = epoch + 1, since = clock_timestamp()", tier
+        )
 
 
 async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
@@ -77,12 +79,21 @@ async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
     return {(row["network"], row["asset"], row["kind"]): row["s"] for row in rows}
 
 
-async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(api: VenueClient, founded: Founded) -> None:
-    """The first answer is `accepted`, a replay is `replayed` with the same seq, other content under the same id is refused."""
+async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(
+    api: VenueClient, founded: Founded
+) -> None:
+    """The first answer is `accepted`, a replay is `replayed` with the same seq, other content under
+    the same id is refused.
+    """
     request = _withdrawal(5_000_000)
     first = await api.withdraw("key-1", request)
     assert isinstance(first, WithdrawalReceipt)
-    assert (first.state, first.size, first.outcome, first.deferred) == ("reserved", "small", "accepted", False)
+    assert (first.state, first.size, first.outcome, first.deferred) == (
+        "reserved",
+        "small",
+        "accepted",
+        False,
+    )
     again = await asyncio.gather(*(api.withdraw("key-1", request) for _ in range(5)))
     assert again == [first.model_copy(update={"outcome": "replayed"})] * 5
     other = await api.withdraw("key-1", request.model_copy(update={"amount": "6000000"}))
@@ -101,10 +112,14 @@ async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(api: Venue
 
 
 async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded: Founded) -> None:
-    """Overdrafts, twins and bad requests are refused in their own name while everyone else of the batch is reserved."""
+    """Overdrafts, twins and bad requests are refused in their own name while everyone else of the
+    batch is reserved.
+    """
     balances = await api.balances("key-3")
     assert isinstance(balances, Balances)
-    rich = next(int(b.available) for b in balances.balances if (b.network, b.asset) == ("birch", "USDX"))
+    rich = next(
+        int(b.available) for b in balances.balances if (b.network, b.asset) == ("birch", "USDX")
+    )
     async with connected(founded.database.owner) as owner:
         await owner.execute(
             "update balances set available = 3000000 where account_id = (select id from accounts where customer_id = 3 and network = 'aster' and asset = 'USDX')"
@@ -123,9 +138,16 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
         "too much": _withdrawal(100_001_000_000, network="birch"),
     }
     answers = dict(
-        zip(asked, await asyncio.gather(*(api.withdraw("key-3", request) for request in asked.values())), strict=True)
+        zip(
+            asked,
+            await asyncio.gather(*(api.withdraw("key-3", request) for request in asked.values())),
+            strict=True,
+        )
     )
-    said = {name: answer.code if isinstance(answer, Refusal) else answer.outcome for name, answer in answers.items()}
+    said = {
+        name: answer.code if isinstance(answer, Refusal) else answer.outcome
+        for name, answer in answers.items()
+    }
     assert said == {
         "good": "accepted",
         "twin": "accepted",
@@ -141,19 +163,27 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
     after = await api.balances("key-3")
     assert isinstance(after, Balances)
     assert (
-        next(int(b.available) for b in after.balances if (b.network, b.asset) == ("birch", "USDX")) == rich - 1_000_000
+        next(int(b.available) for b in after.balances if (b.network, b.asset) == ("birch", "USDX"))
+        == rich - 1_000_000
     )
 
 
 async def test_the_venue_pays_nothing_to_itself(api: VenueClient, founded: Founded) -> None:
-    """Contracts, reserves, tokens, keys and cold wallets are refused however they are spelled: the ledger would lose that money."""
+    """Contracts, reserves, tokens, keys and cold wallets are refused however they are spelled.
+
+    The ledger would lose that money.
+    """
     site = founded.config.networks["aster"]
     key = next(iter(founded.config.signers["us-east-1"].keys.values()))
-    cold = next(wallet.address for wallet in founded.policy.wallets.values() if wallet.address is not None)
+    cold = next(
+        wallet.address for wallet in founded.policy.wallets.values() if wallet.address is not None
+    )
     own = {
         "contract": site.payout_contracts["customer-aster-hot"],
         "reserve": site.reserve_contracts["customer-aster-reserve"],
-        "contract of another network": founded.config.networks["birch"].payout_contracts["customer-birch-hot"],
+        "contract of another network": founded.config.networks["birch"].payout_contracts[
+            "customer-birch-hot"
+        ],
         "token": site.tokens["USDX"],
         "key": key.address,
         "cold": "0x" + cold[2:].upper(),
@@ -164,7 +194,9 @@ async def test_the_venue_pays_nothing_to_itself(api: VenueClient, founded: Found
         assert answer.code == "bad_address", name
 
 
-async def test_a_row_that_the_database_refuses_fails_alone(api: VenueClient, founded: Founded) -> None:
+async def test_a_row_that_the_database_refuses_fails_alone(
+    api: VenueClient, founded: Founded
+) -> None:
     """A poison row that validation did not foresee is found by committing its batch one by one."""
     async with connected(founded.database.owner) as owner:
         await owner.execute("alter table withdrawals add constraint poison check (amount <> 666)")
@@ -177,9 +209,16 @@ async def test_a_row_that_the_database_refuses_fails_alone(api: VenueClient, fou
     ] + ["accepted"] * 6
 
 
-async def test_a_transfer_between_networks_clears_on_both(api: VenueClient, founded: Founded) -> None:
-    """The source network owes less to the customer and the same to clearing; the paying network reserves against clearing."""
-    answer = await api.withdraw("key-1", _withdrawal(7_000_000, network="birch", source_network="aster"))
+async def test_a_transfer_between_networks_clears_on_both(
+    api: VenueClient, founded: Founded
+) -> None:
+    """The source network owes less to the customer and the same to clearing.
+
+    The paying network reserves against clearing.
+    """
+    answer = await api.withdraw(
+        "key-1", _withdrawal(7_000_000, network="birch", source_network="aster")
+    )
     assert isinstance(answer, WithdrawalReceipt)
     books = await _books(founded)
     assert books["aster", "USDX", "clearing"] == -7_000_000
@@ -187,8 +226,13 @@ async def test_a_transfer_between_networks_clears_on_both(api: VenueClient, foun
     assert books["birch", "USDX", "reserved"] == -7_000_000
 
 
-async def test_a_cancelled_withdrawal_gives_everything_back_once(api: VenueClient, founded: Founded) -> None:
-    """Balance, reservation and clearing are as before; a repeat tells the same, a replay is told, a stranger sees nothing."""
+async def test_a_cancelled_withdrawal_gives_everything_back_once(
+    api: VenueClient, founded: Founded
+) -> None:
+    """Balance, reservation and clearing are as before.
+
+    A repeat tells the same, a replay is told, a stranger sees nothing.
+    """
     before = await _books(founded), await api.balances("key-1")
     for source in (None, "birch"):
         request = _withdrawal(7_000_000, source_network=source)
@@ -200,7 +244,11 @@ async def test_a_cancelled_withdrawal_gives_everything_back_once(api: VenueClien
         assert stranger.code == "not_found"
         answers = await asyncio.gather(*(api.cancel("key-1", request.id) for _ in range(4)))
         told = Withdrawal(
-            id=request.id, seq=receipt.seq, state="voided", reason="cancelled by its customer", tx_hash=None
+            id=request.id,
+            seq=receipt.seq,
+            state="voided",
+            reason="cancelled by its customer",
+            tx_hash=None,
         )
         assert answers == [told] * 4
         assert await api.withdrawal("key-1", request.id) == told
@@ -219,15 +267,27 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
     """What the tier promises is what intake does, and status says so in the committed row's words."""
     await _set_tier(founded, "protected")
     status = await api.status()
-    assert (status.tier, status.epoch, status.suspends) == ("protected", 2, ("swaps", "transfers_large"))
+    assert (status.tier, status.epoch, status.suspends) == (
+        "protected",
+        2,
+        ("swaps", "transfers_large"),
+    )
     small = await api.withdraw("key-1", _withdrawal(1_000_000_000))
     large = await api.withdraw("key-1", _withdrawal(1_001_000_000))
     assert isinstance(small, WithdrawalReceipt)
     assert isinstance(large, WithdrawalReceipt)
-    assert (small.size, small.deferred, large.size, large.deferred) == ("small", False, "large", True)
-    transfer = await api.withdraw("key-1", _withdrawal(1_200_000_000, network="birch", source_network="aster"))
+    assert (small.size, small.deferred, large.size, large.deferred) == (
+        "small",
+        False,
+        "large",
+        True,
+    )
+    transfer = await api.withdraw(
+        "key-1", _withdrawal(1_200_000_000, network="birch", source_network="aster")
+    )
     swap = await api.swap(
-        "key-1", SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
+        "key-1",
+        SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE)),
     )
     for refused in (transfer, swap):
         assert isinstance(refused, Refusal)
@@ -239,8 +299,13 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
     )
 
 
-async def test_a_silent_guard_means_stressed_and_intake_goes_on(api: VenueClient, founded: Founded) -> None:
-    """Without a heartbeat for more than 1.5 s customers are told stressed; reservations are still made."""
+async def test_a_silent_guard_means_stressed_and_intake_goes_on(
+    api: VenueClient, founded: Founded
+) -> None:
+    """Without a heartbeat for more than 1.5 s customers are told stressed.
+
+    Reservations are still made.
+    """
     assert (await api.status()).tier == "normal"
     await _beat(founded, age_s=1.6)
     status = await api.status()
@@ -249,8 +314,12 @@ async def test_a_silent_guard_means_stressed_and_intake_goes_on(api: VenueClient
     assert isinstance(await api.withdraw("key-1", _withdrawal(1)), WithdrawalReceipt)
 
 
-async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(founded: Founded) -> None:
-    """Both legs sum to zero, the price is the standby's when the primary is dark, and a replay keeps the first price."""
+async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
+    founded: Founded,
+) -> None:
+    """Both legs sum to zero, the price is the standby's when the primary is dark, and a replay
+    keeps the first price.
+    """
     await _beat(founded)
     prices = iter((Decimal("1999.5"), Decimal("1.0"), Decimal("1.0")))
 
@@ -274,11 +343,15 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(f
         httpx.AsyncClient(base_url=config.api_url, timeout=5) as http,
     ):
         client = VenueClient(http)
-        request = SwapRequest(id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE))
+        request = SwapRequest(
+            id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount=str(ONE)
+        )
         first = await client.swap("key-1", request)
         assert first == SwapReceipt(id=request.id, buy_amount="1999500000")
         assert await client.swap("key-1", request) == first
-        greedy = await client.swap("key-1", request.model_copy(update={"id": uuid.uuid4(), "amount": str(10**6 * ONE)}))
+        greedy = await client.swap(
+            "key-1", request.model_copy(update={"id": uuid.uuid4(), "amount": str(10**6 * ONE)})
+        )
         assert isinstance(greedy, Refusal)
         assert greedy.code == "insufficient_balance"
     server.close()
@@ -286,11 +359,18 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(f
     assert books["aster", "AST", "inventory"] == -51 * ONE
     assert books["aster", "USDX", "inventory"] == -100_000 * 10**6 + 1_999_500_000
     async with connected(founded.database.auditor) as auditor:
-        assert await auditor.fetchval("select count(*) from approvals a join postings p on p.approval_id = a.id") == 1
+        assert (
+            await auditor.fetchval(
+                "select count(*) from approvals a join postings p on p.approval_id = a.id"
+            )
+            == 1
+        )
 
 
 class _Wire:
-    """A keep-alive connection that speaks just enough HTTP to measure a server rather than a client library."""
+    """A keep-alive connection that speaks just enough HTTP to measure a server rather than a client
+    library.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -300,7 +380,11 @@ class _Wire:
         head = f"POST /v1/withdrawals HTTP/1.1\r\nhost: venue\r\nauthorization: Bearer key-{customer}\r\ncontent-type: application/json"
         self._writer.write(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         answer = await self._reader.readuntil(b"\r\n\r\n")
-        length = next(int(line[15:]) for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        length = next(
+            int(line[15:])
+            for line in answer.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
         await self._reader.readexactly(length)
         return int(answer[9:12])
 
@@ -308,11 +392,18 @@ class _Wire:
         self._writer.close()
 
 
-async def test_four_hundred_withdrawals_a_second_are_all_accepted(api: VenueClient, founded: Founded) -> None:
-    """An open schedule of 400 requests/s for 2 s; the bound from the planned instant is loose, because the cores are shared."""
+async def test_four_hundred_withdrawals_a_second_are_all_accepted(
+    api: VenueClient, founded: Founded
+) -> None:
+    """An open schedule of 400 requests/s for 2 s.
+
+    The bound from the planned instant is loose, because the cores are shared.
+    """
     wires: asyncio.Queue[_Wire] = asyncio.Queue()
     for _ in range(64):
-        wires.put_nowait(_Wire(*await asyncio.open_connection("127.0.0.1", founded.config.api_listen_port)))
+        wires.put_nowait(
+            _Wire(*await asyncio.open_connection("127.0.0.1", founded.config.api_listen_port))
+        )
     began = time.monotonic()
     latencies: list[float] = []
 

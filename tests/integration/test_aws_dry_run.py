@@ -1,4 +1,7 @@
-"""``DryRun`` tells what a call would do, and does nothing; each test fails without ``shims.dry_run``."""
+"""``DryRun`` tells what a call would do, and does nothing.
+
+Each test fails without ``shims.dry_run``.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import running_aws
-from tests.integration.policy_site import Site, allow, code
+from tests.testing.aws_harness import running_aws
+from tests.testing.policy_harness import Site, allow, code
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +47,10 @@ def test_an_allowed_dry_run_of_signing_answers_412_and_no_signature(site: Site, 
 
 def test_a_denied_dry_run_is_denied(site: Site, key: str) -> None:
     _, me = site.user(allow("kms:Verify"))
-    assert code(lambda: site.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING)) == "AccessDeniedException"
+    assert (
+        code(lambda: site.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING))
+        == "AccessDeniedException"
+    )
 
 
 def test_a_dry_run_that_would_fail_fails_in_the_same_way(site: Site, key: str) -> None:
@@ -61,11 +67,17 @@ def test_a_dry_run_of_a_grant_makes_and_revokes_none(site: Site, key: str) -> No
     arn, me = site.user()
     kms = site.root("kms")
     grant = {"KeyId": key, "GranteePrincipal": arn, "Operations": ["Sign"]}
-    assert code(lambda: site.client("kms", me).create_grant(DryRun=True, **grant)) == "AccessDeniedException"
+    assert (
+        code(lambda: site.client("kms", me).create_grant(DryRun=True, **grant))
+        == "AccessDeniedException"
+    )
     assert code(lambda: kms.create_grant(DryRun=True, **grant)) == "DryRunOperationException"
     assert kms.list_grants(KeyId=key)["Grants"] == []
     made = kms.create_grant(**grant)["GrantId"]
-    assert code(lambda: kms.revoke_grant(KeyId=key, GrantId=made, DryRun=True)) == "DryRunOperationException"
+    assert (
+        code(lambda: kms.revoke_grant(KeyId=key, GrantId=made, DryRun=True))
+        == "DryRunOperationException"
+    )
     assert [one["GrantId"] for one in kms.list_grants(KeyId=key)["Grants"]] == [made]
 
 
@@ -74,5 +86,6 @@ def test_a_call_that_is_no_dry_run_acts(site: Site, key: str) -> None:
     signature = kms.sign(KeyId=key, DryRun=False, **SIGNING)["Signature"]
     assert kms.verify(KeyId=key, Signature=signature, **SIGNING)["SignatureValid"]
     assert (
-        code(lambda: kms.verify(KeyId=key, Signature=signature, DryRun=True, **SIGNING)) == "DryRunOperationException"
+        code(lambda: kms.verify(KeyId=key, Signature=signature, DryRun=True, **SIGNING))
+        == "DryRunOperationException"
     )

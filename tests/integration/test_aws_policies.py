@@ -1,4 +1,7 @@
-"""Boundaries, session policies, conditions and resource policies bind on the running AWS; each test fails without ``shims.iam``."""
+"""Boundaries, session policies, conditions and resource policies bind on the running AWS.
+
+Each test fails without ``shims.iam``.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import PRIMARY, STANDBY, running_aws
-from tests.integration.policy_site import ACCOUNT, DENIED, Site, allow, code, deny, document
+from tests.testing.aws_harness import PRIMARY, STANDBY, running_aws
+from tests.testing.policy_harness import ACCOUNT, DENIED, Site, allow, code, deny, document
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +39,12 @@ def key(site: Site) -> str:
 
 
 def sign(kms: Any, key_id: str, **more: Any) -> bytes:
-    given = {"Message": DIGEST, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256", **more}
+    given = {
+        "Message": DIGEST,
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": "ECDSA_SHA_256",
+        **more,
+    }
     return bytes(kms.sign(KeyId=key_id, **given)["Signature"])
 
 
@@ -50,7 +58,9 @@ def test_the_boundary_of_a_role_limits_it_and_grants_nothing(site: Site, key: st
     role = site.role(arn, allow(["kms:Sign", "kms:DescribeKey"], key), PermissionsBoundary=limit)
     kms = site.client("kms", site.assume(me, role))
     assert kms.describe_key(KeyId=key)
-    with pytest.raises(ClientError, match="because no permissions boundary allows the kms:Sign action"):
+    with pytest.raises(
+        ClientError, match="because no permissions boundary allows the kms:Sign action"
+    ):
         sign(kms, key)
     site.iam.delete_role_permissions_boundary(RoleName=role.rpartition("/")[2])
     assert sign(kms, key)
@@ -61,7 +71,10 @@ def test_the_boundary_of_a_user_limits_it_too(site: Site, key: str) -> None:
     limit = site.policy(allow("kms:DescribeKey"))
     arn, me = site.user(allow("kms:*"), PermissionsBoundary=limit)
     name = arn.rpartition("/")[2]
-    assert site.iam.get_user(UserName=name)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == limit
+    assert (
+        site.iam.get_user(UserName=name)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"]
+        == limit
+    )
     kms = site.client("kms", me)
     assert kms.describe_key(KeyId=key)
     assert code(lambda: sign(kms, key)) in DENIED
@@ -73,7 +86,10 @@ def test_the_boundary_of_a_user_limits_it_too(site: Site, key: str) -> None:
 
 def test_a_boundary_that_does_not_exist_is_refused(site: Site) -> None:
     missing = f"arn:aws:iam::{ACCOUNT}:policy/missing"
-    assert code(lambda: site.iam.create_user(UserName="unbounded", PermissionsBoundary=missing)) == "NoSuchEntity"
+    assert (
+        code(lambda: site.iam.create_user(UserName="unbounded", PermissionsBoundary=missing))
+        == "NoSuchEntity"
+    )
     assert code(lambda: site.role("*", PermissionsBoundary=missing)) == "NoSuchEntity"
 
 
@@ -85,7 +101,9 @@ def test_a_role_can_be_made_only_within_a_boundary(site: Site) -> None:
     trust = document({"Effect": "Allow", "Principal": ACCOUNT_ROOT, "Action": "sts:AssumeRole"})
     make = {"AssumeRolePolicyDocument": trust}
     assert code(lambda: iam.create_role(RoleName="loose", **make)) in DENIED
-    assert code(lambda: iam.create_role(RoleName="loose", PermissionsBoundary=other, **make)) in DENIED
+    assert (
+        code(lambda: iam.create_role(RoleName="loose", PermissionsBoundary=other, **make)) in DENIED
+    )
     assert iam.create_role(RoleName="tight", PermissionsBoundary=limit, **make)
     inline = {"PolicyName": "p", "PolicyDocument": document(allow("*"))}
     iam.put_role_policy(RoleName="tight", **inline)
@@ -93,7 +111,9 @@ def test_a_role_can_be_made_only_within_a_boundary(site: Site) -> None:
     assert code(lambda: iam.put_role_policy(RoleName="theirs", **inline)) in DENIED
 
 
-def test_a_grant_to_a_role_stays_within_its_boundary_and_one_to_a_session_does_not(site: Site, key: str) -> None:
+def test_a_grant_to_a_role_stays_within_its_boundary_and_one_to_a_session_does_not(
+    site: Site, key: str
+) -> None:
     arn, me = site.user()
     role = site.role(arn, PermissionsBoundary=site.policy(allow("s3:*")))
     kms = site.client("kms", site.assume(me, role, session="one"))
@@ -136,14 +156,20 @@ def test_a_session_policy_that_is_not_evaluated_is_refused_when_it_is_passed(sit
 def test_tags_of_a_session_need_permission_and_count_as_the_callers(site: Site, key: str) -> None:
     arn, me = site.user()
     mine = {"StringEquals": {"aws:ResourceTag/bucket": "${aws:PrincipalTag/bucket}"}}
-    role = site.role(arn, allow("kms:Sign", Condition=mine), Tags=[{"Key": "bucket", "Value": "escrow"}])
+    role = site.role(
+        arn, allow("kms:Sign", Condition=mine), Tags=[{"Key": "bucket", "Value": "escrow"}]
+    )
     assert code(lambda: sign(site.client("kms", site.assume(me, role)), key)) in DENIED
     tagged = site.assume(me, role, Tags=[{"Key": "bucket", "Value": "customer"}])
     assert sign(site.client("kms", tagged), key)
     untaggable = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}
-    site.iam.update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=document(untaggable))
+    site.iam.update_assume_role_policy(
+        RoleName=role.rpartition("/")[2], PolicyDocument=document(untaggable)
+    )
     assert site.assume(me, role)
-    assert code(lambda: site.assume(me, role, Tags=[{"Key": "bucket", "Value": "customer"}])) in DENIED
+    assert (
+        code(lambda: site.assume(me, role, Tags=[{"Key": "bucket", "Value": "customer"}])) in DENIED
+    )
 
 
 def test_a_session_ends(site: Site, key: str) -> None:
@@ -158,46 +184,112 @@ def test_a_session_ends(site: Site, key: str) -> None:
 def test_an_access_key_that_is_switched_off_opens_nothing(site: Site) -> None:
     arn, me = site.user(allow("*"))
     assert site.client("kms", me).list_keys()
-    site.iam.update_access_key(UserName=arn.rpartition("/")[2], AccessKeyId=me["AWS_ACCESS_KEY_ID"], Status="Inactive")
+    site.iam.update_access_key(
+        UserName=arn.rpartition("/")[2], AccessKeyId=me["AWS_ACCESS_KEY_ID"], Status="Inactive"
+    )
     assert code(lambda: site.client("kms", me).list_keys()) == "UnrecognizedClientException"
 
 
 CONDITIONS: list[Any] = [
-    pytest.param({"StringEquals": {"aws:RequestedRegion": PRIMARY}}, {}, True, id="aws:RequestedRegion"),
-    pytest.param({"StringEquals": {"aws:RequestedRegion": STANDBY}}, {}, False, id="another region"),
-    pytest.param({"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256"}}, {}, True, id="kms:SigningAlgorithm"),
+    pytest.param(
+        {"StringEquals": {"aws:RequestedRegion": PRIMARY}}, {}, True, id="aws:RequestedRegion"
+    ),
+    pytest.param(
+        {"StringEquals": {"aws:RequestedRegion": STANDBY}}, {}, False, id="another region"
+    ),
+    pytest.param(
+        {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256"}},
+        {},
+        True,
+        id="kms:SigningAlgorithm",
+    ),
     pytest.param({"StringEquals": {"kms:MessageType": "DIGEST"}}, {}, True, id="kms:MessageType"),
     pytest.param(
-        {"StringEquals": {"kms:MessageType": "DIGEST"}}, {"MessageType": "RAW"}, False, id="another kms:MessageType"
+        {"StringEquals": {"kms:MessageType": "DIGEST"}},
+        {"MessageType": "RAW"},
+        False,
+        id="another kms:MessageType",
     ),
     pytest.param({"StringEquals": {"kms:KeySpec": "ECC_SECG_P256K1"}}, {}, True, id="kms:KeySpec"),
     pytest.param({"Bool": {"kms:MultiRegion": "true"}}, {}, True, id="kms:MultiRegion"),
-    pytest.param({"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}, {}, True, id="kms:MultiRegionKeyType"),
-    pytest.param({"StringEquals": {"kms:CallerAccount": ACCOUNT}}, {}, True, id="kms:CallerAccount"),
+    pytest.param(
+        {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}},
+        {},
+        True,
+        id="kms:MultiRegionKeyType",
+    ),
+    pytest.param(
+        {"StringEquals": {"kms:CallerAccount": ACCOUNT}}, {}, True, id="kms:CallerAccount"
+    ),
     pytest.param({"Null": {"kms:ViaService": "true"}}, {}, True, id="kms:ViaService"),
     pytest.param({"Null": {"kms:RequestAlias": "true"}}, {}, True, id="kms:RequestAlias"),
-    pytest.param({"StringEquals": {"aws:ResourceTag/bucket": "customer"}}, {}, True, id="aws:ResourceTag"),
-    pytest.param({"StringEquals": {"aws:ResourceTag/bucket": "escrow"}}, {}, False, id="another aws:ResourceTag"),
-    pytest.param({"StringEquals": {"aws:PrincipalTag/team": "red"}}, {}, True, id="aws:PrincipalTag"),
+    pytest.param(
+        {"StringEquals": {"aws:ResourceTag/bucket": "customer"}}, {}, True, id="aws:ResourceTag"
+    ),
+    pytest.param(
+        {"StringEquals": {"aws:ResourceTag/bucket": "escrow"}},
+        {},
+        False,
+        id="another aws:ResourceTag",
+    ),
+    pytest.param(
+        {"StringEquals": {"aws:PrincipalTag/team": "red"}}, {}, True, id="aws:PrincipalTag"
+    ),
     pytest.param({"StringEquals": {"aws:PrincipalType": "User"}}, {}, True, id="aws:PrincipalType"),
-    pytest.param({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/*"}}, {}, True, id="aws:PrincipalArn"),
-    pytest.param({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}}, {}, False, id="another aws:PrincipalArn"),
-    pytest.param({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}, {}, True, id="aws:PrincipalAccount"),
+    pytest.param(
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/*"}},
+        {},
+        True,
+        id="aws:PrincipalArn",
+    ),
+    pytest.param(
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+        {},
+        False,
+        id="another aws:PrincipalArn",
+    ),
+    pytest.param(
+        {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}, {}, True, id="aws:PrincipalAccount"
+    ),
     pytest.param({"Bool": {"aws:SecureTransport": "true"}}, {}, True, id="aws:SecureTransport"),
-    pytest.param({"Bool": {"aws:PrincipalIsAWSService": "false"}}, {}, True, id="aws:PrincipalIsAWSService"),
-    pytest.param({"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}, {}, True, id="aws:MultiFactorAuthPresent"),
-    pytest.param({"Null": {"aws:SourceArn": "true", "aws:SourceAccount": "true"}}, {}, True, id="aws:SourceArn"),
-    pytest.param({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, {}, True, id="aws:CurrentTime"),
-    pytest.param({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, {}, False, id="aws:CurrentTime, over"),
+    pytest.param(
+        {"Bool": {"aws:PrincipalIsAWSService": "false"}}, {}, True, id="aws:PrincipalIsAWSService"
+    ),
+    pytest.param(
+        {"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}},
+        {},
+        True,
+        id="aws:MultiFactorAuthPresent",
+    ),
+    pytest.param(
+        {"Null": {"aws:SourceArn": "true", "aws:SourceAccount": "true"}},
+        {},
+        True,
+        id="aws:SourceArn",
+    ),
+    pytest.param(
+        {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
+        {},
+        True,
+        id="aws:CurrentTime",
+    ),
+    pytest.param(
+        {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
+        {},
+        False,
+        id="aws:CurrentTime, over",
+    ),
     pytest.param({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, {}, True, id="aws:SourceIp"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("condition", "given", "allowed"), CONDITIONS)
 def test_a_condition_on_signing(
     site: Site, key: str, condition: dict[str, Any], given: dict[str, Any], allowed: bool
 ) -> None:
-    _, me = site.user(allow("kms:Sign", key, Condition=condition), Tags=[{"Key": "team", "Value": "red"}])
+    _, me = site.user(
+        allow("kms:Sign", key, Condition=condition), Tags=[{"Key": "team", "Value": "red"}]
+    )
     kms = site.client("kms", me)
     if allowed:
         assert sign(kms, key, **given)
@@ -208,10 +300,16 @@ def test_a_condition_on_signing(
 def test_a_key_can_be_named_by_its_alias_only(site: Site, key: str) -> None:
     root, alias = site.root("kms"), f"alias/{key.rpartition('/')[2]}"
     root.create_alias(AliasName=alias, TargetKeyId=key)
-    _, me = site.user(allow("kms:Sign", "*", Condition={"StringEquals": {"kms:RequestAlias": alias}}))
+    _, me = site.user(
+        allow("kms:Sign", "*", Condition={"StringEquals": {"kms:RequestAlias": alias}})
+    )
     assert sign(site.client("kms", me), alias)
     assert code(lambda: sign(site.client("kms", me), key)) in DENIED
-    _, me = site.user(allow("kms:Sign", "*", Condition={"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}))
+    _, me = site.user(
+        allow(
+            "kms:Sign", "*", Condition={"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
+        )
+    )
     assert sign(site.client("kms", me), key)
 
 
@@ -219,10 +317,14 @@ def test_a_window_of_deletion_and_a_grant_can_be_conditions(site: Site, key: str
     late = {"NumericGreaterThanEquals": {"kms:ScheduleKeyDeletionPendingWindowInDays": "30"}}
     for_services = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
     arn, me = site.user(
-        allow("kms:ScheduleKeyDeletion", key, Condition=late), allow("kms:CreateGrant", key, Condition=for_services)
+        allow("kms:ScheduleKeyDeletion", key, Condition=late),
+        allow("kms:CreateGrant", key, Condition=for_services),
     )
     kms = site.client("kms", me)
-    assert code(lambda: kms.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["Sign"])) in DENIED
+    assert (
+        code(lambda: kms.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["Sign"]))
+        in DENIED
+    )
     key_id = key.rpartition("/")[2]
     assert code(lambda: kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)) in DENIED
     assert kms.schedule_key_deletion(KeyId=key_id)["DeletionDate"]
@@ -235,7 +337,9 @@ def test_a_grant_allows_its_operations_to_its_grantee(site: Site, key: str) -> N
     assert sign(site.client("kms", me), key)
     assert code(lambda: site.client("kms", me).get_public_key(KeyId=key)) in DENIED
     assert code(lambda: sign(site.client("kms", other), key)) in DENIED
-    put_policy(site, key, allow("kms:*", Principal=ACCOUNT_ROOT), deny("kms:Sign", Principal={"AWS": arn}))
+    put_policy(
+        site, key, allow("kms:*", Principal=ACCOUNT_ROOT), deny("kms:Sign", Principal={"AWS": arn})
+    )
     assert code(lambda: sign(site.client("kms", me), key)) in DENIED
     put_policy(site, key, allow("kms:*", Principal=ACCOUNT_ROOT))
     site.root("kms").revoke_grant(KeyId=key, GrantId=grant["GrantId"])
@@ -247,14 +351,22 @@ def test_a_deny_for_all_but_one_role_leaves_that_role_alone(site: Site, key: str
     breaker = site.role(arn, allow("kms:DisableKey", key))
     but_one = {"ArnNotEquals": {"aws:PrincipalArn": breaker}}
     put_policy(
-        site, key, allow("kms:*", Principal=ACCOUNT_ROOT), deny("kms:DisableKey", Principal="*", Condition=but_one)
+        site,
+        key,
+        allow("kms:*", Principal=ACCOUNT_ROOT),
+        deny("kms:DisableKey", Principal="*", Condition=but_one),
     )
     assert code(lambda: site.client("kms", me).disable_key(KeyId=key.rpartition("/")[2])) in DENIED
     site.client("kms", site.assume(me, breaker)).disable_key(KeyId=key.rpartition("/")[2])
 
 
-def test_a_key_policy_that_denies_describing_to_others_does_not_deny_it_to_all(site: Site, key: str) -> None:
-    """Moto's own half evaluation of DescribeKey knows neither principals nor conditions; it is out of the way."""
+def test_a_key_policy_that_denies_describing_to_others_does_not_deny_it_to_all(
+    site: Site, key: str
+) -> None:
+    """Moto's own half evaluation of DescribeKey knows neither principals nor conditions.
+
+    It is out of the way.
+    """
     _, me = site.user(allow("kms:DescribeKey"))
     nobody = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}
     put_policy(site, key, allow("kms:*", Principal=ACCOUNT_ROOT), deny(["kms:*"], Principal=nobody))
@@ -269,7 +381,11 @@ def test_the_policy_of_a_secret_lets_its_reader_in(site: Site) -> None:
     assert code(lambda: site.client("secretsmanager", me).get_secret_value(**read)) in DENIED
     only = [
         allow("secretsmanager:GetSecretValue", "*", Principal={"AWS": arn}),
-        deny("secretsmanager:GetSecretValue", Principal="*", Condition={"ArnNotEquals": {"aws:PrincipalArn": arn}}),
+        deny(
+            "secretsmanager:GetSecretValue",
+            Principal="*",
+            Condition={"ArnNotEquals": {"aws:PrincipalArn": arn}},
+        ),
     ]
     site.root("secretsmanager").put_resource_policy(SecretId=secret, ResourcePolicy=document(*only))
     assert site.client("secretsmanager", me).get_secret_value(**read)["SecretString"] == "s"
@@ -287,12 +403,22 @@ def test_the_policy_of_a_bucket_lets_in_and_keeps_out(site: Site) -> None:
     rules = [
         allow("s3:GetObject", objects, Principal={"AWS": arn}),
         deny("s3:GetObject", objects, Principal="*", Condition=but_me),
-        deny("s3:*", [objects], Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}}),
+        deny(
+            "s3:*", [objects], Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}}
+        ),
     ]
     root.put_bucket_policy(Bucket="offline-kit", Policy=document(*rules))
-    assert site.client("s3", me).get_object(Bucket="offline-kit", Key="runbook")["Body"].read() == b"r"
-    assert code(lambda: site.client("s3", me).put_object(Bucket="offline-kit", Key="x", Body=b"x")) == "AccessDenied"
-    assert code(lambda: site.client("s3", other).get_object(Bucket="offline-kit", Key="runbook")) == "AccessDenied"
+    assert (
+        site.client("s3", me).get_object(Bucket="offline-kit", Key="runbook")["Body"].read() == b"r"
+    )
+    assert (
+        code(lambda: site.client("s3", me).put_object(Bucket="offline-kit", Key="x", Body=b"x"))
+        == "AccessDenied"
+    )
+    assert (
+        code(lambda: site.client("s3", other).get_object(Bucket="offline-kit", Key="runbook"))
+        == "AccessDenied"
+    )
     assert site.client("s3", other).put_object(Bucket="offline-kit", Key="x", Body=b"x")
 
 
@@ -314,9 +440,15 @@ def test_the_policies_of_topics_and_queues_let_in_and_keep_out(site: Site) -> No
     assert send(other)
     only = document(
         allow(["sns:Publish", "sqs:SendMessage"], "*", Principal={"AWS": arn}),
-        deny(["sns:Publish", "sqs:SendMessage"], Principal="*", Condition={"ArnNotEquals": {"aws:PrincipalArn": arn}}),
+        deny(
+            ["sns:Publish", "sqs:SendMessage"],
+            Principal="*",
+            Condition={"ArnNotEquals": {"aws:PrincipalArn": arn}},
+        ),
     )
-    site.root("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=only)
+    site.root("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=only
+    )
     site.root("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": only})
     assert publish(me)
     assert send(me)

@@ -1,4 +1,7 @@
-"""A statement scoped to an ARN binds in every service that a stack uses; each test fails without ``shims.iam``."""
+"""A statement scoped to an ARN binds in every service that a stack uses.
+
+Each test fails without ``shims.iam``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import PRIMARY, STANDBY, running_aws
-from tests.integration.policy_site import ACCOUNT, DENIED, Site, allow, code, deny, document
+from tests.testing.aws_harness import PRIMARY, STANDBY, running_aws
+from tests.testing.policy_harness import ACCOUNT, DENIED, Site, allow, code, deny, document
 
 pytestmark = pytest.mark.integration
 
@@ -33,93 +36,193 @@ def arn(service: str, rest: str, *, region: str = PRIMARY) -> str:
 
 def create_schedule(scheduler: Any, name: str) -> Any:
     return scheduler.create_schedule(
-        Name=name, ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=TARGET
+        Name=name,
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=TARGET,
     )
 
 
 def put_alarm(cloudwatch: Any, name: str) -> Any:
     return cloudwatch.put_metric_alarm(
-        AlarmName=name, ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, MetricName="m", Namespace="n",
-        Period=60, Statistic="Sum", Threshold=1,
-    )  # fmt: skip
+        AlarmName=name,
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        MetricName="m",
+        Namespace="n",
+        Period=60,
+        Statistic="Sum",
+        Threshold=1,
+    )
 
 
 SCOPED: list[Any] = [
-    pytest.param("sns", "sns:CreateTopic", arn("sns", "seawall-*"), lambda c, n: c.create_topic(Name=n), id="topics"),
-    pytest.param("sqs", "sqs:CreateQueue", arn("sqs", "seawall-*"), lambda c, n: c.create_queue(QueueName=n), id="queues"),
     pytest.param(
-        "sqs", "sqs:SendMessage", arn("sqs", "seawall-*"),
-        lambda c, n: c.send_message(QueueUrl=f"{c.meta.endpoint_url}/{ACCOUNT}/{n}", MessageBody="m"), id="messages",
+        "sns",
+        "sns:CreateTopic",
+        arn("sns", "seawall-*"),
+        lambda c, n: c.create_topic(Name=n),
+        id="topics",
     ),
     pytest.param(
-        "secretsmanager", "secretsmanager:CreateSecret", arn("secretsmanager", "secret:seawall-*"),
-        lambda c, n: c.create_secret(Name=n, SecretString="s"), id="secrets",
+        "sqs",
+        "sqs:CreateQueue",
+        arn("sqs", "seawall-*"),
+        lambda c, n: c.create_queue(QueueName=n),
+        id="queues",
     ),
     pytest.param(
-        "events", "events:PutRule", arn("events", "rule/seawall-*"),
-        lambda c, n: c.put_rule(Name=n, ScheduleExpression="rate(1 day)"), id="event rules",
+        "sqs",
+        "sqs:SendMessage",
+        arn("sqs", "seawall-*"),
+        lambda c, n: c.send_message(
+            QueueUrl=f"{c.meta.endpoint_url}/{ACCOUNT}/{n}", MessageBody="m"
+        ),
+        id="messages",
     ),
     pytest.param(
-        "events", "events:CreateEventBus", arn("events", "event-bus/seawall-*"), lambda c, n: c.create_event_bus(Name=n), id="buses"
+        "secretsmanager",
+        "secretsmanager:CreateSecret",
+        arn("secretsmanager", "secret:seawall-*"),
+        lambda c, n: c.create_secret(Name=n, SecretString="s"),
+        id="secrets",
     ),
     pytest.param(
-        "scheduler", ["scheduler:CreateSchedule", "iam:PassRole"], [arn("scheduler", "schedule/default/seawall-*"), ROLE],
-        create_schedule, id="schedules",
+        "events",
+        "events:PutRule",
+        arn("events", "rule/seawall-*"),
+        lambda c, n: c.put_rule(Name=n, ScheduleExpression="rate(1 day)"),
+        id="event rules",
     ),
     pytest.param(
-        "scheduler", "scheduler:CreateScheduleGroup", arn("scheduler", "schedule-group/seawall-*"),
-        lambda c, n: c.create_schedule_group(Name=n), id="schedule groups",
+        "events",
+        "events:CreateEventBus",
+        arn("events", "event-bus/seawall-*"),
+        lambda c, n: c.create_event_bus(Name=n),
+        id="buses",
     ),
     pytest.param(
-        "ssm", "ssm:PutParameter", arn("ssm", "parameter/seawall-*"),
-        lambda c, n: c.put_parameter(Name=f"/{n}/kill", Value="v", Type="String"), id="parameters",
-    ),
-    pytest.param("cloudwatch", "cloudwatch:PutMetricAlarm", arn("cloudwatch", "alarm:seawall-*"), put_alarm, id="alarms"),
-    pytest.param(
-        "logs", "logs:CreateLogGroup", arn("logs", "log-group:seawall-*"), lambda c, n: c.create_log_group(logGroupName=n), id="log groups"
-    ),
-    pytest.param(
-        "backup", "backup:CreateBackupVault", arn("backup", "backup-vault:seawall-*"),
-        lambda c, n: c.create_backup_vault(BackupVaultName=n), id="vaults",
+        "scheduler",
+        ["scheduler:CreateSchedule", "iam:PassRole"],
+        [arn("scheduler", "schedule/default/seawall-*"), ROLE],
+        create_schedule,
+        id="schedules",
     ),
     pytest.param(
-        "cloudtrail", "cloudtrail:CreateTrail", arn("cloudtrail", "trail/seawall-*"),
-        lambda c, n: c.create_trail(Name=n, S3BucketName="trails"), id="trails",
-    ),
-    pytest.param("s3", "s3:CreateBucket", "arn:aws:s3:::seawall-*", lambda c, n: c.create_bucket(Bucket=n), id="buckets"),
-    pytest.param(
-        "iam", "iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/seawall-*",
-        lambda c, n: c.create_role(RoleName=n, AssumeRolePolicyDocument=document(allow("sts:AssumeRole"))), id="roles",
+        "scheduler",
+        "scheduler:CreateScheduleGroup",
+        arn("scheduler", "schedule-group/seawall-*"),
+        lambda c, n: c.create_schedule_group(Name=n),
+        id="schedule groups",
     ),
     pytest.param(
-        "iam", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/seawall-*",
-        lambda c, n: c.create_policy(PolicyName=n, PolicyDocument=document(allow("*"))), id="managed policies",
+        "ssm",
+        "ssm:PutParameter",
+        arn("ssm", "parameter/seawall-*"),
+        lambda c, n: c.put_parameter(Name=f"/{n}/kill", Value="v", Type="String"),
+        id="parameters",
     ),
     pytest.param(
-        "fis", "fis:GetExperimentTemplate", arn("fis", "experiment-template/seawall-*"),
-        lambda c, n: c.get_experiment_template(id=n), id="experiment templates",
+        "cloudwatch",
+        "cloudwatch:PutMetricAlarm",
+        arn("cloudwatch", "alarm:seawall-*"),
+        put_alarm,
+        id="alarms",
     ),
     pytest.param(
-        "amp", "aps:DescribeWorkspace", arn("aps", "workspace/seawall-*"), lambda c, n: c.describe_workspace(workspaceId=n), id="workspaces"
+        "logs",
+        "logs:CreateLogGroup",
+        arn("logs", "log-group:seawall-*"),
+        lambda c, n: c.create_log_group(logGroupName=n),
+        id="log groups",
     ),
     pytest.param(
-        "amp", "aps:DescribeRuleGroupsNamespace", arn("aps", "rulegroupsnamespace/w/seawall-*"),
-        lambda c, n: c.describe_rule_groups_namespace(workspaceId="w", name=n), id="rule groups",
+        "backup",
+        "backup:CreateBackupVault",
+        arn("backup", "backup-vault:seawall-*"),
+        lambda c, n: c.create_backup_vault(BackupVaultName=n),
+        id="vaults",
     ),
     pytest.param(
-        "route53", "route53:GetHealthCheck", "arn:aws:route53:::healthcheck/seawall-*",
-        lambda c, n: c.get_health_check(HealthCheckId=n), id="health checks",
+        "cloudtrail",
+        "cloudtrail:CreateTrail",
+        arn("cloudtrail", "trail/seawall-*"),
+        lambda c, n: c.create_trail(Name=n, S3BucketName="trails"),
+        id="trails",
     ),
     pytest.param(
-        "route53", "route53:GetHostedZone", "arn:aws:route53:::hostedzone/seawall-*", lambda c, n: c.get_hosted_zone(Id=n), id="zones"
+        "s3",
+        "s3:CreateBucket",
+        "arn:aws:s3:::seawall-*",
+        lambda c, n: c.create_bucket(Bucket=n),
+        id="buckets",
     ),
     pytest.param(
-        "ecs", "ecs:CreateCluster", arn("ecs", "cluster/seawall-*"), lambda c, n: c.create_cluster(clusterName=n), id="clusters"
+        "iam",
+        "iam:CreateRole",
+        f"arn:aws:iam::{ACCOUNT}:role/seawall-*",
+        lambda c, n: c.create_role(
+            RoleName=n, AssumeRolePolicyDocument=document(allow("sts:AssumeRole"))
+        ),
+        id="roles",
     ),
     pytest.param(
-        "ec2", "ec2:StopInstances", arn("ec2", "instance/i-seawall-*"), lambda c, n: c.stop_instances(InstanceIds=[f"i-{n}"]), id="instances"
+        "iam",
+        "iam:CreatePolicy",
+        f"arn:aws:iam::{ACCOUNT}:policy/seawall-*",
+        lambda c, n: c.create_policy(PolicyName=n, PolicyDocument=document(allow("*"))),
+        id="managed policies",
     ),
-]  # fmt: skip
+    pytest.param(
+        "fis",
+        "fis:GetExperimentTemplate",
+        arn("fis", "experiment-template/seawall-*"),
+        lambda c, n: c.get_experiment_template(id=n),
+        id="experiment templates",
+    ),
+    pytest.param(
+        "amp",
+        "aps:DescribeWorkspace",
+        arn("aps", "workspace/seawall-*"),
+        lambda c, n: c.describe_workspace(workspaceId=n),
+        id="workspaces",
+    ),
+    pytest.param(
+        "amp",
+        "aps:DescribeRuleGroupsNamespace",
+        arn("aps", "rulegroupsnamespace/w/seawall-*"),
+        lambda c, n: c.describe_rule_groups_namespace(workspaceId="w", name=n),
+        id="rule groups",
+    ),
+    pytest.param(
+        "route53",
+        "route53:GetHealthCheck",
+        "arn:aws:route53:::healthcheck/seawall-*",
+        lambda c, n: c.get_health_check(HealthCheckId=n),
+        id="health checks",
+    ),
+    pytest.param(
+        "route53",
+        "route53:GetHostedZone",
+        "arn:aws:route53:::hostedzone/seawall-*",
+        lambda c, n: c.get_hosted_zone(Id=n),
+        id="zones",
+    ),
+    pytest.param(
+        "ecs",
+        "ecs:CreateCluster",
+        arn("ecs", "cluster/seawall-*"),
+        lambda c, n: c.create_cluster(clusterName=n),
+        id="clusters",
+    ),
+    pytest.param(
+        "ec2",
+        "ec2:StopInstances",
+        arn("ec2", "instance/i-seawall-*"),
+        lambda c, n: c.stop_instances(InstanceIds=[f"i-{n}"]),
+        id="instances",
+    ),
+]
 
 
 @pytest.mark.parametrize(("service", "action", "resource", "call"), SCOPED)
@@ -132,7 +235,8 @@ def test_a_statement_on_an_arn_allows_that_name_and_no_other(
     try:
         call(theirs, "seawall-x")
     except ClientError as error:
-        assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017 - moto may not have the thing
+        # moto may not have the thing
+        assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
     elsewhere = site.client(service, who, region=STANDBY)
     if f":{PRIMARY}:" in str(resource):
         assert code(lambda: call(elsewhere, "seawall-x")) in DENIED
@@ -143,9 +247,21 @@ def test_a_statement_on_an_arn_allows_that_name_and_no_other(
     [
         ("ec2", "ec2:DescribeSubnets", lambda c: c.describe_subnets(SubnetIds=[])),
         ("cloudwatch", "cloudwatch:DescribeAlarms", lambda c: c.describe_alarms(AlarmNames=["a"])),
-        ("cloudwatch", "cloudwatch:PutMetricData", lambda c: c.put_metric_data(Namespace="n", MetricData=[])),
-        ("ecs", "ecs:DescribeTaskDefinition", lambda c: c.describe_task_definition(taskDefinition="t")),
-        ("route53", "route53:CreateHostedZone", lambda c: c.create_hosted_zone(Name="a.example", CallerReference="r")),
+        (
+            "cloudwatch",
+            "cloudwatch:PutMetricData",
+            lambda c: c.put_metric_data(Namespace="n", MetricData=[]),
+        ),
+        (
+            "ecs",
+            "ecs:DescribeTaskDefinition",
+            lambda c: c.describe_task_definition(taskDefinition="t"),
+        ),
+        (
+            "route53",
+            "route53:CreateHostedZone",
+            lambda c: c.create_hosted_zone(Name="a.example", CallerReference="r"),
+        ),
         ("s3", "s3:ListAllMyBuckets", lambda c: c.list_buckets()),
         ("kms", "kms:CreateKey", lambda c: c.create_key()),
         ("logs", "logs:DescribeLogGroups", lambda c: c.describe_log_groups()),
@@ -159,17 +275,22 @@ def test_an_action_without_a_resource_type_needs_a_star(
     site: Site, service: str, action: str, call: Callable[[Any], Any]
 ) -> None:
     prefix = action.partition(":")[0]
-    named = {"s3": "arn:aws:s3:::b", "iam": "arn:aws:iam::*:role/*"}.get(prefix, f"arn:aws:{prefix}:*:*:nothing/*")
+    named = {"s3": "arn:aws:s3:::b", "iam": "arn:aws:iam::*:role/*"}.get(
+        prefix, f"arn:aws:{prefix}:*:*:nothing/*"
+    )
     _, who = site.user(allow(action, named))
     assert code(lambda: call(site.client(service, who))) in DENIED
     _, who = site.user(allow(action))
     try:
         call(site.client(service, who))
     except ClientError as error:
-        assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017 - moto may not have the thing
+        # moto may not have the thing
+        assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
 
 
-def test_what_the_sandbox_cannot_place_is_allowed_by_a_star_only_and_denied_by_any_deny(site: Site) -> None:
+def test_what_the_sandbox_cannot_place_is_allowed_by_a_star_only_and_denied_by_any_deny(
+    site: Site,
+) -> None:
     def ask(*statements: dict[str, Any]) -> str:
         _, who = site.user(*statements)
         return code(lambda: site.client("lambda", who).delete_function(FunctionName="f"))
@@ -182,41 +303,80 @@ def test_what_the_sandbox_cannot_place_is_allowed_by_a_star_only_and_denied_by_a
 PASSING = [
     pytest.param("scheduler", "scheduler:*", "scheduler", create_schedule, id="schedules"),
     pytest.param(
-        "events", "events:*", "events",
-        lambda c, n: (c.put_rule(Name=n, ScheduleExpression="rate(1 day)"), c.put_targets(Rule=n, Targets=[{"Id": "1", **TARGET}])),
+        "events",
+        "events:*",
+        "events",
+        lambda c, n: (
+            c.put_rule(Name=n, ScheduleExpression="rate(1 day)"),
+            c.put_targets(Rule=n, Targets=[{"Id": "1", **TARGET}]),
+        ),
         id="targets of rules",
     ),
     pytest.param(
-        "ecs", "ecs:*", "ecs-tasks",
-        lambda c, n: c.register_task_definition(family=n, taskRoleArn=ROLE, containerDefinitions=[{"name": "c", "image": "i"}]),
+        "ecs",
+        "ecs:*",
+        "ecs-tasks",
+        lambda c, n: c.register_task_definition(
+            family=n, taskRoleArn=ROLE, containerDefinitions=[{"name": "c", "image": "i"}]
+        ),
         id="task definitions",
     ),
     pytest.param(
-        "cloudtrail", "cloudtrail:*", "cloudtrail",
-        lambda c, n: c.create_trail(Name=n, S3BucketName="trails", CloudWatchLogsLogGroupArn=arn("logs", "log-group:g:*"), CloudWatchLogsRoleArn=ROLE),
+        "cloudtrail",
+        "cloudtrail:*",
+        "cloudtrail",
+        lambda c, n: c.create_trail(
+            Name=n,
+            S3BucketName="trails",
+            CloudWatchLogsLogGroupArn=arn("logs", "log-group:g:*"),
+            CloudWatchLogsRoleArn=ROLE,
+        ),
         id="trails",
     ),
     pytest.param(
-        "backup", "backup:*", "backup",
-        lambda c, n: c.create_backup_selection(BackupPlanId=n, BackupSelection={"SelectionName": "s", "IamRoleArn": ROLE, "Resources": ["*"]}),
+        "backup",
+        "backup:*",
+        "backup",
+        lambda c, n: c.create_backup_selection(
+            BackupPlanId=n,
+            BackupSelection={"SelectionName": "s", "IamRoleArn": ROLE, "Resources": ["*"]},
+        ),
         id="backup selections",
     ),
     pytest.param(
-        "s3", "s3:*", "s3",
+        "s3",
+        "s3:*",
+        "s3",
         lambda c, n: c.put_bucket_replication(
             Bucket=n,
-            ReplicationConfiguration={"Role": ROLE, "Rules": [{"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::there"}, "Prefix": ""}]},
+            ReplicationConfiguration={
+                "Role": ROLE,
+                "Rules": [
+                    {
+                        "Status": "Enabled",
+                        "Destination": {"Bucket": "arn:aws:s3:::there"},
+                        "Prefix": "",
+                    }
+                ],
+            },
         ),
         id="bucket replication",
     ),
     pytest.param(
-        "fis", "fis:*", "fis",
+        "fis",
+        "fis:*",
+        "fis",
         lambda c, n: c.create_experiment_template(
-            clientToken=n, description=n, stopConditions=[{"source": "none"}], actions={}, roleArn=ROLE, targets={}
+            clientToken=n,
+            description=n,
+            stopConditions=[{"source": "none"}],
+            actions={},
+            roleArn=ROLE,
+            targets={},
         ),
         id="experiments",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("service", "actions", "passed_to", "call"), PASSING)
@@ -258,15 +418,26 @@ def test_a_replica_key_needs_create_key_in_its_region(site: Site) -> None:
     key = site.root("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
     here = allow("kms:*", Condition={"StringEquals": {"aws:RequestedRegion": PRIMARY}})
     _, who = site.user(here)
-    assert code(lambda: site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)) in DENIED
+    assert (
+        code(lambda: site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY))
+        in DENIED
+    )
     there = allow("kms:CreateKey", Condition={"StringEquals": {"aws:RequestedRegion": STANDBY}})
     _, who = site.user(here, there)
-    assert site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)["ReplicaKeyMetadata"]
+    assert site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)[
+        "ReplicaKeyMetadata"
+    ]
 
 
 S3_NAMES: list[Any] = [
-    ("s3:GetBucketObjectLockConfiguration", lambda c: c.get_object_lock_configuration(Bucket="names")),
-    ("s3:PutBucketObjectLockConfiguration", lambda c: c.put_object_lock_configuration(Bucket="names", ObjectLockConfiguration={})),
+    (
+        "s3:GetBucketObjectLockConfiguration",
+        lambda c: c.get_object_lock_configuration(Bucket="names"),
+    ),
+    (
+        "s3:PutBucketObjectLockConfiguration",
+        lambda c: c.put_object_lock_configuration(Bucket="names", ObjectLockConfiguration={}),
+    ),
     ("s3:GetEncryptionConfiguration", lambda c: c.get_bucket_encryption(Bucket="names")),
     ("s3:PutEncryptionConfiguration", lambda c: c.delete_bucket_encryption(Bucket="names")),
     ("s3:GetReplicationConfiguration", lambda c: c.get_bucket_replication(Bucket="names")),
@@ -277,15 +448,23 @@ S3_NAMES: list[Any] = [
     ("s3:PutLifecycleConfiguration", lambda c: c.delete_bucket_lifecycle(Bucket="names")),
     ("s3:GetBucketPolicy", lambda c: c.get_bucket_policy(Bucket="names")),
     ("s3:GetObjectRetention", lambda c: c.get_object_retention(Bucket="names", Key="o")),
-    ("s3:PutObjectRetention", lambda c: c.put_object_retention(Bucket="names", Key="o", Retention={"Mode": "GOVERNANCE"})),
-    ("s3:GetObjectVersion", lambda c: c.get_object(Bucket="names", Key="o", VersionId="v")["Body"].read()),
+    (
+        "s3:PutObjectRetention",
+        lambda c: c.put_object_retention(Bucket="names", Key="o", Retention={"Mode": "GOVERNANCE"}),
+    ),
+    (
+        "s3:GetObjectVersion",
+        lambda c: c.get_object(Bucket="names", Key="o", VersionId="v")["Body"].read(),
+    ),
     ("s3:GetObjectTagging", lambda c: c.get_object_tagging(Bucket="names", Key="o")),
     ("s3:DeleteObjectVersion", lambda c: c.delete_object(Bucket="names", Key="o", VersionId="v")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("action", "call"), S3_NAMES, ids=[action for action, _ in S3_NAMES])
-def test_s3_actions_have_the_names_that_aws_gives_them(site: Site, action: str, call: Callable[[Any], Any]) -> None:
+def test_s3_actions_have_the_names_that_aws_gives_them(
+    site: Site, action: str, call: Callable[[Any], Any]
+) -> None:
     if "names" not in {bucket["Name"] for bucket in site.root("s3").list_buckets()["Buckets"]}:
         site.root("s3").create_bucket(Bucket="names", ObjectLockEnabledForBucket=True)
     _, who = site.user({"Effect": "Allow", "NotAction": action, "Resource": "*"})
@@ -295,7 +474,8 @@ def test_s3_actions_have_the_names_that_aws_gives_them(site: Site, action: str, 
     try:
         call(site.client("s3", who))
     except ClientError as error:
-        assert error.response["Error"]["Code"] not in {"AccessDenied", "403"}, error  # noqa: PT017 - nothing is configured
+        # nothing is configured
+        assert error.response["Error"]["Code"] not in {"AccessDenied", "403"}, error  # noqa: PT017
 
 
 def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(site: Site) -> None:
@@ -311,7 +491,12 @@ def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(site: Site) 
     assert code(lambda: theirs.put_object(**held)) == "AccessDenied"
     assert code(lambda: theirs.put_object(**tagged)) == "AccessDenied"
     assert code(lambda: theirs.copy_object(**copied)) == "AccessDenied"
-    _, who = site.user(allow(["s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectTagging", "s3:GetObject"], objects))
+    _, who = site.user(
+        allow(
+            ["s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectTagging", "s3:GetObject"],
+            objects,
+        )
+    )
     theirs = site.client("s3", who)
     assert theirs.put_object(**held)
     assert theirs.put_object(**tagged)
@@ -324,17 +509,28 @@ def test_many_objects_are_deleted_if_each_may_be(site: Site) -> None:
         site.root("s3").put_object(Bucket="many", Key=key, Body=b"x")
     _, who = site.user(allow("s3:DeleteObject", "arn:aws:s3:::many/a/*"))
     theirs = site.client("s3", who)
-    refused = theirs.delete_objects(Bucket="many", Delete={"Objects": [{"Key": "a/1"}, {"Key": "b/1"}]})
+    refused = theirs.delete_objects(
+        Bucket="many", Delete={"Objects": [{"Key": "a/1"}, {"Key": "b/1"}]}
+    )
     assert {error["Code"] for error in refused["Errors"]} == {"AccessDenied"}
     assert not refused.get("Deleted")
     assert [
-        one["Key"] for one in theirs.delete_objects(Bucket="many", Delete={"Objects": [{"Key": "a/1"}]})["Deleted"]
+        one["Key"]
+        for one in theirs.delete_objects(Bucket="many", Delete={"Objects": [{"Key": "a/1"}]})[
+            "Deleted"
+        ]
     ] == ["a/1"]
 
 
 def test_an_error_is_json_where_the_service_speaks_json(site: Site) -> None:
     _, who = site.user()
-    with pytest.raises(ClientError, match="because no identity-based policy allows the scheduler:ListSchedules action"):
+    with pytest.raises(
+        ClientError,
+        match="because no identity-based policy allows the scheduler:ListSchedules action",
+    ):
         site.client("scheduler", who).list_schedules()
-    with pytest.raises(ClientError, match="because no identity-based policy allows the route53:ListHostedZones action"):
+    with pytest.raises(
+        ClientError,
+        match="because no identity-based policy allows the route53:ListHostedZones action",
+    ):
         site.client("route53", who).list_hosted_zones()

@@ -1,4 +1,7 @@
-"""The sandbox's AWS refuses and computes what AWS does and plain moto does not; each test fails without its shim."""
+"""The sandbox's AWS refuses and computes what AWS does and plain moto does not.
+
+Each test fails without its shim.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from seawall import conventions
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from sandbox.identities import Identities, create_identities
+from seawall.conventions import aws as aws_names
+from seawall.policy_file import load_policy
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -47,12 +50,16 @@ def identities(aws: str) -> Identities:
 def key(aws: str, identities: Identities) -> str:
     deployer = client("kms", aws, identities.deployer.environment())
     return str(
-        deployer.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)["KeyMetadata"]["Arn"]
+        deployer.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
+            "KeyMetadata"
+        ]["Arn"]
     )
 
 
 def sign(kms: Any, key_id: str, message: bytes = DIGEST, message_type: str = "DIGEST") -> bytes:
-    answer = kms.sign(KeyId=key_id, Message=message, MessageType=message_type, SigningAlgorithm="ECDSA_SHA_256")
+    answer = kms.sign(
+        KeyId=key_id, Message=message, MessageType=message_type, SigningAlgorithm="ECDSA_SHA_256"
+    )
     return bytes(answer["Signature"])
 
 
@@ -71,7 +78,7 @@ def refused(call: Any) -> str:
 def signer(aws: str, identities: Identities, key: str) -> Iterator[Any]:
     """A client that is the role which may sign with ``key`` in the primary region."""
     iam = client("iam", aws, identities.deployer.environment())
-    role = conventions.signer_role(POLICY.venue.name, "customer-aster-hot", PRIMARY)
+    role = aws_names.signer_role(POLICY.venue.name, "customer-aster-hot", PRIMARY)
     principal = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
@@ -79,7 +86,9 @@ def signer(aws: str, identities: Identities, key: str) -> Iterator[Any]:
     }
     trust = json.dumps({"Version": "2012-10-17", "Statement": [principal]})
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    iam.put_role_policy(RoleName=role, PolicyName="sign", PolicyDocument=statement("Allow", "kms:Sign", key))
+    iam.put_role_policy(
+        RoleName=role, PolicyName="sign", PolicyDocument=statement("Allow", "kms:Sign", key)
+    )
     yield client("kms", aws, assumed(aws, identities, arn))
     iam.delete_role_policy(RoleName=role, PolicyName="sign")
     iam.delete_role(RoleName=role)
@@ -108,13 +117,20 @@ def test_a_digest_is_signed_as_it_is(aws: str, key: str) -> None:
 def test_kms_verifies_what_it_signed(aws: str, key: str) -> None:
     kms = client("kms", aws, ROOT_KEY)
     answer = kms.verify(
-        KeyId=key, Message=DIGEST, MessageType="DIGEST", Signature=sign(kms, key), SigningAlgorithm="ECDSA_SHA_256"
+        KeyId=key,
+        Message=DIGEST,
+        MessageType="DIGEST",
+        Signature=sign(kms, key),
+        SigningAlgorithm="ECDSA_SHA_256",
     )
     assert answer["SignatureValid"] is True
 
 
 def test_a_digest_of_another_length_is_refused(aws: str, key: str) -> None:
-    assert refused(lambda: sign(client("kms", aws, ROOT_KEY), key, DIGEST[1:])) == "ValidationException"
+    assert (
+        refused(lambda: sign(client("kms", aws, ROOT_KEY), key, DIGEST[1:]))
+        == "ValidationException"
+    )
 
 
 def test_a_disabled_key_refuses_to_sign_until_it_is_enabled(aws: str, key: str) -> None:
@@ -143,15 +159,26 @@ def test_a_replica_signs_for_the_same_address_and_is_its_own_resource(aws: str, 
     assert described["Description"] == "the other"
     assert described["MultiRegionConfiguration"]["MultiRegionKeyType"] == "REPLICA"
     assert (
-        primary.describe_key(KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"]["MultiRegionKeyType"] == "PRIMARY"
+        primary.describe_key(KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"][
+            "MultiRegionKeyType"
+        ]
+        == "PRIMARY"
     )
     assert standby.list_resource_tags(KeyId=key_id)["Tags"] == tags
-    assert standby.get_public_key(KeyId=key_id)["PublicKey"] == primary.get_public_key(KeyId=key_id)["PublicKey"]
+    assert (
+        standby.get_public_key(KeyId=key_id)["PublicKey"]
+        == primary.get_public_key(KeyId=key_id)["PublicKey"]
+    )
     assert sign(standby, key_id)
-    assert refused(lambda: primary.replicate_key(KeyId=key_id, ReplicaRegion=STANDBY)) == "AlreadyExistsException"
+    assert (
+        refused(lambda: primary.replicate_key(KeyId=key_id, ReplicaRegion=STANDBY))
+        == "AlreadyExistsException"
+    )
 
 
-def test_the_arn_of_a_key_means_nothing_in_another_region(aws: str, identities: Identities, key: str) -> None:
+def test_the_arn_of_a_key_means_nothing_in_another_region(
+    aws: str, identities: Identities, key: str
+) -> None:
     deployer = identities.deployer.environment()
     client("kms", aws, deployer).replicate_key(KeyId=key, ReplicaRegion=STANDBY)
     standby = client("kms", aws, deployer, region=STANDBY)
@@ -159,7 +186,9 @@ def test_the_arn_of_a_key_means_nothing_in_another_region(aws: str, identities: 
     assert refused(lambda: standby.describe_key(KeyId=key)) == "NotFoundException"
 
 
-def test_a_role_signs_with_its_own_key_and_no_other(signer: Any, aws: str, identities: Identities, key: str) -> None:
+def test_a_role_signs_with_its_own_key_and_no_other(
+    signer: Any, aws: str, identities: Identities, key: str
+) -> None:
     other = client("kms", aws, identities.deployer.environment()).create_key(
         KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY"
     )["KeyMetadata"]
@@ -168,7 +197,9 @@ def test_a_role_signs_with_its_own_key_and_no_other(signer: Any, aws: str, ident
     assert refused(lambda: signer.describe_key(KeyId=key)) == "AccessDeniedException"
 
 
-def test_a_role_of_one_region_does_not_sign_in_another(signer: Any, aws: str, identities: Identities, key: str) -> None:
+def test_a_role_of_one_region_does_not_sign_in_another(
+    signer: Any, aws: str, identities: Identities, key: str
+) -> None:
     client("kms", aws, ROOT_KEY).replicate_key(KeyId=key, ReplicaRegion=STANDBY)
     session = assumed(aws, identities, role_arn())
     elsewhere = client("kms", aws, session, region=STANDBY)
@@ -176,7 +207,7 @@ def test_a_role_of_one_region_does_not_sign_in_another(signer: Any, aws: str, id
 
 
 def role_arn() -> str:
-    role = conventions.signer_role(POLICY.venue.name, "customer-aster-hot", PRIMARY)
+    role = aws_names.signer_role(POLICY.venue.name, "customer-aster-hot", PRIMARY)
     return f"arn:aws:iam::123456789012:role/{role}"
 
 
@@ -184,43 +215,69 @@ def test_an_explicit_deny_in_the_key_policy_wins(signer: Any, aws: str, key: str
     kms = client("kms", aws, ROOT_KEY)
     account = {"AWS": "arn:aws:iam::123456789012:root"}
     delegates = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": account}
-    denies = {"Effect": "Deny", "Action": "kms:Sign", "Resource": "*", "Principal": {"AWS": role_arn()}}
+    denies = {
+        "Effect": "Deny",
+        "Action": "kms:Sign",
+        "Resource": "*",
+        "Principal": {"AWS": role_arn()},
+    }
     document = json.dumps({"Version": "2012-10-17", "Statement": [delegates, denies]})
     assert sign(signer, key)
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=document)
     assert refused(lambda: sign(signer, key)) == "AccessDeniedException"
 
 
-def test_a_key_policy_without_the_account_leaves_nothing_to_identity_policies(signer: Any, aws: str, key: str) -> None:
-    nobody = statement("Allow", "kms:*", "*", Principal={"AWS": "arn:aws:iam::123456789012:user/nobody"})
+def test_a_key_policy_without_the_account_leaves_nothing_to_identity_policies(
+    signer: Any, aws: str, key: str
+) -> None:
+    nobody = statement(
+        "Allow", "kms:*", "*", Principal={"AWS": "arn:aws:iam::123456789012:user/nobody"}
+    )
     client("kms", aws, ROOT_KEY).put_key_policy(KeyId=key, PolicyName="default", Policy=nobody)
     assert refused(lambda: sign(signer, key)) == "AccessDeniedException"
 
 
-def test_only_the_trusted_signer_assumes_a_role(signer: Any, aws: str, identities: Identities) -> None:
+def test_only_the_trusted_signer_assumes_a_role(
+    signer: Any, aws: str, identities: Identities
+) -> None:
     stranger = client("sts", aws, identities.signers[STANDBY]["customer"].environment())
-    assert refused(lambda: stranger.assume_role(RoleArn=role_arn(), RoleSessionName="test")) == "AccessDenied"
+    assert (
+        refused(lambda: stranger.assume_role(RoleArn=role_arn(), RoleSessionName="test"))
+        == "AccessDenied"
+    )
 
 
 def test_a_role_that_does_not_exist_is_assumed_by_nobody(aws: str, identities: Identities) -> None:
-    role = conventions.signer_role(POLICY.venue.name, "treasury-birch-hot", PRIMARY)
-    assert refused(lambda: assumed(aws, identities, f"arn:aws:iam::123456789012:role/{role}")) == "AccessDenied"
+    role = aws_names.signer_role(POLICY.venue.name, "treasury-birch-hot", PRIMARY)
+    assert (
+        refused(lambda: assumed(aws, identities, f"arn:aws:iam::123456789012:role/{role}"))
+        == "AccessDenied"
+    )
 
 
 def test_the_deployer_cannot_sign_and_a_signer_can_do_nothing_by_itself(
     aws: str, identities: Identities, key: str
 ) -> None:
-    assert refused(lambda: sign(client("kms", aws, identities.deployer.environment()), key)) == "AccessDeniedException"
+    assert (
+        refused(lambda: sign(client("kms", aws, identities.deployer.environment()), key))
+        == "AccessDeniedException"
+    )
     alone = identities.signers[PRIMARY]["customer"].environment()
     assert refused(lambda: sign(client("kms", aws, alone), key)) == "AccessDeniedException"
-    assert refused(lambda: client("s3", aws, alone).create_bucket(Bucket="seawall-x")) == "AccessDenied"
+    assert (
+        refused(lambda: client("s3", aws, alone).create_bucket(Bucket="seawall-x"))
+        == "AccessDenied"
+    )
 
 
 @pytest.mark.parametrize(("key_id", "secret"), [("AKIAUNKNOWNUNKNOWN00", "x"), (None, "wrong")])
 def test_unknown_and_wrong_credentials_are_refused(
     aws: str, identities: Identities, key_id: str | None, secret: str
 ) -> None:
-    who = {"AWS_ACCESS_KEY_ID": key_id or identities.deployer.access_key_id, "AWS_SECRET_ACCESS_KEY": secret}
+    who = {
+        "AWS_ACCESS_KEY_ID": key_id or identities.deployer.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+    }
     assert refused(lambda: client("kms", aws, who).list_keys()) in {
         "UnrecognizedClientException",
         "SignatureDoesNotMatch",
@@ -232,7 +289,10 @@ def test_before_there_is_a_deployer_nothing_is_enforced() -> None:
         anyone = {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWNUNKNOWN00", "AWS_SECRET_ACCESS_KEY": "x"}
         assert client("kms", fresh, anyone).list_keys()["Keys"] == []
         create_identities(endpoint=fresh, policy=POLICY)
-        assert refused(lambda: client("kms", fresh, anyone).list_keys()) == "UnrecognizedClientException"
+        assert (
+            refused(lambda: client("kms", fresh, anyone).list_keys())
+            == "UnrecognizedClientException"
+        )
 
 
 def test_credentials_are_for_their_owner_only(identities: Identities, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A condition on the tags of a resource binds in every service whose tags the sandbox knows; each test fails without ``shims.iam``."""
+"""A condition on the tags of a resource binds in every service whose tags the sandbox knows.
+
+Each test fails without ``shims.iam``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, client, running_aws
-from tests.integration.policy_site import ACCOUNT, DENIED, Site, allow, code
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.policy_harness import ACCOUNT, DENIED, Site, allow, code
 
 pytestmark = pytest.mark.integration
 
@@ -31,14 +34,23 @@ def ecs_tags(team: str) -> list[dict[str, str]]:
 
 
 def schedule_group(c: Any, team: str) -> str:
-    return str(c.create_schedule_group(Name=f"group-{team}", Tags=tags(team))["ScheduleGroupArn"]).rpartition("/")[2]
+    return str(
+        c.create_schedule_group(Name=f"group-{team}", Tags=tags(team))["ScheduleGroupArn"]
+    ).rpartition("/")[2]
 
 
 def alarm(c: Any, team: str) -> str:
     c.put_metric_alarm(
-        AlarmName=f"alarm-{team}", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, MetricName="m", Namespace="n",
-        Period=60, Statistic="Sum", Threshold=1, Tags=tags(team),
-    )  # fmt: skip
+        AlarmName=f"alarm-{team}",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        MetricName="m",
+        Namespace="n",
+        Period=60,
+        Statistic="Sum",
+        Threshold=1,
+        Tags=tags(team),
+    )
     return f"alarm-{team}"
 
 
@@ -60,8 +72,12 @@ def parameter(c: Any, team: str) -> str:
 
 def service(c: Any, team: str) -> str:
     c.create_cluster(clusterName="main")
-    c.register_task_definition(family="f", containerDefinitions=[{"name": "c", "image": "i", "memory": 64}])
-    made = c.create_service(cluster="main", serviceName=f"service-{team}", taskDefinition="f", tags=ecs_tags(team))
+    c.register_task_definition(
+        family="f", containerDefinitions=[{"name": "c", "image": "i", "memory": 64}]
+    )
+    made = c.create_service(
+        cluster="main", serviceName=f"service-{team}", taskDefinition="f", tags=ecs_tags(team)
+    )
     return str(made["service"]["serviceName"])
 
 
@@ -77,7 +93,9 @@ def rule(c: Any, team: str) -> str:
 
 def role(c: Any, team: str) -> str:
     c.create_role(
-        RoleName=f"role-{team}", AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}', Tags=tags(team)
+        RoleName=f"role-{team}",
+        AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}',
+        Tags=tags(team),
     )
     return f"role-{team}"
 
@@ -91,44 +109,106 @@ def instance(c: Any, team: str) -> str:
 
 MAKERS: list[Any] = [
     pytest.param(
-        "sns", "sns:Publish", lambda c, t: c.create_topic(Name=f"topic-{t}", Tags=tags(t))["TopicArn"],
-        lambda c, n: c.publish(TopicArn=n, Message="m"), id="topic",
+        "sns",
+        "sns:Publish",
+        lambda c, t: c.create_topic(Name=f"topic-{t}", Tags=tags(t))["TopicArn"],
+        lambda c, n: c.publish(TopicArn=n, Message="m"),
+        id="topic",
     ),
     pytest.param(
-        "sqs", "sqs:SendMessage", lambda c, t: c.create_queue(QueueName=f"queue-{t}", tags={"team": t})["QueueUrl"],
-        lambda c, n: c.send_message(QueueUrl=n, MessageBody="m"), id="queue",
+        "sqs",
+        "sqs:SendMessage",
+        lambda c, t: c.create_queue(QueueName=f"queue-{t}", tags={"team": t})["QueueUrl"],
+        lambda c, n: c.send_message(QueueUrl=n, MessageBody="m"),
+        id="queue",
     ),
     pytest.param(
-        "secretsmanager", "secretsmanager:GetSecretValue",
+        "secretsmanager",
+        "secretsmanager:GetSecretValue",
         lambda c, t: c.create_secret(Name=f"secret-{t}", SecretString="s", Tags=tags(t))["ARN"],
-        lambda c, n: c.get_secret_value(SecretId=n), id="secret",
+        lambda c, n: c.get_secret_value(SecretId=n),
+        id="secret",
     ),
     pytest.param(
-        "kms", "kms:DescribeKey", lambda c, t: c.create_key(Tags=[{"TagKey": "team", "TagValue": t}])["KeyMetadata"]["KeyId"],
-        lambda c, n: c.describe_key(KeyId=n), id="key",
+        "kms",
+        "kms:DescribeKey",
+        lambda c, t: c.create_key(Tags=[{"TagKey": "team", "TagValue": t}])["KeyMetadata"]["KeyId"],
+        lambda c, n: c.describe_key(KeyId=n),
+        id="key",
     ),
-    pytest.param("events", "events:DescribeRule", rule, lambda c, n: c.describe_rule(Name=n), id="event rule"),
-    pytest.param("scheduler", "scheduler:GetScheduleGroup", schedule_group, lambda c, n: c.get_schedule_group(Name=n), id="schedule group"),
-    pytest.param("ssm", "ssm:GetParameter", parameter, lambda c, n: c.get_parameter(Name=n), id="parameter"),
-    pytest.param("cloudwatch", "cloudwatch:DeleteAlarms", alarm, lambda c, n: c.delete_alarms(AlarmNames=[n]), id="alarm"),
-    pytest.param("logs", "logs:DeleteLogGroup", log_group, lambda c, n: c.delete_log_group(logGroupName=n), id="log group"),
-    pytest.param("backup", "backup:DescribeBackupVault", vault, lambda c, n: c.describe_backup_vault(BackupVaultName=n), id="vault"),
     pytest.param(
-        "amp", "aps:DescribeWorkspace", lambda c, t: c.create_workspace(tags={"team": t})["workspaceId"],
-        lambda c, n: c.describe_workspace(workspaceId=n), id="workspace",
+        "events", "events:DescribeRule", rule, lambda c, n: c.describe_rule(Name=n), id="event rule"
     ),
-    pytest.param("cloudtrail", "cloudtrail:StartLogging", trail, lambda c, n: c.start_logging(Name=n), id="trail"),
     pytest.param(
-        "ecs", "ecs:UpdateService", service, lambda c, n: c.update_service(cluster="main", service=n, desiredCount=0), id="service"
+        "scheduler",
+        "scheduler:GetScheduleGroup",
+        schedule_group,
+        lambda c, n: c.get_schedule_group(Name=n),
+        id="schedule group",
     ),
-    pytest.param("ec2", "ec2:StopInstances", instance, lambda c, n: c.stop_instances(InstanceIds=[n]), id="instance"),
+    pytest.param(
+        "ssm", "ssm:GetParameter", parameter, lambda c, n: c.get_parameter(Name=n), id="parameter"
+    ),
+    pytest.param(
+        "cloudwatch",
+        "cloudwatch:DeleteAlarms",
+        alarm,
+        lambda c, n: c.delete_alarms(AlarmNames=[n]),
+        id="alarm",
+    ),
+    pytest.param(
+        "logs",
+        "logs:DeleteLogGroup",
+        log_group,
+        lambda c, n: c.delete_log_group(logGroupName=n),
+        id="log group",
+    ),
+    pytest.param(
+        "backup",
+        "backup:DescribeBackupVault",
+        vault,
+        lambda c, n: c.describe_backup_vault(BackupVaultName=n),
+        id="vault",
+    ),
+    pytest.param(
+        "amp",
+        "aps:DescribeWorkspace",
+        lambda c, t: c.create_workspace(tags={"team": t})["workspaceId"],
+        lambda c, n: c.describe_workspace(workspaceId=n),
+        id="workspace",
+    ),
+    pytest.param(
+        "cloudtrail",
+        "cloudtrail:StartLogging",
+        trail,
+        lambda c, n: c.start_logging(Name=n),
+        id="trail",
+    ),
+    pytest.param(
+        "ecs",
+        "ecs:UpdateService",
+        service,
+        lambda c, n: c.update_service(cluster="main", service=n, desiredCount=0),
+        id="service",
+    ),
+    pytest.param(
+        "ec2",
+        "ec2:StopInstances",
+        instance,
+        lambda c, n: c.stop_instances(InstanceIds=[n]),
+        id="instance",
+    ),
     pytest.param("iam", "iam:GetRole", role, lambda c, n: c.get_role(RoleName=n), id="role"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("service", "action", "make", "call"), MAKERS)
 def test_only_what_has_the_tag_may_be_touched(
-    site: Site, service: str, action: str, make: Callable[[Any, str], str], call: Callable[[Any, str], Any]
+    site: Site,
+    service: str,
+    action: str,
+    make: Callable[[Any, str], str],
+    call: Callable[[Any, str], Any],
 ) -> None:
     root = site.root(service)
     red, blue = make(root, "red"), make(root, "blue")
@@ -147,24 +227,36 @@ def test_tags_that_the_sandbox_cannot_tell_are_refused_by_name(site: Site) -> No
 
 def test_what_is_made_must_carry_the_tags_that_a_policy_asks_for(site: Site) -> None:
     demanded = {
-        "StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "owner"]},
-    }  # fmt: skip
+        "StringEquals": {"aws:RequestTag/team": "red"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "owner"]},
+    }
     _, who = site.user(allow(["sns:CreateTopic", "sns:TagResource"], Condition=demanded))
     topics = site.client("sns", who)
     assert code(lambda: topics.create_topic(Name="bare")) in DENIED
     assert code(lambda: topics.create_topic(Name="blue", Tags=tags("blue"))) in DENIED
-    assert code(lambda: topics.create_topic(Name="more", Tags=[*tags("red"), {"Key": "x", "Value": "y"}])) in DENIED
+    assert (
+        code(
+            lambda: topics.create_topic(
+                Name="more", Tags=[*tags("red"), {"Key": "x", "Value": "y"}]
+            )
+        )
+        in DENIED
+    )
     assert topics.create_topic(Name="red", Tags=[*tags("red"), {"Key": "owner", "Value": "me"}])
 
 
 def test_events_go_to_the_buses_that_are_named(site: Site) -> None:
     root = site.root("events")
     root.create_event_bus(Name="rails")
-    _, who = site.user(allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/rails"))
+    _, who = site.user(
+        allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/rails")
+    )
     entry = {"Source": "s", "DetailType": "d", "Detail": "{}"}
     assert site.client("events", who).put_events(Entries=[{**entry, "EventBusName": "rails"}])
     assert code(lambda: site.client("events", who).put_events(Entries=[entry])) in DENIED
-    _, who = site.user(allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/default"))
+    _, who = site.user(
+        allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/default")
+    )
     assert site.client("events", who).put_events(Entries=[entry])
 
 

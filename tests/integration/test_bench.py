@@ -1,4 +1,7 @@
-"""The benchmark of the whole stack runs, and its report is complete; whether the machine is fast is not a test's business."""
+"""The benchmark of the whole stack runs, and its report is complete.
+
+Whether the machine is fast is not a test's business.
+"""
 
 from __future__ import annotations
 

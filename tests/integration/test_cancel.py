@@ -1,4 +1,7 @@
-"""Claims and cancellations of the same withdrawals, interleaved step by step: exactly one of them has each."""
+"""Claims and cancellations of the same withdrawals, interleaved step by step.
+
+Exactly one of them has each.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from seawall.contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
-from tests.integration.founded import Founded, connected
+from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
+from tests.testing.venue_harness import Founded, connected
 from venue.api.batch import commit_batch
 from venue.api.cancel import cancel_withdrawal
 from venue.api.directory import Directory
@@ -49,7 +52,11 @@ class Bench:
         asks: list[Ask] = []
         for _ in range(count):
             request = WithdrawalRequest(
-                id=uuid.uuid4(), network="aster", asset="USDX", amount="1000000", destination="0x" + "ab" * 20
+                id=uuid.uuid4(),
+                network="aster",
+                asset="USDX",
+                amount="1000000",
+                destination="0x" + "ab" * 20,
             )
             ask = await ask_of(self.founded.policy, self.directory, frozenset(), 1, request)
             assert isinstance(ask, Ask)
@@ -66,7 +73,9 @@ class Bench:
 
     async def state(self, withdrawal: uuid.UUID) -> str:
         """Its committed state."""
-        return str(await self.owner.fetchval("select state from withdrawals where id = $1", withdrawal))
+        return str(
+            await self.owner.fetchval("select state from withdrawals where id = $1", withdrawal)
+        )
 
     async def somebody_waits(self) -> None:
         """Until a transaction of this database waits for a lock."""
@@ -77,7 +86,9 @@ class Bench:
 
     async def books_are_level(self) -> bool:
         """Balances follow from entries, entries sum to zero, and what is reserved is what is open."""
-        return not await self.owner.fetchval(_BOOKS_DIFFER) and bool(await self.owner.fetchval(_RESERVED))
+        return not await self.owner.fetchval(_BOOKS_DIFFER) and bool(
+            await self.owner.fetchval(_RESERVED)
+        )
 
 
 @pytest.fixture
@@ -85,7 +96,9 @@ async def bench(founded: Founded) -> AsyncIterator[Bench]:
     """A founded venue whose guard has beaten for a day to come."""
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
-        await owner.execute("insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')")
+        await owner.execute(
+            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+        )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)
         directory = Directory(policy, api)
@@ -101,7 +114,9 @@ async def bench(founded: Founded) -> AsyncIterator[Bench]:
             contracts={lane.wallet: lane.contract for lane in lanes},
         )
         lane = next(lane for lane in lanes if lane.purpose == "payout")
-        yield Bench(founded=founded, owner=owner, api=api, directory=directory, claims=claims, lane=lane)
+        yield Bench(
+            founded=founded, owner=owner, api=api, directory=directory, claims=claims, lane=lane
+        )
         api.terminate()
         settler.terminate()
 
@@ -115,7 +130,10 @@ async def _held(bench: Bench, statement: str) -> AsyncIterator[None]:
 
 
 async def test_a_claim_passes_a_withdrawal_that_is_being_cancelled(bench: Bench) -> None:
-    """The cancellation holds its row and has not committed: the claim takes the other one and leaves this one alone."""
+    """The cancellation holds its row and has not committed.
+
+    The claim takes the other one and leaves this one alone.
+    """
     cancelled, other = await bench.reserve(2)
     async with _held(bench, "select 1 from balances for update"):
         cancelling = asyncio.create_task(bench.cancel(cancelled))
@@ -133,7 +151,10 @@ async def test_a_claim_passes_a_withdrawal_that_is_being_cancelled(bench: Bench)
 
 
 async def test_a_cancellation_that_meets_a_claim_waits_and_is_too_late(bench: Bench) -> None:
-    """The claim holds the row and has not committed; what the customer is told is what was committed then."""
+    """The claim holds the row and has not committed.
+
+    What the customer is told is what was committed then.
+    """
     (withdrawal,) = await bench.reserve(1)
     async with _held(bench, "lock table slot_events in exclusive mode"):
         claiming = asyncio.create_task(bench.claims.claim_payouts(bench.lane, base_fee_wei=1))
@@ -153,7 +174,8 @@ async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None
     """Without steps: what customers are told is what became of each, and the books are level."""
     withdrawals = await bench.reserve(120)
     cancelling = [asyncio.create_task(bench.cancel(withdrawal)) for withdrawal in withdrawals]
-    while sum(task.done() for task in cancelling) < 40:  # noqa: ASYNC110  (forty answers, whoever's)
+    # forty answers, whoever's
+    while sum(task.done() for task in cancelling) < 40:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     slot = await bench.claims.claim_payouts(bench.lane, base_fee_wei=1)
     answers = await asyncio.gather(*cancelling)
@@ -167,12 +189,22 @@ async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None
 
 
 async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None:
-    """The right that a cancellation needs moves no withdrawal forward, and none out of the chain's hands."""
+    """The right that a cancellation needs moves no withdrawal forward, and none out of the chain's
+    hands.
+    """
     (withdrawal,) = await bench.reserve(1)
-    with pytest.raises(asyncpg.RaiseError, match="from reserved to unknown by the hand of seawall_api"):
-        await bench.api.execute("update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal)
+    with pytest.raises(
+        asyncpg.RaiseError, match="from reserved to unknown by the hand of seawall_api"
+    ):
+        await bench.api.execute(
+            "update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal
+        )
     await bench.claims.claim_payouts(bench.lane, base_fee_wei=1)
     for part, state in (("api", "voided"), ("settler", "voided"), ("api", "posted")):
         async with connected(getattr(bench.founded.database, part)) as connection:
-            with pytest.raises(asyncpg.RaiseError, match=f"from slotted to {state} by the hand of seawall_{part}"):
-                await connection.execute("update withdrawals set state = $2 where id = $1", withdrawal, state)
+            with pytest.raises(
+                asyncpg.RaiseError, match=f"from slotted to {state} by the hand of seawall_{part}"
+            ):
+                await connection.execute(
+                    "update withdrawals set state = $2 where id = $1", withdrawal, state
+                )

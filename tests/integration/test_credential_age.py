@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from monitors.credential_age import main, measure
-from seawall import conventions
+from seawall.conventions import aws as aws_names
 from seawall.errors import ServiceError
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -26,12 +26,17 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def outputs(aws: str) -> dict[str, Any]:
-    """A stack with one rail: its primary's credentials were put in one region and forgotten in the other."""
+    """A stack with one rail.
+
+    Its primary's credentials were put in one region and forgotten in the other.
+    """
     secrets: dict[str, dict[str, str]] = {}
     for region in (PRIMARY, STANDBY):
         manager = client("secretsmanager", aws, ROOT_KEY, region=region)
         secrets[region] = {
-            "primary": manager.create_secret(Name=conventions.rail_secret("harbour", "fiat", "primary"))["ARN"]
+            "primary": manager.create_secret(
+                Name=aws_names.rail_secret("harbour", "fiat", "primary")
+            )["ARN"]
         }
     client("secretsmanager", aws, ROOT_KEY, region=PRIMARY).put_secret_value(
         SecretId=secrets[PRIMARY]["primary"], SecretString="x"
@@ -49,16 +54,22 @@ def test_an_age_is_published_where_the_credential_lies_and_none_for_a_secret_wit
     names = {}
     for region in (PRIMARY, STANDBY):
         metrics = client("cloudwatch", aws, ROOT_KEY, region=region).list_metrics(
-            Namespace=conventions.CLOUDWATCH_NAMESPACE
+            Namespace=aws_names.CLOUDWATCH_NAMESPACE
         )["Metrics"]
         names[region] = [
-            (each["MetricName"], {pair["Name"]: pair["Value"] for pair in each["Dimensions"]}) for each in metrics
+            (each["MetricName"], {pair["Name"]: pair["Value"] for pair in each["Dimensions"]})
+            for each in metrics
         ]
-    assert names == {PRIMARY: [(conventions.CREDENTIAL_AGE, {"rail": "fiat", "side": "primary"})], STANDBY: []}
+    assert names == {
+        PRIMARY: [(aws_names.CREDENTIAL_AGE, {"rail": "fiat", "side": "primary"})],
+        STANDBY: [],
+    }
 
 
 def test_a_region_that_does_not_answer_is_named(outputs: dict[str, Any]) -> None:
-    with pytest.raises(ServiceError, match=f"the age of credentials is unknown in {PRIMARY}: .*; {STANDBY}: "):
+    with pytest.raises(
+        ServiceError, match=f"the age of credentials is unknown in {PRIMARY}: .*; {STANDBY}: "
+    ):
         list(measure(outputs, endpoint="http://127.0.0.1:1"))
 
 

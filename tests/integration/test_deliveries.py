@@ -1,4 +1,8 @@
-"""Topics deliver as SNS does: the queue's policy decides, nobody's failure is the publisher's, and what is lost is in the dead letters."""
+"""Topics deliver as SNS does.
+
+The queue's policy decides, nobody's failure is the publisher's, and what is lost is in the dead
+letters.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +31,11 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture
 def topic(aws: str) -> str:
-    return str(client("sns", aws, ROOT_KEY).create_topic(Name=f"seawall-{uuid.uuid4().hex[:8]}")["TopicArn"])
+    return str(
+        client("sns", aws, ROOT_KEY).create_topic(Name=f"seawall-{uuid.uuid4().hex[:8]}")[
+            "TopicArn"
+        ]
+    )
 
 
 def queue(aws: str, *, admits: str | None) -> tuple[str, str]:
@@ -35,11 +43,20 @@ def queue(aws: str, *, admits: str | None) -> tuple[str, str]:
     name = f"seawall-{uuid.uuid4().hex[:8]}"
     arn = f"arn:aws:sqs:{PRIMARY}:{ACCOUNT}:{name}"
     statement = {
-        "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": admits}},
-    }  # fmt: skip
-    policy = {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})} if admits else {}
-    return client("sqs", aws, ROOT_KEY).create_queue(QueueName=name, Attributes=policy)["QueueUrl"], arn
+    }
+    policy = (
+        {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+        if admits
+        else {}
+    )
+    return client("sqs", aws, ROOT_KEY).create_queue(QueueName=name, Attributes=policy)[
+        "QueueUrl"
+    ], arn
 
 
 def messages(aws: str, url: str) -> list[str]:
@@ -70,10 +87,15 @@ def test_what_a_queue_refuses_goes_to_the_subscriptions_dead_letters(aws: str, t
     assert messages(aws, dead_url) == ["lost", "lost"]
 
 
-def test_a_raw_subscription_gets_the_message_alone_and_a_filter_leaves_out(aws: str, topic: str) -> None:
+def test_a_raw_subscription_gets_the_message_alone_and_a_filter_leaves_out(
+    aws: str, topic: str
+) -> None:
     sns = client("sns", aws, ROOT_KEY)
     url, arn = queue(aws, admits=topic)
-    attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"severity": ["critical"]})}
+    attributes = {
+        "RawMessageDelivery": "true",
+        "FilterPolicy": json.dumps({"severity": ["critical"]}),
+    }
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
     for severity in ("info", "critical"):
         value = {"DataType": "String", "StringValue": severity}
@@ -97,7 +119,9 @@ class Receiver(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(aws: str, topic: str) -> None:
+def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(
+    aws: str, topic: str
+) -> None:
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sns = client("sns", aws, ROOT_KEY)
@@ -108,4 +132,8 @@ def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(
     server.shutdown()
     server.server_close()
     assert kind == "Notification"
-    assert (body["Message"], body["Subject"], body["TopicArn"]) == ("hot wallet low", "critical", topic)
+    assert (body["Message"], body["Subject"], body["TopicArn"]) == (
+        "hot wallet low",
+        "critical",
+        topic,
+    )

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from seawall.policy import load_policy
-from tests.integration.founded import POLICY
-from tests.integration.settling import DEPLOYER
+from seawall.policy_file import load_policy
+from tests.testing.settler_harness import DEPLOYER
+from tests.testing.venue_harness import POLICY
 from venue.chain.deploy import DEPLOYER_KEY_VARIABLE, GAS_MONEY_WEI
 from venue.chain.keys import address_of_private_key, keccak256
 from venue.chain.rpc import Rpc
@@ -27,13 +27,27 @@ pytestmark = pytest.mark.integration
 async def test_every_wallet_holds_its_target_where_its_money_lies(
     tmp_path: Path, start_anvil: Callable[..., str]
 ) -> None:
-    """Contracts for hot and reserve wallets, plain addresses for the rest; keys of contracts have gas money only."""
+    """Contracts for hot and reserve wallets, plain addresses for the rest.
+
+    Keys of contracts have gas money only.
+    """
     policy = load_policy(POLICY)
-    keys = {wallet: address_of_private_key(keccak256(wallet.encode())) for wallet in policy.signing_wallets()}
-    nodes = {name: start_anvil(chain_id=network.chain_id, block_time=1) for name, network in policy.networks.items()}
-    networks = {name: {"chain_id": policy.networks[name].chain_id, "rpc": url} for name, url in nodes.items()}
+    keys = {
+        wallet: address_of_private_key(keccak256(wallet.encode()))
+        for wallet in policy.signing_wallets()
+    }
+    nodes = {
+        name: start_anvil(chain_id=network.chain_id, block_time=1)
+        for name, network in policy.networks.items()
+    }
+    networks = {
+        name: {"chain_id": policy.networks[name].chain_id, "rpc": url}
+        for name, url in nodes.items()
+    }
     plan, out = tmp_path / "plan.json", tmp_path / "deployed.json"
-    plan.write_text(json.dumps({"policy": str(POLICY), "networks": networks, "wallets": keys}), encoding="utf-8")
+    plan.write_text(
+        json.dumps({"policy": str(POLICY), "networks": networks, "wallets": keys}), encoding="utf-8"
+    )
     argv = [sys.executable, "-m", "venue.chain.deploy", "--plan", str(plan), "--out", str(out)]
     began = time.monotonic()
     environment = os.environ | {DEPLOYER_KEY_VARIABLE: DEPLOYER}
@@ -45,7 +59,9 @@ async def test_every_wallet_holds_its_target_where_its_money_lies(
     for name, wallet in policy.wallets.items():
         site = deployed[wallet.network]
         contract = {**site["payout_contracts"], **site["reserve_contracts"]}.get(name)
-        assert (contract is not None) == (name in policy.payout_wallets() or wallet.wallet_class == "reserve")
+        assert (contract is not None) == (
+            name in policy.payout_wallets() or wallet.wallet_class == "reserve"
+        )
         holder = contract or (wallet.address or keys[name]).lower()
         async with Rpc(wallet.network, (nodes[wallet.network],)) as rpc:
             for asset, holding in wallet.holdings.items():
@@ -55,7 +71,11 @@ async def test_every_wallet_holds_its_target_where_its_money_lies(
                     if token
                     else await rpc.balance(holder)
                 )
-                assert (name, asset, held) == (name, asset, policy.base_units(asset, holding.target))
+                assert (name, asset, held) == (
+                    name,
+                    asset,
+                    policy.base_units(asset, holding.target),
+                )
             if contract:
                 assert await rpc.balance(keys[name]) == GAS_MONEY_WEI
 

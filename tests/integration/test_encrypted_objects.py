@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -20,15 +20,24 @@ BUCKET = "seawall-kit"
 def user(iam: Any, name: str) -> dict[str, str]:
     """A user who may do anything in S3, and nothing in KMS by itself."""
     iam.create_user(UserName=name)
-    allow = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    allow = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+    }
     iam.put_user_policy(UserName=name, PolicyName="s3", PolicyDocument=json.dumps(allow))
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
 
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[dict[str, Any]]:
-    """S3 as the key's writer, as its reader, and as somebody whom its policy does not name; enforcement is on."""
+    """S3 as the key's writer, as its reader, and as somebody whom its policy does not name.
+
+    Enforcement is on.
+    """
     with running_aws() as endpoint:
         iam = client("iam", endpoint, ROOT_KEY)
         users = {name: user(iam, name) for name in ("writer", "reader", "stranger")}
@@ -54,7 +63,9 @@ def people() -> Iterator[dict[str, Any]]:
             "Version": "2012-10-17",
             "Statement": [root, may("writer", "kms:GenerateDataKey"), may("reader", "kms:Decrypt")],
         }
-        key = client("kms", endpoint, ROOT_KEY).create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+        key = client("kms", endpoint, ROOT_KEY).create_key(Policy=json.dumps(policy))[
+            "KeyMetadata"
+        ]["Arn"]
         s3 = client("s3", endpoint, ROOT_KEY)
         for bucket in (BUCKET, "seawall-plain"):
             s3.create_bucket(Bucket=bucket)
@@ -74,16 +85,24 @@ def refused(call: Any, **request: Any) -> str:
 
 def test_who_writes_needs_a_data_key_and_who_reads_needs_to_decrypt(people: dict[str, Any]) -> None:
     people["writer"].put_object(Bucket=BUCKET, Key="runbook", Body=b"stop the signer")
-    assert people["reader"].get_object(Bucket=BUCKET, Key="runbook")["Body"].read() == b"stop the signer"
+    assert (
+        people["reader"].get_object(Bucket=BUCKET, Key="runbook")["Body"].read()
+        == b"stop the signer"
+    )
     assert "kms:Decrypt" in refused(people["writer"].get_object, Bucket=BUCKET, Key="runbook")
     assert "kms:Decrypt" in refused(people["stranger"].get_object, Bucket=BUCKET, Key="runbook")
     for name in ("reader", "stranger"):
-        assert "kms:GenerateDataKey" in refused(people[name].put_object, Bucket=BUCKET, Key="forged", Body=b"x")
+        assert "kms:GenerateDataKey" in refused(
+            people[name].put_object, Bucket=BUCKET, Key="forged", Body=b"x"
+        )
 
 
 def test_a_head_needs_no_key(people: dict[str, Any]) -> None:
     people["writer"].put_object(Bucket=BUCKET, Key="head", Body=b"1")
-    assert people["stranger"].head_object(Bucket=BUCKET, Key="head")["ServerSideEncryption"] == "aws:kms"
+    assert (
+        people["stranger"].head_object(Bucket=BUCKET, Key="head")["ServerSideEncryption"]
+        == "aws:kms"
+    )
 
 
 def test_an_object_under_s3s_own_keys_asks_kms_for_nothing(people: dict[str, Any]) -> None:

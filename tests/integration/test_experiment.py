@@ -1,4 +1,7 @@
-"""Experiments by their native command and in the kit's way: a real Chaos Toolkit, a real Toxiproxy, a small venue."""
+"""Experiments by their native command and in the kit's way.
+
+A real Chaos Toolkit, a real Toxiproxy, a small venue.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from typing import Any
 import pytest
 
 from seawall.scorecard.journal import problems_of_journal
-from tests.integration.fault_site import EXPERIMENT, ROOT, Site, running, site, wait_for
+from tests.testing.fault_harness import EXPERIMENT, ROOT, Site, running, site, wait_for
 
 __all__ = ["site"]
 pytestmark = pytest.mark.integration
@@ -26,15 +29,37 @@ def _journal(path: Path) -> dict[str, Any]:
 
 
 def _kit_command(name: str, journal: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "chaos.run", "--experiment", name, "--journal", str(journal), *more]
+    return [
+        sys.executable,
+        "-m",
+        "chaos.run",
+        "--experiment",
+        name,
+        "--journal",
+        str(journal),
+        *more,
+    ]
 
 
 def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> None:
-    """`chaos run FILE` with the two variables set is a whole, sound experiment that lasts as long as the policy says."""
+    """`chaos run FILE` with the two variables set is a whole, sound experiment that lasts as long
+    as the policy says.
+    """
     experiment = str(ROOT / "chaos/experiments" / f"{EXPERIMENT}.json")
-    command = [str(Path(sys.executable).with_name("chaos")), "--no-version-check", "run", experiment]
+    command = [
+        str(Path(sys.executable).with_name("chaos")),
+        "--no-version-check",
+        "run",
+        experiment,
+    ]
     ended = subprocess.run(
-        command, cwd=tmp_path, env=site.environment, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=tmp_path,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     assert problems_of_journal(_journal(tmp_path / "journal.json")) == []
@@ -45,44 +70,77 @@ def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> 
 
 
 def test_the_control_experiment_is_sound_in_the_kits_way(site: Site, tmp_path: Path) -> None:
-    """With the run's zero given, the fault comes `calm` and `dark_after` later; journal and log lie where they were asked for."""
+    """With the run's zero given, the fault comes `calm` and `dark_after` later.
+
+    Journal and log lie where they were asked for.
+    """
     journal = tmp_path / "out" / "chaos-journal.json"
     journal.parent.mkdir()
     zero = time.time() + 6
     command = _kit_command("noop", journal, "--start-at", str(zero))
     ended = subprocess.run(
-        command, cwd=tmp_path, env=site.environment, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=tmp_path,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == str(journal)
     assert problems_of_journal(_journal(journal)) == []
-    applied = next(fact["at"] for fact in site.timeline("chaos") if fact["event"] == "fault.applied")
-    assert 0.7 <= applied - zero <= 10, "never early; late only by what a busy machine needs to get there"
-    assert sorted(path.name for path in journal.parent.iterdir()) == ["chaos-journal.json", "chaos-journal.log"]
+    applied = next(
+        fact["at"] for fact in site.timeline("chaos") if fact["event"] == "fault.applied"
+    )
+    assert 0.7 <= applied - zero <= 10, (
+        "never early; late only by what a busy machine needs to get there"
+    )
+    assert sorted(path.name for path in journal.parent.iterdir()) == [
+        "chaos-journal.json",
+        "chaos-journal.log",
+    ]
 
 
 def test_an_unsteady_start_is_no_success_and_breaks_nothing(site: Site, tmp_path: Path) -> None:
-    """Chaos Toolkit's own status is 0 then; the journal's judge is not deceived, and the region was never touched."""
+    """Chaos Toolkit's own status is 0 then.
+
+    The journal's judge is not deceived, and the region was never touched.
+    """
     site.venue.stuck = True
     journal = tmp_path / "journal.json"
     ended = subprocess.run(
-        _kit_command(EXPERIMENT, journal), env=site.environment, capture_output=True, text=True, timeout=60, check=False
+        _kit_command(EXPERIMENT, journal),
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "the steady state was not met before the method" in problems_of_journal(_journal(journal))
+    assert "the steady state was not met before the method" in problems_of_journal(
+        _journal(journal)
+    )
     assert "was not posted within 5.0 s" in journal.with_suffix(".log").read_text()
     assert site.timeline("chaos") == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_ending_the_experiment_rolls_back(site: Site, tmp_path: Path, number: signal.Signals) -> None:
-    """Told to end, or killed: Chaos Toolkit rolls back at once, within less than the lease would need, and leaves its journal."""
+def test_ending_the_experiment_rolls_back(
+    site: Site, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Told to end, or killed.
+
+    Chaos Toolkit rolls back at once, within less than the lease would need, and leaves its journal.
+    """
     journal = tmp_path / "journal.json"
     with running(*_kit_command(EXPERIMENT, journal), environment=site.environment) as process:
         wait_for(lambda: site.toxics, within_s=20)
         wait_for(lambda: len(site.timeline("chaos")) >= 2, within_s=5)
         os.kill(process.pid, number)
-        wait_for(lambda: not site.toxics, within_s=1.9)  # the lease needs at least two thirds of 3 s
+        wait_for(
+            lambda: not site.toxics, within_s=1.9
+        )  # the lease needs at least two thirds of 3 s
         wait_for(journal.exists, within_s=5)
         wait_for(lambda: journal.read_text().endswith("}"), within_s=5)
     found = _journal(journal)
@@ -94,15 +152,28 @@ def test_ending_the_experiment_rolls_back(site: Site, tmp_path: Path, number: si
 def test_an_experiment_that_leaves_no_journal_is_unknown(site: Site, tmp_path: Path) -> None:
     """Exit status 2, and the reason in one line."""
     command = _kit_command("noop", tmp_path / "missing" / "journal.json")
-    ended = subprocess.run(command, env=site.environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, env=site.environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.splitlines()[-1].startswith("chaos: Chaos Toolkit ended with 1 and left no journal at ")
+    assert ended.stderr.splitlines()[-1].startswith(
+        "chaos: Chaos Toolkit ended with 1 and left no journal at "
+    )
 
 
 def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
-    """Exit status 3, with the names that there are; a journal of an earlier run stays where it is."""
+    """Exit status 3, with the names that there are.
+
+    A journal of an earlier run stays where it is.
+    """
     ended = subprocess.run(
-        _kit_command("nothing", tmp_path / "journal.json"), capture_output=True, text=True, check=False
+        _kit_command("nothing", tmp_path / "journal.json"),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr == "chaos: there is no experiment nothing (name one of noop, signing-region-dark)\n"
+    assert (
+        ended.stderr
+        == "chaos: there is no experiment nothing (name one of noop, signing-region-dark)\n"
+    )

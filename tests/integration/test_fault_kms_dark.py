@@ -15,7 +15,7 @@ import pytest
 from chaos import actions
 from chaos.session import FaultSession
 from seawall.errors import ServiceError
-from tests.integration.fault_site import (
+from tests.testing.fault_harness import (
     EXPERIMENT,
     SLACK_S,
     TTL_S,
@@ -29,9 +29,7 @@ from tests.integration.fault_site import (
 __all__ = ["site"]
 pytestmark = pytest.mark.integration
 
-APPLY = (
-    f"from chaos.actions import apply_fault, hold; apply_fault('kms-dark', '{EXPERIMENT}'); print('dark', flush=True); "
-)
+APPLY = f"from chaos.actions import apply_fault, hold; apply_fault('kms-dark', '{EXPERIMENT}'); print('dark', flush=True); "
 FOR_EVER = "import time; time.sleep(60)"
 
 
@@ -50,7 +48,10 @@ def here(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Site) -> None:
-    """Applied: silence, also on a connection that was open before. Reverted, twice: answers. Each fact is told once, in order."""
+    """Applied: silence, also on a connection that was open before. Reverted, twice: answers.
+
+    Each fact is told once, in order.
+    """
     host, _, port = here.listen.rpartition(":")
     kept = http.client.HTTPConnection(host, int(port), timeout=0.3)
     kept.request("GET", "/v1/status")
@@ -69,7 +70,12 @@ def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Site)
     assert not here.hangs()
     assert here.toxics == []
     told = here.timeline("chaos")
-    assert [fact["event"] for fact in told] == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
+    assert [fact["event"] for fact in told] == [
+        "fault.applied",
+        "fault.effective",
+        "fault.reverted",
+        "fault.cleared",
+    ]
     assert [fact["at"] for fact in told] == sorted(fact["at"] for fact in told)
     assert all(fact["detail"]["target"] == "kms.us-east-1" for fact in told)
     assert told[2]["at"] - told[1]["at"] >= 2.5
@@ -90,7 +96,9 @@ def test_the_death_of_the_process_that_applied_it_ends_it(site: Site) -> None:
 
 
 def test_the_death_of_the_runner_ends_it_although_the_experiment_lives(site: Site) -> None:
-    """Renewal stops with the game day that the experiment belongs to, and holding the fault then fails."""
+    """Renewal stops with the game day that the experiment belongs to, and holding the fault then
+    fails.
+    """
     with running(sys.executable, "-c", FOR_EVER) as gameday:
         environment = site.environment | {"SEAWALL_RUNNER_PID": str(gameday.pid)}
         held = APPLY + f"hold('kms-dark', '{EXPERIMENT}'); print('held')"
@@ -114,7 +122,10 @@ def test_the_death_of_a_lease_process_ends_it_at_once(site: Site, victim: str) -
 def test_a_service_that_is_down_already_proves_nothing(here: Site) -> None:
     """The fault is not applied to what does not answer, and nothing is told."""
     here.venue.close()
-    with pytest.raises(ServiceError, match=r"^kms\.us-east-1 was not seen clear within 3000 ms: .* refused or reset"):
+    with pytest.raises(
+        ServiceError,
+        match=r"^kms\.us-east-1 was not seen clear within 3000 ms: .* refused or reset",
+    ):
         actions.apply_fault("kms-dark", EXPERIMENT)
     assert here.toxics == []
     assert here.timeline("chaos") == []

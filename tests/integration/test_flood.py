@@ -85,16 +85,36 @@ def _plan(folder: Path, *, seconds: int, frozen_at_s: float | None = None) -> No
     (folder / "plan.json").write_text(
         json.dumps({"seed": 1, "knobs": {"calm_ms": 0, "flood_ms": seconds * 1_000}, "scaling": {}})
     )
-    (folder / "customers.csv").write_text("customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n")
+    (folder / "customers.csv").write_text(
+        "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n"
+    )
 
 
 def _start(folder: Path, url: str) -> subprocess.Popen[str]:
-    schedule = ["--arrivals", str(folder / "arrivals.csv"), "--customers", str(folder / "customers.csv")]
-    command = [sys.executable, "-m", "loadtests.flood", *schedule, "--url", url, "--out", str(folder), "--workers", "2"]
+    schedule = [
+        "--arrivals",
+        str(folder / "arrivals.csv"),
+        "--customers",
+        str(folder / "customers.csv"),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "loadtests.flood",
+        *schedule,
+        "--url",
+        url,
+        "--out",
+        str(folder),
+        "--workers",
+        "2",
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def _wait_for(flood: subprocess.Popen[str], wanted: Callable[[dict[str, object]], bool]) -> dict[str, object]:
+def _wait_for(
+    flood: subprocess.Popen[str], wanted: Callable[[dict[str, object]], bool]
+) -> dict[str, object]:
     """The first progress line that is ``wanted``."""
     assert flood.stdout is not None
     for text in flood.stdout:
@@ -105,14 +125,19 @@ def _wait_for(flood: subprocess.Popen[str], wanted: Callable[[dict[str, object]]
 
 
 def _processes_of(session: int) -> list[str]:
-    listed = subprocess.run(["ps", "-o", "args=", "-s", str(session)], capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["ps", "-o", "args=", "-s", str(session)], capture_output=True, text=True, check=False
+    )
     return listed.stdout.splitlines()
 
 
 def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_instant(
     tmp_path: Path, venue: str
 ) -> None:
-    """Nothing is missed while the venue stands still for a second; a fifth of a thousand requests shows it, evenly from 1 s to 0."""
+    """Nothing is missed while the venue stands still for a second.
+
+    A fifth of a thousand requests shows it, evenly from 1 s to 0.
+    """
     _plan(tmp_path, seconds=4, frozen_at_s=2.0)
 
     flood = _start(tmp_path, venue)
@@ -135,12 +160,15 @@ def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_in
     assert told["run"]["offered_per_s"] == RATE_PER_S
     assert rows[-1]["outcome"] == "replayed"
     assert {row["worker"] for row in rows} == {"0", "1"}
-    # Of 200 planned within the frozen second half have waited for more than half of it; a closed loop would show one or two.
+    # Of 200 planned within the frozen second half have waited for more than half of it; a closed
+    # loop would show one or two.
     assert sum(latency > 500 for latency in late) >= 90
     assert max(late) > 900
 
 
-def test_sigterm_ends_all_of_it_within_two_seconds_and_marks_it_incomplete(tmp_path: Path, venue: str) -> None:
+def test_sigterm_ends_all_of_it_within_two_seconds_and_marks_it_incomplete(
+    tmp_path: Path, venue: str
+) -> None:
     """What was sent until then is written; nothing is left behind."""
     _plan(tmp_path, seconds=30)
     flood = _start(tmp_path, venue)
@@ -165,7 +193,10 @@ def test_a_lost_worker_is_told_and_not_hidden(tmp_path: Path, venue: str) -> Non
     flood = _start(tmp_path, venue)
     _wait_for(flood, lambda line: line["event"] == "progress" and int(str(line["sent"])) > 0)
     found = subprocess.run(
-        ["pgrep", "-s", str(flood.pid), "-f", "locustfile.* --worker "], capture_output=True, text=True, check=True
+        ["pgrep", "-s", str(flood.pid), "-f", "locustfile.* --worker "],
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     os.kill(int(found.stdout.split()[0]), signal.SIGKILL)

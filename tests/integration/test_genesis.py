@@ -7,16 +7,27 @@ import asyncpg
 import pytest
 
 from seawall.errors import UsageError
-from seawall.policy import load_policy
-from tests.integration.founded import POLICY, Founded, connected, opening_balances, urls_of, write_config
+from seawall.policy_file import load_policy
+from tests.testing.venue_harness import (
+    POLICY,
+    Founded,
+    connected,
+    opening_balances,
+    urls_of,
+    write_config,
+)
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 
 pytestmark = pytest.mark.integration
 
 
-async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(founded: Founded) -> None:
-    """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets hold, lanes start at nonce 0."""
+async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
+    founded: Founded,
+) -> None:
+    """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets
+    hold, lanes start at nonce 0.
+    """
     async with connected(founded.database.auditor) as auditor:
         sums = await auditor.fetch(
             "select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2"
@@ -31,24 +42,34 @@ async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
             "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
         )
         assert mismatched == 0
-        lanes = await auditor.fetch("select wallet, next_nonce, epoch, signer_region from lanes order by wallet")
+        lanes = await auditor.fetch(
+            "select wallet, next_nonce, epoch, signer_region from lanes order by wallet"
+        )
         assert [row["wallet"] for row in lanes] == [
             "customer-aster-hot",
             "customer-aster-reserve",
             "customer-birch-hot",
             "customer-birch-reserve",
         ]
-        assert {(row["next_nonce"], row["epoch"], row["signer_region"]) for row in lanes} == {(0, 1, "us-east-1")}
+        assert {(row["next_nonce"], row["epoch"], row["signer_region"]) for row in lanes} == {
+            (0, 1, "us-east-1")
+        }
         assert await auditor.fetchval("select tier || epoch from mode") == "normal1"
 
 
-async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_of_its_own(founded: Founded) -> None:
-    """Five buckets: customers' money is owed to customers, the house's is inventory, all else is the venue's own; in the policy's amounts."""
+async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_of_its_own(
+    founded: Founded,
+) -> None:
+    """Five buckets: customers' money is owed to customers, the house's is inventory, all else is
+    the venue's own; in the policy's amounts.
+    """
     async with connected(founded.database.auditor) as auditor:
         rows = await auditor.fetch(
             "select a.bucket, a.network, a.asset, a.kind, sum(e.amount) from accounts a join entries e on e.account_id = a.id group by 1, 2, 3, 4"
         )
-        booked = {(row["bucket"], row["network"], row["asset"], row["kind"]): row["sum"] for row in rows}
+        booked = {
+            (row["bucket"], row["network"], row["asset"], row["kind"]): row["sum"] for row in rows
+        }
         available = await auditor.fetchval(
             "select sum(available) from balances b join accounts a on a.id = b.account_id where kind = 'inventory' and asset = 'USDX'"
         )
@@ -72,8 +93,13 @@ async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_
     assert available == 200_000 * 10**6
 
 
-async def test_four_thousand_customers_are_opened_at_once(database_url: str, tmp_path: Path) -> None:
-    """Genesis is set-based; measured at 1.1 s on two busy cores, and the bound leaves room for busier ones."""
+async def test_four_thousand_customers_are_opened_at_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Genesis is set-based.
+
+    Measured at 1.1 s on two busy cores, and the bound leaves room for busier ones.
+    """
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
     async with connected(database_url) as owner:
@@ -81,16 +107,28 @@ async def test_four_thousand_customers_are_opened_at_once(database_url: str, tmp
         roles = urls_of(database_url).roles
         began = time.monotonic()
         await found_venue(
-            owner, config=config, policy=policy, customers=opening_balances(policy, 4_000), nonces=nonces, roles=roles
+            owner,
+            config=config,
+            policy=policy,
+            customers=opening_balances(policy, 4_000),
+            nonces=nonces,
+            roles=roles,
         )
         assert time.monotonic() - began < 4
         with pytest.raises(UsageError, match="holds a venue already"):
             await found_venue(
-                owner, config=config, policy=policy, customers=opening_balances(policy, 10), nonces=nonces, roles=roles
+                owner,
+                config=config,
+                policy=policy,
+                customers=opening_balances(policy, 10),
+                nonces=nonces,
+                roles=roles,
             )
 
 
-async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(database_url: str, tmp_path: Path) -> None:
+async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(
+    database_url: str, tmp_path: Path
+) -> None:
     """One base unit too much is named, and the database stays empty."""
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
@@ -101,13 +139,21 @@ async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(databas
             match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000",
         ):
             await found_venue(
-                owner, config=config, policy=policy, customers=customers, nonces={}, roles=urls_of(database_url).roles
+                owner,
+                config=config,
+                policy=policy,
+                customers=customers,
+                nonces={},
+                roles=urls_of(database_url).roles,
             )
         assert await owner.fetchval("select to_regclass('public.mode')") is None
 
 
 async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
-    """The api cannot write the mode, the settler not the sign log, the signer not a balance: the database says no."""
+    """The api cannot write the mode, the settler not the sign log, the signer not a balance.
+
+    The database says no.
+    """
     attempts = {
         "api": "update mode set tier = 'normal'",
         "settler": "insert into sign_log (chain_id, address, nonce, digest, epoch, region) values (1, '', 0, '', 1, '')",
@@ -122,7 +168,10 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
 
 
 async def test_the_settler_may_change_only_what_its_arrows_change(founded: Founded) -> None:
-    """It moves a slot and a lane along; intents, nonces of slots, owners of lanes and balances are not its to write."""
+    """It moves a slot and a lane along.
+
+    Intents, nonces of slots, owners of lanes and balances are not its to write.
+    """
     async with connected(founded.database.settler) as settler:
         for statement in (
             "update balances set available = 1",
@@ -137,7 +186,10 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
 
 
 async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
-    """Neither the settler's copy nor the signer's own, not even by the owner; storing the first ones is no change."""
+    """Neither the settler's copy nor the signer's own, not even by the owner.
+
+    Storing the first ones is no change.
+    """
     async with connected(founded.database.owner) as owner:
         await owner.execute(
             """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
@@ -157,5 +209,7 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
         await owner.execute("update slots set state = 'broadcast', raw = 'a'")
         for table in ("slots", "sign_log"):
             for change in ("raw = 'b'", "tx_hash = '0xb'", "raw = null"):
-                with pytest.raises(asyncpg.RaiseError, match=f"{table} keeps the bytes that were signed first"):
+                with pytest.raises(
+                    asyncpg.RaiseError, match=f"{table} keeps the bytes that were signed first"
+                ):
                     await owner.execute(f"update {table} set {change}")

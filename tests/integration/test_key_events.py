@@ -1,4 +1,7 @@
-"""What is done to keys is seen: KMS call, CloudTrail record, EventBridge rule, SNS topic, SQS queue."""
+"""What is done to keys is seen.
+
+KMS call, CloudTrail record, EventBridge rule, SNS topic, SQS queue.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from sandbox.identities import Identities, create_identities
+from seawall.policy_file import load_policy
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -48,9 +51,12 @@ def trail(aws: str, identities: Identities) -> Iterator[str]:
 
 def service_policy(service: str, action: str, resource: str, source: str) -> str:
     statement = {
-        "Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": resource,
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": action,
+        "Resource": resource,
         "Condition": {"ArnLike": {"aws:SourceArn": source}},
-    }  # fmt: skip
+    }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
@@ -68,7 +74,9 @@ class Chain:
         """The details of all events that arrived and were not taken yet."""
         sqs = client("sqs", self.aws, ROOT_KEY, region=self.region)
         found = []
-        while messages := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
+        while messages := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get(
+            "Messages", []
+        ):
             for message in messages:
                 sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
                 found.append(json.loads(json.loads(message["Body"])["Message"]))
@@ -80,19 +88,28 @@ def chain(aws: str, identities: Identities) -> Iterator[Callable[..., Chain]]:
     """Make rules of key calls that end in queues."""
     made: list[tuple[Any, str]] = []
 
-    def make(region: str = PRIMARY, *, pattern: dict[str, Any] = KEY_CALLS, admitted: bool = True) -> Chain:
+    def make(
+        region: str = PRIMARY, *, pattern: dict[str, Any] = KEY_CALLS, admitted: bool = True
+    ) -> Chain:
         name = f"seawall-{uuid.uuid4().hex[:8]}"
-        sns, sqs, events = (client(each, aws, ROOT_KEY, region=region) for each in ("sns", "sqs", "events"))
+        sns, sqs, events = (
+            client(each, aws, ROOT_KEY, region=region) for each in ("sns", "sqs", "events")
+        )
         topic = sns.create_topic(Name=name)["TopicArn"]
         arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
         queue = sqs.create_queue(
             QueueName=name,
-            Attributes={"Policy": service_policy("sns.amazonaws.com", "sqs:SendMessage", arn, topic)},
+            Attributes={
+                "Policy": service_policy("sns.amazonaws.com", "sqs:SendMessage", arn, topic)
+            },
         )["QueueUrl"]
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         if admitted:
             opened = service_policy(
-                "events.amazonaws.com", "sns:Publish", topic, f"arn:aws:events:{region}:{ACCOUNT}:rule/*"
+                "events.amazonaws.com",
+                "sns:Publish",
+                topic,
+                f"arn:aws:events:{region}:{ACCOUNT}:rule/*",
             )
             sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=opened)
         events.put_rule(Name=name, EventPattern=json.dumps(pattern))
@@ -108,7 +125,9 @@ def chain(aws: str, identities: Identities) -> Iterator[Callable[..., Chain]]:
 
 @pytest.fixture
 def key(aws: str, identities: Identities) -> str:
-    made = client("kms", aws, ROOT_KEY).create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)
+    made = client("kms", aws, ROOT_KEY).create_key(
+        KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True
+    )
     return str(made["KeyMetadata"]["Arn"])
 
 
@@ -145,17 +164,28 @@ def test_every_call_that_could_take_a_key_away_is_an_event(
     kms.delete_alias(AliasName=alias)
     kms.create_grant(KeyId=key_id, GranteePrincipal=identities.deployer.arn, Operations=["Sign"])
     kms.put_key_policy(
-        KeyId=key_id, PolicyName="default", Policy=kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
+        KeyId=key_id,
+        PolicyName="default",
+        Policy=kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"],
     )
     kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
     kms.cancel_key_deletion(KeyId=key_id)
     kms.describe_key(KeyId=key_id)
     heard = [event["detail"] for event in watching.heard()]
     assert [each["eventName"] for each in heard] == [
-        "CreateAlias", "UpdateAlias", "DeleteAlias", "CreateGrant", "PutKeyPolicy", "ScheduleKeyDeletion", "CancelKeyDeletion",
-    ]  # fmt: skip
+        "CreateAlias",
+        "UpdateAlias",
+        "DeleteAlias",
+        "CreateGrant",
+        "PutKeyPolicy",
+        "ScheduleKeyDeletion",
+        "CancelKeyDeletion",
+    ]
     assert heard[0]["requestParameters"] == {"aliasName": alias, "targetKeyId": key_id}
-    assert [each["ARN"] for each in heard[0]["resources"]] == [key, f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:{alias}"]
+    assert [each["ARN"] for each in heard[0]["resources"]] == [
+        key,
+        f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:{alias}",
+    ]
     assert "grantToken" not in heard[3]["responseElements"], "a token opens the key"
     assert heard[4]["requestParameters"]["policyName"] == "default"
     assert heard[5]["requestParameters"]["pendingWindowInDays"] == 7
@@ -177,7 +207,9 @@ def test_a_denied_call_is_an_event_with_its_error(
     assert event["detail"]["resources"][0]["ARN"] == key
 
 
-def test_a_call_with_wrong_credentials_is_nobodys_event(aws: str, trail: str, chain: Any, key: str) -> None:
+def test_a_call_with_wrong_credentials_is_nobodys_event(
+    aws: str, trail: str, chain: Any, key: str
+) -> None:
     watching = chain()
     nobody = {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWNUNKNOWN00", "AWS_SECRET_ACCESS_KEY": "x"}
     with pytest.raises(ClientError, match="UnrecognizedClient"):
@@ -185,28 +217,49 @@ def test_a_call_with_wrong_credentials_is_nobodys_event(aws: str, trail: str, ch
     assert watching.heard() == []
 
 
-def test_a_role_is_named_by_its_session_and_issuer(aws: str, trail: str, chain: Any, key: str) -> None:
+def test_a_role_is_named_by_its_session_and_issuer(
+    aws: str, trail: str, chain: Any, key: str
+) -> None:
     iam, name = client("iam", aws, ROOT_KEY), f"seawall-{uuid.uuid4().hex[:8]}"
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"}}
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"},
+    }
     may = {"Effect": "Allow", "Action": ["kms:DisableKey", "sts:AssumeRole"], "Resource": "*"}
     iam.create_user(UserName=name)
     iam.put_user_policy(
-        UserName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]})
+        UserName=name,
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}),
     )
     user = iam.create_access_key(UserName=name)["AccessKey"]
     arn = iam.create_role(
-        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        RoleName=name,
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )["Role"]["Arn"]
     iam.put_role_policy(
-        RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]})
+        RoleName=name,
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}),
     )
-    who = {"AWS_ACCESS_KEY_ID": user["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": user["SecretAccessKey"]}
-    session = client("sts", aws, who).assume_role(RoleArn=arn, RoleSessionName="alice")["Credentials"]
+    who = {
+        "AWS_ACCESS_KEY_ID": user["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": user["SecretAccessKey"],
+    }
+    session = client("sts", aws, who).assume_role(RoleArn=arn, RoleSessionName="alice")[
+        "Credentials"
+    ]
     watching = chain()
     client(
-        "kms", aws,
-        {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"], "AWS_SESSION_TOKEN": session["SessionToken"]},
-    ).disable_key(KeyId=key.rpartition("/")[2])  # fmt: skip
+        "kms",
+        aws,
+        {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        },
+    ).disable_key(KeyId=key.rpartition("/")[2])
     [event] = watching.heard()
     identity = event["detail"]["userIdentity"]
     assert identity["type"] == "AssumedRole"
@@ -217,7 +270,11 @@ def test_a_role_is_named_by_its_session_and_issuer(aws: str, trail: str, chain: 
 def test_without_a_trail_that_logs_there_is_no_event(
     aws: str, identities: Identities, chain: Any, key: str, trail: str
 ) -> None:
-    watching, cloudtrail, kms = chain(), client("cloudtrail", aws, ROOT_KEY), client("kms", aws, ROOT_KEY)
+    watching, cloudtrail, kms = (
+        chain(),
+        client("cloudtrail", aws, ROOT_KEY),
+        client("kms", aws, ROOT_KEY),
+    )
     cloudtrail.stop_logging(Name=trail)
     kms.disable_key(KeyId=key)
     assert watching.heard() == []
@@ -229,15 +286,53 @@ def test_without_a_trail_that_logs_there_is_no_event(
 @pytest.mark.parametrize(
     ("selectors", "seen"),
     [
-        ({"EventSelectors": [{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True}]}, True),
-        ({"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]}, False),
+        (
+            {"EventSelectors": [{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True}]},
+            True,
+        ),
+        (
+            {"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]},
+            False,
+        ),
         ({"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": False}]}, False),
-        ({"EventSelectors": [{"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}]}, False),
-        ({"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}]}, True),
-        ({"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]}, False),
-        ({"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]}]}]}, False),
+        (
+            {
+                "EventSelectors": [
+                    {"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}
+                ]
+            },
+            False,
+        ),
+        (
+            {
+                "AdvancedEventSelectors": [
+                    {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}
+                ]
+            },
+            True,
+        ),
+        (
+            {
+                "AdvancedEventSelectors": [
+                    {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}
+                ]
+            },
+            False,
+        ),
+        (
+            {
+                "AdvancedEventSelectors": [
+                    {
+                        "FieldSelectors": [
+                            {"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]}
+                        ]
+                    }
+                ]
+            },
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_selectors_of_a_trail_decide(
     aws: str, trail: str, chain: Any, selectors: dict[str, Any], seen: bool
 ) -> None:
@@ -257,7 +352,9 @@ def test_the_last_kind_of_selector_counts(aws: str, trail: str) -> None:
     assert told["EventSelectors"][0]["ReadWriteType"] == "All"
 
 
-def test_a_trail_of_one_region_sees_that_region_only(aws: str, identities: Identities, chain: Any, key: str) -> None:
+def test_a_trail_of_one_region_sees_that_region_only(
+    aws: str, identities: Identities, chain: Any, key: str
+) -> None:
     name = f"seawall-{uuid.uuid4().hex[:8]}"
     client("s3", aws, ROOT_KEY).create_bucket(Bucket=name)
     cloudtrail = client("cloudtrail", aws, ROOT_KEY)
@@ -271,7 +368,9 @@ def test_a_trail_of_one_region_sees_that_region_only(aws: str, identities: Ident
     assert there.heard() == []
 
 
-def test_a_rule_that_is_disabled_passes_nothing_on(aws: str, trail: str, chain: Any, key: str) -> None:
+def test_a_rule_that_is_disabled_passes_nothing_on(
+    aws: str, trail: str, chain: Any, key: str
+) -> None:
     watching = chain()
     client("events", aws, ROOT_KEY).disable_rule(Name=watching.name)
     client("kms", aws, ROOT_KEY).disable_key(KeyId=key)
@@ -281,7 +380,10 @@ def test_a_rule_that_is_disabled_passes_nothing_on(aws: str, trail: str, chain: 
 def test_a_topic_that_does_not_let_eventbridge_in_gets_nothing_and_the_call_succeeds(
     aws: str, trail: str, chain: Any, key: str
 ) -> None:
-    """The default policy of a topic admits its account, not events.amazonaws.com; the dead-letter queue says what went wrong."""
+    """The default policy of a topic admits its account, not events.amazonaws.com.
+
+    The dead-letter queue says what went wrong.
+    """
     watching = chain(admitted=False)
     sqs, name = client("sqs", aws, ROOT_KEY), f"{watching.name}-dead"
     arn = f"arn:aws:sqs:{PRIMARY}:{ACCOUNT}:{name}"
@@ -298,7 +400,9 @@ def test_a_topic_that_does_not_let_eventbridge_in_gets_nothing_and_the_call_succ
     assert json.loads(letter["Body"])["detail"]["eventName"] == "DisableKey"
 
 
-def test_the_primary_region_moves_and_both_regions_say_so(aws: str, trail: str, chain: Any, key: str) -> None:
+def test_the_primary_region_moves_and_both_regions_say_so(
+    aws: str, trail: str, chain: Any, key: str
+) -> None:
     here, there, key_id = chain(), chain(STANDBY), key.rpartition("/")[2]
     primary, standby = client("kms", aws, ROOT_KEY), client("kms", aws, ROOT_KEY, region=STANDBY)
     with pytest.raises(ClientError, match="NotFoundException"):
@@ -325,6 +429,8 @@ def test_the_primary_region_moves_and_both_regions_say_so(aws: str, trail: str, 
 
 def test_a_key_of_one_region_has_no_primary_region(aws: str, identities: Identities) -> None:
     kms = client("kms", aws, ROOT_KEY)
-    single = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    single = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")["KeyMetadata"][
+        "KeyId"
+    ]
     with pytest.raises(ClientError, match="UnsupportedOperationException"):
         kms.update_primary_region(KeyId=single, PrimaryRegion=STANDBY)

@@ -1,4 +1,6 @@
-"""KMS throttles elliptic-curve operations of an account and Region together, and only its owner changes the quota."""
+"""KMS throttles elliptic-curve operations of an account and Region together, and only its owner
+changes the quota.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from localaws.emulator.control import KMS_QUOTA_PATH, kms_quota, set_kms_quota, throttled
+from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.errors import ServiceError
-from seawall.sandbox.aws.control import KMS_QUOTA_PATH, kms_quota, set_kms_quota, throttled
-from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
-from tests.integration.aws_site import ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.aws_harness import ROOT_KEY, STANDBY, client, running_aws
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +44,9 @@ def sign(kms: Any, key_id: str, algorithm: str = "ECDSA_SHA_256") -> str:
 def test_all_keys_of_a_region_share_one_quota_and_other_regions_and_keys_do_not(aws: str) -> None:
     kms, there = client("kms", aws, ROOT_KEY), client("kms", aws, ROOT_KEY, region=STANDBY)
     one, other, rsa, far = key(kms), key(kms), key(kms, "RSA_2048"), key(there)
-    set_kms_quota(aws, 1)  # full buckets; refilling takes a second, far longer than the next two calls
+    set_kms_quota(
+        aws, 1
+    )  # full buckets; refilling takes a second, far longer than the next two calls
     assert [sign(kms, one), sign(kms, other)] == ["ok", "ThrottlingException"]
     assert sign(kms, rsa, "RSASSA_PKCS1_V1_5_SHA_256") == "ok"
     assert sign(there, far) == "ok"
@@ -73,11 +77,15 @@ def test_the_quota_of_the_command_line_can_be_lifted(aws: str) -> None:
 
 def test_nobody_but_root_changes_the_quota(aws: str) -> None:
     for auth in (None, (ROOT_ACCESS_KEY_ID, "wrong"), ("deployer", ROOT_SECRET_ACCESS_KEY)):
-        assert httpx.put(f"{aws}{KMS_QUOTA_PATH}", json={"per_s": 1000}, auth=auth).status_code == 401
+        assert (
+            httpx.put(f"{aws}{KMS_QUOTA_PATH}", json={"per_s": 1000}, auth=auth).status_code == 401
+        )
     assert kms_quota(aws) == 2
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"per_s": 0}', b'{"per_s": true}', b'{"per_s": "many"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"per_s": 0}', b'{"per_s": true}', b'{"per_s": "many"}']
+)
 def test_a_quota_without_meaning_is_refused(aws: str, body: bytes) -> None:
     auth = (ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY)
     assert httpx.put(f"{aws}{KMS_QUOTA_PATH}", content=body, auth=auth).status_code == 400

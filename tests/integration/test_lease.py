@@ -1,4 +1,7 @@
-"""A lodged undo is made whoever dies: its owner, the holder or the sentinel. Real processes, real signals."""
+"""A lodged undo is made whoever dies: its owner, the holder or the sentinel.
+
+Real processes, real signals.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,9 @@ class Undone:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/fault"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop answering."""
@@ -72,7 +77,9 @@ class Holder:
         (folder / "targets.json").write_text(json.dumps({"run_dir": str(folder)}))
         self.folder = folder
         command = [sys.executable, "-m", "seawall.lease", "--data-dir", str(folder), "--port", "0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().split()[-1]
 
@@ -84,7 +91,11 @@ class Holder:
     def events(self) -> list[str]:
         """What the run's timeline says about leases so far."""
         path = self.folder / "timeline.jsonl"
-        return [json.loads(line)["event"] for line in path.read_text().splitlines()] if path.exists() else []
+        return (
+            [json.loads(line)["event"] for line in path.read_text().splitlines()]
+            if path.exists()
+            else []
+        )
 
     def close(self) -> None:
         """End both processes."""
@@ -115,8 +126,13 @@ def lodge(holder: Holder, undone: Undone, *, ttl_ms: int = TTL_MS) -> LeaseClien
     return client
 
 
-def test_an_owner_that_falls_silent_is_undone_after_its_time_to_live(holder: Holder, undone: Undone) -> None:
-    """Renewals put the undo off; without them it comes within the time to live and a second, and the lease cannot be revived."""
+def test_an_owner_that_falls_silent_is_undone_after_its_time_to_live(
+    holder: Holder, undone: Undone
+) -> None:
+    """Renewals put the undo off.
+
+    Without them it comes within the time to live and a second, and the lease cannot be revived.
+    """
     undone.refusals = 2
     with lodge(holder, undone) as client:
         for _ in range(4):
@@ -142,8 +158,12 @@ def test_a_released_lease_is_not_undone(holder: Holder, undone: Undone) -> None:
 
 
 @pytest.mark.parametrize("victim", ["holder", "sentinel"])
-def test_the_death_of_either_process_undoes_at_once(holder: Holder, undone: Undone, victim: str) -> None:
-    """`kill -9` of one makes the other undo, without waiting for the time to live, and then end itself."""
+def test_the_death_of_either_process_undoes_at_once(
+    holder: Holder, undone: Undone, victim: str
+) -> None:
+    """`kill -9` of one makes the other undo, without waiting for the time to live, and then end
+    itself.
+    """
     pid, sentinel = holder.process.pid, holder.sentinel
     with LeaseClient(holder.url) as client:
         client.lodge("fault", ttl_ms=LONG_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
@@ -193,17 +213,26 @@ def test_a_name_that_is_held_is_refused_to_another(holder: Holder, undone: Undon
     """Two runners cannot share a lease; the same request again is only a renewal."""
     with lodge(holder, undone, ttl_ms=LONG_MS) as client, LeaseClient(holder.url) as other:
         other.lodge("fault", ttl_ms=LONG_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
-        with pytest.raises(ServiceError, match=r"^the lease holder refused to lodge fault: HTTP 409 "):
+        with pytest.raises(
+            ServiceError, match=r"^the lease holder refused to lodge fault: HTTP 409 "
+        ):
             other.lodge("fault", ttl_ms=LONG_MS, undo=[])
         assert client.release("fault")
 
 
 def test_bad_requests_are_refused_by_name(holder: Holder) -> None:
-    """Every problem of a request is told; an unknown path is not mistaken for an expired lease's success."""
+    """Every problem of a request is told.
+
+    An unknown path is not mistaken for an expired lease's success.
+    """
     with httpx.Client(base_url=holder.url, trust_env=False) as http:
-        answer = http.put("/leases/fault", json={"ttl_ms": 0, "undo": [{"method": "GET", "url": "ftp://x"}]})
+        answer = http.put(
+            "/leases/fault", json={"ttl_ms": 0, "undo": [{"method": "GET", "url": "ftp://x"}]}
+        )
         assert answer.status_code == 422
-        assert all(field in answer.json()["reason"] for field in ("ttl_ms", "undo.0.method", "undo.0.url"))
+        assert all(
+            field in answer.json()["reason"] for field in ("ttl_ms", "undo.0.method", "undo.0.url")
+        )
         assert http.patch("/leases/fault", json={}).status_code == 501
         assert http.post("/leases/fault/prolong").status_code == 405
 

@@ -1,4 +1,7 @@
-"""Claims and flips interleaved step by step: which ways of reading the mode let a claim commit under an old epoch."""
+"""Claims and flips interleaved step by step.
+
+Which ways of reading the mode let a claim commit under an old epoch.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from seawall.conventions import MODE_LOCK
-from tests.integration.founded import Founded, connected
+from seawall.conventions.database import MODE_LOCK
+from tests.testing.venue_harness import Founded, connected
 from venue.database import Connection
 
 pytestmark = pytest.mark.integration
@@ -33,8 +36,13 @@ async def _plain(connection: Connection) -> int:
     return int(await connection.fetchval("select epoch from mode"))
 
 
-async def _claim(connection: Connection, reading: Reading, read: asyncio.Event, go_on: asyncio.Event) -> int:
-    """A claim as settlers and intake make it; the row it leaves behind tells the epoch that it believed in."""
+async def _claim(
+    connection: Connection, reading: Reading, read: asyncio.Event, go_on: asyncio.Event
+) -> int:
+    """A claim as settlers and intake make it.
+
+    The row it leaves behind tells the epoch that it believed in.
+    """
     async with connection.transaction():
         epoch = await reading(connection)
         read.set()
@@ -47,12 +55,16 @@ async def _claim(connection: Connection, reading: Reading, read: asyncio.Event, 
 
 
 async def _waits_for_lock(observer: Connection, pid: int) -> None:
-    while not await observer.fetchval("select exists (select from pg_locks where pid = $1 and not granted)", pid):  # noqa: ASYNC110  (another server process)
+    query = "select exists (select from pg_locks where pid = $1 and not granted)"
+    while not await observer.fetchval(query, pid):  # noqa: ASYNC110 - another server process
         await asyncio.sleep(0.002)
 
 
 async def _flip_then_claim(founded: Founded, reading: Reading) -> tuple[int, int]:
-    """A claim that begins while a flip holds the lock and has not committed. (epoch claimed under, epoch in force at its commit)."""
+    """A claim that begins while a flip holds the lock and has not committed.
+
+    (epoch claimed under, epoch in force at its commit).
+    """
     database = founded.database
     async with (
         connected(database.guard) as guard,
@@ -85,14 +97,21 @@ async def test_the_variant_in_use_never_claims_under_an_old_epoch(founded: Found
 
 
 @pytest.mark.parametrize("reading", [_one_statement, _plain])
-async def test_other_variants_do_claim_under_an_old_epoch(founded: Founded, reading: Reading) -> None:
-    """The test above can fail: these readings let the claim commit after the flip under the epoch before it."""
+async def test_other_variants_do_claim_under_an_old_epoch(
+    founded: Founded, reading: Reading
+) -> None:
+    """The test above can fail.
+
+    These readings let the claim commit after the flip under the epoch before it.
+    """
     claimed, in_force = await _flip_then_claim(founded, reading)
     assert (claimed, in_force) == (1, 2)
 
 
 async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
-    """A flip that meets a claim commits after it, so the claim's epoch was in force when it committed."""
+    """A flip that meets a claim commits after it, so the claim's epoch was in force when it
+    committed.
+    """
     database = founded.database
     async with (
         connected(database.guard) as guard,

@@ -1,4 +1,7 @@
-"""The payout contract on a real node: each number is paid at most once, whatever the recipients do."""
+"""The payout contract on a real node.
+
+Each number is paid at most once, whatever the recipients do.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ import pytest
 from venue.chain.fees import fees
 from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
 from venue.chain.rpc import Receipt, Rpc
-from venue.chain.transaction import Intent, contract_address, encode_signed, signing_hash, transaction_hash
+from venue.chain.transaction import (
+    Intent,
+    contract_address,
+    encode_signed,
+    signing_hash,
+    transaction_hash,
+)
 from venue.contracts.calls import (
     GAS_BASE,
     GAS_PER_ITEM,
@@ -49,7 +58,13 @@ class Bench:
     contract: str = ""
 
     async def send(
-        self, secret: bytes, *, to: str | None, value: int = 0, data: bytes = b"", gas: int = 3_000_000
+        self,
+        secret: bytes,
+        *,
+        to: str | None,
+        value: int = 0,
+        data: bytes = b"",
+        gas: int = 3_000_000,
     ) -> Receipt:
         """Sign, broadcast, and give the receipt (a block per transaction)."""
         sender = address_of_private_key(secret)
@@ -60,7 +75,8 @@ class Bench:
         raw = encode_signed(intent, fee, sign_locally(signing_hash(intent, fee), secret=secret))
         await self.rpc.broadcast(raw)
         async with asyncio.timeout(10):
-            while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110  (a node is polled)
+            # a node is polled
+            while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return receipt
 
@@ -78,7 +94,9 @@ class Bench:
 
     async def pay(self, *items: Item, gas: int | None = None) -> Receipt:
         """Have the signer pay."""
-        return await self.send(SIGNER, to=self.contract, data=pay(items), gas=gas or pay_gas_limit(len(items)))
+        return await self.send(
+            SIGNER, to=self.contract, data=pay(items), gas=gas or pay_gas_limit(len(items))
+        )
 
     async def gas_used(self) -> int:
         """Gas of the newest block, which holds one transaction."""
@@ -102,16 +120,26 @@ async def bench(start_anvil: Callable[..., str]) -> AsyncIterator[Bench]:
         bench.token = await bench.create(token_creation(symbol="USDX", decimals=6))
         caps = {NATIVE: CAP, bench.token: CAP}
         signer = address_of_private_key(SIGNER)
-        bench.contract = await bench.create(payout_creation(signer=signer, window_seconds=10**6, caps=caps))
+        bench.contract = await bench.create(
+            payout_creation(signer=signer, window_seconds=10**6, caps=caps)
+        )
         assert (await bench.send(DEPLOYER, to=bench.contract, value=2 * CAP)).succeeded
-        assert (await bench.send(DEPLOYER, to=bench.token, data=mint(bench.contract, 2 * CAP))).succeeded
+        assert (
+            await bench.send(DEPLOYER, to=bench.token, data=mint(bench.contract, 2 * CAP))
+        ).succeeded
         yield bench
 
 
 async def test_a_number_is_paid_once_in_one_batch_and_across_batches(bench: Bench) -> None:
     """Duplicates are skipped without an event; the recipient has the money once."""
-    first = read_events((await bench.pay(item(1), item(1), item(2, token=bench.token))).logs, contract=bench.contract)
-    again = read_events((await bench.pay(item(2, token=bench.token), item(1), item(3))).logs, contract=bench.contract)
+    first = read_events(
+        (await bench.pay(item(1), item(1), item(2, token=bench.token))).logs,
+        contract=bench.contract,
+    )
+    again = read_events(
+        (await bench.pay(item(2, token=bench.token), item(1), item(3))).logs,
+        contract=bench.contract,
+    )
 
     assert first.paid == {1: item(1), 2: item(2, token=bench.token)}
     assert set(again.paid) == {3}
@@ -131,14 +159,18 @@ async def test_bad_recipients_and_tokens_fail_alone_and_may_be_paid_later(bench:
     assert (set(events.paid), set(events.failed)) == ({1, 4}, {2, 3})
     assert await bench.bits(1, 2, 3, 4) == [True, False, False, True]
     await bench.rpc.call("anvil_setCode", rejects, "0x")
-    assert set(read_events((await bench.pay(item(2, to=rejects))).logs, contract=bench.contract).paid) == {2}
+    assert set(
+        read_events((await bench.pay(item(2, to=rejects))).logs, contract=bench.contract).paid
+    ) == {2}
 
 
 @pytest.mark.parametrize("code", [REJECTS, ANSWERS_FALSE, BURNS])
 async def test_a_token_that_does_not_move_is_a_failed_item(bench: Bench, code: str) -> None:
     """Reverting, answering false and burning its gas are all the same to the customer."""
     await bench.rpc.call("anvil_setCode", bench.token, "0x" + code)
-    events = read_events((await bench.pay(item(1, token=bench.token), item(2))).logs, contract=bench.contract)
+    events = read_events(
+        (await bench.pay(item(1, token=bench.token), item(2))).logs, contract=bench.contract
+    )
 
     assert (set(events.paid), set(events.failed)) == ({2}, {1})
 
@@ -154,7 +186,10 @@ async def test_a_cancelled_number_is_never_paid(bench: Bench) -> None:
 
 
 async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None:
-    """Both assets have their own cap; an asset without one cannot be paid at all; the bitmap stays untouched."""
+    """Both assets have their own cap; an asset without one cannot be paid at all.
+
+    The bitmap stays untouched.
+    """
     assert (await bench.pay(item(1, amount=CAP - 10))).succeeded
     assert not (await bench.pay(item(2, amount=5), item(3, amount=6))).succeeded
     assert not (await bench.pay(item(4, token="0x" + "99" * 20, amount=1))).succeeded
@@ -176,7 +211,10 @@ async def test_too_little_gas_reverts_rather_than_fails_an_item(bench: Bench) ->
 
 
 async def test_a_full_batch_of_the_worst_recipients_fits_its_gas_limit(bench: Bench) -> None:
-    """200 new accounts, half in each asset, and 200 gas burners: measured gas stays under the declared ceiling."""
+    """200 new accounts, half in each asset, and 200 gas burners.
+
+    Measured gas stays under the declared ceiling.
+    """
     full = await bench.pay(*(item(n, token=(NATIVE, bench.token)[n % 2]) for n in range(1, 201)))
     full_gas = await bench.gas_used()
     burns = await bench.runtime(BURNS)

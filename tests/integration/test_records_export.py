@@ -7,17 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from seawall.evidence.records import export_records
-from tests.integration.founded import Founded, connected
+from adapters.reference_venue.records import export_records
+from tests.testing.venue_harness import Founded, connected
 from venue.ledger.journal import append
 
 pytestmark = pytest.mark.integration
 
 
-async def test_the_journals_entries_are_counted_by_writer_and_kind(founded: Founded, tmp_path: Path) -> None:
+async def test_the_journals_entries_are_counted_by_writer_and_kind(
+    founded: Founded, tmp_path: Path
+) -> None:
     """A verdict holds the counts against the flips and top-ups that were made."""
     async with connected(founded.database.owner) as owner:
-        for writer, kind in (("guard", "flip"), ("guard", "flip"), ("treasury", "topup"), ("treasury", "drift")):
+        for writer, kind in (
+            ("guard", "flip"),
+            ("guard", "flip"),
+            ("treasury", "topup"),
+            ("treasury", "drift"),
+        ):
             async with owner.transaction():
                 await append(owner, writer=writer, kind=kind, justification="as a test", body={})
 

@@ -1,4 +1,6 @@
-"""The real engine: a program that the policy forbids makes nothing, and a guarded stack is not taken down."""
+"""The real engine: a program that the policy forbids makes nothing, and a guarded stack is not
+taken down.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localaws.provider.server import start_provider
+from sandbox import stack
+from sandbox.hosted_zones import prepare_landing
+from sandbox.identities import Identities, create_identities
 from seawall import setup
 from seawall.errors import ServiceError
-from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.aws.landing import prepare_landing
-from seawall.sandbox.provider import stack
-from seawall.sandbox.provider.server import start_provider
-from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
-from tests.integration.engine_site import POLICY, POLICY_PATH, ROOT, copied
+from tests.testing.aws_harness import PRIMARY, STANDBY, client, running_aws
+from tests.testing.engine_harness import POLICY, POLICY_PATH, ROOT, copied
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +30,9 @@ STACK_FILE = "infra/stacks/Pulumi.sandbox.yaml"
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A running AWS, and the settings of a stack in it whose program is a copy that a test may spoil."""
+    """A running AWS, and the settings of a stack in it whose program is a copy that a test may
+    spoil.
+    """
 
     endpoint: str
     identities: Identities
@@ -38,8 +42,13 @@ class Site:
         """Enabled keys by region."""
         found = {}
         for region in (PRIMARY, STANDBY):
-            kms = client("kms", self.endpoint, self.identities.deployer.environment(), region=region)
-            metadata = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+            kms = client(
+                "kms", self.endpoint, self.identities.deployer.environment(), region=region
+            )
+            metadata = [
+                kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+                for key in kms.list_keys()["Keys"]
+            ]
             found[region] = {key["Arn"] for key in metadata if key["KeyState"] == "Enabled"}
         return found
 
@@ -56,10 +65,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             endpoint=endpoint,
             identities=identities,
             settings=stack.Settings(
-                root=ROOT, data_dir=tmp_path_factory.mktemp("refused"), policy_path=POLICY_PATH, aws_endpoint=endpoint,
-                provider_port=port, deployer=identities.deployer, principals=identities.principals(), region=PRIMARY, path=setup.environment()["PATH"],
+                root=ROOT,
+                data_dir=tmp_path_factory.mktemp("refused"),
+                policy_path=POLICY_PATH,
+                aws_endpoint=endpoint,
+                provider_port=port,
+                deployer=identities.deployer,
+                principals=identities.principals(),
+                region=PRIMARY,
+                path=setup.environment()["PATH"],
             ),
-        )  # fmt: skip
+        )
         server.stop(grace=0).wait()
 
 
@@ -76,14 +92,24 @@ def spoilt(site: Site, folder: Path, file: str, old: str, new: str) -> stack.Set
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("infra/keys.py", "multi_region=True", "multi_region=False"), "aws:kms/key:Key customer-aster-hot: single-Region"),
-        (("infra/roles.py", "            permissions_boundary=self.boundary.policy.arn,\n", ""), "no permission boundary"),
         (
-            ("infra/signers.py", "for wallet in policy.signing_wallets()}", "for wallet in list(policy.signing_wallets())[1:]}"),
+            ("infra/keys.py", "multi_region=True", "multi_region=False"),
+            "aws:kms/key:Key customer-aster-hot: single-Region",
+        ),
+        (
+            ("infra/roles.py", "            permissions_boundary=self.boundary.policy.arn,\n", ""),
+            "no permission boundary",
+        ),
+        (
+            (
+                "infra/signers.py",
+                "for wallet in policy.signing_wallets()}",
+                "for wallet in list(policy.signing_wallets())[1:]}",
+            ),
             "aws:kms/replicaKey:ReplicaKey customer-aster-hot is missing",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_program_that_is_tampered_with_makes_nothing(
     site: Site, tmp_path: Path, change: tuple[str, str, str], said: str
 ) -> None:
@@ -93,7 +119,10 @@ def test_a_program_that_is_tampered_with_makes_nothing(
     assert said in str(caught.value)
     assert "Traceback" not in str(caught.value), "what is refused is no fault of the program's"
     assert site.keys() == {PRIMARY: set(), STANDBY: set()}
-    assert {each["type"] for each in recorded(site)} <= {"pulumi:pulumi:Stack", "pulumi:providers:aws"}
+    assert {each["type"] for each in recorded(site)} <= {
+        "pulumi:pulumi:Stack",
+        "pulumi:providers:aws",
+    }
 
 
 @pytest.mark.parametrize(
@@ -106,7 +135,10 @@ def test_a_program_that_is_tampered_with_makes_nothing(
 def test_a_program_that_ends_before_it_is_judged_makes_nothing_and_says_why(
     site: Site, tmp_path: Path, instead: str, said: str
 ) -> None:
-    """By then everything is declared and held; the engine must not wait for what nobody will let go."""
+    """By then everything is declared and held.
+
+    The engine must not wait for what nobody will let go.
+    """
     settings = spoilt(site, tmp_path / "root", "infra/program.py", "        gate.open()\n", instead)
     with pytest.raises(ServiceError) as caught:
         stack.up(settings, report=print)
@@ -131,7 +163,11 @@ def urns(site: Site) -> set[str]:
 def guarded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> stack.Settings:
     """A stack that is up and guarded."""
     settings = spoilt(
-        site, tmp_path_factory.mktemp("guarded") / "root", STACK_FILE, "deletion: disposable", "deletion: guarded"
+        site,
+        tmp_path_factory.mktemp("guarded") / "root",
+        STACK_FILE,
+        "deletion: disposable",
+        "deletion: guarded",
     )
     stack.up(settings, report=print)
     return settings
@@ -143,13 +179,17 @@ def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -
     assert len(keys[PRIMARY]) >= len(POLICY.signing_wallets()) + len(POLICY.approver_roles())
     with pytest.raises(ServiceError, match="protect"):
         stack._pulumi(guarded, ["destroy", "--yes", "--skip-preview"])
-    assert urns(site) == before, "it meets the seal first, so that not even what is unprotected goes"
+    assert urns(site) == before, (
+        "it meets the seal first, so that not even what is unprotected goes"
+    )
     assert site.keys() == keys
 
     outputs = stack.outputs(guarded)
     for signer in outputs["signers"].values():
         for region in (PRIMARY, STANDBY):
-            kms = client("kms", site.endpoint, site.identities.deployer.environment(), region=region)
+            kms = client(
+                "kms", site.endpoint, site.identities.deployer.environment(), region=region
+            )
             for refused in (kms.schedule_key_deletion, kms.disable_key):
                 with pytest.raises(ClientError, match="AccessDenied"):
                     refused(KeyId=signer["key_id"])
@@ -159,7 +199,10 @@ def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -
 def test_what_is_known_only_once_its_key_is_made_is_judged_then(
     site: Site, guarded: stack.Settings, tmp_path: Path
 ) -> None:
-    """A wildcard beside the ARN of a key that only AWS can tell: the registration itself is refused."""
+    """A wildcard beside the ARN of a key that only AWS can tell.
+
+    The registration itself is refused.
+    """
     root = copied(tmp_path / "root")
     shutil.copytree(guarded.root / "infra", root / "infra", dirs_exist_ok=True)
     program = root / "infra" / "signers.py"

@@ -1,4 +1,7 @@
-"""The sandbox on real components: it starts, is watched, raises a page, and leaves nothing behind however its runner ends."""
+"""The sandbox on real components.
+
+It starts, is watched, raises a page, and leaves nothing behind however its runner ends.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,26 @@ import asyncpg
 import httpx
 import pytest
 
-from seawall import conventions
+from sandbox import reaper
+from sandbox.environment import shell_environment
+from sandbox.kept import down, kept_data_dir
+from sandbox.ports import pick_port
+from sandbox.supervisor import Sandbox
+from seawall.conventions import components, environment
+from seawall.conventions import metrics as metrics_names
 from seawall.errors import ComponentDiedError, PolicyError, PortBusyError
-from seawall.policy import load_policy
-from seawall.sandbox import Sandbox, down, http_answers, kept_data_dir, reaper, shell_environment
-from seawall.sandbox.ports import pick_port
-from seawall.sandbox.readiness import log_line
+from seawall.policy_file import load_policy
+from seawall.processes.readiness import http_answers, log_line
 from seawall.setup import locate
-from tests.integration.sandbox_runner import PROGRAMS, ROOT, start
+from tests.testing.sandbox_runner import PROGRAMS, ROOT, start
 
 pytestmark = pytest.mark.integration
 
 GONE_WITHIN_S = 5.0
 PAGE_WITHIN_S = 25.0
-"""Prometheus takes up to 10 s to begin scraping a target that it has just been told of (two delays of 5 s in its discovery)."""
+"""Prometheus takes up to 10 s to begin scraping a target that it has just been told of (two delays
+of 5 s in its discovery).
+"""
 START_WITHIN_S = 60.0
 
 EXPORTER = """
@@ -70,11 +79,16 @@ def rpc(url: str, method: str, *parameters: Any) -> Any:
     return httpx.post(url, json=call, timeout=5).json()
 
 
-async def test_the_database_answers_through_its_proxy_and_keeps_commit_times(sandbox: Sandbox) -> None:
+async def test_the_database_answers_through_its_proxy_and_keeps_commit_times(
+    sandbox: Sandbox,
+) -> None:
     """With a password of this run; durable, on loopback only."""
     connection = await asyncpg.connect(sandbox.database_url("owner", through_proxy=True))
     try:
-        settings = {name: await connection.fetchval(f"show {name}") for name in ("track_commit_timestamp", "fsync")}
+        settings = {
+            name: await connection.fetchval(f"show {name}")
+            for name in ("track_commit_timestamp", "fsync")
+        }
         assert settings == {"track_commit_timestamp": "on", "fsync": "on"}
     finally:
         await connection.close()
@@ -83,15 +97,25 @@ async def test_the_database_answers_through_its_proxy_and_keeps_commit_times(san
         await asyncpg.connect(wrong)
 
 
-def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(sandbox: Sandbox) -> None:
+def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(
+    sandbox: Sandbox,
+) -> None:
     """Finalized is two blocks behind; the endpoint serves no control method, the node does."""
     for network in sandbox.targets.networks.values():
         deadline = time.monotonic() + 10
         while int(rpc(network.node, "eth_blockNumber")["result"], 16) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        latest = int(rpc(network.rpc.primary, "eth_getBlockByNumber", "latest", False)["result"]["number"], 16)
-        finalized = int(rpc(network.rpc.standby, "eth_getBlockByNumber", "finalized", False)["result"]["number"], 16)
+        latest = int(
+            rpc(network.rpc.primary, "eth_getBlockByNumber", "latest", False)["result"]["number"],
+            16,
+        )
+        finalized = int(
+            rpc(network.rpc.standby, "eth_getBlockByNumber", "finalized", False)["result"][
+                "number"
+            ],
+            16,
+        )
         assert latest - finalized in (1, 2)  # a block may come between the two questions
         assert rpc(network.rpc.primary, "anvil_setBalance", "0x0", "0x1")["error"]["code"] == -32601
 
@@ -99,7 +123,7 @@ def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(sand
 def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
     """Faults are applied where targets.json says."""
     targets = json.loads(sandbox.targets_path.read_text())
-    name = conventions.exchange_proxy("primary")
+    name = components.exchange_proxy("primary")
     url = f"http://{targets['proxies'][name]['listen']}/price?sell=AST&buy=USDX"
     assert httpx.get(url, timeout=2).status_code == 200
     httpx.post(f"{targets['toxiproxy']}/proxies/{name}", json={"enabled": False}).raise_for_status()
@@ -110,17 +134,23 @@ def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
 
 
 def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_path: Path) -> None:
-    """From the exporter through Prometheus, Alertmanager and the pager's proxy, within the policy's time for a page."""
+    """From the exporter through Prometheus, Alertmanager and the pager's proxy, within the policy's
+    time for a page.
+    """
     metrics = tmp_path / "metrics"
-    metrics.write_text(f"{conventions.TIER} 0\n")
-    name = conventions.GUARD_PROCESS
+    metrics.write_text(f"{metrics_names.TIER} 0\n")
+    name = components.GUARD_PROCESS
     port = str(sandbox.targets.metrics_ports[name])
-    sandbox.spawn(name, [sys.executable, "-c", EXPORTER, port, str(metrics)], ready=log_line("^ready$"))
+    sandbox.spawn(
+        name, [sys.executable, "-c", EXPORTER, port, str(metrics)], ready=log_line("^ready$")
+    )
     prometheus = sandbox.targets.urls.prometheus
 
     def scraped() -> bool:
         return bool(
-            httpx.get(f"{prometheus}/api/v1/query", params={"query": conventions.TIER}).json()["data"]["result"]
+            httpx.get(f"{prometheus}/api/v1/query", params={"query": metrics_names.TIER}).json()[
+                "data"
+            ]["result"]
         )
 
     deadline = time.monotonic() + PAGE_WITHIN_S
@@ -128,7 +158,7 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
         assert time.monotonic() < deadline
         time.sleep(0.1)
     raised_at = time.time()
-    metrics.write_text(f"{conventions.TIER} 2\n")
+    metrics.write_text(f"{metrics_names.TIER} 2\n")
     pages: list[dict[str, Any]] = []
     while not pages:
         assert time.time() < raised_at + PAGE_WITHIN_S
@@ -136,7 +166,7 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
         pages = [
             p
             for p in httpx.get(f"{sandbox.targets.urls.pager}/pages").json()
-            if p["alertname"] == conventions.ALERT_TIER_PROTECTED
+            if p["alertname"] == metrics_names.ALERT_TIER_PROTECTED
         ]
     page_max_s = load_policy(ROOT / "policies" / "sandbox.yaml").targets.page_max / 1000
     assert pages[0]["received_at"] - raised_at <= page_max_s
@@ -147,9 +177,9 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
 def test_a_shell_gets_the_targets_but_not_the_runs_id(sandbox: Sandbox) -> None:
     """Teardown would end the shell, too."""
     given = shell_environment(sandbox.targets)
-    assert given[conventions.TARGETS_VARIABLE] == str(sandbox.targets_path)
-    assert conventions.RUN_ID_VARIABLE not in given
-    assert conventions.RUN_ID_VARIABLE in sandbox.environment
+    assert given[environment.TARGETS_VARIABLE] == str(sandbox.targets_path)
+    assert environment.RUN_ID_VARIABLE not in given
+    assert environment.RUN_ID_VARIABLE in sandbox.environment
 
 
 def test_a_component_that_dies_is_named_with_the_end_of_its_log(sandbox: Sandbox) -> None:
@@ -164,7 +194,8 @@ def test_a_component_that_dies_is_named_with_the_end_of_its_log(sandbox: Sandbox
     assert [status.name for status in sandbox.components() if status.died_at] == ["doomed"]
 
 
-# --- the end of the runner -----------------------------------------------------------------------------------------
+# --- the end of the runner
+# -----------------------------------------------------------------------------------------
 
 
 def run(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
@@ -178,15 +209,26 @@ def run(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.P
 def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
     """A runner in a process of its own that is about to start its sandbox."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "integration" / "sandbox_runner.py"), str(data_dir), run_id, *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({"XDG_CACHE_HOME": str(cache)} if "--keep" in options else {}),
+        [
+            sys.executable,
+            str(ROOT / "tests" / "integration" / "sandbox_runner.py"),
+            str(data_dir),
+            run_id,
+            *options,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}
+        | ({"XDG_CACHE_HOME": str(cache)} if "--keep" in options else {}),
         stdout=subprocess.PIPE,
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> None:
-    """Within five seconds no process carries the run's id, PostgreSQL's children are gone, and no data is left."""
+    """Within five seconds no process carries the run's id, PostgreSQL's children are gone, and no
+    data is left.
+    """
     run_id = f"test-{uuid.uuid4().hex}"
     data_dir = tmp_path / "data"
     with run(data_dir, run_id, cache=tmp_path) as runner:
@@ -194,18 +236,27 @@ def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> 
         assert len(everyone) > 15
         runner.send_signal(number)
         deadline = time.monotonic() + GONE_WITHIN_S
-        while time.monotonic() < deadline and everyone & reaper.processes().keys() | reaper.carriers(run_id):
+        while (
+            time.monotonic() < deadline
+            and everyone & reaper.processes().keys() | reaper.carriers(run_id)
+        ):
             time.sleep(0.05)
         assert not everyone & reaper.processes().keys()
         assert reaper.carriers(run_id) == set()
         runner.wait(10)
-    while time.monotonic() < deadline + 2 and [path.name for path in data_dir.iterdir()] != ["logs"]:
+    while time.monotonic() < deadline + 2 and [path.name for path in data_dir.iterdir()] != [
+        "logs"
+    ]:
         time.sleep(0.05)
     assert [path.name for path in data_dir.iterdir()] == ["logs"]
 
 
-@pytest.mark.parametrize(("number", "started"), [(signal.SIGINT, 3), (signal.SIGTERM, 14)], ids=["early", "late"])
-def test_a_start_that_is_interrupted_leaves_nothing(number: signal.Signals, started: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "started"), [(signal.SIGINT, 3), (signal.SIGTERM, 14)], ids=["early", "late"]
+)
+def test_a_start_that_is_interrupted_leaves_nothing(
+    number: signal.Signals, started: int, tmp_path: Path
+) -> None:
     """While parts are being prepared and awaited, as once they run."""
     run_id = f"test-{uuid.uuid4().hex}"
     with begin(tmp_path / "data", run_id, cache=tmp_path) as runner:
@@ -223,7 +274,9 @@ def test_a_kept_sandbox_outlives_its_runner_until_it_is_taken_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is found again, can be used and added to, and leaves nothing once it is down."""
-    for program in PROGRAMS:  # the runner looks into another cache: what this one's has goes on PATH
+    for (
+        program
+    ) in PROGRAMS:  # the runner looks into another cache: what this one's has goes on PATH
         monkeypatch.setenv("PATH", f"{locate(program).path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run_id = f"test-{uuid.uuid4().hex}"
@@ -243,11 +296,15 @@ def test_a_kept_sandbox_outlives_its_runner_until_it_is_taken_down(
         assert reaper.reap(run_id) == set()
 
 
-# --- starts that fail ------------------------------------------------------------------------------------------------
+# --- starts that fail
+# ------------------------------------------------------------------------------------------------
 
 
 def test_busy_ports_are_one_clear_line_and_nothing_stays(tmp_path: Path) -> None:
-    """Other ports are tried; when all attempts fail the error says so and every part that had started is gone."""
+    """Other ports are tried.
+
+    When all attempts fail the error says so and every part that had started is gone.
+    """
     policy_path = ROOT / "policies" / "sandbox.yaml"
     run_id = f"test-{uuid.uuid4().hex}"
     said: list[str] = []
@@ -258,7 +315,8 @@ def test_busy_ports_are_one_clear_line_and_nothing_stays(tmp_path: Path) -> None
         promised: set[int] = set()
 
         def pick() -> int:
-            # Every attempt forgets the ports of the one before; within one, a port is promised once.
+            # Every attempt forgets the ports of the one before; within one, a port is promised
+            # once.
             port = pick_port() if busy in promised else busy
             promised.add(port)
             return port
@@ -283,11 +341,16 @@ def test_busy_ports_are_one_clear_line_and_nothing_stays(tmp_path: Path) -> None
     assert reaper.carriers(run_id) == set()
 
 
-def test_a_finality_that_the_nodes_cannot_have_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_a_finality_that_the_nodes_cannot_have_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
     """Evidence on another finality than the policy's would prove nothing."""
     policy_path = ROOT / "policies" / "sandbox.yaml"
     policy = load_policy(policy_path)
-    deep = {name: network.model_copy(update={"finality_depth_blocks": 64}) for name, network in policy.networks.items()}
+    deep = {
+        name: network.model_copy(update={"finality_depth_blocks": 64})
+        for name, network in policy.networks.items()
+    }
     with pytest.raises(PolicyError, match="2 problems"):
         Sandbox.start(
             policy=policy.model_copy(update={"networks": deep}),

@@ -1,4 +1,7 @@
-"""The settler against real chains and a real database: everything accepted is paid once, whatever dies in between."""
+"""The settler against real chains and a real database.
+
+Everything accepted is paid once, whatever dies in between.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.sizing import window_seconds
-from tests.integration.settling import DEPLOYER, Venue, Wanted, venue_bench
+from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from venue.chain.keys import address_of_private_key, to_bytes
 from venue.chain.rpc import Rpc
 from venue.contracts.calls import balance_of, mint
@@ -22,7 +25,9 @@ AST = 10**18
 
 
 @pytest.fixture
-async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., str]) -> AsyncIterator[Venue]:
+async def venue(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
     """Everything but the settlers."""
     async with venue_bench(database_url, tmp_path, start_anvil) as bench:
         yield bench
@@ -33,7 +38,10 @@ def small(count: int, *, network: str = "aster", destination: str = "") -> list[
     native = {"aster": "AST", "birch": "BIR"}[network]
     return [
         Wanted(
-            network=network, asset=("USDX", native)[n % 2], amount=(USDX, AST // 10_000)[n % 2], destination=destination
+            network=network,
+            asset=("USDX", native)[n % 2],
+            amount=(USDX, AST // 10_000)[n % 2],
+            destination=destination,
         )
         for n in range(count)
     ]
@@ -43,11 +51,16 @@ async def chain_equals_ledger(venue: Venue) -> None:
     """Hot and reserve wallets hold on their chain, to the base unit, what the ledger says."""
     for network, site in venue.config.networks.items():
         async with Rpc(network, (site.rpc.primary,)) as rpc:
-            for wallet, contract in (*site.payout_contracts.items(), *site.reserve_contracts.items()):
+            for wallet, contract in (
+                *site.payout_contracts.items(),
+                *site.reserve_contracts.items(),
+            ):
                 kind = venue.policy.wallets[wallet].wallet_class
                 for asset in venue.policy.networks[network].assets:
                     held = (
-                        int.from_bytes(await rpc.read(site.tokens[asset], balance_of(contract)), "big")
+                        int.from_bytes(
+                            await rpc.read(site.tokens[asset], balance_of(contract)), "big"
+                        )
                         if asset in site.tokens
                         else await rpc.balance(contract)
                     )
@@ -59,7 +72,9 @@ async def chain_equals_ledger(venue: Venue) -> None:
                     assert (wallet, asset, held) == (wallet, asset, booked)
 
 
-async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_chain(venue: Venue) -> None:
+async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_chain(
+    venue: Venue,
+) -> None:
     """600 withdrawals on two networks, one to a contract that refuses, and a top-up."""
     site = venue.config.networks["aster"]
     async with Rpc("aster", (site.rpc.primary,)) as rpc:
@@ -68,7 +83,12 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
         await venue.settler(network)
     began = time.monotonic()
     await venue.reserve(
-        [*small(400), Wanted(network="aster", asset="AST", amount=AST, size="large", destination="0x" + "de" * 20)]
+        [
+            *small(400),
+            Wanted(
+                network="aster", asset="AST", amount=AST, size="large", destination="0x" + "de" * 20
+            ),
+        ]
     )
     await venue.reserve(small(200, network="birch"))
     await venue.owner.execute(
@@ -81,7 +101,9 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     await venue.until("select not exists (select 1 from topups where state <> 'posted')")
 
     assert took < 12
-    rows = await venue.owner.fetch("select state, count(*)::int as count from withdrawals group by state")
+    rows = await venue.owner.fetch(
+        "select state, count(*)::int as count from withdrawals group by state"
+    )
     assert {row["state"]: row["count"] for row in rows} == {"posted": 600, "unknown": 1}
     assert await venue.ledger_sum() == 0
     await chain_equals_ledger(venue)
@@ -93,22 +115,37 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
 
 
-async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(venue: Venue) -> None:
-    """The contract reverts the whole batch; its withdrawals are reserved again, in their old places, and the float is whole."""
+async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
+    venue: Venue,
+) -> None:
+    """The contract reverts the whole batch.
+
+    Its withdrawals are reserved again, in their old places, and the float is whole.
+    """
     hot, site = "customer-aster-hot", venue.config.networks["aster"]
     before = 2_420_000 * USDX
     async with Rpc("aster", (site.rpc.primary,)) as rpc:
         deployer = address_of_private_key(to_bytes(DEPLOYER))
         money = mint(site.payout_contracts[hot], 2_000_000 * USDX)
-        await rpc.call("eth_sendTransaction", {"from": deployer, "to": site.tokens["USDX"], "data": "0x" + money.hex()})
-        await venue.owner.execute("update floats set available = $1 where (wallet, asset) = ($2, 'USDX')", before, hot)
+        await rpc.call(
+            "eth_sendTransaction",
+            {"from": deployer, "to": site.tokens["USDX"], "data": "0x" + money.hex()},
+        )
+        await venue.owner.execute(
+            "update floats set available = $1 where (wallet, asset) = ($2, 'USDX')", before, hot
+        )
         await venue.settler("aster")
         window_s = window_seconds(venue.policy)
-        while int((await rpc.call("eth_getBlockByNumber", "latest", False))["timestamp"], 16) % window_s:  # noqa: ASYNC110  (a node is polled)
+        latest = ("eth_getBlockByNumber", "latest", False)
+        while int((await rpc.call(*latest))["timestamp"], 16) % window_s:  # noqa: ASYNC110 - a node
             await asyncio.sleep(0.1)
-        await venue.reserve([Wanted(network="aster", asset="USDX", amount=500_000 * USDX, size="large")] * 3)
+        await venue.reserve(
+            [Wanted(network="aster", asset="USDX", amount=500_000 * USDX, size="large")] * 3
+        )
         await venue.until("select exists (select 1 from slots)")
-        await venue.reserve([Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)])
+        await venue.reserve(
+            [Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)]
+        )
         await venue.until(
             """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved' and slot_id is null and reason is null)
                         = array[4, 5, 6, 7]::bigint[]
@@ -119,15 +156,27 @@ async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(v
             before,
         )
         await venue.all_posted()
-        held = int.from_bytes(await rpc.read(site.tokens["USDX"], balance_of(site.payout_contracts[hot])), "big")
+        held = int.from_bytes(
+            await rpc.read(site.tokens["USDX"], balance_of(site.payout_contracts[hot])), "big"
+        )
     assert held == before - 1_900_002 * USDX
-    assert await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
-    assert await venue.owner.fetchval("select available from floats where (wallet, asset) = ($1, 'USDX')", hot) == held
+    assert (
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
+    )
+    assert (
+        await venue.owner.fetchval(
+            "select available from floats where (wallet, asset) = ($1, 'USDX')", hot
+        )
+        == held
+    )
     assert await venue.ledger_sum() == 0
 
 
 async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
-    """Killed while slots are at every arrow; each start resumes them with the same nonces and bytes."""
+    """Killed while slots are at every arrow.
+
+    Each start resumes them with the same nonces and bytes.
+    """
     await venue.reserve(small(300))
     for round_ in range(4):
         process = await venue.settler("aster")
@@ -138,7 +187,10 @@ async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
     await venue.settler("aster")
     await venue.all_posted()
 
-    assert await venue.owner.fetchval("select count(*)::int from withdrawals where state = 'posted'") == 380
+    assert (
+        await venue.owner.fetchval("select count(*)::int from withdrawals where state = 'posted'")
+        == 380
+    )
     assert await venue.owner.fetchval("select count(distinct nonce) = max(nonce) + 1 from slots")
     assert await venue.owner.fetchval(
         "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) where (s.digest, s.raw) <> (g.digest, g.raw)"
@@ -147,12 +199,16 @@ async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
 
 
 async def test_a_dark_primary_is_left_within_a_second_and_returned_to(venue: Venue) -> None:
-    """The standby signs the same nonces under a new epoch; the primary gets the route back when its probes have answered."""
+    """The standby signs the same nonces under a new epoch.
+
+    The primary gets the route back when its probes have answered.
+    """
     await venue.settler("aster")
     await venue.reserve(small(10))
     await venue.until("select exists (select 1 from slots where state <> 'open')")
     primary, standby = (
-        venue.providers[region] for region in (venue.policy.regions.primary, venue.policy.regions.standby)
+        venue.providers[region]
+        for region in (venue.policy.regions.primary, venue.policy.regions.standby)
     )
     primary.dark = True
     began = time.monotonic()
@@ -163,11 +219,16 @@ async def test_a_dark_primary_is_left_within_a_second_and_returned_to(venue: Ven
     )
     took = time.monotonic() - began
     await venue.all_posted()
-    moved = await venue.owner.fetchrow("select * from lane_log where detected_at is not null order by at limit 1")
-    failures = await venue.owner.fetchval("select sum(count) from flow where kind = 'signing_failed'")
+    moved = await venue.owner.fetchrow(
+        "select * from lane_log where detected_at is not null order by at limit 1"
+    )
+    failures = await venue.owner.fetchval(
+        "select sum(count) from flow where kind = 'signing_failed'"
+    )
     primary.dark = False
     await venue.until(
-        "select signer_region = $1 from lanes where wallet = 'customer-aster-hot'", venue.policy.regions.primary
+        "select signer_region = $1 from lanes where wallet = 'customer-aster-hot'",
+        venue.policy.regions.primary,
     )
     asked = standby.asked
     await venue.reserve(small(5))
@@ -183,7 +244,10 @@ async def test_a_dark_primary_is_left_within_a_second_and_returned_to(venue: Ven
 
 
 async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue) -> None:
-    """The switch is read by the breaker alone: failures are still counted, nothing moves, and healing resumes payouts."""
+    """The switch is read by the breaker alone.
+
+    Failures are still counted, nothing moves, and healing resumes payouts.
+    """
     await venue.settler("aster", SEAWALL_SABOTAGE="failover")
     venue.providers[venue.policy.regions.primary].dark = True
     await venue.reserve(small(10))
@@ -200,29 +264,42 @@ async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue
     )
 
 
-async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(venue: Venue) -> None:
+async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
+    venue: Venue,
+) -> None:
     """Large ones wait for the tier to end; without a heartbeat nothing at all is claimed."""
     await venue.set_mode("protected")
     await venue.settler("aster")
-    await venue.reserve([Wanted(network="aster", asset="USDX", amount=5_000 * USDX, size="large"), *small(4)])
+    await venue.reserve(
+        [Wanted(network="aster", asset="USDX", amount=5_000 * USDX, size="large"), *small(4)]
+    )
     await venue.until("select count(*) = 4 from withdrawals where state = 'posted'")
-    assert await venue.owner.fetchval("select state from withdrawals where size = 'large'") == "reserved"
+    assert (
+        await venue.owner.fetchval("select state from withdrawals where size = 'large'")
+        == "reserved"
+    )
 
     await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 s'")
     await venue.set_mode("normal")
     await asyncio.sleep(1)
-    assert await venue.owner.fetchval("select state from withdrawals where size = 'large'") == "reserved"
+    assert (
+        await venue.owner.fetchval("select state from withdrawals where size = 'large'")
+        == "reserved"
+    )
 
     await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
     await venue.all_posted()
 
 
 async def test_a_second_settler_fences_the_first(venue: Venue) -> None:
-    """The newcomer takes the lane; the old one stops with an error and has claimed nothing under its old epoch."""
+    """The newcomer takes the lane.
+
+    The old one stops with an error and has claimed nothing under its old epoch.
+    """
     first = await venue.settler("aster")
     payload = venue.config_path.read_text(encoding="utf-8")
     port = str(venue.config.metrics_ports["settler-aster"])
-    from tests.integration.founded import free_port
+    from tests.testing.venue_harness import free_port
 
     venue.config_path.write_text(payload.replace(port, str(free_port())), encoding="utf-8")
     await venue.settler("aster")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from seawall.contract.proofs import proof_text, recovered_address
-from seawall.policy import load_policy
-from tests.integration.founded import POLICY, Founded
+from seawall.keys.proofs import proof_text, recovered_address
+from seawall.policy_file import load_policy
+from tests.testing.venue_harness import POLICY, Founded
 from venue.chain.keys import keccak256, sign_locally
 from venue.database import Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
@@ -84,7 +84,9 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
     address = address_of_private_key(SECRET)
     owner = await open_pool(founded.database.owner, name="owner", size=2)
     await owner.execute("update lanes set address = $1 where wallet = $2", address, WALLET)
-    desk = Desk(address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")})
+    desk = Desk(
+        address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")}
+    )
     pools = []
     for region, provider in desk.providers.items():
         pool = await open_pool(founded.database.signer, name=region, size=3)
@@ -108,7 +110,9 @@ async def test_a_stored_signature_is_what_everyone_gets_for_ever(desk: Desk) -> 
     """Other fees, another region, a later epoch: the same bytes, and no provider is asked again."""
     first = await desk.services["one"].sign(request_for(desk.address))
     await desk.raise_epoch()
-    again = await desk.services["two"].sign(request_for(desk.address, epoch=2, max_fee_wei="9000000000"))
+    again = await desk.services["two"].sign(
+        request_for(desk.address, epoch=2, max_fee_wei="9000000000")
+    )
 
     assert again == first
     assert first.region == "one"
@@ -136,7 +140,9 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
         ({"address": "0x" + "01" * 20}, "bad_request"),
     ],
 )
-async def test_who_does_not_hold_the_lane_is_refused(desk: Desk, change: dict[str, Any], code: str) -> None:
+async def test_who_does_not_hold_the_lane_is_refused(
+    desk: Desk, change: dict[str, Any], code: str
+) -> None:
     """Nothing is recorded for a request that may not be made."""
     with pytest.raises(SigningRefusedError) as caught:
         await desk.services["one"].sign(request_for(desk.address, **change))
@@ -146,7 +152,10 @@ async def test_who_does_not_hold_the_lane_is_refused(desk: Desk, change: dict[st
 
 
 async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: Desk) -> None:
-    """The fence is met again when the bytes are to be kept; the standby then signs the same nonce and digest."""
+    """The fence is met again when the bytes are to be kept.
+
+    The standby then signs the same nonce and digest.
+    """
     desk.providers["one"].meanwhile = desk.raise_epoch
     with pytest.raises(SigningRefusedError) as caught:
         await desk.services["one"].sign(request_for(desk.address))
@@ -159,11 +168,18 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
 
 def _proof(name: str = WALLET) -> str:
     return proof_text(
-        stack="test", name=name, key="mrk-1", region="one", time="2026-11-24T20:00:00Z", challenge="0123456789abcdef"
+        stack="test",
+        name=name,
+        key="mrk-1",
+        region="one",
+        time="2026-11-24T20:00:00Z",
+        challenge="0123456789abcdef",
     )
 
 
-async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_the_lane(desk: Desk) -> None:
+async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_the_lane(
+    desk: Desk,
+) -> None:
     """The request is on record before the provider is asked, and what it signed afterwards."""
     seen: list[int] = []
 
@@ -176,17 +192,30 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
 
     assert recovered_address(_proof(), proven.signature) == proven.address == desk.address
     assert seen == [1, 0]
-    row = await desk.owner.fetchrow("select * from proof_log join proof_signatures on proof_id = id")
+    row = await desk.owner.fetchrow(
+        "select * from proof_log join proof_signatures on proof_id = id"
+    )
     assert row is not None
-    assert (row["id"], row["wallet"], row["region"], row["text"]) == (proven.number, WALLET, "one", _proof())
+    assert (row["id"], row["wallet"], row["region"], row["text"]) == (
+        proven.number,
+        WALLET,
+        "one",
+        _proof(),
+    )
     assert row["signature"] == proven.signature
     assert await desk.owner.fetchval("select count(*) from sign_log") == 0
 
 
-@pytest.mark.parametrize("change", [{"text": "give me money"}, {"text": ""}, {"wallet": "treasury-birch-hot"}])
-async def test_no_other_text_is_signed_and_no_other_wallet(desk: Desk, change: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"text": "give me money"}, {"text": ""}, {"wallet": "treasury-birch-hot"}]
+)
+async def test_no_other_text_is_signed_and_no_other_wallet(
+    desk: Desk, change: dict[str, str]
+) -> None:
     with pytest.raises(SigningRefusedError) as caught:
-        await desk.services["one"].prove(ProveRequest.model_validate({"wallet": WALLET, "text": _proof()} | change))
+        await desk.services["one"].prove(
+            ProveRequest.model_validate({"wallet": WALLET, "text": _proof()} | change)
+        )
 
     assert caught.value.code == "bad_request"
     assert desk.providers["one"].asked == 0

@@ -1,4 +1,7 @@
-"""The signer as a process on the sandbox's AWS: signs by KMS, each bucket as itself, and says at once when KMS hangs."""
+"""The signer as a process on the sandbox's AWS.
+
+Signs by KMS, each bucket as itself, and says at once when KMS hangs.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,23 @@ import boto3
 import httpx
 import pytest
 
-from seawall import conventions
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.aws.root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
-from tests.integration.founded import POLICY, connected, free_port, opening_balances, urls_of, write_config
+from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from sandbox.identities import Identities, create_identities
+from seawall.conventions import aws as aws_names
+from seawall.conventions import environment as environment_names
+from seawall.conventions import metrics as metrics_names
+from seawall.formats.venue_config import load_config
+from seawall.policy_file import load_policy
 from tests.integration.test_signer import WALLET, request_for
+from tests.testing.venue_harness import (
+    POLICY,
+    connected,
+    free_port,
+    opening_balances,
+    urls_of,
+    write_config,
+)
 from venue.chain.keys import address_of_public_key_der
-from venue.config import load_config
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 
@@ -33,7 +45,10 @@ pytestmark = pytest.mark.integration
 
 @dataclass(kw_only=True)
 class Region:
-    """The primary region of a sandbox: its AWS as a process, and a signer's configuration for it."""
+    """The primary region of a sandbox.
+
+    Its AWS as a process, and a signer's configuration for it.
+    """
 
     aws: asyncio.subprocess.Process
     config_path: Path
@@ -58,10 +73,16 @@ def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str
     for wallet, declared in policy.signing_wallets().items():
         signer = identities.signers[region][declared.bucket]
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": signer.arn}}
-        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)["KeyMetadata"]
-        name = conventions.signer_role(policy.venue.name, wallet, region)
+        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
+            "KeyMetadata"
+        ]
+        name = aws_names.signer_role(policy.venue.name, wallet, region)
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]
-        may = {"Effect": "Allow", "Action": ["kms:Sign", "kms:GetPublicKey"], "Resource": key["Arn"]}
+        may = {
+            "Effect": "Allow",
+            "Action": ["kms:Sign", "kms:GetPublicKey"],
+            "Resource": key["Arn"],
+        }
         iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
         address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
         keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
@@ -74,10 +95,12 @@ def _document(statement: dict[str, Any]) -> str:
 
 @pytest.fixture
 async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
-    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys' addresses."""
+    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys'
+    addresses.
+    """
     policy = load_policy(POLICY)
     aws_port, port = free_port(), free_port()
-    argv = (sys.executable, "-m", "seawall.sandbox.aws", "--port", str(aws_port))
+    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
     aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     try:
         assert aws.stdout is not None
@@ -105,13 +128,20 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
         async with connected(database_url) as owner:
             customers = opening_balances(policy, 3)
             config, urls = load_config(path), urls_of(database_url)
-            await found_venue(owner, config=config, policy=policy, customers=customers, nonces=nonces, roles=urls.roles)
+            await found_venue(
+                owner,
+                config=config,
+                policy=policy,
+                customers=customers,
+                nonces=nonces,
+                roles=urls.roles,
+            )
         yield Region(
             aws=aws,
             config_path=path,
             environment={
                 "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
-                conventions.DATABASE_VARIABLE: urls.signer,
+                environment_names.DATABASE_VARIABLE: urls.signer,
             },
             escrow=identities.signers[policy.regions.primary]["escrow"].environment(),
             url=url,
@@ -124,7 +154,15 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
 
 async def test_the_process_signs_by_kms_and_says_at_once_when_kms_hangs(region: Region) -> None:
     """Signed, replayed, refused and unavailable, over HTTP; SIGTERM ends it with 0."""
-    argv = (sys.executable, "-m", "venue.signer", "--config", str(region.config_path), "--region", "us-east-1")
+    argv = (
+        sys.executable,
+        "-m",
+        "venue.signer",
+        "--config",
+        str(region.config_path),
+        "--region",
+        "us-east-1",
+    )
     signer = await asyncio.create_subprocess_exec(
         *argv, env=os.environ | region.environment, stdout=asyncio.subprocess.PIPE
     )
@@ -135,7 +173,9 @@ async def test_the_process_signs_by_kms_and_says_at_once_when_kms_hangs(region: 
         async with httpx.AsyncClient(base_url=region.url, timeout=5) as client:
 
             async def sign(**change: Any) -> httpx.Response:
-                return await client.post("/sign", content=request_for(region.address, **change).model_dump_json())
+                return await client.post(
+                    "/sign", content=request_for(region.address, **change).model_dump_json()
+                )
 
             signed, replayed = await sign(), await sign()
             conflict = await sign(value="7")
@@ -161,11 +201,15 @@ async def test_the_process_signs_by_kms_and_says_at_once_when_kms_hangs(region: 
     print(f"a signature takes {each_ms:.1f} ms, a hang is reported after {took * 1000:.0f} ms")
     assert (signed.status_code, replayed.json()) == (200, signed.json())
     assert (conflict.status_code, conflict.json()["code"]) == (409, "digest_conflict")
-    assert [(each.status_code, each.json()["code"]) for each in (dark, probe)] == [(503, "provider_unavailable")] * 2
+    assert [(each.status_code, each.json()["code"]) for each in (dark, probe)] == [
+        (503, "provider_unavailable")
+    ] * 2
     assert took < 0.6
     assert (healed.status_code, healthy.status_code) == (200, 200)
-    assert f'{conventions.SIGN_REQUESTS}{{outcome="unavailable",region="us-east-1"}} 1.0' in metrics
-    assert f'{conventions.SIGN_REQUESTS}{{outcome="signed",region="us-east-1"}} 32.0' in metrics
+    assert (
+        f'{metrics_names.SIGN_REQUESTS}{{outcome="unavailable",region="us-east-1"}} 1.0' in metrics
+    )
+    assert f'{metrics_names.SIGN_REQUESTS}{{outcome="signed",region="us-east-1"}} 32.0' in metrics
     assert code == 0
 
 
@@ -197,9 +241,18 @@ async def _ended(region: Region, *arguments: str, **environment: str) -> tuple[i
     return process.returncode or 0, complaint.decode()
 
 
-async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(region: Region, tmp_path: Path) -> None:
-    """One principal for all, another bucket's, or none at all: the process says whose is missing, and does not start."""
-    one_for_all = {name: value for name, value in region.escrow.items() if name != "AWS_SHARED_CREDENTIALS_FILE"}
+async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
+    region: Region, tmp_path: Path
+) -> None:
+    """One principal for all, another bucket's, or none at all.
+
+    The process says whose is missing, and does not start.
+    """
+    one_for_all = {
+        name: value
+        for name, value in region.escrow.items()
+        if name != "AWS_SHARED_CREDENTIALS_FILE"
+    }
     lone = tmp_path / "lone"
     profile = "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_ACCESS_KEY}\n"
     lone.write_text(profile.format("escrow", **region.escrow), encoding="utf-8")
@@ -209,7 +262,10 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(reg
 
     swapped = tmp_path / "swapped"
     buckets = {wallet.bucket for wallet in load_policy(POLICY).signing_wallets().values()}
-    swapped.write_text("".join(profile.format(bucket, **region.escrow) for bucket in sorted(buckets)), encoding="utf-8")
+    swapped.write_text(
+        "".join(profile.format(bucket, **region.escrow) for bucket in sorted(buckets)),
+        encoding="utf-8",
+    )
     code, complaint = await _ended(region, AWS_SHARED_CREDENTIALS_FILE=str(swapped))
     assert code == 4
     assert "AccessDenied" in complaint
@@ -225,9 +281,21 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(reg
 
 async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
     """As whoever its environment says; it knows the wallets of the others not at all."""
-    argv = (sys.executable, "-m", "venue.signer", "--config", str(region.config_path), "--region", "us-east-1")
+    argv = (
+        sys.executable,
+        "-m",
+        "venue.signer",
+        "--config",
+        str(region.config_path),
+        "--region",
+        "us-east-1",
+    )
     signer = await asyncio.create_subprocess_exec(
-        *argv, "--bucket", "escrow", env=os.environ | region.environment | region.escrow, stdout=asyncio.subprocess.PIPE
+        *argv,
+        "--bucket",
+        "escrow",
+        env=os.environ | region.environment | region.escrow,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert signer.stdout is not None
@@ -235,7 +303,9 @@ async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
             assert await signer.stdout.readline() == b"ready\n"
         async with httpx.AsyncClient(base_url=region.url, timeout=5) as client:
             probe = await client.post("/probe")
-            other = await client.post("/sign", content=request_for(region.address).model_dump_json())
+            other = await client.post(
+                "/sign", content=request_for(region.address).model_dump_json()
+            )
     finally:
         signer.kill()
         await signer.wait()

@@ -1,4 +1,6 @@
-"""The real `pulumi` command brings the whole stack up in the sandbox, leaves it alone when nothing changed, and takes it down."""
+"""The real `pulumi` command brings the whole stack up in the sandbox, leaves it alone when nothing
+changed, and takes it down.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,17 @@ import pytest
 from coincurve import PublicKey
 from Crypto.Hash import keccak
 
+from localaws.provider.registry import RESOURCES
+from localaws.provider.server import start_provider
+from sandbox import stack
+from sandbox.hosted_zones import prepare_landing
+from sandbox.identities import Identities, create_identities
 from seawall import setup
 from seawall.errors import ServiceError, UsageError
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.aws.landing import prepare_landing
-from seawall.sandbox.provider import stack
-from seawall.sandbox.provider.registry import RESOURCES
-from seawall.sandbox.provider.server import start_provider
-from tests.integration.aws_site import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
-from tests.integration.inventory import everything
-from tests.integration.sdk_names import inputs_of_type, unknown_fields
+from seawall.policy_file import load_policy
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.inventory import everything
+from tests.testing.sdk_names import inputs_of_type, unknown_fields
 
 pytestmark = pytest.mark.integration
 
@@ -90,24 +92,34 @@ def pulumi(site: Site, *arguments: str, ok: bool = True) -> str:
 
 
 def standing_in(site: Site) -> dict[str, list[str]]:
-    """All that AWS holds of what the provider can make, in both regions, to compare before and after."""
-    return everything(partial(client, endpoint=site.endpoint, who=ROOT_KEY), regions=(PRIMARY, STANDBY))
+    """All that AWS holds of what the provider can make, in both regions, to compare before and
+    after.
+    """
+    return everything(
+        partial(client, endpoint=site.endpoint, who=ROOT_KEY), regions=(PRIMARY, STANDBY)
+    )
 
 
 def names_unknown_to_the_sdk(site: Site) -> list[str]:
-    """Every name among the inputs of the stack's resources that the installed SDK does not have where it stands."""
+    """Every name among the inputs of the stack's resources that the installed SDK does not have
+    where it stands.
+    """
     recorded = json.loads(pulumi(site, "stack", "export"))["deployment"]["resources"]
     ours = [each for each in recorded if each["type"] in RESOURCES]
     assert ours
     return [
         f"{each['type']} {name}"
         for each in ours
-        for name in unknown_fields(each["inputs"], {**inputs_of_type(each["type"]), "tagsAll": {}, "__defaults": {}})
+        for name in unknown_fields(
+            each["inputs"], {**inputs_of_type(each["type"]), "tagsAll": {}, "__defaults": {}}
+        )
     ]
 
 
 def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
-    """Up, outputs that sign, up and preview without a change, refresh without drift, destroy to nothing."""
+    """Up, outputs that sign, up and preview without a change, refresh without drift, destroy to
+    nothing.
+    """
     empty = standing_in(site)
     stack_file = (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes()
     said: list[str] = []
@@ -119,12 +131,29 @@ def test_the_stack_lives_through_the_real_engine(site: Site) -> None:
 
     outputs = stack.outputs(site.settings)
     assert set(outputs) == {
-        "regions", "policy_digest", "deletion", "signers", "approvers", "principals", "trail",
-        "evidence_bucket", "topics", "pages", "alarms", "backup", "kit", "rails", "served", "monitoring", "gamedays",
-    }  # fmt: skip
+        "regions",
+        "policy_digest",
+        "deletion",
+        "signers",
+        "approvers",
+        "principals",
+        "trail",
+        "evidence_bucket",
+        "topics",
+        "pages",
+        "alarms",
+        "backup",
+        "kit",
+        "rails",
+        "served",
+        "monitoring",
+        "gamedays",
+    }
     assert outputs["policy_digest"] == POLICY.digest
     assert set(outputs["signers"]) == set(POLICY.signing_wallets())
-    assert len({signer["address"] for signer in outputs["signers"].values()}) == len(outputs["signers"])
+    assert len({signer["address"] for signer in outputs["signers"].values()}) == len(
+        outputs["signers"]
+    )
     for region in (PRIMARY, STANDBY):
         assert recovered(site, outputs["signers"]["customer-aster-hot"], region)
     assert {role["trusts"] for role in outputs["principals"].values()} <= {
@@ -159,19 +188,41 @@ def leaves(tree: Any) -> Iterator[tuple[str, str]]:
 
 
 def recovered(site: Site, signer: dict[str, Any], region: str) -> bool:
-    """Whether the signer of ``region``, through its role, signs for the address that the stack declares."""
-    sts = client("sts", site.endpoint, site.identities.signers[region][signer["bucket"]].environment(), region=region)
+    """Whether the signer of ``region``, through its role, signs for the address that the stack
+    declares.
+    """
+    sts = client(
+        "sts",
+        site.endpoint,
+        site.identities.signers[region][signer["bucket"]].environment(),
+        region=region,
+    )
     got = sts.assume_role(RoleArn=signer["roles"][region], RoleSessionName="test")["Credentials"]
     who = {"AWS_ACCESS_KEY_ID": got["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"]}
-    kms = client("kms", site.endpoint, {**who, "AWS_SESSION_TOKEN": got["SessionToken"]}, region=region)
+    kms = client(
+        "kms", site.endpoint, {**who, "AWS_SESSION_TOKEN": got["SessionToken"]}, region=region
+    )
     digest = hashlib.sha256(b"payout").digest()
-    kms.sign(KeyId=signer["key_id"], Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
-    point = PublicKey(kms.get_public_key(KeyId=signer["key_id"])["PublicKey"][-65:]).format(compressed=False)[1:]
-    return bool("0x" + keccak.new(digest_bits=256, data=point).hexdigest()[-40:] == signer["address"])
+    kms.sign(
+        KeyId=signer["key_id"],
+        Message=digest,
+        MessageType="DIGEST",
+        SigningAlgorithm="ECDSA_SHA_256",
+    )
+    point = PublicKey(kms.get_public_key(KeyId=signer["key_id"])["PublicKey"][-65:]).format(
+        compressed=False
+    )[1:]
+    return bool(
+        "0x" + keccak.new(digest_bits=256, data=point).hexdigest()[-40:] == signer["address"]
+    )
 
 
-def test_the_users_own_aws_and_proxy_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A developer's shell has a profile, perhaps a broken file, and a proxy that knows nothing of loopback."""
+def test_the_users_own_aws_and_proxy_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A developer's shell has a profile, perhaps a broken file, and a proxy that knows nothing of
+    loopback.
+    """
     broken = tmp_path / "config"
     broken.write_text("[profile", encoding="utf-8")
     with running_aws() as endpoint, socket.socket() as closed:
@@ -185,31 +236,46 @@ def test_the_users_own_aws_and_proxy_are_not_used(monkeypatch: pytest.MonkeyPatc
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
             monkeypatch.setenv(name, "nonsense")
         monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
-        assert set(create_identities(endpoint=endpoint, policy=POLICY).signers) == {PRIMARY, STANDBY}
+        assert set(create_identities(endpoint=endpoint, policy=POLICY).signers) == {
+            PRIMARY,
+            STANDBY,
+        }
 
 
 def test_an_aws_that_does_not_answer_is_one_clear_line() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        with pytest.raises(ServiceError, match="the sandbox's AWS refused to make its users: Could not connect"):
+        with pytest.raises(
+            ServiceError, match="the sandbox's AWS refused to make its users: Could not connect"
+        ):
             create_identities(endpoint=f"http://127.0.0.1:{closed.getsockname()[1]}", policy=POLICY)
 
 
-def test_a_stack_that_trusts_other_principals_is_refused_before_anything_is_made(site: Site) -> None:
+def test_a_stack_that_trusts_other_principals_is_refused_before_anything_is_made(
+    site: Site,
+) -> None:
     ours = site.identities.principals()
-    others = replace(site.settings, principals={**ours, "admins": {**ours["admins"], "escrow": "arn:other"}})
+    others = replace(
+        site.settings, principals={**ours, "admins": {**ours["admins"], "escrow": "arn:other"}}
+    )
     with pytest.raises(
-        UsageError, match=r"does not trust .*\(write under seawall:principals: admins.escrow: arn:other\)$"
+        UsageError,
+        match=r"does not trust .*\(write under seawall:principals: admins.escrow: arn:other\)$",
     ):
         stack.up(others, report=print)
     with pytest.raises(UsageError, match=r"principals: no gamedays\)$"):
         stack.up(
-            replace(site.settings, principals={name: ours[name] for name in ours if name != "gamedays"}), report=print
+            replace(
+                site.settings, principals={name: ours[name] for name in ours if name != "gamedays"}
+            ),
+            report=print,
         )
 
 
 def test_a_failing_program_is_told_in_pulumis_own_words(site: Site, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(json.dumps({"policy": "wrong"}), encoding="utf-8")
-    with pytest.raises(ServiceError, match=r"(?s)^pulumi up --yes ended with .*venue: found nothing; add it"):
+    with pytest.raises(
+        ServiceError, match=r"(?s)^pulumi up --yes ended with .*venue: found nothing; add it"
+    ):
         stack.up(replace(site.settings, policy_path=wrong), report=print)

@@ -1,4 +1,7 @@
-"""`seawall drift` on the stack of the program: every property that it sets is changed behind its back with AWS's API, and named."""
+"""`seawall drift` on the stack of the program.
+
+Every property that it sets is changed behind its back with AWS's API, and named.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from localaws.provider.registry import RESOURCES
 from seawall.cli.app import main
-from seawall.sandbox.provider.registry import RESOURCES
-from tests.integration.engine_site import EngineSite, engine_site
-from tests.integration.stack_drift import messaging, s3
-from tests.integration.stack_drift.change import Account, Change, Removal, Resource, all_of, names
-from tests.integration.stack_site import bare
+from tests.testing.engine_harness import EngineSite, engine_site
+from tests.testing.stack_drift import messaging, s3
+from tests.testing.stack_drift.change import Account, Change, Removal, Resource, all_of, names
+from tests.testing.stack_harness import bare
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +27,10 @@ REMOVALS: tuple[Removal, ...] = all_of("REMOVALS")
 AT_ONCE = 4
 """Changes of one resource between two looks: each is named by itself, with what AWS has now."""
 NOT_HERE = {
-    (messaging.QUEUE, "contentBasedDeduplication"): "SQS takes it for a FIFO queue only, and the program makes none",
+    (
+        messaging.QUEUE,
+        "contentBasedDeduplication",
+    ): "SQS takes it for a FIFO queue only, and the program makes none",
     (
         s3.VERSIONING,
         "versioningConfiguration.status",
@@ -44,7 +50,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
 
 
 @pytest.fixture
-def account(site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Account:
+def account(
+    site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Account:
     """The account of a stack that is as declared; the command finds it as in a shell."""
     for name, value in site.variables.items():
         monkeypatch.setenv(name, value)
@@ -110,7 +118,9 @@ def rounds(resources: tuple[Resource, ...]) -> list[list[tuple[Change, Resource]
     busy: dict[str, int] = defaultdict(int)
     for change in CHANGES:
         fit = [
-            each for each in resources if each.kind == change.kind and change.leaf in each.leaves and change.able(each)
+            each
+            for each in resources
+            if each.kind == change.kind and change.leaf in each.leaves and change.able(each)
         ]
         assert fit, f"the program sets no {change.leaf} of {change.kind}: take the change out"
         chosen = min(fit, key=lambda each: busy[each.urn])
@@ -150,7 +160,9 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
             (urn, each["path"])
             for urn, item in found.items()
             for each in item["differences"]
-            if any(item["kind"] == kind and names(each["path"], leaf) for kind, leaf in change.drags)
+            if any(
+                item["kind"] == kind and names(each["path"], leaf) for kind, leaf in change.drags
+            )
         }
     wrong += [
         f"{item['kind']} {item['name']}: {each} was not done"
@@ -158,13 +170,18 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
         for each in item["differences"]
         if (urn, each["path"]) not in explained
     ]
-    return wrong + [f"{item['kind']} {item['name']} is gone" for item in found.values() if item["gone"]]
+    return wrong + [
+        f"{item['kind']} {item['name']} is gone" for item in found.values() if item["gone"]
+    ]
 
 
 def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
     account: Account, site: EngineSite, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each with what AWS has now, and nothing else; afterwards an `up` that looks first puts all of it right."""
+    """Each with what AWS has now, and nothing else.
+
+    Afterwards an `up` that looks first puts all of it right.
+    """
     done: list[tuple[Change, Resource, Any]] = []
     turns = rounds(account.resources)
     for turn in turns:
@@ -188,7 +205,10 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
             change.back(account, resource)
     put_right(site)
     assert drift(capsys) == {}
-    s3_client, by_leaf = account.client("s3"), {(change.kind, change.leaf): resource for change, resource, _ in done}
+    s3_client, by_leaf = (
+        account.client("s3"),
+        {(change.kind, change.leaf): resource for change, resource, _ in done},
+    )
     careless, forged = (by_leaf[s3.OBJECT, leaf] for leaf in ("metadata.sha256", "content"))
     assert content(s3_client, careless) == careless.inputs["content"]
     assert content(s3_client, forged) != forged.inputs["content"], (
@@ -199,13 +219,18 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
 def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
     account: Account, site: EngineSite, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The versions of the objects in it, which nobody can bring back, are gone with it; an `up` makes them anew."""
+    """The versions of the objects in it, which nobody can bring back, are gone with it.
+
+    An `up` makes them anew.
+    """
     bucket = next(each for each in account.resources if each.kind == s3.BUCKET)
     s3.make_anew(account, bucket)
 
     found = drift(capsys)
 
-    assert {each["path"]: each["after"] for each in found[bucket.urn]["differences"]}["objectLockEnabled"] == "false"
+    assert {each["path"]: each["after"] for each in found[bucket.urn]["differences"]}[
+        "objectLockEnabled"
+    ] == "false"
     [versions] = [each for each in found.values() if each["kind"] == s3.VERSIONING]
     assert [(each["path"], each["after"]) for each in versions["differences"]] == [
         ("versioningConfiguration.status", "Suspended")
@@ -220,7 +245,10 @@ def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
 def test_what_cannot_change_is_named_as_gone_when_somebody_removes_the_resource(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name, a key's kind, a revision: for as long as the resource exists, AWS has no call that changes them."""
+    """A name, a key's kind, a revision.
+
+    For as long as the resource exists, AWS has no call that changes them.
+    """
     removed: dict[str, Removal] = {}
     for removal in REMOVALS:
         resource = next(each for each in reversed(account.resources) if each.kind == removal.kind)
@@ -244,4 +272,6 @@ def test_what_cannot_change_is_named_as_gone_when_somebody_removes_the_resource(
         for leaf in told(each)
         if RESOURCES[each.kind].inputs[top(leaf)].replaces
     }
-    assert {found[urn]["kind"] for urn in gone} >= fixed, "every type that has a property of this kind"
+    assert {found[urn]["kind"] for urn in gone} >= fixed, (
+        "every type that has a property of this kind"
+    )

@@ -1,4 +1,6 @@
-"""What goes wrong in the middle is told with the code of AWS and what to do, loses nothing, and the next `pulumi up` goes on from there."""
+"""What goes wrong in the middle is told with the code of AWS and what to do, loses nothing, and the
+next `pulumi up` goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.aws_site import PRIMARY, STANDBY, client
-from tests.integration.provider_engine import running_provider
-from tests.integration.stack_site import StackSite, declared, stack_site
-from tests.integration.stack_types.example import document
-from tests.integration.stack_types.iam import TRUST
-from tests.integration.stack_types.kms import KEY
+from tests.testing.aws_harness import PRIMARY, STANDBY, client
+from tests.testing.provider_engine import running_provider
+from tests.testing.stack_harness import StackSite, declared, stack_site
+from tests.testing.stack_types.example import document
+from tests.testing.stack_types.iam import TRUST
+from tests.testing.stack_types.kms import KEY
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +63,10 @@ def refused(site: StackSite, *, of: str, action: str) -> None:
 
 
 def test_a_create_that_fails_after_the_resource_exists_loses_nothing(site: StackSite) -> None:
-    """The key is recorded with its id; the next `up` disables that key instead of making another."""
+    """The key is recorded with its id.
+
+    The next `up` disables that key instead of making another.
+    """
     site.declare({"key": declared("aws:kms/key:Key", {**KEY, "isEnabled": False})})
     site.deny("kms:DisableKey")
     refused(site, of="aws:kms/key:Key key", action="kms:DisableKey")
@@ -102,14 +107,24 @@ def test_a_create_that_is_denied_records_nothing(site: StackSite) -> None:
 
 
 def test_an_update_that_fails_half_way_converges(site: StackSite) -> None:
-    """The first call goes through, the second is denied; whatever the program wants next is reached, and AWS shows it."""
+    """The first call goes through, the second is denied.
+
+    Whatever the program wants next is reached, and AWS shows it.
+    """
     first: dict[str, Any] = {"displayName": "One", "tags": {"a": "1"}}
     second: dict[str, Any] = {"displayName": "Two", "tags": {"b": "2"}}
-    third: dict[str, dict[str, Any]] = {"onward": second, "back": first, "elsewhere": {"tags": {"c": "3"}}}
+    third: dict[str, dict[str, Any]] = {
+        "onward": second,
+        "back": first,
+        "elsewhere": {"tags": {"c": "3"}},
+    }
 
     def declare(wanted: dict[str, Any]) -> None:
         site.declare(
-            {n: declared("aws:sns/topic:Topic", {"name": f"seawall-{n}", **each}) for n, each in wanted.items()}
+            {
+                n: declared("aws:sns/topic:Topic", {"name": f"seawall-{n}", **each})
+                for n, each in wanted.items()
+            }
         )
 
     declare(dict.fromkeys(third, first))
@@ -117,9 +132,13 @@ def test_an_update_that_fails_half_way_converges(site: StackSite) -> None:
     declare(dict.fromkeys(third, second))
     site.deny("sns:TagResource")
     said = site.up(ok=False)
-    assert {match["of"] for match in DENIED.finditer(said)} == {f"aws:sns/topic:Topic {name}" for name in third}
+    assert {match["of"] for match in DENIED.finditer(said)} == {
+        f"aws:sns/topic:Topic {name}" for name in third
+    }
     half = {name: site.state()[name]["outputs"] for name in third}
-    assert [(each["displayName"], each["tags"]) for each in half.values()] == [("Two", {})] * 3, "what AWS has"
+    assert [(each["displayName"], each["tags"]) for each in half.values()] == [("Two", {})] * 3, (
+        "what AWS has"
+    )
 
     site.allow_again()
     declare(third)
@@ -143,13 +162,21 @@ def test_a_delete_that_is_denied_keeps_the_resource_in_the_state(site: StackSite
     assert "- 1 deleted" in site.up()
 
 
-def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_made(site: StackSite) -> None:
+def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_made(
+    site: StackSite,
+) -> None:
     """Not one per resource."""
-    site.declare({f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(20)})
+    site.declare(
+        {f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(20)}
+    )
     gone = site.identities.deployer.model_copy(update={"access_key_id": "AKIAGONE000000000000"})
     with running_provider(site.endpoint, gone) as port:
         said = replace(site, provider_port=port).up(ok=False)
-    told = [line for line in said.partition("Diagnostics:")[2].splitlines() if "InvalidClientTokenId" in line]
+    told = [
+        line
+        for line in said.partition("Diagnostics:")[2].splitlines()
+        if "InvalidClientTokenId" in line
+    ]
     assert len(set(told)) == 1, said
     assert "the aws provider in us-east-1: InvalidClientTokenId" in told[0]
     assert "get new credentials" in told[0]
@@ -157,8 +184,13 @@ def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_m
 
 
 def test_a_session_that_has_ended_is_one_error_and_the_next_one_goes_on(site: StackSite) -> None:
-    """As after a night in the terminal: half of the stack stands, the other half is asked for with yesterday's session."""
-    topics = {f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(8)}
+    """As after a night in the terminal.
+
+    Half of the stack stands, the other half is asked for with yesterday's session.
+    """
+    topics = {
+        f"topic-{n}": declared("aws:sns/topic:Topic", {"name": f"seawall-{n}"}) for n in range(8)
+    }
     site.declare(dict(list(topics.items())[:4]))
     site.up()
     before = recorded(site)
@@ -167,7 +199,11 @@ def test_a_session_that_has_ended_is_one_error_and_the_next_one_goes_on(site: St
         late = replace(site, provider_port=port)
         for command in ("up", "refresh"):
             said = late.pulumi(command, "--yes", "--skip-preview", ok=False)
-            told = [line for line in said.partition("Diagnostics:")[2].splitlines() if "ExpiredToken" in line]
+            told = [
+                line
+                for line in said.partition("Diagnostics:")[2].splitlines()
+                if "ExpiredToken" in line
+            ]
             assert len(set(told)) == 1, said
             assert "have expired: get new ones and run it again" in told[0]
             assert recorded(site) == before
@@ -178,10 +214,15 @@ def test_a_session_that_has_ended_is_one_error_and_the_next_one_goes_on(site: St
 
 
 def recorded(site: StackSite) -> dict[str, Any]:
-    """What the state holds of the topics; the engine notes times and dependencies besides, which come and go."""
+    """What the state holds of the topics.
+
+    The engine notes times and dependencies besides, which come and go.
+    """
     kept = ("id", "inputs", "outputs")
     return {
-        name: {part: each[part] for part in kept} for name, each in site.state().items() if name.startswith("topic-")
+        name: {part: each[part] for part in kept}
+        for name, each in site.state().items()
+        if name.startswith("topic-")
     }
 
 
@@ -191,13 +232,17 @@ def ended_session(site: StackSite) -> Iterator[int]:
     iam = site.root("iam")
     arn = iam.create_user(UserName="late")["User"]["Arn"]
     may = {"Effect": "Allow", "Action": "sts:AssumeRole"}
-    iam.put_user_policy(UserName="late", PolicyName="assume", PolicyDocument=document({**may, "Resource": "*"}))
+    iam.put_user_policy(
+        UserName="late", PolicyName="assume", PolicyDocument=document({**may, "Resource": "*"})
+    )
     trust = document({**may, "Principal": {"AWS": arn}})
     role = iam.create_role(RoleName="late", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     key = iam.create_access_key(UserName="late")["AccessKey"]
     who = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     sts = client("sts", site.endpoint, who)
-    sts._serializer = sts._serializer._serializer  # within the decorator that validates: AWS makes none so short
+    sts._serializer = (
+        sts._serializer._serializer
+    )  # within the decorator that validates: AWS makes none so short
     got = sts.assume_role(RoleArn=role, RoleSessionName="night", DurationSeconds=0)["Credentials"]
     session = site.identities.deployer.model_copy(
         update={"access_key_id": got["AccessKeyId"], "secret_access_key": got["SecretAccessKey"]}
@@ -210,7 +255,9 @@ def ended_session(site: StackSite) -> Iterator[int]:
 
 def test_a_region_that_does_not_exist_is_refused_by_name(site: StackSite) -> None:
     """For the provider, and for one resource."""
-    site.declare({"topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic", "region": "us-east-9"})})
+    site.declare(
+        {"topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic", "region": "us-east-9"})}
+    )
     assert "AWS has no region us-east-9" in site.up(ok=False)
     site.providers = {"aws": {"region": "eu-moon-1"}}
     site.declare({})
@@ -218,27 +265,40 @@ def test_a_region_that_does_not_exist_is_refused_by_name(site: StackSite) -> Non
 
 
 def test_regions_come_from_providers_and_from_resources_side_by_side(site: StackSite) -> None:
-    """Two providers, and a resource that says its own; each topic is where it should be, and a refresh finds it there."""
+    """Two providers, and a resource that says its own.
+
+    Each topic is where it should be, and a refresh finds it there.
+    """
     site.providers = {"aws": {"region": PRIMARY}, "west": {"region": STANDBY}}
     resources: dict[str, Any] = {}
     for n in range(6):
         resources[f"east-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-e{n}"})
-        resources[f"west-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-w{n}"}, provider="west")
-        resources[f"own-{n}"] = declared("aws:sns/topic:Topic", {"name": f"seawall-o{n}", "region": STANDBY})
+        resources[f"west-{n}"] = declared(
+            "aws:sns/topic:Topic", {"name": f"seawall-w{n}"}, provider="west"
+        )
+        resources[f"own-{n}"] = declared(
+            "aws:sns/topic:Topic", {"name": f"seawall-o{n}", "region": STANDBY}
+        )
     site.declare(resources)
     site.up()
-    assert {name: len(site.root("sns", region=name).list_topics()["Topics"]) for name in (PRIMARY, STANDBY)} == {
-        PRIMARY: 6, STANDBY: 12,
-    }  # fmt: skip
+    assert {
+        name: len(site.root("sns", region=name).list_topics()["Topics"])
+        for name in (PRIMARY, STANDBY)
+    } == {PRIMARY: 6, STANDBY: 12}
     site.refresh("--expect-no-changes")
     site.pulumi("preview", "--expect-no-changes")
     site.declare({})
     site.up()
-    assert [site.root("sns", region=name).list_topics()["Topics"] for name in (PRIMARY, STANDBY)] == [[], []]
+    assert [
+        site.root("sns", region=name).list_topics()["Topics"] for name in (PRIMARY, STANDBY)
+    ] == [[], []]
 
 
 def test_default_tags_are_on_everything_and_a_change_of_them_is_a_change(site: StackSite) -> None:
-    """Merged with a resource's own, which win; no difference and no drift afterwards; a removed one is drift."""
+    """Merged with a resource's own, which win; no difference and no drift afterwards.
+
+    A removed one is drift.
+    """
     role = {"name": "seawall-role", "assumeRolePolicy": TRUST, "tags": {"owner": "ours"}}
     resources = {
         "topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic"}),
@@ -249,8 +309,9 @@ def test_default_tags_are_on_everything_and_a_change_of_them_is_a_change(site: S
     site.up()
     recorded = site.state()
     assert (recorded["role"]["outputs"]["tags"], recorded["role"]["outputs"]["tagsAll"]) == (
-        {"owner": "ours"}, {"owner": "ours", "policy": "one"},
-    )  # fmt: skip
+        {"owner": "ours"},
+        {"owner": "ours", "policy": "one"},
+    )
     arn = recorded["topic"]["id"]
     assert tags_of(site, arn) == {"owner": "all", "policy": "one"}
     site.pulumi("preview", "--expect-no-changes")
@@ -275,21 +336,39 @@ def tags_of(site: StackSite, arn: str) -> dict[str, str]:
 
 
 def test_a_secret_input_is_in_the_state_in_no_clear_text(site: StackSite, tmp_path: Path) -> None:
-    """Not as an input, not as an output, not after an update, not after a refresh that found another value."""
+    """Not as an input, not as an output, not after an update, not after a refresh that found
+    another value.
+    """
     for text in ("correct-horse", "battery-staple"):
         site.declare(
-            {"topic": declared("aws:sns/topic:Topic", {"name": "seawall-topic", "displayName": {"$secret": text}})}
+            {
+                "topic": declared(
+                    "aws:sns/topic:Topic",
+                    {"name": "seawall-topic", "displayName": {"$secret": text}},
+                )
+            }
         )
         said = site.up()
         assert text not in site.state_text() + said
         assert (
-            site.root("sns").get_topic_attributes(TopicArn=site.state()["topic"]["id"])["Attributes"]["DisplayName"]
+            site.root("sns").get_topic_attributes(TopicArn=site.state()["topic"]["id"])[
+                "Attributes"
+            ]["DisplayName"]
             == text
         )
-    assert set(site.state()["topic"]["outputs"]["displayName"]) == {"4dabf18193072939515e22adb298388d", "ciphertext"}
+    assert set(site.state()["topic"]["outputs"]["displayName"]) == {
+        "4dabf18193072939515e22adb298388d",
+        "ciphertext",
+    }
     arn = site.state()["topic"]["id"]
-    site.root("sns").set_topic_attributes(TopicArn=arn, AttributeName="DisplayName", AttributeValue="found-out")
+    site.root("sns").set_topic_attributes(
+        TopicArn=arn, AttributeName="DisplayName", AttributeValue="found-out"
+    )
     said = site.refresh() + site.pulumi("preview", "--diff")
     assert "found-out" not in site.state_text() + said
-    kept = [path for path in site.data_dir.rglob("*") if path.is_file() and path.name != "resources.json"]
+    kept = [
+        path
+        for path in site.data_dir.rglob("*")
+        if path.is_file() and path.name != "resources.json"
+    ]
     assert not [path for path in kept if b"battery-staple" in path.read_bytes()]

@@ -1,4 +1,7 @@
-"""Every resource type lives through the real engine: one program with all examples is made, looked at, changed, taken over and removed."""
+"""Every resource type lives through the real engine.
+
+One program with all examples is made, looked at, changed, taken over and removed.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from seawall.sandbox.aws.request_log import Asked, read_log
-from seawall.sandbox.provider.registry import RESOURCES
-from tests.integration.aws_site import PRIMARY, STANDBY
-from tests.integration.inventory import everything
-from tests.integration.provider_engine import Engine
-from tests.integration.stack_site import StackSite, stack_site
-from tests.integration.stack_types.example import all_examples, resolved
-from tests.integration.stack_types.program import name_of, program_of
+from localaws.emulator.request_log import Asked, read_log
+from localaws.provider.registry import RESOURCES
+from tests.testing.aws_harness import PRIMARY, STANDBY
+from tests.testing.inventory import everything
+from tests.testing.provider_engine import Engine
+from tests.testing.stack_harness import StackSite, stack_site
+from tests.testing.stack_types.example import all_examples, resolved
+from tests.testing.stack_types.program import name_of, program_of
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +40,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[StackS
 
 
 def steps(answer: str) -> dict[str, dict[str, Any]]:
-    """What `pulumi preview --json` or `refresh --preview-only --json` proposes, by resource; what stays is left out."""
+    """What `pulumi preview --json` or `refresh --preview-only --json` proposes, by resource.
+
+    What stays is left out.
+    """
     found = {step["urn"].rpartition("::")[2]: step for step in json.loads(answer)["steps"]}
     return {name: step for name, step in found.items() if step["op"] not in ("same", "refresh")}
 
@@ -52,7 +58,10 @@ def standing(site: StackSite) -> dict[str, list[str]]:
 
 
 def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> None:
-    """Up, no drift, no change; a previewed change writes nothing; changed in place; unchanged again; removed to nothing."""
+    """Up, no drift, no change; a previewed change writes nothing; changed in place.
+
+    Unchanged again; removed to nothing.
+    """
     empty = standing(site)
     site.declare(FIRST)
     site.up()
@@ -63,7 +72,9 @@ def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> N
 
     site.declare(CHANGED)
     proposed = steps(site.pulumi("preview", "--json"))
-    assert {name: step["op"] for name, step in proposed.items()} == dict.fromkeys(CHANGING, "update")
+    assert {name: step["op"] for name, step in proposed.items()} == dict.fromkeys(
+        CHANGING, "update"
+    )
     for name, kind in CHANGING.items():
         assert set(proposed[name]["diffReasons"]) == set(EXAMPLES[kind].changed), name
     assert writes(log, before) == [], "a preview only looks"
@@ -81,7 +92,10 @@ def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> N
 
 
 def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path) -> None:
-    """Another stack imports everything by id and then proposes nothing but what AWS does not keep; the first sees all gone afterwards."""
+    """Another stack imports everything by id and then proposes nothing but what AWS does not keep.
+
+    The first sees all gone afterwards.
+    """
     site.declare(FIRST)
     site.up()
     site.refresh()  # a policy counts its attachments, which came after it
@@ -93,7 +107,9 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
         for name, declared in FIRST.items()
     ]
     table = {"aws": other.state()["aws"]["urn"]}
-    (tmp_path / "import.json").write_text(json.dumps({"nameTable": table, "resources": wanted}), encoding="utf-8")
+    (tmp_path / "import.json").write_text(
+        json.dumps({"nameTable": table, "resources": wanted}), encoding="utf-8"
+    )
     code = tmp_path / "imported.py"
     written = ("--file", str(tmp_path / "import.json"), "--out", str(code))
     other.pulumi("import", *written, "--yes", "--protect=false")
@@ -106,13 +122,20 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
     compile(text, code, "exec")
     taken = other.shown()
     for name, declared in FIRST.items():
-        kept = {key: value for key, value in made[name]["outputs"].items() if key not in local_inputs(declared["kind"])}
+        kept = {
+            key: value
+            for key, value in made[name]["outputs"].items()
+            if key not in local_inputs(declared["kind"])
+        }
         assert taken[name]["id"] == made[name]["id"]
         assert taken[name]["outputs"] == kept, name
 
     other.declare(FIRST)
     proposed = steps(other.pulumi("preview", "--json"))
-    expected = {name: local_inputs(declared["kind"]) & set(declared["inputs"]) for name, declared in FIRST.items()}
+    expected = {
+        name: local_inputs(declared["kind"]) & set(declared["inputs"])
+        for name, declared in FIRST.items()
+    }
     assert {name: set(step["diffReasons"]) for name, step in proposed.items()} == {
         name: reasons for name, reasons in expected.items() if reasons
     }
@@ -124,26 +147,39 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
 
 
 def test_the_code_that_an_import_writes_is_the_program(site: StackSite, tmp_path: Path) -> None:
-    """As from a shell, with the provider that the stack's configuration describes: run as it was written, it changes nothing."""
+    """As from a shell, with the provider that the stack's configuration describes.
+
+    Run as it was written, it changes nothing.
+    """
     kms, s3 = site.root("kms"), site.root("s3")
-    key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True, Description="hot")
-    kms.tag_resource(KeyId=key["KeyMetadata"]["KeyId"], Tags=[{"TagKey": "owner", "TagValue": "ours"}])
+    key = kms.create_key(
+        KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True, Description="hot"
+    )
+    kms.tag_resource(
+        KeyId=key["KeyMetadata"]["KeyId"], Tags=[{"TagKey": "owner", "TagValue": "ours"}]
+    )
     s3.create_bucket(Bucket="seawall-found", ObjectLockEnabledForBucket=True)
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}
     s3.put_object_lock_configuration(
-        Bucket="seawall-found", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        Bucket="seawall-found",
+        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
     )
     single = site.another("single")
     single.pulumi("config", "set", "aws:region", PRIMARY)
     found = {
         "hot": ("aws:kms/key:Key", key["KeyMetadata"]["KeyId"]),
-        "lock": ("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "seawall-found"),
+        "lock": (
+            "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+            "seawall-found",
+        ),
     }
     code = tmp_path / "imported.py"
     program = site.program / "__main__.py"
     before, texts = program.read_text(encoding="utf-8"), []
     for name, (kind, identifier) in found.items():
-        single.pulumi("import", kind, name, identifier, "--yes", "--protect=false", "--out", str(code))
+        single.pulumi(
+            "import", kind, name, identifier, "--yes", "--protect=false", "--out", str(code)
+        )
         texts.append(code.read_text(encoding="utf-8"))
     program.write_text("\n".join(texts), encoding="utf-8")
     try:
@@ -165,7 +201,10 @@ def import_id(recorded: dict[str, Any]) -> str:
 
 
 def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> None:
-    """Property by property, of every type: a refresh proposes exactly that property of exactly that resource."""
+    """Property by property, of every type.
+
+    A refresh proposes exactly that property of exactly that resource.
+    """
     site.declare(FIRST)
     site.up()
     engine = Engine(site.provider_port, region=PRIMARY)
@@ -175,24 +214,38 @@ def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> 
     for turn in range(rounds):
         drifted = {name: each[turn] for name, each in drifts.items() if turn < len(each)}
         for name, properties in drifted.items():
-            change(engine, recorded, name, {each: CHANGED[name]["inputs"][each] for each in properties})
+            change(
+                engine, recorded, name, {each: CHANGED[name]["inputs"][each] for each in properties}
+            )
         said = site.pulumi("refresh", "--preview-only", "--json", "--expect-no-changes", ok=False)
         proposed = steps(said[: said.rindex("}") + 1])  # the error follows
         assert {name: sorted(step["diffReasons"]) for name, step in proposed.items()} == drifted
         for name in drifted:
             change(engine, recorded, name, {})
     named = sum(map(len, drifts.values()))
-    print(f"{named} changes of properties of {len(CHANGING)} types were named, in {rounds} refreshes")
+    print(
+        f"{named} changes of properties of {len(CHANGING)} types were named, in {rounds} refreshes"
+    )
     site.refresh("--expect-no-changes")
     engine.channel.close()
     site.destroy()
 
 
 def change(engine: Engine, recorded: dict[str, Any], name: str, properties: dict[str, Any]) -> None:
-    """Make AWS's resource what the first program says except for ``properties``, without telling Pulumi."""
+    """Make AWS's resource what the first program says except for ``properties``, without telling
+    Pulumi.
+    """
     kind = CHANGING[name]
     first, state = recorded[name]["inputs"], recorded[name]["outputs"]
-    made = {each: {**item["outputs"], "id": item.get("id")} for each, item in recorded.items() if "outputs" in item}
+    made = {
+        each: {**item["outputs"], "id": item.get("id")}
+        for each, item in recorded.items()
+        if "outputs" in item
+    }
     wanted = engine.checked(kind, {**first, **resolved(properties, made)})
-    before = first if properties else engine.checked(kind, {**first, **resolved(CHANGED[name]["inputs"], made)})
+    before = (
+        first
+        if properties
+        else engine.checked(kind, {**first, **resolved(CHANGED[name]["inputs"], made)})
+    )
     engine.update(kind, recorded[name]["id"], state, before, wanted)

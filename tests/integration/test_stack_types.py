@@ -1,7 +1,8 @@
-"""Every resource type of the attached provider keeps the engine's contract, against the sandbox's AWS.
+"""Every resource type of the attached provider keeps the engine's contract, against the sandbox's
+AWS.
 
-Made, read back unchanged, no difference on a second look, changed in place where it can be, drift seen, removed, gone. What is made of
-each type is in ``stack_types``, a module per AWS service.
+Made, read back unchanged, no difference on a second look, changed in place where it can be, drift
+seen, removed, gone. What is made of each type is in ``stack_types``, a module per AWS service.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from seawall.policy import load_policy
-from seawall.sandbox.aws.identities import Identities, create_identities
-from seawall.sandbox.provider.registry import RESOURCES
-from seawall.sandbox.provider.values import UNKNOWN, Properties, from_struct, to_struct
-from tests.integration.aws_site import PRIMARY, STANDBY, client, running_aws
-from tests.integration.provider_engine import Engine, running_provider
-from tests.integration.stack_types.example import all_examples, resolved
-from tests.integration.stack_types.iam import TRUST
-from tests.integration.stack_types.kms import KEY
+from localaws.provider.registry import RESOURCES
+from localaws.provider.values import UNKNOWN, Properties, from_struct, to_struct
+from sandbox.identities import Identities, create_identities
+from seawall.policy_file import load_policy
+from tests.testing.aws_harness import PRIMARY, STANDBY, client, running_aws
+from tests.testing.provider_engine import Engine, running_provider
+from tests.testing.stack_types.example import all_examples, resolved
+from tests.testing.stack_types.iam import TRUST
+from tests.testing.stack_types.kms import KEY
 
 pytestmark = pytest.mark.integration
 
@@ -59,11 +60,15 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
         example = EXAMPLES[kind]
         made: dict[str, Properties] = {}
         for name, (needed, inputs) in example.needs.items():
-            identifier, state = engine.create(needed, engine.checked(needed, resolved(inputs, made)))
+            identifier, state = engine.create(
+                needed, engine.checked(needed, resolved(inputs, made))
+            )
             made[name] = {**state, "id": identifier}
             cleanup.append((needed, identifier, state))
         first = resolved(example.inputs, made)
-        return engine.checked(kind, first), engine.checked(kind, {**first, **resolved(example.changed, made)})
+        return engine.checked(kind, first), engine.checked(
+            kind, {**first, **resolved(example.changed, made)}
+        )
 
     yield prepare
     for needed, identifier, state in reversed(cleanup):
@@ -71,7 +76,10 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
 
 
 def made_up(kind: str, state: Properties) -> Properties:
-    """A state that is wrong in all that AWS tells; what it does not keep, and where the resource is, stay."""
+    """A state that is wrong in all that AWS tells.
+
+    What it does not keep, and where the resource is, stay.
+    """
     kept = {name for name, prop in RESOURCES[kind].inputs.items() if prop.local} | {"region"}
     return {name: value if name in kept else {"made": "up"} for name, value in state.items()}
 
@@ -87,9 +95,11 @@ def test_a_resource_lives_as_the_engine_expects(engine: Engine, prepared: Any, k
     none = provider_pb2.DiffResponse.DIFF_NONE
     try:
         assert engine.read(kind, identifier, state, inputs) == (identifier, state, inputs)
-        assert engine.read(kind, identifier, made_up(kind, state), inputs) == (identifier, state, inputs), (
-            "AWS is asked"
-        )
+        assert engine.read(kind, identifier, made_up(kind, state), inputs) == (
+            identifier,
+            state,
+            inputs,
+        ), "AWS is asked"
         assert engine.diff(kind, inputs, inputs).changes == none
         if changed != inputs:
             assert not engine.diff(kind, inputs, changed).replaces
@@ -98,7 +108,9 @@ def test_a_resource_lives_as_the_engine_expects(engine: Engine, prepared: Any, k
                 "AWS was told everything"
             )
             _, _, drifted = engine.read(kind, identifier, state, inputs)
-            assert engine.diff(kind, drifted, inputs).changes != none, "what somebody else changed is seen"
+            assert engine.diff(kind, drifted, inputs).changes != none, (
+                "what somebody else changed is seen"
+            )
     finally:
         engine.delete(kind, identifier, state)
     assert (engine.read(kind, identifier, state, inputs)[0] != "") is EXAMPLES[kind].stays
@@ -124,7 +136,8 @@ def test_a_preview_makes_nothing(engine: Engine, aws: tuple[str, Identities]) ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"multiRegion": False}, {"customerMasterKeySpec": "ECC_NIST_P256"}, {"region": STANDBY}]
+    "change",
+    [{"multiRegion": False}, {"customerMasterKeySpec": "ECC_NIST_P256"}, {"region": STANDBY}],
 )
 def test_a_change_of_a_keys_nature_means_another_key(engine: Engine, change: Properties) -> None:
     assert list(engine.diff("aws:kms/key:Key", KEY, {**KEY, **change}).replaces) == list(change)
@@ -135,7 +148,10 @@ def test_a_property_that_is_not_supported_is_refused_by_name(engine: Engine) -> 
         "aws:iam/role:Role", {"name": "a", "assumeRolePolicy": TRUST, "inlinePolicies": []}
     ).failures
     assert [(failure.property, failure.reason) for failure in failures] == [
-        ("inlinePolicies", "the sandbox's provider does not support inlinePolicies of aws:iam/role:Role")
+        (
+            "inlinePolicies",
+            "the sandbox's provider does not support inlinePolicies of aws:iam/role:Role",
+        )
     ]
 
 
@@ -147,18 +163,25 @@ def test_a_type_or_function_that_is_not_supported_is_refused_by_name(engine: Eng
 
 
 def test_a_setting_without_meaning_is_refused_by_name(engine: Engine) -> None:
-    answer = engine.stub.CheckConfig(provider_pb2.CheckRequest(news=to_struct({"region": PRIMARY, "profile": "real"})))
+    answer = engine.stub.CheckConfig(
+        provider_pb2.CheckRequest(news=to_struct({"region": PRIMARY, "profile": "real"}))
+    )
     assert [failure.property for failure in answer.failures] == ["profile"]
 
 
 def test_an_error_carries_the_code_of_aws_and_the_name_of_the_resource(engine: Engine) -> None:
-    with pytest.raises(grpc.RpcError, match=r"aws:iam/role:Role thing: AccessDenied: User: .*deployer"):
+    with pytest.raises(
+        grpc.RpcError, match=r"aws:iam/role:Role thing: AccessDenied: User: .*deployer"
+    ):
         engine.create("aws:iam/role:Role", {"name": "not-ours", "assumeRolePolicy": TRUST})
 
 
 def test_two_connections_are_two_regions(engine: Engine, provider_port: int) -> None:
     other = Engine(provider_port, region=STANDBY)
-    made = [(each, *each.create("aws:sns/topic:Topic", {"name": "seawall-both"})) for each in (engine, other)]
+    made = [
+        (each, *each.create("aws:sns/topic:Topic", {"name": "seawall-both"}))
+        for each in (engine, other)
+    ]
     regions = [state["region"] for _, _, state in made]
     for each, identifier, state in made:
         each.delete("aws:sns/topic:Topic", identifier, state)
@@ -168,7 +191,9 @@ def test_two_connections_are_two_regions(engine: Engine, provider_port: int) -> 
 
 def test_a_public_key_comes_in_the_form_that_addresses_are_made_from(engine: Engine) -> None:
     identifier, state = engine.create("aws:kms/key:Key", engine.checked("aws:kms/key:Key", KEY))
-    request = provider_pb2.InvokeRequest(tok="aws:kms/getPublicKey:getPublicKey", args=to_struct({"keyId": identifier}))
+    request = provider_pb2.InvokeRequest(
+        tok="aws:kms/getPublicKey:getPublicKey", args=to_struct({"keyId": identifier})
+    )
     answer = from_struct(getattr(engine.stub.Invoke(request), "return"))
     engine.delete("aws:kms/key:Key", identifier, state)
     assert answer["publicKey"].startswith("MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAE")

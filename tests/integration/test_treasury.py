@@ -1,4 +1,7 @@
-"""The treasury against real chains: refills what runs low, and is not fooled about what the chain holds."""
+"""The treasury against real chains.
+
+Refills what runs low, and is not fooled about what the chain holds.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seawall.contract.journal import chain_breaks
-from seawall.conventions import LEDGER_DRIFT, TREASURY_PROCESS
-from tests.integration.founded import Founded, connected, record_withdrawal, venue_process
-from tests.integration.settling import Venue, Wanted, venue_bench
+from seawall.conventions.components import TREASURY_PROCESS
+from seawall.conventions.metrics import LEDGER_DRIFT
+from seawall.formats.journal import chain_breaks
+from tests.testing.settler_harness import Venue, Wanted, venue_bench
+from tests.testing.venue_harness import Founded, connected, record_withdrawal, venue_process
 from venue.chain.rpc import Rpc
 from venue.treasury import metrics
 from venue.treasury.gauges import expose_queue
@@ -23,7 +27,9 @@ USDX = 10**6
 
 
 @pytest.fixture
-async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., str]) -> AsyncIterator[Venue]:
+async def venue(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
     """Everything but settlers and treasury; the guard's heartbeat is fresh for a day."""
     async with venue_bench(database_url, tmp_path, start_anvil) as bench:
         yield bench
@@ -31,28 +37,50 @@ async def venue(database_url: str, tmp_path: Path, start_anvil: Callable[..., st
 
 async def _drift(venue: Venue, network: str, asset: str, bucket: str = "customer") -> float | None:
     async with httpx.AsyncClient() as http:
-        text = (await http.get(f"http://127.0.0.1:{venue.config.metrics_ports[TREASURY_PROCESS]}/metrics")).text
+        text = (
+            await http.get(
+                f"http://127.0.0.1:{venue.config.metrics_ports[TREASURY_PROCESS]}/metrics"
+            )
+        ).text
     wanted = f'{LEDGER_DRIFT}{{asset="{asset}",bucket="{bucket}",network="{network}"}} '
-    return next((float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted)), None)
+    return next(
+        (float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted)),
+        None,
+    )
 
 
-async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(venue: Venue) -> None:
-    """One top-up to the maximum, journalled with its reason, carried out; the comparison under way stays at zero throughout."""
+async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
+    venue: Venue,
+) -> None:
+    """One top-up to the maximum, journalled with its reason, carried out.
+
+    The comparison under way stays at zero throughout.
+    """
     async with venue_process("treasury", venue.config_path, venue.database):
         await venue.settler("aster")
-        await venue.reserve([Wanted(network="aster", asset="USDX", amount=1_000 * USDX) for _ in range(200)])
+        await venue.reserve(
+            [Wanted(network="aster", asset="USDX", amount=1_000 * USDX) for _ in range(200)]
+        )
         await venue.until("select exists (select 1 from topups where state = 'posted')")
         seen: set[float | None] = set()
-        await venue.reserve([Wanted(network="aster", asset="USDX", amount=1 * USDX) for _ in range(300)])
-        async for _ in _polls(venue, "select exists (select 1 from withdrawals where state <> 'posted')"):
+        await venue.reserve(
+            [Wanted(network="aster", asset="USDX", amount=1 * USDX) for _ in range(300)]
+        )
+        async for _ in _polls(
+            venue, "select exists (select 1 from withdrawals where state <> 'posted')"
+        ):
             seen.add(await _drift(venue, "aster", "USDX"))
         assert seen <= {None, 0.0}
         assert 0.0 in seen
-    topups = await venue.owner.fetch("select network, asset, amount, from_wallet, to_wallet from topups")
+    topups = await venue.owner.fetch(
+        "select network, asset, amount, from_wallet, to_wallet from topups"
+    )
     assert [tuple(row) for row in topups] == [
         ("aster", "USDX", 620_000 * USDX, "customer-aster-reserve", "customer-aster-hot")
     ]
-    journal = [dict(row) for row in await venue.owner.fetch("select * from journal order by writer, n")]
+    journal = [
+        dict(row) for row in await venue.owner.fetch("select * from journal order by writer, n")
+    ]
     assert [row["kind"] for row in journal] == ["topup"]
     assert chain_breaks(journal) == []
     assert await venue.ledger_sum() == 0
@@ -64,7 +92,12 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
         site = venue.config.networks["aster"]
         contract = site.payout_contracts["customer-aster-hot"]
         held = 210 * 10**18 - 1
-        request = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [contract, hex(held)]}
+        request = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "anvil_setBalance",
+            "params": [contract, hex(held)],
+        }
         assert "error" not in (await http.post(site.rpc.primary, json=request)).json()
     await _changes_final(site.rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
@@ -72,27 +105,50 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
         await venue.until("select exists (select 1 from journal where kind = 'drift')")
         assert await _drift(venue, "aster", "AST") == 1.0
         assert await venue.owner.fetchval("select body->>'drift' from journal") == "1"
-        await venue.until("select (select max(at) from journal) < clock_timestamp() - interval '1.2 seconds'")
+        await venue.until(
+            "select (select max(at) from journal) < clock_timestamp() - interval '1.2 seconds'"
+        )
     assert await venue.owner.fetchval("select count(*) from topups") == 0
 
 
-async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(venue: Venue) -> None:
-    """Every bucket's book meets the chain; what escrow lacks is its own alarm, and customers' wallets are refilled all the same."""
+async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(
+    venue: Venue,
+) -> None:
+    """Every bucket's book meets the chain.
+
+    What escrow lacks is its own alarm, and customers' wallets are refilled all the same.
+    """
     async with httpx.AsyncClient() as http:
         holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
-        request = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setBalance", "params": [holder, hex(50 * 10**18 - 3)]}
-        assert "error" not in (await http.post(venue.config.networks["aster"].rpc.primary, json=request)).json()
+        request = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "anvil_setBalance",
+            "params": [holder, hex(50 * 10**18 - 3)],
+        }
+        assert (
+            "error"
+            not in (
+                await http.post(venue.config.networks["aster"].rpc.primary, json=request)
+            ).json()
+        )
     await _changes_final(venue.config.networks["aster"].rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
     async with venue_process("treasury", venue.config_path, venue.database):
         await venue.until("select exists (select 1 from journal where kind = 'drift')")
         await venue.until("select count(*) = 2 from topups")
-        books = {(wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()}
+        books = {
+            (wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()
+        }
         async with asyncio.timeout(20):
-            while None in [await _drift(venue, network, "USDX", bucket) for network, bucket in books]:  # noqa: ASYNC110  (polled)
+            while None in [await _drift(venue, at, "USDX", of) for at, of in books]:  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
         assert await _drift(venue, "aster", "AST", "escrow") == 3.0
-        others = {(network, bucket) for network, bucket in books if (network, bucket) != ("aster", "escrow")}
+        others = {
+            (network, bucket)
+            for network, bucket in books
+            if (network, bucket) != ("aster", "escrow")
+        }
         assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
     journal = await venue.owner.fetch(
         "select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'"
@@ -122,14 +178,25 @@ async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await record_withdrawal(owner, "reserved", age_s=10)
         await expose_queue(owner, founded.policy)
-    ages = {sample.labels["scope"]: sample.value for metric in metrics.QUEUE_AGE.collect() for sample in metric.samples}
-    depths = {each.labels["scope"]: each.value for metric in metrics.QUEUE_DEPTH.collect() for each in metric.samples}
+    ages = {
+        sample.labels["scope"]: sample.value
+        for metric in metrics.QUEUE_AGE.collect()
+        for sample in metric.samples
+    }
+    depths = {
+        each.labels["scope"]: each.value
+        for metric in metrics.QUEUE_DEPTH.collect()
+        for each in metric.samples
+    }
     assert depths == {"all": 1, "guaranteed": 1}
     assert all(10 <= age < 60 for age in ages.values())
 
 
 async def _changes_final(url: str) -> None:
-    """Wait until the finalized block is later than now's: before that a comparison would rightly find the old balance."""
+    """Wait until the finalized block is later than now's.
+
+    Before that a comparison would rightly find the old balance.
+    """
     async with Rpc("aster", (url,)) as rpc, asyncio.timeout(20):
         head = (await rpc.head()).number
         while (await rpc.head("finalized")).number <= head:  # noqa: ASYNC110  (a node is polled)

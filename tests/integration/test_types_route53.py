@@ -9,13 +9,17 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from seawall.sandbox.provider.values import Properties, from_struct, to_struct
-from tests.integration.aws_site import STANDBY
-from tests.integration.provider_site import Site, running_site
+from localaws.provider.values import Properties, from_struct, to_struct
+from tests.testing.aws_harness import STANDBY
+from tests.testing.provider_harness import Site, running_site
 
 pytestmark = pytest.mark.integration
 
-CHECK, RECORD, ZONE = "aws:route53/healthCheck:HealthCheck", "aws:route53/record:Record", "aws:route53/zone:Zone"
+CHECK, RECORD, ZONE = (
+    "aws:route53/healthCheck:HealthCheck",
+    "aws:route53/record:Record",
+    "aws:route53/zone:Zone",
+)
 ENDPOINT: Properties = {"type": "HTTPS", "fqdn": "api.venue.example", "requestInterval": 30}
 
 
@@ -34,28 +38,40 @@ def zone(site: Site) -> Iterator[str]:
 
 def failover(zone: str, name: str, role: str, **more: Any) -> Properties:
     return {
-        "zoneId": zone, "name": f"{name}.venue.example", "type": "A", "ttl": 30, "records": ["192.0.2.1"],
-        "setIdentifier": role.lower(), "failoverRoutingPolicies": [{"type": role}], **more,
-    }  # fmt: skip
+        "zoneId": zone,
+        "name": f"{name}.venue.example",
+        "type": "A",
+        "ttl": 30,
+        "records": ["192.0.2.1"],
+        "setIdentifier": role.lower(),
+        "failoverRoutingPolicies": [{"type": role}],
+        **more,
+    }
 
 
 def config(site: Site, identifier: str) -> Properties:
-    told: Properties = site.root("route53").get_health_check(HealthCheckId=identifier)["HealthCheck"][
-        "HealthCheckConfig"
-    ]
+    told: Properties = site.root("route53").get_health_check(HealthCheckId=identifier)[
+        "HealthCheck"
+    ]["HealthCheckConfig"]
     return told
 
 
 def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(site: Site) -> None:
     about = {
-        "type": "CLOUDWATCH_METRIC", "cloudwatchAlarmName": "seawall-api", "cloudwatchAlarmRegion": "us-east-1",
+        "type": "CLOUDWATCH_METRIC",
+        "cloudwatchAlarmName": "seawall-api",
+        "cloudwatchAlarmRegion": "us-east-1",
         "insufficientDataHealthStatus": "Unhealthy",
-    }  # fmt: skip
+    }
     identifier, state, inputs = site.made(CHECK, about)
     told = config(site, identifier)
     assert told["AlarmIdentifier"] == {"Name": "seawall-api", "Region": "us-east-1"}
     assert not {"Port", "RequestInterval", "FailureThreshold", "MeasureLatency"} & set(told)
-    moved = {**inputs, "cloudwatchAlarmName": "seawall-rpc", "insufficientDataHealthStatus": "LastKnownStatus"}
+    moved = {
+        **inputs,
+        "cloudwatchAlarmName": "seawall-rpc",
+        "insufficientDataHealthStatus": "LastKnownStatus",
+    }
     state = site.engine.update(CHECK, identifier, state, inputs, moved)
     assert site.engine.read(CHECK, identifier, state, moved) == (identifier, state, moved)
     assert config(site, identifier)["AlarmIdentifier"]["Name"] == "seawall-rpc"
@@ -63,7 +79,10 @@ def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(site: Site) -> None:
         HealthCheckId=identifier, AlarmIdentifier={"Name": "theirs", "Region": STANDBY}
     )
     _, _, told = site.engine.read(CHECK, identifier, state, moved)
-    assert set(site.engine.diff(CHECK, told, moved).diffs) == {"cloudwatchAlarmName", "cloudwatchAlarmRegion"}
+    assert set(site.engine.diff(CHECK, told, moved).diffs) == {
+        "cloudwatchAlarmName",
+        "cloudwatchAlarmRegion",
+    }
 
 
 def test_a_calculated_check_counts_its_children(site: Site) -> None:
@@ -81,7 +100,11 @@ def test_what_is_no_longer_declared_of_a_check_is_reset(site: Site) -> None:
     whole = {**ENDPOINT, "ipAddress": "192.0.2.1", "resourcePath": "/health", "regions": regions}
     identifier, state, inputs = site.made(CHECK, whole)
     assert config(site, identifier)["Port"] == 443, "as HTTPS has it"
-    fewer = {name: value for name, value in inputs.items() if name not in ("resourcePath", "regions", "fqdn")}
+    fewer = {
+        name: value
+        for name, value in inputs.items()
+        if name not in ("resourcePath", "regions", "fqdn")
+    }
     state = site.engine.update(CHECK, identifier, state, inputs, {**fewer, "failureThreshold": 5})
     assert not {"resourcePath", "regions", "fqdn"} & set(state)
     assert (state["failureThreshold"], state["ipAddress"]) == (5, "192.0.2.1")
@@ -95,8 +118,12 @@ def test_an_update_leaves_what_it_does_not_name(site: Site) -> None:
     assert list(site.engine.diff(CHECK, told, inputs).diffs) == ["disabled"]
 
 
-@pytest.mark.parametrize("change", [{"type": "TCP"}, {"requestInterval": 10}, {"measureLatency": True}])
-def test_what_route_53_cannot_change_of_a_check_means_another_check(site: Site, change: Properties) -> None:
+@pytest.mark.parametrize(
+    "change", [{"type": "TCP"}, {"requestInterval": 10}, {"measureLatency": True}]
+)
+def test_what_route_53_cannot_change_of_a_check_means_another_check(
+    site: Site, change: Properties
+) -> None:
     old = {**ENDPOINT, "measureLatency": False}
     assert list(site.engine.diff(CHECK, old, {**old, **change}).replaces) == list(change)
 
@@ -132,7 +159,11 @@ def test_a_record_is_imported_by_zone_name_type_and_set(site: Site, zone: str) -
 
 
 def test_an_alias_record_says_where_it_leads(site: Site, zone: str) -> None:
-    alias = {"name": "Lb.Elsewhere.example.", "zoneId": "Z35SXDOTRQ7X7K", "evaluateTargetHealth": True}
+    alias = {
+        "name": "Lb.Elsewhere.example.",
+        "zoneId": "Z35SXDOTRQ7X7K",
+        "evaluateTargetHealth": True,
+    }
     inputs = {"zoneId": zone, "name": "venue.example", "type": "A", "aliases": [alias]}
     identifier, state, inputs = site.made(RECORD, inputs)
     assert site.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
@@ -141,7 +172,13 @@ def test_an_alias_record_says_where_it_leads(site: Site, zone: str) -> None:
 
 
 def test_a_record_that_is_there_is_taken_over_only_if_told_to(site: Site, zone: str) -> None:
-    inputs = {"zoneId": zone, "name": "api.venue.example", "type": "TXT", "ttl": 30, "records": ['"ours"']}
+    inputs = {
+        "zoneId": zone,
+        "name": "api.venue.example",
+        "type": "TXT",
+        "ttl": 30,
+        "records": ['"ours"'],
+    }
     site.made(RECORD, {**inputs, "records": ['"theirs"']})
     with pytest.raises(grpc.RpcError, match=r"InvalidChangeBatch: .* already exists"):
         site.made(RECORD, inputs)
@@ -155,7 +192,11 @@ def test_a_record_that_is_there_is_taken_over_only_if_told_to(site: Site, zone: 
         ({"setIdentifier": "second"}, "there is a PRIMARY record"),
         ({"setIdentifier": None, "failoverRoutingPolicies": None}, "another routing policy"),
         (
-            {"setIdentifier": "b", "failoverRoutingPolicies": [{"type": "SECONDARY"}], "healthCheckId": "none"},
+            {
+                "setIdentifier": "b",
+                "failoverRoutingPolicies": [{"type": "SECONDARY"}],
+                "healthCheckId": "none",
+            },
             "NoSuchHealthCheck",
         ),
         ({"name": "api"}, "write the whole name"),
@@ -174,21 +215,41 @@ def test_a_record_that_route_53_would_refuse_is_refused(
 
 def test_half_of_a_batch_is_never_applied(site: Site, zone: str) -> None:
     route53 = site.root("route53")
-    good = {"Name": "good.venue.example", "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.1"}]}
+    good = {
+        "Name": "good.venue.example",
+        "Type": "A",
+        "TTL": 1,
+        "ResourceRecords": [{"Value": "192.0.2.1"}],
+    }
     bad = {**good, "Name": "bad.venue.example"}
-    changes = [{"Action": "CREATE", "ResourceRecordSet": good}, {"Action": "DELETE", "ResourceRecordSet": bad}]
+    changes = [
+        {"Action": "CREATE", "ResourceRecordSet": good},
+        {"Action": "DELETE", "ResourceRecordSet": bad},
+    ]
     with pytest.raises(route53.exceptions.InvalidChangeBatch, match="was not found"):
         route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
-    names = {record["Name"] for record in route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]}
+    names = {
+        record["Name"]
+        for record in route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    }
     assert names == {"venue.example."}
 
 
-def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(site: Site, zone: str) -> None:
+def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(
+    site: Site, zone: str
+) -> None:
     identifier, state, inputs = site.made(RECORD, failover(zone, "api", "PRIMARY"))
-    theirs = {"Name": "api.venue.example", "Type": "A", "SetIdentifier": "primary", "Failover": "PRIMARY", "TTL": 5}
+    theirs = {
+        "Name": "api.venue.example",
+        "Type": "A",
+        "SetIdentifier": "primary",
+        "Failover": "PRIMARY",
+        "TTL": 5,
+    }
     theirs["ResourceRecords"] = [{"Value": "203.0.113.9"}]
     site.root("route53").change_resource_record_sets(
-        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": theirs}]}
+        HostedZoneId=zone,
+        ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": theirs}]},
     )
     _, _, told = site.engine.read(RECORD, identifier, state, inputs)
     assert set(site.engine.diff(RECORD, told, inputs).diffs) == {"ttl", "records"}
@@ -198,7 +259,13 @@ def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(site: S
 
 def test_a_zone_with_records_goes_only_if_told_to(site: Site) -> None:
     identifier, state, _ = site.made(ZONE, {"name": "full.example"})
-    inputs = {"zoneId": identifier, "name": "a.full.example", "type": "A", "ttl": 1, "records": ["192.0.2.1"]}
+    inputs = {
+        "zoneId": identifier,
+        "name": "a.full.example",
+        "type": "A",
+        "ttl": 1,
+        "records": ["192.0.2.1"],
+    }
     site.made(RECORD, inputs)
     with pytest.raises(grpc.RpcError, match="HostedZoneNotEmpty"):
         site.engine.delete(ZONE, identifier, state)
@@ -207,7 +274,9 @@ def test_a_zone_with_records_goes_only_if_told_to(site: Site) -> None:
 
 
 def asked(site: Site, **arguments: Any) -> Properties:
-    request = provider_pb2.InvokeRequest(tok="aws:route53/getZone:getZone", args=to_struct(arguments))
+    request = provider_pb2.InvokeRequest(
+        tok="aws:route53/getZone:getZone", args=to_struct(arguments)
+    )
     return from_struct(getattr(site.engine.stub.Invoke(request), "return"))
 
 

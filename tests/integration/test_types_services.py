@@ -1,4 +1,6 @@
-"""What is particular to the types of SQS, Secrets Manager and Systems Manager, beyond the contract that all types keep."""
+"""What is particular to the types of SQS, Secrets Manager and Systems Manager, beyond the contract
+that all types keep.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,20 @@ import pytest
 from botocore.exceptions import ClientError
 from pulumi.runtime.proto import provider_pb2
 
-from seawall.sandbox.provider.values import Properties, from_struct, secret, to_struct
-from tests.integration.aws_site import PRIMARY, STANDBY
-from tests.integration.provider_engine import urn
-from tests.integration.provider_site import Site, running_site
-from tests.integration.stack_types.example import document
-from tests.integration.stack_types.sqs import allow
+from localaws.provider.values import Properties, from_struct, secret, to_struct
+from tests.testing.aws_harness import PRIMARY, STANDBY
+from tests.testing.provider_engine import urn
+from tests.testing.provider_harness import Site, running_site
+from tests.testing.stack_types.example import document
+from tests.testing.stack_types.sqs import allow
 
 pytestmark = pytest.mark.integration
 
-QUEUE, SECRET, PARAMETER = "aws:sqs/queue:Queue", "aws:secretsmanager/secret:Secret", "aws:ssm/parameter:Parameter"
+QUEUE, SECRET, PARAMETER = (
+    "aws:sqs/queue:Queue",
+    "aws:secretsmanager/secret:Secret",
+    "aws:ssm/parameter:Parameter",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +42,24 @@ def redrive(arn: str, times: Any) -> str:
 def test_a_message_received_too_often_is_found_in_the_dead_letter_queue(site: Site) -> None:
     sqs = site.root("sqs")
     _, dead, _ = site.made(QUEUE, {"name": "seawall-letters-dead"})
-    about = {"name": "seawall-letters", "visibilityTimeoutSeconds": 0, "redrivePolicy": redrive(dead["arn"], 2)}
+    about = {
+        "name": "seawall-letters",
+        "visibilityTimeoutSeconds": 0,
+        "redrivePolicy": redrive(dead["arn"], 2),
+    }
     url, _, _ = site.made(QUEUE, about)
     sqs.send_message(QueueUrl=url, MessageBody="order")
     received = [len(sqs.receive_message(QueueUrl=url).get("Messages", [])) for _ in range(3)]
     assert received == [1, 1, 0]
-    assert [message["Body"] for message in sqs.receive_message(QueueUrl=dead["url"])["Messages"]] == ["order"]
+    assert [
+        message["Body"] for message in sqs.receive_message(QueueUrl=dead["url"])["Messages"]
+    ] == ["order"]
 
 
 def test_a_dead_letter_queue_takes_only_from_whom_it_allows(site: Site) -> None:
-    _, dead, _ = site.made(QUEUE, {"name": "seawall-choosy", "redriveAllowPolicy": allow("seawall-friend")})
+    _, dead, _ = site.made(
+        QUEUE, {"name": "seawall-choosy", "redriveAllowPolicy": allow("seawall-friend")}
+    )
     site.made(QUEUE, {"name": "seawall-friend", "redrivePolicy": redrive(dead["arn"], 3)})
     with pytest.raises(grpc.RpcError, match="does not allow this source queue"):
         site.made(QUEUE, {"name": "seawall-stranger", "redrivePolicy": redrive(dead["arn"], 3)})
@@ -54,12 +68,20 @@ def test_a_dead_letter_queue_takes_only_from_whom_it_allows(site: Site) -> None:
 def test_a_redrive_to_a_queue_that_does_not_exist_changes_nothing(site: Site) -> None:
     url, state, inputs = site.made(QUEUE, {"name": "seawall-nowhere"})
     with pytest.raises(grpc.RpcError, match="does not exist"):
-        site.engine.update(QUEUE, url, state, inputs, {**inputs, "redrivePolicy": redrive(f"{state['arn']}-dead", 3)})
+        site.engine.update(
+            QUEUE,
+            url,
+            state,
+            inputs,
+            {**inputs, "redrivePolicy": redrive(f"{state['arn']}-dead", 3)},
+        )
     assert site.engine.read(QUEUE, url, state, inputs) == (url, state, inputs)
 
 
 def test_what_is_not_named_in_an_update_of_a_queue_stays(site: Site) -> None:
-    policy = document({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"})
+    policy = document(
+        {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    )
     url, state, inputs = site.made(QUEUE, {"name": "seawall-kept", "policy": policy})
     site.root("sqs").set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "7"})
     _, _, told = site.engine.read(QUEUE, url, state, inputs)
@@ -79,17 +101,25 @@ def test_a_queue_is_encrypted_by_one_of_two_means(site: Site) -> None:
 
 
 def test_a_fifo_queue_has_what_only_such_queues_have(site: Site) -> None:
-    fifo: Properties = {"name": "seawall-thing.fifo", "fifoQueue": True, "contentBasedDeduplication": True}
+    fifo: Properties = {
+        "name": "seawall-thing.fifo",
+        "fifoQueue": True,
+        "contentBasedDeduplication": True,
+    }
     url, state, inputs = site.made(QUEUE, {**fifo, "deduplicationScope": "messageGroup"})
     assert site.engine.read(QUEUE, url, state, inputs) == (url, state, inputs)
     assert state["deduplicationScope"] == "messageGroup"
-    assert list(site.engine.diff(QUEUE, inputs, {**inputs, "fifoQueue": False}).replaces) == ["fifoQueue"]
+    assert list(site.engine.diff(QUEUE, inputs, {**inputs, "fifoQueue": False}).replaces) == [
+        "fifoQueue"
+    ]
 
 
 def test_a_count_written_as_a_text_is_the_same_count(site: Site) -> None:
     old, new = ({"name": "q", "redrivePolicy": redrive("arn", times)} for times in (5, "5"))
     assert list(site.engine.diff(QUEUE, old, new).diffs) == []
-    assert list(site.engine.diff(QUEUE, old, {**new, "redrivePolicy": redrive("arn", 6)}).diffs) == ["redrivePolicy"]
+    assert list(
+        site.engine.diff(QUEUE, old, {**new, "redrivePolicy": redrive("arn", 6)}).diffs
+    ) == ["redrivePolicy"]
 
 
 def test_a_policy_of_a_queue_that_somebody_widened_is_seen(site: Site) -> None:
@@ -97,7 +127,8 @@ def test_a_policy_of_a_queue_that_somebody_widened_is_seen(site: Site) -> None:
     url, _, _ = site.made(QUEUE, {"name": "seawall-admits"})
     send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
     narrow, wide = (
-        document({**send, "Principal": who}) for who in ({"AWS": "arn:aws:iam::123456789012:root"}, {"AWS": "*"})
+        document({**send, "Principal": who})
+        for who in ({"AWS": "arn:aws:iam::123456789012:root"}, {"AWS": "*"})
     )
     identifier, state, inputs = site.made(kind, {"queueUrl": url, "policy": narrow})
     site.root("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": wide})
@@ -107,7 +138,9 @@ def test_a_policy_of_a_queue_that_somebody_widened_is_seen(site: Site) -> None:
 
 def test_no_value_of_a_secret_is_ever_read(site: Site) -> None:
     manager = site.root("secretsmanager")
-    arn, state, inputs = site.made(SECRET, {"name": "seawall/rail", "replicas": [{"region": STANDBY}]})
+    arn, state, inputs = site.made(
+        SECRET, {"name": "seawall/rail", "replicas": [{"region": STANDBY}]}
+    )
     manager.put_secret_value(SecretId=arn, SecretString="hunter2")
     answer = site.engine.read(SECRET, arn, state, inputs)
     assert answer == (arn, state, inputs)
@@ -126,7 +159,9 @@ def test_a_secret_goes_with_its_replicas_and_waits_as_long_as_it_was_told(site: 
     assert 6 <= (told["DeletedDate"] - told["CreatedDate"]).days <= 7
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         there.describe_secret(SecretId="seawall/slow")
-    assert site.engine.read(SECRET, arn, state, inputs)[0] == "", "a secret about to go is gone, as upstream has it"
+    assert site.engine.read(SECRET, arn, state, inputs)[0] == "", (
+        "a secret about to go is gone, as upstream has it"
+    )
     with pytest.raises(grpc.RpcError, match="seawall/slow"):
         site.made(SECRET, about)
 
@@ -145,7 +180,9 @@ def test_replicas_are_compared_by_region_and_key(site: Site) -> None:
     assert list(site.engine.diff(SECRET, old, {**old, "replicas": [here]}).diffs) == ["replicas"]
 
 
-def test_a_policy_that_the_secret_does_not_declare_is_left_alone_and_an_empty_one_takes_it_away(site: Site) -> None:
+def test_a_policy_that_the_secret_does_not_declare_is_left_alone_and_an_empty_one_takes_it_away(
+    site: Site,
+) -> None:
     kind = "aws:secretsmanager/secretPolicy:SecretPolicy"
     arn, state, inputs = site.made(SECRET, {"name": "seawall/guarded"})
     policy = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -160,7 +197,9 @@ def test_a_policy_that_the_secret_does_not_declare_is_left_alone_and_an_empty_on
 def test_a_value_is_marked_secret_on_the_way_to_the_engine(site: Site) -> None:
     about = {"name": "/seawall/marked", "type": "SecureString", "value": "hunter2"}
     name, _, _ = site.made(PARAMETER, about)
-    answer = site.engine.stub.Read(provider_pb2.ReadRequest(urn=urn(PARAMETER), id=name, properties=to_struct({})))
+    answer = site.engine.stub.Read(
+        provider_pb2.ReadRequest(urn=urn(PARAMETER), id=name, properties=to_struct({}))
+    )
     for told in (answer.properties, answer.inputs):
         assert from_struct(told)["value"] == secret("hunter2")
 
@@ -175,7 +214,12 @@ def test_an_existing_parameter_is_taken_over_only_if_told_to(site: Site) -> None
 
 
 def test_a_value_matches_its_pattern_also_when_somebody_else_puts_it(site: Site) -> None:
-    about = {"name": "/seawall/switch", "type": "String", "value": "armed", "allowedPattern": "^(armed|safe)$"}
+    about = {
+        "name": "/seawall/switch",
+        "type": "String",
+        "value": "armed",
+        "allowedPattern": "^(armed|safe)$",
+    }
     with pytest.raises(grpc.RpcError, match="ParameterPatternMismatchException"):
         site.made(PARAMETER, {**about, "value": "perhaps"})
     site.made(PARAMETER, about)
@@ -185,7 +229,9 @@ def test_a_value_matches_its_pattern_also_when_somebody_else_puts_it(site: Site)
 
 def test_a_description_that_is_no_longer_declared_is_emptied(site: Site) -> None:
     about = {"name": "/seawall/terse", "type": "String", "value": "a"}
-    name, state, inputs = site.made(PARAMETER, {**about, "description": "wordy", "allowedPattern": "a"})
+    name, state, inputs = site.made(
+        PARAMETER, {**about, "description": "wordy", "allowedPattern": "a"}
+    )
     state = site.engine.update(PARAMETER, name, state, inputs, about)
     assert (state.get("description", ""), state.get("allowedPattern", "")) == ("", "")
 
@@ -195,4 +241,7 @@ def test_an_advanced_parameter_does_not_become_a_standard_one(site: Site) -> Non
     name, state, inputs = site.made(PARAMETER, about)
     with pytest.raises(grpc.RpcError, match="downgrade"):
         site.engine.update(PARAMETER, name, state, inputs, {**inputs, "tier": "Standard"})
-    assert list(site.engine.diff(PARAMETER, inputs, {**inputs, "tier": "Intelligent-Tiering"}).diffs) == []
+    assert (
+        list(site.engine.diff(PARAMETER, inputs, {**inputs, "tier": "Intelligent-Tiering"}).diffs)
+        == []
+    )

@@ -1,4 +1,6 @@
-"""What is particular to the types that watch, schedule and back up, beyond the contract that all types keep."""
+"""What is particular to the types that watch, schedule and back up, beyond the contract that all
+types keep.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,21 @@ import grpc
 import pytest
 from botocore.exceptions import ClientError
 
-from seawall.sandbox.provider.values import Properties
-from tests.integration.aws_site import PRIMARY
-from tests.integration.provider_site import Site, running_site
-from tests.integration.stack_types.amp import ALERTMANAGER, RULES
-from tests.integration.stack_types.sns import publishing
+from localaws.provider.values import Properties
+from tests.testing.aws_harness import PRIMARY
+from tests.testing.provider_harness import Site, running_site
+from tests.testing.stack_types.amp import ALERTMANAGER, RULES
+from tests.testing.stack_types.sns import publishing
 
 pytestmark = pytest.mark.integration
 
 TOPIC, POLICY = "aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy"
 ALARM, RULE = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/eventRule:EventRule"
 TRAIL, VAULT, PLAN = "aws:cloudtrail/trail:Trail", "aws:backup/vault:Vault", "aws:backup/plan:Plan"
-WORKSPACE, DEFINITION = "aws:amp/workspace:Workspace", "aws:amp/alertManagerDefinition:AlertManagerDefinition"
+WORKSPACE, DEFINITION = (
+    "aws:amp/workspace:Workspace",
+    "aws:amp/alertManagerDefinition:AlertManagerDefinition",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,9 @@ def site() -> Iterator[Site]:
         yield running
 
 
-def changed(site: Site, kind: str, made: tuple[str, Properties, Properties], inputs: Properties) -> Properties:
+def changed(
+    site: Site, kind: str, made: tuple[str, Properties, Properties], inputs: Properties
+) -> Properties:
     """Update to ``inputs``; the inputs that AWS then says lead there."""
     identifier, state, old = made
     checked = site.engine.checked(kind, inputs)
@@ -41,8 +48,12 @@ def changed(site: Site, kind: str, made: tuple[str, Properties, Properties], inp
 def test_a_topic_that_loses_its_policy_resource_has_the_default_one_again(site: Site) -> None:
     arn = site.root("sns").create_topic(Name="seawall-policy")["TopicArn"]
     before = json.loads(site.root("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])
-    assert site.engine.read(POLICY, arn, {}, {})[0] == "", "nobody declared the policy that it was born with"
-    identifier, state, _ = site.made(POLICY, {"arn": arn, "policy": publishing("events.amazonaws.com")})
+    assert site.engine.read(POLICY, arn, {}, {})[0] == "", (
+        "nobody declared the policy that it was born with"
+    )
+    identifier, state, _ = site.made(
+        POLICY, {"arn": arn, "policy": publishing("events.amazonaws.com")}
+    )
     site.engine.delete(POLICY, identifier, state)
     after = json.loads(site.root("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])
     assert after["Statement"][0]["Condition"] == before["Statement"][0]["Condition"]
@@ -51,10 +62,19 @@ def test_a_topic_that_loses_its_policy_resource_has_the_default_one_again(site: 
 
 def test_what_a_subscription_no_longer_says_is_taken_away(site: Site) -> None:
     arn = site.root("sns").create_topic(Name="seawall-filtered")["TopicArn"]
-    plain = {"topic": arn, "protocol": "sqs", "endpoint": f"arn:aws:sqs:{PRIMARY}:123456789012:pages"}
+    plain = {
+        "topic": arn,
+        "protocol": "sqs",
+        "endpoint": f"arn:aws:sqs:{PRIMARY}:123456789012:pages",
+    }
     kind = "aws:sns/topicSubscription:TopicSubscription"
     made = site.made(
-        kind, {**plain, "filterPolicy": '{"a": ["b"]}', "redrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:x:1:d"}'}
+        kind,
+        {
+            **plain,
+            "filterPolicy": '{"a": ["b"]}',
+            "redrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:x:1:d"}',
+        },
     )
     told = changed(site, kind, made, plain)
     assert not {"filterPolicy", "redrivePolicy"} & set(told)
@@ -72,30 +92,43 @@ def test_an_alarm_on_metric_math_is_kept_as_it_was_declared(site: Site) -> None:
         "dimensions": {"rail": "aster"},
     }
     inputs = {
-        "name": "seawall-math", "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 2, "threshold": 0.5,
+        "name": "seawall-math",
+        "comparisonOperator": "GreaterThanThreshold",
+        "evaluationPeriods": 2,
+        "threshold": 0.5,
         "metricQueries": [
             {"id": "share", "expression": "errors / 100", "label": "share", "returnData": True},
             {"id": "errors", "metric": metric},
         ],
-    }  # fmt: skip
+    }
     identifier, state, checked = site.made(ALARM, inputs)
     assert site.engine.read(ALARM, identifier, state, checked)[2] == checked
     site.root("cloudwatch").put_metric_alarm(
-        AlarmName="seawall-math", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=2, Threshold=0.5,
-        Metrics=[{"Id": "share", "Expression": "1", "ReturnData": True}], TreatMissingData="missing",
-    )  # fmt: skip
+        AlarmName="seawall-math",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=2,
+        Threshold=0.5,
+        Metrics=[{"Id": "share", "Expression": "1", "ReturnData": True}],
+        TreatMissingData="missing",
+    )
     drifted = site.engine.read(ALARM, identifier, state, checked)[2]
     assert list(site.engine.diff(ALARM, drifted, checked).diffs) == ["metricQueries"]
     site.engine.delete(ALARM, identifier, state)
 
 
-def test_somebody_who_disables_a_rule_or_stops_a_trail_is_seen_though_the_program_says_nothing(site: Site) -> None:
-    identifier, state, checked = site.made(RULE, {"name": "seawall-keys", "eventPattern": '{"source": ["aws.kms"]}'})
+def test_somebody_who_disables_a_rule_or_stops_a_trail_is_seen_though_the_program_says_nothing(
+    site: Site,
+) -> None:
+    identifier, state, checked = site.made(
+        RULE, {"name": "seawall-keys", "eventPattern": '{"source": ["aws.kms"]}'}
+    )
     site.root("events").disable_rule(Name="seawall-keys")
     drifted = site.engine.read(RULE, identifier, state, checked)[2]
     assert list(site.engine.diff(RULE, drifted, checked).diffs) == ["state"]
     site.root("s3").create_bucket(Bucket="seawall-trail")
-    identifier, state, checked = site.made(TRAIL, {"name": "seawall-trail", "s3BucketName": "seawall-trail"})
+    identifier, state, checked = site.made(
+        TRAIL, {"name": "seawall-trail", "s3BucketName": "seawall-trail"}
+    )
     site.root("cloudtrail").stop_logging(Name="seawall-trail")
     drifted = site.engine.read(TRAIL, identifier, state, checked)[2]
     assert list(site.engine.diff(TRAIL, drifted, checked).diffs) == ["enableLogging"]
@@ -106,16 +139,28 @@ def test_what_a_trail_no_longer_says_is_taken_away(site: Site) -> None:
     plain = {"name": "seawall-prefixed", "s3BucketName": "seawall-prefixed"}
     selectors = [{"readWriteType": "WriteOnly"}]
     made = site.made(
-        TRAIL, {**plain, "s3KeyPrefix": "p", "kmsKeyId": "arn:aws:kms:x:1:key/k", "eventSelectors": selectors}
+        TRAIL,
+        {
+            **plain,
+            "s3KeyPrefix": "p",
+            "kmsKeyId": "arn:aws:kms:x:1:key/k",
+            "eventSelectors": selectors,
+        },
     )
     assert not {"s3KeyPrefix", "kmsKeyId"} & set(changed(site, TRAIL, made, plain))
-    told = site.root("cloudtrail").get_event_selectors(TrailName="seawall-prefixed")["EventSelectors"]
+    told = site.root("cloudtrail").get_event_selectors(TrailName="seawall-prefixed")[
+        "EventSelectors"
+    ]
     assert [each["ReadWriteType"] for each in told] == ["All"]
 
 
 def test_a_target_that_eventbridge_refuses_is_an_error(site: Site) -> None:
     site.root("events").put_rule(Name="seawall-refused", EventPattern='{"source": ["aws.kms"]}')
-    queue = {"rule": "seawall-refused", "targetId": "q", "arn": f"arn:aws:sqs:{PRIMARY}:123456789012:q.fifo"}
+    queue = {
+        "rule": "seawall-refused",
+        "targetId": "q",
+        "arn": f"arn:aws:sqs:{PRIMARY}:123456789012:q.fifo",
+    }
     with pytest.raises(grpc.RpcError, match="SqsParameters must be specified"):
         site.made("aws:cloudwatch/eventTarget:EventTarget", queue)
 
@@ -123,12 +168,18 @@ def test_a_target_that_eventbridge_refuses_is_an_error(site: Site) -> None:
 def test_a_plan_is_not_deleted_under_its_selections_nor_found_afterwards(site: Site) -> None:
     site.made(VAULT, {"name": "seawall-vault"})
     plan, state, _ = site.made(
-        PLAN, {"name": "seawall-plan", "rules": [{"ruleName": "a", "targetVaultName": "seawall-vault"}]}
+        PLAN,
+        {"name": "seawall-plan", "rules": [{"ruleName": "a", "targetVaultName": "seawall-vault"}]},
     )
     kind = "aws:backup/selection:Selection"
     selection, selected, _ = site.made(
         kind,
-        {"name": "all", "planId": plan, "iamRoleArn": "arn:aws:iam::123456789012:role/seawall-r", "resources": ["*"]},
+        {
+            "name": "all",
+            "planId": plan,
+            "iamRoleArn": "arn:aws:iam::123456789012:role/seawall-r",
+            "resources": ["*"],
+        },
     )
     with pytest.raises(grpc.RpcError, match="selections must be deleted"):
         site.engine.delete(PLAN, plan, state)
@@ -142,7 +193,11 @@ def test_a_plan_is_not_deleted_under_its_selections_nor_found_afterwards(site: S
 def test_a_rule_of_a_plan_waits_as_long_as_the_official_plugin_says(site: Site) -> None:
     site.root("backup").create_backup_vault(BackupVaultName="seawall-windows")
     plan, _, _ = site.made(
-        PLAN, {"name": "seawall-windows", "rules": [{"ruleName": "a", "targetVaultName": "seawall-windows"}]}
+        PLAN,
+        {
+            "name": "seawall-windows",
+            "rules": [{"ruleName": "a", "targetVaultName": "seawall-windows"}],
+        },
     )
     [rule] = site.root("backup").get_backup_plan(BackupPlanId=plan)["BackupPlan"]["Rules"]
     assert (rule["StartWindowMinutes"], rule["CompletionWindowMinutes"]) == (60, 180)
@@ -194,7 +249,9 @@ def test_rules_without_groups_are_refused(site: Site) -> None:
     kind = "aws:amp/ruleGroupNamespace:RuleGroupNamespace"
     with pytest.raises(grpc.RpcError, match="no list of groups"):
         site.made(kind, {"workspaceId": workspace, "name": "a", "data": "rules: []"})
-    assert site.made(kind, {"workspaceId": workspace, "name": "a", "data": RULES.format(number=0)})[0]
+    assert site.made(kind, {"workspaceId": workspace, "name": "a", "data": RULES.format(number=0)})[
+        0
+    ]
 
 
 def test_a_workspace_loses_its_log_when_the_program_no_longer_says_it(site: Site) -> None:
@@ -207,9 +264,15 @@ def test_a_group_of_schedules_is_made_once_and_takes_them_along(site: Site) -> N
     root = site.root("scheduler")
     _, state, _ = site.made("aws:scheduler/scheduleGroup:ScheduleGroup", {"name": "seawall-once"})
     schedule = {
-        "name": "seawall-a", "groupName": "seawall-once", "scheduleExpression": "rate(1 days)", "flexibleTimeWindow": {"mode": "OFF"},
-        "target": {"arn": f"arn:aws:sqs:{PRIMARY}:123456789012:q", "roleArn": "arn:aws:iam::123456789012:role/seawall-r"},
-    }  # fmt: skip
+        "name": "seawall-a",
+        "groupName": "seawall-once",
+        "scheduleExpression": "rate(1 days)",
+        "flexibleTimeWindow": {"mode": "OFF"},
+        "target": {
+            "arn": f"arn:aws:sqs:{PRIMARY}:123456789012:q",
+            "roleArn": "arn:aws:iam::123456789012:role/seawall-r",
+        },
+    }
     kind = "aws:scheduler/schedule:Schedule"
     identifier, _, _ = site.made(kind, schedule)
     assert identifier == "seawall-once/seawall-a", "as pulumi import takes it"
@@ -234,10 +297,14 @@ def test_a_log_group_that_loses_its_key_and_retention_keeps_events_for_ever(site
 
 def test_a_new_revision_of_a_task_leaves_the_old_one_inactive(site: Site) -> None:
     kind = "aws:ecs/taskDefinition:TaskDefinition"
-    inputs = {"family": "seawall-task", "containerDefinitions": json.dumps([{"name": "a", "image": "b", "memory": 64}])}
+    inputs = {
+        "family": "seawall-task",
+        "containerDefinitions": json.dumps([{"name": "a", "image": "b", "memory": 64}]),
+    }
     first, state, checked = site.made(kind, inputs)
     other = site.engine.checked(
-        kind, {**inputs, "containerDefinitions": json.dumps([{"name": "a", "image": "c", "memory": 64}])}
+        kind,
+        {**inputs, "containerDefinitions": json.dumps([{"name": "a", "image": "c", "memory": 64}])},
     )
     assert list(site.engine.diff(kind, checked, other).replaces) == ["containerDefinitions"]
     second, _ = site.engine.create(kind, other)

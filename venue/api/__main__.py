@@ -1,13 +1,13 @@
 import asyncio
 
 from seawall.errors import InternalError
+from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.api import metrics
 from venue.api.app import make_app
 from venue.api.directory import Directory
 from venue.api.exchange import Exchange
 from venue.api.flusher import Flusher
 from venue.api.services import Services
-from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import run, serve_http
 
@@ -22,7 +22,9 @@ async def _main(stop: asyncio.Event) -> None:
     exchange = Exchange(config.exchange)
     flusher = Flusher(policy, intake_pool)
     flushing = asyncio.create_task(flusher.work())
-    flushing.add_done_callback(lambda _: stop.set())  # without a flusher nobody would ever be answered
+    flushing.add_done_callback(
+        lambda _: stop.set()
+    )  # without a flusher nobody would ever be answered
     app = make_app(
         Services(
             policy=policy,

@@ -1,4 +1,7 @@
-"""The drill contract over HTTP, as the reference venue serves it; withdrawal requests are served by the front door."""
+"""The drill contract over HTTP, as the reference venue serves it.
+
+Withdrawal requests are served by the front door.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from seawall.contract import (
+from seawall.errors import ServiceError
+from seawall.formats.drill_contract import (
     Balance,
     Balances,
     Login,
@@ -26,7 +30,6 @@ from seawall.contract import (
     Withdrawal,
     openapi,
 )
-from seawall.errors import ServiceError
 from venue.api import metrics
 from venue.api.batch import STATE
 from venue.api.cancel import NOT_FOUND, cancel_withdrawal
@@ -85,7 +88,8 @@ Customer = Annotated[int, Depends(_customer)]
 def make_app(services: Services) -> Front:
     """The api over ``services``; its OpenAPI document is that of the contract."""
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this as the way to bring one's own
+    # # FastAPI documents this as the way to bring one's own
+    app.openapi = openapi  # type: ignore[method-assign]
     app.state.services = services
     app.post("/v1/login")(login)
     app.get("/v1/balances")(balances)
@@ -139,12 +143,17 @@ async def balances(request: Request, services: With, customer: Customer) -> Resp
     _count(request, "ok")
     return answer(
         Balances(
-            balances=tuple(Balance(network=r["network"], asset=r["asset"], available=str(r["available"])) for r in rows)
+            balances=tuple(
+                Balance(network=r["network"], asset=r["asset"], available=str(r["available"]))
+                for r in rows
+            )
         )
     )
 
 
-async def follow_withdrawal(request: Request, services: With, customer: Customer, withdrawal_id: UUID) -> Response:
+async def follow_withdrawal(
+    request: Request, services: With, customer: Customer, withdrawal_id: UUID
+) -> Response:
     """Where it is on its way."""
     row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer)
     if row is None:
@@ -153,7 +162,9 @@ async def follow_withdrawal(request: Request, services: With, customer: Customer
     return answer(Withdrawal(**dict(row)))
 
 
-async def cancel(request: Request, services: With, customer: Customer, withdrawal_id: UUID) -> Response:
+async def cancel(
+    request: Request, services: With, customer: Customer, withdrawal_id: UUID
+) -> Response:
     """Give the money back, if its payment has not begun."""
     async with services.pool.acquire() as connection:
         outcome = await cancel_withdrawal(connection, customer, withdrawal_id)
@@ -165,7 +176,9 @@ def _tradable(services: Services, network: str, *assets: str) -> None:
     for asset in assets:
         house = services.directory.house(network, asset)
         if house is None or house.inventory is None:
-            raise RefusedError(Refusal(code="unknown_asset", reason=f"{asset} is not traded on {network}."))
+            raise RefusedError(
+                Refusal(code="unknown_asset", reason=f"{asset} is not traded on {network}.")
+            )
     if len(set(assets)) != len(assets):
         raise RefusedError(Refusal(code="unknown_asset", reason="Choose two different assets."))
 
@@ -193,7 +206,10 @@ async def swap(request: Request, services: With, customer: Customer, body: SwapR
     _tradable(services, body.network, body.sell, body.buy)
     price = await services.exchange.price(sell=body.sell, buy=body.buy)
     trade = await _trade(
-        services, customer, body, bought(services.policy, price, sell=body.sell, buy=body.buy, amount=int(body.amount))
+        services,
+        customer,
+        body,
+        bought(services.policy, price, sell=body.sell, buy=body.buy, amount=int(body.amount)),
     )
     async with services.pool.acquire() as connection:
         try:
@@ -211,7 +227,9 @@ async def _trade(services: Services, customer: int, body: SwapRequest, buys: int
     )
     accounts = await services.directory.accounts_of(customer)
     if buys == 0:
-        raise RefusedError(Refusal(code="malformed", reason="The amount is too small to buy anything."))
+        raise RefusedError(
+            Refusal(code="malformed", reason="The amount is too small to buy anything.")
+        )
     assert selling is not None
     assert buying is not None
     assert selling.house is not None
@@ -249,7 +267,9 @@ async def status(request: Request, services: With) -> Response:
     )
 
 
-async def ticket(request: Request, services: With, customer: Customer, body: TicketRequest) -> Response:
+async def ticket(
+    request: Request, services: With, customer: Customer, body: TicketRequest
+) -> Response:
     """Record a request for help."""
     number = await services.pool.fetchval(_TICKET, customer, body.kind, body.text)
     metrics.TICKETS.labels(body.kind).inc()

@@ -1,4 +1,7 @@
-"""One intake batch as one transaction: mode lock, mode, replays, locked balances, then everything written by one statement."""
+"""One intake batch as one transaction.
+
+Mode lock, mode, replays, locked balances, then everything written by one statement.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from seawall.contract import Refusal, WithdrawalReceipt
-from seawall.conventions import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
+from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
+from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
 from venue.api.intake import Accept, Ask, Committed, Judgement, Replay, judge
 from venue.api.mode import READ_MODE, holding_mode, mode_of
 
@@ -22,8 +25,10 @@ Answer = WithdrawalReceipt | Refusal
 
 # A withdrawal that is slotted is where its slot is.
 STATE = "case when w.state = 'slotted' then case s.state when 'open' then 'slotted' when 'final' then 'included' else s.state end else w.state end"
-# Balances are locked in order of id, so that two batches never wait for each other in a circle; what is locked is the newest
-# version. A withdrawal that commits during that wait is not among `known`, but its id is refused by the insert.
+# Balances are locked in order of id, so that two batches never wait for each other in a circle;
+# what is locked is the newest
+# version. A withdrawal that commits during that wait is not among `known`, but its id is refused by
+# the insert.
 _LOOK = f"""
     with locked as materialized (
         select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update
@@ -66,14 +71,20 @@ _RESERVE = """
     select id, seq, pg_notify($16, ''), pg_notify($17, network) from booked"""
 
 
-async def commit_batch(connection: Connection, policy: Policy, asks: Sequence[Ask]) -> list[Answer | None]:
-    """Reserve what may be reserved; one answer per request, in order, valid once this returns, because it has committed.
+async def commit_batch(
+    connection: Connection, policy: Policy, asks: Sequence[Ask]
+) -> list[Answer | None]:
+    """Reserve what may be reserved.
 
-    None: another worker committed the same id meanwhile; ask again and it is a replay. Tier and admission are those of the mode
-    epoch under which the transaction committed.
+    One answer per request, in order, valid once this returns, because it has committed.
+
+    None: another worker committed the same id meanwhile; ask again and it is a replay. Tier and
+    admission are those of the mode epoch under which the transaction committed.
     """
     async with holding_mode(connection):
-        seen = await connection.fetchrow(_LOOK, sorted({ask.source_account for ask in asks}), [ask.id for ask in asks])
+        seen = await connection.fetchrow(
+            _LOOK, sorted({ask.source_account for ask in asks}), [ask.id for ask in asks]
+        )
         if seen is None:
             raise InternalError("the venue has no mode row: genesis has not run")
         mode = mode_of(seen)
@@ -81,13 +92,17 @@ async def commit_batch(connection: Connection, policy: Policy, asks: Sequence[As
         committed = dict(map(_original, json.loads(seen["known"] or "[]")))
         judgements = judge(policy, mode.tier, asks, committed=committed, available=available)
         accepted = [
-            (ask, verdict) for ask, verdict in zip(asks, judgements, strict=True) if isinstance(verdict, Accept)
+            (ask, verdict)
+            for ask, verdict in zip(asks, judgements, strict=True)
+            if isinstance(verdict, Accept)
         ]
         seqs = await _reserve(connection, accepted) if accepted else {}
     return _answers(asks, judgements, seqs)
 
 
-async def _reserve(connection: Connection, accepted: Sequence[tuple[Ask, Accept]]) -> dict[UUID, int]:
+async def _reserve(
+    connection: Connection, accepted: Sequence[tuple[Ask, Accept]]
+) -> dict[UUID, int]:
     columns = zip(
         *(
             (
@@ -117,13 +132,19 @@ async def _reserve(connection: Connection, accepted: Sequence[tuple[Ask, Accept]
 
 def _original(fields: Sequence[Any]) -> tuple[UUID, Committed]:
     """A row of `known`, by its id."""
-    withdrawal, seq, customer, source, network, asset, amount, destination, size, reason, state = fields
+    withdrawal, seq, customer, source, network, asset, amount, destination, size, reason, state = (
+        fields
+    )
     content = (customer, source, network, asset, int(amount), destination)
     deferred = state == "reserved" and reason is not None
-    return UUID(withdrawal), Committed(seq=seq, content=content, state=state, size=size, deferred=deferred)
+    return UUID(withdrawal), Committed(
+        seq=seq, content=content, state=state, size=size, deferred=deferred
+    )
 
 
-def _answers(asks: Sequence[Ask], judgements: Sequence[Judgement], seqs: dict[UUID, int]) -> list[Answer | None]:
+def _answers(
+    asks: Sequence[Ask], judgements: Sequence[Judgement], seqs: dict[UUID, int]
+) -> list[Answer | None]:
     answers: list[Answer | None] = []
     first: dict[UUID, Accept] = {}
     for ask, judgement in zip(asks, judgements, strict=True):
@@ -159,5 +180,10 @@ def _receipt(
     if seq is None:
         return None
     return WithdrawalReceipt.model_construct(
-        id=ask.id, seq=seq, state="reserved", size=ask.size, outcome=outcome, deferred=verdict.reason is not None
+        id=ask.id,
+        seq=seq,
+        state="reserved",
+        size=ask.size,
+        outcome=outcome,
+        deferred=verdict.reason is not None,
     )

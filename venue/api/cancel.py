@@ -1,16 +1,18 @@
-"""Cancelling: a withdrawal that no payment has begun for is voided, at its customer's word, by one transaction.
+"""Cancelling: a withdrawal that no payment has begun for is voided, at its customer's word, by one
+transaction.
 
-A claim locks the rows that it slots, and so does this: whoever comes second finds the other's outcome. A claim passes a row that is
-being cancelled (``skip locked``); a cancellation waits for a claim and is then too late.
+A claim locks the rows that it slots, and so does this: whoever comes second finds the other's
+outcome. A claim passes a row that is being cancelled (``skip locked``); a cancellation waits for a
+claim and is then too late.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seawall.contract import Refusal, Withdrawal
-from seawall.conventions import FLOW_CHANNEL
+from seawall.conventions.database import FLOW_CHANNEL
 from seawall.errors import InternalError
+from seawall.formats.drill_contract import Refusal, Withdrawal
 from venue.api.mode import holding_mode
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 REASON = "cancelled by its customer"
 _TOO_LATE = Refusal(
-    code="too_late", reason="Its payment has begun and can no longer be cancelled; follow the withdrawal instead."
+    code="too_late",
+    reason="Its payment has begun and can no longer be cancelled; follow the withdrawal instead.",
 )
 NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with this id.")
 
@@ -46,8 +49,12 @@ _VOID = """
     select (select count(*) from voided) as withdrawals, (select count(*) from given_back) as balances, pg_notify($3, '')"""
 
 
-async def cancel_withdrawal(connection: Connection, customer_id: int, withdrawal_id: UUID) -> Withdrawal | Refusal:
-    """Void it while it is still reserved; a second call tells the same. The answer is valid once this returns: it has committed.
+async def cancel_withdrawal(
+    connection: Connection, customer_id: int, withdrawal_id: UUID
+) -> Withdrawal | Refusal:
+    """Void it while it is still reserved; a second call tells the same.
+
+    The answer is valid once this returns: it has committed.
 
     Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
     """

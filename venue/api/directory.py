@@ -1,4 +1,7 @@
-"""Who a key belongs to, and where that customer's money is booked: facts that never change once committed, so they are kept."""
+"""Who a key belongs to, and where that customer's money is booked.
+
+Facts that never change once committed, so they are kept.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _ACCOUNTS_OF = _ACCOUNTS + " where customer_id = $1"
 
 @dataclass(frozen=True, kw_only=True)
 class HouseAccounts:
-    """Accounts of one (network, asset) that belong to no customer; ``inventory`` is None where the house does not trade."""
+    """Accounts of one (network, asset) that belong to no customer.
+
+    ``inventory`` is None where the house does not trade.
+    """
 
     bucket: str
     reserved: int
@@ -32,7 +38,10 @@ class HouseAccounts:
 
 
 class Directory:
-    """Customers by key, accounts by what they hold. A customer that came later is looked up once."""
+    """Customers by key, accounts by what they hold.
+
+    A customer that came later is looked up once.
+    """
 
     def __init__(self, policy: Policy, pool: Pool) -> None:
         self._rails = rails(policy)
@@ -43,13 +52,17 @@ class Directory:
 
     async def load(self) -> None:
         """Read everybody at once, so that a flood finds them in memory."""
-        self._customers = {bytes(row["api_key_sha256"]): row["id"] for row in await self._pool.fetch(_CUSTOMERS)}
+        self._customers = {
+            bytes(row["api_key_sha256"]): row["id"] for row in await self._pool.fetch(_CUSTOMERS)
+        }
         books: dict[tuple[str, str, str, str], int] = {}
         for row in await self._pool.fetch(_ACCOUNTS):
             if row["customer_id"] is None:
                 books[row["bucket"], row["network"], row["asset"], row["kind"]] = row["id"]
             else:
-                self._accounts.setdefault(row["customer_id"], {})[row["network"], row["asset"]] = row["id"]
+                self._accounts.setdefault(row["customer_id"], {})[row["network"], row["asset"]] = (
+                    row["id"]
+                )
         for (bucket, network, asset, kind), account in books.items():
             rail = self._rails.get(network)
             if kind == "reserved" and rail is not None and rail.bucket == bucket:
@@ -57,7 +70,9 @@ class Directory:
                     bucket=bucket,
                     reserved=account,
                     clearing=books[bucket, network, asset, "clearing"],
-                    inventory=None if rail.house is None else books.get((rail.house, network, asset, "inventory")),
+                    inventory=None
+                    if rail.house is None
+                    else books.get((rail.house, network, asset, "inventory")),
                     house=rail.house,
                 )
 
@@ -76,7 +91,9 @@ class Directory:
         known = self._accounts.get(customer_id)
         if known is None:
             rows = await self._pool.fetch(_ACCOUNTS_OF, customer_id)
-            known = self._accounts[customer_id] = {(row["network"], row["asset"]): row["id"] for row in rows}
+            known = self._accounts[customer_id] = {
+                (row["network"], row["asset"]): row["id"] for row in rows
+            }
         return known
 
     def house(self, network: str, asset: str) -> HouseAccounts | None:

@@ -11,8 +11,8 @@ import httpx
 from seawall.errors import ServiceError
 
 if TYPE_CHECKING:
+    from seawall.formats.venue_config import Endpoint
     from seawall.policy import Policy
-    from venue.config import Endpoint
 
 TIMEOUT_S = 0.3
 
@@ -29,7 +29,10 @@ class Exchange:
         await self._http.aclose()
 
     async def price(self, *, sell: str, buy: str) -> Fraction:
-        """Whole units of ``buy`` per whole unit of ``sell``, exact as quoted. Raises :class:`ServiceError` if neither answers."""
+        """Whole units of ``buy`` per whole unit of ``sell``, exact as quoted.
+
+        Raises :class:`ServiceError` if neither answers.
+        """
         failures: list[str] = []
         for url in self._urls:
             try:
@@ -46,6 +49,9 @@ class Exchange:
 
 
 def bought(policy: Policy, price: Fraction, *, sell: str, buy: str, amount: int) -> int:
-    """Base units of ``buy`` for ``amount`` base units of ``sell``, rounded down: the house never pays a fraction too much."""
+    """Base units of ``buy`` for ``amount`` base units of ``sell``, rounded down.
+
+    The house never pays a fraction too much.
+    """
     scale = Fraction(10 ** policy.assets[buy].decimals, 10 ** policy.assets[sell].decimals)
     return int(amount * price * scale)

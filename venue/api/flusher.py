@@ -1,7 +1,9 @@
-"""The flusher: handlers enqueue, one task commits whatever has gathered, and only then does anyone get an answer.
+"""The flusher: handlers enqueue, one task commits whatever has gathered, and only then does anyone
+get an answer.
 
-It never waits for a batch to fill: a request that finds it idle is committed at once, and while one batch commits the next
-gathers. It only rests between batches, since a transaction costs the same for one row as for twenty.
+It never waits for a batch to fill: a request that finds it idle is committed at once, and while one
+batch commits the next gathers. It only rests between batches, since a transaction costs the same
+for one row as for twenty.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from seawall.contract import Refusal, WithdrawalReceipt
+from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.batch import Answer, commit_batch
 from venue.api.mode import CommitInDoubtError
@@ -30,14 +32,18 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 """Rows of one transaction; bounds how long a flip of the mode may have to wait for it."""
 REST_S = 0.015
-"""From the start of one batch to the start of the next at least; bounds the transactions, and the wake-ups of guard and settlers."""
+"""From the start of one batch to the start of the next at least.
+
+Bounds the transactions, and the wake-ups of guard and settlers.
+"""
 WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
 _ATTEMPTS = 3
 
 _LOG = logging.getLogger(__name__)
 _UNAVAILABLE = Refusal(
-    code="unavailable", reason="The request could not be recorded; nothing was taken. Send it again with the same id."
+    code="unavailable",
+    reason="The request could not be recorded; nothing was taken. Send it again with the same id.",
 )
 
 _IN_DOUBT = Refusal(
@@ -82,15 +88,21 @@ class Flusher:
                 await self._commit(batch)
                 await asyncio.sleep(max(0.0, began + REST_S - time.monotonic()))
 
-    async def _commit(self, batch: Sequence[_Waiting], attempt: int = 1, *, in_doubt: bool = False) -> None:
-        """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and fails alone.
+    async def _commit(
+        self, batch: Sequence[_Waiting], attempt: int = 1, *, in_doubt: bool = False
+    ) -> None:
+        """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and
+        fails alone.
 
-        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what had committed is a replay. If that
-        fails too, ``in_doubt`` (an attempt got as far as its commit) decides what can truthfully be said.
+        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what
+        had committed is a replay. If that fails too, ``in_doubt`` (an attempt got as far as its
+        commit) decides what can truthfully be said.
         """
         try:
             async with self._pool.acquire() as connection:
-                answers = await commit_batch(connection, self._policy, [waiting.ask for waiting in batch])
+                answers = await commit_batch(
+                    connection, self._policy, [waiting.ask for waiting in batch]
+                )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
             _LOG.exception("a batch of %d was refused by the database", len(batch))
             if len(batch) == 1:
@@ -100,7 +112,9 @@ class Flusher:
                 await self._commit([waiting], attempt, in_doubt=in_doubt)
         except (CommitInDoubtError, *FAILURES) as error:
             in_doubt = in_doubt or isinstance(error, CommitInDoubtError)
-            _LOG.warning("a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error)
+            _LOG.warning(
+                "a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error
+            )
             if attempt == _ATTEMPTS:
                 for waiting in batch:
                     self._tell(waiting, _IN_DOUBT if in_doubt else _UNAVAILABLE)
@@ -108,7 +122,9 @@ class Flusher:
             await asyncio.sleep(0.05 * attempt)
             await self._commit(batch, attempt + 1, in_doubt=in_doubt)
         else:
-            again = [waiting for waiting, answer in zip(batch, answers, strict=True) if answer is None]
+            again = [
+                waiting for waiting, answer in zip(batch, answers, strict=True) if answer is None
+            ]
             for waiting, answer in zip(batch, answers, strict=True):
                 if answer is not None:
                     self._tell(waiting, answer)
@@ -119,5 +135,7 @@ class Flusher:
         if isinstance(answer, WithdrawalReceipt) and answer.outcome == "accepted":
             ask = waiting.ask
             metrics.RESERVED_VALUE.labels(ask.network, ask.asset, ask.size).inc(ask.value_micro)
-        if not waiting.answer.done():  # its client may have hung up; the reservation stands all the same
+        if (
+            not waiting.answer.done()
+        ):  # its client may have hung up; the reservation stands all the same
             waiting.answer.set_result(answer)

@@ -1,7 +1,10 @@
-"""The api's front door: withdrawal requests go straight to the flusher, everything else to the framework behind it.
+"""The api's front door.
 
-In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and validation cost three times the work
-of intake itself (profiled); a request in a run on the bank should not wait for them.
+Withdrawal requests go straight to the flusher, everything else to the framework behind it.
+
+In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and
+validation cost three times the work of intake itself (profiled); a request in a run on the bank
+should not wait for them.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from seawall.contract import Message, Refusal, WithdrawalReceipt, WithdrawalRequest
+from seawall.formats.drill_contract import Message, Refusal, WithdrawalReceipt, WithdrawalRequest
 from venue.api import metrics
 from venue.api.intake import STATUS_OF, ask_of
 from venue.database import FAILURES
@@ -27,9 +30,14 @@ if TYPE_CHECKING:
 
 PATH = "/v1/withdrawals"
 BODY_BYTES_MAX = 4_096
-"""A withdrawal request has a few hundred bytes; whoever sends more is cut off before it costs memory."""
+"""A withdrawal request has a few hundred bytes.
 
-UNAUTHORIZED = Refusal(code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`.")
+Whoever sends more is cut off before it costs memory.
+"""
+
+UNAUTHORIZED = Refusal(
+    code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`."
+)
 UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
 _TOO_LONG = Refusal(code="malformed", reason=f"body: more than {BODY_BYTES_MAX} bytes")
 
@@ -70,14 +78,17 @@ class Front:
         except ValidationError as error:
             return malformed(error.errors(include_url=False))
         services = self._services
-        ask = await ask_of(services.policy, services.directory, services.own_addresses, customer, request)
+        ask = await ask_of(
+            services.policy, services.directory, services.own_addresses, customer, request
+        )
         return ask if isinstance(ask, Refusal) else await self._services.flusher.submit(ask)
 
 
 def malformed(faults: Any) -> Refusal:
     """A refusal that names every field and what is wrong with it."""
     return Refusal(
-        code="malformed", reason="; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        code="malformed",
+        reason="; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults),
     )
 
 
@@ -88,7 +99,10 @@ async def customer_of(services: Services, authorization: str) -> int | None:
 
 
 def _authorization(scope: Scope) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+    return next(
+        (value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"),
+        "",
+    )
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,7 +1,9 @@
-"""Intake's decisions, apart from any I/O: what becomes of each request of a batch, given what is committed.
+"""Intake's decisions, apart from any I/O.
 
-Requests are judged in the order in which they arrived. A replay has its first outcome; the rest is admitted by the tier and then
-by the balance, so one overdraft refuses itself and nobody else.
+What becomes of each request of a batch, given what is committed.
+
+Requests are judged in the order in which they arrived. A replay has its first outcome; the rest is
+admitted by the tier and then by the balance, so one overdraft refuses itself and nobody else.
 """
 
 from __future__ import annotations
@@ -10,8 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seawall.contract import Refusal, RefusalCode, Size, WithdrawalRequest, WithdrawalState
 from seawall.controls.admission import admit, functions_of_withdrawal, size_of, within_limit
+from seawall.formats.drill_contract import (
+    Refusal,
+    RefusalCode,
+    Size,
+    WithdrawalRequest,
+    WithdrawalState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +59,14 @@ class Ask:
     @property
     def content(self) -> tuple[int, str, str, str, int, str]:
         """What a replay must repeat to be one."""
-        return self.customer_id, self.source_network, self.network, self.asset, self.amount, self.destination
+        return (
+            self.customer_id,
+            self.source_network,
+            self.network,
+            self.asset,
+            self.amount,
+            self.destination,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +89,10 @@ class Accept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """It has an outcome already; ``original`` is None if that is the one of an earlier request of this very batch."""
+    """It has an outcome already.
+
+    ``original`` is None if that is the one of an earlier request of this very batch.
+    """
 
     original: Committed | None
 
@@ -107,22 +125,31 @@ async def ask_of(
     customer_id: int,
     request: WithdrawalRequest,
 ) -> Ask | Refusal:
-    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the batch of others.
+    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the
+    batch of others.
 
-    ``own_addresses`` are the venue's, in lower case: a payment there would move money that the ledger says is gone.
+    ``own_addresses`` are the venue's, in lower case: a payment there would move money that the
+    ledger says is gone.
     """
     source = request.source_network or request.network
-    paying, receiving = directory.house(source, request.asset), directory.house(request.network, request.asset)
+    paying, receiving = (
+        directory.house(source, request.asset),
+        directory.house(request.network, request.asset),
+    )
     account = (await directory.accounts_of(customer_id)).get((source, request.asset))
     if paying is None or receiving is None or account is None:
         return Refusal(
-            code="unknown_asset", reason=f"{request.asset} is not paid from {source} to {request.network} here."
+            code="unknown_asset",
+            reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
     if not _ADDRESS.match(request.destination) or request.destination == _NOBODY:
-        return Refusal(code="bad_address", reason="The destination is no address that could be paid.")
+        return Refusal(
+            code="bad_address", reason="The destination is no address that could be paid."
+        )
     if request.destination.lower() in own_addresses:
         return Refusal(
-            code="bad_address", reason="The destination belongs to the venue itself; name an address of yours."
+            code="bad_address",
+            reason="The destination belongs to the venue itself; name an address of yours.",
         )
     amount = int(request.amount)
     value_micro = policy.value_micro(request.asset, amount)
@@ -163,7 +190,9 @@ def judge(
     seen: dict[UUID, tuple[Ask, Judgement]] = {}
     judgements: list[Judgement] = []
     for ask in asks:
-        judgement = _told_before(ask, committed, seen) or _judge_new(policy, tier, ask, left.get(ask.source_account, 0))
+        judgement = _told_before(ask, committed, seen) or _judge_new(
+            policy, tier, ask, left.get(ask.source_account, 0)
+        )
         if isinstance(judgement, Accept):
             left[ask.source_account] -= ask.amount
         seen.setdefault(ask.id, (ask, judgement))
@@ -174,7 +203,10 @@ def judge(
 def _told_before(
     ask: Ask, committed: Mapping[UUID, Committed], seen: Mapping[UUID, tuple[Ask, Judgement]]
 ) -> Judgement | None:
-    """The first outcome of this id, if it has one; a refusal is not kept beyond its batch, so it is judged anew."""
+    """The first outcome of this id, if it has one.
+
+    A refusal is not kept beyond its batch, so it is judged anew.
+    """
     if ask.id in committed:
         original = committed[ask.id]
         return Replay(original=original) if original.content == ask.content else _REUSED
@@ -187,7 +219,9 @@ def _told_before(
 
 
 def _judge_new(policy: Policy, tier: Tier, ask: Ask, available: int) -> Accept | Refusal:
-    admission = admit(policy, tier, *functions_of_withdrawal(policy, ask.value_micro, cross_rail=ask.cross_rail))
+    admission = admit(
+        policy, tier, *functions_of_withdrawal(policy, ask.value_micro, cross_rail=ask.cross_rail)
+    )
     if admission.outcome == "suspended":
         return Refusal(code="suspended", reason=admission.reason or "")
     return _OVERDRAFT if available < ask.amount else Accept(reason=admission.reason)

@@ -1,4 +1,7 @@
-"""What the api counts; every label set exists from the start, so that the first event is a step that a rate can see."""
+"""What the api counts.
+
+Every label set exists from the start, so that the first event is a step that a rate can see.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from seawall import conventions
+from seawall.conventions import metrics
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
@@ -14,13 +17,18 @@ if TYPE_CHECKING:
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 RESERVED_VALUE = Counter(
-    conventions.RESERVED_VALUE, "Value of committed reservations, in millionths.", ("network", "asset", "size")
+    metrics.RESERVED_VALUE,
+    "Value of committed reservations, in millionths.",
+    ("network", "asset", "size"),
 )
-REQUESTS = Counter(conventions.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
-INTAKE_SECONDS = Histogram(conventions.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S)
-TICKETS = Counter(conventions.TICKETS, "Requests for help.", ("kind",))
+REQUESTS = Counter(metrics.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
+INTAKE_SECONDS = Histogram(
+    metrics.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S
+)
+TICKETS = Counter(metrics.TICKETS, "Requests for help.", ("kind",))
 HOT_TARGET_VALUE = Gauge(
-    conventions.HOT_TARGET_VALUE, "Value of all customer hot targets, in millionths: the yardstick of drawdown."
+    metrics.HOT_TARGET_VALUE,
+    "Value of all customer hot targets, in millionths: the yardstick of drawdown.",
 )
 
 

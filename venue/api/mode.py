@@ -1,4 +1,7 @@
-"""The mode as the api reads it: the committed row, with a silent guard counting as stressed. Never cached."""
+"""The mode as the api reads it: the committed row, with a silent guard counting as stressed.
+
+Never cached.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
-from seawall.conventions import MODE_LOCK
+from seawall.conventions.database import MODE_LOCK
 from seawall.errors import InternalError, ServiceError
 from venue.database import FAILURES
 
@@ -26,7 +29,10 @@ _BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
 
 
 class CommitInDoubtError(ServiceError):
-    """A commit was sent and its reply never came: the transaction may be in force or not, and only a look can tell."""
+    """A commit was sent and its reply never came.
+
+    The transaction may be in force or not, and only a look can tell.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +47,13 @@ class Mode:
 
 @asynccontextmanager
 async def holding_mode(connection: Connection) -> AsyncIterator[None]:
-    """A transaction during which no flip can commit; the mode is to be read inside, by a later statement.
+    """A transaction during which no flip can commit.
 
-    The lock is a statement of its own with a snapshot of its own, else a flip that commits in between would go unseen (design,
-    ring 0). Begin and lock travel together: a round trip saved on every batch. Raises :class:`CommitInDoubtError`.
+    The mode is to be read inside, by a later statement.
+
+    The lock is a statement of its own with a snapshot of its own, else a flip that commits in
+    between would go unseen (design, ring 0). Begin and lock travel together: a round trip saved on
+    every batch. Raises :class:`CommitInDoubtError`.
     """
     await connection.execute(_BEGIN)
     try:
@@ -61,7 +70,10 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:
-    """The mode in force, as of this statement. Raises :class:`InternalError` if genesis has not run."""
+    """The mode in force, as of this statement.
+
+    Raises :class:`InternalError` if genesis has not run.
+    """
     row = await connection.fetchrow(READ_MODE)
     if row is None:
         raise InternalError("the venue has no mode row: genesis has not run")
@@ -74,5 +86,8 @@ def mode_of(row: asyncpg.Record) -> Mode:
     if stale(row["beat_age_ms"]):
         told = tier_without_heartbeat(tier)
         if told != tier:
-            tier, reason = told, "The guard is silent; until it answers, payouts wait and the venue counts as stressed."
+            tier, reason = (
+                told,
+                "The guard is silent; until it answers, payouts wait and the venue counts as stressed.",
+            )
     return Mode(tier=tier, epoch=row["epoch"], since_s=row["since_s"], reason=reason)

@@ -1,4 +1,7 @@
-"""Swaps: a customer trades with the house's inventory; money crosses buckets, so every swap carries its approval."""
+"""Swaps: a customer trades with the house's inventory.
+
+Money crosses buckets, so every swap carries its approval.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from seawall.contract import Refusal, SwapReceipt, SwapRequest
 from seawall.controls.admission import admit
+from seawall.formats.drill_contract import Refusal, SwapReceipt, SwapRequest
 from venue.api.mode import holding_mode, read_mode
 
 if TYPE_CHECKING:
@@ -48,25 +51,41 @@ class Trade:
         return self.customer_sell, self.customer_buy, self.house_sell, self.house_buy
 
 
-async def commit_swap(connection: Connection, policy: Policy, trade: Trade) -> SwapReceipt | Refusal:
-    """Book ``trade`` in one transaction, or refuse it; a replay returns the first outcome, at the first price."""
+async def commit_swap(
+    connection: Connection, policy: Policy, trade: Trade
+) -> SwapReceipt | Refusal:
+    """Book ``trade`` in one transaction, or refuse it.
+
+    A replay returns the first outcome, at the first price.
+    """
     request = trade.request
     async with holding_mode(connection):
         mode = await read_mode(connection)
         known = await connection.fetchrow(_KNOWN, request.id)
         if known is not None:
-            content = (trade.customer_id, request.network, request.sell, trade.sell_amount, request.buy)
+            content = (
+                trade.customer_id,
+                request.network,
+                request.sell,
+                trade.sell_amount,
+                request.buy,
+            )
             if tuple(known)[:5] != content:
-                return Refusal(code="id_reused", reason="This id was used for another swap; make a new one.")
+                return Refusal(
+                    code="id_reused", reason="This id was used for another swap; make a new one."
+                )
             return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
         admission = admit(policy, mode.tier, "swaps")
         if admission.outcome != "allowed":
             return Refusal(code="suspended", reason=admission.reason or "")
         available = {
-            row["account_id"]: row["available"] for row in await connection.fetch(_LOCK, sorted(trade.accounts))
+            row["account_id"]: row["available"]
+            for row in await connection.fetch(_LOCK, sorted(trade.accounts))
         }
         if available[trade.customer_sell] < trade.sell_amount:
-            return Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
+            return Refusal(
+                code="insufficient_balance", reason="The balance does not cover the amount."
+            )
         if available[trade.house_buy] < trade.buy_amount:
             return Refusal(
                 code="insufficient_inventory",

@@ -2,9 +2,10 @@
 
     SEAWALL_DEPLOYER_KEY=0x... python -m venue.chain.deploy --plan plan.json --out deployed.json
 
-The plan is ``{"policy": path, "networks": {name: {"chain_id", "rpc"}}, "wallets": {wallet: address of its key}}``; out comes
-``{"networks": {name: {"tokens", "payout_contracts", "reserve_contracts"}}}``, as `venue.json` wants it. The deployer is the
-governance address: it sets each contract's caps, once, and mints the sandbox's tokens. All transactions of a network leave
+The plan is ``{"policy": path, "networks": {name: {"chain_id", "rpc"}}, "wallets": {wallet: address
+of its key}}``; out comes ``{"networks": {name: {"tokens", "payout_contracts",
+"reserve_contracts"}}}``, as `venue.json` wants it. The deployer is the governance address: it sets
+each contract's caps, once, and mints the sandbox's tokens. All transactions of a network leave
 together, since addresses follow from nonces; networks go side by side.
 """
 
@@ -22,17 +23,27 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
-from seawall.policy import Policy, load_policy
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 from venue.chain.fees import fees
 from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
 from venue.chain.rpc import Rpc
-from venue.chain.transaction import Intent, contract_address, encode_signed, signing_hash, transaction_hash
+from venue.chain.transaction import (
+    Intent,
+    contract_address,
+    encode_signed,
+    signing_hash,
+    transaction_hash,
+)
 from venue.contracts.calls import NATIVE, mint
 from venue.contracts.compiler import payout_creation, token_creation
 
 DEPLOYER_KEY_VARIABLE = "SEAWALL_DEPLOYER_KEY"
 GAS_MONEY_WEI = 500 * 10**18
-"""Gas for a key's address; sixteen full batches in flight at fifty times a base fee of 1 gwei reserve about 13 coins."""
+"""Gas for a key's address.
+
+Sixteen full batches in flight at fifty times a base fee of 1 gwei reserve about 13 coins.
+"""
 _CREATE_GAS = 3_000_000
 _CALL_GAS = 120_000
 _PATIENCE_S = 20.0
@@ -80,8 +91,17 @@ class _Batch:
 
     def add(self, what: str, *, to: str | None, value: int = 0, data: bytes = b"") -> str:
         """Append a transaction; the address of the contract if it is a deployment, else ``to``."""
-        intent = Intent(chain_id=self.chain_id, sender=self.sender, nonce=self.nonce, to=to, value=value, data=data)
-        fee = fees(base_fee_wei=self.base_fee_wei, gas_limit=_CREATE_GAS if to is None else _CALL_GAS)
+        intent = Intent(
+            chain_id=self.chain_id,
+            sender=self.sender,
+            nonce=self.nonce,
+            to=to,
+            value=value,
+            data=data,
+        )
+        fee = fees(
+            base_fee_wei=self.base_fee_wei, gas_limit=_CREATE_GAS if to is None else _CALL_GAS
+        )
         signature = sign_locally(signing_hash(intent, fee), secret=self.secret)
         self.raws.append((what, encode_signed(intent, fee, signature)))
         self.nonce += 1
@@ -92,7 +112,9 @@ def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, in
     """Base units that ``wallet``'s contract may pay per window, by token address."""
     network = policy.networks[policy.wallets[wallet].network]
     return {
-        NATIVE if asset == network.native else tokens[asset]: policy.base_units(asset, window_cap(holding))
+        NATIVE if asset == network.native else tokens[asset]: policy.base_units(
+            asset, window_cap(holding)
+        )
         for asset, holding in policy.wallets[wallet].holdings.items()
     }
 
@@ -102,7 +124,9 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
     declared = policy.networks[network]
     tokens = {
         asset: batch.add(
-            f"token {asset}", to=None, data=token_creation(symbol=asset, decimals=policy.assets[asset].decimals)
+            f"token {asset}",
+            to=None,
+            data=token_creation(symbol=asset, decimals=policy.assets[asset].decimals),
         )
         for asset in declared.tokens
     }
@@ -115,7 +139,9 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
         if name in paying or wallet.wallet_class == "reserve":
             batch.add(f"gas money of {name}", to=keys[name], value=GAS_MONEY_WEI)
             creation = payout_creation(
-                signer=keys[name], window_seconds=window_seconds(policy), caps=caps_of(policy, name, tokens)
+                signer=keys[name],
+                window_seconds=window_seconds(policy),
+                caps=caps_of(policy, name, tokens),
             )
             holder = batch.add(f"contract of {name}", to=None, data=creation)
             contracts[wallet.wallet_class][name] = holder
@@ -124,12 +150,21 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
             if asset == declared.native:
                 batch.add(f"{asset} for {name}", to=holder.lower(), value=amount)
             else:
-                batch.add(f"{asset} for {name}", to=tokens[asset], data=mint(holder.lower(), amount))
-    return Deployed(tokens=tokens, payout_contracts=contracts["hot"], reserve_contracts=contracts["reserve"])
+                batch.add(
+                    f"{asset} for {name}", to=tokens[asset], data=mint(holder.lower(), amount)
+                )
+    return Deployed(
+        tokens=tokens, payout_contracts=contracts["hot"], reserve_contracts=contracts["reserve"]
+    )
 
 
-async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes) -> Deployed:
-    """Deploy and fund one network; returns when all of it is final. Raises :class:`ServiceError` if a transaction fails or takes too long."""
+async def deploy_network(
+    policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes
+) -> Deployed:
+    """Deploy and fund one network; returns when all of it is final.
+
+    Raises :class:`ServiceError` if a transaction fails or takes too long.
+    """
     sender = address_of_private_key(secret)
     chain_id = int(await rpc.call("eth_chainId"), 16)
     if chain_id != policy.networks[network].chain_id:
@@ -149,20 +184,25 @@ async def deploy_network(policy: Policy, network: str, *, rpc: Rpc, keys: dict[s
     last = 0
     async with asyncio.timeout(_PATIENCE_S):
         for what, raw in batch.raws:
-            while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110  (a node is polled)
+            # a node is polled
+            while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
             if not receipt.succeeded:
                 message = f"on {network}: {what} failed"
                 raise ServiceError(message)
             last = max(last, receipt.block_number)
-        # Reconciliation reads finalized blocks: a ledger opened before the funding is final would start with a drift.
+        # Reconciliation reads finalized blocks: a ledger opened before the funding is final would
+        # start with a drift.
         while (await rpc.head("finalized")).number < last:  # noqa: ASYNC110  (a node is polled)
             await asyncio.sleep(_POLL_S)
     return deployed
 
 
 async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
-    """Deploy on every network of ``plan``, side by side. Raises :class:`ServiceError`, :class:`UsageError`."""
+    """Deploy on every network of ``plan``, side by side.
+
+    Raises :class:`ServiceError`, :class:`UsageError`.
+    """
     policy = load_policy(plan.policy)
     missing = sorted(set(policy.signing_wallets()) - set(plan.wallets))
     if missing:

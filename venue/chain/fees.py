@@ -1,4 +1,7 @@
-"""What a transaction may cost: no bumps yet, so the ceiling leaves room for a long run of full blocks."""
+"""What a transaction may cost.
+
+No bumps yet, so the ceiling leaves room for a long run of full blocks.
+"""
 
 from __future__ import annotations
 
@@ -14,4 +17,8 @@ BASE_FEE_HEADROOM = 50
 def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
     """Fees for a transaction sent when the latest block's base fee is ``base_fee_wei``."""
     ceiling = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
-    return Fees(gas_limit=gas_limit, max_fee_wei=ceiling + PRIORITY_FEE_WEI, priority_fee_wei=PRIORITY_FEE_WEI)
+    return Fees(
+        gas_limit=gas_limit,
+        max_fee_wei=ceiling + PRIORITY_FEE_WEI,
+        priority_fee_wei=PRIORITY_FEE_WEI,
+    )

@@ -1,6 +1,7 @@
 """secp256k1 as Ethereum uses it: addresses, and the one signature form that a chain accepts.
 
-KMS answers ECDSA signatures in DER with any s; a chain wants (y parity, r, s) with s in the lower half of the order (EIP-2).
+KMS answers ECDSA signatures in DER with any s; a chain wants (y parity, r, s) with s in the lower
+half of the order (EIP-2).
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ def address_of_point(uncompressed: bytes) -> str:
 
 
 def address_of_public_key_der(der: bytes) -> str:
-    """Lower-case address of a SubjectPublicKeyInfo as KMS returns it. Raises :class:`ServiceError`."""
+    """Lower-case address of a SubjectPublicKeyInfo as KMS returns it.
+
+    Raises :class:`ServiceError`.
+    """
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -64,8 +68,14 @@ def address_of_private_key(secret: bytes) -> str:
 
 def recover_address(digest: bytes, signature: Signature) -> str:
     """Lower-case address whose key made ``signature`` over ``digest`` (32 bytes)."""
-    compact = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([signature.y_parity])
-    return address_of_point(PublicKey.from_signature_and_message(compact, digest, hasher=None).format(compressed=False))
+    compact = (
+        signature.r.to_bytes(32, "big")
+        + signature.s.to_bytes(32, "big")
+        + bytes([signature.y_parity])
+    )
+    return address_of_point(
+        PublicKey.from_signature_and_message(compact, digest, hasher=None).format(compressed=False)
+    )
 
 
 def signature_from_der(der: bytes, *, digest: bytes, address: str) -> Signature:
@@ -97,5 +107,7 @@ def sign_locally(digest: bytes, *, secret: bytes) -> Signature:
     """Sign ``digest`` with a private key at hand: the deployer's, never a wallet's."""
     compact = PrivateKey(secret).sign_recoverable(digest, hasher=None)
     return Signature(
-        y_parity=compact[64], r=int.from_bytes(compact[:32], "big"), s=int.from_bytes(compact[32:64], "big")
+        y_parity=compact[64],
+        r=int.from_bytes(compact[:32], "big"),
+        s=int.from_bytes(compact[32:64], "big"),
     )

@@ -1,6 +1,9 @@
-"""JSON-RPC of one network through two endpoints: whoever does not answer in time is left for the other.
+"""JSON-RPC of one network through two endpoints.
 
-A node that answers with an error has answered: :class:`NodeRefusedError` never moves us to the standby.
+Whoever does not answer in time is left for the other.
+
+A node that answers with an error has answered: :class:`NodeRefusedError` never moves us to the
+standby.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What became of a transaction: where it was included, whether it ran to its end, and its logs as the node gives them."""
+    """What became of a transaction.
+
+    Where it was included, whether it ran to its end, and its logs as the node gives them.
+    """
 
     block_number: int
     block_hash: str
@@ -50,7 +56,9 @@ class Receipt:
 class Rpc:
     """A network's nodes; endpoints change places when the one in use does not answer."""
 
-    def __init__(self, network: str, urls: tuple[str, ...], *, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self, network: str, urls: tuple[str, ...], *, client: httpx.AsyncClient | None = None
+    ) -> None:
         self.network = network
         self._urls = list(urls)
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT_S)
@@ -63,7 +71,10 @@ class Rpc:
         await self._client.aclose()
 
     async def call(self, method: str, *params: Any) -> Any:
-        """The result of ``method``. Raises :class:`NodeRefusedError`, or :class:`ServiceError` if no endpoint answers."""
+        """The result of ``method``.
+
+        Raises :class:`NodeRefusedError`, or :class:`ServiceError` if no endpoint answers.
+        """
         request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         failures: list[str] = []
         for url in tuple(self._urls):
@@ -75,7 +86,9 @@ class Rpc:
                     self._urls.append(self._urls.pop(0))
                 continue
             if "error" in answer:
-                raise NodeRefusedError(self.network, method, str(answer["error"].get("message", answer["error"])))
+                raise NodeRefusedError(
+                    self.network, method, str(answer["error"].get("message", answer["error"]))
+                )
             return answer.get("result")
         message = f"no endpoint of {self.network} answers {method}: {'; '.join(failures)}"
         raise ServiceError(message)
@@ -83,7 +96,9 @@ class Rpc:
     async def head(self, tag: str = "latest") -> Head:
         """The block that ``tag`` (latest, finalized) names."""
         block = await self.call("eth_getBlockByNumber", tag, False)
-        return Head(number=int(block["number"], 16), base_fee_wei=int(block.get("baseFeePerGas", "0x0"), 16))
+        return Head(
+            number=int(block["number"], 16), base_fee_wei=int(block.get("baseFeePerGas", "0x0"), 16)
+        )
 
     async def nonce(self, address: str, tag: str = "latest") -> int:
         """The next nonce of ``address``."""
@@ -98,7 +113,10 @@ class Rpc:
         return to_bytes(await self.call("eth_call", {"to": to, "data": "0x" + data.hex()}, tag))
 
     async def broadcast(self, raw: bytes) -> None:
-        """Hand signed bytes to the pool; bytes that the node knows already, or whose nonce is used, are no error."""
+        """Hand signed bytes to the pool.
+
+        Bytes that the node knows already, or whose nonce is used, are no error.
+        """
         try:
             await self.call("eth_sendRawTransaction", "0x" + raw.hex())
         except NodeRefusedError as error:

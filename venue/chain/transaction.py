@@ -1,4 +1,6 @@
-"""A transaction in two parts: the intent, which is what a nonce may be used for, and the fees, which may change.
+"""A transaction in two parts.
+
+The intent, which is what a nonce may be used for, and the fees, which may change.
 
 Encoding is EIP-1559 (type 2) without access list.
 """
@@ -17,7 +19,10 @@ _TYPE = b"\x02"
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """What is to happen under one nonce; ``to`` is None for a deployment, ``value`` is in wei. Addresses are lower case."""
+    """What is to happen under one nonce; ``to`` is None for a deployment, ``value`` is in wei.
+
+    Addresses are lower case.
+    """
 
     chain_id: int
     sender: str
@@ -28,7 +33,10 @@ class Intent:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over ``chain_id|from|nonce|to|value|data``: the identity that the sign log holds against a nonce."""
+        """SHA-256 over ``chain_id|from|nonce|to|value|data``.
+
+        The identity that the sign log holds against a nonce.
+        """
         fields = (
             str(self.chain_id),
             self.sender,
@@ -70,7 +78,9 @@ def signing_hash(intent: Intent, fees: Fees) -> bytes:
 
 def encode_signed(intent: Intent, fees: Fees, signature: Signature) -> bytes:
     """The bytes that are broadcast."""
-    return bytes(_TYPE + rlp.encode([*_payload(intent, fees), signature.y_parity, signature.r, signature.s]))
+    return bytes(
+        _TYPE + rlp.encode([*_payload(intent, fees), signature.y_parity, signature.r, signature.s])
+    )
 
 
 def transaction_hash(raw: bytes) -> str:

@@ -1,4 +1,7 @@
-"""The contracts that hold the venue's money: sources, their compiler, and the words in which others talk to them.
+"""The contracts that hold the venue's money.
 
-`payout.vy` is a wallet that pays each sequence number at most once; `token.vy` is the sandbox's ERC-20.
+Sources, their compiler, and the words in which others talk to them.
+
+`payout.vy` is a wallet that pays each sequence number at most once; `token.vy` is the sandbox's
+ERC-20.
 """

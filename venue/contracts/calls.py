@@ -21,7 +21,8 @@ ITEMS_MAX = BATCH_ITEMS_MAX
 GAS_BASE = 300_000
 """Intrinsic gas, and what must be left before the last item (ITEM_GAS_MIN of payout.vy)."""
 GAS_PER_ITEM = 45_000
-"""Ceiling per item: new accounts in either asset cost 34,600, recipients that burn their allowance 34,300 (measured, 200 items).
+"""Ceiling per item: new accounts in either asset cost 34,600, recipients that burn their allowance
+34,300 (measured, 200 items).
 
 Blocks are filled by limits, not by use; a loose ceiling would halve what a block can pay.
 """
@@ -116,7 +117,9 @@ def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
         if topic == _PAID:
             token, amount = decode(("address", "uint256"), to_bytes(log["data"]))
             seq = int(indexed[0], 16)
-            paid[seq] = Item(seq=seq, to="0x" + indexed[1][-40:].lower(), token=token.lower(), amount=amount)
+            paid[seq] = Item(
+                seq=seq, to="0x" + indexed[1][-40:].lower(), token=token.lower(), amount=amount
+            )
         elif topic == _FAILED:
             failed.add(int(indexed[0], 16))
     return Events(paid=paid, failed=frozenset(failed))

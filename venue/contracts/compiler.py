@@ -14,7 +14,9 @@ _SOURCES = Path(__file__).parent
 
 @functools.cache
 def bytecode(contract: str) -> bytes:
-    """Creation code of ``contract`` (the name of a source without its suffix), without constructor arguments."""
+    """Creation code of ``contract`` (the name of a source without its suffix), without constructor
+    arguments.
+    """
     import vyper  # noqa: PLC0415  half a second that only deployment pays
 
     source = (_SOURCES / f"{contract}.vy").read_text(encoding="utf-8")
@@ -22,9 +24,14 @@ def bytecode(contract: str) -> bytes:
 
 
 def payout_creation(*, signer: str, window_seconds: int, caps: dict[str, int]) -> bytes:
-    """Creation code of a payout contract; ``caps`` is base units per window by token address (zero: native)."""
+    """Creation code of a payout contract.
+
+    ``caps`` is base units per window by token address (zero: native).
+    """
     types = ("address", "uint256", "address[]", "uint256[]")
-    return bytecode("payout") + encode(types, (signer, window_seconds, list(caps), list(caps.values())))
+    return bytecode("payout") + encode(
+        types, (signer, window_seconds, list(caps), list(caps.values()))
+    )
 
 
 def token_creation(*, symbol: str, decimals: int) -> bytes:

@@ -1,7 +1,7 @@
 import asyncio
 from pathlib import Path
 
-from venue.config import config_from_arguments, database_url
+from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.database import connect
 from venue.genesis.customers import read_customers
 from venue.genesis.found import found_venue, next_nonces
@@ -16,7 +16,14 @@ async def _main(_stop: asyncio.Event) -> None:
     nonces = await next_nonces(config, policy)
     connection = await connect(database_url(), name="genesis")
     try:
-        await found_venue(connection, config=config, policy=policy, customers=customers, nonces=nonces, roles=roles)
+        await found_venue(
+            connection,
+            config=config,
+            policy=policy,
+            customers=customers,
+            nonces=nonces,
+            roles=roles,
+        )
     finally:
         await connection.close()
 

@@ -1,4 +1,7 @@
-"""Read ``customers.csv`` and hold it against the policy: what customers are owed must equal what their wallets are to hold."""
+"""Read ``customers.csv`` and hold it against the policy.
+
+What customers are owed must equal what their wallets are to hold.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class OpeningBalance:
 
 
 def read_customers(path: Path) -> list[OpeningBalance]:
-    """Every opening balance in the file. Raises :class:`UsageError` naming the line that is wrong; a key is never repeated back."""
+    """Every opening balance in the file.
+
+    Raises :class:`UsageError` naming the line that is wrong; a key is never repeated back.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -93,7 +99,10 @@ def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, in
 
 
 def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
-    """Every asset owed is backed one to one. Raises :class:`UsageError` naming each (network, asset) that is not."""
+    """Every asset owed is backed one to one.
+
+    Raises :class:`UsageError` naming each (network, asset) that is not.
+    """
     owed: dict[tuple[str, str], int] = defaultdict(int)
     for balance in balances:
         owed[balance.network, balance.asset] += balance.amount
@@ -110,5 +119,6 @@ def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
     if faults:
         message = "customers.csv is not backed one to one: " + "; ".join(faults)
         raise UsageError(
-            message, remedy="make the balances per network and asset sum to the targets of the bucket that pays"
+            message,
+            remedy="make the balances per network and asset sum to the targets of the bucket that pays",
         )

@@ -1,4 +1,6 @@
-"""Found a venue: schema, lanes, floats, mode, customers and the opening postings, in one transaction."""
+"""Found a venue: schema, lanes, floats, mode, customers and the opening postings, in one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,14 @@ from venue.ledger.chart import Book, books, rails
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.config import VenueConfig
     from venue.database import Connection
 
 _SCHEMA = Path(__file__).parent.parent / "schema.sql"
 
-# Every customer gets an account for every asset of every network, so that the api never has to open one.
+# Every customer gets an account for every asset of every network, so that the api never has to open
+# one.
 _CUSTOMERS = """
     insert into customers (id, api_key_sha256) select distinct customer_id, api_key_sha256 from opening"""
 _CUSTOMER_ACCOUNTS = """
@@ -52,7 +55,10 @@ _FLOAT = "insert into floats (wallet, network, asset, available) values ($1, $2,
 
 
 async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
-    """Wallet -> next nonce of its address on its chain, for every wallet that has a lane. Raises :class:`ServiceError`."""
+    """Wallet -> next nonce of its address on its chain, for every wallet that has a lane.
+
+    Raises :class:`ServiceError`.
+    """
     found: dict[str, int] = {}
     for network, rail in rails(policy).items():
         endpoint = config.networks[network].rpc
@@ -73,7 +79,8 @@ async def found_venue(
 ) -> None:
     """Make an empty database the venue's; ``roles`` is the URL of each part's role. All or nothing.
 
-    Raises :class:`UsageError` if the database is not empty or the customers are not backed by the policy's targets.
+    Raises :class:`UsageError` if the database is not empty or the customers are not backed by the
+    policy's targets.
     """
     check_backing(policy, customers)
     async with connection.transaction():
@@ -95,23 +102,34 @@ def _address(config: VenueConfig, policy: Policy, wallet: str) -> str:
     return config.signers[policy.regions.primary].keys[wallet].address.lower()
 
 
-async def _lanes(connection: Connection, config: VenueConfig, policy: Policy, nonces: Mapping[str, int]) -> None:
+async def _lanes(
+    connection: Connection, config: VenueConfig, policy: Policy, nonces: Mapping[str, int]
+) -> None:
     for network, rail in rails(policy).items():
         for wallet in rail.lanes:
             address = _address(config, policy, wallet)
             chain_id = policy.networks[network].chain_id
-            await connection.execute(_LANE, chain_id, address, network, wallet, policy.regions.primary, nonces[wallet])
+            await connection.execute(
+                _LANE, chain_id, address, network, wallet, policy.regions.primary, nonces[wallet]
+            )
         for asset, holding in policy.wallets[rail.hot].holdings.items():
-            await connection.execute(_FLOAT, rail.hot, network, asset, policy.base_units(asset, holding.target))
+            await connection.execute(
+                _FLOAT, rail.hot, network, asset, policy.base_units(asset, holding.target)
+            )
 
 
-async def _open_accounts(connection: Connection, policy: Policy, customers: Iterable[OpeningBalance]) -> None:
+async def _open_accounts(
+    connection: Connection, policy: Policy, customers: Iterable[OpeningBalance]
+) -> None:
     await connection.execute(
         """create temporary table opening
            (customer_id bigint, api_key_sha256 bytea, network text, asset text, amount numeric(78, 0), unique (customer_id, network, asset))
            on commit drop"""
     )
-    rows = [(row.customer_id, row.api_key_sha256, row.network, row.asset, row.amount) for row in customers]
+    rows = [
+        (row.customer_id, row.api_key_sha256, row.network, row.asset, row.amount)
+        for row in customers
+    ]
     await connection.execute(
         "insert into opening select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::numeric[])",
         *map(list, zip(*rows, strict=True)),
@@ -145,7 +163,11 @@ def _counterparts(policy: Policy) -> list[tuple[Book, str]]:
     rail = rails(policy)
     paying = {each.site for each in rail.values()}
     houses = {(network, each.house) for network, each in rail.items()}
-    return [(book, "inventory" if book.site in houses else "own") for book in books(policy) if book.site not in paying]
+    return [
+        (book, "inventory" if book.site in houses else "own")
+        for book in books(policy)
+        if book.site not in paying
+    ]
 
 
 async def _fund(connection: Connection, policy: Policy) -> None:
@@ -160,8 +182,12 @@ async def _fund(connection: Connection, policy: Policy) -> None:
                 await connection.execute(_INVENTORY, book.bucket, book.network, asset, total)
 
 
-async def _post_funding(connection: Connection, bucket: str, network: str, asset: str, held: Mapping[str, int]) -> None:
+async def _post_funding(
+    connection: Connection, bucket: str, network: str, asset: str, held: Mapping[str, int]
+) -> None:
     if not any(held.values()):
         return
     posting = await connection.fetchval("insert into postings (kind) values ('fund') returning id")
-    await connection.execute(_CUSTOMER_ENTRIES, posting, bucket, network, asset, list(held), list(held.values()))
+    await connection.execute(
+        _CUSTOMER_ENTRIES, posting, bucket, network, asset, list(held), list(held.values())
+    )

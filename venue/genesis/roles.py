@@ -23,7 +23,10 @@ def role_of(part: str) -> str:
 
 
 def read_roles(path: Path) -> dict[str, str]:
-    """Part -> database URL of its role, as the file tells. Raises :class:`UsageError` for a file that others may read, or a wrong one."""
+    """Part -> database URL of its role, as the file tells.
+
+    Raises :class:`UsageError` for a file that others may read, or a wrong one.
+    """
     try:
         if path.stat().st_mode & 0o077:
             message = f"{path} holds passwords and others may read it"
@@ -35,7 +38,11 @@ def read_roles(path: Path) -> dict[str, str]:
     except ValueError as error:
         message = f"{path} is not JSON"
         raise UsageError(message) from error
-    if not isinstance(urls, dict) or set(urls) != set(ROLES) or not all(isinstance(url, str) for url in urls.values()):
+    if (
+        not isinstance(urls, dict)
+        or set(urls) != set(ROLES)
+        or not all(isinstance(url, str) for url in urls.values())
+    ):
         message = f"{path} must give one database URL for each of {', '.join(ROLES)}"
         raise UsageError(message)
     return urls
@@ -44,19 +51,25 @@ def read_roles(path: Path) -> dict[str, str]:
 async def create_roles(connection: Connection, urls: Mapping[str, str]) -> None:
     """Create each role, or renew its password if the cluster has it already.
 
-    Raises :class:`UsageError` for a URL that names another role, since the grants of the schema would not apply to it.
+    Raises :class:`UsageError` for a URL that names another role, since the grants of the schema
+    would not apply to it.
     """
     for part in ROLES:
         url = urlsplit(urls[part])
         if unquote(url.username or "") != role_of(part):
             message = f"the database URL of {part} must use the role {role_of(part)}"
             raise UsageError(message)
-        exists = await connection.fetchval("select true from pg_roles where rolname = $1", role_of(part))
+        exists = await connection.fetchval(
+            "select true from pg_roles where rolname = $1", role_of(part)
+        )
         verb = "alter" if exists else "create"
         password = None if url.password is None else unquote(url.password)
-        # Utility statements take no parameters; format() quotes, and the statement is not logged by default.
+        # Utility statements take no parameters; format() quotes, and the statement is not logged by
+        # default.
         await connection.execute(
             await connection.fetchval(
-                f"select format('{verb} role %I login password %L', $1::text, $2::text)", role_of(part), password
+                f"select format('{verb} role %I login password %L', $1::text, $2::text)",
+                role_of(part),
+                password,
             )
         )

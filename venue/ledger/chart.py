@@ -1,8 +1,11 @@
-"""The chart of accounts that follows from a policy: who pays on a network, what refills it, whose inventory trades, what else is held.
+"""The chart of accounts that follows from a policy.
 
-Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved, clearing) is negative; the house's
-inventory is what the venue owes to the bucket that trades, so it is negative too and a swap is the exchange of two claims. What a
-bucket holds that neither pays nor trades stands against its own account, what the venue owes to itself.
+Who pays on a network, what refills it, whose inventory trades, what else is held.
+
+Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved,
+clearing) is negative; the house's inventory is what the venue owes to the bucket that trades, so it
+is negative too and a swap is the exchange of two claims. What a bucket holds that neither pays nor
+trades stands against its own account, what the venue owes to itself.
 """
 
 from __future__ import annotations
@@ -35,12 +38,18 @@ def books(policy: Policy) -> list[Book]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name, wallet in policy.wallets.items():
         found.setdefault((wallet.bucket, wallet.network), {})[wallet.wallet_class] = name
-    return [Book(bucket=bucket, network=network, wallets=wallets) for (bucket, network), wallets in found.items()]
+    return [
+        Book(bucket=bucket, network=network, wallets=wallets)
+        for (bucket, network), wallets in found.items()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rail:
-    """What one network pays with: the bucket, its hot and reserve wallets, and the bucket whose inventory customers trade with."""
+    """What one network pays with.
+
+    The bucket, its hot and reserve wallets, and the bucket whose inventory customers trade with.
+    """
 
     network: str
     bucket: str

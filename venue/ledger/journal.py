@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from seawall.contract.journal import GENESIS_HASH, entry_hash
+from seawall.formats.journal import GENESIS_HASH, entry_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,14 +18,28 @@ _APPEND = """
 
 
 async def append(
-    connection: Connection, *, writer: str, kind: str, justification: str, body: Mapping[str, str | int | None]
+    connection: Connection,
+    *,
+    writer: str,
+    kind: str,
+    justification: str,
+    body: Mapping[str, str | int | None],
 ) -> None:
     """Write one entry within the caller's transaction, before the change that it justifies.
 
-    Values are text or whole numbers, which ``jsonb`` gives back unchanged; each writer has one process, so the chain never forks
-    (the primary key would refuse it).
+    Values are text or whole numbers, which ``jsonb`` gives back unchanged; each writer has one
+    process, so the chain never forks (the primary key would refuse it).
     """
     last = await connection.fetchrow(_LAST, writer)
     n, previous = (1, GENESIS_HASH) if last is None else (last["n"] + 1, bytes(last["hash"]))
-    digest = entry_hash(previous_hash=previous, writer=writer, n=n, kind=kind, justification=justification, body=body)
-    await connection.execute(_APPEND, writer, n, kind, justification, json.dumps(body), previous, digest)
+    digest = entry_hash(
+        previous_hash=previous,
+        writer=writer,
+        n=n,
+        kind=kind,
+        justification=justification,
+        body=body,
+    )
+    await connection.execute(
+        _APPEND, writer, n, kind, justification, json.dumps(body), previous, digest
+    )

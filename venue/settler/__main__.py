@@ -7,9 +7,9 @@ import socket
 
 import asyncpg
 
-from seawall import conventions
+from seawall.conventions import components
 from seawall.errors import InternalError, ServiceError, UsageError
-from venue.config import config_from_arguments
+from seawall.formats.venue_config import config_from_arguments
 from venue.database import FAILURES
 from venue.process import pause, run, say_ready, serve_metrics
 from venue.settler.metrics import SettlerMetrics
@@ -20,12 +20,14 @@ _log = logging.getLogger("venue.settler")
 
 
 async def _main(stop: asyncio.Event) -> None:
-    config, arguments = config_from_arguments("Settle one network.", network="the network to settle")
+    config, arguments = config_from_arguments(
+        "Settle one network.", network="the network to settle"
+    )
     network = arguments.network
     if network not in config.networks:
         message = f"the configuration knows no network {network}"
         raise UsageError(message)
-    name = conventions.settler_process(network)
+    name = components.settler_process(network)
     serve_metrics(config.metrics_ports[name])
     metrics = SettlerMetrics(network, assets=config.load_policy().networks[network].assets)
     holder = f"{name}@{socket.gethostname()}:{os.getpid()}"

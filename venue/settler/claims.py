@@ -1,7 +1,9 @@
-"""Claims: withdrawals and top-ups become slots, in one transaction that no flip of the mode can overtake.
+"""Claims: withdrawals and top-ups become slots, in one transaction that no flip of the mode can
+overtake.
 
-The advisory lock is taken in a statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
-reading see a flip that committed while we waited (design section 5, ring 0).
+The advisory lock is taken in a statement of its own and the mode is read in a later one: under READ
+COMMITTED only then does the reading see a flip that committed while we waited (design section 5,
+ring 0).
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seawall import conventions
 from seawall.controls.heartbeat import STALE_AFTER_MS
+from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.policy import Policy
 from venue.chain.fees import fees
@@ -54,7 +56,10 @@ _SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """How the settler of a network claims; ``tokens`` is addresses by asset, ``contracts`` where each wallet's money lies."""
+    """How the settler of a network claims.
+
+    ``tokens`` is addresses by asset, ``contracts`` where each wallet's money lies.
+    """
 
     pool: Pool
     policy: Policy
@@ -68,7 +73,10 @@ class Claims:
         return bool(await self.pool.fetchval(_WAITING, self.network))
 
     async def claim_payouts(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
-        """One slot for the next withdrawals; None if nothing may or can be paid now. Raises :class:`LaneLostError`."""
+        """One slot for the next withdrawals; None if nothing may or can be paid now.
+
+        Raises :class:`LaneLostError`.
+        """
         wallet = self.policy.wallets[lane.wallet]
         async with self.pool.acquire() as connection, connection.transaction():
             claim = await self._begin(connection, lane)
@@ -76,12 +84,17 @@ class Claims:
                 return None
             promise = self.policy.tiers.promise(claim.tier)
             sizes = ("small",) if "withdrawals_large" in promise.defers else ("small", "large")
-            floats = {row["asset"]: row["available"] for row in await connection.fetch(_FLOATS, lane.wallet)}
+            floats = {
+                row["asset"]: row["available"]
+                for row in await connection.fetch(_FLOATS, lane.wallet)
+            }
             rows = [
                 row
                 for asset in floats
                 for size in sizes
-                for row in await connection.fetch(_CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX)
+                for row in await connection.fetch(
+                    _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
+                )
             ]
             chosen = select_batch(
                 (Candidate.of(dict(row)) for row in rows),
@@ -92,23 +105,38 @@ class Claims:
             if not chosen:
                 return None
             items = [
-                Item(seq=each.seq, to=each.destination, token=self._token(each.asset), amount=each.amount)
+                Item(
+                    seq=each.seq,
+                    to=each.destination,
+                    token=self._token(each.asset),
+                    amount=each.amount,
+                )
                 for each in chosen
             ]
             slot = await self._open(connection, lane, claim, items, base_fee_wei)
-            slotted = await connection.fetchval(_SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen])
-            if slotted != len(
-                chosen
-            ):  # they are locked since they were picked: a cancellation came before that or is too late
+            slotted = await connection.fetchval(
+                _SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen]
+            )
+            if (
+                slotted != len(chosen)
+                # they are locked since they were picked: a cancellation came before that or is too
+                # late
+            ):
                 message = f"{len(chosen)} withdrawals were picked and {slotted} were still reserved"
                 raise InternalError(message)
-            spent = {asset: sum(each.amount for each in chosen if each.asset == asset) for asset in floats}
+            spent = {
+                asset: sum(each.amount for each in chosen if each.asset == asset)
+                for asset in floats
+            }
             await connection.execute(_LOWER_FLOATS, lane.wallet, list(spent), list(spent.values()))
         lane.in_flight += 1
         return slot
 
     async def claim_topup(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
-        """One slot for the oldest requested top-up out of the lane's wallet. Raises :class:`LaneLostError`."""
+        """One slot for the oldest requested top-up out of the lane's wallet.
+
+        Raises :class:`LaneLostError`.
+        """
         async with self.pool.acquire() as connection, connection.transaction():
             claim = await self._begin(connection, lane)
             if claim is None:
@@ -116,7 +144,8 @@ class Claims:
             row = await connection.fetchrow(_TOPUP, self.network, lane.wallet)
             if row is None:
                 return None
-            # The nonce is the sequence number: unique in this wallet's contract, which nothing else calls.
+            # The nonce is the sequence number: unique in this wallet's contract, which nothing else
+            # calls.
             item = Item(
                 seq=claim.next_nonce,
                 to=self.contracts[row["to_wallet"]],
@@ -129,7 +158,7 @@ class Claims:
         return slot
 
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
-        await connection.execute(_LOCK, conventions.MODE_LOCK)
+        await connection.execute(_LOCK, database.MODE_LOCK)
         mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
         if mode is None or not mode["guarded"]:
             return None
@@ -137,13 +166,20 @@ class Claims:
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
             if row["holder"] == self.holder and row["epoch"] > lane.epoch:
                 return None  # our own move to another signer is committed and not yet noted here
-            message = f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
+            message = (
+                f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
+            )
             raise LaneLostError(message)
         return _Claim(
-            mode_epoch=mode["epoch"], tier=mode["tier"], next_nonce=row["next_nonce"], lane_epoch=row["epoch"]
+            mode_epoch=mode["epoch"],
+            tier=mode["tier"],
+            next_nonce=row["next_nonce"],
+            lane_epoch=row["epoch"],
         )
 
-    async def _open(self, connection: Any, lane: Lane, claim: _Claim, items: Sequence[Item], base_fee_wei: int) -> Slot:
+    async def _open(
+        self, connection: Any, lane: Lane, claim: _Claim, items: Sequence[Item], base_fee_wei: int
+    ) -> Slot:
         cost: Fees = fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(len(items)))
         intent = Intent(
             chain_id=lane.chain_id,
@@ -188,7 +224,10 @@ class Claims:
 
     def _floors(self, wallet: str) -> dict[str, int]:
         holdings = self.policy.wallets[wallet].holdings
-        return {asset: self.policy.base_units(asset, holding.minimum) for asset, holding in holdings.items()}
+        return {
+            asset: self.policy.base_units(asset, holding.minimum)
+            for asset, holding in holdings.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

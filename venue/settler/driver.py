@@ -1,4 +1,6 @@
-"""A lane at work: claims become slots, slots are signed and broadcast strictly in the order of their nonces."""
+"""A lane at work: claims become slots, slots are signed and broadcast strictly in the order of
+their nonces.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from venue.settler.progress import Progress
 from venue.settler.routes import Routes
 
 IN_FLIGHT_MAX = 16
-"""Slots between claim and finality per lane: at 200 payouts each and 3 s to finality, 1,000 payouts a second."""
+"""Slots between claim and finality per lane.
+
+At 200 payouts each and 3 s to finality, 1,000 payouts a second.
+"""
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
 _LOOK_EVERY_S = CLAIM_LOOK_MS / 1_000
 _SEND_AGAIN_S = 0.3
@@ -66,7 +71,10 @@ class Driver:
                 slot = await self._claim(self.follower.base_fee_wei)
 
     async def send_loop(self, stop: asyncio.Event) -> None:
-        """Sign, commit, broadcast, commit; one slot after the other, so that nonces reach the pool in order."""
+        """Sign, commit, broadcast, commit.
+
+        One slot after the other, so that nonces reach the pool in order.
+        """
         while not stop.is_set():
             try:
                 async with asyncio.timeout(_LOOK_EVERY_S):

@@ -1,7 +1,7 @@
 """Follow broadcast slots to finality, and read there what they did.
 
-Final means: at or below the block that the network calls finalized, in the block in which we saw it. A slot that is nowhere after
-some blocks is broadcast again, the same bytes.
+Final means: at or below the block that the network calls finalized, in the block in which we saw
+it. A slot that is nowhere after some blocks is broadcast again, the same bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,15 @@ from venue.settler.progress import Progress
 
 _LOOK_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
-"""Blocks without a transaction of ours that the pool should hold; full blocks delay it by one or two."""
+"""Blocks without a transaction of ours that the pool should hold.
+
+Full blocks delay it by one or two.
+"""
 _AFTER_REVERT_S = 5.0
-"""What made a whole batch revert (a cap of the contract, most likely) passes with time; trying at once would only burn gas."""
+"""What made a whole batch revert (a cap of the contract, most likely) passes with time.
+
+Trying at once would only burn gas.
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +78,9 @@ class Follower:
             if (slot.block_number is None or slot.block_number <= finalized.number)
             and (receipt := await self._receipt(slot, head)) is not None
         ]
-        moved = [(slot, receipt) for slot, receipt in found if slot.block_hash != receipt.block_hash]
+        moved = [
+            (slot, receipt) for slot, receipt in found if slot.block_hash != receipt.block_hash
+        ]
         if moved:
             await self.progress.included(moved)
         for slot, receipt in found:
@@ -93,10 +101,15 @@ class Follower:
     async def _finish(self, slot: Slot, receipt: Receipt) -> None:
         items = await self.poster.items(slot)
         seqs = [item.seq for item in items]
-        bits = decode_paid_many(await self.rpc.read(slot.lane.contract, paid_many(seqs), "finalized"))
+        bits = decode_paid_many(
+            await self.rpc.read(slot.lane.contract, paid_many(seqs), "finalized")
+        )
         events = read_events(receipt.logs, contract=slot.lane.contract)
         outcome = judge_outcome(
-            items, events=events, bits=dict(zip(seqs, bits, strict=True)), succeeded=receipt.succeeded
+            items,
+            events=events,
+            bits=dict(zip(seqs, bits, strict=True)),
+            succeeded=receipt.succeeded,
         )
         if outcome.untried:  # before its commit, or a claim would take what it gives back at once
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
@@ -106,5 +119,7 @@ class Follower:
         self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)
         if posted and slot.lane.purpose == "payout":
             paid = set(outcome.paid)
-            self.metrics.final(Counter(self.assets[item.token] for item in items if item.seq in paid))
+            self.metrics.final(
+                Counter(self.assets[item.token] for item in items if item.seq in paid)
+            )
         self.on_final(slot)

@@ -1,7 +1,9 @@
-"""Lanes in the database: taken at start, moved to another signing region, each time under a new epoch.
+"""Lanes in the database.
 
-An epoch is raised in the same transaction that writes why, so an old holder can neither claim nor have anything signed from
-that commit on.
+Taken at start, moved to another signing region, each time under a new epoch.
+
+An epoch is raised in the same transaction that writes why, so an old holder can neither claim nor
+have anything signed from that commit on.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from seawall import conventions
+from seawall.conventions import database
 from seawall.errors import UsageError
 from venue.chain.transaction import Fees
 from venue.database import Pool
@@ -41,7 +43,10 @@ class Lanes:
     lanes: Sequence[Lane]
 
     async def take(self) -> None:
-        """Become the holder of every lane, under a new epoch. Raises :class:`UsageError` if genesis made no such lane."""
+        """Become the holder of every lane, under a new epoch.
+
+        Raises :class:`UsageError` if genesis made no such lane.
+        """
         async with self.pool.acquire() as connection, connection.transaction():
             for lane in self.lanes:
                 row = await connection.fetchrow(_TAKE, lane.chain_id, lane.address, self.holder)
@@ -53,12 +58,21 @@ class Lanes:
                 await connection.execute(_LOG, *key, "The settler started and took the lane.", None)
 
     async def move(self, *, region: str, reason: str, detected_at_us: int | None) -> None:
-        """Have ``region`` sign from now on, for all lanes at once. Raises :class:`LaneLostError`."""
-        detected = None if detected_at_us is None else datetime.fromtimestamp(detected_at_us / 1_000_000, UTC)
+        """Have ``region`` sign from now on, for all lanes at once.
+
+        Raises :class:`LaneLostError`.
+        """
+        detected = (
+            None
+            if detected_at_us is None
+            else datetime.fromtimestamp(detected_at_us / 1_000_000, UTC)
+        )
         epochs: list[int] = []
         async with self.pool.acquire() as connection, connection.transaction():
             for lane in self.lanes:
-                epoch = await connection.fetchval(_MOVE, lane.chain_id, lane.address, lane.epoch, self.holder, region)
+                epoch = await connection.fetchval(
+                    _MOVE, lane.chain_id, lane.address, lane.epoch, self.holder, region
+                )
                 if epoch is None:
                     message = f"the lane of {lane.wallet} is no longer ours at epoch {lane.epoch}"
                     raise LaneLostError(message)
@@ -73,7 +87,7 @@ class Lanes:
         body = json.dumps({"kind": "signing_failed", "network": network})
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_FAILED, network)
-            await connection.execute("select pg_notify($1, $2)", conventions.FLOW_CHANNEL, body)
+            await connection.execute("select pg_notify($1, $2)", database.FLOW_CHANNEL, body)
 
     async def in_flight(self) -> list[Slot]:
         """Slots that are not final, oldest nonce first within each lane."""

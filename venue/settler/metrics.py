@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import prometheus_client
 
-from seawall import conventions
+from seawall.conventions import metrics
 
 
 class SettlerMetrics:
@@ -21,16 +21,19 @@ class SettlerMetrics:
     ) -> None:
         self._network = network
         self._route = prometheus_client.Gauge(
-            conventions.SIGNING_ROUTE,
+            metrics.SIGNING_ROUTE,
             "1 for the signing region in force",
             ("network", "wallet", "region"),
             registry=registry,
         )
         self._final = prometheus_client.Counter(
-            conventions.PAYOUTS_FINAL, "Payouts at finality", ("network", "asset"), registry=registry
+            metrics.PAYOUTS_FINAL, "Payouts at finality", ("network", "asset"), registry=registry
         )
         self._in_flight = prometheus_client.Gauge(
-            conventions.SLOTS_IN_FLIGHT, "Slots that are not final", ("network", "wallet"), registry=registry
+            metrics.SLOTS_IN_FLIGHT,
+            "Slots that are not final",
+            ("network", "wallet"),
+            registry=registry,
         )
         for asset in assets:
             self._final.labels(network, asset)

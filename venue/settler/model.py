@@ -18,7 +18,9 @@ class LaneLostError(InternalError):
 
 @dataclass(kw_only=True)
 class Lane:
-    """A lane that this process holds: whose wallet it moves, through which contract, under which epoch.
+    """A lane that this process holds.
+
+    Whose wallet it moves, through which contract, under which epoch.
 
     Nothing is claimed for it before ``rest_until_s`` of the monotonic clock.
     """
@@ -37,7 +39,10 @@ class Lane:
 
 @dataclass(kw_only=True)
 class Slot:
-    """One nonce: its intent and how far its transaction is. ``sent_at_block`` is the head when it was last broadcast."""
+    """One nonce: its intent and how far its transaction is.
+
+    ``sent_at_block`` is the head when it was last broadcast.
+    """
 
     id: int
     lane: Lane

@@ -1,4 +1,7 @@
-"""What became of a slot at finality: the receipt's events and the contract's bitmap must tell the same story."""
+"""What became of a slot at finality.
+
+The receipt's events and the contract's bitmap must tell the same story.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from venue.contracts.calls import Events, Item
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Sequence numbers: paid as intended, failed beyond doubt, never tried, and those of which event and bit disagree.
+    """Sequence numbers: paid as intended, failed beyond doubt, never tried, and those of which
+    event and bit disagree.
 
-    Never tried is what a transaction was to pay that reverted as a whole, over a cap of the contract for one.
+    Never tried is what a transaction was to pay that reverted as a whole, over a cap of the
+    contract for one.
     """
 
     paid: tuple[int, ...]
@@ -21,8 +26,13 @@ class Outcome:
     untried: tuple[int, ...] = ()
 
 
-def judge_outcome(items: Sequence[Item], *, events: Events, bits: Mapping[int, bool], succeeded: bool) -> Outcome:
-    """Sort ``items`` by what the chain says; a reverted transaction has tried nothing, if all the bits agree."""
+def judge_outcome(
+    items: Sequence[Item], *, events: Events, bits: Mapping[int, bool], succeeded: bool
+) -> Outcome:
+    """Sort ``items`` by what the chain says.
+
+    A reverted transaction has tried nothing, if all the bits agree.
+    """
     if not (succeeded or events.paid or any(bits.values())):
         return Outcome(paid=(), failed=(), unclear=(), untried=tuple(item.seq for item in items))
     paid: list[int] = []
@@ -32,7 +42,9 @@ def judge_outcome(items: Sequence[Item], *, events: Events, bits: Mapping[int, b
         bit = bits[item.seq]
         if succeeded and bit and events.paid.get(item.seq) == item:
             paid.append(item.seq)
-        elif not bit and item.seq not in events.paid and (item.seq in events.failed or not succeeded):
+        elif (
+            not bit and item.seq not in events.paid and (item.seq in events.failed or not succeeded)
+        ):
             failed.append(item.seq)
         else:
             unclear.append(item.seq)

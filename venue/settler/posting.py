@@ -1,8 +1,11 @@
-"""Finality becomes ledger: one set-based transaction per slot, which the database refuses to make twice.
+"""Finality becomes ledger.
 
-Posted: reserved +amount, hot -amount. Topped up: reserve -amount, hot +amount. A payment that failed beyond doubt gives its float
-back and is held as ``unknown``; one of which events and bitmap disagree is held, and its float with it. What a reverted transaction
-did not even try gives its float back and waits in its old place again: its bit is clear, and the contract pays a bit once.
+One set-based transaction per slot, which the database refuses to make twice.
+
+Posted: reserved +amount, hot -amount. Topped up: reserve -amount, hot +amount. A payment that
+failed beyond doubt gives its float back and is held as ``unknown``; one of which events and bitmap
+disagree is held, and its float with it. What a reverted transaction did not even try gives its
+float back and waits in its old place again: its bit is clear, and the contract pays a bit once.
 """
 
 from __future__ import annotations
@@ -14,16 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seawall import conventions
+from seawall.conventions import database
 from seawall.errors import InternalError
 from venue.contracts.calls import NATIVE, Item
 from venue.database import Pool
 from venue.settler.model import Slot
 from venue.settler.outcome import Outcome
 
-_REFUSED = (
-    "The network took the payment but the destination did not accept it; the amount is held until you name another."
-)
+_REFUSED = "The network took the payment but the destination did not accept it; the amount is held until you name another."
 _UNCLEAR = "The network's records of this payment contradict each other; the amount is held while we look into it."
 
 _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' returning id"
@@ -69,14 +70,19 @@ _POST_TOPUP = """
         returning 1
     )
     select (select count(*) from resolved) as topups, (select count(*) from entered) as entries"""
-_ASK_AGAIN = "update topups set state = 'requested', slot_id = null where slot_id = $1 and state = 'slotted'"
+_ASK_AGAIN = (
+    "update topups set state = 'requested', slot_id = null where slot_id = $1 and state = 'slotted'"
+)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """Writes the end of a slot; ``tokens`` is addresses by asset, ``contracts`` and ``buckets`` are by wallet."""
+    """Writes the end of a slot.
+
+    ``tokens`` is addresses by asset, ``contracts`` and ``buckets`` are by wallet.
+    """
 
     pool: Pool
     network: str
@@ -93,15 +99,25 @@ class Poster:
                 message = f"slot {slot.id} has no top-up"
                 raise InternalError(message)
             to = self.contracts[row["to_wallet"]]
-            return [Item(seq=slot.nonce, to=to, token=self._token(row["asset"]), amount=row["amount"])]
+            return [
+                Item(seq=slot.nonce, to=to, token=self._token(row["asset"]), amount=row["amount"])
+            ]
         rows = await self.pool.fetch(_ITEMS, slot.id)
         return [
-            Item(seq=row["seq"], to=row["destination"], token=self._token(row["asset"]), amount=row["amount"])
+            Item(
+                seq=row["seq"],
+                to=row["destination"],
+                token=self._token(row["asset"]),
+                amount=row["amount"],
+            )
             for row in rows
         ]
 
     async def post(self, slot: Slot, outcome: Outcome) -> bool:
-        """Commit the outcome; False if somebody did so before. Raises :class:`InternalError` if the ledger has no place for it."""
+        """Commit the outcome; False if somebody did so before.
+
+        Raises :class:`InternalError` if the ledger has no place for it.
+        """
         async with self.pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(_FINAL, slot.id) is None:
                 return False
@@ -120,7 +136,7 @@ class Poster:
                 message = f"slot {slot.id} paid {len(outcome.paid)}, but the ledger would take {dict(done)}"
                 raise InternalError(message)
             body = json.dumps({"kind": "posted", "network": self.network})
-            await connection.execute("select pg_notify($1, $2)", conventions.FLOW_CHANNEL, body)
+            await connection.execute("select pg_notify($1, $2)", database.FLOW_CHANNEL, body)
         if outcome.untried:
             rows = await connection.fetch(_RELEASE, slot.id, list(outcome.untried))
             if len(rows) != len(outcome.untried):
@@ -131,12 +147,16 @@ class Poster:
         if outcome.failed:
             rows = await connection.fetch(_HOLD, slot.id, list(outcome.failed), _REFUSED)
             await self._give_back(connection, slot, rows)
-            _log.warning("slot %s: held as refused by their destination: %s", slot.id, outcome.failed)
+            _log.warning(
+                "slot %s: held as refused by their destination: %s", slot.id, outcome.failed
+            )
         if outcome.unclear:
             await connection.fetch(_HOLD, slot.id, list(outcome.unclear), _UNCLEAR)
             _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, outcome.unclear)
 
-    async def _give_back(self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def _give_back(
+        self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Raise the wallet's floats by what ``rows`` did not move."""
         back: Counter[str] = Counter()
         for row in rows:

@@ -1,4 +1,7 @@
-"""Arrows of a slot after its claim: signed, broadcast, included. Each is committed before the next step is taken."""
+"""Arrows of a slot after its claim: signed, broadcast, included.
+
+Each is committed before the next step is taken.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,24 @@ _EVENT = """
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The writer of these arrows; a slot that is not where memory says it is belongs to somebody else now."""
+    """The writer of these arrows.
+
+    A slot that is not where memory says it is belongs to somebody else now.
+    """
 
     pool: Pool
 
     async def signed(self, slot: Slot, signed: Signed) -> None:
         """The bytes that will be broadcast, for ever the same."""
-        await self._step(slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region)
-        slot.state, slot.raw, slot.tx_hash, slot.signer_region = "signed", signed.raw, signed.tx_hash, signed.region
+        await self._step(
+            slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region
+        )
+        slot.state, slot.raw, slot.tx_hash, slot.signer_region = (
+            "signed",
+            signed.raw,
+            signed.tx_hash,
+            signed.region,
+        )
 
     async def broadcast(self, slot: Slot) -> None:
         """A node has the bytes."""
@@ -37,18 +50,29 @@ class Progress:
         slot.state = "broadcast"
 
     async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
-        """Blocks contain these slots; a later block takes an earlier one's place if the chain changed its mind."""
+        """Blocks contain these slots.
+
+        A later block takes an earlier one's place if the chain changed its mind.
+        """
         async with self.pool.acquire() as connection, connection.transaction():
             for slot, receipt in found:
-                row = await connection.fetchval(_INCLUDED, slot.id, receipt.block_number, receipt.block_hash)
+                row = await connection.fetchval(
+                    _INCLUDED, slot.id, receipt.block_number, receipt.block_hash
+                )
                 if row is None:
                     message = f"slot {slot.id} was finished by somebody else"
                     raise LaneLostError(message)
                 await connection.execute(_EVENT, slot.id, "included", slot.signer_region)
         for slot, receipt in found:
-            slot.state, slot.block_number, slot.block_hash = "included", receipt.block_number, receipt.block_hash
+            slot.state, slot.block_number, slot.block_hash = (
+                "included",
+                receipt.block_number,
+                receipt.block_hash,
+            )
 
-    async def _step(self, slot: Slot, statement: str, state: str, region: str | None, *values: object) -> None:
+    async def _step(
+        self, slot: Slot, statement: str, state: str, region: str | None, *values: object
+    ) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(statement, slot.id, *values) is None:
                 message = f"slot {slot.id} is no longer {slot.state}"

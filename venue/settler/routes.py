@@ -1,4 +1,6 @@
-"""The signing route: primary or standby, moved by the breaker, each move fenced by new epochs before it is used."""
+"""The signing route: primary or standby, moved by the breaker, each move fenced by new epochs
+before it is used.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,16 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import ValidationError
 
-from seawall import conventions
-from seawall.controls.breaker import Breaker, BreakerSettings, after_probe, after_signing, opened, probe_due
+from seawall.controls.breaker import (
+    Breaker,
+    BreakerSettings,
+    after_probe,
+    after_signing,
+    opened,
+    probe_due,
+)
 from seawall.controls.pace import SIGNER_PATIENCE_MS
+from seawall.conventions import sabotage
 from seawall.errors import InternalError
 from venue.process import pause
 from venue.settler.lanes import Lanes
@@ -25,7 +34,10 @@ from venue.signer.protocol import Refused, Signed, SignRequest
 TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _THROTTLED_S = 0.05
-"""A throttled signer is well and its bucket's room refills all the time; it is no reason to change the route."""
+"""A throttled signer is well and its bucket's room refills all the time.
+
+It is no reason to change the route.
+"""
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -36,7 +48,10 @@ def _now_us() -> int:
 
 @dataclass(kw_only=True)
 class Routes:
-    """Has slots signed by whichever region the breaker allows; ``urls`` is the signers' by region."""
+    """Has slots signed by whichever region the breaker allows.
+
+    ``urls`` is the signers' by region.
+    """
 
     urls: Mapping[str, str]
     primary: str
@@ -56,7 +71,10 @@ class Routes:
         self._show()
 
     async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
-        """The signed bytes of ``slot``, however long it takes; None when told to stop. Raises :class:`LaneLostError`."""
+        """The signed bytes of ``slot``, however long it takes; None when told to stop.
+
+        Raises :class:`LaneLostError`.
+        """
         failures = 0
         while not stop.is_set():
             region, epoch = slot.lane.signer_region, slot.lane.epoch
@@ -83,24 +101,33 @@ class Routes:
                     await pause(stop, _BETWEEN_FAILURES_S)
             else:
                 if region == self.primary:
-                    self.breaker = after_signing(self.breaker, self.settings, answered=True, now_us=_now_us())
+                    self.breaker = after_signing(
+                        self.breaker, self.settings, answered=True, now_us=_now_us()
+                    )
                 return signed
         return None
 
     async def probe_loop(self, stop: asyncio.Event) -> None:
-        """While the standby signs, ask the primary until it has answered long enough; then go back."""
+        """While the standby signs, ask the primary until it has answered long enough.
+
+        Then go back.
+        """
         while not stop.is_set():
             if probe_due(self.breaker, self.settings, _now_us()):
                 answered = await self._probe()
                 async with self._moving:
-                    self.breaker = after_probe(self.breaker, self.settings, answered=answered, now_us=_now_us())
+                    self.breaker = after_probe(
+                        self.breaker, self.settings, answered=answered, now_us=_now_us()
+                    )
                     if not self.breaker.on_standby:
-                        await self._move(self.primary, "The primary region has answered its probes again.", None)
+                        await self._move(
+                            self.primary, "The primary region has answered its probes again.", None
+                        )
             await pause(stop, _PROBE_TICK_S)
 
     async def _failed(self, region: str) -> None:
         await self.lanes.signing_failed(self.network)
-        if region != self.primary or conventions.sabotaged(conventions.SABOTAGE_FAILOVER):
+        if region != self.primary or sabotage.sabotaged(sabotage.SABOTAGE_FAILOVER):
             return
         async with self._moving:
             before = self.breaker
@@ -136,7 +163,9 @@ class Routes:
         )
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self.client.post(f"{self.urls[region]}/sign", content=request.model_dump_json())
+                answer = await self.client.post(
+                    f"{self.urls[region]}/sign", content=request.model_dump_json()
+                )
             if answer.is_success:
                 signed = Signed.model_validate_json(answer.content)
             else:

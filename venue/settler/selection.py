@@ -1,6 +1,9 @@
-"""Which withdrawals the next slot pays: small ones first, then large ones, each in the order in which they were accepted.
+"""Which withdrawals the next slot pays.
 
-Within an asset nobody overtakes: the first one that the float cannot pay waits for a top-up, and those behind it wait too.
+Small ones first, then large ones, each in the order in which they were accepted.
+
+Within an asset nobody overtakes: the first one that the float cannot pay waits for a top-up, and
+those behind it wait too.
 """
 
 from __future__ import annotations
@@ -25,11 +28,17 @@ class Candidate:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Candidate:
         """A row of ``withdrawals``."""
-        return cls(**{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")})
+        return cls(
+            **{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")}
+        )
 
 
 def select_batch(
-    candidates: Iterable[Candidate], *, floats: Mapping[str, int], floors: Mapping[str, int], limit: int
+    candidates: Iterable[Candidate],
+    *,
+    floats: Mapping[str, int],
+    floors: Mapping[str, int],
+    limit: int,
 ) -> list[Candidate]:
     """At most ``limit`` candidates that leave every asset's float at or above its floor."""
     left = {asset: available - floors.get(asset, 0) for asset, available in floats.items()}

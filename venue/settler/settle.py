@@ -1,4 +1,7 @@
-"""The settler of a network put together: lanes taken, slots resumed, loops run until told to stop."""
+"""The settler of a network put together.
+
+Lanes taken, slots resumed, loops run until told to stop.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from typing import Any
 
 import httpx
 
-from seawall import conventions
+from seawall.conventions import database
 from seawall.errors import UsageError
+from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
 from venue.chain.rpc import Rpc
-from venue.config import VenueConfig, database_url
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
@@ -31,7 +34,10 @@ _GRACE_S = 1.2
 
 
 def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
-    """The lanes of ``network``: payout wallets and the reserves that refill them. Raises :class:`UsageError`."""
+    """The lanes of ``network``: payout wallets and the reserves that refill them.
+
+    Raises :class:`UsageError`.
+    """
     site = config.networks[network]
     keys = config.signers[policy.regions.primary].keys
     paying = [name for name, wallet in policy.payout_wallets().items() if wallet.network == network]
@@ -42,7 +48,10 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
         contract = site.contract_of(wallet)
         if contract is None:
             message = f"the configuration names no contract of {wallet}"
-            raise UsageError(message, remedy="deploy the venue's contracts and write their addresses to venue.json")
+            raise UsageError(
+                message,
+                remedy="deploy the venue's contracts and write their addresses to venue.json",
+            )
         lanes.append(
             Lane(
                 chain_id=site.chain_id,
@@ -75,7 +84,9 @@ async def settle(
     lanes = lanes_of(config, policy, network)
     contracts = {lane.wallet: lane.contract for lane in lanes}
     async with AsyncExitStack() as stack:
-        pool = await open_pool(database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS)
+        pool = await open_pool(
+            database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
+        )
         stack.callback(pool.terminate)
         rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
@@ -107,9 +118,23 @@ async def settle(
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),
         )
-        claims = Claims(pool=pool, policy=policy, network=network, holder=holder, tokens=tokens, contracts=contracts)
+        claims = Claims(
+            pool=pool,
+            policy=policy,
+            network=network,
+            holder=holder,
+            tokens=tokens,
+            contracts=contracts,
+        )
         drivers += [
-            Driver(lane=lane, claims=claims, routes=routes, progress=progress, follower=follower, rpc=rpc)
+            Driver(
+                lane=lane,
+                claims=claims,
+                routes=routes,
+                progress=progress,
+                follower=follower,
+                rpc=rpc,
+            )
             for lane in lanes
         ]
         await held.take()
@@ -117,10 +142,12 @@ async def settle(
         _resume(drivers, await held.in_flight())
         listener = await connect(database_url(), name=f"settler-{network}-wake")
         stack.callback(listener.terminate)
-        await listener.add_listener(conventions.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
+        await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()
         loops = [follower.loop(stop), routes.probe_loop(stop)]
-        loops += [loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))]
+        loops += [
+            loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
+        ]
         await _together(stop, loops)
 
 
@@ -136,7 +163,10 @@ def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:
 
 
 async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run ``loops`` until one fails or ``stop`` is set; then give the others time to end what they have begun."""
+    """Run ``loops`` until one fails or ``stop`` is set.
+
+    Then give the others time to end what they have begun.
+    """
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
     try:

@@ -5,8 +5,8 @@ import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
+from seawall.formats.venue_config import SignerSite, config_from_arguments, database_url
 from seawall.policy import Policy
-from venue.config import SignerSite, config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
@@ -27,8 +27,13 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
         await provider.refresh(datetime.now(UTC))
 
 
-def _share(site: SignerSite, *, policy: Policy, bucket: str | None) -> tuple[SignerSite, dict[str, str | None]]:
-    """The keys that this process signs with, and the profile of each wallet's bucket; one bucket alone needs none."""
+def _share(
+    site: SignerSite, *, policy: Policy, bucket: str | None
+) -> tuple[SignerSite, dict[str, str | None]]:
+    """The keys that this process signs with, and the profile of each wallet's bucket.
+
+    One bucket alone needs none.
+    """
     buckets = {wallet: policy.wallets[wallet].bucket for wallet in site.keys}
     if bucket is None:
         return site, dict(buckets)
@@ -40,7 +45,9 @@ def _share(site: SignerSite, *, policy: Policy, bucket: str | None) -> tuple[Sig
 
 
 async def _main(stop: asyncio.Event) -> None:
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # it says at each client where its credentials came from
+    logging.getLogger("botocore").setLevel(
+        logging.WARNING
+    )  # it says at each client where its credentials came from
     config, arguments = config_from_arguments(
         "Sign for one region.",
         region="the region whose keys sign",
@@ -65,7 +72,9 @@ async def _main(stop: asyncio.Event) -> None:
         proofs=ProofLog(pool=pool, region=region),
         provider=provider,
         bulkhead=bulkhead,
-        chains={wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys},
+        chains={
+            wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys
+        },
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
         metrics=SignerMetrics(region=region),
     )

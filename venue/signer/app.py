@@ -27,7 +27,9 @@ def _json(text: str, status: int = 200) -> Response:
 
 
 def _refused(error: SigningRefusedError) -> Response:
-    return _json(Refused(code=error.code, reason=error.reason).model_dump_json(), _STATUS[error.code])
+    return _json(
+        Refused(code=error.code, reason=error.reason).model_dump_json(), _STATUS[error.code]
+    )
 
 
 def application(service: SigningService) -> Starlette:

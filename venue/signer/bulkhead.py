@@ -1,4 +1,7 @@
-"""The bulkhead of a running signer: admits each request into its bucket's room, or refuses it as throttled."""
+"""The bulkhead of a running signer.
+
+Admits each request into its bucket's room, or refuses it as throttled.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from seawall import conventions
 from seawall.controls.bulkhead import Room, admit, room_of
+from seawall.conventions import sabotage
 from seawall.policy import Policy
 from venue.signer.errors import SigningRefusedError
 
@@ -38,30 +41,48 @@ class Bulkhead:
     _compartments: dict[str, _Compartment] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._compartments = {bucket: _Compartment(room=room) for bucket, room in self.rooms.items()}
+        self._compartments = {
+            bucket: _Compartment(room=room) for bucket, room in self.rooms.items()
+        }
 
     @classmethod
-    def of_policy(cls, policy: Policy, wallets: Iterable[str], *, operations_per_s: int) -> Bulkhead:
-        """The bulkhead of a signer for ``wallets``: each of their buckets has its declared share of ``operations_per_s``."""
+    def of_policy(
+        cls, policy: Policy, wallets: Iterable[str], *, operations_per_s: int
+    ) -> Bulkhead:
+        """The bulkhead of a signer for ``wallets``.
+
+        Each of their buckets has its declared share of ``operations_per_s``.
+        """
         buckets = {wallet: policy.wallets[wallet].bucket for wallet in wallets}
-        rooms = {bucket: room_of(policy, bucket, operations_per_s=operations_per_s) for bucket in buckets.values()}
+        rooms = {
+            bucket: room_of(policy, bucket, operations_per_s=operations_per_s)
+            for bucket in buckets.values()
+        }
         return cls(rooms=rooms, buckets=buckets)
 
     @property
     def in_flight_max(self) -> int:
-        """Signatures that can be under way at once, over all buckets: what threads and connections must be enough for."""
+        """Signatures that can be under way at once, over all buckets.
+
+        What threads and connections must be enough for.
+        """
         return sum(room.in_flight_max for room in self.rooms.values())
 
     @asynccontextmanager
     async def inside(self, wallet: str) -> AsyncIterator[None]:
-        """Hold a place of ``wallet``'s bucket, once its turn has come. Raises :class:`SigningRefusedError` (``throttled``)."""
-        if conventions.sabotaged(conventions.SABOTAGE_BULKHEAD):
+        """Hold a place of ``wallet``'s bucket, once its turn has come.
+
+        Raises :class:`SigningRefusedError` (``throttled``).
+        """
+        if sabotage.sabotaged(sabotage.SABOTAGE_BULKHEAD):
             yield
             return
         bucket = self.buckets[wallet]
         place = self._compartments[bucket]
         if place.inside >= place.room.in_flight_max:
-            reason = f"{bucket} has {place.inside} signatures under way, which is all that it may have"
+            reason = (
+                f"{bucket} has {place.inside} signatures under way, which is all that it may have"
+            )
             raise SigningRefusedError("throttled", reason)
         answer = admit(place.room, arrival_us=place.arrival_us, now_us=self.now_us())
         if answer.wait_us is None:

@@ -1,7 +1,8 @@
-"""The sign log: one digest per (chain, address, nonce), one signature per digest, and a fence on every write.
+"""The sign log: one digest per (chain, address, nonce), one signature per digest, and a fence on
+every write.
 
-Each write is one transaction that holds the lane against a change of its epoch, so an old epoch can neither claim a nonce nor
-leave a signature behind.
+Each write is one transaction that holds the lane against a change of its epoch, so an old epoch can
+neither claim a nonce nor leave a signature behind.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class SignLog:
     async def record(self, request: SignRequest) -> Signed | None:
         """Claim the nonce for the request's digest; the stored signature if there is one already.
 
-        Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``), and ``provider_unavailable`` without the database.
+        Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``), and
+        ``provider_unavailable`` without the database.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
@@ -42,10 +44,15 @@ class SignLog:
                 await connection.execute(_RECORD, *key, digest, request.epoch, self.region)
                 return await _stored(connection, request, digest)
         except FAILURES as error:
-            raise SigningRefusedError("provider_unavailable", f"the sign log does not answer: {error}") from error
+            raise SigningRefusedError(
+                "provider_unavailable", f"the sign log does not answer: {error}"
+            ) from error
 
     async def keep(self, request: SignRequest, *, raw: bytes, tx_hash: str) -> Signed:
-        """Store the signature unless one is stored already; whichever was first is what everyone gets. Raises as :meth:`record`."""
+        """Store the signature unless one is stored already.
+
+        Whichever was first is what everyone gets. Raises as :meth:`record`.
+        """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
         try:
@@ -54,9 +61,13 @@ class SignLog:
                 await connection.execute(_STORE, *key, digest, raw, tx_hash, self.region)
                 kept = await _stored(connection, request, digest)
         except FAILURES as error:
-            raise SigningRefusedError("provider_unavailable", f"the sign log does not answer: {error}") from error
+            raise SigningRefusedError(
+                "provider_unavailable", f"the sign log does not answer: {error}"
+            ) from error
         if kept is None:
-            message = f"nonce {request.nonce} of {request.address} was signed without being recorded"
+            message = (
+                f"nonce {request.nonce} of {request.address} was signed without being recorded"
+            )
             raise ServiceError(message)
         return kept
 
@@ -64,7 +75,9 @@ class SignLog:
 async def _fence(connection: Connection, request: SignRequest) -> None:
     epoch = await connection.fetchval("select hold_lane($1, $2)", request.chain_id, request.address)
     if epoch != request.epoch:
-        reason = f"epoch {request.epoch} asks, but the lane of {request.address} is at {epoch or 'none'}"
+        reason = (
+            f"epoch {request.epoch} asks, but the lane of {request.address} is at {epoch or 'none'}"
+        )
         raise SigningRefusedError("stale_epoch", reason)
 
 

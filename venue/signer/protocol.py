@@ -9,7 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from venue.chain.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
-Refusal: TypeAlias = Literal["stale_epoch", "digest_conflict", "provider_unavailable", "throttled", "bad_request"]
+Refusal: TypeAlias = Literal[
+    "stale_epoch", "digest_conflict", "provider_unavailable", "throttled", "bad_request"
+]
 
 
 def _whole(value: object) -> object:
@@ -24,7 +26,9 @@ def _data(value: object) -> object:
 
 
 BigInt = Annotated[int, BeforeValidator(_whole), PlainSerializer(str, return_type=str), Field(ge=0)]
-Hex = Annotated[bytes, BeforeValidator(_data), PlainSerializer(lambda data: "0x" + data.hex(), return_type=str)]
+Hex = Annotated[
+    bytes, BeforeValidator(_data), PlainSerializer(lambda data: "0x" + data.hex(), return_type=str)
+]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
 
 
@@ -33,7 +37,10 @@ class _Message(BaseModel):
 
 
 class SignRequest(_Message):
-    """An intent, what it may cost, and the epoch under which the caller holds the lane. Big numbers travel as decimal strings."""
+    """An intent, what it may cost, and the epoch under which the caller holds the lane.
+
+    Big numbers travel as decimal strings.
+    """
 
     wallet: str
     chain_id: int
@@ -62,7 +69,11 @@ class SignRequest(_Message):
     @property
     def fees(self) -> Fees:
         """What inclusion may cost."""
-        return Fees(gas_limit=self.gas_limit, max_fee_wei=self.max_fee_wei, priority_fee_wei=self.priority_fee_wei)
+        return Fees(
+            gas_limit=self.gas_limit,
+            max_fee_wei=self.max_fee_wei,
+            priority_fee_wei=self.priority_fee_wei,
+        )
 
 
 class Signed(_Message):
@@ -75,7 +86,9 @@ class Signed(_Message):
 
 
 class ProveRequest(_Message):
-    """A text that says what it is for (``seawall.contract.proofs``), to be signed by the key of ``wallet``."""
+    """A text that says what it is for (``seawall.keys.proofs``), to be signed by the key of
+    ``wallet``.
+    """
 
     wallet: str
     text: str

@@ -1,7 +1,8 @@
 """Where private keys live: a port with one question, and KMS behind it.
 
-Every wallet is signed for under its own role, assumed when the process starts, so that failing over needs no control plane. Each role
-trusts its own bucket's principal only, so a process that signs for several buckets has a profile of credentials for each.
+Every wallet is signed for under its own role, assumed when the process starts, so that failing over
+needs no control plane. Each role trusts its own bucket's principal only, so a process that signs
+for several buckets has a profile of credentials for each.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from botocore.session import Session as BotocoreSession
 
 from seawall.controls.pace import PROVIDER_PATIENCE_MS
 from seawall.errors import ServiceError, UsageError
+from seawall.formats.venue_config import Key, SignerSite
 from venue.chain.keys import address_of_public_key_der
-from venue.config import Key, SignerSite
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -40,7 +41,10 @@ _log = logging.getLogger(__name__)
 
 
 class Provider(Protocol):
-    """Signs 32 bytes with the key of a wallet; the answer is DER. Raises :class:`ServiceError` when it cannot."""
+    """Signs 32 bytes with the key of a wallet; the answer is DER.
+
+    Raises :class:`ServiceError` when it cannot.
+    """
 
     async def sign(self, wallet: str, digest: bytes) -> bytes:
         """The signature of ``digest``."""
@@ -49,7 +53,8 @@ class Provider(Protocol):
 
 @dataclass(kw_only=True)
 class KmsProvider:
-    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the keys are ours.
+    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the
+    keys are ours.
 
     ``profiles``: by wallet, as whom its role is assumed; None means whoever the environment says.
     """
@@ -81,12 +86,16 @@ class KmsProvider:
     async def open(
         cls, region: str, site: SignerSite, *, profiles: Mapping[str, str | None], threads: int
     ) -> KmsProvider:
-        """Assume every wallet's role and check its key against its address; ``threads`` is how many signatures go on at once.
+        """Assume every wallet's role and check its key against its address.
+
+        ``threads`` is how many signatures go on at once.
 
         Raises :class:`ServiceError`, :class:`UsageError`.
         """
         provider = cls(region=region, site=site, profiles=profiles, threads=threads)
-        await asyncio.gather(*(provider._in_thread(provider._assume, wallet) for wallet in site.keys))
+        await asyncio.gather(
+            *(provider._in_thread(provider._assume, wallet) for wallet in site.keys)
+        )
         return provider
 
     def close(self) -> None:
@@ -105,11 +114,15 @@ class KmsProvider:
             try:
                 await self._in_thread(self._assume, wallet)
             except ServiceError as error:
-                _log.warning("credentials of %s end at %s and were not renewed: %s", wallet, expires, error)
+                _log.warning(
+                    "credentials of %s end at %s and were not renewed: %s", wallet, expires, error
+                )
 
     async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, function, *arguments
+            )
         except (BotoCoreError, ClientError) as error:
             message = f"the key provider of {self.region} does not serve: {error}"
             raise ServiceError(message) from error
@@ -128,15 +141,22 @@ class KmsProvider:
         # Clients may be used by several threads, but not made by them.
         with self._making:
             session = self._session(self.profiles[wallet])
-            sts: STSClient = session.client("sts", endpoint_url=self.site.sts_endpoint, config=_PATIENT)
-            credentials = sts.assume_role(RoleArn=key.role_arn, RoleSessionName=f"signer-{self.region}")["Credentials"]
+            sts: STSClient = session.client(
+                "sts", endpoint_url=self.site.sts_endpoint, config=_PATIENT
+            )
+            credentials = sts.assume_role(
+                RoleArn=key.role_arn, RoleSessionName=f"signer-{self.region}"
+            )["Credentials"]
             if wallet not in self._clients:
                 _prove(key, wallet, self._kms(session, credentials, _PATIENT))
             self._clients[wallet] = self._kms(session, credentials, self._brisk)
         self._expires[wallet] = credentials["Expiration"].astimezone(UTC)
 
     def _session(self, profile: str | None) -> boto3.Session:
-        """One session per profile; all read the same models, because reading them costs 100 ms. Raises :class:`UsageError`."""
+        """One session per profile; all read the same models, because reading them costs 100 ms.
+
+        Raises :class:`UsageError`.
+        """
         if profile not in self._sessions:
             core = BotocoreSession(profile=profile)
             core.register_component("data_loader", self._models)
@@ -149,7 +169,9 @@ class KmsProvider:
             self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
         return self._sessions[profile]
 
-    def _kms(self, session: boto3.Session, credentials: CredentialsTypeDef, config: Config) -> KMSClient:
+    def _kms(
+        self, session: boto3.Session, credentials: CredentialsTypeDef, config: Config
+    ) -> KMSClient:
         return session.client(
             "kms",
             endpoint_url=self.site.kms_endpoint,

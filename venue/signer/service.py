@@ -1,6 +1,7 @@
 """Sign once, answer for ever: the order of record, sign and keep.
 
-Nothing is held in the database while the provider is asked; a signature that comes back late meets the fence again.
+Nothing is held in the database while the provider is asked; a signature that comes back late meets
+the fence again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Literal
 
 import prometheus_client
 
-from seawall import conventions
-from seawall.contract.proofs import message_hash, recoverable
+from seawall.conventions import metrics as metrics_names
 from seawall.errors import ServiceError
+from seawall.keys.proofs import message_hash, recoverable
 from venue.chain.keys import Signature, keccak256, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
 from venue.signer.bulkhead import Bulkhead
@@ -26,29 +27,40 @@ from venue.signer.provider import Provider
 
 Outcome = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
 _OUTCOMES: tuple[Outcome, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
-_OUTCOME_OF: Mapping[Refusal, Outcome] = {"provider_unavailable": "unavailable", "throttled": "throttled"}
+_OUTCOME_OF: Mapping[Refusal, Outcome] = {
+    "provider_unavailable": "unavailable",
+    "throttled": "throttled",
+}
 """How a refusal is counted; the others are ``refused``."""
 _PROBE = keccak256(b"seawall signing probe: this is no transaction")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignerMetrics:
-    """What a signer counts; every outcome exists from the start, so that a first failure is a step and not an appearance."""
+    """What a signer counts.
+
+    Every outcome exists from the start, so that a first failure is a step and not an appearance.
+    """
 
     region: str
-    registry: prometheus_client.CollectorRegistry = field(default_factory=prometheus_client.CollectorRegistry)
+    registry: prometheus_client.CollectorRegistry = field(
+        default_factory=prometheus_client.CollectorRegistry
+    )
     requests: prometheus_client.Counter = field(init=False)
     seconds: prometheus_client.Histogram = field(init=False)
 
     def __post_init__(self) -> None:
         names = ("region", "outcome")
         requests = prometheus_client.Counter(
-            conventions.SIGN_REQUESTS, "Signature requests by outcome", names, registry=self.registry
+            metrics_names.SIGN_REQUESTS,
+            "Signature requests by outcome",
+            names,
+            registry=self.registry,
         )
         for outcome in _OUTCOMES:
             requests.labels(self.region, outcome)
         seconds = prometheus_client.Histogram(
-            conventions.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
+            metrics_names.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
         )
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
@@ -60,7 +72,10 @@ class SignerMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningService:
-    """The signer of a region; ``chains`` is the chain id of each wallet that it signs for, ``addresses`` its address."""
+    """The signer of a region.
+
+    ``chains`` is the chain id of each wallet that it signs for, ``addresses`` its address.
+    """
 
     region: str
     log: SignLog
@@ -82,7 +97,10 @@ class SigningService:
         return signed
 
     async def prove(self, request: ProveRequest) -> Proven:
-        """The wallet's key signs a text that is no transaction; logged before and after. Raises :class:`SigningRefusedError`."""
+        """The wallet's key signs a text that is no transaction; logged before and after.
+
+        Raises :class:`SigningRefusedError`.
+        """
         try:
             proven = await self._prove(request)
         except SigningRefusedError as error:
@@ -92,20 +110,30 @@ class SigningService:
         return proven
 
     async def probe(self) -> None:
-        """Have the provider sign a fixed text that is no transaction. Raises :class:`SigningRefusedError`.
+        """Have the provider sign a fixed text that is no transaction.
 
-        Past the bulkhead, because it asks after the provider and not after a bucket; once a second fits into what no share takes.
+        Raises :class:`SigningRefusedError`.
+
+        Past the bulkhead, because it asks after the provider and not after a bucket; once a second
+        fits into what no share takes.
         """
         await self._ask(min(self.addresses), _PROBE)
 
     async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:
-        if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (request.chain_id, request.address):
-            reason = f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+        if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (
+            request.chain_id,
+            request.address,
+        ):
+            reason = (
+                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+            )
             raise SigningRefusedError("bad_request", reason)
         async with self.bulkhead.inside(request.wallet):
             if (stored := await self.log.record(request)) is not None:
                 return stored, False
-            signature = await self._signature(request.wallet, signing_hash(request.intent, request.fees))
+            signature = await self._signature(
+                request.wallet, signing_hash(request.intent, request.fees)
+            )
             raw = encode_signed(request.intent, request.fees, signature)
             return await self.log.keep(request, raw=raw, tx_hash=transaction_hash(raw)), True
 

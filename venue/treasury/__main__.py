@@ -1,9 +1,9 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from seawall.conventions import TREASURY_PROCESS
+from seawall.conventions.components import TREASURY_PROCESS
+from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.chain.rpc import Rpc
-from venue.config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
@@ -17,7 +17,9 @@ async def _main(stop: asyncio.Event) -> None:
     pool = await open_pool(database_url(), name="treasury", size=5)
     async with AsyncExitStack() as stack:
         rpcs = {
-            network: await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+            network: await stack.enter_async_context(
+                Rpc(network, (site.rpc.primary, site.rpc.standby))
+            )
             for network, site in config.networks.items()
         }
         say_ready()
@@ -26,5 +28,7 @@ async def _main(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    config, _ = config_from_arguments("Keep the venue's hot wallets filled and its books level with the chains.")
+    config, _ = config_from_arguments(
+        "Keep the venue's hot wallets filled and its books level with the chains."
+    )
     run(_main)

@@ -1,4 +1,7 @@
-"""When ledger and chain were last compared for each bucket on each network, and what came of it: an old answer is no answer."""
+"""When ledger and chain were last compared for each bucket on each network, and what came of it.
+
+An old answer is no answer.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,20 @@ MISSED_MAX = 3
 
 @dataclass(kw_only=True)
 class Comparisons:
-    """Last results by site; ``every_s`` is how often each is due. Times are seconds of one monotonic clock."""
+    """Last results by site; ``every_s`` is how often each is due.
+
+    Times are seconds of one monotonic clock.
+    """
 
     every_s: Mapping[Site, float]
     _drift: dict[Site, dict[str, int]] = field(default_factory=dict)
     _at_s: dict[Site, float] = field(default_factory=dict)
 
     def note(self, site: Site, drift: Mapping[str, int], *, now_s: float) -> dict[str, int]:
-        """Keep a result, in base units by asset; what has changed since the one before (nothing counts as level)."""
+        """Keep a result, in base units by asset.
+
+        What has changed since the one before (nothing counts as level).
+        """
         before = self._drift.get(site, {})
         self._drift[site], self._at_s[site] = dict(drift), now_s
         return {asset: amount for asset, amount in drift.items() if amount != before.get(asset, 0)}
@@ -38,7 +47,10 @@ class Comparisons:
         return list(self._drift.get(site, {}))
 
     def drift(self, now_s: float, sites: Iterable[Site]) -> int | None:
-        """The distance over ``sites``, in base units of whatever asset; None unless each of them has a result that counts."""
+        """The distance over ``sites``, in base units of whatever asset.
+
+        None unless each of them has a result that counts.
+        """
         wanted, stale = list(sites), self.stale(now_s)
         if any(site in stale for site in wanted):
             return None

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from seawall.policy import Policy
     from venue.database import Connection
 
-# Held (`unknown`) withdrawals are not in the queue: they wait for a person, however fast payouts are.
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, however fast payouts
+# are.
 _QUEUE = """
     select count(*) as depth, count(*) filter (where size = any($1::text[])) as depth_guaranteed,
            coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)::float8 as age_s,
@@ -23,7 +24,10 @@ _SUMS = "select a.network, a.asset, sum(e.amount) as total from entries e join a
 
 
 async def expose_queue(connection: Connection, policy: Policy) -> None:
-    """Depth and age, of everything and of what the present tier guarantees; and what hot wallets may still pay."""
+    """Depth and age, of everything and of what the present tier guarantees.
+
+    And what hot wallets may still pay.
+    """
     tier = await connection.fetchval("select tier from mode")
     row = await connection.fetchrow(_QUEUE, guaranteed_sizes(policy, tier))
     if row is None:

@@ -1,4 +1,7 @@
-"""The treasury's three rhythms: gauges each second, top-ups and reconciliation as the policy says."""
+"""The treasury's three rhythms.
+
+Gauges each second, top-ups and reconciliation as the policy says.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ from venue.treasury.topups import WRITER, request_topups
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
     from venue.chain.rpc import Rpc
-    from venue.config import VenueConfig
     from venue.database import Pool
 
 GAUGES_EVERY_S = 1.0
@@ -31,22 +34,33 @@ _LOG = logging.getLogger(__name__)
 
 
 class TreasuryDesk:
-    """Works over ``pool`` and one ``rpcs`` entry per network. The journal's writer, so there may be one only."""
+    """Works over ``pool`` and one ``rpcs`` entry per network.
 
-    def __init__(self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, Rpc]) -> None:
+    The journal's writer, so there may be one only.
+    """
+
+    def __init__(
+        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, Rpc]
+    ) -> None:
         self._config = config
         self._policy = policy
         self._pool = pool
         self._rpcs = rpcs
         self._comparisons = Comparisons(
-            every_s={book.site: policy.buckets[book.bucket].reconciliation_every / 1_000 for book in books(policy)}
+            every_s={
+                book.site: policy.buckets[book.bucket].reconciliation_every / 1_000
+                for book in books(policy)
+            }
         )
         self._paying = [rail.site for rail in rails(policy).values()]
         self._red: str | None = None
         self._journal = asyncio.Lock()  # two rhythms write to one chain
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Keep all rhythms until ``stop``; a database or node that fails is tried again at the next beat."""
+        """Keep all rhythms until ``stop``.
+
+        A database or node that fails is tried again at the next beat.
+        """
         beats = [
             self._every(GAUGES_EVERY_S, self._gauges, stop),
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
@@ -60,7 +74,9 @@ class TreasuryDesk:
             for task in tasks:
                 task.cancel()
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    async def _every(
+        self, seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event
+    ) -> None:
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             began = loop.time()
@@ -78,7 +94,8 @@ class TreasuryDesk:
             await expose_queue(connection, self._policy)
 
     async def _top_up(self) -> None:
-        # Another bucket's difference is its owner's alarm; it must not keep customers from their money.
+        # Another bucket's difference is its owner's alarm; it must not keep customers from their
+        # money.
         drift = self._comparisons.drift(time.monotonic(), self._paying)
         async with self._pool.acquire() as connection, self._journal:
             red = await request_topups(connection, self._policy, drift=drift)
@@ -89,9 +106,13 @@ class TreasuryDesk:
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
         async with self._pool.acquire() as connection:
-            drift = await reconcile(connection, self._config, self._policy, book, self._rpcs[book.network])
+            drift = await reconcile(
+                connection, self._config, self._policy, book, self._rpcs[book.network]
+            )
             if drift is None:
-                _LOG.warning("%s: the ledger was not level with the chain in time; not compared", what)
+                _LOG.warning(
+                    "%s: the ledger was not level with the chain in time; not compared", what
+                )
                 return
             changed = self._comparisons.note(book.site, drift, now_s=time.monotonic())
             for asset, amount in drift.items():
@@ -109,5 +130,10 @@ class TreasuryDesk:
         )
         _LOG.warning("%s", why)
         async with self._journal, self._pool.acquire() as connection, connection.transaction():
-            body = {"bucket": book.bucket, "network": book.network, "asset": asset, "drift": str(amount)}
+            body = {
+                "bucket": book.bucket,
+                "network": book.network,
+                "asset": asset,
+                "drift": str(amount),
+            }
             await append(connection, writer=WRITER, kind="drift", justification=why, body=body)

@@ -1,8 +1,9 @@
 """Reconciliation: the ledger against the chain, exactly and also under load.
 
-Both sides are cut at the same place. On the chain that is a finalized block; there, each lane's nonce says which of its slots the
-block contains. In the ledger it is every posting except those of later slots. As long as a slot that the block contains is not
-posted yet, the sides cannot be compared and the pass waits.
+Both sides are cut at the same place. On the chain that is a finalized block; there, each lane's
+nonce says which of its slots the block contains. In the ledger it is every posting except those of
+later slots. As long as a slot that the block contains is not posted yet, the sides cannot be
+compared and the pass waits.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from venue.contracts.calls import balance_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
     from venue.chain.rpc import Rpc
-    from venue.config import VenueConfig
     from venue.database import Connection
     from venue.ledger.chart import Book
 
 WAITS = 20
 WAIT_S = 0.25
-"""A settler posts within a poll of finality; five seconds of patience, then the pass is given up and the next one tries."""
+"""A settler posts within a poll of finality.
+
+Five seconds of patience, then the pass is given up and the next one tries.
+"""
 
 _LANES = "select wallet, address from lanes where wallet = any($1::text[])"
 _UNPOSTED = """
@@ -51,15 +55,22 @@ _BOOKED = """
 
 @dataclass(frozen=True, kw_only=True)
 class ChainCut:
-    """A finalized block: each lane's next nonce there, and what each (kind, asset) held, in base units."""
+    """A finalized block: each lane's next nonce there, and what each (kind, asset) held, in base
+    units.
+    """
 
     block: int
     nonces: Mapping[str, int]
     held: Mapping[tuple[str, str], int]
 
 
-async def cut_chain(config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]) -> ChainCut:
-    """Read one finalized block; ``lanes`` are signing addresses by wallet. Raises :class:`ServiceError`."""
+async def cut_chain(
+    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
+) -> ChainCut:
+    """Read one finalized block; ``lanes`` are signing addresses by wallet.
+
+    Raises :class:`ServiceError`.
+    """
     block = (await rpc.head("finalized")).number
     tag = hex(block)
     nonces = {wallet: await rpc.nonce(address, tag) for wallet, address in lanes.items()}
@@ -71,19 +82,24 @@ async def cut_chain(config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *
             if asset == native:
                 held[kind, asset] = await rpc.balance(holder, tag)
             else:
-                held[kind, asset] = int.from_bytes(await rpc.read(tokens[asset], balance_of(holder), tag), "big")
+                held[kind, asset] = int.from_bytes(
+                    await rpc.read(tokens[asset], balance_of(holder), tag), "big"
+                )
     return ChainCut(block=block, nonces=nonces, held=held)
 
 
 async def reconcile(
     connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: Rpc
 ) -> dict[str, int] | None:
-    """Asset -> distance between ledger and chain, summed over the book's wallets without their signs (so none hides another).
+    """Asset -> distance between ledger and chain, summed over the book's wallets without their
+    signs (so none hides another).
 
     None: the ledger had not caught up with the chain in time; nothing can be said.
     """
     rows = await connection.fetch(_LANES, list(book.wallets.values()))
-    cut = await cut_chain(config, policy, book, rpc, lanes={row["wallet"]: row["address"] for row in rows})
+    cut = await cut_chain(
+        config, policy, book, rpc, lanes={row["wallet"]: row["address"] for row in rows}
+    )
     for _ in range(WAITS):
         booked = await _booked_at(connection, book, cut)
         if booked is not None:
@@ -95,8 +111,13 @@ async def reconcile(
     return None
 
 
-async def _booked_at(connection: Connection, book: Book, cut: ChainCut) -> dict[tuple[str, str], int] | None:
-    """What the ledger says of the book's wallets at ``cut``; None while it lacks a slot that the block contains."""
+async def _booked_at(
+    connection: Connection, book: Book, cut: ChainCut
+) -> dict[tuple[str, str], int] | None:
+    """What the ledger says of the book's wallets at ``cut``.
+
+    None while it lacks a slot that the block contains.
+    """
     wallets, nonces = list(cut.nonces), list(cut.nonces.values())
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         if await connection.fetchval(_UNPOSTED, wallets, nonces):

@@ -1,4 +1,7 @@
-"""Top-ups: when a hot wallet runs low and the checks are green, ask its reserve for more; the settler carries it out."""
+"""Top-ups: when a hot wallet runs low and the checks are green, ask its reserve for more.
+
+The settler carries it out.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     from venue.database import Connection
 
 WRITER = "treasury"
-_BEAT_AGE_MS = "select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease"
+_BEAT_AGE_MS = (
+    "select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease"
+)
 _HELD = """
     select f.available,
            (select coalesce(sum(t.amount), 0) from topups t where (t.to_wallet, t.asset) = (f.wallet, f.asset) and t.state <> 'posted') as in_flight,
@@ -33,7 +38,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What must be green before money moves; ``drift`` is None unless ledger and chain were compared lately."""
+    """What must be green before money moves.
+
+    ``drift`` is None unless ledger and chain were compared lately.
+    """
 
     beat_age_ms: int | None
     drift: int | None
@@ -48,7 +56,9 @@ class Health:
         return f"ledger and chain differ by {self.drift} base units" if self.drift else None
 
 
-async def request_topups(connection: Connection, policy: Policy, *, drift: int | None) -> str | None:
+async def request_topups(
+    connection: Connection, policy: Policy, *, drift: int | None
+) -> str | None:
     """Request what is due; the reason why nothing was looked at, if the checks are red."""
     health = Health(beat_age_ms=await connection.fetchval(_BEAT_AGE_MS), drift=drift)
     if health.red is not None:
@@ -64,7 +74,12 @@ async def _consider(connection: Connection, policy: Policy, rail: Rail, asset: s
     if held is None or held["in_flight"]:
         return  # one at a time: the next is sized by what this one leaves
     amount = top_up(
-        policy, rail.hot, asset, available=held["available"], in_flight=held["in_flight"], reserve=held["reserve"]
+        policy,
+        rail.hot,
+        asset,
+        available=held["available"],
+        in_flight=held["in_flight"],
+        reserve=held["reserve"],
     )
     if amount is None:
         return
@@ -74,8 +89,16 @@ async def _consider(connection: Connection, policy: Policy, rail: Rail, asset: s
         f"refilled to its {policy.treasury.top_up_to} from {held['reserve']} in {rail.reserve}"
     )
     async with connection.transaction():
-        body = {"topup": str(topup), "from": rail.reserve, "to": rail.hot, "asset": asset, "amount": str(amount)}
+        body = {
+            "topup": str(topup),
+            "from": rail.reserve,
+            "to": rail.hot,
+            "asset": asset,
+            "amount": str(amount),
+        }
         await append(connection, writer=WRITER, kind="topup", justification=why, body=body)
-        await connection.execute(_REQUEST, topup, rail.network, asset, rail.reserve, rail.hot, amount, why)
+        await connection.execute(
+            _REQUEST, topup, rail.network, asset, rail.reserve, rail.hot, amount, why
+        )
     metrics.TOP_UPS.labels(rail.network, asset).inc()
     _LOG.info("top-up of %d %s: %s", amount, asset, why)

@@ -47,7 +47,9 @@ class Time:
 
 
 class ProbeLog:
-    """``probes.jsonl``: a line per sample, flushed at once so that a killed prober leaves what it saw."""
+    """``probes.jsonl``: a line per sample, flushed at once so that a killed prober leaves what it
+    saw.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -66,10 +68,12 @@ class ProbeLog:
 
 
 async def keep_looking(probe: Probe, log: ProbeLog, *, first_at: float, time: Time) -> None:
-    """Look at ``first_at`` and every period after it, for ever; ``first_at`` is on the steady clock.
+    """Look at ``first_at`` and every period after it, for ever.
 
-    A look that takes longer than its period costs the ticks that passed meanwhile: the gap in the record shows it, and no tick is
-    made up for later.
+    ``first_at`` is on the steady clock.
+
+    A look that takes longer than its period costs the ticks that passed meanwhile: the gap in the
+    record shows it, and no tick is made up for later.
     """
     tick = 0
     while True:

@@ -1,4 +1,7 @@
-"""What the prober does as a customer: looks at the venue's status and its own account, and moves small and large money."""
+"""What the prober does as a customer.
+
+Looks at the venue's status and its own account, and moves small and large money.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,18 @@ from fractions import Fraction
 from itertools import cycle
 from typing import Any
 
-from seawall.contract import Refusal, SwapRequest, VenueClient, WithdrawalRequest
 from seawall.errors import UsageError
 from seawall.evidence.prober.beat import Probe, Sample
+from seawall.formats.drill_contract import Refusal, SwapRequest, VenueClient, WithdrawalRequest
 from seawall.policy import Policy
 
 STATUS_EVERY_S = 0.05
 ACCOUNT_EVERY_S = 1.0
 SMALL_VALUE = Fraction(1)
-"""Units of account that a small withdrawal or swap moves: next to nothing, so that the prober is no part of the run."""
+"""Units of account that a small withdrawal or swap moves.
+
+Next to nothing, so that the prober is no part of the run.
+"""
 LARGE_OVER_MIN = Fraction(6, 5)
 """A large transfer is this much larger than the smallest that the policy calls large."""
 ACCEPTED = "accepted"
@@ -26,7 +32,10 @@ ACCEPTED = "accepted"
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A customer that the prober acts for; ``pools`` are its (network, asset) with money in them."""
+    """A customer that the prober acts for.
+
+    ``pools`` are its (network, asset) with money in them.
+    """
 
     api_key: str
     pools: tuple[tuple[str, str], ...]
@@ -41,7 +50,9 @@ def destination(network: str) -> str:
 
 
 class StatusProbe:
-    """The venue's status page, over a ``venue`` client of its own that gives up sooner than a customer would."""
+    """The venue's status page, over a ``venue`` client of its own that gives up sooner than a
+    customer would.
+    """
 
     def __init__(self, *, venue: VenueClient) -> None:
         self._venue = venue
@@ -57,9 +68,14 @@ class StatusProbe:
 
 
 class CustomerProbes:
-    """Probes of a customer's account; ``small`` and ``large`` are accounts of their own, so neither can starve the other."""
+    """Probes of a customer's account.
 
-    def __init__(self, *, venue: VenueClient, policy: Policy, small: Account, large: Account) -> None:
+    ``small`` and ``large`` are accounts of their own, so neither can starve the other.
+    """
+
+    def __init__(
+        self, *, venue: VenueClient, policy: Policy, small: Account, large: Account
+    ) -> None:
         self._venue, self._policy, self._small, self._large = venue, policy, small, large
         self._pools = cycle(small.pools)
         self._swaps = cycle(self._swap_pairs())
@@ -100,7 +116,11 @@ class CustomerProbes:
         """Whether swaps are carried out or suspended (``detail.code``)."""
         network, sell, buy = next(self._swaps)
         request = SwapRequest(
-            id=uuid.uuid4(), network=network, sell=sell, buy=buy, amount=self._worth(sell, SMALL_VALUE)
+            id=uuid.uuid4(),
+            network=network,
+            sell=sell,
+            buy=buy,
+            amount=self._worth(sell, SMALL_VALUE),
         )
         return [
             _told(
@@ -113,18 +133,26 @@ class CustomerProbes:
         ]
 
     async def large_transfer(self) -> Sequence[Sample]:
-        """Whether a large transfer from one rail to another is accepted or suspended (``detail.code``)."""
+        """Whether a large transfer from one rail to another is accepted or suspended
+        (``detail.code``).
+        """
         source, network, asset = next(self._routes)
         request = WithdrawalRequest(
             id=uuid.uuid4(),
             network=network,
             source_network=source,
             asset=asset,
-            amount=self._worth(asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)),
+            amount=self._worth(
+                asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
+            ),
             destination=destination(network),
         )
         answer = await self._venue.withdraw(self._large.api_key, request)
-        return [_told("large_transfer", answer, id=str(request.id), network=network, source_network=source)]
+        return [
+            _told(
+                "large_transfer", answer, id=str(request.id), network=network, source_network=source
+            )
+        ]
 
     def _worth(self, asset: str, value: Fraction) -> str:
         declared = self._policy.assets[asset]
@@ -141,7 +169,8 @@ class CustomerProbes:
         ]
         if not pairs:
             raise UsageError(
-                "the prober's first customer has no pair of assets to swap", remedy="give it a token on some network"
+                "the prober's first customer has no pair of assets to swap",
+                remedy="give it a token on some network",
             )
         return pairs
 
@@ -157,7 +186,8 @@ class CustomerProbes:
         found = list(routes())
         if not found:
             raise UsageError(
-                "the prober's second customer holds no asset on two networks", remedy="give it a token on both"
+                "the prober's second customer holds no asset on two networks",
+                remedy="give it a token on both",
             )
         return found
 
@@ -165,5 +195,7 @@ class CustomerProbes:
 def _told(probe: str, answer: object, **detail: Any) -> Sample:
     """A refusal is an answer, but not one that the probe hoped for."""
     if isinstance(answer, Refusal):
-        return Sample(probe=probe, ok=False, detail={**detail, "code": answer.code, "reason": answer.reason})
+        return Sample(
+            probe=probe, ok=False, detail={**detail, "code": answer.code, "reason": answer.reason}
+        )
     return Sample(probe=probe, ok=True, detail={**detail, "code": ACCEPTED})

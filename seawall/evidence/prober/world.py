@@ -1,4 +1,7 @@
-"""What anybody can see: blocks and pending nonces at the nodes, and whether a region's key service answers."""
+"""What anybody can see.
+
+Blocks and pending nonces at the nodes, and whether a region's key service answers.
+"""
 
 from __future__ import annotations
 
@@ -21,30 +24,52 @@ BLOCKS_BEHIND_MAX = 64
 class NodeProbe:
     """Probe of one network's node; ``lanes`` are the payout addresses by wallet.
 
-    Nonces and height are asked for in one batch: an observer that shares two cores with what it observes must be light.
+    Nonces and height are asked for in one batch: an observer that shares two cores with what it
+    observes must be light.
     """
 
-    def __init__(self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]) -> None:
+    def __init__(
+        self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]
+    ) -> None:
         self._http, self._network, self._url, self._lanes = http, network, url, lanes
         self._newest: int | None = None
 
     def probes(self) -> Sequence[Probe]:
         """The look with its pace; a failure counts against the nonces if any are watched."""
         name = "pending_nonce" if self._lanes else "block"
-        return (Probe(name=name, period_s=NODE_EVERY_S, look=self.look, about={"network": self._network}),)
+        return (
+            Probe(
+                name=name, period_s=NODE_EVERY_S, look=self.look, about={"network": self._network}
+            ),
+        )
 
     async def look(self) -> Sequence[Sample]:
-        """The next nonce of every lane, pending transactions included, and every block that is new since the last look, once."""
-        asked = [("eth_getTransactionCount", [address, "pending"]) for address in self._lanes.values()]
-        *nonces, height = (int(found, 16) for found in await self._call([*asked, ("eth_blockNumber", [])]))
+        """The next nonce of every lane, pending transactions included, and every block that is new
+        since the last look, once.
+        """
+        asked = [
+            ("eth_getTransactionCount", [address, "pending"]) for address in self._lanes.values()
+        ]
+        *nonces, height = (
+            int(found, 16) for found in await self._call([*asked, ("eth_blockNumber", [])])
+        )
         samples = [
-            Sample(probe="pending_nonce", ok=True, detail={"network": self._network, "wallet": wallet, "nonce": nonce})
+            Sample(
+                probe="pending_nonce",
+                ok=True,
+                detail={"network": self._network, "wallet": wallet, "nonce": nonce},
+            )
             for wallet, nonce in zip(self._lanes, nonces, strict=True)
         ]
-        known = height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
+        known = (
+            height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
+        )
         if height > known:
             new = await self._call(
-                [("eth_getBlockByNumber", [hex(number), False]) for number in range(known + 1, height + 1)]
+                [
+                    ("eth_getBlockByNumber", [hex(number), False])
+                    for number in range(known + 1, height + 1)
+                ]
             )
             self._newest = height
             samples += [
@@ -70,14 +95,18 @@ class NodeProbe:
         answers = (await self._http.post(self._url, json=batch)).json()
         if not isinstance(answers, list) or len(answers) != len(batch):
             raise ServiceError(f"the node of {self._network} answered {answers!r}")
-        results = [answer.get("result") for answer in sorted(answers, key=lambda answer: int(answer["id"]))]
+        results = [
+            answer.get("result") for answer in sorted(answers, key=lambda answer: int(answer["id"]))
+        ]
         if None in results:
             raise ServiceError(f"the node of {self._network} answered {answers!r}")
         return results
 
 
 class KeyServiceProbe:
-    """Whether the key service of ``region``, at the ``host:port`` where its signers reach it, answers at all."""
+    """Whether the key service of ``region``, at the ``host:port`` where its signers reach it,
+    answers at all.
+    """
 
     def __init__(self, *, region: str, listen: str) -> None:
         self._region = region
@@ -86,16 +115,29 @@ class KeyServiceProbe:
 
     def probes(self) -> Sequence[Probe]:
         """The look with its pace."""
-        return (Probe(name="kms", period_s=KMS_EVERY_S, look=self.answers, about={"region": self._region}),)
+        return (
+            Probe(
+                name="kms", period_s=KMS_EVERY_S, look=self.answers, about={"region": self._region}
+            ),
+        )
 
     async def answers(self) -> Sequence[Sample]:
-        """One request over a connection of its own; any HTTP answer counts, silence for ``SILENT_S_MIN`` does not."""
+        """One request over a connection of its own.
+
+        Any HTTP answer counts, silence for ``SILENT_S_MIN`` does not.
+        """
         async with asyncio.timeout(SILENT_S_MIN):
             reader, writer = await asyncio.open_connection(self._host, self._port)
             try:
-                writer.write(b"GET / HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % self._host.encode())
+                writer.write(
+                    b"GET / HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % self._host.encode()
+                )
                 first = await reader.readline()
             finally:
                 writer.close()
         told = "answered" if first.startswith(b"HTTP/") else "closed"
-        return [Sample(probe="kms", ok=told == "answered", detail={"region": self._region, "told": told})]
+        return [
+            Sample(
+                probe="kms", ok=told == "answered", detail={"region": self._region, "told": told}
+            )
+        ]

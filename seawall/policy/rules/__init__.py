@@ -1,6 +1,9 @@
-"""What a well-formed policy must also satisfy: references that resolve, and sections that agree with each other.
+"""What a well-formed policy must also satisfy.
 
-Whether its promises can be kept at all is asked afterwards, in sums (``seawall.feasibility``), which need references that resolve.
+References that resolve, and sections that agree with each other.
+
+Whether its promises can be kept at all is asked afterwards, in sums (``seawall.feasibility``),
+which need references that resolve.
 """
 
 from __future__ import annotations
@@ -27,5 +30,14 @@ def references_of(policy: Policy) -> list[Problem]:
 
 
 def relations_of(policy: Policy) -> list[Problem]:
-    """Every section of ``policy`` that contradicts itself or another; also of one whose references do not resolve."""
-    return [*wallets(policy), *provision(policy), *approvals(policy), *tiers(policy), *drills(policy)]
+    """Every section of ``policy`` that contradicts itself or another.
+
+    Also of one whose references do not resolve.
+    """
+    return [
+        *wallets(policy),
+        *provision(policy),
+        *approvals(policy),
+        *tiers(policy),
+        *drills(policy),
+    ]

@@ -1,4 +1,6 @@
-"""Who approves: distinct people, enough of them, and an emergency lane that is faster only because it may move less."""
+"""Who approves: distinct people, enough of them, and an emergency lane that is faster only because
+it may move less.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def _lane(policy: Policy, name: str, lane: ApprovalLane) -> Iterator[Problem]:
         if other != role or lane.approvers.count(role) > 1:
             yield Problem(
                 path=f"{path}.approvers",
-                found=f"{role}, the same person as {other}" if other != role else f"{role} more than once",
+                found=f"{role}, the same person as {other}"
+                if other != role
+                else f"{role} more than once",
                 remedy="name distinct people: one person's two signatures are one",
             )
     if lane.needed > len(people):

@@ -17,7 +17,9 @@ def drills(policy: Policy) -> Iterator[Problem]:
     for index, day in enumerate(policy.gamedays):
         if day.name in names:
             yield Problem(
-                path=f"gamedays.{index}.name", found=repr(day.name), remedy="give every game day its own name"
+                path=f"gamedays.{index}.name",
+                found=repr(day.name),
+                remedy="give every game day its own name",
             )
         names.add(day.name)
         if day.dark_after + day.dark > day.flood:
@@ -27,4 +29,8 @@ def drills(policy: Policy) -> Iterator[Problem]:
                 remedy="end the fault before the flood ends, so that failover is seen under load",
             )
     if not policy.gamedays:
-        yield Problem(path="gamedays", found="none", remedy="declare at least one; what is not drilled is not proven")
+        yield Problem(
+            path="gamedays",
+            found="none",
+            remedy="declare at least one; what is not drilled is not proven",
+        )

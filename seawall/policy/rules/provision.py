@@ -1,4 +1,7 @@
-"""What must stand before a shock: accounts apart, rails and names with two sides that differ, room to sign, copies that last."""
+"""What must stand before a shock.
+
+Accounts apart, rails and names with two sides that differ, room to sign, copies that last.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _COPIES_MIN = 2
 
 
 def provision(policy: Policy) -> Iterator[Problem]:
-    """Every fault of accounts, rails, served names, signing shares, the cycle of stress, and backups."""
+    """Every fault of accounts, rails, served names, signing shares, the cycle of stress, and
+    backups.
+    """
     yield from _accounts(policy)
     yield from _rails(policy)
     yield from _served(policy)
@@ -86,14 +91,18 @@ def _served(policy: Policy) -> Iterator[Problem]:
                 yield Problem(path=where, found=repr(host), remedy=remedy)
         if served.name != served.zone and not served.name.endswith(f".{served.zone}"):
             remedy = f"name the zone that it is in; {served.zone} cannot hold it"
-            yield Problem(path=f"{path}.zone", found=f"{served.zone} for {served.name}", remedy=remedy)
+            yield Problem(
+                path=f"{path}.zone", found=f"{served.zone} for {served.name}", remedy=remedy
+            )
 
 
 def _shares(policy: Policy) -> Iterator[Problem]:
     total = sum(policy.signing.shares.values())
     if total > 1:
         remedy = "keep the sum at or below 1: a share that others may take protects nobody"
-        yield Problem(path="signing.shares", found=f"shares that sum to {float(total):g}", remedy=remedy)
+        yield Problem(
+            path="signing.shares", found=f"shares that sum to {float(total):g}", remedy=remedy
+        )
     for bucket in sorted({wallet.bucket for wallet in policy.signing_wallets().values()}):
         if bucket in policy.buckets and not policy.signing.shares.get(bucket):
             remedy = "give it a share above zero: it has keys that sign"
@@ -104,7 +113,9 @@ def _stress(policy: Policy) -> Iterator[Problem]:
     paying = {
         (wallet.network, asset)
         for wallet in policy.wallets.values()
-        if wallet.wallet_class == "hot" and wallet.bucket in policy.buckets and policy.buckets[wallet.bucket].pays
+        if wallet.wallet_class == "hot"
+        and wallet.bucket in policy.buckets
+        and policy.buckets[wallet.bucket].pays
         for asset in wallet.holdings
     }
     asked = {
@@ -118,22 +129,34 @@ def _stress(policy: Policy) -> Iterator[Problem]:
         yield Problem(path=f"stress.outflow.{network}.{asset}", found="nothing", remedy=remedy)
     for network, asset in sorted(asked - paying):
         remedy = "leave it out, or declare a hot wallet that pays it"
-        yield Problem(path=f"stress.outflow.{network}.{asset}", found="an outflow that no wallet pays", remedy=remedy)
+        yield Problem(
+            path=f"stress.outflow.{network}.{asset}",
+            found="an outflow that no wallet pays",
+            remedy=remedy,
+        )
 
 
 def _copies(policy: Policy) -> Iterator[Problem]:
     backup = policy.backup
     if backup.keep < _COPIES_MIN * backup.every:
         remedy = f"keep backups for at least {_COPIES_MIN} times backup.every"
-        yield Problem(path="backup.keep", found=f"{backup.keep} ms with one every {backup.every} ms", remedy=remedy)
+        yield Problem(
+            path="backup.keep",
+            found=f"{backup.keep} ms with one every {backup.every} ms",
+            remedy=remedy,
+        )
     if backup.evidence_keep < backup.keep:
         remedy = "keep evidence at least as long as backups: it explains what they hold"
         yield Problem(
-            path="backup.evidence_keep", found=f"{backup.evidence_keep} ms, backups {backup.keep} ms", remedy=remedy
+            path="backup.evidence_keep",
+            found=f"{backup.evidence_keep} ms, backups {backup.keep} ms",
+            remedy=remedy,
         )
     review = policy.approvals.emergency.review_within
     if backup.evidence_keep < review:
         remedy = "keep evidence until the review of an emergency is due"
         yield Problem(
-            path="backup.evidence_keep", found=f"{backup.evidence_keep} ms, review {review} ms", remedy=remedy
+            path="backup.evidence_keep",
+            found=f"{backup.evidence_keep} ms, review {review} ms",
+            remedy=remedy,
         )

@@ -28,16 +28,20 @@ def _assets(policy: Policy) -> Iterator[Problem]:
             if asset not in policy.assets:
                 yield _unknown(f"networks.{name}", asset, policy.assets)
     held: list[tuple[str, str, Iterable[str]]] = [
-        (f"wallets.{name}.holdings", wallet.network, wallet.holdings) for name, wallet in policy.wallets.items()
+        (f"wallets.{name}.holdings", wallet.network, wallet.holdings)
+        for name, wallet in policy.wallets.items()
     ]
     asked: list[tuple[str, str, Iterable[str]]] = [
-        (f"stress.outflow.{network}", network, assets) for network, assets in policy.stress.outflow.items()
+        (f"stress.outflow.{network}", network, assets)
+        for network, assets in policy.stress.outflow.items()
     ]
     for path, network_name, named in [*held, *asked]:
         carried = policy.networks[network_name].assets if network_name in policy.networks else None
         for asset in named:
             if carried is not None and asset not in carried:
-                yield Problem(path=path, found=asset, remedy=f"{network_name} carries {', '.join(carried)}")
+                yield Problem(
+                    path=path, found=asset, remedy=f"{network_name} carries {', '.join(carried)}"
+                )
             elif asset not in policy.assets:
                 yield _unknown(path, asset, policy.assets)
 
@@ -71,11 +75,18 @@ def _roles(policy: Policy) -> Iterator[Problem]:
         for role in trigger.pages:
             if role not in policy.roles:
                 yield _unknown(f"triggers.{index}.pages", role, policy.roles)
-    for lane, approval in (("routine", policy.approvals.routine), ("emergency", policy.approvals.emergency)):
+    for lane, approval in (
+        ("routine", policy.approvals.routine),
+        ("emergency", policy.approvals.emergency),
+    ):
         for role in approval.approvers:
             if role not in policy.roles:
                 yield _unknown(f"approvals.{lane}.approvers", role, policy.roles)
 
 
 def _unknown(path: str, found: str, known: Iterable[str]) -> Problem:
-    return Problem(path=path, found=repr(found), remedy=f"name one that is declared: {', '.join(sorted(known))}")
+    return Problem(
+        path=path,
+        found=repr(found),
+        remedy=f"name one that is declared: {', '.join(sorted(known))}",
+    )

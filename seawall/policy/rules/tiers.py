@@ -1,4 +1,6 @@
-"""Triggers and tiers: what enters a tier can leave it again, and a worse tier never promises more than a calmer one."""
+"""Triggers and tiers: what enters a tier can leave it again, and a worse tier never promises more
+than a calmer one.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,18 @@ def _triggers(policy: Policy) -> Iterator[Problem]:
     for index, trigger in enumerate(policy.triggers):
         path = f"triggers.{index}"
         if trigger.name in names:
-            yield Problem(path=f"{path}.name", found=repr(trigger.name), remedy="give every trigger its own name")
+            yield Problem(
+                path=f"{path}.name",
+                found=repr(trigger.name),
+                remedy="give every trigger its own name",
+            )
         names.add(trigger.name)
         settings = policy.indicators.get(trigger.indicator)
         if settings is not None and trigger.indicator in _WINDOWED and settings.window is None:
             yield Problem(
-                path=f"indicators.{trigger.indicator}.window", found="nothing", remedy="give it a window, such as 15s"
+                path=f"indicators.{trigger.indicator}.window",
+                found="nothing",
+                remedy="give it a window, such as 15s",
             )
         if trigger.exit_below > trigger.enter_at:
             yield Problem(
@@ -69,12 +77,16 @@ def _sides(policy: Policy) -> Iterator[Problem]:
         for function in promise.guarantees:
             if function in promise.suspends or function in promise.defers:
                 yield Problem(
-                    path=f"tiers.{tier}", found=f"{function} guaranteed and withheld", remedy="keep it on one side"
+                    path=f"tiers.{tier}",
+                    found=f"{function} guaranteed and withheld",
+                    remedy="keep it on one side",
                 )
         for function in promise.defers:
             if function in promise.suspends:
                 yield Problem(
-                    path=f"tiers.{tier}", found=f"{function} deferred and suspended", remedy="keep it on one side"
+                    path=f"tiers.{tier}",
+                    found=f"{function} deferred and suspended",
+                    remedy="keep it on one side",
                 )
 
 

@@ -1,4 +1,7 @@
-"""Buckets and their wallets: one of each, an address of its own, bounds in order, and somebody who pays and trades."""
+"""Buckets and their wallets.
+
+One of each, an address of its own, bounds in order, and somebody who pays and trades.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def _networks(policy: Policy) -> Iterator[Problem]:
             )
     if policy.regions.primary == policy.regions.standby:
         yield Problem(
-            path="regions.standby", found=repr(policy.regions.standby), remedy="name a region other than the primary"
+            path="regions.standby",
+            found=repr(policy.regions.standby),
+            remedy="name a region other than the primary",
         )
 
 
@@ -49,9 +54,15 @@ def _kinds(policy: Policy) -> Iterator[Problem]:
             )
     for name, wallet in policy.wallets.items():
         pays = wallet.bucket in policy.buckets and policy.buckets[wallet.bucket].pays
-        if pays and wallet.wallet_class == "hot" and (wallet.bucket, wallet.network, "reserve") not in seen:
+        if (
+            pays
+            and wallet.wallet_class == "hot"
+            and (wallet.bucket, wallet.network, "reserve") not in seen
+        ):
             remedy = "declare one of the same bucket and network"
-            yield Problem(path=f"wallets.{name}", found="no reserve wallet beside it", remedy=remedy)
+            yield Problem(
+                path=f"wallets.{name}", found="no reserve wallet beside it", remedy=remedy
+            )
 
 
 def _addresses(policy: Policy) -> Iterator[Problem]:
@@ -62,7 +73,11 @@ def _addresses(policy: Policy) -> Iterator[Problem]:
             remedy = "give the address of the cold wallet; it is signed elsewhere"
             yield Problem(path=path, found="nothing", remedy=remedy)
         if wallet.wallet_class != "cold" and wallet.address is not None:
-            yield Problem(path=path, found=wallet.address, remedy="leave it out; the address follows from the key")
+            yield Problem(
+                path=path,
+                found=wallet.address,
+                remedy="leave it out; the address follows from the key",
+            )
         if wallet.address is not None:
             owner = owners.setdefault(wallet.address.lower(), name)
             if owner != name:
@@ -70,7 +85,11 @@ def _addresses(policy: Policy) -> Iterator[Problem]:
                 whose = f"{owner} has it already"
                 if other != wallet.bucket:
                     whose += f", in another bucket: money of {other} and {wallet.bucket} could not be told apart"
-                yield Problem(path=path, found=wallet.address, remedy=f"give it an address of its own; {whose}")
+                yield Problem(
+                    path=path,
+                    found=wallet.address,
+                    remedy=f"give it an address of its own; {whose}",
+                )
 
 
 def _holdings(policy: Policy, name: str, wallet: Wallet) -> Iterator[Problem]:
@@ -87,7 +106,9 @@ def _holdings(policy: Policy, name: str, wallet: Wallet) -> Iterator[Problem]:
                 if asset in policy.assets:
                     policy.base_units(asset, getattr(holding, bound))
             except ValueError as error:
-                yield Problem(path=f"{path}.{bound}", found=str(getattr(holding, bound)), remedy=str(error))
+                yield Problem(
+                    path=f"{path}.{bound}", found=str(getattr(holding, bound)), remedy=str(error)
+                )
 
 
 def _amounts(policy: Policy) -> Iterator[Problem]:
@@ -100,7 +121,9 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
     paying = [
         holding.target
         for wallet in policy.wallets.values()
-        if wallet.wallet_class == "hot" and wallet.bucket in policy.buckets and policy.buckets[wallet.bucket].pays
+        if wallet.wallet_class == "hot"
+        and wallet.bucket in policy.buckets
+        and policy.buckets[wallet.bucket].pays
         for holding in wallet.holdings.values()
     ]
     if any(bucket.pays for bucket in policy.buckets.values()) and not any(paying):
@@ -112,22 +135,41 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
 
 
 def _houses(policy: Policy) -> Iterator[Problem]:
-    """Customers trade with one bucket, never with their own money; and where swaps are guaranteed, with somebody."""
+    """Customers trade with one bucket, never with their own money.
+
+    And where swaps are guaranteed, with somebody.
+    """
     for name, bucket in policy.buckets.items():
         if bucket.trades and bucket.pays:
             remedy = "let another bucket trade: customers cannot buy what they are owed already"
-            yield Problem(path=f"buckets.{name}.trades", found=f"a bucket that pays {bucket.pays[0]}", remedy=remedy)
-    guaranteed = any("swaps" in policy.tiers.promise(tier).guarantees for tier in ("normal", "stressed", "protected"))
+            yield Problem(
+                path=f"buckets.{name}.trades",
+                found=f"a bucket that pays {bucket.pays[0]}",
+                remedy=remedy,
+            )
+    guaranteed = any(
+        "swaps" in policy.tiers.promise(tier).guarantees
+        for tier in ("normal", "stressed", "protected")
+    )
     for network, declared in policy.networks.items():
         hot = [
             policy.buckets[wallet.bucket]
             for wallet in policy.wallets.values()
-            if (wallet.network, wallet.wallet_class) == (network, "hot") and wallet.bucket in policy.buckets
+            if (wallet.network, wallet.wallet_class) == (network, "hot")
+            and wallet.bucket in policy.buckets
         ]
         houses = [bucket for bucket in hot if bucket.trades and not bucket.pays]
         if len(houses) > 1:
             found = f"{len(houses)} buckets that trade on {network}"
-            yield Problem(path="buckets", found=found, remedy="let one of them trade: a swap names one counterparty")
+            yield Problem(
+                path="buckets",
+                found=found,
+                remedy="let one of them trade: a swap names one counterparty",
+            )
         if guaranteed and not houses and declared.tokens and any(bucket.pays for bucket in hot):
             remedy = f"say `trades: [customers]` for a bucket with a hot wallet on {network}, or guarantee no swaps"
-            yield Problem(path="buckets", found=f"swaps guaranteed and nobody who trades on {network}", remedy=remedy)
+            yield Problem(
+                path="buckets",
+                found=f"swaps guaranteed and nobody who trades on {network}",
+                remedy=remedy,
+            )

@@ -1,4 +1,6 @@
-"""Was the drill large enough to count? Below any of these sizes a verdict would say nothing, so they are UNKNOWN, never FAIL."""
+"""Was the drill large enough to count? Below any of these sizes a verdict would say nothing, so
+they are UNKNOWN, never FAIL.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ DARK_S_MIN = 25
 DARK_PAYOUTS_MIN = 2_000
 
 DARK_PROBES_PERCENT_MIN = 90
-"""Of the KMS probes begun in the dark, so many must have gone unanswered; the rest began before the toxic bit."""
+"""Of the KMS probes begun in the dark, so many must have gone unanswered.
+
+The rest began before the toxic bit.
+"""
 
 
 @check(
@@ -33,11 +38,19 @@ def calm(facts: Facts) -> Finding:
     """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
     target = f">= {CALM_S_MIN} s, tier normal"
     length_us = facts.run_starts - facts.calm_starts
-    acknowledged = sum(1 for promise in facts.acknowledged.values() if promise.arrival.phase == "calm")
+    acknowledged = sum(
+        1 for promise in facts.acknowledged.values() if promise.arrival.phase == "calm"
+    )
     measured = f"{length_us / SECOND:.1f} s, {acknowledged:,} acknowledged"
     if acknowledged == 0:
-        return unknown(target=target, measured=measured, reason="nothing was acknowledged in the calm")
-    restless = [flip for flip in facts.run.flips if facts.calm_starts <= flip.committed_at < facts.run_starts]
+        return unknown(
+            target=target, measured=measured, reason="nothing was acknowledged in the calm"
+        )
+    restless = [
+        flip
+        for flip in facts.run.flips
+        if facts.calm_starts <= flip.committed_at < facts.run_starts
+    ]
     if restless:
         return unknown(
             target=target,
@@ -57,9 +70,11 @@ def calm(facts: Facts) -> Finding:
     remediation="Leave the generator more of the machine; look at flood.json for lost workers.",
 )
 def flood(facts: Facts) -> Finding:
-    """Length, rate and missed arrivals, counted from the request log and not from the generator's summary.
+    """Length, rate and missed arrivals, counted from the request log and not from the generator's
+    summary.
 
-    How late requests left is a goal and no gate: latency counts from the planned instant, so lateness hides nothing.
+    How late requests left is a goal and no gate: latency counts from the planned instant, so
+    lateness hides nothing.
     """
     target = f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= {MISSED_PER_MILLE_MAX / 10:.1f} %"
     planned = sum(1 for arrival in facts.run.arrivals if arrival.phase == "run")
@@ -69,9 +84,7 @@ def flood(facts: Facts) -> Finding:
         return unknown(target=target, reason="no request of the run left")
     missed = planned - left
     rate = left * SECOND / length_us
-    measured = (
-        f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %)"
-    )
+    measured = f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %)"
     faults = [
         fault
         for wrong, fault in (
@@ -90,20 +103,35 @@ def flood(facts: Facts) -> Finding:
     "drill.flood_value",
     question="Was more asked for than the hot wallets held?",
     motivation="A run that the hot wallets can pay from stock tests neither the top-ups nor protected mode.",
-    evidence=("arrivals.csv", "requests.csv", "chain/balances.csv", "chain/payouts.csv", "records/topups.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "chain/balances.csv",
+        "chain/payouts.csv",
+        "records/topups.csv",
+    ),
     remediation="Raise the profile's share of assets that leaves.",
 )
 def flood_value(facts: Facts) -> Finding:
-    """Value of distinct withdrawals requested in the run, against what the chains say all hot wallets held when it began."""
+    """Value of distinct withdrawals requested in the run, against what the chains say all hot
+    wallets held when it began.
+    """
     policy = facts.run.policy
     target = f">= {REQUESTED_HOT_BALANCES_MIN} x the hot balance at the start of the run"
-    values = {arrival.id: arrival.value_micro for arrival, _ in facts.sent if arrival.phase == "run"}
+    values = {
+        arrival.id: arrival.value_micro for arrival, _ in facts.sent if arrival.phase == "run"
+    }
     requested = sum(values.values())
-    hot = sum(policy.value_micro(asset, held) for (_, asset), held in hot_at(facts, facts.run_starts).items())
+    hot = sum(
+        policy.value_micro(asset, held)
+        for (_, asset), held in hot_at(facts, facts.run_starts).items()
+    )
     if not values or hot <= 0:
         return unknown(target=target, reason="nothing was requested, or nothing was held")
     unit = policy.venue.unit_of_account
-    measured = f"{requested / hot:.2f} x ({requested / 1e6:,.0f} {unit} against {hot / 1e6:,.0f} {unit})"
+    measured = (
+        f"{requested / hot:.2f} x ({requested / 1e6:,.0f} {unit} against {hot / 1e6:,.0f} {unit})"
+    )
     if requested < REQUESTED_HOT_BALANCES_MIN * hot:
         return unknown(target=target, measured=measured, reason="too little was asked for")
     return passed(measured=measured, target=target, reason=f"{len(values):,} distinct withdrawals")
@@ -117,7 +145,9 @@ def flood_value(facts: Facts) -> Finding:
     remediation="Lengthen `dark` or move `dark_after` of the game day into the flood.",
 )
 def dark(facts: Facts) -> Finding:
-    """The time from the fault seen effective to its undo, with requests acknowledged in the second before it."""
+    """The time from the fault seen effective to its undo, with requests acknowledged in the second
+    before it.
+    """
     target = f">= {DARK_S_MIN} s, from within the flood"
     length_us = facts.fault_reverted - facts.fault_effective
     loaded = sum(
@@ -128,10 +158,14 @@ def dark(facts: Facts) -> Finding:
     )
     measured = f"{length_us / SECOND:.1f} s, {loaded} acknowledged in the second before"
     if loaded == 0:
-        return unknown(target=target, measured=measured, reason="nothing was acknowledged just before the dark")
+        return unknown(
+            target=target, measured=measured, reason="nothing was acknowledged just before the dark"
+        )
     if length_us < DARK_S_MIN * SECOND:
         return unknown(target=target, measured=measured, reason="the dark was too short")
-    return passed(measured=measured, target=target, reason="the region went dark in the middle of the run")
+    return passed(
+        measured=measured, target=target, reason="the region went dark in the middle of the run"
+    )
 
 
 @check(
@@ -145,13 +179,19 @@ def dark_payouts(facts: Facts) -> Finding:
     """Finalized payouts whose block appeared between the fault seen effective and its undo."""
     target = f">= {DARK_PAYOUTS_MIN:,}"
     count = sum(
-        1 for payout in facts.run.payouts if facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
+        1
+        for payout in facts.run.payouts
+        if facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
     )
     rate = count * SECOND / max(1, facts.fault_reverted - facts.fault_effective)
     measured = f"{count:,} ({rate:.0f}/s)"
     if count < DARK_PAYOUTS_MIN:
-        return unknown(target=target, measured=measured, reason="too few payouts were confirmed in the dark")
-    return passed(measured=measured, target=target, reason="counted on the chains, by finalized events")
+        return unknown(
+            target=target, measured=measured, reason="too few payouts were confirmed in the dark"
+        )
+    return passed(
+        measured=measured, target=target, reason="counted on the chains, by finalized events"
+    )
 
 
 @check(
@@ -162,14 +202,18 @@ def dark_payouts(facts: Facts) -> Finding:
     remediation="Check that the venue and the prober reach KMS through the proxy that was cut.",
 )
 def fault_landed(facts: Facts) -> Finding:
-    """The prober's own requests to the dark region timed out in the dark, from when the injector says on, and were answered after it.
+    """The prober's own requests to the dark region timed out in the dark, from when the injector
+    says on, and were answered after it.
 
-    A refused connection is no time-out: a part that died looks like that, and it tells its caller at once.
+    A refused connection is no time-out: a part that died looks like that, and it tells its caller
+    at once.
     """
     region = facts.run.policy.regions.primary
     target = f"KMS of {region} silent for an outside probe, then back"
     starts, ends, healed = facts.fault_effective, facts.fault_reverted, facts.healing
-    samples = [sample for sample in facts.samples("kms") if (sample.detail or {}).get("region") == region]
+    samples = [
+        sample for sample in facts.samples("kms") if (sample.detail or {}).get("region") == region
+    ]
     inside = [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
     silent = sum(1 for sample in inside if _timed_out(sample))
     before = any(sample.ok for sample in samples if sample.done_at < facts.fault_applied)
@@ -187,10 +231,14 @@ def fault_landed(facts: Facts) -> Finding:
     if not before or not after:
         moment = "before" if not before else "after"
         return unknown(
-            target=target, measured=measured, reason=f"the prober never reached the region {moment} the dark"
+            target=target,
+            measured=measured,
+            reason=f"the prober never reached the region {moment} the dark",
         )
     return passed(
-        measured=measured, target=target, reason="dark and back, seen by the prober as well as by the fault's own probe"
+        measured=measured,
+        target=target,
+        reason="dark and back, seen by the prober as well as by the fault's own probe",
     )
 
 
@@ -201,19 +249,22 @@ def _timed_out(sample: Probe) -> bool:
 
 
 def _doubt_of_start(samples: list[Probe], *, effective: Instant, applied: Instant) -> str | None:
-    """Why the prober's first silence is not the one that ``effective`` names; None if it is, to within the prober's own sampling."""
+    """Why the prober's first silence is not the one that ``effective`` names.
+
+    None if it is, to within the prober's own sampling.
+    """
     asked = [sample for sample in samples if sample.done_at >= applied]
     first = next((sample for sample in asked if _timed_out(sample)), None)
     if first is None:
         return "no probe timed out once the fault was applied"
-    gap_us = first.at - max((sample.at for sample in samples if sample.at < first.at), default=applied)
+    gap_us = first.at - max(
+        (sample.at for sample in samples if sample.at < first.at), default=applied
+    )
     if gap_us > OBSERVER_GAP_US_MAX:
         return f"the prober did not ask for {format_s(gap_us)} before the first silence"
     apart_us = abs(first.at - effective)
     if apart_us > gap_us + CLOCK_TOLERANCE_US:
-        return (
-            f"the prober's first silence and the injector's are {format_s(apart_us)} apart, more than sampling explains"
-        )
+        return f"the prober's first silence and the injector's are {format_s(apart_us)} apart, more than sampling explains"
     return None
 
 

@@ -17,7 +17,10 @@ BLOCK_GAPS_MAX = 3
 """A chain that skipped two blocks in a row was not a working witness; one late block is nothing."""
 
 COMMITS_GAP_US_MAX = 3 * SECOND
-"""The prober alone has a withdrawal committed each second; a database without commits for three of them was not recording."""
+"""The prober alone has a withdrawal committed each second.
+
+A database without commits for three of them was not recording.
+"""
 
 
 @check(
@@ -28,7 +31,9 @@ COMMITS_GAP_US_MAX = 3 * SECOND
     remediation="Run the drill again; if a part died, its log says why.",
 )
 def complete(facts: Facts) -> Finding:
-    """UNKNOWN names what ended the drill early, every file that is not whole, and every part that died with the tail of its log."""
+    """UNKNOWN names what ended the drill early, every file that is not whole, and every part that
+    died with the tail of its log.
+    """
     target = f"{len(FILES)} files, all parts alive, the drill run to its end"
     unusable = []
     for name in FILES:
@@ -39,7 +44,12 @@ def complete(facts: Facts) -> Finding:
     try:
         manifest, broke = facts.run.manifest, facts.broke
     except EvidenceError as error:  # the manifest or the timeline, which the loop has named
-        return unknown(target=target, measured=f"{len(unusable)} files unusable", reason=str(error), details=unusable)
+        return unknown(
+            target=target,
+            measured=f"{len(unusable)} files unusable",
+            reason=str(error),
+            details=unusable,
+        )
     unusable += [fault for fault in facts.run.broken_seals() if not unusable]
     dead = [part for part in manifest.components if part.died_at is not None]
     faults = [
@@ -50,7 +60,9 @@ def complete(facts: Facts) -> Finding:
     ]
     if faults:
         tails = [
-            f"{part.name}: {line}" for part in dead for line in (part.log_tail or "its log is empty").splitlines()[-12:]
+            f"{part.name}: {line}"
+            for part in dead
+            for line in (part.log_tail or "its log is empty").splitlines()[-12:]
         ]
         return unknown(
             target=target,
@@ -89,18 +101,28 @@ def observers(facts: Facts) -> Finding:
     for name, network in facts.run.policy.networks.items():
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)
         block_us = network.block_time * MILLISECOND
-        known_until = Instant(ends - (network.finality_depth_blocks + 1) * block_us)  # only final blocks are exported
+        known_until = Instant(
+            ends - (network.finality_depth_blocks + 1) * block_us
+        )  # only final blocks are exported
         pause_us = longest_gap_us(stamps, starts=starts, ends=known_until)
         if pause_us > BLOCK_GAPS_MAX * block_us:
             faults.append(f"{name} made no block for {format_s(pause_us)}")
-        elif not any(block.observed_at is not None for block in facts.run.blocks if block.network == name):
+        elif not any(
+            block.observed_at is not None for block in facts.run.blocks if block.network == name
+        ):
             faults.append(f"no block of {name} was seen by the prober")
-    pause_us = longest_gap_us([row.committed_at for row in facts.run.flow], starts=starts, ends=ends)
+    pause_us = longest_gap_us(
+        [row.committed_at for row in facts.run.flow], starts=starts, ends=ends
+    )
     if pause_us > COMMITS_GAP_US_MAX:
         faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:
         return unknown(target=target, measured=measured, reason=faults[0], details=faults[1:])
-    return passed(measured=measured, target=target, reason="status probes, blocks and commits came all the time")
+    return passed(
+        measured=measured,
+        target=target,
+        reason="status probes, blocks and commits came all the time",
+    )
 
 
 CHECKS = (complete, observers)

@@ -17,7 +17,9 @@ _DEVIATED = "the steady state was not met after the method"
     remediation="Read the journal's failed activities; run `chaos run` by hand against a kept sandbox.",
 )
 def sound(facts: Facts) -> Finding:
-    """FAIL if the venue did not return to its steady state, UNKNOWN if the experiment is not to be trusted."""
+    """FAIL if the venue did not return to its steady state, UNKNOWN if the experiment is not to be
+    trusted.
+    """
     target = "completed, steady before and after"
     problems = problems_of_journal(facts.run.journal)
     if not problems:
@@ -27,7 +29,12 @@ def sound(facts: Facts) -> Finding:
             reason="completed, not deviated, all activities and rollbacks succeeded",
         )
     finding = failed if _DEVIATED in problems and not _unsound_before(problems) else unknown
-    return finding(measured=f"{len(problems)} problems", target=target, reason=problems[0], details=problems[1:])
+    return finding(
+        measured=f"{len(problems)} problems",
+        target=target,
+        reason=problems[0],
+        details=problems[1:],
+    )
 
 
 _AFTER = (
@@ -36,7 +43,10 @@ _AFTER = (
     "the journal does not say that the steady state held",
     "the experiment ended as 'failed'",
 )
-"""How problems begin that follow from a steady state which did not come back: Chaos Toolkit then ends as failed and deviated."""
+"""How problems begin that follow from a steady state which did not come back.
+
+Chaos Toolkit then ends as failed and deviated.
+"""
 
 
 def _unsound_before(problems: list[str]) -> bool:

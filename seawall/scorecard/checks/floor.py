@@ -25,7 +25,10 @@ from seawall.scorecard.readers import Instant
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
 )
 def floor_held(facts: Facts) -> Finding:
-    """What each claim left: the wallet's balance at first by its chain, plus top-ups posted, less all claims until then."""
+    """What each claim left.
+
+    The wallet's balance at first by its chain, plus top-ups posted, less all claims until then.
+    """
     policy = facts.run.policy
     protected = {span.epoch for span in facts.tiers if span.tier == "protected"}
     left = Counter(hot_at(facts, Instant(0)))
@@ -43,7 +46,12 @@ def floor_held(facts: Facts) -> Finding:
                 found.append(
                     f"nonce {move.claim.nonce} of {move.wallet} left {left[move.wallet, asset]} {asset}, its floor was {floor}"
                 )
-    return violations(found, checked=checked, what="claims", reason="every claim left at least the floor of its mode")
+    return violations(
+        found,
+        checked=checked,
+        what="claims",
+        reason="every claim left at least the floor of its mode",
+    )
 
 
 CHECKS = (floor_held,)

@@ -27,7 +27,10 @@ SUSPENDED = "suspended"
     remediation="See whether the late ones were refused, or waited for signing, for money or for blocks.",
 )
 def small_completed(facts: Facts) -> Finding:
-    """Every id that left counts, acknowledged or not; time runs from the planned instant of its first attempt in the window."""
+    """Every id that left counts, acknowledged or not.
+
+    Time runs from the planned instant of its first attempt in the window.
+    """
     targets = facts.run.policy.targets
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
@@ -38,7 +41,11 @@ def small_completed(facts: Facts) -> Finding:
         if arrival.size == "small" and facts.run_starts <= request.planned_at <= until:
             asked[arrival.id] = min(asked.get(arrival.id, request.planned_at), request.planned_at)
     if not asked:
-        return unknown(target=target, measured="no samples", reason="no small withdrawal was asked for under stress")
+        return unknown(
+            target=target,
+            measured="no samples",
+            reason="no small withdrawal was asked for under stress",
+        )
     late: list[tuple[Instant, int, str]] = []
     for identity, since in asked.items():
         record = facts.withdrawals_by_id.get(identity)
@@ -46,7 +53,11 @@ def small_completed(facts: Facts) -> Finding:
             late.append((since, FOREVER, f"{identity}, never acknowledged"))
         elif record is None or record.state != "posted" or record.resolved_at is None:
             late.append(
-                (since, FOREVER, f"{identity}, {'never paid' if record is None else f'in state {record.state}'}")
+                (
+                    since,
+                    FOREVER,
+                    f"{identity}, {'never paid' if record is None else f'in state {record.state}'}",
+                )
             )
         elif record.resolved_at - since > within_us:
             took_us = record.resolved_at - since
@@ -55,15 +66,25 @@ def small_completed(facts: Facts) -> Finding:
     share = Fraction(done, len(asked))
     measured = f"{float(share):.2%} ({done:,} of {len(asked):,})"
     if share >= share_min:
-        return passed(measured=measured, target=target, reason="measured from the planned instant to the posting")
+        return passed(
+            measured=measured,
+            target=target,
+            reason="measured from the planned instant to the posting",
+        )
     if facts.observed_until < until + within_us:
-        return unknown(target=target, measured=measured, reason="the evidence ends before the last bound")
+        return unknown(
+            target=target, measured=measured, reason="the evidence ends before the last bound"
+        )
     worst = max(late, key=lambda item: item[1])
     details = [
-        f"{label}: {what}" for label, (_, _, what) in (("first", min(late)), ("worst", worst), ("last", max(late)))
+        f"{label}: {what}"
+        for label, (_, _, what) in (("first", min(late)), ("worst", worst), ("last", max(late)))
     ]
     return failed(
-        measured=measured, target=target, reason=f"{len(late):,} were refused, late or never paid", details=details
+        measured=measured,
+        target=target,
+        reason=f"{len(late):,} were refused, late or never paid",
+        details=details,
     )
 
 
@@ -82,18 +103,30 @@ def guarantees(facts: Facts) -> Finding:
     for probe in ("login", "balances", "small_withdrawal"):
         inside = _inside(facts, probe)
         counts[probe] = (sum(1 for sample in inside if sample.ok), len(inside))
-    measured = ", ".join(f"{probe} {answered}/{total}" for probe, (answered, total) in counts.items())
+    measured = ", ".join(
+        f"{probe} {answered}/{total}" for probe, (answered, total) in counts.items()
+    )
     thin = [probe for probe, (_, total) in counts.items() if total < SAMPLES_MIN]
-    broken = [probe for probe, (answered, total) in counts.items() if total and Fraction(answered, total) < share_min]
+    broken = [
+        probe
+        for probe, (answered, total) in counts.items()
+        if total and Fraction(answered, total) < share_min
+    ]
     if broken:
         return failed(
-            measured=measured, target=target, reason=f"{', '.join(broken)} did not go on working in protected mode"
+            measured=measured,
+            target=target,
+            reason=f"{', '.join(broken)} did not go on working in protected mode",
         )
     if thin:
         return unknown(
-            target=target, measured=measured, reason=f"too few samples of {', '.join(thin)} in protected mode"
+            target=target,
+            measured=measured,
+            reason=f"too few samples of {', '.join(thin)} in protected mode",
         )
-    return passed(measured=measured, target=target, reason="probed from outside throughout protected mode")
+    return passed(
+        measured=measured, target=target, reason="probed from outside throughout protected mode"
+    )
 
 
 @check(
@@ -104,7 +137,9 @@ def guarantees(facts: Facts) -> Finding:
     remediation="Look at the guard if the mode never came, at admission if it did.",
 )
 def suspensions(facts: Facts) -> Finding:
-    """Refused inside protected mode, and accepted at least once in normal mode, or the refusal would prove nothing."""
+    """Refused inside protected mode, and accepted at least once in normal mode, or the refusal
+    would prove nothing.
+    """
     target = f"all refused as {SUSPENDED!r} in protected mode, accepted in normal mode"
     if not facts.spans_of("protected"):
         return _never_protected(facts, target=target)
@@ -112,7 +147,9 @@ def suspensions(facts: Facts) -> Finding:
     faults: list[str] = []
     thin = []
     for probe in ("swap", "large_transfer"):
-        answered = [sample for sample in _inside(facts, probe) if sample.ok or _code(sample) is not None]
+        answered = [
+            sample for sample in _inside(facts, probe) if sample.ok or _code(sample) is not None
+        ]
         let_through = [sample for sample in answered if _code(sample) != SUSPENDED]
         counts.append(f"{probe} {len(answered) - len(let_through)}/{len(answered)} refused")
         faults += [
@@ -128,7 +165,9 @@ def suspensions(facts: Facts) -> Finding:
         return failed(measured=measured, target=target, reason=faults[0], details=faults[1:4])
     if thin:
         return unknown(target=target, measured=measured, reason=thin[0], details=thin[1:])
-    return passed(measured=measured, target=target, reason="probed from outside throughout protected mode")
+    return passed(
+        measured=measured, target=target, reason="probed from outside throughout protected mode"
+    )
 
 
 @check(
@@ -145,13 +184,19 @@ def suspensions(facts: Facts) -> Finding:
     remediation="Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick.",
 )
 def defers(facts: Facts) -> Finding:
-    """FAIL for a large one that was put into a transaction under protected mode, by the records or by the chain's own hash."""
+    """FAIL for a large one that was put into a transaction under protected mode, by the records or
+    by the chain's own hash.
+    """
     target = "0 large ones paid under protected mode, those accepted in it paid after it"
     spans = facts.spans_of("protected")
     if not spans:
-        return unknown(target=target, measured="never protected", reason="protected mode never came")
+        return unknown(
+            target=target, measured="never protected", reason="protected mode never came"
+        )
     if "withdrawals_large" not in facts.run.policy.tiers.promise("protected").defers:
-        return unknown(target=target, reason="the policy does not defer large withdrawals in protected mode")
+        return unknown(
+            target=target, reason="the policy does not defer large withdrawals in protected mode"
+        )
     large = {row.seq: row for row in facts.run.withdrawals if row.size == "large"}
     epochs = {span.epoch for span in spans}
     broken = sorted(
@@ -163,13 +208,13 @@ def defers(facts: Facts) -> Finding:
         row
         for row in large.values()
         if any(
-            span.starts <= row.reserved_at < span.ends and row.state == "posted" and (row.resolved_at or 0) > span.ends
+            span.starts <= row.reserved_at < span.ends
+            and row.state == "posted"
+            and (row.resolved_at or 0) > span.ends
             for span in spans
         )
     ]
-    measured = (
-        f"{len(broken):,} of {len(large):,} large ones paid under it, {len(waited):,} accepted in it paid after it"
-    )
+    measured = f"{len(broken):,} of {len(large):,} large ones paid under it, {len(waited):,} accepted in it paid after it"
     if broken:
         at, seq = broken[0]
         return failed(
@@ -179,19 +224,30 @@ def defers(facts: Facts) -> Finding:
         )
     if not waited:
         return unknown(
-            target=target, measured=measured, reason="no large withdrawal was accepted in it and paid after it"
+            target=target,
+            measured=measured,
+            reason="no large withdrawal was accepted in it and paid after it",
         )
-    return passed(measured=measured, target=target, reason="by the slot of each, and by the transaction that paid it")
+    return passed(
+        measured=measured,
+        target=target,
+        reason="by the slot of each, and by the transaction that paid it",
+    )
 
 
 def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:
-    """(seq, slot) as the venue's records have it. Raises :class:`EvidenceError` for a slot that is not on record."""
+    """(seq, slot) as the venue's records have it.
+
+    Raises :class:`EvidenceError` for a slot that is not on record.
+    """
     slots = {slot.id: slot for slot in facts.run.slots}
     for seq, row in large.items():
         if row.slot_id is None:
             continue
         if row.slot_id not in slots:
-            message = f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
+            message = (
+                f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
+            )
             raise EvidenceError(message)
         yield seq, slots[row.slot_id]
 
@@ -205,14 +261,19 @@ def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[t
 
 
 def _never_protected(facts: Facts, *, target: str) -> Finding:
-    """Protected mode never came: FAIL if it was called for and both observers watched, else UNKNOWN."""
+    """Protected mode never came.
+
+    FAIL if it was called for and both observers watched, else UNKNOWN.
+    """
     try:
         budget = protection(facts)
     except EvidenceError as error:
         return unknown(target=target, measured="never protected", reason=str(error))
     if budget.outcome is Outcome.FAIL:
         return failed(
-            measured="never protected", target=target, reason="the breach was committed, and protected mode never came"
+            measured="never protected",
+            target=target,
+            reason="the breach was committed, and protected mode never came",
         )
     return unknown(target=target, measured="never protected", reason=budget.reason)
 
@@ -223,15 +284,24 @@ def _code(sample: Probe) -> str | None:
     return None if code is None else str(code)
 
 
-def _inside(facts: Facts, probe: str, *, tier: str = "protected", whole: bool = False) -> list[Probe]:
-    """Samples that lie within a time of ``tier`` with room for the flips' uncertainty; from the run on unless ``whole``."""
+def _inside(
+    facts: Facts, probe: str, *, tier: str = "protected", whole: bool = False
+) -> list[Probe]:
+    """Samples that lie within a time of ``tier`` with room for the flips' uncertainty.
+
+    From the run on unless ``whole``.
+    """
     found: list[Probe] = []
     for span in facts.tiers:
         if span.tier != tier or (not whole and span.ends <= facts.run_starts):
             continue
         starts = Instant(span.starts + CLOCK_TOLERANCE_US)
         ends = Instant(span.ends - CLOCK_TOLERANCE_US)
-        found += [sample for sample in facts.samples(probe) if starts <= sample.at and sample.done_at <= ends]
+        found += [
+            sample
+            for sample in facts.samples(probe)
+            if starts <= sample.at and sample.done_at <= ends
+        ]
     return found
 
 

@@ -33,13 +33,19 @@ def ledger_sums_zero(facts: Facts) -> Finding:
     sums: Counter[tuple[str, str]] = Counter()
     for line in facts.run.ledger:
         sums[line.network, line.asset] += line.balance
-    found = [f"{network} {asset} sums to {total}" for (network, asset), total in sorted(sums.items()) if total]
+    found = [
+        f"{network} {asset} sums to {total}"
+        for (network, asset), total in sorted(sums.items())
+        if total
+    ]
     faults = facts.run.ledger_faults
     if faults.unbalanced_postings:
         found.append(f"{faults.unbalanced_postings} postings do not sum to zero")
     if faults.balance_mismatches:
         found.append(f"{faults.balance_mismatches} balances differ from their entries")
-    return violations(found, checked=len(sums), what="sums", reason="every asset sums to zero on every network")
+    return violations(
+        found, checked=len(sums), what="sums", reason="every asset sums to zero on every network"
+    )
 
 
 @check(
@@ -58,8 +64,12 @@ def no_negative(facts: Facts) -> Finding:
         if (line.kind in _HELD and line.balance < 0) or (line.kind in _OWED and line.balance > 0)
     ]
     if facts.run.ledger_faults.negative_balances:
-        found.append(f"{facts.run.ledger_faults.negative_balances} customers' balances are negative")
-    return violations(found, checked=len(facts.run.ledger), what="accounts", reason="nothing is overdrawn")
+        found.append(
+            f"{facts.run.ledger_faults.negative_balances} customers' balances are negative"
+        )
+    return violations(
+        found, checked=len(facts.run.ledger), what="accounts", reason="nothing is overdrawn"
+    )
 
 
 @check(
@@ -78,7 +88,11 @@ def paid_once(facts: Facts) -> Finding:
     found = [f"seq {seq} was paid {times[seq]} times" for seq in twice]
     worst = found[twice.index(max(twice, key=lambda seq: value[seq]))] if twice else None
     return violations(
-        found, checked=len(times), what="payouts", reason="each sequence number was paid once", worst=worst
+        found,
+        checked=len(times),
+        what="payouts",
+        reason="each sequence number was paid once",
+        worst=worst,
     )
 
 
@@ -90,14 +104,30 @@ def paid_once(facts: Facts) -> Finding:
     remediation="Reconcile the named withdrawals by hand before paying on.",
 )
 def chain_equals_posted(facts: Facts) -> Finding:
-    """The payouts (network, seq, asset, amount, recipient) are the same on both sides, as often on one as on the other."""
+    """The payouts (network, seq, asset, amount, recipient) are the same on both sides, as often on
+    one as on the other.
+    """
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
     on_chain = Counter(
-        (paid.network, paid.seq, paid.asset, paid.amount, paid.to.lower(), paid.token == NATIVE_TOKEN)
+        (
+            paid.network,
+            paid.seq,
+            paid.asset,
+            paid.amount,
+            paid.to.lower(),
+            paid.token == NATIVE_TOKEN,
+        )
         for paid in facts.run.payouts
     )
     posted = Counter(
-        (row.network, row.seq, row.asset, row.amount, row.destination.lower(), natives.get(row.network) == row.asset)
+        (
+            row.network,
+            row.seq,
+            row.asset,
+            row.amount,
+            row.destination.lower(),
+            natives.get(row.network) == row.asset,
+        )
         for row in facts.run.withdrawals
         if row.state == "posted"
     )
@@ -108,7 +138,12 @@ def chain_equals_posted(facts: Facts) -> Finding:
         f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
         for (network, seq, asset, amount, to, _), what in sorted(odd, key=lambda pair: pair[0][1])
     ]
-    return violations(found, checked=len(on_chain | posted), what="payouts", reason="both sides list the same payouts")
+    return violations(
+        found,
+        checked=len(on_chain | posted),
+        what="payouts",
+        reason="both sides list the same payouts",
+    )
 
 
 @check(
@@ -143,7 +178,10 @@ def nothing_voided_paid(facts: Facts) -> Finding:
     remediation="Follow the named withdrawals through slots and chain.",
 )
 def acknowledged_resolved(facts: Facts) -> Finding:
-    """None is missing from the records, open, held or unknown; withdrawals nobody acknowledged must be resolved too."""
+    """None is missing from the records, open, held or unknown.
+
+    Withdrawals nobody acknowledged must be resolved too.
+    """
     probed = [
         str(sample.detail["id"])
         for probe in ("small_withdrawal", "large_transfer")
@@ -179,7 +217,9 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     proves_alone=True,
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
-    """The sign log and the slots name the same digest and transaction for every nonce that was signed."""
+    """The sign log and the slots name the same digest and transaction for every nonce that was
+    signed.
+    """
     found = []
     slots = {(slot.chain_id, slot.address, slot.nonce): slot for slot in facts.run.slots}
     logged = Counter((row.chain_id, row.address, row.nonce) for row in facts.run.signatures)
@@ -191,7 +231,9 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
     for row in facts.run.signatures:
         slot = slots.get((row.chain_id, row.address, row.nonce))
         if slot is None:
-            found.append(f"nonce {row.nonce} of {row.address} on chain {row.chain_id} was signed for no slot")
+            found.append(
+                f"nonce {row.nonce} of {row.address} on chain {row.chain_id} was signed for no slot"
+            )
         elif slot.digest != row.digest:
             found.append(
                 f"nonce {row.nonce} of {slot.wallet} was signed with digest {row.digest[:12]}, its slot says {slot.digest[:12]}"
@@ -201,7 +243,10 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
                 f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot says {slot.tx_hash}"
             )
     return violations(
-        found, checked=len(facts.run.signatures), what="signatures", reason="the sign log and the slots agree"
+        found,
+        checked=len(facts.run.signatures),
+        what="signatures",
+        reason="the sign log and the slots agree",
     )
 
 
@@ -232,7 +277,9 @@ def signed_is_logged(facts: Facts) -> Finding:
     remediation="Look at how the lane's next nonce was allocated across the failover, and who else can use its key.",
 )
 def nonces_contiguous(facts: Facts) -> Finding:
-    """No number is missing or doubled from a lane's first nonce to the chain's own count, and no slot is left in flight."""
+    """No number is missing or doubled from a lane's first nonce to the chain's own count, and no
+    slot is left in flight.
+    """
     counted = {row.wallet: row for row in facts.run.lane_nonces}
     lanes: dict[str, list[Slot]] = {}
     for slot in facts.run.slots:
@@ -242,20 +289,35 @@ def nonces_contiguous(facts: Facts) -> Finding:
     for wallet, slots in sorted(lanes.items()):
         nonces = sorted(slot.nonce for slot in slots)
         found += [
-            f"{wallet}: nonce {later} follows {earlier}" for earlier, later in pairwise(nonces) if later != earlier + 1
+            f"{wallet}: nonce {later} follows {earlier}"
+            for earlier, later in pairwise(nonces)
+            if later != earlier + 1
         ]
-        found += [f"{wallet}: nonce {slot.nonce} is still {slot.state}" for slot in slots if slot.state != "final"]
+        found += [
+            f"{wallet}: nonce {slot.nonce} is still {slot.state}"
+            for slot in slots
+            if slot.state != "final"
+        ]
         lane = counted.get(wallet)
         if lane is None:
             uncounted.append(wallet)
         elif lane.address != slots[0].address:
-            found.append(f"{wallet}: signed from {slots[0].address}, but its key is at {lane.address}")
+            found.append(
+                f"{wallet}: signed from {slots[0].address}, but its key is at {lane.address}"
+            )
         elif lane.nonce != nonces[-1] + 1:
-            found.append(f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}")
+            found.append(
+                f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}"
+            )
     if uncounted and not found:
         message = f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent"
         raise EvidenceError(message)
-    return violations(found, checked=len(facts.run.slots), what="nonces", reason=f"{len(lanes)} lanes without a gap")
+    return violations(
+        found,
+        checked=len(facts.run.slots),
+        what="nonces",
+        reason=f"{len(lanes)} lanes without a gap",
+    )
 
 
 @check(
@@ -267,7 +329,9 @@ def nonces_contiguous(facts: Facts) -> Finding:
     proves_alone=True,
 )
 def old_epoch(facts: Facts) -> Finding:
-    """No payout slot was committed after the mode epoch that it was claimed under had ended, or before it began."""
+    """No payout slot was committed after the mode epoch that it was claimed under had ended, or
+    before it began.
+    """
     spans = {span.epoch: span for span in facts.tiers}
     payouts = [slot for slot in facts.run.slots if slot.purpose == "payout"]
     late: list[tuple[Instant, str]] = []
@@ -290,7 +354,10 @@ def old_epoch(facts: Facts) -> Finding:
             )
     found = [text for _, text in sorted(late)]
     return violations(
-        found, checked=len(payouts), what="claims", reason=f"{len(facts.run.flips)} flips, no claim under an old epoch"
+        found,
+        checked=len(payouts),
+        what="claims",
+        reason=f"{len(facts.run.flips)} flips, no claim under an old epoch",
     )
 
 
@@ -302,7 +369,9 @@ def old_epoch(facts: Facts) -> Finding:
     remediation="Reconcile before paying on: the difference is money in the wrong place.",
 )
 def hot_reconciles(facts: Facts) -> Finding:
-    """Ledger balances of every bucket's hot, reserve and cold accounts equal those of its wallets, to the base unit."""
+    """Ledger balances of every bucket's hot, reserve and cold accounts equal those of its wallets,
+    to the base unit.
+    """
     wallets = facts.run.policy.wallets
     chain: Counter[tuple[str, str, str, str]] = Counter()
     for held in facts.run.chain_balances:
@@ -319,7 +388,9 @@ def hot_reconciles(facts: Facts) -> Finding:
         for key in sorted(chain.keys() | ledger.keys())
         if ledger.get(key, 0) != chain.get(key, 0)
     ]
-    return violations(found, checked=len(chain), what="balances", reason="ledger and chain agree to the base unit")
+    return violations(
+        found, checked=len(chain), what="balances", reason="ledger and chain agree to the base unit"
+    )
 
 
 @check(
@@ -330,17 +401,24 @@ def hot_reconciles(facts: Facts) -> Finding:
     remediation="Compare the journal with the evidence bucket's copy; find who decided without writing why.",
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before it, and there are as many entries as flips of the mode and as top-ups."""
+    """Every hash follows from the entry before it, and there are as many entries as flips of the
+    mode and as top-ups.
+    """
     faults = facts.run.ledger_faults
     found = [str(item) for item in faults.journal_breaks]
-    decided = (("guard", "flip", len(facts.run.flips)), ("treasury", "topup", len(facts.run.top_ups)))
+    decided = (
+        ("guard", "flip", len(facts.run.flips)),
+        ("treasury", "topup", len(facts.run.top_ups)),
+    )
     if faults.journal_entries is None and not found:
         message = "records/ledger_faults.json does not count the journal's entries"
         raise EvidenceError(message)
     for writer, kind, made in decided:
         entries = (faults.journal_entries or {}).get(writer, {}).get(kind, 0)
         if entries != made:
-            found.append(f"{writer}: {made} decisions of kind {kind}, {entries} entries in the journal")
+            found.append(
+                f"{writer}: {made} decisions of kind {kind}, {entries} entries in the journal"
+            )
     decisions = sum(made for _, _, made in decided)
     return violations(
         found,

@@ -92,7 +92,9 @@ def _finding(budget: Budget) -> Finding:
         measured=budget.measured,
         target=f"<= {format_s(budget.limit_us)}",
         reason=budget.reason,
-        details=tuple(f"{format_s(mark.offset_us)} {mark.name} ({mark.observer})" for mark in budget.marks),
+        details=tuple(
+            f"{format_s(mark.offset_us)} {mark.name} ({mark.observer})" for mark in budget.marks
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """The report: one HTML file that needs nothing else, for a person who was not there.
 
-In: a verdict and the facts that it rests on. Out: HTML with inline SVG, readable in light and dark, without a request to anywhere.
+In: a verdict and the facts that it rests on. Out: HTML with inline SVG, readable in light and dark,
+without a request to anywhere.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ SECTIONS = {
 
 
 def render(verdict: Verdict, facts: Facts) -> str:
-    """The report as one HTML document. What the evidence does not allow to draw says so in its place."""
+    """The report as one HTML document.
+
+    What the evidence does not allow to draw says so in its place.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -55,12 +59,14 @@ def render(verdict: Verdict, facts: Facts) -> str:
         drill=[result for result in verdict.results if result.category == "drill"],
         groups=groups,
         plots=all_plots(facts),
-        budgets=[(time, Markup(waterfall(time))) for time in verdict.times],  # noqa: S704 - every text in it is escaped
+        # every text in it is escaped
+        budgets=[(time, Markup(waterfall(time))) for time in verdict.times],  # noqa: S704
         observers=STYLES.items(),
         scaling=_scaling(facts),
         components=_components(facts),
         when=_when(verdict),
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        # our own file
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         svg=Markup,
     )
 
@@ -84,7 +90,12 @@ def _components(facts: Facts) -> list[tuple[str, str]]:
     except EvidenceError as error:
         return [("unknown", str(error))]
     return [
-        (part.name, "lived to the end" if part.died_at is None else f"died on its own, exit code {part.exit_code}")
+        (
+            part.name,
+            "lived to the end"
+            if part.died_at is None
+            else f"died on its own, exit code {part.exit_code}",
+        )
         for part in components
     ]
 
@@ -98,4 +109,7 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for index, item in enumerate(value):
             yield from flatten(item, f"{name}.{index}".lstrip("."))
     else:
-        yield name.replace("_", " "), "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield (
+            name.replace("_", " "),
+            "; ".join(map(str, value)) if isinstance(value, list) else str(value),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from seawall.errors import EvidenceError
 from seawall.scorecard import series
@@ -40,17 +41,26 @@ def all_plots(facts: Facts) -> list[Plot | Missing]:
     for title, draw in _PLOTS:
         try:
             found.append(draw(facts, title))
-        except Exception as error:  # noqa: BLE001 - broken evidence may break a figure anywhere; the others still help
+        # broken evidence may break a figure anywhere; the others still help
+        except Exception as error:  # noqa: BLE001
             found.append(Missing(title=title, reason=str(error)))
     return found
 
 
 def _frame(
-    facts: Facts, *, y_high: float, y_low: float = 0.0, height: int = 168, log: bool = False, unit: str | None = ""
+    facts: Facts,
+    *,
+    y_high: float,
+    y_low: float = 0.0,
+    height: int = 168,
+    log: bool = False,
+    unit: str | None = "",
 ) -> Chart:
     """A chart over the whole drill with the dark shaded and the run's edges marked."""
     last = max(_seconds(facts, moment) for moment in (facts.run_ends, facts.watch_ends))
-    chart = Chart(x_low=0.0, x_high=last + 2, y_low=y_low, y_high=y_high, height=height, log=log, y_unit=unit)
+    chart = Chart(
+        x_low=0.0, x_high=last + 2, y_low=y_low, y_high=y_high, height=height, log=log, y_unit=unit
+    )
     dark, light = facts.moment("fault.effective"), facts.moment("fault.reverted")
     if dark is not None:
         ends = chart.x_high if light is None else _seconds(facts, light)
@@ -64,7 +74,9 @@ def _tiers(facts: Facts, title: str) -> Plot:
     bands = _frame(facts, y_high=1, height=86, unit=None)
     chart = replace(bands, parts=[])
     for span in facts.tiers:
-        chart.shade(_seconds(facts, span.starts), _seconds(facts, span.ends), style=f"tier {span.tier}")
+        chart.shade(
+            _seconds(facts, span.starts), _seconds(facts, span.ends), style=f"tier {span.tier}"
+        )
         chart.name(_seconds(facts, span.starts), _seconds(facts, span.ends), label=span.tier)
     return Plot(
         title=title,
@@ -79,7 +91,10 @@ def _queue_age(facts: Facts, title: str) -> Plot:
     withdrawals = facts.run.withdrawals
     every = series.oldest_age(withdrawals, starts=starts, ends=ends, step_us=AGE_STEP_US)
     small = series.oldest_age(
-        (row for row in withdrawals if row.size == "small"), starts=starts, ends=ends, step_us=AGE_STEP_US
+        (row for row in withdrawals if row.size == "small"),
+        starts=starts,
+        ends=ends,
+        step_us=AGE_STEP_US,
     )
     limit = queue_age_us_max(facts) / SECOND
     chart = _frame(facts, y_high=1.1 * max(limit, *(age for _, age in every)), unit=" s")
@@ -126,7 +141,8 @@ def _hot_balance(facts: Facts, title: str) -> Plot:
         chart.line(_points(facts, points), style=f"thin {style}")
     chart.line(_points(facts, whole), style="ink")
     legend = [("ink", "all")] + [
-        (style, f"{asset} on {network}") for (network, asset), style in zip(sorted(pools), styles, strict=False)
+        (style, f"{asset} on {network}")
+        for (network, asset), style in zip(sorted(pools), styles, strict=False)
     ]
     return Plot(
         title=title,
@@ -138,15 +154,23 @@ def _hot_balance(facts: Facts, title: str) -> Plot:
 
 def _rates(facts: Facts, title: str) -> Plot:
     starts, ends = facts.calm_starts, facts.watch_ends
-    arrivals = series.per_second((request.planned_at for _, request in facts.sent), starts=starts, ends=ends)
+    arrivals = series.per_second(
+        (request.planned_at for _, request in facts.sent), starts=starts, ends=ends
+    )
     promised = series.per_second(
-        (request.done_at for _, request in facts.sent if request.done_at is not None and request.status == 202),  # noqa: PLR2004 - HTTP
+        (
+            request.done_at
+            for _, request in facts.sent
+            if request.done_at is not None and request.status == HTTPStatus.ACCEPTED
+        ),
         starts=starts,
         ends=ends,
     )
     paid = series.per_second(series.payout_moments(facts), starts=starts, ends=ends)
     chart = _frame(
-        facts, y_high=1.1 * max(value for points in (arrivals, promised, paid) for _, value in points), unit="/s"
+        facts,
+        y_high=1.1 * max(value for points in (arrivals, promised, paid) for _, value in points),
+        unit="/s",
     )
     for points, style in ((paid, "c3"), (promised, "c2 dashed"), (arrivals, "c1")):
         chart.line(_points(facts, points), style=style)

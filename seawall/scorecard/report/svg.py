@@ -1,4 +1,5 @@
-"""A chart in SVG: lines, steps and shaded times over a shared axis of seconds, coloured by the page's style sheet.
+"""A chart in SVG: lines, steps and shaded times over a shared axis of seconds, coloured by the
+page's style sheet.
 
 Made by hand, because colours must follow light and dark and a figure must not weigh a megabyte.
 """
@@ -21,7 +22,9 @@ Point = tuple[float, float]
 
 @dataclass
 class Chart:
-    """A chart over x from ``x_low`` to ``x_high`` and y from ``y_low`` to ``y_high``, in the data's own units; no ``y_unit``, no y axis."""
+    """A chart over x from ``x_low`` to ``x_high`` and y from ``y_low`` to ``y_high``, in the data's
+    own units; no ``y_unit``, no y axis.
+    """
 
     x_low: float
     x_high: float
@@ -41,7 +44,8 @@ class Chart:
     def y(self, value: float) -> float:
         """Pixels from the top; values beyond the axis lie on its edge."""
         low, high, value = (
-            math.log10(max(number, 1e-9)) if self.log else number for number in (self.y_low, self.y_high, value)
+            math.log10(max(number, 1e-9)) if self.log else number
+            for number in (self.y_low, self.y_high, value)
         )
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return self.height - BOTTOM - share * (self.height - TOP - BOTTOM)
@@ -55,7 +59,9 @@ class Chart:
             f'<rect class="{style}" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{self.height - TOP - BOTTOM}"/>'
         )
         if label:
-            self.parts.append(f'<text class="note" x="{left + 5:.1f}" y="{TOP + 13}">{escape(label)}</text>')
+            self.parts.append(
+                f'<text class="note" x="{left + 5:.1f}" y="{TOP + 13}">{escape(label)}</text>'
+            )
 
     def name(self, starts: float, ends: float, *, label: str) -> None:
         """A word in the middle of a time, if it fits."""
@@ -82,8 +88,12 @@ class Chart:
     def level(self, value: float, *, label: str) -> None:
         """A horizontal line with its name."""
         height = self.y(value)
-        self.parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
-        self.parts.append(f'<text class="note end" x="{WIDTH - RIGHT - 4}" y="{height - 4:.1f}">{escape(label)}</text>')
+        self.parts.append(
+            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+        )
+        self.parts.append(
+            f'<text class="note end" x="{WIDTH - RIGHT - 4}" y="{height - 4:.1f}">{escape(label)}</text>'
+        )
 
     def instant(self, at: float, *, label: str = "") -> None:
         """A vertical line with its name at the head."""
@@ -93,14 +103,18 @@ class Chart:
             f'<line class="instant" x1="{self.x(at):.1f}" x2="{self.x(at):.1f}" y1="{TOP}" y2="{self.height - BOTTOM}"/>'
         )
         if label:
-            self.parts.append(f'<text class="note" x="{self.x(at) + 4:.1f}" y="{TOP + 13}">{escape(label)}</text>')
+            self.parts.append(
+                f'<text class="note" x="{self.x(at) + 4:.1f}" y="{TOP + 13}">{escape(label)}</text>'
+            )
 
     def svg(self, *, title: str, over: Chart | None = None) -> str:
         """The whole chart with its axes; what is drawn in ``over`` lies on top."""
         axes = []
         for value in self._y_ticks() if self.y_unit is not None else ():
             height = self.y(value)
-            axes.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
+            axes.append(
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+            )
             axes.append(
                 f'<text class="tick end" x="{LEFT - 7}" y="{height + 4:.1f}">{short(value)}{escape(self.y_unit or "")}</text>'
             )

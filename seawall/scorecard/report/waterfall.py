@@ -1,4 +1,7 @@
-"""A time budget as a waterfall: the steps in the venue's records, what stood outside, and the target."""
+"""A time budget as a waterfall.
+
+The steps in the venue's records, what stood outside, and the target.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ STYLES = {RECORDS: "c1", CHAINS: "c2", OUTSIDE: "c3", PAGER: "c4"}
 
 
 def waterfall(time: Time) -> str:
-    """Bars from step to step for the records, from the start for outside observers; a line for the target.
+    """Bars from step to step for the records, from the start for outside observers.
+
+    A line for the target.
 
     Moments with a target of their own come last, below the line.
     """
@@ -32,14 +37,20 @@ def waterfall(time: Time) -> str:
     parts = []
     for value in ticks(0, high / SECOND, about=8):
         left = x(value * SECOND)
-        parts.append(f'<line class="grid" x1="{left:.1f}" x2="{left:.1f}" y1="{TOP}" y2="{height - FOOT}"/>')
-        parts.append(f'<text class="tick mid" x="{left:.1f}" y="{height - 8}">{short(value)} s</text>')
+        parts.append(
+            f'<line class="grid" x1="{left:.1f}" x2="{left:.1f}" y1="{TOP}" y2="{height - FOOT}"/>'
+        )
+        parts.append(
+            f'<text class="tick mid" x="{left:.1f}" y="{height - 8}">{short(value)} s</text>'
+        )
     before_us = 0
     for index, moment in enumerate(time.moments):
         top = TOP + index * ROW
         starts_us = before_us if moment.observer == RECORDS and moment.offset_us >= before_us else 0
         left, right = x(starts_us), x(moment.offset_us)
-        parts.append(f'<text class="row end" x="{LABELS - 10}" y="{top + 17}">{escape(moment.name)}</text>')
+        parts.append(
+            f'<text class="row end" x="{LABELS - 10}" y="{top + 17}">{escape(moment.name)}</text>'
+        )
         parts.append(
             f'<rect class="bar {STYLES[moment.observer]}" x="{left:.1f}" y="{top + 5}" width="{max(2.0, right - left):.1f}" height="{ROW - 10}" rx="2"/>'
         )
@@ -49,15 +60,27 @@ def waterfall(time: Time) -> str:
         if moment.observer == RECORDS:
             before_us = max(before_us, moment.offset_us)
     if not time.moments:
-        parts.append(f'<text class="row end" x="{LABELS - 10}" y="{TOP + 17}">nothing was seen to happen</text>')
+        parts.append(
+            f'<text class="row end" x="{LABELS - 10}" y="{TOP + 17}">nothing was seen to happen</text>'
+        )
     gated = sum(1 for moment in time.moments if moment.limit_us is None)
-    limit, foot = x(time.limit_us), height - FOOT if gated == len(time.moments) else TOP + ROW * gated
-    parts.append(f'<line class="target" x1="{limit:.1f}" x2="{limit:.1f}" y1="{TOP - 4}" y2="{foot}"/>')
-    parts.append(f'<text class="note mid" x="{limit:.1f}" y="{TOP - 8}">target {format_s(time.limit_us)}</text>')
+    limit, foot = (
+        x(time.limit_us),
+        height - FOOT if gated == len(time.moments) else TOP + ROW * gated,
+    )
+    parts.append(
+        f'<line class="target" x1="{limit:.1f}" x2="{limit:.1f}" y1="{TOP - 4}" y2="{foot}"/>'
+    )
+    parts.append(
+        f'<text class="note mid" x="{limit:.1f}" y="{TOP - 8}">target {format_s(time.limit_us)}</text>'
+    )
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(time.title)}">{"".join(parts)}</svg>'
 
 
 def _value(moment: Moment) -> str:
-    """The time, with the moment's own target where it has one: the line of the budget is not for it."""
+    """The time, with the moment's own target where it has one.
+
+    The line of the budget is not for it.
+    """
     own = "" if moment.limit_us is None else f" of {format_s(moment.limit_us)}"
     return format_s(moment.offset_us) + own

@@ -11,13 +11,18 @@ from benchmarks.phases import PHASES, Life, Phase
 from benchmarks.report import SANDBOX, document, failures, growths, held, plot, table
 
 
-def life(name: str, wallets: int, seconds: float, *, complaint: str = "", crowding: float = 1.0) -> Life:
+def life(
+    name: str, wallets: int, seconds: float, *, complaint: str = "", crowding: float = 1.0
+) -> Life:
     phases = tuple(
         Phase(
             name=phase,
             seconds=seconds,
             total=Use(peak_bytes=3 * 2**20, cpu_s=1.5),
-            parts={"AWS": Use(peak_bytes=2**20, cpu_s=0.5), "engine": Use(peak_bytes=2 * 2**20, cpu_s=1.0)},
+            parts={
+                "AWS": Use(peak_bytes=2**20, cpu_s=0.5),
+                "engine": Use(peak_bytes=2 * 2**20, cpu_s=1.0),
+            },
             complaint=complaint,
         )
         for phase in PHASES
@@ -39,12 +44,19 @@ def test_a_phase_that_failed_keeps_no_limit_however_fast_it_was() -> None:
 
 
 def test_a_hundred_wallets_have_a_limit_of_their_own_and_ten_have_none() -> None:
-    assert [(each.stack, each.phase) for each in held([life("10", 10, 1.0), life("100", 100, 61.0)])] == [("100", "up")]
+    assert [
+        (each.stack, each.phase) for each in held([life("10", 10, 1.0), life("100", 100, 61.0)])
+    ] == [("100", "up")]
     assert not held([life("100", 100, 61.0)])[0].holds
 
 
 def test_growth_is_a_fixed_part_and_seconds_per_wallet_of_the_generated_stacks_alone() -> None:
-    lives = [life(SANDBOX, 9, 500.0), life("10", 10, 12.0), life("50", 50, 20.0), life("100", 100, 30.0)]
+    lives = [
+        life(SANDBOX, 9, 500.0),
+        life("10", 10, 12.0),
+        life("50", 50, 20.0),
+        life("100", 100, 30.0),
+    ]
     found = growths(lives)
     assert [each.phase for each in found] == list(PHASES)
     assert found[0].per_wallet_s == pytest.approx(0.2)
@@ -63,7 +75,9 @@ def test_a_missed_limit_is_printed_with_what_an_empty_machine_could_do_at_best()
 
 
 def test_the_document_is_json_and_says_everything_that_the_table_does() -> None:
-    found = json.loads(json.dumps(document([life(SANDBOX, 9, 40.0), life("10", 10, 1.0), life("20", 20, 2.0)])))
+    found = json.loads(
+        json.dumps(document([life(SANDBOX, 9, 40.0), life("10", 10, 1.0), life("20", 20, 2.0)]))
+    )
     assert [each["name"] for each in found["stacks"]] == [SANDBOX, "10", "20"]
     assert found["stacks"][0]["phases"][0]["parts"]["AWS"] == {"peak_bytes": 2**20, "cpu_s": 0.5}
     assert found["limits"][0]["holds"] is False
@@ -71,7 +85,8 @@ def test_the_document_is_json_and_says_everything_that_the_table_does() -> None:
 
 
 def test_the_plot_is_an_image_of_its_own_with_a_point_per_size_and_phase() -> None:
-    root = ET.fromstring(plot([life("10", 10, 12.0), life("12", 12, 13.0), life("100", 100, 30.0)]))  # noqa: S314 - our own text
+    # our own text
+    root = ET.fromstring(plot([life("10", 10, 12.0), life("12", 12, 13.0), life("100", 100, 30.0)]))  # noqa: S314
     space = "{http://www.w3.org/2000/svg}"
     assert root.tag == f"{space}svg"
     assert len(root.findall(f"{space}circle")) == 3 * len(PHASES)

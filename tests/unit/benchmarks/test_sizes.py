@@ -8,7 +8,7 @@ import yaml
 
 from benchmarks.sizes import BASE, COMMITTED, DERIVED, grown
 from seawall.errors import UsageError
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 
 TREE = yaml.safe_load((COMMITTED / BASE).read_text(encoding="utf-8"))
 
@@ -17,7 +17,9 @@ TREE = yaml.safe_load((COMMITTED / BASE).read_text(encoding="utf-8"))
 def test_a_grown_policy_can_be_kept_and_has_as_many_signing_wallets_as_were_asked_for(
     wallets: int, tmp_path: Path
 ) -> None:
-    (tmp_path / BASE).write_text(yaml.safe_dump(grown(TREE, wallets=wallets), sort_keys=False), encoding="utf-8")
+    (tmp_path / BASE).write_text(
+        yaml.safe_dump(grown(TREE, wallets=wallets), sort_keys=False), encoding="utf-8"
+    )
     (tmp_path / DERIVED).write_bytes((COMMITTED / DERIVED).read_bytes())
     policy = load_policy(tmp_path / DERIVED)
     assert len(policy.signing_wallets()) == wallets
@@ -27,7 +29,10 @@ def test_a_grown_policy_can_be_kept_and_has_as_many_signing_wallets_as_were_aske
 
 def test_no_network_takes_more_wallets_than_a_bucket_may_have_on_it() -> None:
     wallets = grown(TREE, wallets=100)["wallets"].values()
-    assert max(Counter((each["bucket"], each["network"], each["class"]) for each in wallets).values()) == 1
+    assert (
+        max(Counter((each["bucket"], each["network"], each["class"]) for each in wallets).values())
+        == 1
+    )
 
 
 def test_the_committed_tree_is_left_as_it_is() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from chaos.customer import api_key, smallest_sum
+from chaos.deployment import Targets, look_around
 from chaos.faults import FAULTS, make_fault
 from chaos.run import EXPERIMENTS
-from chaos.surroundings import Targets, look_around
-from seawall.contract import Balance
 from seawall.errors import UsageError
-from seawall.policy import load_policy
+from seawall.formats.drill_contract import Balance
+from seawall.policy_file import load_policy
 
 POLICY = Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml"
 FILES = sorted(EXPERIMENTS.glob("*.json"))
@@ -30,14 +30,23 @@ def _targets(folder: Path, **changes: Any) -> dict[str, Any]:
         "run_dir": None,
         "toxiproxy": "http://127.0.0.1:1",
         "proxies": {"kms.us-east-1": {"listen": "127.0.0.1:2", "upstream": "127.0.0.1:3"}},
-        "urls": {"api": "http://a", "prometheus": "http://p", "lease": "http://l", "pager": "http://x"},
+        "urls": {
+            "api": "http://a",
+            "prometheus": "http://p",
+            "lease": "http://l",
+            "pager": "http://x",
+        },
         "regions": {"primary": "us-east-1", "standby": "us-west-2"},
     }
     return targets | changes
 
 
 def _activities(experiment: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*experiment["steady-state-hypothesis"]["probes"], *experiment["method"], *experiment["rollbacks"]]
+    return [
+        *experiment["steady-state-hypothesis"]["probes"],
+        *experiment["method"],
+        *experiment["rollbacks"],
+    ]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -51,13 +60,18 @@ def test_every_activity_names_a_function_that_takes_its_arguments(file: Path) ->
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_no_number_stands_in_an_experiment(file: Path) -> None:
-    """Durations, bounds and tolerances are the policy's; a tolerance is true, and its probe answers with a boolean."""
+    """Durations, bounds and tolerances are the policy's.
+
+    A tolerance is true, and its probe answers with a boolean.
+    """
     numbers: list[str] = []
     experiment = json.loads(file.read_text(), parse_int=numbers.append, parse_float=numbers.append)
     assert numbers == []
     for probe in experiment["steady-state-hypothesis"]["probes"]:
         assert probe["tolerance"] is True
-        function = getattr(importlib.import_module(probe["provider"]["module"]), probe["provider"]["func"])
+        function = getattr(
+            importlib.import_module(probe["provider"]["module"]), probe["provider"]["func"]
+        )
         assert inspect.signature(function).return_annotation == "bool"
 
 
@@ -66,10 +80,14 @@ def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
     """Also by plain `chaos run`, whose default is to leave it after an interruption."""
     experiment = json.loads(file.read_text())
     applied = {
-        a["provider"]["arguments"]["fault"] for a in experiment["method"] if a["provider"]["func"] == "apply_fault"
+        a["provider"]["arguments"]["fault"]
+        for a in experiment["method"]
+        if a["provider"]["func"] == "apply_fault"
     }
     undone = {
-        a["provider"]["arguments"]["fault"] for a in experiment["rollbacks"] if a["provider"]["func"] == "revert_fault"
+        a["provider"]["arguments"]["fault"]
+        for a in experiment["rollbacks"]
+        if a["provider"]["func"] == "revert_fault"
     }
     assert applied
     assert applied == undone
@@ -78,17 +96,22 @@ def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
 
 
 def test_a_fault_stays_within_the_blast_radius() -> None:
-    """What a game day does not name is not touched, and an unknown fault is refused with those there are."""
+    """What a game day does not name is not touched, and an unknown fault is refused with those
+    there are.
+    """
     day = load_policy(POLICY).gameday()
     targets = Targets.model_validate(_targets(Path()))
     assert make_fault("kms-dark", targets=targets, gameday=day).target == "kms.us-east-1"
     narrow = day.model_copy(update={"blast_radius": ("exchange.primary",)})
     with pytest.raises(
-        UsageError, match=r"^the fault kms-dark reaches kms\.primary, which is outside the blast radius"
+        UsageError,
+        match=r"^the fault kms-dark reaches kms\.primary, which is outside the blast radius",
     ):
         make_fault("kms-dark", targets=targets, gameday=narrow)
     assert make_fault("noop", targets=targets, gameday=narrow).target == "nothing"
-    with pytest.raises(UsageError, match=r"^there is no fault flood \(name one of kms-dark, noop\)$"):
+    with pytest.raises(
+        UsageError, match=r"^there is no fault flood \(name one of kms-dark, noop\)$"
+    ):
         make_fault("flood", targets=targets, gameday=day)
 
 
@@ -126,7 +149,9 @@ def test_surroundings_are_read_whole_or_refused(tmp_path: Path) -> None:
 def test_experiments_act_as_the_third_customer(tmp_path: Path) -> None:
     """The first two belong to the prober; customers are counted, not their balances."""
     path = tmp_path / "customers.csv"
-    path.write_text("customer_id,api_key,network,asset,amount\n1,a,n,X,1\n1,a,n,Y,1\n2,b,n,X,1\n3,c,n,X,1\n4,d,n,X,1\n")
+    path.write_text(
+        "customer_id,api_key,network,asset,amount\n1,a,n,X,1\n1,a,n,Y,1\n2,b,n,X,1\n3,c,n,X,1\n4,d,n,X,1\n"
+    )
     assert api_key(tmp_path) == "c"
     path.write_text("customer_id,api_key,network,asset,amount\n1,a,n,X,1\n")
     with pytest.raises(UsageError, match=r"names 1 customers; experiments act as number 3"):
@@ -138,7 +163,9 @@ def test_a_probe_withdraws_little_and_only_what_is_there() -> None:
     policy = load_policy(POLICY)
     poor = Balance(network="aster", asset="AST", available="1")
     rich = Balance(network="aster", asset="USDX", available="1000000")
-    assert smallest_sum(policy, (poor, rich)) == Balance(network="aster", asset="USDX", available="1000000")
+    assert smallest_sum(policy, (poor, rich)) == Balance(
+        network="aster", asset="USDX", available="1000000"
+    )
     assert smallest_sum(policy, (poor,)) is None
     for name, asset in policy.assets.items():
         taken = smallest_sum(policy, (Balance(network="aster", asset=name, available=str(10**30)),))

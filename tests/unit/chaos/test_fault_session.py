@@ -14,10 +14,18 @@ from seawall.lease import Clock, UndoCall
 
 
 class World:
-    """A fault, a lease holder, a clock and a timeline in one; ``log`` is the order in which they were used."""
+    """A fault, a lease holder, a clock and a timeline in one.
+
+    ``log`` is the order in which they were used.
+    """
 
     def __init__(
-        self, *, blind: bool = False, stubborn: bool = False, expired: bool = False, gone: str | None = None
+        self,
+        *,
+        blind: bool = False,
+        stubborn: bool = False,
+        expired: bool = False,
+        gone: str | None = None,
     ) -> None:
         self.log: list[str] = []
         self.told: list[tuple[str, float]] = []
@@ -34,7 +42,11 @@ class World:
             watch=lambda: gone or (self.stopped if self.broken else None),
             permit=self._permit,
             tell=self._tell,
-            clock=Clock(monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep),
+            clock=Clock(
+                monotonic_ms=lambda: self.now_ms,
+                unix_s=lambda: self.now_ms / 1_000,
+                sleep=self._sleep,
+            ),
         )
 
     def _permit(self) -> None:
@@ -98,7 +110,9 @@ class _Fault(Fault):
 
 
 def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_that_order() -> None:
-    """The undo is kept before anything breaks, what an earlier run left is reverted first, and the lease is given back last."""
+    """The undo is kept before anything breaks, what an earlier run left is reverted first, and the
+    lease is given back last.
+    """
     world = World()
     world.session.apply()
     world.session.hold(30_000)
@@ -117,7 +131,9 @@ def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_t
 
 
 def test_times_are_those_of_the_looks_and_the_dark_lasts_as_long_as_asked() -> None:
-    """`effective` is when the look began that was not answered, so that a failover is never measured too short."""
+    """`effective` is when the look began that was not answered, so that a failover is never
+    measured too short.
+    """
     world = World()
     world.session.apply()
     world.session.hold(30_000)
@@ -149,19 +165,30 @@ def test_without_a_runner_nothing_is_lodged_or_broken() -> None:
 def test_an_expired_lease_keeps_the_fault_from_being_applied() -> None:
     """If its undo has been made already, nobody would undo what comes now."""
     world = World(expired=True)
-    with pytest.raises(ServiceError, match=r"^the lease fault\.test expired before the fault was applied"):
+    with pytest.raises(
+        ServiceError, match=r"^the lease fault\.test expired before the fault was applied"
+    ):
         world.session.apply()
     assert "apply" not in world.log
     world.session.revert()
 
 
 def test_a_fault_that_nobody_sees_was_not_applied() -> None:
-    """The injector's word is no proof: without an effect seen from outside, the action fails, and only the revert is told."""
+    """The injector's word is no proof.
+
+    Without an effect seen from outside, the action fails, and only the revert is told.
+    """
     world = World(blind=True)
-    with pytest.raises(ServiceError, match=r"^somewhere was not seen effective within 4000 ms: looked"):
+    with pytest.raises(
+        ServiceError, match=r"^somewhere was not seen effective within 4000 ms: looked"
+    ):
         world.session.apply()
     world.session.revert()
-    assert [event for event, _ in world.told] == ["fault.applied", "fault.reverted", "fault.cleared"]
+    assert [event for event, _ in world.told] == [
+        "fault.applied",
+        "fault.reverted",
+        "fault.cleared",
+    ]
 
 
 def test_a_fault_that_ends_early_was_not_held() -> None:
@@ -179,7 +206,10 @@ def test_a_fault_that_ends_early_was_not_held() -> None:
 
 
 def test_a_fault_that_does_not_revert_keeps_its_lease_for_the_holder_to_undo() -> None:
-    """The lease is not given back, so that it expires and goes on trying; nothing is told that is not so."""
+    """The lease is not given back, so that it expires and goes on trying.
+
+    Nothing is told that is not so.
+    """
     world = World(stubborn=True)
     world.session.apply()
     with pytest.raises(ServiceError, match=r"^not undone"):

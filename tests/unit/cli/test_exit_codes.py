@@ -1,4 +1,7 @@
-"""What the command line tells its caller: one meaning per exit code, one line per error, never a traceback."""
+"""What the command line tells its caller.
+
+One meaning per exit code, one line per error, never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 
 from seawall.cli import app as command_line
 from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallError, UsageError
-from tests.unit.policy.breaking import production, put, write
+from tests.testing.breaking import production, put, write
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -30,7 +33,10 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ],
 )
 def test_every_error_has_its_code_and_one_line_and_no_traceback(
-    error: Exception, code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    code: ExitCode,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Split by blame: the caller 3, the machine 4, the drill or a bug of ours 2."""
     _raising(monkeypatch, error)
@@ -51,10 +57,15 @@ def test_an_error_is_json_too_when_json_was_asked_for(
 
     code = command_line.main(["gameday", "--json"])
 
-    assert json.loads(capsys.readouterr().out) == {"error": "the drill broke (try again)", "exit_code": int(code)}
+    assert json.loads(capsys.readouterr().out) == {
+        "error": "the drill broke (try again)",
+        "exit_code": int(code),
+    }
 
 
-def test_ctrl_c_is_unknown_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_unknown_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An interrupted drill proves nothing, whatever it had seen until then."""
     monkeypatch.setattr(command_line, "app", lambda *_, **__: 130)
 
@@ -65,13 +76,17 @@ def test_ctrl_c_is_unknown_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.parametrize(
     "arguments", [["flod"], ["gameday", "--seed", "soon"], ["gameday", "--sabotage", "everything"]]
 )
-def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_makes_no_sense_is_a_usage_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Click's own 2 would read as UNKNOWN."""
     assert command_line.main(arguments) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith("seawall: ")
 
 
-def test_a_broken_policy_shows_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_policy_shows_every_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`check --json` lists them for machines, with path, found and remedy."""
     policy = tmp_path / "policy.yaml"
     policy.write_text("policy: p\nvenue: {}\n", encoding="utf-8")
@@ -100,9 +115,12 @@ def test_a_good_policy_shows_the_room_that_it_leaves(capsys: pytest.CaptureFixtu
     )
     assert [term["name"] for term in page["terms"]] == ["scrape", "evaluate", "for", "group wait"]
     assert re.search(
-        r"page of run-on-the-bank +at most 5s +scrape 1s \+ evaluate 1s \+ for 0s \+ group wait 0s = 2s +3s", table
+        r"page of run-on-the-bank +at most 5s +scrape 1s \+ evaluate 1s \+ for 0s \+ group wait 0s = 2s +3s",
+        table,
     )
-    assert all(re.sub(r"\s", "", each["name"]) in re.sub(r"\s", "", table) for each in document["sums"])
+    assert all(
+        re.sub(r"\s", "", each["name"]) in re.sub(r"\s", "", table) for each in document["sums"]
+    )
 
 
 def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
@@ -116,4 +134,7 @@ def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
 
     said = capsys.readouterr()
     assert said.out == ""
-    assert "targets.failover_max: found failover of signing, at most 2s: claim 350ms + breaker opens 1.2s" in said.err
+    assert (
+        "targets.failover_max: found failover of signing, at most 2s: claim 350ms + breaker opens 1.2s"
+        in said.err
+    )

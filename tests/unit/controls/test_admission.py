@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from seawall.controls.admission import admit, functions_of_withdrawal, guaranteed_sizes, size_of, within_limit
+from seawall.controls.admission import (
+    admit,
+    functions_of_withdrawal,
+    guaranteed_sizes,
+    size_of,
+    within_limit,
+)
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
-from seawall.policy import MICRO, Tier, load_policy
+from seawall.policy import MICRO, Tier
+from seawall.policy_file import load_policy
 
 POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 
@@ -25,15 +32,20 @@ POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
         ("protected", 1_001, True, "suspended"),
     ],
 )
-def test_a_tier_does_with_a_withdrawal_what_it_promises(tier: Tier, value: int, cross_rail: bool, outcome: str) -> None:
+def test_a_tier_does_with_a_withdrawal_what_it_promises(
+    tier: Tier, value: int, cross_rail: bool, outcome: str
+) -> None:
     """By size, by transfer, and the strictest answer wins; whatever is not allowed says why."""
-    admission = admit(POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail))
+    admission = admit(
+        POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail)
+    )
     assert admission.outcome == outcome
     assert (admission.reason is None) == (outcome == "allowed")
 
 
 @pytest.mark.parametrize(
-    ("tier", "outcome"), [("normal", "allowed"), ("stressed", "allowed"), ("protected", "suspended")]
+    ("tier", "outcome"),
+    [("normal", "allowed"), ("stressed", "allowed"), ("protected", "suspended")],
 )
 def test_swaps_stop_in_protected_mode(tier: Tier, outcome: str) -> None:
     """The house does not trade while customers run."""
@@ -42,18 +54,27 @@ def test_swaps_stop_in_protected_mode(tier: Tier, outcome: str) -> None:
 
 def test_bounds_belong_to_the_calmer_side() -> None:
     """Exactly the small bound is small, exactly the limit is within it, one millionth more is not."""
-    assert (size_of(POLICY, 1_000 * MICRO), size_of(POLICY, 1_000 * MICRO + 1)) == ("small", "large")
-    assert (within_limit(POLICY, 100_000 * MICRO), within_limit(POLICY, 100_000 * MICRO + 1)) == (True, False)
+    assert (size_of(POLICY, 1_000 * MICRO), size_of(POLICY, 1_000 * MICRO + 1)) == (
+        "small",
+        "large",
+    )
+    assert (within_limit(POLICY, 100_000 * MICRO), within_limit(POLICY, 100_000 * MICRO + 1)) == (
+        True,
+        False,
+    )
 
 
-@pytest.mark.parametrize(("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)])
+@pytest.mark.parametrize(
+    ("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)]
+)
 def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:
     """No lease at all is silence too."""
     assert stale(age_ms) is silent
 
 
 @pytest.mark.parametrize(
-    ("committed", "told"), [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")]
+    ("committed", "told"),
+    [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")],
 )
 def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
     """Stressed at least, protected if that is committed."""
@@ -61,7 +82,8 @@ def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -
 
 
 @pytest.mark.parametrize(
-    ("tier", "sizes"), [("normal", ["small", "large"]), ("stressed", ["small"]), ("protected", ["small"])]
+    ("tier", "sizes"),
+    [("normal", ["small", "large"]), ("stressed", ["small"]), ("protected", ["small"])],
 )
 def test_worse_tiers_guarantee_small_withdrawals_only(tier: Tier, sizes: list[str]) -> None:
     """What a promise leaves out may wait, and its age does not count as a broken promise."""

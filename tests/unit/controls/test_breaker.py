@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from seawall.controls.breaker import Breaker, BreakerSettings, after_probe, after_signing, opened, probe_due
+from seawall.controls.breaker import (
+    Breaker,
+    BreakerSettings,
+    after_probe,
+    after_signing,
+    opened,
+    probe_due,
+)
 
 SETTINGS = BreakerSettings()
 S = 1_000_000
@@ -36,7 +43,9 @@ def probes(*answers: bool) -> Breaker:
         ((True, False, False, False), True, 2 * S),
     ],
 )
-def test_two_failures_in_a_row_open(answers: tuple[bool, ...], on_standby: bool, opened_at_us: int | None) -> None:
+def test_two_failures_in_a_row_open(
+    answers: tuple[bool, ...], on_standby: bool, opened_at_us: int | None
+) -> None:
     """The moment of opening is that of the second failure, and later failures do not move it."""
     breaker = signings(*answers)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.bulkhead import Room, admit, room_of
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 from venue.settler import routes
 from venue.signer import provider
 
@@ -26,7 +26,10 @@ def admitted(room: Room, at_us: list[int]) -> list[int | None]:
 
 
 def test_a_burst_is_admitted_at_once_then_waits_then_is_refused() -> None:
-    """Four at once: three ahead and the one that is due; two more wait their turn; the rest are turned away."""
+    """Four at once: three ahead and the one that is due; two more wait their turn.
+
+    The rest are turned away.
+    """
     assert admitted(ROOM, [1_000_000] * 8) == [0, 0, 0, 0, 10_000, 20_000, None, None]
 
 
@@ -52,7 +55,8 @@ def test_over_a_minute_no_bucket_gets_more_than_its_share(rate: int) -> None:
 
 def test_shares_together_stay_within_the_quota() -> None:
     rates = [
-        1_000_000 / room_of(POLICY, bucket, operations_per_s=1_000).interval_us for bucket in POLICY.signing.shares
+        1_000_000 / room_of(POLICY, bucket, operations_per_s=1_000).interval_us
+        for bucket in POLICY.signing.shares
     ]
     assert sum(rates) <= 1_000
 
@@ -65,6 +69,8 @@ def test_a_bucket_without_a_share_has_no_room() -> None:
 
 
 def test_waiting_for_room_never_looks_like_a_dark_region() -> None:
-    """The settler gives up on a signer after its patience and counts that as a failure of the region; an answer also has to get to it."""
+    """The settler gives up on a signer after its patience and counts that as a failure of the
+    region; an answer also has to get to it.
+    """
     room = room_of(POLICY, "customer", operations_per_s=100)
     assert room.wait_us_max / 1_000_000 + 2 * provider.TIMEOUT_S < routes.TIMEOUT_S

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from seawall.controls.modes import ModeState, decide, watch
 from seawall.indicators import Sample
-from seawall.policy import TIERS, IndicatorName, Policy, Tier, load_policy
+from seawall.policy import TIERS, IndicatorName, Policy, Tier
+from seawall.policy_file import load_policy
 
 POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 SECOND = 1_000_000
@@ -24,7 +25,9 @@ def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
         "signing_failures",
     )
     return Sample(
-        at_us=int(at_s * SECOND), levels={name: Fraction(levels.get(name, "0")) for name in names}, newest_flow_id=1
+        at_us=int(at_s * SECOND),
+        levels={name: Fraction(levels.get(name, "0")) for name in names},
+        newest_flow_id=1,
     )
 
 
@@ -43,13 +46,20 @@ def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
         ("normal", {"queue_age_guaranteed_s": "10"}, "stressed", "queue-ageing"),
         ("normal", {"queue_age_s": "39.9"}, None, None),
         ("normal", {"queue_age_s": "40"}, "stressed", "backlog"),
-        ("normal", {"signing_failures": "5", "drawdown_velocity": "0.31"}, "protected", "run-on-the-bank"),
+        (
+            "normal",
+            {"signing_failures": "5", "drawdown_velocity": "0.31"},
+            "protected",
+            "run-on-the-bank",
+        ),
     ],
 )
 def test_a_worse_tier_is_entered_at_once(
     tier: Tier, levels: dict[str, str], expected: Tier | None, trigger: str | None
 ) -> None:
-    """At the level itself, past tiers in between, for the trigger that demands it, whatever the dwell."""
+    """At the level itself, past tiers in between, for the trigger that demands it, whatever the
+    dwell.
+    """
     decision = decide(POLICY, ModeState(tier=tier, since_us=0), sample(levels), 0)
     if expected is None:
         assert decision is None
@@ -87,7 +97,9 @@ def test_a_tier_is_left_after_dwell_and_calm(
 
 def test_a_reason_names_trigger_level_and_customers() -> None:
     """What is committed with a flip can be read at three in the morning."""
-    decision = decide(POLICY, ModeState(tier="normal", since_us=0), sample({"drawdown_velocity": "0.31"}), 0)
+    decision = decide(
+        POLICY, ModeState(tier="normal", since_us=0), sample({"drawdown_velocity": "0.31"}), 0
+    )
     assert decision is not None
     assert decision.reason.startswith(
         "run-on-the-bank: drawdown_velocity 0.310 reached 0.300. The hot wallets would be empty"
@@ -109,7 +121,10 @@ def test_a_reason_names_trigger_level_and_customers() -> None:
 def test_calm_means_every_trigger_of_the_tier_and_worse_below_its_exit(
     tier: Tier, levels: dict[str, str], *, calm: bool
 ) -> None:
-    """One trigger at its exit level breaks the calm off; the clock starts at the first calm sample."""
+    """One trigger at its exit level breaks the calm off.
+
+    The clock starts at the first calm sample.
+    """
     before = ModeState(tier=tier, since_us=0, calm_since_us=5)
     assert watch(POLICY, before, sample(levels, at_s=1)).calm_since_us == (5 if calm else None)
     fresh = ModeState(tier=tier, since_us=0)
@@ -126,8 +141,13 @@ LEVELS = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(st.integers(20, 3_000), LEVELS), max_size=60))
-def test_no_tier_is_left_before_its_dwell_and_calm_always_leads_back(steps: list[tuple[int, dict[str, str]]]) -> None:
-    """Whatever happens, a tier lasts its dwell before a calmer one; and once all is quiet, normal returns within the sum of the bounds."""
+def test_no_tier_is_left_before_its_dwell_and_calm_always_leads_back(
+    steps: list[tuple[int, dict[str, str]]],
+) -> None:
+    """Whatever happens, a tier lasts its dwell before a calmer one.
+
+    And once all is quiet, normal returns within the sum of the bounds.
+    """
     state, now = ModeState(tier="normal", since_us=0), 0
 
     def step(state: ModeState, now: int, levels: dict[str, str]) -> ModeState:

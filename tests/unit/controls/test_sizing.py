@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.controls.sizing import top_up
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 
 POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 USDX = 10**6
@@ -42,14 +42,25 @@ def test_a_wallet_is_refilled_to_its_maximum_as_far_as_the_reserve_goes(
 
 def test_negative_amounts_are_refused() -> None:
     """A balance below zero is a fault elsewhere, not something to size by."""
-    with pytest.raises(ValueError, match=r"^amounts cannot be negative: available -1, in flight 0, reserve 0$"):
+    with pytest.raises(
+        ValueError, match=r"^amounts cannot be negative: available -1, in flight 0, reserve 0$"
+    ):
         top_up(POLICY, "customer-aster-hot", "USDX", available=-1, in_flight=0, reserve=0)
 
 
 @given(st.integers(0, 10**13), st.integers(0, 10**13), st.integers(0, 10**13))
-def test_a_top_up_never_overfills_and_never_overdraws(available: int, in_flight: int, reserve: int) -> None:
+def test_a_top_up_never_overfills_and_never_overdraws(
+    available: int, in_flight: int, reserve: int
+) -> None:
     """Positive, at most what the reserve holds, and never beyond the maximum."""
-    amount = top_up(POLICY, "customer-aster-hot", "USDX", available=available, in_flight=in_flight, reserve=reserve)
+    amount = top_up(
+        POLICY,
+        "customer-aster-hot",
+        "USDX",
+        available=available,
+        in_flight=in_flight,
+        reserve=reserve,
+    )
     if amount is not None:
         assert 0 < amount <= reserve
         assert available + in_flight + amount <= 840_000 * USDX

@@ -18,7 +18,9 @@ FINALIZED = 3
 
 
 def answer(method: str, params: list[Any]) -> Any:
-    """A chain of four final blocks, on which the lane has sent seven transactions by then and nine by now."""
+    """A chain of four final blocks, on which the lane has sent seven transactions by then and nine
+    by now.
+    """
     if method == "eth_getBlockByNumber":
         number = FINALIZED if params[0] == "finalized" else int(params[0], 16)
         return {"number": hex(number), "timestamp": hex(1_700_000_000 + number)}
@@ -32,7 +34,10 @@ def handle(request: httpx.Request) -> httpx.Response:
     """A JSON-RPC batch."""
     calls = json.loads(request.content)
     return httpx.Response(
-        200, json=[{"id": call["id"], "result": answer(call["method"], call["params"])} for call in calls]
+        200,
+        json=[
+            {"id": call["id"], "result": answer(call["method"], call["params"])} for call in calls
+        ],
     )
 
 
@@ -41,7 +46,8 @@ def node(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every client of the exporter talks to :func:`handle`."""
     client = httpx.Client
     monkeypatch.setattr(
-        "seawall.evidence.chain.httpx.Client", lambda **_: client(transport=httpx.MockTransport(handle))
+        "seawall.evidence.chain.httpx.Client",
+        lambda **_: client(transport=httpx.MockTransport(handle)),
     )
 
 

@@ -8,15 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.indicators import Crossing, FlowRow, Window, age_s, first_crossing
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 
 POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 TARGET = POLICY.hot_target_value_micro()
 WINDOW_US = 5_000_000
 
 
-def row(row_id: int, at_us: int, share: str = "0", *, kind: str = "reserved", count: int = 1) -> FlowRow:
-    return FlowRow(id=row_id, kind=kind, count=count, value_micro=int(Fraction(share) * TARGET), committed_at_us=at_us)
+def row(
+    row_id: int, at_us: int, share: str = "0", *, kind: str = "reserved", count: int = 1
+) -> FlowRow:
+    return FlowRow(
+        id=row_id,
+        kind=kind,
+        count=count,
+        value_micro=int(Fraction(share) * TARGET),
+        committed_at_us=at_us,
+    )
 
 
 def test_velocity_is_the_reserved_share_of_the_hot_targets_within_the_window() -> None:
@@ -41,7 +49,12 @@ def test_a_row_counts_once_however_often_it_is_read() -> None:
 
 def test_the_first_crossing_is_the_row_that_reaches_the_level() -> None:
     """Rows in any order; the one that makes the sum reach the level is named, with the sum."""
-    flows = [row(3, 3_000_000, "0.11"), row(1, 1_000_000, "0.1"), row(2, 2_000_000, "0.1"), row(4, 3_500_000, "0.5")]
+    flows = [
+        row(3, 3_000_000, "0.11"),
+        row(1, 1_000_000, "0.1"),
+        row(2, 2_000_000, "0.1"),
+        row(4, 3_500_000, "0.5"),
+    ]
     crossing = first_crossing(flows, POLICY.trigger("run-on-the-bank"), POLICY)
     assert crossing == Crossing(flow_id=3, at_us=3_000_000, value=Fraction("0.31"))
 
@@ -68,20 +81,29 @@ def test_an_indicator_that_is_no_windowed_sum_is_refused() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 20_000_000), st.integers(0, 30)), max_size=30))
 def test_replay_agrees_with_the_plain_definition(points: list[tuple[int, int]]) -> None:
-    """Against sums written out: the first commit time at which the window's sum reaches the level."""
+    """Against sums written out.
+
+    The first commit time at which the window's sum reaches the level.
+    """
     flows = [row(index, at, f"0.{share:02d}") for index, (at, share) in enumerate(points)]
     trigger = POLICY.trigger("run-building")
     reached = [
         at
         for at in sorted({flow.committed_at_us for flow in flows})
-        if Fraction(sum(f.value_micro for f in flows if at - WINDOW_US < f.committed_at_us <= at), TARGET)
+        if Fraction(
+            sum(f.value_micro for f in flows if at - WINDOW_US < f.committed_at_us <= at), TARGET
+        )
         >= trigger.enter_at
     ]
     crossing = first_crossing(flows, trigger, POLICY)
     assert (crossing.at_us if crossing else None) == (reached[0] if reached else None)
 
 
-@pytest.mark.parametrize(("oldest_us", "expected"), [(None, 0), (9_500_000, Fraction(1, 2)), (10_000_001, 0)])
-def test_an_age_is_seconds_since_the_oldest_and_never_negative(oldest_us: int | None, expected: Fraction) -> None:
+@pytest.mark.parametrize(
+    ("oldest_us", "expected"), [(None, 0), (9_500_000, Fraction(1, 2)), (10_000_001, 0)]
+)
+def test_an_age_is_seconds_since_the_oldest_and_never_negative(
+    oldest_us: int | None, expected: Fraction
+) -> None:
     """Nothing waiting has no age."""
     assert age_s(oldest_us, 10_000_000) == expected

@@ -13,7 +13,9 @@ from infra.addresses import address_of
 
 def public_key(secret: int, curve: ec.EllipticCurve) -> str:
     key = ec.derive_private_key(secret, curve).public_key()
-    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    return base64.b64encode(
+        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
 
 
 @pytest.mark.parametrize(

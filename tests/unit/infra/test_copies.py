@@ -12,10 +12,20 @@ import pytest
 from infra.backup import days, schedule_of
 from infra.kit import contents_of
 from infra.kit.contents import contacts, digest_list
-from seawall import conventions
+from seawall.conventions import aws
 from seawall.errors import UsageError
-from seawall.policy import Policy, load_policy
-from tests.unit.infra.standing import ACCOUNT, DEPLOYER, POLICY, REGIONS, ROOT, declared, of, statements
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.standing import (
+    ACCOUNT,
+    DEPLOYER,
+    POLICY,
+    REGIONS,
+    ROOT,
+    declared,
+    of,
+    statements,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +34,26 @@ def policy() -> Policy:
 
 
 @pytest.mark.parametrize("guarded", [False, True])
-def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(guarded: bool) -> None:
+def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
+    guarded: bool,
+) -> None:
     buckets = of("aws:s3/bucket:Bucket", guarded=guarded)
-    assert {"evidence", "backups-us-east-1", "backups-us-west-2", "kit-us-east-1", "kit-us-west-2"} <= set(buckets)
+    assert {
+        "evidence",
+        "backups-us-east-1",
+        "backups-us-west-2",
+        "kit-us-east-1",
+        "kit-us-west-2",
+    } <= set(buckets)
     for kind in (
-        "bucketVersioning:BucketVersioning", "bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+        "bucketVersioning:BucketVersioning",
+        "bucketObjectLockConfiguration:BucketObjectLockConfiguration",
         "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-        "bucketPublicAccessBlock:BucketPublicAccessBlock", "bucketOwnershipControls:BucketOwnershipControls",
-        "bucketLifecycleConfiguration:BucketLifecycleConfiguration", "bucketPolicy:BucketPolicy",
-    ):  # fmt: skip
+        "bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "bucketOwnershipControls:BucketOwnershipControls",
+        "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "bucketPolicy:BucketPolicy",
+    ):
         assert set(of(f"aws:s3/{kind}", guarded=guarded)) >= set(buckets), kind
     for name, bucket in buckets.items():
         said = statements(of("aws:s3/bucketPolicy:BucketPolicy", guarded=guarded)[name]["policy"])
@@ -41,8 +62,11 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
             continue
         removes = said["NobodyRemovesVersions"]
         assert "s3:DeleteObjectVersion" in removes["Action"]
-        # A guarded stack lets nobody remove a version, a disposable one its deployer, who must be able to throw it away.
-        assert removes.get("Condition") == (None if guarded else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}})
+        # A guarded stack lets nobody remove a version, a disposable one its deployer, who must be
+        # able to throw it away.
+        assert removes.get("Condition") == (
+            None if guarded else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
+        )
         assert bucket["forceDestroy"] is not guarded
 
 
@@ -52,7 +76,9 @@ def test_nothing_expires_before_its_lock(policy: Policy) -> None:
         "mode": "GOVERNANCE",
         "days": days(policy.backup.evidence_keep),
     }
-    for name, lifecycle in of("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").items():
+    for name, lifecycle in of(
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    ).items():
         locked = locks[name]["rule"]["defaultRetention"]["days"]
         ends = [rule["expiration"]["days"] for rule in lifecycle["rules"] if "expiration" in rule]
         assert all(end > locked for end in ends), name
@@ -76,13 +102,16 @@ def test_a_vault_can_be_locked_for_ever_only_on_purpose(policy: Policy) -> None:
     [rule] = of("aws:backup/plan:Plan")["ledger"]["rules"]
     assert rule["copyActions"][0]["destinationVaultArn"] == "arn:us-west-2:us-west-2"
     [tag] = of("aws:backup/selection:Selection")["tagged"]["selectionTags"]
-    assert (tag["key"], tag["value"]) == (conventions.BACKUP_TAG, policy.venue.name)
+    assert (tag["key"], tag["value"]) == (aws.BACKUP_TAG, policy.venue.name)
 
 
 @pytest.mark.parametrize(
-    ("every", "cron"), [(1, "cron(0 * ? * * *)"), (6, "cron(0 0/6 ? * * *)"), (24, "cron(0 0 ? * * *)")]
+    ("every", "cron"),
+    [(1, "cron(0 * ? * * *)"), (6, "cron(0 0/6 ? * * *)"), (24, "cron(0 0 ? * * *)")],
 )
-def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(every: int, cron: str) -> None:
+def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(
+    every: int, cron: str
+) -> None:
     production = load_policy(ROOT / "policies" / "production.yaml")
     promised = production.model_copy(
         update={"backup": production.backup.model_copy(update={"every": every * 3_600_000})}
@@ -96,7 +125,11 @@ def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(e
 def test_a_pace_that_aws_does_not_have_is_refused(every_ms: int) -> None:
     production = load_policy(ROOT / "policies" / "production.yaml")
     with pytest.raises(UsageError, match="which AWS Backup has no schedule for"):
-        schedule_of(production.model_copy(update={"backup": production.backup.model_copy(update={"every": every_ms})}))
+        schedule_of(
+            production.model_copy(
+                update={"backup": production.backup.model_copy(update={"every": every_ms})}
+            )
+        )
 
 
 def test_aws_backup_may_snapshot_databases_of_this_account_and_use_keys_through_rds_alone() -> None:
@@ -107,7 +140,10 @@ def test_aws_backup_may_snapshot_databases_of_this_account_and_use_keys_through_
     assert all(f":{ACCOUNT}:" in arn for arn in said["SnapshotDatabases"]["Resource"])
     assert "kms:Sign" not in json.dumps(said)
     assert {
-        action for statement in said.values() for action in statement["Action"] if action.startswith("rds:Restore")
+        action
+        for statement in said.values()
+        for action in statement["Action"]
+        if action.startswith("rds:Restore")
     } == set()
 
 
@@ -115,7 +151,11 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
     role = f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-break-glass-kit"
     for region in REGIONS:
         said = statements(of("aws:kms/key:Key")[f"kit-{region}"]["policy"])
-        decrypt = [sid for sid, each in said.items() if each["Effect"] == "Allow" and "kms:Decrypt" in each["Action"]]
+        decrypt = [
+            sid
+            for sid, each in said.items()
+            if each["Effect"] == "Allow" and "kms:Decrypt" in each["Action"]
+        ]
         assert decrypt == ["Read"]
         assert said["Write"] == {
             "Sid": "Write",
@@ -125,8 +165,12 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
             "Resource": "*",
         }
         guarded = statements(of("aws:s3/bucketPolicy:BucketPolicy")[f"kit-{region}"]["policy"])
-        assert guarded["NobodyElseReads"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [role, DEPLOYER]}}
-        assert guarded["NobodyElseWrites"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
+        assert guarded["NobodyElseReads"]["Condition"] == {
+            "ArnNotEquals": {"aws:PrincipalArn": [role, DEPLOYER]}
+        }
+        assert guarded["NobodyElseWrites"]["Condition"] == {
+            "ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}
+        }
 
 
 def test_the_kit_lies_whole_in_both_regions_with_a_digest_for_every_file(policy: Policy) -> None:
@@ -135,11 +179,21 @@ def test_the_kit_lies_whole_in_both_regions_with_a_digest_for_every_file(policy:
     assert {name: each["content"] for name, each in objects.items()} == {
         f"{path}-{region}": text for path, text in files.items() for region in REGIONS
     }
-    listed = {path: digest for digest, _, path in (line.partition("  ") for line in files["SHA256SUMS"].splitlines())}
-    assert listed == {
-        path: hashlib.sha256(text.encode()).hexdigest() for path, text in files.items() if path != "SHA256SUMS"
+    listed = {
+        path: digest
+        for digest, _, path in (line.partition("  ") for line in files["SHA256SUMS"].splitlines())
     }
-    assert {"runbooks/signing-procedures.md", "runbooks/recovery-steps.md", "contacts.md", "policy.json"} <= set(listed)
+    assert listed == {
+        path: hashlib.sha256(text.encode()).hexdigest()
+        for path, text in files.items()
+        if path != "SHA256SUMS"
+    }
+    assert {
+        "runbooks/signing-procedures.md",
+        "runbooks/recovery-steps.md",
+        "contacts.md",
+        "policy.json",
+    } <= set(listed)
 
 
 def test_sha256sum_accepts_the_digest_list_and_finds_a_changed_file(tmp_path: Path) -> None:
@@ -151,13 +205,19 @@ def test_sha256sum_accepts_the_digest_list_and_finds_a_changed_file(tmp_path: Pa
     check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
     assert subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).returncode == 0
     (tmp_path / "a.md").write_text("two\n", encoding="utf-8")
-    assert b"a.md: FAILED" in subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).stdout
+    assert (
+        b"a.md: FAILED"
+        in subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).stdout
+    )
 
 
 def test_the_contact_tree_says_whom_to_reach_who_is_paged_and_who_approves(policy: Policy) -> None:
     text = contacts(policy)
     assert all(f"- **{name}**: {role.email}" in text for name, role in policy.roles.items())
-    assert "- run-on-the-bank (critical): incident-commander, then treasury-lead, then communications-owner" in text
+    assert (
+        "- run-on-the-bank (critical): incident-commander, then treasury-lead, then communications-owner"
+        in text
+    )
     assert "- routine: 2 of treasury-lead, wallet-ops-lead, incident-commander" in text
 
 
@@ -176,7 +236,9 @@ def test_what_must_last_is_protected_in_a_guarded_stack() -> None:
         "aws:kms/key:Key",
     )
     for guarded in (True, False):
-        assert {each.protect for each in declared(guarded=guarded) if each.type in kinds} == {guarded}
+        assert {each.protect for each in declared(guarded=guarded) if each.type in kinds} == {
+            guarded
+        }
 
 
 def test_the_head_of_every_object_of_the_kit_tells_its_digest() -> None:

@@ -1,4 +1,7 @@
-"""What must not be missing: for each resource that the program declares, these tests say whether the policy demands it."""
+"""What must not be missing.
+
+For each resource that the program declares, these tests say whether the policy demands it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import pytest
 
 from infra.refusals.complete import demanded
 from seawall.policy import Policy
-from tests.unit.infra.declared import POLICY, PRIMARY, STANDBY, declared
+from tests.testing.declared import POLICY, PRIMARY, STANDBY, declared
 
 _REGIONS = (PRIMARY, STANDBY)
 _HELPERS = {"backup", "gameday", "gameday-execution", "gameday-scheduler", "kit", "replication"}
@@ -16,7 +19,9 @@ NAMES_NOT_DEMANDED = {
     "aws:iam/policy:Policy": {f"boundary-{name}" for name in _HELPERS},
     "aws:iam/role:Role": _HELPERS,
     "aws:iam/rolePolicy:RolePolicy": _HELPERS - {"backup", "kit", "replication"},
-    "aws:kms/alias:Alias": {f"{name}-{region}" for name in ("kit", "paging") for region in _REGIONS},
+    "aws:kms/alias:Alias": {
+        f"{name}-{region}" for name in ("kit", "paging") for region in _REGIONS
+    },
     "aws:kms/key:Key": {f"{name}-{region}" for name in ("kit", "paging") for region in _REGIONS},
     "aws:s3/bucket:Bucket": {"trail", *(f"backups-{region}" for region in _REGIONS)},
     "aws:scheduler/scheduleGroup:ScheduleGroup": {"gamedays"},
@@ -36,12 +41,20 @@ KINDS_NOT_DEMANDED = {
 
 
 def test_what_the_program_declares_is_demanded_by_name_unless_it_is_listed_here() -> None:
-    """Whoever declares something new decides whether a stack may lack it, and a demand that is lost shows up as undecided."""
+    """Whoever declares something new decides whether a stack may lack it, and a demand that is lost
+    shows up as undecided.
+    """
     wanted = {(kind, name) for kind, name, _ in demanded(POLICY)}
     undecided: dict[str, set[str]] = {}
     for each in declared("production"):
-        of_kit = each.type == "aws:s3/bucketObjectv2:BucketObjectv2" and not each.name.startswith("SHA256SUMS-")
-        judged = (each.type, each.name) not in wanted and not each.type.startswith("pulumi:") and not of_kit
+        of_kit = each.type == "aws:s3/bucketObjectv2:BucketObjectv2" and not each.name.startswith(
+            "SHA256SUMS-"
+        )
+        judged = (
+            (each.type, each.name) not in wanted
+            and not each.type.startswith("pulumi:")
+            and not of_kit
+        )
         if judged and each.type not in KINDS_NOT_DEMANDED:
             undecided.setdefault(each.type, set()).add(each.name)
     assert undecided == NAMES_NOT_DEMANDED
@@ -52,10 +65,16 @@ def topics(policy: Policy) -> set[str]:
 
 
 def test_health_checks_page_from_the_region_of_their_metrics_wherever_the_venue_is() -> None:
-    """Route 53 puts the metrics of health checks into us-east-1, and an alarm acts on topics of its own region."""
+    """Route 53 puts the metrics of health checks into us-east-1, and an alarm acts on topics of its
+    own region.
+    """
     regions = POLICY.regions.model_copy(update={"primary": "eu-west-1", "standby": "eu-central-1"})
     elsewhere = POLICY.model_copy(update={"regions": regions})
-    own = {f"{severity}-{region}" for severity in ("critical", "warning") for region in ("eu-west-1", "eu-central-1")}
+    own = {
+        f"{severity}-{region}"
+        for severity in ("critical", "warning")
+        for region in ("eu-west-1", "eu-central-1")
+    }
     assert topics(elsewhere) == own | {"critical-us-east-1", "warning-us-east-1"}
     assert topics(elsewhere.model_copy(update={"served": {}})) == own
 
@@ -63,11 +82,27 @@ def test_health_checks_page_from_the_region_of_their_metrics_wherever_the_venue_
 @pytest.mark.parametrize(
     ("kind", "name", "why"),
     [
-        ("aws:kms/key:Key", "customer-aster-hot", "wallet customer-aster-hot has no address without it"),
-        ("aws:kms/key:Key", "approver-treasury-lead", "approver treasury-lead has no address without it"),
-        ("aws:iam/role:Role", "seawall-harbour-key-admin-escrow", "nobody could act as admin of escrow"),
-        ("aws:iam/role:Role", "seawall-harbour-approver-treasury-lead", "nobody could act as approver of treasury-lead"),
+        (
+            "aws:kms/key:Key",
+            "customer-aster-hot",
+            "wallet customer-aster-hot has no address without it",
+        ),
+        (
+            "aws:kms/key:Key",
+            "approver-treasury-lead",
+            "approver treasury-lead has no address without it",
+        ),
+        (
+            "aws:iam/role:Role",
+            "seawall-harbour-key-admin-escrow",
+            "nobody could act as admin of escrow",
+        ),
+        (
+            "aws:iam/role:Role",
+            "seawall-harbour-approver-treasury-lead",
+            "nobody could act as approver of treasury-lead",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_is_said_with_whose_it_is(kind: str, name: str, why: str) -> None:
     assert (kind, name, why) in set(demanded(POLICY))

@@ -11,8 +11,9 @@ from infra.gamedays import problem_of
 from infra.gamedays.gamedays import region_of
 from infra.gamedays.roles import pulling
 from seawall.errors import UsageError
-from seawall.policy import Policy, load_policy
-from tests.unit.infra.standing import ACCOUNT, POLICY, REGIONS, of, statements
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.standing import ACCOUNT, POLICY, REGIONS, of, statements
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,9 @@ def policy() -> Policy:
     return load_policy(POLICY)
 
 
-def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targets_only(policy: Policy) -> None:
+def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targets_only(
+    policy: Policy,
+) -> None:
     day = policy.gameday()
     schedule = of("aws:scheduler/schedule:Schedule")[day.name]
     assert (schedule["scheduleExpression"], schedule["state"], schedule["groupName"]) == (
@@ -31,11 +34,17 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
     told = json.loads(schedule["target"]["input"])["containerOverrides"][0]["command"]
     assert told[-2:] == ["--gameday", day.name]
     said = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday"]["policy"])
-    assert said["BreakTargets"]["Condition"] == {"StringEquals": {"aws:ResourceTag/seawall:gameday": "target"}}
+    assert said["BreakTargets"]["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/seawall:gameday": "target"}
+    }
     boundary = statements(of("aws:iam/policy:Policy")["boundary-gameday"]["policy"])
     assert {"kms:*", "iam:*", "sts:AssumeRole"} <= set(boundary["NeverKeysOrPermissions"]["Action"])
-    passes = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday-scheduler"]["policy"])["HandOverRoles"]
-    assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    passes = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday-scheduler"]["policy"])[
+        "HandOverRoles"
+    ]
+    assert passes["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
     assert set(passes["Resource"]) == {
         f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday",
         f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-gameday-execution",
@@ -43,7 +52,9 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
 
 
 @pytest.mark.parametrize(("guarded", "value"), [(True, "stopped"), (False, "armed")])
-def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped(guarded: bool, value: str) -> None:
+def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped(
+    guarded: bool, value: str
+) -> None:
     switches = {
         name: each
         for name, each in of("aws:ssm/parameter:Parameter", guarded=guarded).items()
@@ -56,7 +67,8 @@ def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped
 
 
 @pytest.mark.parametrize(
-    "cluster", ["gamedays", "arn:aws:ecs:us-west-2:1:service/x", "arn:aws:eks:us-west-2:1:cluster/x"]
+    "cluster",
+    ["gamedays", "arn:aws:ecs:us-west-2:1:service/x", "arn:aws:eks:us-west-2:1:cluster/x"],
 )
 def test_a_cluster_that_is_not_named_by_its_arn_is_refused(cluster: str) -> None:
     with pytest.raises(UsageError, match="write its ARN"):
@@ -67,10 +79,14 @@ def test_a_cluster_that_is_not_named_by_its_arn_is_refused(cluster: str) -> None
 @pytest.mark.parametrize(
     "cron",
     [
-        "cron(0 10 ? * TUE#1 *)", "cron(0/15 8-18 * * ? *)", "cron(0 9 L JAN,JUL ? 2027-2030)", "cron(5,35 * ? * MON-FRI *)",
-        "cron(0 0 15W * ? *)", "cron(0 0 ? * 6L *)",
+        "cron(0 10 ? * TUE#1 *)",
+        "cron(0/15 8-18 * * ? *)",
+        "cron(0 9 L JAN,JUL ? 2027-2030)",
+        "cron(5,35 * ? * MON-FRI *)",
+        "cron(0 0 15W * ? *)",
+        "cron(0 0 ? * 6L *)",
     ],
-)  # fmt: skip
+)
 def test_a_schedule_that_eventbridge_takes_is_accepted(cron: str) -> None:
     assert problem_of(cron) is None
 
@@ -94,16 +110,23 @@ def test_a_schedule_that_eventbridge_takes_is_accepted(cron: str) -> None:
         ("cron(0 10 ? * TUE 1969)", "year cannot be '1969'"),
     ],
 )
-def test_a_schedule_that_eventbridge_would_refuse_is_refused_with_what_to_write(cron: str, because: str) -> None:
+def test_a_schedule_that_eventbridge_would_refuse_is_refused_with_what_to_write(
+    cron: str, because: str
+) -> None:
     found = problem_of(cron)
     assert found is not None
     assert re.search(because, found)
 
 
-@pytest.mark.parametrize("image", ["seawall:latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com/seawall:latest"])
+@pytest.mark.parametrize(
+    "image", ["seawall:latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com/seawall:latest"]
+)
 def test_an_image_that_may_change_or_lies_elsewhere_is_refused(image: str) -> None:
     """What runs with the power to break things is named by its digest."""
     with pytest.raises(UsageError, match="name it with its digest"):
         pulling(image)
     whole = "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/seawall@sha256:" + "0" * 64
-    assert pulling(whole)[1]["Resource"] == "arn:aws:ecr:us-west-2:123456789012:repository/team/seawall"
+    assert (
+        pulling(whole)[1]["Resource"]
+        == "arn:aws:ecr:us-west-2:123456789012:repository/team/seawall"
+    )

@@ -1,4 +1,7 @@
-"""The gate sees what the program declares as it is: by the engine's names, as plain data, and what is not known yet as such."""
+"""The gate sees what the program declares as it is.
+
+By the engine's names, as plain data, and what is not known yet as such.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from infra.refusals.declared import UNKNOWN
 from infra.refusals.demands import Demands
 from infra.refusals.gate import Gate, _known, _wire_name
 from seawall.errors import UsageError
-from tests.unit.infra.declared import POLICY
+from tests.testing.declared import POLICY
 
 TRAIL = "aws:cloudtrail/trail:Trail"
 STRANGE: dict[str, Any] = {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
@@ -30,22 +33,37 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 def hold(gate: Gate, of: type[pulumi.Resource], *, protect: bool | None = None) -> pulumi.Resource:
-    """Declare a trail, or what says it is one; its constructor is left out, because it would register it."""
+    """Declare a trail, or what says it is one.
+
+    Its constructor is left out, because it would register it.
+    """
     made: Any = object.__new__(of)
     options = pulumi.ResourceOptions(protect=protect)
-    gate._hold(pulumi.ResourceTransformationArgs(made, TRAIL, "trail", {"is_multi_region_trail": True}, options))
+    gate._hold(
+        pulumi.ResourceTransformationArgs(
+            made, TRAIL, "trail", {"is_multi_region_trail": True}, options
+        )
+    )
     return made  # type: ignore[no-any-return]
 
 
-def told(*, custom: bool = True, protect: bool | None = True, **inputs: Any) -> pulumi.ResourceTransformArgs:
+def told(
+    *, custom: bool = True, protect: bool | None = True, **inputs: Any
+) -> pulumi.ResourceTransformArgs:
     """What the engine says just before it makes something."""
     return pulumi.ResourceTransformArgs(
-        custom=custom, type_=TRAIL, name="trail", props=inputs, opts=pulumi.ResourceOptions(protect=protect)
+        custom=custom,
+        type_=TRAIL,
+        name="trail",
+        props=inputs,
+        opts=pulumi.ResourceOptions(protect=protect),
     )
 
 
 @pytest.mark.parametrize("protect", [True, False, None])
-async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_seal(gate: Gate, protect: bool | None) -> None:
+async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_seal(
+    gate: Gate, protect: bool | None
+) -> None:
     made = hold(gate, aws.cloudtrail.Trail, protect=protect)
     [declared] = gate._declared
     assert str(declared) == f"{TRAIL} trail"
@@ -78,7 +96,9 @@ async def test_what_only_aws_can_tell_is_not_known_wherever_it_stands() -> None:
 
     future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     coroutine = later()
-    block = aws.cloudtrail.TrailInsightSelectorArgs(insight_type=pulumi.Output.from_input("ApiCallRateInsight"))
+    block = aws.cloudtrail.TrailInsightSelectorArgs(
+        insight_type=pulumi.Output.from_input("ApiCallRateInsight")
+    )
     seen = _known({"a": [future, "b"], "c": (coroutine,), "d": block})
     coroutine.close()
     assert seen == {"a": [UNKNOWN, "b"], "c": [UNKNOWN], "d": {"insightType": UNKNOWN}}
@@ -86,7 +106,11 @@ async def test_what_only_aws_can_tell_is_not_known_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize(
     ("name", "wire"),
-    [("policy", "policy"), ("enable_key_rotation", "enableKeyRotation"), ("key_material_base64", "keyMaterialBase64")],
+    [
+        ("policy", "policy"),
+        ("enable_key_rotation", "enableKeyRotation"),
+        ("key_material_base64", "keyMaterialBase64"),
+    ],
 )
 def test_inputs_have_the_names_that_the_engine_knows(name: str, wire: str) -> None:
     assert _wire_name(name) == wire

@@ -1,4 +1,7 @@
-"""Forbidden desired states are refused by name, one rule at a time; the whole stack as it is passes."""
+"""Forbidden desired states are refused by name, one rule at a time.
+
+The whole stack as it is passes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.demands import Demands
 from infra.refusals.exceptions import EXCEPTIONS, Listed
 from infra.refusals.judge import judge, judge_all
-from tests.unit.infra.declared import POLICY, declared
+from tests.testing.declared import POLICY, declared
 
 GUARDED = Demands(policy=POLICY, guarded=True, key_window_days=30)
 KEY, REPLICA, ROLE = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:iam/role:Role"
@@ -43,8 +46,12 @@ def the(kind: str, name: str | None = None) -> Declared:
 
 def changed(resource: Declared, *, protect: bool | None = None, **inputs: Any) -> Declared:
     """The resource with other inputs; None takes one out."""
-    merged = {name: value for name, value in {**resource.inputs, **inputs}.items() if value is not None}
-    return replace(resource, inputs=merged, protect=resource.protect if protect is None else protect)
+    merged = {
+        name: value for name, value in {**resource.inputs, **inputs}.items() if value is not None
+    }
+    return replace(
+        resource, inputs=merged, protect=resource.protect if protect is None else protect
+    )
 
 
 def policy(*statements: dict[str, Any]) -> str:
@@ -56,15 +63,33 @@ def test_the_program_as_it_is_passes_every_rule() -> None:
 
 
 def allow(**more: Any) -> str:
-    return policy({"Sid": "X", "Effect": "Allow", "Action": ["kms:Sign"], "Resource": "arn:aws:kms:r:1:key/k", **more})
+    return policy(
+        {
+            "Sid": "X",
+            "Effect": "Allow",
+            "Action": ["kms:Sign"],
+            "Resource": "arn:aws:kms:r:1:key/k",
+            **more,
+        }
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "change", "said"),
     [
-        (KEY, WALLET, {"customerMasterKeySpec": "ECC_NIST_P256"}, "spec ECC_NIST_P256; a key that signs for a chain is"),
+        (
+            KEY,
+            WALLET,
+            {"customerMasterKeySpec": "ECC_NIST_P256"},
+            "spec ECC_NIST_P256; a key that signs for a chain is",
+        ),
         (KEY, WALLET, {"customerMasterKeySpec": None}, "spec SYMMETRIC_DEFAULT"),
-        (KEY, "approver-treasury-lead", {"customerMasterKeySpec": "ECC_NIST_P256"}, "spec ECC_NIST_P256"),
+        (
+            KEY,
+            "approver-treasury-lead",
+            {"customerMasterKeySpec": "ECC_NIST_P256"},
+            "spec ECC_NIST_P256",
+        ),
         (KEY, WALLET, {"keyUsage": "KEY_AGREEMENT"}, "usage KEY_AGREEMENT"),
         (KEY, WALLET, {"keyUsage": None}, "usage ENCRYPT_DECRYPT"),
         (KEY, WALLET, {"multiRegion": False}, "single-Region, and can never be converted"),
@@ -75,34 +100,130 @@ def allow(**more: Any) -> str:
         (KEY, WALLET, {"policy": "{}"}, "no policy"),
         (KEY, WALLET, {"policy": "[]"}, "no policy"),
         (KEY, WALLET, {"policy": policy()}, "no policy"),
-        (KEY, WALLET, {"deletionWindowInDays": 7}, "deletion window of 7 days; this stack demands 30"),
+        (
+            KEY,
+            WALLET,
+            {"deletionWindowInDays": 7},
+            "deletion window of 7 days; this stack demands 30",
+        ),
         (KEY, WALLET, {"deletionWindowInDays": None}, "deletion window of no days"),
         (KEY, WALLET, {"isEnabled": False}, "declared as disabled"),
         (KEY, WALLET, {"bypassPolicyLockoutSafetyCheck": True}, "bypasses the check"),
         (REPLICA, WALLET, {"policy": None}, "no policy"),
-        (REPLICA, "approver-treasury-lead", {"deletionWindowInDays": 29}, "deletion window of 29 days"),
+        (
+            REPLICA,
+            "approver-treasury-lead",
+            {"deletionWindowInDays": 29},
+            "deletion window of 29 days",
+        ),
         (ROLE, None, {"permissionsBoundary": None}, "no permission boundary"),
         (ROLE, None, {"permissionsBoundary": ""}, "no permission boundary"),
-        (ROLE, None, {"inlinePolicies": [{"name": "x", "policy": "{}"}]}, "inlinePolicies, which this check does not read"),
-        (ROLE, None, {"managedPolicyArns": ["arn:aws:iam::1:policy/x"]}, "managedPolicyArns, which this check does not read"),
-        (ROLE, None, {"assumeRolePolicy": policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"})}, "Principal '*' is anybody"),
-        (ROLE, None, {"assumeRolePolicy": policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})}, "Principal '*' is anybody"),
-        (ROLE, None, {"assumeRolePolicy": policy({"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam::*:root"]}})}, "is anybody"),
-        (ROLE, None, {"assumeRolePolicy": policy({"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}})}, "allows by NotPrincipal"),
+        (
+            ROLE,
+            None,
+            {"inlinePolicies": [{"name": "x", "policy": "{}"}]},
+            "inlinePolicies, which this check does not read",
+        ),
+        (
+            ROLE,
+            None,
+            {"managedPolicyArns": ["arn:aws:iam::1:policy/x"]},
+            "managedPolicyArns, which this check does not read",
+        ),
+        (
+            ROLE,
+            None,
+            {
+                "assumeRolePolicy": policy(
+                    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}
+                )
+            },
+            "Principal '*' is anybody",
+        ),
+        (
+            ROLE,
+            None,
+            {
+                "assumeRolePolicy": policy(
+                    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+                )
+            },
+            "Principal '*' is anybody",
+        ),
+        (
+            ROLE,
+            None,
+            {
+                "assumeRolePolicy": policy(
+                    {"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam::*:root"]}}
+                )
+            },
+            "is anybody",
+        ),
+        (
+            ROLE,
+            None,
+            {
+                "assumeRolePolicy": policy(
+                    {"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}}
+                )
+            },
+            "allows by NotPrincipal",
+        ),
         (ROLE, None, {"assumeRolePolicy": "not json"}, "assumeRolePolicy is no policy document"),
         (ROLE_POLICY, None, {"policy": allow(Action="kms:*")}, "Action 'kms:*'"),
         (ROLE_POLICY, None, {"policy": allow(Resource="*")}, "policy, statement X: Resource '*'"),
-        (ROLE_POLICY, None, {"policy": policy({"Effect": "Allow", "Action": "kms:*"})}, "statement (without Sid): Action 'kms:*'"),
+        (
+            ROLE_POLICY,
+            None,
+            {"policy": policy({"Effect": "Allow", "Action": "kms:*"})},
+            "statement (without Sid): Action 'kms:*'",
+        ),
         (ROLE_POLICY, None, {"policy": policy({"Action": "kms:*"})}, "Action 'kms:*'"),
-        (ROLE_POLICY, None, {"policy": json.dumps({"Statement": {"Effect": "Allow", "Action": "kms:*"}})}, "Action 'kms:*'"),
-        (ROLE_POLICY, None, {"policy": {"Statement": [{"Effect": "Allow", "Action": "kms:*"}]}}, "Action 'kms:*'"),
+        (
+            ROLE_POLICY,
+            None,
+            {"policy": json.dumps({"Statement": {"Effect": "Allow", "Action": "kms:*"}})},
+            "Action 'kms:*'",
+        ),
+        (
+            ROLE_POLICY,
+            None,
+            {"policy": {"Statement": [{"Effect": "Allow", "Action": "kms:*"}]}},
+            "Action 'kms:*'",
+        ),
         (ROLE_POLICY, None, {"policy": ""}, "policy is no policy document"),
         (ROLE_POLICY, None, {"policy": "[]"}, "policy is no policy document"),
-        (ROLE_POLICY, None, {"policy": allow(Resource=["arn:aws:kms:r:1:key/?"])}, "Resource 'arn:aws:kms:r:1:key/?'"),
-        (POLICY_OF_IAM, None, {"policy": policy({"Effect": "Allow", "NotAction": "iam:*", "Resource": "a"})}, "allows by NotAction"),
-        (POLICY_OF_IAM, None, {"policy": policy({"Effect": "Allow", "Action": "a:b", "NotResource": "a"})}, "allows by NotResource"),
-        (KEY, WALLET, {"policy": allow(Action=["kms:*"], Principal={"AWS": "arn:aws:iam::1:root"})}, "Action 'kms:*'"),
-        (KEY, WALLET, {"policy": allow(Action="*", Principal={"AWS": "arn:aws:iam::1:root"})}, "Action '*'"),
+        (
+            ROLE_POLICY,
+            None,
+            {"policy": allow(Resource=["arn:aws:kms:r:1:key/?"])},
+            "Resource 'arn:aws:kms:r:1:key/?'",
+        ),
+        (
+            POLICY_OF_IAM,
+            None,
+            {"policy": policy({"Effect": "Allow", "NotAction": "iam:*", "Resource": "a"})},
+            "allows by NotAction",
+        ),
+        (
+            POLICY_OF_IAM,
+            None,
+            {"policy": policy({"Effect": "Allow", "Action": "a:b", "NotResource": "a"})},
+            "allows by NotResource",
+        ),
+        (
+            KEY,
+            WALLET,
+            {"policy": allow(Action=["kms:*"], Principal={"AWS": "arn:aws:iam::1:root"})},
+            "Action 'kms:*'",
+        ),
+        (
+            KEY,
+            WALLET,
+            {"policy": allow(Action="*", Principal={"AWS": "arn:aws:iam::1:root"})},
+            "Action '*'",
+        ),
         (BUCKET, None, {"objectLockEnabled": False}, "made without object lock"),
         (BUCKET, None, {"objectLockEnabled": None}, "made without object lock"),
         (BUCKET, None, {"forceDestroy": True}, "force_destroy in a guarded stack"),
@@ -110,17 +231,31 @@ def allow(**more: Any) -> str:
         (ACCESS_BLOCK, None, {"blockPublicPolicy": None}, "leaves blockPublicPolicy open"),
         (ACCESS_BLOCK, None, {"ignorePublicAcls": False}, "leaves ignorePublicAcls open"),
         (ACCESS_BLOCK, None, {"restrictPublicBuckets": False}, "leaves restrictPublicBuckets open"),
-        (VERSIONING, None, {"versioningConfiguration": {"status": "Suspended"}}, "versioning Suspended"),
-        (VERSIONING, None, {"versioningConfiguration": {"status": "Disabled"}}, "versioning Disabled"),
+        (
+            VERSIONING,
+            None,
+            {"versioningConfiguration": {"status": "Suspended"}},
+            "versioning Suspended",
+        ),
+        (
+            VERSIONING,
+            None,
+            {"versioningConfiguration": {"status": "Disabled"}},
+            "versioning Disabled",
+        ),
         (VERSIONING, None, {"versioningConfiguration": {}}, "versioning not said"),
         (VERSIONING, None, {"versioningConfiguration": None}, "versioning not said"),
     ],
-)  # fmt: skip
-def test_a_forbidden_state_is_refused_and_named(kind: str, name: str | None, change: dict[str, Any], said: str) -> None:
+)
+def test_a_forbidden_state_is_refused_and_named(
+    kind: str, name: str | None, change: dict[str, Any], said: str
+) -> None:
     resource = the(kind, name)
     assert judge(resource, GUARDED) == []
     refusals = judge(changed(resource, **change), GUARDED)
-    assert [line for line in refusals if said in line and line.startswith(f"{resource}: ")], refusals
+    assert [line for line in refusals if said in line and line.startswith(f"{resource}: ")], (
+        refusals
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,9 +269,13 @@ def test_a_forbidden_state_is_refused_and_named(kind: str, name: str | None, cha
         ("aws:ssm/parameter:Parameter", "deployed"),
     ],
 )
-def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(kind: str, name: str | None) -> None:
+def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(
+    kind: str, name: str | None
+) -> None:
     bare = changed(the(kind, name), protect=False)
-    assert judge(bare, GUARDED) == [f"{bare}: not protected, and this stack is guarded; write protect=True"]
+    assert judge(bare, GUARDED) == [
+        f"{bare}: not protected, and this stack is guarded; write protect=True"
+    ]
     assert judge(bare, replace(GUARDED, guarded=False)) == []
 
 
@@ -158,7 +297,14 @@ def test_some_types_are_refused_whatever_they_say(kind: str, said: str) -> None:
 
 def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong() -> None:
     key = the(KEY, WALLET)
-    names = ("policy", "customerMasterKeySpec", "keyUsage", "multiRegion", "deletionWindowInDays", "enableKeyRotation")
+    names = (
+        "policy",
+        "customerMasterKeySpec",
+        "keyUsage",
+        "multiRegion",
+        "deletionWindowInDays",
+        "enableKeyRotation",
+    )
     nothing: dict[str, Any] = dict.fromkeys(names, UNKNOWN)
     assert judge(changed(key, **nothing), GUARDED) == []
     assert judge(changed(key, customerMasterKeySpec=UNKNOWN, enableKeyRotation=True), GUARDED) == []
@@ -185,7 +331,9 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         (ROLE, {"managedPolicyArns": []}),
     ],
 )
-def test_what_is_said_although_it_goes_without_saying_is_not_refused(kind: str, change: dict[str, Any]) -> None:
+def test_what_is_said_although_it_goes_without_saying_is_not_refused(
+    kind: str, change: dict[str, Any]
+) -> None:
     assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), GUARDED) == []
 
 
@@ -216,23 +364,31 @@ def test_a_policy_that_cannot_be_read_is_refused_where_it_says_who_may_what(
     kind: str, name: str, refused: bool
 ) -> None:
     strange = Declared(kind=kind, name="x", inputs={name: '{"rules": []}'}, protect=False)
-    assert judge(strange, GUARDED) == ([f"{strange}: {name} is no policy document"] if refused else [])
+    assert judge(strange, GUARDED) == (
+        [f"{strange}: {name} is no policy document"] if refused else []
+    )
 
 
 def attached(arn: object) -> Declared:
     return Declared(kind=ATTACHMENT, name="x", inputs={"policyArn": arn}, protect=False)
 
 
-def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     of_aws = attached("arn:aws:iam::aws:policy/AdministratorAccess")
     [refusal] = judge(of_aws, GUARDED)
     assert "a policy that AWS owns and changes" in refusal
     assert judge(attached("arn:aws:iam::123456789012:policy/ours"), GUARDED) == []
 
     listed = Listed(
-        kind=ATTACHMENT, name="x", sid="", element="ManagedPolicy", pattern=str(of_aws.inputs["policyArn"]),
+        kind=ATTACHMENT,
+        name="x",
+        sid="",
+        element="ManagedPolicy",
+        pattern=str(of_aws.inputs["policyArn"]),
         reason="tried here",
-    )  # fmt: skip
+    )
     monkeypatch.setattr("infra.refusals.identity.EXCEPTIONS", (listed,))
     assert judge(of_aws, GUARDED) == []
 
@@ -242,13 +398,18 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(monkeypatch: pyte
     [
         ("aws:s3/bucketVersioning:BucketVersioning", "versioning"),
         ("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "an object lock"),
-        ("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration", "encryption"),
+        (
+            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            "encryption",
+        ),
         ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "a public access block"),
     ],
 )
 def test_a_bucket_without_one_of_its_companions_is_refused(companion: str, what: str) -> None:
     rest = [each for each in program() if (each.kind, each.name) != (companion, "evidence")]
-    assert f"{BUCKET} evidence: without {what}; declare it under the name evidence" in judge_all(rest, GUARDED)
+    assert f"{BUCKET} evidence: without {what}; declare it under the name evidence" in judge_all(
+        rest, GUARDED
+    )
 
 
 def test_each_thing_that_the_policy_demands_is_missed_by_name_and_all_are_told_at_once() -> None:
@@ -257,7 +418,9 @@ def test_each_thing_that_the_policy_demands_is_missed_by_name_and_all_are_told_a
     for kind, name, _ in wanted:
         rest = [each for each in program() if (each.kind, each.name) != (kind, name)]
         assert len(rest) < len(program()), (kind, name)
-    assert judge_all([], GUARDED) == [f"{kind} {name} is missing: {why}" for kind, name, why in wanted]
+    assert judge_all([], GUARDED) == [
+        f"{kind} {name} is missing: {why}" for kind, name, why in wanted
+    ]
 
 
 def test_a_resource_under_another_type_or_name_does_not_count() -> None:
@@ -279,7 +442,9 @@ def test_an_exception_that_nothing_needs_is_taken_out() -> None:
         each
         for each in EXCEPTIONS
         if not any(
-            each.covers(kind=resource.kind, name=resource.name, sid=sid, element=element, value=value)
+            each.covers(
+                kind=resource.kind, name=resource.name, sid=sid, element=element, value=value
+            )
             for resource in program()
             for sid, element, value in wildcards(resource)
         )
@@ -287,7 +452,9 @@ def test_an_exception_that_nothing_needs_is_taken_out() -> None:
     assert not unused
 
 
-def arn(service: str, rest: str, *, region: str = "us-east-1", account: str = "123456789012") -> str:
+def arn(
+    service: str, rest: str, *, region: str = "us-east-1", account: str = "123456789012"
+) -> str:
     return f"arn:aws:{service}:{region}:{account}:{rest}"
 
 
@@ -304,8 +471,18 @@ def arn(service: str, rest: str, *, region: str = "us-east-1", account: str = "1
         (POLICY_OF_IAM, "x", "X", "arn:aws:s3:::bucket/runs/*.json"),
         (POLICY_OF_IAM, "boundary-gameday", "KeysWhosePolicyAgrees", arn("kms", "key/*")),
         (POLICY_OF_IAM, "boundary-signer", "X", arn("kms", "key/*")),
-        (POLICY_OF_IAM, "boundary-signer", "KeysWhosePolicyAgrees", arn("kms", "key/*", region="*")),
-        (POLICY_OF_IAM, "boundary-signer", "KeysWhosePolicyAgrees", arn("kms", "key/*", account="*")),
+        (
+            POLICY_OF_IAM,
+            "boundary-signer",
+            "KeysWhosePolicyAgrees",
+            arn("kms", "key/*", region="*"),
+        ),
+        (
+            POLICY_OF_IAM,
+            "boundary-signer",
+            "KeysWhosePolicyAgrees",
+            arn("kms", "key/*", account="*"),
+        ),
         (POLICY_OF_IAM, "boundary-backup", "Decrypt", arn("kms", "key/*")),
         (POLICY_OF_IAM, "boundary-kit", "X", arn("kms", "key/*")),
         (ROLE_POLICY, "kit", "SnapshotDatabases", arn("rds", "db:*")),
@@ -329,15 +506,26 @@ def arn(service: str, rest: str, *, region: str = "us-east-1", account: str = "1
         (ROLE_POLICY, "gameday-scheduler", "RunGameDays", arn("ecs", "task-definition/*")),
     ],
 )
-def test_what_is_next_to_an_exception_is_refused(kind: str, name: str, sid: str, value: str) -> None:
-    """Another resource, another statement, a wider wildcard: what is listed was judged for one place."""
-    near = Declared(kind=kind, name=name, inputs={"policy": allow(Sid=sid, Resource=value)}, protect=True)
+def test_what_is_next_to_an_exception_is_refused(
+    kind: str, name: str, sid: str, value: str
+) -> None:
+    """Another resource, another statement, a wider wildcard.
+
+    What is listed was judged for one place.
+    """
+    near = Declared(
+        kind=kind, name=name, inputs={"policy": allow(Sid=sid, Resource=value)}, protect=True
+    )
     assert [line for line in judge(near, GUARDED) if f"statement {sid}: Resource {value!r}" in line]
 
 
 def wildcards(resource: Declared) -> list[tuple[str, str, str]]:
     """Sid, element and value of whatever an exception could be about."""
-    found = [("", "ManagedPolicy", str(resource.inputs["policyArn"]))] if "policyArn" in resource.inputs else []
+    found = (
+        [("", "ManagedPolicy", str(resource.inputs["policyArn"]))]
+        if "policyArn" in resource.inputs
+        else []
+    )
     for name in ("policy", "assumeRolePolicy", "accessPolicy"):
         text = resource.inputs.get(name)
         if isinstance(text, str) and text.startswith("{"):
@@ -345,5 +533,7 @@ def wildcards(resource: Declared) -> list[tuple[str, str, str]]:
                 for element in ("Action", "Resource"):
                     values = statement.get(element, [])
                     several = values if isinstance(values, list) else [values]
-                    found += [(str(statement.get("Sid", "")), element, str(value)) for value in several]
+                    found += [
+                        (str(statement.get("Sid", "")), element, str(value)) for value in several
+                    ]
     return found

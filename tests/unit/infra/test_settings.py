@@ -1,4 +1,6 @@
-"""A stack's configuration is refused as a whole, with everything that is wrong with it and what to do."""
+"""A stack's configuration is refused as a whole, with everything that is wrong with it and what to
+do.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,17 @@ import pytest
 from pulumi.runtime import set_all_config
 
 from infra.settings import read_settings, refuse_other_account
-from seawall import conventions
+from seawall.conventions import environment
 from seawall.errors import PolicyError, UsageError
-from tests.unit.infra.declared import POLICY_PATH, ROOT, configuration, run
+from tests.testing.declared import POLICY_PATH, ROOT, configuration, run
 
 
 def read(stack: str = "sandbox", **change: Any) -> Any:
-    set_all_config(configuration(stack if stack in ("sandbox", "staging", "production") else "sandbox", **change))
+    set_all_config(
+        configuration(
+            stack if stack in ("sandbox", "staging", "production") else "sandbox", **change
+        )
+    )
     return read_settings(pulumi.Config("seawall"), stack=stack, repository=ROOT)
 
 
@@ -28,18 +34,30 @@ def principals() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def policy_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(POLICY_PATH))
+    monkeypatch.setenv(environment.POLICY_VARIABLE, str(POLICY_PATH))
 
 
 def test_the_stacks_of_the_repository_are_well_formed() -> None:
-    assert [read(stack).guarded for stack in ("sandbox", "staging", "production")] == [False, True, True]
-    assert {read(stack).lock_mode for stack in ("sandbox", "staging", "production")} == {"GOVERNANCE"}
+    assert [read(stack).guarded for stack in ("sandbox", "staging", "production")] == [
+        False,
+        True,
+        True,
+    ]
+    assert {read(stack).lock_mode for stack in ("sandbox", "staging", "production")} == {
+        "GOVERNANCE"
+    }
     assert read("production", irrevocableCompliance=True).lock_mode == "COMPLIANCE"
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(UsageError) as caught:
-        read("elsewhere", deletion="maybe", principals=None, runner={"vpc": "v"}, indicatorsPublished="perhaps")
+        read(
+            "elsewhere",
+            deletion="maybe",
+            principals=None,
+            runner={"vpc": "v"},
+            indicatorsPublished="perhaps",
+        )
     said = str(caught.value)
     for line in (
         "the stack: found 'elsewhere'; select one of production, sandbox, staging",
@@ -109,28 +127,38 @@ def test_the_regions_of_one_bucket_may_be_one_workload() -> None:
 
 
 def test_what_nobody_can_undo_is_refused_in_a_disposable_stack() -> None:
-    with pytest.raises(UsageError, match=r"irrevocableCompliance: found true in a disposable stack"):
+    with pytest.raises(
+        UsageError, match=r"irrevocableCompliance: found true in a disposable stack"
+    ):
         read(irrevocableCompliance=True)
 
 
 def test_a_stack_without_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(conventions.POLICY_VARIABLE, raising=False)
+    monkeypatch.delenv(environment.POLICY_VARIABLE, raising=False)
     with pytest.raises(UsageError, match="no policy"):
         read()
 
 
-def test_a_replica_region_that_equals_the_primary_is_the_policys_fault(tmp_path: Any, monkeypatch: Any) -> None:
+def test_a_replica_region_that_equals_the_primary_is_the_policys_fault(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
     text = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(text.replace("standby: us-west-2}", "standby: us-east-1}", 1), encoding="utf-8")
-    monkeypatch.setenv(conventions.POLICY_VARIABLE, str(wrong))
-    with pytest.raises(PolicyError, match=r"regions.standby: found 'us-east-1'; name a region other than the primary"):
+    wrong.write_text(
+        text.replace("standby: us-west-2}", "standby: us-east-1}", 1), encoding="utf-8"
+    )
+    monkeypatch.setenv(environment.POLICY_VARIABLE, str(wrong))
+    with pytest.raises(
+        PolicyError,
+        match=r"regions.standby: found 'us-east-1'; name a region other than the primary",
+    ):
         read()
 
 
 def test_credentials_of_another_account_are_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"stack staging belongs in account 321098765432, and these .* are of 123456789012"
+        UsageError,
+        match=r"stack staging belongs in account 321098765432, and these .* are of 123456789012",
     ):
         refuse_other_account(read("staging"), caller="123456789012")
 

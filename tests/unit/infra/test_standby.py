@@ -10,11 +10,12 @@ import yaml
 
 from infra.monitoring import addressed, rendered
 from infra.rails.failover import failover_of
-from seawall import conventions
 from seawall.controls.breaker import BreakerSettings
+from seawall.conventions import aws, generated
 from seawall.errors import UsageError
-from seawall.policy import Policy, load_policy
-from tests.unit.infra.standing import ACCOUNT, POLICY, REGIONS, ROOT, of, statements
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.standing import ACCOUNT, POLICY, REGIONS, ROOT, of, statements
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +28,35 @@ def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_
 ) -> None:
     secrets = of("aws:secretsmanager/secret:Secret")
     wanted = {
-        f"{rail}-{side}-{region}" for rail in policy.rails for side in ("primary", "standby") for region in REGIONS
+        f"{rail}-{side}-{region}"
+        for rail in policy.rails
+        for side in ("primary", "standby")
+        for region in REGIONS
     }
     assert set(secrets) == wanted
     for name, secret in secrets.items():
         reader = f"arn:aws:iam::{ACCOUNT}:user/rails-{secret['region']}"
         said = statements(secret["policy"])
         assert said["Read"]["Principal"] == {"AWS": reader}, name
-        assert said["NobodyElseReads"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": reader}}
+        assert said["NobodyElseReads"]["Condition"] == {
+            "ArnNotEquals": {"aws:PrincipalArn": reader}
+        }
 
 
 def test_no_value_of_a_secret_is_ever_declared() -> None:
     assert not of("aws:secretsmanager/secretVersion:SecretVersion")
 
 
-def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_age_is_published(policy: Policy) -> None:
+def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_age_is_published(
+    policy: Policy,
+) -> None:
     alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm")
     for rail, promised in policy.rails.items():
         for region in REGIONS:
             alarm = alarms[f"{rail}-standby-age-{region}"]
             assert alarm["threshold"] == promised.credential_age_max / 1_000
             assert (alarm["metricName"], alarm["dimensions"]) == (
-                conventions.CREDENTIAL_AGE,
+                aws.CREDENTIAL_AGE,
                 {"rail": rail, "side": "standby"},
             )
             assert alarm["treatMissingData"] == "breaching"
@@ -56,21 +64,34 @@ def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_ag
             assert alarm["alarmActions"] == [f"arn:{region}:warning-{region}"]
 
 
-def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an_alarm_on_it(policy: Policy) -> None:
+def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an_alarm_on_it(
+    policy: Policy,
+) -> None:
     queues = of("aws:sqs/queue:Queue")
     later = [rail for rail, promised in policy.rails.items() if promised.asynchronous]
     assert later == ["fiat"]
     assert len([name for name in queues if name.startswith("fiat-")]) == 2 * 2 * 2
     for region in REGIONS:
-        queue, dead = queues[f"fiat-instructions-{region}"], queues[f"fiat-instructions-dead-{region}"]
+        queue, dead = (
+            queues[f"fiat-instructions-{region}"],
+            queues[f"fiat-instructions-dead-{region}"],
+        )
         assert (
-            json.loads(queue["redrivePolicy"])["deadLetterTargetArn"] == f"arn:{region}:fiat-instructions-dead-{region}"
+            json.loads(queue["redrivePolicy"])["deadLetterTargetArn"]
+            == f"arn:{region}:fiat-instructions-dead-{region}"
         )
         source = f"arn:aws:sqs:{region}:{ACCOUNT}:{queue['name']}"
-        assert json.loads(dead["redriveAllowPolicy"]) == {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
-        assert statements(queue["policy"])["Use"]["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:user/rails-{region}"}
+        assert json.loads(dead["redriveAllowPolicy"]) == {
+            "redrivePermission": "byQueue",
+            "sourceQueueArns": [source],
+        }
+        assert statements(queue["policy"])["Use"]["Principal"] == {
+            "AWS": f"arn:aws:iam::{ACCOUNT}:user/rails-{region}"
+        }
         assert queue["sqsManagedSseEnabled"] is dead["sqsManagedSseEnabled"] is True
-        alarm = of("aws:cloudwatch/metricAlarm:MetricAlarm")[f"fiat-instructions-dead-depth-{region}"]
+        alarm = of("aws:cloudwatch/metricAlarm:MetricAlarm")[
+            f"fiat-instructions-dead-depth-{region}"
+        ]
         assert (alarm["threshold"], alarm["dimensions"]) == (1, {"QueueName": dead["name"]})
 
 
@@ -84,7 +105,9 @@ def test_what_a_client_needs_to_fail_over_lies_in_its_own_region(policy: Policy)
             assert told["sides"]["standby"]["endpoint"] == policy.rails[rail].endpoints.standby
 
 
-def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_within_the_target(policy: Policy) -> None:
+def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_within_the_target(
+    policy: Policy,
+) -> None:
     assert failover_of(policy, "aster", region="us-east-1")["order"] == ["primary", "standby"]
     assert failover_of(policy, "aster", region="us-west-2")["order"] == ["standby", "primary"]
     assert failover_of(policy, "exchange", region="us-west-2")["order"] == ["primary", "standby"]
@@ -97,10 +120,15 @@ def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_with
 def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy: Policy) -> None:
     records, checks = of("aws:route53/record:Record"), of("aws:route53/healthCheck:HealthCheck")
     assert (
-        set(records) == set(checks) == {f"{name}-{side}" for name in policy.served for side in ("primary", "standby")}
+        set(records)
+        == set(checks)
+        == {f"{name}-{side}" for name in policy.served for side in ("primary", "standby")}
     )
     for name, served in policy.served.items():
-        kinds = {side: records[f"{name}-{side}"]["failoverRoutingPolicies"] for side in ("primary", "standby")}
+        kinds = {
+            side: records[f"{name}-{side}"]["failoverRoutingPolicies"]
+            for side in ("primary", "standby")
+        }
         assert kinds == {"primary": [{"type": "PRIMARY"}], "standby": [{"type": "SECONDARY"}]}
         assert records[f"{name}-standby"]["records"] == [served.standby]
         assert records[f"{name}-primary"]["ttl"] * 1_000 <= served.ttl + 999
@@ -111,7 +139,9 @@ def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy
 
 def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -> None:
     topics = of("aws:sns/topic:Topic")
-    assert set(topics) == {f"{severity}-{region}" for severity in ("info", "warning", "critical") for region in REGIONS}
+    assert set(topics) == {
+        f"{severity}-{region}" for severity in ("info", "warning", "critical") for region in REGIONS
+    }
     for region in REGIONS:
         topic = topics[f"critical-{region}"]
         assert topic["kmsMasterKeyId"] == f"arn:{region}:paging-{region}"
@@ -121,8 +151,15 @@ def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -
             "events.amazonaws.com",
             "aps.amazonaws.com",
         }
-        assert all(each["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT} for each in said)
-        paged = {role for trigger in policy.triggers if trigger.severity == "critical" for role in trigger.pages}
+        assert all(
+            each["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT} for each in said
+        )
+        paged = {
+            role
+            for trigger in policy.triggers
+            if trigger.severity == "critical"
+            for role in trigger.pages
+        }
         subscribed = {
             name
             for name in of("aws:sns/topicSubscription:TopicSubscription")
@@ -137,23 +174,29 @@ def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -
 def test_prometheus_gets_the_rules_of_this_policy_and_pages_through_its_own_region() -> None:
     rules = (ROOT / "generated" / "sandbox" / "rules.yml").read_text(encoding="utf-8")
     assert {
-        region: each["data"] for region, each in of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()
+        region: each["data"]
+        for region, each in of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()
     } == dict.fromkeys(REGIONS, rules)
     for region, definition in of("aws:amp/alertManagerDefinition:AlertManagerDefinition").items():
         routing = yaml.safe_load(yaml.safe_load(definition["definition"])["alertmanager_config"])
         sns = {each["name"]: each["sns_configs"][0] for each in routing["receivers"]}
         assert {name: each["topic_arn"] for name, each in sns.items()} == {
-            severity: f"arn:{region}:{severity}-{region}" for severity in ("info", "warning", "critical")
+            severity: f"arn:{region}:{severity}-{region}"
+            for severity in ("info", "warning", "critical")
         }
         assert {each["sigv4"]["region"] for each in sns.values()} == {region}
 
 
 def test_rules_of_another_policy_are_refused(policy: Policy, tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
-    file.write_text(f"# DO NOT EDIT\n{conventions.rendered_from('0' * 64)}\ngroups: []\n", encoding="utf-8")
+    file.write_text(
+        f"# DO NOT EDIT\n{generated.rendered_from('0' * 64)}\ngroups: []\n", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match="rendered from another policy than sandbox"):
         rendered(policy, "rules.yml", folder=tmp_path)
-    file.write_text(f"# DO NOT EDIT\n{conventions.rendered_from(policy.digest)}\ngroups: []\n", encoding="utf-8")
+    file.write_text(
+        f"# DO NOT EDIT\n{generated.rendered_from(policy.digest)}\ngroups: []\n", encoding="utf-8"
+    )
     assert rendered(policy, "rules.yml", folder=tmp_path).endswith("groups: []\n")
     with pytest.raises(UsageError, match=r"cannot be read: No such file.*run bin/seawall render"):
         rendered(policy, "none.yml", folder=tmp_path)

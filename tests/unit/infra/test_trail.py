@@ -1,4 +1,6 @@
-"""What is done to keys is recorded where nobody removes it, and pages somebody in the region in which it was done."""
+"""What is done to keys is recorded where nobody removes it, and pages somebody in the region in
+which it was done.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 
 import pytest
 
-from tests.unit.infra.declared import ACCOUNT, PRIMARY, STANDBY, of
+from tests.testing.declared import ACCOUNT, PRIMARY, STANDBY, of
 
 WATCHED = {
     "DisableKey",
@@ -29,7 +31,11 @@ def test_one_trail_records_all_regions_and_lies_in_the_standby_region() -> None:
 
 def test_cloudtrail_alone_writes_the_log_files_and_only_for_this_trail() -> None:
     [policy] = [each for each in of("aws:s3/bucketPolicy:BucketPolicy") if each.name == "trail"]
-    allowed = [each for each in json.loads(policy.inputs["policy"])["Statement"] if each["Effect"] == "Allow"]
+    allowed = [
+        each
+        for each in json.loads(policy.inputs["policy"])["Statement"]
+        if each["Effect"] == "Allow"
+    ]
     assert {each["Principal"]["Service"] for each in allowed} == {"cloudtrail.amazonaws.com"}
     [trail] = of("aws:cloudtrail/trail:Trail")
     arn = f"arn:aws:cloudtrail:{STANDBY}:{ACCOUNT}:trail/{trail.inputs['name']}"
@@ -39,7 +45,9 @@ def test_cloudtrail_alone_writes_the_log_files_and_only_for_this_trail() -> None
 
 @pytest.mark.parametrize("region", [PRIMARY, STANDBY])
 def test_a_change_of_any_key_pages_in_its_own_region_and_is_kept(region: str) -> None:
-    [rule] = [each for each in of("aws:cloudwatch/eventRule:EventRule") if each.inputs["region"] == region]
+    [rule] = [
+        each for each in of("aws:cloudwatch/eventRule:EventRule") if each.inputs["region"] == region
+    ]
     pattern = json.loads(rule.inputs["eventPattern"])
     assert set(pattern["detail"]["eventName"]) >= WATCHED
     assert pattern["detail-type"] == ["AWS API Call via CloudTrail"]
@@ -58,7 +66,11 @@ def test_nobody_but_the_rule_writes_into_the_queue_of_its_region() -> None:
         if queue.name.startswith("key-changes-"):
             region = queue.inputs["region"]
             [statement] = json.loads(queue.inputs["policy"])["Statement"]
-            [rule] = [each for each in of("aws:cloudwatch/eventRule:EventRule") if each.inputs["region"] == region]
+            [rule] = [
+                each
+                for each in of("aws:cloudwatch/eventRule:EventRule")
+                if each.inputs["region"] == region
+            ]
             assert statement["Principal"] == {"Service": "events.amazonaws.com"}
             assert (
                 statement["Condition"]["ArnEquals"]["aws:SourceArn"]
@@ -66,15 +78,28 @@ def test_nobody_but_the_rule_writes_into_the_queue_of_its_region() -> None:
             )
 
 
-def test_every_role_has_the_boundary_of_its_kind_and_a_boundary_denies_what_it_does_not_allow() -> None:
-    boundaries = {each.name: each for each in of("aws:iam/policy:Policy") if each.name.startswith("boundary-")}
+def test_every_role_has_the_boundary_of_its_kind_and_a_boundary_denies_what_it_does_not_allow() -> (
+    None
+):
+    boundaries = {
+        each.name: each for each in of("aws:iam/policy:Policy") if each.name.startswith("boundary-")
+    }
     for role in of("aws:iam/role:Role"):
-        assert f"boundary-{role.inputs['permissionsBoundary'].rpartition('boundary-')[2]}" in boundaries, role.name
-        for kind, part in (("signer", "-signer-"), ("admin", "-key-admin-"), ("approver", "-approver-")):
+        assert (
+            f"boundary-{role.inputs['permissionsBoundary'].rpartition('boundary-')[2]}"
+            in boundaries
+        ), role.name
+        for kind, part in (
+            ("signer", "-signer-"),
+            ("admin", "-key-admin-"),
+            ("approver", "-approver-"),
+        ):
             if part in role.name:
                 assert role.inputs["permissionsBoundary"].endswith(f":boundary-{kind}")
     for boundary in boundaries.values():
         statements = json.loads(boundary.inputs["policy"])["Statement"]
         [deny] = [each for each in statements if each["Sid"] == "NothingElse"]
-        allowed = {action for each in statements if each["Effect"] == "Allow" for action in each["Action"]}
+        allowed = {
+            action for each in statements if each["Effect"] == "Allow" for action in each["Action"]
+        }
         assert (deny["Effect"], set(deny["NotAction"]), deny["Resource"]) == ("Deny", allowed, "*")

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from seawall.lease.book import LeaseBook, LeaseRequest, UndoCall
 
-REQUEST = LeaseRequest(ttl_ms=4_000, undo=(UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),))
+REQUEST = LeaseRequest(
+    ttl_ms=4_000, undo=(UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),)
+)
 OTHER = LeaseRequest(ttl_ms=4_000, undo=())
 
 
@@ -74,7 +76,12 @@ def test_a_book_survives_being_written_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "undo", [{"method": "GET", "url": "http://x"}, {"method": "DELETE", "url": "file:///x"}, {"method": "DELETE"}]
+    "undo",
+    [
+        {"method": "GET", "url": "http://x"},
+        {"method": "DELETE", "url": "file:///x"},
+        {"method": "DELETE"},
+    ],
 )
 def test_an_undo_that_could_not_undo_is_refused(undo: dict[str, str]) -> None:
     """Only calls that change something, over HTTP."""

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from seawall.errors import DiskFullError, ServiceError, UsageError
-from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, append, holder, perform, state
+from seawall.formats.timeline import append, run_directory
+from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform, state
 from seawall.lease.book import LeaseRequest
-from seawall.lease.timeline import run_directory
 
 
 class Time:
@@ -22,7 +22,9 @@ class Time:
 
     def __init__(self) -> None:
         self.now_ms = 0
-        self.clock = Clock(monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep)
+        self.clock = Clock(
+            monotonic_ms=lambda: self.now_ms, unix_s=lambda: self.now_ms / 1_000, sleep=self._sleep
+        )
 
     def _sleep(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1_000)
@@ -57,7 +59,9 @@ def test_a_dead_runner_is_never_renewed_for() -> None:
     """Not one renewal is sent once the runner is gone."""
     renewer = _renewer(Holder(), Time(), gone="the runner (process 7) is gone")
     assert renewer.step() is None
-    with pytest.raises(ServiceError, match=r"^the lease dark is lost: the runner \(process 7\) is gone"):
+    with pytest.raises(
+        ServiceError, match=r"^the lease dark is lost: the runner \(process 7\) is gone"
+    ):
         renewer.require_held()
 
 
@@ -69,7 +73,10 @@ def test_an_expired_lease_is_lost_at_once() -> None:
 
 
 def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() -> None:
-    """Unanswered renewals are repeated quickly; a time to live after the last answer the lease counts as lost."""
+    """Unanswered renewals are repeated quickly.
+
+    A time to live after the last answer the lease counts as lost.
+    """
     time = Time()
     silent = ServiceError("no answer")
     renewer = _renewer(Holder(silent, True, silent, silent), time)
@@ -99,7 +106,10 @@ def test_a_zombie_runner_is_dead_and_no_runner_is_not_watched() -> None:
 
 
 def _undo(*statuses: int, within_ms: int = 1_000) -> int:
-    """Perform one undo call against a service that answers ``statuses`` in turn; returns the calls made."""
+    """Perform one undo call against a service that answers ``statuses`` in turn.
+
+    Returns the calls made.
+    """
     answers = iter(statuses)
     made = 0
 
@@ -113,15 +123,22 @@ def _undo(*statuses: int, within_ms: int = 1_000) -> int:
     return made
 
 
-@pytest.mark.parametrize(("statuses", "made"), [((204,), 1), ((200,), 1), ((404,), 1), ((500, 503, 204), 3)])
-def test_an_undo_is_done_when_answered_so_or_when_nothing_is_there(statuses: tuple[int, ...], made: int) -> None:
+@pytest.mark.parametrize(
+    ("statuses", "made"), [((204,), 1), ((200,), 1), ((404,), 1), ((500, 503, 204), 3)]
+)
+def test_an_undo_is_done_when_answered_so_or_when_nothing_is_there(
+    statuses: tuple[int, ...], made: int
+) -> None:
     """Errors of the service are outlasted."""
     assert _undo(*statuses) == made
 
 
 def test_an_undo_that_cannot_be_made_is_reported_with_the_last_answer() -> None:
     """It is never taken for done."""
-    with pytest.raises(ServiceError, match=r"^not undone after 100 ms: DELETE http://127\.0\.0\.1:1/fault: HTTP 500"):
+    with pytest.raises(
+        ServiceError,
+        match=r"^not undone after 100 ms: DELETE http://127\.0\.0\.1:1/fault: HTTP 500",
+    ):
         _undo(*[500] * 10, within_ms=100)
 
 
@@ -130,7 +147,12 @@ def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) 
     append(tmp_path, source="lease", event="lodged", at=1.23456789, detail={"name": "dark"})
     append(tmp_path, source="chaos", event="fault.applied", at=2, detail={})
     lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
-    assert lines[0] == {"at": 1.234568, "source": "lease", "event": "lodged", "detail": {"name": "dark"}}
+    assert lines[0] == {
+        "at": 1.234568,
+        "source": "lease",
+        "event": "lodged",
+        "detail": {"name": "dark"},
+    }
     assert [line["event"] for line in lines] == ["lodged", "fault.applied"]
     with pytest.raises(DiskFullError, match=r"^cannot write to "):
         append(tmp_path / "missing", source="lease", event="lodged", at=0, detail={})
@@ -151,7 +173,10 @@ def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
 def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The failure is reported once; the lease is in the book until the fault is really gone, and its name is free then."""
+    """The failure is reported once.
+
+    The lease is in the book until the fault is really gone, and its name is free then.
+    """
     (tmp_path / "targets.json").write_text(json.dumps({"run_dir": str(tmp_path)}))
     time = Time()
     bounds = iter([False, False, True])
@@ -164,7 +189,9 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
 
     monkeypatch.setattr(holder, "perform", script)
     keeper = holder.Holder(data_dir=tmp_path, clock=time.clock, announce=lambda: None)
-    request = LeaseRequest(ttl_ms=1, undo=(UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),))
+    request = LeaseRequest(
+        ttl_ms=1, undo=(UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),)
+    )
     assert keeper.lodge("dark", request) is not None
     before = set(threading.enumerate())
     keeper.expire_all(cause="its owner fell silent")
@@ -173,5 +200,8 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     assert keeper.leases() == []
     assert state.load(tmp_path).leases == {}
     lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
-    assert [(line["event"], line["detail"].get("undone")) for line in lines] == [("lodged", None), ("expired", False)]
+    assert [(line["event"], line["detail"].get("undone")) for line in lines] == [
+        ("lodged", None),
+        ("expired", False),
+    ]
     assert keeper.lodge("dark", request) is not None

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loadtests.arrivals import Arrival
-from loadtests.conductor import LEAD_S, Conductor
-from loadtests.tally import Sent, percentile
+from loadtests.coordinator import LEAD_S, Conductor
+from loadtests.results import Sent, percentile
 
 
 def _arrival(index: int, offset_us: int, phase: Any) -> Arrival:
@@ -77,7 +77,12 @@ def test_every_worker_gets_the_same_zero_and_a_shard_of_its_own(conductor: Condu
 def test_a_whole_flood_is_complete_and_counted_by_phase(conductor: Conductor) -> None:
     """Refused is sent but not acknowledged; a replay is acknowledged."""
     conductor.start({"a": 0}, now=100.0)
-    rows = [_sent(0, "accepted"), _sent(1, "replayed"), _sent(2, "refused"), _sent(3, "accepted", late_s=0.05)]
+    rows = [
+        _sent(0, "accepted"),
+        _sent(1, "replayed"),
+        _sent(2, "refused"),
+        _sent(3, "accepted", late_s=0.05),
+    ]
     conductor.heard("a", {"rows": [row.packed() for row in rows], "missed": [], "done": True})
 
     flood = _flood(conductor)
@@ -130,7 +135,12 @@ def test_a_lost_worker_makes_the_flood_incomplete_and_its_rest_missed(conductor:
     """Nobody else takes over its arrivals."""
     conductor.start({"a": 0, "b": 0}, now=100.0)
     conductor.heard(
-        "a", {"rows": [_sent(0, "accepted").packed(), _sent(2, "accepted").packed()], "missed": [], "done": True}
+        "a",
+        {
+            "rows": [_sent(0, "accepted").packed(), _sent(2, "accepted").packed()],
+            "missed": [],
+            "done": True,
+        },
     )
     conductor.heard("b", {"rows": [_sent(1, "accepted").packed()], "missed": [], "done": False})
     conductor.alive(["a"])

@@ -33,6 +33,6 @@ def test_only_the_contract_acknowledges(status: int, text: str, outcome: str, er
 
 def test_planning_a_flood_does_not_patch_the_standard_library() -> None:
     """Only the sender may bring gevent in; whoever reads a schedule keeps its own threads."""
-    code = "import sys, loadtests.plan, loadtests.conductor, loadtests.flood; sys.exit('gevent' in sys.modules or 'locust' in sys.modules)"
+    code = "import sys, loadtests.plan, loadtests.coordinator, loadtests.flood; sys.exit('gevent' in sys.modules or 'locust' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,7 +14,8 @@ from loadtests.plan import Plan, plan, write_plan
 from loadtests.population import SET_ASIDE, Population, owed, populate, write_customers
 from loadtests.shock import Profile, load_profile
 from seawall.errors import UsageError
-from seawall.policy import Policy, load_policy
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 SANDBOX = load_policy(Path("policies/sandbox.yaml"))
 PROFILE = load_profile("bybit-2025-02")
@@ -38,10 +39,15 @@ def _firsts(arrivals: tuple[Arrival, ...], phase: str) -> list[Arrival]:
 
 def _velocity(arrivals: list[Arrival], at_us: int) -> float:
     """The policy's drawdown velocity at an instant, the slow and obvious way."""
-    return sum(a.value_micro for a in arrivals if at_us - 5_000_000 < a.offset_us <= at_us) / 1_680_000_000_000
+    return (
+        sum(a.value_micro for a in arrivals if at_us - 5_000_000 < a.offset_us <= at_us)
+        / 1_680_000_000_000
+    )
 
 
-def test_balances_sum_exactly_to_what_the_policy_holds_for_customers(made: dict[int, tuple[Population, Plan]]) -> None:
+def test_balances_sum_exactly_to_what_the_policy_holds_for_customers(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
     """Hot, reserve and cold targets, to the last base unit, for every seed."""
     expected = {
         ("aster", "AST"): 10_500 * 10**18,
@@ -63,7 +69,11 @@ def test_balances_are_heavy_tailed(made: dict[int, tuple[Population, Plan]]) -> 
     """The upper fifth of depositors holds most of a pool."""
     for population, _ in made.values():
         held = sorted(
-            (c.balances[("aster", "USDX")] for c in population.depositors if ("aster", "USDX") in c.balances),
+            (
+                c.balances[("aster", "USDX")]
+                for c in population.depositors
+                if ("aster", "USDX") in c.balances
+            ),
             reverse=True,
         )
 
@@ -75,7 +85,11 @@ def test_nobody_asks_for_more_than_it_holds_and_those_set_aside_ask_for_nothing(
 ) -> None:
     """Every planned request could be paid from its customer's balance, all of them together."""
     for population, schedule in made.values():
-        balances = {(c.customer_id, *pool): amount for c in population.customers for pool, amount in c.balances.items()}
+        balances = {
+            (c.customer_id, *pool): amount
+            for c in population.customers
+            for pool, amount in c.balances.items()
+        }
         for arrival in schedule.arrivals:
             if arrival.attempt == 1:
                 balances[(arrival.customer_id, arrival.network, arrival.asset)] -= arrival.amount
@@ -87,7 +101,10 @@ def test_nobody_asks_for_more_than_it_holds_and_those_set_aside_ask_for_nothing(
 def test_the_run_crosses_protected_in_the_opening_and_stays_above_its_exit(
     made: dict[int, tuple[Population, Plan]],
 ) -> None:
-    """By plain sums over the policy's window: clearly above 0.30 two seconds in, never near 0.08 again, calm far below 0.04."""
+    """By plain sums over the policy's window.
+
+    Clearly above 0.30 two seconds in, never near 0.08 again, calm far below 0.04.
+    """
     for _, schedule in made.values():
         firsts = _firsts(schedule.arrivals, "calm") + _firsts(schedule.arrivals, "run")
 
@@ -97,7 +114,9 @@ def test_the_run_crosses_protected_in_the_opening_and_stays_above_its_exit(
 
 
 def test_the_run_offers_enough_requests_and_value(made: dict[int, tuple[Population, Plan]]) -> None:
-    """At least 215 a second, 3.3 times the hot targets, nine in ten small, a quarter of the value per pool."""
+    """At least 215 a second, 3.3 times the hot targets, nine in ten small, a quarter of the value
+    per pool.
+    """
     for _, schedule in made.values():
         run = [arrival for arrival in schedule.arrivals if arrival.phase == "run"]
         firsts = _firsts(schedule.arrivals, "run")
@@ -136,12 +155,17 @@ def test_repeats_carry_the_first_request_unchanged_and_come_one_to_five_seconds_
             )
 
 
-def test_destinations_are_addresses_of_which_some_repeat(made: dict[int, tuple[Population, Plan]]) -> None:
+def test_destinations_are_addresses_of_which_some_repeat(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
     """About seven in ten are paid for the first time."""
     _, schedule = made[0]
     destinations = [arrival.destination for arrival in schedule.arrivals if arrival.attempt == 1]
 
-    assert all(to == to.lower() and to.startswith("0x") and int(to, 16) > 0 and len(to) == 42 for to in destinations)
+    assert all(
+        to == to.lower() and to.startswith("0x") and int(to, 16) > 0 and len(to) == 42
+        for to in destinations
+    )
     assert 0.67 < len(set(destinations)) / len(destinations) < 0.73
 
 
@@ -155,7 +179,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 
     for file in ("arrivals.csv", "plan.json", "customers.csv"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert (tmp_path / "a" / "arrivals.csv").read_bytes() != (tmp_path / "c" / "arrivals.csv").read_bytes()
+    assert (tmp_path / "a" / "arrivals.csv").read_bytes() != (
+        tmp_path / "c" / "arrivals.csv"
+    ).read_bytes()
     assert stat.S_IMODE((tmp_path / "a" / "customers.csv").stat().st_mode) == 0o600
 
 
@@ -169,7 +195,10 @@ def test_a_written_schedule_reads_back_as_it_was_planned(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("text", ["", "index,offset_s\n", "index,offset_s,phase\n0,1.0,lunch\n"])
 def test_a_schedule_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    """Empty, without lines, or malformed: a usage error, not a flood that sends nothing and looks fine."""
+    """Empty, without lines, or malformed.
+
+    A usage error, not a flood that sends nothing and looks fine.
+    """
     (tmp_path / "arrivals.csv").write_text(text)
 
     with pytest.raises(UsageError):
@@ -197,13 +226,20 @@ def test_a_profile_too_weak_for_the_policy_is_refused_with_numbers() -> None:
 
 
 def test_every_scaling_is_stated_and_consistent(made: dict[int, tuple[Population, Plan]]) -> None:
-    """Compression times the drill's length is the modelled window; thinning times the requests is what really came."""
+    """Compression times the drill's length is the modelled window.
+
+    Thinning times the requests is what really came.
+    """
     _, schedule = made[0]
     told = schedule.scaling
 
     assert float(told["value_scale"]) == pytest.approx(84e6 / 16.9e9, rel=1e-3)
-    assert float(told["time_compression"]) * told["run_s"] == pytest.approx(told["modelled_window_s"], rel=1e-2)
-    assert float(told["thinning"]) * told["requests_planned"] == pytest.approx(told["requests_modelled"], rel=1e-2)
+    assert float(told["time_compression"]) * told["run_s"] == pytest.approx(
+        told["modelled_window_s"], rel=1e-2
+    )
+    assert float(told["thinning"]) * told["requests_planned"] == pytest.approx(
+        told["requests_modelled"], rel=1e-2
+    )
     assert any("block time" in line for line in told["not_compressed"])
     assert all(fact["source"] for fact in told["measured"].values())
     assert all(choice["why"] for choice in told["assumed"].values())

@@ -32,7 +32,12 @@ def test_amounts_that_cannot_fit_below_the_cap_are_refused() -> None:
 def test_a_run_has_exactly_the_planned_arrivals_in_order(seed: int, count: int) -> None:
     """Clusters and fading rate change when requests come, never how many."""
     times = shape.run_times(
-        Random(seed), count=count, length=50.0, opening_rate=1.25, contagion=0.25, contagion_delay=0.5
+        Random(seed),
+        count=count,
+        length=50.0,
+        opening_rate=1.25,
+        contagion=0.25,
+        contagion_delay=0.5,
     )
 
     assert len(times) == count
@@ -40,7 +45,11 @@ def test_a_run_has_exactly_the_planned_arrivals_in_order(seed: int, count: int) 
     assert all(0.0 <= time < 50.0 for time in times)
 
 
-@given(seed=st.integers(), values=st.lists(st.integers(1, 10_000), max_size=200), opening=st.integers(0, 50))
+@given(
+    seed=st.integers(),
+    values=st.lists(st.integers(1, 10_000), max_size=200),
+    opening=st.integers(0, 50),
+)
 def test_everybody_leaves_exactly_once(seed: int, values: list[int], opening: int) -> None:
     """The order is a permutation, also when there are fewer requests than places in the opening."""
     order = shape.leaving_order(
@@ -61,12 +70,20 @@ def test_the_opening_carries_its_value_whatever_the_seed() -> None:
 
     for seed in range(20):
         order = shape.leaving_order(
-            Random(seed), values, opening_count=50, opening_value=100_000, largest_first=0.2, small_max=1_000
+            Random(seed),
+            values,
+            opening_count=50,
+            opening_value=100_000,
+            largest_first=0.2,
+            small_max=1_000,
         )
         assert sum(values[index] for index in order[:50]) >= 100_000
 
 
-@given(total=st.integers(1, 10**30), weights=st.dictionaries(st.integers(0, 50), st.integers(1, 10**9), min_size=1))
+@given(
+    total=st.integers(1, 10**30),
+    weights=st.dictionaries(st.integers(0, 50), st.integers(1, 10**9), min_size=1),
+)
 def test_a_pool_is_divided_without_losing_a_base_unit(total: int, weights: dict[int, int]) -> None:
     """The parts sum to the whole, and nobody is given nothing or less."""
     parts = dict(divide(total, weights))

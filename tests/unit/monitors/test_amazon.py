@@ -16,9 +16,9 @@ import yaml
 from monitors.credential_age import Credential, age_of, credentials_of
 from monitors.remote_write import main, remote_write_of
 from monitors.render import AMP_ROUTING_FILE, render
-from seawall import conventions
+from seawall.conventions import generated
 from seawall.errors import UsageError
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKSPACES = {
@@ -39,7 +39,9 @@ def tool(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["sandbox", "production"])
-def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(name: str, tmp_path: Path) -> None:
+def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(
+    name: str, tmp_path: Path
+) -> None:
     text = render(load_policy(ROOT / "policies" / f"{name}.yaml"))[AMP_ROUTING_FILE]
     assert set(Template(text).get_identifiers()) == PLACES
     arns = {place: f"arn:aws:sns:us-west-2:123456789012:{place}" for place in PLACES}
@@ -47,7 +49,9 @@ def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(name:
     assert set(definition) == {"alertmanager_config"}
     file = tmp_path / "alertmanager.yml"
     file.write_text(definition["alertmanager_config"], encoding="utf-8")
-    checked = subprocess.run([tool("amtool"), "check-config", str(file)], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [tool("amtool"), "check-config", str(file)], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stderr
     assert "3 receivers" in checked.stdout
     told = subprocess.run(
@@ -68,26 +72,41 @@ def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(name:
 
 def test_every_rendered_file_names_the_policy_that_it_says_the_same_as() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
-    assert all(text.splitlines()[1] == conventions.rendered_from(policy.digest) for text in render(policy).values())
+    assert all(
+        text.splitlines()[1] == generated.rendered_from(policy.digest)
+        for text in render(policy).values()
+    )
 
 
-def test_prometheus_accepts_what_feeds_both_regions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prometheus_accepts_what_feeds_both_regions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     outputs = tmp_path / "outputs.json"
     outputs.write_text(json.dumps({"monitoring": {"workspaces": WORKSPACES}}), encoding="utf-8")
     assert main(["--outputs", str(outputs)]) == 0
     text = capsys.readouterr().out
-    assert [each["sigv4"]["region"] for each in yaml.safe_load(text)["remote_write"]] == ["us-east-1", "us-west-2"]
+    assert [each["sigv4"]["region"] for each in yaml.safe_load(text)["remote_write"]] == [
+        "us-east-1",
+        "us-west-2",
+    ]
     file = tmp_path / "prometheus.yml"
     file.write_text("global: {scrape_interval: 1s}\n" + text, encoding="utf-8")
     checked = subprocess.run(
-        [tool("promtool"), "check", "config", str(file)], capture_output=True, text=True, check=False
+        [tool("promtool"), "check", "config", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stderr + checked.stdout
 
 
-@pytest.mark.parametrize("outputs", [{}, {"monitoring": None}, {"monitoring": {"workspaces": {"us-east-1": {}}}}])
+@pytest.mark.parametrize(
+    "outputs", [{}, {"monitoring": None}, {"monitoring": {"workspaces": {"us-east-1": {}}}}]
+)
 def test_outputs_without_a_workspace_are_refused(outputs: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"name no Prometheus workspace.*pulumi stack output --json"):
+    with pytest.raises(
+        UsageError, match=r"name no Prometheus workspace.*pulumi stack output --json"
+    ):
         remote_write_of(outputs)
 
 
@@ -95,9 +114,12 @@ class Vault:
     """The versions of one secret."""
 
     def __init__(self, *versions: tuple[timedelta, str]) -> None:
-        self._versions = [{"CreatedDate": NOW - age, "VersionStages": [stage]} for age, stage in versions]
+        self._versions = [
+            {"CreatedDate": NOW - age, "VersionStages": [stage]} for age, stage in versions
+        ]
 
-    def list_secret_version_ids(self, *, SecretId: str, NextToken: str = "0") -> dict[str, Any]:  # noqa: N803 - the names are AWS's
+    # the names are AWS's
+    def list_secret_version_ids(self, *, SecretId: str, NextToken: str = "0") -> dict[str, Any]:  # noqa: N803
         """A page with one version, and where the next one is."""
         assert SecretId == CREDENTIAL.arn
         here = int(NextToken)
@@ -110,7 +132,9 @@ CREDENTIAL = Credential(rail="aster", side="primary", region="us-east-1", arn="a
 
 def test_the_age_of_a_credential_is_that_of_the_version_that_readers_get() -> None:
     vault: Any = Vault(
-        (timedelta(days=40), "AWSPREVIOUS"), (timedelta(days=3), "AWSCURRENT"), (timedelta(hours=1), "AWSPENDING")
+        (timedelta(days=40), "AWSPREVIOUS"),
+        (timedelta(days=3), "AWSCURRENT"),
+        (timedelta(hours=1), "AWSPENDING"),
     )
     assert age_of(CREDENTIAL, vault, now=NOW).seconds == 3 * 86_400
 

@@ -1,4 +1,7 @@
-"""What of Prometheus' answer goes to CloudWatch: what a living guard tells and a trigger watches, and nothing in the place of what is missing."""
+"""What of Prometheus' answer goes to CloudWatch.
+
+What a living guard tells and a trigger watches, and nothing in the place of what is missing.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from botocore.exceptions import EndpointConnectionError
 
 from monitors import indicators
 from monitors.indicators import Publisher, Turn, data_of, lines, query_of, turn_of
-from seawall import conventions
+from seawall.conventions import metrics
 from seawall.errors import ServiceError
-from seawall.policy import load_policy
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
@@ -29,7 +32,9 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 def vector(**levels: str) -> dict[str, Any]:
     """An answer of Prometheus to an instant query."""
-    result = [{"metric": {"indicator": name}, "value": [1.0, level]} for name, level in levels.items()]
+    result = [
+        {"metric": {"indicator": name}, "value": [1.0, level]} for name, level in levels.items()
+    ]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
@@ -65,14 +70,19 @@ def test_what_nobody_tells_is_missing_and_no_number_is_made_up_for_it(level: str
     assert list(lines(turn, [])) == [f"nobody tells {first}: is the guard alive, and scraped?"]
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"data": {"result": [{"metric": {}, "value": [1, "1"]}]}}, {"data": None}])
+@pytest.mark.parametrize(
+    "answer", [{}, [], {"data": {"result": [{"metric": {}, "value": [1, "1"]}]}}, {"data": None}]
+)
 def test_an_answer_that_is_no_vector_is_an_error(answer: Any) -> None:
     with pytest.raises(ServiceError, match="gave no vector"):
         turn_of(answer, POLICY)
 
 
 def test_prometheus_itself_leaves_out_the_guard_that_no_longer_beats(tmp_path: Path) -> None:
-    """By its own tool: two guards tell a level, the worse one stopped beating; of two that beat, the worse counts."""
+    """By its own tool: two guards tell a level, the worse one stopped beating.
+
+    Of two that beat, the worse counts.
+    """
     promtool = shutil.which("promtool")
     assert promtool is not None, "promtool is not on PATH: run the tests with bin/seawall exec"
     silent_s = POLICY.monitoring.absent_for / 1_000
@@ -80,18 +90,28 @@ def test_prometheus_itself_leaves_out_the_guard_that_no_longer_beats(tmp_path: P
 
     def series(name: str, instance: str, level: float, **labels: str) -> dict[str, str]:
         told = "".join(f',{key}="{value}"' for key, value in labels.items())
-        return {"series": f'{name}{{job="venue",instance="{instance}"{told}}}', "values": f"{level}x1000"}
+        return {
+            "series": f'{name}{{job="venue",instance="{instance}"{told}}}',
+            "values": f"{level}x1000",
+        }
 
     def judged(beats: dict[str, float], expected: float | None) -> dict[str, Any]:
         levels = {"one": 0.25, "two": 0.75}
-        samples = [] if expected is None else [{"labels": '{indicator="drawdown"}', "value": expected}]
+        samples = (
+            [] if expected is None else [{"labels": '{indicator="drawdown"}', "value": expected}]
+        )
         return {
             "interval": "1s",
             "input_series": [
-                *(series(conventions.INDICATOR, name, level, indicator="drawdown") for name, level in levels.items()),
-                *(series(conventions.GUARD_BEAT, name, beat) for name, beat in beats.items()),
+                *(
+                    series(metrics.INDICATOR, name, level, indicator="drawdown")
+                    for name, level in levels.items()
+                ),
+                *(series(metrics.GUARD_BEAT, name, beat) for name, beat in beats.items()),
             ],
-            "promql_expr_test": [{"expr": query_of(POLICY), "eval_time": f"{at}s", "exp_samples": samples}],
+            "promql_expr_test": [
+                {"expr": query_of(POLICY), "eval_time": f"{at}s", "exp_samples": samples}
+            ],
         }
 
     late, fresh = at - silent_s - 0.5, at - silent_s / 2
@@ -103,7 +123,9 @@ def test_prometheus_itself_leaves_out_the_guard_that_no_longer_beats(tmp_path: P
         judged({}, None),
     ]
     file.write_text(yaml.safe_dump({"evaluation_interval": "1s", "tests": cases}), encoding="utf-8")
-    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -127,9 +149,15 @@ def publisher(*answers: Any, **regions: Region) -> Publisher:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.params["query"] == query_of(POLICY)
         said = next(left)
-        return httpx.Response(said) if isinstance(said, int) else httpx.Response(200, text=json.dumps(said))
+        return (
+            httpx.Response(said)
+            if isinstance(said, int)
+            else httpx.Response(200, text=json.dumps(said))
+        )
 
-    made = Publisher(POLICY, prometheus="http://prometheus.example", transport=httpx.MockTransport(answer))
+    made = Publisher(
+        POLICY, prometheus="http://prometheus.example", transport=httpx.MockTransport(answer)
+    )
     made._clients = {name.replace("_", "-"): region for name, region in regions.items()}
     return made
 
@@ -181,17 +209,23 @@ def test_the_service_goes_on_and_tells_only_what_changes(
     monkeypatch.setattr(indicators, "Publisher", lambda *_args, **_more: made)
     monkeypatch.setattr("monitors.indicators.time.sleep", sleep)
 
-    code = indicators.main(["--policy", str(POLICY_PATH), "--prometheus", "http://prometheus.example", "--every", "2"])
+    code = indicators.main(
+        ["--policy", str(POLICY_PATH), "--prometheus", "http://prometheus.example", "--every", "2"]
+    )
 
     assert code == 0
     well, wrong, again = capsys.readouterr().err.splitlines()
     assert well == again == "every indicator is published in both regions"
-    assert wrong == "Prometheus answers 503 (until it does nothing is published, and the alarms fire)"
+    assert (
+        wrong == "Prometheus answers 503 (until it does nothing is published, and the alarms fire)"
+    )
     assert len(east.got) == 3
     assert all(0 < each <= 2 for each in slept)
 
 
-def test_a_pace_that_would_leave_periods_empty_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pace_that_would_leave_periods_empty_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as ended:
         indicators.main(["--policy", str(POLICY_PATH), "--prometheus", "http://x", "--every", "10"])
     assert ended.value.code == 2

@@ -11,8 +11,9 @@ import yaml
 from monitors import render
 from monitors.alerts import alerts_of
 from monitors.expressions import duration, grown, number
-from seawall import conventions
-from seawall.policy import Policy, load_policy
+from seawall.conventions import metrics
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
@@ -35,23 +36,35 @@ def test_a_changed_missing_or_foreign_file_is_stale(policy: Policy, tmp_path: Pa
     (tmp_path / "rules.yml").write_text("groups: []\n")
     (tmp_path / "alertmanager.yml").unlink()
     (tmp_path / "old.yml").write_text("")
-    assert {path.name for path in render.stale(policy, folder=tmp_path)} == {"rules.yml", "alertmanager.yml", "old.yml"}
+    assert {path.name for path in render.stale(policy, folder=tmp_path)} == {
+        "rules.yml",
+        "alertmanager.yml",
+        "old.yml",
+    }
 
 
 def test_every_trigger_has_its_witness_with_the_policys_people(policy: Policy) -> None:
     """Severity, roles, impact and threshold are the policy's own."""
-    rules = {rule["alert"]: rule for rule in yaml.safe_load(render.render(policy)["rules.yml"])["groups"][0]["rules"]}
+    rules = {
+        rule["alert"]: rule
+        for rule in yaml.safe_load(render.render(policy)["rules.yml"])["groups"][0]["rules"]
+    }
     for trigger in policy.triggers:
-        rule = rules[conventions.trigger_alert(trigger.name)]
+        rule = rules[metrics.trigger_alert(trigger.name)]
         assert rule["expr"].endswith(f">= {number(trigger.enter_at)}")
-        assert rule["labels"] == {"severity": trigger.severity, "roles": ",".join(trigger.pages), "policy": "sandbox"}
+        assert rule["labels"] == {
+            "severity": trigger.severity,
+            "roles": ",".join(trigger.pages),
+            "policy": "sandbox",
+        }
         assert rule["annotations"]["customer_impact"] == trigger.customer_impact
 
 
 def test_every_alert_has_a_test_and_a_runbook(policy: Policy) -> None:
     """An alert that nobody saw firing, or that tells nobody what to do, is not shipped."""
     tested = {
-        test["name"].partition(":")[0] for test in yaml.safe_load(render.render(policy)["rules_test.yml"])["tests"]
+        test["name"].partition(":")[0]
+        for test in yaml.safe_load(render.render(policy)["rules_test.yml"])["tests"]
     }
     assert tested == {alert.name for alert in alerts_of(policy)}
     assert all((ROOT / alert.runbook).is_file() for alert in alerts_of(policy))
@@ -59,12 +72,19 @@ def test_every_alert_has_a_test_and_a_runbook(policy: Policy) -> None:
 
 def test_no_alert_reads_what_the_guard_decided_but_the_tier(policy: Policy) -> None:
     """Witnesses look for themselves."""
-    assert not any(conventions.INDICATOR in alert.expression for alert in alerts_of(policy))
+    assert not any(metrics.INDICATOR in alert.expression for alert in alerts_of(policy))
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("3/10", "0.3"), ("30", "30"), ("1/3", "(1 / 3)"), ("1/8", "0.125"), ("0", "0"), ("101/100", "1.01")],
+    [
+        ("3/10", "0.3"),
+        ("30", "30"),
+        ("1/3", "(1 / 3)"),
+        ("1/8", "0.125"),
+        ("0", "0"),
+        ("101/100", "1.01"),
+    ],
 )
 def test_levels_are_written_exactly(value: str, text: str) -> None:
     assert number(Fraction(value)) == text

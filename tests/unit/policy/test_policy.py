@@ -8,19 +8,30 @@ from typing import Any
 import pytest
 
 from seawall.errors import UsageError
-from seawall.policy import load_policy
-from tests.unit.policy.breaking import PRODUCTION, SANDBOX, problems, production, write
+from seawall.policy_file import load_policy
+from tests.testing.breaking import PRODUCTION, SANDBOX, problems, production, write
 
 
 def test_the_sandbox_scales_every_duration_and_nothing_else() -> None:
-    """Targets, dwell times, block times and second-valued levels shrink by the one factor; ratios and money stay."""
+    """Targets, dwell times, block times and second-valued levels shrink by the one factor.
+
+    Ratios and money stay.
+    """
     sandbox, extended = load_policy(SANDBOX), load_policy(PRODUCTION)
 
     assert sandbox.targets.failover_max * 3 == extended.targets.failover_max == 30_000
     assert sandbox.networks["aster"].block_time * 3 == extended.networks["aster"].block_time
-    assert sandbox.trigger("queue-ageing").enter_at * 3 == extended.trigger("queue-ageing").enter_at == 30
-    assert sandbox.trigger("run-on-the-bank").enter_at == extended.trigger("run-on-the-bank").enter_at
-    assert sandbox.hot_target_value_micro() == extended.hot_target_value_micro() == 1_680_000 * 10**6
+    assert (
+        sandbox.trigger("queue-ageing").enter_at * 3
+        == extended.trigger("queue-ageing").enter_at
+        == 30
+    )
+    assert (
+        sandbox.trigger("run-on-the-bank").enter_at == extended.trigger("run-on-the-bank").enter_at
+    )
+    assert (
+        sandbox.hot_target_value_micro() == extended.hot_target_value_micro() == 1_680_000 * 10**6
+    )
     assert sandbox.digest != extended.digest
 
 
@@ -50,8 +61,14 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        (lambda t: t["wallets"]["customer-aster-hot"].update(bucket="nobody"), "wallets.customer-aster-hot.bucket"),
-        (lambda t: t["wallets"]["customer-aster-cold"].pop("address"), "wallets.customer-aster-cold.address"),
+        (
+            lambda t: t["wallets"]["customer-aster-hot"].update(bucket="nobody"),
+            "wallets.customer-aster-hot.bucket",
+        ),
+        (
+            lambda t: t["wallets"]["customer-aster-cold"].pop("address"),
+            "wallets.customer-aster-cold.address",
+        ),
         (
             lambda t: t["wallets"]["customer-aster-hot"].update(address="0x" + "1" * 40),
             "wallets.customer-aster-hot.address",
@@ -68,7 +85,9 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
             "wallets.customer-aster-hot.holdings.AST",
         ),
         (
-            lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["USDX"].update(target="420000.0000001"),
+            lambda t: t["wallets"]["customer-aster-hot"]["holdings"]["USDX"].update(
+                target="420000.0000001"
+            ),
             "wallets.customer-aster-hot.holdings.USDX.target",
         ),
         (lambda t: t["regions"].update(standby="us-east-1"), "regions.standby"),
@@ -77,12 +96,17 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
         (lambda t: t["triggers"][0].update(exit_below="0"), "triggers.0.exit_below"),
         (lambda t: t["triggers"][0].update(pages=["nobody"]), "triggers.0.pages"),
         (lambda t: t["triggers"].pop(1), "triggers"),
-        (lambda t: t["indicators"].update(drawdown_velocity={}), "indicators.drawdown_velocity.window"),
+        (
+            lambda t: t["indicators"].update(drawdown_velocity={}),
+            "indicators.drawdown_velocity.window",
+        ),
         (lambda t: t["tiers"]["protected"]["guarantees"].append("swaps"), "tiers.protected"),
         (lambda t: t["gamedays"][0].update(dark="200s"), "gamedays.0"),
     ],
 )
-def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(tmp_path: Path, change: Any, path: str) -> None:
+def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(
+    tmp_path: Path, change: Any, path: str
+) -> None:
     """One row per rule: break it, and exactly that place is named."""
     tree = production()
     change(tree)
@@ -91,7 +115,9 @@ def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(tmp_path: Path, 
 
 
 def test_a_derived_policy_may_not_say_something_else(tmp_path: Path) -> None:
-    """Only addresses and the two factors may differ, else a drill would say nothing about production."""
+    """Only addresses and the two factors may differ, else a drill would say nothing about
+    production.
+    """
     write(tmp_path, production(), "production.yaml")
     child = {"policy": "drill", "extends": "production.yaml", "targets": {"failover_max": "9m"}}
 

@@ -1,4 +1,7 @@
-"""One row per rule of what must stand before a shock: break it, and exactly that place is named, and no other."""
+"""One row per rule of what must stand before a shock.
+
+Break it, and exactly that place is named, and no other.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +10,240 @@ from typing import Any
 
 import pytest
 
-from tests.unit.policy.breaking import problems, production, put, write
+from tests.testing.breaking import problems, production, put, write
 
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
     # what: (place that is changed, what to, place that is named, what is said of it)
-    "a bucket is owned by nobody": ("buckets.escrow.owner", "nobody", "buckets.escrow.owner", "incident-commander"),
+    "a bucket is owned by nobody": (
+        "buckets.escrow.owner",
+        "nobody",
+        "buckets.escrow.owner",
+        "incident-commander",
+    ),
     "a cold wallet has another bucket's address": (
         "wallets.escrow-aster-cold",
-        {"bucket": "escrow", "network": "aster", "class": "cold", "address": COLD.lower(), "holdings": {}},
+        {
+            "bucket": "escrow",
+            "network": "aster",
+            "class": "cold",
+            "address": COLD.lower(),
+            "holdings": {},
+        },
         "wallets.escrow-aster-cold.address",
         "money of customer and escrow could not be told apart",
     ),
-    "two stacks share an account": ("accounts.staging", "210987654321", "accounts.staging", "production has it already"),
+    "two stacks share an account": (
+        "accounts.staging",
+        "210987654321",
+        "accounts.staging",
+        "production has it already",
+    ),
     "no stack has an account": ("accounts", {}, "accounts", "name the account of every stack"),
     "an account is no account": ("accounts.staging", "12", "accounts.staging", "'12'"),
-    "customers trade with themselves": ("buckets.customer.trades", ["customers"], "buckets.customer.trades", "owed already"),
-    "swaps have no counterparty": ("buckets.treasury.trades", [], "buckets", "nobody who trades on aster"),
-    "swaps have two counterparties": ("buckets.escrow.trades", ["customers"], "buckets", "2 buckets that trade on aster"),
+    "customers trade with themselves": (
+        "buckets.customer.trades",
+        ["customers"],
+        "buckets.customer.trades",
+        "owed already",
+    ),
+    "swaps have no counterparty": (
+        "buckets.treasury.trades",
+        [],
+        "buckets",
+        "nobody who trades on aster",
+    ),
+    "swaps have two counterparties": (
+        "buckets.escrow.trades",
+        ["customers"],
+        "buckets",
+        "2 buckets that trade on aster",
+    ),
     "a network rail names no network": (
-        "rails.comet", production()["rails"]["aster"] | {"endpoints": {"primary": "https://a.example", "standby": "https://b.example"}},
-        "rails.comet", "aster, birch",
+        "rails.comet",
+        production()["rails"]["aster"]
+        | {"endpoints": {"primary": "https://a.example", "standby": "https://b.example"}},
+        "rails.comet",
+        "aster, birch",
     ),
-    "a network has no rail": ("rails.aster.kind", "exchange", "rails", "none of kind network for aster"),
-    "a network's standby is no signing region": ("rails.aster.standby", "eu-west-1", "rails.aster.standby", "write us-west-2"),
-    "a rail's standby is its primary": ("rails.exchange.standby", "meridian", "rails.exchange.standby", "must not fail twice"),
+    "a network has no rail": (
+        "rails.aster.kind",
+        "exchange",
+        "rails",
+        "none of kind network for aster",
+    ),
+    "a network's standby is no signing region": (
+        "rails.aster.standby",
+        "eu-west-1",
+        "rails.aster.standby",
+        "write us-west-2",
+    ),
+    "a rail's standby is its primary": (
+        "rails.exchange.standby",
+        "meridian",
+        "rails.exchange.standby",
+        "must not fail twice",
+    ),
     "two sides of a rail share a host": (
-        "rails.aster.endpoints.standby", f"{ASTER}/v2", "rails.aster.endpoints.standby", "rails.aster.endpoints.primary has this one",
+        "rails.aster.endpoints.standby",
+        f"{ASTER}/v2",
+        "rails.aster.endpoints.standby",
+        "rails.aster.endpoints.primary has this one",
     ),
-    "two rails share a host": ("rails.fiat.endpoints.primary", ASTER, "rails.fiat.endpoints.primary", "rails.aster.endpoints.primary"),
-    "a network answers later": ("rails.birch.asynchronous", True, "rails.birch.asynchronous", "a node answers at once"),
-    "a network advances money": ("rails.birch.credit_line", "5", "rails.birch.credit_line", "a chain advances nothing"),
-    "two served names are one": ("served.rpc-birch.name", "api.harbour.example", "served.rpc-birch.name", "served.api.name"),
+    "two rails share a host": (
+        "rails.fiat.endpoints.primary",
+        ASTER,
+        "rails.fiat.endpoints.primary",
+        "rails.aster.endpoints.primary",
+    ),
+    "a network answers later": (
+        "rails.birch.asynchronous",
+        True,
+        "rails.birch.asynchronous",
+        "a node answers at once",
+    ),
+    "a network advances money": (
+        "rails.birch.credit_line",
+        "5",
+        "rails.birch.credit_line",
+        "a chain advances nothing",
+    ),
+    "two served names are one": (
+        "served.rpc-birch.name",
+        "api.harbour.example",
+        "served.rpc-birch.name",
+        "served.api.name",
+    ),
     "a name's standby is its primary": (
-        "served.api.standby", "api.us-east-1.harbour.example", "served.api.standby", "served.api.primary has this one",
+        "served.api.standby",
+        "api.us-east-1.harbour.example",
+        "served.api.standby",
+        "served.api.primary has this one",
     ),
-    "a name lies outside its zone": ("served.api.zone", "quay.example", "served.api.zone", "quay.example cannot hold it"),
-    "a share is given to no bucket": ("signing.shares.petty-cash", "0.01", "signing.shares.petty-cash", "contingency, customer"),
-    "shares are more than the quota": ("signing.shares.escrow", "0.30", "signing.shares", "sum to 1.1"),
-    "a bucket with keys may not sign": ("signing.shares.escrow", "0", "signing.shares.escrow", "keys that sign"),
-    "stress asks a network that is none": ("stress.outflow.comet", {"AST": "1"}, "stress.outflow.comet", "aster, birch"),
-    "stress asks for what nobody holds": ("stress.outflow.birch.AST", "1", "stress.outflow.birch", "birch carries BIR, USDX"),
-    "stress leaves out what pays": ("stress.outflow.birch", {"BIR": "1"}, "stress.outflow.birch.USDX", "in one cycle"),
+    "a name lies outside its zone": (
+        "served.api.zone",
+        "quay.example",
+        "served.api.zone",
+        "quay.example cannot hold it",
+    ),
+    "a share is given to no bucket": (
+        "signing.shares.petty-cash",
+        "0.01",
+        "signing.shares.petty-cash",
+        "contingency, customer",
+    ),
+    "shares are more than the quota": (
+        "signing.shares.escrow",
+        "0.30",
+        "signing.shares",
+        "sum to 1.1",
+    ),
+    "a bucket with keys may not sign": (
+        "signing.shares.escrow",
+        "0",
+        "signing.shares.escrow",
+        "keys that sign",
+    ),
+    "stress asks a network that is none": (
+        "stress.outflow.comet",
+        {"AST": "1"},
+        "stress.outflow.comet",
+        "aster, birch",
+    ),
+    "stress asks for what nobody holds": (
+        "stress.outflow.birch.AST",
+        "1",
+        "stress.outflow.birch",
+        "birch carries BIR, USDX",
+    ),
+    "stress leaves out what pays": (
+        "stress.outflow.birch",
+        {"BIR": "1"},
+        "stress.outflow.birch.USDX",
+        "in one cycle",
+    ),
     "a backup is gone before the next": ("backup.keep", "1h", "backup.keep", "at least 2 times"),
-    "evidence is gone before the backup": ("backup.evidence_keep", "30d", "backup.evidence_keep", "as long as backups"),
-    "a quorum cannot be reached": ("approvals.routine.needed", 4, "approvals.routine.needed", "4 of 3"),
-    "an approver is unknown": ("approvals.emergency.approvers", ["nobody"], "approvals.emergency.approvers", "treasury-lead"),
+    "evidence is gone before the backup": (
+        "backup.evidence_keep",
+        "30d",
+        "backup.evidence_keep",
+        "as long as backups",
+    ),
+    "a quorum cannot be reached": (
+        "approvals.routine.needed",
+        4,
+        "approvals.routine.needed",
+        "4 of 3",
+    ),
+    "an approver is unknown": (
+        "approvals.emergency.approvers",
+        ["nobody"],
+        "approvals.emergency.approvers",
+        "treasury-lead",
+    ),
     "an approver counts twice": (
-        "approvals.routine.approvers", ["treasury-lead", "treasury-lead", "wallet-ops-lead"], "approvals.routine.approvers", "more than once",
+        "approvals.routine.approvers",
+        ["treasury-lead", "treasury-lead", "wallet-ops-lead"],
+        "approvals.routine.approvers",
+        "more than once",
     ),
     "two approvers are one person": (
-        "roles.wallet-ops-lead.email", "Treasury-Lead@harbour.example", "approvals.routine.approvers", "the same person as treasury-lead",
+        "roles.wallet-ops-lead.email",
+        "Treasury-Lead@harbour.example",
+        "approvals.routine.approvers",
+        "the same person as treasury-lead",
     ),
-    "the emergency lane may move as much": ("approvals.emergency.value_max", "2000000", "approvals.emergency.value_max", "routine 2000000"),
-    "the emergency lane is slower": ("approvals.emergency.cooling", "1h", "approvals.emergency.cooling", "no fast lane"),
-    "nobody reviews an emergency": ("approvals.emergency.review_within", "0s", "approvals.emergency.review_within", "greater than 0"),
+    "the emergency lane may move as much": (
+        "approvals.emergency.value_max",
+        "2000000",
+        "approvals.emergency.value_max",
+        "routine 2000000",
+    ),
+    "the emergency lane is slower": (
+        "approvals.emergency.cooling",
+        "1h",
+        "approvals.emergency.cooling",
+        "no fast lane",
+    ),
+    "nobody reviews an emergency": (
+        "approvals.emergency.review_within",
+        "0s",
+        "approvals.emergency.review_within",
+        "greater than 0",
+    ),
     "a function is deferred and suspended": (
-        "tiers.protected.defers", ["withdrawals_large", "swaps"], "tiers.protected", "swaps deferred and suspended",
+        "tiers.protected.defers",
+        ["withdrawals_large", "swaps"],
+        "tiers.protected",
+        "swaps deferred and suspended",
     ),
     "a worse tier lifts a suspension": (
-        "tiers.stressed.suspends", ["withdrawals_large"], "tiers.protected.suspends", "withdrawals_large not suspended",
+        "tiers.stressed.suspends",
+        ["withdrawals_large"],
+        "tiers.protected.suspends",
+        "withdrawals_large not suspended",
     ),
     "a target needs what a tier does not give": (
-        "tiers.protected.guarantees", ["login", "balances"], "tiers.protected.guarantees", "no withdrawals_small",
+        "tiers.protected.guarantees",
+        ["login", "balances"],
+        "tiers.protected.guarantees",
+        "no withdrawals_small",
     ),
-    "two game days share a name": ("gamedays", production()["gamedays"] * 2, "gamedays.1.name", "its own name"),
-}  # fmt: skip
+    "two game days share a name": (
+        "gamedays",
+        production()["gamedays"] * 2,
+        "gamedays.1.name",
+        "its own name",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(tmp_path: Path, what: str) -> None:
+def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
+    tmp_path: Path, what: str
+) -> None:
     """The value found and the remedy come along."""
     where, value, named, said = BROKEN[what]
     tree = production()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from seawall.policy import Policy, load_policy
-from seawall.sandbox.counterparties.book import Exchange
-from seawall.sandbox.counterparties.exchange import answer
+from sandbox.counterparties.book import Exchange
+from sandbox.counterparties.exchange import answer
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,7 +55,11 @@ def test_prices_walk_the_same_way_for_the_same_seed_and_stay_in_their_band(polic
         for exchange in (one, two, other):
             exchange.tick()
         assert Decimal("0.98") < one.price(sell="AST", buy="USDX") / 2_000 < Decimal("1.02")
-    assert one.price(sell="AST", buy="USDX") == two.price(sell="AST", buy="USDX") != other.price(sell="AST", buy="USDX")
+    assert (
+        one.price(sell="AST", buy="USDX")
+        == two.price(sell="AST", buy="USDX")
+        != other.price(sell="AST", buy="USDX")
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,16 +68,36 @@ def test_prices_walk_the_same_way_for_the_same_seed_and_stay_in_their_band(polic
         ("GET", "/price?sell=AST&buy=USDX", {}, 200),
         ("GET", "/price?sell=AST", {}, 422),
         ("GET", "/depth?asset=AST", {}, 200),
-        ("POST", "/orders", {"client_order_id": "a", "side": "buy", "asset": "AST", "amount": "5"}, 201),
-        ("POST", "/orders", {"client_order_id": "a", "side": "buy", "asset": "AST", "amount": "0"}, 422),
-        ("POST", "/orders", {"client_order_id": "a", "side": "give", "asset": "AST", "amount": "5"}, 422),
+        (
+            "POST",
+            "/orders",
+            {"client_order_id": "a", "side": "buy", "asset": "AST", "amount": "5"},
+            201,
+        ),
+        (
+            "POST",
+            "/orders",
+            {"client_order_id": "a", "side": "buy", "asset": "AST", "amount": "0"},
+            422,
+        ),
+        (
+            "POST",
+            "/orders",
+            {"client_order_id": "a", "side": "give", "asset": "AST", "amount": "5"},
+            422,
+        ),
         ("POST", "/orders", {"side": "buy"}, 422),
         ("DELETE", "/orders", {}, 404),
     ],
 )
-def test_requests_and_their_answers(policy: Policy, method: str, target: str, body: object, status: int) -> None:
+def test_requests_and_their_answers(
+    policy: Policy, method: str, target: str, body: object, status: int
+) -> None:
     exchange = Exchange(policy, seed=1)
-    assert answer(exchange, method=method, target=target, body=json.dumps(body).encode(), now=0.0)[0] == status
+    assert (
+        answer(exchange, method=method, target=target, body=json.dumps(body).encode(), now=0.0)[0]
+        == status
+    )
 
 
 def test_an_id_that_was_used_for_another_order_is_a_conflict(policy: Policy) -> None:
@@ -80,7 +105,13 @@ def test_an_id_that_was_used_for_another_order_is_a_conflict(policy: Policy) -> 
     exchange = Exchange(policy, seed=1)
     order = {"client_order_id": "a", "side": "buy", "asset": "AST", "amount": "5"}
     statuses = [
-        answer(exchange, method="POST", target="/orders", body=json.dumps(order | change).encode(), now=0.0)[0]
+        answer(
+            exchange,
+            method="POST",
+            target="/orders",
+            body=json.dumps(order | change).encode(),
+            now=0.0,
+        )[0]
         for change in ({}, {}, {"amount": "6"})
     ]
     assert statuses == [201, 200, 409]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from seawall import conventions
+from sandbox import kept, reaper, supervisor
+from sandbox.layout import sabotaged_components
+from seawall.conventions import environment
 from seawall.errors import DiskFullError, UsageError
-from seawall.policy import load_policy
-from seawall.sandbox import kept, reaper, supervisor
-from seawall.sandbox.layout import sabotaged_components
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +30,7 @@ def run_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def _live(run_id: str) -> subprocess.Popen[bytes]:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    return subprocess.Popen(sleeper, env={**os.environ, conventions.RUN_ID_VARIABLE: run_id})
+    return subprocess.Popen(sleeper, env={**os.environ, environment.RUN_ID_VARIABLE: run_id})
 
 
 def test_a_second_sandbox_is_refused_while_the_first_lives(run_id: str) -> None:
@@ -61,7 +61,9 @@ def test_a_data_directory_with_other_things_in_it_is_refused(tmp_path: Path) -> 
         supervisor._prepare(tmp_path)
 
 
-def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With what is free and what is needed."""
     monkeypatch.setattr(supervisor, "FREE_BYTES_MIN", 1 << 60)
     with pytest.raises(DiskFullError, match="MiB free; a sandbox needs"):

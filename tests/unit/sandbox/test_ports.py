@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from seawall.sandbox.ports import Ports, pick_port
+from sandbox.ports import Ports, pick_port
 
 
 def test_a_name_keeps_its_port_and_two_names_never_share_one() -> None:

@@ -11,21 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from seawall import conventions
-from seawall.sandbox import reaper
+from sandbox import reaper
+from seawall.conventions import environment
 
-IGNORES_SIGTERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
-)
+IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
 def test_the_variable_is_the_one_that_components_carry() -> None:
     """The reaper imports nothing of the kit, so its copy of the name is compared here."""
-    assert reaper.RUN_ID_VARIABLE.decode() == conventions.RUN_ID_VARIABLE
+    assert reaper.RUN_ID_VARIABLE.decode() == environment.RUN_ID_VARIABLE
 
 
 def test_carriers_are_found_with_descendants_that_lost_their_environment() -> None:
-    """A child that wrote its title over its environment is found through its parent; a longer id is another run."""
+    """A child that wrote its title over its environment is found through its parent.
+
+    A longer id is another run.
+    """
     listing = {
         (10, 1): (1, b"PATH=/bin\0SEAWALL_RUN_ID=r1\0"),
         (11, 2): (10, b"postgres: checkpointer"),
@@ -42,7 +43,7 @@ def test_reap_ends_a_process_that_ignores_the_polite_signal_and_spares_others() 
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     stubborn = subprocess.Popen(
         [sys.executable, "-c", IGNORES_SIGTERM],
-        env={**os.environ, conventions.RUN_ID_VARIABLE: run_id},
+        env={**os.environ, environment.RUN_ID_VARIABLE: run_id},
         stdout=subprocess.PIPE,
     )
     try:

@@ -14,18 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import reaper
+from sandbox.environment import inherited
+from sandbox.kept import Record
+from sandbox.layout import Layout
+from sandbox.ports import pick_port
+from sandbox.supervisor import Sandbox
 from seawall.errors import ServiceError, UsageError
-from seawall.policy import load_policy
-from seawall.sandbox import Sandbox, reaper
-from seawall.sandbox.environment import inherited
-from seawall.sandbox.kept import Record
-from seawall.sandbox.layout import Layout
-from seawall.sandbox.ports import pick_port
+from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = ROOT / "policies" / "sandbox.yaml"
 GONE_WITHIN_S = 5.0
-DEAF = (sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
+DEAF = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+)
 """Never says that it is ready, and does not end when it is asked to."""
 PRESSED_AT: list[float] = []
 
@@ -34,17 +39,27 @@ PRESSED_AT: list[float] = []
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """One without a single part: what is started on it is all there is."""
     record = Record(run_id=f"test-{uuid.uuid4().hex}", policy_path=POLICY, programs={})
-    layout = Layout.plan(policy=load_policy(POLICY), record=record, data_dir=tmp_path, env=inherited(), pick=pick_port)
+    layout = Layout.plan(
+        policy=load_policy(POLICY),
+        record=record,
+        data_dir=tmp_path,
+        env=inherited(),
+        pick=pick_port,
+    )
     (tmp_path / reaper.LOGS).mkdir()
     targets = layout.targets(run_id=record.run_id)
-    empty = Sandbox(targets=targets, record=record, credentials=layout.credentials, sabotaged={}, watch=None)
+    empty = Sandbox(
+        targets=targets, record=record, credentials=layout.credentials, sabotaged={}, watch=None
+    )
     yield empty
     empty.close()
 
 
 @contextmanager
 def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
-    """Ctrl-C, as another signal (the test runner has its own ways with SIGINT), once ``count`` processes of the run are there."""
+    """Ctrl-C, as another signal (the test runner has its own ways with SIGINT), once ``count``
+    processes of the run are there.
+    """
 
     def interrupt(*_: object) -> None:
         PRESSED_AT.append(time.monotonic())
@@ -67,9 +82,13 @@ def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
 
 
 def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
-    """Within five seconds nothing carries the run's id, although no component was ready and none would go."""
+    """Within five seconds nothing carries the run's id, although no component was ready and none
+    would go.
+    """
     with interrupted_when_running(sandbox, 2), pytest.raises(KeyboardInterrupt):
-        sandbox.spawn_all({name: (DEAF, {}) for name in ("venue-api", "venue-guard")}, ready_line="ready")
+        sandbox.spawn_all(
+            {name: (DEAF, {}) for name in ("venue-api", "venue-guard")}, ready_line="ready"
+        )
     assert time.monotonic() - PRESSED_AT[-1] < GONE_WITHIN_S
     assert reaper.carriers(sandbox.targets.run_id) == set()
     assert not [status for status in sandbox.components() if status.died_at]
@@ -81,7 +100,9 @@ def test_one_component_that_fails_ends_the_wait_for_the_others(sandbox: Sandbox)
     """And it is the one that is named."""
     began = time.monotonic()
     doomed = (sys.executable, "-c", "raise SystemExit('ValueError: no oil')")
-    with pytest.raises(ServiceError, match="doomed ended with exit code 1 before it was ready: ValueError: no oil"):
+    with pytest.raises(
+        ServiceError, match="doomed ended with exit code 1 before it was ready: ValueError: no oil"
+    ):
         sandbox.spawn_all({"deaf": (DEAF, {}), "doomed": (doomed, {})}, ready_line="ready")
     assert time.monotonic() - began < GONE_WITHIN_S
     assert reaper.carriers(sandbox.targets.run_id) == set()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seawall.scorecard.run import FILES, Run
-from tests.unit.scorecard.builder import write_run
+from tests.testing.scorecard.builder import write_run
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,9 @@ def directory(good_directory: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def altered(good_run: Run) -> Callable[..., Run]:
-    """Makes a run that differs from the good one in the files named, as if they had been read from disk."""
+    """Makes a run that differs from the good one in the files named, as if they had been read from
+    disk.
+    """
 
     def alter(**files: Any) -> Run:
         run = Run(good_run.directory)

@@ -11,7 +11,12 @@ from seawall.scorecard.journal import problems_of_journal
 
 
 def _run(name: str, **more: Any) -> dict[str, Any]:
-    return {"activity": {"name": name, "tolerance": True}, "status": "succeeded", "output": True, **more}
+    return {
+        "activity": {"name": name, "tolerance": True},
+        "status": "succeeded",
+        "output": True,
+        **more,
+    }
 
 
 def _state() -> dict[str, Any]:
@@ -21,7 +26,10 @@ def _state() -> dict[str, Any]:
 SOUND: dict[str, Any] = {
     "experiment": {
         "title": "signing region dark",
-        "steady-state-hypothesis": {"title": "pays", "probes": [{"name": "status-reachable", "tolerance": True}]},
+        "steady-state-hypothesis": {
+            "title": "pays",
+            "probes": [{"name": "status-reachable", "tolerance": True}],
+        },
         "method": [{"name": "apply"}, {"name": "revert"}],
         "rollbacks": [{"name": "revert"}],
         "dry": None,
@@ -51,7 +59,11 @@ def test_a_sound_journal_has_no_problems() -> None:
     assert problems_of_journal(SOUND) == []
 
 
-FAILED = {**_run("apply"), "status": "failed", "exception": ["Traceback\n", "ServiceError: no proxy\n"]}
+FAILED = {
+    **_run("apply"),
+    "status": "failed",
+    "exception": ["Traceback\n", "ServiceError: no proxy\n"],
+}
 OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_met=False)]}
 
 
@@ -62,18 +74,34 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
             {"steady_states__before": OFF, "steady_states__after": None, "run": []},
             "the steady state was not met before the method",
         ),
-        ({"run": [FAILED, _run("revert")]}, "method: 'apply' ended as 'failed': ServiceError: no proxy"),
         (
-            {"experiment__steady-state-hypothesis": None, "steady_states__before": None, "steady_states__after": None},
+            {"run": [FAILED, _run("revert")]},
+            "method: 'apply' ended as 'failed': ServiceError: no proxy",
+        ),
+        (
+            {
+                "experiment__steady-state-hypothesis": None,
+                "steady_states__before": None,
+                "steady_states__after": None,
+            },
             "no steady state hypothesis",
         ),
         ({"rollbacks": []}, "rollbacks: 0 of 1 planned"),
         (
-            {"steady_states__before": {"steady_state_met": True, "probes": [_run("x", output=1, tolerance_met=True)]}},
+            {
+                "steady_states__before": {
+                    "steady_state_met": True,
+                    "probes": [_run("x", output=1, tolerance_met=True)],
+                }
+            },
             "answered 1 where True",
         ),
         (
-            {"experiment__steady-state-hypothesis": {"probes": [{"name": "login", "tolerance": [200, 404]}]}},
+            {
+                "experiment__steady-state-hypothesis": {
+                    "probes": [{"name": "login", "tolerance": [200, 404]}]
+                }
+            },
             "a bare list as tolerance",
         ),
         ({"steady_states__after": OFF}, "the steady state was not met after the method"),
@@ -89,12 +117,22 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
     ],
 )
 def test_each_trap_is_named(changes: dict[str, Any], expected: str) -> None:
-    """What `chaos run` waves through (off before, raised, no hypothesis, skipped rollback, 1 for true) is a problem here."""
+    """What `chaos run` waves through (off before, raised, no hypothesis, skipped rollback, 1 for
+    true) is a problem here.
+    """
     assert any(expected in problem for problem in problems_of_journal(_journal(**changes)))
 
 
 @pytest.mark.parametrize(
-    "journal", [None, [], "x", {}, {"experiment": {}}, {"experiment": {"method": 3}, "run": {}, "steady_states": []}]
+    "journal",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"experiment": {}},
+        {"experiment": {"method": 3}, "run": {}, "steady_states": []},
+    ],
 )
 def test_a_broken_journal_is_a_problem_and_not_a_traceback(journal: object) -> None:
     """Anything that is no journal is reported, never raised."""

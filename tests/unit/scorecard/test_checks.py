@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from seawall import conventions
+from seawall.conventions import metrics
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.run import Run
-from tests.unit.scorecard.spoiled_safety import SAFETY
-from tests.unit.scorecard.spoiling import (
+from tests.testing.scorecard.spoiled_safety import SAFETY
+from tests.testing.scorecard.spoiling import (
     Spoil,
     claim_in_protected,
     deferred,
@@ -48,12 +48,22 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"drill.calm": UNKNOWN},
     ),
     "the tier was not normal in the calm": (
-        lambda run: {"flips": first(run.flips, lambda flip: flip.epoch == 2, committed_at=us(12), sampled_at=us(11))},
+        lambda run: {
+            "flips": first(
+                run.flips, lambda flip: flip.epoch == 2, committed_at=us(12), sampled_at=us(11)
+            )
+        },
         {"drill.calm": UNKNOWN, "safety.old_epoch": FAIL},
     ),
     "arrivals were missed": (
         lambda run: {
-            "requests": each(run.requests, lambda row: row.index % 500 == 77, sent_at=None, status=None, done_at=None)
+            "requests": each(
+                run.requests,
+                lambda row: row.index % 500 == 77,
+                sent_at=None,
+                status=None,
+                done_at=None,
+            )
         },
         {"drill.flood": UNKNOWN},
     ),
@@ -61,18 +71,28 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the wallets held more than the policy wished": (
         lambda run: {
             "chain_balances": each(
-                run.chain_balances, lambda row: row.wallet.endswith("hot"), balance=lambda row: row.balance * 4
+                run.chain_balances,
+                lambda row: row.wallet.endswith("hot"),
+                balance=lambda row: row.balance * 4,
             )
         },
         {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": FAIL},
     ),
     "too little value was asked for": (
-        lambda run: {"arrivals": each(run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2)},
+        lambda run: {
+            "arrivals": each(
+                run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2
+            )
+        },
         {"drill.flood_value": UNKNOWN},
     ),
     "the dark was short": (lambda run: events(run, reverted=51.9), {"drill.dark": UNKNOWN}),
     "the blocks of the dark came after it": (
-        lambda run: {"blocks": each(run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70))},
+        lambda run: {
+            "blocks": each(
+                run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70)
+            )
+        },
         {"drill.dark_payouts": UNKNOWN},
     ),
     "the prober still reached the dark region": (
@@ -83,16 +103,24 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: probes(
             run,
             "kms",
-            lambda sample: sample if sample.ok else replace(sample, detail={**sample.detail, "error": "refused"}),
+            lambda sample: (
+                sample
+                if sample.ok
+                else replace(sample, detail={**sample.detail, "error": "refused"})
+            ),
         ),
         {"drill.fault_landed": UNKNOWN},
     ),
     "the prober's silence began later than the injector's": (
-        lambda run: probes(run, "kms", lambda sample: replace(sample, ok=sample.ok or sample.at < us(29))),
+        lambda run: probes(
+            run, "kms", lambda sample: replace(sample, ok=sample.ok or sample.at < us(29))
+        ),
         {"drill.fault_landed": UNKNOWN},
     ),
     "the fault was never seen": (
-        lambda run: {"timeline": without(run.timeline, lambda event: event.event == "fault.effective")},
+        lambda run: {
+            "timeline": without(run.timeline, lambda event: event.event == "fault.effective")
+        },
         {
             "drill.dark": UNKNOWN,
             "drill.dark_payouts": UNKNOWN,
@@ -103,7 +131,9 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     # --- evidence and experiment
     "the status was not watched for two seconds": (
-        lambda run: probes(run, "status", lambda sample: None if us(40) < sample.at < us(42) else sample),
+        lambda run: probes(
+            run, "status", lambda sample: None if us(40) < sample.at < us(42) else sample
+        ),
         {"evidence.observers": UNKNOWN},
     ),
     "the database recorded nothing for four seconds": (
@@ -112,7 +142,10 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "a chain stood still": (
         lambda run: {
-            "blocks": without(run.blocks, lambda block: block.network == "birch" and us(66) < block.timestamp < us(72))
+            "blocks": without(
+                run.blocks,
+                lambda block: block.network == "birch" and us(66) < block.timestamp < us(72),
+            )
         },
         {"evidence.observers": UNKNOWN},
     ),
@@ -126,40 +159,52 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             status="failed",
             deviated=True,
             steady_states=run.journal["steady_states"]
-            | {"after": {"steady_state_met": False, "probes": run.journal["steady_states"]["after"]["probes"]}},
+            | {
+                "after": {
+                    "steady_state_met": False,
+                    "probes": run.journal["steady_states"]["after"]["probes"],
+                }
+            },
         ),
         {"experiment.sound": FAIL},
     ),
     # --- times
-    "the standby never signed": (
-        primary_only,
-        {"failover.time": FAIL},
-    ),
+    "the standby never signed": (primary_only, {"failover.time": FAIL}),
     "the standby signed late": (
         lambda run: {
             "slots": tuple(
-                later(slot, 11, "broadcast_at") if payout(slot) and us(27) < (slot.broadcast_at or 0) < us(45) else slot
+                later(slot, 11, "broadcast_at")
+                if payout(slot) and us(27) < (slot.broadcast_at or 0) < us(45)
+                else slot
                 for slot in run.slots
             ),
             **probes(
                 run,
                 "pending_nonce",
                 lambda sample: (
-                    replace(sample, detail={**sample.detail, "nonce": 0}) if us(27) < sample.at < us(39) else sample
+                    replace(sample, detail={**sample.detail, "nonce": 0})
+                    if us(27) < sample.at < us(39)
+                    else sample
                 ),
             ),
         },
         {"failover.time": FAIL},
     ),
     "nobody outside saw the standby's nonce": (
-        lambda run: probes(run, "pending_nonce", lambda sample: replace(sample, detail={**sample.detail, "nonce": 0})),
+        lambda run: probes(
+            run,
+            "pending_nonce",
+            lambda sample: replace(sample, detail={**sample.detail, "nonce": 0}),
+        ),
         {"failover.time": UNKNOWN},
     ),
     "the observers of failover disagree": (
         lambda run: probes(
             run,
             "pending_nonce",
-            lambda sample: replace(sample, at=sample.at + 300_000, done_at=sample.done_at + 300_000),
+            lambda sample: replace(
+                sample, at=sample.at + 300_000, done_at=sample.done_at + 300_000
+            ),
         ),
         {"failover.time": UNKNOWN},
     ),
@@ -170,7 +215,8 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 "probes": spoiled["probes"]
                 | {
                     "pending_nonce": without(
-                        spoiled["probes"]["pending_nonce"], lambda sample: us(29) < sample.at < us(33)
+                        spoiled["probes"]["pending_nonce"],
+                        lambda sample: us(29) < sample.at < us(33),
                     )
                 }
             }
@@ -191,40 +237,58 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
     ),
     "the flip had another cause": (
-        lambda run: {"flips": first(run.flips, lambda flip: flip.tier == "protected", sample_flow_id=1)},
+        lambda run: {
+            "flips": first(run.flips, lambda flip: flip.tier == "protected", sample_flow_id=1)
+        },
         {"protection.time": UNKNOWN},
     ),
     "protected mode is not what the status says": (
         lambda run: probes(
-            run, "status", lambda sample: replace(sample, detail={"tier": "stressed"}) if sample.at < us(19) else sample
+            run,
+            "status",
+            lambda sample: (
+                replace(sample, detail={"tier": "stressed"}) if sample.at < us(19) else sample
+            ),
         ),
         {"protection.time": UNKNOWN},
     ),
     "nobody was paged about the dark": (
-        lambda run: {"pages": without(run.pages, lambda page: page.alertname == conventions.ALERT_SIGNING_DARK)},
+        lambda run: {
+            "pages": without(run.pages, lambda page: page.alertname == metrics.ALERT_SIGNING_DARK)
+        },
         {"page.failover": FAIL},
     ),
     "the page about the dark was late": (
         lambda run: {
             "pages": each(
-                run.pages, lambda page: page.alertname == conventions.ALERT_SIGNING_DARK, received_at=us(32.4)
+                run.pages,
+                lambda page: page.alertname == metrics.ALERT_SIGNING_DARK,
+                received_at=us(32.4),
             )
         },
         {"page.failover": FAIL},
     ),
     "the alert of the run was firing before it": (
         lambda run: {
-            "pages": each(run.pages, lambda page: page.alertname != conventions.ALERT_SIGNING_DARK, received_at=us(10))
+            "pages": each(
+                run.pages,
+                lambda page: page.alertname != metrics.ALERT_SIGNING_DARK,
+                received_at=us(10),
+            )
         },
         {"page.protection": UNKNOWN},
     ),
     "nobody was paged about the run": (
-        lambda run: {"pages": without(run.pages, lambda page: page.alertname != conventions.ALERT_SIGNING_DARK)},
+        lambda run: {
+            "pages": without(run.pages, lambda page: page.alertname != metrics.ALERT_SIGNING_DARK)
+        },
         {"page.protection": FAIL},
     ),
     "the queue was not drained before the evidence ends": (
         lambda run: {
-            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)),
+            "withdrawals": each(
+                run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)
+            ),
             **paid_in_block(run, seq=9_000, block=87),
         },
         {},
@@ -258,13 +322,17 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "one small withdrawal in twenty was refused": (
         lambda run: {
-            "requests": each(run.requests, lambda row: row.index % 20 == 3, status=503, outcome="refused"),
+            "requests": each(
+                run.requests, lambda row: row.index % 20 == 3, status=503, outcome="refused"
+            )
         },
         {"stress.small_completed": FAIL},
     ),
     "a large withdrawal was claimed in protected mode": (
         lambda run: {
-            "withdrawals": first(run.withdrawals, deferred, slot_id=next(filter(claim_in_protected, run.slots)).id)
+            "withdrawals": first(
+                run.withdrawals, deferred, slot_id=next(filter(claim_in_protected, run.slots)).id
+            )
         },
         {"protected.defers": FAIL},
     ),
@@ -280,11 +348,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "no large withdrawal was asked for in protected mode": (
         lambda run: {
-            "withdrawals": each(
-                run.withdrawals,
-                lambda row: row.size == "large",
-                size="small",
-            )
+            "withdrawals": each(run.withdrawals, lambda row: row.size == "large", size="small")
         },
         {"protected.defers": UNKNOWN},
     ),
@@ -293,17 +357,25 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"protected.guarantees": FAIL},
     ),
     "nobody tried to log in in protected mode": (
-        lambda run: probes(run, "login", lambda sample: None if us(16) < sample.at < us(74) else sample),
+        lambda run: probes(
+            run, "login", lambda sample: None if us(16) < sample.at < us(74) else sample
+        ),
         {"protected.guarantees": UNKNOWN},
     ),
     "one swap went through in protected mode": (
         lambda run: probes(
-            run, "swap", lambda sample: replace(sample, ok=True, detail={}) if us(40) < sample.at < us(41) else sample
+            run,
+            "swap",
+            lambda sample: (
+                replace(sample, ok=True, detail={}) if us(40) < sample.at < us(41) else sample
+            ),
         ),
         {"protected.suspensions": FAIL},
     ),
     "swaps were never accepted": (
-        lambda run: probes(run, "swap", lambda sample: replace(sample, ok=False, detail={"code": "suspended"})),
+        lambda run: probes(
+            run, "swap", lambda sample: replace(sample, ok=False, detail={"code": "suspended"})
+        ),
         {"protected.suspensions": UNKNOWN},
     ),
     **SAFETY,
@@ -314,7 +386,9 @@ def test_a_good_run_passes_every_check(good_run: Run) -> None:
     """The synthetic run is a PASS, so every red below has one cause."""
     verdict = judge_facts(Facts(good_run))
 
-    assert {result.id: result.reason for result in verdict.results if result.outcome is not Outcome.PASS} == {}
+    assert {
+        result.id: result.reason for result in verdict.results if result.outcome is not Outcome.PASS
+    } == {}
     assert verdict.outcome is Outcome.PASS
     assert verdict.exit_code == 0
     assert {time.id: time.shown for time in verdict.times} == {
@@ -325,15 +399,23 @@ def test_a_good_run_passes_every_check(good_run: Run) -> None:
 
 
 @pytest.mark.parametrize("what", TABLE)
-def test_a_broken_promise_is_found_by_its_check_alone(what: str, altered: Callable[..., Run], good_run: Run) -> None:
+def test_a_broken_promise_is_found_by_its_check_alone(
+    what: str, altered: Callable[..., Run], good_run: Run
+) -> None:
     """One thing is spoiled; exactly the expected checks leave PASS, with the expected outcome."""
     spoil, expected = TABLE[what]
 
     verdict = judge_facts(Facts(altered(**spoil(good_run))))
 
-    found = {result.id: result.outcome for result in verdict.results if result.outcome is not Outcome.PASS}
+    found = {
+        result.id: result.outcome
+        for result in verdict.results
+        if result.outcome is not Outcome.PASS
+    }
     assert found == expected, [
-        (result.id, result.reason, result.details) for result in verdict.results if result.id in found
+        (result.id, result.reason, result.details)
+        for result in verdict.results
+        if result.id in found
     ]
 
 
@@ -351,7 +433,9 @@ def test_every_check_is_seen_failing_or_unknown() -> None:
     assert {check.id for check in ALL} - covered == {"evidence.complete"}
 
 
-def test_a_time_that_never_came_is_shown_as_beyond_its_bound(altered: Callable[..., Run], good_run: Run) -> None:
+def test_a_time_that_never_came_is_shown_as_beyond_its_bound(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
     """FAIL without a measured time names the bound."""
     verdict = judge_facts(Facts(altered(**primary_only(good_run))))
 

@@ -1,4 +1,7 @@
-"""Broken evidence is UNKNOWN and says which file is broken, where and how; it is never a traceback and never a pass."""
+"""Broken evidence is UNKNOWN and says which file is broken, where and how.
+
+It is never a traceback and never a pass.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,10 @@ def test_a_wrong_line_of_a_probe_is_told(directory: Path) -> None:
     """So is a line of JSON that lacks a key."""
     path = directory / "probes.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
-    rewrite(path, "\n".join([lines[0], '{"probe": "status", "ok": true, "done_at": 1}', *lines[2:]]) + "\n")
+    rewrite(
+        path,
+        "\n".join([lines[0], '{"probe": "status", "ok": true, "done_at": 1}', *lines[2:]]) + "\n",
+    )
 
     with pytest.raises(EvidenceError, match=r"^probes.jsonl line 2: at is missing$"):
         Run(directory).probes  # noqa: B018 - reading is the point
@@ -91,7 +97,12 @@ def test_an_empty_directory_is_unknown(tmp_path: Path) -> None:
     assert verdict.sentence.startswith(
         "The drill proves nothing either way: evidence.complete: manifest.json is missing"
     )
-    assert {path.name for path in tmp_path.iterdir()} == {"verdict.json", "scorecard.json", "junit.xml", "report.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "verdict.json",
+        "scorecard.json",
+        "junit.xml",
+        "report.html",
+    }
 
 
 def test_a_file_cut_off_between_two_lines_is_unknown_by_its_seal(directory: Path) -> None:
@@ -103,7 +114,10 @@ def test_a_file_cut_off_between_two_lines_is_unknown_by_its_seal(directory: Path
     verdict = judge(directory)
 
     assert verdict.outcome is Outcome.UNKNOWN
-    assert verdict.result("evidence.complete").reason == "records/withdrawals.csv is not the file that the run wrote"
+    assert (
+        verdict.result("evidence.complete").reason
+        == "records/withdrawals.csv is not the file that the run wrote"
+    )
 
 
 def test_lines_that_came_after_the_seal_break_nothing(directory: Path) -> None:
@@ -132,12 +146,16 @@ def test_lines_that_came_after_the_seal_prove_nothing(directory: Path) -> None:
 @pytest.mark.parametrize("name", ["records/withdrawals.csv", "probes.jsonl"])
 def test_a_file_that_is_not_sealed_is_unknown(name: str, directory: Path) -> None:
     """Nobody could tell whether such a file is whole."""
-    change_manifest(directory, files={path: told for path, told in seal(directory).items() if path != name})
+    change_manifest(
+        directory, files={path: told for path, told in seal(directory).items() if path != name}
+    )
 
     verdict = judge(directory)
 
     assert verdict.outcome is Outcome.UNKNOWN
-    assert verdict.result("evidence.complete").reason.startswith(f"{name} is not sealed by manifest.json")
+    assert verdict.result("evidence.complete").reason.startswith(
+        f"{name} is not sealed by manifest.json"
+    )
 
 
 @pytest.mark.parametrize("where", ["manifest", "timeline"])
@@ -167,8 +185,15 @@ def test_a_drill_that_the_kit_broke_is_unknown_and_says_why(where: str, director
     verdict = judge(directory)
 
     assert verdict.failed == ()
-    assert verdict.result("evidence.complete").reason == "the drill broke: a worker of the flood was lost"
-    assert {"safety.acknowledged_resolved", "safety.nonces_contiguous", "safety.hot_reconciles"} <= set(verdict.unknown)
+    assert (
+        verdict.result("evidence.complete").reason
+        == "the drill broke: a worker of the flood was lost"
+    )
+    assert {
+        "safety.acknowledged_resolved",
+        "safety.nonces_contiguous",
+        "safety.hot_reconciles",
+    } <= set(verdict.unknown)
     assert verdict.result("safety.nonces_contiguous").details[0].startswith("FAIL by what is there")
 
 
@@ -178,15 +203,27 @@ ABSURD = {
     "a zero of another day": ("flood.json", '"t_zero": 1700000000.0', '"t_zero": 1600000000.0'),
     "an end beyond all floats": ("manifest.json", '"ended_at": ', '"ended_at": 1e999'),
     "a start in the year 30,000,000": ("manifest.json", '"started_at": 1', '"started_at": 1000000'),
-    "an event in the far future": ("timeline.jsonl", '"at": 17000000', '"at": 1e300, "was": 17000000'),
+    "an event in the far future": (
+        "timeline.jsonl",
+        '"at": 17000000',
+        '"at": 1e300, "was": 17000000',
+    ),
     "a collection seventy years on": ("timeline.jsonl", '"at": 1700000084.0', '"at": 4000000000.0'),
     "an arrival that never comes": ("arrivals.csv", "0.000000,calm", "inf,calm"),
     "an arrival in a thousand years": ("arrivals.csv", "0.000000,calm", "31536000000,calm"),
     "a commit before the epoch": ("records/flow.csv", ",16999999", ",-16999999"),
-    "a block of 1970 that nobody saw": ("chain/blocks.csv", "aster,0,1699999994,1699999994.050000", "aster,0,7,"),
+    "a block of 1970 that nobody saw": (
+        "chain/blocks.csv",
+        "aster,0,1699999994,1699999994.050000",
+        "aster,0,7,",
+    ),
     "a nonce that is text": ("probes.jsonl", '"nonce": 1}', '"nonce": "one"}'),
     "a metric at no time": ("metrics.json", "[[1700000000,", "[[1e999,"),
-    "half a character": ("manifest.json", '"log_tail": null', '"log_tail": "\\ud800", "died_at": 1700000001'),
+    "half a character": (
+        "manifest.json",
+        '"log_tail": null',
+        '"log_tail": "\\ud800", "died_at": 1700000001',
+    ),
 }
 """What to put into which file in the place of what."""
 
@@ -212,7 +249,9 @@ def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Pat
     assert (directory / "report.html").read_text(encoding="utf-8").startswith("<!")
 
 
-def test_a_report_that_cannot_be_drawn_is_no_pass(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_drawn_is_no_pass(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page then says so plainly, and verdict.json agrees with the exit code."""
 
     def broken(*_: object) -> str:
@@ -224,7 +263,11 @@ def test_a_report_that_cannot_be_drawn_is_no_pass(directory: Path, monkeypatch: 
     verdict = write(directory)
 
     assert verdict.outcome is Outcome.UNKNOWN
-    assert json.loads((directory / "verdict.json").read_text(encoding="utf-8"))["exit_code"] == verdict.exit_code == 2
+    assert (
+        json.loads((directory / "verdict.json").read_text(encoding="utf-8"))["exit_code"]
+        == verdict.exit_code
+        == 2
+    )
     assert "no such figure" in (directory / "report.html").read_text(encoding="utf-8")
 
 
@@ -267,7 +310,10 @@ def test_another_policy_than_the_one_in_the_manifest_is_no_evidence(directory: P
     """A policy that was edited after the run judges nothing."""
     change_manifest(directory, policy_digest="0" * 64)
 
-    with pytest.raises(EvidenceError, match=r"^policy.json has digest [0-9a-f]{12}, manifest.json names 000000000000$"):
+    with pytest.raises(
+        EvidenceError,
+        match=r"^policy.json has digest [0-9a-f]{12}, manifest.json names 000000000000$",
+    ):
         Run(directory).policy  # noqa: B018 - reading is the point
 
 

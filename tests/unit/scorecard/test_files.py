@@ -16,7 +16,8 @@ from seawall.scorecard.report import SECTIONS
 
 def lines_of(directory: Path) -> list[str]:
     """The summary as a pipe would get it."""
-    console = Console(width=80, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115 - closed with the console
+    # closed with the console
+    console = Console(width=80, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115
     with console.file:
         console.print(terminal_summary(write(directory), directory))
         return console.export_text().rstrip("\n").splitlines()
@@ -30,10 +31,18 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
     card = json.loads((directory / "scorecard.json").read_text(encoding="utf-8"))
     suites = ET.parse(directory / "junit.xml").getroot()  # noqa: S314 - we wrote it
     report = (directory / "report.html").read_text(encoding="utf-8")
-    assert (verdict["outcome"], verdict["exit_code"], verdict["failed"], verdict["unknown"]) == ("PASS", 0, [], [])
+    assert (verdict["outcome"], verdict["exit_code"], verdict["failed"], verdict["unknown"]) == (
+        "PASS",
+        0,
+        [],
+        [],
+    )
     assert card["categories"]["safety"] == {"outcome": "PASS", "passed": 13, "total": 13}
     assert {entry["id"] for entry in card["checks"]} == {check.id for check in ALL}
-    assert all(entry["evidence"] and entry["remediation"] and entry["motivation"] for entry in card["checks"])
+    assert all(
+        entry["evidence"] and entry["remediation"] and entry["motivation"]
+        for entry in card["checks"]
+    )
     assert set(verdict) == {
         "outcome",
         "exit_code",
@@ -48,7 +57,11 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
     assert card["identity"]["replay"] == (
         "bin/seawall gameday --policy policies/sandbox.yaml --gameday run-with-dark-region --seed 7"
     )
-    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (str(len(ALL)), "0", "0")
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (
+        str(len(ALL)),
+        "0",
+        "0",
+    )
     assert not re.search(r"(?:src|href)=\"(?!data:)|@import|url\(|https?://", report)
     assert report.count("<svg") == 5 + 3
     assert "Not drawn" not in report
@@ -70,17 +83,19 @@ def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
     write(directory)
 
     suites = ET.parse(directory / "junit.xml").getroot()  # noqa: S314 - we wrote it
-    assert {case.get("name") for case in suites.iter("testcase") if case.find("failure") is not None} == {
-        "page.failover",
-        "page.protection",
-    }
-    assert {case.get("name") for case in suites.iter("testcase") if case.find("error") is not None} == {
-        "experiment.sound"
-    }
+    assert {
+        case.get("name") for case in suites.iter("testcase") if case.find("failure") is not None
+    } == {"page.failover", "page.protection"}
+    assert {
+        case.get("name") for case in suites.iter("testcase") if case.find("error") is not None
+    } == {"experiment.sound"}
 
 
 def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
-    """Times against targets first, then where to read on, the verdict last; no line is folded where there is no terminal."""
+    """Times against targets first, then where to read on, the verdict last.
+
+    No line is folded where there is no terminal.
+    """
     lines = lines_of(directory)
 
     assert re.match(r"failover.time +0.600 s +<= 10.000 s +PASS", lines[1])

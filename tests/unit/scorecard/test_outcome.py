@@ -15,12 +15,7 @@ PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
 
 @pytest.mark.parametrize(
     ("outcomes", "verdict"),
-    [
-        ([], UNKNOWN),
-        ([PASS], PASS),
-        ([PASS, UNKNOWN], UNKNOWN),
-        ([UNKNOWN, FAIL, PASS], FAIL),
-    ],
+    [([], UNKNOWN), ([PASS], PASS), ([PASS, UNKNOWN], UNKNOWN), ([UNKNOWN, FAIL, PASS], FAIL)],
 )
 def test_fail_beats_unknown_beats_pass(outcomes: list[Outcome], verdict: Outcome) -> None:
     """And nothing at all is UNKNOWN."""

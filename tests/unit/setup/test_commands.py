@@ -1,4 +1,7 @@
-"""A failing installer is translated into who is to blame and what to do; an interrupted one is gone."""
+"""A failing installer is translated into who is to blame and what to do.
+
+An interrupted one is gone.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from seawall.cache import exclusive, repository_root
 from seawall.errors import DiskFullError, MissingProgramError, RegistryError, WorldError
-from seawall.setup.cache import exclusive, repository_root
 from seawall.setup.commands import end_running_commands, explain, run_logged
 
 
@@ -29,10 +32,19 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("error: failed to write: No space left on device (os error 28)", DiskFullError),
         ("npm error code ENOSPC", DiskFullError),
         ("/usr/bin/ld: write: disk quota exceeded", DiskFullError),
-        ("error: Request failed\n  Caused by: dns error: failed to lookup address information", RegistryError),
-        ('go: example.com/x@v1: Get "https://proxy": dial tcp: lookup proxy: no such host', RegistryError),
+        (
+            "error: Request failed\n  Caused by: dns error: failed to lookup address information",
+            RegistryError,
+        ),
+        (
+            'go: example.com/x@v1: Get "https://proxy": dial tcp: lookup proxy: no such host',
+            RegistryError,
+        ),
         ("npm error code EAI_AGAIN", RegistryError),
-        ("WARNING: Retrying ... NewConnectionError: Failed to establish a new connection", RegistryError),
+        (
+            "WARNING: Retrying ... NewConnectionError: Failed to establish a new connection",
+            RegistryError,
+        ),
         ("main.go:3:1: syntax error", WorldError),
     ],
 )
@@ -43,9 +55,17 @@ def test_the_words_of_each_installer_are_understood(output: str, blame: type[Wor
     assert "x.log" in str(error)
 
 
-def test_a_failure_that_nobody_knows_shows_the_end_of_the_log_and_where_the_rest_is(own_cache: Path) -> None:
-    command = [sys.executable, "-c", "import sys\nfor i in range(100): print('line', i)\nsys.exit(7)"]
-    with pytest.raises(WorldError, match=r"(?s)^compiling failed with exit code 7:.*line 99.*compiling\.log") as caught:
+def test_a_failure_that_nobody_knows_shows_the_end_of_the_log_and_where_the_rest_is(
+    own_cache: Path,
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "import sys\nfor i in range(100): print('line', i)\nsys.exit(7)",
+    ]
+    with pytest.raises(
+        WorldError, match=r"(?s)^compiling failed with exit code 7:.*line 99.*compiling\.log"
+    ) as caught:
         run_logged(command, purpose="compiling", log_name="compiling", env=os.environ)
     assert "line 50" not in str(caught.value)
     assert "line 50" in (own_cache / "logs" / "compiling.log").read_text()
@@ -54,7 +74,11 @@ def test_a_failure_that_nobody_knows_shows_the_end_of_the_log_and_where_the_rest
 def test_every_line_is_heard_and_returned() -> None:
     heard: list[str] = []
     output = run_logged(
-        [sys.executable, "-c", "print('one\\ntwo')"], purpose="x", log_name="x", env=os.environ, hear=heard.append
+        [sys.executable, "-c", "print('one\\ntwo')"],
+        purpose="x",
+        log_name="x",
+        env=os.environ,
+        hear=heard.append,
     )
     assert output == "one\ntwo"
     assert heard == ["one", "two"]
@@ -66,7 +90,10 @@ def test_a_program_that_is_not_there_is_named() -> None:
 
 
 def ends(pid: int) -> bool:
-    """SIGKILL is sure but not instant: the process may still be on its way out when its leader is reaped."""
+    """SIGKILL is sure but not instant.
+
+    The process may still be on its way out when its leader is reaped.
+    """
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -90,23 +117,29 @@ def test_a_stopped_command_dies_with_everything_that_it_started(how: str) -> Non
 
     script = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, flush=True); sys.stdin.close(); import signal; signal.pause()"
     with pytest.raises((KeyboardInterrupt, WorldError)):
-        run_logged([sys.executable, "-c", script], purpose="x", log_name="x", env=os.environ, hear=hear)
+        run_logged(
+            [sys.executable, "-c", script], purpose="x", log_name="x", env=os.environ, hear=hear
+        )
     (child,) = children
     assert ends(child)
 
 
-def test_an_installer_that_outlives_a_killed_set_up_keeps_the_lock_until_it_ends(tmp_path: Path) -> None:
+def test_an_installer_that_outlives_a_killed_set_up_keeps_the_lock_until_it_ends(
+    tmp_path: Path,
+) -> None:
     """Otherwise the next set-up would write into the same folder beside it."""
     script = (
         "import os, sys\n"
-        "from seawall.setup.cache import exclusive\n"
+        "from seawall.cache import exclusive\n"
         "from seawall.setup.commands import run_logged\n"
         "with exclusive('tool', waiting=lambda: None):\n"
         "    run_logged(['sh', '-c', 'echo $$; exec sleep 600'], purpose='x', log_name='x', env=os.environ,"
         " hear=lambda line: print(line, flush=True))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(repository_root())}
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env) as set_up:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env
+    ) as set_up:
         assert set_up.stdout is not None
         installer = int(set_up.stdout.readline())
         set_up.kill()

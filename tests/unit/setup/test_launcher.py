@@ -1,4 +1,8 @@
-"""``bin/seawall`` itself: it finds a Python that serves, trusts no environment that does not start, and never ends in 1 on its own."""
+"""``bin/seawall`` itself.
+
+It finds a Python that serves, trusts no environment that does not start, and never ends in 1 on its
+own.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from seawall.cache import repository_root
 from seawall.setup import bootstrap
-from seawall.setup.cache import repository_root
 
 LAUNCHER = repository_root() / "bin" / "seawall"
 TOOLS = ("env", "bash", "dirname", "readlink", "cat", "sha256sum", "uname")
@@ -21,7 +25,9 @@ REMADE = "the environment was made anew"
 
 
 class Machine:
-    """A PATH with the launcher's tools and the Pythons that a test puts there, and a cache of its own."""
+    """A PATH with the launcher's tools and the Pythons that a test puts there, and a cache of its
+    own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path, self.cache = folder / "path", folder / "cache"
@@ -48,7 +54,9 @@ class Machine:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What the launcher makes of ``arguments``."""
         env = {"PATH": str(self.path), "XDG_CACHE_HOME": str(self.cache), "HOME": str(self.cache)}
-        return subprocess.run([LAUNCHER, *arguments], env=env, capture_output=True, text=True, check=False, timeout=30)
+        return subprocess.run(
+            [LAUNCHER, *arguments], env=env, capture_output=True, text=True, check=False, timeout=30
+        )
 
     @staticmethod
     def _script(path: Path, body: str) -> None:
@@ -83,7 +91,9 @@ def test_an_environment_whose_interpreter_is_gone_is_made_anew(machine: Machine)
         ({"python3.13": "3.13", "python3.12": "3.12", "python": "3.11"}, "python3.13"),
     ],
 )
-def test_the_newest_python_that_serves_is_taken(machine: Machine, there: dict[str, str], chosen: str) -> None:
+def test_the_newest_python_that_serves_is_taken(
+    machine: Machine, there: dict[str, str], chosen: str
+) -> None:
     for name, version in there.items():
         machine.python(name, version=version, bootstrap_says=f"echo {name} >&2; exit 4")
     assert machine.run("doctor").stderr == f"{chosen}\n"
@@ -109,12 +119,16 @@ def test_a_machine_without_a_fit_python_is_told_so_in_one_line(
 
 
 @pytest.mark.parametrize(("status", "code"), [(1, 4), (4, 4), (130, 130)])
-def test_a_set_up_that_fails_is_never_taken_for_a_drill_that_failed(machine: Machine, status: int, code: int) -> None:
+def test_a_set_up_that_fails_is_never_taken_for_a_drill_that_failed(
+    machine: Machine, status: int, code: int
+) -> None:
     machine.python("python3", version="3.12", bootstrap_says=f"exit {status}")
     assert machine.run("gameday").returncode == code
 
 
-def test_an_interpreter_that_cannot_be_started_is_an_unfit_machine(machine: Machine, tmp_path: Path) -> None:
+def test_an_interpreter_that_cannot_be_started_is_an_unfit_machine(
+    machine: Machine, tmp_path: Path
+) -> None:
     machine.python("python3", version="3.12", bootstrap_says=f"echo {tmp_path}/nowhere")
     done = machine.run("gameday")
     assert done.returncode == 4
@@ -130,7 +144,10 @@ def test_bootstrap_trusts_a_marker_only_with_an_interpreter_that_starts(
     python.parent.mkdir(parents=True)
     (python.parent.parent / bootstrap.MARKER).touch()
     if interpreter != "missing":
-        python.write_text(f"#!{'/bin/sh' if interpreter == 'sound' else sys.executable}\nexit 0\n", encoding="utf-8")
+        python.write_text(
+            f"#!{'/bin/sh' if interpreter == 'sound' else sys.executable}\nexit 0\n",
+            encoding="utf-8",
+        )
         python.chmod(0o755)
     made: list[str] = []
     monkeypatch.setattr(bootstrap, "_make", lambda folder, **_: made.append(os.fspath(folder)))
@@ -138,8 +155,13 @@ def test_bootstrap_trusts_a_marker_only_with_an_interpreter_that_starts(
     assert made == ([] if interpreter == "sound" else [str(folder)])
 
 
-def test_the_installer_compiles_nothing_and_hears_of_pips_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"UV_COMPILE_BYTECODE": "1", "PIP_INDEX_URL": "https://index.example"}.items():
+def test_the_installer_compiles_nothing_and_hears_of_pips_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "UV_COMPILE_BYTECODE": "1",
+        "PIP_INDEX_URL": "https://index.example",
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     env = bootstrap.uv_environment()

@@ -11,7 +11,15 @@ import pytest
 from seawall.errors import MissingProgramError
 from seawall.setup import Located, locate
 from seawall.setup.doctor import examine
-from seawall.setup.programs import PROGRAMS, PULUMI, TOXIPROXY, GoBuild, Version, parse_version, program_of
+from seawall.setup.programs import (
+    PROGRAMS,
+    PULUMI,
+    TOXIPROXY,
+    GoBuild,
+    Version,
+    parse_version,
+    program_of,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +53,9 @@ def test_releases_are_read_from_what_programs_say(text: str, version: Version | 
     assert parse_version(text) == version
 
 
-def test_a_program_on_path_is_used_when_it_is_not_older_than_the_pin(tmp_path: Path, own_cache: Path) -> None:
+def test_a_program_on_path_is_used_when_it_is_not_older_than_the_pin(
+    tmp_path: Path, own_cache: Path
+) -> None:
     put(TOXIPROXY.folder() / "bin", "toxiproxy-server", "unused")
     binary = put(tmp_path / "bin", "toxiproxy-server", "toxiproxy-server version 2.13.1")
     assert locate("toxiproxy-server") == Located(path=binary, version=(2, 13, 1), source="path")
@@ -53,7 +63,9 @@ def test_a_program_on_path_is_used_when_it_is_not_older_than_the_pin(tmp_path: P
 
 
 @pytest.mark.parametrize("says", ["version 2.11.9", "version 3.0.0", "no release"])
-def test_an_older_or_unproven_release_on_path_gives_way_to_the_cache(says: str, tmp_path: Path) -> None:
+def test_an_older_or_unproven_release_on_path_gives_way_to_the_cache(
+    says: str, tmp_path: Path
+) -> None:
     put(tmp_path / "bin", "toxiproxy-server", says)
     cached = put(TOXIPROXY.folder() / "bin", "toxiproxy-server", "unused")
     assert locate("toxiproxy-server") == Located(path=cached, version=(2, 12, 0), source="cache")
@@ -61,14 +73,18 @@ def test_an_older_or_unproven_release_on_path_gives_way_to_the_cache(says: str, 
 
 def test_a_pulumi_without_its_python_host_does_not_count(tmp_path: Path) -> None:
     put(tmp_path / "bin", "pulumi", "v3.258.0")
-    with pytest.raises(MissingProgramError, match=r"^pulumi 3\.258\.0 or newer is neither on PATH nor in"):
+    with pytest.raises(
+        MissingProgramError, match=r"^pulumi 3\.258\.0 or newer is neither on PATH nor in"
+    ):
         locate("pulumi")
     for name in PULUMI.executables[1:]:
         put(tmp_path / "bin", name, "")
     assert locate("pulumi-language-python").source == "path"
 
 
-def test_the_cache_stays_the_cache_when_the_environment_puts_it_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_stays_the_cache_when_the_environment_puts_it_on_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     folder = TOXIPROXY.folder() / "bin"
     put(folder, "toxiproxy-server", "version 2.12.0")
     monkeypatch.setenv("PATH", str(folder))

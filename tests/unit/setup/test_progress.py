@@ -37,4 +37,10 @@ def test_compiled_packages_are_counted_and_other_lines_are_not() -> None:
         step, compiled = go_step(line, program="x", compiled=compiled, total=2)
         shown.append(step.activity + step.measure if step else None)
     assert compiled == 2
-    assert shown == ["downloading modules", "compiling packages 1/2", None, "compiling packages 2/2", None]
+    assert shown == [
+        "downloading modules",
+        "compiling packages 1/2",
+        None,
+        "compiling packages 2/2",
+        None,
+    ]

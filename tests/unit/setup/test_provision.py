@@ -1,4 +1,7 @@
-"""One failed build ends set-up at once: the others are stopped, those that had not begun never begin."""
+"""One failed build ends set-up at once.
+
+The others are stopped, those that had not begun never begin.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from seawall.setup import PROGRAMS, Program, Step, ensure, provision
 from seawall.setup.commands import run_logged
 
 
-@pytest.mark.parametrize("blow", [RegistryError("no registry"), KeyboardInterrupt()], ids=["failure", "interruption"])
+@pytest.mark.parametrize(
+    "blow", [RegistryError("no registry"), KeyboardInterrupt()], ids=["failure", "interruption"]
+)
 def test_a_failed_or_interrupted_build_stops_the_others(
     blow: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -45,7 +50,9 @@ def test_a_failed_or_interrupted_build_stops_the_others(
     assert {step.program for step in shown} == {program.name for program in PROGRAMS}
 
 
-def test_what_is_there_is_neither_built_nor_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_there_is_neither_built_nor_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for program in PROGRAMS:
         folder = program.folder() / "bin"

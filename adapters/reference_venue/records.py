@@ -1,0 +1,139 @@
+"""The venue's own account of the drill: tables exported as CSV with commit times as evidence.
+
+Commit times come from ``pg_xact_commit_timestamp(xmin)`` of rows that are inserted once and never
+updated, so they say when a fact became true for everyone, not when some process believed it. Read
+in one repeatable-read transaction: one instant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from seawall.errors import EvidenceError
+from seawall.formats.journal import chain_breaks
+
+_COMMITTED = "extract(epoch from pg_xact_commit_timestamp({row}.xmin))"
+_AT = "extract(epoch from {column})"
+
+
+def _committed(row: str) -> str:
+    return _COMMITTED.format(row=row)
+
+
+def _event(state: str) -> str:
+    return f"(select {_committed('e')} from slot_events e where e.slot_id = s.id and e.state = '{state}')"
+
+
+EXPORTS: dict[str, str] = {
+    "withdrawals": f"""
+        select w.id, w.seq, w.customer_id, w.network, w.source_network, w.asset, w.amount, w.value_micro, w.size, w.destination,
+               w.state, w.reason, w.slot_id, {_AT.format(column="w.requested_at")} as requested_at,
+               {_committed("r")} as reserved_at, {_committed("p")} as resolved_at
+        from withdrawals w
+        left join postings r on r.withdrawal_id = w.id and r.kind = 'reserve'
+        left join postings p on p.withdrawal_id = w.id and p.kind in ('post', 'void')
+        order by w.seq""",
+    "slots": f"""
+        select s.id, s.chain_id, l.network, l.wallet, s.address, s.nonce, s.epoch, s.mode_epoch, s.purpose, s.state, s.signer_region,
+               s.tx_hash, s.block_number, encode(s.digest, 'hex') as digest,
+               {_event("open")} as opened_at, {_event("signed")} as signed_at, {_event("broadcast")} as broadcast_at,
+               {_event("included")} as included_at, {_event("final")} as final_at, encode(sha256(s.data), 'hex') as payload_digest
+        from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
+        order by s.id""",
+    "sign_log": f"""
+        select g.chain_id, g.address, g.nonce, encode(g.digest, 'hex') as digest, g.region, g.signed_by, g.tx_hash,
+               {_AT.format(column="g.requested_at")} as requested_at, {_AT.format(column="g.signed_at")} as signed_at
+        from sign_log g order by g.chain_id, g.address, g.nonce""",
+    "mode_log": f"""
+        select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators, m.sample_flow_id,
+               {_AT.format(column="m.sampled_at")} as sampled_at, {_committed("m")} as committed_at
+        from mode_log m order by m.epoch""",
+    "lane_log": f"""
+        select l.network, l.wallet, g.address, g.epoch, g.holder, g.signer_region, g.reason,
+               {_AT.format(column="g.detected_at")} as detected_at, {_committed("g")} as committed_at
+        from lane_log g join lanes l on (l.chain_id, l.address) = (g.chain_id, g.address)
+        order by committed_at, g.epoch""",
+    "flow": f"""
+        select f.id, f.kind, f.network, f.asset, f.size, f.count, f.value_micro, {_committed("f")} as committed_at
+        from flow f order by committed_at, f.id""",
+    "topups": f"""
+        select t.id, t.network, t.asset, t.from_wallet, t.to_wallet, t.amount, t.state, t.justification, t.slot_id,
+               {_AT.format(column="t.requested_at")} as requested_at, {_committed("p")} as posted_at
+        from topups t left join postings p on p.topup_id = t.id
+        order by t.requested_at""",
+    "ledger": """
+        select a.bucket, a.network, a.asset, a.kind, sum(e.amount) as balance
+        from entries e join accounts a on a.id = e.account_id
+        group by a.bucket, a.network, a.asset, a.kind order by a.bucket, a.network, a.asset, a.kind""",
+}
+
+_UNBALANCED = """
+    select count(*) from (
+        select 1 from entries e join accounts a on a.id = e.account_id
+        group by e.posting_id, a.network, a.asset having sum(e.amount) <> 0) faults"""
+_NEGATIVE = "select count(*) from balances where available < 0"
+_MISMATCHED = """
+    select count(*) from balances b
+    where b.available is distinct from (select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
+_UNDER_WAY = """
+    select (select count(*) from withdrawals where state in ('reserved', 'slotted')) + (select count(*) from slots where state <> 'final')"""
+_JOURNAL_COUNTS = "select writer, kind, count(*) as entries from journal group by writer, kind order by writer, kind"
+_JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
+
+
+@asynccontextmanager
+async def _auditing(auditor_url: str, *, patience_s: float) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as auditor. Raises :class:`EvidenceError` for whatever goes wrong on it."""
+    try:
+        connection = await asyncpg.connect(auditor_url, timeout=patience_s)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        message = f"the venue's records cannot be read: {error}"
+        raise EvidenceError(message) from error
+
+
+async def export_records(auditor_url: str, *, into: Path) -> None:
+    """Write ``<table>.csv`` for every export and ``ledger_faults.json`` under ``into``.
+
+    Raises :class:`EvidenceError` when the database cannot be read to the end: half an export is no
+    evidence.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    async with (
+        _auditing(auditor_url, patience_s=10) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        for name, query in EXPORTS.items():
+            await connection.copy_from_query(
+                query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
+            )
+        entries: dict[str, dict[str, int]] = {}
+        for row in await connection.fetch(_JOURNAL_COUNTS):
+            entries.setdefault(row["writer"], {})[row["kind"]] = row["entries"]
+        faults = {
+            "unbalanced_postings": await connection.fetchval(_UNBALANCED),
+            "negative_balances": await connection.fetchval(_NEGATIVE),
+            "balance_mismatches": await connection.fetchval(_MISMATCHED),
+            "journal_breaks": chain_breaks(dict(row) for row in await connection.fetch(_JOURNAL)),
+            "journal_entries": entries,
+        }
+    (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
+
+
+async def under_way(auditor_url: str) -> int:
+    """How many withdrawals and transactions have not reached their final state.
+
+    Nothing new comes once the clients are gone.
+
+    Raises :class:`EvidenceError` when the database does not answer.
+    """
+    async with _auditing(auditor_url, patience_s=5) as connection:
+        return int(await connection.fetchval(_UNDER_WAY, timeout=5))

@@ -1,0 +1,64 @@
+"""One threaded HTTP server for all services and regions, with the shims in place."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from localaws.emulator import shims
+from localaws.emulator.control import Application, Control
+from localaws.emulator.request_log import RequestLog
+from localaws.emulator.shims import alarms
+from localaws.emulator.shims.quotas import QUOTA
+from seawall.errors import PortBusyError
+
+HOST = "127.0.0.1"
+
+
+class _Handler(MotoRequestHandler):
+    """Keeps connections open, as AWS does, and does not log requests."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: a drill signs thousands of times."""
+
+
+def make_aws(
+    port: int, *, kms_ecc_per_s: int | None = None, log: Path | None = None
+) -> BaseWSGIServer:
+    """A server that listens on ``port`` of loopback (0: any free one; read its ``port``).
+
+    The caller runs ``serve_forever``.
+
+    ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. ``log``: file to
+    which every request is appended. Raises :class:`PortBusyError`.
+    """
+    shims.install()
+    QUOTA.set(kms_ecc_per_s)
+    alarms.keep_evaluating()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        message = f"cannot listen on {HOST}:{port}: {error.strerror}"
+        raise PortBusyError(message) from error
+    listener.listen(128)
+    moto: Application = DomainDispatcherApplication(create_backend_app)
+    app = Control(moto if log is None else RequestLog(moto, log))
+    with listener:  # the server duplicates the descriptor
+        return make_server(
+            HOST, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno()
+        )

@@ -1,0 +1,55 @@
+"""What one request lists does not break because another adds to it.
+
+moto serves requests side by side and looks through its dictionaries with a plain loop; one that
+grows meanwhile ends the loop with a RuntimeError, which a client sees as an HTTP 500 (met once in
+some hundred resources, where many roles are made at once). AWS has no such failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from moto.iam.models import IAMBackend
+from moto.kms.models import KmsBackend
+
+
+def install() -> None:
+    """Let every dictionary of IAM and KMS be looked through as it was when the look began."""
+    for backend in (IAMBackend, KmsBackend):
+        kind: Any = backend
+        kind.__init__ = _steady(kind.__init__)
+
+
+class Steady(dict[Any, Any]):
+    """A dictionary whose loops run over a copy.
+
+    A copy is made without letting another thread in, for no Python code runs meanwhile.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(super().keys()))
+
+    def keys(self) -> Any:
+        """As a list."""
+        return list(super().keys())
+
+    def values(self) -> Any:
+        """As a list."""
+        return list(super().values())
+
+    def items(self) -> Any:
+        """As a list."""
+        return list(super().items())
+
+
+def _steady(make: Callable[..., None]) -> Callable[..., None]:
+    @wraps(make)
+    def made(self: Any, *arguments: Any, **named: Any) -> None:
+        make(self, *arguments, **named)
+        for name, value in list(vars(self).items()):
+            if type(value) is dict:
+                setattr(self, name, Steady(value))
+
+    return made

@@ -1,0 +1,208 @@
+"""What an entry of the provider's table says.
+
+A resource type is its properties and four calls to AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localaws.provider.clients import Aws, code_of, is_gone
+from localaws.provider.fields import given
+from localaws.provider.tagging import Tagging, tag_map, tag_pairs
+from localaws.provider.values import Properties
+
+__all__ = [
+    "Function",
+    "HalfMadeError",
+    "Property",
+    "ResourceType",
+    "equal",
+    "given",
+    "same_document",
+    "same_key",
+    "tag_map",
+    "tag_pairs",
+    "unfinished",
+]
+
+
+def equal(one: Any, other: Any) -> bool:
+    """The usual sameness; nothing and an empty collection are the same to AWS."""
+    return bool(one == other) or (one in (None, "", [], {}) and other in (None, "", [], {}))
+
+
+def same_document(one: Any, other: Any) -> bool:
+    """Whether two policy documents say the same, however they are written."""
+    if isinstance(one, str) and isinstance(other, str):
+        try:
+            return bool(json.loads(one) == json.loads(other))
+        except ValueError:
+            return one == other
+    return equal(one, other)
+
+
+def same_key(one: Any, other: Any) -> bool:
+    """Whether two ids mean the same key: an ARN ends in the key's id."""
+    return str(one).rpartition("/")[2] == str(other).rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """An input. ``replaces``: AWS cannot change it in place.
+
+    ``local``: AWS does not keep it; it steers the provider only.
+
+    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise. ``computed``:
+    where the program says nothing, AWS does, and that is no difference (upstream: Optional and
+    Computed). ``moves``: outputs that change with it, so that a preview does not promise their old
+    values. ``secret``: never in clear text in the state, also when nobody declared it (an import).
+    """
+
+    required: bool = False
+    default: Any = None
+    replaces: bool = False
+    local: bool = False
+    computed: bool = False
+    secret: bool = False
+    moves: tuple[str, ...] = ()
+    same: Callable[[Any, Any], bool] = equal
+    agrees: Callable[[Any, Properties], bool] | None = None
+
+    def holds(self, value: Any, found: Properties) -> bool:
+        """Whether ``value`` of a local property may still be what AWS has, which says of the
+        resource what ``found`` holds.
+        """
+        return self.agrees is None or value is None or self.agrees(value, found)
+
+
+class HalfMadeError(Exception):
+    """A resource exists, but not all of it could be done.
+
+    ``__cause__`` says why, ``identifier`` is its id.
+    """
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.identifier = identifier
+
+
+@contextmanager
+def unfinished(identifier: str) -> Iterator[None]:
+    """The later steps of a ``create``.
+
+    If one fails, the resource is recorded as it is and the next `up` goes on with it.
+
+    Raises :class:`HalfMadeError`.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise HalfMadeError(identifier) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """One entry. ``acts``: the sandbox behaves as AWS does, else it only stores what was declared.
+
+    ``create`` returns the id; what it does after the resource exists stands in ``with
+    unfinished(id)``. ``read`` returns properties from AWS alone, or None if the resource is gone;
+    an error that says so (``gone`` adds codes of this type) counts as None. ``update`` gets the id,
+    the inputs that would lead to what AWS has now, and those that are wanted, so that it also
+    finishes what broke off. ``delete`` need not ask first. A type without ``update`` has only
+    replacing or local inputs. With ``tagging`` a type has ``tags``, which are read and changed
+    here; ``create`` still passes them on. ``named_by``: the input that must be free before the
+    resource is made anew.
+    """
+
+    kind: str
+    acts: bool
+    inputs: Mapping[str, Property]
+    outputs: tuple[str, ...]
+    create: Callable[[Aws, Properties], str]
+    read: Callable[[Aws, str], Properties | None]
+    delete: Callable[[Aws, str, Properties], Any]
+    update: Callable[[Aws, str, Properties, Properties], Any] | None = None
+    named_by: str | None = None
+    regional: bool = True
+    tagging: Tagging | None = None
+    gone: frozenset[str] = frozenset()
+    all_inputs: Mapping[str, Property] = field(init=False)
+    all_outputs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        inputs = dict(self.inputs)
+        if self.tagging is not None:
+            inputs.setdefault("tags", Property())
+        object.__setattr__(self, "inputs", inputs)
+        # As in the official plugin, Check works out tagsAll: the program's tags over the provider's
+        # default ones.
+        merged = {"tagsAll": Property()} if "tags" in inputs else {}
+        region = {"region": Property(replaces=True)} if self.regional else {}
+        object.__setattr__(self, "all_inputs", {**inputs, **merged, **region})
+        object.__setattr__(
+            self, "all_outputs", tuple(dict.fromkeys([*self.outputs, *merged, *region]))
+        )
+
+    def found(self, aws: Aws, identifier: str) -> Properties | None:
+        """Every property that AWS tells of the resource; None if there is none."""
+        try:
+            properties = self.read(aws, identifier)
+            if properties is None:
+                return None
+            if self.tagging is not None and "tags" not in properties:
+                properties = {
+                    **properties,
+                    "tags": self.tagging.of(aws, str(properties[self.tagging.by])),
+                }
+        except ClientError as error:
+            if self._says_gone(error):
+                return None
+            raise
+        if "tags" in properties:
+            properties["tagsAll"] = properties["tags"]
+        return {**properties, "region": aws.region} if self.regional else properties
+
+    def change(
+        self, aws: Aws, identifier: str, found: Properties, old: Properties, new: Properties
+    ) -> None:
+        """Make the resource, which AWS says is ``found``, be as ``new`` says.
+
+        ``old``: the inputs that would lead to it as it is.
+        """
+        if self.update is not None:
+            self.update(aws, identifier, old, new)
+        if self.tagging is not None:
+            self.tagging.sync(aws, str(found[self.tagging.by]), found.get("tags"), new.get("tags"))
+
+    def remove(self, aws: Aws, identifier: str, properties: Properties) -> None:
+        """Remove the resource; one that is gone already is fine."""
+        try:
+            self.delete(aws, identifier, properties)
+        except ClientError as error:
+            if not self._says_gone(error):
+                raise
+
+    def _says_gone(self, error: ClientError) -> bool:
+        return is_gone(error) or code_of(error) in self.gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A data source: what it takes and how AWS answers it."""
+
+    kind: str
+    inputs: Mapping[str, Property]
+    call: Callable[[Aws, Properties], Properties]
+    regional: bool = True
+
+    @property
+    def all_inputs(self) -> Mapping[str, Property]:
+        """Declared inputs, and ``region`` for a regional one."""
+        return {**self.inputs, "region": Property()} if self.regional else self.inputs

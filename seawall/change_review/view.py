@@ -1,0 +1,286 @@
+"""A judgement for people, for a pull request and for machines; pure.
+
+Names and values come from the change under review, so whatever is rendered as markdown is escaped:
+a proposal must not write its review.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from seawall.change_review.exposure import Possession, Stake, money, units
+from seawall.change_review.judgement import FREEZE, Finding, Judgement, Outcome
+from seawall.change_review.rules import TABLE
+
+_NAMED_MAX = 4
+"""Resources named for one refusal that many share; the JSON has all."""
+_RANK = {rule.id: number for number, rule in enumerate(TABLE)}
+"""The table begins with what cannot be undone."""
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|~@])")
+_BLANK = re.compile(r"\s+")
+
+
+def sentence(judgement: Judgement) -> str:
+    """The outcome in one line."""
+    stack, changed = judgement.preview.stack, judgement.changed
+    planned = f"{changed} of {len(judgement.preview.changes)} resources of {stack} would change"
+    standing = [finding for finding in judgement.findings if not finding.overridden]
+    if judgement.outcome is Outcome.ALLOWED:
+        passed = judgement.overridden
+        return (
+            f"{planned}; {len(passed)} refusals are overridden by {judgement.override.who}"
+            if passed and judgement.override
+            else (f"{planned}; nothing speaks against it")
+        )
+    if judgement.outcome is Outcome.UNKNOWN:
+        why = [*judgement.doubts, *(each for finding in standing for each in finding.evidence)]
+        return f"{planned}; it cannot be judged: {why[0]}"
+    rules = sorted({finding.rule.id for finding in standing if not finding.unknown})
+    return f"{planned}; refused: {', '.join(rules) or judgement.faults[0]}"
+
+
+def lines(judgement: Judgement) -> Iterator[str]:
+    """The view for a terminal, which must not be steered by what a proposal contains."""
+    return (
+        "".join(each if each.isprintable() else "?" for each in line) for line in _lines(judgement)
+    )
+
+
+def _lines(judgement: Judgement) -> Iterator[str]:
+    yield f"{judgement.outcome.value.upper()}  {sentence(judgement)}"
+    for kind, texts in (
+        ("fault", judgement.faults),
+        ("doubt", judgement.doubts),
+        ("note", judgement.notes),
+    ):
+        yield from (f"{kind}: {_BLANK.sub(' ', text)}" for text in texts)
+    for findings in _grouped(judgement.findings):
+        first = findings[0]
+        yield ""
+        yield f"{_mark(first)} {first.rule.id}: {_who(findings)}"
+        yield from (f"    {each}" for each in first.evidence)
+        yield f"    so: {first.rule.consequence}"
+        yield from (f"    at stake: {_stake_line(stake)}" for stake in _stakes(findings))
+        yield f"    instead: {first.advice}"
+        yield f"    source: {first.rule.source}"
+        yield from (f"    urn: {finding.change.urn}" for finding in findings[:_NAMED_MAX])
+    yield ""
+    for stake in _stakes(judgement.findings):
+        yield from _holding_lines(stake)
+    yield f"freeze: {'; '.join(source.says for source in judgement.freeze.sources)}"
+
+
+def markdown(judgement: Judgement) -> str:
+    """The view for a pull request.
+
+    The outcome, a table, then what each refusal means and what to do instead.
+    """
+    parts = [
+        f"### seawall guard: {judgement.outcome.value.upper()}",
+        "",
+        f"{_escaped(sentence(judgement))}.",
+        "",
+    ]
+    for kind, texts in (
+        ("Cannot be overridden", judgement.faults),
+        ("In doubt", judgement.doubts),
+        ("Note", judgement.notes),
+    ):
+        parts += [f"- **{kind}**: {_escaped(text)}" for text in texts]
+    groups = list(_grouped(judgement.findings))
+    if groups:
+        parts += [
+            "",
+            "| | resource | rule | what would change | at stake |",
+            "|---|---|---|---|---|",
+        ]
+        parts += [_row(findings) for findings in groups]
+        parts += ["", *_explained(groups)]
+    parts += [
+        "",
+        f"_Freeze: {_escaped('; '.join(source.says for source in judgement.freeze.sources))}._",
+    ]
+    if any(not finding.overridden for finding in judgement.findings):
+        parts.append(
+            "_How to read this and how to override it: docs/runbooks/infrastructure-change.md._"
+        )
+    return "\n".join(parts) + "\n"
+
+
+def document(judgement: Judgement) -> dict[str, Any]:
+    """The judgement for machines; amounts and values are decimal strings of integers."""
+    return {
+        "outcome": judgement.outcome.value,
+        "exit_code": int(judgement.outcome.exit_code),
+        "sentence": sentence(judgement),
+        "stack": judgement.preview.stack,
+        "policy": {"name": judgement.policy.policy, "digest": judgement.policy.digest},
+        "preview_digest": judgement.preview.digest,
+        "changed": judgement.changed,
+        "resources": len(judgement.preview.changes),
+        "faults": list(judgement.faults),
+        "doubts": list(judgement.doubts),
+        "notes": list(judgement.notes),
+        "freeze": {
+            "state": judgement.freeze.state,
+            "sources": [vars(source) for source in judgement.freeze.sources],
+        },
+        "override": judgement.override.model_dump(mode="json")
+        if judgement.override is not None
+        else None,
+        "findings": [_found(finding) for finding in judgement.findings],
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule.id,
+        "urn": finding.change.urn,
+        "op": finding.change.op,
+        "status": "overridden"
+        if finding.overridden
+        else "unknown"
+        if finding.unknown
+        else "refused",
+        "evidence": list(finding.evidence),
+        "consequence": finding.rule.consequence,
+        "instead": finding.advice,
+        "source": finding.rule.source,
+        "change_digest": finding.change.digest,
+        "stake": _stake(finding.stake),
+    }
+
+
+def _stake(stake: Stake | None) -> dict[str, Any] | None:
+    if stake is None:
+        return None
+    live = stake.live_value_micro
+    return {
+        "scope": stake.scope,
+        "name": stake.name,
+        "owner": stake.owner,
+        "unit_of_account": stake.unit,
+        "addresses": dict(stake.held_at),
+        "maximum_value_micro": str(stake.maximum_value_micro) if stake.possessions else None,
+        "live_value_micro": str(live) if live is not None else None,
+        "live_unknown_because": None if live is not None else stake.why_unknown,
+        "holdings": [
+            {
+                "wallet": each.wallet,
+                "network": each.network,
+                "asset": each.asset,
+                "maximum": str(each.maximum),
+                "live": str(each.live.amount)
+                if each.live is not None and each.live.amount is not None
+                else None,
+            }
+            for each in stake.possessions
+        ],
+    }
+
+
+def _grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Findings that say the same of many resources, together; refusals first, the freeze last."""
+
+    def weight(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
+        value = finding.stake.maximum_value_micro if finding.stake is not None else 0
+        rank = _RANK.get(finding.rule.id, len(_RANK)) + (finding.rule is FREEZE)
+        return finding.overridden, rank, -value, finding.rule.id, finding.evidence, finding.advice
+
+    ordered = sorted(findings, key=weight)
+    for _, same in groupby(ordered, key=weight):
+        yield list(same)
+
+
+def _mark(finding: Finding) -> str:
+    return "overridden" if finding.overridden else "unknown" if finding.unknown else "refused"
+
+
+def _label(finding: Finding) -> str:
+    return f"{finding.change.name} ({finding.change.kind.removeprefix('aws:').partition(':')[2] or finding.change.kind})"
+
+
+def _who(findings: list[Finding]) -> str:
+    named = ", ".join(_label(finding) for finding in findings[:_NAMED_MAX])
+    more = len(findings) - _NAMED_MAX
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _stakes(findings: Iterable[Finding]) -> list[Stake]:
+    """Each once, the largest first."""
+    found = {
+        (finding.stake.scope, finding.stake.name): finding.stake
+        for finding in findings
+        if finding.stake is not None
+    }
+    return sorted(found.values(), key=lambda stake: -stake.maximum_value_micro)
+
+
+def _stake_line(stake: Stake) -> str:
+    owner = f", owner {stake.owner}" if stake.owner else ""
+    return f"{stake.scope} {stake.name}{owner}: {_at_most(stake)}; now {_now(stake)}"
+
+
+def _holding_lines(stake: Stake) -> Iterator[str]:
+    for wallet in stake.wallets:
+        held = [each for each in stake.possessions if each.wallet == wallet]
+        where = stake.held_at.get(wallet, "address not known")
+        yield f"{wallet} on {held[0].network if held else '?'} ({where}): {', '.join(_holding(each) for each in held)}"
+
+
+def _holding(each: Possession) -> str:
+    now = (
+        units(each.live.amount, each.decimals, each.asset)
+        if each.live is not None and each.live.amount is not None
+        else "unknown"
+    )
+    return f"at most {units(each.maximum, each.decimals, each.asset)}, now {now}"
+
+
+def _at_most(stake: Stake) -> str:
+    if not stake.possessions:
+        return f"unknown, for the policy declares no such {stake.scope} any more"
+    return f"at most {money(stake.maximum_value_micro, stake.unit)}"
+
+
+def _now(stake: Stake) -> str:
+    live = stake.live_value_micro
+    return money(live, stake.unit) if live is not None else f"unknown ({stake.why_unknown})"
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", html.escape(_BLANK.sub(" ", text), quote=False))
+
+
+def _row(findings: list[Finding]) -> str:
+    first, stakes = findings[0], _stakes(findings)
+    at_stake = "; ".join(
+        f"{stake.name}: {_at_most(stake)}, now {money(live, stake.unit) if (live := stake.live_value_micro) is not None else 'unknown'}"
+        for stake in stakes
+    )
+    cells = (
+        _mark(first),
+        _who(findings),
+        first.rule.id,
+        "; ".join(first.evidence),
+        at_stake or "no money directly",
+    )
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _explained(groups: list[list[Finding]]) -> Iterator[str]:
+    told: set[tuple[str, str]] = set()
+    for findings in groups:
+        first = findings[0]
+        if (first.rule.id, first.advice) in told:
+            continue
+        told.add((first.rule.id, first.advice))
+        yield f"- **{first.rule.id}**: {_escaped(first.rule.consequence)} _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
+    stakes = _stakes([finding for findings in groups for finding in findings])
+    for stake in stakes:
+        told_of = (_stake_line(stake), *_holding_lines(stake))
+        yield f"- {'; '.join(_escaped(each) for each in told_of)}."

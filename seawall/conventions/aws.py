@@ -1,0 +1,244 @@
+"""Names of AWS resources, tags and IAM users."""
+
+from __future__ import annotations
+
+PREFIX = "seawall"
+
+
+def key_alias(venue: str, wallet: str) -> str:
+    """KMS alias of a wallet's key."""
+    return f"alias/{PREFIX}/{venue}/{wallet}"
+
+
+def signer_role(venue: str, wallet: str, region: str) -> str:
+    """IAM role that may sign with one wallet's key in one region, and do nothing else."""
+    return f"{PREFIX}-{venue}-signer-{wallet}-{region}"
+
+
+def key_admin_role(venue: str, bucket: str) -> str:
+    """IAM role that administers the keys of one bucket and signs with none."""
+    return f"{PREFIX}-{venue}-key-admin-{bucket}"
+
+
+def break_glass_role(venue: str, bucket: str) -> str:
+    """IAM role that may stop and restart the keys of one bucket in an emergency, and signs with
+    none.
+    """
+    return f"{PREFIX}-{venue}-break-glass-{bucket}"
+
+
+def boundary(venue: str, kind: str) -> str:
+    """Managed policy that bounds every role of one kind."""
+    return f"{PREFIX}-{venue}-boundary-{kind}"
+
+
+def kit_role(venue: str) -> str:
+    """IAM role that alone may read the offline kit."""
+    return f"{PREFIX}-{venue}-break-glass-kit"
+
+
+def approver_role(venue: str, role: str) -> str:
+    """IAM role that signs with the key of one approver."""
+    return f"{PREFIX}-{venue}-approver-{role}"
+
+
+def approver_alias(venue: str, role: str) -> str:
+    """KMS alias of an approver's key."""
+    return f"alias/{PREFIX}/{venue}/approver/{role}"
+
+
+def gameday_role(venue: str) -> str:
+    """IAM role of the runner of game days; it reaches tagged targets only."""
+    return f"{PREFIX}-{venue}-gameday"
+
+
+def kill_switch(venue: str) -> str:
+    """SSM parameter that stops every game day.
+
+    A runner starts and goes on only while it says ``armed``.
+    """
+    return f"/{PREFIX}/{venue}/gameday/kill-switch"
+
+
+def severity_topic(venue: str, severity: str) -> str:
+    """SNS topic of one severity."""
+    return f"{PREFIX}-{venue}-{severity}"
+
+
+def cloudwatch_alarm(venue: str, trigger: str) -> str:
+    """CloudWatch alarm that witnesses a policy trigger."""
+    return f"{PREFIX}-{venue}-{trigger}"
+
+
+RAIL_DIRECTIONS = ("instructions", "answers")
+"""What waits in the queues of an asynchronous rail: what we ask for, and what comes of it."""
+CREDENTIAL_AGE = "credential_age_seconds"
+"""CloudWatch metric: seconds since the credentials of a rail's side were last put, in the region
+that they lie in; dimensions rail, side.
+"""
+KILL_SWITCH_ARMED = "armed"
+"""The only value of the kill switch that lets a drill run."""
+KILL_SWITCH_STOPPED = "stopped"
+GAMEDAY_TAG = "seawall:gameday"
+"""Tag of what a game day may touch; its value is ``target``."""
+GAMEDAY_TARGET = "target"
+BACKUP_TAG = "seawall:backup"
+"""Tag of what AWS Backup copies; its value is the venue's name."""
+DIGEST_LIST = "SHA256SUMS"
+KIT_DIGEST = "sha256"
+"""Metadata of each object of the kit: the SHA-256 of its text, in hex."""
+"""Object of the offline kit that lists the digest of every other one, as sha256sum(1) writes and
+checks it.
+"""
+
+
+def rail_parameter(venue: str, rail: str) -> str:
+    """SSM parameter with everything that a client of a rail needs to fail over by itself.
+
+    One JSON document.
+    """
+    return f"/{PREFIX}/{venue}/rails/{rail}"
+
+
+def rail_secret(venue: str, rail: str, side: str) -> str:
+    """Secret with the credentials of one side of a rail; the same name in both regions."""
+    return f"{PREFIX}/{venue}/rails/{rail}/{side}"
+
+
+def rail_queue(venue: str, rail: str, direction: str) -> str:
+    """SQS queue of an asynchronous rail; ``direction`` is one of RAIL_DIRECTIONS."""
+    return f"{PREFIX}-{venue}-{rail}-{direction}"
+
+
+def dead_letter_queue(queue: str) -> str:
+    """SQS queue that takes what could not be processed from ``queue``."""
+    return f"{queue}-dead"
+
+
+def paging_alias(venue: str) -> str:
+    """KMS alias of the key that encrypts a region's topics."""
+    return f"alias/{PREFIX}/{venue}/paging"
+
+
+def kit_alias(venue: str) -> str:
+    """KMS alias of the key that encrypts a region's copy of the offline kit."""
+    return f"alias/{PREFIX}/{venue}/kit"
+
+
+def kit_bucket(venue: str, region: str, account: str) -> str:
+    """Bucket with a region's copy of the offline kit."""
+    return f"{PREFIX}-{venue}-kit-{region}-{account}"
+
+
+def backup_bucket(venue: str, region: str, account: str) -> str:
+    """Bucket with a region's copy of the database's backups."""
+    return f"{PREFIX}-{venue}-backups-{region}-{account}"
+
+
+def backup_vault(venue: str) -> str:
+    """AWS Backup vault; the same name in both regions."""
+    return f"{PREFIX}-{venue}"
+
+
+def prometheus_workspace(venue: str) -> str:
+    """Alias of the Amazon Managed Prometheus workspace; the same in both regions."""
+    return f"{PREFIX}-{venue}"
+
+
+def gameday_group(venue: str) -> str:
+    """EventBridge Scheduler group of the game days, and family of their task."""
+    return f"{PREFIX}-{venue}-gamedays"
+
+
+def service_role(venue: str, service: str) -> str:
+    """IAM role that an AWS service works under for the stack.
+
+    Replication, backup, gameday-scheduler.
+    """
+    return f"{PREFIX}-{venue}-{service}"
+
+
+def credential_alarm(venue: str, rail: str, side: str) -> str:
+    """CloudWatch alarm on the age of the credentials of one side of a rail.
+
+    The same name in both regions.
+    """
+    return f"{PREFIX}-{venue}-rail-{rail}-{side}-credential-age"
+
+
+def queue_alarm(queue: str, what: str) -> str:
+    """CloudWatch alarm on ``what`` of a rail's queue: dead-letters or age."""
+    return f"{queue}-{what}"
+
+
+def served_alarm(venue: str, name: str, side: str) -> str:
+    """CloudWatch alarm on the health of one side of a name that we serve."""
+    return f"{PREFIX}-{venue}-served-{name}-{side}"
+
+
+def deployed_parameter(venue: str) -> str:
+    """SSM parameter that says which policy is deployed; written last, after everything else."""
+    return f"/{PREFIX}/{venue}/deployed"
+
+
+def trail(venue: str) -> str:
+    """CloudTrail trail of the account, the rules that page for changes of keys, and the queues that
+    keep what they saw.
+    """
+    return f"{PREFIX}-{venue}-key-changes"
+
+
+def trail_bucket(venue: str, account: str) -> str:
+    """Bucket of the trail's log files."""
+    return f"{PREFIX}-{venue}-trail-{account}"
+
+
+def evidence_bucket(venue: str, account: str) -> str:
+    """Bucket that keeps the evidence of drills; the account makes the name unique in the world."""
+    return f"{PREFIX}-{venue}-evidence-{account}"
+
+
+CLOUDWATCH_NAMESPACE = "Seawall"
+DEPLOYER = "deployer"
+"""IAM user that provisions the stack; its existence starts enforcement in the sandbox."""
+
+
+def signer_user(bucket: str, region: str) -> str:
+    """IAM user of a bucket's signer in a region of the sandbox.
+
+    It may only assume the signer roles of that bucket and region.
+    """
+    return f"signer-{bucket}-{region}"
+
+
+def admin_user(bucket: str) -> str:
+    """IAM user of the sandbox who may assume the key admin role of ``bucket``."""
+    return f"key-admin-{bucket}"
+
+
+def break_glass_user(bucket: str) -> str:
+    """IAM user of the sandbox who may assume the break-glass role of ``bucket``."""
+    return f"break-glass-{bucket}"
+
+
+def approver_user(role: str) -> str:
+    """IAM user of the sandbox who may assume the approver role of ``role``."""
+    return f"approver-{role}"
+
+
+def rails_user(region: str) -> str:
+    """IAM user of the sandbox who pays over the rails in ``region``.
+
+    It reads their credentials there and uses their queues.
+    """
+    return f"rails-{region}"
+
+
+KIT = "kit"
+"""Under which the stack's setting of break-glass principals names who reads the offline kit, beside
+the buckets.
+"""
+KIT_USER = "kit-reader"
+"""IAM user of the sandbox who may assume the role that reads the offline kit."""
+GAMEDAY_USER = "gameday"
+"""IAM user of the sandbox who may assume the role of the runner of game days."""

@@ -1,0 +1,45 @@
+"""Names of the processes of a running stack and of the proxies between them."""
+
+from __future__ import annotations
+
+
+def kms_proxy(region: str) -> str:
+    """Proxy in front of the KMS endpoint of ``region``; `kms.<region>`."""
+    return f"kms.{region}"
+
+
+def signer_proxy(region: str) -> str:
+    """Proxy in front of the signer of ``region``."""
+    return f"signer.{region}"
+
+
+def rpc_proxy(network: str, which: str) -> str:
+    """Proxy in front of an RPC endpoint; ``which`` is primary or standby."""
+    return f"rpc.{network}.{which}"
+
+
+def exchange_proxy(which: str) -> str:
+    """Proxy in front of the exchange; ``which`` is primary or standby."""
+    return f"exchange.{which}"
+
+
+API_PROXY = "api"
+POSTGRES_PROXY = "postgres"
+PAGER_PROXY = "pager"
+API_PROCESS = "venue-api"
+GUARD_PROCESS = "venue-guard"
+TREASURY_PROCESS = "venue-treasury"
+
+
+def settler_process(network: str) -> str:
+    """Name of the settler of ``network``."""
+    return f"settler-{network}"
+
+
+def signer_process(region: str) -> str:
+    """Name of the signer of ``region``."""
+    return f"signer-{region}"
+
+
+SIDES = ("primary", "standby")
+"""The two sides of a rail or of a served name."""

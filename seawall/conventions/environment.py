@@ -1,0 +1,40 @@
+"""Environment variables that two programs of the kit share."""
+
+from __future__ import annotations
+
+RUN_ID_VARIABLE = "SEAWALL_RUN_ID"
+"""Every process of a sandbox carries it; teardown finds strays by it."""
+DATABASE_VARIABLE = "SEAWALL_DATABASE_URL"
+"""PostgreSQL URL of a venue process's own role, or of the owner for genesis.
+
+No process is told another's.
+"""
+SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
+"""Names the controls that are switched off; read by those controls alone."""
+TARGETS_VARIABLE = "SEAWALL_TARGETS"
+"""Path of targets.json: where faults and probes find the running stack."""
+POLICY_VARIABLE = "SEAWALL_POLICY"
+"""Path of the policy file in force."""
+RUNNER_VARIABLE = "SEAWALL_RUNNER_PID"
+"""Process whose death must end lease renewal; unset under a plain `chaos run`."""
+T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
+"""Unix time of the first planned arrival of a game day's calm.
+
+Unset under a plain `chaos run`, which acts at once.
+"""
+CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
+"""Path of the journal that `seawall guard` writes overrides to; a sandbox has its own."""
+INCIDENT_VARIABLE = "SEAWALL_INCIDENT"
+"""Path of the marker that is there while an incident is open: JSON with at least `summary`.
+
+A sandbox has its own.
+"""
+INCIDENT_FILE = "incident.json"
+"""Name of that marker in a sandbox's data directory."""
+GENERATED_VARIABLE = "SEAWALL_GENERATED"
+"""Folder with what was rendered from the policy in force; unset it is generated/<policy>."""
+KILL_SWITCH_VARIABLE = "SEAWALL_KILL_SWITCH"
+"""A further kill switch that a runner obeys, as JSON like that of targets.json.
+
+The one of the stack that scheduled it.
+"""

@@ -1,0 +1,37 @@
+"""Names of metrics, their labels and the alerts on them; units last."""
+
+from __future__ import annotations
+
+RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
+REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
+INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
+TICKETS = "seawall_support_tickets_total"  # counter; api; labels kind
+HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: the yardstick of drawdown
+TIER = "seawall_tier"  # gauge; guard: 0 normal, 1 stressed, 2 protected
+MODE_EPOCH = "seawall_mode_epoch"  # gauge; guard
+INDICATOR = "seawall_indicator"  # gauge; guard; label indicator
+INDICATOR_LABEL = "indicator"
+"""Also the dimension of the CloudWatch metric of this name."""
+GUARD_BEAT = "seawall_guard_beat_timestamp_seconds"  # gauge; guard
+QUEUE_AGE = "seawall_queue_age_seconds"  # gauge; treasury; label scope: all | guaranteed
+QUEUE_DEPTH = "seawall_queue_depth"  # gauge; treasury; label scope: all | guaranteed
+HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels network, asset
+LEDGER_DRIFT = "seawall_ledger_drift_base_units"  # gauge; treasury; labels network, bucket, asset
+LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
+TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
+# counter; signer; labels region, outcome: signed | replayed | refused | unavailable
+SIGN_REQUESTS = "seawall_sign_requests_total"
+SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
+# gauge; settler; labels network, wallet, region: 1 for the route in force
+SIGNING_ROUTE = "seawall_signing_route"
+PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels network, asset
+SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
+ALERT_SIGNING_DARK = "SeawallSigningDark"
+ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"
+ALERT_TIER_PROTECTED = "SeawallTierProtected"
+ALERT_LEDGER_DRIFT = "SeawallLedgerDrift"
+
+
+def trigger_alert(trigger: str) -> str:
+    """``run-on-the-bank`` -> ``SeawallRunOnTheBank``: the alert that witnesses a policy trigger."""
+    return "Seawall" + "".join(part.capitalize() for part in trigger.split("-"))

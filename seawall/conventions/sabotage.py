@@ -1,0 +1,19 @@
+"""Controls that can be switched off by name, so that a drill can prove that it would fail."""
+
+from __future__ import annotations
+
+import os
+
+from seawall.conventions.environment import SABOTAGE_VARIABLE
+
+SABOTAGE_FAILOVER = "failover"
+SABOTAGE_GUARD = "guard"
+SABOTAGE_BULKHEAD = "bulkhead"
+SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_GUARD, SABOTAGE_BULKHEAD)
+GAMEDAY_SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_GUARD)
+"""Controls that a game day covers; it must FAIL without them."""
+
+
+def sabotaged(control: str) -> bool:
+    """Whether ``control`` is switched off for this process; only the control itself may ask."""
+    return control in os.environ.get(SABOTAGE_VARIABLE, "").split(",")

@@ -1,0 +1,113 @@
+"""What a person sees while a drill runs.
+
+A live panel on a terminal, one plain line per event elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_TIER_STYLES = {"normal": "green", "stressed": "yellow", "protected": "bold red"}
+_PLAIN_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vitals:
+    """The venue at one instant, for the eye only: the verdict never reads it."""
+
+    tier: str
+    open_withdrawals: int
+    oldest_s: float
+    posted: int
+    signing_region: str
+    offered_per_s: float
+
+
+class Display:
+    """Lines of progress, and the vitals below them when there is a terminal.
+
+    Everything goes to standard error, so that standard output carries only the result (``--json``).
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, console: Console | None = None
+    ) -> None:
+        self._console = console or Console(file=sys.stderr, highlight=False)
+        self._clock = clock
+        self._started = clock()
+        self._vitals: Vitals | None = None
+        self._phase = ""
+        self._live: Live | None = None
+        self._last_plain = 0.0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._panel,
+                refresh_per_second=4,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self, text: str) -> None:
+        """One thing that happened."""
+        # With a live panel the line scrolls by above it and stays: what went wrong must be there
+        # afterwards.
+        self._console.print(
+            f"{self._clock() - self._started:6.1f} s  {text}", markup=False, soft_wrap=True
+        )
+
+    def phase(self, text: str) -> None:
+        """What the drill is doing from now on."""
+        self._phase = text
+        self.line(text)
+
+    def vitals(self, vitals: Vitals) -> None:
+        """The venue as it is now; without a terminal, every fifth second is enough."""
+        self._vitals = vitals
+        if self._live is None and self._clock() - self._last_plain >= _PLAIN_EVERY_S:
+            self._last_plain = self._clock()
+            self.line(
+                f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open (oldest {vitals.oldest_s:.1f} s), {vitals.posted} posted, "
+                f"signing in {vitals.signing_region}, {vitals.offered_per_s:.0f} requests/s offered"
+            )
+
+    def _panel(self) -> Group:
+        body: list[Text | Table] = []
+        if self._vitals is not None:
+            table = Table.grid(padding=(0, 3))
+            vitals = self._vitals
+            table.add_row(
+                Text(f"tier {vitals.tier}", style=_TIER_STYLES.get(vitals.tier, "")),
+                f"{vitals.open_withdrawals} open, oldest {vitals.oldest_s:.1f} s",
+                f"{vitals.posted} posted",
+                f"signing in {vitals.signing_region}",
+                f"{vitals.offered_per_s:.0f} requests/s",
+            )
+            body.append(table)
+        body.append(
+            Text(f"{self._clock() - self._started:6.1f} s  {self._phase} ...", style="bold")
+        )
+        return Group(*body)

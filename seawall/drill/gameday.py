@@ -1,0 +1,242 @@
+"""A whole game day: from a policy and a seed to a verdict and an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import shutil
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.bring_up import Stage, bring_up_stage
+from sandbox.kept import new_data_dir
+from sandbox.supervisor import Sandbox
+from seawall import setup
+from seawall.conventions import sabotage as sabotage_names
+from seawall.drill.collect import collect, finish
+from seawall.drill.display import Display
+from seawall.drill.interruption import end_like_ctrl_c
+from seawall.drill.shock import Drill
+from seawall.errors import DrillError, ExitCode, ServiceError, UsageError
+from seawall.formats import timeline
+from seawall.formats.run_directory import (
+    Manifest,
+    create_run_directory,
+    describe,
+    point_latest_at,
+    write_policy,
+)
+from seawall.policy import GameDay, Policy
+from seawall.policy_file import load_policy
+from seawall.scorecard import terminal_summary, write
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for, checked: nothing is started before all of it makes sense."""
+
+    root: Path
+    policy: Policy
+    policy_path: Path
+    day: GameDay
+    seed: int
+    sabotage: str | None
+    keep: bool
+
+    @property
+    def replay(self) -> str:
+        """The command that runs the same drill again."""
+        words = ["bin/seawall gameday", f"--seed {self.seed}", f"--gameday {self.day.name}"]
+        words.append(f"--policy {named_from(self.root, self.policy_path)}")
+        words += [f"--sabotage {self.sabotage}"] if self.sabotage else []
+        return " ".join(words)
+
+
+def make_request(
+    *,
+    root: Path,
+    policy_path: Path,
+    name: str | None,
+    seed: int | None,
+    sabotage: str | None,
+    keep: bool,
+) -> Request:
+    """Check everything that can be checked beforehand.
+
+    Raises :class:`PolicyError` or :class:`UsageError`.
+    """
+    policy = load_policy(policy_path)
+    try:
+        day = policy.gameday(name)
+    except KeyError as error:
+        message = f"the policy has no game day called {name!r}"
+        raise UsageError(
+            message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}"
+        ) from error
+    if sabotage is not None and sabotage not in sabotage_names.GAMEDAY_SABOTAGES:
+        message = f"a game day covers no control called {sabotage!r} that could be switched off"
+        raise UsageError(message, remedy=f"one of: {', '.join(sabotage_names.GAMEDAY_SABOTAGES)}")
+    return Request(
+        root=root,
+        policy=policy,
+        policy_path=policy_path.resolve(),
+        day=day,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        sabotage=sabotage,
+        keep=keep,
+    )
+
+
+def named_from(root: Path, path: Path) -> str:
+    """``path`` as a user in ``root`` would write it."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def run_gameday(request: Request, *, as_json: bool) -> int:
+    """Drill once; returns the verdict's exit code.
+
+    Raises the error tree for everything that prevents a drill.
+    """
+    end_like_ctrl_c(signal.SIGTERM)
+    programs = _programs()
+    with Display() as display:
+        display.line(f"seed {request.seed}; replay with: {request.replay}")
+        run_dir = create_run_directory(request.root, seed=request.seed, now=time.time())
+        manifest = describe(
+            request.policy,
+            root=request.root,
+            policy_path=named_from(request.root, request.policy_path),
+            run_id=f"{run_dir.name}-{uuid.uuid4().hex[:8]}",
+            seed=request.seed,
+            gameday=request.day.name,
+            sabotage=request.sabotage,
+            programs={
+                name: setup.format_version(located.version) for name, located in programs.items()
+            },
+        )
+        manifest.write(run_dir)
+        write_policy(request.policy, run_dir)
+        _drill(request, programs=programs, manifest=manifest, run_dir=run_dir, display=display)
+        display.phase("judging the evidence")
+        verdict = write(run_dir)
+    if as_json:
+        print((run_dir / "verdict.json").read_text(encoding="utf-8"), end="")
+    else:
+        Console().print(terminal_summary(verdict, run_dir))
+    return verdict.exit_code
+
+
+def bring_up(request: Request) -> int:
+    """Start sandbox, stack and venue, and leave them running."""
+    end_like_ctrl_c(signal.SIGTERM)
+    programs = _programs()
+    with Display() as display:
+        sandbox = _start_sandbox(
+            request,
+            run_id=f"up-{request.seed}-{uuid.uuid4().hex[:8]}",
+            programs=programs,
+            display=display,
+        )
+        try:
+            stage = _bring_up(request, sandbox, display=display, run_dir=None)
+        except BaseException:
+            sandbox.close()
+            raise
+    print(f"the venue answers at {stage.sandbox.targets.urls.api}")
+    print('use it by hand:  eval "$(bin/seawall env)"      remove it:  bin/seawall down')
+    return ExitCode.PASS
+
+
+def _programs() -> Mapping[str, setup.Located]:
+    with setup.shown() as report:
+        return setup.ensure(report=report)
+
+
+def _start_sandbox(
+    request: Request, *, run_id: str, programs: Mapping[str, setup.Located], display: Display
+) -> Sandbox:
+    display.phase("starting the sandbox")
+    return Sandbox.start(
+        policy=request.policy,
+        policy_path=request.policy_path,
+        run_id=run_id,
+        data_dir=new_data_dir(run_id),
+        programs={name: located.path for name, located in programs.items()},
+        report=display.line,
+        sabotage=request.sabotage,
+        keep=request.keep,
+    )
+
+
+def _bring_up(
+    request: Request, sandbox: Sandbox, *, display: Display, run_dir: Path | None
+) -> Stage:
+    def event(name: str) -> None:
+        if run_dir is not None:
+            timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
+
+    event("sandbox.started")
+    return bring_up_stage(
+        sandbox,
+        root=request.root,
+        policy=request.policy,
+        policy_path=request.policy_path,
+        gameday=request.day.name,
+        seed=request.seed,
+        report=display.line,
+        event=event,
+    )
+
+
+def _drill(
+    request: Request,
+    *,
+    programs: Mapping[str, setup.Located],
+    manifest: Manifest,
+    run_dir: Path,
+    display: Display,
+) -> None:
+    """Bring the stage up, apply the shock, gather the evidence.
+
+    A drill that broke leaves what it has, and that is judged.
+    """
+    sandbox = _start_sandbox(request, run_id=manifest.run_id, programs=programs, display=display)
+    try:
+        point_latest_at(run_dir)
+        sandbox.set_run_dir(run_dir)
+        stage = _bring_up(request, sandbox, display=display, run_dir=run_dir)
+        drill = Drill(
+            stage=stage, day=request.day, root=request.root, run_dir=run_dir, display=display
+        )
+        try:
+            drill.run()
+        except (DrillError, ServiceError) as error:
+            manifest.broke = str(error)
+            drill.event("broke", reason=str(error))
+            display.line(f"the drill broke: {error}")
+        display.phase("gathering the evidence")
+        manifest.components = [dataclasses.asdict(component) for component in sandbox.components()]
+        collect(stage, manifest=manifest, run_dir=run_dir, report=display.line)
+        drill.event("collected")
+        sandbox.set_run_dir(
+            None
+        )  # what happens on a kept sandbox from here on is no part of this run
+        finish(manifest, run_dir)
+    finally:
+        try:
+            shutil.copytree(sandbox.data_dir / "logs", run_dir / "logs", dirs_exist_ok=True)
+        except OSError as error:
+            display.line(f"the logs could not be copied: {error}")
+        finally:
+            if not request.keep:
+                sandbox.close()
+                shutil.rmtree(sandbox.data_dir, ignore_errors=True)
+            elif sys.exc_info()[0] is not None:
+                display.line("the sandbox is still up: bin/seawall down removes it")

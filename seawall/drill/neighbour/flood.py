@@ -1,0 +1,89 @@
+"""Ask a signer for proofs on a precomputed schedule, however slow it is: an open arrival model."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import httpx
+
+from seawall.drill.neighbour.judge import SIGNED, Answer, Ask, Who
+from seawall.keys.proofs import proof_text, recovered_address
+
+_PATIENCE_S = 5.0
+"""How long an answer is waited for in all.
+
+Far beyond any bound, so that a late answer is seen as late and not as lost.
+"""
+_HEAD_START_S = 0.5
+_CONNECTIONS_MAX = 400
+
+
+async def flood(
+    asks: Sequence[Ask],
+    *,
+    url: str,
+    region: str,
+    stack: str,
+    wallets: Mapping[Who, str],
+    addresses: Mapping[str, str],
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Answer]:
+    """Every answer, in the order of ``asks``.
+
+    ``wallets`` says which wallet stands for whom, ``addresses`` whose key must have signed.
+    """
+    limits = httpx.Limits(
+        max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+    )
+    async with httpx.AsyncClient(
+        base_url=url, timeout=_PATIENCE_S, limits=limits, trust_env=False
+    ) as client:
+        zero = clock() + _HEAD_START_S
+
+        async def one(ask: Ask) -> Answer:
+            await asyncio.sleep(max(0.0, zero + ask.at_s - clock()))
+            sent = clock()
+            wallet = wallets[ask.who]
+            outcome = await _prove(client, wallet, addresses[wallet], region=region, stack=stack)
+            planned = zero + ask.at_s
+            return Answer(
+                at_s=ask.at_s,
+                who=ask.who,
+                lag_ms=(sent - planned) * 1000,
+                latency_ms=(clock() - planned) * 1000,
+                outcome=outcome,
+            )
+
+        return list(await asyncio.gather(*(one(ask) for ask in asks)))
+
+
+async def _prove(
+    client: httpx.AsyncClient, wallet: str, address: str, *, region: str, stack: str
+) -> str:
+    """``signed`` if the key of ``address`` really signed our text; else why not."""
+    text = proof_text(
+        stack=stack,
+        name=wallet,
+        key="by-signer",
+        region=region,
+        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        challenge=secrets.token_hex(8),
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            answer = await client.post("/prove", json={"wallet": wallet, "text": text})
+        body = answer.json()
+        if not answer.is_success:
+            return str(body["code"])
+        signer = recovered_address(text, bytes.fromhex(str(body["signature"]).removeprefix("0x")))
+    except (TimeoutError, httpx.TimeoutException):
+        return "timeout"
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    except (ValueError, KeyError, TypeError):
+        return "malformed"
+    return SIGNED if signer == address.lower() else "wrong_key"

@@ -1,0 +1,101 @@
+"""What a drill of one control found, and how it is told to people and to machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from seawall.processes.failures import os_failure
+from seawall.scorecard.outcome import Finding, Outcome, combine
+
+_STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNKNOWN: "bold yellow"}
+_DETAILS_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillResult:
+    """Findings by check; ``evidence`` is everything that they rest on, ``conditions`` under what
+    they were made.
+    """
+
+    drill: str
+    sentence: str
+    findings: Mapping[str, Finding]
+    conditions: Mapping[str, Any]
+    evidence: Any = field(repr=False)
+
+    @property
+    def outcome(self) -> Outcome:
+        """One verdict; no findings at all prove nothing."""
+        return combine(finding.outcome for finding in self.findings.values())
+
+    def document(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "drill": self.drill,
+            "outcome": self.outcome.value,
+            "exit_code": int(self.outcome.exit_code),
+            "sentence": self.sentence,
+            "conditions": dict(self.conditions),
+            "checks": {
+                check: {
+                    "outcome": finding.outcome.value,
+                    "measured": finding.measured,
+                    "target": finding.target,
+                    "reason": finding.reason,
+                    "details": list(finding.details),
+                }
+                for check, finding in self.findings.items()
+            },
+        }
+
+    def write(self, directory: Path) -> Path:
+        """Write ``<drill>.json`` with the evidence, whole or not at all; returns its path.
+
+        Raises :class:`WorldError`.
+        """
+        path = directory / f"{self.drill}.json"
+        draft = path.with_suffix(".draft")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            draft.write_text(
+                json.dumps({**self.document(), "evidence": self.evidence}, indent=1),
+                encoding="utf-8",
+            )
+            draft.replace(path)
+        except OSError as error:
+            raise os_failure(f"{path} cannot be written", error) from error
+        return path
+
+    def panel(self, path: Path | None) -> Group:
+        """For a person at a terminal."""
+        table = Table(box=None, pad_edge=False)
+        table.add_column("", no_wrap=True)
+        for heading in ("measured", "target", ""):
+            table.add_column(heading, overflow="fold")
+        below: list[Text] = []
+        for check, finding in self.findings.items():
+            table.add_row(
+                check,
+                finding.measured,
+                finding.target,
+                Text(finding.outcome, style=_STYLES[finding.outcome]),
+            )
+            if finding.outcome is not Outcome.PASS:
+                below.append(Text(f"{check}: {finding.reason}"))
+            shown = finding.details[:_DETAILS_SHOWN]
+            below += [Text(f"  {detail}") for detail in shown]
+            if len(finding.details) > len(shown):
+                below.append(Text(f"  and {len(finding.details) - len(shown)} more"))
+        lines = [Text(f"evidence: {path}")] if path is not None else []
+        verdict = Text.assemble(
+            (self.outcome.value, _STYLES[self.outcome]), f"  {self.drill}: {self.sentence}"
+        )
+        return Group(table, *below, *lines, verdict)

@@ -1,0 +1,159 @@
+"""Drill segregation on a ground: a stack, its principals and, where a venue runs, its signers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from seawall.drill.result import DrillResult
+from seawall.drill.segregation.actors import Actors
+from seawall.drill.segregation.canary import canaries
+from seawall.drill.segregation.control import DeclaredKey, challenge_all, looked_up
+from seawall.drill.segregation.judge import judge
+from seawall.drill.segregation.trial import Means, read_facts, try_all
+from seawall.errors import ServiceError, UsageError
+from seawall.keys import access as segregation
+from seawall.policy import Policy
+
+SEGREGATION = "segregation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Where the drill is held.
+
+    ``outputs`` are the stack's; ``signer_urls`` by region and ``auditor_url`` are the venue's, if
+    one runs.
+    """
+
+    policy: Policy
+    stack: str
+    outputs: Mapping[str, Any]
+    actors: Actors
+    means: Means
+    signer_urls: Mapping[str, str] = field(default_factory=dict)
+    auditor_url: str | None = field(default=None, repr=False)
+
+    @property
+    def account(self) -> str:
+        """The account that the policy names for the stack.
+
+        Raises :class:`UsageError` for a stack that it does not name.
+        """
+        if self.stack not in self.policy.accounts:
+            message = f"the policy names no account for a stack called {self.stack!r}"
+            raise UsageError(message, remedy=f"name one of {', '.join(self.policy.accounts)}")
+        return self.policy.accounts[self.stack]
+
+
+def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> DrillResult:
+    """Try everything and judge it.
+
+    Raises :class:`UsageError` for outputs of another policy, :class:`ServiceError` if KMS does not
+    serve.
+    """
+    policy, account, outputs = ground.policy, ground.account, ground.outputs
+    if outputs.get("policy_digest") != policy.digest:
+        message = "the stack was brought up from another policy than this one"
+        raise UsageError(
+            message,
+            remedy="run `pulumi up` with this policy first, or name the policy of the stack",
+        )
+    wallets = _declared(outputs, "signers", policy.signing_wallets(), str)
+    approvers = _declared(
+        outputs, "approvers", policy.approver_roles(), lambda role: f"approver-{role}"
+    )
+    placed = {
+        key.name: (declared.key_id, key.alias)
+        for key, declared in (
+            *((segregation.wallet_key(policy, wallet), wallets[wallet]) for wallet in wallets),
+            *((segregation.approver_key(policy, role), approvers[role]) for role in approvers),
+        )
+    }
+    guarded = outputs.get("deletion") == "guarded"
+    who = (*segregation.principals(policy), segregation.DEPLOYER)
+    cells = list(segregation.matrix(policy, guarded=guarded, who=who))
+    primary, standby = segregation.regions(policy)
+    report(f"{len(who)} principals x {len(placed)} keys x 2 regions: {len(cells):,} cells to try")
+    facts = read_facts(ground.actors, placed, (primary, standby))
+    try:
+        with canaries(
+            ground.actors,
+            venue=policy.venue.name,
+            account=account,
+            primary=primary,
+            standby=standby,
+        ) as birds:
+            trials = try_all(
+                cells,
+                actors=ground.actors,
+                account=account,
+                facts=facts,
+                canaries=birds,
+                means=ground.means,
+                report=report,
+            )
+    except (ClientError, BotoCoreError) as error:
+        message = f"the canary could not be made, changed or removed: {error}"
+        raise ServiceError(
+            message, remedy="let the deployer make, change and schedule the deletion of keys"
+        ) from error
+    report("every key signs a challenge, in both regions")
+    challenged = challenge_all(
+        ground.actors,
+        policy,
+        stack=ground.stack,
+        wallets=wallets,
+        approvers=approvers,
+        signer_urls=ground.signer_urls,
+    )
+    proofs = asyncio.run(looked_up(challenged, ground.auditor_url))
+    cold = [name for name, wallet in policy.wallets.items() if wallet.wallet_class == "cold"]
+    findings = judge(
+        cells=cells,
+        trials=trials,
+        keys=[(name, region) for name in placed for region in (primary, standby)],
+        proofs=proofs,
+        cold=cold,
+    )
+    return DrillResult(
+        drill=SEGREGATION,
+        sentence=f"{len(who)} principals, {len(placed)} keys, {len(cells):,} cells of stack {ground.stack}",
+        findings=findings,
+        conditions={
+            "stack": ground.stack,
+            "account": account,
+            "policy": policy.policy,
+            "policy_digest": policy.digest,
+            "guarded": guarded,
+            "dry_run": ground.means.dry_run,
+            "harm": ground.means.harm,
+            "not_proven": cold,
+        },
+        evidence={
+            "cells": [
+                trial.line() for trial in sorted(trials, key=lambda trial: str(trial.line()))
+            ],
+            "proofs": [proof.line() for proof in proofs],
+        },
+    )
+
+
+def _declared(
+    outputs: Mapping[str, Any], section: str, wanted: Any, name_of: Callable[[str], str]
+) -> dict[str, DeclaredKey]:
+    found = outputs.get(section)
+    missing = [each for each in wanted if not isinstance(found, Mapping) or each not in found]
+    if missing or not isinstance(found, Mapping):
+        message = f"the stack's outputs lack {section} of {', '.join(missing)}"
+        raise UsageError(message, remedy="run `pulumi up`; the policy asks for them")
+    return {
+        each: DeclaredKey(
+            name=name_of(each), key_id=found[each]["key_id"], address=found[each]["address"]
+        )
+        for each in wanted
+    }

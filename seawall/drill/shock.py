@@ -1,0 +1,430 @@
+"""The shock itself: flood, experiment and observers run side by side until the venue has healed or
+its bound has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+
+from adapters.reference_venue.records import under_way
+from sandbox.bring_up import Stage
+from sandbox.environment import inherited
+from seawall.conventions import environment
+from seawall.drill.display import Display, Vitals
+from seawall.errors import DrillError, ServiceError
+from seawall.formats import timeline
+from seawall.kill_switch import SwitchWatch, switches_of
+from seawall.policy import GameDay
+from seawall.processes.failures import tail
+
+_WATCH_EVERY_S = 0.25
+_AFTERGLOW_S = 3.0
+"""How long observers go on after recovery, so that they see calm and not only its first instant."""
+_BEYOND_BOUND_S = 5.0
+"""How long we look past a bound, so that a miss is seen as a miss and not as the end of the
+recording.
+"""
+_START_TIMEOUT_S = 75.0
+"""Longer than Locust itself waits for its workers, so that its own reason is the one that is heard.
+"""
+_TAIL_TIMEOUT_S = 30.0
+_CHILDREN_GRACE_S = 1.5
+_UNDO_S = 2.0
+"""Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
+PROBER = "prober"
+_FAULT_LINES = {
+    "fault.effective": "{region} is dark: an outside probe gets no answer from it",
+    "fault.cleared": "{region} answers again",
+}
+"""What a person is told when the timeline says so, and not a moment before."""
+
+_VITALS = """
+    select (select tier from mode) as tier,
+           (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
+           (select coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0) from withdrawals
+            where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
+           (select count(*) from postings where kind = 'post') as posted,
+           (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""
+
+
+@dataclass(kw_only=True)
+class Drill:
+    """One shock on a running stage. Writes into ``run_dir``; judged later from there alone."""
+
+    stage: Stage
+    day: GameDay
+    root: Path
+    run_dir: Path
+    display: Display
+    clock: Callable[[], float] = time.time
+    switch: SwitchWatch | None = None
+    _offered_per_s: float = 0.0
+    _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def event(self, name: str, **detail: Any) -> None:
+        """Put one of the game day's own events on the timeline."""
+        timeline.append(self.run_dir, source="gameday", event=name, at=self.clock(), detail=detail)
+
+    def run(self) -> None:
+        """Calm, run, fault, healing; then wait until all is final.
+
+        Raises :class:`DrillError` or :class:`ServiceError`.
+
+        However it ends, nothing that it started goes on afterwards. It does not begin, and it ends,
+        when the kill switch says so.
+        """
+        switch = self._armed()
+        try:
+            self._observe()
+            flood, progress, t_zero = self._start_flood()
+            self.display.phase(f"calm baseline for {self.day.calm / 1000:g} s")
+            self.event("calm.started", planned_at=t_zero)
+            chaos = self._start(
+                "chaos",
+                [
+                    *_module("chaos.run"),
+                    *(
+                        "--experiment",
+                        self.day.experiment,
+                        "--journal",
+                        str(self.run_dir / "chaos-journal.json"),
+                    ),
+                    *("--start-at", f"{t_zero:.6f}"),
+                ],
+                env={environment.RUNNER_VARIABLE: str(os.getpid())},
+            )
+            self._watch(flood, chaos, progress, t_zero)
+            self._await_recovery()
+        finally:
+            switch.stop()
+            self._end_children()
+            if PROBER in {component.name for component in self.stage.sandbox.components()}:
+                self.stage.sandbox.stop(PROBER)
+        self._await_quiet()
+
+    def _armed(self) -> SwitchWatch:
+        """The watch of the kill switch, looking from now on.
+
+        Raises :class:`DrillError` unless it says armed everywhere.
+        """
+        if self.switch is None:
+            self.switch = SwitchWatch(switches=switches_of(self.stage.sandbox.targets.kill_switch))
+        self.switch.require_armed()
+        return self.switch.start()
+
+    def _obey(self) -> None:
+        """End the drill if people say so.
+
+        The experiment first, which takes its fault back, then all else. Raises :class:`DrillError`.
+        """
+        reason = self.switch() if self.switch is not None else None
+        if reason is None:
+            return
+        self.display.phase(f"stopped: {reason}")
+        self.event("stopped", reason=reason)
+        chaos = self._children.get("chaos")
+        if chaos is not None and chaos.poll() is None:
+            _signal_group(chaos, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
+                chaos.wait(timeout=self.day.lease_ttl / 1_000 + _UNDO_S)
+        raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
+
+    def _observe(self) -> None:
+        """Start the black-box prober."""
+        stage = self.stage
+        stage.sandbox.spawn(
+            PROBER,
+            [
+                *_module("seawall.evidence.probe"),
+                *(
+                    "--targets",
+                    str(stage.sandbox.targets_path),
+                    "--customers",
+                    str(stage.customers),
+                ),
+                *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
+            ],
+            niceness=0,  # an observer that is late sees late
+        )
+
+    def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
+        """Start Locust; returns its process, its progress and the planned zero that all its workers
+        share.
+        """
+        stage = self.stage
+        flood = self._start(
+            "flood",
+            [
+                *_module("loadtests.flood"),
+                *(
+                    "--arrivals",
+                    str(stage.sandbox.data_dir / "arrivals.csv"),
+                    "--customers",
+                    str(stage.customers),
+                ),
+                *(
+                    "--url",
+                    stage.sandbox.targets.urls.api,
+                    "--out",
+                    str(self.run_dir),
+                    "--workers",
+                    "2",
+                ),
+            ],
+            stdout=subprocess.PIPE,
+        )
+        progress = _JsonLines(flood.stdout)
+        return flood, progress, self._await_zero(flood, progress)
+
+    def _start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdout: int | None = None,
+    ) -> subprocess.Popen[bytes]:
+        log = (self.stage.sandbox.data_dir / "logs" / f"{name}.log").open("ab")
+        with log:
+            child = subprocess.Popen(
+                argv,
+                cwd=self.root,
+                env={**inherited(), **self.stage.sandbox.environment, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children[name] = child
+        return child
+
+    def _await_zero(self, flood: subprocess.Popen[bytes], progress: _JsonLines) -> float:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for line in progress.read():
+                if "t_zero" in line:
+                    return float(line["t_zero"])
+            if flood.poll() is not None:
+                break
+            self.stage.sandbox.check()
+            self._obey()
+            time.sleep(0.05)
+        message = f"the flood did not start:\n{self._tail('flood')}"
+        raise ServiceError(message)
+
+    def _watch(
+        self,
+        flood: subprocess.Popen[bytes],
+        chaos: subprocess.Popen[bytes],
+        progress: _JsonLines,
+        t_zero: float,
+    ) -> None:
+        """Until both have ended, or until the game day's own length and a bound on its tail have
+        passed.
+        """
+        run_at = t_zero + self.day.calm / 1000
+        end_at = run_at + self.day.flood / 1000
+        facts = _Facts(self.run_dir / timeline.TIMELINE)
+        plan = [
+            (run_at, "run.started", "a run on the bank: everyone withdraws at once"),
+            (end_at, "run.ended", "the flood has ended"),
+        ]
+        deadline = end_at + _TAIL_TIMEOUT_S
+        while flood.poll() is None or chaos.poll() is None:
+            self._tick(progress)
+            while plan and self.clock() >= plan[0][0]:
+                self._announce(*plan.pop(0))
+            for event in facts.new():
+                if event in _FAULT_LINES:
+                    self.display.phase(
+                        _FAULT_LINES[event].format(region=self.stage.policy.regions.primary)
+                    )
+            if self.clock() > deadline:
+                message = "the flood or the experiment did not end in time"
+                raise DrillError(
+                    message,
+                    remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}",
+                )
+        for planned in plan:
+            self._announce(*planned)
+        if flood.returncode != 0:
+            message = f"the flood ended with {flood.returncode}:\n{self._tail('flood')}"
+            raise DrillError(message)
+
+    def _announce(self, at: float, event: str, text: str) -> None:
+        self.display.phase(text)
+        self.event(event, planned_at=at)
+
+    def _await_recovery(self) -> None:
+        """Until every withdrawal is resolved and the tier is normal, or until the bound has passed
+        by a margin.
+        """
+        self.display.phase("healing: the queue drains and the tier returns")
+        cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
+        since = cleared if cleared is not None else self.clock()
+        self.event("healed", cleared_at=cleared)
+        policy = self.stage.policy
+        # A calm venue always has some withdrawals under way; the policy says from which age on they
+        # are a backlog.
+        calm_age_s = min(
+            float(trigger.exit_below)
+            for trigger in policy.triggers
+            if trigger.indicator == "queue_age_s"
+        )
+        deadline = since + policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
+        while self.clock() < deadline:
+            vitals = self._tick(None)
+            if vitals is not None and vitals.tier == "normal" and vitals.oldest_s < calm_age_s:
+                self.event("drained")
+                self.display.line(
+                    f"drained and back to normal {self.clock() - since:.1f} s after the region came back"
+                )
+                break
+        afterglow = time.monotonic() + _AFTERGLOW_S
+        while time.monotonic() < afterglow:
+            self._tick(None)
+
+    def _await_quiet(self) -> None:
+        """Until what the last clients asked for is final, so that records and chains are read at
+        rest; bounded.
+        """
+        deadline = time.monotonic() + self.stage.policy.targets.small_withdrawal_within / 1000
+        while time.monotonic() < deadline and asyncio.run(under_way(self.stage.auditor_url)):
+            self._tick(None)
+
+    def _tick(self, progress: _JsonLines | None) -> Vitals | None:
+        """Look at everything once; about four times a second."""
+        self.stage.sandbox.check()
+        self._obey()
+        for line in progress.read() if progress is not None else ():
+            self._offered_per_s = float(line.get("offered_per_s", self._offered_per_s))
+        if progress is None:
+            self._offered_per_s = 0.0
+        time.sleep(_WATCH_EVERY_S)
+        vitals = asyncio.run(_vitals(self.stage.auditor_url, self._offered_per_s))
+        if vitals is not None:
+            self.display.vitals(vitals)
+        return vitals
+
+    def _tail(self, name: str) -> str:
+        log = self.stage.sandbox.data_dir / "logs" / f"{name}.log"
+        return tail(log.read_text(encoding="utf-8", errors="replace"))
+
+    def _end_children(self) -> None:
+        """End flood and experiment, both within one grace: a teardown has five seconds in all."""
+        living = [child for child in self._children.values() if child.poll() is None]
+        for child in living:
+            _signal_group(child, signal.SIGTERM)
+        deadline = time.monotonic() + _CHILDREN_GRACE_S
+        for child in living:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        for child in living:
+            _signal_group(child, signal.SIGKILL)
+            child.wait(timeout=_CHILDREN_GRACE_S)
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+class _Facts:
+    """The events on the timeline, each once; other processes append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new(self) -> list[str]:
+        """Names of the events whose lines were completed since the last call."""
+        data = self._path.read_bytes()[self._read :]
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [str(json.loads(line)["event"]) for line in whole.splitlines()]
+
+
+class _JsonLines:
+    """JSON lines from a pipe, read without ever waiting."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        if pipe is None:
+            message = "the flood has no output to read"
+            raise DrillError(message)
+        self._descriptor = pipe.fileno()
+        self._rest = b""
+        os.set_blocking(self._descriptor, False)
+
+    def read(self) -> Iterator[Mapping[str, Any]]:
+        """Every whole line that has arrived since the last call.
+
+        Lines that are no JSON objects are passed over.
+        """
+        while True:
+            try:
+                chunk = os.read(self._descriptor, 65536)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._rest += chunk
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            try:
+                parsed = json.loads(line)
+            except ValueError:
+                continue  # something that Locust printed for people
+            if isinstance(parsed, dict):
+                yield parsed
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-P", "-m", name]
+
+
+def _last_event(path: Path, event: str) -> float | None:
+    found: float | None = None
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            if entry["event"] == event:
+                found = float(entry["at"])
+    return found
+
+
+async def _vitals(auditor_url: str, offered_per_s: float) -> Vitals | None:
+    """The venue at this instant.
+
+    None when the database is too busy to say (only the display misses it).
+    """
+    try:
+        connection = await asyncpg.connect(auditor_url, timeout=2)
+        try:
+            row = await connection.fetchrow(_VITALS, timeout=2)
+        finally:
+            await connection.close(timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
+    if row is None:
+        return None
+    return Vitals(
+        tier=row["tier"],
+        open_withdrawals=row["open"],
+        oldest_s=float(row["oldest_s"]),
+        posted=row["posted"],
+        signing_region=row["regions"],
+        offered_per_s=offered_per_s,
+    )

@@ -1,0 +1,165 @@
+"""Messages of the drill contract.
+
+Amounts are decimal strings of integer base units, times Unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from seawall.policy import Function, Tier
+
+AmountText = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{1,77}$", description="integer base units of the asset, as a decimal string"
+    ),
+]
+PositiveAmountText = Annotated[
+    str, Field(pattern=r"^[1-9][0-9]{0,76}$", description="as above, and not zero")
+]
+Size = Literal["small", "large"]
+WithdrawalState = Literal[
+    "reserved", "slotted", "signed", "broadcast", "included", "posted", "voided", "unknown"
+]
+RefusalCode = Literal[
+    "unauthorized",
+    "malformed",
+    "not_found",
+    "insufficient_balance",
+    "insufficient_inventory",
+    "over_limit",
+    "unknown_asset",
+    "bad_address",
+    "id_reused",
+    "too_late",
+    "suspended",
+    "unavailable",
+]
+
+
+class Message(BaseModel):
+    """Anything sent over the wire: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Refusal(Message):
+    """Why a request was not carried out, for a program (``code``) and for the customer
+    (``reason``).
+    """
+
+    code: RefusalCode
+    reason: str
+
+
+class Login(Message):
+    """A session of a customer."""
+
+    customer_id: int
+    session: str
+
+
+class Balance(Message):
+    """What a customer may still spend of one asset on one network."""
+
+    network: str
+    asset: str
+    available: AmountText
+
+
+class Balances(Message):
+    """Every balance of a customer."""
+
+    balances: tuple[Balance, ...]
+
+
+class WithdrawalRequest(Message):
+    """Pay ``amount`` of ``asset`` to ``destination`` on ``network``.
+
+    ``id`` is made by the client: a replay returns the first outcome. With ``source_network`` the
+    money comes from the customer's balance there (a cross-rail transfer).
+    """
+
+    id: UUID
+    network: str
+    source_network: str | None = None
+    asset: str
+    amount: PositiveAmountText
+    destination: str
+
+
+class WithdrawalReceipt(Message):
+    """The withdrawal is durably reserved; ``deferred`` if the present tier pays it later."""
+
+    id: UUID
+    seq: int
+    state: WithdrawalState
+    size: Size
+    outcome: Literal["accepted", "replayed"]
+    deferred: bool
+
+
+class Withdrawal(Message):
+    """Where a withdrawal is on its way to the chain."""
+
+    id: UUID
+    seq: int
+    state: WithdrawalState
+    reason: str | None
+    tx_hash: str | None
+
+
+class Quote(Message):
+    """What would be bought now."""
+
+    buy_amount: AmountText
+    valid_ms: int
+
+
+class SwapRequest(Message):
+    """Sell ``amount`` of ``sell`` for ``buy``, both on ``network``.
+
+    ``id`` is made by the client.
+    """
+
+    id: UUID
+    network: str
+    sell: str
+    buy: str
+    amount: PositiveAmountText
+
+
+class SwapReceipt(Message):
+    """The swap is durably booked."""
+
+    id: UUID
+    buy_amount: AmountText
+
+
+class Status(Message):
+    """The mode in force and what it means, read from the committed row."""
+
+    tier: Tier
+    epoch: int
+    since: float
+    reason: str
+    guarantees: tuple[Function, ...]
+    defers: tuple[Function, ...]
+    suspends: tuple[Function, ...]
+
+
+class TicketRequest(Message):
+    """A customer asks for help."""
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,31}$")]
+    text: Annotated[str, Field(max_length=4_000)]
+
+
+class Ticket(Message):
+    """The request for help is recorded."""
+
+    id: int

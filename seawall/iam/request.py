@@ -1,0 +1,95 @@
+"""What is judged: one request, and the policies that bear on it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seawall.errors import CallerError
+
+ContextValue = str | tuple[str, ...]
+
+
+class UnevaluatedElementError(CallerError):
+    """A policy uses what the sandbox does not evaluate; the message names it.
+
+    The request that it bears on is denied.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who asks: an IAM user, or a session of an IAM role.
+
+    ``arn`` is the user's or the session's own; ``role`` is the role's ARN, None for a user;
+    ``unique_id`` is the AIDA or AROA id that AWS shows in a policy whose principal was deleted.
+    """
+
+    arn: str
+    account: str
+    role: str | None = None
+    unique_id: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every ARN that is this principal, the most particular first."""
+        return (self.arn,) if self.role is None else (self.arn, self.role)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who asks for what.
+
+    ``resource``: an ARN; ``*`` where the action has no resource type; None where it is not known
+    which one is asked for: then only a statement on ``*`` allows, and every deny of the action
+    applies. ``context``: condition keys in lower case with their values, a tuple where AWS calls
+    the key multivalued; a key that is not there is absent from the request. ``resource_account`` is
+    the resource's owner, the caller's account unless given.
+    """
+
+    principal: Principal
+    action: str
+    resource: str | None
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+    resource_account: str | None = None
+
+    @property
+    def crosses_accounts(self) -> bool:
+        """Whether the resource belongs to another account than the caller."""
+        return self.resource_account not in (None, self.principal.account)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcePolicy:
+    """What is attached to the resource asked for.
+
+    Its policy, and for a KMS key its grants, as policy documents.
+
+    ``decisive`` if identity policies alone cannot allow: KMS keys and trust policies.
+    """
+
+    documents: tuple[str, ...]
+    decisive: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """Every policy that bears on a request, as JSON text.
+
+    ``boundary``: the permissions boundary of the user or role, None without one. ``session``: the
+    policies passed to AssumeRole, which add up; None if none was passed (an empty tuple allows
+    nothing).
+    """
+
+    identity: tuple[str, ...] = ()
+    boundary: str | None = None
+    session: tuple[str, ...] | None = None
+    resource: ResourcePolicy | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the request may proceed, and why not, in the words that AWS uses."""
+
+    allowed: bool
+    reason: str = ""

@@ -1,0 +1,148 @@
+"""What may go wrong with money, as ways to spoil a good run, and the checks that must find it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seawall.scorecard.outcome import Outcome
+from tests.testing.scorecard.spoiling import (
+    Spoil,
+    decided,
+    each,
+    first,
+    ledger_faults,
+    nonce_left_out,
+    payout,
+    us,
+    without,
+)
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+
+SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
+    "the ledger is one base unit off": (
+        lambda run: {
+            "ledger": first(
+                run.ledger, lambda row: row.kind == "customer", balance=lambda row: row.balance + 1
+            )
+        },
+        {"safety.ledger_sums_zero": FAIL},
+    ),
+    "a balance differs from its entries": (
+        lambda run: ledger_faults(run, balance_mismatches=1),
+        {"safety.ledger_sums_zero": FAIL},
+    ),
+    "a customer is overdrawn": (
+        lambda run: ledger_faults(run, negative_balances=1),
+        {"safety.no_negative": FAIL},
+    ),
+    "a withdrawal was paid twice": (
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], network="birch"))},
+        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "a payout went to another address": (
+        lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
+        {"safety.chain_equals_posted": FAIL},
+    ),
+    "something voided was paid": (
+        lambda run: {
+            "withdrawals": first(
+                run.withdrawals, lambda row: row.seq == 9, state="voided", reason="refused"
+            )
+        },
+        {"safety.nothing_voided_paid": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "an acknowledged withdrawal vanished": (
+        lambda run: {
+            "withdrawals": without(run.withdrawals, lambda row: row.seq == 9),
+            "payouts": without(run.payouts, lambda row: row.seq == 9),
+        },
+        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
+    ),
+    "a withdrawal is unknown at the end": (
+        lambda run: {
+            "withdrawals": first(
+                run.withdrawals,
+                lambda row: row.seq == 9,
+                state="unknown",
+                reason="no outcome",
+                resolved_at=None,
+            ),
+            "payouts": without(run.payouts, lambda row: row.seq == 9),
+        },
+        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
+    ),
+    "a nonce was signed with two intents": (
+        lambda run: {"signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32))},
+        {"safety.one_digest_per_nonce": FAIL},
+    ),
+    "a signature is not in the log": (
+        lambda run: {"signatures": run.signatures[1:]},
+        {"safety.signed_is_logged": FAIL},
+    ),
+    "a nonce was left out": (nonce_left_out, {"safety.nonces_contiguous": FAIL}),
+    "the chain has counted a transaction that no slot knows": (
+        lambda run: {
+            "lane_nonces": first(run.lane_nonces, lambda row: True, nonce=lambda row: row.nonce + 1)
+        },
+        {"safety.nonces_contiguous": FAIL},
+    ),
+    "nobody asked the chain for the nonces": (
+        lambda run: {"lane_nonces": ()},
+        {"safety.nonces_contiguous": UNKNOWN},
+    ),
+    "a claim was committed under an old epoch": (
+        lambda run: {
+            "slots": first(
+                run.slots, lambda slot: payout(slot) and slot.opened_at > us(40), mode_epoch=2
+            )
+        },
+        {"safety.old_epoch": FAIL},
+    ),
+    "the chain holds less than the ledger says": (
+        lambda run: {
+            "chain_balances": first(
+                run.chain_balances, lambda row: row.balance > 0, balance=lambda row: row.balance - 1
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "the chain holds less of a bucket that pays nobody": (
+        lambda run: {
+            "chain_balances": first(
+                run.chain_balances,
+                lambda row: row.wallet == "escrow-aster-hot",
+                balance=lambda row: row.balance - 1,
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "nobody asked the chain what a bucket holds": (
+        lambda run: {
+            "chain_balances": tuple(
+                row for row in run.chain_balances if "contingency" not in row.wallet
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "the journal was edited": (
+        lambda run: ledger_faults(run, journal_breaks=("guard 3",)),
+        {"safety.journal_chain": FAIL},
+    ),
+    "the journal is empty": (
+        lambda run: ledger_faults(run, journal_entries={}),
+        {"safety.journal_chain": FAIL},
+    ),
+    "a flip is not in the journal": (
+        lambda run: decided(run, flips=len(run.flips) - 1),
+        {"safety.journal_chain": FAIL},
+    ),
+    "nobody counted the journal": (
+        lambda run: ledger_faults(run, journal_entries=None),
+        {"safety.journal_chain": UNKNOWN},
+    ),
+    "claims spent top-ups that had not come": (
+        lambda run: {"top_ups": each(run.top_ups, lambda row: True, posted_at=us(83))},
+        {"safety.floor_held": FAIL},
+    ),
+}

@@ -1,0 +1,237 @@
+"""Ways to spoil one thing in a good run: each returns the files that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Probe, Slot, Withdrawal
+from seawall.scorecard.run import Run
+
+ZERO_US = 1_700_000_000 * SECOND
+Files = dict[str, Any]
+Spoil = Callable[[Run], Files]
+
+
+def us(seconds: float) -> Instant:
+    """Seconds after the flood's zero as a moment."""
+    return Instant(ZERO_US + round(seconds * SECOND))
+
+
+def first(rows: Any, wanted: Callable[[Any], bool], **changes: Any) -> tuple[Any, ...]:
+    """``rows`` with the first wanted one changed; its own values may be used through callables."""
+    found = list(rows)
+    index = next(index for index, row in enumerate(found) if wanted(row))
+    found[index] = replace(
+        found[index],
+        **{
+            key: value(found[index]) if callable(value) else value for key, value in changes.items()
+        },
+    )
+    return tuple(found)
+
+
+def each(rows: Any, wanted: Callable[[Any], bool], **changes: Any) -> tuple[Any, ...]:
+    """``rows`` with every wanted one changed."""
+    return tuple(
+        replace(
+            row, **{key: value(row) if callable(value) else value for key, value in changes.items()}
+        )
+        if wanted(row)
+        else row
+        for row in rows
+    )
+
+
+def without(rows: Any, unwanted: Callable[[Any], bool]) -> tuple[Any, ...]:
+    """``rows`` without the unwanted ones."""
+    return tuple(row for row in rows if not unwanted(row))
+
+
+def probes(run: Run, name: str, change: Callable[[Any], Any]) -> Files:
+    """The prober's samples with those of one probe put through ``change``; None drops one."""
+    changed = (change(sample) for sample in run.probes[name])
+    return {
+        "probes": run.probes | {name: tuple(sample for sample in changed if sample is not None)}
+    }
+
+
+def events(run: Run, **moments: float) -> Files:
+    """The timeline with chaos events moved."""
+    return {
+        "timeline": tuple(
+            replace(event, at=us(moments[event.event.replace("fault.", "")]))
+            if event.event.replace("fault.", "") in moments
+            else event
+            for event in run.timeline
+        )
+    }
+
+
+def journal(evidence: Run, /, **changes: Any) -> Files:
+    """The experiment's journal changed."""
+    return {"journal": evidence.journal | changes}
+
+
+def ledger_faults(run: Run, **changes: Any) -> Files:
+    """The database's own counts changed."""
+    return {"ledger_faults": run.ledger_faults.model_copy(update=changes)}
+
+
+def decided(run: Run, *, flips: int) -> Files:
+    """A journal with so many flips of the guard."""
+    entries = run.ledger_faults.journal_entries or {}
+    return ledger_faults(run, journal_entries=entries | {"guard": {"flip": flips}})
+
+
+def primary_only(run: Run) -> Files:
+    """The standby never signs: the primary does after the dark."""
+    standby, primary = run.policy.regions.standby, run.policy.regions.primary
+    late = us(57.6)
+    return {
+        "lane_changes": (),
+        "slots": tuple(
+            replace(slot, signer_region=primary, broadcast_at=max(slot.broadcast_at or late, late))
+            if slot.signer_region == standby
+            else slot
+            for slot in run.slots
+        ),
+        **probes(
+            run,
+            "pending_nonce",
+            lambda sample: (
+                replace(sample, detail={**sample.detail, "nonce": 0})
+                if us(27) < sample.at < late
+                else sample
+            ),
+        ),
+    }
+
+
+def never_protected(run: Run) -> Files:
+    """The guard never acts."""
+    return {
+        **decided(run, flips=0),
+        "flips": (),
+        "slots": each(run.slots, lambda slot: True, mode_epoch=1),
+        **probes(
+            run, "status", lambda sample: replace(sample, detail={"tier": "normal", "epoch": 1})
+        ),
+    } | {
+        "probes": run.probes
+        | {
+            "status": tuple(
+                replace(sample, detail={"tier": "normal", "epoch": 1})
+                for sample in run.probes["status"]
+            ),
+            "swap": tuple(replace(sample, ok=True, detail={}) for sample in run.probes["swap"]),
+            "large_transfer": tuple(
+                replace(sample, ok=True, detail={}) for sample in run.probes["large_transfer"]
+            ),
+        }
+    }
+
+
+def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
+    """The chain made the payment of ``seq`` in ``block``, and blocks came until that was final."""
+    last = run.blocks[-1]
+    more = [
+        later(
+            last, number - last.number, "timestamp", "observed_at", number=number, network=network
+        )
+        for number in range(last.number + 1, block + 3)
+        for network in run.policy.networks
+    ]
+    return {
+        "payouts": first(run.payouts, lambda row: row.seq == seq, block_number=block),
+        "blocks": (*run.blocks, *more),
+    }
+
+
+def nonce_left_out(run: Run) -> Files:
+    """A reserve's lane skipped a number, and the chain counts as the venue does."""
+    lane = run.lane_nonces[-1]
+    return {
+        "slots": each(
+            run.slots,
+            lambda row: row.address == lane.address and row.nonce > 1,
+            nonce=lambda row: row.nonce + 1,
+        ),
+        "signatures": each(
+            run.signatures,
+            lambda row: row.address == lane.address and row.nonce > 1,
+            nonce=lambda row: row.nonce + 1,
+        ),
+        "lane_nonces": each(run.lane_nonces, lambda row: row is lane, nonce=lane.nonce + 1),
+    }
+
+
+def requests_left_late(run: Run) -> Files:
+    """One request in fifty left 21 ms after its instant."""
+    return {
+        "requests": each(
+            run.requests,
+            lambda row: row.index % 50 == 7,
+            sent_at=lambda row: row.planned_at + 21_000,
+        )
+    }
+
+
+def deferred(row: Withdrawal) -> bool:
+    """Large ones on aster, asked for well inside protected mode."""
+    return (row.size, row.network) == ("large", "aster") and us(25) < row.reserved_at < us(60)
+
+
+def claim_in_protected(slot: Slot) -> bool:
+    """Payouts on aster claimed in protected mode."""
+    return payout(slot) and (slot.network, slot.mode_epoch) == ("aster", 3)
+
+
+def payout(slot: Slot) -> bool:
+    """Slots of payouts."""
+    return slot.purpose == "payout"
+
+
+def protected(sample: Probe) -> bool:
+    """Well inside protected mode."""
+    return us(25) < sample.at < us(60)
+
+
+def later(row: Any, seconds: float, *moments: str, **changes: Any) -> Any:
+    """``row`` with the named moments ``seconds`` later."""
+    return replace(
+        row, **{name: getattr(row, name) + round(seconds * SECOND) for name in moments}, **changes
+    )
+
+
+def never_normal(run: Run) -> Files:
+    """Stressed for good: no flip to normal, and nineteen more seconds of a status that says so."""
+    stressed = {"tier": "stressed"}
+    known = [
+        replace(sample, detail=stressed) if sample.at > us(73.2) else sample
+        for sample in run.probes["status"]
+    ]
+    more = [
+        later(sample, 19, "at", "done_at", detail=stressed)
+        for sample in known
+        if sample.at > us(64)
+    ]
+    ended = without(run.timeline, lambda event: event.event == "drained")
+    known_flow = [row for row in run.flow if row.committed_at > us(66)]
+    return {
+        **decided(run, flips=len(run.flips) - 1),
+        "flow": run.flow
+        + tuple(
+            later(row, shift, "committed_at", id=row.id + 1000 * shift)
+            for shift in (12, 24)
+            for row in known_flow
+        ),
+        "flips": without(run.flips, lambda flip: flip.tier == "normal"),
+        "slots": each(run.slots, lambda slot: slot.opened_at > us(78), mode_epoch=4),
+        "timeline": each(ended, lambda event: event.event == "collected", at=us(103)),
+        "blocks": run.blocks
+        + tuple(later(block, 30, "timestamp") for block in run.blocks if block.timestamp > us(54)),
+        "probes": run.probes | {"status": (*known, *more)},
+    }

@@ -1,0 +1,78 @@
+"""What a synthetic run is made of.
+
+Its moments, and the rows of its files before they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from seawall.policy import Policy
+
+ROOT = Path(__file__).resolve().parents[3]
+ZERO = 1_700_000_000
+CALM_S, RUN_S = 15, 50
+RUN_ENDS = CALM_S + RUN_S
+APPLIED, EFFECTIVE, FAILED_OVER, REVERTED, CLEARED = 27.0, 27.3, 27.9, 57.35, 57.45
+UNSTRESSED, NORMAL = 73.2, 78.4
+STARTS, ENDS = -2.0, 84.0
+NATIVE = "0x" + "0" * 40
+PAYOUT_LANES = {"aster": "customer-aster-hot", "birch": "customer-birch-hot"}
+TOP_UPS_PER_POOL = 3
+
+Row = dict[str, Any]
+
+
+def at(seconds: float) -> str:
+    """Seconds after the flood's zero as the files write a moment."""
+    return f"{ZERO + seconds:.6f}"
+
+
+@dataclass
+class Story:
+    """The rows of every file, before they are written."""
+
+    policy: Policy
+    random: Random = field(default_factory=lambda: Random(7))
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    flips: list[tuple[float, str]] = field(default_factory=list)
+
+    def table(self, name: str) -> list[Row]:
+        """Rows of one file."""
+        return self.tables.setdefault(name, [])
+
+
+def tier_at(story: Story, moment: float) -> tuple[int, str]:
+    """Mode epoch and tier in force at ``moment``."""
+    epoch, tier = 1, "normal"
+    for number, (flipped, name) in enumerate(story.flips, start=2):
+        if flipped <= moment:
+            epoch, tier = number, name
+    return epoch, tier
+
+
+def region_at(story: Story, moment: float) -> str:
+    """The region that signs at ``moment``."""
+    return (
+        story.policy.regions.standby
+        if APPLIED <= moment <= CLEARED + 6
+        else story.policy.regions.primary
+    )
+
+
+def add_probe(
+    story: Story, moment: float, probe: str, *, ok: bool = True, took: float = 0.003, **detail: Any
+) -> None:
+    """A sample of the black-box prober."""
+    story.table("probes").append(
+        {
+            "at": ZERO + moment,
+            "done_at": ZERO + moment + took,
+            "probe": probe,
+            "ok": ok,
+            "detail": detail,
+        }
+    )

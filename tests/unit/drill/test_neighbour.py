@@ -1,0 +1,135 @@
+"""The noisy-neighbour drill tells a bulkhead from none, and nothing at all from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandbox.quotas import KMS_ECC_PER_S
+from seawall.controls.bulkhead import admit, room_of
+from seawall.drill.neighbour.judge import CALM_S, FLOOD_S, QUIET_PER_S, Answer, judge, plan
+from seawall.policy_file import load_policy
+from seawall.scorecard.outcome import Outcome
+
+POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
+QUOTA = 100
+GOOD = {
+    "neighbour.calm": Outcome.PASS,
+    "neighbour.pressed": Outcome.PASS,
+    "neighbour.generator": Outcome.PASS,
+    "neighbour.quiet_completed": Outcome.PASS,
+    "neighbour.noisy_share": Outcome.PASS,
+}
+
+
+def answered() -> list[Answer]:
+    """What a signer with a bulkhead makes of the plan.
+
+    The quiet one is served, the noisy one gets its share.
+    """
+    answers, signed_of_second = [], dict.fromkeys(range(int(CALM_S + FLOOD_S) + 1), 0)
+    for ask in plan(operations_per_s=QUOTA, seed=1):
+        outcome = "signed"
+        if ask.who == "noisy":
+            signed_of_second[int(ask.at_s)] += 1
+            outcome = "signed" if signed_of_second[int(ask.at_s)] <= QUOTA * 0.6 else "throttled"
+        answers.append(Answer(at_s=ask.at_s, who=ask.who, lag_ms=1, latency_ms=30, outcome=outcome))
+    return answers
+
+
+def outcomes(answers: list[Answer]) -> dict[str, Outcome]:
+    findings = judge(POLICY, answers, noisy="customer", quiet="escrow", operations_per_s=QUOTA)
+    return {check: finding.outcome for check, finding in findings.items()}
+
+
+def test_a_bulkhead_that_holds_passes() -> None:
+    assert outcomes(answered()) == GOOD
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_quiet_bucket_never_asks_for_more_than_its_own_room(seed: int) -> None:
+    room, arrival_us = room_of(POLICY, "escrow", operations_per_s=KMS_ECC_PER_S), 0
+    asks = [ask for ask in plan(operations_per_s=KMS_ECC_PER_S, seed=seed) if ask.who == "quiet"]
+    assert len(asks) == int((CALM_S + FLOOD_S) * QUIET_PER_S)
+    for ask in asks:
+        answer = admit(room, arrival_us=arrival_us, now_us=int(ask.at_s * 1_000_000))
+        assert answer.wait_us == 0, ask
+        arrival_us = answer.arrival_us
+
+
+def _of(
+    who: str, change: Callable[[Answer], Answer], *, calm: bool = False
+) -> Callable[[list[Answer]], list[Answer]]:
+    def spoil(answers: list[Answer]) -> list[Answer]:
+        return [
+            change(answer) if answer.who == who and (answer.at_s < CALM_S) is calm else answer
+            for answer in answers
+        ]
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "changed"),
+    [
+        pytest.param(
+            _of("quiet", lambda answer: replace(answer, outcome="provider_unavailable")),
+            {"neighbour.quiet_completed": Outcome.FAIL},
+            id="the quiet bucket is starved",
+        ),
+        pytest.param(
+            _of("quiet", lambda answer: replace(answer, latency_ms=2_000)),
+            {"neighbour.quiet_completed": Outcome.FAIL},
+            id="the quiet bucket is served too late",
+        ),
+        pytest.param(
+            _of("quiet", lambda answer: replace(answer, outcome="timeout"), calm=True),
+            {"neighbour.calm": Outcome.FAIL},
+            id="it was not well before the flood",
+        ),
+        pytest.param(
+            _of("noisy", lambda answer: replace(answer, outcome="signed")),
+            {"neighbour.pressed": Outcome.UNKNOWN, "neighbour.noisy_share": Outcome.FAIL},
+            id="everything was served: no bulkhead, or no quota",
+        ),
+        pytest.param(
+            _of("noisy", lambda answer: replace(answer, outcome="throttled")),
+            {"neighbour.noisy_share": Outcome.FAIL},
+            id="the noisy bucket lost its own share",
+        ),
+        pytest.param(
+            lambda answers: [replace(answer, lag_ms=500) for answer in answers],
+            {"neighbour.generator": Outcome.UNKNOWN},
+            id="the generator was late",
+        ),
+        pytest.param(
+            lambda answers: [answer for answer in answers if answer.who == "noisy"],
+            {"neighbour.calm": Outcome.UNKNOWN, "neighbour.quiet_completed": Outcome.UNKNOWN},
+            id="nobody asked for the quiet bucket",
+        ),
+        pytest.param(
+            lambda answers: [answer for answer in answers if answer.who == "quiet"],
+            {"neighbour.pressed": Outcome.UNKNOWN, "neighbour.noisy_share": Outcome.FAIL},
+            id="there was no flood",
+        ),
+    ],
+)
+def test_every_check_can_turn(
+    spoil: Callable[[list[Answer]], list[Answer]], changed: dict[str, Outcome]
+) -> None:
+    assert outcomes(spoil(answered())) == GOOD | changed
+
+
+def test_no_answers_prove_nothing() -> None:
+    assert Outcome.PASS not in outcomes([]).values()
+
+
+def test_a_plan_is_its_seed_and_presses_above_the_quota() -> None:
+    asks = plan(operations_per_s=QUOTA, seed=7)
+    assert asks == plan(operations_per_s=QUOTA, seed=7) != plan(operations_per_s=QUOTA, seed=8)
+    noisy = [ask for ask in asks if ask.who == "noisy"]
+    assert all(CALM_S <= ask.at_s < CALM_S + FLOOD_S for ask in noisy)
+    assert len(noisy) / FLOOD_S > 2 * QUOTA

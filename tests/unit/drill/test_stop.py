@@ -1,0 +1,101 @@
+"""A drill that people stop: it ends, its experiment first, and says why."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seawall.conventions import aws
+from seawall.drill.shock import Drill
+from seawall.errors import DrillError
+from seawall.kill_switch import Look, SwitchWatch
+from seawall.policy_file import load_policy
+
+ROOT = Path(__file__).resolve().parents[3]
+EXPERIMENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(17)); print('ready', flush=True); signal.pause()"
+"""Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal."""
+
+
+class Hand:
+    """A switch in one hand."""
+
+    def __init__(self) -> None:
+        self.value = aws.KILL_SWITCH_ARMED
+
+    def look(self) -> Look:
+        """What it says."""
+        return Look(says={"us-west-2": self.value}, unreadable={})
+
+
+def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
+    """A drill with nothing to drill on, and what it shows."""
+    shown: list[str] = []
+    stage: Any = SimpleNamespace(
+        sandbox=SimpleNamespace(
+            check=lambda: None, targets=SimpleNamespace(kill_switch=None), components=list
+        )
+    )
+    display: Any = SimpleNamespace(phase=shown.append, line=shown.append, vitals=lambda _: None)
+    day = load_policy(ROOT / "policies" / "sandbox.yaml").gameday()
+    made = Drill(
+        stage=stage,
+        day=day,
+        root=ROOT,
+        run_dir=run_dir,
+        display=display,
+        switch=SwitchWatch(switches=[hand]),
+    )
+    return made, shown
+
+
+def test_a_drill_does_not_begin_when_drills_are_stopped(tmp_path: Path) -> None:
+    """Nothing was started, so nothing is on the timeline."""
+    hand = Hand()
+    hand.value = aws.KILL_SWITCH_STOPPED
+    made, _ = drill(tmp_path, hand)
+    with pytest.raises(DrillError, match="the kill switch in us-west-2 says 'stopped'"):
+        made.run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> None:
+    hand = Hand()
+    made, shown = drill(tmp_path, hand)
+    experiment = subprocess.Popen(
+        [sys.executable, "-c", EXPERIMENT], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert experiment.stdout is not None
+        assert experiment.stdout.readline() == b"ready\n"
+        made._children["chaos"] = experiment
+        made._obey()
+        assert experiment.poll() is None
+        hand.value = aws.KILL_SWITCH_STOPPED
+        assert made.switch is not None
+        made.switch.step()
+        with pytest.raises(DrillError, match="says 'stopped'"):
+            made._obey()
+        assert experiment.returncode == 17  # it was waited for, and had its own way of ending
+    finally:
+        if experiment.poll() is None:
+            experiment.send_signal(signal.SIGKILL)
+        experiment.wait()
+        if experiment.stdout is not None:
+            experiment.stdout.close()
+    [line] = [
+        json.loads(text)
+        for text in (tmp_path / "timeline.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert (line["source"], line["event"], line["detail"]) == (
+        "gameday",
+        "stopped",
+        {"reason": "the kill switch in us-west-2 says 'stopped'"},
+    )
+    assert shown == ["stopped: the kill switch in us-west-2 says 'stopped'"]

@@ -1,0 +1,233 @@
+"""What each probe asks and what it makes of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from seawall.errors import ServiceError, UsageError
+from seawall.evidence.probe import read_accounts
+from seawall.evidence.prober.beat import Sample
+from seawall.evidence.prober.customer import Account, CustomerProbes, StatusProbe
+from seawall.evidence.prober.world import KeyServiceProbe, NodeProbe
+from seawall.formats.drill_contract import VenueClient
+from seawall.policy_file import load_policy
+
+POLICY = load_policy(Path("policies/sandbox.yaml"))
+POOLS = (("aster", "AST"), ("aster", "USDX"), ("birch", "BIR"), ("birch", "USDX"))
+SMALL, LARGE = Account(api_key="small", pools=POOLS), Account(api_key="large", pools=POOLS)
+
+
+class _Venue:
+    """Answers as told and keeps what it was asked."""
+
+    def __init__(self, status: int, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self._status, self._answer = status, answer
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else {}
+        self.asked.append((request.url.path, request.headers.get("authorization", ""), body))
+        return httpx.Response(self._status, json=self._answer(body))
+
+    def client(self) -> VenueClient:
+        return VenueClient(
+            httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="http://venue")
+        )
+
+    def probes(self) -> CustomerProbes:
+        return CustomerProbes(venue=self.client(), policy=POLICY, small=SMALL, large=LARGE)
+
+
+def _receipt(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": body["id"],
+        "seq": 1,
+        "state": "reserved",
+        "size": "small",
+        "outcome": "accepted",
+        "deferred": False,
+    }
+
+
+def _refused(_: dict[str, Any]) -> dict[str, Any]:
+    return {"code": "suspended", "reason": "protected"}
+
+
+def test_small_withdrawals_visit_every_pool_with_one_unit_of_account() -> None:
+    """1 USD is 0.0005 AST, 1 USDX, 0.002 BIR."""
+    venue = _Venue(202, _receipt)
+    probes = venue.probes()
+
+    async def four() -> list[Sample]:
+        return [sample for _ in range(4) for sample in await probes.small_withdrawal()]
+
+    samples = asyncio.run(four())
+
+    assert [(body["network"], body["asset"], body["amount"]) for _, _, body in venue.asked] == [
+        ("aster", "AST", str(5 * 10**14)),
+        ("aster", "USDX", str(10**6)),
+        ("birch", "BIR", str(2 * 10**15)),
+        ("birch", "USDX", str(10**6)),
+    ]
+    assert [sample.detail["id"] for sample in samples] == [body["id"] for _, _, body in venue.asked]
+    assert all(sample.ok for sample in samples)
+    assert {key for _, key, _ in venue.asked} == {"Bearer small"}
+
+
+def test_large_transfers_cross_both_ways_from_the_second_account() -> None:
+    """Each is 1.2 times what the policy calls large."""
+    venue = _Venue(202, _receipt)
+    probes = venue.probes()
+
+    async def two() -> None:
+        await probes.large_transfer()
+        await probes.large_transfer()
+
+    asyncio.run(two())
+
+    assert [
+        (body["source_network"], body["network"], body["amount"]) for _, _, body in venue.asked
+    ] == [("aster", "birch", "1200000000"), ("birch", "aster", "1200000000")]
+    assert {key for _, key, _ in venue.asked} == {"Bearer large"}
+
+
+@pytest.mark.parametrize(
+    "probe", ["swap", "large_transfer", "small_withdrawal", "login", "balances"]
+)
+def test_a_refusal_is_recorded_with_its_code(probe: str) -> None:
+    """Suspended is an answer, and not ok."""
+    (sample,) = asyncio.run(getattr(_Venue(503, _refused).probes(), probe)())
+
+    assert (sample.probe, sample.ok, sample.detail["code"]) == (probe, False, "suspended")
+
+
+def test_the_status_shows_tier_and_epoch() -> None:
+    """What observer 2 knows of the mode."""
+    told = {
+        "tier": "protected",
+        "epoch": 4,
+        "since": 1.5,
+        "reason": "x",
+        "guarantees": [],
+        "defers": [],
+        "suspends": [],
+    }
+
+    (sample,) = asyncio.run(StatusProbe(venue=_Venue(200, lambda _: told).client()).status())
+
+    assert sample == Sample(probe="status", ok=True, detail={"tier": "protected", "epoch": 4})
+
+
+def _node(heights: list[int]) -> tuple[NodeProbe, list[str]]:
+    """A node whose height follows ``heights``, one per look; and the methods it was asked for."""
+    methods: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        results = []
+        for call in json.loads(request.content):
+            methods.append(call["method"])
+            result: Any = {
+                "eth_getTransactionCount": "0x2a",
+                "eth_blockNumber": hex(heights[0]),
+            }.get(call["method"])
+            if call["method"] == "eth_blockNumber":
+                heights.pop(0)
+            if result is None:
+                result = {
+                    "number": call["params"][0],
+                    "timestamp": hex(1_700_000_000 + int(call["params"][0], 16)),
+                }
+            results.append({"jsonrpc": "2.0", "id": call["id"], "result": result})
+        return httpx.Response(200, json=results[::-1])  # a batch may be answered in any order
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return NodeProbe(http=http, network="aster", url="http://node", lanes={"hot": "0x1"}), methods
+
+
+def test_every_block_is_seen_once_also_when_several_came_between_two_looks() -> None:
+    """First look: the newest alone; then all that are new."""
+    probe, _ = _node([7, 7, 10, 10])
+
+    async def four() -> list[list[Sample]]:
+        return [list(await probe.look()) for _ in range(4)]
+
+    looks = asyncio.run(four())
+    blocks = [
+        [sample.detail["number"] for sample in look if sample.probe == "block"] for look in looks
+    ]
+
+    assert blocks == [[7], [], [8, 9, 10], []]
+    assert looks[0][0] == Sample(
+        probe="pending_nonce", ok=True, detail={"network": "aster", "wallet": "hot", "nonce": 42}
+    )
+
+
+def test_a_node_that_errs_is_an_error_and_no_sample() -> None:
+    """A JSON-RPC error is no nonce of zero."""
+    broken = httpx.MockTransport(
+        lambda _: httpx.Response(200, json=[{"id": 0, "error": {"code": -32000}}])
+    )
+    probe = NodeProbe(
+        http=httpx.AsyncClient(transport=broken), network="aster", url="http://node", lanes={}
+    )
+
+    with pytest.raises(ServiceError, match=r"^the node of aster answered"):
+        asyncio.run(probe.look())
+
+
+async def test_a_key_service_that_takes_requests_and_is_silent_does_not_answer() -> None:
+    """The fault itself: only the probe's own limit ends the wait."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    for serve, answers in ((hang, False), (answer, True)):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            probe = KeyServiceProbe(region="here", listen=f"127.0.0.1:{port}")
+            if answers:
+                assert (await probe.answers())[0].ok
+            else:
+                with pytest.raises(TimeoutError):
+                    await probe.answers()
+
+
+def test_the_first_two_customers_are_the_probers(tmp_path: Path) -> None:
+    """With all their pools; the third is somebody else's."""
+    path = tmp_path / "customers.csv"
+    path.write_text(
+        "customer_id,api_key,network,asset,amount\n1,a,n,X,5\n1,a,m,X,5\n2,b,n,X,5\n3,c,n,X,5\n"
+    )
+
+    accounts = read_accounts(path)
+
+    assert accounts == [
+        Account(api_key="a", pools=(("n", "X"), ("m", "X"))),
+        Account(api_key="b", pools=(("n", "X"),)),
+    ]
+    assert "api_key" not in repr(accounts[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "customer_id,api_key,network,asset,amount\n1,a,n,X,5\n", "a,b\n1,2\n"]
+)
+def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> None:
+    """The prober never acts for nobody."""
+    path = tmp_path / "customers.csv"
+    path.write_text(text)
+
+    with pytest.raises(UsageError):
+        read_accounts(path)

@@ -1,0 +1,183 @@
+"""The declared matrix: who may do what with which key, stated here once more by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from seawall.keys import access as s
+from tests.testing.declared import ACCOUNT, POLICY, PRIMARY, STANDBY
+
+ESCROW = s.wallet_key(POLICY, "escrow-aster-hot")
+CUSTOMER = s.wallet_key(POLICY, "customer-aster-hot")
+LEAD = s.approver_key(POLICY, "treasury-lead")
+SIGNER = s.signer(POLICY, "escrow-aster-hot", PRIMARY)
+ADMIN, GLASS = s.admin(POLICY, "escrow"), s.break_glass(POLICY, "escrow")
+APPROVER = s.approver(POLICY, "treasury-lead")
+CHANGES = {tried.action for tried in s.TRIED if tried.changes}
+
+
+def allowed(
+    principal: s.Principal, key: s.SigningKey, region: str = PRIMARY, *, guarded: bool = True
+) -> set[str]:
+    """What is tried of ``principal`` and expected to succeed."""
+    found = {
+        cell.tried.action
+        for cell in s.matrix(POLICY, guarded=guarded, who=[principal])
+        if (cell.key, cell.region) == (key, region) and cell.allowed
+    }
+    for tried in s.TRIED:
+        one = s.expected(
+            POLICY,
+            principal=principal,
+            key=key,
+            region=region,
+            action=tried.action,
+            guarded=guarded,
+        )
+        assert one is (tried.action in found)
+    return found
+
+
+def test_a_signer_signs_with_its_own_key_in_its_own_region_and_nothing_else() -> None:
+    assert allowed(SIGNER, ESCROW) == {"kms:Sign", "kms:GetPublicKey"}
+    assert allowed(SIGNER, ESCROW, STANDBY) == set()
+    assert allowed(SIGNER, CUSTOMER) == set()
+    assert allowed(SIGNER, LEAD) == set()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_an_admin_writes_policies_and_neither_signs_nor_stops(*, guarded: bool) -> None:
+    for region in (PRIMARY, STANDBY):
+        assert allowed(ADMIN, ESCROW, region, guarded=guarded) == {
+            "kms:GetPublicKey",
+            "kms:DescribeKey",
+            "kms:GetKeyPolicy",
+            "kms:PutKeyPolicy",
+            "kms:TagResource",
+            "kms:UpdateKeyDescription",
+        }
+        assert allowed(ADMIN, CUSTOMER, region, guarded=guarded) == set()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_break_glass_stops_and_rescues_and_neither_signs_nor_deletes(*, guarded: bool) -> None:
+    expected = {"kms:DescribeKey", "kms:DisableKey", "kms:EnableKey", "kms:CancelKeyDeletion"}
+    assert allowed(GLASS, ESCROW, guarded=guarded) == expected
+    assert (
+        allowed(GLASS, CUSTOMER, guarded=guarded) == allowed(GLASS, LEAD, guarded=guarded) == set()
+    )
+
+
+def test_an_approver_signs_with_its_own_key_in_both_regions() -> None:
+    for region in (PRIMARY, STANDBY):
+        assert allowed(APPROVER, LEAD, region) == {"kms:Sign", "kms:GetPublicKey"}
+    assert (
+        allowed(APPROVER, ESCROW)
+        == allowed(APPROVER, s.approver_key(POLICY, "incident-commander"))
+        == set()
+    )
+
+
+def test_the_kit_and_game_days_reach_no_key() -> None:
+    cells = s.matrix(POLICY, guarded=True, who=[s.kit(POLICY), s.gameday(POLICY)])
+    assert Counter(cell.allowed for cell in cells) == {
+        False: 2 * len(s.keys(POLICY)) * 2 * len(s.TRIED)
+    }
+
+
+def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_what_is_guarded() -> None:
+    provisions = {
+        "kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy",
+        "kms:TagResource", "kms:UpdateKeyDescription", "kms:UpdateAlias", "kms:ReplicateKey",
+    }  # fmt: skip
+    for key in (ESCROW, LEAD):
+        assert allowed(s.DEPLOYER, key) == provisions
+        assert allowed(s.DEPLOYER, key, guarded=False) == provisions | {
+            "kms:ScheduleKeyDeletion",
+            "kms:DisableKey",
+            "kms:EnableKey",
+            "kms:CancelKeyDeletion",
+        }
+
+
+def test_nobody_makes_a_grant_or_moves_the_primary_and_one_role_signs_per_wallet_and_region() -> (
+    None
+):
+    cells = [cell for guarded in (True, False) for cell in s.matrix(POLICY, guarded=guarded)]
+    cells += s.matrix(POLICY, guarded=False, who=[s.DEPLOYER])
+    assert not [
+        cell
+        for cell in cells
+        if cell.tried.action in ("kms:CreateGrant", "kms:UpdatePrimaryRegion") and cell.allowed
+    ]
+    signs = Counter(
+        (cell.key.name, cell.region)
+        for cell in s.matrix(POLICY, guarded=True)
+        if cell.tried.action == "kms:Sign" and cell.allowed
+    )
+    assert signs == {
+        (key.name, region): 1 for key, region in product(s.keys(POLICY), (PRIMARY, STANDBY))
+    }
+
+
+def test_the_matrix_has_every_cell_once() -> None:
+    cells = Counter(
+        (cell.principal, cell.key, cell.region, cell.tried)
+        for cell in s.matrix(POLICY, guarded=True)
+    )
+    assert set(cells.values()) == {1}
+    assert len(cells) == len(s.principals(POLICY)) * len(s.keys(POLICY)) * 2 * len(s.TRIED)
+
+
+def test_every_role_has_a_name_of_its_own() -> None:
+    names = [principal.name for principal in s.principals(POLICY)]
+    assert len(names) == len(set(names))
+
+
+def test_a_document_says_what_its_rules_say() -> None:
+    """Read back as AWS would for these elements.
+
+    Named principals, and a deny for all but the named.
+    """
+    for key, region, guarded in product((ESCROW, LEAD), (PRIMARY, STANDBY), (True, False)):
+        statements = s.key_policy(POLICY, key, region, account=ACCOUNT, guarded=guarded)[
+            "Statement"
+        ]
+        for principal in s.principals(POLICY):
+            arn = principal.arn(ACCOUNT)
+            for tried in s.TRIED:
+                effects = set()
+                for statement in statements:
+                    named = statement["Principal"]["AWS"]
+                    excepted = (
+                        statement.get("Condition", {})
+                        .get("ArnNotEquals", {})
+                        .get("aws:PrincipalArn")
+                    )
+                    if (
+                        tried.action in statement["Action"]
+                        and named in ("*", arn)
+                        and excepted != arn
+                    ):
+                        effects.add(statement["Effect"])
+                expected = s.expected(
+                    POLICY,
+                    principal=principal,
+                    key=key,
+                    region=region,
+                    action=tried.action,
+                    guarded=guarded,
+                )
+                assert expected is (effects == {"Allow"}), (principal, key, region, tried)
+
+
+def test_what_changes_a_key_is_marked() -> None:
+    assert {tried.action for tried in s.TRIED} - CHANGES == {
+        "kms:Sign",
+        "kms:GetPublicKey",
+        "kms:DescribeKey",
+        "kms:GetKeyPolicy",
+    }

@@ -1,0 +1,60 @@
+"""The chart follows from what a policy declares, never from the order in which it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.breaking import PRODUCTION, production, put, write
+from venue.ledger.chart import books, rails
+
+
+def _reversed(tmp_path: Path) -> Policy:
+    tree = production()
+    tree["wallets"] = dict(reversed(list(tree["wallets"].items())))
+    tree["buckets"] = dict(reversed(list(tree["buckets"].items())))
+    return load_policy(write(tmp_path, tree))
+
+
+def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> None:
+    """Escrow, promotional and contingency hold hot money too, and none of it is for sale."""
+    for policy in (load_policy(PRODUCTION), _reversed(tmp_path)):
+        assert {network: rail.house for network, rail in rails(policy).items()} == {
+            "aster": "treasury",
+            "birch": "treasury",
+        }
+        assert {(rail.bucket, rail.hot) for rail in rails(policy).values()} == {
+            ("customer", "customer-aster-hot"),
+            ("customer", "customer-birch-hot"),
+        }
+
+
+def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
+    """Its swaps are refused by name; the policy may then guarantee none."""
+    tree = production()
+    put(tree, "buckets.treasury.trades", [])
+    for tier in ("normal", "stressed"):
+        tree["tiers"][tier]["guarantees"].remove("swaps")
+
+    assert [rail.house for rail in rails(load_policy(write(tmp_path, tree))).values()] == [
+        None,
+        None,
+    ]
+
+
+def test_every_wallet_is_in_exactly_one_book() -> None:
+    """What is in no book is on no ledger."""
+    policy = load_policy(PRODUCTION)
+
+    found = [
+        (book.bucket, book.network, kind, name)
+        for book in books(policy)
+        for kind, name in book.wallets.items()
+    ]
+
+    assert sorted(found) == sorted(
+        (wallet.bucket, wallet.network, wallet.wallet_class, name)
+        for name, wallet in policy.wallets.items()
+    )
+    assert {book.site for book in books(policy)} >= {rail.site for rail in rails(policy).values()}

@@ -1,0 +1,53 @@
+"""Comparisons of ledger and chain: none, fresh, and too old."""
+
+from __future__ import annotations
+
+from venue.treasury.comparisons import Comparisons
+
+ASTER, BIRCH = ("aster", "customer"), ("birch", "customer")
+BOTH = (ASTER, BIRCH)
+
+
+def test_nothing_counts_until_every_network_was_compared() -> None:
+    """One network alone says nothing of the other."""
+    comparisons = Comparisons(every_s={ASTER: 10, BIRCH: 20})
+    comparisons.note(ASTER, {"AST": 0}, now_s=0)
+    assert comparisons.drift(0, BOTH) is None
+    comparisons.note(BIRCH, {"BIR": 2, "USDX": 3}, now_s=0)
+    assert comparisons.drift(0, BOTH) == 5
+
+
+def test_a_result_older_than_three_periods_counts_no_longer() -> None:
+    """A network that cannot be compared turns red by itself, after its own period, and green with
+    the next result.
+    """
+    comparisons = Comparisons(every_s={ASTER: 10, BIRCH: 20})
+    comparisons.note(ASTER, {"AST": 0}, now_s=100)
+    comparisons.note(BIRCH, {"BIR": 0}, now_s=100)
+    assert (comparisons.drift(130, BOTH), comparisons.stale(130)) == (0, [])
+    assert (comparisons.drift(131, BOTH), comparisons.stale(131)) == (None, [ASTER])
+    assert comparisons.assets(ASTER) == ["AST"]
+    assert comparisons.stale(161) == [ASTER, BIRCH]
+    comparisons.note(BIRCH, {"BIR": 0}, now_s=161)
+    comparisons.note(ASTER, {"AST": 0}, now_s=161)
+    assert comparisons.drift(161, BOTH) == 0
+
+
+def test_what_is_not_asked_about_stops_nothing() -> None:
+    """Another bucket's difference, or that it was never compared, is no reason to keep customers
+    waiting.
+    """
+    escrow = ("aster", "escrow")
+    comparisons = Comparisons(every_s={ASTER: 10, escrow: 10})
+    comparisons.note(ASTER, {"AST": 0}, now_s=0)
+    assert comparisons.drift(0, [ASTER]) == 0
+    comparisons.note(escrow, {"AST": 7}, now_s=0)
+    assert (comparisons.drift(0, [ASTER]), comparisons.drift(0, [ASTER, escrow])) == (0, 7)
+
+
+def test_only_changes_are_told() -> None:
+    """A first result is told if it is not level; after that, each change, also the one back."""
+    comparisons = Comparisons(every_s={ASTER: 10})
+    assert comparisons.note(ASTER, {"AST": 0, "USDX": 1}, now_s=0) == {"USDX": 1}
+    assert comparisons.note(ASTER, {"AST": 0, "USDX": 1}, now_s=1) == {}
+    assert comparisons.note(ASTER, {"AST": 0, "USDX": 0}, now_s=2) == {"USDX": 0}
