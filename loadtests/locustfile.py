@@ -31,7 +31,7 @@ from loadtests.coordinator import Conductor
 from loadtests.population import read_keys
 from loadtests.results import ACKNOWLEDGED, Sent
 from loadtests.sender import PATH, Limits, Sender
-from seawall.conventions.environment import TARGETS_VARIABLE
+from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import ExitCode, UsageError
 from seawall.kill_switch import SwitchSite, SwitchWatch, switches_of
 
@@ -91,11 +91,11 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
 
 def _api_of_targets() -> str:
     """URL of the venue's api, as customers reach it."""
-    path = os.environ.get(TARGETS_VARIABLE)
+    path = os.environ.get(DEPLOYMENT_VARIABLE)
     if path is None:
         raise UsageError(
             "nobody says where the venue is",
-            remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}",
+            remedy=f"give --host, or name deployment.json in {DEPLOYMENT_VARIABLE}",
         )
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
@@ -104,11 +104,11 @@ def _api_of_targets() -> str:
 
 
 def _switch_site() -> SwitchSite | None:
-    """The kill switch that targets.json names; None without either.
+    """The kill switch that deployment.json names; None without either.
 
     Raises :class:`UsageError` if it is named wrongly.
     """
-    path = os.environ.get(TARGETS_VARIABLE)
+    path = os.environ.get(DEPLOYMENT_VARIABLE)
     if path is None:
         return None
     try:

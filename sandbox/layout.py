@@ -25,16 +25,10 @@ from sandbox.parts import (
 )
 from sandbox.parts.base import Part, Site
 from sandbox.ports import Ports
+from sandbox.stack_environment import STACK
 from seawall.conventions import components
 from seawall.conventions import sabotage as sabotage_names
-from seawall.formats.deployment import (
-    NetworkTarget,
-    ProxyTarget,
-    RegionTargets,
-    RpcTargets,
-    Targets,
-    Urls,
-)
+from seawall.formats.deployment import Deployment, Network, Proxy, Regions, RpcEndpoints, Urls
 from seawall.policy import Policy
 
 
@@ -83,20 +77,23 @@ class Layout:
             toxiproxy.part(site),
         ]
 
-    def targets(self, *, run_id: str) -> Targets:
-        """What faults, probes and the venue's configuration are made from."""
+    def deployment(self, *, run_id: str) -> Deployment:
+        """What is known of the running stack before anything has started."""
         site = self.site
         url = site.ports.url
 
         def proxied(proxy: str) -> str:
             return url(toxiproxy.port_name(proxy))
 
-        return Targets(
+        return Deployment(
             run_id=run_id,
             data_dir=site.data_dir,
+            policy=site.policy_path,
+            stack=STACK,
+            play_money=True,
             toxiproxy=url(toxiproxy.NAME),
             proxies={
-                proxy: ProxyTarget(
+                proxy: Proxy(
                     listen=site.ports.address(toxiproxy.port_name(proxy)),
                     upstream=site.ports.address(upstream),
                 )
@@ -112,13 +109,13 @@ class Layout:
                 aws=url(moto.NAME),
                 lease=url(lease.NAME),
             ),
-            regions=RegionTargets(
+            regions=Regions(
                 primary=site.policy.regions.primary, standby=site.policy.regions.standby
             ),
             networks={
-                name: NetworkTarget(
+                name: Network(
                     chain_id=network.chain_id,
-                    rpc=RpcTargets(
+                    rpc=RpcEndpoints(
                         **{side: proxied(components.rpc_proxy(name, side)) for side in rpc.SIDES}
                     ),
                     node=url(anvil.name_of(name)),

@@ -3,7 +3,7 @@
 Everyone who runs one asks it before it starts, before the fault, and as long as it lasts.
 
 The switch is an SSM parameter in each region of the stack, and says ``armed`` or ``stopped``;
-people set it (docs/standby.md). Where it is comes from ``targets.json`` (:class:`SwitchSite`), or,
+people set it (docs/standby.md). Where it is comes from ``deployment.json`` (:class:`SwitchSite`), or,
 for a runner that a stack's schedule started, from its environment.
 
 Fail direction: to start, every region must be read and say armed. On the way one region is enough,
@@ -252,7 +252,7 @@ def switches_of(
 ) -> list[Switch]:
     """The switches that a runner obeys.
 
-    The one of ``targets.json``, if it names one, and that of the environment, if there is one.
+    The one of ``deployment.json``, if it names one, and that of the environment, if there is one.
 
     Raises :class:`UsageError` if the environment's makes no sense: a brake that is written wrongly
     is not left out.

@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox import unprivileged
 from sandbox.database import SUPERUSER, Credentials
 from sandbox.parts.base import Part, Site, run
-from seawall.errors import MissingProgramError
+from seawall.errors import MissingProgramError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.processes.failures import os_failure
 from seawall.processes.readiness import log_line
@@ -55,6 +55,7 @@ def part(site: Site, credentials: Credentials) -> Part:
     cluster = site.data_dir / "pg"
 
     def prepare() -> None:
+        _refuse_closed_directories(cluster)
         password_file = site.data_dir / ".initdb-password"
         write_private(password_file, credentials.passwords["owner"].get_secret_value())
         try:
@@ -99,6 +100,24 @@ def part(site: Site, credentials: Credentials) -> Part:
         ready=log_line("database system is ready to accept connections"),
         cwd=site.data_dir,
     )
+
+
+def _refuse_closed_directories(cluster: Path) -> None:
+    """Raise :class:`WorldError` if the server could not reach its programs or its cluster.
+
+    Only a root without CAP_SETPCAP or CAP_DAC_OVERRIDE meets this; see `sandbox.unprivileged`.
+    """
+    if not unprivileged.needed() or unprivileged.passes_closed_directories(unprivileged.held()):
+        return
+    for path in (binaries() / "postgres", cluster):
+        closed = unprivileged.first_closed(path)
+        if closed is not None:
+            raise WorldError(
+                f"PostgreSQL refuses to run as root, and the account {unprivileged.ACCOUNT!r} may"
+                f" not enter {closed}",
+                remedy="run as an ordinary user, give root CAP_SETPCAP and CAP_DAC_OVERRIDE, or"
+                " point XDG_CACHE_HOME at a folder that everyone may enter",
+            )
 
 
 def _as_server(*argv: str | Path) -> tuple[str | Path, ...]:

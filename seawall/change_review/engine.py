@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.kept import kept_data_dir
-from sandbox.stack_environment import STACK
 from seawall import setup
 from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.processes.environment import clean_own_process
+from seawall.sandbox_program import kept_deployment, kept_environment
 
 _RUN_S_MAX = 900
 """A large stack on a slow day; beyond it something hangs."""
@@ -88,25 +88,20 @@ def engine_here(root: Path, *, stack: str | None, config_file: Path | None = Non
 
     The caller's own, or that of the kept sandbox.
     """
-    environment = _environment(root, stack)
+    environment = _environment(stack)
     environment.pop(
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW", None
     )  # one document, not a line per event
     return Engine(root=root, environment=environment, stack=stack, config_file=config_file)
 
 
-def _environment(root: Path, stack: str | None) -> dict[str, str]:
-    # it draws in the whole game day
-    from sandbox.shell import THE_USERS_OWN, variables  # noqa: PLC0415
-
+def _environment(stack: str | None) -> dict[str, str]:
     found = {**os.environ, **setup.environment()}
-    if (
-        any(name in os.environ for name in _CHOSEN)
-        or stack not in (None, STACK)
-        or kept_data_dir() is None
-    ):
+    if any(name in os.environ for name in _CHOSEN):
         return found
-    return {
-        **{name: value for name, value in found.items() if name not in THE_USERS_OWN},
-        **variables(root),
-    }
+    kept = kept_deployment()
+    if kept is None or stack not in (None, kept.stack):
+        return found
+    found = kept_environment().applied_to(found)
+    clean_own_process()  # whatever asks AWS beside the engine must not see the user's, either
+    return found

@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.kept import kept_data_dir, load_record
-from sandbox.stack_environment import STACK
 from seawall.change_review import journal, sources
 from seawall.change_review.engine import engine_here
 from seawall.change_review.freeze import Freeze, tier_absent
@@ -24,9 +22,10 @@ from seawall.change_review.override import Override
 from seawall.change_review.preview import Change, Preview, parse
 from seawall.conventions import environment
 from seawall.errors import UsageError
-from seawall.formats.deployment import TARGETS_FILE, Targets, load_targets
+from seawall.formats.deployment import Deployment, deployment_of_environment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from seawall.sandbox_program import kept_deployment
 
 STANDARD_INPUT = "-"
 JOURNAL_FILE = "change-journal.jsonl"
@@ -122,21 +121,14 @@ def _text(source: str) -> str:
         ) from error
 
 
-def _sandbox_of(preview: Preview) -> Targets | None:
-    """The sandbox that the stack lives in.
-
-    Never for another stack, whatever the shell is set to.
-    """
-    if preview.stack != STACK:
-        return None
-    named = os.environ.get(environment.TARGETS_VARIABLE)
-    if named:
-        return load_targets(Path(named))
-    kept = kept_data_dir()
-    return load_targets(kept / TARGETS_FILE) if kept is not None else None
+def _sandbox_of(preview: Preview) -> Deployment | None:
+    """The deployment on the stack; none for another stack, whatever the shell is set to."""
+    named = deployment_of_environment()
+    found = load_deployment(named) if named is not None else kept_deployment()
+    return found if found is not None and found.stack == preview.stack else None
 
 
-def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Policy:
+def _policy(request: Request, preview: Preview, sandbox: Deployment | None) -> Policy:
     """The policy that the stack is declared from.
 
     As asked, else as the environment says, else as the stack's configuration names it.
@@ -150,7 +142,7 @@ def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Poli
     elif in_force:
         path = Path(in_force)
     elif sandbox is not None:
-        path = load_record(sandbox.data_dir).policy_path
+        path = sandbox.policy
     else:
         message = f"no policy: neither --policy nor the configuration of {preview.stack} nor the environment names one"
         raise UsageError(message, remedy="say --policy policies/<name>.yaml")
@@ -186,7 +178,7 @@ def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
             yield tags
 
 
-def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
+def _freeze(request: Request, sandbox: Deployment | None) -> Freeze:
     if request.no_venue:
         tier = tier_absent()
     else:
@@ -199,7 +191,7 @@ def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
     return Freeze(sources=(tier, sources.incident(marker)))
 
 
-def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
+def _chains(request: Request, sandbox: Deployment | None) -> sources.Chains:
     rpc = (
         {name: network.node for name, network in sandbox.networks.items()}
         if sandbox is not None
@@ -219,7 +211,9 @@ def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
     return sources.chains_of(None, {**rpc, **request.rpc})
 
 
-def _named(option: Path | None, variable: str, sandbox: Targets | None, file: str) -> Path | None:
+def _named(
+    option: Path | None, variable: str, sandbox: Deployment | None, file: str
+) -> Path | None:
     """A file by option, environment, or in the sandbox's data directory."""
     if option is not None:
         return option

@@ -24,6 +24,7 @@ from seawall.change_review.freeze import (
     tier_unknown,
 )
 from seawall.formats.drill_contract.messages import Status
+from seawall.processes.environment import is_loopback
 
 _ANSWER_S_MAX = 3.0
 """A reviewer waits for the page; an endpoint that needs longer is as good as silent."""
@@ -43,10 +44,10 @@ def tier(status_url: str | None) -> Source:
     url = status_url.rstrip("/")
     url = url if url.endswith("/v1/status") else f"{url}/v1/status"
     try:
-        with httpx.Client(timeout=_ANSWER_S_MAX) as client:
+        with httpx.Client(timeout=_ANSWER_S_MAX, trust_env=not is_loopback(url)) as client:
             answer = client.get(url).raise_for_status()
         status = Status.model_validate_json(answer.content)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError) as error:  # no SOCKS support
         return tier_unknown(f"{url} did not answer: {str(error) or type(error).__name__}")
     except ValidationError:
         return tier_unknown(f"{url} answered outside the drill contract")
@@ -137,7 +138,14 @@ def _live(each: Possession, holders: list[str], *, chains: Chains, silent: dict[
     try:
         _same_chain(url, each.chain_id)
         return Live(amount=sum(_balance(url, holder, token) for holder in holders))
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        ImportError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:
         silent[network] = (
             f"the endpoint of {network} did not tell: {str(error) or type(error).__name__}"
         )
@@ -160,7 +168,8 @@ def _balance(url: str, holder: str, token: str | None) -> int:
 
 def _ask(url: str, method: str, *params: Any) -> str:
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-    answer = httpx.post(url, json=request, timeout=_ANSWER_S_MAX).raise_for_status().json()
+    answer = httpx.post(url, json=request, timeout=_ANSWER_S_MAX, trust_env=not is_loopback(url))
+    answer = answer.raise_for_status().json()
     if "result" not in answer:
         message = f"{method}: {answer.get('error')}"
         raise ValueError(message)

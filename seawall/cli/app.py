@@ -206,10 +206,9 @@ def up(
 @app.command()
 def down() -> int:
     """Remove the sandbox that `up` or `gameday --keep` left running."""
-    from sandbox.kept import down as take_down  # noqa: PLC0415
+    from seawall.sandbox_program import end_kept  # noqa: PLC0415
 
-    removed = take_down()
-    print(f"removed {removed}" if removed else "no sandbox is running")
+    print(end_kept())
     return ExitCode.PASS
 
 
@@ -217,11 +216,11 @@ def down() -> int:
 def env() -> int:
     """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand.
 
-    Eval "$(bin/seawall env)".
+    Use it as: eval "$(bin/seawall env)".
     """
-    from sandbox.shell import exports  # noqa: PLC0415
+    from seawall.sandbox_program import kept_exports  # noqa: PLC0415
 
-    print("\n".join(exports(ROOT)))
+    print(kept_exports(), end="")
     return ExitCode.PASS
 
 

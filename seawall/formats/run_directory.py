@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seawall.cache import cache_root
 from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 
@@ -66,13 +67,25 @@ class Manifest:
 
 
 def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>``. Raises :class:`WorldError` if it cannot be made."""
-    directory = root / RUNS / (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}")
+    """Make ``root/runs/<UTC time>-<seed>``; in the user's cache where ``root`` is read-only.
+
+    Raises :class:`WorldError` if it can be made in neither place.
+    """
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}"
+    parent = root if _is_writable(root) else cache_root()
+    directory = parent / RUNS / name
     try:
         directory.mkdir(parents=True)
     except OSError as error:
         raise os_failure(f"the run directory {directory} cannot be made", error) from error
     return directory
+
+
+def _is_writable(root: Path) -> bool:
+    folder = root / RUNS if (root / RUNS).exists() else root
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    return not os.statvfs(folder).f_flag & os.ST_RDONLY  # root passes permissions, not a mount
 
 
 def point_latest_at(directory: Path) -> None:

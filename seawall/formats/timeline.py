@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seawall.errors import DiskFullError, UsageError
+from seawall.errors import DiskFullError
 
 TIMELINE = "timeline.jsonl"
-TARGETS = "targets.json"
 
 
 def append(run_dir: Path, *, source: str, event: str, at: float, detail: Mapping[str, Any]) -> None:
@@ -44,21 +43,3 @@ def append(run_dir: Path, *, source: str, event: str, at: float, detail: Mapping
     if written != len(data):
         message = f"only {written} of {len(data)} bytes fitted into {run_dir / TIMELINE}"
         raise DiskFullError(message)
-
-
-def run_directory(data_dir: Path) -> Path | None:
-    """Where the run in progress writes, as ``targets.json`` says just now; None outside a run.
-
-    Raises :class:`UsageError` if the file is none that a sandbox or a user wrote whole.
-    """
-    path = data_dir / TARGETS
-    try:
-        named = json.loads(path.read_text(encoding="utf-8"))["run_dir"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{path} does not say where the run writes: {error!r}"
-        raise UsageError(
-            message, remedy="write it whole, with a run_dir that may be null"
-        ) from error
-    return None if named is None else Path(named)

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--data-dir",
         type=Path,
         required=True,
-        help="where leases are kept, and where targets.json names the run",
+        help="where leases are kept and where the run in progress is named",
     )
     parser.add_argument(
         "--port", type=int, required=True, help="port on loopback; 0 takes a free one and prints it"

@@ -12,6 +12,7 @@ from typing import Any
 
 from seawall.errors import ServiceError
 from seawall.formats import timeline
+from seawall.formats.deployment import run_directory
 from seawall.lease import state
 from seawall.lease.book import Lease, LeaseBook, LeaseRequest
 from seawall.lease.undo import Clock, perform
@@ -182,6 +183,6 @@ def tell_expired(
 
 def tell(data_dir: Path, event: str, detail: Mapping[str, Any], *, at: float) -> None:
     """Write one fact about leases to the timeline of the run in progress, if there is one."""
-    run_dir = timeline.run_directory(data_dir)
+    run_dir = run_directory(data_dir)
     if run_dir is not None:
         timeline.append(run_dir, source="lease", event=event, at=at, detail=detail)

@@ -93,7 +93,7 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
                 Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
                 / "seawall"
                 / "sandboxes"
-            ).glob(f"{run_id_of(run_dir)}/targets.json")
+            ).glob(f"{run_id_of(run_dir)}/deployment.json")
         ).read_text(encoding="utf-8")
     )
     os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)

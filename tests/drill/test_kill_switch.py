@@ -73,7 +73,7 @@ def _throw(data_dir: Path) -> None:
 
     One region that says stopped is enough.
     """
-    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    endpoint = json.loads((data_dir / "deployment.json").read_text(encoding="utf-8"))["urls"]["aws"]
     who = Identities.read(data_dir / "identities.json").deployer
     session = boto3.Session(
         aws_access_key_id=who.access_key_id, aws_secret_access_key=who.secret_access_key

@@ -61,7 +61,7 @@ def test_a_stray_statement_is_named_as_exactly_that_cell(data_dir: Path) -> None
     The treasury's signer may sign with a customers' key in one region.
     """
     outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
-    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    endpoint = json.loads((data_dir / "deployment.json").read_text(encoding="utf-8"))["urls"]["aws"]
     who = Identities.read(data_dir / "identities.json").deployer
     kms: Any = boto3.Session(
         aws_access_key_id=who.access_key_id,
@@ -100,7 +100,7 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(data_dir: Path, tmp_pa
 
     A profile per role, dry runs, and canaries for what could stop a key.
     """
-    endpoint = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))["urls"]["aws"]
+    endpoint = json.loads((data_dir / "deployment.json").read_text(encoding="utf-8"))["urls"]["aws"]
     outputs = json.loads((data_dir / "outputs.json").read_text(encoding="utf-8"))
     config, credentials = tmp_path / "config", tmp_path / "credentials"
     users = {

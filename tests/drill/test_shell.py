@@ -49,7 +49,7 @@ def _urls() -> dict[str, str]:
     """Where the parts of the kept sandbox answer."""
     data_dir = kept_data_dir()
     assert data_dir is not None
-    urls: dict[str, str] = json.loads((data_dir / "targets.json").read_text(encoding="utf-8"))[
+    urls: dict[str, str] = json.loads((data_dir / "deployment.json").read_text(encoding="utf-8"))[
         "urls"
     ]
     return urls

@@ -116,7 +116,7 @@ def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
     runner.send_signal(signal.SIGKILL)
     runner.wait(timeout=5)
 
-    targets = json.loads((_data_dir(run_id) / "targets.json").read_text(encoding="utf-8"))
+    targets = json.loads((_data_dir(run_id) / "deployment.json").read_text(encoding="utf-8"))
     listen = targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"]
     until(
         lambda: _answers(listen) or None,
@@ -133,7 +133,7 @@ def test_the_fault_ends_with_its_lease_holder(tmp_path: Path) -> None:
     runner, run_dir = _started(tmp_path, "--keep")
     run_id = run_id_of(run_dir)
     until(lambda: saw(run_dir, "fault.effective"), within_s=150, what="the fault")
-    targets = json.loads((_data_dir(run_id) / "targets.json").read_text(encoding="utf-8"))
+    targets = json.loads((_data_dir(run_id) / "deployment.json").read_text(encoding="utf-8"))
     listen = targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"]
     assert not _answers(listen)
 

@@ -46,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "replaced by the site")
         for name in (
-            environment.TARGETS_VARIABLE,
+            environment.DEPLOYMENT_VARIABLE,
             environment.CHANGE_JOURNAL_VARIABLE,
             environment.INCIDENT_VARIABLE,
         ):

@@ -163,7 +163,7 @@ def flood(
         "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n", encoding="utf-8"
     )
     targets = {"urls": {"api": venue[0]}, "kill_switch": json.loads(site.model_dump_json())}
-    (tmp_path / "targets.json").write_text(json.dumps(targets), encoding="utf-8")
+    (tmp_path / "deployment.json").write_text(json.dumps(targets), encoding="utf-8")
     command = [
         sys.executable,
         "-m",
@@ -181,7 +181,10 @@ def flood(
         "--workers",
         "1",
     ]
-    environment = {**os.environ, environment_names.TARGETS_VARIABLE: str(tmp_path / "targets.json")}
+    environment = {
+        **os.environ,
+        environment_names.DEPLOYMENT_VARIABLE: str(tmp_path / "deployment.json"),
+    }
     started = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True

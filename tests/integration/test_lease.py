@@ -74,7 +74,7 @@ class Holder:
     """``python -m seawall.lease`` as the sandbox starts it, with a run in progress."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / "targets.json").write_text(json.dumps({"run_dir": str(folder)}))
+        (folder / "deployment.json").write_text(json.dumps({"run_dir": str(folder)}))
         self.folder = folder
         command = [sys.executable, "-m", "seawall.lease", "--data-dir", str(folder), "--port", "0"]
         self.process = subprocess.Popen(

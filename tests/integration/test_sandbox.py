@@ -121,7 +121,7 @@ def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(
 
 
 def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
-    """Faults are applied where targets.json says."""
+    """Faults are applied where deployment.json says."""
     targets = json.loads(sandbox.targets_path.read_text())
     name = components.exchange_proxy("primary")
     url = f"http://{targets['proxies'][name]['listen']}/price?sell=AST&buy=USDX"
@@ -177,7 +177,7 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
 def test_a_shell_gets_the_targets_but_not_the_runs_id(sandbox: Sandbox) -> None:
     """Teardown would end the shell, too."""
     given = shell_environment(sandbox.targets)
-    assert given[environment.TARGETS_VARIABLE] == str(sandbox.targets_path)
+    assert given[environment.DEPLOYMENT_VARIABLE] == str(sandbox.targets_path)
     assert environment.RUN_ID_VARIABLE not in given
     assert environment.RUN_ID_VARIABLE in sandbox.environment
 

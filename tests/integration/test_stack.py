@@ -23,7 +23,7 @@ from Crypto.Hash import keccak
 from localaws.provider.registry import RESOURCES
 from localaws.provider.server import start_provider
 from sandbox import stack
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
 from seawall import setup
 from seawall.errors import ServiceError, UsageError
@@ -53,7 +53,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_aws() as endpoint, pytest.MonkeyPatch.context() as patch:
-        prepare_landing(endpoint=endpoint, policy=POLICY)
+        prepare_hosted_zones(endpoint=endpoint, policy=POLICY)
         identities = create_identities(endpoint=endpoint, policy=POLICY)
         for name, value in identities.deployer.environment().items():
             patch.setenv(name, value)

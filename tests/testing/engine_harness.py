@@ -16,7 +16,7 @@ from pathlib import Path
 from localaws.provider.server import start_provider
 from monitors.render import write
 from sandbox import stack
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
 from seawall import setup
 from seawall.policy_file import load_policy
@@ -102,7 +102,7 @@ def copied(folder: Path, *own: str) -> Path:
 def engine_site(folder: Path) -> Iterator[EngineSite]:
     """An empty site; its data is in ``folder``."""
     with running_aws() as endpoint:
-        prepare_landing(endpoint=endpoint, policy=POLICY)
+        prepare_hosted_zones(endpoint=endpoint, policy=POLICY)
         identities = create_identities(endpoint=endpoint, policy=POLICY)
         for name, value in identities.deployer.environment().items():
             os.environ[name] = value  # the provider is attached to this process

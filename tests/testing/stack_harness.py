@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from localaws.provider.values import Properties
-from sandbox.environment import inherited
 from sandbox.identities import Identities, create_identities
 from sandbox.stack_environment import environment
 from seawall import setup
 from seawall.policy_file import load_policy
+from seawall.processes.environment import inherited
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
 from tests.testing.provider_engine import running_provider
 

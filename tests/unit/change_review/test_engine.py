@@ -28,7 +28,7 @@ SANDBOX = {"PULUMI_BACKEND_URL": "file:///kept"}
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         *engine._CHOSEN,
-        environment_names.TARGETS_VARIABLE,
+        environment_names.DEPLOYMENT_VARIABLE,
         environment_names.POLICY_VARIABLE,
         environment_names.CHANGE_JOURNAL_VARIABLE,
         environment_names.INCIDENT_VARIABLE,
@@ -130,7 +130,7 @@ def test_a_stack_that_is_not_there_is_the_callers(
 
 
 def targets(folder: Path, *, api: str, node: str) -> Path:
-    """targets.json of a sandbox in ``folder``."""
+    """deployment.json of a sandbox in ``folder``."""
     none = "http://127.0.0.1:1"
     urls = {
         "api": none,
@@ -155,7 +155,7 @@ def targets(folder: Path, *, api: str, node: str) -> Path:
 def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tier, incident, balances and journal come from targets.json and its data directory.
+    """Tier, incident, balances and journal come from deployment.json and its data directory.
 
     Another stack gets none of them.
     """
@@ -173,7 +173,7 @@ def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_file
 
     with serving(venue("normal")) as api, serving(chain(73311, native=5, tokens=0)) as node:
         monkeypatch.setenv(
-            environment_names.TARGETS_VARIABLE, str(targets(tmp_path, api=api, node=node))
+            environment_names.DEPLOYMENT_VARIABLE, str(targets(tmp_path, api=api, node=node))
         )
         _, own = guard("sandbox")
         _, other = guard("production")

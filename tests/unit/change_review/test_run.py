@@ -33,7 +33,7 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's shell."""
     for name in (
-        environment.TARGETS_VARIABLE,
+        environment.DEPLOYMENT_VARIABLE,
         environment.POLICY_VARIABLE,
         environment.CHANGE_JOURNAL_VARIABLE,
         environment.INCIDENT_VARIABLE,

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import reaper
-from sandbox.environment import inherited
 from sandbox.kept import Record
 from sandbox.layout import Layout
 from sandbox.ports import pick_port
 from sandbox.supervisor import Sandbox
 from seawall.errors import ServiceError, UsageError
 from seawall.policy_file import load_policy
+from seawall.processes.environment import inherited
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = ROOT / "policies" / "sandbox.yaml"
