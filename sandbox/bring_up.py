@@ -21,8 +21,8 @@ from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
 from sandbox.kill_switch import describe_kill_switch
-from sandbox.parts.pager import PAGES_FILE
-from sandbox.quotas import KMS_ECC_PER_S
+from sandbox.parts.monitoring import PAGES_FILE
+from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox

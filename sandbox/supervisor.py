@@ -21,8 +21,8 @@ from sandbox import kept, reaper
 from sandbox.database import Credentials, load_credentials
 from sandbox.environment import ROOT, additions
 from sandbox.layout import Layout, sabotaged_components
-from sandbox.parts import anvil, prometheus
-from sandbox.parts.base import READY_TIMEOUT_S, Part
+from sandbox.parts import chains, monitoring
+from sandbox.parts.part import READY_TIMEOUT_S, Part
 from sandbox.ports import pick_port
 from sandbox.reaping import Watch
 from seawall.conventions import components as components_names
@@ -77,7 +77,7 @@ class Sandbox:
         self._watch = watch
         self._lock = threading.RLock()
         self._components: dict[str, Component] = {}
-        self._watched: dict[str, int] = {}
+        self._scraped: dict[str, int] = {}
         self._closing = False
 
     # --- life
@@ -104,7 +104,7 @@ class Sandbox:
         Unless ``keep``, everything ends with this process, whatever ends it. If a part does not
         start, all that was started is ended and one error of the tree says why.
         """
-        anvil.check(policy, str(policy_path))
+        chains.check_finality(policy, str(policy_path))
         record = kept.Record(
             run_id=run_id, policy_path=policy_path.resolve(), programs=dict(programs)
         )
@@ -414,8 +414,8 @@ class Sandbox:
         if port is None:
             return
         with self._lock:
-            self._watched[name] = port
-            prometheus.write_watched(self.data_dir, self._watched)
+            self._scraped[name] = port
+            monitoring.write_scrape_targets(self.data_dir, self._scraped)
 
     def _publish(self) -> None:
         """Write the state of every process beside the deployment file."""

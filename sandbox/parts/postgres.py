@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sandbox import unprivileged
 from sandbox.database import SUPERUSER, Credentials
-from sandbox.parts.base import Part, Site, run
+from sandbox.parts.part import Context, Part, run
 from seawall.errors import MissingProgramError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.processes.failures import os_failure
@@ -50,13 +50,13 @@ def binaries() -> Path:
     raise MissingProgramError(message, remedy="run `seawall doctor`")
 
 
-def part(site: Site, credentials: Credentials) -> Part:
+def part(context: Context, credentials: Credentials) -> Part:
     """Ready when it accepts connections; a new cluster is made first."""
-    cluster = site.data_dir / "pg"
+    cluster = context.data_dir / "pg"
 
     def prepare() -> None:
         _refuse_closed_directories(cluster)
-        password_file = site.data_dir / ".initdb-password"
+        password_file = context.data_dir / ".initdb-password"
         write_private(password_file, credentials.passwords["owner"].get_secret_value())
         try:
             cluster.mkdir(mode=0o700)
@@ -83,14 +83,14 @@ def part(site: Site, credentials: Credentials) -> Part:
                     "--no-sync",
                 ),  # a cluster that is made anew each time need not survive a crash in initdb
             ),
-            env=site.env,
+            env=context.env,
             timeout_s=INITDB_TIMEOUT_S,
         )
         password_file.unlink()
         with (cluster / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.writelines(
                 f"{name} = {value}\n"
-                for name, value in {**SETTINGS, "port": str(site.ports.of(NAME))}.items()
+                for name, value in {**SETTINGS, "port": str(context.ports.of(NAME))}.items()
             )
 
     return Part(
@@ -98,7 +98,7 @@ def part(site: Site, credentials: Credentials) -> Part:
         argv=_as_server(binaries() / "postgres", "-D", cluster),
         prepare=prepare,
         ready=log_line("database system is ready to accept connections"),
-        cwd=site.data_dir,
+        cwd=context.data_dir,
     )
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from sandbox import shell
 from seawall.change_review import engine
 from seawall.cli.app import main
 from seawall.conventions import environment as environment_names
 from seawall.errors import MissingProgramError, ServiceError, UsageError
-from seawall.formats.deployment import Targets
+from seawall.sandbox_program import ShellEnvironment
+from tests.testing.deployments import make_deployment
 from tests.testing.endpoints import chain, serving, venue
 from tests.testing.proposals import ROOT, WALLET_TAGS, document, step
 
-SANDBOX = {"PULUMI_BACKEND_URL": "file:///kept"}
+SANDBOX = ShellEnvironment(unset=["AWS_PROFILE"], variables={"PULUMI_BACKEND_URL": "file:///kept"})
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,9 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         environment_names.INCIDENT_VARIABLE,
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(engine, "kept_data_dir", lambda: Path("kept"))
-    monkeypatch.setattr(shell, "variables", lambda _: SANDBOX)
+    monkeypatch.setattr(engine, "kept_deployment", lambda: make_deployment(Path("kept")))
+    monkeypatch.setattr(engine, "kept_environment", lambda: SANDBOX)
+    monkeypatch.setattr(engine, "clean_own_process", lambda: [])
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_kept_sandbox_is_meant_only_where_the_caller_names_nothing_else(
 def test_without_a_kept_sandbox_the_callers_environment_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "kept_data_dir", lambda: None)
+    monkeypatch.setattr(engine, "kept_deployment", lambda: None)
     monkeypatch.setenv("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", "true")
     monkeypatch.setenv("AWS_PROFILE", "production")
 
@@ -129,29 +130,6 @@ def test_a_stack_that_is_not_there_is_the_callers(
         made.run("preview")
 
 
-def targets(folder: Path, *, api: str, node: str) -> Path:
-    """deployment.json of a sandbox in ``folder``."""
-    none = "http://127.0.0.1:1"
-    urls = {
-        "api": none,
-        "api_direct": api,
-        **dict.fromkeys(("prometheus", "alertmanager", "pager", "aws", "lease"), none),
-    }
-    network = {"chain_id": 73311, "rpc": {"primary": none, "standby": none}, "node": node}
-    found: dict[str, Any] = {
-        "run_id": "r",
-        "data_dir": str(folder),
-        "toxiproxy": none,
-        "proxies": {},
-        "processes": {},
-        "urls": urls,
-        "regions": {"primary": "us-east-1", "standby": "us-west-2"},
-        "networks": {"aster": network},
-        "metrics_ports": {},
-    }
-    return Targets.model_validate(found).write()
-
-
 def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,9 +150,11 @@ def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_file
         return int(code), json.loads(capsys.readouterr().out)
 
     with serving(venue("normal")) as api, serving(chain(73311, native=5, tokens=0)) as node:
-        monkeypatch.setenv(
-            environment_names.DEPLOYMENT_VARIABLE, str(targets(tmp_path, api=api, node=node))
-        )
+        deployment = make_deployment(tmp_path)
+        network = deployment.networks["aster"].model_copy(update={"node": node})
+        urls = deployment.urls.model_copy(update={"api_direct": api})
+        known = deployment.model_copy(update={"networks": {"aster": network}, "urls": urls})
+        monkeypatch.setenv(environment_names.DEPLOYMENT_VARIABLE, str(known.write()))
         _, own = guard("sandbox")
         _, other = guard("production")
         (tmp_path / environment_names.INCIDENT_FILE).write_text('{"summary": "drill"}')

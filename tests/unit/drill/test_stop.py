@@ -37,16 +37,17 @@ class Hand:
 def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
     """A drill with nothing to drill on, and what it shows."""
     shown: list[str] = []
-    stage: Any = SimpleNamespace(
-        sandbox=SimpleNamespace(
-            check=lambda: None, targets=SimpleNamespace(kill_switch=None), components=list
-        )
+    sandbox: Any = SimpleNamespace(
+        check=lambda: None, deployment=SimpleNamespace(kill_switch=None), components=list
     )
-    display: Any = SimpleNamespace(phase=shown.append, line=shown.append, vitals=lambda _: None)
-    day = load_policy(ROOT / "policies" / "sandbox.yaml").gameday()
+    display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
+    policy = load_policy(ROOT / "policies" / "sandbox.yaml")
+    records: Any = None
     made = Drill(
-        stage=stage,
-        day=day,
+        sandbox=sandbox,
+        records=records,
+        policy=policy,
+        day=policy.gameday(),
         root=ROOT,
         run_dir=run_dir,
         display=display,

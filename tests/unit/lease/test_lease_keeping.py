@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seawall.errors import DiskFullError, ServiceError, UsageError
-from seawall.formats.timeline import append, run_directory
+from seawall.errors import DiskFullError, ServiceError
+from seawall.formats.deployment import set_run_directory
+from seawall.formats.timeline import append
 from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform, state
 from seawall.lease.book import LeaseRequest
 
@@ -158,18 +159,6 @@ def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) 
         append(tmp_path / "missing", source="lease", event="lodged", at=0, detail={})
 
 
-def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
-    """No targets and a null run directory mean no run; a torn file is an error."""
-    assert run_directory(tmp_path) is None
-    (tmp_path / "deployment.json").write_text('{"run_dir": null}')
-    assert run_directory(tmp_path) is None
-    (tmp_path / "deployment.json").write_text('{"run_dir": "/runs/1"}')
-    assert run_directory(tmp_path) == Path("/runs/1")
-    (tmp_path / "deployment.json").write_text('{"run_d')
-    with pytest.raises(UsageError, match="does not say where the run writes"):
-        run_directory(tmp_path)
-
-
 def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +166,7 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
 
     The lease is in the book until the fault is really gone, and its name is free then.
     """
-    (tmp_path / "deployment.json").write_text(json.dumps({"run_dir": str(tmp_path)}))
+    set_run_directory(tmp_path, tmp_path)
     time = Time()
     bounds = iter([False, False, True])
 

@@ -1,11 +1,12 @@
-"""Networks: one anvil each, with the block time and the finality of the policy."""
+"""Networks: one anvil each, and a primary and a standby RPC endpoint before each."""
 
 from __future__ import annotations
 
-from sandbox.parts.base import Part, Site
+from sandbox.parts.part import Context, Part
+from seawall.conventions.components import SIDES
 from seawall.errors import PolicyError, Problem
 from seawall.policy import Policy
-from seawall.processes.readiness import http_answers
+from seawall.processes.readiness import http_answers, log_line
 
 FINALITY_DEPTH_BLOCKS = 2
 """With ``--slots-in-an-epoch 1`` anvil calls the block two below the newest one finalized
@@ -13,19 +14,14 @@ FINALITY_DEPTH_BLOCKS = 2
 """
 GAS_LIMIT = 60_000_000
 DEVELOPER_BALANCE_COINS = 1_000_000_000
-DEPLOYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-"""First account of anvil's own default mnemonic.
-
-Public, and worthless anywhere but on a development chain.
-"""
 
 
-def name_of(network: str) -> str:
+def node_name(network: str) -> str:
     """Component name of a network's node."""
     return f"anvil-{network}"
 
 
-def check(policy: Policy, source: str) -> None:
+def check_finality(policy: Policy, source: str) -> None:
     """Refuse a policy whose networks anvil cannot be.
 
     Raises :class:`PolicyError` with every problem.
@@ -43,19 +39,19 @@ def check(policy: Policy, source: str) -> None:
         raise PolicyError(source, problems)
 
 
-def part(site: Site, network: str) -> Part:
+def node(context: Context, network: str) -> Part:
     """Ready when it answers with the policy's chain id."""
-    declared = site.policy.networks[network]
-    name = name_of(network)
+    declared = context.policy.networks[network]
+    name = node_name(network)
     return Part(
         name=name,
         argv=(
-            site.program("anvil"),
+            context.program("anvil"),
             *(
                 "--host",
                 "127.0.0.1",
                 "--port",
-                str(site.ports.of(name)),
+                str(context.ports.of(name)),
                 "--chain-id",
                 str(declared.chain_id),
             ),
@@ -70,11 +66,34 @@ def part(site: Site, network: str) -> Part:
             *("--accounts", "2", "--balance", str(DEVELOPER_BALANCE_COINS), "--silent"),
         ),
         ready=http_answers(
-            site.ports.url(name),
+            context.ports.url(name),
             body={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []},
             holds=lambda answer: int(answer["result"], 16) == declared.chain_id,
         ),
         # Its caches and dumps belong to the sandbox, not to the user's home.
-        env={"HOME": str(site.folder(name)), "FOUNDRY_DISABLE_NIGHTLY_WARNING": "1"},
-        cwd=site.folder(name),
+        env={"HOME": str(context.folder(name)), "FOUNDRY_DISABLE_NIGHTLY_WARNING": "1"},
+        cwd=context.folder(name),
+    )
+
+
+RPC_ENDPOINTS = "rpc-endpoints"
+"""Component name of all RPC endpoints: one process serves them."""
+
+
+def endpoint_port(network: str, side: str) -> str:
+    """Port name of one endpoint."""
+    return f"rpc-{network}-{side}"
+
+
+def endpoints(context: Context) -> Part:
+    """Ready when every endpoint listens."""
+    routes = [
+        f"{context.ports.of(endpoint_port(network, side))}={context.ports.address(node_name(network))}"
+        for network in context.policy.networks
+        for side in SIDES
+    ]
+    return Part(
+        name=RPC_ENDPOINTS,
+        argv=context.module("sandbox.rpc_endpoint", *routes),
+        ready=log_line("^ready$"),
     )

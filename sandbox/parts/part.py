@@ -1,4 +1,4 @@
-"""What a part is, and the site on which parts are laid out."""
+"""What a part of the sandbox is, and what all parts are configured from."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Part:
 
 
 @dataclass(kw_only=True)
-class Site:
-    """Where the parts of one sandbox are laid out.
+class Context:
+    """What the parts of one sandbox are configured from.
 
     The policy, the data directory, a port per name, the external programs.
     """
