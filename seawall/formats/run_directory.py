@@ -18,6 +18,8 @@ from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 
 RUNS = "runs"
+UNKNOWN = "unknown"
+"""In place of a commit where there is no git checkout."""
 PACKAGES = (
     "pulumi",
     "pulumi-aws",
@@ -127,7 +129,7 @@ def describe(
     programs: Mapping[str, str],
 ) -> Manifest:
     """The manifest of a run that starts now."""
-    commit, dirty = _commit(root)
+    commit, dirty = commit_of(root)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
     versions["python"] = platform.python_version()
     day = policy.gameday(gameday)
@@ -151,7 +153,7 @@ def describe(
     )
 
 
-def _commit(root: Path) -> tuple[str, bool]:
+def commit_of(root: Path) -> tuple[str, bool]:
     """The commit in the work tree and whether it was changed since.
 
     ("unknown", True) outside git.
@@ -172,5 +174,5 @@ def _commit(root: Path) -> tuple[str, bool]:
             timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown", True
+        return UNKNOWN, True
     return commit.stdout.strip(), bool(status.stdout.strip())
