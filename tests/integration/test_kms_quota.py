@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.emulator.control import KMS_QUOTA_PATH, kms_quota, set_kms_quota, throttled
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.errors import ServiceError
 from tests.testing.aws_harness import ROOT_KEY, STANDBY, client, running_aws
 
