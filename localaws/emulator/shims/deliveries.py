@@ -23,7 +23,7 @@ from moto.sns.models import Subscription, sns_backends
 from moto.sqs.models import sqs_backends
 from werkzeug.exceptions import HTTPException
 
-from localaws.emulator.shims.service_policy import service_may
+from localaws.emulator.authorization.service_calls import service_may
 
 SNS_SERVICE = "sns.amazonaws.com"
 _HTTP_TIMEOUT_S = 15
@@ -60,9 +60,8 @@ def publish(
     topic = sns_backends[account][region].topics.get(topic_arn)
     if topic is None:
         raise UndeliveredError("RESOURCE_NOT_FOUND", f"there is no topic {topic_arn}")
-    document = json.loads(topic.policy)
     if not service_may(
-        document, service=service, action="sns:Publish", resource=topic_arn, context=context
+        topic.policy, service=service, action="sns:Publish", resource=topic_arn, context=context
     ):
         raise UndeliveredError(
             "NO_PERMISSIONS", f"the policy of {topic_arn} does not let {service} publish"
@@ -105,9 +104,12 @@ def queue_named(queue_arn: str, *, service: str, context: Mapping[str, str]) -> 
     queue = sqs_backends[account][region].queues.get(name)
     if queue is None:
         raise UndeliveredError("RESOURCE_NOT_FOUND", f"there is no queue {queue_arn}")
-    document = json.loads(queue.policy or "{}")
     if not service_may(
-        document, service=service, action="sqs:SendMessage", resource=queue_arn, context=context
+        queue.policy or None,
+        service=service,
+        action="sqs:SendMessage",
+        resource=queue_arn,
+        context=context,
     ):
         raise UndeliveredError(
             "NO_PERMISSIONS", f"the policy of {queue_arn} does not let {service} send"

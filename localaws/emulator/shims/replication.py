@@ -16,7 +16,6 @@ at once, of multipart uploads there is none, and the role's use of KMS keys is n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from moto.iam.models import iam_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from moto.s3.responses import S3Response
 
-from localaws.emulator.authorization.service_roles import role_may
+from localaws.emulator.authorization.service_calls import role_may, service_may
 from localaws.emulator.shims.bucket_settings import destination, selects_encrypted
 from seawall.conventions import aws
 
@@ -166,8 +165,8 @@ def _mark(response: Any, bucket: FakeBucket, name: str) -> None:
 
 
 def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operation: str) -> bool:
-    """Whether the role that the configuration names is S3's to take, and may read here and write
-    there.
+    """Whether S3 may assume the role that the configuration names, and the role may read here
+    and write there.
     """
     account = iam_backends[response.current_account][response.partition]
     if all(user.name != aws.DEPLOYER for user in account.users.values()):
@@ -175,7 +174,14 @@ def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operatio
     role = next(
         (role for role in account.roles.values() if role.arn == bucket.replication["Role"]), None
     )
-    if role is None or not _trusts_s3(role.assume_role_policy_document):
+    if role is None or not service_may(
+        role.assume_role_policy_document,
+        service="s3.amazonaws.com",
+        action="sts:AssumeRole",
+        resource=role.arn,
+        # S3 user guide, "Creating an IAM role" for replication: both may be conditions of its trust
+        context={"aws:SourceAccount": role.account_id, "aws:SourceArn": bucket.arn},
+    ):
         return False
     asked = (("s3:GetObjectVersionForReplication", bucket), (f"s3:{operation}", there))
     return all(
@@ -189,15 +195,3 @@ def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operatio
         )
         for action, holder in asked
     )
-
-
-def _trusts_s3(document: str) -> bool:
-    statements = json.loads(document)["Statement"]
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal")
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement["Effect"] == "Allow" and "s3.amazonaws.com" in (
-            [services] if isinstance(services, str) else services
-        ):
-            return True
-    return False
