@@ -1,4 +1,4 @@
-"""CloudTrail: trails. They act on events only (see ``localaws.emulator.shims.trail_events``).
+"""CloudTrail: trails. They act on events only (see ``localaws.emulator.services.cloudtrail``).
 
 No log file is written anywhere.
 

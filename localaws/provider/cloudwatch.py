@@ -1,4 +1,4 @@
-"""CloudWatch: alarms. They act: see ``localaws.emulator.shims.alarms``.
+"""CloudWatch: alarms. They act: see ``localaws.emulator.services.cloudwatch``.
 
 Alarms on metric math or anomaly bands are declared only.
 

@@ -1,6 +1,6 @@
 """EventBridge: rules and their targets.
 
-They act: see ``localaws.emulator.shims.event_rules``; schedules of rules are declared only.
+They act: see ``localaws.emulator.services.eventbridge``; schedules of rules are declared only.
 
 What replaces: `event_bus_name`, `name`, `rule` and `target_id` force a new resource in the upstream
 provider (its resources aws_cloudwatch_event_rule and aws_cloudwatch_event_target). Ids are those

@@ -1,6 +1,6 @@
 """IAM: roles with boundary and inline policies, managed policies and their attachment.
 
-They act: see ``localaws.emulator.shims``.
+They act: see ``localaws.emulator.services``.
 
 What forces a replacement follows upstream's schemas (hashicorp/terraform-provider-aws,
 internal/service/iam: role.go, policy.go, role_policy_attachment.go, ForceNew).

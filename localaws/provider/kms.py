@@ -1,4 +1,4 @@
-"""KMS: keys, replica keys, aliases, public keys. They act: see ``localaws.emulator.shims``.
+"""KMS: keys, replica keys, aliases, public keys. They act: see ``localaws.emulator.services``.
 
 What forces a replacement follows upstream (hashicorp/terraform-provider-aws,
 internal/service/kms/key.go, replica_key.go, ForceNew).

@@ -1,7 +1,7 @@
 """S3: buckets, what is set on them, and objects.
 
 In: inputs as Pulumi names them. Out: entries of the provider's table, a module for each kind of
-setting. Locks hold and replication acts (``localaws.emulator.shims``); a lifecycle is only
+setting. Locks hold and replication acts (``localaws.emulator.services``); a lifecycle is only
 declared, for no time passes. What forces a replacement follows upstream
 (hashicorp/terraform-provider-aws, internal/service/s3, ForceNew): the bucket, and of an object its
 key as well.

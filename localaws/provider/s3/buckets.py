@@ -1,6 +1,6 @@
 """Buckets, their versioning and their object lock.
 
-Locks hold: see ``localaws.emulator.shims.object_lock``.
+Locks hold: see ``localaws.emulator.services.s3``.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ Nothing is backed up here.
 
 AWS Backup developer guide, API reference: UpdateBackupPlan makes a new version; a plan that has
 selections is not deleted (InvalidRequestException), nor found once it is deleted; a vault without
-an access policy answers ResourceNotFoundException. moto has no selections, policies or updates,
-deletes a plan with what hangs on it, and still finds it then. No plan is ever carried out.
+an access policy answers ResourceNotFoundException; the name of a deleted plan is free (API
+reference, CreateBackupPlan: only "a plan that already exists" is refused). moto has no selections,
+policies or updates, deletes a plan with what hangs on it, still finds it then, and refuses its name
+for ever. No plan is ever carried out.
 """
 
 from __future__ import annotations
@@ -39,6 +41,22 @@ def install() -> None:
     backend: Any = BackupBackend
     backend.get_backup_plan = _while_it_exists(backend.get_backup_plan)
     backend.delete_backup_plan = _without_selections(backend.delete_backup_plan)
+    backend.create_backup_plan = _under_a_free_name(backend.create_backup_plan)
+
+
+def _under_a_free_name(moto_create: Callable[..., Any]) -> Callable[..., Any]:
+    def create(self: Any, *arguments: Any, **named: Any) -> Any:
+        deleted = {
+            name: plan for name, plan in list(self.plans.items()) if plan.deletion_date is not None
+        }
+        for name in deleted:
+            self.plans.pop(name, None)
+        try:
+            return moto_create(self, *arguments, **named)
+        finally:
+            self.plans.update(deleted)  # GetBackupPlan still says when they were deleted
+
+    return create
 
 
 def _while_it_exists(moto_get: Callable[..., Plan]) -> Callable[..., Plan]:

@@ -1,46 +1,29 @@
-"""What AWS services send to topics and queues on their own.
+"""SNS: messages go only to receivers whose policy lets SNS in, and never fail the caller's request.
 
-Refused as the receiver's policy says, and never an error of the caller.
-
-AWS delivers asynchronously, so that a queue that is gone or closed costs nobody a failed call: what
-cannot be delivered goes to the dead-letter queue of the sender, or nowhere (SNS developer guide,
-"Amazon SNS dead-letter queues"). moto delivers within the caller's request, asks no policy, and
-fails the request. Here topics and queues get it at once; an HTTP endpoint is called by a thread of
-its own.
+AWS delivers asynchronously, so that a queue that is gone or closed does not fail the call: what
+cannot be delivered goes to the dead-letter queue of the subscription, or nowhere (SNS developer
+guide, "Amazon SNS dead-letter queues"). moto delivers within the caller's request, asks no policy,
+and fails the request. Here topics and queues get a message at once; an HTTP endpoint is called by a
+thread of its own. A topic's policy decides which AWS services may publish to it.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-from moto.core.exceptions import ServiceException
 from moto.sns.models import Subscription, sns_backends
-from moto.sqs.models import sqs_backends
-from werkzeug.exceptions import HTTPException
 
 from localaws.emulator.authorization.service_calls import service_may
+from localaws.emulator.services.sqs import UndeliveredError, log_undelivered, queue_named, send
 
 SNS_SERVICE = "sns.amazonaws.com"
 _HTTP_TIMEOUT_S = 15
 """How long SNS waits for an endpoint (SNS developer guide, "Message delivery retries")."""
-_log = logging.getLogger("localaws.emulator.deliveries")
 _http = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sns-http")
-
-
-class UndeliveredError(Exception):
-    """Why a receiver did not get something.
-
-    ``code`` is one that EventBridge gives for a failed delivery.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def install() -> None:
@@ -67,58 +50,6 @@ def publish(
             "NO_PERMISSIONS", f"the policy of {topic_arn} does not let {service} publish"
         )
     topic.publish(message, subject=subject)
-
-
-def send(
-    *,
-    queue_arn: str,
-    body: str,
-    service: str,
-    context: Mapping[str, str],
-    group_id: str | None = None,
-    attributes: Mapping[str, str] | None = None,
-) -> None:
-    """Send for ``service``.
-
-    Raises :class:`UndeliveredError` if there is no such queue or its policy does not let it.
-    """
-    queue_named(queue_arn, service=service, context=context)
-    region, account, name = queue_arn.split(":")[3:6]
-    typed = {
-        name: {"DataType": "String", "StringValue": text}
-        for name, text in (attributes or {}).items()
-    }
-    try:
-        sqs_backends[account][region].send_message(
-            name, body, message_attributes=typed or None, group_id=group_id
-        )
-    except (ServiceException, HTTPException) as error:
-        raise UndeliveredError("SDK_CLIENT_ERROR", f"{queue_arn} refused: {error}") from error
-
-
-def queue_named(queue_arn: str, *, service: str, context: Mapping[str, str]) -> None:
-    """Raise :class:`UndeliveredError` unless there is such a queue and its policy lets ``service``
-    send to it.
-    """
-    region, account, name = queue_arn.split(":")[3:6]
-    queue = sqs_backends[account][region].queues.get(name)
-    if queue is None:
-        raise UndeliveredError("RESOURCE_NOT_FOUND", f"there is no queue {queue_arn}")
-    if not service_may(
-        queue.policy or None,
-        service=service,
-        action="sqs:SendMessage",
-        resource=queue_arn,
-        context=context,
-    ):
-        raise UndeliveredError(
-            "NO_PERMISSIONS", f"the policy of {queue_arn} does not let {service} send"
-        )
-
-
-def note(error: UndeliveredError) -> None:
-    """Write to the log of this process what was not delivered; AWS counts it in a metric."""
-    _log.warning("not delivered: %s: %s", error.code, error)
 
 
 def _delivered_by_itself(moto_publish: Callable[..., None]) -> Callable[..., None]:
@@ -164,7 +95,7 @@ def _post(subscription: Any, message: str, message_id: str, subject: str | None)
 
 
 def _give_up(subscription: Any, message: str, error: UndeliveredError) -> None:
-    note(error)
+    log_undelivered(error)
     redrive = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
     if "deadLetterTargetArn" not in redrive:
         return
@@ -180,4 +111,4 @@ def _give_up(subscription: Any, message: str, error: UndeliveredError) -> None:
             context=context,
         )
     except UndeliveredError as again:
-        note(again)
+        log_undelivered(again)

@@ -1,4 +1,4 @@
-"""A CloudWatch alarm is evaluated, changes state, and tells its topics and the default bus.
+"""CloudWatch: alarms are evaluated, change state, and notify their topics and the default bus.
 
 AWS: a new alarm is INSUFFICIENT_DATA until it was evaluated, and an update leaves its state (API
 reference, PutMetricAlarm); on a change of state the actions of the new state are carried out, if
@@ -7,36 +7,45 @@ Alarm State Change"; SetAlarmState lasts until the next evaluation (API referenc
 changes nothing. Evaluated here: when data of its metric is put, when alarms are described, and
 every few seconds by :func:`keep_evaluating`. Only actions that are SNS topics are carried out.
 Alarms on metric math or anomaly bands are not evaluated; of the metrics that AWS services publish
-there are only those of queues. Composite alarms: moto cannot make them.
+there are only those of queues. Composite alarms: moto cannot make them. An alarm that is made again
+begins with the tags that it is given (PutMetricAlarm: ``Tags`` are those of the new alarm); moto
+gives it those of the deleted one.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+from botocore.session import Session
 from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import EmptyResult
+from moto.events.models import events_backends
+from moto.sqs.models import Queue, sqs_backends
 
-from localaws.emulator.shims import queue_metrics
-from localaws.emulator.shims.alarm_notices import tell
-from localaws.emulator.shims.alarm_rules import AlarmRuleError, alarms_in, holds
-from localaws.emulator.shims.alarm_states import (
+from localaws.emulator.services import sns
+from localaws.emulator.services.alarm_states import (
     ALARM,
     FURTHER_BACK,
     INSUFFICIENT_DATA,
     OK,
+    AlarmRuleError,
     Condition,
     Sample,
+    alarms_in,
+    holds,
     next_state,
     statistic,
 )
+from localaws.emulator.services.sqs import UndeliveredError, log_undelivered
 
 _EVERY_S = 5.0
 _KEPT_S = 7 * 24 * 3600
@@ -56,6 +65,7 @@ def install() -> None:
     backend.put_metric_data = _remembered(backend.put_metric_data)
     backend.put_metric_alarm = _stateful(backend.put_metric_alarm)
     backend.set_alarm_state = _forced(backend.set_alarm_state)
+    backend.delete_alarms = _with_their_tags(backend.delete_alarms)
     response: Any = CloudWatchResponse
     response.describe_alarms = _evaluated(response.describe_alarms)
     response.put_composite_alarm = _put_composite_alarm
@@ -88,8 +98,9 @@ def evaluate(backend: CloudWatchBackend, alarms: Iterable[Alarm] | None = None) 
         _evaluate_composites(backend)
 
 
-# --- data
-# ------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
+# Data
+# ------------------------------------------------------------------------------------------------
 
 
 def _remembered(moto_put: Callable[..., None]) -> Callable[..., None]:
@@ -116,9 +127,9 @@ def _remember(backend: CloudWatchBackend, namespace: str, datum: dict[str, Any])
     return metric
 
 
-def _look_at_queue(backend: CloudWatchBackend, alarm: Alarm) -> None:
+def _measure_queue(backend: CloudWatchBackend, alarm: Alarm) -> None:
     dimensions = {str(each.name): str(each.value) for each in alarm.dimensions}
-    value = queue_metrics.measured(
+    value = queue_metric(
         account=backend.account_id,
         region=backend.region_name,
         metric=alarm.metric_name,
@@ -182,8 +193,9 @@ def _metric_of(backend: CloudWatchBackend, alarm: Alarm) -> tuple[Any, ...]:
     return _metric(backend, alarm.namespace, alarm.metric_name, dimensions)
 
 
-# --- states
-# ------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
+# States
+# ------------------------------------------------------------------------------------------------
 
 
 def _stateful(moto_put: Callable[..., Alarm]) -> Callable[..., Alarm]:
@@ -208,6 +220,15 @@ def _stateful(moto_put: Callable[..., Alarm]) -> Callable[..., Alarm]:
     return put
 
 
+def _with_their_tags(moto_delete: Callable[..., None]) -> Callable[..., None]:
+    def delete(self: Any, alarm_names: list[str]) -> None:
+        for alarm in self.get_alarms_by_alarm_names(alarm_names):
+            self.tagger.delete_all_tags_for_resource(alarm.alarm_arn)
+        moto_delete(self, alarm_names)
+
+    return delete
+
+
 def _evaluated(moto_describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def describe(self: Any) -> Any:
         evaluate(self.cloudwatch_backend)
@@ -227,7 +248,7 @@ def _forced(moto_set: Callable[..., None]) -> Callable[..., None]:
             alarm = self.alarms[alarm_name]
             alarm.forced_until = now() + (alarm.period or 60)  # type: ignore[attr-defined]
             if before != state_value:
-                tell(self, alarm, str(before))
+                _notify(self, alarm, str(before))
             _evaluate_composites(self)
 
     return force
@@ -237,8 +258,8 @@ def _evaluate_metric(backend: CloudWatchBackend, alarm: Alarm) -> None:
     condition = _condition(alarm)
     if condition is None or now() < getattr(alarm, "forced_until", 0):
         return
-    if alarm.namespace == queue_metrics.NAMESPACE:
-        _look_at_queue(backend, alarm)
+    if alarm.namespace == QUEUE_NAMESPACE:
+        _measure_queue(backend, alarm)
     points = _points(backend, alarm, condition.evaluation_periods + FURTHER_BACK)
     state = next_state(condition, points, current=alarm.state_value)
     newest = next((point for point in reversed(points) if point is not None), None)
@@ -313,11 +334,12 @@ def _change(backend: CloudWatchBackend, alarm: Alarm, state: str, reason: str) -
     if state == before:
         return False
     alarm.update_state(reason, "{}", state)
-    tell(backend, alarm, before)
+    _notify(backend, alarm, before)
     return True
 
 
-# --- composite alarms
+# ------------------------------------------------------------------------------------------------
+# Composite alarms
 # ------------------------------------------------------------------------------------------------
 
 
@@ -351,3 +373,160 @@ def _put_composite_alarm(self: Any) -> EmptyResult:
         dimensions=[],
     )
     return EmptyResult()
+
+
+# ------------------------------------------------------------------------------------------------
+# Notices of a change of state
+#
+# CloudWatch user guide, "Amazon SNS notification schemas" and "Alarm events and EventBridge": the
+# topics among the alarm's actions are notified, and an event goes to the Region's default bus.
+# ------------------------------------------------------------------------------------------------
+
+_SERVICE = "cloudwatch.amazonaws.com"
+_actions = {
+    ALARM: "alarm_actions",
+    OK: "ok_actions",
+    INSUFFICIENT_DATA: "insufficient_data_actions",
+}
+
+
+def _notify(backend: CloudWatchBackend, alarm: Alarm, before: str) -> None:
+    """Put an event about ``alarm``, which was in state ``before``, and carry out its actions.
+
+    Actions are carried out if they are enabled; one that is no topic is not.
+    """
+    account, region = backend.account_id, backend.region_name
+    _put_event(backend, alarm, before)
+    if not alarm.actions_enabled:
+        return
+    context = {
+        "AWS:SourceOwner": account,
+        "aws:SourceAccount": account,
+        "aws:SourceArn": alarm.alarm_arn,
+    }
+    subject = f'{alarm.state_value}: "{alarm.name}" in {_region_name(region)}'[:100]
+    for action in getattr(alarm, _actions[alarm.state_value]) or ():
+        if action.split(":")[2] != "sns":
+            continue
+        try:
+            sns.publish(
+                topic_arn=action,
+                message=_message(alarm, before, account, region),
+                subject=subject,
+                service=_SERVICE,
+                context=context,
+            )
+        except UndeliveredError as error:
+            log_undelivered(error)
+
+
+def _message(alarm: Alarm, before: str, account: str, region: str) -> str:
+    said = {
+        "AlarmName": alarm.name,
+        "AlarmDescription": alarm.description,
+        "AWSAccountId": account,
+        "NewStateValue": alarm.state_value,
+        "NewStateReason": alarm.state_reason,
+        "StateChangeTime": _iso(alarm.state_updated_timestamp),
+        "Region": _region_name(region),
+        "AlarmArn": alarm.alarm_arn,
+        "OldStateValue": before,
+        "OKActions": alarm.ok_actions,
+        "AlarmActions": alarm.alarm_actions,
+        "InsufficientDataActions": alarm.insufficient_data_actions,
+    }
+    if alarm.rule is not None:
+        return json.dumps({**said, "AlarmRule": alarm.rule})
+    trigger = {
+        "MetricName": alarm.metric_name,
+        "Namespace": alarm.namespace,
+        "Period": alarm.period,
+        "EvaluationPeriods": alarm.evaluation_periods,
+        "DatapointsToAlarm": alarm.datapoints_to_alarm or alarm.evaluation_periods,
+        "ComparisonOperator": alarm.comparison_operator,
+        "Threshold": alarm.threshold,
+        "TreatMissingData": alarm.treat_missing_data or "missing",
+        "Unit": alarm.unit,
+        "Dimensions": [{"name": each.name, "value": each.value} for each in alarm.dimensions],
+        "StatisticType": "ExtendedStatistic" if alarm.extended_statistic else "Statistic",
+        **(
+            {"ExtendedStatistic": alarm.extended_statistic}
+            if alarm.extended_statistic
+            else {"Statistic": str(alarm.statistic).upper()}
+        ),
+    }
+    return json.dumps({**said, "Trigger": trigger})
+
+
+def _put_event(backend: CloudWatchBackend, alarm: Alarm, before: str) -> None:
+    detail = {
+        "alarmName": alarm.name,
+        "configuration": {"description": alarm.description},
+        "previousState": {"value": before},
+        "state": {
+            "value": alarm.state_value,
+            "reason": alarm.state_reason,
+            "timestamp": _iso(alarm.state_updated_timestamp),
+        },
+    }
+    entry = {
+        "Source": "aws.cloudwatch",
+        "DetailType": "CloudWatch Alarm State Change",
+        "Detail": json.dumps(detail),
+        "Resources": [alarm.alarm_arn],
+    }
+    events_backends[backend.account_id][backend.region_name].put_events([entry])
+
+
+def _iso(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+
+
+@cache
+def _region_name(region: str) -> str:
+    partitions = Session().get_data("endpoints")["partitions"]
+    return next(
+        (
+            each["regions"][region]["description"]
+            for each in partitions
+            if region in each["regions"]
+        ),
+        region,
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# Metrics of queues
+#
+# SQS developer guide, "Available CloudWatch metrics for Amazon SQS": namespace AWS/SQS, dimension
+# QueueName, one datum a minute. moto publishes none. Here a queue is measured whenever an alarm on
+# it is evaluated, so its alarms are some seconds faster than on AWS.
+# ------------------------------------------------------------------------------------------------
+
+QUEUE_NAMESPACE = "AWS/SQS"
+
+
+def queue_metric(
+    *, account: str, region: str, metric: str, dimensions: Mapping[str, str], now: float
+) -> float | None:
+    """Return what ``metric`` of a queue is at Unix time ``now``.
+
+    None for one that is not measured, or a queue that is not there.
+    """
+    if set(dimensions) != {"QueueName"}:
+        return None
+    queue = sqs_backends[account][region].queues.get(dimensions["QueueName"])
+    return None if queue is None else _value(queue, metric, now)
+
+
+def _value(queue: Queue, metric: str, now: float) -> float | None:
+    waiting: list[Any] = list(queue._messages)  # noqa: SLF001 - its public list receives
+    if metric == "ApproximateNumberOfMessagesVisible":
+        return float(sum(1 for message in waiting if message.visible and not message.delayed))
+    if metric == "ApproximateNumberOfMessagesNotVisible":
+        return float(sum(1 for message in waiting if not message.visible))
+    if metric == "ApproximateNumberOfMessagesDelayed":
+        return float(sum(1 for message in waiting if message.delayed))
+    if metric == "ApproximateAgeOfOldestMessage":
+        return max((now - message.sent_timestamp / 1000 for message in waiting), default=0.0)
+    return None

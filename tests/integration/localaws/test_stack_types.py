@@ -27,7 +27,7 @@ from tests.testing.stack_types.kms import KEY
 
 pytestmark = pytest.mark.integration
 
-POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
+POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 EXAMPLES = all_examples()
 
 

@@ -21,7 +21,7 @@ from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, runnin
 
 pytestmark = pytest.mark.integration
 
-POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
+POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 ACCOUNT = "123456789012"
 KEY_CALLS = {"source": ["aws.kms"], "detail-type": ["AWS API Call via CloudTrail"]}
 

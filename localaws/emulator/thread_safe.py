@@ -1,6 +1,6 @@
-"""What one request lists does not break because another adds to it.
+"""Requests that list IAM or KMS resources do not fail while other requests add some.
 
-moto serves requests side by side and looks through its dictionaries with a plain loop; one that
+moto serves requests side by side and goes through its dictionaries with a plain loop; one that
 grows meanwhile ends the loop with a RuntimeError, which a client sees as an HTTP 500 (met once in
 some hundred resources, where many roles are made at once). AWS has no such failure.
 """
@@ -16,13 +16,13 @@ from moto.kms.models import KmsBackend
 
 
 def install() -> None:
-    """Let every dictionary of IAM and KMS be looked through as it was when the look began."""
+    """Let every loop over a dictionary of IAM or KMS run over the state at its start."""
     for backend in (IAMBackend, KmsBackend):
         kind: Any = backend
-        kind.__init__ = _steady(kind.__init__)
+        kind.__init__ = _with_snapshots(kind.__init__)
 
 
-class Steady(dict[Any, Any]):
+class SnapshotDict(dict[Any, Any]):
     """A dictionary whose loops run over a copy.
 
     A copy is made without letting another thread in, for no Python code runs meanwhile.
@@ -44,12 +44,12 @@ class Steady(dict[Any, Any]):
         return list(super().items())
 
 
-def _steady(make: Callable[..., None]) -> Callable[..., None]:
+def _with_snapshots(make: Callable[..., None]) -> Callable[..., None]:
     @wraps(make)
     def made(self: Any, *arguments: Any, **named: Any) -> None:
         make(self, *arguments, **named)
         for name, value in list(vars(self).items()):
             if type(value) is dict:
-                setattr(self, name, Steady(value))
+                setattr(self, name, SnapshotDict(value))
 
     return made

@@ -1,5 +1,4 @@
-"""The attributes of a queue are those that were set, and a dead-letter queue takes only from whom
-it allows.
+"""SQS: attributes of queues stay as they were set, and queues let in the services they name.
 
 AWS, `SetQueueAttributes`
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html):
@@ -7,7 +6,9 @@ attributes that are not named stay; ``RedriveAllowPolicy`` says which queues may
 their dead-letter queue; "Only one server-side encryption option is supported per queue". moto drops
 the policy whenever anything else is set, keeps a redrive policy that it refused, forgets
 ``RedriveAllowPolicy``, and leaves SSE-SQS on beside a KMS key. It also counts all messages of a
-queue for each one that is sent, so that a queue which nobody reads makes every sender slower.
+queue for each one that is sent, so that a queue which is never read makes every sender slower.
+
+SNS and EventBridge send through :func:`send`, which asks the queue's policy; moto does not.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
@@ -15,16 +16,33 @@ queue for each one that is sent, so that a queue which nobody reads makes every 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from moto.core.exceptions import ServiceException
 from moto.core.utils import camelcase_to_underscores
 from moto.sqs.exceptions import SQSException
 from moto.sqs.models import Queue, SQSBackend, sqs_backends
+from werkzeug.exceptions import HTTPException
+
+from localaws.emulator.authorization.service_calls import service_may
 
 _ALLOW = "RedriveAllowPolicy"
+_log = logging.getLogger("localaws.emulator")
 _being_sent: ContextVar[bool] = ContextVar("being_sent", default=False)
+
+
+class UndeliveredError(Exception):
+    """Why a receiver did not get something.
+
+    ``code`` is one that EventBridge gives for a failed delivery.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def install() -> None:
@@ -36,6 +54,58 @@ def install() -> None:
     backend: Any = SQSBackend
     backend.send_message = _sending(backend.send_message)
     queue.attributes = _without_counts(queue.attributes)
+
+
+def send(
+    *,
+    queue_arn: str,
+    body: str,
+    service: str,
+    context: Mapping[str, str],
+    group_id: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Send for ``service``.
+
+    Raises :class:`UndeliveredError` if there is no such queue or its policy does not let it.
+    """
+    queue_named(queue_arn, service=service, context=context)
+    region, account, name = queue_arn.split(":")[3:6]
+    typed = {
+        name: {"DataType": "String", "StringValue": text}
+        for name, text in (attributes or {}).items()
+    }
+    try:
+        sqs_backends[account][region].send_message(
+            name, body, message_attributes=typed or None, group_id=group_id
+        )
+    except (ServiceException, HTTPException) as error:
+        raise UndeliveredError("SDK_CLIENT_ERROR", f"{queue_arn} refused: {error}") from error
+
+
+def queue_named(queue_arn: str, *, service: str, context: Mapping[str, str]) -> None:
+    """Raise :class:`UndeliveredError` unless there is such a queue and its policy lets ``service``
+    send to it.
+    """
+    region, account, name = queue_arn.split(":")[3:6]
+    queue = sqs_backends[account][region].queues.get(name)
+    if queue is None:
+        raise UndeliveredError("RESOURCE_NOT_FOUND", f"there is no queue {queue_arn}")
+    if not service_may(
+        queue.policy or None,
+        service=service,
+        action="sqs:SendMessage",
+        resource=queue_arn,
+        context=context,
+    ):
+        raise UndeliveredError(
+            "NO_PERMISSIONS", f"the policy of {queue_arn} does not let {service} send"
+        )
+
+
+def log_undelivered(error: UndeliveredError) -> None:
+    """Write what was not delivered to the log of this process; AWS counts it in a metric."""
+    _log.warning("not delivered: %s: %s", error.code, error)
 
 
 def _sending(original: Callable[..., Any]) -> Callable[..., Any]:

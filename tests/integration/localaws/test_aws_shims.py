@@ -29,7 +29,7 @@ from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, runnin
 
 pytestmark = pytest.mark.integration
 
-POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
+POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 DIGEST = hashlib.sha256(b"payout").digest()
 SIGNS_PER_S_MIN = 25
 """A hundred on an idle machine; a test may find it busy with three others."""

@@ -19,8 +19,8 @@ from typing import Any
 from moto.events.models import Rule
 from moto.utilities.arns import parse_arn
 
-from localaws.emulator.shims import deliveries
-from localaws.emulator.shims.deliveries import UndeliveredError
+from localaws.emulator.services import sns, sqs
+from localaws.emulator.services.sqs import UndeliveredError, log_undelivered
 
 EVENTS_SERVICE = "events.amazonaws.com"
 _BY_MOTO = frozenset({"logs", "events"})
@@ -54,7 +54,7 @@ def _send_to_targets(self: Any, original_event: Any, transform_input: bool = Tru
         try:
             _deliver(target, text, service, rule_arn=self.arn)
         except UndeliveredError as error:
-            deliveries.note(error)
+            log_undelivered(error)
             _to_dead_letters(target, text, error, rule_arn=self.arn)
 
 
@@ -68,14 +68,12 @@ def _deliver(target: dict[str, Any], text: str, service: str, *, rule_arn: str) 
     arn = target["Arn"]
     context = _context(rule_arn)
     if service == "sns":
-        deliveries.publish(
+        sns.publish(
             topic_arn=arn, message=text, subject=None, service=EVENTS_SERVICE, context=context
         )
     elif service == "sqs":
         group = target.get("SqsParameters", {}).get("MessageGroupId")
-        deliveries.send(
-            queue_arn=arn, body=text, service=EVENTS_SERVICE, context=context, group_id=group
-        )
+        sqs.send(queue_arn=arn, body=text, service=EVENTS_SERVICE, context=context, group_id=group)
     else:
         raise UndeliveredError("SDK_CLIENT_ERROR", f"the sandbox does not invoke {service}: {arn}")
 
@@ -93,7 +91,7 @@ def _to_dead_letters(
         "ERROR_MESSAGE": str(error),
     }
     try:
-        deliveries.send(
+        sqs.send(
             queue_arn=queue,
             body=text,
             service=EVENTS_SERVICE,
@@ -101,7 +99,7 @@ def _to_dead_letters(
             attributes=attributes,
         )
     except UndeliveredError as again:
-        deliveries.note(again)
+        log_undelivered(again)
 
 
 def _context(rule_arn: str) -> dict[str, str]:
