@@ -17,7 +17,7 @@ import grpc
 import pytest
 from botocore.exceptions import ClientError
 
-from localaws.provider.s3.objects import _SIGNATURE
+from localaws.provider.resources.s3.objects import _SIGNATURE
 from localaws.provider.values import Properties
 from tests.testing.aws_harness import PRIMARY, STANDBY, client
 from tests.testing.provider_harness import Site, running_site

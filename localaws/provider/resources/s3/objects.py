@@ -20,11 +20,11 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 
 from localaws.provider.clients import Aws, code_of
-from localaws.provider.fields import from_aws, given, to_aws
-from localaws.provider.s3.shapes import instant, same_instant
-from localaws.provider.table import Property, ResourceType, equal, same_key
+from localaws.provider.resources.s3.settings import instant, same_instant
+from localaws.provider.sameness import equal, same_key
+from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import tag_map, tag_pairs
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, given, to_aws
 
 _UNTIL = "objectLockRetainUntilDate"
 _TOLD = {

@@ -7,9 +7,9 @@ declared, for no time passes. What forces a replacement follows upstream
 key as well.
 """
 
-from localaws.provider.s3.buckets import BUCKET, BUCKET_OBJECT_LOCK, BUCKET_VERSIONING
-from localaws.provider.s3.objects import OBJECT
-from localaws.provider.s3.settings import (
+from localaws.provider.resources.s3.buckets import BUCKET, BUCKET_OBJECT_LOCK, BUCKET_VERSIONING
+from localaws.provider.resources.s3.objects import OBJECT
+from localaws.provider.resources.s3.settings import (
     ENCRYPTION,
     LIFECYCLE,
     OWNERSHIP,

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, lower_names, to_aws, upper_names
 from localaws.provider.sameness import same_with_defaults
 from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging, tag_map, tag_pairs
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, lower_names, to_aws, upper_names
 
 _TAGGING = Tagging(service="scheduler")
 _SCHEDULE = {

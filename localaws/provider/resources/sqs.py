@@ -12,7 +12,8 @@ import json
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.table import Property, ResourceType, equal, same_document
+from localaws.provider.sameness import equal, same_document
+from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging
 from localaws.provider.values import Properties
 

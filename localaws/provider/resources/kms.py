@@ -10,17 +10,10 @@ import base64
 import textwrap
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import to_aws
-from localaws.provider.table import (
-    Function,
-    Property,
-    ResourceType,
-    same_document,
-    same_key,
-    unfinished,
-)
+from localaws.provider.sameness import same_document, same_key
+from localaws.provider.table import Function, Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, to_aws
 
 _DELETION_WINDOW_DAYS = 30
 """What KMS takes when no window is given (API reference, ScheduleKeyDeletion)."""

@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, given, to_aws, whole
 from localaws.provider.sameness import same_set
 from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging, tag_map, tag_pairs
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, given, to_aws, whole
 
 _TAGGING = Tagging(service="cloudwatch", resource="ResourceARN")
 _ACTIONS = {

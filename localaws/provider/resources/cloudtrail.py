@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, given, lower_names, to_aws, upper_names
 from localaws.provider.sameness import same_with_defaults
 from localaws.provider.table import Property, ResourceType, unfinished
 from localaws.provider.tagging import tag_map, tag_pairs
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, given, lower_names, to_aws, upper_names
 
 _FIELDS = {
     "name": "Name",

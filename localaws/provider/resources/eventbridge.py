@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, given, lower_names, to_aws, upper_names
-from localaws.provider.table import Property, ResourceType, same_document
+from localaws.provider.sameness import same_document
+from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, given, lower_names, to_aws, upper_names
 
 _DEFAULT_BUS = "default"
 _TAGGING = Tagging(service="events", resource="ResourceARN")

@@ -1,4 +1,4 @@
-"""Route 53: health checks and records, of which failover records (zones: ``zones``).
+"""Route 53: health checks, records, of which failover records, and hosted zones.
 
 Declared: no name is answered and no endpoint is checked.
 
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, lower_names, to_aws, upper_names
-from localaws.provider.table import Property, ResourceType, equal, unfinished
+from localaws.provider.sameness import equal, same_set
+from localaws.provider.table import Function, Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging, tag_map
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, lower_names, to_aws, upper_names
 
 _REGION = "us-east-1"
 """Where the API of this global service is (AWS general reference, "Amazon Route 53 endpoints and
@@ -57,15 +57,6 @@ class GlobalTagging(Tagging):
 def arn_of(kind: str, identifier: str) -> str:
     """What is global has an ARN without region and account."""
     return f"arn:aws:route53:::{kind}/{identifier}"
-
-
-def same_set(one: Any, other: Any) -> bool:
-    """Whether two lists have the same members, in whatever order."""
-    return (
-        sorted(one) == sorted(other)
-        if isinstance(one, list) and isinstance(other, list)
-        else equal(one, other)
-    )
 
 
 _CHECK_TAGGING = GlobalTagging(also={"ResourceType": "healthcheck"})
@@ -342,4 +333,123 @@ RECORD = ResourceType(
     named_by="name",
     regional=False,
     gone=frozenset({"NoSuchHostedZone"}),
+)
+
+
+# ------------------------------------------------------------------------------------------------
+# Hosted zones: a public zone as a resource, and the look-up of one that exists. The id is the zone's.
+# ------------------------------------------------------------------------------------------------
+
+_ZONE_TAGGING = GlobalTagging(also={"ResourceType": "hostedzone"})
+_ZONE_COMMENT = "Managed by Pulumi"
+"""What upstream writes when nothing is said."""
+_RECORDS_OF_A_ZONE = frozenset({"NS", "SOA"})
+"""Records that come and go with a zone."""
+
+
+def _plain_id(identifier: str) -> str:
+    return identifier.rpartition("/")[2]
+
+
+def _create_zone(aws: Aws, inputs: Properties) -> str:
+    made = route53(aws).create_hosted_zone(
+        Name=inputs["name"],
+        CallerReference=uuid.uuid4().hex,
+        HostedZoneConfig={"Comment": inputs["comment"]},
+    )
+    identifier = _plain_id(made["HostedZone"]["Id"])
+    with unfinished(identifier):
+        _ZONE_TAGGING.sync(aws, arn_of("hostedzone", identifier), {}, inputs.get("tags"))
+    return identifier
+
+
+def _zone_properties(answer: dict[str, Any]) -> Properties:
+    zone, servers = answer["HostedZone"], answer.get("DelegationSet", {}).get("NameServers", [])
+    identifier = _plain_id(zone["Id"])
+    return {
+        "name": plain_name(zone["Name"]),
+        "comment": zone["Config"].get("Comment", ""),
+        "zoneId": identifier,
+        "arn": arn_of("hostedzone", identifier),
+        "nameServers": sorted(servers),
+        "primaryNameServer": servers[0] if servers else None,
+    }
+
+
+def _delete_zone(aws: Aws, identifier: str, properties: Properties) -> None:
+    if properties.get(
+        "forceDestroy"
+    ):  # else Route 53 refuses a zone that has records: HostedZoneNotEmpty
+        pages = (
+            route53(aws)
+            .get_paginator("list_resource_record_sets")
+            .paginate(HostedZoneId=identifier)
+        )
+        records = [
+            record
+            for page in pages
+            for record in page["ResourceRecordSets"]
+            if record["Type"] not in _RECORDS_OF_A_ZONE
+        ]
+        for record in records:
+            change = {"Action": "DELETE", "ResourceRecordSet": record}
+            route53(aws).change_resource_record_sets(
+                HostedZoneId=identifier, ChangeBatch={"Changes": [change]}
+            )
+    route53(aws).delete_hosted_zone(Id=identifier)
+
+
+ZONE = ResourceType(
+    kind="aws:route53/zone:Zone",
+    acts=False,
+    inputs={
+        "name": Property(required=True, replaces=True),
+        "comment": Property(default=_ZONE_COMMENT),
+        "forceDestroy": Property(local=True),
+    },
+    outputs=("arn", "zoneId", "nameServers", "primaryNameServer"),
+    create=_create_zone,
+    read=lambda aws, identifier: _zone_properties(route53(aws).get_hosted_zone(Id=identifier)),
+    update=lambda aws, identifier, _old, new: route53(aws).update_hosted_zone_comment(
+        Id=identifier, Comment=new["comment"]
+    ),
+    delete=_delete_zone,
+    regional=False,
+    tagging=_ZONE_TAGGING,
+    gone=frozenset({"NoSuchHostedZone"}),
+)
+
+
+def _get_zone(aws: Aws, inputs: Properties) -> Properties:
+    """Raises :class:`LookupError` unless there is exactly one."""
+    if "zoneId" in inputs:
+        found = [inputs["zoneId"]]
+    else:
+        wanted, private = plain_name(inputs.get("name", "")), bool(inputs.get("privateZone"))
+        listed = route53(aws).list_hosted_zones_by_name(DNSName=wanted)["HostedZones"]
+        found = [
+            zone["Id"]
+            for zone in listed
+            if plain_name(zone["Name"]) == wanted and zone["Config"]["PrivateZone"] is private
+        ]
+        if len(found) != 1:
+            message = f"there are {len(found)} {'private' if private else 'public'} zones {wanted}, not one"
+            raise LookupError(message)
+    answer = route53(aws).get_hosted_zone(Id=found[0])
+    zone = answer["HostedZone"]
+    return {
+        **_zone_properties(answer),
+        "id": _plain_id(zone["Id"]),
+        "callerReference": zone["CallerReference"],
+        "privateZone": zone["Config"]["PrivateZone"],
+        "resourceRecordSetCount": zone["ResourceRecordSetCount"],
+        "tags": _ZONE_TAGGING.of(aws, zone["Id"]),
+    }
+
+
+GET_ZONE = Function(
+    kind="aws:route53/getZone:getZone",
+    inputs={name: Property() for name in ("name", "zoneId", "privateZone")},
+    call=_get_zone,
+    regional=False,
 )

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import to_aws
-from localaws.provider.table import Function, Property, ResourceType, same_document
+from localaws.provider.sameness import same_document
+from localaws.provider.table import Function, Property, ResourceType
 from localaws.provider.tagging import Tagging, tag_map
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, to_aws
 
 _SESSION_SECONDS_MAX = 3600
 """What IAM takes when no session length is given (API reference, CreateRole)."""

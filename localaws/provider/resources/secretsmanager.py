@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import to_aws
-from localaws.provider.table import Property, ResourceType, equal, same_document, unfinished
+from localaws.provider.sameness import equal, same_document
+from localaws.provider.table import Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging, tag_map
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, to_aws
 
 _TAGGING = Tagging(service="secretsmanager", resource="SecretId")
 _RECOVERY_DAYS = 30

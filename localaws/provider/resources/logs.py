@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, to_aws
 from localaws.provider.table import Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, to_aws
 
 _TAGGING = Tagging(service="logs", resource="resourceArn", tags="tags", keys="tagKeys", pair=None)
 _MADE_WITH = {"name": "logGroupName", "kmsKeyId": "kmsKeyId", "logGroupClass": "logGroupClass"}

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, to_aws
-from localaws.provider.table import Property, ResourceType, equal, unfinished
+from localaws.provider.sameness import equal
+from localaws.provider.table import Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging, tag_map
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, to_aws
 
 _TAGGING = Tagging(
     service="ssm",

@@ -10,8 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localaws.provider.clients import Aws, code_of, is_gone
-from localaws.provider.table import Property, ResourceType, given, tag_map, tag_pairs
-from localaws.provider.values import Properties
+from localaws.provider.table import Property, ResourceType
+from localaws.provider.tagging import tag_map, tag_pairs
+from localaws.provider.values import Properties, given
 
 _REGION_WITHOUT_CONSTRAINT = "us-east-1"
 """S3 refuses this one as a location constraint (API reference, CreateBucket)."""

@@ -11,11 +11,10 @@ import json
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, given, to_aws
-from localaws.provider.sameness import same_set
-from localaws.provider.table import Property, ResourceType, equal
+from localaws.provider.sameness import equal, same_set
+from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, given, to_aws
 
 _TAGGING = Tagging(
     service="ecs", resource="resourceArn", tags="tags", keys="tagKeys", pair=("key", "value")

@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, to_aws
 from localaws.provider.table import Property, ResourceType, unfinished
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, to_aws
 
 _TAGGING = Tagging(service="amp", resource="resourceArn", tags="tags", keys="tagKeys", pair=None)
 _WORKSPACE = {"alias": "alias", "kmsKeyArn": "kmsKeyArn"}

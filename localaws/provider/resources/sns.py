@@ -13,10 +13,10 @@ import json
 from typing import Any
 
 from localaws.provider.clients import Aws
-from localaws.provider.fields import from_aws, to_aws
-from localaws.provider.table import Property, ResourceType, same_document
+from localaws.provider.sameness import same_document
+from localaws.provider.table import Property, ResourceType
 from localaws.provider.tagging import Tagging
-from localaws.provider.values import Properties
+from localaws.provider.values import Properties, from_aws, to_aws
 
 _TAGGING = Tagging(service="sns")
 _TOPIC = {
