@@ -1,17 +1,11 @@
-"""The root credentials of the sandbox's account.
-
-They open nothing but a server on this machine's loopback that holds play money; they are constants
-so that the set-up needs no file.
-"""
+"""A boto3 client with the root credentials of the emulated AWS account, for the set-up."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-ACCOUNT_ID = "123456789012"
-ROOT_ACCESS_KEY_ID = "AKIASEAWALLSANDBOX00"
-ROOT_SECRET_ACCESS_KEY = "seawall-sandbox-root"  # noqa: S105 - see above
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 
 
 def root_client(service: str, *, endpoint: str, region: str, calls_at_once: int = 1) -> Any:
@@ -22,7 +16,7 @@ def root_client(service: str, *, endpoint: str, region: str, calls_at_once: int 
     Neither profile nor files of the user's count: this runs in the user's environment. Raises what
     boto3 raises.
     """
-    import boto3  # noqa: PLC0415 - the constants are needed where nothing is asked
+    import boto3  # noqa: PLC0415 - slow, and most commands ask nothing of AWS
     from botocore.config import Config  # noqa: PLC0415
     from botocore.session import Session  # noqa: PLC0415
 

@@ -20,11 +20,11 @@ import boto3
 import httpx
 import pytest
 
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from sandbox.identities import Identities, create_identities
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.conventions import metrics as metrics_names
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.formats.venue_config import load_config
 from seawall.policy_file import load_policy
 from tests.integration.test_signer import WALLET, request_for

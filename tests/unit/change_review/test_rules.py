@@ -322,6 +322,38 @@ RED: list[tuple[str, dict[str, Any]]] = [
             None,
             doc(
                 {
+                    "Sid": "AnotherStatementOfTheBoundary",
+                    "Effect": "Allow",
+                    "Action": "kms:Sign",
+                    "Resource": "arn:aws:kms:us-east-1:123456789012:key/*",
+                }
+            ),
+            name="boundary-signer",
+        ),
+    ),
+    (
+        "wildcard-introduced",
+        step(
+            "aws:iam/policy:Policy",
+            None,
+            doc(
+                {
+                    "Sid": "UseKeysOfDatabases",  # allowed through RDS alone
+                    "Effect": "Allow",
+                    "Action": "kms:Decrypt",
+                    "Resource": "arn:aws:kms:us-east-1:123456789012:key/*",
+                }
+            ),
+            name="backup",
+        ),
+    ),
+    (
+        "wildcard-introduced",
+        step(
+            "aws:iam/policy:Policy",
+            None,
+            doc(
+                {
                     "Effect": "Allow",
                     "Action": "kms:*",
                     "Resource": "arn:aws:kms:us-east-1:123456789012:key/a",
@@ -791,6 +823,7 @@ GREEN: list[tuple[str, dict[str, Any]]] = [
             name="boundary-signer",
             after=doc(
                 {
+                    "Sid": "KeysWhosePolicyAgrees",
                     "Effect": "Allow",
                     "Action": "kms:Sign",
                     "Resource": "arn:aws:kms:us-east-1:123456789012:key/*",

@@ -15,8 +15,8 @@ import pytest
 from infra.refusals.complete import demanded
 from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.demands import Demands
-from infra.refusals.exceptions import EXCEPTIONS, Listed
 from infra.refusals.judge import judge, judge_all
+from seawall.iam.allowed_wildcards import ALLOWED_WILDCARDS, AllowedWildcard
 from tests.testing.declared import POLICY, declared
 
 GUARDED = Demands(policy=POLICY, guarded=True, key_window_days=30)
@@ -381,7 +381,7 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
     assert "a policy that AWS owns and changes" in refusal
     assert judge(attached("arn:aws:iam::123456789012:policy/ours"), GUARDED) == []
 
-    listed = Listed(
+    listed = AllowedWildcard(
         kind=ATTACHMENT,
         name="x",
         sid="",
@@ -389,7 +389,7 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
         pattern=str(of_aws.inputs["policyArn"]),
         reason="tried here",
     )
-    monkeypatch.setattr("infra.refusals.identity.EXCEPTIONS", (listed,))
+    monkeypatch.setattr("seawall.iam.allowed_wildcards.ALLOWED_WILDCARDS", (listed,))
     assert judge(of_aws, GUARDED) == []
 
 
@@ -432,15 +432,15 @@ def test_a_resource_under_another_type_or_name_does_not_count() -> None:
 
 
 def test_every_exception_has_a_reason() -> None:
-    assert EXCEPTIONS
-    assert all(len(each.reason) > len("it is needed") for each in EXCEPTIONS)
+    assert ALLOWED_WILDCARDS
+    assert all(len(each.reason) > len("it is needed") for each in ALLOWED_WILDCARDS)
 
 
 def test_an_exception_that_nothing_needs_is_taken_out() -> None:
     """What it lets through must exist in the program, else it waits for somebody to use it."""
     unused = [
         each
-        for each in EXCEPTIONS
+        for each in ALLOWED_WILDCARDS
         if not any(
             each.covers(
                 kind=resource.kind, name=resource.name, sid=sid, element=element, value=value
