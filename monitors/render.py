@@ -58,7 +58,7 @@ def render(policy: Policy) -> dict[str, str]:
 
 def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
     """Generated files that are missing or differ from what the policy renders to, and files that
-    nothing renders.
+    neither this module nor ``infra.render`` renders.
     """
     folder = folder or GENERATED / policy.policy
     rendered = render(policy)
@@ -68,7 +68,8 @@ def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
     ]
     present = sorted(folder.iterdir()) if folder.is_dir() else []
-    return wrong + [path for path in present if path.name not in rendered]
+    known = {*rendered, generated.EXPECTED_RESOURCES_FILE}
+    return wrong + [path for path in present if path.name not in known]
 
 
 def write(policy: Policy, *, folder: Path | None = None) -> list[Path]:

@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.refusals.declared import Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import Declared, Demands
 from infra.refusals.exceptions import EXCEPTIONS
 
 ROLE = "aws:iam/role:Role"

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 
 KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"

@@ -180,7 +180,7 @@ def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -
     with pytest.raises(ServiceError, match="protect"):
         stack._pulumi(guarded, ["destroy", "--yes", "--skip-preview"])
     assert urns(site) == before, (
-        "it meets the seal first, so that not even what is unprotected goes"
+        "it meets the destroy guard first, so that not even what is unprotected goes"
     )
     assert site.keys() == keys
 
