@@ -20,8 +20,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.alarms import Topics
 from infra.generated_files import MonitoringFiles
-from infra.rails.watched import Topics
 from seawall.conventions import aws as aws_names
 from seawall.conventions import generated
 

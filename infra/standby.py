@@ -14,14 +14,12 @@ import pulumi
 from infra.backup import Backups, BackupsArgs, days
 from infra.evidence import Evidence, EvidenceArgs
 from infra.gamedays import GameDays, GameDaysArgs
-from infra.gamedays.gamedays import RunnerArgs
 from infra.generated_files import MonitoringFiles
 from infra.kit import Kit, KitArgs, contents_of
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.paging import Paging, PagingArgs
-from infra.rails import Served, ServedArgs, StandbyRail, StandbyRailArgs
-from infra.rails.failover import failover_of
-from infra.rails.served import METRICS_REGION
+from infra.rails import StandbyRail, StandbyRailArgs, failover_of
+from infra.served_names import METRICS_REGION, Served, ServedArgs
 from infra.settings import Settings
 from seawall.conventions import aws
 
@@ -132,12 +130,7 @@ def declare_standby(
             account=settings.account,
             people=settings.principals.gamedays,
             evidence=evidence_name,
-            runner=RunnerArgs(
-                cluster=settings.runner.cluster,
-                subnets=settings.runner.subnets,
-                security_groups=settings.runner.security_groups,
-                image=settings.runner.image,
-            ),
+            runner=settings.runner,
             armed=not settings.deletion.protect,
             tags=tags,
         ),

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infra.rails.served import METRICS_REGION
 from infra.refusals.declared import UNKNOWN, Declared, Demands
 from infra.refusals.identity import ROLE
 from infra.refusals.keys import KEY, REPLICA
+from infra.served_names import METRICS_REGION
 from seawall.keys import access as segregation
 
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"

@@ -32,7 +32,7 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
         yield "a grant, which allows what no policy shows; write it into the key's policy"
     if resource.kind == ROLE:
         if resource.given("permissionsBoundary") in (None, ""):
-            yield "no permission boundary; give it that of its kind (infra.boundaries)"
+            yield "no permission boundary; give it that of its kind (infra.roles)"
         for block in ("inlinePolicies", "managedPolicyArns"):
             if resource.given(block):
                 yield f"{block}, which this check does not read; attach a policy of its own"

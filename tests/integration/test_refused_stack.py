@@ -103,8 +103,8 @@ def spoilt(site: Site, folder: Path, file: str, old: str, new: str) -> stack.Set
         (
             (
                 "infra/signers.py",
-                "for wallet in policy.signing_wallets()}",
-                "for wallet in list(policy.signing_wallets())[1:]}",
+                "for wallet in policy.signing_wallets()\n",
+                "for wallet in list(policy.signing_wallets())[1:]\n",
             ),
             "aws:kms/replicaKey:ReplicaKey customer-aster-hot is missing",
         ),

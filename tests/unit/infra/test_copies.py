@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.backup import days, schedule_of
-from infra.kit import contents_of
-from infra.kit.contents import contacts, digest_list
+from infra.kit import contacts, contents_of, digest_list
 from seawall.conventions import aws
 from seawall.errors import UsageError
 from seawall.policy import Policy

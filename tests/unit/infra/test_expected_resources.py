@@ -112,5 +112,5 @@ def test_a_list_of_another_policy_is_refused(tmp_path: Path) -> None:
     "resources", [[KEY, KEY], [ExpectedResource(kind="a:b/c:D", name="two words")]]
 )
 def test_what_could_not_be_read_back_is_not_written(resources: list[ExpectedResource]) -> None:
-    with pytest.raises(ValueError, match="blank|twice|no resource"):
+    with pytest.raises(ValueError, match=r"blank|twice|no resource"):
         written(resources, head="# head\n")

@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from infra.gamedays import problem_of
-from infra.gamedays.gamedays import region_of
-from infra.gamedays.roles import pulling
+from infra.gamedays import pulling, region_of
+from infra.schedules import problem_of
 from seawall.errors import UsageError
 from seawall.policy import Policy
 from tests.testing.declared import ACCOUNT, POLICY, REGIONS, inputs_of, statements

@@ -10,7 +10,7 @@ import yaml
 
 from infra.generated_files import read_generated
 from infra.monitoring import addressed
-from infra.rails.failover import failover_of
+from infra.rails import failover_of
 from seawall.controls.breaker import BreakerSettings
 from seawall.conventions import aws, generated
 from seawall.errors import UsageError
