@@ -14,11 +14,10 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
-from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import allow, document
 from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
-from infra.roles import SegregatedRole
+from infra.roles import Boundary, BoundaryArgs, SegregatedRole
 from infra.settings import Deletion
 from seawall.keys import access as segregation
 from seawall.keys.access import Principal

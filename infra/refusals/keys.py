@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 from seawall.iam.documents import UnreadableError, read
 
 KEY = "aws:kms/key:Key"

@@ -198,19 +198,19 @@ def render(
         bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")
     ] = False,
 ) -> int:
-    """Render alert rules, their tests and alert routing from the policy into generated/."""
+    """Render alert rules, their tests, alert routing and the list of expected resources from the
+    policy into generated/.
+    """
     import subprocess  # noqa: PLC0415
 
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "monitors.render",
-        "--policy",
-        str(policy),
-        *(["--check"] if check_only else []),
+    options = ["--policy", str(policy), *(["--check"] if check_only else [])]
+    codes = [
+        subprocess.run(
+            [sys.executable, "-P", "-m", module, *options], cwd=ROOT, check=False
+        ).returncode
+        for module in ("monitors.render", "infra.render")
     ]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return next((code for code in codes if code), ExitCode.PASS)
 
 
 @app.command()

@@ -357,10 +357,7 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
 def test_a_program_that_ends_before_it_is_judged_says_why_and_lets_nothing_wait(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rules that were rendered from another policy.
-
-    By then, half of the stack is declared and held.
-    """
+    """Rules that were rendered from another policy: nothing is declared by then."""
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(renamed(tmp_path)))
 
     code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))

@@ -103,8 +103,8 @@ def spoilt(site: Site, folder: Path, file: str, old: str, new: str) -> stack.Set
         (
             (
                 "infra/signers.py",
-                "for wallet in policy.signing_wallets()}",
-                "for wallet in list(policy.signing_wallets())[1:]}",
+                "for wallet in policy.signing_wallets()\n",
+                "for wallet in list(policy.signing_wallets())[1:]\n",
             ),
             "aws:kms/replicaKey:ReplicaKey customer-aster-hot is missing",
         ),
@@ -180,7 +180,7 @@ def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -
     with pytest.raises(ServiceError, match="protect"):
         stack._pulumi(guarded, ["destroy", "--yes", "--skip-preview"])
     assert urns(site) == before, (
-        "it meets the seal first, so that not even what is unprotected goes"
+        "it meets the destroy guard first, so that not even what is unprotected goes"
     )
     assert site.keys() == keys
 

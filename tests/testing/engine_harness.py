@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -76,11 +77,17 @@ class EngineSite:
         return done.stdout
 
     def rendered(self, folder: Path, policy: Path) -> EngineSite:
-        """The same stack from a repository in ``folder`` whose rules and routing were rendered from
-        ``policy``, as whoever changes it does.
+        """The same stack from a repository in ``folder`` whose generated files were rendered from
+        ``policy``, as after a change of the policy.
         """
         root = copied(folder, "generated")
-        write(load_policy(policy), folder=root / "generated" / POLICY.policy)
+        out = root / "generated" / POLICY.policy
+        write(load_policy(policy), folder=out)
+        subprocess.run(
+            [sys.executable, "-m", "infra.render", "--policy", policy, "--out", out],
+            cwd=ROOT,
+            check=True,
+        )
         return replace(self, settings=replace(self.settings, root=root))
 
 

@@ -1,29 +1,36 @@
-"""The offline kit's keeping.
+"""The offline kit: what people need when nothing else answers. One copy in each region, under a key
+that one role alone may decrypt with.
 
-A copy in each region, under a key that one role alone may decrypt with.
+It holds runbooks, signing procedures, recovery steps, the contact tree and the policy.
 
-Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to look at an object's
-head, which whoever manages the objects must do (API reference, HeadObject). So the deployer may
-look and write, and cannot read: reading needs kms:Decrypt, which is the role's alone.
+Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to read an object's head,
+which is needed to manage the objects (API reference, HeadObject). So the deployer may read heads and
+write, and cannot read contents: that needs kms:Decrypt, which only the role has.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.boundaries import Boundary, BoundaryArgs
-from infra.bucket import BucketArgs, LockedBucket
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 from infra.documents import Statement, document, trust
-from infra.evidence import forever
-from infra.kit.contents import digests_of
+from infra.roles import BoundedRole
 from infra.settings import Deletion
 from seawall.conventions import aws as aws_names
+from seawall.errors import UsageError
+from seawall.policy import Policy
 
+RUNBOOKS = Path("docs") / "runbooks"
+NEEDED = ("signing-procedures.md", "recovery-steps.md")
+"""Without these the kit is a pile of paper."""
 _ADMINISTER = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -103,19 +110,15 @@ class Kit(pulumi.ComponentResource):
 
     def _reader(self, reach: Sequence[Statement]) -> aws.iam.Role:
         args = self._args
-        boundary = Boundary(
-            "kit",
-            BoundaryArgs(venue=args.venue, account=args.account, statements=reach, tags=args.tags),
-            self._child,
-        )
-        return aws.iam.Role(
-            "kit",
+        role = BoundedRole(
+            venue=args.venue,
+            account=args.account,
             name=aws_names.kit_role(args.venue),
-            assume_role_policy=trust(args.trusted),
-            permissions_boundary=boundary.arn,
+            trust=trust(args.trusted),
+            reach=reach,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
         )
+        return role.declare("kit", parent=self)
 
     def _key(self, region: str) -> aws.kms.Key:
         args = self._args
@@ -153,7 +156,7 @@ class Kit(pulumi.ComponentResource):
                 expires=False,
                 key=key,
                 statements=[
-                    *forever(arn, unless=args.remover),
+                    *nobody_removes(arn, unless=args.remover),
                     *guarded(arn, reader=reader, writer=args.deployer),
                 ],
                 tags=args.tags,
@@ -254,3 +257,71 @@ def reading(buckets: Iterable[str], keys: Sequence[str]) -> list[Statement]:
         },
         {"Sid": "Decrypt", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": list(keys)},
     ]
+
+
+def contents_of(policy: Policy, *, repository: Path) -> dict[str, str]:
+    """Text by path within the kit, the digest list last.
+
+    Raises :class:`UsageError` if a document is missing.
+    """
+    found = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted((repository / RUNBOOKS).glob("*.md"))
+    }
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        message = f"the offline kit lacks {', '.join(missing)}"
+        raise UsageError(message, remedy=f"write them in {RUNBOOKS}; in an emergency nobody will")
+    files = {f"runbooks/{name}": text for name, text in found.items()}
+    files["contacts.md"] = contacts(policy)
+    files["policy.json"] = (
+        json.dumps(
+            policy.model_dump(mode="json", by_alias=True),
+            indent=1,
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
+    return {**files, aws_names.DIGEST_LIST: digest_list(files)}
+
+
+def digests_of(files: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 by path, of the bytes as they are stored."""
+    return {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())}
+
+
+def digest_list(files: Mapping[str, str]) -> str:
+    """What `sha256sum -c` takes: a line per file, the digest, two blanks, the path."""
+    return "".join(f"{digest}  {path}\n" for path, digest in digests_of(files).items())
+
+
+def contacts(policy: Policy) -> str:
+    """The contact tree: who is reached how, who is paged by what, and who may approve what."""
+    lines = [
+        f"# Contacts of {policy.venue.name}",
+        "",
+        f"Policy {policy.policy}, digest {policy.digest}.",
+        "",
+        "## Roles",
+        "",
+    ]
+    for name, role in sorted(policy.roles.items()):
+        owned = sorted(
+            bucket for bucket, declared in policy.buckets.items() if declared.owner == name
+        )
+        lines.append(
+            f"- **{name}**: {role.email}" + (f"; owns {', '.join(owned)}" if owned else "")
+        )
+    lines += ["", "## Who is paged by what", ""]
+    for trigger in policy.triggers:
+        lines.append(f"- {trigger.name} ({trigger.severity}): {', then '.join(trigger.pages)}")
+    lines += ["", "## Who approves", ""]
+    for name, lane in (
+        ("routine", policy.approvals.routine),
+        ("emergency", policy.approvals.emergency),
+    ):
+        lines.append(
+            f"- {name}: {lane.needed} of {', '.join(lane.approvers)}; up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
+        )
+    return "\n".join(lines) + "\n"

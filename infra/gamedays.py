@@ -1,8 +1,13 @@
-"""Schedules, kill switch, task and roles of the policy's game days."""
+"""Game days on a calendar: schedules with the policy's cron, a kill switch that stops them all, the
+task that runs them, and roles that reach only what is tagged as a target.
+
+Every permission names what it is for.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +15,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import Statement, document
-from infra.gamedays.roles import never, pulling, running, starting, trust
-from infra.gamedays.schedules import refuse_bad_schedules
+from infra.roles import BoundedRole
+from infra.schedules import refuse_bad_schedules
+from infra.settings import Runner
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
@@ -29,26 +34,30 @@ _RETRY_FOR_S = 900
 
 People planned for its hour.
 """
+_FAULTS = [
+    "ecs:StopTask",
+    "rds:FailoverDBCluster",
+    "rds:RebootDBInstance",
+    "ec2:StopInstances",
+    "ec2:StartInstances",
+]
+"""What a drill may break, or mend.
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunnerArgs:
-    """Where drills run; all of it exists already.
-
-    ``cluster`` is an ARN: it says the region, too.
-    """
-
-    cluster: str
-    subnets: Sequence[str]
-    security_groups: Sequence[str]
-    image: str
+Each of these knows aws:ResourceTag (Service authorization reference, condition keys of each
+action).
+"""
+_ECR_IMAGE = re.compile(
+    r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$"
+)
+_NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
+"""No drill touches keys, credentials or permissions, whatever else it is allowed one day."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GameDaysArgs:
     """``people``: ARN of who runs drills by hand.
 
-    ``evidence``: name of the bucket that keeps runs. Without a ``runner`` nothing is scheduled.
+    ``evidence``: name of the bucket that keeps runs. ``runner``: where drills run.
 
     ``armed``: what the kill switch says when it is made; from then on people set it, and the
     program leaves it as it is.
@@ -59,7 +68,7 @@ class GameDaysArgs:
     account: str
     people: str
     evidence: str
-    runner: RunnerArgs | None
+    runner: Runner
     armed: bool
     tags: Mapping[str, str]
 
@@ -80,11 +89,7 @@ class GameDays(pulumi.ComponentResource):
         self._regions = (args.policy.regions.primary, args.policy.regions.standby)
         switch = self._kill_switch()
         role = self._runner_role()
-        schedules = {} if args.runner is None else self._scheduled(args.runner, role)
-        if not schedules:
-            pulumi.log.warn(
-                "no game day is scheduled: seawall:runner names no place to run them", resource=self
-            )
+        schedules = self._scheduled(args.runner, role)
         self.outputs = {
             "kill_switch": {"parameter": switch, "regions": list(self._regions)},
             "role": role.arn,
@@ -132,7 +137,7 @@ class GameDays(pulumi.ComponentResource):
         self._allow("gameday", role, statements)
         return role
 
-    def _scheduled(self, runner: RunnerArgs, role: aws.iam.Role) -> dict[str, Any]:
+    def _scheduled(self, runner: Runner, role: aws.iam.Role) -> dict[str, Any]:
         args = self._args
         region = region_of(runner.cluster)
         pull = pulling(runner.image)
@@ -188,7 +193,7 @@ class GameDays(pulumi.ComponentResource):
 
     def _task(
         self,
-        runner: RunnerArgs,
+        runner: Runner,
         *,
         region: str,
         family: str,
@@ -230,7 +235,7 @@ class GameDays(pulumi.ComponentResource):
     def _schedule(
         self,
         day: GameDay,
-        runner: RunnerArgs,
+        runner: Runner,
         *,
         region: str,
         group: aws.scheduler.ScheduleGroup,
@@ -279,20 +284,15 @@ class GameDays(pulumi.ComponentResource):
     def _role(
         self, logical: str, name: str, trusted: Sequence[Statement], *, reach: Sequence[Statement]
     ) -> aws.iam.Role:
-        args = self._args
-        boundary = Boundary(
-            logical,
-            BoundaryArgs(venue=self._venue, account=args.account, statements=reach, tags=args.tags),
-            self._child,
-        )
-        return aws.iam.Role(
-            logical,
+        role = BoundedRole(
+            venue=self._venue,
+            account=self._args.account,
             name=name,
-            assume_role_policy=document(*trusted),
-            permissions_boundary=boundary.arn,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
+            trust=document(*trusted),
+            reach=reach,
+            tags=self._args.tags,
         )
+        return role.declare(logical, parent=self)
 
     def _allow(
         self, logical: str, role: aws.iam.Role, statements: Sequence[Statement]
@@ -315,3 +315,138 @@ def region_of(cluster: str) -> str:
         return parts[3]
     message = f"the cluster of seawall:runner is {cluster!r}"
     raise UsageError(message, remedy="write its ARN, arn:aws:ecs:<region>:<account>:cluster/<name>")
+
+
+def running(*, account: str, regions: Sequence[str], switch: str, evidence: str) -> list[Statement]:
+    """What the runner of game days may do.
+
+    Read the kill switch, break what is tagged as a target, watch alarms, keep evidence.
+    """
+    parameters = [f"arn:aws:ssm:{region}:{account}:parameter{switch}" for region in regions]
+    alarms = [
+        f"arn:aws:cloudwatch:{region}:{account}:alarm:{aws_names.PREFIX}-*" for region in regions
+    ]
+    return [
+        {
+            "Sid": "ReadKillSwitch",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter"],
+            "Resource": parameters,
+        },
+        {
+            "Sid": "BreakTargets",
+            "Effect": "Allow",
+            "Action": _FAULTS,
+            "Resource": [
+                f"arn:aws:{service}:{region}:{account}:*"
+                for service in ("ecs", "rds", "ec2")
+                for region in regions
+            ],
+            "Condition": {
+                "StringEquals": {
+                    f"aws:ResourceTag/{aws_names.GAMEDAY_TAG}": aws_names.GAMEDAY_TARGET
+                }
+            },
+        },
+        {
+            "Sid": "WatchStopConditions",
+            "Effect": "Allow",
+            "Action": ["cloudwatch:DescribeAlarms"],
+            "Resource": alarms,
+        },
+        {
+            "Sid": "KeepEvidence",
+            "Effect": "Allow",
+            "Action": ["s3:PutObject"],
+            "Resource": f"arn:aws:s3:::{evidence}/runs/*",
+        },
+    ]
+
+
+def never() -> Statement:
+    """The statement of the runner's boundary that no permission gets past."""
+    return {"Sid": "NeverKeysOrPermissions", "Effect": "Deny", "Action": _NEVER, "Resource": "*"}
+
+
+def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement]:
+    """What the scheduler may do.
+
+    Run the one task in the one cluster, and hand the task its two roles.
+    """
+    return [
+        {
+            "Sid": "RunGameDays",
+            "Effect": "Allow",
+            "Action": ["ecs:RunTask"],
+            "Resource": task,
+            "Condition": {"ArnEquals": {"ecs:cluster": cluster}},
+        },
+        {
+            "Sid": "HandOverRoles",
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": list(roles),
+            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        },
+    ]
+
+
+def pulling(image: str) -> list[Statement]:
+    """What ECS may do before the task runs: fetch the one image.
+
+    Raises :class:`UsageError` for an image that is not kept in ECR.
+
+    ``ecr:GetAuthorizationToken`` knows no resource (Service authorization reference, Amazon ECR).
+    """
+    match = _ECR_IMAGE.match(image)
+    if match is None:
+        message = f"the image of seawall:runner is {image!r}"
+        raise UsageError(
+            message,
+            remedy="keep it in ECR and name it with its digest: <account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:...",
+        )
+    account, region, name = match.groups()
+    return [
+        {
+            "Sid": "LogInToRegistry",
+            "Effect": "Allow",
+            "Action": ["ecr:GetAuthorizationToken"],
+            "Resource": "*",
+        },
+        {
+            "Sid": "PullImage",
+            "Effect": "Allow",
+            "Action": [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            "Resource": f"arn:aws:ecr:{region}:{account}:repository/{name}",
+        },
+    ]
+
+
+def trust(service: str, *, account: str, people: str | None = None) -> list[Statement]:
+    """Who may take a role.
+
+    ``service`` on behalf of this account, and ``people`` (an ARN), who run drills by hand.
+    """
+    statements: list[Statement] = [
+        {
+            "Sid": "Serve",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": service},
+            "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+        }
+    ]
+    if people is not None:
+        statements.append(
+            {
+                "Sid": "ByHand",
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"AWS": people},
+            }
+        )
+    return statements

@@ -3,7 +3,7 @@
 A health check per side, and failover records that move to the standby when the primary fails.
 
 Only these: a name that somebody else serves is not ours to move, and its clients fail over by
-themselves (``infra.rails.failover``). Route 53 answers from its own data plane in every edge
+themselves (``infra.rails``). Route 53 answers from its own data plane in every edge
 location, so nothing here is called during a failover.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.rails.watched import BREACHING, Topics, Watch, alarm
+from infra.alarms import BREACHING, AlarmSpec, Topics, alarm
 from seawall.conventions import aws as aws_names
 from seawall.conventions import components
 from seawall.policy.provision import ServedName
@@ -107,7 +107,7 @@ class Served(pulumi.ComponentResource):
             health_check_id=check.id,
             opts=self._child,
         )
-        watch = Watch(
+        spec = AlarmSpec(
             name=aws_names.served_alarm(self._args.venue, name, side),
             region=METRICS_REGION,
             severity="critical",
@@ -123,9 +123,9 @@ class Served(pulumi.ComponentResource):
         )
         alarm(
             f"{name}-{side}-health",
-            watch,
+            spec,
             topics=self._args.topics,
             tags=self._args.tags,
             opts=self._child,
         )
-        return {"target": target, "health_check": check.id, "alarm": watch.name}
+        return {"target": target, "health_check": check.id, "alarm": spec.name}
