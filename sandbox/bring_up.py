@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from coincurve import PrivateKey
-from eth_utils.crypto import keccak
 
 from sandbox import stack
 from sandbox.hosted_zones import prepare_landing
@@ -27,7 +25,8 @@ from sandbox.scraped import await_watched
 from sandbox.supervisor import Sandbox
 from sandbox.task import Task
 from seawall.conventions import components, environment
-from seawall.errors import ServiceError
+from seawall.ethereum.keys import address_of_private_key
+from seawall.ethereum.rpc import RpcClient
 from seawall.evidence.chain import NATIVE, ChainSite
 from seawall.formats.atomic import write_private
 from seawall.policy import Policy
@@ -37,6 +36,7 @@ IDENTITIES = "identities.json"
 OUTPUTS = "outputs.json"
 """In the data directory: what the stack tells, for drills that need no venue."""
 _ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+_NODE_ANSWER_S_MAX = 10.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -220,19 +220,11 @@ def _deploy(
     run.
     """
     key = PrivateKey(secrets.token_bytes(32))
-    address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()
+    address = address_of_private_key(key.secret)
     networks = {}
     for name, site in sandbox.targets.networks.items():
-        grant = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "anvil_setBalance",
-            "params": [address, hex(_GAS_MONEY_WEI)],
-        }
-        answer = _ask(name, site.node, grant)
-        if "error" in answer:
-            message = f"{name} did not fund the deployer: {answer['error']}"
-            raise ServiceError(message)
+        node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
+        node.call("anvil_setBalance", address, hex(_GAS_MONEY_WEI))
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
     wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
     plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
@@ -249,17 +241,6 @@ def _deploy(
     )
     deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return deployed
-
-
-def _ask(network: str, url: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One JSON-RPC call to a node. Raises :class:`ServiceError`."""
-    try:
-        with httpx.Client(trust_env=False, timeout=10) as client:
-            answer: Mapping[str, Any] = client.post(url, json=request).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        message = f"the node of {network} does not answer: {error}"
-        raise ServiceError(message) from error
-    return answer
 
 
 def _configure(

@@ -25,6 +25,7 @@ from sandbox.identities import Identities, create_identities
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.conventions import metrics as metrics_names
+from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import load_config
 from seawall.policy_file import load_policy
 from tests.integration.test_signer import WALLET, request_for
@@ -36,7 +37,6 @@ from tests.testing.venue_harness import (
     urls_of,
     write_config,
 )
-from venue.chain.keys import address_of_public_key_der
 from venue.genesis.found import found_venue
 from venue.ledger.chart import rails
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
+from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -34,7 +35,6 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
-from venue.chain.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http

@@ -23,11 +23,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from venue.chain.fees import fees
-from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
-from venue.chain.rpc import Rpc
 from venue.chain.transaction import (
     Intent,
     contract_address,
@@ -159,17 +159,15 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
 
 
 async def deploy_network(
-    policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes
+    policy: Policy, network: str, *, rpc: AsyncRpcClient, keys: dict[str, str], secret: bytes
 ) -> Deployed:
     """Deploy and fund one network; returns when all of it is final.
 
     Raises :class:`ServiceError` if a transaction fails or takes too long.
     """
     sender = address_of_private_key(secret)
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    if chain_id != policy.networks[network].chain_id:
-        message = f"the node of {network} is chain {chain_id}, the policy says {policy.networks[network].chain_id}"
-        raise UsageError(message)
+    chain_id = policy.networks[network].chain_id
+    await rpc.check_chain(chain_id)
     head = await rpc.head()
     batch = _Batch(
         chain_id=chain_id,
@@ -211,7 +209,7 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
     keys = {wallet: address.lower() for wallet, address in plan.wallets.items()}
 
     async def one(name: str, site: PlannedNetwork) -> Deployed:
-        async with Rpc(name, (site.rpc,)) as rpc:
+        async with AsyncRpcClient(name, (site.rpc,)) as rpc:
             try:
                 return await deploy_network(policy, name, rpc=rpc, keys=keys, secret=secret)
             except TimeoutError as error:

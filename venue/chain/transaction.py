@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import rlp
 
-from venue.chain.keys import Signature, keccak256, to_bytes
+from seawall.ethereum.keys import Signature, keccak256, to_bytes
 
 _TYPE = b"\x02"
 

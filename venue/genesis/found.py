@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seawall.errors import UsageError
-from venue.chain.rpc import Rpc
+from seawall.ethereum.rpc import AsyncRpcClient
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
 from venue.ledger.chart import Book, books, rails
@@ -62,7 +62,7 @@ async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
     found: dict[str, int] = {}
     for network, rail in rails(policy).items():
         endpoint = config.networks[network].rpc
-        async with Rpc(network, (endpoint.primary, endpoint.standby)) as rpc:
+        async with AsyncRpcClient(network, (endpoint.primary, endpoint.standby)) as rpc:
             for wallet in rail.lanes:
                 found[wallet] = await rpc.nonce(_address(config, policy, wallet))
     return found

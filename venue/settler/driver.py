@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from seawall.controls.pace import CLAIM_LOOK_MS, CLAIM_SPACING_MS
 from seawall.errors import ServiceError
-from venue.chain.rpc import Rpc
+from seawall.ethereum.rpc import AsyncRpcClient
 from venue.contracts.calls import ITEMS_MAX
 from venue.process import pause
 from venue.settler.claims import Claims
@@ -41,7 +41,7 @@ class Driver:
     routes: Routes
     progress: Progress
     follower: Follower
-    rpc: Rpc
+    rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from seawall.controls.pace import FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
-from venue.chain.rpc import Head, Receipt, Rpc
+from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
 from venue.contracts.calls import decode_paid_many, paid_many, read_events
 from venue.process import pause
 from venue.settler.metrics import SettlerMetrics
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class Follower:
     """Watches one network's head; ``on_final`` is told of every slot that ends."""
 
-    rpc: Rpc
+    rpc: AsyncRpcClient
     progress: Progress
     poster: Poster
     metrics: SettlerMetrics

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from venue.chain.rpc import Receipt
+from seawall.ethereum.rpc import Receipt
 from venue.database import Pool
 from venue.settler.model import LaneLostError, Slot
 from venue.signer.protocol import Signed

@@ -14,9 +14,9 @@ import httpx
 
 from seawall.conventions import database
 from seawall.errors import UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
-from venue.chain.rpc import Rpc
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
@@ -88,7 +88,9 @@ async def settle(
             database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
         )
         stack.callback(pool.terminate)
-        rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+        rpc = await stack.enter_async_context(
+            AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
+        )
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
         routes = Routes(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from venue.chain.keys import to_bytes
+from seawall.ethereum.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
 Refusal: TypeAlias = Literal[

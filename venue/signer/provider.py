@@ -24,8 +24,8 @@ from botocore.session import Session as BotocoreSession
 
 from seawall.controls.pace import PROVIDER_PATIENCE_MS
 from seawall.errors import ServiceError, UsageError
+from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import Key, SignerSite
-from venue.chain.keys import address_of_public_key_der
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

@@ -15,8 +15,7 @@ import prometheus_client
 
 from seawall.conventions import metrics as metrics_names
 from seawall.errors import ServiceError
-from seawall.keys.proofs import message_hash, recoverable
-from venue.chain.keys import Signature, keccak256, signature_from_der
+from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.errors import SigningRefusedError
@@ -143,10 +142,11 @@ class SigningService:
             raise SigningRefusedError("bad_request", f"this signer has no key of {request.wallet}")
         async with self.bulkhead.inside(request.wallet):
             number = await self.proofs.asked(request.wallet, address, request.text)
-            found = await self._signature(request.wallet, message_hash(request.text))
-            signature = recoverable(r=found.r, s=found.s, y_parity=found.y_parity)
-            await self.proofs.given(number, signature)
-        return Proven(number=number, address=address, region=self.region, signature=signature)
+            found = await self._signature(request.wallet, personal_message_hash(request.text))
+            await self.proofs.given(number, found.recoverable)
+        return Proven(
+            number=number, address=address, region=self.region, signature=found.recoverable
+        )
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
         """The canonical signature of ``digest`` by the wallet's key, proven to be by its address."""

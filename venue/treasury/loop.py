@@ -24,9 +24,9 @@ from venue.treasury.topups import WRITER, request_topups
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.chain.rpc import Rpc
     from venue.database import Pool
 
 GAUGES_EVERY_S = 1.0
@@ -40,7 +40,7 @@ class TreasuryDesk:
     """
 
     def __init__(
-        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, Rpc]
+        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, AsyncRpcClient]
     ) -> None:
         self._config = config
         self._policy = policy

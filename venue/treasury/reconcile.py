@@ -12,14 +12,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from venue.contracts.calls import balance_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.chain.rpc import Rpc
     from venue.database import Connection
     from venue.ledger.chart import Book
 
@@ -65,7 +63,12 @@ class ChainCut:
 
 
 async def cut_chain(
-    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
+    config: VenueConfig,
+    policy: Policy,
+    book: Book,
+    rpc: AsyncRpcClient,
+    *,
+    lanes: Mapping[str, str],
 ) -> ChainCut:
     """Read one finalized block; ``lanes`` are signing addresses by wallet.
 
@@ -79,17 +82,13 @@ async def cut_chain(
     for kind, wallet in book.wallets.items():
         holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
-            if asset == native:
-                held[kind, asset] = await rpc.balance(holder, tag)
-            else:
-                held[kind, asset] = int.from_bytes(
-                    await rpc.read(tokens[asset], balance_of(holder), tag), "big"
-                )
+            token = None if asset == native else tokens[asset]
+            held[kind, asset] = await rpc.balance(holder, token=token, tag=tag)
     return ChainCut(block=block, nonces=nonces, held=held)
 
 
 async def reconcile(
-    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: Rpc
+    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
 ) -> dict[str, int] | None:
     """Asset -> distance between ledger and chain, summed over the book's wallets without their
     signs (so none hides another).

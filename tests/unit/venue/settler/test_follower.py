@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from seawall.errors import ServiceError
-from venue.chain.rpc import Head, Receipt
+from seawall.ethereum.rpc import Head, Receipt
 from venue.chain.transaction import Fees
 from venue.settler.follower import Follower
 from venue.settler.model import Lane, Slot
