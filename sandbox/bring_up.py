@@ -35,7 +35,7 @@ IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
 OUTPUTS = "outputs.json"
 """In the data directory: what the stack tells, for drills that need no venue."""
-_ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 _NODE_ANSWER_S_MAX = 10.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
@@ -307,7 +307,7 @@ def _start_venue(
 
     processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
         "venue-api": (["venue.api", *config], own("api")),
-        "venue-guard": (["venue.mode_controller", *config], own("guard")),
+        "mode-controller": (["venue.mode_controller", *config], own("mode_controller")),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
     for region in identities.signers:

@@ -168,7 +168,7 @@ def gameday(
     sabotage: Annotated[
         str | None,
         typer.Option(
-            help="Switch a control off by name (failover, guard): the drill must then FAIL."
+            help="Switch a control off by name (failover, mode-controller): the drill must then FAIL."
         ),
     ] = None,
     keep: Annotated[

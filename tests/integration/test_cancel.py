@@ -93,11 +93,11 @@ class Bench:
 
 @pytest.fixture
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
-    """A founded venue whose guard has beaten for a day to come."""
+    """A founded venue whose mode controller's lease is valid for a day."""
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)

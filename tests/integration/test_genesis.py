@@ -158,7 +158,7 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         "api": "update mode set tier = 'normal'",
         "settler": "insert into sign_log (chain_id, address, nonce, digest, epoch, region) values (1, '', 0, '', 1, '')",
         "signer": "update balances set available = 1",
-        "guard": "delete from withdrawals",
+        "mode_controller": "delete from withdrawals",
         "auditor": "insert into journal (writer) values ('x')",
     }
     for part, statement in attempts.items():

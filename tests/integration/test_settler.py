@@ -256,7 +256,7 @@ async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue
     )
 
 
-async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
+async def test_protected_mode_defers_large_ones_and_a_silent_mode_controller_stops_claims(
     venue: Venue,
 ) -> None:
     """Large ones wait for the tier to end; without a heartbeat nothing at all is claimed."""
@@ -271,7 +271,9 @@ async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
         == "reserved"
     )
 
-    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 s'")
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() - interval '2 s'"
+    )
     await venue.set_mode("normal")
     await asyncio.sleep(1)
     assert (
@@ -279,7 +281,9 @@ async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
         == "reserved"
     )
 
-    await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() + interval '1 day'"
+    )
     await venue.all_posted()
 
 

@@ -30,7 +30,7 @@ USDX = 10**6
 async def venue(
     database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
 ) -> AsyncIterator[Venue]:
-    """Everything but settlers and treasury; the guard's heartbeat is fresh for a day."""
+    """Everything but settlers and treasury; the mode controller's lease is valid for a day."""
     async with venue_bench(database_url, tmp_path, start_anvil) as bench:
         yield bench
 
@@ -139,8 +139,10 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
 
 
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
-    """A silent guard stops the treasury too."""
-    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 seconds'")
+    """A silent mode controller stops the treasury too."""
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() - interval '2 seconds'"
+    )
     await venue.owner.execute("update floats set available = 0")
     async with venue_process("treasury", venue.config_path, venue.database):
         async for _ in _polls(
@@ -150,7 +152,9 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         ):
             pass
         assert await venue.owner.fetchval("select count(*) from topups") == 0
-        await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+        await venue.owner.execute(
+            "update mode_controller_lease set renewed_at = now() + interval '1 day'"
+        )
         await venue.until("select count(*) = 4 from topups")
 
 

@@ -129,7 +129,7 @@ class Venue:
             await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
 
     async def set_mode(self, tier: str) -> None:
-        """Flip as the guard does."""
+        """Flip as the mode controller does."""
         async with self.owner.transaction():
             await self.owner.execute(
                 "update mode set epoch = epoch + 1, tier = $1, reason = 'test'", tier
@@ -231,7 +231,7 @@ async def venue_bench(
             roles=database.roles,
         )
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []

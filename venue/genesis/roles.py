@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from venue.database import Connection
 
-ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 
 
 def role_of(part: str) -> str:

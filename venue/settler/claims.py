@@ -26,7 +26,7 @@ from venue.settler.selection import Candidate, select_batch
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
     select m.epoch, m.tier,
-           exists (select 1 from guard_lease g where clock_timestamp() - g.beat_at <= $1 * interval '1 ms') as guarded
+           exists (select 1 from mode_controller_lease g where clock_timestamp() - g.renewed_at <= $1 * interval '1 ms') as controlled
     from mode m"""
 _LANE = "select holder, epoch, next_nonce from lanes where (chain_id, address) = ($1, $2) for no key update"
 _FLOATS = "select asset, available from floats where wallet = $1 for no key update"
@@ -160,7 +160,7 @@ class Claims:
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
         await connection.execute(_LOCK, database.MODE_LOCK)
         mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
-        if mode is None or not mode["guarded"]:
+        if mode is None or not mode["controlled"]:
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):

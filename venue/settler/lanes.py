@@ -83,7 +83,7 @@ class Lanes:
             lane.epoch, lane.signer_region = epoch, region
 
     async def signing_failed(self, network: str) -> None:
-        """Commit that a signature was refused for want of the provider, so that the guard sees it."""
+        """Commit that a signature was refused for want of the provider, so that the mode controller sees it."""
         body = json.dumps({"kind": "signing_failed", "network": network})
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_FAILED, network)

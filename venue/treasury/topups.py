@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from venue.database import Connection
 
 WRITER = "treasury"
-_BEAT_AGE_MS = (
-    "select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease"
-)
+_LEASE_AGE_MS = "select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint from mode_controller_lease"
 _HELD = """
     select f.available,
            (select coalesce(sum(t.amount), 0) from topups t where (t.to_wallet, t.asset) = (f.wallet, f.asset) and t.state <> 'posted') as in_flight,
@@ -43,14 +41,14 @@ class Health:
     ``drift`` is None unless ledger and chain were compared lately.
     """
 
-    beat_age_ms: int | None
+    lease_age_ms: int | None
     drift: int | None
 
     @property
     def red(self) -> str | None:
         """Why nothing may move, or None."""
-        if stale(self.beat_age_ms):
-            return "the guard is silent"
+        if stale(self.lease_age_ms):
+            return "the mode controller is silent"
         if self.drift is None:
             return "ledger and chain have not been compared lately"
         return f"ledger and chain differ by {self.drift} base units" if self.drift else None
@@ -60,7 +58,7 @@ async def request_topups(
     connection: Connection, policy: Policy, *, drift: int | None
 ) -> str | None:
     """Request what is due; the reason why nothing was looked at, if the checks are red."""
-    health = Health(beat_age_ms=await connection.fetchval(_BEAT_AGE_MS), drift=drift)
+    health = Health(lease_age_ms=await connection.fetchval(_LEASE_AGE_MS), drift=drift)
     if health.red is not None:
         return health.red
     for rail in rails(policy).values():
