@@ -6,6 +6,7 @@ imported.
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import sys
@@ -29,6 +30,7 @@ from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
 from seawall.evidence.chain import NATIVE, ChainSite
 from seawall.formats.atomic import write_private
+from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
 from seawall.policy import Policy
 
 IDENTITIES = "identities.json"
@@ -146,7 +148,7 @@ def bring_up_stage(
         sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed
     )
     venue_path = sandbox.data_dir / "venue.json"
-    write_private(venue_path, json.dumps(venue, indent=1))
+    venue.write(venue_path)
     customers = sandbox.data_dir / "customers.csv"
     roles = sandbox.data_dir / "roles.json"
     urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
@@ -181,7 +183,7 @@ def bring_up_stage(
         policy_path=policy_path,
         sandbox=sandbox,
         outputs=outputs,
-        venue=venue,
+        venue=venue.model_dump(mode="json"),
         customers=customers,
         lanes=lanes,
     )
@@ -250,50 +252,50 @@ def _configure(
     policy_path: Path,
     outputs: Mapping[str, Any],
     deployed: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> VenueConfig:
     """The venue's configuration: every neighbour through its proxy."""
     targets = sandbox.targets
     regions = (policy.regions.primary, policy.regions.standby)
-    return {
-        "run_id": targets.run_id,
-        "policy": str(policy_path),
-        "networks": {
-            name: {
-                "chain_id": site.chain_id,
-                "rpc": {
-                    which: targets.proxy_url(components.rpc_proxy(name, which))
-                    for which in ("primary", "standby")
-                },
+    return VenueConfig(
+        run_id=targets.run_id,
+        policy=policy_path,
+        networks={
+            name: NetworkConfig(
+                chain_id=site.chain_id,
+                rpc=_both(sandbox, functools.partial(components.rpc_proxy, name)),
                 **deployed["networks"][name],
-            }
+            )
             for name, site in targets.networks.items()
         },
-        "signers": {
-            region: {
-                "listen_port": targets.upstream_port(components.signer_proxy(region)),
-                "operations_per_s": KMS_ECC_PER_S,
-                "url": targets.proxy_url(components.signer_proxy(region)),
-                "kms_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "sts_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "keys": {
-                    wallet: {
-                        "key_id": entry["key_id"],
-                        "address": entry["address"],
-                        "role_arn": entry["roles"][region],
-                    }
+        signers={
+            region: SignerConfig(
+                listen_port=targets.upstream_port(components.signer_proxy(region)),
+                operations_per_s=KMS_ECC_PER_S,
+                url=targets.proxy_url(components.signer_proxy(region)),
+                kms_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                sts_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                keys={
+                    wallet: Key(
+                        key_id=entry["key_id"],
+                        address=entry["address"],
+                        role_arn=entry["roles"][region],
+                    )
                     for wallet, entry in outputs["signers"].items()
                 },
-            }
+            )
             for region in regions
         },
-        "exchange": {
-            which: targets.proxy_url(components.exchange_proxy(which))
-            for which in ("primary", "standby")
-        },
-        "api_listen_port": targets.upstream_port(components.API_PROXY),
-        "api_url": targets.urls.api,
-        "metrics_ports": dict(targets.metrics_ports),
-    }
+        exchange=_both(sandbox, components.exchange_proxy),
+        api_listen_port=targets.upstream_port(components.API_PROXY),
+        api_url=targets.urls.api,
+        metrics_ports=dict(targets.metrics_ports),
+    )
+
+
+def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
+    """Both sides of a service through their proxies; ``proxy`` names that of a side."""
+    url = sandbox.targets.proxy_url
+    return Endpoint(primary=url(proxy("primary")), standby=url(proxy("standby")))
 
 
 def _start_venue(

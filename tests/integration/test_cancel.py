@@ -16,14 +16,12 @@ import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from tests.testing.venue_harness import Founded, connected
-from venue.api.batch import commit_batch
-from venue.api.cancel import cancel_withdrawal
 from venue.api.directory import Directory
 from venue.api.intake import Ask, ask_of
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lanes
-from venue.settler.model import Lane
+from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
 
 pytestmark = pytest.mark.integration

@@ -13,11 +13,11 @@ import pytest
 
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient, Receipt
-from venue.chain.fees import fees
 from venue.chain.transaction import (
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )

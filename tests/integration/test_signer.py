@@ -15,10 +15,8 @@ from seawall.policy_file import load_policy
 from tests.testing.venue_harness import POLICY, Founded
 from venue.database import Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
-from venue.signer.protocol import ProveRequest, SignRequest
+from venue.signer.logs import ProofLog, SignLog
+from venue.signer.protocol import ProveRequest, SigningRefusedError, SignRequest
 from venue.signer.service import SignerMetrics, SigningService
 
 pytestmark = pytest.mark.integration

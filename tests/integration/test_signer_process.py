@@ -38,7 +38,7 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.genesis.found import found_venue
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
 
@@ -124,7 +124,7 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
             "keys": keys,
         }
         path.write_text(json.dumps(payload), encoding="utf-8")
-        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
         async with connected(database_url) as owner:
             customers = opening_balances(policy, 3)
             config, urls = load_config(path), urls_of(database_url)

@@ -19,7 +19,7 @@ from seawall.formats.journal import chain_breaks
 from tests.testing.settler_harness import Venue, Wanted, venue_bench
 from tests.testing.venue_harness import Founded, connected, record_withdrawal, venue_process
 from venue.treasury import metrics
-from venue.treasury.gauges import expose_queue
+from venue.treasury.metrics import expose_queue
 
 pytestmark = pytest.mark.integration
 

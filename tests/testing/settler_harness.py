@@ -40,8 +40,7 @@ from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
+from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"

@@ -65,8 +65,7 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
     try:
         await connection.execute("commit")
     except FAILURES as error:
-        message = f"the reply to a commit was lost: {error!r}"
-        raise CommitInDoubtError(message) from error
+        raise CommitInDoubtError(f"the reply to a commit was lost: {error!r}") from error
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:

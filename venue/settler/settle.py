@@ -20,13 +20,10 @@ from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
-from venue.settler.driver import Driver
-from venue.settler.follower import Follower
-from venue.settler.lanes import Lanes
+from venue.settler.lanes import Lane, Lanes, Progress, Purpose, Slot
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.model import Lane, Purpose, Slot
+from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
-from venue.settler.progress import Progress
 from venue.settler.routes import Routes
 
 _DATABASE_CONNECTIONS = 6
@@ -47,9 +44,8 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
     for wallet, purpose in purposes.items():
         contract = site.contract_of(wallet)
         if contract is None:
-            message = f"the configuration names no contract of {wallet}"
             raise UsageError(
-                message,
+                f"the configuration names no contract of {wallet}",
                 remedy="deploy the venue's contracts and write their addresses to venue.json",
             )
         lanes.append(
@@ -105,7 +101,6 @@ async def settle(
         progress = Progress(pool=pool)
         poster = Poster(
             pool=pool,
-            network=network,
             native=native,
             tokens=tokens,
             contracts=contracts,

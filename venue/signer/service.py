@@ -18,15 +18,20 @@ from seawall.errors import ServiceError
 from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
-from venue.signer.protocol import Proven, ProveRequest, Refusal, Signed, SignRequest
+from venue.signer.logs import ProofLog, SignLog
+from venue.signer.protocol import (
+    Proven,
+    ProveRequest,
+    Refusal,
+    Signed,
+    SigningRefusedError,
+    SignRequest,
+)
 from venue.signer.provider import Provider
 
-Outcome = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
-_OUTCOMES: tuple[Outcome, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
-_OUTCOME_OF: Mapping[Refusal, Outcome] = {
+SignResult = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
+_RESULTS: tuple[SignResult, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
+_RESULT_OF: Mapping[Refusal, SignResult] = {
     "provider_unavailable": "unavailable",
     "throttled": "throttled",
 }
@@ -56,7 +61,7 @@ class SignerMetrics:
             names,
             registry=self.registry,
         )
-        for outcome in _OUTCOMES:
+        for outcome in _RESULTS:
             requests.labels(self.region, outcome)
         seconds = prometheus_client.Histogram(
             metrics_names.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
@@ -64,7 +69,7 @@ class SignerMetrics:
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: SignResult) -> None:
         """One more request that ended so."""
         self.requests.labels(self.region, outcome).inc()
 
@@ -90,7 +95,7 @@ class SigningService:
         try:
             signed, fresh = await self._sign(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed" if fresh else "replayed")
         return signed
@@ -103,7 +108,7 @@ class SigningService:
         try:
             proven = await self._prove(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed")
         return proven
@@ -123,10 +128,10 @@ class SigningService:
             request.chain_id,
             request.address,
         ):
-            reason = (
-                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+            raise SigningRefusedError(
+                "bad_request",
+                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}",
             )
-            raise SigningRefusedError("bad_request", reason)
         async with self.bulkhead.inside(request.wallet):
             if (stored := await self.log.record(request)) is not None:
                 return stored, False

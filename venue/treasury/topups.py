@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from seawall.controls.heartbeat import stale
 from seawall.controls.sizing import top_up
-from venue.ledger.chart import Rail, rails
+from venue.ledger.chart import PayoutRoute, payout_routes
 from venue.ledger.journal import append
 from venue.treasury import metrics
 
@@ -61,19 +61,19 @@ async def request_topups(
     health = Health(lease_age_ms=await connection.fetchval(_LEASE_AGE_MS), drift=drift)
     if health.red is not None:
         return health.red
-    for rail in rails(policy).values():
-        for asset in policy.wallets[rail.hot].holdings:
-            await _consider(connection, policy, rail, asset)
+    for route in payout_routes(policy).values():
+        for asset in policy.wallets[route.hot].holdings:
+            await _consider(connection, policy, route, asset)
     return None
 
 
-async def _consider(connection: Connection, policy: Policy, rail: Rail, asset: str) -> None:
-    held = await connection.fetchrow(_HELD, rail.hot, asset, rail.bucket)
+async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, asset: str) -> None:
+    held = await connection.fetchrow(_HELD, route.hot, asset, route.bucket)
     if held is None or held["in_flight"]:
         return  # one at a time: the next is sized by what this one leaves
     amount = top_up(
         policy,
-        rail.hot,
+        route.hot,
         asset,
         available=held["available"],
         in_flight=held["in_flight"],
@@ -83,20 +83,20 @@ async def _consider(connection: Connection, policy: Policy, rail: Rail, asset: s
         return
     topup = uuid4()
     why = (
-        f"{rail.hot} may still pay {held['available']} {asset}, below {policy.treasury.top_up_below} of its target; "
-        f"refilled to its {policy.treasury.top_up_to} from {held['reserve']} in {rail.reserve}"
+        f"{route.hot} may still pay {held['available']} {asset}, below {policy.treasury.top_up_below} of its target; "
+        f"refilled to its {policy.treasury.top_up_to} from {held['reserve']} in {route.reserve}"
     )
     async with connection.transaction():
         body = {
             "topup": str(topup),
-            "from": rail.reserve,
-            "to": rail.hot,
+            "from": route.reserve,
+            "to": route.hot,
             "asset": asset,
             "amount": str(amount),
         }
         await append(connection, writer=WRITER, kind="topup", justification=why, body=body)
         await connection.execute(
-            _REQUEST, topup, rail.network, asset, rail.reserve, rail.hot, amount, why
+            _REQUEST, topup, route.network, asset, route.reserve, route.hot, amount, why
         )
-    metrics.TOP_UPS.labels(rail.network, asset).inc()
+    metrics.TOP_UPS.labels(route.network, asset).inc()
     _LOG.info("top-up of %d %s: %s", amount, asset, why)

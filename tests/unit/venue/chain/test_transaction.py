@@ -6,11 +6,13 @@ import pytest
 from coincurve import PrivateKey
 
 from seawall.ethereum.keys import Signature, keccak256, recover_address, sign_locally
-from venue.chain.fees import BASE_FEE_HEADROOM, MAX_FEE_FLOOR_WEI, fees
 from venue.chain.transaction import (
+    BASE_FEE_HEADROOM,
+    MAX_FEE_FLOOR_WEI,
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )
