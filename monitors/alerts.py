@@ -2,7 +2,7 @@
 
 One per trigger of the policy, and those that any venue of this kind needs.
 
-Alerts are computed from the venue's metrics, not from the guard's decisions: they are its
+Alerts are computed from the venue's metrics, not from the mode controller's decisions: they are its
 witnesses. Thresholds, windows, severities and people come from the policy alone.
 """
 
@@ -37,7 +37,7 @@ OWNERS: Mapping[str, str] = {
     metrics.HOT_TARGET_VALUE: components.API_PROCESS,
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
     metrics.LEDGER_DRIFT: components.TREASURY_PROCESS,
-    metrics.TIER: components.GUARD_PROCESS,
+    metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
 SIGNERS = "signer-.+"

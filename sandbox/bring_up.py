@@ -6,6 +6,7 @@ imported. What becomes known on the way is written into the deployment file.
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import sys
@@ -13,9 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 from coincurve import PrivateKey
-from eth_utils.crypto import keccak
 
 from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
@@ -28,9 +27,11 @@ from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
 from sandbox.task import Task
 from seawall.conventions import components, environment
-from seawall.errors import ServiceError
+from seawall.ethereum.keys import address_of_private_key
+from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
 from seawall.formats.deployment import Payouts, Signer, Venue
+from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
 from seawall.policy import Policy
 
 IDENTITIES = "identities.json"
@@ -41,7 +42,8 @@ PRINCIPALS = "principals.config"
 """In the data directory, mode 0600: an AWS profile for each principal of the stack."""
 AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
-_ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
+_NODE_ANSWER_S_MAX = 10.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -106,7 +108,7 @@ def bring_up(
         sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed
     )
     venue_path = sandbox.data_dir / "venue.json"
-    write_private(venue_path, json.dumps(venue, indent=1))
+    venue.write(venue_path)
     customers = sandbox.data_dir / "customers.csv"
     roles = sandbox.data_dir / "roles.json"
     urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
@@ -127,15 +129,15 @@ def bring_up(
             name: network.model_copy(
                 update={
                     "payouts": _payouts(
-                        name, policy=policy, site=venue["networks"][name], outputs=outputs
+                        name, policy=policy, venue=venue.networks[name], outputs=outputs
                     )
                 }
             )
             for name, network in sandbox.deployment.networks.items()
         },
         signers={
-            region: Signer(url=signer["url"], operations_per_s=signer["operations_per_s"])
-            for region, signer in venue["signers"].items()
+            region: Signer(url=signer.url, operations_per_s=signer.operations_per_s)
+            for region, signer in venue.signers.items()
         },
         customers=customers,
         arrivals=sandbox.data_dir / "arrivals.csv",
@@ -149,22 +151,22 @@ def bring_up(
 
 
 def _payouts(
-    network: str, *, policy: Policy, site: Mapping[str, Any], outputs: Mapping[str, Any]
+    network: str, *, policy: Policy, venue: NetworkConfig, outputs: Mapping[str, Any]
 ) -> Payouts:
-    """What an outside observer reads on ``network``; ``site`` is the network in the venue config."""
+    """What an outside observer reads on ``network``; addresses are lower case."""
     signers = {name: str(entry["address"]).lower() for name, entry in outputs["signers"].items()}
 
     def holder(name: str) -> str:
-        found = site["payout_contracts"].get(name) or site["reserve_contracts"].get(name)
-        return str(found or policy.wallets[name].address or signers[name]).lower()
+        return (venue.contract_of(name) or policy.wallets[name].address or signers[name]).lower()
 
-    contracts = {name: str(each).lower() for name, each in site["payout_contracts"].items()}
     wallets = [name for name, wallet in policy.wallets.items() if wallet.network == network]
     return Payouts(
-        contracts=contracts,
+        contracts={name: address.lower() for name, address in venue.payout_contracts.items()},
         wallets={name: holder(name) for name in wallets},
-        tokens={asset: str(address).lower() for asset, address in site["tokens"].items()},
-        signers={name: signers[name] for name in (*contracts, *site["reserve_contracts"])},
+        tokens={asset: address.lower() for asset, address in venue.tokens.items()},
+        signers={
+            name: signers[name] for name in (*venue.payout_contracts, *venue.reserve_contracts)
+        },
     )
 
 
@@ -201,19 +203,11 @@ def _deploy(
     run.
     """
     key = PrivateKey(secrets.token_bytes(32))
-    address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()
+    address = address_of_private_key(key.secret)
     networks = {}
     for name, site in sandbox.deployment.networks.items():
-        grant = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "anvil_setBalance",
-            "params": [address, hex(_GAS_MONEY_WEI)],
-        }
-        answer = _ask(name, site.node, grant)
-        if "error" in answer:
-            message = f"{name} did not fund the deployer: {answer['error']}"
-            raise ServiceError(message)
+        node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
+        node.call("anvil_setBalance", address, hex(_GAS_MONEY_WEI))
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
     wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
     plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
@@ -232,17 +226,6 @@ def _deploy(
     return deployed
 
 
-def _ask(network: str, url: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One JSON-RPC call to a node. Raises :class:`ServiceError`."""
-    try:
-        with httpx.Client(trust_env=False, timeout=10) as client:
-            answer: Mapping[str, Any] = client.post(url, json=request).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        message = f"the node of {network} does not answer: {error}"
-        raise ServiceError(message) from error
-    return answer
-
-
 def _configure(
     sandbox: Sandbox,
     *,
@@ -250,50 +233,50 @@ def _configure(
     policy_path: Path,
     outputs: Mapping[str, Any],
     deployed: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> VenueConfig:
     """The venue's configuration: every neighbour through its proxy."""
     targets = sandbox.deployment
     regions = (policy.regions.primary, policy.regions.standby)
-    return {
-        "run_id": targets.run_id,
-        "policy": str(policy_path),
-        "networks": {
-            name: {
-                "chain_id": site.chain_id,
-                "rpc": {
-                    which: targets.proxy_url(components.rpc_proxy(name, which))
-                    for which in ("primary", "standby")
-                },
+    return VenueConfig(
+        run_id=targets.run_id,
+        policy=policy_path,
+        networks={
+            name: NetworkConfig(
+                chain_id=site.chain_id,
+                rpc=_both(sandbox, functools.partial(components.rpc_proxy, name)),
                 **deployed["networks"][name],
-            }
+            )
             for name, site in targets.networks.items()
         },
-        "signers": {
-            region: {
-                "listen_port": targets.upstream_port(components.signer_proxy(region)),
-                "operations_per_s": KMS_ECC_PER_S,
-                "url": targets.proxy_url(components.signer_proxy(region)),
-                "kms_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "sts_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "keys": {
-                    wallet: {
-                        "key_id": entry["key_id"],
-                        "address": entry["address"],
-                        "role_arn": entry["roles"][region],
-                    }
+        signers={
+            region: SignerConfig(
+                listen_port=targets.upstream_port(components.signer_proxy(region)),
+                operations_per_s=KMS_ECC_PER_S,
+                url=targets.proxy_url(components.signer_proxy(region)),
+                kms_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                sts_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                keys={
+                    wallet: Key(
+                        key_id=entry["key_id"],
+                        address=entry["address"],
+                        role_arn=entry["roles"][region],
+                    )
                     for wallet, entry in outputs["signers"].items()
                 },
-            }
+            )
             for region in regions
         },
-        "exchange": {
-            which: targets.proxy_url(components.exchange_proxy(which))
-            for which in ("primary", "standby")
-        },
-        "api_listen_port": targets.upstream_port(components.API_PROXY),
-        "api_url": targets.urls.api,
-        "metrics_ports": dict(targets.metrics_ports),
-    }
+        exchange=_both(sandbox, components.exchange_proxy),
+        api_listen_port=targets.upstream_port(components.API_PROXY),
+        api_url=targets.urls.api,
+        metrics_ports=dict(targets.metrics_ports),
+    )
+
+
+def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
+    """Both sides of a service through their proxies; ``proxy`` names that of a side."""
+    url = sandbox.deployment.proxy_url
+    return Endpoint(primary=url(proxy("primary")), standby=url(proxy("standby")))
 
 
 def _start_venue(
@@ -307,7 +290,7 @@ def _start_venue(
 
     processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
         "venue-api": (["venue.api", *config], own("api")),
-        "venue-guard": (["venue.mode_controller", *config], own("guard")),
+        "mode-controller": (["venue.mode_controller", *config], own("mode_controller")),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
     for region in identities.signers:

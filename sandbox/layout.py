@@ -128,7 +128,7 @@ class Layout:
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)
         ]
-        quiet = [components.GUARD_PROCESS, components.TREASURY_PROCESS]
+        quiet = [components.MODE_CONTROLLER_PROCESS, components.TREASURY_PROCESS]
         quiet += [components.settler_process(network) for network in policy.networks]
         return {name: ports.of(name) for name in serving} | {
             name: ports.of(f"metrics {name}") for name in quiet
@@ -146,7 +146,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
         sabotage_names.SABOTAGE_FAILOVER: [
             components.settler_process(network) for network in policy.networks
         ],
-        sabotage_names.SABOTAGE_GUARD: [components.GUARD_PROCESS],
+        sabotage_names.SABOTAGE_MODE_CONTROLLER: [components.MODE_CONTROLLER_PROCESS],
         sabotage_names.SABOTAGE_BULKHEAD: [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)

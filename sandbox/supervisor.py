@@ -224,7 +224,8 @@ class Sandbox:
         )
 
     def database_url(self, role: str, *, through_proxy: bool = False) -> str:
-        """PostgreSQL URL of ``role`` (owner, api, settler, signer, guard, treasury, auditor).
+        """PostgreSQL URL of ``role`` (owner, api, settler, signer, mode_controller, treasury,
+        auditor).
 
         Raises KeyError.
         """

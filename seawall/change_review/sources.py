@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from eth_utils.crypto import keccak
 from pydantic import ValidationError
 
 from seawall.change_review.exposure import Live, Possession, Stake
@@ -23,13 +22,12 @@ from seawall.change_review.freeze import (
     tier_known,
     tier_unknown,
 )
+from seawall.ethereum.rpc import RpcClient, RpcError, WrongChainError
 from seawall.formats.drill_contract.messages import Status
 from seawall.processes.environment import is_loopback
 
 _ANSWER_S_MAX = 3.0
 """A reviewer waits for the page; an endpoint that needs longer is as good as silent."""
-_BALANCE_OF = "0x" + keccak(text="balanceOf(address)")[:4].hex()
-_WORD_DIGITS = 64
 
 
 def tier(status_url: str | None) -> Source:
@@ -136,41 +134,16 @@ def _live(each: Possession, holders: list[str], *, chains: Chains, silent: dict[
             amount=None, reason=f"the contract of {asset} on {network} is not known (no venue.json)"
         )
     try:
-        _same_chain(url, each.chain_id)
-        return Live(amount=sum(_balance(url, holder, token) for holder in holders))
-    except (
-        httpx.HTTPError,
-        httpx.InvalidURL,
-        ImportError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:
+        node = RpcClient(
+            network=network,
+            url=url,
+            timeout_s=_ANSWER_S_MAX,
+            through_proxy=not is_loopback(url),
+        )
+        node.check_chain(each.chain_id)
+        return Live(amount=sum(node.balance(holder, token=token) for holder in holders))
+    except (RpcError, WrongChainError, ValueError, KeyError, TypeError) as error:
         silent[network] = (
             f"the endpoint of {network} did not tell: {str(error) or type(error).__name__}"
         )
         return Live(amount=None, reason=silent[network])
-
-
-def _same_chain(url: str, chain_id: int) -> None:
-    told = int(_ask(url, "eth_chainId"), 16)
-    if told != chain_id:
-        message = f"it serves chain {told}, not {chain_id}"
-        raise ValueError(message)
-
-
-def _balance(url: str, holder: str, token: str | None) -> int:
-    if token is None:
-        return int(_ask(url, "eth_getBalance", holder, "latest"), 16)
-    call = {"to": token, "data": _BALANCE_OF + holder.removeprefix("0x").rjust(_WORD_DIGITS, "0")}
-    return int(_ask(url, "eth_call", call, "latest"), 16)
-
-
-def _ask(url: str, method: str, *params: Any) -> str:
-    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-    answer = httpx.post(url, json=request, timeout=_ANSWER_S_MAX, trust_env=not is_loopback(url))
-    answer = answer.raise_for_status().json()
-    if "result" not in answer:
-        message = f"{method}: {answer.get('error')}"
-        raise ValueError(message)
-    return str(answer["result"])

@@ -78,6 +78,9 @@ def make_request(
         raise UsageError(
             message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}"
         ) from error
+    if sabotage in sabotage_names.FORMER_SPELLINGS:
+        former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
+        sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
     if sabotage is not None and sabotage not in sabotage_names.GAMEDAY_SABOTAGES:
         message = f"a game day covers no control called {sabotage!r} that could be switched off"
         raise UsageError(message, remedy=f"one of: {', '.join(sabotage_names.GAMEDAY_SABOTAGES)}")

@@ -76,7 +76,7 @@ def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries
 def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
     tmp_path: Path,
 ) -> None:
-    """The guard dies in the middle of the run.
+    """The mode controller dies in the middle of the run.
 
     Nothing is proven, and the report says who died and its last words.
     """
@@ -96,13 +96,13 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
             ).glob(f"{run_id_of(run_dir)}/deployment.json")
         ).read_text(encoding="utf-8")
     )
-    os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)
+    os.kill(targets["processes"]["mode-controller"]["pid"], signal.SIGKILL)
 
     assert runner.wait(timeout=240) == 2, log.read_text(encoding="utf-8")
     verdict = verdict_of(run_dir)
     assert verdict["outcome"] == "UNKNOWN"
-    assert "venue-guard" in json.dumps(scorecard_of(run_dir)["checks"])
-    assert "venue-guard" in log.read_text(encoding="utf-8")
+    assert "mode-controller" in json.dumps(scorecard_of(run_dir)["checks"])
+    assert "mode-controller" in log.read_text(encoding="utf-8")
 
 
 def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _topic() -> str:
 def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions() -> None:
     """Silence alarms: nothing was published before.
 
-    What the guard tells Prometheus then takes every alarm back.
+    What the mode controller shows to Prometheus then takes every alarm back.
     """
     names = [aws.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers]
     regions = (POLICY.regions.primary, POLICY.regions.standby)

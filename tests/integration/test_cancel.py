@@ -16,14 +16,12 @@ import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from tests.testing.venue_harness import Founded, connected
-from venue.api.batch import commit_batch
-from venue.api.cancel import cancel_withdrawal
 from venue.api.directory import Directory
 from venue.api.intake import Ask, ask_of
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lanes
-from venue.settler.model import Lane
+from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
 
 pytestmark = pytest.mark.integration
@@ -93,11 +91,11 @@ class Bench:
 
 @pytest.fixture
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
-    """A founded venue whose guard has beaten for a day to come."""
+    """A founded venue whose mode controller's lease is valid for a day."""
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)

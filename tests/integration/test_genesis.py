@@ -17,7 +17,7 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.genesis.found import found_venue
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
 
@@ -103,7 +103,7 @@ async def test_four_thousand_customers_are_opened_at_once(
     policy = load_policy(POLICY)
     config = write_config(tmp_path / "venue.json", database_url, policy)
     async with connected(database_url) as owner:
-        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
         roles = urls_of(database_url).roles
         began = time.monotonic()
         await found_venue(
@@ -158,7 +158,7 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         "api": "update mode set tier = 'normal'",
         "settler": "insert into sign_log (chain_id, address, nonce, digest, epoch, region) values (1, '', 0, '', 1, '')",
         "signer": "update balances set available = 1",
-        "guard": "delete from withdrawals",
+        "mode_controller": "delete from withdrawals",
         "auditor": "insert into journal (writer) values ('x')",
     }
     for part, statement in attempts.items():

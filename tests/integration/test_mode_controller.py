@@ -9,7 +9,7 @@ import yaml
 
 from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import SABOTAGE_VARIABLE
-from seawall.conventions.sabotage import SABOTAGE_GUARD
+from seawall.conventions.sabotage import SABOTAGE_MODE_CONTROLLER
 from seawall.formats.journal import chain_breaks
 from seawall.indicators import FlowRow, first_crossing
 from seawall.policy_file import load_policy
@@ -39,7 +39,7 @@ def _quicken(founded: Founded) -> None:
 
 
 async def _reserve(api: Connection, value_micro: int) -> int:
-    """What an intake batch tells the guard."""
+    """What an intake batch tells the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
             "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
@@ -70,7 +70,7 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
     half = founded.policy.hot_target_value_micro() // 2
     async with (
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         breaches = []
         for _ in range(CYCLES):
@@ -119,7 +119,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     async with (
         connected(founded.database.api) as slow,
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         transaction = slow.transaction()
         await transaction.start()
@@ -139,7 +139,7 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
     """
     async with (
         connected(founded.database.settler) as settler,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await settler.execute(
             "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
@@ -156,7 +156,7 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
     """
     async with (
         connected(founded.database.owner) as owner,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await record_withdrawal(owner, "unknown", age_s=3_600)
         assert not await _tier(owner, "stressed", within_s=1)
@@ -164,11 +164,11 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         assert await _tier(owner, "stressed", within_s=2)
 
 
-async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
-    """The lease is never older than its limit while the guard lives, and not renewed after its end."""
-    age = "select extract(epoch from clock_timestamp() - beat_at)::float8 from guard_lease"
+async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> None:
+    """The lease is never older than its limit while the process runs, and not renewed after its end."""
+    age = "select extract(epoch from clock_timestamp() - renewed_at)::float8 from mode_controller_lease"
     async with connected(founded.database.auditor) as auditor:
-        async with venue_process("guard", founded.config_path, founded.database):
+        async with venue_process("mode_controller", founded.config_path, founded.database):
             await asyncio.sleep(0.3)
             ages = []
             for _ in range(20):
@@ -179,20 +179,23 @@ async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
         assert await auditor.fetchval(age) > 0.5
 
 
-async def test_a_sabotaged_guard_watches_and_does_nothing(founded: Founded) -> None:
+async def test_a_sabotaged_mode_controller_watches_and_does_nothing(founded: Founded) -> None:
     """The switch takes its decisions away and leaves the heartbeat, so that only the drill can
     tell.
     """
     async with (
         connected(founded.database.api) as api,
         venue_process(
-            "guard", founded.config_path, founded.database, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}
+            "mode_controller",
+            founded.config_path,
+            founded.database,
+            **{SABOTAGE_VARIABLE: SABOTAGE_MODE_CONTROLLER},
         ),
     ):
         await _reserve(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)
         assert await api.fetchval("select tier from mode") == "normal"
         assert await api.fetchval(
-            "select clock_timestamp() - beat_at < interval '1 second' from guard_lease"
+            "select clock_timestamp() - renewed_at < interval '1 second' from mode_controller_lease"
         )
         assert await api.fetchval("select count(*) from mode_log") == 0

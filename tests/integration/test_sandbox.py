@@ -139,7 +139,7 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
     """
     metrics = tmp_path / "metrics"
     metrics.write_text(f"{metrics_names.TIER} 0\n")
-    name = components.GUARD_PROCESS
+    name = components.MODE_CONTROLLER_PROCESS
     port = str(sandbox.targets.metrics_ports[name])
     sandbox.spawn(
         name, [sys.executable, "-c", EXPORTER, port, str(metrics)], ready=log_line("^ready$")

@@ -29,7 +29,7 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         (UsageError("no such thing"), ExitCode.USAGE),
         (DiskFullError("no room", remedy="free some space"), ExitCode.UNFIT),
-        (ComponentDiedError("venue-guard", log_tail="last words"), ExitCode.UNKNOWN),
+        (ComponentDiedError("mode-controller", log_tail="last words"), ExitCode.UNKNOWN),
         (RuntimeError("a bug"), ExitCode.UNKNOWN),
     ],
 )

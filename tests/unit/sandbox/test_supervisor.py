@@ -93,7 +93,7 @@ def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
     """
     with interrupted_when_running(sandbox, 2), pytest.raises(KeyboardInterrupt):
         sandbox.spawn_all(
-            {name: (DEAF, {}) for name in ("venue-api", "venue-guard")}, ready_line="ready"
+            {name: (DEAF, {}) for name in ("venue-api", "mode-controller")}, ready_line="ready"
         )
     assert time.monotonic() - PRESSED_AT[-1] < GONE_WITHIN_S
     assert reaper.carriers(sandbox.deployment.run_id) == set()

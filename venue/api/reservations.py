@@ -1,6 +1,6 @@
-"""One intake batch as one transaction.
+"""Reservations: a batch of withdrawals is reserved, or one withdrawal is cancelled.
 
-Mode lock, mode, replays, locked balances, then everything written by one statement.
+Each is one transaction under the mode lock.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from uuid import UUID
 
 from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
-from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
-from venue.api.intake import Accept, Ask, Committed, Judgement, Replay, judge
+from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
+from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
 from venue.api.mode import READ_MODE, holding_mode, mode_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from seawall.policy import Policy
     from venue.database import Connection
+
 
 Answer = WithdrawalReceipt | Refusal
 
@@ -29,7 +30,7 @@ STATE = "case when w.state = 'slotted' then case s.state when 'open' then 'slott
 # what is locked is the newest
 # version. A withdrawal that commits during that wait is not among `known`, but its id is refused by
 # the insert.
-_LOOK = f"""
+_READ = f"""
     with locked as materialized (
         select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update
     )
@@ -68,61 +69,65 @@ _RESERVE = """
         insert into flow (kind, network, asset, size, count, value_micro)
         select 'reserved', network, asset, size, count(*), sum(value_micro)::bigint from booked group by network, asset, size
     )
-    select id, seq, pg_notify($16, ''), pg_notify($17, network) from booked"""
+    select id, seq, pg_notify($16, ''), pg_notify($17, '') from booked"""
 
 
 async def commit_batch(
-    connection: Connection, policy: Policy, asks: Sequence[Ask]
+    connection: Connection, policy: Policy, reservations: Sequence[Reservation]
 ) -> list[Answer | None]:
     """Reserve what may be reserved.
 
     One answer per request, in order, valid once this returns, because it has committed.
 
-    None: another worker committed the same id meanwhile; ask again and it is a replay. Tier and
+    None: another worker committed the same id meanwhile; send it again and it is a replay. Tier and
     admission are those of the mode epoch under which the transaction committed.
     """
     async with holding_mode(connection):
         seen = await connection.fetchrow(
-            _LOOK, sorted({ask.source_account for ask in asks}), [ask.id for ask in asks]
+            _READ,
+            sorted({reservation.source_account for reservation in reservations}),
+            [reservation.id for reservation in reservations],
         )
         if seen is None:
             raise InternalError("the venue has no mode row: genesis has not run")
         mode = mode_of(seen)
         available = dict(zip(seen["accounts"], map(int, seen["available"]), strict=True))
         committed = dict(map(_original, json.loads(seen["known"] or "[]")))
-        judgements = judge(policy, mode.tier, asks, committed=committed, available=available)
+        decisions = decide(
+            policy, mode.tier, reservations, committed=committed, available=available
+        )
         accepted = [
-            (ask, verdict)
-            for ask, verdict in zip(asks, judgements, strict=True)
+            (reservation, verdict)
+            for reservation, verdict in zip(reservations, decisions, strict=True)
             if isinstance(verdict, Accept)
         ]
         seqs = await _reserve(connection, accepted) if accepted else {}
-    return _answers(asks, judgements, seqs)
+    return _answers(reservations, decisions, seqs)
 
 
 async def _reserve(
-    connection: Connection, accepted: Sequence[tuple[Ask, Accept]]
+    connection: Connection, accepted: Sequence[tuple[Reservation, Accept]]
 ) -> dict[UUID, int]:
     columns = zip(
         *(
             (
-                ask.id,
-                ask.customer_id,
-                ask.bucket,
-                ask.source_network,
-                ask.network,
-                ask.asset,
-                ask.amount,
-                ask.value_micro,
-                ask.size,
-                ask.destination,
+                reservation.id,
+                reservation.customer_id,
+                reservation.bucket,
+                reservation.source_network,
+                reservation.network,
+                reservation.asset,
+                reservation.amount,
+                reservation.value_micro,
+                reservation.size,
+                reservation.destination,
                 verdict.reason,
-                ask.source_account,
-                ask.source_clearing,
-                ask.clearing,
-                ask.reserved_account,
+                reservation.source_account,
+                reservation.source_clearing,
+                reservation.clearing,
+                reservation.reserved_account,
             )
-            for ask, verdict in accepted
+            for reservation, verdict in accepted
         ),
         strict=True,
     )
@@ -143,23 +148,25 @@ def _original(fields: Sequence[Any]) -> tuple[UUID, Committed]:
 
 
 def _answers(
-    asks: Sequence[Ask], judgements: Sequence[Judgement], seqs: dict[UUID, int]
+    reservations: Sequence[Reservation], decisions: Sequence[IntakeDecision], seqs: dict[UUID, int]
 ) -> list[Answer | None]:
     answers: list[Answer | None] = []
     first: dict[UUID, Accept] = {}
-    for ask, judgement in zip(asks, judgements, strict=True):
-        match judgement:
+    for reservation, decision in zip(reservations, decisions, strict=True):
+        match decision:
             case Refusal():
-                answers.append(judgement)
+                answers.append(decision)
             case Accept():
-                first[ask.id] = judgement
-                answers.append(_receipt(ask, judgement, seqs, outcome="accepted"))
+                first[reservation.id] = decision
+                answers.append(_receipt(reservation, decision, seqs, outcome="accepted"))
             case Replay(original=None):
-                answers.append(_receipt(ask, first[ask.id], seqs, outcome="replayed"))
+                answers.append(
+                    _receipt(reservation, first[reservation.id], seqs, outcome="replayed")
+                )
             case Replay(original=Committed() as original):
                 answers.append(
                     WithdrawalReceipt(
-                        id=ask.id,
+                        id=reservation.id,
                         seq=original.seq,
                         state=original.state,
                         size=original.size,
@@ -168,22 +175,79 @@ def _answers(
                     )
                 )
             case _:
-                message = f"no answer to {judgement!r}"
-                raise InternalError(message)
+                raise InternalError(f"no answer to {decision!r}")
     return answers
 
 
 def _receipt(
-    ask: Ask, verdict: Accept, seqs: dict[UUID, int], *, outcome: Literal["accepted", "replayed"]
+    reservation: Reservation,
+    verdict: Accept,
+    seqs: dict[UUID, int],
+    *,
+    outcome: Literal["accepted", "replayed"],
 ) -> WithdrawalReceipt | None:
-    seq = seqs.get(ask.id)
+    seq = seqs.get(reservation.id)
     if seq is None:
         return None
     return WithdrawalReceipt.model_construct(
-        id=ask.id,
+        id=reservation.id,
         seq=seq,
         state="reserved",
-        size=ask.size,
+        size=reservation.size,
         outcome=outcome,
         deferred=verdict.reason is not None,
     )
+
+
+REASON = "cancelled by its customer"
+_TOO_LATE = Refusal(
+    code="too_late",
+    reason="Its payment has begun and can no longer be cancelled; follow the withdrawal instead.",
+)
+NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with this id.")
+
+_HOLD = "select seq, state, reason from withdrawals where id = $1 and customer_id = $2 for no key update"
+# Exactly what its reservation entered, the other way round, clearing included.
+_VOID = """
+    with voided as (
+        update withdrawals set state = 'voided', reason = $2 where id = $1 and state = 'reserved'
+        returning id, network, asset, size, value_micro
+    ), posted as (
+        insert into postings (kind, withdrawal_id) select 'void', id from voided returning id, withdrawal_id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, e.account_id, -e.amount
+        from posted p join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve' join entries e on e.posting_id = r.id
+        returning account_id, amount
+    ), given_back as (
+        update balances b set available = b.available - e.amount from entered e where b.account_id = e.account_id returning 1
+    ), counted as (
+        insert into flow (kind, network, asset, size, count, value_micro)
+        select 'voided', network, asset, size, 1, value_micro from voided
+    )
+    select (select count(*) from voided) as withdrawals, (select count(*) from given_back) as balances, pg_notify($3, '')"""
+
+
+async def cancel_withdrawal(
+    connection: Connection, customer_id: int, withdrawal_id: UUID
+) -> Withdrawal | Refusal:
+    """Void it while it is still reserved; a second call tells the same.
+
+    The answer is valid once this returns: it has committed.
+
+    Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
+    """
+    async with holding_mode(connection):
+        row = await connection.fetchrow(_HOLD, withdrawal_id, customer_id)
+        if row is None:
+            return NOT_FOUND
+        if row["state"] == "reserved":
+            done = await connection.fetchrow(_VOID, withdrawal_id, REASON, FLOW_CHANNEL)
+            if done is None or (done["withdrawals"], done["balances"]) != (1, 1):
+                raise InternalError(
+                    f"withdrawal {withdrawal_id} cannot be voided: the ledger would take {done and dict(done)}"
+                )
+        elif row["state"] != "voided":
+            return _TOO_LATE
+    reason = REASON if row["state"] == "reserved" else row["reason"]
+    return Withdrawal(id=withdrawal_id, seq=row["seq"], state="voided", reason=reason, tx_hash=None)

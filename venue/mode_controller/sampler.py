@@ -1,8 +1,8 @@
-"""What the guard sees: flow rows as they commit, and how old the queue is; together a sample.
+"""Samples for the mode controller: levels of the indicators from flow rows and from the queue.
 
-Rows are read once each. A row may become visible after one with a higher id, so the reading goes
-back to the newest row that was visible before every transaction now in progress had begun; no
-commit is missed, however long its transaction took.
+Each flow row is counted once. A row can become visible after a row with a higher id, because ids
+are drawn before the commit. Each read therefore starts at the newest row that was visible before
+all transactions now in progress began; no commit is missed, however long its transaction took.
 """
 
 from __future__ import annotations
@@ -19,33 +19,38 @@ if TYPE_CHECKING:
     from venue.database import Connection
 
 _NOW_US = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
-# The horizon is of the same snapshot as the rows: a statement at READ COMMITTED has one.
+# Horizon and rows belong to one snapshot: at READ COMMITTED each statement has one.
 _ROWS = f"""
     with new as (
-        select f.id, f.kind, f.count, f.value_micro, {COMMITTED_AT_US.format(row="f")} as at_us from flow f where f.id > $1 order by f.id
+        select f.id, f.kind, f.count, f.value_micro, {COMMITTED_AT_US.format(row="f")} as at_us
+        from flow f where f.id > $1 order by f.id
     )
-    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as frontier,
+    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint as frontier,
            coalesce((select array_agg(id) from new), '{{}}') as ids,
            coalesce((select array_agg(kind) from new), '{{}}') as kinds,
            coalesce((select array_agg(count) from new), '{{}}') as counts,
            coalesce((select array_agg(value_micro) from new), '{{}}') as values_micro,
            coalesce((select array_agg(at_us) from new), '{{}}') as ats_us,
            {_NOW_US} as now_us"""
-_START = f"select coalesce(max(f.id), 0) from flow f where {COMMITTED_AT_US.format(row='f')} < {_NOW_US} - $1"
-# What is `unknown` waits for a person, not for the queue: one refused payment must not keep the
-# venue stressed for ever.
+_START = f"""
+    select coalesce(max(f.id), 0) from flow f
+    where {COMMITTED_AT_US.format(row="f")} < {_NOW_US} - $1"""
+# A withdrawal that is `unknown` waits for a person, not for the queue: one refused payment must not
+# keep the venue stressed for ever.
 _OPEN = "from withdrawals where state in ('reserved', 'slotted')"
 _AGES = f"""
     select (extract(epoch from (select min(requested_at) {_OPEN})) * 1000000)::bigint as oldest_us,
-           (extract(epoch from (select min(requested_at) {_OPEN} and size = any($1::text[]))) * 1000000)::bigint as oldest_guaranteed_us"""
+           (extract(epoch from (select min(requested_at) {_OPEN} and size = any($1::text[])))
+            * 1000000)::bigint as oldest_guaranteed_us"""
 _SETTLED_AFTER_US = 250_000
 """A row's id is drawn a moment before its transaction counts as in progress.
 
-This is far beyond that moment (microseconds).
+This is far longer than that moment (microseconds).
 """
 
 
-class Watcher:
+class Sampler:
     """Takes samples over one connection."""
 
     def __init__(self, policy: Policy, connection: Connection) -> None:
@@ -58,24 +63,26 @@ class Watcher:
         self._seen: set[int] = set()  # ids after `_after_id` that have been counted
         self._oldest_us: int | None = None
         self._oldest_guaranteed_us: int | None = None
-        self._mark: tuple[int, int, int] | None = (
-            None  # (newest id, frontier, when) of an earlier reading
-        )
+        # (newest id, frontier, time in microseconds) of an earlier read
+        self._mark: tuple[int, int, int] | None = None
 
     async def start(self) -> None:
-        """Skip what every window has passed already."""
+        """Skip the rows that are older than every window."""
         longest_ms = max(settings.window or 0 for settings in self._policy.indicators.values())
         self._after_id = await self._connection.fetchval(_START, longest_ms * 1_000)
 
     async def refresh_ages(self, tier: Tier) -> None:
-        """Look how long the queue's oldest have waited; they age between looks by themselves."""
+        """Read when the oldest withdrawals in the queue were requested.
+
+        Between two reads their ages grow with the clock, so they need not be read for each sample.
+        """
         row = await self._connection.fetchrow(_AGES, guaranteed_sizes(self._policy, tier))
         if row is None:
             raise InternalError("an aggregate gave no row")
         self._oldest_us, self._oldest_guaranteed_us = row["oldest_us"], row["oldest_guaranteed_us"]
 
     async def sample(self) -> Sample:
-        """Every indicator's level now."""
+        """The level of every indicator now."""
         found = await self._connection.fetchrow(_ROWS, self._after_id)
         if found is None:
             raise InternalError("an aggregate gave no row")
@@ -110,9 +117,9 @@ class Watcher:
         )
 
     def _settle(self, horizon: int, frontier: int, now_us: int) -> None:
-        """Advance past ids below which nothing can appear any more.
+        """Advance past ids below which no row can appear any more.
 
-        All transactions of an earlier reading's time have ended.
+        That is so once all transactions that were in progress at an earlier read have ended.
         """
         if self._mark is None:
             self._mark = (self._newest, frontier, now_us)

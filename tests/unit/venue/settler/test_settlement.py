@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from venue.contracts.calls import Events, Item
-from venue.settler.outcome import Outcome, judge_outcome
+from venue.settler.posting import Settlement, settlement_of
 
 ITEM = Item(seq=7, to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
 OTHER = Item(seq=7, to="0x" + "cd" * 20, token="0x" + "00" * 20, amount=5)
 PAID, FAILED, UNCLEAR, UNTRIED = (
-    Outcome(paid=(7,), failed=(), unclear=()),
-    Outcome(paid=(), failed=(7,), unclear=()),
-    Outcome(paid=(), failed=(), unclear=(7,)),
-    Outcome(paid=(), failed=(), unclear=(), untried=(7,)),
+    Settlement(paid=(7,), failed=(), unclear=()),
+    Settlement(paid=(), failed=(7,), unclear=()),
+    Settlement(paid=(), failed=(), unclear=(7,)),
+    Settlement(paid=(), failed=(), unclear=(), untried=(7,)),
 )
 
 
@@ -23,7 +23,7 @@ def events(paid: Item | None = None, *, failed: bool = False) -> Events:
 
 
 @pytest.mark.parametrize(
-    ("said", "bit", "succeeded", "outcome"),
+    ("said", "bit", "succeeded", "settlement"),
     [
         pytest.param(events(ITEM), True, True, PAID, id="paid"),
         pytest.param(events(failed=True), False, True, FAILED, id="refused by its destination"),
@@ -44,9 +44,9 @@ def events(paid: Item | None = None, *, failed: bool = False) -> Events:
         pytest.param(events(), True, False, UNCLEAR, id="reverted, but the bit is set"),
     ],
 )
-def test_outcome(said: Events, bit: bool, succeeded: bool, outcome: Outcome) -> None:
+def test_outcome(said: Events, bit: bool, succeeded: bool, settlement: Settlement) -> None:
     """Paid needs both witnesses, failed needs both, everything else is held."""
-    assert judge_outcome([ITEM], events=said, bits={7: bit}, succeeded=succeeded) == outcome
+    assert settlement_of([ITEM], events=said, bits={7: bit}, succeeded=succeeded) == settlement
 
 
 def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:
@@ -55,7 +55,7 @@ def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:
     That item is held as unclear, and nothing of the batch goes back to the queue.
     """
     two = [ITEM, Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6)]
-    both = judge_outcome(two, events=events(), bits={7: False, 8: False}, succeeded=False)
-    assert both == Outcome(paid=(), failed=(), unclear=(), untried=(7, 8))
-    one = judge_outcome(two, events=events(), bits={7: False, 8: True}, succeeded=False)
-    assert one == Outcome(paid=(), failed=(7,), unclear=(8,))
+    both = settlement_of(two, events=events(), bits={7: False, 8: False}, succeeded=False)
+    assert both == Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))
+    one = settlement_of(two, events=events(), bits={7: False, 8: True}, succeeded=False)
+    assert one == Settlement(paid=(), failed=(7,), unclear=(8,))

@@ -1,34 +1,18 @@
-"""Keys and transactions against published vectors and against each other."""
+"""Transactions and their fees against published vectors and against each other."""
 
 from __future__ import annotations
 
 import pytest
 from coincurve import PrivateKey
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    Prehashed,
-    decode_dss_signature,
-    encode_dss_signature,
-)
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from seawall.errors import ServiceError
-from venue.chain.fees import BASE_FEE_HEADROOM, MAX_FEE_FLOOR_WEI, fees
-from venue.chain.keys import (
-    ORDER,
-    Signature,
-    address_of_private_key,
-    address_of_public_key_der,
-    keccak256,
-    recover_address,
-    sign_locally,
-    signature_from_der,
-)
+from seawall.ethereum.keys import Signature, keccak256, recover_address, sign_locally
 from venue.chain.transaction import (
+    BASE_FEE_HEADROOM,
+    MAX_FEE_FLOOR_WEI,
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )
@@ -36,57 +20,6 @@ from venue.chain.transaction import (
 # The first development account that every Ethereum tool derives from "test test ... junk".
 SECRET = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 ADDRESS = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
-
-
-def test_an_address_is_the_tail_of_the_keccak_of_the_point() -> None:
-    """Private key and provider's public key lead to the published address."""
-    public = ec.derive_private_key(int.from_bytes(SECRET, "big"), ec.SECP256K1()).public_key()
-
-    assert address_of_private_key(SECRET) == ADDRESS
-    assert (
-        address_of_public_key_der(
-            public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        )
-        == ADDRESS
-    )
-
-
-def test_a_key_of_another_curve_is_refused() -> None:
-    """A P-256 key would give an address that nobody can sign for."""
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-
-    with pytest.raises(ServiceError, match="no secp256k1 key"):
-        address_of_public_key_der(
-            public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        )
-
-
-def test_provider_signatures_become_canonical_whatever_their_s() -> None:
-    """Both twins (s and order - s) give the same low-s signature, and it recovers to the signer."""
-    key = ec.derive_private_key(int.from_bytes(SECRET, "big"), ec.SECP256K1())
-    for number in range(12):
-        digest = keccak256(bytes([number]))
-        r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
-        twins = [
-            signature_from_der(encode_dss_signature(r, each), digest=digest, address=ADDRESS)
-            for each in (s, ORDER - s)
-        ]
-        assert twins[0] == twins[1]
-        assert twins[0].s <= ORDER // 2
-        assert recover_address(digest, twins[0]) == ADDRESS
-
-
-def test_a_signature_by_another_key_is_refused() -> None:
-    """A signer that answers with a wrong key must not put bytes in a slot."""
-    digest = keccak256(b"x")
-    other = ec.generate_private_key(ec.SECP256K1()).sign(
-        digest, ec.ECDSA(Prehashed(hashes.SHA256()))
-    )
-
-    with pytest.raises(ServiceError, match="is not by"):
-        signature_from_der(other, digest=digest, address=ADDRESS)
-    with pytest.raises(ServiceError, match="not DER"):
-        signature_from_der(b"\x30\x00junk", digest=digest, address=ADDRESS)
 
 
 def test_contract_addresses_match_the_published_vector() -> None:
