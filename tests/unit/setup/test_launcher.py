@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from seawall.cache import repository_root
-from seawall.setup import bootstrap
+from seawall.setup import bootstrap, variables
 
 LAUNCHER = repository_root() / "bin" / "seawall"
 TOOLS = ("env", "bash", "dirname", "readlink", "cat", "sha256sum", "uname")
@@ -25,9 +25,7 @@ REMADE = "the environment was made anew"
 
 
 class Machine:
-    """A PATH with the launcher's tools and the Pythons that a test puts there, and a cache of its
-    own.
-    """
+    """A PATH with the launcher's tools and the test's own Pythons, and an empty cache."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.cache = folder / "path", folder / "cache"
@@ -39,7 +37,10 @@ class Machine:
 
     def python(self, name: str, *, version: str, bootstrap_says: str = "exit 7") -> None:
         """Put a Python of ``version`` on PATH that answers the two questions the launcher asks."""
-        body = f'#!/bin/bash\ncase "$*" in\n*version_info*) echo {version} ;;\n*) {bootstrap_says} ;;\nesac\n'
+        body = (
+            '#!/bin/bash\ncase "$*" in\n'
+            f"*version_info*) echo {version} ;;\n*) {bootstrap_says} ;;\nesac\n"
+        )
         self._script(self.path / name, body)
 
     def environment(self, interpreter: str) -> Path:
@@ -164,6 +165,6 @@ def test_the_installer_compiles_nothing_and_hears_of_pips_index(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    env = bootstrap.uv_environment()
+    env = variables.uv_environment()
     assert "UV_COMPILE_BYTECODE" not in env
     assert env["UV_DEFAULT_INDEX"] == "https://index.example"
