@@ -262,7 +262,7 @@ class Located:
 def locate(executable: str) -> Located:
     """Return where ``executable`` is.
 
-    Raises `MissingProgramError` if neither PATH nor the cache has one of a release that may be used.
+    Raises `MissingProgramError` if neither PATH nor the cache has a release that may be used.
     """
     program = program_of(executable)
     found = find(program)

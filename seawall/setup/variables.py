@@ -72,7 +72,7 @@ def environment() -> dict[str, str]:
         "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
         "PYTEST_ADDOPTS": _once(
             os.environ.get("PYTEST_ADDOPTS", ""),
-            f"-o cache_dir={shlex.quote(str(cache / 'pytest'))}",
+            shlex.join(("-o", f"cache_dir={cache / 'pytest'}")),
         ),
         # The language host that tools/ builds does not see the engine's `virtualenv` option.
         "PULUMI_PYTHON_CMD": str(binaries / "python"),
