@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seawall.errors import RegistryError
-from seawall.setup import PROGRAMS, Program, Step, ensure, provision
+from seawall.setup import PROGRAMS, Program, SetupProgress, build, ensure
 from seawall.setup.commands import run_logged
 
 
@@ -27,9 +27,9 @@ def test_a_failed_or_interrupted_build_stops_the_others(
     begun: list[str] = []
     compiling = threading.Event()
 
-    def build(program: Program, *, report: Callable[[Step], None]) -> None:
+    def fail_or_compile(program: Program, *, report: Callable[[SetupProgress], None]) -> None:
         begun.append(program.name)
-        report(Step(program=program.name, activity="compiling"))
+        report(SetupProgress(program=program.name, activity="compiling"))
         if program is PROGRAMS[0]:
             assert compiling.wait(timeout=10)
             raise blow
@@ -38,12 +38,12 @@ def test_a_failed_or_interrupted_build_stops_the_others(
             purpose="x",
             log_name="x",
             env=os.environ,
-            hear=lambda _: compiling.set(),
+            on_line=lambda _: compiling.set(),
         )
 
-    monkeypatch.setattr(provision, "build", build)
-    monkeypatch.setattr(provision, "find", lambda _program: None)
-    shown: list[Step] = []
+    monkeypatch.setattr(build, "build", fail_or_compile)
+    monkeypatch.setattr(build, "find", lambda _program: None)
+    shown: list[SetupProgress] = []
     with pytest.raises(type(blow)):
         ensure(report=shown.append)
     assert len(begun) <= 3  # the two places, and at most the one that the failure freed
