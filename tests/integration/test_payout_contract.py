@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.chain.fees import fees
 from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
 from venue.chain.rpc import Receipt, Rpc
@@ -74,7 +75,7 @@ class Bench:
         fee = fees(base_fee_wei=(await self.rpc.head()).base_fee_wei, gas_limit=gas)
         raw = encode_signed(intent, fee, sign_locally(signing_hash(intent, fee), secret=secret))
         await self.rpc.broadcast(raw)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_AFTER_S):
             # a node is polled
             while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
