@@ -25,7 +25,7 @@ RETENTION = "1d"
 
 def scrape_targets_file(data_dir: Path) -> Path:
     """The file that names what to scrape."""
-    return data_dir / PROMETHEUS / "scrape-targets.json"
+    return data_dir / PROMETHEUS / "scrape-deployment.json"
 
 
 def write_scrape_targets(data_dir: Path, ports: Mapping[str, int]) -> None:

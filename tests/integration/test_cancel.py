@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
-from tests.testing.venue_harness import Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.api.directory import Directory
 from venue.api.intake import Ask, ask_of
 from venue.api.reservations import cancel_withdrawal, commit_batch
@@ -78,7 +78,7 @@ class Bench:
     async def somebody_waits(self) -> None:
         """Until a transaction of this database waits for a lock."""
         query = """select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_AFTER_S):
             while not await self.owner.fetchval(query):  # noqa: ASYNC110  (another server process)
                 await asyncio.sleep(0.002)
 
