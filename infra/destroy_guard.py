@@ -1,7 +1,7 @@
-"""The seal of a stack: made last, removed first, and in a guarded stack removed by nobody.
+"""The seal of a stack: made last, removed first, and in a protected stack removed by nobody.
 
 A destroy works through a stack from what nothing depends on. Without more, it would take down
-aliases, alarms, roles and subscriptions of a guarded stack before it met a protected key and
+aliases, alarms, roles and subscriptions of a protected stack before it met a protected key and
 stopped (seen with the engine 3.258: 242 resources gone, then 25 refusals). The seal depends on
 everything, so a destroy meets it first; it is protected, so that is where a destroy ends.
 """

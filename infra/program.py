@@ -32,7 +32,9 @@ def declare(*, repository: Path) -> None:
     refuse_other_account(settings, caller=caller.account_id)
     options = pulumi.ResourceOptions(providers={"aws": provider})
     demands = Demands(
-        policy=policy, guarded=settings.guarded, key_window_days=settings.deletion.key_window_days
+        policy=policy,
+        protected=settings.protected,
+        key_window_days=settings.deletion.key_window_days,
     )
     with Gate(demands) as gate:
         standby = declare_standby(settings, repository=repository, tags=tags, opts=options)
@@ -57,7 +59,7 @@ def declare(*, repository: Path) -> None:
                     for region in segregation.regions(policy)
                 },
                 lock_mode=settings.lock_mode,
-                remover=None if settings.guarded else settings.principals.deployer,
+                remover=None if settings.protected else settings.principals.deployer,
                 tags=tags,
             ),
             options,

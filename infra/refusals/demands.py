@@ -10,13 +10,13 @@ from seawall.policy import Policy
 
 @dataclass(frozen=True, kw_only=True)
 class Demands:
-    """``guarded``: nothing that matters may be removed.
+    """``protected``: nothing that matters may be removed.
 
     ``key_window_days``: how long a key must wait for its deletion.
     """
 
     policy: Policy
-    guarded: bool
+    protected: bool
     key_window_days: int
 
     @property

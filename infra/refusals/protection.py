@@ -1,4 +1,4 @@
-"""Guarded stacks: what cannot be made again is protected by the engine itself."""
+"""Protected stacks: what cannot be made again is protected by the engine itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEAL = ("aws:ssm/parameter:Parameter", "deployed")
 
 
 def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
-    """A lasting resource of a guarded stack must be protected."""
+    """A lasting resource of a protected stack must be protected."""
     lasts = resource.kind in LASTING or (resource.kind, resource.name) == SEAL
-    if demands.guarded and lasts and not resource.protect:
-        yield "not protected, and this stack is guarded; write protect=True"
+    if demands.protected and lasts and not resource.protect:
+        yield "not protected, and nothing of a protected stack may be removed; write protect=True"

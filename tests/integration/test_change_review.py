@@ -1,4 +1,4 @@
-"""`seawall guard` and `seawall drift` on a guarded stack of the real engine.
+"""`seawall guard` and `seawall drift` on a protected stack of the real engine.
 
 They judge and compare, and change nothing.
 """
@@ -38,10 +38,10 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
-    """A stack whose deletion is guarded and whose locks nobody can lift, from a configuration of
+    """A stack whose deletion is protected and whose locks nobody can lift, from a configuration of
     its own.
     """
-    folder = tmp_path_factory.mktemp("guarded")
+    folder = tmp_path_factory.mktemp("protected")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "replaced by the site")
@@ -52,12 +52,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
         ):
             patch.delenv(name, raising=False)
         with engine_site(folder) as found:
-            guarded = STACK_FILE.read_text(encoding="utf-8").replace(
+            protected = STACK_FILE.read_text(encoding="utf-8").replace(
                 "seawall:deletion: disposable",
-                "seawall:deletion: guarded\n  seawall:irrevocableCompliance: true",
+                "seawall:deletion: protected\n  seawall:irrevocableCompliance: true",
             )
-            assert "irrevocableCompliance" in guarded
-            (folder / "guarded.yaml").write_text(guarded, encoding="utf-8")
+            assert "irrevocableCompliance" in protected
+            (folder / "protected.yaml").write_text(protected, encoding="utf-8")
             found.pulumi("stack", "select", "sandbox", "--create")
             found.pulumi(
                 "up",
@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
                 "--skip-preview",
                 "--suppress-outputs",
                 "--config-file",
-                str(folder / "guarded.yaml"),
+                str(folder / "protected.yaml"),
             )
             yield found
 
@@ -87,8 +87,8 @@ def run(
     for name, value in site.variables.items():
         monkeypatch.setenv(name, value)
 
-    def command(*arguments: str, guarded: bool = True) -> tuple[int, dict[str, Any]]:
-        extra = ["--config-file", str(site.folder / "guarded.yaml")] if guarded else []
+    def command(*arguments: str, protected: bool = True) -> tuple[int, dict[str, Any]]:
+        extra = ["--config-file", str(site.folder / "protected.yaml")] if protected else []
         before, stack_file = site.state, STACK_FILE.read_bytes()
         code = main([*arguments, *extra, "--json"])
         assert site.state == before, "a command that only looks has written state"
@@ -118,13 +118,13 @@ def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple
     folder = tmp_path_factory.mktemp("renamed")
     policy = renamed(folder)
     there = site.rendered(folder / "repository", policy)
-    guarded = str(site.folder / "guarded.yaml")
+    protected = str(site.folder / "protected.yaml")
     found = there.pulumi(
         "preview",
         "--json",
         "--show-sames",
         "--config-file",
-        guarded,
+        protected,
         ok=False,
         SEAWALL_POLICY=str(policy),
     )
@@ -150,9 +150,11 @@ def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tupl
     policy.write_text(
         (ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    guarded = str(site.folder / "guarded.yaml")
+    protected = str(site.folder / "protected.yaml")
     there = site.rendered(folder / "repository", policy)
-    found = there.pulumi("preview", "--json", "--config-file", guarded, SEAWALL_POLICY=str(policy))
+    found = there.pulumi(
+        "preview", "--json", "--config-file", protected, SEAWALL_POLICY=str(policy)
+    )
     path = site.folder / "harmless.json"
     path.write_text(found, encoding="utf-8")
     return path, policy
@@ -246,7 +248,7 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
         "--journal",
         str(tmp_path / "journal"),
     )
-    code, found = run(*where, guarded=False)
+    code, found = run(*where, protected=False)
     assert code == 1
     lost = {
         finding["urn"]: finding
@@ -275,10 +277,10 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
         return str(path)
 
     now = datetime.now(tz=UTC)
-    assert run(*where, "--override", override(now - timedelta(minutes=1)), guarded=False)[0] == 1
+    assert run(*where, "--override", override(now - timedelta(minutes=1)), protected=False)[0] == 1
     assert not (tmp_path / "journal").exists()
 
-    code, _ = run(*where, "--override", override(now + timedelta(hours=1)), guarded=False)
+    code, _ = run(*where, "--override", override(now + timedelta(hours=1)), protected=False)
     assert code == 0
     [entry] = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
     assert entry["justification"] == REASON
@@ -308,12 +310,12 @@ def test_the_review_of_a_replaced_key_says_what_it_is_worth(
     assert f"{WALLET}: at most {money(maximum(WALLET), 'USD')}, now unknown" in said
 
 
-def test_unguarding_a_stack_is_refused_before_anything_is_lost(run: Any) -> None:
+def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run: Any) -> None:
     """The committed configuration is disposable.
 
     Applied to this stack, it would take every protection away.
     """
-    code, found = run("guard", "--no-venue", guarded=False)
+    code, found = run("guard", "--no-venue", protected=False)
 
     assert code == 1
     refused = {finding["rule"] for finding in found["findings"]}

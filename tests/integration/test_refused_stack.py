@@ -1,4 +1,4 @@
-"""The real engine: a program that the policy forbids makes nothing, and a guarded stack is not
+"""The real engine: a program that the policy forbids makes nothing, and a protected stack is not
 taken down.
 """
 
@@ -160,31 +160,31 @@ def urns(site: Site) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def guarded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> stack.Settings:
-    """A stack that is up and guarded."""
+def protected(site: Site, tmp_path_factory: pytest.TempPathFactory) -> stack.Settings:
+    """A stack that is up and protected."""
     settings = spoilt(
         site,
-        tmp_path_factory.mktemp("guarded") / "root",
+        tmp_path_factory.mktemp("protected") / "root",
         STACK_FILE,
         "deletion: disposable",
-        "deletion: guarded",
+        "deletion: protected",
     )
     stack.up(settings, report=print)
     return settings
 
 
-def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -> None:
+def test_a_protected_stack_is_not_destroyed(site: Site, protected: stack.Settings) -> None:
     """Neither by the engine, nor past it by whoever provisioned it."""
     keys, before = site.keys(), urns(site)
     assert len(keys[PRIMARY]) >= len(POLICY.signing_wallets()) + len(POLICY.approver_roles())
     with pytest.raises(ServiceError, match="protect"):
-        stack._pulumi(guarded, ["destroy", "--yes", "--skip-preview"])
+        stack._pulumi(protected, ["destroy", "--yes", "--skip-preview"])
     assert urns(site) == before, (
         "it meets the seal first, so that not even what is unprotected goes"
     )
     assert site.keys() == keys
 
-    outputs = stack.outputs(guarded)
+    outputs = stack.outputs(protected)
     for signer in outputs["signers"].values():
         for region in (PRIMARY, STANDBY):
             kms = client(
@@ -197,14 +197,14 @@ def test_a_guarded_stack_is_not_destroyed(site: Site, guarded: stack.Settings) -
 
 
 def test_what_is_known_only_once_its_key_is_made_is_judged_then(
-    site: Site, guarded: stack.Settings, tmp_path: Path
+    site: Site, protected: stack.Settings, tmp_path: Path
 ) -> None:
     """A wildcard beside the ARN of a key that only AWS can tell.
 
     The registration itself is refused.
     """
     root = copied(tmp_path / "root")
-    shutil.copytree(guarded.root / "infra", root / "infra", dirs_exist_ok=True)
+    shutil.copytree(protected.root / "infra", root / "infra", dirs_exist_ok=True)
     program = root / "infra" / "signers.py"
     text = program.read_text(encoding="utf-8")
     old = '        return {"key_id": made.key_id,'
@@ -216,5 +216,5 @@ def test_what_is_known_only_once_its_key_is_made_is_judged_then(
     )
     program.write_text(text.replace(old, stray + old), encoding="utf-8")
     with pytest.raises(ServiceError, match=r"statement Late: Action 'kms:\*'"):
-        stack.up(replace(guarded, root=root), report=print)
+        stack.up(replace(protected, root=root), report=print)
     assert not [each for each in recorded(site) if "stray-" in each["urn"]]

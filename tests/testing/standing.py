@@ -35,7 +35,7 @@ class Declared:
 
 
 @cache
-def declared(*, guarded: bool) -> tuple[Declared, ...]:
+def declared(*, protected: bool) -> tuple[Declared, ...]:
     file = yaml.safe_load(
         (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_text(encoding="utf-8")
     )
@@ -44,7 +44,7 @@ def declared(*, guarded: bool) -> tuple[Declared, ...]:
         for name, value in file["config"].items()
         if name.startswith("seawall:")
     }
-    config["seawall:deletion"] = "guarded" if guarded else "disposable"
+    config["seawall:deletion"] = "protected" if protected else "disposable"
     done = subprocess.run(
         [sys.executable, "-m", "tests.testing.declaration", json.dumps(config), "sandbox", ACCOUNT],
         cwd=ROOT,
@@ -67,10 +67,10 @@ def plain(inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of(kind: str, *, guarded: bool = False) -> dict[str, dict[str, Any]]:
+def of(kind: str, *, protected: bool = False) -> dict[str, dict[str, Any]]:
     """Inputs by logical name."""
     return {
-        each.name: plain(each.inputs) for each in declared(guarded=guarded) if each.type == kind
+        each.name: plain(each.inputs) for each in declared(protected=protected) if each.type == kind
     }
 
 

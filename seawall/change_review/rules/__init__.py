@@ -36,7 +36,7 @@ UNPROTECTED = Rule(
     checks=(_unprotected,),
     touches_money=True,
     consequence="The engine would let the next update delete or replace it without a word.",
-    instead="Leave `deletion: guarded`; take a single resource out of protection with an override, in the change that removes it.",
+    instead="Leave `deletion: protected`; take a single resource out of protection with an override, in the change that removes it.",
     source="Pulumi documentation, Resource options: protect",
 )
 

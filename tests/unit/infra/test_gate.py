@@ -27,7 +27,7 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     """One that no engine knows of, and that is open."""
     for name in ("register_resource_transform", "register_stack_transformation"):
         monkeypatch.setattr(f"infra.refusals.gate.{name}", lambda _: None)
-    made = Gate(Demands(policy=POLICY, guarded=True, key_window_days=30))
+    made = Gate(Demands(policy=POLICY, protected=True, key_window_days=30))
     made._judged.set_result(None)
     return made
 

@@ -19,7 +19,7 @@ from infra.refusals.exceptions import EXCEPTIONS, Listed
 from infra.refusals.judge import judge, judge_all
 from tests.testing.declared import POLICY, declared
 
-GUARDED = Demands(policy=POLICY, guarded=True, key_window_days=30)
+PROTECTED = Demands(policy=POLICY, protected=True, key_window_days=30)
 KEY, REPLICA, ROLE = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:iam/role:Role"
 BUCKET, SECRET = "aws:s3/bucket:Bucket", "aws:secretsmanager/secret:Secret"
 ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
@@ -59,7 +59,7 @@ def policy(*statements: dict[str, Any]) -> str:
 
 
 def test_the_program_as_it_is_passes_every_rule() -> None:
-    assert judge_all(program(), GUARDED) == []
+    assert judge_all(program(), PROTECTED) == []
 
 
 def allow(**more: Any) -> str:
@@ -226,7 +226,7 @@ def allow(**more: Any) -> str:
         ),
         (BUCKET, None, {"objectLockEnabled": False}, "made without object lock"),
         (BUCKET, None, {"objectLockEnabled": None}, "made without object lock"),
-        (BUCKET, None, {"forceDestroy": True}, "force_destroy in a guarded stack"),
+        (BUCKET, None, {"forceDestroy": True}, "force_destroy in a protected stack"),
         (ACCESS_BLOCK, None, {"blockPublicAcls": False}, "leaves blockPublicAcls open"),
         (ACCESS_BLOCK, None, {"blockPublicPolicy": None}, "leaves blockPublicPolicy open"),
         (ACCESS_BLOCK, None, {"ignorePublicAcls": False}, "leaves ignorePublicAcls open"),
@@ -251,8 +251,8 @@ def test_a_forbidden_state_is_refused_and_named(
     kind: str, name: str | None, change: dict[str, Any], said: str
 ) -> None:
     resource = the(kind, name)
-    assert judge(resource, GUARDED) == []
-    refusals = judge(changed(resource, **change), GUARDED)
+    assert judge(resource, PROTECTED) == []
+    refusals = judge(changed(resource, **change), PROTECTED)
     assert [line for line in refusals if said in line and line.startswith(f"{resource}: ")], (
         refusals
     )
@@ -273,10 +273,10 @@ def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(
     kind: str, name: str | None
 ) -> None:
     bare = changed(the(kind, name), protect=False)
-    assert judge(bare, GUARDED) == [
-        f"{bare}: not protected, and this stack is guarded; write protect=True"
+    assert judge(bare, PROTECTED) == [
+        f"{bare}: not protected, and nothing of a protected stack may be removed; write protect=True"
     ]
-    assert judge(bare, replace(GUARDED, guarded=False)) == []
+    assert judge(bare, replace(PROTECTED, protected=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(
     ],
 )
 def test_some_types_are_refused_whatever_they_say(kind: str, said: str) -> None:
-    [refusal] = judge(Declared(kind=kind, name="x", inputs={}, protect=True), GUARDED)
+    [refusal] = judge(Declared(kind=kind, name="x", inputs={}, protect=True), PROTECTED)
     assert said in refusal
 
 
@@ -306,9 +306,11 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         "enableKeyRotation",
     )
     nothing: dict[str, Any] = dict.fromkeys(names, UNKNOWN)
-    assert judge(changed(key, **nothing), GUARDED) == []
-    assert judge(changed(key, customerMasterKeySpec=UNKNOWN, enableKeyRotation=True), GUARDED) == []
-    assert judge(changed(key, enableKeyRotation=UNKNOWN), GUARDED) == []
+    assert judge(changed(key, **nothing), PROTECTED) == []
+    assert (
+        judge(changed(key, customerMasterKeySpec=UNKNOWN, enableKeyRotation=True), PROTECTED) == []
+    )
+    assert judge(changed(key, enableKeyRotation=UNKNOWN), PROTECTED) == []
     changes: list[tuple[str, dict[str, Any]]] = [
         (ROLE, {"permissionsBoundary": UNKNOWN}),
         (ROLE_POLICY, {"policy": UNKNOWN}),
@@ -318,8 +320,8 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         (VERSIONING, {"versioningConfiguration": {"status": UNKNOWN}}),
     ]
     for kind, change in changes:
-        assert judge(changed(the(kind), **change), GUARDED) == []
-    assert judge(attached(UNKNOWN), GUARDED) == []
+        assert judge(changed(the(kind), **change), PROTECTED) == []
+    assert judge(attached(UNKNOWN), PROTECTED) == []
 
 
 @pytest.mark.parametrize(
@@ -334,17 +336,17 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
 def test_what_is_said_although_it_goes_without_saying_is_not_refused(
     kind: str, change: dict[str, Any]
 ) -> None:
-    assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), GUARDED) == []
+    assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), PROTECTED) == []
 
 
 def test_a_bucket_may_be_emptied_in_a_disposable_stack() -> None:
-    assert judge(changed(the(BUCKET), forceDestroy=True), replace(GUARDED, guarded=False)) == []
+    assert judge(changed(the(BUCKET), forceDestroy=True), replace(PROTECTED, protected=False)) == []
 
 
 def test_what_is_wrong_with_one_resource_is_wrong_with_the_program() -> None:
     key = the(KEY, WALLET)
     spoilt = [changed(key, isEnabled=False) if each is key else each for each in program()]
-    assert judge_all(spoilt, GUARDED) == judge(changed(key, isEnabled=False), GUARDED) != []
+    assert judge_all(spoilt, PROTECTED) == judge(changed(key, isEnabled=False), PROTECTED) != []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +366,7 @@ def test_a_policy_that_cannot_be_read_is_refused_where_it_says_who_may_what(
     kind: str, name: str, refused: bool
 ) -> None:
     strange = Declared(kind=kind, name="x", inputs={name: '{"rules": []}'}, protect=False)
-    assert judge(strange, GUARDED) == (
+    assert judge(strange, PROTECTED) == (
         [f"{strange}: {name} is no policy document"] if refused else []
     )
 
@@ -377,9 +379,9 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of_aws = attached("arn:aws:iam::aws:policy/AdministratorAccess")
-    [refusal] = judge(of_aws, GUARDED)
+    [refusal] = judge(of_aws, PROTECTED)
     assert "a policy that AWS owns and changes" in refusal
-    assert judge(attached("arn:aws:iam::123456789012:policy/ours"), GUARDED) == []
+    assert judge(attached("arn:aws:iam::123456789012:policy/ours"), PROTECTED) == []
 
     listed = Listed(
         kind=ATTACHMENT,
@@ -390,7 +392,7 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
         reason="tried here",
     )
     monkeypatch.setattr("infra.refusals.identity.EXCEPTIONS", (listed,))
-    assert judge(of_aws, GUARDED) == []
+    assert judge(of_aws, PROTECTED) == []
 
 
 @pytest.mark.parametrize(
@@ -408,7 +410,7 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
 def test_a_bucket_without_one_of_its_companions_is_refused(companion: str, what: str) -> None:
     rest = [each for each in program() if (each.kind, each.name) != (companion, "evidence")]
     assert f"{BUCKET} evidence: without {what}; declare it under the name evidence" in judge_all(
-        rest, GUARDED
+        rest, PROTECTED
     )
 
 
@@ -418,7 +420,7 @@ def test_each_thing_that_the_policy_demands_is_missed_by_name_and_all_are_told_a
     for kind, name, _ in wanted:
         rest = [each for each in program() if (each.kind, each.name) != (kind, name)]
         assert len(rest) < len(program()), (kind, name)
-    assert judge_all([], GUARDED) == [
+    assert judge_all([], PROTECTED) == [
         f"{kind} {name} is missing: {why}" for kind, name, why in wanted
     ]
 
@@ -427,7 +429,7 @@ def test_a_resource_under_another_type_or_name_does_not_count() -> None:
     [key, replica] = [the(KEY, WALLET), the(REPLICA, WALLET)]
     rest = [each for each in program() if each not in (key, replica)]
     renamed = [*rest, replace(key, name="other"), replace(replica, kind=KEY)]
-    [missed] = [line for line in judge_all(renamed, GUARDED) if "is missing" in line]
+    [missed] = [line for line in judge_all(renamed, PROTECTED) if "is missing" in line]
     assert missed.startswith(f"{REPLICA} {WALLET} is missing")
 
 
@@ -516,7 +518,9 @@ def test_what_is_next_to_an_exception_is_refused(
     near = Declared(
         kind=kind, name=name, inputs={"policy": allow(Sid=sid, Resource=value)}, protect=True
     )
-    assert [line for line in judge(near, GUARDED) if f"statement {sid}: Resource {value!r}" in line]
+    assert [
+        line for line in judge(near, PROTECTED) if f"statement {sid}: Resource {value!r}" in line
+    ]
 
 
 def wildcards(resource: Declared) -> list[tuple[str, str, str]]:
