@@ -146,8 +146,8 @@ def test_every_native_entry_point_works_in_a_shell_with_the_environment(tmp_path
     drift = _shell("bin/seawall drift")
     assert drift.returncode == 0, drift.stdout + drift.stderr
 
-    guard = _shell("bin/seawall guard")
-    assert guard.returncode == 0, guard.stdout + guard.stderr
+    review = _shell("bin/seawall review")
+    assert review.returncode == 0, review.stdout + review.stderr
 
     rules = _shell("promtool test rules generated/sandbox/rules_test.yml")
     assert rules.returncode == 0, rules.stdout + rules.stderr

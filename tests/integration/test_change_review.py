@@ -1,4 +1,4 @@
-"""`seawall guard` and `seawall drift` on a protected stack of the real engine.
+"""`seawall review` and `seawall drift` on a protected stack of the real engine.
 
 They judge and compare, and change nothing.
 """
@@ -179,13 +179,13 @@ def renamed(folder: Path) -> Path:
 
 
 def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
-    code, found = run("guard", "--no-venue")
+    code, found = run("review", "--no-venue")
     assert (code, found["changed"], found["findings"]) == (0, 0, [])
     assert found["resources"] > len(POLICY.signing_wallets())
 
     code, found = run("drift")
     assert (code, found["drifted"]) == (0, [])
-    assert found["looked_at"] > len(POLICY.signing_wallets())
+    assert found["compared"] > len(POLICY.signing_wallets())
 
 
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
@@ -197,25 +197,25 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(stopped[1]))
     monkeypatch.setattr(infra, "ROOT", stopped[2])
 
-    code, found = run("guard", "--no-venue", "--policy-before", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy-before", str(POLICY_PATH))
 
     assert code == 1
     assert found["doubts"] == []
     assert "the engine itself refuses" in found["faults"][0]
     assert WALLET in found["faults"][0]
-    stakes = {
-        finding["stake"]["name"]: finding["stake"]["maximum_value_micro"]
+    exposures = {
+        finding["exposure"]["name"]: finding["exposure"]["maximum_value_micro"]
         for finding in found["findings"]
-        if finding["stake"]
+        if finding["exposure"]
     }
-    assert stakes[WALLET] == str(maximum(WALLET))
+    assert exposures[WALLET] == str(maximum(WALLET))
 
 
 def test_no_override_moves_what_the_engine_protects(
     run: Any, stopped: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     where = (
-        "guard",
+        "review",
         "--preview",
         str(stopped[0]),
         "--policy",
@@ -241,7 +241,7 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
 ) -> None:
     key = site.urn(KEY, WALLET)
     where = (
-        "guard",
+        "review",
         "--preview",
         str(replacement),
         "--no-venue",
@@ -256,10 +256,10 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
         if finding["rule"] == "signing-key-replaced"
     }
     assert set(lost) == {key}
-    stake = lost[key]["stake"]
-    assert stake["maximum_value_micro"] == str(maximum(WALLET))
-    assert stake["addresses"][WALLET].startswith("0x")
-    assert stake["live_unknown_because"] == "no endpoint of birch was named"
+    exposure = lost[key]["exposure"]
+    assert exposure["maximum_value_micro"] == str(maximum(WALLET))
+    assert exposure["addresses"][WALLET].startswith("0x")
+    assert exposure["live_unknown_because"] == "no endpoint of birch was named"
 
     def override(expires: datetime) -> str:
         covers = [{"rule": finding["rule"], "urn": finding["urn"]} for finding in found["findings"]]
@@ -294,7 +294,7 @@ def test_the_review_of_a_replaced_key_says_what_it_is_worth(
     assert (
         main(
             [
-                "guard",
+                "review",
                 "--preview",
                 str(replacement),
                 "--no-venue",
@@ -315,7 +315,7 @@ def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run
 
     Applied to this stack, it would take every protection away.
     """
-    code, found = run("guard", "--no-venue", protected=False)
+    code, found = run("review", "--no-venue", protected=False)
 
     assert code == 1
     refused = {finding["rule"] for finding in found["findings"]}
@@ -331,7 +331,7 @@ def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run
 def test_a_harmless_change_waits_until_the_tier_is_normal(
     tier: str, expected: int, run: Any, harmless: tuple[Path, Path]
 ) -> None:
-    where = ("guard", "--preview", str(harmless[0]), "--policy", str(harmless[1]))
+    where = ("review", "--preview", str(harmless[0]), "--policy", str(harmless[1]))
     with serving(venue(tier)) as url:
         code, found = run(*where, "--status-url", url)
 
@@ -350,7 +350,7 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
     wrong.write_text(json.dumps({"policy": "wrong"}), encoding="utf-8")
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(wrong))
 
-    code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy", str(POLICY_PATH))
 
     assert code == 2
     assert "venue: found nothing; add it" in found["doubts"][0]
@@ -365,14 +365,14 @@ def test_a_program_that_ends_before_it_is_judged_says_why_and_lets_nothing_wait(
     """
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(renamed(tmp_path)))
 
-    code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy", str(POLICY_PATH))
 
     assert code == 2
     assert "was rendered from another policy than sandbox as it is now" in found["doubts"][0]
     assert found["changed"] == 0
 
 
-@pytest.mark.parametrize("command", [("guard", "--no-venue"), ("drift",)])
+@pytest.mark.parametrize("command", [("review", "--no-venue"), ("drift",)])
 def test_a_stack_that_does_not_exist_is_the_callers_mistake(
     command: tuple[str, ...], run: Any
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seawall.change_review.judgement import Outcome
+from seawall.change_review.judgement import ReviewOutcome
 from seawall.change_review.preview import UNKNOWN
 from seawall.change_review.rules import NOT_UNDERSTOOD, TABLE
 from tests.testing.proposals import WALLET_TAGS, allow, deny, judged, policy_text, refusals, step
@@ -912,7 +912,7 @@ def test_a_change_that_weakens_the_stack_is_refused_by_its_rule(
     judgement = judged(proposal)
 
     assert rule in refusals(judgement)
-    assert judgement.outcome is Outcome.REFUSED
+    assert judgement.outcome is ReviewOutcome.REFUSED
     assert all(finding.evidence for finding in judgement.findings)
 
 
@@ -921,7 +921,7 @@ def test_a_harmless_change_is_allowed(what: str, proposal: dict[str, Any]) -> No
     judgement = judged(proposal)
 
     assert refusals(judgement) == set()
-    assert judgement.outcome is Outcome.ALLOWED
+    assert judgement.outcome is ReviewOutcome.ALLOWED
 
 
 def test_every_rule_of_the_table_has_a_row_above() -> None:
