@@ -25,8 +25,8 @@ from tests.testing.engine_harness import (
     POLICY_PATH,
     ROOT,
     STACK_FILE,
-    EngineSite,
-    engine_site,
+    EngineHarness,
+    running_engine,
 )
 
 pytestmark = pytest.mark.integration
@@ -37,21 +37,19 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]:
     """A stack whose deletion is protected and whose locks nobody can lift, from a configuration of
     its own.
     """
     folder = tmp_path_factory.mktemp("protected")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "replaced by the site")
         for name in (
             environment.TARGETS_VARIABLE,
             environment.CHANGE_JOURNAL_VARIABLE,
             environment.INCIDENT_VARIABLE,
         ):
             patch.delenv(name, raising=False)
-        with engine_site(folder) as found:
+        with running_engine(folder) as found:
             protected = STACK_FILE.read_text(encoding="utf-8").replace(
                 "seawall:deletion: disposable",
                 "seawall:deletion: protected\n  seawall:irrevocableCompliance: true",
@@ -81,17 +79,17 @@ def _no_kept_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(
-    site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """Run a command in the shell of the site; its exit code and its document."""
-    for name, value in site.variables.items():
+    """Run a command in the shell of the harness; its exit code and its document."""
+    for name, value in harness.variables.items():
         monkeypatch.setenv(name, value)
 
     def command(*arguments: str, protected: bool = True) -> tuple[int, dict[str, Any]]:
-        extra = ["--config-file", str(site.folder / "protected.yaml")] if protected else []
-        before, stack_file = site.state, STACK_FILE.read_bytes()
+        extra = ["--config-file", str(harness.folder / "protected.yaml")] if protected else []
+        before, stack_file = harness.state, STACK_FILE.read_bytes()
         code = main([*arguments, *extra, "--json"])
-        assert site.state == before, "a command that only looks has written state"
+        assert harness.state == before, "a command that only looks has written state"
         assert STACK_FILE.read_bytes() == stack_file
         return int(code), json.loads(capsys.readouterr().out)
 
@@ -99,26 +97,28 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def replacement(site: EngineSite) -> Path:
+def replacement(harness: EngineHarness) -> Path:
     """A preview in which the engine would make one key anew; nothing protects it there."""
     # `--target-replace` forces what no input explains: the provider sees no difference.
-    found = site.pulumi(
-        "preview", "--json", "--show-sames", "--target-replace", site.urn(KEY, WALLET)
+    found = harness.pulumi(
+        "preview", "--json", "--show-sames", "--target-replace", harness.urn(KEY, WALLET)
     )
-    path = site.folder / "replacement.json"
+    path = harness.folder / "replacement.json"
     path.write_text(found, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
-def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+def stopped(
+    harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, Path]:
     """A preview that protect stopped, the policy that it was made with, and the repository that was
     rendered from that one.
     """
     folder = tmp_path_factory.mktemp("renamed")
     policy = renamed(folder)
-    there = site.rendered(folder / "repository", policy)
-    protected = str(site.folder / "protected.yaml")
+    there = harness.rendered(folder / "repository", policy)
+    protected = str(harness.folder / "protected.yaml")
     found = there.pulumi(
         "preview",
         "--json",
@@ -128,13 +128,13 @@ def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple
         ok=False,
         SEAWALL_POLICY=str(policy),
     )
-    path = site.folder / "stopped.json"
+    path = harness.folder / "stopped.json"
     path.write_text(found, encoding="utf-8")
     return path, policy, there.settings.root
 
 
 @pytest.fixture(scope="module")
-def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def harmless(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A preview of another description, and of the tag with the policy's digest on everything.
 
     And the policy that says so.
@@ -150,12 +150,12 @@ def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tupl
     policy.write_text(
         (ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    protected = str(site.folder / "protected.yaml")
-    there = site.rendered(folder / "repository", policy)
+    protected = str(harness.folder / "protected.yaml")
+    there = harness.rendered(folder / "repository", policy)
     found = there.pulumi(
         "preview", "--json", "--config-file", protected, SEAWALL_POLICY=str(policy)
     )
-    path = site.folder / "harmless.json"
+    path = harness.folder / "harmless.json"
     path.write_text(found, encoding="utf-8")
     return path, policy
 
@@ -237,9 +237,9 @@ def test_no_override_moves_what_the_engine_protects(
 
 
 def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_expired(
-    run: Any, site: EngineSite, replacement: Path, tmp_path: Path
+    run: Any, harness: EngineHarness, replacement: Path, tmp_path: Path
 ) -> None:
-    key = site.urn(KEY, WALLET)
+    key = harness.urn(KEY, WALLET)
     where = (
         "review",
         "--preview",
@@ -289,7 +289,7 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
 
 
 def test_the_review_of_a_replaced_key_says_what_it_is_worth(
-    site: EngineSite, replacement: Path, capsys: pytest.CaptureFixture[str]
+    harness: EngineHarness, replacement: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
         main(
@@ -382,10 +382,10 @@ def test_a_stack_that_does_not_exist_is_the_callers_mistake(
     assert "no stack named 'nowhere'" in found["error"]
 
 
-def test_what_somebody_changed_behind_the_stack_is_named(run: Any, site: EngineSite) -> None:
-    who = site.identities.deployer.environment()
-    cloudwatch = client("cloudwatch", site.endpoint, who, region=STANDBY)
-    sns = client("sns", site.endpoint, who, region=STANDBY)
+def test_what_somebody_changed_behind_the_stack_is_named(run: Any, harness: EngineHarness) -> None:
+    who = harness.identities.deployer.environment()
+    cloudwatch = client("cloudwatch", harness.endpoint, who, region=STANDBY)
+    sns = client("sns", harness.endpoint, who, region=STANDBY)
     names = [
         aws.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers[:2]
     ]
