@@ -1,8 +1,8 @@
-"""The destroy guard: one resource that depends on all others, so that `pulumi destroy` of a guarded
+"""The destroy guard: one resource that depends on all others, so that `pulumi destroy` of a protected
 stack stops before it has removed anything.
 
 A destroy begins with what nothing depends on. Without this resource it would remove the aliases,
-alarms, roles and subscriptions of a guarded stack before it met the first protected key and stopped
+alarms, roles and subscriptions of a protected stack before it met the first protected key and stopped
 (seen with the engine 3.258: 242 resources gone, then 25 refusals). The destroy guard depends on
 everything, so a destroy meets it first; it is protected, so the destroy ends there.
 """

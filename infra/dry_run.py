@@ -111,7 +111,7 @@ def _expected(declared: Declared) -> ExpectedResource:
 
 
 def _settings(policy: Policy) -> Settings:
-    """Those of a guarded stack in nobody's account."""
+    """Those of a protected stack in nobody's account."""
     buckets = segregation.key_buckets(policy)
     regions = segregation.regions(policy)
     people = dict.fromkeys(buckets, _ARN)
@@ -119,7 +119,7 @@ def _settings(policy: Policy) -> Settings:
         stack="expected",
         account=_ACCOUNT,
         policy=policy,
-        deletion=Deletion.GUARDED,
+        deletion=Deletion.PROTECTED,
         principals=Principals(
             signers=dict.fromkeys(regions, people),
             admins=people,

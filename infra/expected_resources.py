@@ -25,7 +25,7 @@ class ExpectedResource:
         name: the logical name.
         region: where it must be; empty for a global resource, and a word in angle brackets where
             the stack's settings decide, which is not compared.
-        protected: whether a guarded stack must protect it from deletion.
+        protected: whether a protected stack must protect it from deletion.
     """
 
     kind: str
@@ -51,7 +51,7 @@ def written(resources: Iterable[ExpectedResource], *, head: str) -> str:
     listed = sorted(resources)
     count = (
         f"# {len(listed)} resources: type, logical name, region,"
-        " and whether a guarded stack protects it.\n"
+        " and whether a protected stack protects it.\n"
     )
     text = head + count + "".join(f"{resource}\n" for resource in listed)
     if list(parse(text)) != listed:

@@ -157,7 +157,7 @@ class Kit(pulumi.ComponentResource):
                 key=key,
                 statements=[
                     *nobody_removes(arn, unless=args.remover),
-                    *guarded(arn, reader=reader, writer=args.deployer),
+                    *read_by_one(arn, reader=reader, writer=args.deployer),
                 ],
                 tags=args.tags,
             ),
@@ -222,7 +222,7 @@ def key_policy(*, account: str, reader: str, writer: str) -> str:
     )
 
 
-def guarded(arn: str, *, reader: str, writer: str) -> list[Statement]:
+def read_by_one(arn: str, *, reader: str, writer: str) -> list[Statement]:
     """Who may touch the objects of bucket ``arn``.
 
     The reader, and the writer, who can look at heads and read nothing (see above).

@@ -44,7 +44,7 @@ def declare(*, repository: Path) -> None:
     files = MonitoringFiles.read(policy, folder=folder)
     demands = Demands(
         policy=policy,
-        guarded=settings.guarded,
+        protected=settings.protected,
         key_window_days=settings.deletion.key_window_days,
         expected=read_expected(policy, folder=folder),
     )
@@ -110,7 +110,7 @@ def declare_resources(
                 for region in segregation.regions(policy)
             },
             lock_mode=settings.lock_mode,
-            remover=None if settings.guarded else settings.principals.deployer,
+            remover=None if settings.protected else settings.principals.deployer,
             tags=tags,
         ),
         opts,

@@ -148,9 +148,9 @@ class Signers(pulumi.ComponentResource):
         args = self._args
 
         def written(region: str) -> str:
-            guarded = args.deletion is Deletion.GUARDED
+            protected = args.deletion is Deletion.PROTECTED
             found = segregation.key_policy(
-                args.policy, key, region, account=args.account, guarded=guarded
+                args.policy, key, region, account=args.account, protected=protected
             )
             return document(*found["Statement"])
 

@@ -57,13 +57,13 @@ class Demands:
 
     Args:
         policy: what the business promises.
-        guarded: whether nothing that matters may be removed.
+        protected: whether nothing that matters may be removed.
         key_window_days: how long a key must wait for its deletion.
         expected: what must be declared; rendered from the policy, committed and reviewed.
     """
 
     policy: Policy
-    guarded: bool
+    protected: bool
     key_window_days: int
     expected: Sequence[ExpectedResource]
 
@@ -73,6 +73,6 @@ class Demands:
         return frozenset(key.name for key in segregation.keys(self.policy))
 
     @property
-    def protected(self) -> frozenset[tuple[str, str]]:
-        """Type and name of what a guarded stack must protect according to the list."""
+    def listed_as_protected(self) -> frozenset[tuple[str, str]]:
+        """Type and name of what a protected stack must protect according to the list."""
         return frozenset((each.kind, each.name) for each in self.expected if each.protected)

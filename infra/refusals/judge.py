@@ -11,18 +11,18 @@ from infra.refusals.keys import KEY, REPLICA, judge_key
 from infra.refusals.storage import BUCKET, buckets_without_companions, judge_storage
 
 LASTING = frozenset({KEY, REPLICA, BUCKET, "aws:backup/vault:Vault", "aws:cloudtrail/trail:Trail"})
-"""Types that a guarded stack always protects: keys are addresses; evidence, copies and the trail
+"""Types that a protected stack always protects: keys are addresses; evidence, copies and the trail
 are what remains when all else is gone.
 """
 
 
 def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
-    """A lasting resource of a guarded stack, and every one that is listed as protected, must be
+    """A lasting resource of a protected stack, and every one that is listed as protected, must be
     protected by the engine itself.
     """
-    lasts = resource.kind in LASTING or (resource.kind, resource.name) in demands.protected
-    if demands.guarded and lasts and not resource.protect:
-        yield "not protected, and this stack is guarded; write protect=True"
+    lasts = resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
+    if demands.protected and lasts and not resource.protect:
+        yield "not protected, and this stack is protected; write protect=True"
 
 
 _OF_ONE: tuple[Callable[[Declared, Demands], Iterator[str]], ...] = (

@@ -32,8 +32,8 @@ def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
             and resource.given("objectLockEnabled") is not True
         ):
             yield "made without object lock, which protects from the first object on; write object_lock_enabled=True"
-        if demands.guarded and resource.given("forceDestroy") is True:
-            yield "force_destroy in a guarded stack would empty it"
+        if demands.protected and resource.given("forceDestroy") is True:
+            yield "force_destroy in a protected stack would empty it"
     elif resource.kind == _PRIVATE:
         open_ = [
             name for name in _CLOSED if resource.is_known(name) and resource.given(name) is not True

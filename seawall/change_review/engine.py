@@ -27,12 +27,12 @@ _NO_STACK = "no stack named"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class EngineRun:
     """How a run of the engine ended."""
 
     exit_code: int
-    out: str
-    complaint: str
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Engine:
     stack: str | None = None
     config_file: Path | None = None
 
-    def run(self, *arguments: str) -> Finished:
+    def run(self, *arguments: str) -> EngineRun:
         """Run `pulumi` with ``arguments``; how it ended, whatever that is.
 
         Raises :class:`UsageError` for a stack that does not exist, :class:`MissingProgramError` and
@@ -80,7 +80,7 @@ class Engine:
         if done.returncode != 0 and _NO_STACK in done.stderr:
             message = done.stderr.strip().removeprefix("error: ")
             raise UsageError(message, remedy="`pulumi stack ls` lists the stacks of this backend")
-        return Finished(exit_code=done.returncode, out=done.stdout, complaint=done.stderr)
+        return EngineRun(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def engine_here(root: Path, *, stack: str | None, config_file: Path | None = None) -> Engine:

@@ -23,7 +23,7 @@ T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
 Unset under a plain `chaos run`, which acts at once.
 """
 CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
-"""Path of the journal that `seawall guard` writes overrides to; a sandbox has its own."""
+"""Path of the journal that `seawall review` writes overrides to; a sandbox has its own."""
 INCIDENT_VARIABLE = "SEAWALL_INCIDENT"
 """Path of the marker that is there while an incident is open: JSON with at least `summary`.
 

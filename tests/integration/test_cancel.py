@@ -17,7 +17,7 @@ import pytest
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.api.directory import Directory
-from venue.api.intake import Ask, ask_of
+from venue.api.intake import Reservation, reservation_of
 from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
@@ -47,7 +47,7 @@ class Bench:
 
     async def reserve(self, count: int) -> list[uuid.UUID]:
         """Small withdrawals of customer 1, by the real intake."""
-        asks: list[Ask] = []
+        asks: list[Reservation] = []
         for _ in range(count):
             request = WithdrawalRequest(
                 id=uuid.uuid4(),
@@ -56,8 +56,8 @@ class Bench:
                 amount="1000000",
                 destination="0x" + "ab" * 20,
             )
-            ask = await ask_of(self.founded.policy, self.directory, frozenset(), 1, request)
-            assert isinstance(ask, Ask)
+            ask = await reservation_of(self.founded.policy, self.directory, frozenset(), 1, request)
+            assert isinstance(ask, Reservation)
             asks.append(ask)
         async with self.api.acquire() as connection:
             answers = await commit_batch(connection, self.founded.policy, asks)

@@ -168,7 +168,7 @@ async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> N
     beat = "select renewed_at from mode_controller_lease"
     async with connected(founded.database.auditor) as auditor:
         async with venue_process("mode_controller", founded.config_path, founded.database):
-            beats = set()
+            beats: set[object] = set()
             async with asyncio.timeout(HANGS_AFTER_S):
                 while len(beats) < 4:
                     beats.add(await auditor.fetchval(beat))

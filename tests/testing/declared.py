@@ -95,11 +95,11 @@ def of(kind: str, stack: str = "sandbox", **change: Any) -> list[Declared]:
     return [resource for resource in declared(stack, **change) if resource.type == kind]
 
 
-def inputs_of(kind: str, *, guarded: bool = False) -> dict[str, dict[str, Any]]:
+def inputs_of(kind: str, *, protected: bool = False) -> dict[str, dict[str, Any]]:
     """Inputs by logical name of the sandbox's resources of one type, without the engine's marks of
     what is secret.
     """
-    change = {"deletion": "guarded"} if guarded else {}
+    change = {"deletion": "protected"} if protected else {}
     return {each.name: _plain(each.inputs) for each in of(kind, **change)}
 
 

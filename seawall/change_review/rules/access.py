@@ -223,7 +223,7 @@ RULES: tuple[Rule, ...] = (
         kinds=_POLICIES,
         checks=(_wider,),
         touches_money=True,
-        consequence="The holder can sign, destroy or unguard what it could not before.",
+        consequence="The holder can sign, destroy or unprotect what it could not before.",
         instead="Give the smallest action on the one resource, to a role of its own.",
         source=f"{_IAM}, Policy evaluation logic",
     ),

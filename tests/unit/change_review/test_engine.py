@@ -100,10 +100,10 @@ def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(
 
     done = made.run("preview", "--json")
 
-    assert done == engine.Finished(
+    assert done == engine.EngineRun(
         exit_code=7,
-        out="--non-interactive --color never preview --json --stack s --config-file c.yaml\n",
-        complaint="oops\n",
+        stdout="--non-interactive --color never preview --json --stack s --config-file c.yaml\n",
+        stderr="oops\n",
     )
 
 
@@ -145,8 +145,8 @@ def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_file
     (tmp_path / "production-preview.json").write_text(text)
     monkeypatch.setenv(environment_names.POLICY_VARIABLE, str(ROOT / "policies" / "sandbox.yaml"))
 
-    def guard(stack: str) -> tuple[int, dict[str, Any]]:
-        code = main(["guard", "--preview", str(tmp_path / f"{stack}-preview.json"), "--json"])
+    def review(stack: str) -> tuple[int, dict[str, Any]]:
+        code = main(["review", "--preview", str(tmp_path / f"{stack}-preview.json"), "--json"])
         return int(code), json.loads(capsys.readouterr().out)
 
     with serving(venue("normal")) as api, serving(chain(73311, native=5, tokens=0)) as node:
@@ -155,15 +155,17 @@ def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_file
         urls = deployment.urls.model_copy(update={"api_direct": api})
         known = deployment.model_copy(update={"networks": {"aster": network}, "urls": urls})
         monkeypatch.setenv(environment_names.DEPLOYMENT_VARIABLE, str(known.write()))
-        _, own = guard("sandbox")
-        _, other = guard("production")
+        _, own = review("sandbox")
+        _, other = review("production")
         (tmp_path / environment_names.INCIDENT_FILE).write_text('{"summary": "drill"}')
-        _, frozen = guard("sandbox")
+        _, frozen = review("sandbox")
 
     assert own["freeze"]["state"] == "clear"
     assert [
-        each["live"] for each in own["findings"][0]["stake"]["holdings"] if each["asset"] == "AST"
+        each["live"]
+        for each in own["findings"][0]["exposure"]["holdings"]
+        if each["asset"] == "AST"
     ] == ["5"]
     assert other["freeze"]["state"] == "unknown"
-    assert other["findings"][0]["stake"]["live_value_micro"] is None
+    assert other["findings"][0]["exposure"]["live_value_micro"] is None
     assert frozen["freeze"]["state"] == "frozen"

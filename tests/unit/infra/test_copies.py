@@ -32,11 +32,11 @@ def policy() -> Policy:
     return POLICY
 
 
-@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("protected", [False, True])
 def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
-    guarded: bool,
+    protected: bool,
 ) -> None:
-    buckets = inputs_of("aws:s3/bucket:Bucket", guarded=guarded)
+    buckets = inputs_of("aws:s3/bucket:Bucket", protected=protected)
     assert {
         "evidence",
         "backups-us-east-1",
@@ -53,22 +53,22 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
         "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "bucketPolicy:BucketPolicy",
     ):
-        assert set(inputs_of(f"aws:s3/{kind}", guarded=guarded)) >= set(buckets), kind
+        assert set(inputs_of(f"aws:s3/{kind}", protected=protected)) >= set(buckets), kind
     for name, bucket in buckets.items():
         said = statements(
-            inputs_of("aws:s3/bucketPolicy:BucketPolicy", guarded=guarded)[name]["policy"]
+            inputs_of("aws:s3/bucketPolicy:BucketPolicy", protected=protected)[name]["policy"]
         )
         assert said["OverTlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         if name == "trail":  # the service writes it; test_signers says what holds for it
             continue
         removes = said["NobodyRemovesVersions"]
         assert "s3:DeleteObjectVersion" in removes["Action"]
-        # A guarded stack lets nobody remove a version, a disposable one its deployer, who must be
+        # A protected stack lets nobody remove a version, a disposable one its deployer, who must be
         # able to throw it away.
         assert removes.get("Condition") == (
-            None if guarded else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
+            None if protected else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
         )
-        assert bucket["forceDestroy"] is not guarded
+        assert bucket["forceDestroy"] is not protected
 
 
 def test_nothing_expires_before_its_lock(policy: Policy) -> None:
@@ -96,7 +96,7 @@ def test_backups_are_replicated_by_a_role_that_can_do_nothing_else() -> None:
 
 
 def test_a_vault_can_be_locked_for_ever_only_on_purpose(policy: Policy) -> None:
-    locks = inputs_of("aws:backup/vaultLockConfiguration:VaultLockConfiguration", guarded=True)
+    locks = inputs_of("aws:backup/vaultLockConfiguration:VaultLockConfiguration", protected=True)
     assert set(locks) == set(REGIONS)
     assert all("changeableForDays" not in lock for lock in locks.values())
     assert {lock["minRetentionDays"] for lock in locks.values()} == {days(policy.backup.keep)}
@@ -165,13 +165,13 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
             "Action": ["kms:GenerateDataKey"],
             "Resource": "*",
         }
-        guarded = statements(
+        kit_policy = statements(
             inputs_of("aws:s3/bucketPolicy:BucketPolicy")[f"kit-{region}"]["policy"]
         )
-        assert guarded["NobodyElseReads"]["Condition"] == {
+        assert kit_policy["NobodyElseReads"]["Condition"] == {
             "ArnNotEquals": {"aws:PrincipalArn": [role, DEPLOYER]}
         }
-        assert guarded["NobodyElseWrites"]["Condition"] == {
+        assert kit_policy["NobodyElseWrites"]["Condition"] == {
             "ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}
         }
 
@@ -231,19 +231,19 @@ def test_a_kit_without_its_procedures_is_refused(policy: Policy, tmp_path: Path)
         contents_of(policy, repository=tmp_path)
 
 
-def test_what_must_last_is_protected_in_a_guarded_stack() -> None:
+def test_what_must_last_is_protected_in_a_protected_stack() -> None:
     kinds = (
         "aws:s3/bucket:Bucket",
         "aws:backup/vault:Vault",
         "aws:backup/vaultLockConfiguration:VaultLockConfiguration",
         "aws:kms/key:Key",
     )
-    for guarded in (True, False):
+    for protected in (True, False):
         assert {
             each.protect
-            for each in declared(deletion="guarded" if guarded else "disposable")
+            for each in declared(deletion="protected" if protected else "disposable")
             if each.type in kinds
-        } == {guarded}
+        } == {protected}
 
 
 def test_the_head_of_every_object_of_the_kit_tells_its_digest() -> None:

@@ -49,13 +49,13 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
     }
 
 
-@pytest.mark.parametrize(("guarded", "value"), [(True, "stopped"), (False, "armed")])
-def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped(
-    guarded: bool, value: str
+@pytest.mark.parametrize(("protected", "value"), [(True, "stopped"), (False, "armed")])
+def test_the_kill_switch_lies_in_both_regions_and_a_protected_stack_begins_stopped(
+    protected: bool, value: str
 ) -> None:
     switches = {
         name: each
-        for name, each in inputs_of("aws:ssm/parameter:Parameter", guarded=guarded).items()
+        for name, each in inputs_of("aws:ssm/parameter:Parameter", protected=protected).items()
         if name.startswith("kill-switch-")
     }
     assert {each["region"] for each in switches.values()} == set(REGIONS)

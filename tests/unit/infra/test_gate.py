@@ -26,7 +26,7 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     """One that no engine knows of, and that is open."""
     for name in ("register_resource_transform", "register_stack_transformation"):
         monkeypatch.setattr(f"infra.refusals.gate.{name}", lambda _: None)
-    made = Gate(Demands(policy=POLICY, guarded=True, key_window_days=30, expected=()))
+    made = Gate(Demands(policy=POLICY, protected=True, key_window_days=30, expected=()))
     made._judged.set_result(None)
     return made
 

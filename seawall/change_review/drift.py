@@ -1,18 +1,32 @@
-"""What `pulumi refresh --preview-only --json` says, resource by resource and property by property.
+"""Drift: where the cloud differs from the stack's state, property by property; changes nothing.
 
-An unchanged resource stays a `refresh` step; a changed one becomes an `update` whose old state is
-the stack's and whose new state is the cloud's; one that is gone a `delete`
-(pulumi/pkg/backend/display/json.go, ShowPreviewDigest).
+Two sources. The first is `pulumi refresh --preview-only --json`
+(pulumi/pkg/backend/display/json.go, ShowPreviewDigest): an unchanged resource stays a `refresh`
+step; a changed one becomes an `update` whose old state is the stack's and whose new state is the
+cloud's; one that is gone becomes a `delete`.
+
+The second is S3, for the content of objects, which no refresh reads. No provider reads content
+back, the deployer may have no right to decrypt it, and the entity tag of an object that KMS
+encrypts says nothing of its content (S3 user guide, "Checking object integrity"). But every write
+makes another version, and HeadObject tells which one is current. So the version in the stack's
+state must be the current one.
+
+Secrets are masked in everything that is returned.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from seawall.change_review.engine import Engine
 from seawall.errors import EvidenceError, ExitCode
 
 _UNCHANGED = frozenset({"refresh", "same"})
@@ -24,6 +38,14 @@ _SECRETIVE = re.compile(
 )
 _NAMED_SO = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
 _PATH_PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
+_OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=10
+)
+_NOT_THERE = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
+
+Head = Mapping[str, Any]
+"""What HeadObject answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +60,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drifted:
+class DriftedResource:
     """One resource. ``gone``: deleted behind the engine's back."""
 
     urn: str
@@ -50,11 +72,11 @@ class Drifted:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """What a refresh would change. ``looked_at``: how many resources were compared."""
+    """What a refresh would change. ``compared``: how many resources were compared."""
 
     stack: str
-    looked_at: int
-    resources: tuple[Drifted, ...]
+    compared: int
+    resources: tuple[DriftedResource, ...]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -64,9 +86,9 @@ class Drift:
     def lines(self) -> Iterator[str]:
         """The view for people."""
         if not self.resources:
-            yield f"no drift: {self.looked_at} resources of {self.stack} are as declared"
+            yield f"no drift: {self.compared} resources of {self.stack} are as declared"
             return
-        yield f"drift: {len(self.resources)} of {self.looked_at} resources of {self.stack} are not as declared"
+        yield f"drift: {len(self.resources)} of {self.compared} resources of {self.stack} are not as declared"
         for each in self.resources:
             yield f"{each.kind} {each.name}{': deleted behind the back of the stack' if each.gone else ''}"
             yield from (
@@ -79,7 +101,7 @@ class Drift:
         return {
             "exit_code": int(self.exit_code),
             "stack": self.stack,
-            "looked_at": self.looked_at,
+            "compared": self.compared,
             "drifted": [
                 {**vars(each), "differences": [vars(diff) for diff in each.differences]}
                 for each in self.resources
@@ -87,7 +109,18 @@ class Drift:
         }
 
 
-def read_refresh(text: str, *, exit_code: int, complaint: str = "") -> Drift:
+def find_drift(engine: Engine) -> Drift:
+    """What differs. Raises :class:`EvidenceError` if not everything could be compared.
+
+    That is not known, and no absence of drift.
+    """
+    done = engine.run("refresh", "--preview-only", "--json", "--suppress-permalink=true")
+    drift = read_refresh(done.stdout, exit_code=done.exit_code, stderr=done.stderr)
+    stored = stored_objects(done.stdout)
+    return with_overwritten(drift, stored, heads(engine.environment)) if stored else drift
+
+
+def read_refresh(text: str, *, exit_code: int, stderr: str = "") -> Drift:
     """The drift in an output of the engine. Raises :class:`EvidenceError`."""
     try:
         document = json.loads(text)
@@ -101,14 +134,14 @@ def read_refresh(text: str, *, exit_code: int, complaint: str = "") -> Drift:
         resources = tuple(_drifted(step) for step in steps if step["op"] not in _UNCHANGED)
         counted = sum(count for op, count in summary.items() if op not in _UNCHANGED)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        message = f"the refresh said nothing that can be compared: {complaint.strip() or text.strip()[:200] or type(error).__name__}"
+        message = f"the refresh said nothing that can be compared: {stderr.strip() or text.strip()[:200] or type(error).__name__}"
         raise EvidenceError(
             message, remedy="is the stack up, and do the credentials hold?"
         ) from error
     if errors or exit_code != 0:
         said = (
             "; ".join(" ".join(str(each).split()) for each in errors)
-            or complaint.strip()
+            or stderr.strip()
             or f"pulumi ended with {exit_code}"
         )
         message = f"the refresh of {stack} failed: {said}"
@@ -118,14 +151,14 @@ def read_refresh(text: str, *, exit_code: int, complaint: str = "") -> Drift:
     if counted > len(resources):
         message = f"the refresh of {stack} counts {counted} resources that differ and lists {len(resources)}"
         raise EvidenceError(message, remedy="`pulumi refresh --preview-only --diff` shows them")
-    return Drift(stack=stack, looked_at=len(steps), resources=resources)
+    return Drift(stack=stack, compared=len(steps), resources=resources)
 
 
-def _drifted(step: Mapping[str, Any]) -> Drifted:
+def _drifted(step: Mapping[str, Any]) -> DriftedResource:
     urn = str(step["urn"])
     _, _, kind, name = urn.split("::", 3)
     gone = step["op"] == "delete"
-    return Drifted(
+    return DriftedResource(
         urn=urn,
         kind=kind.rpartition("$")[2],
         name=name,
@@ -214,3 +247,125 @@ def _shown(value: Any, *, secret: bool) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     text = "".join(each if each.isprintable() else "?" for each in text)
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One object as the stack's state has it.
+
+    ``version`` is None in a bucket without versions, where ``etag`` must do.
+    """
+
+    urn: str
+    bucket: str
+    key: str
+    region: str | None
+    version: str | None
+    etag: str
+
+
+def stored_objects(text: str) -> tuple[StoredObject, ...]:
+    """The objects in an output of `pulumi refresh --preview-only --json` that was read without
+    stderr before.
+    """
+    found = []
+    for step in json.loads(text)["steps"]:
+        told = (step.get("oldState") or {}).get("outputs") or {}
+        if step["urn"].split("::")[2].rpartition("$")[2] != _OBJECT:
+            continue
+        found.append(
+            StoredObject(
+                urn=step["urn"],
+                bucket=told["bucket"],
+                key=told["key"],
+                region=told.get("region"),
+                version=told.get("versionId") or None,
+                etag=str(told.get("etag", "")),
+            )
+        )
+    return tuple(found)
+
+
+def with_overwritten(
+    drift: Drift, stored: Sequence[StoredObject], look: Callable[[StoredObject], Head | None]
+) -> Drift:
+    """``drift`` and, as the property ``content``, each object whose current version is not the
+    stack's.
+
+    ``look`` gives an object's head, or None if there is none any more, which the refresh itself
+    names. Raises what ``look`` raises.
+    """
+    drifted = {each.urn: each for each in drift.resources}
+    for each in stored:
+        known = drifted.get(each.urn)
+        if known is not None and known.gone:
+            continue
+        head = look(each)
+        difference = None if head is None else _overwritten(each, head)
+        if difference is None:
+            continue
+        if known is None:
+            known = DriftedResource(
+                urn=each.urn,
+                kind=_OBJECT,
+                name=each.urn.split("::", 3)[3],
+                gone=False,
+                differences=(),
+            )
+        drifted[each.urn] = replace(known, differences=(*known.differences, difference))
+    return replace(drift, resources=tuple(drifted.values()))
+
+
+def heads(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | None]:
+    """Ask S3 with the credentials, the region and the endpoint that ``environment`` gives the
+    engine.
+
+    What it returns raises :class:`EvidenceError` if S3 does not answer: then it is not known
+    whether the object is the stack's.
+    """
+    session = boto3.Session(
+        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+        region_name=environment.get("AWS_REGION"),
+    )
+    clients: dict[str | None, Any] = {}
+
+    def look(stored: StoredObject) -> Head | None:
+        try:
+            if stored.region not in clients:
+                endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get(
+                    "AWS_ENDPOINT_URL"
+                )
+                clients[stored.region] = session.client(
+                    "s3", region_name=stored.region, endpoint_url=endpoint, config=_CONFIG
+                )
+            answer: Head = clients[stored.region].head_object(Bucket=stored.bucket, Key=stored.key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NOT_THERE:
+                return None
+            raise _unknown(stored, error) from error
+        except BotoCoreError as error:
+            raise _unknown(stored, error) from error
+        return answer
+
+    return look
+
+
+def _overwritten(stored: StoredObject, head: Head) -> Difference | None:
+    if stored.version is not None:
+        before, after = stored.version, str(head.get("VersionId"))
+    else:
+        before, after = stored.etag, str(head.get("ETag", "")).strip('"')
+    if before == after:
+        return None
+    since = head.get("LastModified")
+    written = "" if since is None else f", written {since:%Y-%m-%dT%H:%M:%SZ}"
+    return Difference(path="content", before=f"version {before}", after=f"version {after}{written}")
+
+
+def _unknown(stored: StoredObject, error: Exception) -> EvidenceError:
+    message = f"nobody knows what is in s3://{stored.bucket}/{stored.key}: {error}"
+    return EvidenceError(
+        message, remedy="the credentials that look need s3:GetObject on the stack's objects"
+    )

@@ -162,7 +162,7 @@ def test_a_resource_that_is_gone_is_named() -> None:
 )
 def test_a_refresh_that_failed_is_no_absence_of_drift(text: str, exit_code: int, says: str) -> None:
     with pytest.raises(EvidenceError, match=says) as caught:
-        read_refresh(text, exit_code=exit_code, complaint="error: AccessDenied")
+        read_refresh(text, exit_code=exit_code, stderr="error: AccessDenied")
     assert caught.value.exit_code is ExitCode.UNKNOWN
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from seawall.change_review.drift import Difference, Drift, Drifted
-from seawall.change_review.drift.objects import (
+from seawall.change_review.drift import (
+    Difference,
+    Drift,
+    DriftedResource,
     Head,
-    Stored,
+    StoredObject,
     heads,
     stored_objects,
     with_overwritten,
@@ -32,10 +34,10 @@ OUTPUTS = {
     "versionId": "v1",
     "etag": "e1",
 }
-OURS = Stored(
+OURS = StoredObject(
     urn=URN, bucket="kit", key="runbooks/drawdown.md", region="us-west-2", version="v1", etag="e1"
 )
-CLEAN = Drift(stack="sandbox", looked_at=2, resources=())
+CLEAN = Drift(stack="sandbox", compared=2, resources=())
 
 
 def printed(*steps: dict[str, Any]) -> str:
@@ -79,11 +81,15 @@ def test_the_current_version_of_the_stack_is_no_drift() -> None:
             ("version v1", "version v2, written 2026-11-24T03:04:05Z"),
         ),
         (OURS, {"ETag": '"e1"'}, ("version v1", "version None")),
-        (Stored(**{**vars(OURS), "version": None}), {"ETag": '"e2"'}, ("version e1", "version e2")),
+        (
+            StoredObject(**{**vars(OURS), "version": None}),
+            {"ETag": '"e2"'},
+            ("version e1", "version e2"),
+        ),
     ],
 )
 def test_another_version_is_drift_of_the_content(
-    stored: Stored, head: Head, difference: tuple[str, str]
+    stored: StoredObject, head: Head, difference: tuple[str, str]
 ) -> None:
     found = with_overwritten(CLEAN, [stored], looks(head))
 
@@ -102,15 +108,15 @@ def test_another_version_is_drift_of_the_content(
 
 def test_it_stands_beside_what_the_refresh_found() -> None:
     kind = Difference(path="contentType", before="text/plain", after="text/html")
-    known = Drifted(
+    known = DriftedResource(
         urn=URN, kind=KIND, name="runbooks/drawdown.md", gone=False, differences=(kind,)
     )
-    topic = Drifted(
+    topic = DriftedResource(
         urn="urn:topic", kind="aws:sns/topic:Topic", name="info", gone=True, differences=()
     )
 
     found = with_overwritten(
-        Drift(stack="sandbox", looked_at=2, resources=(known, topic)),
+        Drift(stack="sandbox", compared=2, resources=(known, topic)),
         [OURS],
         looks({"VersionId": "v2"}),
     )
@@ -122,17 +128,21 @@ def test_it_stands_beside_what_the_refresh_found() -> None:
 @pytest.mark.parametrize("gone", [True, False])
 def test_an_object_that_is_gone_is_the_refreshs_to_name(gone: bool) -> None:
     known = (
-        (Drifted(urn=URN, kind=KIND, name="runbooks/drawdown.md", gone=True, differences=()),)
+        (
+            DriftedResource(
+                urn=URN, kind=KIND, name="runbooks/drawdown.md", gone=True, differences=()
+            ),
+        )
         if gone
         else ()
     )
-    drift = Drift(stack="sandbox", looked_at=2, resources=known)
+    drift = Drift(stack="sandbox", compared=2, resources=known)
 
     assert with_overwritten(drift, [OURS], looks(*(() if gone else (None,)))) == drift
 
 
 def test_what_nobody_can_look_at_is_not_taken_for_unchanged() -> None:
-    def denied(_stored: Stored) -> Mapping[str, Any]:
+    def denied(_stored: StoredObject) -> Mapping[str, Any]:
         message = "AccessDenied"
         raise EvidenceError(message)
 
