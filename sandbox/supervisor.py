@@ -34,7 +34,7 @@ from seawall.errors import (
     UsageError,
 )
 from seawall.formats.deployment import TARGETS_FILE, ProcessTarget, Targets, load_targets
-from seawall.kill_switch import SwitchSite
+from seawall.kill_switch import KillSwitchLocation
 from seawall.policy import Policy
 from seawall.processes.components import NICENESS, Component, ComponentStatus
 from seawall.processes.failures import os_failure
@@ -239,7 +239,7 @@ class Sandbox:
             self._targets = self._targets.model_copy(update={"run_dir": run_dir})
             self._targets.write()
 
-    def set_kill_switch(self, site: SwitchSite) -> None:
+    def set_kill_switch(self, site: KillSwitchLocation) -> None:
         """Name the stack's kill switch in targets.json, for everyone who drills."""
         with self._lock:
             self._targets = self._targets.model_copy(update={"kill_switch": site})

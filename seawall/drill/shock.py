@@ -26,7 +26,7 @@ from seawall.conventions import environment
 from seawall.drill.display import Display, Vitals
 from seawall.errors import DrillError, ServiceError
 from seawall.formats import timeline
-from seawall.kill_switch import SwitchWatch, switches_of
+from seawall.kill_switch import KillSwitchWatch, kill_switches
 from seawall.policy import GameDay
 from seawall.processes.failures import tail
 
@@ -70,7 +70,7 @@ class Drill:
     run_dir: Path
     display: Display
     clock: Callable[[], float] = time.time
-    switch: SwitchWatch | None = None
+    switch: KillSwitchWatch | None = None
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -115,13 +115,15 @@ class Drill:
                 self.stage.sandbox.stop(PROBER)
         self._await_quiet()
 
-    def _armed(self) -> SwitchWatch:
+    def _armed(self) -> KillSwitchWatch:
         """The watch of the kill switch, looking from now on.
 
         Raises :class:`DrillError` unless it says armed everywhere.
         """
         if self.switch is None:
-            self.switch = SwitchWatch(switches=switches_of(self.stage.sandbox.targets.kill_switch))
+            self.switch = KillSwitchWatch(
+                switches=kill_switches(self.stage.sandbox.targets.kill_switch)
+            )
         self.switch.require_armed()
         return self.switch.start()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.errors import UsageError
-from seawall.kill_switch import SwitchSite
+from seawall.kill_switch import KillSwitchLocation
 from seawall.processes.failures import os_failure
 
 TARGETS_FILE = "targets.json"
@@ -86,7 +86,7 @@ class Targets(_Target):
     regions: RegionTargets
     networks: dict[str, NetworkTarget]
     metrics_ports: dict[str, int]
-    kill_switch: SwitchSite | None = None
+    kill_switch: KillSwitchLocation | None = None
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""

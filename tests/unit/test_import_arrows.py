@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("adapters", "chaos", "infra", "loadtests", "localaws", "monitors", "sandbox", "venue")
 """Programs of their own: none imports another, and the kit imports none of them."""
 SHARED = {
+    "aws",
     "cache",
     "controls",
     "conventions",

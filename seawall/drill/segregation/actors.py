@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
-from botocore.session import Session as BotocoreSession
 
 from sandbox.identities import Identities, Identity
+from seawall.aws import isolated_client
 from seawall.errors import ServiceError, UsageError
 from seawall.keys.access import Principal
 
@@ -38,17 +37,7 @@ class SandboxActors:
     """Every principal of the sandbox, by the credentials of the users who may take on its role."""
 
     def __init__(self, identities: Identities, *, endpoint: str, account: str, region: str) -> None:
-        nowhere = (None, None, os.devnull, None)
-        # One session for all clients, because making one costs 100 ms; it knows nothing of the
-        # user's own AWS.
-        core = BotocoreSession(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": nowhere,
-                "credentials_file": nowhere,
-            }
-        )
-        self._session = boto3.Session(botocore_session=core, region_name=region)
+        self._region = region
         self._identities = identities
         self._endpoint = endpoint
         self._account = account
@@ -69,12 +58,12 @@ class SandboxActors:
 
     def _become(self, principal: Principal) -> dict[str, str]:
         user = {
-            "aws_access_key_id": self._identity(principal).access_key_id,
-            "aws_secret_access_key": self._identity(principal).secret_access_key,
+            "access_key_id": self._identity(principal).access_key_id,
+            "secret_access_key": self._identity(principal).secret_access_key,
         }
         if principal.kind == "deployer":
             return user
-        sts = self._client("sts", self._session.region_name, user)
+        sts = self._client("sts", self._region, user)
         try:
             got = sts.assume_role(
                 RoleArn=principal.arn(self._account), RoleSessionName="segregation"
@@ -85,9 +74,9 @@ class SandboxActors:
                 message, remedy="bring the stack up with `pulumi up`, then try again"
             ) from error
         return {
-            "aws_access_key_id": got["AccessKeyId"],
-            "aws_secret_access_key": got["SecretAccessKey"],
-            "aws_session_token": got["SessionToken"],
+            "access_key_id": got["AccessKeyId"],
+            "secret_access_key": got["SecretAccessKey"],
+            "session_token": got["SessionToken"],
         }
 
     def _identity(self, principal: Principal) -> Identity:
@@ -111,8 +100,8 @@ class SandboxActors:
         return identity
 
     def _client(self, service: str, region: str, who: dict[str, str]) -> Any:
-        make: Any = self._session.client
-        return make(service, region_name=region, endpoint_url=self._endpoint, config=_CONFIG, **who)
+        make: Any = isolated_client
+        return make(service, region=region, endpoint=self._endpoint, config=_CONFIG, **who)
 
 
 class ProfileActors:
