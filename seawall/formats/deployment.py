@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.errors import UsageError
+from seawall.formats.atomic import write_whole
 from seawall.kill_switch import KillSwitchLocation
-from seawall.processes.failures import os_failure
 
 TARGETS_FILE = "targets.json"
 
@@ -99,12 +98,7 @@ class Targets(_Target):
     def write(self) -> Path:
         """Write the file in the data directory, whole or not at all; returns its path."""
         path = self.data_dir / TARGETS_FILE
-        draft = self.data_dir / f".{TARGETS_FILE}.{os.getpid()}"
-        try:
-            draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise os_failure(f"{path} cannot be written", error) from error
+        write_whole(path, self.model_dump_json(indent=1) + "\n")
         return path
 
 
