@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
 from seawall.formats.deployment import run_directory
-from seawall.kill_switch import SwitchSite
+from seawall.kill_switch import KillSwitchLocation
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 
@@ -62,7 +62,7 @@ class Targets(_Targets):
     proxies: dict[str, Proxy]
     urls: Urls
     regions: Regions
-    kill_switch: SwitchSite | None = None
+    kill_switch: KillSwitchLocation | None = None
 
     @property
     def run_dir(self) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.identities import Identity
 from sandbox.supervisor import Sandbox
 from seawall.formats.atomic import write_private
-from seawall.kill_switch import RunnerKey, SwitchSite
+from seawall.kill_switch import AccessKey, KillSwitchLocation
 
 KEY_FILE = "gameday.json"
 """In the data directory, mode 0600: the access key of whoever runs game days."""
@@ -23,10 +23,10 @@ def describe_kill_switch(sandbox: Sandbox, *, runner: Identity, outputs: Mapping
     """
     gamedays = outputs["gamedays"]
     path = sandbox.data_dir / KEY_FILE
-    key = RunnerKey(access_key_id=runner.access_key_id, secret_access_key=runner.secret_access_key)
+    key = AccessKey(access_key_id=runner.access_key_id, secret_access_key=runner.secret_access_key)
     write_private(path, key.model_dump_json())
     sandbox.describe(
-        kill_switch=SwitchSite(
+        kill_switch=KillSwitchLocation(
             parameter=gamedays["kill_switch"]["parameter"],
             regions=tuple(gamedays["kill_switch"]["regions"]),
             endpoint=sandbox.deployment.urls.aws,

@@ -20,7 +20,9 @@ def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
     """A lasting resource of a protected stack, and every one that is listed as protected, must be
     protected by the engine itself.
     """
-    lasts = resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
+    lasts = (
+        resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
+    )
     if demands.protected and lasts and not resource.protect:
         yield "not protected, and this stack is protected; write protect=True"
 

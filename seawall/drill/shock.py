@@ -23,7 +23,7 @@ from seawall.errors import ComponentDiedError, DrillError, ServiceError
 from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.venue_records import VenueRecords, VenueState
-from seawall.kill_switch import SwitchWatch, switches_of
+from seawall.kill_switch import KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
@@ -67,7 +67,7 @@ class Drill:
     run_dir: Path
     display: Display
     clock: Callable[[], float] = time.time
-    switch: SwitchWatch | None = None
+    switch: KillSwitchWatch | None = None
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
@@ -123,13 +123,13 @@ class Drill:
                 self._prober.stop()
         self._await_quiet()
 
-    def _armed(self) -> SwitchWatch:
+    def _armed(self) -> KillSwitchWatch:
         """The watch of the kill switch, looking from now on.
 
         Raises :class:`DrillError` unless it says armed everywhere.
         """
         if self.switch is None:
-            self.switch = SwitchWatch(switches=switches_of(self.deployment.kill_switch))
+            self.switch = KillSwitchWatch(switches=kill_switches(self.deployment.kill_switch))
         self.switch.require_armed()
         return self.switch.start()
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
-from seawall.kill_switch import SwitchSite
+from seawall.kill_switch import KillSwitchLocation
 
 DEPLOYMENT_FILE = "deployment.json"
 COMPONENTS_FILE = "components.json"
@@ -143,7 +143,7 @@ class Deployment(_Part):
     pages: Path | None = None
     principals: Path | None = None
     venue: Venue | None = None
-    kill_switch: SwitchSite | None = None
+    kill_switch: KillSwitchLocation | None = None
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.cache import cache_root
+from seawall.formats.atomic import write_whole
 from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 
@@ -65,7 +66,7 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """Write manifest.json whole or not at all. Raises :class:`WorldError`."""
-        _write_whole(directory / "manifest.json", vars(self))
+        _write_json(directory / "manifest.json", vars(self))
 
 
 def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
@@ -105,16 +106,11 @@ def point_latest_at(directory: Path) -> None:
 
 def write_policy(policy: Policy, directory: Path) -> None:
     """Keep the whole policy with the run. Raises :class:`WorldError`."""
-    _write_whole(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
+    _write_json(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
 
 
-def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise os_failure(f"{path} cannot be written", error) from error
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def describe(

@@ -178,10 +178,7 @@ def test_a_shell_gets_the_deployment_but_not_the_id_of_the_run(sandbox: Sandbox)
     """Teardown ends every process that carries the id, and must not end the user's shell."""
     deployment = sandbox.deployment
     shell = additions(
-        run_id=None,
-        data_dir=deployment.data_dir,
-        policy_path=deployment.policy,
-        programs={},
+        run_id=None, data_dir=deployment.data_dir, policy_path=deployment.policy, programs={}
     )
     assert shell[environment.DEPLOYMENT_VARIABLE] == str(deployment.path)
     assert environment.RUN_ID_VARIABLE not in shell

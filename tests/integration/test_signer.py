@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from seawall.ethereum.keys import keccak256, sign_locally
-from seawall.ethereum.keys import recover_message_signer
+from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locally
 from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import POLICY, Founded

@@ -15,7 +15,7 @@ import pytest
 from seawall.conventions import aws
 from seawall.drill.shock import Drill
 from seawall.errors import DrillError
-from seawall.kill_switch import Look, SwitchWatch
+from seawall.kill_switch import KillSwitchWatch, Reading
 from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,9 +29,9 @@ class Hand:
     def __init__(self) -> None:
         self.value = aws.KILL_SWITCH_ARMED
 
-    def look(self) -> Look:
+    def read(self) -> Reading:
         """What it says."""
-        return Look(says={"us-west-2": self.value}, unreadable={})
+        return Reading(values={"us-west-2": self.value}, unreadable={})
 
 
 def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
@@ -51,7 +51,7 @@ def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
         root=ROOT,
         run_dir=run_dir,
         display=display,
-        switch=SwitchWatch(switches=[hand]),
+        switch=KillSwitchWatch(switches=[hand]),
     )
     return made, shown
 
@@ -80,7 +80,7 @@ def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> 
         assert experiment.poll() is None
         hand.value = aws.KILL_SWITCH_STOPPED
         assert made.switch is not None
-        made.switch.step()
+        made.switch.poll()
         with pytest.raises(DrillError, match="says 'stopped'"):
             made._obey()
         assert experiment.returncode == 17  # it was waited for, and had its own way of ending
