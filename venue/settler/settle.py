@@ -1,7 +1,4 @@
-"""The settler of a network put together.
-
-Lanes taken, slots resumed, loops run until told to stop.
-"""
+"""Run the settler of one network: take its lanes, resume their slots, run the loops."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ _GRACE_S = 1.2
 
 
 def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
-    """The lanes of ``network``: payout wallets and the reserves that refill them.
+    """The lanes of ``network``: its payout wallets, and the reserve wallets that refill them.
 
     Raises :class:`UsageError`.
     """
@@ -70,9 +67,9 @@ async def settle(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    """Settle ``network`` until ``stop``; ``ready`` is called once the lanes are ours.
+    """Settle ``network`` until ``stop``; ``ready`` is called once the lanes are taken.
 
-    Raises whatever ends it; a new call goes on from what is committed.
+    The error of the first loop that fails is raised; a new call continues from what is committed.
     """
     policy, site = config.load_policy(), config.networks[network]
     tokens = {asset: address.lower() for asset, address in site.tokens.items()}
@@ -162,7 +159,7 @@ def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:
 async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run ``loops`` until one fails or ``stop`` is set.
 
-    Then give the others time to end what they have begun.
+    After ``stop`` they have ``_GRACE_S`` to finish the step in progress.
     """
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())

@@ -18,9 +18,9 @@ async def _main(stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         rpcs = {
             network: await stack.enter_async_context(
-                AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
+                AsyncRpcClient(network, (declared.rpc.primary, declared.rpc.standby))
             )
-            for network, site in config.networks.items()
+            for network, declared in config.networks.items()
         }
         say_ready()
         await TreasuryDesk(config, policy, pool=pool, rpcs=rpcs).work(stop)
@@ -29,6 +29,6 @@ async def _main(stop: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     config, _ = config_from_arguments(
-        "Keep the venue's hot wallets filled and its books level with the chains."
+        "Keep the venue's hot wallets filled and compare its ledger with the chains."
     )
     run(_main)

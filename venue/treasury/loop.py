@@ -1,7 +1,4 @@
-"""The treasury's three rhythms.
-
-Gauges each second, top-ups and reconciliation as the policy says.
-"""
+"""The treasury's loops: gauges each second, top-ups and reconciliation as often as the policy says."""
 
 from __future__ import annotations
 
@@ -33,9 +30,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class TreasuryDesk:
-    """Works over ``pool`` and one ``rpcs`` entry per network.
+    """Runs all loops; ``rpcs`` are by network.
 
-    The journal's writer, so there may be one only.
+    It is the only writer of the treasury's journal, so only one may run.
     """
 
     def __init__(
@@ -53,13 +50,10 @@ class TreasuryDesk:
         )
         self._paying = [route.book_key for route in payout_routes(policy).values()]
         self._red: str | None = None
-        self._journal = asyncio.Lock()  # two rhythms write to one chain
+        self._journal = asyncio.Lock()  # two loops write to one hash chain
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Keep all rhythms until ``stop``.
-
-        A database or node that fails is tried again at the next beat.
-        """
+        """Run all loops until ``stop``; after a failure of database or node the next turn tries again."""
         beats = [
             self._every(GAUGES_EVERY_S, self._gauges, stop),
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
@@ -82,7 +76,7 @@ class TreasuryDesk:
             try:
                 await work()
             except (*FAILURES, ServiceError) as error:
-                _LOG.warning("skipped a beat: %s", error)
+                _LOG.warning("a turn failed, the next one tries again: %s", error)
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
@@ -93,13 +87,12 @@ class TreasuryDesk:
             await expose_queue(connection, self._policy)
 
     async def _top_up(self) -> None:
-        # Another bucket's difference is its owner's alarm; it must not keep customers from their
-        # money.
+        # The drift of another bucket raises that bucket's alarm; it must not stop customers' payouts.
         drift = self._comparisons.drift(time.monotonic(), self._paying)
         async with self._pool.acquire() as connection, self._journal:
             red = await request_topups(connection, self._policy, drift=drift)
         if red != self._red:
-            _LOG.warning("top-ups stopped: %s", red) if red else _LOG.info("top-ups go on")
+            _LOG.warning("top-ups stopped: %s", red) if red else _LOG.info("top-ups continue")
         self._red = red
 
     async def _reconcile(self, book: Book) -> None:
