@@ -1,8 +1,9 @@
-"""The treasury's loops: gauges each second, top-ups and reconciliation as often as the policy says."""
+"""The treasury's loops: gauges, top-ups and reconciliation, each at its own interval."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -53,16 +54,19 @@ class TreasuryDesk:
         self._journal = asyncio.Lock()  # two loops write to one hash chain
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Run all loops until ``stop``; after a failure of database or node the next turn tries again."""
-        beats = [
+        """Run all loops until ``stop``.
+
+        After a failure of the database or a node, the next turn tries again.
+        """
+        loops = [
             self._every(GAUGES_EVERY_S, self._gauges, stop),
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
         ]
         for book in books(self._policy):
             every_s = self._comparisons.every_s[book.key]
-            beats.append(self._every(every_s, lambda book=book: self._reconcile(book), stop))  # type: ignore[misc]
+            loops.append(self._every(every_s, functools.partial(self._reconcile, book), stop))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(beat) for beat in beats]
+            tasks = [group.create_task(loop) for loop in loops]
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -87,7 +91,8 @@ class TreasuryDesk:
             await expose_queue(connection, self._policy)
 
     async def _top_up(self) -> None:
-        # The drift of another bucket raises that bucket's alarm; it must not stop customers' payouts.
+        # The drift of another bucket raises that bucket's alarm; it must not stop top-ups of the
+        # wallets that pay customers.
         drift = self._comparisons.drift(time.monotonic(), self._paying)
         async with self._pool.acquire() as connection, self._journal:
             red = await request_topups(connection, self._policy, drift=drift)

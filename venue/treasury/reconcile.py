@@ -149,7 +149,7 @@ async def cut_chain(
 async def reconcile(
     connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
 ) -> dict[str, int] | None:
-    """Drift between ledger and chain by asset: absolute differences, summed over the book's wallets.
+    """Drift by asset: absolute differences of ledger and chain, summed over the book's wallets.
 
     None if the ledger had not caught up with the chain in time: then nothing is known.
     """

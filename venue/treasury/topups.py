@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from venue.database import Connection
 
 WRITER = "treasury"
-_LEASE_AGE_MS = "select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint from mode_controller_lease"
+_LEASE_AGE_MS = """
+    select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint
+    from mode_controller_lease"""
 _HELD = """
     select f.available,
            (select coalesce(sum(t.amount), 0) from topups t
-            where (t.to_wallet, t.asset) = (f.wallet, f.asset) and t.state <> 'posted') as in_flight,
+            where (t.to_wallet, t.asset) = (f.wallet, f.asset)
+              and t.state <> 'posted') as in_flight,
            (select coalesce(sum(e.amount), 0) from entries e join accounts a on a.id = e.account_id
             where (a.bucket, a.network, a.asset, a.kind)
                 = ($3, f.network, f.asset, 'reserve')) as reserve
