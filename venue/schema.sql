@@ -173,7 +173,8 @@ create table withdrawals (
     check ((state in ('voided', 'unknown')) <= (reason is not null)),
     check (state <> 'reserved' or slot_id is null)
 );
-create index withdrawals_claimable on withdrawals (network, asset, size, seq) where state = 'reserved';
+create index withdrawals_claimable on withdrawals (network, asset, size, seq)
+    where state = 'reserved';
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
 create index withdrawals_open on withdrawals (requested_at)
     where state in ('reserved', 'slotted', 'unknown');
@@ -232,7 +233,8 @@ create table swaps (
 -- One event of the ledger; insert only.
 create table postings (
     id            bigint generated always as identity primary key,
-    kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup', 'swap')),
+    kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup',
+                                                'swap')),
     withdrawal_id uuid references withdrawals,
     topup_id      uuid references topups,
     swap_id       uuid references swaps,
@@ -243,7 +245,8 @@ create table postings (
     check ((kind = 'swap') = (swap_id is not null))
 );
 create unique index postings_reserve_once on postings (withdrawal_id) where kind = 'reserve';
-create unique index postings_resolve_once on postings (withdrawal_id) where kind in ('post', 'void');
+create unique index postings_resolve_once on postings (withdrawal_id)
+    where kind in ('post', 'void');
 create unique index postings_topup_once on postings (topup_id) where kind = 'topup';
 create unique index postings_swap_once on postings (swap_id) where kind = 'swap';
 

@@ -3,8 +3,9 @@
 @title Payout: a wallet that pays each sequence number at most once
 @notice The contract holds the money; the signer's address holds only gas and may only call it.
     The bit of a sequence number is set before its money moves, so that neither a repeated batch nor
-    a recipient that calls back can be paid twice. If an item fails, its bit is cleared and the batch
-    continues. Whatever goes wrong off-chain, no more than the cap of a token leaves in one window.
+    a recipient that calls back can be paid twice. If an item fails, its bit is cleared and the
+    batch continues. Whatever goes wrong off-chain, no more than the cap of a token leaves in one
+    window.
 """
 
 struct Item:
@@ -29,9 +30,9 @@ event Cancelled:
 NATIVE_CALL_GAS: constant(uint256) = 10_000
 # Two new storage slots and a log in a token.
 TOKEN_CALL_GAS: constant(uint256) = 80_000
-# Gas that must be left before an item starts. A call gets at most 63/64 of what is left, and an item
-# must never fail because its call had too little gas. Covers the token call, a new account (34,000)
-# and the item's own storage and log.
+# Gas that must be left before an item starts. A call gets at most 63/64 of what is left, and an
+# item must never fail because its call had too little gas. Covers the token call, a new account
+# (34,000) and the item's own storage and log.
 ITEM_GAS_MIN: constant(uint256) = 150_000
 
 signer: public(immutable(address))
