@@ -30,7 +30,7 @@ import httpx
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from monitors.expressions import number
+from monitors.promql import number
 from seawall.conventions import aws, metrics
 from seawall.errors import ExitCode, SeawallError, ServiceError
 from seawall.policy import Policy

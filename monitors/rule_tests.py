@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, window_ms
-from monitors.expressions import duration
-from monitors.rules import labels_of
+from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, labels_of, window_ms
+from monitors.promql import duration
 from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
 

@@ -1,7 +1,7 @@
-"""Bring the stage up: sandbox, stack, contracts, ledger, venue. What `up` and `gameday` share.
+"""Bring up a whole deployment: sandbox, stack, contracts, ledger, venue.
 
 The venue is reached only through its native entry points and the files that they read, never
-imported.
+imported. What becomes known on the way is written into the deployment file.
 """
 
 from __future__ import annotations
@@ -11,92 +11,44 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coincurve import PrivateKey
 
 from sandbox import stack
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
-from sandbox.kill_switch import mount_brake
-from sandbox.quotas import KMS_ECC_PER_S
+from sandbox.kill_switch import describe_kill_switch
+from sandbox.parts.monitoring import PAGES_FILE
+from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.scraped import await_watched
+from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
 from sandbox.task import Task
 from seawall.conventions import components, environment
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
-from seawall.evidence.chain import NATIVE, ChainSite
 from seawall.formats.atomic import write_private
+from seawall.formats.deployment import Payouts, Signer, Venue
 from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
 from seawall.policy import Policy
 
 IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
 OUTPUTS = "outputs.json"
-"""In the data directory: what the stack tells, for drills that need no venue."""
+"""In the data directory: the stack's outputs."""
+PRINCIPALS = "principals.config"
+"""In the data directory, mode 0600: an AWS profile for each principal of the stack."""
+AUDITOR = "auditor.url"
+"""In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 _NODE_ANSWER_S_MAX = 10.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Everything that a drill needs to know of what was brought up."""
-
-    policy: Policy
-    policy_path: Path
-    sandbox: Sandbox
-    outputs: Mapping[str, Any]
-    venue: Mapping[str, Any]
-    customers: Path
-    lanes: Path
-
-    @property
-    def auditor_url(self) -> str:
-        """PostgreSQL as the read-only auditor, past the proxy."""
-        return self.sandbox.database_url("auditor")
-
-    def chain_sites(self) -> list[ChainSite]:
-        """The networks as an auditor reads them: from the nodes, past every proxy."""
-        sites = []
-        for network, site in self.venue["networks"].items():
-            wallets = {
-                name: site["payout_contracts"].get(name)
-                or site["reserve_contracts"].get(name)
-                or self._address(name)
-                for name, wallet in self.policy.wallets.items()
-                if wallet.network == network
-            }
-            tokens = {asset: address.lower() for asset, address in site["tokens"].items()}
-            sites.append(
-                ChainSite(
-                    network=network,
-                    node_url=self.sandbox.targets.networks[network].node,
-                    payout_contracts=site["payout_contracts"],
-                    wallets=wallets,
-                    assets={self.policy.networks[network].native: NATIVE, **tokens},
-                    lanes={
-                        wallet: str(self.outputs["signers"][wallet]["address"])
-                        for wallet in (*site["payout_contracts"], *site["reserve_contracts"])
-                    },
-                )
-            )
-        return sites
-
-    def _address(self, wallet: str) -> str:
-        declared = self.policy.wallets[wallet].address
-        return (
-            declared.lower()
-            if declared is not None
-            else str(self.outputs["signers"][wallet]["address"])
-        )
-
-
-def bring_up_stage(
+def bring_up(
     sandbox: Sandbox,
     *,
     root: Path,
@@ -106,10 +58,10 @@ def bring_up_stage(
     seed: int,
     report: Callable[[str], None],
     event: Callable[[str], None],
-) -> Stage:
+) -> None:
     """Provision and start everything on a running ``sandbox``.
 
-    Returns when the venue is ready and funded.
+    Returns when the venue is ready and funded, and the deployment file says so.
 
     ``report`` gets lines for people, ``event`` the names of the timeline's events.
 
@@ -127,8 +79,8 @@ def bring_up_stage(
         str(sandbox.data_dir),
     ]
     with Task(sandbox, root=root, name="flood-plan", module=["loadtests.plan", *plan]) as planning:
-        prepare_landing(endpoint=sandbox.targets.urls.aws, policy=policy)
-        identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
+        prepare_hosted_zones(endpoint=sandbox.deployment.urls.aws, policy=policy)
+        identities = create_identities(endpoint=sandbox.deployment.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(
             sandbox,
@@ -138,8 +90,16 @@ def bring_up_stage(
             identities=identities,
             report=report,
         )
-        mount_brake(sandbox, runner=identities.gamedays, outputs=outputs)
+        describe_kill_switch(sandbox, runner=identities.gamedays, outputs=outputs)
         write_private(sandbox.data_dir / OUTPUTS, json.dumps(outputs, indent=1))
+        principals = sandbox.data_dir / PRINCIPALS
+        identities.write_profiles(
+            principals,
+            policy=policy,
+            account=policy.accounts[STACK],
+            endpoint=sandbox.deployment.urls.aws,
+        )
+        sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         planning.finish()
@@ -161,31 +121,52 @@ def bring_up_stage(
         roles.unlink()
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.targets.urls.prometheus, sandbox.targets.metrics_ports)
-    event("venue.ready")
-    lanes = sandbox.data_dir / "lanes.json"
-    payout_wallets = policy.payout_wallets()
-    lanes.write_text(
-        json.dumps(
-            {
-                network: {
-                    name: outputs["signers"][name]["address"]
-                    for name, wallet in payout_wallets.items()
-                    if wallet.network == network
+    await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+    auditor = sandbox.data_dir / AUDITOR
+    write_private(auditor, sandbox.database_url("auditor") + "\n")
+    sandbox.describe(
+        networks={
+            name: network.model_copy(
+                update={
+                    "payouts": _payouts(
+                        name, policy=policy, venue=venue.networks[name], outputs=outputs
+                    )
                 }
-                for network in policy.networks
-            }
-        ),
-        encoding="utf-8",
-    )
-    return Stage(
-        policy=policy,
-        policy_path=policy_path,
-        sandbox=sandbox,
-        outputs=outputs,
-        venue=venue.model_dump(mode="json"),
+            )
+            for name, network in sandbox.deployment.networks.items()
+        },
+        signers={
+            region: Signer(url=signer.url, operations_per_s=signer.operations_per_s)
+            for region, signer in venue.signers.items()
+        },
         customers=customers,
-        lanes=lanes,
+        arrivals=sandbox.data_dir / "arrivals.csv",
+        pages=sandbox.data_dir / PAGES_FILE,
+        venue=Venue(
+            adapter="adapters.reference_venue",
+            settings={"config": str(venue_path), "auditor_url_file": str(auditor)},
+        ),
+    )
+    event("venue.ready")
+
+
+def _payouts(
+    network: str, *, policy: Policy, venue: NetworkConfig, outputs: Mapping[str, Any]
+) -> Payouts:
+    """What an outside observer reads on ``network``; addresses are lower case."""
+    signers = {name: str(entry["address"]).lower() for name, entry in outputs["signers"].items()}
+
+    def holder(name: str) -> str:
+        return (venue.contract_of(name) or policy.wallets[name].address or signers[name]).lower()
+
+    wallets = [name for name, wallet in policy.wallets.items() if wallet.network == network]
+    return Payouts(
+        contracts={name: address.lower() for name, address in venue.payout_contracts.items()},
+        wallets={name: holder(name) for name in wallets},
+        tokens={asset: address.lower() for asset, address in venue.tokens.items()},
+        signers={
+            name: signers[name] for name in (*venue.payout_contracts, *venue.reserve_contracts)
+        },
     )
 
 
@@ -203,7 +184,7 @@ def _provision(
         root=root,
         data_dir=sandbox.data_dir,
         policy_path=policy_path,
-        aws_endpoint=sandbox.targets.urls.aws,
+        aws_endpoint=sandbox.deployment.urls.aws,
         provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
         principals=identities.principals(),
@@ -224,7 +205,7 @@ def _deploy(
     key = PrivateKey(secrets.token_bytes(32))
     address = address_of_private_key(key.secret)
     networks = {}
-    for name, site in sandbox.targets.networks.items():
+    for name, site in sandbox.deployment.networks.items():
         node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
         node.call("anvil_setBalance", address, hex(_GAS_MONEY_WEI))
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
@@ -254,7 +235,7 @@ def _configure(
     deployed: Mapping[str, Any],
 ) -> VenueConfig:
     """The venue's configuration: every neighbour through its proxy."""
-    targets = sandbox.targets
+    targets = sandbox.deployment
     regions = (policy.regions.primary, policy.regions.standby)
     return VenueConfig(
         run_id=targets.run_id,
@@ -294,7 +275,7 @@ def _configure(
 
 def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
     """Both sides of a service through their proxies; ``proxy`` names that of a side."""
-    url = sandbox.targets.proxy_url
+    url = sandbox.deployment.proxy_url
     return Endpoint(primary=url(proxy("primary")), standby=url(proxy("standby")))
 
 

@@ -5,8 +5,8 @@ time is replaced by the next one. A node that answers with an error has answered
 :class:`NodeRefusedError` never moves a client to another endpoint. :class:`RpcClient` has a single
 endpoint and a new connection per call, for programs that ask a few questions.
 
-Neither reads proxy settings from the environment: nodes are private, and a proxy that is meant for
-the internet must not see or stop their traffic.
+Neither reads proxy settings from the environment unless asked to: nodes are private, and a proxy
+that is meant for the internet must not see or stop their traffic.
 
 Errors:
 
@@ -217,20 +217,26 @@ class AsyncRpcClient:
 
 @dataclass(frozen=True, kw_only=True)
 class RpcClient:
-    """One node, asked from synchronous code; one connection per call."""
+    """One node, asked from synchronous code; one connection per call.
+
+    ``through_proxy``: whether the proxy that the environment names is used, for a node of the
+    user's beyond it.
+    """
 
     network: str
     url: str
     timeout_s: float
+    through_proxy: bool = False
 
     def call(self, method: str, *params: Any) -> Any:
         """The result of ``method``. Raises :class:`RpcError`."""
         request = _request(1, method, params)
         try:
-            with httpx.Client(timeout=self.timeout_s, trust_env=False) as client:
+            with httpx.Client(timeout=self.timeout_s, trust_env=self.through_proxy) as client:
                 answer = client.post(self.url, json=request).raise_for_status().json()
             return _result(self.network, method, answer)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        # ImportError: the environment names a SOCKS proxy.
+        except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise NodeSilentError(
                 f"the node of {self.network} does not answer {method}: {reason}"

@@ -85,7 +85,10 @@ def _switches(policy: Policy) -> Iterator[Sum]:
         "protection",
         "targets.protected_max",
         policy.targets.protected_max,
-        (ms("mode controller's tick", MODE_CONTROLLER_TICK_MS), ms("ages of the queue", MODE_CONTROLLER_AGES_EVERY_MS)),
+        (
+            ms("mode controller's tick", MODE_CONTROLLER_TICK_MS),
+            ms("ages of the queue", MODE_CONTROLLER_AGES_EVERY_MS),
+        ),
         "raise protected_max; the mode controller samples no oftener",
     )
     for key, served in policy.served.items():

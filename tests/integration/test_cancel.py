@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
-from tests.testing.venue_harness import Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.api.directory import Directory
-from venue.api.intake import Ask, ask_of
+from venue.api.intake import Reservation, reservation_of
 from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
@@ -47,7 +47,7 @@ class Bench:
 
     async def reserve(self, count: int) -> list[uuid.UUID]:
         """Small withdrawals of customer 1, by the real intake."""
-        asks: list[Ask] = []
+        asks: list[Reservation] = []
         for _ in range(count):
             request = WithdrawalRequest(
                 id=uuid.uuid4(),
@@ -56,8 +56,8 @@ class Bench:
                 amount="1000000",
                 destination="0x" + "ab" * 20,
             )
-            ask = await ask_of(self.founded.policy, self.directory, frozenset(), 1, request)
-            assert isinstance(ask, Ask)
+            ask = await reservation_of(self.founded.policy, self.directory, frozenset(), 1, request)
+            assert isinstance(ask, Reservation)
             asks.append(ask)
         async with self.api.acquire() as connection:
             answers = await commit_batch(connection, self.founded.policy, asks)
@@ -78,7 +78,7 @@ class Bench:
     async def somebody_waits(self) -> None:
         """Until a transaction of this database waits for a lock."""
         query = """select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_AFTER_S):
             while not await self.owner.fetchval(query):  # noqa: ASYNC110  (another server process)
                 await asyncio.sleep(0.002)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from seawall.conventions.database import MODE_LOCK
-from tests.testing.venue_harness import Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.database import Connection
 
 pytestmark = pytest.mark.integration
@@ -128,7 +128,7 @@ async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
                 await mode_controller.execute("update mode set epoch = epoch + 1")
 
         flipping = asyncio.create_task(flip())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_AFTER_S):
             await _waits_for_lock(observer, mode_controller.get_server_pid())
         assert await observer.fetchval("select epoch from mode") == 1
         go_on.set()

@@ -13,6 +13,7 @@ import pytest
 
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient, Receipt
+from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.chain.transaction import (
     Intent,
     contract_address,
@@ -73,7 +74,7 @@ class Bench:
         fee = fees(base_fee_wei=(await self.rpc.head()).base_fee_wei, gas_limit=gas)
         raw = encode_signed(intent, fee, sign_locally(signing_hash(intent, fee), secret=secret))
         await self.rpc.broadcast(raw)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_AFTER_S):
             # a node is polled
             while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

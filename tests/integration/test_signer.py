@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from seawall.ethereum.keys import keccak256, sign_locally
-from seawall.keys.proofs import proof_text, recovered_address
+from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locally
+from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import POLICY, Founded
 from venue.database import Pool, open_pool
@@ -188,7 +188,7 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
     desk.providers["one"].meanwhile = look
     proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
 
-    assert recovered_address(_proof(), proven.signature) == proven.address == desk.address
+    assert recover_message_signer(_proof(), proven.signature) == proven.address == desk.address
     assert seen == [1, 0]
     row = await desk.owner.fetchrow(
         "select * from proof_log join proof_signatures on proof_id = id"

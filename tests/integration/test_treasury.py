@@ -17,7 +17,13 @@ from seawall.conventions.metrics import LEDGER_DRIFT
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
 from tests.testing.settler_harness import Venue, Wanted, venue_bench
-from tests.testing.venue_harness import Founded, connected, record_withdrawal, venue_process
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    Founded,
+    connected,
+    record_withdrawal,
+    venue_process,
+)
 from venue.treasury import metrics
 from venue.treasury.metrics import expose_queue
 
@@ -122,7 +128,7 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
         books = {
             (wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()
         }
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_AFTER_S):
             while None in [await _drift(venue, at, "USDX", of) for at, of in books]:  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
         assert await _drift(venue, "aster", "AST", "escrow") == 3.0
@@ -183,7 +189,7 @@ async def _changes_final(url: str) -> None:
 
     Before that a comparison would rightly find the old balance.
     """
-    async with AsyncRpcClient("aster", (url,)) as rpc, asyncio.timeout(20):
+    async with AsyncRpcClient("aster", (url,)) as rpc, asyncio.timeout(HANGS_AFTER_S):
         head = (await rpc.head()).number
         while (await rpc.head("finalized")).number <= head:  # noqa: ASYNC110  (a node is polled)
             await asyncio.sleep(0.1)

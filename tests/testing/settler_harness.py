@@ -26,6 +26,7 @@ from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
     POLICY,
     DatabaseUrls,
     connected,
@@ -151,24 +152,24 @@ class Venue:
         )
         self.settlers.append(process)
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_AFTER_S):
             assert await process.stdout.readline() == b"ready\n"
         return process
 
     async def stop(self, process: asyncio.subprocess.Process) -> int:
-        """SIGTERM; the exit code, within two seconds."""
+        """SIGTERM; the exit code."""
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(HANGS_AFTER_S):
             return await process.wait()
 
-    async def until(self, query: str, *arguments: Any, within_s: float = 30) -> None:
+    async def until(self, query: str, *arguments: Any, within_s: float = HANGS_AFTER_S) -> None:
         """Wait until ``query`` answers true."""
         async with asyncio.timeout(within_s):
             # a database is polled
             while not await self.owner.fetchval(query, *arguments):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
-    async def all_posted(self, within_s: float = 30) -> None:
+    async def all_posted(self, within_s: float = HANGS_AFTER_S) -> None:
         """Wait until no withdrawal is open."""
         await self.until(
             "select not exists (select 1 from withdrawals where state in ('reserved', 'slotted'))",

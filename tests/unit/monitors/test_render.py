@@ -10,7 +10,7 @@ import yaml
 
 from monitors import render
 from monitors.alerts import alerts_of
-from monitors.expressions import duration, grown, number
+from monitors.promql import duration, grown, number
 from seawall.conventions import metrics
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
