@@ -1,7 +1,7 @@
 """The settler of one network: claim withdrawals, get them signed, broadcast, follow, post.
 
 - `claims`: choose withdrawals or a top-up and allocate a slot (one nonce, one transaction).
-- `routes`: get a slot signed by the primary or the standby region.
+- `signing_routes`: get a slot signed by the primary or the standby region.
 - `pipeline`: broadcast slots in the order of their nonces and follow them to finality.
 - `posting`: write what became of a slot to the ledger.
 - `lanes`: lanes and slots in memory and in the database.

@@ -208,7 +208,7 @@ _EVENT = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class SlotProgress:
     """Writes the steps of a slot between its claim and its posting: signed, broadcast, included.
 
     Each is committed before the next step is taken. If a slot is not in the state that this process

@@ -21,10 +21,10 @@ from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
 from venue.contracts.calls import ITEMS_MAX, decode_paid_many, paid_many, read_events
 from venue.process import pause
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lane, Progress, Slot
+from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, settlement_of
-from venue.settler.routes import Routes
+from venue.settler.signing_routes import SigningRoutes
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
@@ -46,7 +46,7 @@ class Follower:
     """Follows broadcast slots of one network; ``on_final`` is called for each that is final."""
 
     rpc: AsyncRpcClient
-    progress: Progress
+    progress: SlotProgress
     poster: Poster
     metrics: SettlerMetrics
     assets: dict[str, str]
@@ -150,8 +150,8 @@ class Driver:
 
     lane: Lane
     claims: Claims
-    routes: Routes
-    progress: Progress
+    routes: SigningRoutes
+    progress: SlotProgress
     follower: Follower
     rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -17,11 +17,11 @@ from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lane, Lanes, Progress, Purpose, Slot
+from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
-from venue.settler.routes import Routes
+from venue.settler.signing_routes import SigningRoutes
 
 _DATABASE_CONNECTIONS = 6
 _GRACE_S = 1.2
@@ -86,7 +86,7 @@ async def settle(
         )
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
-        routes = Routes(
+        routes = SigningRoutes(
             urls={region: signer.url for region, signer in config.signers.items()},
             primary=policy.regions.primary,
             standby=policy.regions.standby,
@@ -95,7 +95,7 @@ async def settle(
             client=client,
             metrics=metrics,
         )
-        progress = Progress(pool=pool)
+        progress = SlotProgress(pool=pool)
         poster = Poster(
             pool=pool,
             native=native,

@@ -7,7 +7,7 @@ from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
-from venue.treasury.loop import TreasuryDesk
+from venue.treasury.loop import Treasury
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -23,7 +23,7 @@ async def _main(stop: asyncio.Event) -> None:
             for network, declared in config.networks.items()
         }
         say_ready()
-        await TreasuryDesk(config, policy, pool=pool, rpcs=rpcs).work(stop)
+        await Treasury(config, policy, pool=pool, rpcs=rpcs).work(stop)
     pool.terminate()
 
 

@@ -30,7 +30,7 @@ GAUGES_EVERY_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
-class TreasuryDesk:
+class Treasury:
     """Runs all loops; ``rpcs`` are by network.
 
     It is the only writer of the treasury's journal, so only one may run.

@@ -47,7 +47,7 @@ def _now_us() -> int:
 
 
 @dataclass(kw_only=True)
-class Routes:
+class SigningRoutes:
     """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
 
     urls: Mapping[str, str]
