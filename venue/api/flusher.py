@@ -141,7 +141,6 @@ class Flusher:
             metrics.RESERVED_VALUE.labels(
                 reservation.network, reservation.asset, reservation.size
             ).inc(reservation.value_micro)
-        if (
-            not waiting.answer.done()
-        ):  # its client may have hung up; the reservation stands all the same
+        # The client may have disconnected; its reservation is valid all the same.
+        if not waiting.answer.done():
             waiting.answer.set_result(answer)

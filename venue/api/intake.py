@@ -52,12 +52,12 @@ class Reservation:
 
     @property
     def cross_rail(self) -> bool:
-        """Whether the balance of another network pays than the one on which it is paid out."""
+        """Whether a balance on one network pays for a payout on another."""
         return self.source_network != self.network
 
     @property
     def content(self) -> tuple[int, str, str, str, int, str]:
-        """What a replay must repeat to be one."""
+        """The fields that a replay must repeat unchanged."""
         return (
             self.customer_id,
             self.source_network,

@@ -114,9 +114,8 @@ class Follower:
             bits=dict(zip(seqs, bits, strict=True)),
             succeeded=receipt.succeeded,
         )
-        if (
-            settlement.untried
-        ):  # before its commit, or a claim would take what it gives back at once
+        # Set before the commit: a claim could take the released withdrawals at once.
+        if settlement.untried:
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
         posted = await self.poster.post(slot, settlement)
         del self._following[slot.id]

@@ -50,7 +50,7 @@ class Treasury:
             }
         )
         self._paying = [route.book_key for route in payout_routes(policy).values()]
-        self._red: str | None = None
+        self._obstacle: str | None = None
         self._journal = asyncio.Lock()  # two loops write to one hash chain
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -95,10 +95,13 @@ class Treasury:
         # wallets that pay customers.
         drift = self._comparisons.drift(time.monotonic(), self._paying)
         async with self._pool.acquire() as connection, self._journal:
-            red = await request_topups(connection, self._policy, drift=drift)
-        if red != self._red:
-            _LOG.warning("top-ups stopped: %s", red) if red else _LOG.info("top-ups continue")
-        self._red = red
+            obstacle = await request_topups(connection, self._policy, drift=drift)
+        if obstacle != self._obstacle:
+            if obstacle:
+                _LOG.warning("top-ups stopped: %s", obstacle)
+            else:
+                _LOG.info("top-ups continue")
+        self._obstacle = obstacle
 
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"

@@ -51,7 +51,7 @@ class Comparisons:
         return {asset: amount for asset, amount in drift.items() if amount != before.get(asset, 0)}
 
     def stale(self, now_s: float) -> list[BookKey]:
-        """Sites without a result that still counts."""
+        """Books without a result that still counts."""
         return [
             key
             for key, every_s in self.every_s.items()

@@ -51,7 +51,7 @@ class Health:
     drift: int | None
 
     @property
-    def red(self) -> str | None:
+    def obstacle(self) -> str | None:
         """Why no money may move, or None."""
         if stale(self.lease_age_ms):
             return "the mode controller is silent"
@@ -65,8 +65,8 @@ async def request_topups(
 ) -> str | None:
     """Request the top-ups that are due; returns the reason if the checks forbid all of them."""
     health = Health(lease_age_ms=await connection.fetchval(_LEASE_AGE_MS), drift=drift)
-    if health.red is not None:
-        return health.red
+    if health.obstacle is not None:
+        return health.obstacle
     for route in payout_routes(policy).values():
         for asset in policy.wallets[route.hot].holdings:
             await _consider(connection, policy, route, asset)
