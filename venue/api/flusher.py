@@ -39,7 +39,7 @@ WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
 _ATTEMPTS = 3
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _UNAVAILABLE = Refusal(
     code="unavailable",
     reason="The request could not be recorded; nothing was taken. Send it again with the same id.",
@@ -108,7 +108,7 @@ class Flusher:
                     connection, self._policy, [waiting.reservation for waiting in batch]
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
-            _LOG.exception("a batch of %d was refused by the database", len(batch))
+            _log.exception("a batch of %d was refused by the database", len(batch))
             if len(batch) == 1:
                 self._tell(batch[0], _IN_DOUBT if in_doubt else _UNAVAILABLE)
                 return
@@ -116,7 +116,7 @@ class Flusher:
                 await self._commit([waiting], attempt, in_doubt=in_doubt)
         except (CommitInDoubtError, *FAILURES) as error:
             in_doubt = in_doubt or isinstance(error, CommitInDoubtError)
-            _LOG.warning(
+            _log.warning(
                 "a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error
             )
             if attempt == _ATTEMPTS:

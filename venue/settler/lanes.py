@@ -91,7 +91,7 @@ _TAKE = """
 _MOVE = """
     update lanes set epoch = epoch + 1, signer_region = $5
     where (chain_id, address, epoch, holder) = ($1, $2, $3, $4) returning epoch"""
-_LOG = """
+_RECORD = """
     insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at)
     values ($1, $2, $3, $4, $5, $6, $7)"""
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
@@ -122,7 +122,9 @@ class Lanes:
                     raise UsageError(f"no lane of {lane.wallet} ({lane.address}) was founded")
                 lane.epoch, lane.signer_region = row["epoch"], row["signer_region"]
                 key = (lane.chain_id, lane.address, lane.epoch, self.holder, lane.signer_region)
-                await connection.execute(_LOG, *key, "The settler started and took the lane.", None)
+                await connection.execute(
+                    _RECORD, *key, "The settler started and took the lane.", None
+                )
 
     async def move(self, *, region: str, reason: str, detected_at_us: int | None) -> None:
         """Let ``region`` sign from now on, for all lanes in one transaction.
@@ -151,7 +153,7 @@ class Lanes:
                     )
                 epochs.append(epoch)
                 key = (lane.chain_id, lane.address, epoch, self.holder, region)
-                await connection.execute(_LOG, *key, reason, detected)
+                await connection.execute(_RECORD, *key, reason, detected)
         for lane, epoch in zip(self.lanes, epochs, strict=True):
             lane.epoch, lane.signer_region = epoch, region
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from venue.database import Pool
 
 GAUGES_EVERY_S = 1.0
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Treasury:
@@ -80,7 +80,7 @@ class Treasury:
             try:
                 await work()
             except (*FAILURES, ServiceError) as error:
-                _LOG.warning("a turn failed, the next one tries again: %s", error)
+                _log.warning("a turn failed, the next one tries again: %s", error)
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
@@ -98,9 +98,9 @@ class Treasury:
             obstacle = await request_topups(connection, self._policy, drift=drift)
         if obstacle != self._obstacle:
             if obstacle:
-                _LOG.warning("top-ups stopped: %s", obstacle)
+                _log.warning("top-ups stopped: %s", obstacle)
             else:
-                _LOG.info("top-ups continue")
+                _log.info("top-ups continue")
         self._obstacle = obstacle
 
     async def _reconcile(self, book: Book) -> None:
@@ -110,7 +110,7 @@ class Treasury:
                 connection, self._config, self._policy, book, self._rpcs[book.network]
             )
             if drift is None:
-                _LOG.warning(
+                _log.warning(
                     "%s: the ledger was not level with the chain in time; not compared", what
                 )
                 return
@@ -128,7 +128,7 @@ class Treasury:
             if amount
             else f"{what}: {asset} agrees again"
         )
-        _LOG.warning("%s", why)
+        _log.warning("%s", why)
         async with self._journal, self._pool.acquire() as connection, connection.transaction():
             body = {
                 "bucket": book.bucket,

@@ -36,7 +36,7 @@ _HELD = """
 _REQUEST = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values ($1, $2, $3, $4, $5, $6, 'requested', $7)"""
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,4 +106,4 @@ async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, 
             _REQUEST, topup, route.network, asset, route.reserve, route.hot, amount, why
         )
     metrics.TOP_UPS.labels(route.network, asset).inc()
-    _LOG.info("top-up of %d %s: %s", amount, asset, why)
+    _log.info("top-up of %d %s: %s", amount, asset, why)
