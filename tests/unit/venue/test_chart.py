@@ -1,4 +1,4 @@
-"""The chart follows from what a policy declares, never from the order in which it does."""
+"""The chart of accounts depends on what a policy declares, not on the order of declaration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _reversed(tmp_path: Path) -> Policy:
     return load_policy(write(tmp_path, tree))
 
 
-def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> None:
+def test_the_bucket_that_is_declared_as_the_house_trades_wherever_it_stands(tmp_path: Path) -> None:
     """Escrow, promotional and contingency hold hot money too, and none of it is for sale."""
     for policy in (load_policy(PRODUCTION), _reversed(tmp_path)):
         assert {network: route.house for network, route in payout_routes(policy).items()} == {
@@ -30,8 +30,8 @@ def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> No
         }
 
 
-def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
-    """Its swaps are refused by name; the policy may then guarantee none."""
+def test_a_network_without_a_trading_bucket_has_no_house(tmp_path: Path) -> None:
+    """Its swaps are refused, so the policy must not guarantee them."""
     tree = production()
     put(tree, "buckets.treasury.trades", [])
     for tier in ("normal", "stressed"):
@@ -43,7 +43,7 @@ def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
 
 
 def test_every_wallet_is_in_exactly_one_book() -> None:
-    """What is in no book is on no ledger."""
+    """A wallet in no book would be on no ledger."""
     policy = load_policy(PRODUCTION)
 
     found = [

@@ -1,4 +1,4 @@
-"""Comparisons of ledger and chain: none, fresh, and too old."""
+"""Results of comparing ledger and chain: none yet, recent, and too old."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ ASTER, BIRCH = ("aster", "customer"), ("birch", "customer")
 BOTH = (ASTER, BIRCH)
 
 
-def test_nothing_counts_until_every_network_was_compared() -> None:
-    """One network alone says nothing of the other."""
+def test_there_is_no_drift_to_report_until_every_network_was_compared() -> None:
+    """The result of one network says nothing about another."""
     comparisons = Comparisons(every_s={ASTER: 10, BIRCH: 20})
     comparisons.note(ASTER, {"AST": 0}, now_s=0)
     assert comparisons.drift(0, BOTH) is None
@@ -18,8 +18,9 @@ def test_nothing_counts_until_every_network_was_compared() -> None:
 
 
 def test_a_result_older_than_three_periods_counts_no_longer() -> None:
-    """A network that cannot be compared turns red by itself, after its own period, and green with
-    the next result.
+    """A network that cannot be compared becomes stale after its own period.
+
+    The next result makes it count again.
     """
     comparisons = Comparisons(every_s={ASTER: 10, BIRCH: 20})
     comparisons.note(ASTER, {"AST": 0}, now_s=100)
@@ -33,9 +34,10 @@ def test_a_result_older_than_three_periods_counts_no_longer() -> None:
     assert comparisons.drift(161, BOTH) == 0
 
 
-def test_what_is_not_asked_about_stops_nothing() -> None:
-    """Another bucket's difference, or that it was never compared, is no reason to keep customers
-    waiting.
+def test_other_buckets_do_not_stop_top_ups() -> None:
+    """Neither the drift of another bucket nor a missing comparison of it.
+
+    Customers must not wait for their money because of it.
     """
     escrow = ("aster", "escrow")
     comparisons = Comparisons(every_s={ASTER: 10, escrow: 10})
@@ -45,8 +47,8 @@ def test_what_is_not_asked_about_stops_nothing() -> None:
     assert (comparisons.drift(0, [ASTER]), comparisons.drift(0, [ASTER, escrow])) == (0, 7)
 
 
-def test_only_changes_are_told() -> None:
-    """A first result is told if it is not level; after that, each change, also the one back."""
+def test_only_changes_are_returned() -> None:
+    """A first result counts as a change if it is not zero; later each change, also back to zero."""
     comparisons = Comparisons(every_s={ASTER: 10})
     assert comparisons.note(ASTER, {"AST": 0, "USDX": 1}, now_s=0) == {"USDX": 1}
     assert comparisons.note(ASTER, {"AST": 0, "USDX": 1}, now_s=1) == {}

@@ -83,7 +83,7 @@ def test_the_digest_changes_with_every_part_of_the_intent(change: dict[str, obje
 
 
 def test_fees_leave_room_also_on_an_idle_chain() -> None:
-    """A base fee of a few wei must not become the measure of the ceiling."""
+    """A multiple of a base fee of a few wei would be no headroom."""
     idle, busy = (fees(base_fee_wei=base, gas_limit=1) for base in (7, 10**9))
 
     assert idle.max_fee_wei == MAX_FEE_FLOOR_WEI + idle.priority_fee_wei

@@ -1,22 +1,26 @@
-"""What a customer is told when the database fails: nothing was taken, or nobody knows."""
+"""The flusher's answer when the database fails: nothing was taken, or the outcome is unknown."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import pytest
 
 from seawall.formats.drill_contract import Refusal
-from tests.unit.venue.intake.test_judge import POLICY, reservation
+from seawall.policy_file import load_policy
+from tests.testing.reservations import reservation
 from venue.api import flusher
 from venue.api.flusher import Flusher
 from venue.api.mode import CommitInDoubtError, holding_mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 
 
 class _Pool:
@@ -26,7 +30,7 @@ class _Pool:
 
 
 @pytest.mark.parametrize(
-    ("failures", "told"),
+    ("failures", "expected"),
     [
         ([ConnectionRefusedError(), ConnectionRefusedError()], "nothing was taken"),
         ([ConnectionRefusedError(), CommitInDoubtError("lost")], "do not know whether"),
@@ -35,11 +39,12 @@ class _Pool:
         ([asyncpg.CheckViolationError("no")], "nothing was taken"),
     ],
 )
-async def test_nobody_is_told_that_nothing_was_taken_unless_it_is_known(
-    failures: list[Exception], told: str, monkeypatch: pytest.MonkeyPatch
+async def test_an_answer_denies_the_withdrawal_only_if_no_attempt_can_have_committed(
+    failures: list[Exception], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once any attempt may have committed, an answer that denies it would invite a second
-    withdrawal under another id.
+    """If an attempt may have committed, a denial would make the customer pay a second time.
+
+    The customer would send another withdrawal with another id.
     """
     left = list(failures)
 
@@ -53,12 +58,12 @@ async def test_nobody_is_told_that_nothing_was_taken_unless_it_is_known(
     answer = await flushing.submit(reservation(1, 1))
     working.cancel()
     assert isinstance(answer, Refusal)
-    assert told in answer.reason
+    assert expected in answer.reason
     assert not left
 
 
-async def test_a_lost_reply_to_commit_is_a_doubt_and_an_earlier_failure_is_none() -> None:
-    """Before the commit is sent PostgreSQL rolls back by itself; after it only a look can tell."""
+async def test_a_lost_reply_to_commit_is_in_doubt_and_an_earlier_failure_is_not() -> None:
+    """Before the commit is sent PostgreSQL rolls back by itself; afterwards it is unknown."""
 
     class Losing:
         def __init__(self, at: str) -> None:

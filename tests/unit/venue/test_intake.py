@@ -1,3 +1,5 @@
+"""Intake decides each request of a batch: accepted, deferred, replayed or refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,40 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.formats.drill_contract import Refusal
-from seawall.policy import MICRO
 from seawall.policy_file import load_policy
-from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
+from tests.testing.reservations import ACCOUNT, reservation
+from venue.api.intake import Accept, Committed, IntakeDecision, Replay, decide
 
-POLICY = load_policy(Path(__file__).parents[4] / "policies" / "sandbox.yaml")
-ACCOUNT = 7
-
-
-def reservation(
-    number: int,
-    amount: int,
-    *,
-    account: int = ACCOUNT,
-    source: str = "aster",
-    value: int | None = None,
-) -> Reservation:
-    """A withdrawal of ``amount`` USDX base units on aster."""
-    value_micro = amount if value is None else value * MICRO
-    return Reservation(
-        id=UUID(int=number),
-        customer_id=1,
-        bucket="customer",
-        source_network=source,
-        network="aster",
-        asset="USDX",
-        amount=amount,
-        value_micro=value_micro,
-        size="small" if value_micro <= 1_000 * MICRO else "large",
-        destination="0x" + "ab" * 20,
-        source_account=account,
-        source_clearing=1,
-        clearing=2,
-        reserved_account=3,
-    )
+POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 
 
 def code(decision: IntakeDecision) -> str:
@@ -60,8 +33,8 @@ def test_a_batch_spends_a_balance_in_order_of_arrival() -> None:
     A smaller one after a refused one still fits.
     """
     reservations = [reservation(1, 60), reservation(2, 50), reservation(3, 40), reservation(4, 1)]
-    said = decide(POLICY, "normal", reservations, committed={}, available={ACCOUNT: 100})
-    assert [code(one) for one in said] == [
+    decisions = decide(POLICY, "normal", reservations, committed={}, available={ACCOUNT: 100})
+    assert [code(one) for one in decisions] == [
         "accepted",
         "insufficient_balance",
         "accepted",
@@ -87,16 +60,16 @@ def test_replays_keep_the_first_outcome_even_when_the_tier_would_now_refuse() ->
     )
 
 
-def test_twins_within_a_batch_take_the_money_once() -> None:
+def test_two_requests_with_one_id_in_a_batch_take_the_money_once() -> None:
     """The second is a replay of the first; of a refused first it is the same refusal."""
-    said = decide(
+    decisions = decide(
         POLICY,
         "normal",
         [reservation(1, 60), reservation(1, 60), reservation(2, 60), reservation(2, 60)],
         committed={},
         available={ACCOUNT: 100},
     )
-    assert [code(one) for one in said] == [
+    assert [code(one) for one in decisions] == [
         "accepted",
         "replayed",
         "insufficient_balance",
@@ -104,16 +77,16 @@ def test_twins_within_a_batch_take_the_money_once() -> None:
     ]
 
 
-def test_large_ones_are_deferred_in_protected_mode_and_still_reserve() -> None:
-    """Deferred money is set aside, so it cannot be asked for twice."""
-    said = decide(
+def test_large_withdrawals_are_deferred_in_protected_mode_and_still_reserved() -> None:
+    """Deferred money is reserved, so it cannot be withdrawn twice."""
+    decisions = decide(
         POLICY,
         "protected",
         [reservation(1, 60, value=1_001), reservation(2, 60)],
         committed={},
         available={ACCOUNT: 100},
     )
-    assert [code(one) for one in said] == ["deferred", "insufficient_balance"]
+    assert [code(one) for one in decisions] == ["deferred", "insufficient_balance"]
 
 
 @given(
@@ -130,12 +103,12 @@ def test_no_batch_ever_overdraws_an_account(
     reservations = [
         reservation(number, amount, account=account) for number, amount, account in rows
     ]
-    said = decide(
+    decisions = decide(
         POLICY, "normal", reservations, committed={}, available={1: available, 2: available}
     )
     taken: dict[int, int] = {}
     accepted: list[UUID] = []
-    for one, decision in zip(reservations, said, strict=True):
+    for one, decision in zip(reservations, decisions, strict=True):
         if isinstance(decision, Accept):
             taken[one.source_account] = taken.get(one.source_account, 0) + one.amount
             accepted.append(one.id)

@@ -1,4 +1,4 @@
-"""Following: what goes wrong with one transaction stays with it."""
+"""The follower: a failure of one transaction does not affect the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from venue.settler.pipeline import Follower
 
 
 class _Node:
-    """Knows the receipt of one transaction, has lost the other, and takes nothing."""
+    """A node that has the receipt of one transaction, has lost the other, and takes no bytes."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
@@ -62,10 +62,8 @@ def _slot(number: int, tx_hash: str) -> Slot:
     )
 
 
-async def test_a_transaction_that_no_node_takes_again_does_not_keep_others_from_being_followed() -> (
-    None
-):
-    """It is offered once per few blocks, and the one behind it is seen in its block."""
+async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_followed() -> None:
+    """It is broadcast again every few blocks, and the next one is seen in its block."""
     stop = asyncio.Event()
     node, progress = _Node(stop), _Progress()
     follower = Follower(

@@ -1,4 +1,4 @@
-"""A running bulkhead turns away what its bucket has no room for, and never another bucket."""
+"""The signer's bulkhead: a bucket that is over its share is throttled, and never another bucket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOT, ESCROW = "customer-hot", "escrow-hot"
 
 @dataclass(kw_only=True)
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """A clock that advances only when a task sleeps."""
 
     us: int = 1_000_000
     slept_s: list[float] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Clock:
         return self.us
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
+        """Advance the clock at once."""
         self.slept_s.append(seconds)
         self.us += round(seconds * 1_000_000)
 
@@ -58,7 +58,7 @@ async def refused(bulkhead: Bulkhead, wallet: str) -> str:
     return caught.value.reason
 
 
-async def test_a_bucket_that_spent_its_share_is_turned_away_and_its_neighbour_is_not(
+async def test_a_bucket_that_spent_its_share_is_throttled_and_its_neighbour_is_not(
     bulkhead: Bulkhead,
 ) -> None:
     for _ in range(2):
@@ -69,7 +69,7 @@ async def test_a_bucket_that_spent_its_share_is_turned_away_and_its_neighbour_is
         pass
 
 
-async def test_a_bucket_whose_calls_hang_holds_its_own_places_only(bulkhead: Bulkhead) -> None:
+async def test_a_bucket_whose_calls_hang_uses_its_own_places_only(bulkhead: Bulkhead) -> None:
     async with AsyncExitStack() as hanging:
         for _ in range(2):
             await hanging.enter_async_context(bulkhead.inside(HOT))
@@ -98,10 +98,10 @@ async def test_a_place_is_free_again_when_signing_failed(bulkhead: Bulkhead) -> 
     assert "used up its share" in await refused(bulkhead, HOT)
 
 
-async def test_switched_off_it_lets_everyone_through(
+async def test_a_sabotaged_bulkhead_admits_every_request(
     bulkhead: Bulkhead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sabotage by which the drill shows that it can fail."""
+    """With this sabotage the drill must fail."""
     monkeypatch.setenv(environment.SABOTAGE_VARIABLE, sabotage.SABOTAGE_BULKHEAD)
 
     async def enter() -> None:

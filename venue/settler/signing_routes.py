@@ -1,5 +1,7 @@
-"""The signing route: primary or standby, moved by the breaker, each move fenced by new epochs
-before it is used.
+"""Signing routes: the primary region signs slots, or the standby while the breaker is open.
+
+Each move to another region raises the lanes' epochs before the new region is asked, so a late
+signature of the old region is refused.
 """
 
 from __future__ import annotations
@@ -32,9 +34,9 @@ from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRequ
 TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _THROTTLED_S = 0.05
-"""A throttled signer is well and its bucket's room refills all the time.
+"""Pause after a throttled request.
 
-It is no reason to change the route.
+A throttled signer works, and its bucket's share refills continuously: no reason to fail over.
 """
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
@@ -45,11 +47,8 @@ def _now_us() -> int:
 
 
 @dataclass(kw_only=True)
-class Routes:
-    """Has slots signed by whichever region the breaker allows.
-
-    ``urls`` is the signers' by region.
-    """
+class SigningRoutes:
+    """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
 
     urls: Mapping[str, str]
     primary: str
@@ -63,13 +62,13 @@ class Routes:
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def adopt(self) -> None:
-        """Go on with the route under which the lanes were left."""
+        """Continue with the region that the lanes' rows name."""
         if any(lane.signer_region == self.standby for lane in self.lanes.lanes):
             self.breaker = opened(_now_us())
         self._show()
 
     async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
-        """The signed bytes of ``slot``, however long it takes; None when told to stop.
+        """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
 
         Raises :class:`LaneLostError`.
         """
@@ -80,7 +79,7 @@ class Routes:
                 signed = await self._ask(region, slot, epoch)
             except SigningRefusedError as error:
                 if error.code == "stale_epoch" and slot.lane.epoch != epoch:
-                    continue  # the route moved while we asked
+                    continue  # the route moved during the request
                 if error.code == "stale_epoch" and self._moving.locked():
                     async with self._moving:
                         continue
@@ -107,10 +106,7 @@ class Routes:
         return None
 
     async def probe_loop(self, stop: asyncio.Event) -> None:
-        """While the standby signs, ask the primary until it has answered long enough.
-
-        Then go back.
-        """
+        """While the standby signs, probe the primary; go back once it has answered long enough."""
         while not stop.is_set():
             if probe_due(self.breaker, self.settings, _now_us()):
                 answered = await self._probe()

@@ -1,4 +1,4 @@
-"""What became of a payment: events and bitmap, every combination of them."""
+"""The settlement of a payment for every combination of events and bitmap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def events(paid: Item | None = None, *, failed: bool = False) -> Events:
 
 
 @pytest.mark.parametrize(
-    ("said", "bit", "succeeded", "settlement"),
+    ("events", "bit", "succeeded", "settlement"),
     [
         pytest.param(events(ITEM), True, True, PAID, id="paid"),
         pytest.param(events(failed=True), False, True, FAILED, id="refused by its destination"),
@@ -44,9 +44,11 @@ def events(paid: Item | None = None, *, failed: bool = False) -> Events:
         pytest.param(events(), True, False, UNCLEAR, id="reverted, but the bit is set"),
     ],
 )
-def test_outcome(said: Events, bit: bool, succeeded: bool, settlement: Settlement) -> None:
-    """Paid needs both witnesses, failed needs both, everything else is held."""
-    assert settlement_of([ITEM], events=said, bits={7: bit}, succeeded=succeeded) == settlement
+def test_a_payment_counts_only_if_event_and_bit_agree(
+    events: Events, bit: bool, succeeded: bool, settlement: Settlement
+) -> None:
+    """Paid needs both, failed needs both; all other combinations are held."""
+    assert settlement_of([ITEM], events=events, bits={7: bit}, succeeded=succeeded) == settlement
 
 
 def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:

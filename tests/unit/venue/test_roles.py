@@ -1,4 +1,4 @@
-"""The file of role URLs: whole, and nobody else's to read."""
+"""The file of role URLs must be complete, and readable by its owner alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_roles_are_read_from_a_private_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "mode", "told"),
+    ("document", "mode", "why"),
     [
         (URLS, 0o640, "others may read it"),
         ({"api": URLS["api"]}, 0o600, "one database URL for each of api, settler"),
@@ -36,19 +36,19 @@ def test_roles_are_read_from_a_private_file(tmp_path: Path) -> None:
         ([], 0o600, "one database URL for each of"),
     ],
 )
-def test_anything_else_is_refused_without_repeating_a_password(
-    document: object, mode: int, told: str, tmp_path: Path
+def test_any_other_file_is_refused_without_a_password_in_the_error(
+    document: object, mode: int, why: str, tmp_path: Path
 ) -> None:
-    """The file's fault is named."""
-    with pytest.raises(UsageError, match=told) as refused:
+    """The error says what is wrong with the file."""
+    with pytest.raises(UsageError, match=why) as refused:
         read_roles(_written(tmp_path / "roles.json", document, mode))
     assert "secret" not in str(refused.value)
 
 
-def test_a_process_that_was_told_no_database_says_which_variable(
+def test_a_process_without_a_database_url_names_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A missing URL is a mistake of whoever starts it."""
+    """A missing URL is an error of the caller."""
     monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
     with pytest.raises(UsageError, match=f"{DATABASE_VARIABLE} is not set"):
         database_url()

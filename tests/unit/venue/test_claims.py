@@ -1,4 +1,4 @@
-"""Which withdrawals the next slot pays."""
+"""The choice of withdrawals for a slot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def wd(
         ),
         pytest.param([wd(1, 10)], {"USDX": 10}, {}, [1], id="down to the floor exactly"),
         pytest.param(
-            [wd(1, 11), wd(2, 1)], {"USDX": 10}, {}, [], id="nobody overtakes who must wait"
+            [wd(1, 11), wd(2, 1)],
+            {"USDX": 10},
+            {},
+            [],
+            id="no withdrawal overtakes one that must wait",
         ),
         pytest.param(
             [wd(1, 11), wd(2, 1, asset="AST")],
@@ -61,7 +65,7 @@ def wd(
         ),
     ],
 )
-def test_selection(
+def test_a_batch_pays_small_ones_first_in_order_and_leaves_the_floor(
     candidates: list[Candidate], floats: dict[str, int], floors: dict[str, int], chosen: list[int]
 ) -> None:
     """One row per rule; a batch holds four."""
