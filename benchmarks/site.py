@@ -15,14 +15,14 @@ from pathlib import Path
 
 from benchmarks.sizes import ROOT, Size
 from sandbox import stack
-from sandbox.environment import inherited
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import create_identities
 from sandbox.stack_environment import STACK
 from seawall import setup
 from seawall.conventions import environment
 from seawall.errors import ServiceError
 from seawall.policy_file import load_policy
+from seawall.processes.environment import inherited
 
 AWS, PROVIDER, ENGINE = "AWS", "provider", "engine"
 _STOP_S_MAX = 10
@@ -68,7 +68,7 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
         port,
     ):
         endpoint = f"http://127.0.0.1:{port}"
-        prepare_landing(endpoint=endpoint, policy=policy)
+        prepare_hosted_zones(endpoint=endpoint, policy=policy)
         identities = create_identities(endpoint=endpoint, policy=policy)
         variables = {**variables, **identities.deployer.environment()}
         command = ["localaws.provider", "--aws-endpoint", endpoint]

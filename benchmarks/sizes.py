@@ -123,23 +123,20 @@ def _rail(tree: dict[str, Any], network: str) -> dict[str, Any]:
 
 
 def _render(size: Size) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "monitors.render",
-            "--policy",
-            str(size.policy_path),
-            "--out",
-            str(size.generated),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        message = (
-            f"the rules of {size.policy_path} could not be rendered:\n{done.stdout}{done.stderr}"
+    """Render everything that the program reads.
+
+    Raises :class:`ServiceError`.
+    """
+    for module in ("monitors.render", "infra.render"):
+        options = ["--policy", str(size.policy_path), "--out", str(size.generated)]
+        done = subprocess.run(
+            [sys.executable, "-m", module, *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        raise ServiceError(message)
+        if done.returncode != 0:
+            raise ServiceError(
+                f"python -m {module} failed for {size.policy_path}:\n{done.stdout}{done.stderr}"
+            )

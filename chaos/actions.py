@@ -17,14 +17,14 @@ from chaos.faults import make_fault
 from chaos.session import FaultSession
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.timeline import append
-from seawall.kill_switch import SwitchWatch, switches_of
+from seawall.kill_switch import KillSwitchWatch, kill_switches
 from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch
 
 SOURCE = "chaos"
 WAIT_STEP_S = 0.1
 _sessions: dict[str, FaultSession] = {}
 """Actions are separate calls in one process: what `apply_fault` began, `revert_fault` ends."""
-_switches: list[SwitchWatch] = []
+_switches: list[KillSwitchWatch] = []
 """The watch of the kill switch, once somebody has needed it."""
 
 
@@ -78,10 +78,10 @@ def _watch(surroundings: Surroundings) -> Callable[[], str | None]:
     return lambda: runner() or switch()
 
 
-def _switch(surroundings: Surroundings) -> SwitchWatch:
+def _switch(surroundings: Surroundings) -> KillSwitchWatch:
     """The one watch of this process."""
     if not _switches:
-        _switches.append(SwitchWatch(switches=switches_of(surroundings.targets.kill_switch)))
+        _switches.append(KillSwitchWatch(switches=kill_switches(surroundings.targets.kill_switch)))
     return _switches[0]
 
 

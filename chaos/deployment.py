@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
-from seawall.kill_switch import SwitchSite
+from seawall.formats.deployment import run_directory
+from seawall.kill_switch import KillSwitchLocation
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 
@@ -51,18 +52,22 @@ class Urls(_Targets):
 
 
 class Targets(_Targets):
-    """The part of ``targets.json`` that faults and probes use.
+    """The part of ``deployment.json`` that faults and probes use.
 
-    ``run_dir`` is None outside a game day, ``kill_switch`` where there is none.
+    ``kill_switch`` is None where there is none.
     """
 
     data_dir: Path
-    run_dir: Path | None
     toxiproxy: str
     proxies: dict[str, Proxy]
     urls: Urls
     regions: Regions
-    kill_switch: SwitchSite | None = None
+    kill_switch: KillSwitchLocation | None = None
+
+    @property
+    def run_dir(self) -> Path | None:
+        """The run directory in progress; None outside a game day."""
+        return run_directory(self.data_dir)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,7 @@ def look_around(environment: Mapping[str, str] = os.environ) -> Surroundings:
     """
     return Surroundings(
         policy=load_policy(Path(_named(environment, environment_names.POLICY_VARIABLE))),
-        targets=_targets(Path(_named(environment, environment_names.TARGETS_VARIABLE))),
+        targets=_targets(Path(_named(environment, environment_names.DEPLOYMENT_VARIABLE))),
         runner_pid=_number(environment, environment_names.RUNNER_VARIABLE, int),
         t_zero=_number(environment, environment_names.T_ZERO_VARIABLE, float),
     )

@@ -66,17 +66,19 @@ def status_reachable() -> bool:
     )
 
 
-def guard_beats() -> bool:
-    """The guard was alive within the time after which its metrics would count as absent."""
+def mode_controller_beats() -> bool:
+    """The mode controller was alive within the time after which its metrics would count as absent."""
     surroundings = look_around()
-    beat_at = query(surroundings.targets.urls.prometheus, f"max({metrics.GUARD_BEAT})")
+    beat_at = query(
+        surroundings.targets.urls.prometheus, f"max({metrics.MODE_CONTROLLER_HEARTBEAT})"
+    )
     if beat_at is None:
-        return _so(False, f"there is no series {metrics.GUARD_BEAT}")
+        return _so(False, f"there is no series {metrics.MODE_CONTROLLER_HEARTBEAT}")
     silence_ms = (time.time() - beat_at) * 1_000
     limit_ms = surroundings.policy.monitoring.absent_for
     return _so(
         silence_ms <= limit_ms,
-        f"the guard's last beat was {silence_ms:.0f} ms ago, more than {limit_ms} ms",
+        f"the mode controller's last heartbeat was {silence_ms:.0f} ms ago, more than {limit_ms} ms",
     )
 
 

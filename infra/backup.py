@@ -16,10 +16,9 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.boundaries import Boundary, BoundaryArgs
-from infra.bucket import BucketArgs, LockedBucket
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 from infra.documents import Statement, document, trust_service
-from infra.evidence import forever
+from infra.roles import BoundedRole
 from seawall.conventions import aws as aws_names
 from seawall.errors import UsageError
 from seawall.policy import Policy
@@ -128,7 +127,7 @@ class Backups(pulumi.ComponentResource):
                 retention_days=days(args.policy.backup.keep),
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=forever(f"arn:aws:s3:::{name}", unless=args.remover),
+                statements=nobody_removes(f"arn:aws:s3:::{name}", unless=args.remover),
                 tags=args.tags,
             ),
             self._child,
@@ -236,24 +235,18 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _role(self, name: str, service: str, reach: Sequence[Statement]) -> aws.iam.Role:
-        """A role for ``service`` on behalf of this account alone (IAM user guide, The confused
-        deputy problem).
-        """
+        """A role for ``service`` on behalf of this account."""
         args = self._args
         venue = args.policy.venue.name
-        boundary = Boundary(
-            name,
-            BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags),
-            self._child,
-        )
-        return aws.iam.Role(
-            name,
+        role = BoundedRole(
+            venue=venue,
+            account=args.account,
             name=aws_names.service_role(venue, name),
-            assume_role_policy=trust_service(service, args.account),
-            permissions_boundary=boundary.arn,
+            trust=trust_service(service, args.account),
+            reach=reach,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
         )
+        return role.declare(name, parent=self)
 
 
 def replication(source: str, copy: str) -> list[Statement]:

@@ -176,3 +176,25 @@ def _everywhere(arn: str) -> list[Statement]:
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
     ]
+
+
+def nobody_removes(arn: str, *, unless: str | None) -> list[Statement]:
+    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket.
+
+    ``unless`` is the ARN of who may after all.
+
+    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user
+    guide, Lifecycle and other bucket configurations). Whoever wants to undo this must change the
+    bucket's policy first.
+    """
+    others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
+    deny = {"Effect": "Deny", "Principal": "*", **others}
+    return [
+        {
+            "Sid": "NobodyRemovesVersions",
+            **deny,
+            "Action": ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+            "Resource": f"{arn}/*",
+        },
+        {"Sid": "NobodyRemovesTheBucket", **deny, "Action": ["s3:DeleteBucket"], "Resource": arn},
+    ]

@@ -1,9 +1,10 @@
-"""The seal of a stack: made last, removed first, and in a guarded stack removed by nobody.
+"""The destroy guard: one resource that depends on all others, so that `pulumi destroy` of a protected
+stack stops before it has removed anything.
 
-A destroy works through a stack from what nothing depends on. Without more, it would take down
-aliases, alarms, roles and subscriptions of a guarded stack before it met a protected key and
-stopped (seen with the engine 3.258: 242 resources gone, then 25 refusals). The seal depends on
-everything, so a destroy meets it first; it is protected, so that is where a destroy ends.
+A destroy begins with what nothing depends on. Without this resource it would remove the aliases,
+alarms, roles and subscriptions of a protected stack before it met the first protected key and stopped
+(seen with the engine 3.258: 242 resources gone, then 25 refusals). The destroy guard depends on
+everything, so a destroy meets it first; it is protected, so the destroy ends there.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from seawall.conventions import aws as aws_names
 
 
 @dataclass(frozen=True, kw_only=True)
-class SealArgs:
-    """``digest`` of the policy that the stack was made from.
-
-    The seal says it once all of it is there.
+class DestroyGuardArgs:
+    """``digest``: that of the policy that the stack is made from. It is the value of the parameter,
+    which is written once everything else exists.
     """
 
     venue: str
@@ -32,10 +32,10 @@ class SealArgs:
     tags: Mapping[str, str]
 
 
-def seal(
-    args: SealArgs, *, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions
+def declare_destroy_guard(
+    args: DestroyGuardArgs, *, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions
 ) -> aws.ssm.Parameter:
-    """Declare the seal over everything in ``after``."""
+    """Declare the destroy guard over everything in ``after``."""
     mine = pulumi.ResourceOptions(depends_on=list(after), protect=args.deletion.protect)
     return aws.ssm.Parameter(
         "deployed",

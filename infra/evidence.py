@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.bucket import BucketArgs, LockedBucket
-from infra.documents import Statement
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,32 +44,10 @@ class Evidence(pulumi.ComponentResource):
                 retention_days=args.retention_days,
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=forever(arn, unless=args.remover),
+                statements=nobody_removes(arn, unless=args.remover),
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
         )
         self.bucket = made.bucket
         self.register_outputs({"bucket": self.bucket})
-
-
-def forever(arn: str, *, unless: str | None) -> list[Statement]:
-    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket.
-
-    ``unless`` is the ARN of who may after all.
-
-    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user
-    guide, Lifecycle and other bucket configurations). Whoever wants to undo this must change the
-    bucket's policy first.
-    """
-    others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
-    deny = {"Effect": "Deny", "Principal": "*", **others}
-    return [
-        {
-            "Sid": "NobodyRemovesVersions",
-            **deny,
-            "Action": ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
-            "Resource": f"{arn}/*",
-        },
-        {"Sid": "NobodyRemovesTheBucket", **deny, "Action": ["s3:DeleteBucket"], "Resource": arn},
-    ]

@@ -4,14 +4,15 @@ address that follows from it.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import kms
 
-from infra.addresses import address_of
 from infra.settings import Deletion
+from seawall.ethereum.keys import address_of_public_key_der
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,11 @@ class SigningKey(pulumi.ComponentResource):
             key_id=key.key_id, region=primary, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         self.key_id = key.key_id
-        self.address = public.public_key.apply(address_of)
+        self.address = public.public_key.apply(_address)
         self.arns = {primary: key.arn, standby: replica.arn}
         self.register_outputs({"key_id": self.key_id, "address": self.address, "arns": self.arns})
+
+
+def _address(public_key_base64: str) -> str:
+    """The address of a key whose public half KMS shows in base64 of DER."""
+    return address_of_public_key_der(base64.b64decode(public_key_base64, validate=True))

@@ -14,31 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from string import Template
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.rails.watched import Topics
+from infra.alarms import Topics
+from infra.generated_files import MonitoringFiles
 from seawall.conventions import aws as aws_names
 from seawall.conventions import generated
-from seawall.errors import UsageError
-from seawall.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """``rules`` is the text of a Prometheus rules file.
-
-    ``routing`` that of an AMP Alertmanager definition with places for topics (:func:`addressed`).
-    """
+    """``files``: the rules and the routing that were rendered from the policy."""
 
     venue: str
     regions: Sequence[str]
-    rules: str
-    routing: str
+    files: MonitoringFiles
     topics: Topics
     tags: Mapping[str, str]
 
@@ -67,7 +61,7 @@ class Monitoring(pulumi.ComponentResource):
                 region=region,
                 name=generated.RULE_NAMESPACE,
                 workspace_id=workspace.id,
-                data=args.rules,
+                data=args.files.rules,
                 tags=args.tags,
                 opts=child,
             )
@@ -96,7 +90,7 @@ def _definition(args: MonitoringArgs, region: str) -> pulumi.Output[str]:
         str(severity): arn for severity, arn in args.topics[region].items()
     }
     return pulumi.Output.all(**topics).apply(
-        lambda arns: addressed(args.routing, region=region, topics=arns)
+        lambda arns: addressed(args.files.routing, region=region, topics=arns)
     )
 
 
@@ -107,21 +101,3 @@ def addressed(routing: str, *, region: str, topics: Mapping[str, str]) -> str:
     """
     known = {generated.topic_place(severity): arn for severity, arn in topics.items()}
     return Template(routing).substitute(known, **{generated.REGION_PLACE: region})
-
-
-def rendered(policy: Policy, file: str, *, folder: Path) -> str:
-    """The text of ``file`` in ``folder``.
-
-    Raises :class:`UsageError` if it is missing or was rendered from another policy.
-    """
-    path = folder / file
-    remedy = "run bin/seawall render with this policy, and look at what changes"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"the rendered {path.parent.name}/{path.name} cannot be read: {error.strerror}"
-        raise UsageError(message, remedy=remedy) from error
-    if generated.rendered_from(policy.digest) not in text.splitlines()[:3]:
-        message = f"{path.parent.name}/{path.name} was rendered from another policy than {policy.policy} as it is now"
-        raise UsageError(message, remedy=remedy)
-    return text

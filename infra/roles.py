@@ -1,20 +1,102 @@
-"""A role that a person or a process takes on.
-
-One principal is trusted, a boundary bounds it, and what it may do stands elsewhere.
+"""Roles within a permission boundary: what a kind of role can never exceed, whatever is attached to
+it later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi_aws import iam
 
-from infra.boundaries import Boundary
-from infra.documents import trust
+from infra.documents import Statement, document, trust
+from seawall.conventions import aws
 from seawall.keys.access import Principal
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryArgs:
+    """``statements``: the most that a role of this kind may do, by identity policy or by a
+    resource's policy that names it.
+    """
+
+    venue: str
+    account: str
+    statements: Sequence[Statement]
+    tags: Mapping[str, str]
+
+
+class Boundary(pulumi.ComponentResource):
+    """A managed policy per kind of role.
+
+    Roles name its ``arn`` as their boundary, and must be made after it (``policy``).
+
+    The Deny of all else also binds where a resource's policy names a session, which an implicit
+    deny would not (IAM user guide, "Permissions boundaries for IAM entities", Evaluating effective
+    permissions with boundaries).
+    """
+
+    arn: str
+    policy: iam.Policy
+
+    def __init__(self, kind: str, args: BoundaryArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("seawall:infra:Boundary", kind, None, opts)
+        name = aws.boundary(args.venue, kind)
+        allowing = [statement for statement in args.statements if statement["Effect"] == "Allow"]
+        actions = sorted({action for statement in allowing for action in statement["Action"]})
+        self.arn = f"arn:aws:iam::{args.account}:policy/{name}"
+        self.policy = iam.Policy(
+            f"boundary-{kind}",
+            name=name,
+            description=f"The most that a role of kind {kind} may do",
+            policy=document(
+                *args.statements,
+                {"Sid": "NothingElse", "Effect": "Deny", "NotAction": actions, "Resource": "*"},
+            ),
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"arn": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedRole:
+    """A role with a boundary of its own, which allows no more than the role needs.
+
+    Args:
+        venue: whose stack it is.
+        account: where it is.
+        name: the role's name in IAM.
+        trust: its trust policy, a document.
+        reach: the most that it may do.
+    """
+
+    venue: str
+    account: str
+    name: str
+    trust: str
+    reach: Sequence[Statement]
+    tags: Mapping[str, str]
+
+    def declare(self, logical: str, *, parent: pulumi.Resource) -> iam.Role:
+        """The role and its boundary, both under the logical name ``logical``."""
+        boundary = Boundary(
+            logical,
+            BoundaryArgs(
+                venue=self.venue, account=self.account, statements=self.reach, tags=self.tags
+            ),
+            pulumi.ResourceOptions(parent=parent),
+        )
+        return iam.Role(
+            logical,
+            name=self.name,
+            assume_role_policy=self.trust,
+            permissions_boundary=boundary.arn,
+            tags=self.tags,
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[boundary.policy]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

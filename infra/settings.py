@@ -22,18 +22,18 @@ from seawall.policy_file import load_policy
 
 
 class Deletion(Enum):
-    """``guarded``: signing keys and evidence cannot be removed without first saying so.
+    """``protected``: signing keys and evidence cannot be removed without first saying so.
 
     ``disposable``: a drill's stack.
     """
 
-    GUARDED = "guarded"
+    PROTECTED = "protected"
     DISPOSABLE = "disposable"
 
     @property
     def protect(self) -> bool:
         """Whether Pulumi must refuse to delete what cannot be made again."""
-        return self is Deletion.GUARDED
+        return self is Deletion.PROTECTED
 
     @property
     def key_window_days(self) -> int:
@@ -41,7 +41,7 @@ class Deletion(Enum):
 
         The longest or shortest that it allows (API reference, ScheduleKeyDeletion).
         """
-        return 30 if self is Deletion.GUARDED else 7
+        return 30 if self is Deletion.PROTECTED else 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +78,16 @@ class Settings:
     indicators_published: bool
 
     @property
-    def guarded(self) -> bool:
+    def protected(self) -> bool:
         """Whether nothing that matters may be removed."""
-        return self.deletion is Deletion.GUARDED
+        return self.deletion is Deletion.PROTECTED
 
     @property
     def lock_mode(self) -> str:
         """Of object locks: COMPLIANCE, which not even the account's root can shorten, is only taken
         by who says that he knows.
         """
-        return "COMPLIANCE" if self.guarded and self.irrevocable_compliance else "GOVERNANCE"
+        return "COMPLIANCE" if self.protected and self.irrevocable_compliance else "GOVERNANCE"
 
 
 def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Settings:
@@ -108,7 +108,7 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
             repr(stack),
             f"select one of {known}, or name its account under accounts of the policy",
         )
-    deletion = reading.take("deletion", Deletion, "write guarded or disposable")
+    deletion = reading.take("deletion", Deletion, "write protected or disposable")
     principals, problems = read_principals(
         reading.object("principals") or {}, policy, path=f"{aws.PREFIX}:principals"
     )

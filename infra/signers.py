@@ -14,11 +14,10 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
-from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import allow, document
 from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
-from infra.roles import SegregatedRole
+from infra.roles import Boundary, BoundaryArgs, SegregatedRole
 from infra.settings import Deletion
 from seawall.keys import access as segregation
 from seawall.keys.access import Principal
@@ -149,9 +148,9 @@ class Signers(pulumi.ComponentResource):
         args = self._args
 
         def written(region: str) -> str:
-            guarded = args.deletion is Deletion.GUARDED
+            protected = args.deletion is Deletion.PROTECTED
             found = segregation.key_policy(
-                args.policy, key, region, account=args.account, guarded=guarded
+                args.policy, key, region, account=args.account, protected=protected
             )
             return document(*found["Statement"])
 

@@ -18,9 +18,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bucket import BucketArgs, LockedBucket
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 from infra.documents import Statement, document
-from infra.evidence import forever
 from seawall.conventions import aws as aws_names
 from seawall.keys import access as segregation
 from seawall.policy import Policy
@@ -89,7 +88,7 @@ class KeyTrail(pulumi.ComponentResource):
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
                 statements=[
-                    *forever(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
+                    *nobody_removes(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
                     *_cloudtrail_writes(bucket_name, account=args.account, trail=arn),
                 ],
                 tags=args.tags,

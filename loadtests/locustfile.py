@@ -31,9 +31,9 @@ from loadtests.coordinator import Conductor
 from loadtests.population import read_keys
 from loadtests.results import ACKNOWLEDGED, Sent
 from loadtests.sender import PATH, Limits, Sender
-from seawall.conventions.environment import TARGETS_VARIABLE
+from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import ExitCode, UsageError
-from seawall.kill_switch import SwitchSite, SwitchWatch, switches_of
+from seawall.kill_switch import KillSwitchLocation, KillSwitchWatch, kill_switches
 
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
 REPORT_EVERY_S = 0.5
@@ -91,11 +91,11 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
 
 def _api_of_targets() -> str:
     """URL of the venue's api, as customers reach it."""
-    path = os.environ.get(TARGETS_VARIABLE)
+    path = os.environ.get(DEPLOYMENT_VARIABLE)
     if path is None:
         raise UsageError(
             "nobody says where the venue is",
-            remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}",
+            remedy=f"give --host, or name deployment.json in {DEPLOYMENT_VARIABLE}",
         )
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
@@ -103,17 +103,17 @@ def _api_of_targets() -> str:
         raise UsageError(f"{path} names no api: {error!r}") from error
 
 
-def _switch_site() -> SwitchSite | None:
-    """The kill switch that targets.json names; None without either.
+def _switch_site() -> KillSwitchLocation | None:
+    """The kill switch that deployment.json names; None without either.
 
     Raises :class:`UsageError` if it is named wrongly.
     """
-    path = os.environ.get(TARGETS_VARIABLE)
+    path = os.environ.get(DEPLOYMENT_VARIABLE)
     if path is None:
         return None
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8")).get("kill_switch")
-        return None if found is None else SwitchSite.model_validate(found)
+        return None if found is None else KillSwitchLocation.model_validate(found)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} does not say which kill switch to obey: {error}") from error
 
@@ -155,7 +155,7 @@ class _Master:
         )
         self._ready: dict[str, dict[str, Any]] = {}
         self._finished = False
-        self._switch = SwitchWatch(switches=switches_of(_switch_site()))
+        self._switch = KillSwitchWatch(switches=kill_switches(_switch_site()))
         runner.register_message(READY, self._on_ready)
         runner.register_message(
             REPORT, lambda msg, **_: self._conductor.heard(msg.node_id, msg.data)

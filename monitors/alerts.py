@@ -2,7 +2,7 @@
 
 One per trigger of the policy, and those that any venue of this kind needs.
 
-Alerts are computed from the venue's metrics, not from the guard's decisions: they are its
+Alerts are computed from the venue's metrics, not from the mode controller's decisions: they are its
 witnesses. Thresholds, windows, severities and people come from the policy alone.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from monitors.expressions import duration, grown, number
+from monitors.promql import duration, grown, number
 from seawall.conventions import components, metrics
 from seawall.errors import UsageError
 from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
 
 RUNBOOKS = "docs/runbooks"
+RULE_GROUP = "seawall"
 PROTECTED = TIERS.index("protected")
 
 SOURCES: Mapping[IndicatorName, str] = {
@@ -35,7 +37,7 @@ OWNERS: Mapping[str, str] = {
     metrics.HOT_TARGET_VALUE: components.API_PROCESS,
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
     metrics.LEDGER_DRIFT: components.TREASURY_PROCESS,
-    metrics.TIER: components.GUARD_PROCESS,
+    metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
 SIGNERS = "signer-.+"
@@ -213,3 +215,37 @@ def grace_ms(policy: Policy, metric: str) -> int:
 
 def _roles(triggers: Iterable[Trigger]) -> tuple[str, ...]:
     return tuple(sorted({role for trigger in triggers for role in trigger.pages}))
+
+
+def rules_of(policy: Policy) -> dict[str, Any]:
+    """The rules file as plain data: one group, evaluated at the policy's pace."""
+    return {
+        "groups": [
+            {
+                "name": RULE_GROUP,
+                "interval": duration(policy.monitoring.evaluate_every),
+                "rules": [_rule(policy, alert) for alert in alerts_of(policy)],
+            }
+        ]
+    }
+
+
+def labels_of(policy: Policy, alert: Alert) -> dict[str, str]:
+    """Labels that routing and the pager read."""
+    return {"severity": alert.severity, "roles": ",".join(alert.roles), "policy": policy.policy}
+
+
+def annotations_of(alert: Alert) -> dict[str, str]:
+    """What the person who is woken reads first."""
+    return {
+        "summary": alert.summary,
+        "customer_impact": alert.customer_impact,
+        "runbook": alert.runbook,
+    }
+
+
+def _rule(policy: Policy, alert: Alert) -> dict[str, Any]:
+    rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expression}
+    if alert.pending_ms:
+        rule["for"] = duration(alert.pending_ms)
+    return rule | {"labels": labels_of(policy, alert), "annotations": annotations_of(alert)}

@@ -6,7 +6,7 @@ policies/production.yaml --prometheus http://127.0.0.1:9090``, with credentials 
 cloudwatch:PutMetricData; ``--once`` looks once. Only what the policy's triggers watch is published,
 the worst of all processes that tell it.
 
-An indicator is only as alive as the guard that computes it. One whose guard has not renewed its
+An indicator is only as alive as the mode controller that computes it. One whose mode controller has not renewed its
 lease within the policy's ``absent_for``, one that nobody tells and one that is no number are not
 published: the alarms take missing data as breaching, so a venue that says nothing pages.
 """
@@ -30,7 +30,7 @@ import httpx
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from monitors.expressions import number
+from monitors.promql import number
 from seawall.conventions import aws, metrics
 from seawall.errors import ExitCode, SeawallError, ServiceError
 from seawall.policy import Policy
@@ -59,10 +59,8 @@ class Turn:
 
 
 def query_of(policy: Policy) -> str:
-    """PromQL: the worst level of each indicator that a living guard tells."""
-    fresh = (
-        f"time() - {metrics.GUARD_BEAT} < {number(Fraction(policy.monitoring.absent_for, 1_000))}"
-    )
+    """PromQL: the worst level of each indicator that a living mode controller shows."""
+    fresh = f"time() - {metrics.MODE_CONTROLLER_HEARTBEAT} < {number(Fraction(policy.monitoring.absent_for, 1_000))}"
     return (
         f"max by ({metrics.INDICATOR_LABEL}) ({metrics.INDICATOR} and on (instance, job) ({fresh}))"
     )
@@ -174,7 +172,7 @@ class Publisher:
 def lines(found: Turn, failed: list[str]) -> Iterator[str]:
     """What a turn says that is not well."""
     if found.missing:
-        yield f"nobody tells {', '.join(found.missing)}: is the guard alive, and scraped?"
+        yield f"nobody tells {', '.join(found.missing)}: is the mode controller alive, and scraped?"
     yield from failed
 
 
@@ -195,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--prometheus",
         required=True,
         metavar="URL",
-        help="base URL of the Prometheus that scrapes the guard",
+        help="base URL of the Prometheus that scrapes the mode controller",
     )
     parser.add_argument(
         "--every",

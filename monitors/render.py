@@ -14,10 +14,9 @@ from typing import Any
 
 import yaml
 
-from monitors.alerts import alerts_of
+from monitors.alerts import alerts_of, rules_of
 from monitors.routing import amp_routing_of, routing_of
 from monitors.rule_tests import rule_tests_of
-from monitors.rules import rules_of
 from seawall.conventions import generated
 from seawall.errors import SeawallError, UsageError, WorldError
 from seawall.policy import Policy
@@ -58,7 +57,7 @@ def render(policy: Policy) -> dict[str, str]:
 
 def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
     """Generated files that are missing or differ from what the policy renders to, and files that
-    nothing renders.
+    neither this module nor ``infra.render`` renders.
     """
     folder = folder or GENERATED / policy.policy
     rendered = render(policy)
@@ -68,7 +67,8 @@ def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
     ]
     present = sorted(folder.iterdir()) if folder.is_dir() else []
-    return wrong + [path for path in present if path.name not in rendered]
+    known = {*rendered, generated.EXPECTED_RESOURCES_FILE}
+    return wrong + [path for path in present if path.name not in known]
 
 
 def write(policy: Policy, *, folder: Path | None = None) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitors.expressions import duration
+from monitors.promql import duration
 from seawall.conventions import generated
 from seawall.policy import Policy, Severity
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, window_ms
-from monitors.expressions import duration
-from monitors.rules import labels_of
+from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, labels_of, window_ms
+from monitors.promql import duration
 from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
 
@@ -120,7 +119,7 @@ def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
 def _protected(policy: Policy) -> Case:
     return Case(
         alert=metrics.ALERT_TIER_PROTECTED,
-        story="the guard enters protected mode and leaves it",
+        story="the mode controller enters protected mode and leaves it",
         series={metrics.TIER: _pulse(PROTECTED)},
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
@@ -145,17 +144,17 @@ def _drift(policy: Policy) -> Case:
 def _absent(policy: Policy) -> list[Case]:
     pending = _samples(policy, policy.monitoring.absent_for)
     back = CALM + 1 + 2 * pending
-    guard = components.GUARD_PROCESS
+    process = components.MODE_CONTROLLER_PROCESS
     gone = Case(
         alert=metrics.ALERT_VENUE_METRICS_ABSENT,
         story="a process stops answering, then is back",
         series={
-            f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
-            f'{metrics.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
+            f'up{{job="venue",process="{process}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
+            f'{metrics.TIER}{{job="venue",process="{process}"}}': f"0x{back + 10}",
         },
         silent_at=(CALM, CALM + pending, back + 1),
         firing_at=(CALM + 1 + pending,),
-        labels=(("process", guard),),
+        labels=(("process", process),),
     )
     owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]

@@ -53,8 +53,7 @@ async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
         )
         await _prepare(connection)
     except FAILURES as error:
-        message = f"{name} cannot reach its database: {error}"
-        raise ServiceError(message) from error
+        raise ServiceError(f"{name} cannot reach its database: {error}") from error
     return connection
 
 
@@ -74,7 +73,6 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
             server_settings=settings,
         )
     except FAILURES as error:
-        message = f"{name} cannot reach its database: {error}"
-        raise ServiceError(message) from error
+        raise ServiceError(f"{name} cannot reach its database: {error}") from error
     assert pool is not None  # None only for a pool that was told not to connect yet
     return pool

@@ -61,8 +61,10 @@ def serve_metrics(port: int) -> None:
     try:
         prometheus_client.start_http_server(port, addr="127.0.0.1")
     except OSError as error:
-        message = f"metrics cannot be served on port {port}: {error.strerror}"
-        raise PortBusyError(message, remedy="free the port, or configure another") from error
+        raise PortBusyError(
+            f"metrics cannot be served on port {port}: {error.strerror}",
+            remedy="free the port, or configure another",
+        ) from error
 
 
 class _Server(uvicorn.Server):
@@ -84,8 +86,10 @@ async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
         listener.close()
-        message = f"port {port} cannot be bound: {error.strerror}"
-        raise PortBusyError(message, remedy="free the port, or configure another") from error
+        raise PortBusyError(
+            f"port {port} cannot be bound: {error.strerror}",
+            remedy="free the port, or configure another",
+        ) from error
     server = _Server(
         uvicorn.Config(
             app,

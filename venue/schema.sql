@@ -252,7 +252,7 @@ end $$;
 -- All entries of a posting are inserted by one statement; a later statement could only unbalance it again.
 create trigger entries_balance after insert on entries referencing new table as added for each statement execute function entries_balance();
 
-create table flow (                     -- counters that api and settlers commit with their batches; what the guard watches; insert only
+create table flow (                     -- counters that api and settlers commit with their batches; what the mode controller watches; insert only
     id          bigint generated always as identity primary key,
     kind        text   not null check (kind in ('reserved', 'posted', 'voided', 'signing_failed')),
     network     text   not null,
@@ -283,10 +283,10 @@ create table mode_log (                 -- every flip with what was known when i
     at             timestamptz not null default clock_timestamp()
 );
 
-create table guard_lease (
+create table mode_controller_lease (
     only_row boolean primary key default true check (only_row),
     holder   text not null,
-    beat_at  timestamptz not null
+    renewed_at  timestamptz not null
 );
 
 create table journal (                  -- decisions with their justification; append only, hash-chained, one writer each
@@ -331,7 +331,7 @@ create trigger signed_once before update of raw, tx_hash on sign_log for each ro
     when (old.raw is not null and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash)) execute function refuse_other_bytes();
 
 -- Who may do what. Roles are made by genesis (they are per cluster); nobody but the owner has more than is listed here.
-grant select on all tables in schema public to seawall_api, seawall_settler, seawall_guard, seawall_treasury, seawall_auditor;
+grant select on all tables in schema public to seawall_api, seawall_settler, seawall_mode_controller, seawall_treasury, seawall_auditor;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason) on withdrawals to seawall_api;
@@ -341,8 +341,8 @@ grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_sett
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
 grant update (state, reason, slot_id) on withdrawals to seawall_settler;
-grant insert, update on mode, guard_lease to seawall_guard;
-grant insert on mode_log, journal to seawall_guard;
+grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
+grant insert on mode_log, journal to seawall_mode_controller;
 grant insert on topups, journal to seawall_treasury;
 -- The signer sees lanes to check the fence, and its own log; the settler cannot write that log and the signer cannot move money.
 -- It holds the lane while it writes, through a function, because a row lock needs a right to update that it must not have.

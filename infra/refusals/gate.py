@@ -24,26 +24,53 @@ import pulumi
 from pulumi._types import input_type_to_dict, is_input_type
 from pulumi.runtime import register_resource_transform, register_stack_transformation
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 from infra.refusals.judge import judge, judge_all
 from seawall.errors import SeawallError, UsageError
 
-_REMEDY = "correct the program or the policy; nothing was changed"
+_REMEDY = (
+    "correct the program or the policy; if the stack is meant to lack a listed resource, run"
+    " bin/seawall render and have the change reviewed; nothing was changed"
+)
+
+
+class Collector:
+    """Keeps everything that is declared and is no component.
+
+    Attributes:
+        declared: as the rules read it, in the order of the program.
+        resources: the same, as Pulumi's objects.
+    """
+
+    def __init__(self) -> None:
+        self.declared: list[Declared] = []
+        self.resources: list[pulumi.Resource] = []
+
+    def keep(self, args: pulumi.ResourceTransformationArgs) -> None:
+        """A stack transformation that changes nothing."""
+        if isinstance(args.resource, pulumi.CustomResource):
+            inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
+            self.resources.append(args.resource)
+            self.declared.append(
+                Declared(
+                    kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
+                )
+            )
 
 
 class Gate:
     """Opened by :meth:`open`, once, after everything has been declared, within ``with``.
 
-    Must be made before anything that it shall judge.
+    Must be made before anything that it is to judge.
 
-    ``resources``: everything that was declared so far and is no component.
+    Attributes:
+        resources: everything that was declared so far and is no component.
     """
 
     def __init__(self, demands: Demands) -> None:
         self._demands = demands
-        self._declared: list[Declared] = []
-        self.resources: list[pulumi.Resource] = []
+        self._collector = Collector()
+        self.resources = self._collector.resources
         self._judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: Any = pulumi.Output.from_input(self._wait())
         register_resource_transform(self._judge_known)
@@ -75,7 +102,7 @@ class Gate:
 
         Raises :class:`UsageError` with every refusal.
         """
-        refusals = judge_all(self._declared, self._demands)
+        refusals = judge_all(self._collector.declared, self._demands)
         if refusals:
             lines = "\n".join(f"  {refusal}" for refusal in refusals)
             raise UsageError(
@@ -85,14 +112,7 @@ class Gate:
         self._judged.set_result(None)
 
     def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
-        if isinstance(args.resource, pulumi.CustomResource):
-            inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
-            self.resources.append(args.resource)
-            self._declared.append(
-                Declared(
-                    kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
-                )
-            )
+        self._collector.keep(args)
         opts = pulumi.ResourceOptions.merge(
             args.opts, pulumi.ResourceOptions(depends_on=[self._opened])
         )

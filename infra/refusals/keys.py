@@ -7,11 +7,10 @@ another spec or usage is another key (API reference, CreateKey), and KMS rotates
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
+from seawall.iam.documents import UnreadableError, read
 
 KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"
@@ -31,7 +30,7 @@ def judge_key(resource: Declared, demands: Demands) -> Iterator[str]:
         return
     if resource.kind == KEY:
         yield from _nature(resource, demands)
-    if resource.is_known("policy") and not _statements(resource.given("policy")):
+    if resource.is_known("policy") and not _has_statements(resource.given("policy")):
         yield "no policy: KMS would give it one that lets the whole account use it; say who may"
     window = resource.given("deletionWindowInDays")
     if resource.is_known("deletionWindowInDays") and (
@@ -58,8 +57,9 @@ def _nature(key: Declared, demands: Demands) -> Iterator[str]:
         yield "bypasses the check that somebody can still change its policy"
 
 
-def _statements(policy: object) -> object:
+def _has_statements(policy: object) -> bool:
+    """Whether ``policy`` is a document with at least one statement."""
     try:
-        return json.loads(str(policy))["Statement"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        return bool(read(str(policy)))
+    except UnreadableError:
+        return False

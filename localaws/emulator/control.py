@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 from werkzeug.wrappers import Request, Response
 
-from localaws.emulator.shims.quotas import QUOTA
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from localaws.emulator.services.kms import QUOTA
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.errors import ServiceError
 
 KMS_QUOTA_PATH = "/seawall/kms-ecc-quota"

@@ -26,7 +26,7 @@ from botocore.session import get_session
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from sandbox.aws_root import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
+from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 VARIABLE = "SEAWALL_AWS_LOG"
 _READS = re.compile(r"(BatchGet|Describe|Get|Head|List|Lookup|Query|Scan|Search|Simulate)[A-Z]")

@@ -13,11 +13,11 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from localaws.emulator import shims
+from localaws.emulator import services
 from localaws.emulator.control import Application, Control
 from localaws.emulator.request_log import RequestLog
-from localaws.emulator.shims import alarms
-from localaws.emulator.shims.quotas import QUOTA
+from localaws.emulator.services import cloudwatch
+from localaws.emulator.services.kms import QUOTA
 from seawall.errors import PortBusyError
 
 HOST = "127.0.0.1"
@@ -43,9 +43,9 @@ def make_aws(
     ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. ``log``: file to
     which every request is appended. Raises :class:`PortBusyError`.
     """
-    shims.install()
+    services.install()
     QUOTA.set(kms_ecc_per_s)
-    alarms.keep_evaluating()
+    cloudwatch.keep_evaluating()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

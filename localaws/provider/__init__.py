@@ -1,11 +1,6 @@
-"""The ``aws`` package of Pulumi for the sandbox.
+"""The ``aws`` package of Pulumi for the sandbox: a resource provider on boto3.
 
-Attached to the real engine, on boto3, against the sandbox's AWS.
-
-On real AWS the official plugin serves the same program; nothing here is used there. What the table
-of ``registry`` does not list is refused.
+The real Pulumi engine attaches to it with ``PULUMI_DEBUG_PROVIDERS``, and it calls the emulated
+AWS. On real AWS the official plugin serves the same program and nothing here is used. A resource
+type that the table of ``registry`` does not list is refused.
 """
-
-from sandbox.stack_environment import environment
-
-__all__ = ["environment"]

@@ -5,7 +5,7 @@ What is not listed is refused by name.
 
 from __future__ import annotations
 
-from localaws.provider import (
+from localaws.provider.resources import (
     amp,
     backup,
     cloudtrail,
@@ -18,11 +18,10 @@ from localaws.provider import (
     route53,
     s3,
     scheduler,
-    secrets,
+    secretsmanager,
     sns,
     sqs,
     ssm,
-    zones,
 )
 from localaws.provider.table import Function, ResourceType
 
@@ -37,14 +36,14 @@ RESOURCES: dict[str, ResourceType] = {
         iam.POLICY,
         iam.ROLE_POLICY_ATTACHMENT,
         *s3.RESOURCES,
-        secrets.SECRET,
-        secrets.SECRET_POLICY,
+        secretsmanager.SECRET,
+        secretsmanager.SECRET_POLICY,
         sqs.QUEUE,
         sqs.QUEUE_POLICY,
         ssm.PARAMETER,
         route53.HEALTH_CHECK,
         route53.RECORD,
-        zones.ZONE,
+        route53.ZONE,
         sns.TOPIC,
         sns.TOPIC_POLICY,
         sns.TOPIC_SUBSCRIPTION,
@@ -70,5 +69,5 @@ RESOURCES: dict[str, ResourceType] = {
 
 FUNCTIONS: dict[str, Function] = {
     function.kind: function
-    for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY, zones.GET_ZONE)
+    for function in (kms.GET_PUBLIC_KEY, iam.GET_CALLER_IDENTITY, route53.GET_ZONE)
 }

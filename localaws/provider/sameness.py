@@ -1,4 +1,4 @@
-"""When two settings mean the same to AWS although they are written otherwise.
+"""Whether two settings mean the same to AWS although they are written differently.
 
 For ``Property(same=...)``.
 """
@@ -9,7 +9,25 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.provider.table import equal
+
+def equal(one: Any, other: Any) -> bool:
+    """The usual sameness; nothing and an empty collection are the same to AWS."""
+    return bool(one == other) or (one in (None, "", [], {}) and other in (None, "", [], {}))
+
+
+def same_document(one: Any, other: Any) -> bool:
+    """Whether two policy documents say the same, however they are written."""
+    if isinstance(one, str) and isinstance(other, str):
+        try:
+            return bool(json.loads(one) == json.loads(other))
+        except ValueError:
+            return one == other
+    return equal(one, other)
+
+
+def same_key(one: Any, other: Any) -> bool:
+    """Whether two ids mean the same key: an ARN ends in the key's id."""
+    return str(one).rpartition("/")[2] == str(other).rpartition("/")[2]
 
 
 def same_with_defaults(**defaults: Any) -> Callable[[Any, Any], bool]:

@@ -5,7 +5,6 @@ A resource type is its properties and four calls to AWS.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,43 +13,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localaws.provider.clients import Aws, code_of, is_gone
-from localaws.provider.fields import given
-from localaws.provider.tagging import Tagging, tag_map, tag_pairs
+from localaws.provider.sameness import equal
+from localaws.provider.tagging import Tagging
 from localaws.provider.values import Properties
-
-__all__ = [
-    "Function",
-    "HalfMadeError",
-    "Property",
-    "ResourceType",
-    "equal",
-    "given",
-    "same_document",
-    "same_key",
-    "tag_map",
-    "tag_pairs",
-    "unfinished",
-]
-
-
-def equal(one: Any, other: Any) -> bool:
-    """The usual sameness; nothing and an empty collection are the same to AWS."""
-    return bool(one == other) or (one in (None, "", [], {}) and other in (None, "", [], {}))
-
-
-def same_document(one: Any, other: Any) -> bool:
-    """Whether two policy documents say the same, however they are written."""
-    if isinstance(one, str) and isinstance(other, str):
-        try:
-            return bool(json.loads(one) == json.loads(other))
-        except ValueError:
-            return one == other
-    return equal(one, other)
-
-
-def same_key(one: Any, other: Any) -> bool:
-    """Whether two ids mean the same key: an ARN ends in the key's id."""
-    return str(one).rpartition("/")[2] == str(other).rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

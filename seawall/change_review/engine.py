@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.kept import kept_data_dir
-from sandbox.stack_environment import STACK
 from seawall import setup
 from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.processes.environment import clean_own_process
+from seawall.sandbox_program import kept_deployment, kept_environment
 
 _RUN_S_MAX = 900
 """A large stack on a slow day; beyond it something hangs."""
@@ -27,12 +27,12 @@ _NO_STACK = "no stack named"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class EngineRun:
     """How a run of the engine ended."""
 
     exit_code: int
-    out: str
-    complaint: str
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Engine:
     stack: str | None = None
     config_file: Path | None = None
 
-    def run(self, *arguments: str) -> Finished:
+    def run(self, *arguments: str) -> EngineRun:
         """Run `pulumi` with ``arguments``; how it ended, whatever that is.
 
         Raises :class:`UsageError` for a stack that does not exist, :class:`MissingProgramError` and
@@ -80,7 +80,7 @@ class Engine:
         if done.returncode != 0 and _NO_STACK in done.stderr:
             message = done.stderr.strip().removeprefix("error: ")
             raise UsageError(message, remedy="`pulumi stack ls` lists the stacks of this backend")
-        return Finished(exit_code=done.returncode, out=done.stdout, complaint=done.stderr)
+        return EngineRun(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def engine_here(root: Path, *, stack: str | None, config_file: Path | None = None) -> Engine:
@@ -88,25 +88,20 @@ def engine_here(root: Path, *, stack: str | None, config_file: Path | None = Non
 
     The caller's own, or that of the kept sandbox.
     """
-    environment = _environment(root, stack)
+    environment = _environment(stack)
     environment.pop(
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW", None
     )  # one document, not a line per event
     return Engine(root=root, environment=environment, stack=stack, config_file=config_file)
 
 
-def _environment(root: Path, stack: str | None) -> dict[str, str]:
-    # it draws in the whole game day
-    from sandbox.shell import THE_USERS_OWN, variables  # noqa: PLC0415
-
+def _environment(stack: str | None) -> dict[str, str]:
     found = {**os.environ, **setup.environment()}
-    if (
-        any(name in os.environ for name in _CHOSEN)
-        or stack not in (None, STACK)
-        or kept_data_dir() is None
-    ):
+    if any(name in os.environ for name in _CHOSEN):
         return found
-    return {
-        **{name: value for name, value in found.items() if name not in THE_USERS_OWN},
-        **variables(root),
-    }
+    kept = kept_deployment()
+    if kept is None or stack not in (None, kept.stack):
+        return found
+    found = kept_environment().applied_to(found)
+    clean_own_process()  # whatever asks AWS beside the engine must not see the user's, either
+    return found

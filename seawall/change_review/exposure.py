@@ -23,7 +23,7 @@ BUCKET_TAG = "bucket"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
+class LiveBalance:
     """What an observer found of one asset: an amount in base units, or why it is not known."""
 
     amount: int | None
@@ -31,7 +31,7 @@ class Live:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Possession:
+class AssetExposure:
     """One asset of one wallet.
 
     ``maximum``: base units that the policy lets it hold; ``live``: None if nobody was asked.
@@ -46,7 +46,7 @@ class Possession:
     maximum: int
     maximum_value_micro: int
     price: Decimal
-    live: Live | None = None
+    live: LiveBalance | None = None
 
     @property
     def live_value_micro(self) -> int | None:
@@ -57,10 +57,10 @@ class Possession:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stake:
+class Exposure:
     """What a change puts at risk.
 
-    ``wallets`` is empty if the policy knows none of that name; ``held_at``: address by wallet.
+    ``wallets`` is empty if the policy knows none of that name; ``addresses``: address by wallet.
     """
 
     scope: Literal["wallet", "bucket"]
@@ -68,18 +68,18 @@ class Stake:
     owner: str | None
     unit: str
     wallets: tuple[str, ...]
-    possessions: tuple[Possession, ...]
-    held_at: Mapping[str, str]
+    holdings: tuple[AssetExposure, ...]
+    addresses: Mapping[str, str]
 
     @property
     def maximum_value_micro(self) -> int:
         """The most that may lie there, over all assets."""
-        return sum(each.maximum_value_micro for each in self.possessions)
+        return sum(each.maximum_value_micro for each in self.holdings)
 
     @property
     def live_value_micro(self) -> int | None:
         """What lies there now; None as soon as one part is not known."""
-        values = [each.live_value_micro for each in self.possessions]
+        values = [each.live_value_micro for each in self.holdings]
         known = [value for value in values if value is not None]
         return sum(known) if values and len(known) == len(values) else None
 
@@ -88,18 +88,18 @@ class Stake:
         """Why the live value is not known, once per reason."""
         reasons = [
             each.live.reason
-            for each in self.possessions
+            for each in self.holdings
             if each.live is not None and each.live.amount is None
         ]
         return "; ".join(dict.fromkeys(reasons)) or "no endpoint was named"
 
-    def observed(self, found: Mapping[tuple[str, str], Live]) -> Stake:
+    def with_live(self, found: Mapping[tuple[str, str], LiveBalance]) -> Exposure:
         """The same with what observers found, by wallet and asset."""
         seen = tuple(
             replace(each, live=found.get((each.wallet, each.asset), each.live))
-            for each in self.possessions
+            for each in self.holdings
         )
-        return replace(self, possessions=seen)
+        return replace(self, holdings=seen)
 
 
 def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
@@ -114,9 +114,9 @@ def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
     return max(names, key=len) if names else None
 
 
-def stake_of(
+def exposure_of(
     change: Change, policy: Policy, addresses: Mapping[str, str], *, also: Policy
-) -> Stake | None:
+) -> Exposure | None:
     """What stands behind the resource of ``change``; None if neither tags nor name lead to money.
 
     ``policy`` is the one in force until now, ``also`` the one that the change brings, for wallets
@@ -128,7 +128,7 @@ def stake_of(
         declaring = policy if wallet in policy.wallets else also
         declared = declaring.wallets.get(wallet)
         inside = [wallet] if declared is not None else []
-        return _stake(
+        return _exposure(
             wallet,
             inside,
             declaring,
@@ -140,25 +140,25 @@ def stake_of(
         inside = [
             name for name, each in declaring.signing_wallets().items() if each.bucket == bucket
         ]
-        return _stake(None, inside, declaring, addresses, bucket=bucket)
+        return _exposure(None, inside, declaring, addresses, bucket=bucket)
     return None
 
 
-def _stake(
+def _exposure(
     wallet: str | None,
     inside: list[str],
     policy: Policy,
     addresses: Mapping[str, str],
     *,
     bucket: Any,
-) -> Stake:
-    possessions = []
+) -> Exposure:
+    holdings = []
     for name in inside:
         network = policy.networks[policy.wallets[name].network]
         for asset, holding in policy.wallets[name].holdings.items():
             maximum = policy.base_units(asset, holding.maximum)
-            possessions.append(
-                Possession(
+            holdings.append(
+                AssetExposure(
                     wallet=name,
                     network=policy.wallets[name].network,
                     chain_id=network.chain_id,
@@ -171,14 +171,14 @@ def _stake(
                 )
             )
     owner = policy.buckets.get(str(bucket))
-    return Stake(
+    return Exposure(
         scope="bucket" if wallet is None else "wallet",
         name=wallet or str(bucket),
         owner=owner.owner if owner is not None else None,
         unit=policy.venue.unit_of_account,
         wallets=tuple(inside),
-        possessions=tuple(possessions),
-        held_at={name: addresses[name] for name in inside if name in addresses},
+        holdings=tuple(holdings),
+        addresses={name: addresses[name] for name in inside if name in addresses},
     )
 
 

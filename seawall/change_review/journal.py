@@ -21,7 +21,12 @@ from typing import IO, Any
 from seawall.errors import EvidenceError, WorldError
 from seawall.formats.journal import GENESIS_HASH, chain_breaks, entry_hash
 
-WRITER = "change-guard"
+WRITER = "change-review"
+_FORMER_WRITER = "change-guard"
+"""The name in journals that were begun before the command was renamed.
+
+An entry's hash covers its writer's name, so such a journal is continued under the old one.
+"""
 OVERRIDE = "change.override"
 _PRIVATE = 0o600
 
@@ -57,17 +62,18 @@ def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]
                 raise EvidenceError(
                     message, remedy="find out who changed it; keep it, and begin another only then"
                 )
+            writer = rows[0]["writer"] if rows else WRITER
             n, previous = len(rows) + 1, rows[-1]["hash"] if rows else GENESIS_HASH
             digest = entry_hash(
                 previous_hash=previous,
-                writer=WRITER,
+                writer=writer,
                 n=n,
                 kind=kind,
                 justification=justification,
                 body=body,
             )
             entry = {
-                "writer": WRITER,
+                "writer": writer,
                 "n": n,
                 "kind": kind,
                 "justification": justification,
@@ -106,10 +112,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _breaks(content: bytes) -> tuple[list[dict[str, Any]], list[str]]:
-    """The entries, and where they do not hold."""
+    """The entries, and where the chain does not hold.
+
+    All entries have the writer of the first, which is one of the two names of this program.
+    """
     rows: list[dict[str, Any]] = []
+    writer = WRITER
     if content and not content.endswith(b"\n"):
-        return rows, [f"{WRITER}: the last entry was not written to its end"]
+        return rows, [f"{writer}: the last entry was not written to its end"]
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             row = json.loads(line)
@@ -118,12 +128,14 @@ def _breaks(content: bytes) -> tuple[list[dict[str, Any]], list[str]]:
                 "previous_hash": bytes.fromhex(row["previous_hash"]),
                 "hash": bytes.fromhex(row["hash"]),
             }
+            if not rows and row["writer"] == _FORMER_WRITER:
+                writer = _FORMER_WRITER
             strange = (
-                row["writer"] != WRITER or not {"n", "kind", "justification", "body"} <= row.keys()
+                row["writer"] != writer or not {"n", "kind", "justification", "body"} <= row.keys()
             )
         except (ValueError, KeyError, TypeError):
-            return rows, [f"{WRITER}: line {number} is no entry"]
+            return rows, [f"{writer}: line {number} is no entry"]
         if strange:
-            return rows, [f"{WRITER}: line {number} is not this writer's"]
+            return rows, [f"{writer}: line {number} is not this writer's"]
         rows.append(row)
     return rows, chain_breaks(rows)

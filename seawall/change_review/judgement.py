@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from seawall.change_review.exposure import Stake, declared_addresses, stake_of
+from seawall.change_review.exposure import Exposure, declared_addresses, exposure_of
 from seawall.change_review.freeze import Freeze
 from seawall.change_review.override import Override
 from seawall.change_review.preview import Change, Preview
@@ -21,7 +21,7 @@ from seawall.errors import ExitCode
 from seawall.policy import Policy
 
 
-class Outcome(Enum):
+class ReviewOutcome(Enum):
     """Whether the change may go ahead."""
 
     ALLOWED = "allowed"
@@ -32,9 +32,9 @@ class Outcome(Enum):
     def exit_code(self) -> ExitCode:
         """What the process tells its caller."""
         return {
-            Outcome.ALLOWED: ExitCode.PASS,
-            Outcome.REFUSED: ExitCode.FAIL,
-            Outcome.UNKNOWN: ExitCode.UNKNOWN,
+            ReviewOutcome.ALLOWED: ExitCode.PASS,
+            ReviewOutcome.REFUSED: ExitCode.FAIL,
+            ReviewOutcome.UNKNOWN: ExitCode.UNKNOWN,
         }[self]
 
 
@@ -58,7 +58,7 @@ class Finding:
     rule: Rule
     change: Change
     evidence: tuple[str, ...]
-    stake: Stake | None
+    exposure: Exposure | None
     advice: str
     unknown: bool = False
     overridden: bool = False
@@ -82,12 +82,12 @@ class Judgement:
     changed: int
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ReviewOutcome:
         """What to do; see the exit codes."""
         standing = [finding for finding in self.findings if not finding.overridden]
         if self.faults or any(not finding.unknown for finding in standing):
-            return Outcome.REFUSED
-        return Outcome.UNKNOWN if standing or self.doubts else Outcome.ALLOWED
+            return ReviewOutcome.REFUSED
+        return ReviewOutcome.UNKNOWN if standing or self.doubts else ReviewOutcome.ALLOWED
 
     @property
     def overridden(self) -> tuple[Finding, ...]:
@@ -103,11 +103,11 @@ def judge(
     override: Override | None,
     now: datetime,
     faults: Iterable[str] = (),
-    stakes: Mapping[str, Stake],
+    exposures: Mapping[str, Exposure],
 ) -> Judgement:
     """Judge every step. ``faults``: what already speaks against any change.
 
-    ``stakes``: what stands behind each resource, by URN.
+    ``exposures``: what stands behind each resource, by URN.
     """
     notes: list[str] = []
     in_force = override if override is not None and not override.expired(now) else None
@@ -118,7 +118,7 @@ def judge(
     findings = [
         _covered(finding, in_force)
         for change in preview.changes
-        for finding in _findings(change, preview, freeze, stakes)
+        for finding in _findings(change, preview, freeze, exposures)
     ]
     if in_force is not None:
         notes += [
@@ -139,41 +139,41 @@ def judge(
     )
 
 
-def stakes_of(
+def exposures_of(
     preview: Preview, policy: Policy, *, before: Policy | None = None
-) -> dict[str, Stake]:
+) -> dict[str, Exposure]:
     """What stands behind each resource, by URN.
 
     ``before`` is the policy in force until now, if it is another one.
     """
     addresses = declared_addresses(preview.outputs)
     found = {
-        change.urn: stake_of(change, before or policy, addresses, also=policy)
+        change.urn: exposure_of(change, before or policy, addresses, also=policy)
         for change in preview.changes
         if change.custom
     }
-    return {urn: stake for urn, stake in found.items() if stake is not None}
+    return {urn: exposure for urn, exposure in found.items() if exposure is not None}
 
 
 def _findings(
-    change: Change, preview: Preview, freeze: Freeze, stakes: Mapping[str, Stake]
+    change: Change, preview: Preview, freeze: Freeze, exposures: Mapping[str, Exposure]
 ) -> Iterable[Finding]:
     for rule in TABLE:
         evidence = rule.broken_by(change, preview)
         if evidence:
-            yield _finding(rule, change, evidence, stakes, advice=_advice(rule, change, preview))
+            yield _finding(rule, change, evidence, exposures, advice=_advice(rule, change, preview))
     strange = not_understood(change)
     if strange:
-        yield _finding(NOT_UNDERSTOOD, change, strange, stakes)
+        yield _finding(NOT_UNDERSTOOD, change, strange, exposures)
     if change.changes and freeze.state != "clear":
-        yield _finding(FREEZE, change, freeze.reasons, stakes, unknown=freeze.state == "unknown")
+        yield _finding(FREEZE, change, freeze.reasons, exposures, unknown=freeze.state == "unknown")
 
 
 def _finding(
     rule: Rule,
     change: Change,
     evidence: Iterable[str],
-    stakes: Mapping[str, Stake],
+    exposures: Mapping[str, Exposure],
     *,
     advice: str = "",
     unknown: bool = False,
@@ -182,7 +182,7 @@ def _finding(
         rule=rule,
         change=change,
         evidence=tuple(evidence),
-        stake=stakes.get(change.urn) if rule.touches_money else None,
+        exposure=exposures.get(change.urn) if rule.touches_money else None,
         advice=advice or rule.instead,
         unknown=unknown,
     )

@@ -137,13 +137,13 @@ class Preview:
     digest: str
 
 
-def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Preview:
-    """Read a preview; ``exit_code`` and ``complaint`` (standard error) are the engine's, if it was
+def parse(text: str, *, exit_code: int | None = None, stderr: str = "") -> Preview:
+    """Read a preview; ``exit_code`` and ``stderr`` (standard error) are the engine's, if it was
     run here.
 
     Raises :class:`EvidenceError` if ``text`` is no such document at all.
     """
-    document = _document(text, complaint)
+    document = _document(text, stderr)
     doubts: list[str] = []
     changes: list[Change] = []
     for number, step in enumerate(document.get("steps") or []):
@@ -158,7 +158,7 @@ def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Pr
     doubts += _uncounted(document.get("changeSummary"), changes)
     if exit_code not in (None, 0) and not protected and not doubts:
         doubts.append(
-            f"pulumi preview ended with {exit_code}: {complaint.strip() or 'it did not say why'}"
+            f"pulumi preview ended with {exit_code}: {stderr.strip() or 'it did not say why'}"
         )
     outputs = next((change.known for change in changes if change.kind == STACK_KIND), {})
     return Preview(
@@ -172,11 +172,11 @@ def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Pr
     )
 
 
-def _document(text: str, complaint: str) -> Mapping[str, Any]:
+def _document(text: str, stderr: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        said = complaint.strip() or text.strip()[:200] or "nothing"
+        said = stderr.strip() or text.strip()[:200] or "nothing"
         message = f"there is no preview to judge; pulumi said: {said}"
         raise EvidenceError(
             message, remedy="make one with `pulumi preview --json --show-sames`"

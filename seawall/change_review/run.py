@@ -14,19 +14,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.kept import kept_data_dir, load_record
-from sandbox.stack_environment import STACK
 from seawall.change_review import journal, sources
 from seawall.change_review.engine import engine_here
 from seawall.change_review.freeze import Freeze, tier_absent
-from seawall.change_review.judgement import Judgement, Outcome, judge, stakes_of
+from seawall.change_review.judgement import Judgement, ReviewOutcome, exposures_of, judge
 from seawall.change_review.override import Override
 from seawall.change_review.preview import Change, Preview, parse
 from seawall.conventions import environment
 from seawall.errors import UsageError
-from seawall.formats.deployment import TARGETS_FILE, Targets, load_targets
+from seawall.formats.deployment import Deployment, deployment_of_environment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from seawall.sandbox_program import kept_deployment
 
 STANDARD_INPUT = "-"
 JOURNAL_FILE = "change-journal.jsonl"
@@ -34,7 +33,7 @@ _VENUE_FILE = "venue.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ReviewRequest:
     """What the caller asked for.
 
     None leaves it to the environment, and for the sandbox's own stack to its data directory.
@@ -56,7 +55,7 @@ class Request:
     venue: Path | None = None
 
 
-def run_guard(request: Request) -> Judgement:
+def review_change(request: ReviewRequest) -> Judgement:
     """Judge, and journal an override that takes effect.
 
     Raises :class:`EvidenceError` if there is no preview to judge, :class:`UsageError` for what does
@@ -74,13 +73,13 @@ def run_guard(request: Request) -> Judgement:
     )
     freeze = _freeze(request, sandbox)
     before = load_policy(request.policy_before) if request.policy_before is not None else None
-    stakes = stakes_of(preview, policy, before=before)
+    exposures = exposures_of(preview, policy, before=before)
     plain = judge(
-        preview, policy=policy, freeze=freeze, override=None, now=request.now, stakes=stakes
+        preview, policy=policy, freeze=freeze, override=None, now=request.now, exposures=exposures
     )
-    at_risk = {finding.change.urn for finding in plain.findings if finding.stake is not None}
+    at_risk = {finding.change.urn for finding in plain.findings if finding.exposure is not None}
     live = sources.balances(
-        (stakes[urn] for urn in sorted(at_risk)), chains=_chains(request, sandbox)
+        (exposures[urn] for urn in sorted(at_risk)), chains=_chains(request, sandbox)
     )
     judgement = judge(
         preview,
@@ -89,19 +88,19 @@ def run_guard(request: Request) -> Judgement:
         override=request.override,
         now=request.now,
         faults=faults,
-        stakes={urn: stake.observed(live) for urn, stake in stakes.items()},
+        exposures={urn: exposure.with_live(live) for urn, exposure in exposures.items()},
     )
-    if judgement.outcome is Outcome.ALLOWED and judgement.overridden:
+    if judgement.outcome is ReviewOutcome.ALLOWED and judgement.overridden:
         _write_down(judgement, path, now=request.now)
     return judgement
 
 
-def _preview(request: Request) -> Preview:
+def _preview(request: ReviewRequest) -> Preview:
     if request.preview is None:
         done = engine_here(request.root, stack=request.stack, config_file=request.config_file).run(
             "preview", "--json", "--show-sames"
         )
-        preview = parse(done.out, exit_code=done.exit_code, complaint=done.complaint)
+        preview = parse(done.stdout, exit_code=done.exit_code, stderr=done.stderr)
     else:
         preview = parse(_text(request.preview))
     if request.stack is not None and request.stack.rpartition("/")[2] != preview.stack:
@@ -122,21 +121,14 @@ def _text(source: str) -> str:
         ) from error
 
 
-def _sandbox_of(preview: Preview) -> Targets | None:
-    """The sandbox that the stack lives in.
-
-    Never for another stack, whatever the shell is set to.
-    """
-    if preview.stack != STACK:
-        return None
-    named = os.environ.get(environment.TARGETS_VARIABLE)
-    if named:
-        return load_targets(Path(named))
-    kept = kept_data_dir()
-    return load_targets(kept / TARGETS_FILE) if kept is not None else None
+def _sandbox_of(preview: Preview) -> Deployment | None:
+    """The deployment on the stack; none for another stack, whatever the shell is set to."""
+    named = deployment_of_environment()
+    found = load_deployment(named) if named is not None else kept_deployment()
+    return found if found is not None and found.stack == preview.stack else None
 
 
-def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Policy:
+def _policy(request: ReviewRequest, preview: Preview, sandbox: Deployment | None) -> Policy:
     """The policy that the stack is declared from.
 
     As asked, else as the environment says, else as the stack's configuration names it.
@@ -150,7 +142,7 @@ def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Poli
     elif in_force:
         path = Path(in_force)
     elif sandbox is not None:
-        path = load_record(sandbox.data_dir).policy_path
+        path = sandbox.policy
     else:
         message = f"no policy: neither --policy nor the configuration of {preview.stack} nor the environment names one"
         raise UsageError(message, remedy="say --policy policies/<name>.yaml")
@@ -186,7 +178,7 @@ def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
             yield tags
 
 
-def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
+def _freeze(request: ReviewRequest, sandbox: Deployment | None) -> Freeze:
     if request.no_venue:
         tier = tier_absent()
     else:
@@ -199,7 +191,7 @@ def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
     return Freeze(sources=(tier, sources.incident(marker)))
 
 
-def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
+def _chains(request: ReviewRequest, sandbox: Deployment | None) -> sources.Chains:
     rpc = (
         {name: network.node for name, network in sandbox.networks.items()}
         if sandbox is not None
@@ -219,7 +211,9 @@ def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
     return sources.chains_of(None, {**rpc, **request.rpc})
 
 
-def _named(option: Path | None, variable: str, sandbox: Targets | None, file: str) -> Path | None:
+def _named(
+    option: Path | None, variable: str, sandbox: Deployment | None, file: str
+) -> Path | None:
     """A file by option, environment, or in the sandbox's data directory."""
     if option is not None:
         return option
@@ -253,8 +247,8 @@ def _write_down(judgement: Judgement, path: Path | None, *, now: datetime) -> No
                 "op": finding.change.op,
                 "change": finding.change.digest,
                 "evidence": list(finding.evidence),
-                "maximum_value_micro": finding.stake.maximum_value_micro
-                if finding.stake is not None
+                "maximum_value_micro": finding.exposure.maximum_value_micro
+                if finding.exposure is not None
                 else None,
             }
             for finding in judgement.overridden

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from seawall.change_review.exposure import Possession, Stake, money, units
-from seawall.change_review.judgement import FREEZE, Finding, Judgement, Outcome
+from seawall.change_review.exposure import AssetExposure, Exposure, money, units
+from seawall.change_review.judgement import FREEZE, Finding, Judgement, ReviewOutcome
 from seawall.change_review.rules import TABLE
 
 _NAMED_MAX = 4
@@ -29,14 +29,14 @@ def sentence(judgement: Judgement) -> str:
     stack, changed = judgement.preview.stack, judgement.changed
     planned = f"{changed} of {len(judgement.preview.changes)} resources of {stack} would change"
     standing = [finding for finding in judgement.findings if not finding.overridden]
-    if judgement.outcome is Outcome.ALLOWED:
+    if judgement.outcome is ReviewOutcome.ALLOWED:
         passed = judgement.overridden
         return (
             f"{planned}; {len(passed)} refusals are overridden by {judgement.override.who}"
             if passed and judgement.override
             else (f"{planned}; nothing speaks against it")
         )
-    if judgement.outcome is Outcome.UNKNOWN:
+    if judgement.outcome is ReviewOutcome.UNKNOWN:
         why = [*judgement.doubts, *(each for finding in standing for each in finding.evidence)]
         return f"{planned}; it cannot be judged: {why[0]}"
     rules = sorted({finding.rule.id for finding in standing if not finding.unknown})
@@ -64,13 +64,15 @@ def _lines(judgement: Judgement) -> Iterator[str]:
         yield f"{_mark(first)} {first.rule.id}: {_who(findings)}"
         yield from (f"    {each}" for each in first.evidence)
         yield f"    so: {first.rule.consequence}"
-        yield from (f"    at stake: {_stake_line(stake)}" for stake in _stakes(findings))
+        yield from (
+            f"    exposure: {_exposure_line(exposure)}" for exposure in _exposures(findings)
+        )
         yield f"    instead: {first.advice}"
         yield f"    source: {first.rule.source}"
         yield from (f"    urn: {finding.change.urn}" for finding in findings[:_NAMED_MAX])
     yield ""
-    for stake in _stakes(judgement.findings):
-        yield from _holding_lines(stake)
+    for exposure in _exposures(judgement.findings):
+        yield from _holding_lines(exposure)
     yield f"freeze: {'; '.join(source.says for source in judgement.freeze.sources)}"
 
 
@@ -80,7 +82,7 @@ def markdown(judgement: Judgement) -> str:
     The outcome, a table, then what each refusal means and what to do instead.
     """
     parts = [
-        f"### seawall guard: {judgement.outcome.value.upper()}",
+        f"### seawall review: {judgement.outcome.value.upper()}",
         "",
         f"{_escaped(sentence(judgement))}.",
         "",
@@ -95,7 +97,7 @@ def markdown(judgement: Judgement) -> str:
     if groups:
         parts += [
             "",
-            "| | resource | rule | what would change | at stake |",
+            "| | resource | rule | what would change | exposure |",
             "|---|---|---|---|---|",
         ]
         parts += [_row(findings) for findings in groups]
@@ -151,23 +153,23 @@ def _found(finding: Finding) -> dict[str, Any]:
         "instead": finding.advice,
         "source": finding.rule.source,
         "change_digest": finding.change.digest,
-        "stake": _stake(finding.stake),
+        "exposure": _exposure(finding.exposure),
     }
 
 
-def _stake(stake: Stake | None) -> dict[str, Any] | None:
-    if stake is None:
+def _exposure(exposure: Exposure | None) -> dict[str, Any] | None:
+    if exposure is None:
         return None
-    live = stake.live_value_micro
+    live = exposure.live_value_micro
     return {
-        "scope": stake.scope,
-        "name": stake.name,
-        "owner": stake.owner,
-        "unit_of_account": stake.unit,
-        "addresses": dict(stake.held_at),
-        "maximum_value_micro": str(stake.maximum_value_micro) if stake.possessions else None,
+        "scope": exposure.scope,
+        "name": exposure.name,
+        "owner": exposure.owner,
+        "unit_of_account": exposure.unit,
+        "addresses": dict(exposure.addresses),
+        "maximum_value_micro": str(exposure.maximum_value_micro) if exposure.holdings else None,
         "live_value_micro": str(live) if live is not None else None,
-        "live_unknown_because": None if live is not None else stake.why_unknown,
+        "live_unknown_because": None if live is not None else exposure.why_unknown,
         "holdings": [
             {
                 "wallet": each.wallet,
@@ -178,7 +180,7 @@ def _stake(stake: Stake | None) -> dict[str, Any] | None:
                 if each.live is not None and each.live.amount is not None
                 else None,
             }
-            for each in stake.possessions
+            for each in exposure.holdings
         ],
     }
 
@@ -187,7 +189,7 @@ def _grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     """Findings that say the same of many resources, together; refusals first, the freeze last."""
 
     def weight(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
-        value = finding.stake.maximum_value_micro if finding.stake is not None else 0
+        value = finding.exposure.maximum_value_micro if finding.exposure is not None else 0
         rank = _RANK.get(finding.rule.id, len(_RANK)) + (finding.rule is FREEZE)
         return finding.overridden, rank, -value, finding.rule.id, finding.evidence, finding.advice
 
@@ -210,29 +212,29 @@ def _who(findings: list[Finding]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _stakes(findings: Iterable[Finding]) -> list[Stake]:
+def _exposures(findings: Iterable[Finding]) -> list[Exposure]:
     """Each once, the largest first."""
     found = {
-        (finding.stake.scope, finding.stake.name): finding.stake
+        (finding.exposure.scope, finding.exposure.name): finding.exposure
         for finding in findings
-        if finding.stake is not None
+        if finding.exposure is not None
     }
-    return sorted(found.values(), key=lambda stake: -stake.maximum_value_micro)
+    return sorted(found.values(), key=lambda exposure: -exposure.maximum_value_micro)
 
 
-def _stake_line(stake: Stake) -> str:
-    owner = f", owner {stake.owner}" if stake.owner else ""
-    return f"{stake.scope} {stake.name}{owner}: {_at_most(stake)}; now {_now(stake)}"
+def _exposure_line(exposure: Exposure) -> str:
+    owner = f", owner {exposure.owner}" if exposure.owner else ""
+    return f"{exposure.scope} {exposure.name}{owner}: {_at_most(exposure)}; now {_now(exposure)}"
 
 
-def _holding_lines(stake: Stake) -> Iterator[str]:
-    for wallet in stake.wallets:
-        held = [each for each in stake.possessions if each.wallet == wallet]
-        where = stake.held_at.get(wallet, "address not known")
+def _holding_lines(exposure: Exposure) -> Iterator[str]:
+    for wallet in exposure.wallets:
+        held = [each for each in exposure.holdings if each.wallet == wallet]
+        where = exposure.addresses.get(wallet, "address not known")
         yield f"{wallet} on {held[0].network if held else '?'} ({where}): {', '.join(_holding(each) for each in held)}"
 
 
-def _holding(each: Possession) -> str:
+def _holding(each: AssetExposure) -> str:
     now = (
         units(each.live.amount, each.decimals, each.asset)
         if each.live is not None and each.live.amount is not None
@@ -241,15 +243,15 @@ def _holding(each: Possession) -> str:
     return f"at most {units(each.maximum, each.decimals, each.asset)}, now {now}"
 
 
-def _at_most(stake: Stake) -> str:
-    if not stake.possessions:
-        return f"unknown, for the policy declares no such {stake.scope} any more"
-    return f"at most {money(stake.maximum_value_micro, stake.unit)}"
+def _at_most(exposure: Exposure) -> str:
+    if not exposure.holdings:
+        return f"unknown, for the policy declares no such {exposure.scope} any more"
+    return f"at most {money(exposure.maximum_value_micro, exposure.unit)}"
 
 
-def _now(stake: Stake) -> str:
-    live = stake.live_value_micro
-    return money(live, stake.unit) if live is not None else f"unknown ({stake.why_unknown})"
+def _now(exposure: Exposure) -> str:
+    live = exposure.live_value_micro
+    return money(live, exposure.unit) if live is not None else f"unknown ({exposure.why_unknown})"
 
 
 def _escaped(text: str) -> str:
@@ -257,17 +259,17 @@ def _escaped(text: str) -> str:
 
 
 def _row(findings: list[Finding]) -> str:
-    first, stakes = findings[0], _stakes(findings)
-    at_stake = "; ".join(
-        f"{stake.name}: {_at_most(stake)}, now {money(live, stake.unit) if (live := stake.live_value_micro) is not None else 'unknown'}"
-        for stake in stakes
+    first, exposures = findings[0], _exposures(findings)
+    exposed = "; ".join(
+        f"{exposure.name}: {_at_most(exposure)}, now {money(live, exposure.unit) if (live := exposure.live_value_micro) is not None else 'unknown'}"
+        for exposure in exposures
     )
     cells = (
         _mark(first),
         _who(findings),
         first.rule.id,
         "; ".join(first.evidence),
-        at_stake or "no money directly",
+        exposed or "no money directly",
     )
     return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
 
@@ -280,7 +282,7 @@ def _explained(groups: list[list[Finding]]) -> Iterator[str]:
             continue
         told.add((first.rule.id, first.advice))
         yield f"- **{first.rule.id}**: {_escaped(first.rule.consequence)} _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
-    stakes = _stakes([finding for findings in groups for finding in findings])
-    for stake in stakes:
-        told_of = (_stake_line(stake), *_holding_lines(stake))
+    exposures = _exposures([finding for findings in groups for finding in findings])
+    for exposure in exposures:
+        told_of = (_exposure_line(exposure), *_holding_lines(exposure))
         yield f"- {'; '.join(_escaped(each) for each in told_of)}."

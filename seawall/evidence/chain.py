@@ -1,9 +1,11 @@
-"""The chains' own account of the drill.
+"""Evidence from the chains: what was paid, read from the nodes and never from the venue.
 
-What was paid, read from the nodes and never from the venue.
+Only finalized blocks count.
 
-Only finalized blocks count. Events are decoded here from their raw topics, so that a mistake in the
-venue's decoder cannot repeat itself in the evidence.
+This reader has its own JSON-RPC client and decodes events from their raw topics, although
+`seawall.ethereum` and `venue/contracts` could do both. An observer that shares code with what it
+judges shares its bugs: a mistake in the venue's client or decoder would repeat itself in the
+evidence and stay unseen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Probe a running stack until told to end: the black-box second observer of a drill.
 
-    python -m seawall.evidence.probe --targets targets.json --customers customers.csv --out probes.jsonl
+    python -m seawall.evidence.probe --targets deployment.json --customers customers.csv --out probes.jsonl
 
 It acts as the first two customers of the list, which floods leave alone. SIGTERM ends it cleanly.
 """

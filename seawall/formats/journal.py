@@ -2,7 +2,7 @@
 
 Each entry's hash covers the one before it, so a later edit or removal shows.
 
-Writers (guard, treasury) and auditors use the same two functions.
+Writers (mode-controller, treasury) and auditors use the same two functions.
 """
 
 from __future__ import annotations

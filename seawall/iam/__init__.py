@@ -1,24 +1,20 @@
-"""IAM as AWS evaluates it, in two halves.
+"""Policy documents of AWS: read, evaluated as IAM does, and compared; pure.
 
-Pure, and what the Pulumi program's tests and the segregation drill may rely on:
-``permitted(Request(...), Policies(...))``, or ``decide`` for the reason of a refusal. A request
-names its :class:`Principal`, the action, the resource's ARN and the condition keys that are
-present; policies are JSON texts. Nothing of moto is imported for it. An element, operator, key or
-variable that is not evaluated raises :class:`UnevaluatedElementError`, wherever in the documents it
-stands.
+``permitted(Request(...), Policies(...))``, or ``decide`` for the reason of a refusal, answers one
+request. A request names its :class:`Principal`, the action, the resource's ARN and the condition
+keys that are present; policies are JSON texts. An element, operator, key or variable that is not
+evaluated raises :class:`UnevaluatedElementError`, wherever in the documents it stands.
 
-| module | noun |
+| module | what it has |
 |---|---|
-| ``request`` | the request, the policies that bear on it, the decision |
-| ``documents`` | a policy document, read and checked as a whole |
-| ``patterns`` | text with wildcards and variables |
-| ``principals`` | whom Principal and NotPrincipal name |
-| ``keys``, ``operators``, ``conditions`` | the Condition element |
+| ``documents`` | a policy document as it is written |
+| ``request`` | a request, the policies that bear on it, the decision |
 | ``evaluation`` | what all policies say together |
-
-On moto: ``enforcement`` judges every request; ``callers`` says who signed it, ``call`` what it
-asks, ``resources`` of which resources, ``passed_roles`` what else that needs, ``context`` under
-which conditions; ``sessions`` and ``boundaries`` are what moto does not keep.
+| ``patterns`` | text with wildcards and variables |
+| ``principals`` | which callers Principal and NotPrincipal name |
+| ``conditions``, ``condition_keys`` | the Condition element and the keys that are known |
+| ``comparison`` | what a new version of a document allows that the old one did not |
+| ``allowed_wildcards`` | the wildcards that policies of the stack may contain, with reasons |
 """
 
 from seawall.iam.evaluation import decide, permitted
@@ -28,6 +24,7 @@ from seawall.iam.request import (
     Principal,
     Request,
     ResourcePolicy,
+    ServicePrincipal,
     UnevaluatedElementError,
 )
 
@@ -37,6 +34,7 @@ __all__ = [
     "Principal",
     "Request",
     "ResourcePolicy",
+    "ServicePrincipal",
     "UnevaluatedElementError",
     "decide",
     "permitted",

@@ -1,36 +1,42 @@
-"""The Condition element of a statement: all of its tests must hold.
+"""The Condition element of a statement: its operators, and how its tests combine.
 
-How keys and values combine:
+All tests of the element must hold. How keys and values combine:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html.
 Sets:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html.
-A key that is absent from the request makes a plain operator false, a negated one and
-``...IfExists`` true, ForAllValues true, ForAnyValue false.
+Operators:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html;
+BinaryEquals is not known here. A key that is absent from the request makes a plain operator false,
+a negated one and ``...IfExists`` true, ForAllValues true, ForAnyValue false.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import Any, Protocol
 
 from seawall.iam.condition_keys import is_known, is_multivalued
-from seawall.iam.operators import OPERATORS, Context, Test
+from seawall.iam.patterns import Wildcards, pattern
 from seawall.iam.request import ContextValue, UnevaluatedElementError
 
+Context = Mapping[str, ContextValue]
 Condition = Callable[[Context], bool]
 
 _SETS = ("ForAllValues", "ForAnyValue")
 _IF_EXISTS = "IfExists"
 
 
-def conditions(block: Any, *, variables: bool) -> tuple[Condition, ...]:
+def conditions(block: Mapping[str, Any], *, variables: bool) -> tuple[Condition, ...]:
     """Every test of ``block``; they hold together or the statement says nothing.
 
     Raises :class:`UnevaluatedElementError` for an operator, key or value that is not known.
     """
-    if not isinstance(block, dict):
-        message = f"Condition {block}"
-        raise UnevaluatedElementError(message)
     return tuple(
         _condition(name, key, _texts(values), variables=variables)
         for name, tests in block.items()
@@ -47,7 +53,7 @@ def _condition(name: str, key: str, values: tuple[str, ...], *, variables: bool)
         return _null(lowered, values)
     sets, _, plain = name.rpartition(":")
     if_exists = plain.endswith(_IF_EXISTS)
-    known = OPERATORS.get(plain.removesuffix(_IF_EXISTS))
+    known = _OPERATORS.get(plain.removesuffix(_IF_EXISTS))
     if known is None or sets not in ("", *_SETS):
         message = f"the condition operator {name}"
         raise UnevaluatedElementError(message)
@@ -71,7 +77,7 @@ def _condition(name: str, key: str, values: tuple[str, ...], *, variables: bool)
 
 
 def _of_a_set(
-    key: str, tests: Sequence[Test], *, negated: bool, every: bool, if_exists: bool
+    key: str, tests: Sequence[_Test], *, negated: bool, every: bool, if_exists: bool
 ) -> Condition:
     """An empty value counts as none, as AWS says of sets."""
 
@@ -106,13 +112,140 @@ def _values(found: ContextValue | None) -> tuple[str, ...]:
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(_text(value) for value in (values if isinstance(values, list) else [values]))
+    return tuple(_text_of(value) for value in (values if isinstance(values, list) else [values]))
 
 
-def _text(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
     message = f"the value {value}"
     raise UnevaluatedElementError(message)
+
+
+_Test = Callable[[str, Context], bool]
+"""Whether a value of the request is what the policy says."""
+
+
+class _Prepare(Protocol):
+    """Reads a value of the policy; ``variables``: whether the policy's version has them."""
+
+    def __call__(self, value: str, *, variables: bool) -> _Test:
+        """Raises :class:`UnevaluatedElementError` for a value that the operator cannot mean."""
+
+
+@dataclass(frozen=True)
+class _Operator:
+    """How an operator reads a value of the policy, and whether it is true where none of the values
+    matches.
+    """
+
+    prepare: _Prepare
+    negated: bool = False
+
+
+def _compared_text(
+    value: str, *, variables: bool, wildcards: Wildcards, ignore_case: bool = False
+) -> _Test:
+    return pattern(value, wildcards=wildcards, variables=variables, ignore_case=ignore_case).matches
+
+
+def _boolean(value: str, *, variables: bool) -> _Test:
+    if "${" not in value and value.lower() not in ("true", "false"):
+        message = f"the boolean {value}"
+        raise UnevaluatedElementError(message)
+    return _compared_text(value, variables=variables, wildcards=Wildcards.NONE, ignore_case=True)
+
+
+def _compared(
+    value: str, *, variables: bool, read: Callable[[str], Any], compare: Callable[[Any, Any], bool]
+) -> _Test:
+    """Numbers, times and addresses.
+
+    No variables, and a value of the request that is none of them does not match.
+    """
+    if variables and "${" in value:
+        message = f"a variable in {value}"
+        raise UnevaluatedElementError(message)
+    try:
+        theirs = read(value)
+    except (ValueError, InvalidOperation) as error:
+        message = f"the value {value}"
+        raise UnevaluatedElementError(message) from error
+
+    def test(text: str, _context: Context) -> bool:
+        try:
+            return compare(read(text), theirs)
+        except (ValueError, InvalidOperation):
+            return False
+
+    return test
+
+
+def _time(text: str) -> datetime:
+    """A W3C date with or without its time of day, or seconds since 1970."""
+    if text.isdigit() and len(text) > len("2026"):
+        return datetime.fromtimestamp(int(text), UTC)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _within(ours: str, network: Any) -> bool:
+    return ip_address(ours) in network
+
+
+def _address(value: str, *, variables: bool) -> _Test:
+    if variables and "${" in value:
+        message = f"a variable in {value}"
+        raise UnevaluatedElementError(message)
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError as error:
+        message = f"the address {value}"
+        raise UnevaluatedElementError(message) from error
+
+    def test(text: str, _context: Context) -> bool:
+        try:
+            return _within(text, network)
+        except ValueError:
+            return False
+
+    return test
+
+
+def _pair(name: str, negated_name: str, prepare: _Prepare) -> dict[str, _Operator]:
+    return {name: _Operator(prepare), negated_name: _Operator(prepare, negated=True)}
+
+
+def _family(kind: str, read: Callable[[str], Any]) -> dict[str, _Operator]:
+    def of(compare: Callable[[Any, Any], bool]) -> _Prepare:
+        return partial(_compared, read=read, compare=compare)
+
+    return {
+        **_pair(f"{kind}Equals", f"{kind}NotEquals", of(operator.eq)),
+        f"{kind}LessThan": _Operator(of(operator.lt)),
+        f"{kind}LessThanEquals": _Operator(of(operator.le)),
+        f"{kind}GreaterThan": _Operator(of(operator.gt)),
+        f"{kind}GreaterThanEquals": _Operator(of(operator.ge)),
+    }
+
+
+_exact = partial(_compared_text, wildcards=Wildcards.NONE)
+_like = partial(_compared_text, wildcards=Wildcards.ANYWHERE)
+_arn = partial(_compared_text, wildcards=Wildcards.IN_SEGMENTS)
+
+_OPERATORS: Mapping[str, _Operator] = {
+    **_pair("StringEquals", "StringNotEquals", _exact),
+    **_pair(
+        "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", partial(_exact, ignore_case=True)
+    ),
+    **_pair("StringLike", "StringNotLike", _like),
+    **_pair("ArnEquals", "ArnNotEquals", _arn),
+    **_pair("ArnLike", "ArnNotLike", _arn),
+    **_family("Numeric", Decimal),
+    **_family("Date", _time),
+    **_pair("IpAddress", "NotIpAddress", _address),
+    "Bool": _Operator(_boolean),
+}
+"""Every operator but Null, by its name without qualifier and suffix."""

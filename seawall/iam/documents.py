@@ -1,197 +1,147 @@
-"""A policy document as it is written, and as it is evaluated.
+"""Reads a policy document (IAM, KMS, S3, SNS, SQS, ...): JSON text in, statements as written out.
 
-The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html.
-Everything in a document is read before any of it is evaluated, so that an element which is not
-known is an error whether or not the request at hand would meet it.
+Every reader of policy documents in this repository starts here: ``evaluation`` decides requests,
+``comparison`` says what a new version allows that the old one did not, and the refusals of the
+stack look for wildcards. Elements: IAM user guide, "IAM JSON policy elements reference".
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from seawall.iam import principals
-from seawall.iam.conditions import Condition, conditions
-from seawall.iam.patterns import Pattern, Wildcards, pattern
-from seawall.iam.request import Request, UnevaluatedElementError
+from seawall.iam.patterns import covers
+from seawall.iam.request import UnevaluatedElementError
 
-_DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
-_STATEMENT_ELEMENTS = frozenset(
-    {
-        "Sid",
-        "Effect",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Principal",
-        "NotPrincipal",
-        "Condition",
-    }
-)
-_WITH_VARIABLES = "2012-10-17"
-_VERSIONS = (_WITH_VARIABLES, "2008-10-17")
+HOLDER = "its holder"
+"""The principal of an identity policy, which names none: it is attached to one."""
 
 
-@dataclass(frozen=True)
+class UnreadableError(UnevaluatedElementError):
+    """The document cannot be read; the message says what is wrong with it."""
+
+
+class NoDocumentError(UnreadableError):
+    """The text is no policy document at all: not JSON, no object, or without a Statement."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement, ready to be asked."""
+    """One statement as it is written, each value as text.
 
-    deny: bool
-    actions: re.Pattern[str]
-    except_actions: bool
-    resources: tuple[Pattern, ...] | None
-    """None in a trust policy: its resource is the role that carries it."""
-    except_resources: bool
-    principal: Any
-    """The element as written; None in an identity policy."""
-    except_principal: bool
-    conditions: tuple[Condition, ...]
+    An absent element is empty; ``elements`` tells it from one that is present without values. Names
+    of actions are in lower case, since AWS ignores their case.
+    """
 
-    def concerns_action(self, action: str) -> bool:
-        """Whether ``action``, in lower case, is one that the statement is about."""
-        return (self.actions.fullmatch(action) is None) == self.except_actions
+    elements: Mapping[str, Any] = field(compare=False)
+    sid: str
+    allow: bool
+    principals: frozenset[str]
+    """Without their kind (AWS, Service); :data:`HOLDER` alone in an identity policy."""
+    not_principals: frozenset[str]
+    actions: frozenset[str]
+    not_actions: frozenset[str]
+    resources: frozenset[str]
+    not_resources: frozenset[str]
+    conditions: frozenset[tuple[str, str, frozenset[str]]]
+    """Operator, condition key in lower case, values."""
 
-    def concerns_resource(self, request: Request) -> bool:
-        """Whether the statement is about the resource asked for."""
-        if self.resources is None:
-            return True
-        if request.resource is None:
-            everything = not self.except_resources and any(
-                one.parts == ("*",) for one in self.resources
-            )
-            return self.deny or everything
-        found = any(one.matches(request.resource, request.context) for one in self.resources)
-        return found != self.except_resources
+    def values(self, element: str) -> list[str]:
+        """The values of ``element`` in the order and case in which they are written."""
+        return _texts(self.elements.get(element))
 
-    def holds(self, request: Request) -> bool:
-        """Whether all conditions hold."""
-        return all(condition(request.context) for condition in self.conditions)
+    def allows(self, action: str) -> bool:
+        """Whether it allows ``action`` to any principal on any resource."""
+        if not self.allow:
+            return False
+        if self.actions:
+            return any(covers(pattern, action.lower()) for pattern in self.actions)
+        return not any(covers(pattern, action.lower()) for pattern in self.not_actions)
 
 
-@lru_cache(maxsize=4096)
-def statements_about(document: str, action: str, *, of_resource: bool) -> tuple[Statement, ...]:
-    """The statements of ``document`` that concern ``action``, given in lower case.
+def read(document: Any, *, assume_allow: bool = False) -> tuple[Statement, ...]:
+    """Return the statements of ``document``, given as text or as a mapping.
 
-    Raises :class:`UnevaluatedElementError` if any statement, concerned or not, has an element that
-    is not known.
+    ``assume_allow``: a statement whose Effect is neither Allow nor Deny is read as one that allows,
+    for a check of everything that might be allowed.
+
+    Raises :class:`NoDocumentError` if it is no policy document, and :class:`UnreadableError` if a
+    statement is malformed.
     """
     return tuple(
-        one for one in _statements(document, of_resource=of_resource) if one.concerns_action(action)
+        statement_of(one, assume_allow=assume_allow)
+        for one in as_list(tree_of(document)["Statement"])
     )
 
 
-@lru_cache(maxsize=1024)
-def _statements(document: str, *, of_resource: bool) -> tuple[Statement, ...]:
-    try:
-        tree = json.loads(document)
-    except ValueError as error:
-        message = "a document that is not JSON"
-        raise UnevaluatedElementError(message) from error
-    if not isinstance(tree, dict):
-        message = "a document that is no object"
-        raise UnevaluatedElementError(message)
-    _only(tree, _DOCUMENT_ELEMENTS)
-    version = tree.get("Version", _VERSIONS[1])
-    if version not in _VERSIONS:
-        message = f"Version {version}"
-        raise UnevaluatedElementError(message)
-    if "Statement" not in tree:
-        message = "a document without Statement"
-        raise UnevaluatedElementError(message)
-    listed = _list(tree["Statement"])
-    return tuple(
-        _statement(one, of_resource=of_resource, variables=version == _WITH_VARIABLES)
-        for one in listed
-    )
+def tree_of(document: Any) -> Mapping[str, Any]:
+    """Return ``document`` as a mapping that has a Statement. Raises :class:`NoDocumentError`."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            raise NoDocumentError(
+                "a document that is not JSON, or whose text is not known yet"
+            ) from None
+    if not isinstance(document, Mapping):
+        raise NoDocumentError("a document that is no object")
+    if "Statement" not in document:
+        raise NoDocumentError("a document without Statement")
+    return document
 
 
-def _statement(tree: Any, *, of_resource: bool, variables: bool) -> Statement:
-    if not isinstance(tree, dict):
-        message = f"the statement {tree}"
-        raise UnevaluatedElementError(message)
-    _only(tree, _STATEMENT_ELEMENTS)
+def statement_of(tree: Any, *, assume_allow: bool = False) -> Statement:
+    """Read one statement, as :func:`read` does. Raises :class:`UnreadableError`."""
+    if not isinstance(tree, Mapping):
+        raise UnreadableError(f"the statement {tree}")
     effect = tree.get("Effect")
-    if effect not in ("Allow", "Deny"):
-        message = f"Effect {effect}"
-        raise UnevaluatedElementError(message)
-    action = _one_of(tree, "Action", "NotAction")
-    resource = _one_of(tree, "Resource", "NotResource", optional=of_resource)
-    principal = _one_of(tree, "Principal", "NotPrincipal") if of_resource else None
-    if not of_resource and ("Principal" in tree or "NotPrincipal" in tree):
-        message = "a Principal in an identity policy"
-        raise UnevaluatedElementError(message)
-    if principal is not None:
-        principals.check(tree[principal])
-    if principal == "NotPrincipal" and (effect != "Deny" or resource is None):
-        message = (
-            "NotPrincipal with Allow" if effect != "Deny" else "NotPrincipal in a trust policy"
-        )
-        raise UnevaluatedElementError(message)
+    if effect not in ("Allow", "Deny") and not assume_allow:
+        raise UnreadableError(f"Effect {effect}")
+    names_principals = "Principal" in tree or "NotPrincipal" in tree
     return Statement(
-        deny=effect == "Deny",
-        actions=_actions(_texts(tree[action])),
-        except_actions=action == "NotAction",
-        resources=None
-        if resource is None
-        else tuple(
-            pattern(one, wildcards=Wildcards.IN_RESOURCE, variables=variables)
-            for one in _texts(tree[resource])
-        ),
-        except_resources=resource == "NotResource",
-        principal=None if principal is None else tree[principal],
-        except_principal=principal == "NotPrincipal",
-        conditions=conditions(tree.get("Condition", {}), variables=variables),
+        elements=tree,
+        sid=str(tree.get("Sid", "")),
+        allow=effect != "Deny",
+        principals=_principals(tree.get("Principal")) if names_principals else frozenset({HOLDER}),
+        not_principals=_principals(tree.get("NotPrincipal")),
+        actions=frozenset(each.lower() for each in _texts(tree.get("Action"))),
+        not_actions=frozenset(each.lower() for each in _texts(tree.get("NotAction"))),
+        resources=frozenset(_texts(tree.get("Resource"))),
+        not_resources=frozenset(_texts(tree.get("NotResource"))),
+        conditions=_conditions(tree.get("Condition")),
     )
 
 
-def _actions(patterns: Sequence[str]) -> re.Pattern[str]:
-    """Names of actions have no case.
-
-    Variables are not allowed in them (reference_policies_variables.html).
-    """
-    for one in patterns:
-        if "${" in one:
-            message = f"a variable in {one}"
-            raise UnevaluatedElementError(message)
-    expressions = (
-        re.escape(one.lower()).replace(r"\*", ".*").replace(r"\?", ".") for one in patterns
-    )
-    return re.compile("|".join(f"(?:{one})" for one in expressions) or "(?!)", re.DOTALL)
-
-
-def _one_of(tree: dict[str, Any], element: str, negation: str, *, optional: bool = False) -> Any:
-    present = [name for name in (element, negation) if name in tree]
-    if len(present) == 1:
-        return present[0]
-    if not present and optional:
-        return None
-    message = (
-        f"a statement that lacks its {element}"
-        if not present
-        else f"a statement with {element} and {negation}"
-    )
-    raise UnevaluatedElementError(message)
-
-
-def _only(tree: dict[str, Any], known: frozenset[str]) -> None:
-    unknown = set(tree) - known
-    if unknown:
-        raise UnevaluatedElementError(", ".join(sorted(unknown)))
+def as_list(value: Any) -> list[Any]:
+    """AWS lets a single value stand for a list of one."""
+    return value if isinstance(value, list) else [value]
 
 
 def _texts(value: Any) -> list[str]:
-    found = _list(value)
-    for one in found:
-        if not isinstance(one, str):
-            message = f"the value {one}"
-            raise UnevaluatedElementError(message)
-    return found
+    return [] if value is None else [str(each) for each in as_list(value)]
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _principals(value: Any) -> frozenset[str]:
+    if isinstance(value, Mapping):
+        return frozenset(each for given in value.values() for each in _texts(given))
+    return frozenset(_texts(value))
+
+
+def _conditions(value: Any) -> frozenset[tuple[str, str, frozenset[str]]]:
+    if value is None:
+        return frozenset()
+    if not isinstance(value, Mapping) or not all(
+        isinstance(tests, Mapping) for tests in value.values()
+    ):
+        raise UnreadableError(f"Condition {value}")
+    return frozenset(
+        (operator, key.lower(), frozenset(map(_condition_text, as_list(values))))
+        for operator, tests in value.items()
+        for key, values in tests.items()
+    )
+
+
+def _condition_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -90,6 +90,22 @@ def pattern(
     return Pattern(parts, wildcards, ignore_case, fixed)
 
 
+@lru_cache(maxsize=8192)
+def plain(value: str) -> re.Pattern[str]:
+    """Compile ``value``, in which ``*`` and ``?`` are wildcards over the whole text and nothing
+    else is special: names of actions.
+    """
+    return _compiled((value,), (), Wildcards.ANYWHERE, ignore_case=False)
+
+
+def covers(value: str, other: str) -> bool:
+    """Whether every text that the pattern ``other`` stands for is one that ``value`` stands for.
+
+    Wildcards of ``other`` are compared as characters, so the answer may be no where it is so.
+    """
+    return plain(value).fullmatch(other) is not None
+
+
 def _parts(value: str) -> tuple[_Part, ...]:
     parts: list[_Part] = []
     end = 0

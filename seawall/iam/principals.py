@@ -13,10 +13,9 @@ import re
 from enum import IntEnum
 from typing import Any
 
-from seawall.iam.request import Principal, UnevaluatedElementError
+from seawall.iam.request import Principal, ServicePrincipal, UnevaluatedElementError
 
 _SERVICE = "Service"
-"""The kind of principal that no caller of the sandbox can be."""
 _ACCOUNT = re.compile(r"(?:arn:aws[a-z-]*:iam::)?(\d{12})(?::root)?")
 _IDENTITY = re.compile(
     r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)|sts::\d{12}:(?:assumed-role|federated-user))/[^*?]+"
@@ -33,22 +32,27 @@ class Named(IntEnum):
     ITSELF = 3
 
 
-def named(element: Any, principal: Principal) -> Named:
+def named(element: Any, principal: Principal | ServicePrincipal) -> Named:
     """How ``element`` names ``principal``.
 
     Raises :class:`UnevaluatedElementError` for a kind of principal that is not known.
     """
     if element == "*":
         return Named.ITSELF
+    if isinstance(principal, ServicePrincipal):
+        found = "*" in _values(element) or principal.name in _services(element)
+        return Named.ITSELF if found else Named.NOT
     return max((_named(value, principal) for value in _values(element)), default=Named.NOT)
 
 
-def spared(element: Any, principal: Principal, *, bounded: bool) -> bool:
+def spared(element: Any, principal: Principal | ServicePrincipal, *, bounded: bool) -> bool:
     """Whether a Deny with NotPrincipal ``element`` leaves ``principal`` alone.
 
     It must list the caller's account, its role and itself; one with a permissions boundary is
     denied whatever is listed (access_policies_boundaries.html, "Important").
     """
+    if isinstance(principal, ServicePrincipal):
+        return principal.name in _services(element)
     values = _values(element)
     accounts = {found.group(1) for value in values if (found := _ACCOUNT.fullmatch(value))}
     return (
@@ -87,6 +91,11 @@ def _named(value: str, principal: Principal) -> Named:
         if account is not None and account.group(1) == principal.account
         else Named.NOT
     )
+
+
+def _services(element: Any) -> list[str]:
+    given = element.get(_SERVICE, []) if isinstance(element, dict) else []
+    return given if isinstance(given, list) else [given]
 
 
 def _values(element: Any) -> list[str]:

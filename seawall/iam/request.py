@@ -36,6 +36,13 @@ class Principal:
         return (self.arn,) if self.role is None else (self.arn, self.role)
 
 
+@dataclass(frozen=True)
+class ServicePrincipal:
+    """An AWS service that calls with no identity of the account, such as ``sns.amazonaws.com``."""
+
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """Who asks for what.
@@ -47,16 +54,23 @@ class Request:
     the resource's owner, the caller's account unless given.
     """
 
-    principal: Principal
+    principal: Principal | ServicePrincipal
     action: str
     resource: str | None
     context: Mapping[str, ContextValue] = field(default_factory=dict)
     resource_account: str | None = None
+    unknown_keys: frozenset[str] = frozenset()
+    """Condition keys in lower case that AWS would have a value for and that cannot be told here. A
+    condition that tests one cannot be evaluated.
+    """
 
     @property
     def crosses_accounts(self) -> bool:
         """Whether the resource belongs to another account than the caller."""
-        return self.resource_account not in (None, self.principal.account)
+        return isinstance(self.principal, Principal) and self.resource_account not in (
+            None,
+            self.principal.account,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

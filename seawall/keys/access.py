@@ -19,7 +19,7 @@ provision: what the account's own policies allow, at most :func:`provisioning` =
 =========================
 ==============================================================================
 
-Nobody may make a grant, because a grant would allow what no policy shows. In a guarded stack nobody
+Nobody may make a grant, because a grant would allow what no policy shows. In a protected stack nobody
 may schedule a key's deletion, and nobody but the break-glass role of its bucket may disable, enable
 or rescue it. The deployer is no role of the stack; its cells hold for a caller whose identity
 policies allow ``kms:*`` except Sign. Whoever may write a key's policy can give away everything
@@ -71,12 +71,12 @@ _PROVISION = (
 _REMOVE = ("kms:ScheduleKeyDeletion", *STOP)
 
 
-def provisioning(*, guarded: bool) -> tuple[str, ...]:
+def provisioning(*, protected: bool) -> tuple[str, ...]:
     """What the account may do with a key by its own policies: never sign.
 
-    Never stop or delete one of a guarded stack.
+    Never stop or delete one of a protected stack.
     """
-    return _PROVISION if guarded else (*_PROVISION, *_REMOVE)
+    return _PROVISION if protected else (*_PROVISION, *_REMOVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,7 +301,7 @@ def keys(policy: Policy) -> tuple[SigningKey, ...]:
     )
 
 
-def rules_of(policy: Policy, key: SigningKey, region: str, *, guarded: bool) -> tuple[Rule, ...]:
+def rules_of(policy: Policy, key: SigningKey, region: str, *, protected: bool) -> tuple[Rule, ...]:
     """The statements of ``key``'s policy in ``region``; the two regions differ in who signs."""
     if key.bucket is not None:
         signs = signer(policy, key.name, region)
@@ -315,22 +315,22 @@ def rules_of(policy: Policy, key: SigningKey, region: str, *, guarded: bool) -> 
     else:
         signs, stops, more = approver(policy, str(key.approver)), (), ()
     return (
-        Rule(sid="Provision", allows=True, actions=provisioning(guarded=guarded), account=True),
+        Rule(sid="Provision", allows=True, actions=provisioning(protected=protected), account=True),
         Rule(sid="Sign", allows=True, actions=SIGN, who=(signs,)),
         *more,
         Rule(sid="NobodyGrants", allows=False, actions=("kms:CreateGrant",)),
-        *(_guards(stops) if guarded else ()),
+        *(_deny_destruction(stops) if protected else ()),
     )
 
 
 def key_policy(
-    policy: Policy, key: SigningKey, region: str, *, account: str, guarded: bool
+    policy: Policy, key: SigningKey, region: str, *, account: str, protected: bool
 ) -> dict[str, Any]:
     """The policy document of ``key`` in ``region`` of ``account``.
 
     A canary with the same document stands for the key in drills.
     """
-    rules = rules_of(policy, key, region, guarded=guarded)
+    rules = rules_of(policy, key, region, protected=protected)
     return {"Version": "2012-10-17", "Statement": [rule.statement(account) for rule in rules]}
 
 
@@ -341,17 +341,17 @@ def expected(
     key: SigningKey,
     region: str,
     action: str,
-    guarded: bool,
+    protected: bool,
 ) -> bool:
     """Whether ``principal`` may do ``action`` with ``key`` in ``region``.
 
     An explicit deny wins, and without an allow the answer is no.
     """
-    return _may(rules_of(policy, key, region, guarded=guarded), principal, action)
+    return _may(rules_of(policy, key, region, protected=protected), principal, action)
 
 
 def matrix(
-    policy: Policy, *, guarded: bool, who: Sequence[Principal] | None = None
+    policy: Policy, *, protected: bool, who: Sequence[Principal] | None = None
 ) -> Iterator[Cell]:
     """Every principal x key x region x tried action.
 
@@ -360,7 +360,7 @@ def matrix(
     for principal in principals(policy) if who is None else who:
         for key in keys(policy):
             for region in regions(policy):
-                rules = rules_of(policy, key, region, guarded=guarded)
+                rules = rules_of(policy, key, region, protected=protected)
                 for tried in TRIED:
                     allowed = _may(rules, principal, tried.action)
                     yield Cell(
@@ -373,7 +373,7 @@ def _may(rules: tuple[Rule, ...], principal: Principal, action: str) -> bool:
     return said == {True}
 
 
-def _guards(stops: tuple[Principal, ...]) -> tuple[Rule, ...]:
+def _deny_destruction(stops: tuple[Principal, ...]) -> tuple[Rule, ...]:
     return (
         Rule(sid="NobodyDeletes", allows=False, actions=("kms:ScheduleKeyDeletion",)),
         Rule(sid="OnlyBreakGlassStops", allows=False, actions=STOP, who=stops),

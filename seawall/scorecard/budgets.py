@@ -225,7 +225,7 @@ def protection(facts: Facts) -> Budget:
         raise EvidenceError(message)
     if flip is not None and flip.sample_flow_id < crossing.flow_id:
         message = (
-            f"the guard decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
+            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
             f"to reach {trigger.name}: the flip had another cause"
         )
         raise EvidenceError(message)
@@ -239,7 +239,7 @@ def protection(facts: Facts) -> Budget:
     if flip is not None:
         marks = [
             Mark(
-                name="detect: the guard's sample",
+                name="detect: the mode controller's sample",
                 offset_us=flip.sampled_at - starts,
                 observer=RECORDS,
             ),
@@ -292,7 +292,7 @@ def failover_alerts(facts: Facts) -> tuple[str, ...]:
 
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
-    """The alert that witnesses the breach, whatever the guard does about it."""
+    """The alert that witnesses the breach, whatever the mode controller does about it."""
     return (metrics.trigger_alert(facts.breach[0].name),)
 
 

@@ -9,6 +9,6 @@ from seawall.conventions import sabotage
 
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
-    sabotage.SABOTAGE_GUARD: frozenset({"protection.time", "protected.suspensions"}),
+    sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
 }
 """By sabotage: exactly the ids of the checks that fail."""

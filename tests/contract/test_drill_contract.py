@@ -21,7 +21,7 @@ from seawall.formats.drill_contract import (
     openapi,
 )
 from venue.api.app import make_app
-from venue.api.services import Services
+from venue.api.front import Services
 
 
 class _NobodyKnown:

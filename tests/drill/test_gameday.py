@@ -113,15 +113,15 @@ def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
     game_day = GameDay.start("--seed", "11", log=tmp_path / "out.txt")
     try:
         game_day.wait_for("run.started")
-        os.kill(game_day.targets()["processes"]["venue-guard"]["pid"], signal.SIGKILL)
+        os.kill(game_day.targets()["processes"]["mode-controller"]["pid"], signal.SIGKILL)
         code = game_day.runner.wait(timeout=240)
     finally:
         game_day.end()
 
     assert code == 2, game_day.printed()
     assert verdict_of(game_day.run_dir)["outcome"] == "UNKNOWN"
-    assert "venue-guard" in json.dumps(scorecard_of(game_day.run_dir)["checks"])
-    assert "venue-guard" in game_day.printed()
+    assert "mode-controller" in json.dumps(scorecard_of(game_day.run_dir)["checks"])
+    assert "mode-controller" in game_day.printed()
 
 
 def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(

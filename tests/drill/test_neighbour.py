@@ -25,7 +25,7 @@ def test_without_the_bulkhead_the_quiet_bucket_starves() -> None:
 
 
 def test_another_sabotage_is_refused_before_anything_starts() -> None:
-    done = seawall("drill", "noisy-neighbour", "--sabotage", "guard")
+    done = seawall("drill", "noisy-neighbour", "--sabotage", "mode-controller")
 
     assert done.returncode == 3
     assert "one of: bulkhead" in done.stderr

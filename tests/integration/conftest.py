@@ -13,7 +13,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from seawall.setup.location import locate
+from seawall.setup.programs import locate
 from tests.testing.venue_harness import database_url, founded, new_database, postgres_server
 
 

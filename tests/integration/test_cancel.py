@@ -16,14 +16,12 @@ import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
-from venue.api.batch import commit_batch
-from venue.api.cancel import cancel_withdrawal
 from venue.api.directory import Directory
-from venue.api.intake import Ask, ask_of
+from venue.api.intake import Reservation, reservation_of
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lanes
-from venue.settler.model import Lane
+from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
 
 pytestmark = pytest.mark.integration
@@ -49,7 +47,7 @@ class Bench:
 
     async def reserve(self, count: int) -> list[uuid.UUID]:
         """Small withdrawals of customer 1, by the real intake."""
-        asks: list[Ask] = []
+        asks: list[Reservation] = []
         for _ in range(count):
             request = WithdrawalRequest(
                 id=uuid.uuid4(),
@@ -58,8 +56,8 @@ class Bench:
                 amount="1000000",
                 destination="0x" + "ab" * 20,
             )
-            ask = await ask_of(self.founded.policy, self.directory, frozenset(), 1, request)
-            assert isinstance(ask, Ask)
+            ask = await reservation_of(self.founded.policy, self.directory, frozenset(), 1, request)
+            assert isinstance(ask, Reservation)
             asks.append(ask)
         async with self.api.acquire() as connection:
             answers = await commit_batch(connection, self.founded.policy, asks)
@@ -93,11 +91,11 @@ class Bench:
 
 @pytest.fixture
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
-    """A founded venue whose guard has beaten for a day to come."""
+    """A founded venue whose mode controller's lease is valid for a day."""
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from seawall.ethereum.keys import address_of_private_key, keccak256
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.policy_file import load_policy
 from tests.testing.settler_harness import DEPLOYER
 from tests.testing.venue_harness import POLICY
 from venue.chain.deploy import DEPLOYER_KEY_VARIABLE, GAS_MONEY_WEI
-from venue.chain.keys import address_of_private_key, keccak256
-from venue.chain.rpc import Rpc
-from venue.contracts.calls import balance_of
 
 pytestmark = pytest.mark.integration
 
@@ -59,14 +58,10 @@ async def test_every_wallet_holds_its_target_where_its_money_lies(
             name in policy.payout_wallets() or wallet.wallet_class == "reserve"
         )
         holder = contract or (wallet.address or keys[name]).lower()
-        async with Rpc(wallet.network, (nodes[wallet.network],)) as rpc:
+        async with AsyncRpcClient(wallet.network, (nodes[wallet.network],)) as rpc:
             for asset, holding in wallet.holdings.items():
                 token = site["tokens"].get(asset)
-                held = (
-                    int.from_bytes(await rpc.read(token, balance_of(holder)), "big")
-                    if token
-                    else await rpc.balance(holder)
-                )
+                held = await rpc.balance(holder, token=token)
                 assert (name, asset, held) == (
                     name,
                     asset,

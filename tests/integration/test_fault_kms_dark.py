@@ -36,7 +36,7 @@ FOR_EVER = "import time; time.sleep(60)"
 @pytest.fixture
 def here(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """The site, with this process as the one that runs the experiment."""
-    for name in ("SEAWALL_TARGETS", "SEAWALL_POLICY"):
+    for name in ("SEAWALL_DEPLOYMENT", "SEAWALL_POLICY"):
         monkeypatch.setenv(name, site.environment[name])
     for name in ("SEAWALL_RUNNER_PID", "SEAWALL_T_ZERO"):
         monkeypatch.delenv(name, raising=False)

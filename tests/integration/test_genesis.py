@@ -19,7 +19,7 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.genesis.found import found_venue
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
 
@@ -100,7 +100,7 @@ async def test_four_thousand_customers_take_as_many_statements_as_ten(
 ) -> None:
     """Genesis is set-based, and a venue is founded once."""
     policy = load_policy(POLICY)
-    nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+    nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
 
     async def found(customers: int, url: str) -> int:
         statements: list[str] = []
@@ -155,7 +155,7 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         "api": "update mode set tier = 'normal'",
         "settler": "insert into sign_log (chain_id, address, nonce, digest, epoch, region) values (1, '', 0, '', 1, '')",
         "signer": "update balances set available = 1",
-        "guard": "delete from withdrawals",
+        "mode_controller": "delete from withdrawals",
         "auditor": "insert into journal (writer) values ('x')",
     }
     for part, statement in attempts.items():

@@ -23,7 +23,7 @@ from loadtests.arrivals import Arrival, write_arrivals
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.errors import ExitCode
-from seawall.kill_switch import RunnerKey, SsmSwitch, SwitchSite, SwitchWatch
+from seawall.kill_switch import AccessKey, KillSwitchLocation, KillSwitchWatch, SsmKillSwitch
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
 
 pytestmark = pytest.mark.integration
@@ -41,7 +41,7 @@ def aws() -> Iterator[str]:
 
 
 @pytest.fixture
-def site(aws: str, tmp_path: Path) -> SwitchSite:
+def site(aws: str, tmp_path: Path) -> KillSwitchLocation:
     """An armed switch, and a role that may read nothing else."""
     for region in (PRIMARY, STANDBY):
         put(aws, region, aws_names.KILL_SWITCH_ARMED)
@@ -58,13 +58,13 @@ def site(aws: str, tmp_path: Path) -> SwitchSite:
         iam.create_role(
             RoleName=aws_names.gameday_role("harbour"), AssumeRolePolicyDocument=document
         )
-    key = RunnerKey(
+    key = AccessKey(
         access_key_id=ROOT_KEY["AWS_ACCESS_KEY_ID"],
         secret_access_key=ROOT_KEY["AWS_SECRET_ACCESS_KEY"],
     )
     (tmp_path / "key.json").write_text(key.model_dump_json(), encoding="utf-8")
     role = f"arn:aws:iam::123456789012:role/{aws_names.gameday_role('harbour')}"
-    return SwitchSite(
+    return KillSwitchLocation(
         parameter=PARAMETER,
         regions=(PRIMARY, STANDBY),
         endpoint=aws,
@@ -80,20 +80,22 @@ def put(aws: str, region: str, value: str) -> None:
     )
 
 
-def test_a_switch_is_read_in_both_regions_and_a_flip_is_seen(aws: str, site: SwitchSite) -> None:
-    watch = SwitchWatch(switches=[SsmSwitch(site=site)])
+def test_a_switch_is_read_in_both_regions_and_a_flip_is_seen(
+    aws: str, site: KillSwitchLocation
+) -> None:
+    watch = KillSwitchWatch(switches=[SsmKillSwitch(location=site)])
     watch.require_armed()
-    watch.step()
+    watch.poll()
     assert watch() is None
     put(aws, STANDBY, aws_names.KILL_SWITCH_STOPPED)
-    watch.step()
+    watch.poll()
     assert watch() == f"the kill switch in {STANDBY} says 'stopped'"
     assert watch.refusal() == f"the kill switch in {STANDBY} says 'stopped'"
 
 
-def test_a_switch_that_is_not_there_lets_nothing_start(site: SwitchSite) -> None:
-    watch = SwitchWatch(
-        switches=[SsmSwitch(site=site.model_copy(update={"parameter": "/seawall/none"}))]
+def test_a_switch_that_is_not_there_lets_nothing_start(site: KillSwitchLocation) -> None:
+    watch = KillSwitchWatch(
+        switches=[SsmKillSwitch(location=site.model_copy(update={"parameter": "/seawall/none"}))]
     )
     assert str(watch.refusal()).startswith(
         f"the kill switch in {PRIMARY} cannot be read: ParameterNotFound"
@@ -136,7 +138,7 @@ def venue() -> Iterator[tuple[str, list[float]]]:
 
 @pytest.fixture
 def flood(
-    tmp_path: Path, site: SwitchSite, venue: tuple[str, list[float]]
+    tmp_path: Path, site: KillSwitchLocation, venue: tuple[str, list[float]]
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Starts floods of 20 s that know the switch; ends them."""
     arrivals = [
@@ -163,7 +165,7 @@ def flood(
         "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n", encoding="utf-8"
     )
     targets = {"urls": {"api": venue[0]}, "kill_switch": json.loads(site.model_dump_json())}
-    (tmp_path / "targets.json").write_text(json.dumps(targets), encoding="utf-8")
+    (tmp_path / "deployment.json").write_text(json.dumps(targets), encoding="utf-8")
     command = [
         sys.executable,
         "-m",
@@ -181,7 +183,10 @@ def flood(
         "--workers",
         "1",
     ]
-    environment = {**os.environ, environment_names.TARGETS_VARIABLE: str(tmp_path / "targets.json")}
+    environment = {
+        **os.environ,
+        environment_names.DEPLOYMENT_VARIABLE: str(tmp_path / "deployment.json"),
+    }
     started = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -196,7 +201,7 @@ def flood(
 
 
 @pytest.fixture
-def stopped_beforehand(aws: str, site: SwitchSite) -> None:
+def stopped_beforehand(aws: str, site: KillSwitchLocation) -> None:
     """Somebody stopped drills before this one began; ``site`` armed it."""
     assert site.parameter == PARAMETER
     put(aws, PRIMARY, aws_names.KILL_SWITCH_STOPPED)

@@ -10,7 +10,7 @@ import yaml
 
 from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import SABOTAGE_VARIABLE
-from seawall.conventions.sabotage import SABOTAGE_GUARD
+from seawall.conventions.sabotage import SABOTAGE_MODE_CONTROLLER
 from seawall.formats.journal import chain_breaks
 from seawall.indicators import FlowRow, first_crossing
 from seawall.policy_file import load_policy
@@ -46,7 +46,7 @@ def _quicken(founded: Founded) -> None:
 
 
 async def _reserve(api: Connection, value_micro: int) -> int:
-    """What an intake batch tells the guard."""
+    """What an intake batch tells the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
             "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
@@ -74,7 +74,7 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
     half = founded.policy.hot_target_value_micro() // 2
     async with (
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         breaches = []
         for _ in range(CYCLES):
@@ -117,7 +117,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     async with (
         connected(founded.database.api) as slow,
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         transaction = slow.transaction()
         await transaction.start()
@@ -137,7 +137,7 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
     """
     async with (
         connected(founded.database.settler) as settler,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await settler.execute(
             "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
@@ -154,7 +154,7 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
     """
     async with (
         connected(founded.database.owner) as owner,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
@@ -163,12 +163,12 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         await _tier_is(owner, "stressed")
 
 
-async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
-    """The lease is renewed again and again while the guard lives, and not after its end."""
-    beat = "select beat_at from guard_lease"
+async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> None:
+    """The lease is renewed again and again while the process runs, and not after its end."""
+    beat = "select renewed_at from mode_controller_lease"
     async with connected(founded.database.auditor) as auditor:
-        async with venue_process("guard", founded.config_path, founded.database):
-            beats = set()
+        async with venue_process("mode_controller", founded.config_path, founded.database):
+            beats: set[object] = set()
             async with asyncio.timeout(HANGS_AFTER_S):
                 while len(beats) < 4:
                     beats.add(await auditor.fetchval(beat))
@@ -178,20 +178,23 @@ async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
         assert await auditor.fetchval(beat) == last
 
 
-async def test_a_sabotaged_guard_watches_and_does_nothing(founded: Founded) -> None:
+async def test_a_sabotaged_mode_controller_watches_and_does_nothing(founded: Founded) -> None:
     """The switch takes its decisions away and leaves the heartbeat, so that only the drill can
     tell.
     """
     async with (
         connected(founded.database.api) as api,
         venue_process(
-            "guard", founded.config_path, founded.database, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}
+            "mode_controller",
+            founded.config_path,
+            founded.database,
+            **{SABOTAGE_VARIABLE: SABOTAGE_MODE_CONTROLLER},
         ),
     ):
         await _reserve(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)
         assert await api.fetchval("select tier from mode") == "normal"
         assert await api.fetchval(
-            "select clock_timestamp() - beat_at < interval '1 second' from guard_lease"
+            "select clock_timestamp() - renewed_at < interval '1 second' from mode_controller_lease"
         )
         assert await api.fetchval("select count(*) from mode_log") == 0

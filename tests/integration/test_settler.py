@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.sizing import window_seconds
+from seawall.ethereum.keys import address_of_private_key, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, free_port
-from venue.chain.keys import address_of_private_key, to_bytes
-from venue.chain.rpc import Rpc
-from venue.contracts.calls import balance_of, mint
+from venue.contracts.calls import mint
 
 pytestmark = pytest.mark.integration
 
@@ -50,20 +50,14 @@ def small(count: int, *, network: str = "aster", destination: str = "") -> list[
 async def chain_equals_ledger(venue: Venue) -> None:
     """Hot and reserve wallets hold on their chain, to the base unit, what the ledger says."""
     for network, site in venue.config.networks.items():
-        async with Rpc(network, (site.rpc.primary,)) as rpc:
+        async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
             for wallet, contract in (
                 *site.payout_contracts.items(),
                 *site.reserve_contracts.items(),
             ):
                 kind = venue.policy.wallets[wallet].wallet_class
                 for asset in venue.policy.networks[network].assets:
-                    held = (
-                        int.from_bytes(
-                            await rpc.read(site.tokens[asset], balance_of(contract)), "big"
-                        )
-                        if asset in site.tokens
-                        else await rpc.balance(contract)
-                    )
+                    held = await rpc.balance(contract, token=site.tokens.get(asset))
                     booked = await venue.owner.fetchval(
                         """select sum(e.amount) from entries e join accounts a on a.id = e.account_id
                            where (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, $4)""",
@@ -77,7 +71,7 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
 ) -> None:
     """600 withdrawals on two networks, one to a contract that refuses, and a top-up."""
     site = venue.config.networks["aster"]
-    async with Rpc("aster", (site.rpc.primary,)) as rpc:
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
         await rpc.call("anvil_setCode", "0x" + "de" * 20, "0x60006000fd")
     for network in ("aster", "birch"):
         await venue.settler(network)
@@ -120,7 +114,7 @@ async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
     """
     hot, site = "customer-aster-hot", venue.config.networks["aster"]
     before = 2_420_000 * USDX
-    async with Rpc("aster", (site.rpc.primary,)) as rpc:
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
         deployer = address_of_private_key(to_bytes(DEPLOYER))
         money = mint(site.payout_contracts[hot], 2_000_000 * USDX)
         await rpc.call(
@@ -152,9 +146,7 @@ async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
             before,
         )
         await venue.all_posted()
-        held = int.from_bytes(
-            await rpc.read(site.tokens["USDX"], balance_of(site.payout_contracts[hot])), "big"
-        )
+        held = await rpc.balance(site.payout_contracts[hot], token=site.tokens["USDX"])
     assert held == before - 1_900_002 * USDX
     assert (
         await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
@@ -257,7 +249,7 @@ async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue
     )
 
 
-async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
+async def test_protected_mode_defers_large_ones_and_a_silent_mode_controller_stops_claims(
     venue: Venue,
 ) -> None:
     """Large ones wait for the tier to end; without a heartbeat nothing at all is claimed."""
@@ -272,7 +264,9 @@ async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
         == "reserved"
     )
 
-    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 s'")
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() - interval '2 s'"
+    )
     await venue.set_mode("normal")
     await asyncio.sleep(1)
     assert (
@@ -280,7 +274,9 @@ async def test_protected_mode_defers_large_ones_and_a_silent_guard_stops_claims(
         == "reserved"
     )
 
-    await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() + interval '1 day'"
+    )
     await venue.all_posted()
 
 

@@ -19,11 +19,12 @@ import boto3
 import httpx
 import pytest
 
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from sandbox.identities import Identities, create_identities
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.conventions import metrics as metrics_names
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import load_config
 from seawall.policy_file import load_policy
 from tests.integration.test_signer import WALLET, request_for
@@ -36,9 +37,8 @@ from tests.testing.venue_harness import (
     urls_of,
     write_config,
 )
-from venue.chain.keys import address_of_public_key_der
 from venue.genesis.found import found_venue
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
 
@@ -124,7 +124,7 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
             "keys": keys,
         }
         path.write_text(json.dumps(payload), encoding="utf-8")
-        nonces = {wallet: 0 for rail in rails(policy).values() for wallet in rail.lanes}
+        nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
         async with connected(database_url) as owner:
             customers = opening_balances(policy, 3)
             config, urls = load_config(path), urls_of(database_url)

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 
 ROOT_KEY = {
     "AWS_ACCESS_KEY_ID": ROOT_ACCESS_KEY_ID,

@@ -1,6 +1,6 @@
-"""What the program declares under a configuration, for tests.
+"""What the Pulumi program declares under a configuration, for tests.
 
-Declared in a process of its own, once per configuration.
+It runs on the engine's own mocks, in a process of its own, once per configuration.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
 POLICY = load_policy(POLICY_PATH)
 ACCOUNT = POLICY.accounts["sandbox"]
-PRIMARY, STANDBY = POLICY.regions.primary, POLICY.regions.standby
+REGIONS = (PRIMARY, STANDBY) = (POLICY.regions.primary, POLICY.regions.standby)
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+_SECRET = "4dabf18193072939515e22adb298388d"
+"""The key under which the engine's protocol marks a value as secret (pulumi.runtime.rpc)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +98,23 @@ def declared(stack: str = "sandbox", **change: Any) -> tuple[Declared, ...]:
 def of(kind: str, stack: str = "sandbox", **change: Any) -> list[Declared]:
     """Those of one type."""
     return [resource for resource in declared(stack, **change) if resource.type == kind]
+
+
+def inputs_of(kind: str, *, protected: bool = False) -> dict[str, dict[str, Any]]:
+    """Inputs by logical name of the sandbox's resources of one type, without the engine's marks of
+    what is secret.
+    """
+    change = {"deletion": "protected"} if protected else {}
+    return {each.name: _plain(each.inputs) for each in of(kind, **change)}
+
+
+def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value["value"] if isinstance(value, dict) and _SECRET in value else value
+        for name, value in inputs.items()
+    }
+
+
+def statements(text: str) -> dict[str, dict[str, Any]]:
+    """Statements of a policy document by their Sid."""
+    return {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}

@@ -16,7 +16,7 @@ import boto3
 from sandbox.identities import Identities
 from sandbox.kept import SANDBOXES
 from seawall.cache import cache_root
-from seawall.formats.deployment import TARGETS_FILE
+from seawall.formats.deployment import DEPLOYMENT_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 SEAWALL = ROOT / "bin" / "seawall"
@@ -101,7 +101,7 @@ class GameDay:
 
     def targets(self) -> dict[str, Any]:
         """The file that says where the parts of its sandbox are."""
-        return read_json(self.data_dir / TARGETS_FILE)
+        return read_json(self.data_dir / DEPLOYMENT_FILE)
 
     def event(self, name: str) -> dict[str, Any] | None:
         """The last event of that name on the timeline so far, or None."""
@@ -134,7 +134,7 @@ class KeptSandbox:
     @property
     def urls(self) -> dict[str, str]:
         """Where its parts answer."""
-        urls: dict[str, str] = read_json(self.data_dir / TARGETS_FILE)["urls"]
+        urls: dict[str, str] = read_json(self.data_dir / DEPLOYMENT_FILE)["urls"]
         return urls
 
     @property
@@ -153,7 +153,7 @@ def deployer_client(data_dir: Path, service: str, region: str) -> Any:
     session: Any = boto3.Session(
         aws_access_key_id=deployer.access_key_id, aws_secret_access_key=deployer.secret_access_key
     )
-    endpoint = read_json(data_dir / TARGETS_FILE)["urls"]["aws"]
+    endpoint = read_json(data_dir / DEPLOYMENT_FILE)["urls"]["aws"]
     return session.client(service, region_name=region, endpoint_url=endpoint)
 
 

@@ -158,13 +158,13 @@ class Site:
             "urls": {"api": url, "prometheus": url, "lease": lease},
             "regions": {"primary": "us-east-1", "standby": "us-west-2"},
         }
-        (folder / "targets.json").write_text(json.dumps(targets))
+        (folder / "deployment.json").write_text(json.dumps(targets))
         rows = "".join(f"{number},key-{number},aster,USDX,9000000\n" for number in range(1, 5))
         (folder / "customers.csv").write_text("customer_id,api_key,network,asset,amount\n" + rows)
         (folder / "policy.yaml").write_text(yaml.safe_dump(hurried_policy()))
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("SEAWALL_")},
-            "SEAWALL_TARGETS": str(folder / "targets.json"),
+            "SEAWALL_DEPLOYMENT": str(folder / "deployment.json"),
             "SEAWALL_POLICY": str(folder / "policy.yaml"),
             "PYTHONPATH": str(ROOT),
         }

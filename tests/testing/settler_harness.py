@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
+from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -35,14 +36,12 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
-from venue.chain.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
+from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -130,7 +129,7 @@ class Venue:
             await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
 
     async def set_mode(self, tier: str) -> None:
-        """Flip as the guard does."""
+        """Flip as the mode controller does."""
         async with self.owner.transaction():
             await self.owner.execute(
                 "update mode set epoch = epoch + 1, tier = $1, reason = 'test'", tier
@@ -232,7 +231,7 @@ async def venue_bench(
             roles=database.roles,
         )
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []

@@ -5,9 +5,9 @@ from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.api import metrics
 from venue.api.app import make_app
 from venue.api.directory import Directory
-from venue.api.exchange import Exchange
 from venue.api.flusher import Flusher
-from venue.api.services import Services
+from venue.api.front import Services
+from venue.api.swaps import Exchange
 from venue.database import open_pool
 from venue.process import run, serve_http
 

@@ -31,14 +31,11 @@ from seawall.formats.drill_contract import (
     openapi,
 )
 from venue.api import metrics
-from venue.api.batch import STATE
-from venue.api.cancel import NOT_FOUND, cancel_withdrawal
-from venue.api.exchange import bought
-from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, customer_of, malformed
+from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, Services, customer_of, malformed
 from venue.api.intake import STATUS_OF
 from venue.api.mode import read_mode
-from venue.api.services import Services
-from venue.api.swaps import Trade, commit_swap
+from venue.api.reservations import NOT_FOUND, STATE, cancel_withdrawal
+from venue.api.swaps import Trade, bought, commit_swap
 from venue.database import FAILURES
 
 QUOTE_VALID_MS = 1_000

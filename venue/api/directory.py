@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Directory:
     """
 
     def __init__(self, policy: Policy, pool: Pool) -> None:
-        self._rails = rails(policy)
+        self._routes = payout_routes(policy)
         self._pool = pool
         self._customers: dict[bytes, int] = {}
         self._accounts: dict[int, dict[tuple[str, str], int]] = {}
@@ -64,16 +64,16 @@ class Directory:
                     row["id"]
                 )
         for (bucket, network, asset, kind), account in books.items():
-            rail = self._rails.get(network)
-            if kind == "reserved" and rail is not None and rail.bucket == bucket:
+            route = self._routes.get(network)
+            if kind == "reserved" and route is not None and route.bucket == bucket:
                 self._house[network, asset] = HouseAccounts(
                     bucket=bucket,
                     reserved=account,
                     clearing=books[bucket, network, asset, "clearing"],
                     inventory=None
-                    if rail.house is None
-                    else books.get((rail.house, network, asset, "inventory")),
-                    house=rail.house,
+                    if route.house is None
+                    else books.get((route.house, network, asset, "inventory")),
+                    house=route.house,
                 )
 
     async def customer_of(self, api_key: str) -> int | None:

@@ -20,13 +20,13 @@ import asyncpg
 
 from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
 from venue.api import metrics
-from venue.api.batch import Answer, commit_batch
 from venue.api.mode import CommitInDoubtError
+from venue.api.reservations import Answer, commit_batch
 from venue.database import FAILURES
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
-    from venue.api.intake import Ask
+    from venue.api.intake import Reservation
     from venue.database import Pool
 
 BATCH_MAX = 500
@@ -34,7 +34,7 @@ BATCH_MAX = 500
 REST_S = 0.015
 """From the start of one batch to the start of the next at least.
 
-Bounds the transactions, and the wake-ups of guard and settlers.
+Bounds the transactions, and the wake-ups of mode controller and settlers.
 """
 WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
@@ -54,7 +54,7 @@ _IN_DOUBT = Refusal(
 
 @dataclass(slots=True)
 class _Waiting:
-    ask: Ask
+    reservation: Reservation
     answer: asyncio.Future[Answer]
     since: float
 
@@ -68,12 +68,14 @@ class Flusher:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
 
-    async def submit(self, ask: Ask) -> Answer:
-        """The durable outcome of ``ask``."""
+    async def submit(self, reservation: Reservation) -> Answer:
+        """The durable outcome of ``reservation``."""
         if len(self._waiting) >= WAITING_MAX:
             return _UNAVAILABLE
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(ask=ask, answer=future, since=time.monotonic()))
+        self._waiting.append(
+            _Waiting(reservation=reservation, answer=future, since=time.monotonic())
+        )
         self._wake.set()
         return await future
 
@@ -101,7 +103,7 @@ class Flusher:
         try:
             async with self._pool.acquire() as connection:
                 answers = await commit_batch(
-                    connection, self._policy, [waiting.ask for waiting in batch]
+                    connection, self._policy, [waiting.reservation for waiting in batch]
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
             _LOG.exception("a batch of %d was refused by the database", len(batch))
@@ -133,8 +135,10 @@ class Flusher:
     def _tell(self, waiting: _Waiting, answer: Answer) -> None:
         metrics.INTAKE_SECONDS.observe(time.monotonic() - waiting.since)
         if isinstance(answer, WithdrawalReceipt) and answer.outcome == "accepted":
-            ask = waiting.ask
-            metrics.RESERVED_VALUE.labels(ask.network, ask.asset, ask.size).inc(ask.value_micro)
+            reservation = waiting.reservation
+            metrics.RESERVED_VALUE.labels(
+                reservation.network, reservation.asset, reservation.size
+            ).inc(reservation.value_micro)
         if (
             not waiting.answer.done()
         ):  # its client may have hung up; the reservation stands all the same

@@ -1,32 +1,46 @@
-"""The api's front door.
+"""The api's front door: withdrawal requests bypass the web framework.
 
-Withdrawal requests go straight to the flusher, everything else to the framework behind it.
-
+``POST /v1/withdrawals`` goes straight to the flusher, all other requests to the FastAPI app behind.
 In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and
-validation cost three times the work of intake itself (profiled); a request in a run on the bank
-should not wait for them.
+validation cost three times the work of intake itself (profiled).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from seawall.formats.drill_contract import Message, Refusal, WithdrawalReceipt, WithdrawalRequest
+from seawall.policy import Policy
 from venue.api import metrics
-from venue.api.intake import STATUS_OF, ask_of
-from venue.database import FAILURES
+from venue.api.directory import Directory
+from venue.api.flusher import Flusher
+from venue.api.intake import STATUS_OF, reservation_of
+from venue.api.swaps import Exchange
+from venue.database import FAILURES, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
-
-    from venue.api.services import Services
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Made once per process."""
+
+    policy: Policy
+    pool: Pool
+    directory: Directory
+    flusher: Flusher
+    exchange: Exchange
+    own_addresses: frozenset[str]
+
 
 PATH = "/v1/withdrawals"
 BODY_BYTES_MAX = 4_096
@@ -78,10 +92,14 @@ class Front:
         except ValidationError as error:
             return malformed(error.errors(include_url=False))
         services = self._services
-        ask = await ask_of(
+        reservation = await reservation_of(
             services.policy, services.directory, services.own_addresses, customer, request
         )
-        return ask if isinstance(ask, Refusal) else await self._services.flusher.submit(ask)
+        return (
+            reservation
+            if isinstance(reservation, Refusal)
+            else await self._services.flusher.submit(reservation)
+        )
 
 
 def malformed(faults: Any) -> Refusal:

@@ -33,7 +33,7 @@ _NOBODY = "0x" + "0" * 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class Reservation:
     """A well-formed withdrawal request with the accounts that it moves."""
 
     id: UUID
@@ -97,7 +97,7 @@ class Replay:
     original: Committed | None
 
 
-Judgement = Accept | Replay | Refusal
+IntakeDecision = Accept | Replay | Refusal
 STATUS_OF: dict[RefusalCode, int] = {
     "unauthorized": 401,
     "malformed": 400,
@@ -118,13 +118,13 @@ _REUSED = Refusal(code="id_reused", reason="This id was used for another request
 _OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
 
 
-async def ask_of(
+async def reservation_of(
     policy: Policy,
     directory: Directory,
     own_addresses: frozenset[str],
     customer_id: int,
     request: WithdrawalRequest,
-) -> Ask | Refusal:
+) -> Reservation | Refusal:
     """Check everything about ``request`` that needs no lock, so that a bad one never reaches the
     batch of others.
 
@@ -159,7 +159,7 @@ async def ask_of(
             code="over_limit",
             reason=f"One request may be worth {limit} {policy.venue.unit_of_account} at most; split it.",
         )
-    return Ask(
+    return Reservation(
         id=request.id,
         customer_id=customer_id,
         bucket=receiving.bucket,
@@ -177,51 +177,59 @@ async def ask_of(
     )
 
 
-def judge(
+def decide(
     policy: Policy,
     tier: Tier,
-    asks: Sequence[Ask],
+    reservations: Sequence[Reservation],
     *,
     committed: Mapping[UUID, Committed],
     available: Mapping[int, int],
-) -> list[Judgement]:
-    """One judgement per request, in order; ``available`` holds the locked balances by account."""
+) -> list[IntakeDecision]:
+    """One decision per request, in order; ``available`` holds the locked balances by account."""
     left = dict(available)
-    seen: dict[UUID, tuple[Ask, Judgement]] = {}
-    judgements: list[Judgement] = []
-    for ask in asks:
-        judgement = _told_before(ask, committed, seen) or _judge_new(
-            policy, tier, ask, left.get(ask.source_account, 0)
+    seen: dict[UUID, tuple[Reservation, IntakeDecision]] = {}
+    decisions: list[IntakeDecision] = []
+    for reservation in reservations:
+        decision = _told_before(reservation, committed, seen) or _judge_new(
+            policy, tier, reservation, left.get(reservation.source_account, 0)
         )
-        if isinstance(judgement, Accept):
-            left[ask.source_account] -= ask.amount
-        seen.setdefault(ask.id, (ask, judgement))
-        judgements.append(judgement)
-    return judgements
+        if isinstance(decision, Accept):
+            left[reservation.source_account] -= reservation.amount
+        seen.setdefault(reservation.id, (reservation, decision))
+        decisions.append(decision)
+    return decisions
 
 
 def _told_before(
-    ask: Ask, committed: Mapping[UUID, Committed], seen: Mapping[UUID, tuple[Ask, Judgement]]
-) -> Judgement | None:
+    reservation: Reservation,
+    committed: Mapping[UUID, Committed],
+    seen: Mapping[UUID, tuple[Reservation, IntakeDecision]],
+) -> IntakeDecision | None:
     """The first outcome of this id, if it has one.
 
     A refusal is not kept beyond its batch, so it is judged anew.
     """
-    if ask.id in committed:
-        original = committed[ask.id]
-        return Replay(original=original) if original.content == ask.content else _REUSED
-    if ask.id in seen:
-        first, outcome = seen[ask.id]
-        if first.content != ask.content:
+    if reservation.id in committed:
+        original = committed[reservation.id]
+        return Replay(original=original) if original.content == reservation.content else _REUSED
+    if reservation.id in seen:
+        first, outcome = seen[reservation.id]
+        if first.content != reservation.content:
             return _REUSED
         return Replay(original=None) if isinstance(outcome, Accept) else outcome
     return None
 
 
-def _judge_new(policy: Policy, tier: Tier, ask: Ask, available: int) -> Accept | Refusal:
+def _judge_new(
+    policy: Policy, tier: Tier, reservation: Reservation, available: int
+) -> Accept | Refusal:
     admission = admit(
-        policy, tier, *functions_of_withdrawal(policy, ask.value_micro, cross_rail=ask.cross_rail)
+        policy,
+        tier,
+        *functions_of_withdrawal(
+            policy, reservation.value_micro, cross_rail=reservation.cross_rail
+        ),
     )
     if admission.outcome == "suspended":
         return Refusal(code="suspended", reason=admission.reason or "")
-    return _OVERDRAFT if available < ask.amount else Accept(reason=admission.reason)
+    return _OVERDRAFT if available < reservation.amount else Accept(reason=admission.reason)

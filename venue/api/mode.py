@@ -1,4 +1,4 @@
-"""The mode as the api reads it: the committed row, with a silent guard counting as stressed.
+"""The mode as the api reads it: the committed row, at least stressed while the lease is stale.
 
 Never cached.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READ_MODE = """
     select epoch, tier, reason, extract(epoch from since)::float8 as since_s,
-           (select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease) as beat_age_ms
+           (select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint from mode_controller_lease) as lease_age_ms
     from mode"""
 _BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
 
@@ -65,8 +65,7 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
     try:
         await connection.execute("commit")
     except FAILURES as error:
-        message = f"the reply to a commit was lost: {error!r}"
-        raise CommitInDoubtError(message) from error
+        raise CommitInDoubtError(f"the reply to a commit was lost: {error!r}") from error
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:
@@ -83,11 +82,11 @@ async def read_mode(connection: Connection | Pool) -> Mode:
 def mode_of(row: asyncpg.Record) -> Mode:
     """The mode that a row of :data:`READ_MODE` states."""
     tier, reason = row["tier"], row["reason"]
-    if stale(row["beat_age_ms"]):
+    if stale(row["lease_age_ms"]):
         told = tier_without_heartbeat(tier)
         if told != tier:
             tier, reason = (
                 told,
-                "The guard is silent; until it answers, payouts wait and the venue counts as stressed.",
+                "The mode controller is silent; until it answers, payouts wait and the venue counts as stressed.",
             )
     return Mode(tier=tier, epoch=row["epoch"], since_s=row["since_s"], reason=reason)

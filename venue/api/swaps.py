@@ -1,21 +1,67 @@
-"""Swaps: a customer trades with the house's inventory.
-
-Money crosses buckets, so every swap carries its approval.
-"""
+"""Swaps: prices from the exchange, and trades with the house at these prices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import httpx
+
 from seawall.controls.admission import admit
+from seawall.errors import ServiceError
 from seawall.formats.drill_contract import Refusal, SwapReceipt, SwapRequest
 from venue.api.mode import holding_mode, read_mode
 
 if TYPE_CHECKING:
+    from seawall.formats.venue_config import Endpoint
     from seawall.policy import Policy
     from venue.database import Connection
+
+
+TIMEOUT_S = 0.3
+
+
+class Exchange:
+    """Asks for prices; holds keep-alive connections to both endpoints."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._urls = (endpoint.primary, endpoint.standby)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def price(self, *, sell: str, buy: str) -> Fraction:
+        """Whole units of ``buy`` per whole unit of ``sell``, exact as quoted.
+
+        Raises :class:`ServiceError` if neither answers.
+        """
+        failures: list[str] = []
+        for url in self._urls:
+            try:
+                response = await self._http.get(f"{url}/price", params={"sell": sell, "buy": buy})
+                quoted = Decimal(str(response.raise_for_status().json()["price"]))
+            except (httpx.HTTPError, ValueError, KeyError, TypeError, InvalidOperation) as error:
+                failures.append(f"{url}: {error!r}")
+                continue
+            if quoted.is_finite() and quoted > 0:
+                return Fraction(quoted)
+            failures.append(f"{url}: price {quoted}")
+        raise ServiceError(f"no exchange quotes {sell} for {buy}: {'; '.join(failures)}")
+
+
+def bought(policy: Policy, price: Fraction, *, sell: str, buy: str, amount: int) -> int:
+    """Base units of ``buy`` for ``amount`` base units of ``sell``, rounded down.
+
+    The house never pays a fraction too much.
+    """
+    scale = Fraction(10 ** policy.assets[buy].decimals, 10 ** policy.assets[sell].decimals)
+    return int(amount * price * scale)
+
 
 _KNOWN = "select customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount from swaps where id = $1"
 _LOCK = "select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update"

@@ -23,15 +23,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
-from venue.chain.fees import fees
-from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
-from venue.chain.rpc import Rpc
 from venue.chain.transaction import (
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )
@@ -159,17 +159,15 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
 
 
 async def deploy_network(
-    policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes
+    policy: Policy, network: str, *, rpc: AsyncRpcClient, keys: dict[str, str], secret: bytes
 ) -> Deployed:
     """Deploy and fund one network; returns when all of it is final.
 
     Raises :class:`ServiceError` if a transaction fails or takes too long.
     """
     sender = address_of_private_key(secret)
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    if chain_id != policy.networks[network].chain_id:
-        message = f"the node of {network} is chain {chain_id}, the policy says {policy.networks[network].chain_id}"
-        raise UsageError(message)
+    chain_id = policy.networks[network].chain_id
+    await rpc.check_chain(chain_id)
     head = await rpc.head()
     batch = _Batch(
         chain_id=chain_id,
@@ -188,8 +186,7 @@ async def deploy_network(
             while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
             if not receipt.succeeded:
-                message = f"on {network}: {what} failed"
-                raise ServiceError(message)
+                raise ServiceError(f"on {network}: {what} failed")
             last = max(last, receipt.block_number)
         # Reconciliation reads finalized blocks: a ledger opened before the funding is final would
         # start with a drift.
@@ -206,17 +203,17 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
     policy = load_policy(plan.policy)
     missing = sorted(set(policy.signing_wallets()) - set(plan.wallets))
     if missing:
-        message = f"the plan lacks the addresses of {', '.join(missing)}"
-        raise UsageError(message)
+        raise UsageError(f"the plan lacks the addresses of {', '.join(missing)}")
     keys = {wallet: address.lower() for wallet, address in plan.wallets.items()}
 
     async def one(name: str, site: PlannedNetwork) -> Deployed:
-        async with Rpc(name, (site.rpc,)) as rpc:
+        async with AsyncRpcClient(name, (site.rpc,)) as rpc:
             try:
                 return await deploy_network(policy, name, rpc=rpc, keys=keys, secret=secret)
             except TimeoutError as error:
-                message = f"{name} did not finalize the deployment within {_PATIENCE_S:.0f} s"
-                raise ServiceError(message) from error
+                raise ServiceError(
+                    f"{name} did not finalize the deployment within {_PATIENCE_S:.0f} s"
+                ) from error
 
     done = await asyncio.gather(*(one(name, site) for name, site in plan.networks.items()))
     return dict(zip(plan.networks, done, strict=True))
@@ -232,11 +229,9 @@ def _main() -> int:
             plan = Plan.model_validate_json(arguments.plan.read_text(encoding="utf-8"))
             secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
         except (OSError, ValidationError, ValueError) as error:
-            message = f"no usable plan or deployer key: {error}"
-            raise UsageError(message) from error
+            raise UsageError(f"no usable plan or deployer key: {error}") from error
         except KeyError as error:
-            message = f"{DEPLOYER_KEY_VARIABLE} is not set"
-            raise UsageError(message) from error
+            raise UsageError(f"{DEPLOYER_KEY_VARIABLE} is not set") from error
         deployed = asyncio.run(deploy(plan, secret=secret))
     except SeawallError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,8 +1,6 @@
-"""A transaction in two parts.
+"""Transactions of type 2 (EIP-1559) without access list: the intent, its fees and their encoding.
 
-The intent, which is what a nonce may be used for, and the fees, which may change.
-
-Encoding is EIP-1559 (type 2) without access list.
+The intent is what a nonce may be used for and never changes; the fees may.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 
 import rlp
 
-from venue.chain.keys import Signature, keccak256, to_bytes
+from seawall.ethereum.keys import Signature, keccak256, to_bytes
 
 _TYPE = b"\x02"
 
@@ -91,3 +89,20 @@ def transaction_hash(raw: bytes) -> str:
 def contract_address(sender: str, nonce: int) -> str:
     """Where a deployment by ``sender`` under ``nonce`` will live, lower case."""
     return "0x" + keccak256(rlp.encode([to_bytes(sender), nonce]))[-20:].hex()
+
+
+PRIORITY_FEE_WEI = 10**9
+MAX_FEE_FLOOR_WEI = 2 * 10**9
+"""An idle chain's base fee falls to a few wei, from where a multiple of it leaves no room."""
+BASE_FEE_HEADROOM = 50
+"""33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
+
+
+def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
+    """Fees for a transaction sent when the latest block's base fee is ``base_fee_wei``."""
+    ceiling = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
+    return Fees(
+        gas_limit=gas_limit,
+        max_fee_wei=ceiling + PRIORITY_FEE_WEI,
+        priority_fee_wei=PRIORITY_FEE_WEI,
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from eth_abi.abi import decode, encode
 
 from seawall.controls.sizing import BATCH_ITEMS_MAX
-from venue.chain.keys import keccak256, to_bytes
+from seawall.ethereum.keys import event_topic, selector, to_bytes
 
 NATIVE = "0x" + "00" * 20
 """Token address that stands for the native coin."""
@@ -46,22 +46,13 @@ class Events:
     failed: frozenset[int]
 
 
-def _selector(signature: str) -> bytes:
-    return keccak256(signature.encode())[:4]
-
-
-def _topic(signature: str) -> str:
-    return "0x" + keccak256(signature.encode()).hex()
-
-
-_PAY = _selector("pay((uint256,address,address,uint256)[])")
-_CANCEL = _selector("cancel(uint256)")
-_PAID_MANY = _selector("paid_many(uint256[])")
-_TRANSFER = _selector("transfer(address,uint256)")
-_MINT = _selector("mint(address,uint256)")
-_BALANCE_OF = _selector("balanceOf(address)")
-_PAID = _topic("Paid(uint256,address,address,uint256)")
-_FAILED = _topic("Failed(uint256)")
+_PAY = selector("pay((uint256,address,address,uint256)[])")
+_CANCEL = selector("cancel(uint256)")
+_PAID_MANY = selector("paid_many(uint256[])")
+_TRANSFER = selector("transfer(address,uint256)")
+_MINT = selector("mint(address,uint256)")
+_PAID = event_topic("Paid(uint256,address,address,uint256)")
+_FAILED = event_topic("Failed(uint256)")
 
 
 def pay(items: Sequence[Item]) -> bytes:
@@ -99,11 +90,6 @@ def transfer(to: str, amount: int) -> bytes:
 def mint(to: str, amount: int) -> bytes:
     """Calldata with which the minter makes tokens."""
     return _MINT + encode(("address", "uint256"), (to, amount))
-
-
-def balance_of(holder: str) -> bytes:
-    """Calldata that asks a token for a balance."""
-    return _BALANCE_OF + encode(("address",), (holder,))
 
 
 def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:

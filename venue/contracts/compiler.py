@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eth_abi.abi import encode
 
-from venue.chain.keys import to_bytes
+from seawall.ethereum.keys import to_bytes
 
 _SOURCES = Path(__file__).parent
 

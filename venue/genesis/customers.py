@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seawall.errors import UsageError
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,12 +43,10 @@ def read_customers(path: Path) -> list[OpeningBalance]:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                message = f"{path} must have the columns {', '.join(COLUMNS)}"
-                raise UsageError(message)
+                raise UsageError(f"{path} must have the columns {', '.join(COLUMNS)}")
             balances = [_balance(path, reader.line_num, row) for row in reader]
     except OSError as error:
-        message = f"cannot read the customers in {path}: {error.strerror}"
-        raise UsageError(message) from error
+        raise UsageError(f"cannot read the customers in {path}: {error.strerror}") from error
     _check_identities(path, balances)
     return balances
 
@@ -57,11 +55,13 @@ def _balance(path: Path, line: int, row: dict[str, str]) -> OpeningBalance:
     try:
         customer_id, amount = int(row["customer_id"]), int(row["amount"])
     except (TypeError, ValueError) as error:
-        message = f"{path}, line {line}: customer_id and amount must be whole numbers"
-        raise UsageError(message) from error
+        raise UsageError(
+            f"{path}, line {line}: customer_id and amount must be whole numbers"
+        ) from error
     if amount <= 0 or not row["api_key"]:
-        message = f"{path}, line {line}: an amount must be above zero and a key must not be empty"
-        raise UsageError(message)
+        raise UsageError(
+            f"{path}, line {line}: an amount must be above zero and a key must not be empty"
+        )
     return OpeningBalance(
         customer_id=customer_id,
         api_key_sha256=hashlib.sha256(row["api_key"].encode()).digest(),
@@ -76,16 +76,15 @@ def _check_identities(path: Path, balances: Iterable[OpeningBalance]) -> None:
     seen: set[tuple[int, str, str]] = set()
     for balance in balances:
         if keys.setdefault(balance.customer_id, balance.api_key_sha256) != balance.api_key_sha256:
-            message = f"{path}: customer {balance.customer_id} has two keys"
-            raise UsageError(message)
+            raise UsageError(f"{path}: customer {balance.customer_id} has two keys")
         where = (balance.customer_id, balance.network, balance.asset)
         if where in seen:
-            message = f"{path}: customer {balance.customer_id} has two balances of {balance.asset} on {balance.network}"
-            raise UsageError(message)
+            raise UsageError(
+                f"{path}: customer {balance.customer_id} has two balances of {balance.asset} on {balance.network}"
+            )
         seen.add(where)
     if len(set(keys.values())) != len(keys):
-        message = f"{path}: two customers share a key"
-        raise UsageError(message)
+        raise UsageError(f"{path}: two customers share a key")
 
 
 def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, int]]:
@@ -108,8 +107,8 @@ def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
         owed[balance.network, balance.asset] += balance.amount
     held = {
         (network, asset): sum(by_class.values())
-        for network, rail in rails(policy).items()
-        for asset, by_class in targets(policy, rail.bucket, network).items()
+        for network, route in payout_routes(policy).items()
+        for asset, by_class in targets(policy, route.bucket, network).items()
     }
     faults = [
         f"{network} {asset}: customers are owed {owed[network, asset]}, wallets hold {held.get((network, asset), 0)}"
@@ -117,8 +116,7 @@ def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
         if owed[network, asset] != held.get((network, asset), 0)
     ]
     if faults:
-        message = "customers.csv is not backed one to one: " + "; ".join(faults)
         raise UsageError(
-            message,
+            "customers.csv is not backed one to one: " + "; ".join(faults),
             remedy="make the balances per network and asset sum to the targets of the bucket that pays",
         )

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seawall.errors import UsageError
-from venue.chain.rpc import Rpc
+from seawall.ethereum.rpc import AsyncRpcClient
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
-from venue.ledger.chart import Book, books, rails
+from venue.ledger.chart import Book, books, payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,10 +60,10 @@ async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
     Raises :class:`ServiceError`.
     """
     found: dict[str, int] = {}
-    for network, rail in rails(policy).items():
+    for network, route in payout_routes(policy).items():
         endpoint = config.networks[network].rpc
-        async with Rpc(network, (endpoint.primary, endpoint.standby)) as rpc:
-            for wallet in rail.lanes:
+        async with AsyncRpcClient(network, (endpoint.primary, endpoint.standby)) as rpc:
+            for wallet in route.lanes:
                 found[wallet] = await rpc.nonce(_address(config, policy, wallet))
     return found
 
@@ -85,8 +85,7 @@ async def found_venue(
     check_backing(policy, customers)
     async with connection.transaction():
         if await connection.fetchval("select to_regclass('public.mode') is not null"):
-            message = "this database holds a venue already"
-            raise UsageError(message, remedy="name an empty database")
+            raise UsageError("this database holds a venue already", remedy="name an empty database")
         await create_roles(connection, roles)
         await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
         await connection.execute(
@@ -105,16 +104,16 @@ def _address(config: VenueConfig, policy: Policy, wallet: str) -> str:
 async def _lanes(
     connection: Connection, config: VenueConfig, policy: Policy, nonces: Mapping[str, int]
 ) -> None:
-    for network, rail in rails(policy).items():
-        for wallet in rail.lanes:
+    for network, route in payout_routes(policy).items():
+        for wallet in route.lanes:
             address = _address(config, policy, wallet)
             chain_id = policy.networks[network].chain_id
             await connection.execute(
                 _LANE, chain_id, address, network, wallet, policy.regions.primary, nonces[wallet]
             )
-        for asset, holding in policy.wallets[rail.hot].holdings.items():
+        for asset, holding in policy.wallets[route.hot].holdings.items():
             await connection.execute(
-                _FLOAT, rail.hot, network, asset, policy.base_units(asset, holding.target)
+                _FLOAT, route.hot, network, asset, policy.base_units(asset, holding.target)
             )
 
 
@@ -137,8 +136,8 @@ async def _open_accounts(
     await connection.execute("analyze opening")
     await connection.execute(_CUSTOMERS)
     paying = [
-        (rail.bucket, network, asset)
-        for network, rail in rails(policy).items()
+        (route.bucket, network, asset)
+        for network, route in payout_routes(policy).items()
         for asset in policy.networks[network].assets
     ]
     await connection.execute(_CUSTOMER_ACCOUNTS, *map(list, zip(*paying, strict=True)))
@@ -160,20 +159,20 @@ async def _open_accounts(
 
 def _counterparts(policy: Policy) -> list[tuple[Book, str]]:
     """Every book whose money is the venue's own, and the kind of account that it stands against."""
-    rail = rails(policy)
-    paying = {each.site for each in rail.values()}
-    houses = {(network, each.house) for network, each in rail.items()}
+    route = payout_routes(policy)
+    paying = {each.book_key for each in route.values()}
+    houses = {(network, each.house) for network, each in route.items()}
     return [
-        (book, "inventory" if book.site in houses else "own")
+        (book, "inventory" if book.key in houses else "own")
         for book in books(policy)
-        if book.site not in paying
+        if book.key not in paying
     ]
 
 
 async def _fund(connection: Connection, policy: Policy) -> None:
-    for network, rail in rails(policy).items():
-        for asset, held in targets(policy, rail.bucket, network).items():
-            await _post_funding(connection, rail.bucket, network, asset, held)
+    for network, route in payout_routes(policy).items():
+        for asset, held in targets(policy, route.bucket, network).items():
+            await _post_funding(connection, route.bucket, network, asset, held)
     for book, kind in _counterparts(policy):
         for asset, held in targets(policy, book.bucket, book.network).items():
             total = sum(held.values())

@@ -28,7 +28,7 @@ class Book:
     wallets: Mapping[str, str]
 
     @property
-    def site(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str]:
         """(network, bucket): what a comparison with the chain is about."""
         return self.network, self.bucket
 
@@ -45,7 +45,7 @@ def books(policy: Policy) -> list[Book]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rail:
+class PayoutRoute:
     """What one network pays with.
 
     The bucket, its hot and reserve wallets, and the bucket whose inventory customers trade with.
@@ -58,7 +58,7 @@ class Rail:
     house: str | None
 
     @property
-    def site(self) -> tuple[str, str]:
+    def book_key(self) -> tuple[str, str]:
         """(network, bucket) of the book that pays."""
         return self.network, self.bucket
 
@@ -68,13 +68,13 @@ class Rail:
         return self.hot, self.reserve
 
 
-def rails(policy: Policy) -> dict[str, Rail]:
-    """One rail per network that has a payout wallet; the first declared wallet pays."""
-    found: dict[str, Rail] = {}
+def payout_routes(policy: Policy) -> dict[str, PayoutRoute]:
+    """One route per network that has a payout wallet; the first declared wallet pays."""
+    found: dict[str, PayoutRoute] = {}
     for hot, wallet in policy.payout_wallets().items():
         if wallet.network in found:
             continue
-        found[wallet.network] = Rail(
+        found[wallet.network] = PayoutRoute(
             network=wallet.network,
             bucket=wallet.bucket,
             hot=hot,

@@ -1,32 +1,74 @@
-"""Claims: withdrawals and top-ups become slots, in one transaction that no flip of the mode can
-overtake.
+"""Claims: the settler chooses withdrawals or a top-up and allocates a slot for them.
 
-The advisory lock is taken in a statement of its own and the mode is read in a later one: under READ
-COMMITTED only then does the reading see a flip that committed while we waited (design section 5,
-ring 0).
+A claim is one transaction, which no flip of the mode can overtake. The advisory lock is taken in a
+statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
+read see a flip that committed during the wait for the lock (design section 5, ring 0).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.policy import Policy
-from venue.chain.fees import fees
-from venue.chain.transaction import Fees, Intent
+from venue.chain.transaction import Fees, Intent, fees
 from venue.contracts.calls import ITEMS_MAX, NATIVE, Item, pay, pay_gas_limit
 from venue.database import Pool
-from venue.settler.model import Lane, LaneLostError, Slot
-from venue.settler.selection import Candidate, select_batch
+from venue.settler.lanes import Lane, LaneLostError, Slot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A reserved withdrawal; ``amount`` in base units."""
+
+    id: UUID
+    seq: int
+    asset: str
+    amount: int
+    size: Literal["small", "large"]
+    destination: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Candidate:
+        """A row of ``withdrawals``."""
+        return cls(
+            **{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")}
+        )
+
+
+def select_batch(
+    candidates: Iterable[Candidate],
+    *,
+    floats: Mapping[str, int],
+    floors: Mapping[str, int],
+    limit: int,
+) -> list[Candidate]:
+    """At most ``limit`` candidates that leave every asset's float at or above its floor."""
+    left = {asset: available - floors.get(asset, 0) for asset, available in floats.items()}
+    stopped: set[str] = set()
+    chosen: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda each: (each.size != "small", each.seq)):
+        if len(chosen) == limit:
+            break
+        if candidate.asset in stopped:
+            continue
+        if candidate.amount > left.get(candidate.asset, 0):
+            stopped.add(candidate.asset)
+            continue
+        left[candidate.asset] -= candidate.amount
+        chosen.append(candidate)
+    return chosen
+
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
     select m.epoch, m.tier,
-           exists (select 1 from guard_lease g where clock_timestamp() - g.beat_at <= $1 * interval '1 ms') as guarded
+           exists (select 1 from mode_controller_lease g where clock_timestamp() - g.renewed_at <= $1 * interval '1 ms') as controlled
     from mode m"""
 _LANE = "select holder, epoch, next_nonce from lanes where (chain_id, address) = ($1, $2) for no key update"
 _FLOATS = "select asset, available from floats where wallet = $1 for no key update"
@@ -122,8 +164,9 @@ class Claims:
                 # they are locked since they were picked: a cancellation came before that or is too
                 # late
             ):
-                message = f"{len(chosen)} withdrawals were picked and {slotted} were still reserved"
-                raise InternalError(message)
+                raise InternalError(
+                    f"{len(chosen)} withdrawals were picked and {slotted} were still reserved"
+                )
             spent = {
                 asset: sum(each.amount for each in chosen if each.asset == asset)
                 for asset in floats
@@ -160,16 +203,15 @@ class Claims:
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
         await connection.execute(_LOCK, database.MODE_LOCK)
         mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
-        if mode is None or not mode["guarded"]:
+        if mode is None or not mode["controlled"]:
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
             if row["holder"] == self.holder and row["epoch"] > lane.epoch:
                 return None  # our own move to another signer is committed and not yet noted here
-            message = (
+            raise LaneLostError(
                 f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
             )
-            raise LaneLostError(message)
         return _Claim(
             mode_epoch=mode["epoch"],
             tier=mode["tier"],

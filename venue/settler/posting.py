@@ -1,16 +1,18 @@
-"""Finality becomes ledger.
+"""Posting: what became of a slot at finality is written to the ledger.
 
-One set-based transaction per slot, which the database refuses to make twice.
+The receipt's events and the contract's bitmap must agree about each payment. The ledger is changed
+by one set-based transaction per slot, which the database refuses to make twice.
 
-Posted: reserved +amount, hot -amount. Topped up: reserve -amount, hot +amount. A payment that
-failed beyond doubt gives its float back and is held as ``unknown``; one of which events and bitmap
-disagree is held, and its float with it. What a reverted transaction did not even try gives its
-float back and waits in its old place again: its bit is clear, and the contract pays a bit once.
+- Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount.
+- Failed beyond doubt: the float is raised again and the withdrawal is held as ``unknown``.
+- Events and bitmap disagree: the withdrawal is held as ``unknown``, and its float stays lowered.
+- Untried, because the whole transaction reverted: the float is raised again and the withdrawal is
+  ``reserved`` again with its old sequence number. Its bit is clear, and the contract pays a bit
+  once.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,10 +21,50 @@ from typing import Any
 
 from seawall.conventions import database
 from seawall.errors import InternalError
-from venue.contracts.calls import NATIVE, Item
+from venue.contracts.calls import NATIVE, Events, Item
 from venue.database import Pool
-from venue.settler.model import Slot
-from venue.settler.outcome import Outcome
+from venue.settler.lanes import Slot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """Sequence numbers: paid as intended, failed beyond doubt, never tried, and those of which
+    event and bit disagree.
+
+    Never tried is what a transaction was to pay that reverted as a whole, over a cap of the
+    contract for one.
+    """
+
+    paid: tuple[int, ...]
+    failed: tuple[int, ...]
+    unclear: tuple[int, ...]
+    untried: tuple[int, ...] = ()
+
+
+def settlement_of(
+    items: Sequence[Item], *, events: Events, bits: Mapping[int, bool], succeeded: bool
+) -> Settlement:
+    """Sort ``items`` by what the chain says.
+
+    A reverted transaction has tried nothing, if all the bits agree.
+    """
+    if not (succeeded or events.paid or any(bits.values())):
+        return Settlement(paid=(), failed=(), unclear=(), untried=tuple(item.seq for item in items))
+    paid: list[int] = []
+    failed: list[int] = []
+    unclear: list[int] = []
+    for item in items:
+        bit = bits[item.seq]
+        if succeeded and bit and events.paid.get(item.seq) == item:
+            paid.append(item.seq)
+        elif (
+            not bit and item.seq not in events.paid and (item.seq in events.failed or not succeeded)
+        ):
+            failed.append(item.seq)
+        else:
+            unclear.append(item.seq)
+    return Settlement(paid=tuple(paid), failed=tuple(failed), unclear=tuple(unclear))
+
 
 _REFUSED = "The network took the payment but the destination did not accept it; the amount is held until you name another."
 _UNCLEAR = "The network's records of this payment contradict each other; the amount is held while we look into it."
@@ -85,7 +127,6 @@ class Poster:
     """
 
     pool: Pool
-    network: str
     native: str
     tokens: Mapping[str, str]
     contracts: Mapping[str, str]
@@ -96,8 +137,7 @@ class Poster:
         if slot.lane.purpose == "topup":
             row = await self.pool.fetchrow(_TOPUP_ITEM, slot.id)
             if row is None:
-                message = f"slot {slot.id} has no top-up"
-                raise InternalError(message)
+                raise InternalError(f"slot {slot.id} has no top-up")
             to = self.contracts[row["to_wallet"]]
             return [
                 Item(seq=slot.nonce, to=to, token=self._token(row["asset"]), amount=row["amount"])
@@ -113,8 +153,8 @@ class Poster:
             for row in rows
         ]
 
-    async def post(self, slot: Slot, outcome: Outcome) -> bool:
-        """Commit the outcome; False if somebody did so before.
+    async def post(self, slot: Slot, settlement: Settlement) -> bool:
+        """Commit the settlement; False if somebody did so before.
 
         Raises :class:`InternalError` if the ledger has no place for it.
         """
@@ -123,36 +163,40 @@ class Poster:
                 return False
             await connection.execute(_EVENT, slot.id, slot.signer_region)
             if slot.lane.purpose == "topup":
-                await self._post_topup(connection, slot, outcome)
+                await self._post_topup(connection, slot, settlement)
             else:
-                await self._post_payouts(connection, slot, outcome)
+                await self._post_payouts(connection, slot, settlement)
         slot.state = "final"
         return True
 
-    async def _post_payouts(self, connection: Any, slot: Slot, outcome: Outcome) -> None:
-        if outcome.paid:
-            done = await connection.fetchrow(_POST, slot.id, list(outcome.paid))
-            if (done["withdrawals"], done["entries"]) != (len(outcome.paid), 2 * len(outcome.paid)):
-                message = f"slot {slot.id} paid {len(outcome.paid)}, but the ledger would take {dict(done)}"
-                raise InternalError(message)
-            body = json.dumps({"kind": "posted", "network": self.network})
-            await connection.execute("select pg_notify($1, $2)", database.FLOW_CHANNEL, body)
-        if outcome.untried:
-            rows = await connection.fetch(_RELEASE, slot.id, list(outcome.untried))
-            if len(rows) != len(outcome.untried):
-                message = f"slot {slot.id} tried none of {len(outcome.untried)}, but {len(rows)} were still its own"
-                raise InternalError(message)
+    async def _post_payouts(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
+        if settlement.paid:
+            done = await connection.fetchrow(_POST, slot.id, list(settlement.paid))
+            if (done["withdrawals"], done["entries"]) != (
+                len(settlement.paid),
+                2 * len(settlement.paid),
+            ):
+                raise InternalError(
+                    f"slot {slot.id} paid {len(settlement.paid)}, but the ledger would take {dict(done)}"
+                )
+            await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
+        if settlement.untried:
+            rows = await connection.fetch(_RELEASE, slot.id, list(settlement.untried))
+            if len(rows) != len(settlement.untried):
+                raise InternalError(
+                    f"slot {slot.id} tried none of {len(settlement.untried)}, but {len(rows)} were still its own"
+                )
             await self._give_back(connection, slot, rows)
             _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))
-        if outcome.failed:
-            rows = await connection.fetch(_HOLD, slot.id, list(outcome.failed), _REFUSED)
+        if settlement.failed:
+            rows = await connection.fetch(_HOLD, slot.id, list(settlement.failed), _REFUSED)
             await self._give_back(connection, slot, rows)
             _log.warning(
-                "slot %s: held as refused by their destination: %s", slot.id, outcome.failed
+                "slot %s: held as refused by their destination: %s", slot.id, settlement.failed
             )
-        if outcome.unclear:
-            await connection.fetch(_HOLD, slot.id, list(outcome.unclear), _UNCLEAR)
-            _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, outcome.unclear)
+        if settlement.unclear:
+            await connection.fetch(_HOLD, slot.id, list(settlement.unclear), _UNCLEAR)
+            _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, settlement.unclear)
 
     async def _give_back(
         self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]
@@ -164,19 +208,20 @@ class Poster:
         for asset, amount in back.items():
             await connection.execute(_RAISE_FLOAT, slot.lane.wallet, asset, amount)
 
-    async def _post_topup(self, connection: Any, slot: Slot, outcome: Outcome) -> None:
-        if outcome.unclear:
+    async def _post_topup(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
+        if settlement.unclear:
             _log.error("slot %s: the top-up is held, events and bitmap disagree", slot.id)
             return
-        if outcome.failed or outcome.untried:
+        if settlement.failed or settlement.untried:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)
             return
         row = await connection.fetchrow(_TOPUP_ITEM, slot.id)
         done = await connection.fetchrow(_POST_TOPUP, slot.id, self.buckets[slot.lane.wallet])
         if (done["topups"], done["entries"]) != (1, 2):
-            message = f"the top-up of slot {slot.id} moved, but the ledger would take {dict(done)}"
-            raise InternalError(message)
+            raise InternalError(
+                f"the top-up of slot {slot.id} moved, but the ledger would take {dict(done)}"
+            )
         await connection.execute(_RAISE_FLOAT, row["to_wallet"], row["asset"], row["amount"])
 
     def _token(self, asset: str) -> str:

@@ -25,11 +25,9 @@ from seawall.controls.pace import SIGNER_PATIENCE_MS
 from seawall.conventions import sabotage
 from seawall.errors import InternalError
 from venue.process import pause
-from venue.settler.lanes import Lanes
+from venue.settler.lanes import LaneLostError, Lanes, Slot
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.model import LaneLostError, Slot
-from venue.signer.errors import SigningRefusedError
-from venue.signer.protocol import Refused, Signed, SignRequest
+from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRequest
 
 TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
@@ -92,8 +90,9 @@ class Routes:
                     await pause(stop, _THROTTLED_S)
                     continue
                 if error.code != "provider_unavailable":
-                    message = f"the signer of {region} refuses slot {slot.id}: {error.reason}"
-                    raise InternalError(message) from error
+                    raise InternalError(
+                        f"the signer of {region} refuses slot {slot.id}: {error.reason}"
+                    ) from error
                 _log.warning("%s did not sign: %s", region, error.reason)
                 failures += 1
                 await self._failed(region)
@@ -172,11 +171,13 @@ class Routes:
                 refused = Refused.model_validate_json(answer.content)
                 raise SigningRefusedError(refused.code, refused.reason)
         except (httpx.HTTPError, TimeoutError, ValidationError) as error:
-            reason = f"the signer of {region} does not answer: {error!r}"
-            raise SigningRefusedError("provider_unavailable", reason) from error
+            raise SigningRefusedError(
+                "provider_unavailable", f"the signer of {region} does not answer: {error!r}"
+            ) from error
         if signed.digest != slot.intent.digest:
-            message = f"the signer of {region} signed another intent than that of slot {slot.id}"
-            raise InternalError(message)
+            raise InternalError(
+                f"the signer of {region} signed another intent than that of slot {slot.id}"
+            )
         return signed
 
     async def _probe(self) -> bool:

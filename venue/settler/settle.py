@@ -14,19 +14,16 @@ import httpx
 
 from seawall.conventions import database
 from seawall.errors import UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
-from venue.chain.rpc import Rpc
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
-from venue.settler.driver import Driver
-from venue.settler.follower import Follower
-from venue.settler.lanes import Lanes
+from venue.settler.lanes import Lane, Lanes, Progress, Purpose, Slot
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.model import Lane, Purpose, Slot
+from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
-from venue.settler.progress import Progress
 from venue.settler.routes import Routes
 
 _DATABASE_CONNECTIONS = 6
@@ -47,9 +44,8 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
     for wallet, purpose in purposes.items():
         contract = site.contract_of(wallet)
         if contract is None:
-            message = f"the configuration names no contract of {wallet}"
             raise UsageError(
-                message,
+                f"the configuration names no contract of {wallet}",
                 remedy="deploy the venue's contracts and write their addresses to venue.json",
             )
         lanes.append(
@@ -88,7 +84,9 @@ async def settle(
             database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
         )
         stack.callback(pool.terminate)
-        rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+        rpc = await stack.enter_async_context(
+            AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
+        )
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
         routes = Routes(
@@ -103,7 +101,6 @@ async def settle(
         progress = Progress(pool=pool)
         poster = Poster(
             pool=pool,
-            network=network,
             native=native,
             tokens=tokens,
             contracts=contracts,

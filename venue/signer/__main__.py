@@ -5,14 +5,13 @@ import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
-from seawall.formats.venue_config import SignerSite, config_from_arguments, database_url
+from seawall.formats.venue_config import SignerConfig, config_from_arguments, database_url
 from seawall.policy import Policy
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
+from venue.signer.logs import ProofLog, SignLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
 
@@ -28,8 +27,8 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
 
 
 def _share(
-    site: SignerSite, *, policy: Policy, bucket: str | None
-) -> tuple[SignerSite, dict[str, str | None]]:
+    site: SignerConfig, *, policy: Policy, bucket: str | None
+) -> tuple[SignerConfig, dict[str, str | None]]:
     """The keys that this process signs with, and the profile of each wallet's bucket.
 
     One bucket alone needs none.
@@ -39,8 +38,10 @@ def _share(
         return site, dict(buckets)
     keys = {wallet: key for wallet, key in site.keys.items() if buckets[wallet] == bucket}
     if not keys:
-        message = f"the configuration has no key of bucket {bucket}"
-        raise UsageError(message, remedy=f"name one of {', '.join(sorted(set(buckets.values())))}")
+        raise UsageError(
+            f"the configuration has no key of bucket {bucket}",
+            remedy=f"name one of {', '.join(sorted(set(buckets.values())))}",
+        )
     return site.model_copy(update={"keys": keys}), dict.fromkeys(keys)
 
 
@@ -57,8 +58,7 @@ async def _main(stop: asyncio.Event) -> None:
     )
     region = arguments.region
     if region not in config.signers:
-        message = f"the configuration knows no signer of {region}"
-        raise UsageError(message)
+        raise UsageError(f"the configuration knows no signer of {region}")
     policy = config.load_policy()
     site, who = _share(config.signers[region], policy=policy, bucket=arguments.bucket)
     bulkhead = Bulkhead.of_policy(policy, site.keys, operations_per_s=site.operations_per_s)

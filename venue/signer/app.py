@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from venue.signer.errors import SigningRefusedError
-from venue.signer.protocol import ProveRequest, Refusal, Refused, SignRequest
+from venue.signer.protocol import ProveRequest, Refusal, Refused, SigningRefusedError, SignRequest
 from venue.signer.service import SigningService
 
 _STATUS: dict[Refusal, int] = {

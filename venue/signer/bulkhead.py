@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from seawall.controls.bulkhead import Room, admit, room_of
 from seawall.conventions import sabotage
 from seawall.policy import Policy
-from venue.signer.errors import SigningRefusedError
+from venue.signer.protocol import SigningRefusedError
 
 _US_PER_S = 1_000_000
 
@@ -80,14 +80,15 @@ class Bulkhead:
         bucket = self.buckets[wallet]
         place = self._compartments[bucket]
         if place.inside >= place.room.in_flight_max:
-            reason = (
-                f"{bucket} has {place.inside} signatures under way, which is all that it may have"
+            raise SigningRefusedError(
+                "throttled",
+                f"{bucket} has {place.inside} signatures under way, which is all that it may have",
             )
-            raise SigningRefusedError("throttled", reason)
         answer = admit(place.room, arrival_us=place.arrival_us, now_us=self.now_us())
         if answer.wait_us is None:
-            reason = f"{bucket} has used up its share of the signing quota for the moment"
-            raise SigningRefusedError("throttled", reason)
+            raise SigningRefusedError(
+                "throttled", f"{bucket} has used up its share of the signing quota for the moment"
+            )
         place.arrival_us = answer.arrival_us
         place.inside += 1
         try:

@@ -1,4 +1,4 @@
-"""What the settler asks of a signer, and what it is told."""
+"""The signer's messages, and a refusal as an error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from venue.chain.keys import to_bytes
+from seawall.errors import ServiceError
+from seawall.ethereum.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
 Refusal: TypeAlias = Literal[
@@ -16,8 +17,7 @@ Refusal: TypeAlias = Literal[
 
 def _whole(value: object) -> object:
     if isinstance(value, str) and not value.isdecimal():
-        message = "write a whole number in decimal"
-        raise ValueError(message)
+        raise ValueError("write a whole number in decimal")
     return value
 
 
@@ -108,3 +108,12 @@ class Refused(_Message):
 
     code: Refusal
     reason: str
+
+
+class SigningRefusedError(ServiceError):
+    """The signer said no; ``code`` says in which way."""
+
+    def __init__(self, code: Refusal, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason

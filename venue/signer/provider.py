@@ -24,8 +24,8 @@ from botocore.session import Session as BotocoreSession
 
 from seawall.controls.pace import PROVIDER_PATIENCE_MS
 from seawall.errors import ServiceError, UsageError
-from seawall.formats.venue_config import Key, SignerSite
-from venue.chain.keys import address_of_public_key_der
+from seawall.ethereum.keys import address_of_public_key_der
+from seawall.formats.venue_config import Key, SignerConfig
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -60,7 +60,7 @@ class KmsProvider:
     """
 
     region: str
-    site: SignerSite
+    site: SignerConfig
     profiles: Mapping[str, str | None]
     threads: int
     _models: Loader = field(default_factory=create_loader)
@@ -84,7 +84,7 @@ class KmsProvider:
 
     @classmethod
     async def open(
-        cls, region: str, site: SignerSite, *, profiles: Mapping[str, str | None], threads: int
+        cls, region: str, site: SignerConfig, *, profiles: Mapping[str, str | None], threads: int
     ) -> KmsProvider:
         """Assume every wallet's role and check its key against its address.
 
@@ -124,8 +124,9 @@ class KmsProvider:
                 self._threads, function, *arguments
             )
         except (BotoCoreError, ClientError) as error:
-            message = f"the key provider of {self.region} does not serve: {error}"
-            raise ServiceError(message) from error
+            raise ServiceError(
+                f"the key provider of {self.region} does not serve: {error}"
+            ) from error
 
     def _sign(self, wallet: str, digest: bytes) -> bytes:
         answer = self._clients[wallet].sign(
@@ -163,9 +164,10 @@ class KmsProvider:
             try:
                 core.get_scoped_config()
             except ProfileNotFound as error:
-                message = f"there are no credentials for bucket {profile}"
-                remedy = f"put a profile [{profile}] into the file that AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
-                raise UsageError(message, remedy=remedy) from error
+                raise UsageError(
+                    f"there are no credentials for bucket {profile}",
+                    remedy=f"put a profile [{profile}] into the file that AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket",
+                ) from error
             self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
         return self._sessions[profile]
 
@@ -185,5 +187,6 @@ class KmsProvider:
 def _prove(key: Key, wallet: str, client: KMSClient) -> None:
     address = address_of_public_key_der(client.get_public_key(KeyId=key.key_id)["PublicKey"])
     if address != key.address.lower():
-        message = f"the key of {wallet} has address {address}, the configuration says {key.address}"
-        raise UsageError(message)
+        raise UsageError(
+            f"the key of {wallet} has address {address}, the configuration says {key.address}"
+        )

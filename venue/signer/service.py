@@ -15,19 +15,23 @@ import prometheus_client
 
 from seawall.conventions import metrics as metrics_names
 from seawall.errors import ServiceError
-from seawall.keys.proofs import message_hash, recoverable
-from venue.chain.keys import Signature, keccak256, signature_from_der
+from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
-from venue.signer.protocol import Proven, ProveRequest, Refusal, Signed, SignRequest
+from venue.signer.logs import ProofLog, SignLog
+from venue.signer.protocol import (
+    Proven,
+    ProveRequest,
+    Refusal,
+    Signed,
+    SigningRefusedError,
+    SignRequest,
+)
 from venue.signer.provider import Provider
 
-Outcome = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
-_OUTCOMES: tuple[Outcome, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
-_OUTCOME_OF: Mapping[Refusal, Outcome] = {
+SignResult = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
+_RESULTS: tuple[SignResult, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
+_RESULT_OF: Mapping[Refusal, SignResult] = {
     "provider_unavailable": "unavailable",
     "throttled": "throttled",
 }
@@ -57,7 +61,7 @@ class SignerMetrics:
             names,
             registry=self.registry,
         )
-        for outcome in _OUTCOMES:
+        for outcome in _RESULTS:
             requests.labels(self.region, outcome)
         seconds = prometheus_client.Histogram(
             metrics_names.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
@@ -65,7 +69,7 @@ class SignerMetrics:
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: SignResult) -> None:
         """One more request that ended so."""
         self.requests.labels(self.region, outcome).inc()
 
@@ -91,7 +95,7 @@ class SigningService:
         try:
             signed, fresh = await self._sign(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed" if fresh else "replayed")
         return signed
@@ -104,7 +108,7 @@ class SigningService:
         try:
             proven = await self._prove(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed")
         return proven
@@ -124,10 +128,10 @@ class SigningService:
             request.chain_id,
             request.address,
         ):
-            reason = (
-                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+            raise SigningRefusedError(
+                "bad_request",
+                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}",
             )
-            raise SigningRefusedError("bad_request", reason)
         async with self.bulkhead.inside(request.wallet):
             if (stored := await self.log.record(request)) is not None:
                 return stored, False
@@ -143,10 +147,11 @@ class SigningService:
             raise SigningRefusedError("bad_request", f"this signer has no key of {request.wallet}")
         async with self.bulkhead.inside(request.wallet):
             number = await self.proofs.asked(request.wallet, address, request.text)
-            found = await self._signature(request.wallet, message_hash(request.text))
-            signature = recoverable(r=found.r, s=found.s, y_parity=found.y_parity)
-            await self.proofs.given(number, signature)
-        return Proven(number=number, address=address, region=self.region, signature=signature)
+            found = await self._signature(request.wallet, personal_message_hash(request.text))
+            await self.proofs.given(number, found.recoverable)
+        return Proven(
+            number=number, address=address, region=self.region, signature=found.recoverable
+        )
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
         """The canonical signature of ``digest`` by the wallet's key, proven to be by its address."""

@@ -2,8 +2,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from seawall.conventions.components import TREASURY_PROCESS
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import config_from_arguments, database_url
-from venue.chain.rpc import Rpc
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
@@ -18,7 +18,7 @@ async def _main(stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         rpcs = {
             network: await stack.enter_async_context(
-                Rpc(network, (site.rpc.primary, site.rpc.standby))
+                AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
             )
             for network, site in config.networks.items()
         }

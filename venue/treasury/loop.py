@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 
 from seawall.errors import ServiceError
 from venue.database import FAILURES
-from venue.ledger.chart import Book, books, rails
+from venue.ledger.chart import Book, books, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
-from venue.treasury.comparisons import Comparisons
-from venue.treasury.gauges import expose_queue, expose_sums
-from venue.treasury.reconcile import reconcile
+from venue.treasury.metrics import expose_queue, expose_sums
+from venue.treasury.reconcile import Comparisons, reconcile
 from venue.treasury.topups import WRITER, request_topups
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.chain.rpc import Rpc
     from venue.database import Pool
 
 GAUGES_EVERY_S = 1.0
@@ -40,7 +39,7 @@ class TreasuryDesk:
     """
 
     def __init__(
-        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, Rpc]
+        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, AsyncRpcClient]
     ) -> None:
         self._config = config
         self._policy = policy
@@ -48,11 +47,11 @@ class TreasuryDesk:
         self._rpcs = rpcs
         self._comparisons = Comparisons(
             every_s={
-                book.site: policy.buckets[book.bucket].reconciliation_every / 1_000
+                book.key: policy.buckets[book.bucket].reconciliation_every / 1_000
                 for book in books(policy)
             }
         )
-        self._paying = [rail.site for rail in rails(policy).values()]
+        self._paying = [route.book_key for route in payout_routes(policy).values()]
         self._red: str | None = None
         self._journal = asyncio.Lock()  # two rhythms write to one chain
 
@@ -66,7 +65,7 @@ class TreasuryDesk:
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
         ]
         for book in books(self._policy):
-            every_s = self._comparisons.every_s[book.site]
+            every_s = self._comparisons.every_s[book.key]
             beats.append(self._every(every_s, lambda book=book: self._reconcile(book), stop))  # type: ignore[misc]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(beat) for beat in beats]
@@ -87,9 +86,9 @@ class TreasuryDesk:
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
-        for site in self._comparisons.stale(time.monotonic()):
-            for asset in self._comparisons.assets(site):
-                metrics.LEDGER_DRIFT.remove(*site, asset)
+        for key in self._comparisons.stale(time.monotonic()):
+            for asset in self._comparisons.assets(key):
+                metrics.LEDGER_DRIFT.remove(*key, asset)
         async with self._pool.acquire() as connection:
             await expose_queue(connection, self._policy)
 
@@ -114,9 +113,9 @@ class TreasuryDesk:
                     "%s: the ledger was not level with the chain in time; not compared", what
                 )
                 return
-            changed = self._comparisons.note(book.site, drift, now_s=time.monotonic())
+            changed = self._comparisons.note(book.key, drift, now_s=time.monotonic())
             for asset, amount in drift.items():
-                metrics.LEDGER_DRIFT.labels(*book.site, asset).set(amount)
+                metrics.LEDGER_DRIFT.labels(*book.key, asset).set(amount)
             for asset, amount in changed.items():
                 await self._note_drift(book, asset, amount)
             await expose_sums(connection)

@@ -1,27 +1,76 @@
-"""Reconciliation: the ledger against the chain, exactly and also under load.
+"""Reconciliation: compare the ledger with the chain, exactly, also while payouts go on.
 
-Both sides are cut at the same place. On the chain that is a finalized block; there, each lane's
-nonce says which of its slots the block contains. In the ledger it is every posting except those of
-later slots. As long as a slot that the block contains is not posted yet, the sides cannot be
-compared and the pass waits.
+Both sides are cut at the same place. On the chain that is a finalized block; the nonce of each lane
+at that block says which of its slots the block contains. In the ledger it is every posting except
+those of later slots. While a slot that the block contains is not posted yet, the sides cannot be
+compared, and the pass waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from venue.contracts.calls import balance_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.chain.rpc import Rpc
     from venue.database import Connection
     from venue.ledger.chart import Book
+
+
+BookKey = tuple[str, str]
+"""(network, bucket)."""
+MISSED_MAX = 3
+"""Periods of reconciliation without a result after which the last one counts no longer."""
+
+
+@dataclass(kw_only=True)
+class Comparisons:
+    """Last results by key; ``every_s`` is how often each is due.
+
+    Times are seconds of one monotonic clock.
+    """
+
+    every_s: Mapping[BookKey, float]
+    _drift: dict[BookKey, dict[str, int]] = field(default_factory=dict)
+    _at_s: dict[BookKey, float] = field(default_factory=dict)
+
+    def note(self, key: BookKey, drift: Mapping[str, int], *, now_s: float) -> dict[str, int]:
+        """Keep a result, in base units by asset.
+
+        What has changed since the one before (nothing counts as level).
+        """
+        before = self._drift.get(key, {})
+        self._drift[key], self._at_s[key] = dict(drift), now_s
+        return {asset: amount for asset, amount in drift.items() if amount != before.get(asset, 0)}
+
+    def stale(self, now_s: float) -> list[BookKey]:
+        """Sites without a result that still counts."""
+        return [
+            key
+            for key, every_s in self.every_s.items()
+            if now_s - self._at_s.get(key, float("-inf")) > MISSED_MAX * every_s
+        ]
+
+    def assets(self, key: BookKey) -> list[str]:
+        """Assets of the last result of ``key``, however old."""
+        return list(self._drift.get(key, {}))
+
+    def drift(self, now_s: float, keys: Iterable[BookKey]) -> int | None:
+        """The distance over ``keys``, in base units of whatever asset.
+
+        None unless each of them has a result that counts.
+        """
+        wanted, stale = list(keys), self.stale(now_s)
+        if any(key in stale for key in wanted):
+            return None
+        return sum(sum(self._drift[key].values()) for key in wanted)
+
 
 WAITS = 20
 WAIT_S = 0.25
@@ -65,7 +114,12 @@ class ChainCut:
 
 
 async def cut_chain(
-    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
+    config: VenueConfig,
+    policy: Policy,
+    book: Book,
+    rpc: AsyncRpcClient,
+    *,
+    lanes: Mapping[str, str],
 ) -> ChainCut:
     """Read one finalized block; ``lanes`` are signing addresses by wallet.
 
@@ -79,17 +133,13 @@ async def cut_chain(
     for kind, wallet in book.wallets.items():
         holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
-            if asset == native:
-                held[kind, asset] = await rpc.balance(holder, tag)
-            else:
-                held[kind, asset] = int.from_bytes(
-                    await rpc.read(tokens[asset], balance_of(holder), tag), "big"
-                )
+            token = None if asset == native else tokens[asset]
+            held[kind, asset] = await rpc.balance(holder, token=token, tag=tag)
     return ChainCut(block=block, nonces=nonces, held=held)
 
 
 async def reconcile(
-    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: Rpc
+    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
 ) -> dict[str, int] | None:
     """Asset -> distance between ledger and chain, summed over the book's wallets without their
     signs (so none hides another).

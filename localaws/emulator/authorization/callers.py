@@ -18,7 +18,7 @@ from moto.iam.access_control import CreateAccessKeyFailure
 from moto.iam.models import IAMBackend, iam_backends
 
 from localaws.emulator.authorization.sessions import Session, find_session
-from sandbox.aws_root import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.iam.request import ContextValue, Policies, Principal, UnevaluatedElementError
 
 

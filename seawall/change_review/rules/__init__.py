@@ -36,7 +36,7 @@ UNPROTECTED = Rule(
     checks=(_unprotected,),
     touches_money=True,
     consequence="The engine would let the next update delete or replace it without a word.",
-    instead="Leave `deletion: guarded`; take a single resource out of protection with an override, in the change that removes it.",
+    instead="Leave `deletion: protected`; take a single resource out of protection with an override, in the change that removes it.",
     source="Pulumi documentation, Resource options: protect",
 )
 
@@ -75,7 +75,7 @@ NOT_UNDERSTOOD = Rule(
     checks=(),
     touches_money=True,
     consequence="This table does not know what would be lost, so nobody has said that it may be.",
-    instead="Add the type to seawall/guard/rules with its source, or have a person look and override this one change.",
+    instead="Add the type to seawall/change_review/rules with its source, or have a person look and override this one change.",
     source="this kit: what is not known is refused",
 )
 

@@ -4,10 +4,8 @@ everything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-from seawall.change_review import documents
 from seawall.change_review.preview import Change, Preview
 from seawall.change_review.rules.keys import POWERS
 from seawall.change_review.rules.rule import (
@@ -21,6 +19,8 @@ from seawall.change_review.rules.rule import (
     shown,
     value_at,
 )
+from seawall.iam import comparison, documents
+from seawall.iam.allowed_wildcards import is_allowed
 
 _IAM = "IAM User Guide"
 _ROLES = kinds("iam/role:Role", "iam/user:User")
@@ -78,25 +78,6 @@ _DESTRUCTIVE = (
 """Actions that undo what the stack is for; a role that gains one is looked at by a person."""
 
 
-_EXCEPTIONS = (
-    # A boundary allows nothing by itself; ids of keys are not known before they are made, and each
-    # key's policy names who may.
-    (
-        "aws:iam/policy:Policy",
-        re.compile(r"boundary-[a-z-]+"),
-        re.compile(r"policy: Resource arn:aws:kms:[a-z0-9-]+:\d{12}:key/\*: every key"),
-    ),
-)
-"""Wildcards that are allowed, by type, name and what was found; each with its reason."""
-
-
-def _excepted(change: Change, found: str) -> bool:
-    return any(
-        change.kind == kind and name.fullmatch(change.name) and what.fullmatch(found)
-        for kind, name, what in _EXCEPTIONS
-    )
-
-
 def _is_role(change: Change) -> bool:
     return change.kind in _ROLES
 
@@ -117,10 +98,13 @@ def _wider(change: Change, _: Preview) -> list[str]:
         before, after = _documents(change)
     except documents.UnreadableError as error:
         return [f"the new policy cannot be judged: {error}"]
-    lost = documents.lost_denials(before, after)
+    lost = comparison.lost_denials(before, after)
     return [
         *lost,
-        *(f"new: {each}" for each in documents.new_powers(before, after, (*POWERS, *_DESTRUCTIVE))),
+        *(
+            f"new: {each}"
+            for each in comparison.new_powers(before, after, (*POWERS, *_DESTRUCTIVE))
+        ),
     ]
 
 
@@ -130,7 +114,7 @@ def _powerless(change: Change, _: Preview) -> list[str]:
         before, after = _documents(change)
     except documents.UnreadableError:
         return []
-    return ["it may not sign any more" for _ in documents.lost_powers(before, after, "kms:Sign")]
+    return ["it may not sign any more" for _ in comparison.lost_powers(before, after, "kms:Sign")]
 
 
 def _trusted(change: Change, _: Preview) -> list[str]:
@@ -145,8 +129,8 @@ def _trusted(change: Change, _: Preview) -> list[str]:
     except documents.UnreadableError as error:
         return [f"the new trust cannot be judged: {error}"]
     actions = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
-    lost = documents.lost_denials(before, after)
-    return [*lost, *(f"new: {each}" for each in documents.new_powers(before, after, actions))]
+    lost = comparison.lost_denials(before, after)
+    return [*lost, *(f"new: {each}" for each in comparison.new_powers(before, after, actions))]
 
 
 def _everything(change: Change, _: Preview) -> list[str]:
@@ -159,21 +143,34 @@ def _everything(change: Change, _: Preview) -> list[str]:
         if new is None or new == old:
             continue
         try:
-            now = documents.wildcards(documents.read(new), resources=resources)
+            now = comparison.wildcards(documents.read(new), resources=resources)
         except documents.UnreadableError:
             # of a resource that is not there yet; a change of one that is, is judged by its own
             # rule
             continue
         try:
             then = (
-                documents.wildcards(documents.read(old), resources=resources)
+                comparison.wildcards(documents.read(old), resources=resources)
                 if old is not None
-                else set()
+                else []
             )
         except documents.UnreadableError:
-            then = set()
-        found += [f"{path}: {each}" for each in sorted(now - then)]
-    return [each for each in found if not _excepted(change, each)]
+            then = []
+        known = {each.text for each in then}
+        new_texts = {
+            each.text
+            for each in now
+            if each.text not in known
+            and not is_allowed(
+                kind=change.kind,
+                name=change.name,
+                statement=each.statement,
+                element=each.element,
+                value=each.value,
+            )
+        }
+        found += [f"{path}: {each}" for each in sorted(new_texts)]
+    return found
 
 
 def _texts(change: Change) -> Iterable[tuple[str, bool]]:
@@ -226,7 +223,7 @@ RULES: tuple[Rule, ...] = (
         kinds=_POLICIES,
         checks=(_wider,),
         touches_money=True,
-        consequence="The holder can sign, destroy or unguard what it could not before.",
+        consequence="The holder can sign, destroy or unprotect what it could not before.",
         instead="Give the smallest action on the one resource, to a role of its own.",
         source=f"{_IAM}, Policy evaluation logic",
     ),

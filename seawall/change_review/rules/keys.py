@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seawall.change_review import documents
 from seawall.change_review.exposure import declared_addresses, wallet_of
 from seawall.change_review.preview import Change, Preview
 from seawall.change_review.rules.rule import (
@@ -23,6 +22,7 @@ from seawall.change_review.rules.rule import (
     removed,
     value_at,
 )
+from seawall.iam import comparison, documents
 
 KEY = "aws:kms/key:Key"
 REPLICA = "aws:kms/replicaKey:ReplicaKey"
@@ -82,8 +82,8 @@ def _weaker_policy(change: Change, _: Preview) -> list[str]:
     except documents.UnreadableError as error:
         return [f"the new policy cannot be judged: {error}"]
     return [
-        *documents.lost_denials(before, after),
-        *(f"new: {each}" for each in documents.new_powers(before, after, POWERS)),
+        *comparison.lost_denials(before, after),
+        *(f"new: {each}" for each in comparison.new_powers(before, after, POWERS)),
     ]
 
 
@@ -100,7 +100,7 @@ def _root_signs(change: Change, _: Preview) -> list[str]:
     return [
         f"{principal} may sign"
         for statement in statements
-        if statement.permits(SIGNING.lower())
+        if statement.allows(SIGNING)
         for principal in sorted(statement.principals)
         if principal == "*" or principal.endswith(":root")
     ]
@@ -118,7 +118,7 @@ def _signer_excluded(change: Change, _: Preview) -> list[str]:
         return []
     return [
         f"{principal} may not sign any more"
-        for principal in documents.lost_powers(before, after, SIGNING)
+        for principal in comparison.lost_powers(before, after, SIGNING)
     ]
 
 

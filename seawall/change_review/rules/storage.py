@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seawall.change_review import documents
 from seawall.change_review.preview import Change, Preview
 from seawall.change_review.rules.rule import (
     Rule,
@@ -27,6 +26,7 @@ from seawall.change_review.rules.rule import (
     shown,
     value_at,
 )
+from seawall.iam import comparison, documents
 
 _S3 = "Amazon S3 User Guide"
 _BACKUP = "AWS Backup Developer Guide"
@@ -168,8 +168,8 @@ def _resource_policy(change: Change, _: Preview) -> list[str]:
         before, after = documents.read(old), documents.read(new)
     except documents.UnreadableError as error:
         return [f"the new policy cannot be judged: {error}"]
-    gained = documents.new_powers(before, after, _READING)
-    return [*documents.lost_denials(before, after), *(f"new: {each}" for each in gained)]
+    gained = comparison.new_powers(before, after, _READING)
+    return [*comparison.lost_denials(before, after), *(f"new: {each}" for each in gained)]
 
 
 def _plan(change: Change, _: Preview) -> list[str]:

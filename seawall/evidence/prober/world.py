@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from seawall.errors import ServiceError
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.evidence.prober.beat import Probe, Sample
 
 NODE_EVERY_S = 0.05
@@ -31,7 +32,8 @@ class NodeProbe:
     def __init__(
         self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]
     ) -> None:
-        self._http, self._network, self._url, self._lanes = http, network, url, lanes
+        self._network, self._lanes = network, lanes
+        self._node = AsyncRpcClient(network, (url,), client=http)
         self._newest: int | None = None
 
     def probes(self) -> Sequence[Probe]:
@@ -87,19 +89,13 @@ class NodeProbe:
         return samples
 
     async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-        """Results of a JSON-RPC batch, in order. Raises :class:`ServiceError` if the node errs."""
-        batch = [
-            {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
-            for index, (method, params) in enumerate(calls)
-        ]
-        answers = (await self._http.post(self._url, json=batch)).json()
-        if not isinstance(answers, list) or len(answers) != len(batch):
-            raise ServiceError(f"the node of {self._network} answered {answers!r}")
-        results = [
-            answer.get("result") for answer in sorted(answers, key=lambda answer: int(answer["id"]))
-        ]
+        """Results of a JSON-RPC batch, in order.
+
+        Raises :class:`ServiceError` if the node errs or lacks one.
+        """
+        results = await self._node.batch(calls)
         if None in results:
-            raise ServiceError(f"the node of {self._network} answered {answers!r}")
+            raise ServiceError(f"the node of {self._network} answered {results!r}")
         return results
 
 

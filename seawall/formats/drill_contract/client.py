@@ -86,8 +86,7 @@ class VenueClient:
         """The mode in force; needs no key and is never refused."""
         answer = await self._call("GET", "/v1/status", Status, None)
         if isinstance(answer, Refusal):
-            message = f"the venue refused to tell its status: {answer.code}"
-            raise ServiceError(message)
+            raise ServiceError(f"the venue refused to tell its status: {answer.code}")
         return answer
 
     async def _call(
@@ -110,11 +109,11 @@ class VenueClient:
                 method, path, headers=headers, content=content, params=query
             )
         except httpx.HTTPError as error:
-            message = f"{method} {path} was not answered: {error!r}"
-            raise ServiceError(message) from error
+            raise ServiceError(f"{method} {path} was not answered: {error!r}") from error
         kind = expected if response.is_success else Refusal
         try:
             return kind.model_validate_json(response.content)
         except ValidationError as error:
-            message = f"{method} {path} was answered outside the contract ({response.status_code}): {error}"
-            raise ServiceError(message) from error
+            raise ServiceError(
+                f"{method} {path} was answered outside the contract ({response.status_code}): {error}"
+            ) from error

@@ -134,7 +134,7 @@ def guarantees(facts: Facts) -> Finding:
     question="While protected, was every swap and every large cross-rail transfer refused, with its reason?",
     motivation="What protected mode does not stop empties the wallets by another door.",
     evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
-    remediation="Look at the guard if the mode never came, at admission if it did.",
+    remediation="Look at the mode controller if the mode never came, at admission if it did.",
 )
 def suspensions(facts: Facts) -> Finding:
     """Refused inside protected mode, and accepted at least once in normal mode, or the refusal

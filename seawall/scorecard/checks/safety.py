@@ -407,7 +407,7 @@ def journal_chain(facts: Facts) -> Finding:
     faults = facts.run.ledger_faults
     found = [str(item) for item in faults.journal_breaks]
     decided = (
-        ("guard", "flip", len(facts.run.flips)),
+        ("mode-controller", "flip", len(facts.run.flips)),
         ("treasury", "topup", len(facts.run.top_ups)),
     )
     if faults.journal_entries is None and not found:

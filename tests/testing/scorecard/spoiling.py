@@ -81,9 +81,9 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
 
 
 def decided(run: Run, *, flips: int) -> Files:
-    """A journal with so many flips of the guard."""
+    """A journal with so many flips of the mode controller."""
     entries = run.ledger_faults.journal_entries or {}
-    return ledger_faults(run, journal_entries=entries | {"guard": {"flip": flips}})
+    return ledger_faults(run, journal_entries=entries | {"mode-controller": {"flip": flips}})
 
 
 def primary_only(run: Run) -> Files:
@@ -111,7 +111,7 @@ def primary_only(run: Run) -> Files:
 
 
 def never_protected(run: Run) -> Files:
-    """The guard never acts."""
+    """The mode controller never acts."""
     return {
         **decided(run, flips=0),
         "flips": (),

@@ -124,11 +124,11 @@ def test_a_fault_needs_the_proxy_that_it_breaks() -> None:
 
 def test_surroundings_are_read_whole_or_refused(tmp_path: Path) -> None:
     """Each missing or broken variable is named."""
-    path = tmp_path / "targets.json"
+    path = tmp_path / "deployment.json"
     path.write_text(json.dumps(_targets(tmp_path)))
     environment = {
         "SEAWALL_POLICY": str(POLICY),
-        "SEAWALL_TARGETS": str(path),
+        "SEAWALL_DEPLOYMENT": str(path),
         "SEAWALL_RUNNER_PID": "7",
         "SEAWALL_T_ZERO": "17.5",
     }
@@ -137,7 +137,7 @@ def test_surroundings_are_read_whole_or_refused(tmp_path: Path) -> None:
     assert surroundings.gameday("signing-region-dark").blast_radius == ("kms.primary",)
     with pytest.raises(UsageError, match=r"has no game day with the experiment noop"):
         surroundings.gameday("noop")
-    with pytest.raises(UsageError, match=r"^SEAWALL_TARGETS is not set"):
+    with pytest.raises(UsageError, match=r"^SEAWALL_DEPLOYMENT is not set"):
         look_around({"SEAWALL_POLICY": str(POLICY)})
     with pytest.raises(UsageError, match=r"^SEAWALL_T_ZERO is 'soon', not a number$"):
         look_around(environment | {"SEAWALL_T_ZERO": "soon"})

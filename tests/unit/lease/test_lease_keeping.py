@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seawall.errors import DiskFullError, ServiceError, UsageError
-from seawall.formats.timeline import append, run_directory
-from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform, state
-from seawall.lease.book import LeaseRequest
+from seawall.errors import DiskFullError, InternalError, ServiceError
+from seawall.formats.timeline import append
+from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform
+from seawall.lease.book import FILE, LeaseBook, LeaseRequest, load, save
+from tests.testing.deployments import write_deployment
 
 
 class Time:
@@ -158,18 +159,6 @@ def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) 
         append(tmp_path / "missing", source="lease", event="lodged", at=0, detail={})
 
 
-def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
-    """No targets and a null run directory mean no run; a torn file is an error."""
-    assert run_directory(tmp_path) is None
-    (tmp_path / "targets.json").write_text('{"run_dir": null}')
-    assert run_directory(tmp_path) is None
-    (tmp_path / "targets.json").write_text('{"run_dir": "/runs/1"}')
-    assert run_directory(tmp_path) == Path("/runs/1")
-    (tmp_path / "targets.json").write_text('{"run_d')
-    with pytest.raises(UsageError, match="does not say where the run writes"):
-        run_directory(tmp_path)
-
-
 def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +166,7 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
 
     The lease is in the book until the fault is really gone, and its name is free then.
     """
-    (tmp_path / "targets.json").write_text(json.dumps({"run_dir": str(tmp_path)}))
+    write_deployment(tmp_path, run_dir=tmp_path)
     time = Time()
     bounds = iter([False, False, True])
 
@@ -198,10 +187,22 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
     assert keeper.leases() == []
-    assert state.load(tmp_path).leases == {}
+    assert load(tmp_path).leases == {}
     lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
     assert [(line["event"], line["detail"].get("undone")) for line in lines] == [
         ("lodged", None),
         ("expired", False),
     ]
     assert keeper.lodge("dark", request) is not None
+
+
+def test_a_book_that_cannot_be_written_is_an_error_and_not_a_lost_lease(tmp_path: Path) -> None:
+    with pytest.raises(DiskFullError, match=r"^cannot keep leases: "):
+        save(tmp_path / "missing", LeaseBook(), durable=True)
+    assert load(tmp_path / "missing") == LeaseBook()
+
+
+def test_a_file_that_is_no_book_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"leases": {')
+    with pytest.raises(InternalError, match=r"is no book of leases"):
+        load(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localaws.emulator.shims.alarm_rules import AlarmRuleError, alarms_in, holds
+from localaws.emulator.services.alarm_states import AlarmRuleError, alarms_in, holds
 
 STATES = {"red": "ALARM", "green": "OK", "grey": "INSUFFICIENT_DATA", "a b": "ALARM"}
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from localaws.emulator.shims.alarm_states import Condition, Sample, next_state, statistic
+from localaws.emulator.services.alarm_states import Condition, Sample, next_state, statistic
 
 KEPT = "the state before"
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")

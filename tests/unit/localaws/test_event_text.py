@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from localaws.emulator.shims.event_rules import filled
+from localaws.emulator.services.eventbridge import filled
 
 VALUES = {"who": 'alice "the key"', "keys": ["a", "b"], "none": None, "count": 3}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from localaws.provider import inputs, kms
-from localaws.provider.s3.buckets import BUCKET
+from localaws.provider import inputs
+from localaws.provider.resources import kms
+from localaws.provider.resources.s3.buckets import BUCKET
 from localaws.provider.values import UNKNOWN, from_struct, to_struct
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from localaws.provider import kms
 from localaws.provider.registry import FUNCTIONS, RESOURCES
+from localaws.provider.resources import kms
 from localaws.provider.schema import schema_text
 from localaws.provider.table import Property
 from tests.testing.sdk_names import SCHEMA, inputs_of_type, unknown, unknown_fields

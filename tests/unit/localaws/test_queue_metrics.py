@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from moto.sqs.models import Message, sqs_backends
 
-from localaws.emulator.shims.queue_metrics import measured
+from localaws.emulator.services.cloudwatch import queue_metric
 
 ACCOUNT, REGION, NAME = "123456789012", "us-east-1", "instructions"
 NOW = 1_900_000_000.0
@@ -39,7 +39,7 @@ def queue() -> Iterator[None]:
 
 
 def value(metric: str, *, region: str = REGION, **dimensions: str) -> float | None:
-    return measured(
+    return queue_metric(
         account=ACCOUNT,
         region=region,
         metric=metric,

@@ -5,7 +5,7 @@ Time is the test's.
 
 from __future__ import annotations
 
-from localaws.emulator.shims.quotas import EccQuota
+from localaws.emulator.services.kms import EccQuota
 
 SECOND = 1_000_000_000
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from localaws.emulator.request_log import Asked, RequestLog, action_of, read_log
-from sandbox.aws_root import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
+from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 

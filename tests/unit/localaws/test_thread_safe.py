@@ -6,15 +6,15 @@ import pytest
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 
-from localaws.emulator import shims
-from localaws.emulator.shims.thread_safe import Steady
+from localaws.emulator import services
+from localaws.emulator.thread_safe import SnapshotDict
 
 ACCOUNT = "999999999999"
 
 
 @pytest.fixture(autouse=True)
 def installed() -> None:
-    shims.install()
+    services.install()
 
 
 def test_roles_can_be_made_while_others_are_looked_through() -> None:
@@ -39,10 +39,10 @@ def test_keys_can_be_made_while_others_are_looked_through() -> None:
     assert backend.keys == {}
 
 
-def test_a_steady_dictionary_is_a_dictionary() -> None:
-    steady = Steady({"a": 1, "b": 2})
-    assert steady == {"a": 1, "b": 2}
-    assert list(steady) == steady.keys() == ["a", "b"]
-    assert steady.values() == [1, 2]
-    assert dict(steady.items()) == dict(steady) == {**steady}
-    assert "a" in steady
+def test_a_snapshot_dictionary_is_a_dictionary() -> None:
+    snapshot = SnapshotDict({"a": 1, "b": 2})
+    assert snapshot == {"a": 1, "b": 2}
+    assert list(snapshot) == snapshot.keys() == ["a", "b"]
+    assert snapshot.values() == [1, 2]
+    assert dict(snapshot.items()) == dict(snapshot) == {**snapshot}
+    assert "a" in snapshot

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from localaws.provider import backup, cloudwatch, ecs, scheduler
 from localaws.provider.registry import RESOURCES
+from localaws.provider.resources import backup, cloudwatch, ecs, scheduler
 from localaws.provider.values import Properties
 
 FORCE_NEW = {

@@ -15,7 +15,7 @@ from moto.iam.models import IAMBackend, iam_backends
 from localaws.emulator.authorization.call import ApiCall
 from localaws.emulator.authorization.callers import UserKey, managed_policy
 from localaws.emulator.authorization.resources.asked import UNKNOWN, UNSCOPED, Asked
-from seawall.iam.documents import statements_about
+from seawall.iam.evaluation import statements_about
 from seawall.iam.request import ContextValue, ResourcePolicy, UnevaluatedElementError
 
 _KINDS = (

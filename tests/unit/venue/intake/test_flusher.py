@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from seawall.formats.drill_contract import Refusal
-from tests.unit.venue.intake.test_judge import POLICY, ask
+from tests.unit.venue.intake.test_judge import POLICY, reservation
 from venue.api import flusher
 from venue.api.flusher import Flusher
 from venue.api.mode import CommitInDoubtError, holding_mode
@@ -50,7 +50,7 @@ async def test_nobody_is_told_that_nothing_was_taken_unless_it_is_known(
     monkeypatch.setattr(flusher, "_ATTEMPTS", 2)
     flushing = Flusher(POLICY, cast("Any", _Pool()))
     working = asyncio.create_task(flushing.work())
-    answer = await flushing.submit(ask(1, 1))
+    answer = await flushing.submit(reservation(1, 1))
     working.cancel()
     assert isinstance(answer, Refusal)
     assert told in answer.reason

@@ -9,23 +9,23 @@ from hypothesis import strategies as st
 from seawall.formats.drill_contract import Refusal
 from seawall.policy import MICRO
 from seawall.policy_file import load_policy
-from venue.api.intake import Accept, Ask, Committed, Judgement, Replay, judge
+from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
 
 POLICY = load_policy(Path(__file__).parents[4] / "policies" / "sandbox.yaml")
 ACCOUNT = 7
 
 
-def ask(
+def reservation(
     number: int,
     amount: int,
     *,
     account: int = ACCOUNT,
     source: str = "aster",
     value: int | None = None,
-) -> Ask:
+) -> Reservation:
     """A withdrawal of ``amount`` USDX base units on aster."""
     value_micro = amount if value is None else value * MICRO
-    return Ask(
+    return Reservation(
         id=UUID(int=number),
         customer_id=1,
         bucket="customer",
@@ -43,13 +43,13 @@ def ask(
     )
 
 
-def code(judgement: Judgement) -> str:
-    """A judgement in one word."""
-    match judgement:
+def code(decision: IntakeDecision) -> str:
+    """A decision in one word."""
+    match decision:
         case Refusal():
-            return judgement.code
+            return decision.code
         case Accept():
-            return "deferred" if judgement.reason else "accepted"
+            return "deferred" if decision.reason else "accepted"
         case Replay():
             return "replayed"
 
@@ -59,8 +59,8 @@ def test_a_batch_spends_a_balance_in_order_of_arrival() -> None:
 
     A smaller one after a refused one still fits.
     """
-    asks = [ask(1, 60), ask(2, 50), ask(3, 40), ask(4, 1)]
-    said = judge(POLICY, "normal", asks, committed={}, available={ACCOUNT: 100})
+    reservations = [reservation(1, 60), reservation(2, 50), reservation(3, 40), reservation(4, 1)]
+    said = decide(POLICY, "normal", reservations, committed={}, available={ACCOUNT: 100})
     assert [code(one) for one in said] == [
         "accepted",
         "insufficient_balance",
@@ -74,25 +74,25 @@ def test_replays_keep_the_first_outcome_even_when_the_tier_would_now_refuse() ->
 
     The same id with another amount is not.
     """
-    first = ask(1, 5, source="birch", value=5_000)
+    first = reservation(1, 5, source="birch", value=5_000)
     known = Committed(seq=9, content=first.content, state="broadcast", size="large", deferred=False)
-    again = judge(
-        POLICY, "protected", [first, ask(1, 6)], committed={first.id: known}, available={}
+    again = decide(
+        POLICY, "protected", [first, reservation(1, 6)], committed={first.id: known}, available={}
     )
     assert again[0] == Replay(original=known)
     assert code(again[1]) == "id_reused"
     assert (
-        code(judge(POLICY, "protected", [first], committed={}, available={ACCOUNT: 9})[0])
+        code(decide(POLICY, "protected", [first], committed={}, available={ACCOUNT: 9})[0])
         == "suspended"
     )
 
 
 def test_twins_within_a_batch_take_the_money_once() -> None:
     """The second is a replay of the first; of a refused first it is the same refusal."""
-    said = judge(
+    said = decide(
         POLICY,
         "normal",
-        [ask(1, 60), ask(1, 60), ask(2, 60), ask(2, 60)],
+        [reservation(1, 60), reservation(1, 60), reservation(2, 60), reservation(2, 60)],
         committed={},
         available={ACCOUNT: 100},
     )
@@ -106,10 +106,10 @@ def test_twins_within_a_batch_take_the_money_once() -> None:
 
 def test_large_ones_are_deferred_in_protected_mode_and_still_reserve() -> None:
     """Deferred money is set aside, so it cannot be asked for twice."""
-    said = judge(
+    said = decide(
         POLICY,
         "protected",
-        [ask(1, 60, value=1_001), ask(2, 60)],
+        [reservation(1, 60, value=1_001), reservation(2, 60)],
         committed={},
         available={ACCOUNT: 100},
     )
@@ -127,12 +127,16 @@ def test_no_batch_ever_overdraws_an_account(
 
     What is accepted fits, and each id is accepted at most once.
     """
-    asks = [ask(number, amount, account=account) for number, amount, account in rows]
-    said = judge(POLICY, "normal", asks, committed={}, available={1: available, 2: available})
+    reservations = [
+        reservation(number, amount, account=account) for number, amount, account in rows
+    ]
+    said = decide(
+        POLICY, "normal", reservations, committed={}, available={1: available, 2: available}
+    )
     taken: dict[int, int] = {}
     accepted: list[UUID] = []
-    for one, judgement in zip(asks, said, strict=True):
-        if isinstance(judgement, Accept):
+    for one, decision in zip(reservations, said, strict=True):
+        if isinstance(decision, Accept):
             taken[one.source_account] = taken.get(one.source_account, 0) + one.amount
             accepted.append(one.id)
     assert all(total <= available for total in taken.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.breaking import PRODUCTION, production, put, write
-from venue.ledger.chart import books, rails
+from venue.ledger.chart import books, payout_routes
 
 
 def _reversed(tmp_path: Path) -> Policy:
@@ -20,11 +20,11 @@ def _reversed(tmp_path: Path) -> Policy:
 def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> None:
     """Escrow, promotional and contingency hold hot money too, and none of it is for sale."""
     for policy in (load_policy(PRODUCTION), _reversed(tmp_path)):
-        assert {network: rail.house for network, rail in rails(policy).items()} == {
+        assert {network: route.house for network, route in payout_routes(policy).items()} == {
             "aster": "treasury",
             "birch": "treasury",
         }
-        assert {(rail.bucket, rail.hot) for rail in rails(policy).values()} == {
+        assert {(route.bucket, route.hot) for route in payout_routes(policy).values()} == {
             ("customer", "customer-aster-hot"),
             ("customer", "customer-birch-hot"),
         }
@@ -37,10 +37,9 @@ def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
     for tier in ("normal", "stressed"):
         tree["tiers"][tier]["guarantees"].remove("swaps")
 
-    assert [rail.house for rail in rails(load_policy(write(tmp_path, tree))).values()] == [
-        None,
-        None,
-    ]
+    assert [
+        route.house for route in payout_routes(load_policy(write(tmp_path, tree))).values()
+    ] == [None, None]
 
 
 def test_every_wallet_is_in_exactly_one_book() -> None:
@@ -57,4 +56,6 @@ def test_every_wallet_is_in_exactly_one_book() -> None:
         (wallet.bucket, wallet.network, wallet.wallet_class, name)
         for name, wallet in policy.wallets.items()
     )
-    assert {book.site for book in books(policy)} >= {rail.site for rail in rails(policy).values()}
+    assert {book.key for book in books(policy)} >= {
+        route.book_key for route in payout_routes(policy).values()
+    }

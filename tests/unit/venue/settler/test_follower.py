@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from seawall.errors import ServiceError
-from venue.chain.rpc import Head, Receipt
+from seawall.ethereum.rpc import Head, Receipt
 from venue.chain.transaction import Fees
-from venue.settler.follower import Follower
-from venue.settler.model import Lane, Slot
+from venue.settler.lanes import Lane, Slot
+from venue.settler.pipeline import Follower
 
 
 class _Node:
@@ -31,8 +31,7 @@ class _Node:
 
     async def broadcast(self, raw: bytes) -> None:
         self.offered.append(raw)
-        message = "the pool does not want it"
-        raise ServiceError(message)
+        raise ServiceError("the pool does not want it")
 
 
 class _Progress:

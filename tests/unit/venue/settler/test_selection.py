@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from venue.settler.selection import Candidate, select_batch
+from venue.settler.claims import Candidate, select_batch
 
 
 def wd(

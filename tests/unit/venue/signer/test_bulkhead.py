@@ -11,7 +11,7 @@ import pytest
 from seawall.controls.bulkhead import Room
 from seawall.conventions import environment, sabotage
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
+from venue.signer.protocol import SigningRefusedError
 
 HOT, ESCROW = "customer-hot", "escrow-hot"
 

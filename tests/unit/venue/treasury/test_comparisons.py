@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venue.treasury.comparisons import Comparisons
+from venue.treasury.reconcile import Comparisons
 
 ASTER, BIRCH = ("aster", "customer"), ("birch", "customer")
 BOTH = (ASTER, BIRCH)

@@ -1,0 +1,1 @@
+"""Entries of the provider's table, one module per AWS service; ``registry`` lists them all."""
