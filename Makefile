@@ -3,7 +3,8 @@
 
 RUN := bin/seawall exec --
 PARTS := $(RUN) python -m tests.testing.parts
-SIDE_BY_SIDE := -n 2
+# A file stays with one worker, so its fixtures are set up once.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 # `make nightly` sets NIGHTLY: all tests, but those that passed on this commit before.
 ifdef NIGHTLY

@@ -134,7 +134,7 @@ def test_pulumi_imports_a_topic_that_was_made_by_hand_and_removes_it_again(
 @pytest.mark.usefixtures("sandbox")
 def test_drift_and_change_review_find_nothing_in_an_unchanged_stack() -> None:
     shell("bin/seawall drift")
-    shell("bin/seawall guard")
+    shell("bin/seawall review")
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -15,7 +15,7 @@ from benchmarks.phases import PHASES
 from benchmarks.site import AWS, ENGINE, PROVIDER
 from benchmarks.stack import main
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 TIMES_OVER = 8
 """How often over a limit is a hang rather than a busy machine."""

@@ -60,9 +60,10 @@ def spoilt(harness: EngineHarness, folder: Path, file: str, old: str, new: str) 
             ("infra/keys.py", "multi_region=True", "multi_region=False"),
             "aws:kms/key:Key customer-aster-hot: single-Region",
         ),
-        (
+        pytest.param(
             ("infra/roles.py", "            permissions_boundary=self.boundary.policy.arn,\n", ""),
             "no permission boundary",
+            marks=pytest.mark.nightly,
         ),
         (
             (
@@ -92,7 +93,11 @@ def test_a_program_that_is_tampered_with_makes_nothing(
 @pytest.mark.parametrize(
     ("instead", "said"),
     [
-        ("        gate.resources[100000]\n", "IndexError: list index out of range"),
+        pytest.param(
+            "        gate.resources[100000]\n",
+            "IndexError: list index out of range",
+            marks=pytest.mark.nightly,
+        ),
         ("", "the program ended before it was judged"),
     ],
 )

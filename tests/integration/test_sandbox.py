@@ -32,6 +32,7 @@ from seawall.errors import ComponentDiedError, PolicyError, PortBusyError
 from seawall.policy_file import load_policy
 from seawall.processes.readiness import http_answers, log_line
 from seawall.setup import locate
+from tests.testing.nightly import repetitions
 from tests.testing.sandbox_runner import PROGRAMS, ROOT, start
 
 pytestmark = pytest.mark.integration
@@ -212,13 +213,7 @@ def run(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.P
 def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
     """A runner in a process of its own that is about to start its sandbox."""
     return subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "tests" / "integration" / "sandbox_runner.py"),
-            str(data_dir),
-            run_id,
-            *options,
-        ],
+        [sys.executable, "-m", "tests.testing.sandbox_runner", str(data_dir), run_id, *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)}
         | ({"XDG_CACHE_HOME": str(cache)} if "--keep" in options else {}),
         stdout=subprocess.PIPE,
@@ -226,7 +221,9 @@ def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    repetitions([signal.SIGKILL, signal.SIGINT, signal.SIGTERM], keep=1),
+    ids=lambda number: number.name,
 )
 def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> None:
     """Within five seconds no process carries the run's id, PostgreSQL's children are gone, and no

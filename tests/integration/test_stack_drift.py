@@ -20,7 +20,8 @@ from tests.testing.stack_drift import messaging, s3
 from tests.testing.stack_drift.change import Account, Change, Removal, Resource, all_of, names
 from tests.testing.stack_harness import bare
 
-pytestmark = pytest.mark.integration
+# In `make test` one change of each kind is found by test_change_review.py.
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 CHANGES: tuple[Change, ...] = all_of("CHANGES")
 REMOVALS: tuple[Removal, ...] = all_of("REMOVALS")

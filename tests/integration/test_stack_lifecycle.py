@@ -21,7 +21,9 @@ from tests.testing.stack_harness import StackHarness, running_stack
 from tests.testing.stack_types.example import all_examples, resolved
 from tests.testing.stack_types.program import name_of, program_of
 
-pytestmark = pytest.mark.integration
+# In `make test` the program's own stack goes through the engine (test_stack.py), and each type
+# through the provider's protocol (test_stack_types.py).
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 EXAMPLES = all_examples()
 FIRST, CHANGED = program_of(EXAMPLES), program_of(EXAMPLES, changed=True)

@@ -18,6 +18,7 @@ import yaml
 
 from seawall.conventions import environment
 from seawall.policy_file import load_policy
+from tests.testing.remembered import remembered
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
@@ -80,9 +81,13 @@ def run(
 
 @cache
 def _declared(stack: str, config: tuple[tuple[str, str], ...]) -> tuple[Declared, ...]:
-    done = run(stack, dict(config))
-    assert done.returncode == 0, done.stderr
-    return tuple(Declared(**resource) for resource in json.loads(done.stdout))
+    def make() -> str:
+        done = run(stack, dict(config))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    text = remembered(json.dumps([stack, config]), make)
+    return tuple(Declared(**resource) for resource in json.loads(text))
 
 
 def declared(stack: str = "sandbox", **change: Any) -> tuple[Declared, ...]:

@@ -6,10 +6,12 @@ that was interrupted, or that had one failure, is then finished by the same comm
 
 - Only a clean work tree counts. With uncommitted or untracked files nothing is reused or recorded.
 - The work tree is checked again before passes are recorded. After an edit or a new commit in the
-  middle of a run, the remaining passes are dropped: nobody knows which code they ran on.
+  middle of a run, the remaining passes are dropped, because it is unknown which code they ran on.
 - Only passes are recorded. Failed, skipped and expected failures run again every time.
 - A failing teardown of a shared fixture counts against the last test that used the fixture, as
   pytest reports it. That test runs again, with the fixture.
+
+`repetitions` marks parameters that only `make nightly` runs.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,6 +181,17 @@ class Recording:
         with path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{json.dumps(test)}\n" for test in pending))
         self.recorded += len(pending)
+
+
+def repetitions(cases: Sequence[Any], *, keep: int) -> list[Any]:
+    """Cases for ``parametrize`` of one kind: `make test` runs the first ``keep``, nightly all."""
+    return [
+        *cases[:keep],
+        *(
+            pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.nightly)
+            for case in cases[keep:]
+        ),
+    ]
 
 
 def pytest_configure(config: pytest.Config) -> None:
