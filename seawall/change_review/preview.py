@@ -152,8 +152,10 @@ def parse(text: str, *, exit_code: int | None = None, stderr: str = "") -> Previ
             changes.append(change)
     stacks = {change.urn.split("::")[0].rpartition(":")[2] for change in changes}
     if len(stacks) != 1:
-        message = f"the preview is of {len(stacks)} stacks"
-        raise EvidenceError(message, remedy="give the whole output of one `pulumi preview --json`")
+        raise EvidenceError(
+            f"the preview is of {len(stacks)} stacks",
+            remedy="give the whole output of one `pulumi preview --json`",
+        )
     protected = _diagnostics(document.get("diagnostics") or [], doubts)
     doubts += _uncounted(document.get("changeSummary"), changes)
     if exit_code not in (None, 0) and not protected and not doubts:
@@ -177,13 +179,15 @@ def _document(text: str, stderr: str) -> Mapping[str, Any]:
         document = json.loads(text)
     except ValueError as error:
         said = stderr.strip() or text.strip()[:200] or "nothing"
-        message = f"there is no preview to judge; pulumi said: {said}"
         raise EvidenceError(
-            message, remedy="make one with `pulumi preview --json --show-sames`"
+            f"there is no preview to judge; pulumi said: {said}",
+            remedy="make one with `pulumi preview --json --show-sames`",
         ) from error
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
-        message = "this is no preview: it lists no steps"
-        raise EvidenceError(message, remedy="give the whole output of `pulumi preview --json`")
+        raise EvidenceError(
+            "this is no preview: it lists no steps",
+            remedy="give the whole output of `pulumi preview --json`",
+        )
     return document
 
 

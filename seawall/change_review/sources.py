@@ -151,8 +151,7 @@ def _live(
 def _same_chain(url: str, chain_id: int) -> None:
     told = int(_ask(url, "eth_chainId"), 16)
     if told != chain_id:
-        message = f"it serves chain {told}, not {chain_id}"
-        raise ValueError(message)
+        raise ValueError(f"it serves chain {told}, not {chain_id}")
 
 
 def _balance(url: str, holder: str, token: str | None) -> int:
@@ -166,6 +165,5 @@ def _ask(url: str, method: str, *params: Any) -> str:
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     answer = httpx.post(url, json=request, timeout=_ANSWER_S_MAX).raise_for_status().json()
     if "result" not in answer:
-        message = f"{method}: {answer.get('error')}"
-        raise ValueError(message)
+        raise ValueError(f"{method}: {answer.get('error')}")
     return str(answer["result"])

@@ -33,8 +33,7 @@ def proof_text(*, stack: str, name: str, key: str, region: str, time: str, chall
     """
     text = f"{_HEAD}\nstack: {stack}\nname: {name}\nkey: {key}\nregion: {region}\ntime: {time}\nchallenge: {challenge}"
     if not is_proof_text(text):
-        message = f"not the parts of a proof of key control: {text!r}"
-        raise ValueError(message)
+        raise ValueError(f"not the parts of a proof of key control: {text!r}")
     return text
 
 
@@ -58,14 +57,12 @@ def recovered_address(text: str, signature: bytes) -> str:
     Raises ValueError if it is none.
     """
     if len(signature) != _RECOVERABLE_BYTES or signature[-1] not in (_V_OFFSET, _V_OFFSET + 1):
-        message = "not a recoverable signature of 65 bytes"
-        raise ValueError(message)
+        raise ValueError("not a recoverable signature of 65 bytes")
     compact = signature[:-1] + bytes([signature[-1] - _V_OFFSET])
     try:
         point = PublicKey.from_signature_and_message(compact, message_hash(text), hasher=None)
     except Exception as error:  # coincurve raises bare Exception for what no point has
-        message = "no key makes such a signature"
-        raise ValueError(message) from error
+        raise ValueError("no key makes such a signature") from error
     return "0x" + keccak(point.format(compressed=False)[1:])[-20:].hex()
 
 

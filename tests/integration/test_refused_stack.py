@@ -67,8 +67,8 @@ def spoilt(harness: EngineHarness, folder: Path, file: str, old: str, new: str) 
         (
             (
                 "infra/signers.py",
-                "for wallet in policy.signing_wallets()}",
-                "for wallet in list(policy.signing_wallets())[1:]}",
+                "for wallet in policy.signing_wallets()\n",
+                "for wallet in list(policy.signing_wallets())[1:]\n",
             ),
             "aws:kms/replicaKey:ReplicaKey customer-aster-hot is missing",
         ),
