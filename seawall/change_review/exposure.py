@@ -115,7 +115,7 @@ def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
 def exposure_of(
     change: Change, policy: Policy, addresses: Mapping[str, str], *, also: Policy
 ) -> Exposure | None:
-    """Return the money behind the resource of ``change``; None if it belongs to no wallet or bucket.
+    """Return the money behind the resource of ``change``; None without a wallet or a bucket.
 
     Args:
         change: one step of the preview.

@@ -106,7 +106,8 @@ class Override(BaseModel):
             or len(set(words)) < _DISTINCT_WORDS_MIN
         ):
             raise ValueError(
-                f"say why in at least {JUSTIFICATION_CHARACTERS_MIN} characters and {_WORDS_MIN} words"
+                f"say why in at least {JUSTIFICATION_CHARACTERS_MIN} characters"
+                f" and {_WORDS_MIN} words"
             )
         if found := _PLACEHOLDER.search(text):
             raise ValueError(f"{found.group()!r} is a placeholder, not a reason")
@@ -173,7 +174,8 @@ def _checked(document: object, *, source: str, now: datetime) -> Override:
         override = Override.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'it'}: {each['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(str(part) for part in each['loc']) or 'it'}: "
+            f"{each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()
         )
         raise UsageError(
