@@ -1,8 +1,7 @@
-"""Key control: the text that a key signs to show that it answers, and whose address a signature
-recovers to.
+"""Key proofs: a text that a key signs to show that it works, and the address that signed it.
 
-Signed is the EIP-191 "personal message" (version 0x45): Keccak-256 over 0x19, ``Ethereum Signed
-Message:``, a line feed, the length and the text (https://eips.ethereum.org/EIPS/eip-191). No
+The signature is over an EIP-191 "personal message" (version 0x45): Keccak-256 of 0x19, ``Ethereum
+Signed Message:``, a line feed, the length and the text (https://eips.ethereum.org/EIPS/eip-191). No
 transaction begins with 0x19, so a proof can never move money.
 """
 
@@ -20,52 +19,63 @@ _TEXT = re.compile(
 )
 _RECOVERABLE_BYTES = 65
 _V_OFFSET = 27
-"""Where Ethereum begins to count the recovery id (yellow paper, appendix F)."""
+"""The offset that Ethereum adds to the recovery id (yellow paper, appendix F)."""
 
 
 def proof_text(*, stack: str, name: str, key: str, region: str, time: str, challenge: str) -> str:
-    """What the key of ``name`` (a wallet or an approver) signs.
+    """Return the text that a key signs as a proof.
 
-    Raises ValueError if a part has characters of no such name.
+    Args:
+        stack: the stack that the key belongs to.
+        name: its wallet or approver.
+        key: its id in KMS.
+        region: the region in which it signs.
+        time: UTC in whole seconds, ``2026-11-24T20:00:00Z``.
+        challenge: random hex digits, chosen by the caller of the signer.
 
-    ``key`` is its id in KMS, ``time`` is UTC in whole seconds (``2026-11-24T20:00:00Z``),
-    ``challenge`` is random hex of the asker's.
+    Raises:
+        ValueError: a part has characters that it may not have.
     """
-    text = f"{_HEAD}\nstack: {stack}\nname: {name}\nkey: {key}\nregion: {region}\ntime: {time}\nchallenge: {challenge}"
+    text = (
+        f"{_HEAD}\nstack: {stack}\nname: {name}\nkey: {key}"
+        f"\nregion: {region}\ntime: {time}\nchallenge: {challenge}"
+    )
     if not is_proof_text(text):
         raise ValueError(f"not the parts of a proof of key control: {text!r}")
     return text
 
 
 def is_proof_text(text: str) -> bool:
-    """Whether ``text`` is one that a signer may sign as a proof.
-
-    Every line of it, and nothing else.
-    """
+    """Tell whether ``text`` is a whole proof and nothing else, so that a signer may sign it."""
     return _TEXT.fullmatch(text) is not None
 
 
 def message_hash(text: str) -> bytes:
-    """The 32 bytes that are signed for ``text``."""
+    """Return the 32 bytes that are signed for ``text``."""
     body = text.encode()
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(body)).encode() + body)
 
 
 def recovered_address(text: str, signature: bytes) -> str:
-    """Lower-case address whose key signed ``text``; ``signature`` is r, s and v in 65 bytes.
+    """Return the lower-case address whose key signed ``text``.
 
-    Raises ValueError if it is none.
+    Args:
+        text: the text of the proof.
+        signature: r, s and v in 65 bytes.
+
+    Raises:
+        ValueError: ``signature`` is none of this form.
     """
     if len(signature) != _RECOVERABLE_BYTES or signature[-1] not in (_V_OFFSET, _V_OFFSET + 1):
         raise ValueError("not a recoverable signature of 65 bytes")
     compact = signature[:-1] + bytes([signature[-1] - _V_OFFSET])
     try:
         point = PublicKey.from_signature_and_message(compact, message_hash(text), hasher=None)
-    except Exception as error:  # coincurve raises bare Exception for what no point has
+    except Exception as error:  # coincurve raises bare Exception if no point fits
         raise ValueError("no key makes such a signature") from error
     return "0x" + keccak(point.format(compressed=False)[1:])[-20:].hex()
 
 
 def recoverable(*, r: int, s: int, y_parity: int) -> bytes:
-    """The 65 bytes of a signature."""
+    """Encode a signature as 65 bytes."""
     return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([_V_OFFSET + y_parity])
