@@ -191,9 +191,7 @@ async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None
     hands.
     """
     (withdrawal,) = await bench.reserve(1)
-    with pytest.raises(
-        asyncpg.RaiseError, match="from reserved to unknown as role seawall_api"
-    ):
+    with pytest.raises(asyncpg.RaiseError, match="from reserved to unknown as role seawall_api"):
         await bench.api.execute(
             "update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal
         )
