@@ -68,11 +68,11 @@ def _ask(endpoint: str, method: str, body: dict[str, Any] | None = None) -> dict
             method, f"{endpoint}{KMS_QUOTA_PATH}", json=body, auth=auth, timeout=_TIMEOUT_S
         )
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
+        described: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         message = f"the sandbox's AWS did not take the KMS quota: {error}"
         raise ServiceError(message) from error
-    return told
+    return described
 
 
 def _answer(request: Request) -> Response:
@@ -90,8 +90,8 @@ def _answer(request: Request) -> Response:
         QUOTA.set(per_s)
     elif request.method != "GET":
         return Response("GET or PUT", 405)
-    told = json.dumps({"per_s": QUOTA.per_s, "throttled": QUOTA.throttled})
-    return Response(told, 200, content_type="application/json")
+    described = json.dumps({"per_s": QUOTA.per_s, "throttled": QUOTA.throttled})
+    return Response(described, 200, content_type="application/json")
 
 
 def _is_root(request: Request) -> bool:

@@ -42,7 +42,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class LoggedRequest:
     """One request. ``at``: Unix seconds when it came; ``service``: its name in signatures.
 
     ``caller``: ARN, or the key that nobody has.
@@ -61,9 +61,11 @@ class Asked:
         return _READS.match(self.action) is not None
 
 
-def read_log(path: Path) -> list[Asked]:
+def read_log(path: Path) -> list[LoggedRequest]:
     """What ``path`` holds so far."""
-    return [Asked(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        LoggedRequest(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 class RequestLog:
@@ -97,7 +99,7 @@ class RequestLog:
         finally:
             caller = _arn(key)
             status = statuses[-1] if statuses else 0
-            asked = Asked(
+            asked = LoggedRequest(
                 at=at, region=region, service=service, action=action, caller=caller, status=status
             )
             with self._lock, self._path.open("a", encoding="utf-8") as file:

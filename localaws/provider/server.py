@@ -230,9 +230,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse(id="")
         default_tags = self._configuration(context).default_tags
         found = rules.settled(resource, found, {**known, **old}, default_tags)
-        told = rules.inputs_of(resource, found, old)
+        described = rules.inputs_of(resource, found, old)
         return provider_pb2.ReadResponse(
-            id=identifier, properties=_struct(resource, found), inputs=_struct(resource, told)
+            id=identifier, properties=_struct(resource, found), inputs=_struct(resource, described)
         )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -40,7 +40,7 @@ def code(call: Any) -> str:
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 
 
-class Site:
+class PolicyHarness:
     """One running AWS, and who is made on it."""
 
     def __init__(self, endpoint: str) -> None:

@@ -21,7 +21,7 @@ POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class ProviderHarness:
     """``engine`` speaks for the primary region, with the deployer's rights."""
 
     endpoint: str
@@ -38,11 +38,11 @@ class Site:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
+def running_harness() -> Iterator[ProviderHarness]:
     """All of it, while it runs."""
     with running_aws() as endpoint:
         deployer = create_identities(endpoint=endpoint, policy=POLICY).deployer
         with running_provider(endpoint, deployer) as port:
             engine = Engine(port, region=PRIMARY)
-            yield Site(endpoint=endpoint, engine=engine)
+            yield ProviderHarness(endpoint=endpoint, engine=engine)
             engine.channel.close()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from localaws.emulator.authorization.call import ApiCall
 from localaws.emulator.authorization.callers import Caller
-from localaws.emulator.authorization.resources.asked import Asked
+from localaws.emulator.authorization.resources.requested import RequestedResource
 from seawall.iam.request import ContextValue, UnevaluatedElementError
 
 _PARAMETERS = {
@@ -59,7 +59,7 @@ _GRANTING = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
 class RequestContext(Mapping[str, ContextValue]):
     """Every condition key that is present in a request, by its name in lower case."""
 
-    def __init__(self, call: ApiCall, caller: Caller, asked: Asked) -> None:
+    def __init__(self, call: ApiCall, caller: Caller, asked: RequestedResource) -> None:
         self._call = call
         self._caller = caller
         self._asked = asked

@@ -40,9 +40,12 @@ from localaws.emulator.authorization.callers import (
 )
 from localaws.emulator.authorization.context import RequestContext
 from localaws.emulator.authorization.passed_roles import pass_role, passed_roles, tagged
-from localaws.emulator.authorization.resources import Asked, resources_asked
-from localaws.emulator.authorization.resources.buckets import S3Request, buckets_asked
-from localaws.emulator.authorization.resources.encrypted import encrypted_asked
+from localaws.emulator.authorization.resources import RequestedResource, requested_resources
+from localaws.emulator.authorization.resources.buckets import (
+    S3Request,
+    requested_buckets,
+    requested_object_keys,
+)
 from seawall.conventions import aws
 from seawall.iam.evaluation import decide
 from seawall.iam.request import Policies, Request, UnevaluatedElementError
@@ -147,19 +150,19 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
         raise _refusal(self, service, "AccessDenied", message, s3=s3) from unknown
 
 
-def _others(call: ApiCall, key: Any) -> Iterable[Asked]:
-    asked = resources_asked(call, key)
+def _others(call: ApiCall, key: Any) -> Iterable[RequestedResource]:
+    asked = requested_resources(call, key)
     return (*asked, *tagged(call, asked), *passed_roles(call))
 
 
-def _s3(call: ApiCall, arn: str) -> Iterable[Asked]:
+def _s3(call: ApiCall, arn: str) -> Iterable[RequestedResource]:
     request = S3Request(call, arn)
     role = request.replication_role
     handed = (pass_role(call, role, "s3"),) if role is not None else ()
-    return (*buckets_asked(request), *encrypted_asked(request), *handed)
+    return (*requested_buckets(request), *requested_object_keys(request), *handed)
 
 
-def _judge(call: ApiCall, who: Caller, asked: Iterable[Asked]) -> None:
+def _judge(call: ApiCall, who: Caller, asked: Iterable[RequestedResource]) -> None:
     """Raise the refusal of the first resource that is not allowed."""
     for one in asked:
         action = one.action or call.action

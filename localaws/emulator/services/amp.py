@@ -58,25 +58,25 @@ def install() -> None:
 
 def _with_key(moto_create: Callable[[Any], str]) -> Callable[[Any], str]:
     def create(self: Any) -> str:
-        told = json.loads(moto_create(self))
-        self.amp_backend.describe_workspace(told["workspaceId"]).kms_key_arn = json.loads(
+        described = json.loads(moto_create(self))
+        self.amp_backend.describe_workspace(described["workspaceId"]).kms_key_arn = json.loads(
             self.body
         ).get("kmsKeyArn")
-        return json.dumps(told)
+        return json.dumps(described)
 
     return create
 
 
 def _told_with_key(moto_describe: Callable[[Any], str]) -> Callable[[Any], str]:
     def describe(self: Any) -> str:
-        told = json.loads(moto_describe(self))
+        described = json.loads(moto_describe(self))
         key = getattr(
-            self.amp_backend.describe_workspace(told["workspace"]["workspaceId"]),
+            self.amp_backend.describe_workspace(described["workspace"]["workspaceId"]),
             "kms_key_arn",
             None,
         )
-        told["workspace"] |= {"kmsKeyArn": key} if key else {}
-        return json.dumps(told)
+        described["workspace"] |= {"kmsKeyArn": key} if key else {}
+        return json.dumps(described)
 
     return describe
 

@@ -126,7 +126,7 @@ def _delete_backup_selection(self: Any) -> str:
 
 
 def _list_backup_selections(self: Any) -> str:
-    told = [
+    described = [
         {
             "SelectionId": each["SelectionId"],
             "SelectionName": each["BackupSelection"]["SelectionName"],
@@ -136,7 +136,7 @@ def _list_backup_selections(self: Any) -> str:
         }
         for each in _selections.get(_place(self, self.uri_match["backupPlanId"]), {}).values()
     ]
-    return json.dumps({"BackupSelectionsList": told})
+    return json.dumps({"BackupSelectionsList": described})
 
 
 def _put_backup_vault_access_policy(self: Any) -> str:
@@ -152,12 +152,12 @@ def _get_backup_vault_access_policy(self: Any) -> str:
         raise ResourceNotFoundException(
             f"Cannot find access policy for Backup vault {vault.backup_vault_name}"
         )
-    told = {
+    described = {
         "BackupVaultName": vault.backup_vault_name,
         "BackupVaultArn": vault.backup_vault_arn,
         "Policy": policy,
     }
-    return json.dumps(told)
+    return json.dumps(described)
 
 
 def _delete_backup_vault_access_policy(self: Any) -> str:

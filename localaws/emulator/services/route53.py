@@ -57,7 +57,7 @@ def _install_health_checks() -> None:
     check: Any = HealthCheck
     response.create_health_check = _creating(response.create_health_check)
     response.update_health_check = _updating(response.update_health_check)
-    check.health_check_config = _told(check.health_check_config.fget)
+    check.health_check_config = _described(check.health_check_config.fget)
 
 
 def _creating(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -95,12 +95,12 @@ def _updating(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return update
 
 
-def _told(original: Callable[[Any], dict[str, Any]]) -> property:
+def _described(original: Callable[[Any], dict[str, Any]]) -> property:
     def config(self: Any) -> dict[str, Any]:
-        told = {**original(self), **getattr(self, "kept", {})}
+        described = {**original(self), **getattr(self, "kept", {})}
         if self.type_ in _NO_ENDPOINT:
-            return {name: value for name, value in told.items() if name not in _OF_ENDPOINTS}
-        return told
+            return {name: value for name, value in described.items() if name not in _OF_ENDPOINTS}
+        return described
 
     return property(config)
 

@@ -125,14 +125,14 @@ def _without_counts(attributes: Any) -> property:
     The counts go over all messages that wait.
     """
 
-    def told(self: Any) -> dict[str, Any]:
+    def described(self: Any) -> dict[str, Any]:
         if not _being_sent.get():
             found: dict[str, Any] = attributes.fget(self)
             return found
         names = () if not self.fifo_queue else self.FIFO_ATTRIBUTES
         return {name: str(getattr(self, camelcase_to_underscores(name))).lower() for name in names}
 
-    return property(told)
+    return property(described)
 
 
 def _setting(original: Callable[..., None]) -> Callable[..., None]:

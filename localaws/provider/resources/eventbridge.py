@@ -115,10 +115,10 @@ def _read_target(aws: Aws, identifier: str) -> Properties | None:
     if target is None:
         return None
     transformer: Any = target.get("InputTransformer")
-    told = {ours: lower_names(target.get(theirs)) for ours, theirs in _TARGET_BLOCKS.items()}
+    described = {ours: lower_names(target.get(theirs)) for ours, theirs in _TARGET_BLOCKS.items()}
     return {
         **from_aws(_TARGET, target),
-        **told,
+        **described,
         "rule": rule,
         "eventBusName": bus,
         "inputTransformer": transformer

@@ -122,11 +122,12 @@ def _read_check(aws: Aws, identifier: str) -> Properties:
         {"cloudwatchAlarmName": "Name", "cloudwatchAlarmRegion": "Region"},
         config.get("AlarmIdentifier", {}),
     )
-    told = from_aws({**_CHECK_FIXED, **_CHECK_FREE}, config)
+    described = from_aws({**_CHECK_FIXED, **_CHECK_FREE}, config)
     flags = {
-        name: told.get(name, False) for name in ("measureLatency", "disabled", "invertHealthcheck")
+        name: described.get(name, False)
+        for name in ("measureLatency", "disabled", "invertHealthcheck")
     }
-    return {**told, **flags, **alarm, "arn": arn_of("healthcheck", identifier)}
+    return {**described, **flags, **alarm, "arn": arn_of("healthcheck", identifier)}
 
 
 def _update_check(aws: Aws, identifier: str, old: Properties, new: Properties) -> None:

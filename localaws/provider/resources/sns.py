@@ -153,7 +153,7 @@ def _subscribe(aws: Aws, inputs: Properties) -> str:
 
 def _read_subscription(aws: Aws, arn: str) -> Properties:
     found = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-    told = {
+    described = {
         name: value
         for name, value in from_aws(_SUBSCRIPTION, found).items()
         if value not in ("", "{}")
@@ -166,7 +166,7 @@ def _read_subscription(aws: Aws, arn: str) -> Properties:
     }
     return {
         **from_aws(place, found),
-        **told,
+        **described,
         "arn": arn,
         "rawMessageDelivery": found.get("RawMessageDelivery") == "true",
         "pendingConfirmation": found.get("PendingConfirmation") == "true",

@@ -75,10 +75,10 @@ class Watch:
 
     def state(self, name: str | None = None) -> str:
         """As DescribeAlarms says."""
-        told = self.cloudwatch.describe_alarms(
+        described = self.cloudwatch.describe_alarms(
             AlarmNames=[name or self.name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-        return str([*told["MetricAlarms"], *told["CompositeAlarms"]][0]["StateValue"])
+        return str([*described["MetricAlarms"], *described["CompositeAlarms"]][0]["StateValue"])
 
     def heard(self) -> list[dict[str, Any]]:
         """Notifications that arrived and were not taken yet."""
@@ -225,8 +225,10 @@ def test_a_composite_alarm_follows_its_rule(watch: Watch, aws: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "told"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
 )
-def test_a_composite_alarm_about_nothing_is_refused(watch: Watch, rule: str, told: str) -> None:
-    with pytest.raises(ClientError, match=told):
+def test_a_composite_alarm_about_nothing_is_refused(
+    watch: Watch, rule: str, described: str
+) -> None:
+    with pytest.raises(ClientError, match=described):
         watch.cloudwatch.put_composite_alarm(AlarmName=f"{watch.name}-both", AlarmRule=rule)
 
 

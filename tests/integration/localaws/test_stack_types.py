@@ -120,9 +120,9 @@ def test_a_resource_lives_as_the_engine_expects(engine: Engine, prepared: Any, k
 def test_an_import_reads_every_input_from_aws(engine: Engine, prepared: Any) -> None:
     inputs, _ = prepared("aws:kms/key:Key")
     identifier, state = engine.create("aws:kms/key:Key", inputs)
-    _, found, told = engine.read("aws:kms/key:Key", identifier, {}, {})
+    _, found, described = engine.read("aws:kms/key:Key", identifier, {}, {})
     expected = {name: value for name, value in inputs.items() if name != "deletionWindowInDays"}
-    assert told == {**expected, "policy": found["policy"], "region": PRIMARY}
+    assert described == {**expected, "policy": found["policy"], "region": PRIMARY}
     engine.delete("aws:kms/key:Key", identifier, state)
 
 

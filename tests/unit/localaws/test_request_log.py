@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localaws.emulator.request_log import Asked, RequestLog, action_of, read_log
+from localaws.emulator.request_log import LoggedRequest, RequestLog, action_of, read_log
 from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -83,7 +83,7 @@ def test_the_body_of_a_form_is_still_there_for_the_service() -> None:
     ],
 )
 def test_what_only_looks_is_told_from_what_changes_something(action: str, *, reads: bool) -> None:
-    asked = Asked(at=0, region="r", service="s", action=action, caller="c", status=200)
+    asked = LoggedRequest(at=0, region="r", service="s", action=action, caller="c", status=200)
     assert asked.reads is reads
 
 

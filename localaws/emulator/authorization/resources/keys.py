@@ -18,7 +18,7 @@ from moto.kms.exceptions import NotFoundException
 from moto.kms.models import Key, KmsBackend, kms_backends
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import UNSCOPED, Asked
+from localaws.emulator.authorization.resources.requested import UNSCOPED, RequestedResource
 from seawall.iam.request import ContextValue, ResourcePolicy
 
 _ON_NO_KEY = frozenset(
@@ -41,10 +41,10 @@ _NEW_KEY = {
 """What CreateKey makes unless told otherwise (API reference)."""
 
 
-def keys_asked(call: ApiCall) -> Iterator[Asked]:
+def requested_keys(call: ApiCall) -> Iterator[RequestedResource]:
     """The keys and aliases that must be allowed."""
     if call.operation in _ON_NO_KEY:
-        yield Asked(
+        yield RequestedResource(
             arn="*",
             tags=UNSCOPED.tags,
             context=_new_key(call) if call.operation == "CreateKey" else {},
@@ -53,14 +53,16 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
     named = [given for name in ("KeyId", "TargetKeyId") if (given := call.parameters.get(name))]
     alias = call.parameters.get("AliasName")
     if alias is not None:
-        yield Asked(arn=call.arn("kms:{region}:{account}:{value}", str(alias)), tags=UNSCOPED.tags)
+        yield RequestedResource(
+            arn=call.arn("kms:{region}:{account}:{value}", str(alias)), tags=UNSCOPED.tags
+        )
         if call.operation != "CreateAlias":
             named.append(alias)
     for given in named:
-        yield key_asked(call, str(given), region=call.region)
+        yield requested_key(call, str(given), region=call.region)
     if call.operation == "ReplicateKey":
         # "kms:CreateKey in an IAM policy in the replica Region" (multi-region-keys-auth.html)
-        yield Asked(
+        yield RequestedResource(
             arn="*",
             action="kms:CreateKey",
             region=call.value("ReplicaRegion"),
@@ -69,7 +71,7 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
         )
 
 
-def key_asked(call: ApiCall, given: str, *, region: str) -> Asked:
+def requested_key(call: ApiCall, given: str, *, region: str) -> RequestedResource:
     """The key that an id, ARN or alias means in ``region``.
 
     An ARN of another region is none of this one's.
@@ -83,10 +85,10 @@ def key_asked(call: ApiCall, given: str, *, region: str) -> Asked:
     key_id = backend.get_key_id_from_alias(name) if by_alias else name
     key: Any = backend.keys.get(key_id or "")
     if key is None:
-        return Asked(
+        return RequestedResource(
             arn=call.arn("kms:{region}:{account}:key/{value}", key_id or name), tags=UNSCOPED.tags
         )
-    return Asked(
+    return RequestedResource(
         arn=key.arn,
         policy=ResourcePolicy(documents=(key.policy, *_grants(key)), decisive=True),
         tags=lambda: backend.tagger.get_tag_dict_for_resource(key.id),

@@ -15,7 +15,12 @@ from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import UNKNOWN, UNSCOPED, Asked, Tags
+from localaws.emulator.authorization.resources.requested import (
+    UNKNOWN,
+    UNSCOPED,
+    RequestedResource,
+    Tags,
+)
 
 _READING = ("List", "Describe", "Get", "Lookup", "BatchGet")
 
@@ -232,7 +237,7 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
-def named_asked(call: ApiCall) -> Iterator[Asked]:
+def requested_named(call: ApiCall) -> Iterator[RequestedResource]:
     """What the parameters of ``call`` name, by :data:`SERVICES`."""
     service = SERVICES.get(call.service)
     if service is None:
@@ -251,7 +256,7 @@ def named_asked(call: ApiCall) -> Iterator[Asked]:
             list(found.items())[:1]
         )  # a service or task names its cluster too, which is not what is asked for
     for arn in found:
-        yield Asked(arn=arn, tags=_tags(call, service, arn))
+        yield RequestedResource(arn=arn, tags=_tags(call, service, arn))
     if not found:
         unscoped = call.operation in service.unscoped or call.operation.startswith(_READING)
         yield UNSCOPED if unscoped else UNKNOWN

@@ -41,7 +41,7 @@ def _setting(
     acts: bool,
     inputs: dict[str, Property],
     put: Callable[[Aws, Properties], object],
-    told: Callable[[Aws, str], Properties],
+    described: Callable[[Aws, str], Properties],
     take_away: Callable[[Aws, str], object],
     gone: str,
 ) -> ResourceType:
@@ -64,7 +64,7 @@ def _setting(
         inputs={"bucket": Property(required=True, replaces=True), **inputs},
         outputs=(),
         create=create,
-        read=lambda aws, bucket: {"bucket": bucket, **told(aws, bucket)},
+        read=lambda aws, bucket: {"bucket": bucket, **described(aws, bucket)},
         update=lambda aws, _bucket, _old, new: put(aws, new),
         delete=delete,
         gone=frozenset({gone}),
@@ -96,7 +96,7 @@ ENCRYPTION = _setting(
         Bucket=inputs["bucket"],
         ServerSideEncryptionConfiguration={"Rules": to_aws(inputs["rules"], _NAMES)},
     ),
-    told=_encryption,
+    described=_encryption,
     gone="ServerSideEncryptionConfigurationNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_encryption(Bucket=bucket),
 )
@@ -120,7 +120,7 @@ PUBLIC_ACCESS_BLOCK = _setting(
             {name: inputs.get(name, False) for name in _BLOCKS}, {}
         ),
     ),
-    told=_blocks,
+    described=_blocks,
     gone="NoSuchPublicAccessBlockConfiguration",
     take_away=lambda aws, bucket: aws.s3.delete_public_access_block(Bucket=bucket),
 )
@@ -138,7 +138,7 @@ OWNERSHIP = _setting(
     put=lambda aws, inputs: aws.s3.put_bucket_ownership_controls(
         Bucket=inputs["bucket"], OwnershipControls={"Rules": [to_aws(inputs["rule"], {})]}
     ),
-    told=_ownership,
+    described=_ownership,
     gone="OwnershipControlsNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_ownership_controls(Bucket=bucket),
 )
@@ -156,7 +156,7 @@ POLICY = _setting(
     put=lambda aws, inputs: aws.s3.put_bucket_policy(
         Bucket=inputs["bucket"], Policy=inputs["policy"]
     ),
-    told=_policy,
+    described=_policy,
     gone="NoSuchBucketPolicy",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_policy(Bucket=bucket),
 )
@@ -188,7 +188,7 @@ LIFECYCLE = _setting(
         _SMALL_OBJECTS: Property(computed=True),
     },
     put=_put_lifecycle,
-    told=_lifecycle,
+    described=_lifecycle,
     gone="NoSuchLifecycleConfiguration",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_lifecycle(Bucket=bucket),
 )
@@ -228,7 +228,7 @@ REPLICATION = _setting(
             "Rules": to_aws(_prioritised(inputs["rules"]), _NAMES),
         },
     ),
-    told=_replication,
+    described=_replication,
     gone="ReplicationConfigurationNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_replication(Bucket=bucket),
 )

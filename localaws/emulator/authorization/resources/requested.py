@@ -16,7 +16,7 @@ def no_tags() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestedResource:
     """``arn`` is ``*`` where the action has no resource type, None where it is not known which
     resource is asked for.
 
@@ -33,6 +33,6 @@ class Asked:
     context: Mapping[str, ContextValue] = field(default_factory=dict)
 
 
-UNSCOPED = Asked(arn="*", tags=no_tags)
+UNSCOPED = RequestedResource(arn="*", tags=no_tags)
 """What an action without resource types is judged against."""
-UNKNOWN = Asked(arn=None)
+UNKNOWN = RequestedResource(arn=None)
