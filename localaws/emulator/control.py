@@ -1,10 +1,8 @@
-"""What an account's owner asks of AWS and no venue may.
-
-Here the KMS quota, changed at run time for drills.
+"""The control path of the emulator: the KMS quota, changed at run time by drills.
 
 On AWS a quota is raised through Service Quotas. Here ``PUT /seawall/kms-ecc-quota`` with
-``{"per_s": 20}`` (null: no quota) sets it, and GET answers ``{"per_s", "throttled"}``; both want
-the account's root credentials as HTTP basic authentication, which the venue never holds.
+``{"per_s": 20}`` (null: no quota) sets it, and GET answers ``{"per_s", "throttled"}``; both need
+the account's root credentials as HTTP basic authentication, which the venue never has.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ class Control:
 
 
 def kms_quota(endpoint: str) -> int | None:
-    """The elliptic-curve quota of the sandbox's AWS at ``endpoint``, in requests a second.
+    """Return the elliptic-curve quota of the AWS at ``endpoint``, in requests a second.
 
     Raises :class:`ServiceError`.
     """
@@ -52,7 +50,7 @@ def kms_quota(endpoint: str) -> int | None:
 
 
 def throttled(endpoint: str) -> int:
-    """How many requests the quota refused so far. Raises :class:`ServiceError`."""
+    """Return how many requests the quota refused so far. Raises :class:`ServiceError`."""
     return int(_ask(endpoint, "GET")["throttled"])
 
 
@@ -70,8 +68,7 @@ def _ask(endpoint: str, method: str, body: dict[str, Any] | None = None) -> dict
         answer.raise_for_status()
         described: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        message = f"the sandbox's AWS did not take the KMS quota: {error}"
-        raise ServiceError(message) from error
+        raise ServiceError(f"the sandbox's AWS did not take the KMS quota: {error}") from error
     return described
 
 

@@ -40,9 +40,7 @@ def running_aws(*options: str) -> Iterator[str]:
 
 
 def client(service: str, endpoint: str, who: dict[str, str], *, region: str = PRIMARY) -> Any:
-    """A client of ``service`` for the credentials in ``who``, which are named as in the
-    environment.
-    """
+    """Return a client of ``service``; ``who`` has the credentials as environment variables."""
     session: Any = boto3.Session(
         aws_access_key_id=who["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=who["AWS_SECRET_ACCESS_KEY"],

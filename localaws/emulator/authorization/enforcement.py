@@ -1,11 +1,12 @@
-"""Every request is judged by the policies that bind its caller and the resources that it names.
+"""Authenticates every request and judges it by the policies of its caller and of its resources.
 
-AWS authenticates a request by its signature, then evaluates its policies (``iam.evaluation``). moto
-judges everything but S3 against the resource ``*``, ignores conditions, boundaries, session
-policies and the policies of resources, lets roles that do not exist be assumed, and starts to
-enforce after a number of calls. Here enforcement starts when an account has a user called
-``deployer``; the account's root credentials stay allowed. What is not evaluated is refused, and the
-refusal names it. What is known to differ from AWS is in ``docs/divergences.md``.
+AWS authenticates a request by its signature, then evaluates its policies
+(``seawall.iam.evaluation``). moto judges everything but S3 against the resource ``*``, ignores
+conditions, boundaries, session policies and the policies of resources, lets roles that do not exist
+be assumed, and starts to enforce after a number of calls. Here enforcement starts when an account
+has a user called ``deployer``; the account's root credentials stay allowed. A policy that cannot be
+evaluated refuses the request, and the refusal names the element. What is known to differ from AWS
+is in ``docs/divergences.md``.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
@@ -66,8 +67,9 @@ _CODES_OF_SERVICES = {
 
 
 def install() -> None:
-    """Replace moto's authentication and authorisation, and the half evaluations that it makes in
-    KMS and S3.
+    """Replace moto's authentication and authorisation.
+
+    Also the partial evaluations that moto makes in KMS and S3.
     """
     os.environ.setdefault(
         "MOTO_IAM_LOAD_MANAGED_POLICIES", "true"
@@ -103,7 +105,10 @@ class _RefusalError(HTTPException):
             )
         else:
             code = _CODES_OF_SERVICES.get((service, code), code)
-            error = f"<Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+            error = (
+                f"<Error><Type>Sender</Type><Code>{escape(code)}</Code>"
+                f"<Message>{escape(message)}</Message></Error>"
+            )
             if service == "ec2":
                 self.description = (
                     f"<Response><Errors>{error}</Errors><RequestID></RequestID></Response>"
@@ -143,11 +148,14 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
         who = caller(account, key)
         _judge(call, who, _s3(call, resource) if s3 else _others(call, key))
     except UnevaluatedElementError as unknown:
-        message = (
+        raise _refusal(
+            self,
+            service,
+            "AccessDenied",
             f"{_name(account, key)} is not authorized to perform: {call.action}"
-            f" because a policy uses what the sandbox does not evaluate: {unknown}"
-        )
-        raise _refusal(self, service, "AccessDenied", message, s3=s3) from unknown
+            f" because a policy uses what the sandbox does not evaluate: {unknown}",
+            s3=s3,
+        ) from unknown
 
 
 def _others(call: ApiCall, key: Any) -> Iterable[RequestedResource]:
@@ -180,12 +188,13 @@ def _judge(call: ApiCall, who: Caller, asked: Iterable[RequestedResource]) -> No
         )
         decision = decide(request, policies)
         if not decision.allowed:
-            message = (
-                f"User: {who.principal.arn} is not authorized to perform: {action}"
-                f" on resource: {one.arn or '(not known)'} {decision.reason}"
-            )
             raise _refusal(
-                call.response, call.service, "AccessDenied", message, s3=call.service == "s3"
+                call.response,
+                call.service,
+                "AccessDenied",
+                f"User: {who.principal.arn} is not authorized to perform: {action}"
+                f" on resource: {one.arn or '(not known)'} {decision.reason}",
+                s3=call.service == "s3",
             )
 
 

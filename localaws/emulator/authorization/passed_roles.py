@@ -1,8 +1,8 @@
-"""Whoever hands a role to a service needs iam:PassRole on it.
+"""What a call needs besides its own action, for roles that it passes on and tags that it sets.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html; that page says for
-which service the key iam:PassedToService stands. Tags that a request sets on what it creates need
-permission of their own as well: "Dependent actions" in
+iam:PassRole for a role that is handed to a service:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html, which also says for
+which service the key iam:PassedToService stands. Tags on what is created: "Dependent actions" in
 https://docs.aws.amazon.com/service-authorization/latest/reference/.
 """
 
@@ -59,7 +59,7 @@ _CREATING = ("Create", "Put", "Register", "Replicate")
 
 
 def passed_roles(call: ApiCall) -> Iterator[RequestedResource]:
-    """Every role that ``call`` hands to a service, as something that must be allowed."""
+    """Yield every role that ``call`` hands to a service, as something that must be allowed."""
     for path, service in _PASSED.get(call.action, ()):
         for given in call.values(path):
             yield pass_role(call, given, service)
@@ -81,7 +81,7 @@ def pass_role(call: ApiCall, given: str, service: str) -> RequestedResource:
 
 
 def tagged(call: ApiCall, asked: tuple[RequestedResource, ...]) -> Iterator[RequestedResource]:
-    """What ``call`` creates with tags, as something that must be allowed to be tagged."""
+    """Yield what ``call`` creates with tags, as something that must be allowed to be tagged."""
     creating = call.service != "s3" and call.operation.startswith(_CREATING)
     if not creating or not call.request_tags:
         return

@@ -1,13 +1,12 @@
-"""A managed Prometheus workspace keeps its key and its Alertmanager definition, and refuses texts
-that the service would.
+"""Amazon Managed Prometheus: workspaces keep their key and their Alertmanager definition.
 
-AMP API reference: CreateWorkspace takes `kmsKeyArn` and DescribeWorkspace tells it; Create, Put,
+AMP API reference: CreateWorkspace takes `kmsKeyArn` and DescribeWorkspace returns it; Create, Put,
 Describe and DeleteAlertManagerDefinition keep one definition per workspace. AMP user guide,
 "Creating an alert manager configuration": its YAML has the configuration as a text under
 `alertmanager_config`, and receivers are SNS topics or PagerDuty; "Rules": the YAML of a namespace
-has `groups`. moto forgets the key, has no definitions, and takes any text. Rules are not evaluated
-here and no alert is sent: rules and routes are proven by the real Prometheus and Alertmanager of
-the sandbox.
+has `groups`. moto forgets the key, has no definitions, and takes any text; here texts that the
+service would refuse are refused. Rules are not evaluated here and no alert is sent: rules and
+routes are proven by the real Prometheus and Alertmanager of the sandbox.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class _ValidationError(AmpException):
 
 
 def install() -> None:
-    """Add the definitions and the key; look at what texts say."""
+    """Add the definitions and the key; check the texts."""
     response: Any = PrometheusServiceResponse
     for name, operation in _OPERATIONS.items():
         setattr(response, name, operation)
@@ -90,7 +89,7 @@ def _with_its_definition(moto_delete: Callable[[Any], str]) -> Callable[[Any], s
 
 
 def _workspace(response: Any) -> str:
-    """The workspace that a request names, which must exist."""
+    """Return the workspace that a request names, which must exist."""
     return str(
         response.amp_backend.describe_workspace(response.uri_match["workspaceId"]).workspace_id
     )
@@ -140,7 +139,8 @@ def _refuse_unless_definition(text: bytes) -> None:
     )
     if not isinstance(config, dict) or "route" not in config:
         raise _ValidationError(
-            "Invalid alert manager configuration: alertmanager_config must be a text that has a route"
+            "Invalid alert manager configuration: alertmanager_config must be a text that "
+            "has a route"
         )
     for receiver in config.get("receivers") or ():
         others = sorted(set(receiver) - _RECEIVERS)

@@ -147,7 +147,7 @@ _RULE_DEFAULTS = {
     "completionWindow": 180,
     "scheduleExpressionTimezone": "Etc/UTC",
 }
-"""What the upstream provider sends where nothing is said.
+"""What the upstream provider sends where the program says nothing.
 
 AWS itself would wait 8 hours and 7 days (API reference, BackupRule).
 """

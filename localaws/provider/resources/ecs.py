@@ -38,7 +38,7 @@ ContainerDefinition).
 def _same_containers(one: Any, other: Any) -> bool:
     """Whether two JSON texts define the same containers.
 
-    What ECS fills in by itself does not count, nor the order of variables.
+    Neither the values that ECS fills in nor the order of variables count.
     """
     try:
         described, wanted = (

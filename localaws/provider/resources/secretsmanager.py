@@ -49,9 +49,9 @@ def _regions(replicas: list[Properties] | None) -> dict[str, str]:
 
 
 def _theirs(regions: dict[str, str]) -> list[dict[str, str]]:
-    """Without a key where it is AWS's own.
+    """Leave the key of a replica out where it is AWS's own.
 
-    That is one per region, and is named by leaving it out.
+    That is one per Region, and is named by leaving it out.
     """
     return [
         {"Region": region, **({} if key == _MANAGED_KEY else {"KmsKeyId": key})}
@@ -80,7 +80,7 @@ def _create_secret(aws: Aws, inputs: Properties) -> str:
 
 
 def _set_policy(aws: Aws, arn: str, old: str | None, new: str | None) -> None:
-    """As upstream: a policy that is not declared may be that of a SecretPolicy, and is left alone."""
+    """As upstream: a policy that is not declared may be a SecretPolicy's, and is left alone."""
     if new is None or same_policy(old, new):
         return
     if new == _NOTHING:

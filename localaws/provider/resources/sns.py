@@ -96,9 +96,9 @@ TOPIC = ResourceType(
 
 
 def _default_policy(arn: str) -> str:
-    """What a topic has that was never given a policy.
+    """The policy of a topic that was never given one: its account may do everything with it.
 
-    Its account may do everything with it (SNS developer guide, "Default policy").
+    SNS developer guide, "Default policy".
     """
     statement = {
         "Sid": "__default_statement_ID", "Effect": "Allow", "Principal": {"AWS": "*"},

@@ -1,9 +1,8 @@
 """SQS: queues with their dead-letter queues, and queue policies.
 
-They act: moto moves what was received too often.
-
-The id of both, and what is imported, is the queue's URL. What forces a replacement follows upstream
-(hashicorp/terraform-provider-aws, internal/service/sqs/queue.go, queue_policy.go, ForceNew).
+They act: moto moves messages that were received too often. The id of both, and what is imported,
+is the queue's URL. What forces a replacement follows upstream (hashicorp/terraform-provider-aws,
+internal/service/sqs/queue.go, queue_policy.go, ForceNew).
 """
 
 from __future__ import annotations
@@ -110,10 +109,7 @@ def _read_queue(aws: Aws, url: str) -> Properties:
 
 
 def _update_queue(aws: Aws, url: str, old: Properties, new: Properties) -> None:
-    """What is no longer declared goes back to its default.
-
-    A document is taken away by an empty text.
-    """
+    """Reset what is no longer declared to its default; an empty text removes a document."""
     attributes = {}
     for ours, theirs in _ATTRIBUTES.items():
         if QUEUE.inputs[ours].same(old.get(ours), new.get(ours)) or QUEUE.inputs[ours].replaces:

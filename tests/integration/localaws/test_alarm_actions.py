@@ -223,12 +223,10 @@ def test_a_composite_alarm_follows_its_rule(watch: Watch, aws: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
+    ("rule", "refusal"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
 )
-def test_a_composite_alarm_about_nothing_is_refused(
-    watch: Watch, rule: str, described: str
-) -> None:
-    with pytest.raises(ClientError, match=described):
+def test_a_composite_alarm_about_nothing_is_refused(watch: Watch, rule: str, refusal: str) -> None:
+    with pytest.raises(ClientError, match=refusal):
         watch.cloudwatch.put_composite_alarm(AlarmName=f"{watch.name}-both", AlarmRule=rule)
 
 

@@ -1,8 +1,8 @@
-"""Every resource type of the attached provider keeps the engine's contract, against the sandbox's
-AWS.
+"""Every resource type of the provider keeps the engine's contract, against the emulated AWS.
 
-Made, read back unchanged, no difference on a second look, changed in place where it can be, drift
-seen, removed, gone. What is made of each type is in ``stack_types``, a module per AWS service.
+Made, read back unchanged, no difference when read again, changed in place where it can be, drift
+seen, removed, gone. What is made of each type is in ``tests.testing.stack_types``, a module per
+AWS service.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What is particular to the types of SQS, Secrets Manager and Systems Manager, beyond the contract
-that all types keep.
-"""
+"""The types of SQS, Secrets Manager and Systems Manager, beyond the contract of all types."""
 
 from __future__ import annotations
 

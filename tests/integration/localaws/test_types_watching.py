@@ -1,6 +1,4 @@
-"""What is particular to the types that watch, schedule and back up, beyond the contract that all
-types keep.
-"""
+"""The types that watch, schedule and back up, beyond the contract that all types keep."""
 
 from __future__ import annotations
 
@@ -232,22 +230,25 @@ def test_a_vault_lock_with_a_grace_time_is_one_of_compliance(harness: ProviderHa
 
 
 @pytest.mark.parametrize(
-    ("definition", "told"),
+    ("definition", "refusal"),
     [
         ("route: {receiver: a}", "alertmanager_config must be a text"),
         ("alertmanager_config: |\n  receivers: []\n", "has a route"),
         (
-            "alertmanager_config: |\n  route: {receiver: a}\n  receivers: [{name: a, webhook_configs: []}]\n",
+            (
+                "alertmanager_config: |\n  route: {receiver: a}\n"
+                "  receivers: [{name: a, webhook_configs: []}]\n"
+            ),
             "webhook_configs",
         ),
         ("alertmanager_config: [", "Invalid YAML"),
     ],
 )
 def test_an_alertmanager_definition_that_the_service_would_refuse_is_refused(
-    harness: ProviderHarness, definition: str, described: str
+    harness: ProviderHarness, definition: str, refusal: str
 ) -> None:
     workspace, _, _ = harness.made(WORKSPACE, {"alias": "seawall-refused"})
-    with pytest.raises(grpc.RpcError, match=described):
+    with pytest.raises(grpc.RpcError, match=refusal):
         harness.made(DEFINITION, {"workspaceId": workspace, "definition": definition})
 
 

@@ -8,7 +8,8 @@ Pages, under https://docs.aws.amazon.com/kms/latest/developerguide/ unless they 
     overview      key-policy-overview.html
     conditions    conditions-kms.html
     grants        grants.html
-    trust         IAM user guide, reference_policies_evaluation-logic_policy-eval-denyallow.html and id_roles_terms-and-concepts.html
+    trust         IAM user guide, reference_policies_evaluation-logic_policy-eval-denyallow.html
+                  and id_roles_terms-and-concepts.html
 """
 
 from __future__ import annotations

@@ -95,7 +95,10 @@ def test_a_request_is_noted_with_its_caller_and_its_end_and_moto_s_own_pages_are
         return [b""]
 
     log = RequestLog(app, tmp_path / "log")
-    signed = f"AWS4-HMAC-SHA256 Credential={ROOT_ACCESS_KEY_ID}/20260101/us-west-2/kms/aws4_request, Signature=0"
+    signed = (
+        f"AWS4-HMAC-SHA256 Credential={ROOT_ACCESS_KEY_ID}/20260101/us-west-2/kms/aws4_request, "
+        "Signature=0"
+    )
     for path, authorization in (("/", signed), ("/", ""), ("/moto-api/data.json", "")):
         environ = request(
             "POST", path, HTTP_X_AMZ_TARGET="TrentService.Sign", HTTP_AUTHORIZATION=authorization

@@ -1,5 +1,6 @@
-"""What replaces a resource, as the upstream provider's schemas say (ForceNew), and what else an
-entry of the table promises.
+"""What replaces a resource, as the upstream provider's schemas say (ForceNew).
+
+And what else an entry of the table promises.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""Which resources a request names.
+"""Which resources a request names, one module per family of services.
 
-One module per family of services, each ending in the same list of :class:`RequestedResource`.
-
-What is not known (another service, an operation without a named resource that is not a listing) is
-judged as such: see ``asked``.
+A resource that is not known (another service, an operation without a named resource that is not a
+listing) is judged as such: see ``requested.UNKNOWN``.
 """
 
 from __future__ import annotations
@@ -33,7 +31,10 @@ _FINDERS = {
 
 
 def requested_resources(call: ApiCall, key: UserKey | object) -> tuple[RequestedResource, ...]:
-    """All that must be allowed for ``call``, by the owner of ``key``; at least one."""
+    """Return every resource on which ``call`` must be allowed; at least one.
+
+    ``key``: the access key that signed it.
+    """
     found = (
         requested_identities(call, key)
         if call.service == "iam"

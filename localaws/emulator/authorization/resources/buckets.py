@@ -1,7 +1,7 @@
 """S3: which actions a request is, under AWS's names, on which buckets and objects.
 
 Names: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html; what
-an operation needs besides:
+else an operation needs:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html. moto has
 names for a third of them, and takes the rest for ListBucket, CreateBucket or GetObject.
 """
@@ -49,7 +49,7 @@ _CONFIGURATIONS = {
     "website": "BucketWebsite",
 }
 _DELETED_BY_NAME = frozenset({"policy", "website"})
-"""Other configurations are deleted by whoever may put them."""
+"""Other configurations may be deleted by a caller that may put them."""
 _LISTS = {"versions": "ListBucketVersions", "uploads": "ListBucketMultipartUploads"}
 _OF_OBJECTS = {
     "GET": {
@@ -95,13 +95,13 @@ _HEADERS = {
 }  # fmt: skip
 _QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:versionid": "versionId"}
 _KEYS_MAX = "1000"
-"""What a listing returns unless told otherwise (API reference, ListObjectsV2)."""
+"""What a listing returns by default (API reference, ListObjectsV2)."""
 _DELETED = re.compile(r"<Object>(.*?)</Object>", re.DOTALL)
 _ROLE = re.compile(r"<Role>\s*(.*?)\s*</Role>", re.DOTALL)
 
 
 class S3Request:
-    """The parts of an S3 request that tell what it is."""
+    """The parts of an S3 request that identify its operation."""
 
     def __init__(self, call: ApiCall, arn: str) -> None:
         response = call.response
@@ -129,7 +129,7 @@ class S3Request:
 
 
 def requested_buckets(request: S3Request) -> Iterator[RequestedResource]:
-    """Every action that must be allowed, each on its bucket or object."""
+    """Yield every action that must be allowed, each on its bucket or object."""
     if not request.bucket:
         # NotAction's page says that ListAllMyBuckets "requires the * resource", the example of
         # another page allows it on arn:aws:s3:::*
@@ -276,8 +276,9 @@ _ALGORITHM, _KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption
 
 
 def requested_object_keys(request: S3Request) -> Iterator[RequestedResource]:
-    """The key that must be allowed, if the request gets or puts an object under one of the
-    account's own keys.
+    """Yield the KMS key that must be allowed too.
+
+    Only where the request gets or puts an object under one of the account's own keys.
     """
     response = request.call.response
     if not request.key or set(request.query) - {"versionId", "x-id"}:
@@ -313,8 +314,10 @@ def _default(bucket: Any) -> tuple[str | None, str | None]:
 def _key_of_object(
     request: S3Request, key: str | None, operation: str
 ) -> Iterator[RequestedResource]:
-    """AWS's own key, which is meant where none is named, lets everyone of the account use it
-    through S3.
+    """Yield the key, unless it is AWS's own.
+
+    AWS's own key, which is meant where none is named, lets everyone of the account use it through
+    S3.
     """
     if not key:
         return

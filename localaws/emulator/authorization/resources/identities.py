@@ -62,7 +62,7 @@ _REFUSED = ("SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts")
 
 
 def requested_identities(call: ApiCall, key: UserKey | object) -> Iterator[RequestedResource]:
-    """The identity or policy that an action of IAM is about."""
+    """Yield the identity or policy that an action of IAM is about."""
     account: Any = iam_backends[call.account][call.partition]
     kinds = _KINDS[3:] if call.operation in _OF_THE_PROFILE else _KINDS
     for parameter, kind in kinds:
@@ -121,7 +121,7 @@ def _identity(call: ApiCall, account: Any, kind: str, name: str) -> RequestedRes
 
 
 def requested_roles(call: ApiCall) -> Iterator[RequestedResource]:
-    """The role that AssumeRole asks for, with its trust policy.
+    """Yield the role that AssumeRole asks for, with its trust policy.
 
     Tags passed along need sts:TagSession on it too.
     """
@@ -130,8 +130,7 @@ def requested_roles(call: ApiCall) -> Iterator[RequestedResource]:
         return
     for name in _REFUSED:
         if name in call.parameters:
-            message = f"{name} of AssumeRole"
-            raise UnevaluatedElementError(message)
+            raise UnevaluatedElementError(f"{name} of AssumeRole")
     account = iam_backends[call.account][call.partition]
     _check_session_policies(call, account)
     arn = call.value("RoleArn")
@@ -147,7 +146,7 @@ def requested_roles(call: ApiCall) -> Iterator[RequestedResource]:
 
 
 def _check_session_policies(call: ApiCall, account: IAMBackend) -> None:
-    """A session policy that cannot be evaluated is refused when it is passed, not when it is used."""
+    """Refuse a session policy that cannot be evaluated when it is passed, not when it is used."""
     documents = [managed_policy(account, arn) for arn in call.values("PolicyArns.arn")]
     inline = call.value("Policy")
     for document in (*documents, *((inline,) if inline is not None else ())):

@@ -38,11 +38,11 @@ _NEW_KEY = {
     "Origin": "AWS_KMS",
     "MultiRegion": "false",
 }
-"""What CreateKey makes unless told otherwise (API reference)."""
+"""What CreateKey makes by default (API reference)."""
 
 
 def requested_keys(call: ApiCall) -> Iterator[RequestedResource]:
-    """The keys and aliases that must be allowed."""
+    """Yield the keys and aliases on which the call must be allowed."""
     if call.operation in _ON_NO_KEY:
         yield RequestedResource(
             arn="*",
@@ -72,13 +72,12 @@ def requested_keys(call: ApiCall) -> Iterator[RequestedResource]:
 
 
 def requested_key(call: ApiCall, given: str, *, region: str) -> RequestedResource:
-    """The key that an id, ARN or alias means in ``region``.
+    """Return the key that an id, ARN or alias means in ``region``.
 
-    An ARN of another region is none of this one's.
+    An ARN of another Region names no key of this one.
     """
     if given.startswith("arn:") and given.split(":")[3] != region:
-        message = f"Invalid arn {given.split(':')[3]}"
-        raise NotFoundException(message)
+        raise NotFoundException(f"Invalid arn {given.split(':')[3]}")
     backend: KmsBackend = kms_backends[call.account][region]
     name = backend.get_key_id(backend.get_alias_name(given))
     by_alias = name.startswith("alias/")
@@ -113,7 +112,7 @@ def _grants(key: Key) -> Iterator[str]:
 
 
 class _KeyContext(Mapping[str, ContextValue]):
-    """The condition keys of a key, read when asked for: signing asks for none of them."""
+    """The condition keys of a key, read only when a policy tests them, which few do."""
 
     def __init__(self, key: Any, alias: str | None) -> None:
         self._key = key

@@ -1,4 +1,4 @@
-"""Services whose resources have no policies of their own here: which ARN a parameter means.
+"""Services whose resources have no policies of their own: which ARN a parameter means.
 
 From the pages of https://docs.aws.amazon.com/service-authorization/latest/reference/. Where that
 reference was in doubt, the action is judged at ``*``, which allows less. A parameter that is an ARN
@@ -27,12 +27,11 @@ _READING = ("List", "Describe", "Get", "Lookup", "BatchGet")
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """``parameters``: what each names. ``operations``: the exceptions, by operation.
+    """How the requests of one service name its resources.
 
-    ``unscoped``: actions without a resource type.
-
-    ``backend``: moto's name of the service whose tagger knows the tags, by ARN; None if the sandbox
-    cannot tell them.
+    ``parameters``: the ARN that each parameter stands for. ``operations``: other parameters, by
+    operation. ``unscoped``: actions without a resource type. ``backend``: moto's name of the
+    service whose tagger has the tags, by ARN; None if the tags are not known.
     """
 
     parameters: Mapping[str, str]
@@ -238,7 +237,7 @@ SERVICES: Mapping[str, Service] = {
 
 
 def requested_named(call: ApiCall) -> Iterator[RequestedResource]:
-    """What the parameters of ``call`` name, by :data:`SERVICES`."""
+    """Yield the resources that the parameters of ``call`` name, by :data:`SERVICES`."""
     service = SERVICES.get(call.service)
     if service is None:
         yield UNKNOWN
@@ -276,7 +275,7 @@ def _arns(call: ApiCall, parameter: str, template: str) -> Iterator[str]:
 
 
 def _within(call: ApiCall, parameter: str, template: str, value: str) -> str:
-    """``value`` behind the thing that it is part of, where its ARN says so."""
+    """Return ``value`` behind the name of its parent resource, where its ARN has it."""
     if template == _RULE:
         bus = (call.value("EventBusName") or "default").rpartition("/")[2]
         return value if bus == "default" else f"{bus}/{value}"
@@ -310,16 +309,16 @@ def _tags(call: ApiCall, service: Service, arn: str) -> Tags | None:
 
 
 def _parameter_tags(backend: Any, name: str) -> Mapping[str, str]:
-    """They are kept under the name as it was given, with its first slash or without."""
+    """Return the tags of a parameter.
+
+    moto keeps them under the name as it was given, with its first slash or without.
+    """
     known = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - moto's own
     return dict(known.get(f"/{name}") or known.get(name) or {})
 
 
 def _ecs_tags(backend: Any, arn: str) -> Mapping[str, str]:
-    """Tags of services, task definitions, clusters and tasks.
-
-    Of what does not exist there are none.
-    """
+    """Return the tags of a service, task definition, cluster or task; none if it does not exist."""
     kind, _, name = arn.split(":", 5)[5].partition("/")
     if kind == "cluster":
         found = getattr(backend.clusters.get(name), "tags", None)

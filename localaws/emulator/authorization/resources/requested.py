@@ -11,18 +11,18 @@ Tags = Callable[[], Mapping[str, str]]
 
 
 def no_tags() -> Mapping[str, str]:
-    """The tags of what cannot have any."""
+    """The tags of a resource that cannot have any."""
     return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestedResource:
-    """``arn`` is ``*`` where the action has no resource type, None where it is not known which
-    resource is asked for.
+    """A resource on which a request must be allowed.
 
-    ``action``: what must be allowed on it if that is not the operation itself. ``region``: where,
-    if not in the request's. ``tags``: None if the sandbox cannot tell them, so that a condition on
-    them is refused. ``context``: condition keys of the resource.
+    ``arn``: ``*`` where the action has no resource type, None where it is not known which resource
+    is meant. ``action``: what must be allowed on it if that is not the operation itself.
+    ``region``: its Region if it is not that of the request. ``tags``: None if they are not known,
+    so that a condition on them is refused. ``context``: condition keys of the resource.
     """
 
     arn: str | None

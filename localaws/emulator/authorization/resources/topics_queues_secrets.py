@@ -1,11 +1,8 @@
-"""SNS topics, SQS queues and Secrets Manager secrets.
-
-What they are called, and the policies that they carry.
+"""SNS topics, SQS queues and Secrets Manager secrets: their ARNs and the policies that they carry.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/: list_amazonsns.html,
-list_amazonsqs.html, list_awssecretsmanager.html. An SNS topic is born with a policy that allows
-everyone under a condition on ``AWS:SourceOwner``; the key is absent here, as it is from a call that
-no service makes.
+list_amazonsqs.html, list_awssecretsmanager.html. A new SNS topic has a policy that allows everyone
+under a condition on ``AWS:SourceOwner``; the key is absent from calls that no service makes.
 """
 
 from __future__ import annotations
@@ -22,11 +19,11 @@ from localaws.emulator.authorization.resources.requested import UNKNOWN, UNSCOPE
 from seawall.iam.request import ResourcePolicy
 
 _ARN_PARTS = 6
-"""A topic's ARN has so many; a subscription's has one more."""
+"""Parts of a topic's ARN; a subscription's has one more."""
 
 
 def requested_topics(call: ApiCall) -> Iterator[RequestedResource]:
-    """The topic of an action; a subscription is part of its topic."""
+    """Yield the topic of an action; a subscription is part of its topic."""
     named = next(
         (
             v
@@ -45,14 +42,15 @@ def requested_topics(call: ApiCall) -> Iterator[RequestedResource]:
     if topic is None:
         yield RequestedResource(arn=arn, tags=UNSCOPED.tags)
     else:
-        # moto's own
         yield RequestedResource(
-            arn=arn, policy=_resource_policy(topic.policy), tags=lambda: topic._tags
+            arn=arn,
+            policy=_resource_policy(topic.policy),
+            tags=lambda: topic._tags,  # noqa: SLF001 - moto's own
         )
 
 
 def requested_queues(call: ApiCall) -> Iterator[RequestedResource]:
-    """The queue of an action, by its URL, its name, or for a move its ARN."""
+    """Yield the queue of an action, by its URL, its name, or for a move its ARN."""
     url, name, arn = call.value("QueueUrl"), call.value("QueueName"), call.value("SourceArn")
     name = (
         url.rpartition("/")[2]
@@ -73,9 +71,9 @@ def requested_queues(call: ApiCall) -> Iterator[RequestedResource]:
 
 
 def requested_secrets(call: ApiCall) -> Iterator[RequestedResource]:
-    """The secret of an action, by its name or ARN.
+    """Yield the secret of an action, by its name or ARN.
 
-    A new one's ARN ends in six characters that nobody knows yet.
+    The ARN of a new one ends in six characters that are not known yet.
     """
     given = call.value("SecretId") or (
         call.value("Name") if call.operation == "CreateSecret" else None

@@ -1,9 +1,7 @@
-"""What is set on a bucket, each a resource of its own.
+"""Settings of a bucket, each a resource of its own.
 
-Encryption, public access, ownership, policy, lifecycle, replication.
-
-All of them are one call to set, one to ask and one to take away, and their id is the bucket's name,
-which is also what is imported.
+Encryption, public access, ownership, policy, lifecycle, replication. Each has one call to set it,
+one to read it and one to remove it; its id is the bucket's name, which is also what is imported.
 """
 
 from __future__ import annotations
@@ -45,9 +43,10 @@ def _setting(
     take_away: Callable[[Aws, str], object],
     gone: str,
 ) -> ResourceType:
-    """``told`` gives the properties besides the bucket.
+    """Make the entry of one setting.
 
-    ``gone`` is the code of S3 when nothing is set.
+    ``described`` returns the properties besides the bucket. ``gone`` is S3's code when nothing is
+    set.
     """
 
     def create(aws: Aws, inputs: Properties) -> str:
@@ -195,8 +194,9 @@ LIFECYCLE = _setting(
 
 
 def _prioritised(rules: Any) -> Any:
-    """As upstream: a rule that says no priority has the lowest one (documentation of
-    aws_s3_bucket_replication_configuration).
+    """Fill in the priority of rules: one without has the lowest, as upstream says.
+
+    Documentation of aws_s3_bucket_replication_configuration.
     """
     return (
         [{"priority": 0, **rule} if "filter" in rule else rule for rule in rules]
@@ -250,9 +250,9 @@ def same_instant(one: Any, other: Any) -> bool:
 
 
 def to_aws(value: Any, special: Mapping[str, str]) -> Any:
-    """``value`` with every name as AWS has it.
+    """Return ``value`` with every name as AWS has it.
 
-    ``special``: those that are more than a capital away. Maps of tags become pairs.
+    ``special``: those that differ by more than a capital. Maps of tags become pairs.
     """
     if isinstance(value, dict):
         return {
