@@ -52,8 +52,7 @@ def failures(
 def checked(
     resource: ResourceType, inputs: Properties, *, region: str, default_tags: Mapping[str, str]
 ) -> Properties:
-    """Return ``inputs`` with defaults, and with ``region`` and ``tagsAll``, which the provider
-    adds.
+    """Return ``inputs`` with defaults, and with the ``region`` and ``tagsAll`` of the provider.
 
     The official plugin does both in Check as well (pulumi-aws, applyRegion and applyTags), so that
     another Region of the provider or other default tags are a change of every resource.

@@ -1,6 +1,6 @@
-"""``DryRun`` tells what a call would do, and does nothing.
+"""A call with ``DryRun`` says whether it would succeed, and does nothing.
 
-Each test fails without ``shims.dry_run``.
+Each test fails without ``localaws.emulator.services.kms``.
 """
 
 from __future__ import annotations

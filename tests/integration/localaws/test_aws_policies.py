@@ -1,6 +1,6 @@
-"""Boundaries, session policies, conditions and resource policies bind on the running AWS.
+"""Boundaries, session policies, conditions and resource policies bind on the running emulator.
 
-Each test fails without ``shims.iam``.
+Each test fails without ``localaws.emulator.authorization``.
 """
 
 from __future__ import annotations
@@ -387,9 +387,9 @@ def test_a_deny_for_all_but_one_role_leaves_that_role_alone(
 def test_a_key_policy_that_denies_describing_to_others_does_not_deny_it_to_all(
     harness: PolicyHarness, key: str
 ) -> None:
-    """Moto's own half evaluation of DescribeKey knows neither principals nor conditions.
+    """The partial evaluation of DescribeKey by moto itself is off.
 
-    It is out of the way.
+    It has neither principals nor conditions.
     """
     _, me = harness.user(allow("kms:DescribeKey"))
     nobody = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}

@@ -1,6 +1,6 @@
 """A statement scoped to an ARN binds in every service that a stack uses.
 
-Each test fails without ``shims.iam``.
+Each test fails without ``localaws.emulator.authorization``.
 """
 
 from __future__ import annotations
@@ -380,7 +380,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize(("service", "actions", "passed_to", "call"), PASSING)
-def test_a_role_is_handed_over_by_whoever_may_pass_it(
+def test_a_role_is_handed_to_a_service_only_by_a_caller_that_may_pass_it(
     harness: PolicyHarness, service: str, actions: str, passed_to: str, call: Call
 ) -> None:
     def ask(*statements: dict[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
-"""A condition on the tags of a resource binds in every service whose tags the sandbox knows.
+"""A condition on the tags of a resource binds in every service whose tags are known.
 
-Each test fails without ``shims.iam``.
+Each test fails without ``localaws.emulator.authorization``.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def test_only_what_has_the_tag_may_be_touched(
     assert call(theirs, red)
 
 
-def test_tags_that_the_sandbox_cannot_tell_are_refused_by_name(harness: PolicyHarness) -> None:
+def test_tags_that_are_not_known_are_refused_by_name(harness: PolicyHarness) -> None:
     harness.root("s3").create_bucket(Bucket="tagged")
     _, who = harness.user(allow("*", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}}))
     with pytest.raises(ClientError, match="aws:resourcetag/team on arn:aws:s3:::tagged"):

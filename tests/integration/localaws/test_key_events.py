@@ -1,4 +1,4 @@
-"""What is done to keys is seen.
+"""Changes of keys reach a queue.
 
 KMS call, CloudTrail record, EventBridge rule, SNS topic, SQS queue.
 """
@@ -131,7 +131,7 @@ def key(aws: str, identities: Identities) -> str:
     return str(made["KeyMetadata"]["Arn"])
 
 
-def test_disabling_a_key_reaches_the_queue_of_whoever_watches(
+def test_disabling_a_key_reaches_the_queue_that_watches(
     aws: str, identities: Identities, trail: str, chain: Any, key: str
 ) -> None:
     watching = chain(pattern={**KEY_CALLS, "detail": {"eventName": ["DisableKey"]}})
@@ -207,7 +207,7 @@ def test_a_denied_call_is_an_event_with_its_error(
     assert event["detail"]["resources"][0]["ARN"] == key
 
 
-def test_a_call_with_wrong_credentials_is_nobodys_event(
+def test_a_call_with_wrong_credentials_makes_no_event(
     aws: str, trail: str, chain: Any, key: str
 ) -> None:
     watching = chain()

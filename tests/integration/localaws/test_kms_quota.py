@@ -77,7 +77,7 @@ def test_the_quota_of_the_command_line_can_be_lifted(aws: str) -> None:
     assert [sign(kms, one) for _ in range(5)] == ["ok"] * 5
 
 
-def test_nobody_but_root_changes_the_quota(aws: str) -> None:
+def test_only_root_changes_the_quota(aws: str) -> None:
     for auth in (None, (ROOT_ACCESS_KEY_ID, "wrong"), ("deployer", ROOT_SECRET_ACCESS_KEY)):
         assert (
             httpx.put(f"{aws}{KMS_QUOTA_PATH}", json={"per_s": 1000}, auth=auth).status_code == 401

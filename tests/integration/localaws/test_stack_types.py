@@ -76,9 +76,9 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
 
 
 def made_up(kind: str, state: Properties) -> Properties:
-    """A state that is wrong in all that AWS tells.
+    """A state in which every property that AWS returns is wrong.
 
-    What it does not keep, and where the resource is, stay.
+    What AWS does not keep, and where the resource is, stay.
     """
     kept = {name for name, prop in RESOURCES[kind].inputs.items() if prop.local} | {"region"}
     return {name: value if name in kept else {"made": "up"} for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""What is particular to the types of IAM and KMS, beyond the contract that all types keep."""
+"""The types of IAM and KMS, beyond the contract of all types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_managed_policy_keeps_five_versions_and_the_last_one_counts(
     harness.engine.delete(kind, identifier, state)
 
 
-def test_a_version_that_somebody_else_made_the_default_is_seen(harness: ProviderHarness) -> None:
+def test_a_version_that_was_made_the_default_elsewhere_is_seen(harness: ProviderHarness) -> None:
     kind = "aws:iam/policy:Policy"
     identifier, state, inputs = harness.made(kind, {"name": "seawall-drifted", "policy": SIGN})
     harness.root("iam").create_policy_version(
@@ -83,7 +83,7 @@ def test_a_boundary_is_put_changed_and_taken_away(harness: ProviderHarness) -> N
     harness.engine.delete("aws:iam/policy:Policy", boundary, policy)
 
 
-def test_a_role_with_policies_goes_only_if_told_to_detach_them(harness: ProviderHarness) -> None:
+def test_a_role_with_policies_is_deleted_only_with_force_detach(harness: ProviderHarness) -> None:
     kind, iam = "aws:iam/role:Role", harness.root("iam")
     arn, policy, _ = harness.made(
         "aws:iam/policy:Policy", {"name": "seawall-attached", "policy": SIGN}

@@ -1,4 +1,4 @@
-"""What is particular to the types of Route 53, beyond the contract that all types keep."""
+"""The types of Route 53, beyond the contract of all types."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_an_alias_record_says_where_it_leads(harness: ProviderHarness, zone: str
     assert list(harness.engine.diff(RECORD, inputs, changed).diffs) == ["aliases"]
 
 
-def test_a_record_that_is_there_is_taken_over_only_if_told_to(
+def test_an_existing_record_is_taken_over_only_with_allow_overwrite(
     harness: ProviderHarness, zone: str
 ) -> None:
     inputs = {
@@ -243,7 +243,7 @@ def test_half_of_a_batch_is_never_applied(harness: ProviderHarness, zone: str) -
     assert names == {"venue.example."}
 
 
-def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(
+def test_a_record_that_was_changed_elsewhere_is_seen_and_still_deleted(
     harness: ProviderHarness, zone: str
 ) -> None:
     identifier, state, inputs = harness.made(RECORD, failover(zone, "api", "PRIMARY"))
@@ -265,7 +265,7 @@ def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(
     assert harness.engine.read(RECORD, identifier, state, inputs)[0] == ""
 
 
-def test_a_zone_with_records_goes_only_if_told_to(harness: ProviderHarness) -> None:
+def test_a_zone_with_records_is_deleted_only_with_force_destroy(harness: ProviderHarness) -> None:
     identifier, state, _ = harness.made(ZONE, {"name": "full.example"})
     inputs = {
         "zoneId": identifier,
@@ -288,7 +288,7 @@ def asked(harness: ProviderHarness, **arguments: Any) -> Properties:
     return from_struct(getattr(harness.engine.stub.Invoke(request), "return"))
 
 
-def test_a_zone_that_exists_is_looked_up_by_name_or_id(harness: ProviderHarness, zone: str) -> None:
+def test_an_existing_zone_is_found_by_name_or_id(harness: ProviderHarness, zone: str) -> None:
     described = asked(harness, name="venue.example.")
     assert (described["zoneId"], described["arn"]) == (zone, f"arn:aws:route53:::hostedzone/{zone}")
     assert (described["privateZone"], described["name"]) == (False, "venue.example")

@@ -1,7 +1,4 @@
-"""What is particular to the types of S3, beyond the contract that all types keep.
-
-Locks bind, replication copies.
-"""
+"""The types of S3, beyond the contract of all types: locks bind, replication copies."""
 
 from __future__ import annotations
 
@@ -72,7 +69,7 @@ def held(s3: Any, bucket: str, mode: str) -> Properties:
         {},
     ],
 )
-def test_nobody_shortens_or_lifts_a_compliance_retention(
+def test_a_compliance_retention_cannot_be_shortened_or_lifted(
     harness: ProviderHarness, locked: str, retention: Properties
 ) -> None:
     s3 = harness.root("s3")
@@ -248,7 +245,7 @@ def test_an_asset_is_compared_by_what_is_in_it(harness: ProviderHarness) -> None
     assert list(harness.engine.diff(OBJECT, one, {**one, "key": "l"}).replaces) == ["key"]
 
 
-def test_content_that_somebody_else_put_is_seen_by_the_etag(
+def test_content_that_was_put_elsewhere_is_seen_by_the_etag(
     harness: ProviderHarness, locked: str
 ) -> None:
     digest = hashlib.md5(b"ours").hexdigest()  # noqa: S324 - it is how S3 makes an ETag
@@ -460,7 +457,9 @@ def test_the_order_of_rules_means_nothing_and_their_content_does(harness: Provid
     ) == ["rules"]
 
 
-def test_a_lifecycle_that_somebody_shortened_is_seen(harness: ProviderHarness, locked: str) -> None:
+def test_a_lifecycle_that_was_shortened_elsewhere_is_seen(
+    harness: ProviderHarness, locked: str
+) -> None:
     kind, s3 = (
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         harness.root("s3"),

@@ -56,7 +56,9 @@ def test_a_message_received_too_often_is_found_in_the_dead_letter_queue(
     ] == ["order"]
 
 
-def test_a_dead_letter_queue_takes_only_from_whom_it_allows(harness: ProviderHarness) -> None:
+def test_a_dead_letter_queue_takes_only_from_queues_that_it_allows(
+    harness: ProviderHarness,
+) -> None:
     _, dead, _ = harness.made(
         QUEUE, {"name": "seawall-choosy", "redriveAllowPolicy": allow("seawall-friend")}
     )
@@ -124,7 +126,7 @@ def test_a_count_written_as_a_text_is_the_same_count(harness: ProviderHarness) -
     ) == ["redrivePolicy"]
 
 
-def test_a_policy_of_a_queue_that_somebody_widened_is_seen(harness: ProviderHarness) -> None:
+def test_a_policy_of_a_queue_that_was_widened_elsewhere_is_seen(harness: ProviderHarness) -> None:
     kind = "aws:sqs/queuePolicy:QueuePolicy"
     url, _, _ = harness.made(QUEUE, {"name": "seawall-admits"})
     send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
@@ -152,7 +154,7 @@ def test_no_value_of_a_secret_is_ever_read(harness: ProviderHarness) -> None:
     harness.engine.delete(SECRET, arn, {**state, "recoveryWindowInDays": 0})
 
 
-def test_a_secret_goes_with_its_replicas_and_waits_as_long_as_it_was_told(
+def test_a_secret_is_deleted_with_its_replicas_after_its_recovery_window(
     harness: ProviderHarness,
 ) -> None:
     manager, there = harness.root("secretsmanager"), harness.root("secretsmanager", region=STANDBY)
@@ -208,7 +210,7 @@ def test_a_value_is_marked_secret_on_the_way_to_the_engine(harness: ProviderHarn
         assert from_struct(described)["value"] == secret("hunter2")
 
 
-def test_an_existing_parameter_is_taken_over_only_if_told_to(harness: ProviderHarness) -> None:
+def test_an_existing_parameter_is_taken_over_only_with_overwrite(harness: ProviderHarness) -> None:
     harness.root("ssm").put_parameter(Name="/seawall/theirs", Value="theirs", Type="String")
     about = {"name": "/seawall/theirs", "type": "String", "value": "ours", "tags": {"a": "1"}}
     with pytest.raises(grpc.RpcError, match="ParameterAlreadyExists"):
@@ -217,7 +219,7 @@ def test_an_existing_parameter_is_taken_over_only_if_told_to(harness: ProviderHa
     assert (state["value"], state["version"], state["tags"]) == ("ours", 2, {"a": "1"})
 
 
-def test_a_value_matches_its_pattern_also_when_somebody_else_puts_it(
+def test_a_value_matches_its_pattern_also_when_another_client_puts_it(
     harness: ProviderHarness,
 ) -> None:
     about = {

@@ -1,4 +1,4 @@
-"""The types that watch, schedule and back up, beyond the contract that all types keep."""
+"""The types that watch, schedule and back up, beyond the contract of all types."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def changed(
     made: tuple[str, Properties, Properties],
     inputs: Properties,
 ) -> Properties:
-    """Update to ``inputs``; the inputs that AWS then says lead there."""
+    """Update to ``inputs``; return the inputs that would lead to what AWS then has."""
     identifier, state, old = made
     checked = harness.engine.checked(kind, inputs)
     state = harness.engine.update(kind, identifier, state, old, checked)
@@ -125,7 +125,7 @@ def test_an_alarm_on_metric_math_is_kept_as_it_was_declared(harness: ProviderHar
     harness.engine.delete(ALARM, identifier, state)
 
 
-def test_somebody_who_disables_a_rule_or_stops_a_trail_is_seen_though_the_program_says_nothing(
+def test_a_rule_disabled_or_a_trail_stopped_elsewhere_is_seen_though_the_program_says_nothing(
     harness: ProviderHarness,
 ) -> None:
     identifier, state, checked = harness.made(

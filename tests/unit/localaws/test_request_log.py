@@ -1,4 +1,4 @@
-"""What the request log reads out of a request, without AWS."""
+"""The request log reads service, operation and caller out of a request, without AWS."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_body_of_a_form_is_still_there_for_the_service() -> None:
         ("PUT /x", False),
     ],
 )
-def test_what_only_looks_is_told_from_what_changes_something(action: str, *, reads: bool) -> None:
+def test_actions_that_only_read_are_distinguished_from_changes(action: str, *, reads: bool) -> None:
     asked = LoggedRequest(at=0, region="r", service="s", action=action, caller="c", status=200)
     assert asked.reads is reads
 
