@@ -39,7 +39,7 @@ _WORKERS = 32
 """Twice the engine's default parallelism on a small machine; calls wait for AWS, not for a core."""
 _Kind = provider_pb2.PropertyDiff
 _FOREIGN = (ClientError, BotoCoreError, LookupError)
-_LOOKS_AGAIN_S = (0.1, 0.4, 1.5)
+_READ_AGAIN_AFTER_S = (0.1, 0.4, 1.5)
 """Waits before a resource that was just made is read again.
 
 AWS is eventually consistent: it may not be seen at once (for example IAM user guide, "Changes that
@@ -320,7 +320,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         default_tags = self._configuration(context).default_tags
         try:
             found = resource.found(aws, identifier)
-            for wait_s in _LOOKS_AGAIN_S:
+            for wait_s in _READ_AGAIN_AFTER_S:
                 if found is not None:
                     break
                 time.sleep(wait_s)

@@ -20,7 +20,7 @@ _ALWAYS_ABSENT = frozenset(
         "aws:vpcsourceip",  # only through an endpoint of a VPC
         "aws:principalorgid",
         "aws:resourceorgid",  # the sandbox's account is in no organization
-        "aws:multifactorauthage",  # nobody has a second factor
+        "aws:multifactorauthage",  # there are no second factors
         "s3:dataaccesspointarn",
     }
 )

@@ -26,7 +26,7 @@ from localaws.emulator.authorization.sessions import Session
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_trails()
     _install_trail_events()
 

@@ -49,7 +49,7 @@ from localaws.emulator.services.sqs import UndeliveredError, log_undelivered
 
 _EVERY_S = 5.0
 _KEPT_S = 7 * 24 * 3600
-"""Data points are kept as long as the longest alarm looks back.
+"""Data points are kept as long as the longest alarm evaluates them.
 
 Evaluation periods times period may be a week (PutMetricAlarm).
 """

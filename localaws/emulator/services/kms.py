@@ -27,7 +27,7 @@ from moto.kms.utils import ECDSAPrivateKey, RSAPrivateKey
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_digests()
     _install_key_state()
     _install_replicas()

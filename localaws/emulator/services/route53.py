@@ -16,7 +16,7 @@ from moto.route53.responses import Route53
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_health_checks()
     _install_record_sets()
 

@@ -32,7 +32,7 @@ from seawall.conventions import aws
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_object_lock()
     _install_bucket_settings()
     _install_replication()

@@ -101,10 +101,13 @@ def _default_policy(arn: str) -> str:
     SNS developer guide, "Default policy".
     """
     statement = {
-        "Sid": "__default_statement_ID", "Effect": "Allow", "Principal": {"AWS": "*"},
-        "Action": [f"SNS:{action}" for action in _DEFAULT_ACTIONS], "Resource": arn,
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [f"SNS:{action}" for action in _DEFAULT_ACTIONS],
+        "Resource": arn,
         "Condition": {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}},
-    }  # fmt: skip
+    }
     return json.dumps({"Version": "2008-10-17", "Id": _DEFAULT_POLICY_ID, "Statement": [statement]})
 
 
@@ -116,7 +119,8 @@ def _put_policy(aws: Aws, arn: str, policy: str) -> str:
 def _read_policy(aws: Aws, arn: str) -> Properties | None:
     attributes = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     if json.loads(attributes["Policy"]).get("Id") == _DEFAULT_POLICY_ID:
-        return None  # a topic always has a policy; the one it was born with is nobody's resource
+        # A topic always has a policy; the one that SNS gave it belongs to no resource of the program.
+        return None
     return {"arn": arn, "policy": attributes["Policy"], "owner": attributes.get("Owner")}
 
 

@@ -32,9 +32,11 @@ def harness() -> Iterator[PolicyHarness]:
 @pytest.fixture
 def key(harness: PolicyHarness) -> str:
     made = harness.root("kms").create_key(
-        KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True,
+        KeySpec="ECC_SECG_P256K1",
+        KeyUsage="SIGN_VERIFY",
+        MultiRegion=True,
         Tags=[{"TagKey": "bucket", "TagValue": "customer"}],
-    )  # fmt: skip
+    )
     return str(made["KeyMetadata"]["Arn"])
 
 

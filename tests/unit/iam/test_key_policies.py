@@ -272,9 +272,11 @@ def test_an_external_id_is_asked_for(allowed: bool, given: str | None) -> None:
     """
     stranger = user("them", account="210987654321")
     trust = {
-        "Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole",
+        "Effect": "Allow",
+        "Principal": {"AWS": "210987654321"},
+        "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"sts:ExternalId": "12345"}},
-    }  # fmt: skip
+    }
     asked = may(
         stranger,
         "sts:AssumeRole",

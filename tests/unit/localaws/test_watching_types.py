@@ -115,12 +115,15 @@ TARGET: Properties = {
 def test_what_scheduler_assumes_of_a_target_is_no_difference() -> None:
     same = scheduler.SCHEDULE.inputs["target"].same
     described = {
-        **TARGET, "retryPolicy": {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185},
+        **TARGET,
+        "retryPolicy": {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185},
         "ecsParameters": {
-            "taskDefinitionArn": "t", "taskCount": 1, "enableExecuteCommand": False,
+            "taskDefinitionArn": "t",
+            "taskCount": 1,
+            "enableExecuteCommand": False,
             "networkConfiguration": {"subnets": ["s"], "assignPublicIp": False},
         },
-    }  # fmt: skip
+    }
     assert same(TARGET, described)
     assert not same(TARGET, {**described, "retryPolicy": {"maximumRetryAttempts": 3}})
     assert not same(

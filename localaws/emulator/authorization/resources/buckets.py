@@ -81,18 +81,21 @@ _OF_OBJECTS = {
 }
 _SUFFIXED = ("Acl", "Tagging")
 _ALSO = {
-    "x-amz-tagging": "PutObjectTagging", "x-amz-object-lock-mode": "PutObjectRetention",
-    "x-amz-object-lock-legal-hold": "PutObjectLegalHold", "x-amz-acl": "PutObjectAcl",
-}  # fmt: skip
+    "x-amz-tagging": "PutObjectTagging",
+    "x-amz-object-lock-mode": "PutObjectRetention",
+    "x-amz-object-lock-legal-hold": "PutObjectLegalHold",
+    "x-amz-acl": "PutObjectAcl",
+}
 _LOCK_HEADERS = {
     "s3:object-lock-mode": ("x-amz-object-lock-mode", "Mode"),
     "s3:object-lock-retain-until-date": ("x-amz-object-lock-retain-until-date", "RetainUntilDate"),
     "s3:object-lock-legal-hold": ("x-amz-object-lock-legal-hold", "Status"),
 }
 _HEADERS = {
-    "s3:x-amz-acl": "x-amz-acl", "s3:x-amz-server-side-encryption": "x-amz-server-side-encryption",
+    "s3:x-amz-acl": "x-amz-acl",
+    "s3:x-amz-server-side-encryption": "x-amz-server-side-encryption",
     "s3:x-amz-server-side-encryption-aws-kms-key-id": "x-amz-server-side-encryption-aws-kms-key-id",
-}  # fmt: skip
+}
 _QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:versionid": "versionId"}
 _KEYS_MAX = "1000"
 """What a listing returns by default (API reference, ListObjectsV2)."""

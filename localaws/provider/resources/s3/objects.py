@@ -117,7 +117,7 @@ def _bytes_of(asset: Any) -> bytes:
     else:
         content = str(asset.get("text", "")).encode()
     if asset.get("hash") not in (None, "", hashlib.sha256(content).hexdigest()):
-        raise LookupError("source changed since the engine looked at it")
+        raise LookupError("source changed since the engine read it")
     return content
 
 
