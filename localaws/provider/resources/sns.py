@@ -119,7 +119,7 @@ def _put_policy(aws: Aws, arn: str, policy: str) -> str:
 def _read_policy(aws: Aws, arn: str) -> Properties | None:
     attributes = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     if json.loads(attributes["Policy"]).get("Id") == _DEFAULT_POLICY_ID:
-        # A topic always has a policy; the one that SNS gave it belongs to no resource of the program.
+        # a topic always has a policy; the one that SNS gave it belongs to no resource
         return None
     return {"arn": arn, "policy": attributes["Policy"], "owner": attributes.get("Owner")}
 
