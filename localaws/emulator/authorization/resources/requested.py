@@ -11,18 +11,18 @@ Tags = Callable[[], Mapping[str, str]]
 
 
 def no_tags() -> Mapping[str, str]:
-    """The tags of what cannot have any."""
+    """The tags of a resource that cannot have any."""
     return {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """``arn`` is ``*`` where the action has no resource type, None where it is not known which
-    resource is asked for.
+class RequestedResource:
+    """A resource on which a request must be allowed.
 
-    ``action``: what must be allowed on it if that is not the operation itself. ``region``: where,
-    if not in the request's. ``tags``: None if the sandbox cannot tell them, so that a condition on
-    them is refused. ``context``: condition keys of the resource.
+    ``arn``: ``*`` where the action has no resource type, None where it is not known which resource
+    is meant. ``action``: what must be allowed on it if that is not the operation itself.
+    ``region``: its Region if it is not that of the request. ``tags``: None if they are not known,
+    so that a condition on them is refused. ``context``: condition keys of the resource.
     """
 
     arn: str | None
@@ -33,6 +33,6 @@ class Asked:
     context: Mapping[str, ContextValue] = field(default_factory=dict)
 
 
-UNSCOPED = Asked(arn="*", tags=no_tags)
+UNSCOPED = RequestedResource(arn="*", tags=no_tags)
 """What an action without resource types is judged against."""
-UNKNOWN = Asked(arn=None)
+UNKNOWN = RequestedResource(arn=None)

@@ -1,11 +1,8 @@
-"""SNS topics, SQS queues and Secrets Manager secrets.
-
-What they are called, and the policies that they carry.
+"""SNS topics, SQS queues and Secrets Manager secrets: their ARNs and the policies that they carry.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/: list_amazonsns.html,
-list_amazonsqs.html, list_awssecretsmanager.html. An SNS topic is born with a policy that allows
-everyone under a condition on ``AWS:SourceOwner``; the key is absent here, as it is from a call that
-no service makes.
+list_amazonsqs.html, list_awssecretsmanager.html. A new SNS topic has a policy that allows everyone
+under a condition on ``AWS:SourceOwner``; the key is absent from calls that no service makes.
 """
 
 from __future__ import annotations
@@ -18,15 +15,15 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import UNKNOWN, UNSCOPED, Asked
+from localaws.emulator.authorization.resources.requested import UNKNOWN, UNSCOPED, RequestedResource
 from seawall.iam.request import ResourcePolicy
 
 _ARN_PARTS = 6
-"""A topic's ARN has so many; a subscription's has one more."""
+"""Parts of a topic's ARN; a subscription's has one more."""
 
 
-def topics_asked(call: ApiCall) -> Iterator[Asked]:
-    """The topic of an action; a subscription is part of its topic."""
+def requested_topics(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the topic of an action; a subscription is part of its topic."""
     named = next(
         (
             v
@@ -43,14 +40,17 @@ def topics_asked(call: ApiCall) -> Iterator[Asked]:
     arn = ":".join(named.split(":")[:_ARN_PARTS])
     topic = sns_backends[call.account][call.region].topics.get(arn)
     if topic is None:
-        yield Asked(arn=arn, tags=UNSCOPED.tags)
+        yield RequestedResource(arn=arn, tags=UNSCOPED.tags)
     else:
-        # moto's own
-        yield Asked(arn=arn, policy=_resource_policy(topic.policy), tags=lambda: topic._tags)  # noqa: SLF001
+        yield RequestedResource(
+            arn=arn,
+            policy=_resource_policy(topic.policy),
+            tags=lambda: topic._tags,  # noqa: SLF001 - moto's own
+        )
 
 
-def queues_asked(call: ApiCall) -> Iterator[Asked]:
-    """The queue of an action, by its URL, its name, or for a move its ARN."""
+def requested_queues(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the queue of an action, by its URL, its name, or for a move its ARN."""
     url, name, arn = call.value("QueueUrl"), call.value("QueueName"), call.value("SourceArn")
     name = (
         url.rpartition("/")[2]
@@ -63,15 +63,17 @@ def queues_asked(call: ApiCall) -> Iterator[Asked]:
     queue = sqs_backends[call.account][call.region].queues.get(name)
     arn = call.arn("sqs:{region}:{account}:{value}", name)
     if queue is None:
-        yield Asked(arn=arn, tags=UNSCOPED.tags)
+        yield RequestedResource(arn=arn, tags=UNSCOPED.tags)
     else:
-        yield Asked(arn=arn, policy=_resource_policy(queue.policy), tags=lambda: queue.tags)
+        yield RequestedResource(
+            arn=arn, policy=_resource_policy(queue.policy), tags=lambda: queue.tags
+        )
 
 
-def secrets_asked(call: ApiCall) -> Iterator[Asked]:
-    """The secret of an action, by its name or ARN.
+def requested_secrets(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the secret of an action, by its name or ARN.
 
-    A new one's ARN ends in six characters that nobody knows yet.
+    The ARN of a new one ends in six characters that are not known yet.
     """
     given = call.value("SecretId") or (
         call.value("Name") if call.operation == "CreateSecret" else None
@@ -86,10 +88,10 @@ def secrets_asked(call: ApiCall) -> Iterator[Asked]:
             if given.startswith("arn:")
             else call.arn("secretsmanager:{region}:{account}:secret:{value}-??????", given)
         )
-        yield Asked(arn=arn, tags=UNSCOPED.tags)
+        yield RequestedResource(arn=arn, tags=UNSCOPED.tags)
         return
     source = getattr(secret, "source", secret)
-    yield Asked(
+    yield RequestedResource(
         arn=secret.arn,
         policy=_resource_policy(getattr(secret, "policy", None)),
         tags=lambda: {tag["Key"]: tag["Value"] for tag in source.tags or []},

@@ -1,6 +1,6 @@
-"""The sandbox's AWS refuses and computes what AWS does and plain moto does not.
+"""The emulator refuses and computes what AWS does and plain moto does not.
 
-Each test fails without its shim.
+Each test fails without its correction in ``localaws.emulator.services``.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def test_only_the_trusted_signer_assumes_a_role(
     )
 
 
-def test_a_role_that_does_not_exist_is_assumed_by_nobody(aws: str, identities: Identities) -> None:
+def test_a_role_that_does_not_exist_cannot_be_assumed(aws: str, identities: Identities) -> None:
     role = aws_names.signer_role(POLICY.venue.name, "treasury-birch-hot", PRIMARY)
     assert (
         refused(lambda: assumed(aws, identities, f"arn:aws:iam::123456789012:role/{role}"))
