@@ -110,5 +110,7 @@ def load_targets(path: Path) -> Targets:
         message = f"cannot read {path}: {error.strerror}"
         raise UsageError(message, remedy="start a sandbox with `seawall up`") from error
     except ValidationError as error:
-        message = f"{path} does not describe a running stack: {error.error_count()} problems, the first: {error.errors()[0]['msg']}"
-        raise UsageError(message) from error
+        problems = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise UsageError(f"{path} does not describe a running stack: {problems}") from error
