@@ -1,4 +1,4 @@
-"""The master's bookkeeping: what is counted, and what makes a flood incomplete."""
+"""The coordinator of a flood: what it counts, and what makes a flood incomplete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loadtests.arrivals import Arrival
-from loadtests.coordinator import LEAD_S, Conductor
-from loadtests.results import Sent, percentile
+from loadtests.coordinator import LEAD_S, Coordinator
+from loadtests.results import RequestResult, percentile
 
 
 def _arrival(index: int, offset_us: int, phase: Any) -> Arrival:
@@ -32,9 +32,9 @@ def _arrival(index: int, offset_us: int, phase: Any) -> Arrival:
     )
 
 
-def _sent(index: int, outcome: str, *, late_s: float = 0.001) -> Sent:
+def _result(index: int, outcome: str, *, late_s: float = 0.001) -> RequestResult:
     planned = 101.0 + index
-    return Sent(
+    return RequestResult(
         index=index,
         planned_at=planned,
         sent_at=planned + late_s,
@@ -47,7 +47,7 @@ def _sent(index: int, outcome: str, *, late_s: float = 0.001) -> Sent:
 
 
 @pytest.fixture
-def conductor(tmp_path: Path) -> Conductor:
+def coordinator(tmp_path: Path) -> Coordinator:
     arrivals = [
         _arrival(0, 0, "calm"),
         _arrival(1, 1_000_000, "run"),
@@ -55,39 +55,41 @@ def conductor(tmp_path: Path) -> Conductor:
         _arrival(3, 3_000_000, "run"),
     ]
     plan = {"seed": 7, "knobs": {"calm_ms": 1_000, "flood_ms": 4_000}, "scaling": {"source": "x"}}
-    return Conductor(arrivals=arrivals, plan=plan, out=tmp_path, progress=io.StringIO())
+    return Coordinator(arrivals=arrivals, plan=plan, out=tmp_path, progress=io.StringIO())
 
 
-def _flood(conductor: Conductor) -> dict[str, Any]:
-    conductor.finish(now=110.0)
-    return dict(json.loads((conductor.out / "flood.json").read_text()))
+def _flood(coordinator: Coordinator) -> dict[str, Any]:
+    coordinator.finish(now=110.0)
+    return dict(json.loads((coordinator.out / "flood.json").read_text()))
 
 
-def test_every_worker_gets_the_same_zero_and_a_shard_of_its_own(conductor: Conductor) -> None:
-    """The zero lies ahead, so that nobody starts late."""
-    messages = conductor.start({"b": 0, "a": 0}, now=100.0)
+def test_every_worker_gets_the_same_zero_and_a_shard_of_its_own(coordinator: Coordinator) -> None:
+    """The zero is in the future, so that no worker starts late."""
+    messages = coordinator.start({"b": 0, "a": 0}, now=100.0)
 
     assert messages == {
         "a": {"t_zero": 100.0 + LEAD_S, "shard": 0, "shards": 2},
         "b": {"t_zero": 100.0 + LEAD_S, "shard": 1, "shards": 2},
     }
-    assert (conductor.out / "t_zero").read_text() == "101.000000\n"
+    assert (coordinator.out / "t_zero").read_text() == "101.000000\n"
 
 
-def test_a_whole_flood_is_complete_and_counted_by_phase(conductor: Conductor) -> None:
+def test_a_whole_flood_is_complete_and_counted_by_phase(coordinator: Coordinator) -> None:
     """Refused is sent but not acknowledged; a replay is acknowledged."""
-    conductor.start({"a": 0}, now=100.0)
+    coordinator.start({"a": 0}, now=100.0)
     rows = [
-        _sent(0, "accepted"),
-        _sent(1, "replayed"),
-        _sent(2, "refused"),
-        _sent(3, "accepted", late_s=0.05),
+        _result(0, "accepted"),
+        _result(1, "replayed"),
+        _result(2, "refused"),
+        _result(3, "accepted", late_s=0.05),
     ]
-    conductor.heard("a", {"rows": [row.packed() for row in rows], "missed": [], "done": True})
+    coordinator.add_report(
+        "a", {"rows": [row.to_row() for row in rows], "missed": [], "done": True}
+    )
 
-    flood = _flood(conductor)
+    flood = _flood(coordinator)
 
-    assert conductor.ended
+    assert coordinator.ended
     assert flood["complete"] is True
     assert flood["calm"] == {
         "planned": 1,
@@ -115,14 +117,16 @@ def test_a_whole_flood_is_complete_and_counted_by_phase(conductor: Conductor) ->
     assert (flood["seed"], flood["scaling"]) == (7, {"source": "x"})
 
 
-def test_missed_arrivals_are_missed_and_have_no_request(conductor: Conductor) -> None:
-    """What did not leave has no line among the requests."""
-    conductor.start({"a": 0}, now=100.0)
-    rows = [_sent(0, "accepted").packed(), _sent(1, "accepted").packed()]
-    conductor.heard("a", {"rows": rows, "missed": [[2, "late"], [3, "in flight"]], "done": True})
+def test_missed_arrivals_are_missed_and_have_no_request(coordinator: Coordinator) -> None:
+    """What was not sent has no line among the requests."""
+    coordinator.start({"a": 0}, now=100.0)
+    rows = [_result(0, "accepted").to_row(), _result(1, "accepted").to_row()]
+    coordinator.add_report(
+        "a", {"rows": rows, "missed": [[2, "late"], [3, "in flight"]], "done": True}
+    )
 
-    flood = _flood(conductor)
-    with (conductor.out / "requests.csv").open(newline="") as file:
+    flood = _flood(coordinator)
+    with (coordinator.out / "requests.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
 
     assert flood["run"]["missed"] == 2
@@ -131,40 +135,44 @@ def test_missed_arrivals_are_missed_and_have_no_request(conductor: Conductor) ->
     assert lines[1]["latency_ms"] == "250.000"
 
 
-def test_a_lost_worker_makes_the_flood_incomplete_and_its_rest_missed(conductor: Conductor) -> None:
-    """Nobody else takes over its arrivals."""
-    conductor.start({"a": 0, "b": 0}, now=100.0)
-    conductor.heard(
+def test_a_lost_worker_makes_the_flood_incomplete_and_its_rest_missed(
+    coordinator: Coordinator,
+) -> None:
+    """No other worker takes over its arrivals."""
+    coordinator.start({"a": 0, "b": 0}, now=100.0)
+    coordinator.add_report(
         "a",
         {
-            "rows": [_sent(0, "accepted").packed(), _sent(2, "accepted").packed()],
+            "rows": [_result(0, "accepted").to_row(), _result(2, "accepted").to_row()],
             "missed": [],
             "done": True,
         },
     )
-    conductor.heard("b", {"rows": [_sent(1, "accepted").packed()], "missed": [], "done": False})
-    conductor.alive(["a"])
+    coordinator.add_report(
+        "b", {"rows": [_result(1, "accepted").to_row()], "missed": [], "done": False}
+    )
+    coordinator.mark_lost(["a"])
 
-    flood = _flood(conductor)
+    flood = _flood(coordinator)
 
-    assert conductor.ended
+    assert coordinator.ended
     assert flood["complete"] is False
     assert flood["workers_lost"] == ["b"]
     assert flood["run"]["missed"] == 1
 
 
-def test_a_worker_that_is_done_may_leave(conductor: Conductor) -> None:
-    """Done is done: its absence afterwards is no loss."""
-    conductor.start({"a": 0}, now=100.0)
-    conductor.heard("a", {"rows": [], "missed": [], "done": True})
-    conductor.alive([])
+def test_a_worker_that_is_done_may_leave(coordinator: Coordinator) -> None:
+    """Its absence is no loss, because it has reported everything."""
+    coordinator.start({"a": 0}, now=100.0)
+    coordinator.add_report("a", {"rows": [], "missed": [], "done": True})
+    coordinator.mark_lost([])
 
-    assert conductor.complete
+    assert coordinator.complete
 
 
-def test_a_flood_that_never_began_is_incomplete(conductor: Conductor) -> None:
+def test_a_flood_that_never_began_is_incomplete(coordinator: Coordinator) -> None:
     """No zero, no samples: nothing is claimed."""
-    flood = _flood(conductor)
+    flood = _flood(coordinator)
 
     assert flood["complete"] is False
     assert flood["t_zero"] is None

@@ -1,4 +1,4 @@
-"""What an answer to a withdrawal means: only the contract's own words acknowledge."""
+"""What an answer to a withdrawal means under the drill contract."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ TABLE = [
 @pytest.mark.parametrize(("status", "text", "outcome", "error"), TABLE)
 def test_only_the_contract_acknowledges(status: int, text: str, outcome: str, error: str) -> None:
     """A success that does not say what became of the request is a failure."""
-    from loadtests.sender import judged
+    from loadtests.sender import interpret
 
-    answer = judged(status, text.encode())
+    answer = interpret(status, text.encode())
 
     assert (answer.outcome, answer.error) == (outcome, error)
 
 
 def test_planning_a_flood_does_not_patch_the_standard_library() -> None:
-    """Only the sender may bring gevent in; whoever reads a schedule keeps its own threads."""
-    code = "import sys, loadtests.plan, loadtests.coordinator, loadtests.flood; sys.exit('gevent' in sys.modules or 'locust' in sys.modules)"
+    """Only the sender may bring gevent in; a program that reads a schedule keeps its threads."""
+    code = (
+        "import sys, loadtests.plan, loadtests.coordinator, loadtests.flood; "
+        "sys.exit('gevent' in sys.modules or 'locust' in sys.modules)"
+    )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,24 +1,22 @@
-"""A look at an endpoint from outside the injector.
-
-Does a request that would reach it get an answer?
-"""
+"""A probe of an endpoint that is independent of what injects the fault."""
 
 from __future__ import annotations
 
 import http.client
 from typing import Literal
 
-Look = Literal["answered", "silent", "broken"]
+Answer = Literal["answered", "silent", "broken"]
 
 SILENT_S_MIN = 0.3
 """How long an endpoint must stay silent to count as hanging."""
 
 
-def look(address: str) -> Look:
-    """Send one request over a connection of its own to ``address`` (``host:port``).
+def probe(address: str) -> Answer:
+    """Send one request over a new connection to ``address`` (``host:port``).
 
-    Any HTTP answer is ``answered``; a connection that takes the request and says nothing is
-    ``silent``; whatever else happens (refused, reset, not HTTP) is ``broken`` and proves neither.
+    Returns:
+        ``answered`` for any HTTP answer; ``silent`` if the connection was accepted and nothing came
+        back; ``broken`` for everything else (refused, reset, not HTTP), which proves neither.
     """
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=SILENT_S_MIN)
