@@ -28,7 +28,7 @@ from sandbox.supervisor import Sandbox
 from sandbox.task import Task
 from seawall.conventions import components, environment
 from seawall.errors import ServiceError
-from seawall.evidence.chain import NATIVE, ChainSite
+from seawall.evidence.chain import NATIVE, ChainSource
 from seawall.formats.atomic import write_private
 from seawall.policy import Policy
 
@@ -58,7 +58,7 @@ class Stage:
         """PostgreSQL as the read-only auditor, past the proxy."""
         return self.sandbox.database_url("auditor")
 
-    def chain_sites(self) -> list[ChainSite]:
+    def chain_sites(self) -> list[ChainSource]:
         """The networks as an auditor reads them: from the nodes, past every proxy."""
         sites = []
         for network, site in self.venue["networks"].items():
@@ -71,7 +71,7 @@ class Stage:
             }
             tokens = {asset: address.lower() for asset, address in site["tokens"].items()}
             sites.append(
-                ChainSite(
+                ChainSource(
                     network=network,
                     node_url=self.sandbox.targets.networks[network].node,
                     payout_contracts=site["payout_contracts"],

@@ -148,7 +148,7 @@ class Drill:
         stage.sandbox.spawn(
             PROBER,
             [
-                *_module("seawall.evidence.probe"),
+                *_module("seawall.evidence.prober"),
                 *(
                     "--targets",
                     str(stage.sandbox.targets_path),

@@ -144,15 +144,9 @@ def failover(facts: Facts) -> Budget:
     )
     before = [slot for slot in broadcasts if (slot.broadcast_at or FOREVER) < facts.fault_applied]
     if not before:
-        message = (
-            "nothing was broadcast before the fault, so there was no signing that could fail over"
-        )
-        raise EvidenceError(message)
+        raise EvidenceError("nothing was broadcast before the fault, so there was no signing that could fail over")
     if before[-1].signer_region == standby:
-        message = (
-            f"{before[-1].wallet} was already signed for by {standby} when the fault was applied"
-        )
-        raise EvidenceError(message)
+        raise EvidenceError(f"{before[-1].wallet} was already signed for by {standby} when the fault was applied")
     after = [
         slot
         for slot in broadcasts
@@ -221,14 +215,10 @@ def protection(facts: Facts) -> Budget:
         None,
     )
     if flip is not None and flip.committed_at < starts:
-        message = f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
-        raise EvidenceError(message)
+        raise EvidenceError(f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}")
     if flip is not None and flip.sample_flow_id < crossing.flow_id:
-        message = (
-            f"the guard decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
-            f"to reach {trigger.name}: the flip had another cause"
-        )
-        raise EvidenceError(message)
+        raise EvidenceError(f"the guard decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
+            f"to reach {trigger.name}: the flip had another cause")
     samples = facts.status_samples
     seen = sighting(
         samples,
@@ -309,8 +299,7 @@ def page(
         if received.received_at < starts and received.alertname in alerts:
             firing[received.alertname] = received.status == "firing"
     if any(firing.values()):
-        message = f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
-        raise EvidenceError(message)
+        raise EvidenceError(f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began")
     marks = _page_mark(facts, alerts, starts)
     measured_us = marks[0].offset_us if marks else None
     if measured_us is not None:

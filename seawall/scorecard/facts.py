@@ -89,8 +89,7 @@ class Facts:
         """
         found = self.moment(event)
         if found is None:
-            message = f"timeline.jsonl has no {event}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"timeline.jsonl has no {event}")
         return found
 
     @cached_property
@@ -160,8 +159,7 @@ class Facts:
     def _phase(self, phase: str) -> tuple[Instant, Instant]:
         offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]
         if not offsets:
-            message = f"arrivals.csv plans no arrival of the {phase}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"arrivals.csv plans no arrival of the {phase}")
         first, last = (
             self._within(
                 Instant(self.calm_starts + round(offset * SECOND)),
@@ -176,8 +174,7 @@ class Facts:
         of the run's start.
         """
         if abs(moment - round(self.run.manifest.started_at * SECOND)) > RUN_US_MAX:
-            message = f"{what} is not within a day of the start of the run that manifest.json names"
-            raise EvidenceError(message)
+            raise EvidenceError(f"{what} is not within a day of the start of the run that manifest.json names")
         return moment
 
     # --- requests
@@ -190,10 +187,7 @@ class Facts:
         for request in self.run.requests:
             arrival = by_index.get(request.index)
             if arrival is None:
-                message = (
-                    f"requests.csv has index {request.index}, which arrivals.csv never planned"
-                )
-                raise EvidenceError(message)
+                raise EvidenceError(f"requests.csv has index {request.index}, which arrivals.csv never planned")
             if request.sent_at is not None:
                 pairs.append((arrival, request))
         return tuple(pairs)
@@ -273,12 +267,10 @@ class Facts:
                 if crossing is not None:
                     found.append((trigger, crossing))
         if not found:
-            message = "no committed row ever reached a trigger of protected mode, so protection was not called for"
-            raise EvidenceError(message)
+            raise EvidenceError("no committed row ever reached a trigger of protected mode, so protection was not called for")
         trigger, crossing = min(found, key=lambda pair: pair[1].at_us)
         if crossing.at_us < self.run_starts:
-            message = f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began"
-            raise EvidenceError(message)
+            raise EvidenceError(f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began")
         return trigger, crossing
 
     # --- the outside observers
@@ -314,8 +306,7 @@ class Facts:
         """
         seen = self.block_seen.get((payout.network, payout.block_number))
         if seen is None:
-            message = f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
-            raise EvidenceError(message)
+            raise EvidenceError(f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names")
         return seen
 
 
@@ -355,8 +346,7 @@ def percentile(values: list[int], hundredths: int) -> int:
     Raises ValueError if empty.
     """
     if not values:
-        message = "no values"
-        raise ValueError(message)
+        raise ValueError("no values")
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * hundredths // 100) - 1)]
 

@@ -35,9 +35,8 @@ def write(run_dir: Path) -> Verdict:
         _put(run_dir / "junit.xml", junit(verdict))
         _put(run_dir / "report.html", report)
     except OSError as error:
-        message = f"the verdict cannot be written to {run_dir}: {error.strerror}"
         raise DiskFullError(
-            message, remedy="make room there, then run `seawall scorecard` on it"
+            f"the verdict cannot be written to {run_dir}: {error.strerror}", remedy="make room there, then run `seawall scorecard` on it"
         ) from error
     return verdict
 

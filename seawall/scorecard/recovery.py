@@ -90,10 +90,7 @@ def _final_seen(facts: Facts, network: str, block: int) -> Instant:
         return seen
     mined = facts.block_seen.get((network, block))
     if mined is None:
-        message = (
-            f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names"
-        )
-        raise EvidenceError(message)
+        raise EvidenceError(f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names")
     return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
 
 
@@ -219,8 +216,7 @@ def queue_age_us_max(facts: Facts) -> int:
         if trigger.indicator == _QUEUE_INDICATOR
     ]
     if not levels:
-        message = f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
-        raise EvidenceError(message)
+        raise EvidenceError(f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained")
     return int(min(levels) * SECOND)
 
 

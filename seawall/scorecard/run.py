@@ -158,11 +158,9 @@ class Run:
             policy = Policy.model_validate(self._json("policy"))
         except ValidationError as error:
             fault = error.errors()[0]
-            message = f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            raise EvidenceError(message) from error
+            raise EvidenceError(f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
         if policy.digest != self.manifest.policy_digest:
-            message = f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}")
         return policy
 
     @cached_property
@@ -171,8 +169,7 @@ class Run:
         try:
             return self.policy.gameday(self.manifest.gameday)
         except KeyError as error:
-            message = f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare"
-            raise EvidenceError(message) from error
+            raise EvidenceError(f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare") from error
 
     @cached_property
     def timeline(self) -> tuple[rows.Event, ...]:
@@ -184,8 +181,7 @@ class Run:
         """The schedule."""
         arrivals = self._table("arrivals", rows.Arrival)
         if any(not 0 <= arrival.offset_s <= OFFSET_S_MAX for arrival in arrivals):
-            message = "arrivals.csv plans an arrival that is not within a day of the flood's zero"
-            raise EvidenceError(message)
+            raise EvidenceError("arrivals.csv plans an arrival that is not within a day of the flood's zero")
         return arrivals
 
     @cached_property
@@ -203,8 +199,7 @@ class Run:
         """Chaos Toolkit's journal."""
         journal = self._json("journal")
         if not isinstance(journal, dict):
-            message = "chaos-journal.json: not an object"
-            raise EvidenceError(message)
+            raise EvidenceError("chaos-journal.json: not an object")
         return journal
 
     @cached_property

@@ -37,8 +37,8 @@ class Environment:
     """What differs from a plain login of the account that runs the tests.
 
     ``variables`` are set on top of PATH, HOME, LANG and TERM; an empty value removes one. bash runs
-    ``script`` before the command, in a mount namespace of its own if ``mounts``. In both, ``{home}``,
-    ``{cache}``, ``{folder}`` and ``{path_without_git}`` stand for the machine's folders.
+    ``script`` before the command, in a mount namespace of its own if ``mounts``. In both,
+    ``{home}``, ``{cache}``, ``{folder}`` and ``{path_without_git}`` stand for folders of `Machine`.
     """
 
     name: str

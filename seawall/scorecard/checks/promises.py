@@ -245,10 +245,7 @@ def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[
         if row.slot_id is None:
             continue
         if row.slot_id not in slots:
-            message = (
-                f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
-            )
-            raise EvidenceError(message)
+            raise EvidenceError(f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names")
         yield seq, slots[row.slot_id]
 
 

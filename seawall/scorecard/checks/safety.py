@@ -310,8 +310,7 @@ def nonces_contiguous(facts: Facts) -> Finding:
                 f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}"
             )
     if uncounted and not found:
-        message = f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent"
-        raise EvidenceError(message)
+        raise EvidenceError(f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent")
     return violations(
         found,
         checked=len(facts.run.slots),
@@ -411,8 +410,7 @@ def journal_chain(facts: Facts) -> Finding:
         ("treasury", "topup", len(facts.run.top_ups)),
     )
     if faults.journal_entries is None and not found:
-        message = "records/ledger_faults.json does not count the journal's entries"
-        raise EvidenceError(message)
+        raise EvidenceError("records/ledger_faults.json does not count the journal's entries")
     for writer, kind, made in decided:
         entries = (faults.journal_entries or {}).get(writer, {}).get(kind, 0)
         if entries != made:
