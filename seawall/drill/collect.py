@@ -1,4 +1,4 @@
-"""After the drill: gather each source by itself, and seal what was gathered.
+"""After the drill: gather each source by itself, and note the digests of what was gathered.
 
 A source that cannot be read is missing evidence, which the scorecard calls UNKNOWN; it never hides
 what another source says.
@@ -18,7 +18,7 @@ from sandbox.bring_up import Stage
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.formats.run_directory import Manifest
-from seawall.scorecard import seal
+from seawall.scorecard import digests
 
 
 def collect(
@@ -59,7 +59,7 @@ def collect(
 def finish(manifest: Manifest, run_dir: Path) -> None:
     """Write the manifest for the last time, with the length and digest of every file of evidence."""
     manifest.ended_at = time.time()
-    manifest.files = seal(run_dir)
+    manifest.files = digests(run_dir)
     manifest.write(run_dir)
 
 

@@ -36,7 +36,8 @@ def write(run_dir: Path) -> Verdict:
         _put(run_dir / "report.html", report)
     except OSError as error:
         raise DiskFullError(
-            f"the verdict cannot be written to {run_dir}: {error.strerror}", remedy="make room there, then run `seawall scorecard` on it"
+            f"the verdict cannot be written to {run_dir}: {error.strerror}",
+            remedy="make room there, then run `seawall scorecard` on it",
         ) from error
     return verdict
 

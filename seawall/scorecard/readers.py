@@ -1,10 +1,9 @@
-"""Read evidence files into typed rows.
+"""Readers of evidence files, which make typed rows of them.
 
-Whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
-
-CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant`
-(whole microseconds) here. ``length`` is how many bytes of a file count, all of them if None: what
-came after a file was sealed is no evidence.
+Whatever is wrong is one :class:`EvidenceError` that names file, line and fault. CSV cells that are
+empty are absent values. Times are Unix seconds in the files and :data:`Instant` (whole
+microseconds) here. ``length`` is how many bytes of a file count, all of them if None: what came
+after the run's digests were made is no evidence.
 """
 
 from __future__ import annotations
@@ -31,16 +30,14 @@ SECOND = 1_000_000
 """Microseconds in a second."""
 
 UNIX_SECONDS_MAX = 4_102_444_800
-"""The year 2100: no drill was run outside of 1970 and then, and sums with larger numbers would only
-break later on.
-"""
+"""The year 2100. Later moments are broken evidence, and sums with them would fail later on."""
 
 Row = TypeVar("Row")
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def instant(seconds: float | str) -> Instant:
-    """Unix seconds to whole microseconds.
+    """Whole microseconds of Unix seconds.
 
     Raises ValueError for anything but a number from 1970 to 2100.
     """
@@ -54,7 +51,7 @@ def instant(seconds: float | str) -> Instant:
 
 
 def finite(text: str) -> float:
-    """A number from text. Raises ValueError for infinities and for what is none."""
+    """The number in ``text``. Raises ValueError for infinities and for what is no number."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is not finite")
@@ -93,13 +90,17 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
         rows = []
         for cells in reader:
             if len(cells) != len(header):
-                raise EvidenceError(f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}")
+                raise EvidenceError(
+                    f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
+                )
             values = {}
             for name, index, convert in columns:
                 try:
                     values[name] = convert(cells[index])
                 except ValueError as error:
-                    raise EvidenceError(f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}") from error
+                    raise EvidenceError(
+                        f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}"
+                    ) from error
             rows.append(row_type(**values))
     except csv.Error as error:
         raise EvidenceError(f"{_name(path)} line {reader.line_num}: {error}") from error
@@ -147,13 +148,12 @@ def read_json(path: Path, *, length: int | None = None) -> Any:
 
 def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
     try:
-        parsed = json.loads(
-            f"[{','.join(lines)}]", parse_constant=finite
-        )  # several times quicker than line by line
+        # Several times faster than line by line.
+        parsed = json.loads(f"[{','.join(lines)}]", parse_constant=finite)
         if isinstance(parsed, list) and len(parsed) == len(lines):
             return parsed
     except (ValueError, RecursionError):
-        pass  # some line is broken: the slow way finds which
+        pass  # some line is broken: the loop below finds which
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -180,10 +180,7 @@ def _convert_mapping(
 
 
 def _name(path: Path) -> str:
-    """``records/slots.csv``.
-
-    The last folder matters only below the run directory, but it never hurts.
-    """
+    """The path of an evidence file below its run directory, as in ``records/slots.csv``."""
     return (
         f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
     )

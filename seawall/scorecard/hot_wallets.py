@@ -100,7 +100,9 @@ def moves(facts: Facts) -> list[Move]:
 
 def _payer(wallets: Mapping[str, str], payout: Payout) -> str:
     if payout.tx_hash not in wallets:
-        raise EvidenceError(f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names")
+        raise EvidenceError(
+            f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
+        )
     return wallets[payout.tx_hash]
 
 
