@@ -1,8 +1,12 @@
-"""Probe a running stack until told to end: the black-box second observer of a drill.
+"""The black-box prober: the second observer of a drill, a program of its own.
 
-    python -m seawall.evidence.probe --targets deployment.json --customers customers.csv --out probes.jsonl
+    python -m seawall.evidence.prober --targets FILE --customers FILE --out probes.jsonl
 
-It acts as the first two customers of the list, which floods leave alone. SIGTERM ends it cleanly.
+In: where things are (``--targets``) and a list of customers; the prober acts as the first two,
+which floods leave alone. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
+
+It talks to the venue and the nodes directly, never through the proxies that faults act on. Only the
+probe of the key services goes through theirs, because it must see that fault.
 """
 
 from __future__ import annotations
@@ -11,25 +15,33 @@ import argparse
 import asyncio
 import csv
 import json
+import math
 import os
 import signal
 import ssl
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import uvloop
 
 from seawall.conventions.components import kms_proxy
 from seawall.conventions.environment import POLICY_VARIABLE
-from seawall.errors import SeawallError, UsageError
-from seawall.evidence.prober.beat import Probe, ProbeLog, Time, keep_looking
-from seawall.evidence.prober.customer import Account, CustomerProbes, StatusProbe
-from seawall.evidence.prober.world import KeyServiceProbe, NodeProbe
+from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.evidence.probes import (
+    Account,
+    CustomerProbes,
+    KeyServiceProbe,
+    NodeProbe,
+    Probe,
+    Sample,
+    StatusProbe,
+)
 from seawall.formats.drill_contract import VenueClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -37,16 +49,69 @@ from seawall.policy_file import load_policy
 ACCOUNTS = 2
 NODE_S_MAX = 1.0
 STATUS_S_MAX = 1.0
-"""Longer than any healthy answer, and short enough that a frozen venue shows as failures and not as
-one long gap.
+"""Longer than any healthy answer, and short enough that a frozen venue shows as many failed samples
+rather than one long gap.
 """
 VENUE_S_MAX = 5.0
+ERROR_CHARACTERS_MAX = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clocks:
+    """A steady clock for the schedule, and the wall clock (Unix seconds) for the record."""
+
+    steady: Callable[[], float]
+    wall: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class ProbeLog:
+    """``probes.jsonl``: a line per sample, flushed at once, so a killed prober loses none."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, sample: Sample, *, at: float, done_at: float) -> None:
+        """Append one sample, taken ``at`` and answered ``done_at`` (Unix seconds)."""
+        line = {
+            "at": round(at, 6),
+            "done_at": round(done_at, 6),
+            "probe": sample.probe,
+            "ok": sample.ok,
+            "detail": sample.detail,
+        }
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._file.flush()
+
+
+async def repeat(probe: Probe, log: ProbeLog, *, first_at: float, clocks: Clocks) -> None:
+    """Ask ``probe`` at ``first_at`` (of the steady clock) and every period after it, for ever.
+
+    An answer that takes longer than the period skips the ticks that passed meanwhile. The record
+    then shows a gap: no tick is made up for later.
+    """
+    tick = 0
+    while True:
+        wait = first_at + tick * probe.period_s - clocks.steady()
+        if wait > 0:
+            await clocks.sleep(wait)
+        at = clocks.wall()
+        try:
+            samples = await probe.ask()
+        except (ServiceError, httpx.HTTPError, OSError, TimeoutError, ValueError) as error:
+            text = (str(error) or type(error).__name__)[:ERROR_CHARACTERS_MAX]
+            samples = [Sample(probe=probe.name, ok=False, detail={**probe.about, "error": text})]
+        done_at = clocks.wall()
+        for sample in samples:
+            log.write(sample, at=at, done_at=done_at)
+        passed = math.floor((clocks.steady() - first_at) / probe.period_s)
+        tick = max(tick, passed) + 1
 
 
 def read_accounts(path: Path) -> list[Account]:
-    """The first two customers of ``customers.csv``.
+    """The first two customers of the list ``path``.
 
-    Raises :class:`UsageError` if there are none such.
+    Raises :class:`UsageError` if it cannot be read or has fewer.
     """
     found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
     try:
@@ -69,7 +134,7 @@ def read_accounts(path: Path) -> list[Account]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises :class:`UsageError`."""
+    """The JSON object in ``path``. Raises :class:`UsageError` if it is none."""
     try:
         parsed = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -89,18 +154,17 @@ async def watch(
     lanes: dict[str, dict[str, str]],
     log: ProbeLog,
 ) -> None:
-    """Take every probe on its own schedule, for ever; one that waits delays no other.
+    """Ask every probe on its own schedule, for ever; a slow one delays no other.
 
-    Raises :class:`UsageError` on bad targets.
+    Raises :class:`UsageError` if the targets lack an address.
     """
-    trust = (
-        ssl.create_default_context()
-    )  # one for all clients: loading the roots takes longer than any probe
+    # One for all clients: loading the root certificates takes longer than any probe.
+    trust = ssl.create_default_context()
     async with AsyncExitStack() as stack:
 
         async def client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
-            # No cap on connections and no proxy of the environment: nothing may stand between two
-            # probes, or before one.
+            # No limit on connections, so that no probe waits for another; no proxy from the
+            # environment, so that none stands between the prober and the venue.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
             return await stack.enter_async_context(
                 httpx.AsyncClient(
@@ -138,22 +202,22 @@ async def watch(
             ).probes()
         for region, listen in listens.items():
             probes += KeyServiceProbe(region=region, listen=listen).probes()
-        clocks = Time(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
+        clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
         start = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for index, probe in enumerate(probes):
-                # Spread over their period, so that they do not all ask in the same instant.
+                # Spread over the period, so that they do not all ask in the same instant.
                 tasks.create_task(
-                    keep_looking(
+                    repeat(
                         probe,
                         log,
                         first_at=start + probe.period_s * index / len(probes),
-                        time=clocks,
+                        clocks=clocks,
                     )
                 )
 
 
-async def _until_told(**given: Any) -> None:
+async def _watch_until_signal(**given: Any) -> None:
     task = asyncio.create_task(watch(**given))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -187,7 +251,7 @@ def main() -> int:
     try:
         if arguments.policy is None:
             raise UsageError(
-                "nobody says which policy is in force",
+                "it is not known which policy is in force",
                 remedy=f"give --policy, or name it in {POLICY_VARIABLE}",
             )
         given = {
@@ -197,7 +261,7 @@ def main() -> int:
             "lanes": read_json(arguments.lanes) if arguments.lanes is not None else {},
         }
         with arguments.out.open("a", encoding="utf-8") as file:
-            uvloop.run(_until_told(**given, log=ProbeLog(file)))
+            uvloop.run(_watch_until_signal(**given, log=ProbeLog(file)))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

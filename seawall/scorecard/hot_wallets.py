@@ -39,8 +39,7 @@ def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
             found[top_up.to_wallet, top_up.asset] -= top_up.amount
     strangers = sorted(found.keys() - end.keys())
     if strangers:
-        message = f"chain/balances.csv lacks {strangers[0][1]} of {strangers[0][0]}"
-        raise EvidenceError(message)
+        raise EvidenceError(f"chain/balances.csv lacks {strangers[0][1]} of {strangers[0][0]}")
     return dict(found)
 
 
@@ -54,8 +53,7 @@ def held_at_end(facts: Facts) -> dict[Pool, int]:
     for name, wallet in facts.run.policy.payout_wallets().items():
         for asset in wallet.holdings:
             if (name, asset) not in held:
-                message = f"chain/balances.csv lacks {asset} of {name}"
-                raise EvidenceError(message)
+                raise EvidenceError(f"chain/balances.csv lacks {asset} of {name}")
             found[name, asset] = held[name, asset]
     return found
 
@@ -102,8 +100,9 @@ def moves(facts: Facts) -> list[Move]:
 
 def _payer(wallets: Mapping[str, str], payout: Payout) -> str:
     if payout.tx_hash not in wallets:
-        message = f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
-        raise EvidenceError(message)
+        raise EvidenceError(
+            f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
+        )
     return wallets[payout.tx_hash]
 
 
@@ -111,6 +110,5 @@ def _mined_at(facts: Facts, slots: Mapping[int, Slot], top_up: TopUp) -> Instant
     slot = slots.get(top_up.slot_id or 0)
     seen = None if slot is None else facts.block_seen.get((top_up.network, slot.block_number or 0))
     if seen is None:
-        message = f"nothing says in which block the top-up {top_up.id} was made"
-        raise EvidenceError(message)
+        raise EvidenceError(f"nothing says in which block the top-up {top_up.id} was made")
     return seen
