@@ -1,10 +1,12 @@
-"""Memory and processor time of processes and their children, looked at ten times a second while
-something runs.
+"""Memory and processor time of processes and their children, sampled ten times a second; and how
+much of the machine is free, by timing a fixed piece of work.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +22,12 @@ Pulumi's host for Python and the interpreter in it.
 """
 _EVERY_S = 0.1
 _HOST_NAME = "pulumi-language"
+_ROUNDS = 1_500_000
+"""Of the fixed piece of work."""
 
 
 @dataclass(kw_only=True)
-class Use:
+class Usage:
     """``peak_bytes``: resident, at its highest; pages that processes share count in each.
 
     ``cpu_s``: user and system.
@@ -43,14 +47,14 @@ class Meter:
     """
 
     roots: Mapping[str, int]
-    parts: dict[str, Use] = field(default_factory=dict)
-    total: Use = field(default_factory=Use)
+    parts: dict[str, Usage] = field(default_factory=dict)
+    total: Usage = field(default_factory=Usage)
     _cpu: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._look()
+        self._sample()
         self._thread = threading.Thread(target=self._watch, name="meter", daemon=True)
         self._thread.start()
         return self
@@ -64,13 +68,13 @@ class Meter:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._look()
+        self._sample()
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_S):
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         resident: dict[str, int] = {}
         for root, pid in self.roots.items():
             for part, process in _tree(root, pid):
@@ -85,7 +89,7 @@ class Meter:
                     )
                     self._cpu[part, process.pid] = (first, now)
         for part, used in resident.items():
-            use = self.parts.setdefault(part, Use())
+            use = self.parts.setdefault(part, Usage())
             use.peak_bytes = max(use.peak_bytes, used)
         self.total.peak_bytes = max(self.total.peak_bytes, sum(resident.values()))
         for part, use in self.parts.items():
@@ -118,3 +122,35 @@ def _gone() -> Iterator[None]:
         yield
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """One look at the machine.
+
+    ``wall_s`` and ``cpu_s`` of the fixed work; ``load``: processes that wanted to run, averaged
+    over a minute.
+    """
+
+    wall_s: float
+    cpu_s: float
+    load: float
+
+    @property
+    def crowding(self) -> float:
+        """Wall over processor time of the one thread.
+
+        1 on a machine of our own, 3 where two neighbours want every core, too.
+        """
+        return self.wall_s / self.cpu_s
+
+
+def speed() -> Speed:
+    """Do the work once; about a fifth of a second of one core."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    state = 1
+    for _ in range(_ROUNDS):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFFFFFF
+    return Speed(
+        wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, load=os.getloadavg()[0]
+    )

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.meter import Meter, Use
-from benchmarks.site import ENGINE, Site, running_site
+from benchmarks.harness import ENGINE, Harness, running_harness
+from benchmarks.meter import Meter, Speed, Usage, speed
 from benchmarks.sizes import ROOT, Size
 from sandbox import stack
 from sandbox.stack_environment import STACK
@@ -43,13 +42,13 @@ class Phase:
 
     name: str
     seconds: float
-    total: Use
-    parts: dict[str, Use]
+    total: Usage
+    parts: dict[str, Usage]
     complaint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class StackRun:
     """What a stack of ``wallets`` signing wallets took.
 
     ``resources``: of AWS, without components and providers, once it is up.
@@ -61,7 +60,7 @@ class Life:
     wallets: int
     resources: int
     phases: tuple[Phase, ...]
-    speeds: tuple[machine.Speed, ...]
+    speeds: tuple[Speed, ...]
 
     def seconds(self, phase: str) -> float | None:
         """Wall time of ``phase``, if it did what it should."""
@@ -79,37 +78,35 @@ class Life:
         return sum(speed.crowding for speed in self.speeds) / len(self.speeds)
 
 
-def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> Life:
-    """Run all phases on a new site whose data is in ``folder``.
+def run_stack(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> StackRun:
+    """Run all phases on a new harness whose data is in ``folder``.
 
     Raises :class:`ServiceError` if the stack does not come up.
     """
     phases, resources = [], 0
-    with running_site(size, folder=folder) as site:
-        _engine(site, ("stack", "init", STACK))
-        speeds = [machine.speed()]
+    with running_harness(size, folder=folder) as harness:
+        _engine(harness, ("stack", "init", STACK))
+        speeds = [speed()]
         for phase, arguments in PHASES.items():
-            done = _phase(site, phase, arguments)
-            speeds.append(machine.speed())
+            done = _phase(harness, phase, arguments)
+            speeds.append(speed())
             phases.append(done)
             report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
             if phase == "up":
                 if done.complaint:
-                    message = (
-                        f"the stack of {name} did not come up:\n{done.complaint}\n{site.complaints}"
-                    )
+                    message = f"the stack of {name} did not come up:\n{done.complaint}\n{harness.complaints}"
                     raise ServiceError(message)
-                resources = _resources(site)
+                resources = _resources(harness)
     wallets = len(load_policy(size.policy_path).signing_wallets())
-    return Life(
+    return StackRun(
         name=name, wallets=wallets, resources=resources, phases=tuple(phases), speeds=tuple(speeds)
     )
 
 
-def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
+def _phase(harness: Harness, name: str, arguments: tuple[str, ...]) -> Phase:
     began = time.perf_counter()
-    process = _started(site, arguments)
-    with Meter(roots={**site.pids, ENGINE: process.pid}) as meter:
+    process = _started(harness, arguments)
+    with Meter(roots={**harness.pids, ENGINE: process.pid}) as meter:
         said = _ended(process)
     seconds = time.perf_counter() - began
     complaint = "" if process.returncode == 0 else stack.diagnostics(said)
@@ -118,19 +115,19 @@ def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
     )
 
 
-def _engine(site: Site, arguments: tuple[str, ...]) -> None:
-    process = _started(site, arguments)
+def _engine(harness: Harness, arguments: tuple[str, ...]) -> None:
+    process = _started(harness, arguments)
     said = _ended(process)
     if process.returncode != 0:
         message = f"pulumi {' '.join(arguments)} ended with {process.returncode}:\n{stack.diagnostics(said)}"
         raise ServiceError(message)
 
 
-def _started(site: Site, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+def _started(harness: Harness, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["pulumi", "--non-interactive", "--color", "never", *arguments],
         cwd=ROOT,
-        env=dict(site.variables),
+        env=dict(harness.variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -149,10 +146,10 @@ def _ended(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def _resources(site: Site) -> int:
-    recorded = json.loads(site.state_path.read_text(encoding="utf-8"))["checkpoint"]["latest"].get(
-        "resources", []
-    )
+def _resources(harness: Harness) -> int:
+    recorded = json.loads(harness.state_path.read_text(encoding="utf-8"))["checkpoint"][
+        "latest"
+    ].get("resources", [])
     return sum(
         1 for each in recorded if each.get("custom") and not each["type"].startswith("pulumi:")
     )

@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.phases import PHASES, Life
+from benchmarks.phases import PHASES, StackRun
 from seawall.scorecard.report.svg import WIDTH, Chart
 
 SANDBOX = "sandbox"
@@ -31,7 +31,7 @@ _STYLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class LimitResult:
     """A limit and what was measured; ``seconds`` is None if the phase failed."""
 
     stack: str
@@ -60,40 +60,38 @@ class Growth:
     sizes: tuple[int, int]
 
 
-def held(lives: Sequence[Life]) -> list[Held]:
+def limit_results(runs: Sequence[StackRun]) -> list[LimitResult]:
     """Every limit on what was measured."""
     return [
-        Held(
-            stack=life.name,
+        LimitResult(
+            stack=run.name,
             phase=phase,
             limit_s=limit,
-            seconds=life.seconds(phase),
-            crowding=life.crowding,
+            seconds=run.seconds(phase),
+            crowding=run.crowding,
         )
-        for life in lives
-        for phase, limit in LIMITS_S.get(life.name, {}).items()
+        for run in runs
+        for phase, limit in LIMITS_S.get(run.name, {}).items()
     ]
 
 
-def failures(lives: Sequence[Life]) -> list[str]:
+def failures(runs: Sequence[StackRun]) -> list[str]:
     """What the engine complained about."""
     return [
-        f"{life.name}, {each.name}: {each.complaint}"
-        for life in lives
-        for each in life.phases
+        f"{run.name}, {each.name}: {each.complaint}"
+        for run in runs
+        for each in run.phases
         if each.complaint
     ]
 
 
-def growths(lives: Sequence[Life]) -> list[Growth]:
+def growths(runs: Sequence[StackRun]) -> list[Growth]:
     """Of every phase that two generated sizes or more went through."""
-    sizes = sorted((life for life in lives if life.name != SANDBOX), key=lambda life: life.wallets)
+    sizes = sorted((run for run in runs if run.name != SANDBOX), key=lambda run: run.wallets)
     found = []
     for phase in PHASES:
         points = [
-            (life.wallets, seconds)
-            for life in sizes
-            if (seconds := life.seconds(phase)) is not None
+            (run.wallets, seconds) for run in sizes if (seconds := run.seconds(phase)) is not None
         ]
         if len({wallets for wallets, _ in points}) >= _GROWTH_MIN:
             line = statistics.linear_regression(*zip(*points, strict=True))
@@ -110,40 +108,40 @@ def growths(lives: Sequence[Life]) -> list[Growth]:
     return found
 
 
-def document(lives: Sequence[Life]) -> dict[str, Any]:
+def document(runs: Sequence[StackRun]) -> dict[str, Any]:
     """Everything, for machines; seconds, bytes."""
     return {
         "stacks": [
             {
-                **asdict(life),
-                "crowding": life.crowding,
-                "speeds": [{**asdict(each), "crowding": each.crowding} for each in life.speeds],
+                **asdict(run),
+                "crowding": run.crowding,
+                "speeds": [{**asdict(each), "crowding": each.crowding} for each in run.speeds],
             }
-            for life in lives
+            for run in runs
         ],
-        "limits": [{**asdict(each), "holds": each.holds} for each in held(lives)],
-        "growth": [asdict(each) for each in growths(lives)],
-        "failures": failures(lives),
+        "limits": [{**asdict(each), "holds": each.holds} for each in limit_results(runs)],
+        "growth": [asdict(each) for each in growths(runs)],
+        "failures": failures(runs),
     }
 
 
-def table(lives: Sequence[Life]) -> str:
+def table(runs: Sequence[StackRun]) -> str:
     """Everything, for people."""
     lines = [
         "stack     wallets  resources  phase       seconds   cpu s  peak MiB  of which",
-        *(line for life in lives for line in _rows(life)),
+        *(line for run in runs for line in _rows(run)),
         "",
         "machine (1.0 is a core to oneself)",
         *(
-            f"  {life.name:8}  crowding {' '.join(f'{each.crowding:.1f}' for each in life.speeds)}"
-            f", load {life.speeds[0].load:.1f} to {life.speeds[-1].load:.1f}"
-            for life in lives
+            f"  {run.name:8}  crowding {' '.join(f'{each.crowding:.1f}' for each in run.speeds)}"
+            f", load {run.speeds[0].load:.1f} to {run.speeds[-1].load:.1f}"
+            for run in runs
         ),
         "",
         "limits",
-        *(_limit(each) for each in held(lives)),
+        *(_limit(each) for each in limit_results(runs)),
     ]
-    if growing := growths(lives):
+    if growing := growths(runs):
         least, most = growing[0].sizes
         lines += [
             "",
@@ -153,25 +151,25 @@ def table(lives: Sequence[Life]) -> str:
             f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; {each.ratio:.1f} times as long"
             for each in growing
         ]
-    if failed := failures(lives):
+    if failed := failures(runs):
         lines += ["", "failed", *(f"  {each}" for each in failed)]
     return "\n".join(lines)
 
 
-def _rows(life: Life) -> list[str]:
+def _rows(run: StackRun) -> list[str]:
     return [
-        f"{life.name:8} {life.wallets:8} {life.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
+        f"{run.name:8} {run.wallets:8} {run.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
         f" {_mib(each.total.peak_bytes):9}  "
         + ", ".join(
             f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)"
             for part, use in sorted(each.parts.items())
         )
         + ("  FAILED" if each.complaint else "")
-        for each in life.phases
+        for each in run.phases
     ]
 
 
-def _limit(each: Held) -> str:
+def _limit(each: LimitResult) -> str:
     verdict = "kept" if each.holds else "MISSED"
     if each.seconds is None:
         return f"  {each.stack:8}  {each.phase:10}  <= {each.limit_s} s: failed  {verdict}"
@@ -184,17 +182,17 @@ def _mib(count: int) -> int:
     return round(Fraction(count, 2**20))
 
 
-def plot(lives: Sequence[Life]) -> str:
+def plot(runs: Sequence[StackRun]) -> str:
     """Seconds over wallets as an SVG of its own, a line per phase; one size is a row of dots."""
-    ordered = sorted(lives, key=lambda life: life.wallets)
-    longest = max((each.seconds for life in ordered for each in life.phases), default=1.0)
-    most = max((life.wallets for life in ordered), default=1)
+    ordered = sorted(runs, key=lambda run: run.wallets)
+    longest = max((each.seconds for run in ordered for each in run.phases), default=1.0)
+    most = max((run.wallets for run in ordered), default=1)
     chart = Chart(0, most * 1.02, longest * 1.15, height=360, y_unit=" s", x_unit="")
     for index, phase in enumerate(PHASES):
         points = [
-            (float(life.wallets), seconds)
-            for life in ordered
-            if (seconds := life.seconds(phase)) is not None
+            (float(run.wallets), seconds)
+            for run in ordered
+            if (seconds := run.seconds(phase)) is not None
         ]
         for pair in pairwise(
             points
@@ -208,7 +206,7 @@ def plot(lives: Sequence[Life]) -> str:
             f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24" fill="{_COLORS[phase]}">{phase}</text>'
         )
     for name, limits in LIMITS_S.items():
-        if name != SANDBOX and any(life.name == name for life in lives):
+        if name != SANDBOX and any(run.name == name for run in runs):
             chart.level(limits["up"], label=f"limit of up with {name} wallets")
     text = chart.svg(title="Seconds over signing wallets")
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{chart.height}" '

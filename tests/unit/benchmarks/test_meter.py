@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.machine import speed
-from benchmarks.meter import Meter
+from benchmarks.meter import Meter, speed
 
 MEMORY = 64 * 2**20
 HOLDS_MEMORY_AND_WORKS = (
@@ -25,7 +24,7 @@ def test_a_childs_memory_and_work_are_the_part_that_started_it() -> None:
         with Meter(roots={"engine": process.pid}) as meter:
             assert process.stdout is not None
             assert process.stdout.readline() == "worked\n"
-            meter._look()
+            meter._sample()
         process.communicate("\n")
     assert meter.parts["engine"].peak_bytes > MEMORY
     assert meter.parts["engine"].cpu_s > 0.25  # the system counts in hundredths

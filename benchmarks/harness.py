@@ -30,7 +30,7 @@ _COMPLAINT_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class Harness:
     """``variables`` of the engine's process, ``folder`` with its state, and the ``pids`` of the
     other parts.
     """
@@ -55,8 +55,8 @@ class Site:
 
 
 @contextmanager
-def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
-    """A site for the policy of ``size``, with an empty stack; ended with all it started.
+def running_harness(size: Size, *, folder: Path) -> Iterator[Harness]:
+    """A harness for the policy of ``size``, with an empty stack; ended with all it started.
 
     Raises :class:`ServiceError`.
     """
@@ -85,7 +85,7 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
                 path=setup.environment()["PATH"],
                 extra={environment.GENERATED_VARIABLE: str(size.generated)},
             )
-            yield Site(
+            yield Harness(
                 variables={**variables, **settings.environment()},
                 folder=folder,
                 pids={AWS: aws, PROVIDER: provider},
