@@ -1,5 +1,6 @@
-"""Memory and processor time of processes and their children, sampled ten times a second; and how
-much of the machine is free, by timing a fixed piece of work.
+"""Memory and processor time of processes and their children, and how busy the machine is.
+
+Processes are sampled ten times a second; the machine is judged by the time of a fixed task.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ _ROUNDS = 1_500_000
 
 @dataclass(kw_only=True)
 class Usage:
-    """``peak_bytes``: resident, at its highest; pages that processes share count in each.
+    """Memory and processor time of one part.
 
-    ``cpu_s``: user and system.
+    Args:
+        peak_bytes: the highest resident memory; pages that processes share count in each.
+        cpu_s: user and system time.
     """
 
     peak_bytes: int = 0
@@ -39,11 +42,13 @@ class Usage:
 
 @dataclass(kw_only=True)
 class Meter:
-    """Looks at the trees below ``roots`` (pid by part) until it is left.
+    """Samples the process trees below ``roots`` (pid by part) until its ``with`` block ends.
 
-    Of a process that ends, what was seen last counts.
+    Of a process that ends, the last sample counts.
 
-    ``parts`` by name, ``total`` of all at the same moment.
+    Attributes:
+        parts: usage by part.
+        total: usage of all parts at the same moment.
     """
 
     roots: Mapping[str, int]
@@ -100,10 +105,7 @@ class Meter:
 
 
 def _tree(root: str, pid: int) -> Iterator[tuple[str, psutil.Process]]:
-    """``pid`` and what lies below it.
-
-    The engine's language host with its program is a part of its own.
-    """
+    """``pid`` and its descendants; the engine's language host with its program is its own part."""
     with _gone():
         top = psutil.Process(pid)
         waiting = [(root, top)]
@@ -117,7 +119,7 @@ def _tree(root: str, pid: int) -> Iterator[tuple[str, psutil.Process]]:
 
 @contextmanager
 def _gone() -> Iterator[None]:
-    """A process may end while it is looked at."""
+    """A process may end while it is sampled."""
     try:
         yield
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
@@ -126,10 +128,12 @@ def _gone() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """One look at the machine.
+    """One measurement of the machine.
 
-    ``wall_s`` and ``cpu_s`` of the fixed work; ``load``: processes that wanted to run, averaged
-    over a minute.
+    Args:
+        wall_s: wall time of the fixed piece of work.
+        cpu_s: its processor time.
+        load: processes that wanted to run, averaged over a minute.
     """
 
     wall_s: float
@@ -138,15 +142,12 @@ class Speed:
 
     @property
     def crowding(self) -> float:
-        """Wall over processor time of the one thread.
-
-        1 on a machine of our own, 3 where two neighbours want every core, too.
-        """
+        """Wall time over processor time: 1 on an idle machine, 3 if two others want every core."""
         return self.wall_s / self.cpu_s
 
 
 def speed() -> Speed:
-    """Do the work once; about a fifth of a second of one core."""
+    """Do the fixed piece of work once; it takes one core about a fifth of a second."""
     wall, cpu = time.perf_counter(), time.process_time()
     state = 1
     for _ in range(_ROUNDS):

@@ -1,5 +1,6 @@
-"""One stack brought up, left alone, refreshed and destroyed by the real engine, each timed and
-metered.
+"""One stack brought up, updated without a change, refreshed and destroyed by the real engine.
+
+Each phase is timed and its processes are metered.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ _S_MAX = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """``complaint``: what the engine said if it failed, else empty.
+    """One phase; ``complaint`` is the engine's message if it failed, else empty.
 
-    A phase that failed has no time worth comparing.
+    The time of a phase that failed is not worth comparing.
     """
 
     name: str
@@ -51,9 +52,9 @@ class Phase:
 class StackRun:
     """What a stack of ``wallets`` signing wallets took.
 
-    ``resources``: of AWS, without components and providers, once it is up.
-
-    ``speeds``: of the machine before the first phase and after each.
+    Args:
+        resources: AWS resources once it is up, without components and providers.
+        speeds: of the machine, before the first phase and after each.
     """
 
     name: str
@@ -63,7 +64,7 @@ class StackRun:
     speeds: tuple[Speed, ...]
 
     def seconds(self, phase: str) -> float | None:
-        """Wall time of ``phase``, if it did what it should."""
+        """Wall time of ``phase``; None if it failed."""
         return next(
             (each.seconds for each in self.phases if each.name == phase and not each.complaint),
             None,
@@ -71,9 +72,9 @@ class StackRun:
 
     @property
     def crowding(self) -> float:
-        """Mean of how many wanted each core.
+        """How many programs wanted each core, on average.
 
-        Seconds divided by it are what an empty machine of this speed could need at best.
+        Seconds divided by it are what an idle machine of this speed would need at best.
         """
         return sum(speed.crowding for speed in self.speeds) / len(self.speeds)
 
@@ -94,8 +95,10 @@ def run_stack(name: str, size: Size, *, folder: Path, report: Callable[[str], No
             report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
             if phase == "up":
                 if done.complaint:
-                    message = f"the stack of {name} did not come up:\n{done.complaint}\n{harness.complaints}"
-                    raise ServiceError(message)
+                    raise ServiceError(
+                        f"the stack of {name} did not come up:"
+                        f"\n{done.complaint}\n{harness.complaints}"
+                    )
                 resources = _resources(harness)
     wallets = len(load_policy(size.policy_path).signing_wallets())
     return StackRun(
@@ -119,8 +122,10 @@ def _engine(harness: Harness, arguments: tuple[str, ...]) -> None:
     process = _started(harness, arguments)
     said = _ended(process)
     if process.returncode != 0:
-        message = f"pulumi {' '.join(arguments)} ended with {process.returncode}:\n{stack.diagnostics(said)}"
-        raise ServiceError(message)
+        raise ServiceError(
+            f"pulumi {' '.join(arguments)} ended with {process.returncode}:"
+            f"\n{stack.diagnostics(said)}"
+        )
 
 
 def _started(harness: Harness, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
@@ -141,8 +146,7 @@ def _ended(process: subprocess.Popen[str]) -> str:
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.communicate()
-        message = f"pulumi did not end within {_S_MAX} s"
-        raise ServiceError(message) from error
+        raise ServiceError(f"pulumi did not end within {_S_MAX} s") from error
     return said
 
 

@@ -1,7 +1,4 @@
-"""What was measured, against its limits.
-
-As a table, as JSON, and as a plot of time over wallets.
-"""
+"""The benchmark's report: measurements against limits, as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -25,14 +22,20 @@ LIMITS_S: Mapping[str, Mapping[str, int]] = {
 _GROWTH_MIN = 2
 _COLORS = {"up": "#2563eb", "unchanged": "#059669", "refresh": "#d97706", "destroy": "#dc2626"}
 _STYLE = (
-    "svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.level{stroke:#888;stroke-dasharray:4 4}.line{fill:none;stroke-width:2}"
+    "svg{background:#fff;font:12px sans-serif}"
+    ".grid{stroke:#ddd}.level{stroke:#888;stroke-dasharray:4 4}.line{fill:none;stroke-width:2}"
     ".end{text-anchor:end}.mid{text-anchor:middle}.tick,.note{fill:#444}"
 ) + "".join(f".{phase}{{stroke:{color}}}" for phase, color in _COLORS.items())
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitResult:
-    """A limit and what was measured; ``seconds`` is None if the phase failed."""
+    """A limit and what was measured against it.
+
+    Args:
+        seconds: wall time of the phase; None if it failed.
+        crowding: how many programs wanted each core on average while it ran.
+    """
 
     stack: str
     phase: str
@@ -42,7 +45,7 @@ class LimitResult:
 
     @property
     def holds(self) -> bool:
-        """Whether it was kept, by the wall and whoever else used the machine."""
+        """Whether the wall time was within the limit, whatever else used the machine."""
         return self.seconds is not None and self.seconds <= self.limit_s
 
 
@@ -61,7 +64,7 @@ class Growth:
 
 
 def limit_results(runs: Sequence[StackRun]) -> list[LimitResult]:
-    """Every limit on what was measured."""
+    """Every limit that applies to ``runs``, with its result."""
     return [
         LimitResult(
             stack=run.name,
@@ -76,7 +79,7 @@ def limit_results(runs: Sequence[StackRun]) -> list[LimitResult]:
 
 
 def failures(runs: Sequence[StackRun]) -> list[str]:
-    """What the engine complained about."""
+    """The engine's message of every phase that failed."""
     return [
         f"{run.name}, {each.name}: {each.complaint}"
         for run in runs
@@ -86,7 +89,7 @@ def failures(runs: Sequence[StackRun]) -> list[str]:
 
 
 def growths(runs: Sequence[StackRun]) -> list[Growth]:
-    """Of every phase that two generated sizes or more went through."""
+    """The growth of every phase that was measured with two generated sizes or more."""
     sizes = sorted((run for run in runs if run.name != SANDBOX), key=lambda run: run.wallets)
     found = []
     for phase in PHASES:
@@ -148,7 +151,10 @@ def table(runs: Sequence[StackRun]) -> str:
             f"growth from {least} to {most} wallets, which is {most / least:.1f} times as many",
         ]
         lines += [
-            f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; {each.ratio:.1f} times as long"
+            (
+                f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; "
+                f"{each.ratio:.1f} times as long"
+            )
             for each in growing
         ]
     if failed := failures(runs):
@@ -158,8 +164,8 @@ def table(runs: Sequence[StackRun]) -> str:
 
 def _rows(run: StackRun) -> list[str]:
     return [
-        f"{run.name:8} {run.wallets:8} {run.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
-        f" {_mib(each.total.peak_bytes):9}  "
+        f"{run.name:8} {run.wallets:8} {run.resources:10}  {each.name:10} "
+        f"{each.seconds:8.1f} {each.total.cpu_s:7.1f} {_mib(each.total.peak_bytes):9}  "
         + ", ".join(
             f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)"
             for part, use in sorted(each.parts.items())
@@ -175,7 +181,10 @@ def _limit(each: LimitResult) -> str:
         return f"  {each.stack:8}  {each.phase:10}  <= {each.limit_s} s: failed  {verdict}"
     ratio = each.seconds / each.limit_s
     alone = "" if each.holds else f"; {ratio / each.crowding:.2f} of it on an empty machine at best"
-    return f"  {each.stack:8}  {each.phase:10}  {each.seconds:.1f} s of {each.limit_s} s, {ratio:.2f} of the limit  {verdict}{alone}"
+    return (
+        f"  {each.stack:8}  {each.phase:10}  {each.seconds:.1f} s of {each.limit_s} s, "
+        f"{ratio:.2f} of the limit  {verdict}{alone}"
+    )
 
 
 def _mib(count: int) -> int:
@@ -199,11 +208,13 @@ def plot(runs: Sequence[StackRun]) -> str:
         ):  # by twos: a chart breaks its lines where points lie far apart
             chart.line(pair, style=phase)
         chart.parts += [
-            f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3" fill="{_COLORS[phase]}"/>'
+            f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3"'
+            f' fill="{_COLORS[phase]}"/>'
             for at, value in points
         ]
         chart.parts.append(
-            f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24" fill="{_COLORS[phase]}">{phase}</text>'
+            f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24"'
+            f' fill="{_COLORS[phase]}">{phase}</text>'
         )
     for name, limits in LIMITS_S.items():
         if name != SANDBOX and any(run.name == name for run in runs):

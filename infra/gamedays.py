@@ -112,7 +112,10 @@ class GameDays(pulumi.ComponentResource):
                 region=region,
                 name=name,
                 type="String",
-                description="Game days run only while this says armed; set stopped to end them, and no pulumi up will arm it again",
+                description=(
+                    "Game days run only while this says armed; set stopped to end them, and no "
+                    "pulumi up will arm it again"
+                ),
                 allowed_pattern=f"^({'|'.join(states)})$",
                 value=states[0] if self._args.armed else states[1],
                 tags=self._args.tags,
@@ -403,7 +406,10 @@ def pulling(image: str) -> list[Statement]:
         message = f"the image of seawall:runner is {image!r}"
         raise UsageError(
             message,
-            remedy="keep it in ECR and name it with its digest: <account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:...",
+            remedy=(
+                "keep it in ECR and name it with its digest: "
+                "<account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:..."
+            ),
         )
     account, region, name = match.groups()
     return [

@@ -322,6 +322,9 @@ def contacts(policy: Policy) -> str:
         ("emergency", policy.approvals.emergency),
     ):
         lines.append(
-            f"- {name}: {lane.needed} of {', '.join(lane.approvers)}; up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
+            (
+                f"- {name}: {lane.needed} of {', '.join(lane.approvers)}; up to {lane.value_max} "
+                f"{policy.venue.unit_of_account} in one movement"
+            )
         )
     return "\n".join(lines) + "\n"

@@ -149,7 +149,10 @@ def _secret(
         f"{args.rail}-{side}-{region}",
         region=region,
         name=aws_names.rail_secret(args.venue, args.rail, side),
-        description=f"Credentials of {args.venue} with {provider}, the {side} of {args.rail}; the value is put by hand",
+        description=(
+            f"Credentials of {args.venue} with {provider}, the {side} of {args.rail}; the value "
+            "is put by hand"
+        ),
         policy=reading_policy(args.readers[region]),
         recovery_window_in_days=args.recovery_window_days,
         tags=args.tags,
@@ -160,7 +163,10 @@ def _secret(
         name=name,
         region=region,
         severity="warning",
-        description=f"Credentials of the {side} of {args.rail} are older than the policy allows, or nobody measures it: a failover may meet a locked door.",
+        description=(
+            f"Credentials of the {side} of {args.rail} are older than the policy allows, or "
+            "nobody measures it: a failover may meet a locked door."
+        ),
         namespace=aws_names.CLOUDWATCH_NAMESPACE,
         metric=aws_names.CREDENTIAL_AGE,
         dimensions={"rail": args.rail, "side": side},
@@ -287,7 +293,10 @@ def _alarms(
                 name=aws_names.queue_alarm(name, "dead-letters"),
                 region=region,
                 severity="critical",
-                description=f"{direction} of {args.rail} were put aside after {_ATTEMPTS} attempts: a customer's money waits for a person.",
+                description=(
+                    f"{direction} of {args.rail} were put aside after {_ATTEMPTS} attempts: a "
+                    "customer's money waits for a person."
+                ),
                 namespace="AWS/SQS",
                 metric="ApproximateNumberOfMessagesVisible",
                 dimensions={"QueueName": dead},
@@ -301,7 +310,10 @@ def _alarms(
                 name=aws_names.queue_alarm(name, "age"),
                 region=region,
                 severity="warning",
-                description=f"The oldest of the {direction} of {args.rail} has waited for longer than a rail in order lets it.",
+                description=(
+                    f"The oldest of the {direction} of {args.rail} has waited for longer than a "
+                    "rail in order lets it."
+                ),
                 namespace="AWS/SQS",
                 metric="ApproximateAgeOfOldestMessage",
                 dimensions={"QueueName": name},

@@ -111,7 +111,10 @@ class Served(pulumi.ComponentResource):
             name=aws_names.served_alarm(self._args.venue, name, side),
             region=METRICS_REGION,
             severity="critical",
-            description=f"{target}, the {side} of {served.name}, does not answer: its customers are moved, or have nowhere to go.",
+            description=(
+                f"{target}, the {side} of {served.name}, does not answer: its customers are "
+                "moved, or have nowhere to go."
+            ),
             namespace="AWS/Route53",
             metric="HealthCheckStatus",
             dimensions={"HealthCheckId": check.id},

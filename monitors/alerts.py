@@ -79,7 +79,10 @@ def _witness(policy: Policy, trigger: Trigger) -> Alert:
         pending_ms=policy.monitoring.pending_for,
         severity=trigger.severity,
         roles=trigger.pages,
-        summary=f"{trigger.name}: {trigger.indicator} is {{{{ $value | humanize }}}}, at or above {level}",
+        summary=(
+            f"{trigger.name}: {trigger.indicator} is {{{{ $value | humanize }}}}, at or above "
+            f"{level}"
+        ),
         customer_impact=trigger.customer_impact,
         runbook=f"{RUNBOOKS}/{SOURCES[trigger.indicator]}.md",
     )
@@ -130,7 +133,10 @@ def _signing_dark(policy: Policy) -> list[Alert]:
             pending_ms=policy.monitoring.pending_for,
             severity="critical",
             roles=_roles(triggers),
-            summary="Signing in {{ $labels.region }} is dark: {{ $value | humanize }} requests found no provider",
+            summary=(
+                "Signing in {{ $labels.region }} is dark: {{ $value | humanize }} requests found "
+                "no provider"
+            ),
             customer_impact="Payouts signed in this region stand still until the standby region signs them.",
             runbook=f"{RUNBOOKS}/{SOURCES['signing_failures']}.md",
         )
@@ -165,8 +171,14 @@ def _ledger_drift(policy: Policy) -> Alert:
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
         roles=tuple(sorted(owners)),
-        summary="Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset }} of {{ $labels.bucket }} on {{ $labels.network }}",
-        customer_impact="The venue no longer knows what it holds; if the bucket pays customers, top-ups stop until the difference is explained.",
+        summary=(
+            "Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset "
+            "}} of {{ $labels.bucket }} on {{ $labels.network }}"
+        ),
+        customer_impact=(
+            "The venue no longer knows what it holds; if the bucket pays customers, top-ups stop "
+            "until the difference is explained."
+        ),
         runbook=f"{RUNBOOKS}/ledger-drift.md",
     )
 
@@ -188,7 +200,10 @@ def _metrics_absent(policy: Policy) -> Alert:
         severity="critical",
         roles=_roles(policy.triggers),
         summary="{{ $labels.process }} serves no metrics, or not those that alerts are made of",
-        customer_impact="Customers may be affected without anyone being told: the alerts that would say so cannot fire.",
+        customer_impact=(
+            "Customers may be affected without anyone being told: the alerts that would say so "
+            "cannot fire."
+        ),
         runbook=f"{RUNBOOKS}/metrics-absent.md",
     )
 

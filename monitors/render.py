@@ -128,7 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
             wrong = stale(policy)
             for path in wrong:
                 print(
-                    f"{path.relative_to(ROOT)} is stale; run `python -m monitors.render --policy {options.policy}`",
+                    (
+                        f"{path.relative_to(ROOT)} is stale; run `python -m monitors.render "
+                        f"--policy {options.policy}`"
+                    ),
                     file=sys.stderr,
                 )
             return 1 if wrong else 0

@@ -37,11 +37,16 @@ def _missing(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
     for expected in demands.expected:
         resource = found.get((expected.kind, expected.name))
         if resource is None:
-            yield f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
+            yield (
+                f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
+            )
         elif expected.region_is_fixed and resource.is_known("region"):
             region = resource.given("region")
             if region != expected.region:
-                yield f"{resource}: in {region or 'no region of its own'}, and listed in {expected.region}"
+                yield (
+                    f"{resource}: in {region or 'no region of its own'}, and listed in "
+                    f"{expected.region}"
+                )
 
 
 def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
@@ -53,7 +58,9 @@ def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Ite
         if (KEY, key.name) not in found:
             yield f"no key {key.name}: {owner} would have no address"
         if (REPLICA, key.name) not in found:
-            yield f"no replica {key.name}: {owner} could not sign in {standby} when {primary} is dark"
+            yield (
+                f"no replica {key.name}: {owner} could not sign in {standby} when {primary} is dark"
+            )
 
 
 def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
@@ -95,4 +102,6 @@ def _roles_without_policy(declared: Sequence[Declared], demands: Demands) -> Ite
     }
     for resource in declared:
         if resource.kind == ROLE and resource.name not in allowed | named_by_keys:
-            yield f"{resource}: may do nothing; declare a role policy under the name {resource.name}"
+            yield (
+                f"{resource}: may do nothing; declare a role policy under the name {resource.name}"
+            )

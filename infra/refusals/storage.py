@@ -31,7 +31,10 @@ def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
             resource.is_known("objectLockEnabled")
             and resource.given("objectLockEnabled") is not True
         ):
-            yield "made without object lock, which protects from the first object on; write object_lock_enabled=True"
+            yield (
+                "made without object lock, which protects from the first object on; write "
+                "object_lock_enabled=True"
+            )
         if demands.guarded and resource.given("forceDestroy") is True:
             yield "force_destroy in a guarded stack would empty it"
     elif resource.kind == _PRIVATE:

@@ -17,7 +17,10 @@ HOLDS_MEMORY_AND_WORKS = (
 
 
 def test_a_childs_memory_and_work_are_the_part_that_started_it() -> None:
-    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLDS_MEMORY_AND_WORKS!r}])"
+    code = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', "
+        f"{HOLDS_MEMORY_AND_WORKS!r}])"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -64,9 +64,9 @@ def test_growth_is_a_fixed_part_and_seconds_per_wallet_of_the_generated_stacks_a
 def test_a_missed_limit_is_printed_with_what_an_empty_machine_could_do_at_best() -> None:
     lines = table([run(SANDBOX, 9, 40.0, crowding=4.0)]).splitlines()
     assert (
-        "  sandbox   up          40.0 s of 20 s, 2.00 of the limit  MISSED; 0.50 of it on an empty machine at best"
-        in lines
-    )
+        "  sandbox   up          40.0 s of 20 s, 2.00 of the limit  MISSED; 0.50 of it on an "
+        "empty machine at best"
+    ) in lines
 
 
 def test_the_document_is_json_and_says_everything_that_the_table_does() -> None:
