@@ -34,8 +34,9 @@ KEY_CHANGES = (
     "DeleteAlias",
     "UpdatePrimaryRegion",
 )
-"""Calls that page: each stops a signer, lets another principal sign, or points a name at another key
-(KMS API reference).
+"""Calls that page: each stops a signer, lets another principal sign, or renames a key.
+
+KMS API reference.
 """
 _DAY_MS = 86_400_000
 _QUEUE_KEEPS_S = 14 * 86_400

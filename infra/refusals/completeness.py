@@ -64,8 +64,9 @@ def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Ite
 
 
 def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
-    """In each region, and where Route 53 puts the metrics of health checks, a role that triggers
-    page has one subscription per severity; it is recognized by its address, whatever its name.
+    """A role that triggers page has a subscription per severity, recognized by its address.
+
+    In each region, and in the one where Route 53 puts the metrics of health checks.
     """
     subscribed: dict[tuple[object, object], int] = {}
     for each in declared:
@@ -91,8 +92,9 @@ def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[s
 
 
 def _roles_without_policy(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
-    """A role that no key's policy names may do nothing without a policy of its own, under its
-    logical name: backups, replication, the offline kit and game days would stand still.
+    """A role that no key's policy names needs a policy of its own, under its logical name.
+
+    Without it backups, replication, the offline kit or game days would not work.
     """
     allowed = {resource.name for resource in declared if resource.kind == ROLE_POLICY}
     named_by_keys = {

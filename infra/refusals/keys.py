@@ -1,4 +1,4 @@
-"""Keys: a signing key is an address, so what cannot be put right later is refused beforehand.
+"""Rules for keys: a signing key is an address, so what cannot be corrected later is refused.
 
 A single-Region key can never become a multi-Region one (KMS developer guide, "Multi-Region keys"),
 another spec or usage is another key (API reference, CreateKey), and KMS rotates no asymmetric key
