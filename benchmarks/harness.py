@@ -1,6 +1,6 @@
-"""A sandbox's AWS and provider as processes, and a folder for the engine's state.
+"""Processes and a folder that a benchmark brings a stack up in.
 
-What the stack is brought up in.
+The emulated AWS, its provider, and the engine's state.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ _COMPLAINT_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
-    """``variables`` of the engine's process, ``folder`` with its state, and the ``pids`` of the
-    other parts.
+class Harness:
+    """Running processes that a stack can be brought up in.
+
+    Args:
+        variables: environment of the engine's process.
+        folder: with the engine's state and the logs.
+        pids: of the other parts, by part.
     """
 
     variables: Mapping[str, str]
@@ -41,7 +45,7 @@ class Site:
 
     @property
     def complaints(self) -> str:
-        """The end of what AWS and the provider complained of."""
+        """The end of what AWS and the provider wrote to standard error."""
         return "\n".join(
             f"{path.name}: {text[-_COMPLAINT_CHARACTERS:]}"
             for path in sorted(self.folder.glob("*.log"))
@@ -50,13 +54,13 @@ class Site:
 
     @property
     def state_path(self) -> Path:
-        """Where the engine writes down what it made."""
+        """The file of the engine's state."""
         return self.folder / "pulumi" / ".pulumi" / "stacks" / "seawall" / f"{STACK}.json"
 
 
 @contextmanager
-def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
-    """A site for the policy of ``size``, with an empty stack; ended with all it started.
+def running_harness(size: Size, *, folder: Path) -> Iterator[Harness]:
+    """A harness for the policy of ``size``, with an empty stack; ended with all it started.
 
     Raises :class:`ServiceError`.
     """
@@ -85,7 +89,7 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
                 path=setup.environment()["PATH"],
                 extra={environment.GENERATED_VARIABLE: str(size.generated)},
             )
-            yield Site(
+            yield Harness(
                 variables={**variables, **settings.environment()},
                 folder=folder,
                 pids={AWS: aws, PROVIDER: provider},
@@ -96,10 +100,7 @@ def running_site(size: Size, *, folder: Path) -> Iterator[Site]:
 def _running(
     command: list[str], variables: Mapping[str, str], log: Path
 ) -> Iterator[tuple[int, int]]:
-    """Pid of a module's process and the port that it prints first.
-
-    What it complains of goes to ``log``.
-    """
+    """Pid of a module's process and the port that it prints first; ``log`` gets standard error."""
     with log.open("w", encoding="utf-8") as complaints:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *command],
@@ -112,9 +113,8 @@ def _running(
     try:
         line = process.stdout.readline().strip() if process.stdout else ""
         if not line.isdigit():
-            message = f"python -m {command[0]} did not start"
             raise ServiceError(
-                message,
+                f"python -m {command[0]} did not start",
                 remedy=f"start it by hand and read what it says: python -m {' '.join(command)}",
             )
         yield process.pid, int(line)
