@@ -15,7 +15,7 @@ from typing import Any
 from seawall.controls.breaker import BreakerSettings
 from seawall.conventions import components
 from seawall.policy import Policy
-from seawall.policy.provision import Rail
+from seawall.policy.model import Rail
 
 
 def failover_of(policy: Policy, rail: str, *, region: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from seawall.policy import Severity
-from seawall.policy.provision import Rail
+from seawall.policy.model import Rail
 
 Topics = Mapping[str, Mapping[Severity, pulumi.Input[str]]]
 """ARN by region and severity."""

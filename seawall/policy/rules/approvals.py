@@ -11,7 +11,7 @@ from seawall.errors import Problem
 
 if TYPE_CHECKING:
     from seawall.policy.model import Policy
-    from seawall.policy.provision import ApprovalLane
+    from seawall.policy.model import ApprovalLane
 
 
 def approvals(policy: Policy) -> Iterator[Problem]:
