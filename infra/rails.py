@@ -31,7 +31,7 @@ from seawall.controls.breaker import BreakerSettings
 from seawall.conventions import aws as aws_names
 from seawall.conventions import components
 from seawall.policy import Policy
-from seawall.policy.provision import Rail
+from seawall.policy.model import Rail
 
 _AGE_PERIOD_S = 3600
 """Ages are published once an hour (docs/standby.md), so each period of the alarm has one value."""

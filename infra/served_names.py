@@ -17,7 +17,7 @@ import pulumi_aws as aws
 from infra.alarms import BREACHING, AlarmSpec, Topics, alarm
 from seawall.conventions import aws as aws_names
 from seawall.conventions import components
-from seawall.policy.provision import ServedName
+from seawall.policy.model import ServedName
 
 METRICS_REGION = "us-east-1"
 """Where Route 53 puts the metrics of health checks, whatever they check (Route 53 developer guide,

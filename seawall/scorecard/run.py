@@ -154,7 +154,7 @@ class Run:
     def policy(self) -> Policy:
         """The policy in force; its digest must be the one in the manifest."""
         try:
-            policy = Policy.model_validate(self._json("policy"))
+            policy = Policy.from_dump(self._json("policy"))
         except ValidationError as error:
             fault = error.errors()[0]
             raise EvidenceError(

@@ -18,7 +18,7 @@ from chaos.run import EXPERIMENTS
 from seawall.errors import UsageError
 from seawall.formats.drill_contract import Balance
 from seawall.policy_file import load_policy
-from tests.testing.deployments import deployment, write_broken_deployment, write_deployment
+from tests.testing.deployments import make_deployment, write_broken_deployment, write_deployment
 
 POLICY = Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml"
 FILES = sorted(EXPERIMENTS.glob("*.json"))
@@ -81,7 +81,7 @@ def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
 def test_a_fault_stays_within_the_blast_radius() -> None:
     """A fault must not touch what its game day does not name, and an unknown one is refused."""
     day = load_policy(POLICY).gameday()
-    stack = deployment(Path())
+    stack = make_deployment(Path())
     assert make_fault("kms-dark", deployment=stack, gameday=day).target == "kms.us-east-1"
     narrow = day.model_copy(update={"blast_radius": ("exchange.primary",)})
     with pytest.raises(
@@ -98,7 +98,7 @@ def test_a_fault_stays_within_the_blast_radius() -> None:
 
 def test_a_fault_needs_the_proxy_that_it_breaks() -> None:
     """This fault cannot be applied to signers that do not reach KMS through a proxy."""
-    stack = deployment(Path(), proxies={})
+    stack = make_deployment(Path(), proxies={})
     with pytest.raises(UsageError, match=r"^the deployment file names no proxy kms\.us-east-1"):
         make_fault("kms-dark", deployment=stack, gameday=load_policy(POLICY).gameday())
 
