@@ -199,9 +199,7 @@ def _provision(
 def _deploy(
     sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Deploy tokens and payout contracts and fund every wallet from a key that exists for this one
-    run.
-    """
+    """Deploy tokens and payout contracts and fund every wallet, with a key made for this run."""
     key = PrivateKey(secrets.token_bytes(32))
     address = address_of_private_key(key.secret)
     networks = {}

@@ -21,10 +21,9 @@ TIMEOUT_S = 120.0
 
 
 class Task:
-    """``python -m <module ...>`` within the sandbox's environment, its output in
-    ``logs/<name>.log``.
+    """A run of ``python -m <module ...>`` in the sandbox, with output in ``logs/<name>.log``.
 
-    As a context it is ended when the block is left, so that an interrupt never waits for it.
+    As a context manager it is ended when the block is left, so that no interrupt waits for it.
     """
 
     def __init__(
@@ -56,8 +55,9 @@ class Task:
         self._process.wait()
 
     def finish(self) -> None:
-        """Wait for its end. Raises :class:`UsageError` if it refused its input and
-        :class:`ServiceError` if it failed otherwise.
+        """Wait for its end.
+
+        Raises :class:`UsageError` if it refused its input, :class:`ServiceError` if it failed.
         """
         try:
             code = self._process.wait(timeout=TIMEOUT_S)
@@ -66,6 +66,5 @@ class Task:
             raise ServiceError(message) from error
         if code != 0:
             blame = UsageError if code == ExitCode.USAGE else ServiceError
-            raise blame(
-                f"{self._name} ended with {code}: {tail(self._log.read_text(encoding='utf-8', errors='replace'))}"
-            )
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+            raise blame(f"{self._name} ended with {code}: {tail(text)}")

@@ -57,8 +57,9 @@ def drill_neighbour(
             quota = signer.operations_per_s
             declared = stack_outputs(deployment)["signers"]
             display.phase(
-                f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s {wallets['noisy']} asks for "
-                f"{float(neighbour.FLOOD_OVER_QUOTA):g} times the quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
+                f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s"
+                f" {wallets['noisy']} asks for {float(neighbour.FLOOD_OVER_QUOTA):g} times the"
+                f" quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
             )
             answers = asyncio.run(
                 flood(
@@ -77,7 +78,8 @@ def drill_neighbour(
     )
     result = DrillResult(
         drill=NEIGHBOUR,
-        sentence=f"a flood of {buckets['noisy']} against {buckets['quiet']} at one signer of {region}",
+        sentence=f"a flood of {buckets['noisy']} against {buckets['quiet']} at one signer of"
+        f" {region}",
         findings=findings,
         conditions={
             "seed": seed,

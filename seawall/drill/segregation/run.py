@@ -122,7 +122,8 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
     )
     return DrillResult(
         drill=SEGREGATION,
-        sentence=f"{len(who)} principals, {len(placed)} keys, {len(cells):,} cells of stack {ground.stack}",
+        sentence=f"{len(who)} principals, {len(placed)} keys, {len(cells):,} cells of stack"
+        f" {ground.stack}",
         findings=findings,
         conditions={
             "stack": ground.stack,
