@@ -32,7 +32,7 @@ from seawall.processes.failures import tail
 from seawall.sandbox_program import RunningSandbox
 
 _WATCH_EVERY_S = 0.25
-_AFTERGLOW_S = 3.0
+_CALM_AFTER_S = 3.0
 """How long observers go on after recovery, so that they see calm and not only its first instant."""
 _BEYOND_BOUND_S = 5.0
 """How long we look past a bound, so that a miss is seen as a miss and not as the end of the
@@ -311,8 +311,8 @@ class Drill:
                     " after the region came back"
                 )
                 break
-        afterglow = time.monotonic() + _AFTERGLOW_S
-        while time.monotonic() < afterglow:
+        calm_until = time.monotonic() + _CALM_AFTER_S
+        while time.monotonic() < calm_until:
             self._tick(None)
 
     def _await_quiet(self) -> None:

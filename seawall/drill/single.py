@@ -114,10 +114,10 @@ def drill_segregation_on_stack(
     *, root: Path, policy_path: Path, stack: str, outputs: Path, venue: Path | None
 ) -> tuple[DrillResult, Path]:
     """Try the matrix on a real stack; the result and the file that it was written to."""
-    ground = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
+    drilled = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
     with Display() as display:
         directory = create_run_directory(root, seed=0, now=time.time())
-        result = drill_segregation(ground, report=display.phase)
+        result = drill_segregation(drilled, report=display.phase)
     return result, _written(result, directory)
 
 
