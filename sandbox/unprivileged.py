@@ -1,9 +1,9 @@
-"""Become an ordinary account, keep the right to pass closed directories, and run a program.
+"""Become an account that PostgreSQL accepts, then run a program.
 
 Usage: ``unprivileged.py PROGRAM ARGUMENT ...``; standard library only, run as a file.
 
-PostgreSQL refuses to run as root. Giving up the user id alone would lock it out of root's cache and
-data directory (mode 700), and opening those to everyone would be worse. So one capability stays:
+**As root.** PostgreSQL refuses to run as root. Giving up the user id alone would lock it out of
+root's cache and data directory (mode 700), and opening those to everyone would be worse. So one capability stays:
 CAP_DAC_OVERRIDE, as an ambient capability (capabilities(7), "Ambient capabilities"), which
 containers grant by default.
 
@@ -13,6 +13,10 @@ SECBIT_NO_SETUID_FIXUP is set (access(2); capabilities(7), "The securebits flags
 CAP_SETPCAP. Without CAP_SETPCAP everything still works as long as the account may enter the
 directories by their ordinary permissions; where it may not, PostgreSQL says "program postgres is
 needed by initdb but was not found", and `sandbox.parts.postgres` explains that.
+
+**As a user id without an entry in the passwd database**, as in containers that are started with
+one: initdb looks its user up and refuses ("user does not exist"). There the program runs in a user
+namespace of its own, in which that id is mapped to ``nobody`` (user_namespaces(7)).
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ ACCOUNT = "nobody"
 _CAP_DAC_OVERRIDE = 1
 _CAP_SETPCAP = 8
 _PR_SET_KEEPCAPS = 8
+_CLONE_NEWUSER = 0x10000000
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
@@ -34,8 +39,22 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def needed() -> bool:
-    """Whether this process is root, whom PostgreSQL refuses."""
+    """Whether PostgreSQL refuses the account of this process: root, or a nameless user id."""
+    return is_root() or is_nameless()
+
+
+def is_root() -> bool:
+    """Whether this process is root."""
     return os.geteuid() == 0
+
+
+def is_nameless() -> bool:
+    """Whether the user id of this process has no entry in the passwd database."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return True
+    return False
 
 
 def held(status: Path = Path("/proc/self/status")) -> int:
@@ -52,12 +71,13 @@ def passes_closed_directories(capabilities: int) -> bool:
     return all(capabilities >> bit & 1 for bit in (_CAP_SETPCAP, _CAP_DAC_OVERRIDE))
 
 
-def first_closed(path: Path) -> Path | None:
-    """The first folder on the way to ``path`` that the account may not enter by its permissions."""
+def first_closed(path: Path, *, below: Path = Path("/")) -> Path | None:
+    """The first folder on the way from ``below`` to ``path`` that others may not enter."""
     others_may_enter = 0o001
-    for folder in reversed(path.resolve().parents):
-        if not folder.stat().st_mode & others_may_enter:
-            return folder
+    for folder in reversed(path.parents):
+        if folder.is_relative_to(below) and folder != below:
+            if not folder.stat().st_mode & others_may_enter:
+                return folder
     return None
 
 
@@ -104,6 +124,25 @@ def become(who: pwd.struct_passwd) -> None:
     call(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
 
 
+def become_in_namespace(who: pwd.struct_passwd) -> None:
+    """Map the ids of this process to those of ``who``, in a user namespace. Raises OSError."""
+    uid, gid = os.geteuid(), os.getegid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWUSER) != 0:
+        raise OSError(
+            ctypes.get_errno(),
+            f"user id {uid} has no entry in the passwd database, and no user namespace may be"
+            " made: add an entry, or run as a user that has one",
+        )
+    process = Path("/proc/self")
+    (process / "setgroups").write_text("deny", encoding="ascii")
+    (process / "uid_map").write_text(f"{who.pw_uid} {uid} 1", encoding="ascii")
+    (process / "gid_map").write_text(f"{who.pw_gid} {gid} 1", encoding="ascii")
+
+
 if __name__ == "__main__":
-    become(account())
+    if is_root():
+        become(account())
+    else:
+        become_in_namespace(account())
     os.execv(sys.argv[1], sys.argv[1:])

@@ -60,7 +60,7 @@ def part(context: Context, credentials: Credentials) -> Part:
         write_private(password_file, credentials.passwords["owner"].get_secret_value())
         try:
             cluster.mkdir(mode=0o700)
-            if unprivileged.needed():
+            if unprivileged.is_root():
                 who = unprivileged.account()
                 os.chown(cluster, who.pw_uid, who.pw_gid)
         except OSError as error:
@@ -107,7 +107,7 @@ def _refuse_closed_directories(cluster: Path) -> None:
 
     Only a root without CAP_SETPCAP or CAP_DAC_OVERRIDE meets this; see `sandbox.unprivileged`.
     """
-    if not unprivileged.needed() or unprivileged.passes_closed_directories(unprivileged.held()):
+    if not unprivileged.is_root() or unprivileged.passes_closed_directories(unprivileged.held()):
         return
     for path in (binaries() / "postgres", cluster):
         closed = unprivileged.first_closed(path)
