@@ -64,12 +64,16 @@ class _Node:
                     self._client.post(self._source.node_url, json=part).raise_for_status().json()
                 )
             except (httpx.HTTPError, json.JSONDecodeError) as error:
-                raise EvidenceError(f"the chain {self._source.network} cannot be read: {error}") from error
+                raise EvidenceError(
+                    f"the chain {self._source.network} cannot be read: {error}"
+                ) from error
             by_id = {answer["id"]: answer for answer in answers}
             for request in part:
                 answer = by_id.get(request["id"], {})
                 if "result" not in answer:
-                    raise EvidenceError(f"the chain {self._source.network} refused {method}: {answer.get('error')}")
+                    raise EvidenceError(
+                        f"the chain {self._source.network} refused {method}: {answer.get('error')}"
+                    )
                 results.append(answer["result"])
         return results
 

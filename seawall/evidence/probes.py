@@ -37,7 +37,7 @@ BLOCKS_BEHIND_MAX = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one probe found; ``ok`` if the answer is one of a healthy venue that suspends nothing."""
+    """What one probe found; ``ok`` if a healthy venue that suspends nothing answers like this."""
 
     probe: str
     ok: bool
