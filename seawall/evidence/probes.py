@@ -342,9 +342,11 @@ class KeyServiceProbe:
                 first = await reader.readline()
             finally:
                 writer.close()
-        told = "answered" if first.startswith(b"HTTP/") else "closed"
+        result = "answered" if first.startswith(b"HTTP/") else "closed"
         return [
             Sample(
-                probe="kms", ok=told == "answered", detail={"region": self._region, "told": told}
+                probe="kms",
+                ok=result == "answered",
+                detail={"region": self._region, "result": result},
             )
         ]

@@ -88,8 +88,8 @@ def compare_observers(
 ) -> tuple[Outcome, str]:
     """Return what two observers of one moment prove about a bound, and why.
 
-    PASS needs both observers to have seen the moment within the bound. FAIL needs both to have seen
-    it later, or both to have watched until after the bound without seeing it.
+    PASS needs both observers to have seen the moment, within the bound. FAIL needs both to have
+    seen it after the bound, or one or both not at all although both watched until after it.
 
     Args:
         limit_us: The bound, counted from the same start as the two times.

@@ -269,7 +269,7 @@ class LaneChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """A counter committed with a batch: what the guard watches."""
+    """A counter committed with a batch: what the mode controller reads."""
 
     id: int
     kind: str

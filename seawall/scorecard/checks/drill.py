@@ -33,7 +33,7 @@ The others may have begun just before the fault took effect.
 @check(
     "drill.calm",
     question="Was there a calm before the shock to compare with?",
-    motivation="Without a baseline a shock cannot be told from a bad day.",
+    motivation="Without a baseline a shock cannot be distinguished from a bad day.",
     evidence=("arrivals.csv", "requests.csv", "records/mode_log.csv"),
     remediation="Lengthen `calm` of the game day, or find out why the venue was not calm.",
 )

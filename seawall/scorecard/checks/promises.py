@@ -22,7 +22,7 @@ SUSPENDED = "suspended"
 @check(
     "stress.small_completed",
     question=(
-        "Of the small withdrawals that customers asked for under stress, were enough paid in time?"
+        "Of the small withdrawals that customers requested under stress, were enough paid in time?"
     ),
     motivation=(
         "This is the promise that protected mode exists for, and a request that is refused or "
@@ -51,7 +51,7 @@ def small_completed(facts: Facts) -> Finding:
         return unknown(
             target=target,
             measured="no samples",
-            reason="no small withdrawal was asked for under stress",
+            reason="no small withdrawal was requested under stress",
         )
     late: list[tuple[Instant, int, str]] = []
     for identity, since in asked.items():

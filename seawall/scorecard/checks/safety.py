@@ -278,7 +278,7 @@ def signed_is_logged(facts: Facts) -> Finding:
         "has counted?"
     ),
     motivation=(
-        "A gap stops every later payout of the lane; a transaction that no slot knows was sent "
+        "A gap stops every later payout of the lane; a transaction without a slot was sent "
         "past the venue."
     ),
     evidence=("records/slots.csv", "chain/lanes.csv"),

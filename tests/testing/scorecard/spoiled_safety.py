@@ -81,7 +81,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"safety.signed_is_logged": FAIL},
     ),
     "a nonce was left out": (nonce_left_out, {"safety.nonces_contiguous": FAIL}),
-    "the chain has counted a transaction that no slot knows": (
+    "the chain has counted a transaction without a slot": (
         lambda run: {
             "lane_nonces": first(run.lane_nonces, lambda row: True, nonce=lambda row: row.nonce + 1)
         },

@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": FAIL},
     ),
-    "too little value was asked for": (
+    "too little value was requested": (
         lambda run: {
             "arrivals": each(
                 run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2
@@ -346,7 +346,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"protected.defers": FAIL},
     ),
-    "no large withdrawal was asked for in protected mode": (
+    "no large withdrawal was requested in protected mode": (
         lambda run: {
             "withdrawals": each(run.withdrawals, lambda row: row.size == "large", size="small")
         },
