@@ -3,9 +3,9 @@
 Usage: ``unprivileged.py PROGRAM ARGUMENT ...``; standard library only, run as a file.
 
 **As root.** PostgreSQL refuses to run as root. Giving up the user id alone would lock it out of
-root's cache and data directory (mode 700), and opening those to everyone would be worse. So one capability stays:
-CAP_DAC_OVERRIDE, as an ambient capability (capabilities(7), "Ambient capabilities"), which
-containers grant by default.
+root's cache and data directory (mode 700), and opening those to everyone would be worse. So one
+capability stays: CAP_DAC_OVERRIDE, as an ambient capability (capabilities(7), "Ambient
+capabilities"), which containers grant by default.
 
 That is not enough for access(2), which PostgreSQL uses to find its own programs: the kernel drops
 all capabilities for that check when the real user is not root, unless the securebit
@@ -75,9 +75,10 @@ def first_closed(path: Path, *, below: Path = Path("/")) -> Path | None:
     """The first folder on the way from ``below`` to ``path`` that others may not enter."""
     others_may_enter = 0o001
     for folder in reversed(path.parents):
-        if folder.is_relative_to(below) and folder != below:
-            if not folder.stat().st_mode & others_may_enter:
-                return folder
+        if folder == below or not folder.is_relative_to(below):
+            continue
+        if not folder.stat().st_mode & others_may_enter:
+            return folder
     return None
 
 

@@ -38,7 +38,7 @@ BLOCKS_BEHIND_MAX = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one probe found; ``ok`` if the answer is one of a healthy venue that suspends nothing."""
+    """What one probe found; ``ok`` if a healthy venue that suspends nothing answers like this."""
 
     probe: str
     ok: bool
@@ -335,9 +335,11 @@ class KeyServiceProbe:
                 first = await reader.readline()
             finally:
                 writer.close()
-        told = "answered" if first.startswith(b"HTTP/") else "closed"
+        result = "answered" if first.startswith(b"HTTP/") else "closed"
         return [
             Sample(
-                probe="kms", ok=told == "answered", detail={"region": self._region, "told": told}
+                probe="kms",
+                ok=result == "answered",
+                detail={"region": self._region, "result": result},
             )
         ]

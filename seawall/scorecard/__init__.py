@@ -1,7 +1,6 @@
 """The scorecard: a run directory in; a verdict, a scorecard, a JUnit file and a report out.
 
-Nothing but the run directory is read, so a verdict can be repeated from its evidence alone, by
-anyone, at any time.
+Nothing but the run directory is read, so anyone can repeat a verdict from its evidence alone.
 """
 
 from seawall.scorecard.checks import SABOTAGE_FAILS

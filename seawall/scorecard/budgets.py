@@ -1,7 +1,7 @@
-"""The time budgets: from which moment, to which moment, seen by whom, against which target.
+"""The time budgets: from which moment to which, by which observers, against which target.
 
-Observer 1 is the venue's database (commit timestamps), observer 2 stands outside (status and nonce
-probes, the pager). A time is only worth something if both saw it; see :func:`compare_observers`.
+Observer 1 is the venue's database (commit timestamps), observer 2 is outside the venue (status and
+nonce probes, the pager). A time counts only if both saw it; see :func:`compare_observers`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLOCK_TOLERANCE_US = 50 * MILLISECOND
 """
 
 OBSERVER_GAP_US_MAX = SECOND
-"""An observer that was silent for longer was not watching."""
+"""An observer without a sample for longer than this was not watching."""
 
 RECORDS = "venue records"
 OUTSIDE = "outside probe"
@@ -40,7 +40,7 @@ CHAINS = "request log and chains"
 class Mark:
     """A moment within a budget, ``offset_us`` after its start.
 
-    ``limit_us`` where it has a target of its own.
+    ``limit_us`` is set where the moment has a target of its own.
     """
 
     name: str
@@ -51,8 +51,10 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """A measured time: what started it, what ended it as each observer saw it, and what that makes
-    of the target.
+    """A measured time: its start, its end as each observer saw it, and the comparison.
+
+    ``measured_us`` is by the venue's records, ``witness_us`` by the outside observer; None where
+    that observer did not see the end.
     """
 
     id: str
@@ -69,10 +71,7 @@ class Budget:
 
     @property
     def measured(self) -> str:
-        """The time for people.
-
-        ``0.412 s``, ``> 10.000 s`` if it never came, or that nobody knows.
-        """
+        """The time for people: ``0.412 s``, ``> 10.000 s`` if it never came, or ``unknown``."""
         if self.measured_us is not None:
             return format_s(self.measured_us)
         return f"> {format_s(self.limit_us)}" if self.outcome is Outcome.FAIL else "unknown"
@@ -87,12 +86,18 @@ def compare_observers(
     bound_passed: bool,
     observers_watching: bool,
 ) -> tuple[Outcome, str]:
-    """What two observers of one moment prove about a bound.
+    """Return what two observers of one moment prove about a bound, and why.
 
-    ``None`` is a moment that an observer never saw.
+    PASS needs both observers to have seen the moment, within the bound. FAIL needs both to have
+    seen it after the bound, or one or both not at all although both watched until after it.
 
-    FAIL needs both to have missed the bound, or both to have watched in vain until after it. PASS
-    needs both to have seen it.
+    Args:
+        limit_us: The bound, counted from the same start as the two times.
+        measured_us: When the venue's records say that it happened; None if never.
+        witness_us: When the outside observer saw it; None if never.
+        tolerance_us: By how much the two may differ.
+        bound_passed: Whether the evidence goes on until after the bound.
+        observers_watching: Whether both watched without a gap until the bound.
     """
     if measured_us is None and witness_us is None:
         if bound_passed and observers_watching:
@@ -118,7 +123,8 @@ def compare_observers(
     difference_us = abs(measured_us - witness_us)
     if difference_us > tolerance_us:
         return Outcome.UNKNOWN, (
-            f"the observers differ by {format_s(difference_us)}, more than the {format_s(tolerance_us)} that sampling explains"
+            f"the observers differ by {format_s(difference_us)}, more than the "
+            f"{format_s(tolerance_us)} that sampling explains"
         )
     if measured_us > limit_us:
         return Outcome.FAIL, "it happened after the bound"
@@ -128,7 +134,7 @@ def compare_observers(
 def failover(facts: Facts) -> Budget:
     """Signing dark to the first payout broadcast signed by the standby region.
 
-    Top-ups have no outside observer.
+    Only payouts count: top-ups have no outside observer.
     """
     policy = facts.run.policy
     standby = policy.regions.standby
@@ -220,12 +226,14 @@ def protection(facts: Facts) -> Budget:
     )
     if flip is not None and flip.committed_at < starts:
         raise EvidenceError(
-            f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
+            f"protected mode was committed {format_s(starts - flip.committed_at)} before "
+            f"any row reached {trigger.name}"
         )
     if flip is not None and flip.sample_flow_id < crossing.flow_id:
         raise EvidenceError(
-            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
-            f"to reach {trigger.name}: the flip had another cause"
+            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, "
+            f"but row {crossing.flow_id} is the first to reach {trigger.name}: "
+            "the flip had another cause"
         )
     samples = facts.status_samples
     seen = sighting(
@@ -280,7 +288,7 @@ def protection(facts: Facts) -> Budget:
 
 
 def failover_alerts(facts: Facts) -> tuple[str, ...]:
-    """Alerts that witness a dark signing region."""
+    """Names of the alerts that a dark signing region must raise."""
     triggers = (
         trigger.name
         for trigger in facts.run.policy.triggers
@@ -290,16 +298,16 @@ def failover_alerts(facts: Facts) -> tuple[str, ...]:
 
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
-    """The alert that witnesses the breach, whatever the mode controller does about it."""
+    """The alert that the breach must raise, whatever the mode controller does."""
     return (metrics.trigger_alert(facts.breach[0].name),)
 
 
 def page(
     facts: Facts, *, identity: str, alerts: tuple[str, ...], starts: Instant, begins: str
 ) -> Budget:
-    """The start of a shock to the pager's receipt of an alert of that name.
+    """The start of a shock to the pager's receipt of one of ``alerts``.
 
-    The pager stands outside, so one observer is enough.
+    One observer is enough here, because the pager is outside the venue.
     """
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
     firing = {}
@@ -308,7 +316,8 @@ def page(
             firing[received.alertname] = received.status == "firing"
     if any(firing.values()):
         raise EvidenceError(
-            f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
+            f"{', '.join(name for name, still in firing.items() if still)} was already "
+            "firing when the shock began"
         )
     marks = _page_mark(facts, alerts, starts)
     measured_us = marks[0].offset_us if marks else None
@@ -354,7 +363,7 @@ def _page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[
 
 
 def _failover_decision(facts: Facts, act: Slot | None) -> list[Mark]:
-    """Detection and decision of the lane that acted first; of any lane if none acted."""
+    """Detection and decision of the lane that broadcast first; of any lane if none did."""
     for change in facts.run.lane_changes:
         if (
             change.signer_region != facts.run.policy.regions.standby
@@ -380,7 +389,7 @@ def _failover_decision(facts: Facts, act: Slot | None) -> list[Mark]:
 
 
 def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
-    """The first nonce probe that shows the nonce of ``slot`` used."""
+    """The first nonce probe that shows that the nonce of ``slot`` was used."""
     samples = tuple(
         sample
         for sample in facts.samples("pending_nonce")

@@ -1,9 +1,8 @@
-"""What the evidence says, before anyone judges it.
+"""Facts of a run, worked out from its evidence and not judged yet.
 
-When the shock began and ended, which tier held when, who was promised what.
-
-Pure over a :class:`Run`. A fact whose evidence is absent raises :class:`EvidenceError`, which makes
-UNKNOWN whatever rests on it.
+When the shock began and ended, which tier was in force when, which withdrawals were acknowledged.
+Pure over a :class:`Run`. A fact whose evidence is missing raises :class:`EvidenceError`, which
+makes every check UNKNOWN that needs it.
 """
 
 from __future__ import annotations
@@ -28,18 +27,15 @@ ACCEPTED = 202
 FOREVER = Instant(1 << 62)
 
 RUN_US_MAX = 24 * 3600 * SECOND
-"""No drill takes a day.
+"""One day, longer than any drill.
 
-Moments further from its start are broken evidence, and would ask for plots of years.
+A moment further from the run's start is broken evidence, and would make plots of years.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TierSpan:
-    """A tier and when it was in force, by commit times.
-
-    The last span is open (``ends`` is :data:`FOREVER`).
-    """
+    """A time in which a tier was in force, by commit times; the last one ends at `FOREVER`."""
 
     tier: str
     epoch: int
@@ -49,9 +45,10 @@ class TierSpan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acknowledged:
-    """A withdrawal that the venue promised.
+    """A withdrawal that the venue acknowledged.
 
-    The schedule's entry, and the planned instant of the first acknowledged attempt.
+    ``arrival`` is its entry in the schedule, ``planned_at`` the planned instant of the first
+    attempt that was acknowledged.
     """
 
     arrival: Arrival
@@ -61,7 +58,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
-    """The first sample that shows something; ``gap_us`` is how long nobody had looked."""
+    """The first sample that shows something; ``gap_us`` is the time without a sample before it."""
 
     seen_at: Instant
     gap_us: int
@@ -74,7 +71,6 @@ class Facts:
     run: Run
 
     # --- the shock
-    # ------------------------------------------------------------------------------------------------
     def moment(self, event: str, *, source: str | None = None) -> Instant | None:
         """When ``event`` first stands in the timeline, or None."""
         for line in self.run.timeline:
@@ -99,17 +95,17 @@ class Facts:
 
     @cached_property
     def fault_effective(self) -> Instant:
-        """When the outside probe first saw the fault: the start of failover."""
+        """When the outside probe first saw the fault; failover is measured from here."""
         return self.required("fault.effective")
 
     @cached_property
     def fault_reverted(self) -> Instant:
-        """When the injector had undone it: the end of the dark."""
+        """When the injector had undone the fault: the end of the dark."""
         return self.required("fault.reverted")
 
     @cached_property
     def healing(self) -> Instant:
-        """When the outside probe saw the fault gone: the start of recovery."""
+        """When the outside probe saw the fault gone; recovery is measured from here."""
         return self.required("fault.cleared")
 
     @cached_property
@@ -129,7 +125,7 @@ class Facts:
 
     @cached_property
     def observed_until(self) -> Instant:
-        """The end of the evidence: when the records were gathered."""
+        """The end of the evidence: the moment at which the records were gathered."""
         collected = self.moment("collected")
         if collected is not None:
             return collected
@@ -140,15 +136,15 @@ class Facts:
     @cached_property
     def broke(self) -> str | None:
         """Why the kit itself ended the drill early, or None."""
-        told = self.run.manifest.broke
+        reason = self.run.manifest.broke
         for line in self.run.timeline:
-            if told is None and (line.source, line.event) == ("gameday", "broke"):
-                told = str((line.detail or {}).get("reason") or "no reason given")
-        return told
+            if reason is None and (line.source, line.event) == ("gameday", "broke"):
+                reason = str((line.detail or {}).get("reason") or "no reason given")
+        return reason
 
     @cached_property
     def watch_ends(self) -> Instant:
-        """Until when the observers had to be awake: the end of recovery, or of its bound."""
+        """Until when the observers had to watch: the end of recovery, or of its bound."""
         healing = self.moment("fault.cleared")
         if healing is None:
             return self.observed_until
@@ -170,8 +166,9 @@ class Facts:
         return first, last
 
     def _within(self, moment: Instant, what: str) -> Instant:
-        """``moment`` itself. Raises :class:`EvidenceError` if it is not within :data:`RUN_US_MAX`
-        of the run's start.
+        """Return ``moment``.
+
+        Raises :class:`EvidenceError` if it is more than :data:`RUN_US_MAX` from the run's start.
         """
         if abs(moment - round(self.run.manifest.started_at * SECOND)) > RUN_US_MAX:
             raise EvidenceError(
@@ -180,7 +177,6 @@ class Facts:
         return moment
 
     # --- requests
-    # --------------------------------------------------------------------------------------------------
     @cached_property
     def sent(self) -> tuple[tuple[Arrival, LoggedRequest], ...]:
         """Every request that left, with the arrival that it carried out."""
@@ -214,7 +210,6 @@ class Facts:
         return found
 
     # --- the venue's records
-    # -----------------------------------------------------------------------------------------
     @cached_property
     def withdrawals_by_id(self) -> dict[str, Withdrawal]:
         """Withdrawals on record by id."""
@@ -222,9 +217,9 @@ class Facts:
 
     @cached_property
     def tiers(self) -> tuple[TierSpan, ...]:
-        """Which tier held when.
+        """Which tier was in force when.
 
-        Before the first flip it was that flip's previous tier, or normal if there was none.
+        Before the first flip that is the flip's previous tier; without any flip it is normal.
         """
         flips = self.run.flips
         starts = Instant(0)
@@ -244,11 +239,10 @@ class Facts:
 
     @cached_property
     def breach(self) -> tuple[Trigger, indicators.Crossing]:
-        """The first committed row from the run on with which a trigger of protected mode was
-        reached.
+        """The trigger of protected mode that was reached first, and the committed row that did it.
 
-        Rows of the calm count towards the window. Raises :class:`EvidenceError` if no trigger was
-        ever reached, or one was reached before the run.
+        Rows of the calm count towards the trigger's window. Raises :class:`EvidenceError` if no
+        trigger was reached, or if one was reached before the run.
         """
         policy = self.run.policy
         flow = [
@@ -272,17 +266,18 @@ class Facts:
                     found.append((trigger, crossing))
         if not found:
             raise EvidenceError(
-                "no committed row ever reached a trigger of protected mode, so protection was not called for"
+                "no committed row ever reached a trigger of protected mode, so protection "
+                "was not called for"
             )
         trigger, crossing = min(found, key=lambda pair: pair[1].at_us)
         if crossing.at_us < self.run_starts:
             raise EvidenceError(
-                f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began"
+                f"the trigger {trigger.name} was reached "
+                f"{format_s(self.run_starts - crossing.at_us)} before the run began"
             )
         return trigger, crossing
 
     # --- the outside observers
-    # ---------------------------------------------------------------------------------------
     def samples(self, probe: str) -> tuple[ProbeSample, ...]:
         """Samples of one probe in order of time; empty if there is none."""
         return self.run.probes.get(probe, ())
@@ -298,24 +293,22 @@ class Facts:
 
     @cached_property
     def block_seen(self) -> dict[tuple[str, int], Instant]:
-        """When each block was first seen by the prober.
-
-        Its own timestamp where the prober missed it.
-        """
+        """When the prober first saw each block; the block's own timestamp where it did not."""
         return {
             (block.network, block.number): block.observed_at or block.timestamp
             for block in self.run.blocks
         }
 
     def paid_at(self, payout: Payout) -> Instant:
-        """When the block of ``payout`` was there.
+        """When the block of ``payout`` appeared.
 
         Raises :class:`EvidenceError` for a block that blocks.csv lacks.
         """
         seen = self.block_seen.get((payout.network, payout.block_number))
         if seen is None:
             raise EvidenceError(
-                f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
+                f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, "
+                "which chain/payouts.csv names"
             )
         return seen
 
@@ -325,9 +318,9 @@ def sighting(
 ) -> Sighting | None:
     """The first of ``samples`` begun at or after ``after`` for which ``shows`` is true, or None.
 
-    What a sample saw was true at its ``done_at`` at the latest, and the last sample that did not
-    show it proves it was not true at that sample's ``at``: the gap between the two is how far off
-    the sighting can be.
+    What a sample shows was true at its ``done_at`` at the latest. The last sample that did not show
+    it proves that it was not true at that sample's ``at``. The gap between the two is the largest
+    error of the sighting.
     """
     start = bisect_right([sample.at for sample in samples], after - 1)
     last_without = after
@@ -341,10 +334,7 @@ def sighting(
 
 
 def longest_gap_us(moments: list[Instant], *, starts: Instant, ends: Instant) -> int:
-    """The longest time in [starts, ends] without any of the sorted ``moments``.
-
-    All of it if there is none.
-    """
+    """The longest part of [starts, ends] without any of the sorted ``moments``."""
     inside = [moment for moment in moments if starts <= moment <= ends]
     edges = [starts, *inside, ends]
     return max(later - earlier for earlier, later in pairwise(edges))

@@ -1,6 +1,6 @@
-"""The verdict as files.
+"""Writes the verdict as files.
 
-``verdict.json`` for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html``
+``verdict.json`` is for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html``
 for people.
 """
 
@@ -46,11 +46,11 @@ def write(run_dir: Path) -> Verdict:
 def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
     """The verdict with its report.
 
-    Evidence that breaks the report is no ground for PASS, and its verdict is told plainly.
+    If the evidence breaks the report, PASS becomes UNKNOWN, and the report is a plain list.
     """
     try:
         return verdict, render(verdict, facts)
-    # whatever is in the evidence, there is a verdict and a page that says it
+    # Evidence may hold anything; there must be a verdict and a page all the same.
     except Exception as error:  # noqa: BLE001
         fault = f"the report cannot be drawn from this evidence: {type(error).__name__}: {error}"
     if verdict.outcome is Outcome.PASS:
@@ -65,13 +65,14 @@ def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
         for result in verdict.results
     )
     return verdict, (
-        f'<!doctype html><meta charset="utf-8"><title>{verdict.outcome}</title><h1>{verdict.outcome}</h1>'
+        f'<!doctype html><meta charset="utf-8"><title>{verdict.outcome}</title>'
+        f"<h1>{verdict.outcome}</h1>"
         f"<p>{escape(verdict.sentence)}</p><p>{escape(fault)}</p><ul>{lines}</ul>\n"
     )
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:
-    """What a gate needs, and all that is in ``verdict.json``.
+    """The content of ``verdict.json``: what a gate needs.
 
     ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks``
     (outcome by id of every check), ``times`` (a list, see :class:`Time`) and ``identity`` (see
@@ -90,9 +91,7 @@ def summary(verdict: Verdict) -> dict[str, Any]:
 
 
 def scorecard(verdict: Verdict) -> dict[str, Any]:
-    """Everything: each check with its evidence and remedy, the outcome of each category, goals, and
-    how to run it again.
-    """
+    """The content of ``scorecard.json``: the summary, each check in full, categories and goals."""
     categories: dict[str, list[Result]] = {}
     for result in verdict.results:
         categories.setdefault(result.category, []).append(result)
@@ -105,10 +104,7 @@ def scorecard(verdict: Verdict) -> dict[str, Any]:
 
 
 def junit(verdict: Verdict) -> str:
-    """The checks as JUnit test cases.
-
-    FAIL is a failure, UNKNOWN an error, since neither may pass for green.
-    """
+    """The checks as JUnit test cases: FAIL is a failure, UNKNOWN an error, so neither is green."""
     root = ET.Element("testsuites", name="seawall")
     categories: dict[str, ET.Element] = {}
     for result in verdict.results:
@@ -120,7 +116,7 @@ def junit(verdict: Verdict) -> str:
             classname=f"seawall.{result.category}",
             name=result.id,
         )
-        told = "\n".join(
+        text = "\n".join(
             (
                 result.question,
                 f"measured {result.measured}, target {result.target}",
@@ -130,10 +126,10 @@ def junit(verdict: Verdict) -> str:
         )
         if result.outcome is Outcome.FAIL:
             ET.SubElement(case, "failure", message=_printable(result.reason)).text = _printable(
-                told
+                text
             )
         elif result.outcome is Outcome.UNKNOWN:
-            ET.SubElement(case, "error", message=_printable(result.reason)).text = _printable(told)
+            ET.SubElement(case, "error", message=_printable(result.reason)).text = _printable(text)
     for suite in categories.values():
         _count(suite)
     root.set("tests", str(len(verdict.results)))
@@ -158,9 +154,7 @@ def _count(suite: ET.Element) -> None:
 
 
 def _printable(text: str) -> str:
-    """XML 1.0 has no room for control characters, surrogates and two others, and the tail of a log
-    may hold some.
-    """
+    """``text`` with ``?`` for characters that XML 1.0 forbids, which a log may contain."""
     return "".join(
         character
         if character in "\n\t"
@@ -175,5 +169,5 @@ def _printable(text: str) -> str:
 
 
 def _put(path: Path, text: str) -> None:
-    # evidence may hold half a character
+    # Evidence may contain half a surrogate pair, which UTF-8 cannot encode.
     write_whole(path, text.encode(errors="backslashreplace").decode())

@@ -1,8 +1,6 @@
-"""Engineering goals beside what one run showed.
+"""Engineering goals with what one run showed: reported, never a gate, never copied into a policy.
 
-Reported, never gating, and never copied into a policy.
-
-One game day gives one value, not a percentile; benchmarks measure the goals themselves (design
+One game day gives one value and not a percentile; benchmarks measure the goals themselves (design
 section 10).
 """
 
@@ -121,12 +119,12 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Facts], tuple[str, bool | None]]], .
 
 
 def reported(facts: Facts) -> tuple[Goal, ...]:
-    """Every goal with what this run showed; what cannot be measured says so."""
+    """Every goal with what this run showed, or why it could not be measured."""
     goals = []
     for identity, title, goal, measure in _ROWS:
         try:
             measured, met = measure(facts)
-        # a goal gates nothing, and broken evidence may break it anywhere
+        # A goal gates nothing, and broken evidence may break it anywhere.
         except Exception as error:  # noqa: BLE001
             measured, met = f"not measured: {error}", None
         goals.append(Goal(id=identity, title=title, goal=goal, measured=measured, met=met))

@@ -1,7 +1,6 @@
-"""What hot wallets held, and when.
+"""What the hot wallets held at any moment of the run.
 
-Counted back from what the chains say they hold at the end, never from what a policy wished.
-
+Counted back from what the chains say that they hold at the end, never from the policy's targets.
 Keys are (wallet, asset), amounts integer base units.
 """
 
@@ -22,10 +21,10 @@ Pool = tuple[str, str]
 def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     """What each payout wallet held on its chain at ``moment``.
 
-    At the end, plus payouts since, less top-ups since, by block.
+    That is its balance at the end, plus the payouts since, less the top-ups since, by block.
 
-    Raises :class:`EvidenceError` if the records do not know whose transaction a payout was, or in
-    which block a top-up came.
+    Raises :class:`EvidenceError` if the records do not say which wallet made a payout, or in which
+    block a top-up came.
     """
     end = held_at_end(facts)
     wallets = {slot.tx_hash: slot.wallet for slot in facts.run.slots if slot.tx_hash is not None}
@@ -37,9 +36,9 @@ def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     for top_up in facts.run.top_ups:
         if top_up.state == "posted" and _mined_at(facts, slots, top_up) >= moment:
             found[top_up.to_wallet, top_up.asset] -= top_up.amount
-    strangers = sorted(found.keys() - end.keys())
-    if strangers:
-        raise EvidenceError(f"chain/balances.csv lacks {strangers[0][1]} of {strangers[0][0]}")
+    unlisted = sorted(found.keys() - end.keys())
+    if unlisted:
+        raise EvidenceError(f"chain/balances.csv lacks {unlisted[0][1]} of {unlisted[0][0]}")
     return dict(found)
 
 
@@ -60,7 +59,10 @@ def held_at_end(facts: Facts) -> dict[Pool, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """Amounts by asset that a wallet may pay more (or, by a claim, less) from ``at`` on."""
+    """A change, from ``at`` on, of the amounts by asset that a wallet may pay.
+
+    ``claim`` is the slot that took the amounts, None if they were added.
+    """
 
     at: Instant
     wallet: str
@@ -69,12 +71,12 @@ class Move:
 
 
 def moves(facts: Facts) -> list[Move]:
-    """What raised and lowered what hot wallets may pay, in order of time.
+    """Every change of what hot wallets may pay, in order of time.
 
-    All are commit times of transactions that lock the same row, so their order is the one in which
-    they happened. A held payment gives its amount back when its slot is final, whether or not the
-    venue dared to, and the claim of a payment that waits again is not on record: what these moves
-    leave is never less than the venue had.
+    All are commit times of transactions that lock the same row, so this is the order in which they
+    happened. The result is never less than the venue had: a held payment gives its amount back when
+    its slot is final, whether or not the venue released it, and the claim of a payment that waits
+    again is not on record.
     """
     claimed: dict[int, Counter[str]] = {}
     held: dict[int, Counter[str]] = {}

@@ -1,4 +1,4 @@
-"""What is wrong with a Chaos Toolkit journal; an empty list means that the experiment was sound.
+"""Finds what is wrong with a Chaos Toolkit journal; an empty list means a sound experiment.
 
 `chaos run` alone reports success when the steady state was off before the method (the method is
 then skipped), when an action raised (the shock was never applied), when there was no hypothesis,
@@ -37,7 +37,8 @@ def _ending(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[s
         problems.append(f"the experiment ended as {journal.get('status')!r}, not as 'completed'")
     if journal.get("deviated") is not False:
         problems.append(
-            f"the journal does not say that the steady state held: deviated is {journal.get('deviated')!r}"
+            "the journal does not say that the steady state held: deviated is "
+            f"{journal.get('deviated')!r}"
         )
     if experiment.get("dry"):
         problems.append(f"the run was dry ({experiment['dry']!r}): activities were left out")
@@ -54,7 +55,7 @@ def _steady_states(journal: Mapping[str, Any], experiment: Mapping[str, Any]) ->
     for moment in ("before", "after"):
         state = states.get(moment) if isinstance(states, Mapping) else None
         if not isinstance(state, Mapping):
-            problems.append(f"the steady state was not looked at {moment} the method")
+            problems.append(f"the steady state was not read {moment} the method")
             continue
         if state.get("steady_state_met") is not True:
             problems.append(f"the steady state was not met {moment} the method")
@@ -96,31 +97,34 @@ def _runs(runs: Sequence[Mapping[str, Any]], *, planned: int, place: str) -> lis
 
 
 def _tolerance(run: Mapping[str, Any], *, place: str) -> str:
-    """``1 == True`` in Python, so a boolean tolerance has to have met a boolean."""
+    """A problem, or empty. ``1 == True`` in Python, so a boolean tolerance needs a boolean."""
     if run.get("tolerance_met") is not True:
         return f"{place}: {_name(run)} was out of tolerance"
     activity = run.get("activity")
     tolerance = activity.get("tolerance") if isinstance(activity, Mapping) else None
     if isinstance(tolerance, bool) and run.get("output") is not tolerance:
-        return f"{place}: {_name(run)} answered {run.get('output')!r} where {tolerance!r} was asked for"
+        return (
+            f"{place}: {_name(run)} answered {run.get('output')!r} where {tolerance!r} was "
+            "asked for"
+        )
     return ""
 
 
 def _ambiguity(probe: Mapping[str, Any]) -> str:
-    """A bare pair of numbers is a range for a number but a membership for a status."""
+    """A problem, or empty. A bare pair is a range for a number, but a choice for a status."""
     tolerance = probe.get("tolerance")
     if tolerance is None:
         return f"probe {probe.get('name')!r} of the hypothesis has no tolerance"
     if isinstance(tolerance, list):
-        return f"probe {probe.get('name')!r} has a bare list as tolerance, which means a range or a choice by the type it meets"
+        return (
+            f"probe {probe.get('name')!r} has a bare list as tolerance, which means a range or "
+            "a choice by the type it meets"
+        )
     return ""
 
 
 def _activities(value: object) -> list[Mapping[str, Any]]:
-    """``value`` as a list of objects.
-
-    Whatever is not an object counts as an activity without a status.
-    """
+    """``value`` as a list of objects; an item that is none counts as one without a status."""
     if not isinstance(value, list):
         return []
     return [item if isinstance(item, Mapping) else {} for item in value]

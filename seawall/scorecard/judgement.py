@@ -1,4 +1,4 @@
-"""Evidence in, verdict out: every check is asked, and what they found is combined."""
+"""Makes the verdict on a run: runs every check and combines the findings."""
 
 from __future__ import annotations
 
@@ -23,18 +23,16 @@ TIMES: tuple[tuple[str, Callable[[Facts], Budget]], ...] = (
 
 
 def judge(run_dir: Path) -> Verdict:
-    """The verdict on a run directory.
+    """The verdict on a run directory; a broken directory is UNKNOWN and never raises.
 
-    Whatever is wrong with the directory makes it UNKNOWN, nothing raises.
-
-    A part that died or a file that is missing takes the ground from under every other finding, save
-    a violation that is proven by its own rows (money paid twice stays paid twice).
+    If a part died or a file is missing, every other finding becomes UNKNOWN too, except a violation
+    that its own rows prove (money paid twice stays paid twice).
     """
     return judge_facts(Facts(Run(run_dir)))
 
 
 def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
-    """As :func:`judge`, over ``checks``."""
+    """The verdict that ``checks`` give on ``facts``; see :func:`judge`."""
     findings = [(check, ask(check, facts)) for check in checks]
     ground = next((finding for check, finding in findings if check is COMPLETE), None)
     if ground is not None and ground.outcome is not Outcome.PASS:
@@ -58,15 +56,12 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
 
 
 def ask(check: Check, facts: Facts) -> Finding:
-    """The check's finding.
-
-    Missing evidence and a check that crashes are UNKNOWN, never a pass and never a traceback.
-    """
+    """The check's finding; missing evidence and a check that crashes are UNKNOWN."""
     try:
         return check.answer(facts)
     except EvidenceError as error:
         return unknown(target="", reason=str(error))
-    # a crashed checker is UNKNOWN (Jepsen's rule), and says what crashed
+    # A crashed checker is UNKNOWN (Jepsen's rule), and the reason says what crashed.
     except Exception as error:  # noqa: BLE001
         return unknown(target="", reason=f"the check itself broke: {type(error).__name__}: {error}")
 
@@ -74,13 +69,15 @@ def ask(check: Check, facts: Facts) -> Finding:
 def _without_ground(check: Check, finding: Finding) -> Finding:
     if finding.outcome is Outcome.FAIL and check.proves_alone:
         return finding
-    told = f"{finding.outcome} by what is there: {finding.reason}"
+    partial = f"{finding.outcome} by what is there: {finding.reason}"
     return Finding(
         outcome=Outcome.UNKNOWN,
         measured=finding.measured,
         target=finding.target,
         reason=finding.reason if finding.outcome is Outcome.UNKNOWN else NO_GROUND,
-        details=finding.details if finding.outcome is Outcome.UNKNOWN else (told, *finding.details),
+        details=finding.details
+        if finding.outcome is Outcome.UNKNOWN
+        else (partial, *finding.details),
     )
 
 
@@ -103,7 +100,7 @@ def _result(check: Check, finding: Finding) -> Result:
 def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
     try:
         budget = measure(facts)
-    # the check of the same name says why, also if it was the code that broke
+    # The check of the same name says why, even if the code itself broke.
     except Exception:  # noqa: BLE001
         return None
     return Time(
@@ -163,7 +160,7 @@ def _identity(facts: Facts) -> Identity | None:
 
 
 def _sentence(outcome: Outcome, results: Sequence[Result], times: Sequence[Time]) -> str:
-    """One sentence for people, with the times."""
+    """The verdict in one sentence for people, with the measured times."""
     measured = ", ".join(f"{time.id} {time.shown} of {format_s(time.limit_us)}" for time in times)
     if outcome is Outcome.PASS:
         return f"The venue survived: {measured}; all {len(results)} checks hold."
@@ -171,8 +168,8 @@ def _sentence(outcome: Outcome, results: Sequence[Result], times: Sequence[Time]
     if not worst:
         return "Nothing was checked, so nothing is known."
     others = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
-    told = f"{worst[0].id}: {worst[0].reason}{others}"
+    why = f"{worst[0].id}: {worst[0].reason}{others}"
     tail = f"; {measured}" if measured else ""
     if outcome is Outcome.FAIL:
-        return f"The venue did not keep its promises: {told}{tail}."
-    return f"The drill proves nothing either way: {told}{tail}."
+        return f"The venue did not keep its promises: {why}{tail}."
+    return f"The drill proves nothing either way: {why}{tail}."

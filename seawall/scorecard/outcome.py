@@ -1,6 +1,6 @@
-"""PASS, FAIL, UNKNOWN, and how many of them make one verdict.
+"""Outcomes of checks (PASS, FAIL, UNKNOWN), findings, and checks as data.
 
-FAIL beats UNKNOWN beats PASS, and nothing at all is UNKNOWN.
+Many outcomes combine into one: FAIL beats UNKNOWN beats PASS, and nothing at all is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a process tells its caller."""
+        """The exit code of a process that ends with this outcome."""
         return {
             Outcome.PASS: ExitCode.PASS,
             Outcome.FAIL: ExitCode.FAIL,
@@ -43,15 +43,12 @@ def combine(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 NO_GROUND = "the evidence is not complete"
-"""Why a finding does not count when evidence is missing that it did not look at."""
+"""The reason of a finding that does not count because other evidence is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found.
-
-    The outcome, what was measured against what target, why, and examples of what was wrong.
-    """
+    """What one check found; ``details`` are examples of what was wrong."""
 
     outcome: Outcome
     measured: str
@@ -104,17 +101,21 @@ def violations(
     worst: str | None = None,
     details: Iterable[str] = (),
 ) -> Finding:
-    """PASS if nothing was ``found`` among ``checked`` things, FAIL with the first, worst and last
-    example, UNKNOWN if there were none.
+    """PASS if nothing wrong was ``found``, UNKNOWN if nothing was checked, else FAIL.
 
-    ``found`` is in order of time; ``worst`` is one of them; ``what`` names the things in the
-    plural.
+    A FAIL shows the first, the worst and the last example.
+
+    Args:
+        found: A sentence per violation, in order of time.
+        checked: How many things were checked.
+        what: The name of those things, in the plural.
+        reason: The reason of a PASS.
+        worst: One of ``found``, if one is worse than the others.
+        details: Further details, for PASS and FAIL.
     """
     target = f"0 wrong of all {what}"
     if checked == 0:
-        return unknown(
-            target=target, reason=f"there are no {what} to look at", measured="no samples"
-        )
+        return unknown(target=target, reason=f"there are no {what} to check", measured="no samples")
     if not found:
         return passed(
             measured=f"0 wrong of {checked:,} {what}", target=target, reason=reason, details=details
@@ -135,8 +136,8 @@ def violations(
 class Check:
     """One readiness question as data, and the pure function that answers it.
 
-    ``proves_alone``: a violation found is proven by the rows that show it, whatever other evidence
-    is missing.
+    ``proves_alone`` means that the rows which show a violation prove it, even if other evidence is
+    missing.
     """
 
     id: str
@@ -162,7 +163,7 @@ def check(
     remediation: str,
     proves_alone: bool = False,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
-    """Make a function from facts to a finding into the :class:`Check` called ``identity``."""
+    """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
     def wrap(answer: Callable[[Facts], Finding]) -> Check:
         return Check(

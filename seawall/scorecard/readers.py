@@ -91,7 +91,8 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
         for cells in reader:
             if len(cells) != len(header):
                 raise EvidenceError(
-                    f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
+                    f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the "
+                    f"header has {len(header)}"
                 )
             values = {}
             for name, index, convert in columns:

@@ -1,4 +1,4 @@
-"""Recovery: healing until the queue is drained and the tier is normal, for good."""
+"""The time budget of recovery: from healing until the queue stays drained and the tier normal."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ _QUEUE_INDICATOR = "queue_age_s"
 def drained_at(
     withdrawals: Iterable[Withdrawal], *, age_us_max: int, since: Instant, until: Instant
 ) -> Instant | None:
-    """From when on, at or after ``since``, nothing open was ever as old as ``age_us_max``.
+    """The first moment at or after ``since`` from which on no open withdrawal was too old.
 
-    None if something was at ``until``.
-
-    A withdrawal is too old from its reservation plus the limit until it is resolved, so the last
-    such moment is the answer.
+    None if one was still too old at ``until``. A withdrawal is too old from its reservation plus
+    ``age_us_max`` until it is resolved, so the last such moment is the answer.
     """
     drained = since
     for withdrawal in withdrawals:
@@ -45,11 +43,11 @@ def drained_at(
 
 
 def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant | None:
-    """As :func:`drained_at`, without the venue's word for any moment.
+    """As :func:`drained_at`, but with no moment taken from the venue's records.
 
     A withdrawal is open from the acknowledgement that its customer got until the block that made
-    its payment final was seen. What the venue voided left no trace outside and is passed over; the
-    safety checks ask for the reasons.
+    its payment final was seen. What the venue voided left no trace outside and is left out; the
+    safety checks require a reason for it.
     """
     blocks = {(payout.network, payout.seq): payout.block_number for payout in facts.run.payouts}
     since_of = {
@@ -82,7 +80,7 @@ def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant
 def _final_seen(facts: Facts, network: str, block: int) -> Instant:
     """When the block that makes ``block`` final was seen.
 
-    By the network's pace if the evidence ends before it.
+    If the evidence ends before it: when it was due, by the network's block time.
     """
     declared = facts.run.policy.networks[network]
     seen = facts.block_seen.get((network, block + declared.finality_depth_blocks))
@@ -97,12 +95,10 @@ def _final_seen(facts: Facts, network: str, block: int) -> Instant:
 
 
 def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant) -> int:
-    """How far the records' end of the queue may be from the chains'.
+    """How far the end of the queue by the records may be from the one by the chains.
 
-    A posting comes within two blocks of finality.
-
-    Whether a withdrawal was older than the limit hangs on the same two blocks, so the limit is
-    tried that much lower and higher.
+    A posting comes within two blocks of finality. Whether a withdrawal was older than the limit
+    depends on the same two blocks, so the limit is tried that much lower and higher.
     """
     posting_us = (
         2 * MILLISECOND * max(network.block_time for network in facts.run.policy.networks.values())
@@ -180,7 +176,7 @@ def recovery(facts: Facts) -> Budget:
             witness_us=None if paid is None else paid - starts,
             tolerance_us=drained_tolerance_us,
             bound_passed=facts.observed_until >= deadline,
-            # the chains and the request log cannot have been asleep: both end later
+            # The chains and the request log have no gaps to check for: both end later.
             observers_watching=True,
         )
         if outcome is Outcome.PASS and paid is not None and paid > deadline:
@@ -208,10 +204,7 @@ def recovery(facts: Facts) -> Budget:
 
 
 def queue_age_us_max(facts: Facts) -> int:
-    """Below which age the oldest open withdrawal is normal.
-
-    The exit level of the backlog trigger.
-    """
+    """The age below which the queue is drained: the exit level of the backlog trigger."""
     levels = [
         trigger.exit_below
         for trigger in facts.run.policy.triggers
@@ -219,7 +212,8 @@ def queue_age_us_max(facts: Facts) -> int:
     ]
     if not levels:
         raise EvidenceError(
-            f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
+            f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when "
+            "the queue is drained"
         )
     return int(min(levels) * SECOND)
 

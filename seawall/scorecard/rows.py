@@ -1,4 +1,4 @@
-"""The rows and documents of a run directory, typed: one class per file, fields as in its header.
+"""Rows and documents of a run directory, typed: one class per file, fields as in its header.
 
 Amounts are integer base units, values integer millionths of the unit of account, moments
 :data:`Instant`.
@@ -24,10 +24,7 @@ class Document(BaseModel):
 
 
 class Component(Document):
-    """A process of the sandbox as it was at the end.
-
-    ``died_at`` is set when it ended on its own.
-    """
+    """A process of the sandbox as it was at the end; ``died_at`` is set if it ended on its own."""
 
     name: str
     pid: int | None = None
@@ -96,8 +93,9 @@ class Flood(Document):
 
 
 class LedgerFaults(Document):
-    """Counts made inside the database over every row of the ledger, and of the journal's entries by
-    writer and kind.
+    """Counts made inside the database over all of the ledger, and the journal's entry counts.
+
+    ``journal_entries`` is by writer, then by kind.
     """
 
     unbalanced_postings: int
@@ -271,7 +269,7 @@ class LaneChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """A counter committed with a batch: what the mode controller watches."""
+    """A counter committed with a batch: what the mode controller reads."""
 
     id: int
     kind: str

@@ -132,7 +132,7 @@ class Run:
         return read_table(self._path(name), row_type, length=self._length(name))
 
     def changed_files(self) -> list[str]:
-        """What is wrong with each file that has no digest, or is not what its digest was made of."""
+        """A sentence per file that has no digest, or is not what its digest was made of."""
         found = []
         for name in FILES.values():
             digest = self.manifest.files.get(name)
@@ -162,7 +162,8 @@ class Run:
             ) from error
         if policy.digest != self.manifest.policy_digest:
             raise EvidenceError(
-                f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
+                f"policy.json has digest {policy.digest[:12]}, manifest.json names "
+                f"{self.manifest.policy_digest[:12]}"
             )
         return policy
 
@@ -173,7 +174,8 @@ class Run:
             return self.policy.gameday(self.manifest.gameday)
         except KeyError as error:
             raise EvidenceError(
-                f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare"
+                f"manifest.json names the game day {self.manifest.gameday!r}, which "
+                "policy.json does not declare"
             ) from error
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the evidence says second by second: rates, latencies and ages, for goals and plots."""
+"""Time series from the evidence, second by second: rates, latencies, ages; for goals and plots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ Points = list[tuple[int, float]]
 
 
 def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
-    """How many ``moments`` fall into each whole second from ``starts`` on.
-
-    Seconds without any are zero.
+    """How many ``moments`` fall into each whole second from ``starts`` on, zeros included.
 
     Raises :class:`EvidenceError` for more than a day.
     """
@@ -34,8 +32,9 @@ def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
 
 
 def latency_per_second(facts: Facts, hundredths: int, *, starts: int, ends: int) -> Points:
-    """A percentile of the time from the planned instant to the answer, in milliseconds, by second
-    of the planned instant.
+    """A percentile of the latency in milliseconds, by second of the planned instant.
+
+    Latency is the time from the planned instant to the answer.
     """
     buckets: dict[int, list[int]] = {}
     for _, request in facts.sent:
@@ -52,10 +51,7 @@ def latency_per_second(facts: Facts, hundredths: int, *, starts: int, ends: int)
 def oldest_age(
     withdrawals: Iterable[Withdrawal], *, starts: int, ends: int, step_us: int
 ) -> Points:
-    """Age in seconds of the oldest withdrawal that is open, every ``step_us``.
-
-    Nothing open is 0.
-    """
+    """Age in seconds of the oldest open withdrawal, every ``step_us``; 0 if none is open."""
     ordered = sorted(withdrawals, key=lambda withdrawal: withdrawal.reserved_at)
     waiting: list[tuple[int, int]] = []
     points: Points = []
@@ -73,8 +69,9 @@ def oldest_age(
 
 
 def hot_balance(facts: Facts) -> dict[tuple[str, str], Points]:
-    """Value of each payout wallet's holding by (network, asset), in units of account, as Prometheus
-    recorded it.
+    """Value of each payout wallet's holding by (network, asset), as Prometheus recorded it.
+
+    In units of account.
     """
     found: dict[tuple[str, str], Points] = {}
     for series in facts.run.metrics.series:
@@ -98,7 +95,7 @@ def latencies_us(facts: Facts, phase: str) -> list[int]:
 
 
 def payout_moments(facts: Facts) -> list[Instant]:
-    """When each finalized payout's block was there.
+    """When the block of each finalized payout appeared, sorted.
 
     Raises :class:`EvidenceError` if the chain's export is broken.
     """

@@ -1,5 +1,6 @@
-"""The verdict: one outcome, the findings that it rests on, and what it takes to run the drill
-again. JSON-able throughout.
+"""The verdict as data: one outcome, its findings, and how to run the drill again.
+
+All of it can be written as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from seawall.scorecard.outcome import Outcome
 
 
 class Part(BaseModel):
-    """A section of the verdict: never changes once judged."""
+    """A section of the verdict; immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +36,7 @@ class Result(Part):
 
 
 class Goal(Part):
-    """An engineering goal of the kit beside what this run showed; reported, never gating.
+    """An engineering goal of the kit with what this run showed; reported, never a gate.
 
     ``met`` is None without evidence.
     """
@@ -50,7 +51,7 @@ class Goal(Part):
 class Moment(Part):
     """A step of a measured time, in microseconds after its start.
 
-    ``limit_us`` where it has a target of its own.
+    ``limit_us`` is set where the step has a target of its own.
     """
 
     name: str
@@ -60,10 +61,7 @@ class Moment(Part):
 
 
 class Time(Part):
-    """A measured time as both observers saw it, in microseconds.
-
-    ``shown`` is the same for people.
-    """
+    """A measured time as both observers saw it, in microseconds; ``shown`` is for people."""
 
     id: str
     title: str
@@ -110,7 +108,7 @@ class Verdict(Part):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a process that ends with this verdict tells its caller."""
+        """The exit code of a process that ends with this verdict."""
         return self.outcome.exit_code
 
     def result(self, identity: str) -> Result:

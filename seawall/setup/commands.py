@@ -39,6 +39,11 @@ UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 """How the same four say that a registry does not answer."""
+UNTRUSTED = re.compile(
+    r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|certificate signed by unknown authority"
+    r"|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)"
+)
+"""How they say that the registry's certificate is not trusted, as behind a company's proxy."""
 
 
 def run_logged(
@@ -101,6 +106,12 @@ def explain(*, purpose: str, output: str, exit_code: int, log_path: Path) -> Wor
         return DiskFullError(
             f"{purpose}: the disk is full",
             remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}",
+        )
+    if UNTRUSTED.search(output):
+        return RegistryError(
+            f"{purpose}: the certificate of the package registry is not trusted",
+            remedy="export SSL_CERT_FILE=FILE (and NODE_EXTRA_CA_CERTS=FILE), "
+            f"the certificates that your network's proxy needs; log: {log_path}",
         )
     if match := UNREACHABLE.search(output):
         line = next(line.strip() for line in output.splitlines() if match.group() in line)

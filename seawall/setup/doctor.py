@@ -195,7 +195,7 @@ def _on_path(executable: str, arguments: tuple[str, ...]) -> Iterator[tuple[str,
 def _helpers() -> Iterator[Part]:
     """Compilers and git, which are of use but not needed: these parts are always ``ok``."""
     for name, arguments, minimum, consequence in (
-        ("go", ("version",), GO_VERSION_MIN, "not needed: its wheel is used where it is missing"),
+        ("go", ("version",), GO_VERSION_MIN, "not needed: its wheel is used instead"),
         ("node", ("--version",), NODE_VERSION_MIN, "not needed: its wheel is used instead"),
         ("git", ("--version",), (2, 0, 0), "not needed: evidence then says 'commit unknown'"),
     ):

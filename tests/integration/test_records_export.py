@@ -1,4 +1,4 @@
-"""The auditor's export of the venue's records, from a founded venue's real database."""
+"""The auditor's export of the venue's records, from the real database of a new venue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 async def test_the_journals_entries_are_counted_by_writer_and_kind(
     founded: Founded, tmp_path: Path
 ) -> None:
-    """A verdict holds the counts against the flips and top-ups that were made."""
+    """A check compares the counts with the flips and top-ups that were made."""
     async with connected(founded.database.owner) as owner:
         for writer, kind in (
             ("mode-controller", "flip"),

@@ -252,7 +252,7 @@ class Machine:
 
     @cached_property
     def checkout(self) -> Path:
-        """A copy of the tracked files that nobody may write, at a path that is hard to quote."""
+        """A copy of the tracked files without write permission, at a path that is hard to quote."""
         copy = self.folder / "Grüße aus Köln" / "sea wall's"
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -77,7 +77,7 @@ def test_a_second_holder_is_notified_and_waits_for_the_first() -> None:
             entered.set()
 
     thread = threading.Thread(target=second)
-    with cache.exclusive("tool", waiting=lambda: pytest.fail("nobody held it")):
+    with cache.exclusive("tool", waiting=lambda: pytest.fail("it was free")):
         thread.start()
         assert notified.wait(timeout=10)
         assert not entered.is_set()

@@ -1,5 +1,6 @@
-"""Was the drill large enough to count? Below any of these sizes a verdict would say nothing, so
-they are UNKNOWN, never FAIL.
+"""Checks of the drill itself: was it large enough to count, and was the experiment sound?
+
+Below any of these sizes a verdict would say nothing, so that is UNKNOWN, never FAIL.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
 
-# The smallest drill that counts. These size the proof, not the venue, so no policy declares them.
+# The smallest drill that counts. This is the size of the proof and not of the venue, so it is not
+# in the policy.
 CALM_S_MIN = 15
 FLOOD_S_MIN = 45
 OFFERED_PER_S_MIN = 200
@@ -22,18 +24,18 @@ DARK_S_MIN = 25
 DARK_PAYOUTS_MIN = 2_000
 
 DARK_PROBES_PERCENT_MIN = 90
-"""Of the KMS probes begun in the dark, so many must have gone unanswered.
+"""Share of the KMS probes begun in the dark that must have had no answer.
 
-The rest began before the toxic bit.
+The others may have begun just before the fault took effect.
 """
 
 
 @check(
     "drill.calm",
     question="Was there a calm before the shock to compare with?",
-    motivation="Without a baseline nobody can tell a shock from a bad day.",
+    motivation="Without a baseline a shock cannot be distinguished from a bad day.",
     evidence=("arrivals.csv", "requests.csv", "records/mode_log.csv"),
-    remediation="Lengthen `calm` of the game day, or find out why the calm was none.",
+    remediation="Lengthen `calm` of the game day, or find out why the venue was not calm.",
 )
 def calm(facts: Facts) -> Finding:
     """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
@@ -66,18 +68,20 @@ def calm(facts: Facts) -> Finding:
 @check(
     "drill.flood",
     question="Was the flood offered as planned, however slow the venue was?",
-    motivation="A generator that waits for the venue hides the very overload it should show.",
+    motivation="A generator that waits for the venue hides the overload that it should show.",
     evidence=("arrivals.csv", "requests.csv"),
     remediation="Leave the generator more of the machine; look at flood.json for lost workers.",
 )
 def flood(facts: Facts) -> Finding:
-    """Length, rate and missed arrivals, counted from the request log and not from the generator's
-    summary.
+    """Length, rate and missed arrivals, counted from the request log.
 
-    How late requests left is a goal and no gate: latency counts from the planned instant, so
-    lateness hides nothing.
+    The generator's own summary is not used. How late requests left is a goal and no gate: latency
+    counts from the planned instant, so a late request hides nothing.
     """
-    target = f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= {MISSED_PER_MILLE_MAX / 10:.1f} %"
+    target = (
+        f">= {FLOOD_S_MIN} s at >= {OFFERED_PER_S_MIN}/s, missed <= "
+        f"{MISSED_PER_MILLE_MAX / 10:.1f} %"
+    )
     planned = sum(1 for arrival in facts.run.arrivals if arrival.phase == "run")
     length_us = facts.run_ends - facts.run_starts
     left = sum(1 for arrival, _ in facts.sent if arrival.phase == "run")
@@ -85,7 +89,10 @@ def flood(facts: Facts) -> Finding:
         return unknown(target=target, reason="no request of the run left")
     missed = planned - left
     rate = left * SECOND / length_us
-    measured = f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} ({100 * missed / planned:.2f} %)"
+    measured = (
+        f"{length_us / SECOND:.1f} s at {rate:.0f}/s, missed {missed} of {planned:,} "
+        f"({100 * missed / planned:.2f} %)"
+    )
     faults = [
         fault
         for wrong, fault in (
@@ -102,8 +109,11 @@ def flood(facts: Facts) -> Finding:
 
 @check(
     "drill.flood_value",
-    question="Was more asked for than the hot wallets held?",
-    motivation="A run that the hot wallets can pay from stock tests neither the top-ups nor protected mode.",
+    question="Was more requested than the hot wallets held?",
+    motivation=(
+        "A run that the hot wallets can pay from stock tests neither the top-ups nor protected "
+        "mode."
+    ),
     evidence=(
         "arrivals.csv",
         "requests.csv",
@@ -114,8 +124,9 @@ def flood(facts: Facts) -> Finding:
     remediation="Raise the profile's share of assets that leaves.",
 )
 def flood_value(facts: Facts) -> Finding:
-    """Value of distinct withdrawals requested in the run, against what the chains say all hot
-    wallets held when it began.
+    """Value of distinct withdrawals requested in the run, against the hot balance at its start.
+
+    The balance is that of all hot wallets, by the chains.
     """
     policy = facts.run.policy
     target = f">= {REQUESTED_HOT_BALANCES_MIN} x the hot balance at the start of the run"
@@ -134,7 +145,7 @@ def flood_value(facts: Facts) -> Finding:
         f"{requested / hot:.2f} x ({requested / 1e6:,.0f} {unit} against {hot / 1e6:,.0f} {unit})"
     )
     if requested < REQUESTED_HOT_BALANCES_MIN * hot:
-        return unknown(target=target, measured=measured, reason="too little was asked for")
+        return unknown(target=target, measured=measured, reason="too little was requested")
     return passed(measured=measured, target=target, reason=f"{len(values):,} distinct withdrawals")
 
 
@@ -146,8 +157,9 @@ def flood_value(facts: Facts) -> Finding:
     remediation="Lengthen `dark` or move `dark_after` of the game day into the flood.",
 )
 def dark(facts: Facts) -> Finding:
-    """The time from the fault seen effective to its undo, with requests acknowledged in the second
-    before it.
+    """The time from the fault seen effective to its undo.
+
+    Requests must have been acknowledged in the second before it.
     """
     target = f">= {DARK_S_MIN} s, from within the flood"
     length_us = facts.fault_reverted - facts.fault_effective
@@ -172,7 +184,7 @@ def dark(facts: Facts) -> Finding:
 @check(
     "drill.dark_payouts",
     question="Were enough payouts confirmed on the chains while the region was dark?",
-    motivation="Survival is customers paid in the dark, not processes alive in it.",
+    motivation="What counts is that customers are paid in the dark, not that processes are alive.",
     evidence=("chain/payouts.csv", "chain/blocks.csv", "timeline.jsonl"),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
 )
@@ -203,11 +215,10 @@ def dark_payouts(facts: Facts) -> Finding:
     remediation="Check that the venue and the prober reach KMS through the proxy that was cut.",
 )
 def fault_landed(facts: Facts) -> Finding:
-    """The prober's own requests to the dark region timed out in the dark, from when the injector
-    says on, and were answered after it.
+    """The prober's own requests to the region timed out in the dark and were answered after it.
 
-    A refused connection is no time-out: a part that died looks like that, and it tells its caller
-    at once.
+    The first time-out must be when the injector says that the fault took effect. A refused
+    connection does not count as one: that is what a part that died looks like, and it fails fast.
     """
     region = facts.run.policy.regions.primary
     target = f"KMS of {region} silent for an outside probe, then back"
@@ -244,17 +255,17 @@ def fault_landed(facts: Facts) -> Finding:
 
 
 def _timed_out(sample: ProbeSample) -> bool:
-    """Whether a probe of a key service got no word at all, in its prober's words or the system's."""
-    told = str((sample.detail or {}).get("error", ""))
-    return not sample.ok and (told == "TimeoutError" or "timed out" in told)
+    """Whether a probe of a key service got no answer: the prober's time-out or the system's."""
+    error = str((sample.detail or {}).get("error", ""))
+    return not sample.ok and (error == "TimeoutError" or "timed out" in error)
 
 
 def _doubt_of_start(
     samples: list[ProbeSample], *, effective: Instant, applied: Instant
 ) -> str | None:
-    """Why the prober's first silence is not the one that ``effective`` names.
+    """Why the prober's first time-out does not match ``effective``.
 
-    None if it is, to within the prober's own sampling.
+    None if the two are no further apart than the prober's sampling explains.
     """
     asked = [sample for sample in samples if sample.done_at >= applied]
     first = next((sample for sample in asked if _timed_out(sample)), None)
@@ -267,7 +278,10 @@ def _doubt_of_start(
         return f"the prober did not ask for {format_s(gap_us)} before the first silence"
     apart_us = abs(first.at - effective)
     if apart_us > gap_us + CLOCK_TOLERANCE_US:
-        return f"the prober's first silence and the injector's are {format_s(apart_us)} apart, more than sampling explains"
+        return (
+            f"the prober's first silence and the injector's are {format_s(apart_us)} apart, "
+            "more than sampling explains"
+        )
     return None
 
 
@@ -276,15 +290,18 @@ _DEVIATED = "the steady state was not met after the method"
 
 @check(
     "experiment.sound",
-    question="Did the experiment run as planned, steady before and after, with every activity and rollback succeeded?",
-    motivation="`chaos run` alone reports success when the shock was never applied or nothing was checked.",
+    question=(
+        "Did the experiment run as planned, steady before and after, with every activity and "
+        "rollback succeeded?"
+    ),
+    motivation=(
+        "`chaos run` alone reports success when the shock was never applied or nothing was checked."
+    ),
     evidence=("chaos-journal.json",),
-    remediation="Read the journal's failed activities; run `chaos run` by hand against a kept sandbox.",
+    remediation="Read the journal's failed activities; run `chaos run` by hand on a kept sandbox.",
 )
 def sound(facts: Facts) -> Finding:
-    """FAIL if the venue did not return to its steady state, UNKNOWN if the experiment is not to be
-    trusted.
-    """
+    """FAIL if the venue did not return to its steady state, UNKNOWN for any other fault."""
     target = "completed, steady before and after"
     problems = problems_of_journal(facts.run.journal)
     if not problems:
@@ -308,7 +325,7 @@ _AFTER = (
     "the journal does not say that the steady state held",
     "the experiment ended as 'failed'",
 )
-"""How problems begin that follow from a steady state which did not come back.
+"""Beginnings of the problems that follow when the steady state does not come back.
 
 Chaos Toolkit then ends as failed and deviated.
 """

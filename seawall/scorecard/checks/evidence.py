@@ -1,4 +1,4 @@
-"""Is there enough evidence, and was everyone watching?"""
+"""Checks of the evidence: is it complete, and did all observers watch?"""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.run import FILES
 
 STATUS_SAMPLES_PER_S_MIN = 10
-"""Half of the prober's 20 Hz: below it, sampling gaps would swamp the protection budget."""
+"""Half of the prober's 20 Hz; below it, sampling gaps would be as long as the time to measure."""
 
 STATUS_GAP_US_MAX = SECOND
 
 BLOCK_GAPS_MAX = 3
-"""A chain that skipped two blocks in a row was not a working witness; one late block is nothing."""
+"""A chain that skips two blocks in a row is no working observer; one late block is normal."""
 
 COMMITS_GAP_US_MAX = 3 * SECOND
-"""The prober alone has a withdrawal committed each second.
-
-A database without commits for three of them was not recording.
-"""
+"""The prober alone causes a commit each second, so three seconds without one are a gap."""
 
 
 @check(
@@ -31,8 +28,9 @@ A database without commits for three of them was not recording.
     remediation="Run the drill again; if a part died, its log says why.",
 )
 def complete(facts: Facts) -> Finding:
-    """UNKNOWN names what ended the drill early, every file that is not whole, and every part that
-    died with the tail of its log.
+    """UNKNOWN with what ended the drill early, every broken file, and every part that died.
+
+    Of a part that died, the details show the end of its log.
     """
     target = f"{len(FILES)} files, all parts alive, the drill run to its end"
     unusable = []
@@ -43,7 +41,7 @@ def complete(facts: Facts) -> Finding:
             unusable.append(str(error))
     try:
         manifest, broke = facts.run.manifest, facts.broke
-    except EvidenceError as error:  # the manifest or the timeline, which the loop has named
+    except EvidenceError as error:  # the loop above has named it already
         return unknown(
             target=target,
             measured=f"{len(unusable)} files unusable",
@@ -80,16 +78,18 @@ def complete(facts: Facts) -> Finding:
 @check(
     "evidence.observers",
     question="Did both observers watch from the calm to the end of recovery?",
-    motivation="What nobody watched cannot be said to have happened, or not to have happened.",
+    motivation="Of a time that was not watched, nothing can be said.",
     evidence=("probes.jsonl", "chain/blocks.csv", "records/flow.csv"),
-    remediation="Give the prober and the chains enough of the machine; nothing else may run beside a drill.",
+    remediation=(
+        "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
+    ),
 )
 def observers(facts: Facts) -> Finding:
     """UNKNOWN unless status probes, blocks and database commits came all the time."""
     starts, ends = facts.calm_starts, facts.watch_ends
     target = (
-        f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > {format_s(STATUS_GAP_US_MAX)}; "
-        "blocks and commits without a pause"
+        f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > "
+        f"{format_s(STATUS_GAP_US_MAX)}; blocks and commits without a pause"
     )
     inside = [sample.done_at for sample in facts.status_samples if starts <= sample.done_at <= ends]
     rate = len(inside) * SECOND / max(1, ends - starts)
@@ -101,9 +101,8 @@ def observers(facts: Facts) -> Finding:
     for name, network in facts.run.policy.networks.items():
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)
         block_us = network.block_time * MILLISECOND
-        known_until = Instant(
-            ends - (network.finality_depth_blocks + 1) * block_us
-        )  # only final blocks are exported
+        # Only final blocks are exported.
+        known_until = Instant(ends - (network.finality_depth_blocks + 1) * block_us)
         pause_us = longest_gap_us(stamps, starts=starts, ends=known_until)
         if pause_us > BLOCK_GAPS_MAX * block_us:
             faults.append(f"{name} made no block for {format_s(pause_us)}")

@@ -1,4 +1,4 @@
-"""Was every promise of the tiers kept while the shock lasted?"""
+"""Checks of the promises: was each promise of the tiers kept while the shock lasted?"""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 
 SAMPLES_MIN = 5
-"""Fewer samples of a promise than this prove nothing about it."""
+"""Least number of samples that prove something about a promise."""
 
 SUSPENDED = "suspended"
-"""The drill contract's code of a refusal that a tier demands."""
+"""The drill contract's code for a refusal because the tier suspends the function."""
 
 
 @check(
     "stress.small_completed",
-    question="Of the small withdrawals that customers asked for under stress, were enough paid in time?",
-    motivation="This is the promise that protected mode exists for, and a request that is refused or lost breaks it like a late one.",
+    question=(
+        "Of the small withdrawals that customers requested under stress, were enough paid in time?"
+    ),
+    motivation=(
+        "This is the promise that protected mode exists for, and a request that is refused or "
+        "lost breaks it like a late one."
+    ),
     evidence=("arrivals.csv", "requests.csv", "records/withdrawals.csv"),
-    remediation="See whether the late ones were refused, or waited for signing, for money or for blocks.",
+    remediation=(
+        "See whether the late ones were refused, or waited for signing, for money or for blocks."
+    ),
 )
 def small_completed(facts: Facts) -> Finding:
     """Every id that left counts, acknowledged or not.
@@ -44,7 +51,7 @@ def small_completed(facts: Facts) -> Finding:
         return unknown(
             target=target,
             measured="no samples",
-            reason="no small withdrawal was asked for under stress",
+            reason="no small withdrawal was requested under stress",
         )
     late: list[tuple[Instant, int, str]] = []
     for identity, since in asked.items():
@@ -96,7 +103,7 @@ def small_completed(facts: Facts) -> Finding:
     remediation="Look at the api's latency and errors under load.",
 )
 def guarantees(facts: Facts) -> Finding:
-    """Each guaranteed function's probes answered as well as the completion target asks for."""
+    """Share of answered probes of each guaranteed function, against the completion target."""
     share_min = facts.run.policy.targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} of each answered"
     counts: dict[str, tuple[int, int]] = {}
@@ -131,14 +138,18 @@ def guarantees(facts: Facts) -> Finding:
 
 @check(
     "protected.suspensions",
-    question="While protected, was every swap and every large cross-rail transfer refused, with its reason?",
-    motivation="What protected mode does not stop empties the wallets by another door.",
+    question=(
+        "While protected, was every swap and every large cross-rail transfer refused, with its "
+        "reason?"
+    ),
+    motivation="What protected mode does not stop empties the wallets in another way.",
     evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
     remediation="Look at the mode controller if the mode never came, at admission if it did.",
 )
 def suspensions(facts: Facts) -> Finding:
-    """Refused inside protected mode, and accepted at least once in normal mode, or the refusal
-    would prove nothing.
+    """Refused inside protected mode, and accepted at least once in normal mode.
+
+    Otherwise the refusal would prove nothing.
     """
     target = f"all refused as {SUSPENDED!r} in protected mode, accepted in normal mode"
     if not facts.spans_of("protected"):
@@ -153,7 +164,10 @@ def suspensions(facts: Facts) -> Finding:
         let_through = [sample for sample in answered if _code(sample) != SUSPENDED]
         counts.append(f"{probe} {len(answered) - len(let_through)}/{len(answered)} refused")
         faults += [
-            f"{probe} was answered {_code(sample) or 'as if nothing was wrong'} {format_s(sample.at - facts.run_starts)} into the run"
+            (
+                f"{probe} was answered {_code(sample) or 'as if nothing was wrong'} "
+                f"{format_s(sample.at - facts.run_starts)} into the run"
+            )
             for sample in let_through
         ]
         if len(answered) < SAMPLES_MIN:
@@ -172,8 +186,14 @@ def suspensions(facts: Facts) -> Finding:
 
 @check(
     "protected.defers",
-    question="While protected, did large withdrawals wait, accepted, and were they paid afterwards?",
-    motivation="What is deferred is the money that small withdrawals live on; what is never paid afterwards was a refusal.",
+    question=(
+        "While protected, were large withdrawals accepted and deferred, "
+        "and were they paid afterwards?"
+    ),
+    motivation=(
+        "What is deferred is the money that small withdrawals live on; what is never paid "
+        "afterwards was a refusal."
+    ),
     evidence=(
         "records/withdrawals.csv",
         "records/slots.csv",
@@ -181,11 +201,14 @@ def suspensions(facts: Facts) -> Finding:
         "chain/payouts.csv",
         "policy.json",
     ),
-    remediation="Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick.",
+    remediation=(
+        "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."
+    ),
 )
 def defers(facts: Facts) -> Finding:
-    """FAIL for a large one that was put into a transaction under protected mode, by the records or
-    by the chain's own hash.
+    """FAIL for a large withdrawal that was put into a transaction under protected mode.
+
+    The transaction is the one in the records, and also the one that the chain names.
     """
     target = "0 large ones paid under protected mode, those accepted in it paid after it"
     spans = facts.spans_of("protected")
@@ -214,13 +237,19 @@ def defers(facts: Facts) -> Finding:
             for span in spans
         )
     ]
-    measured = f"{len(broken):,} of {len(large):,} large ones paid under it, {len(waited):,} accepted in it paid after it"
+    measured = (
+        f"{len(broken):,} of {len(large):,} large ones paid under it, {len(waited):,} accepted "
+        "in it paid after it"
+    )
     if broken:
         at, seq = broken[0]
         return failed(
             measured=measured,
             target=target,
-            reason=f"seq {seq} was claimed under protected mode, {format_s(at - facts.run_starts)} into the run",
+            reason=(
+                f"seq {seq} was claimed under protected mode, "
+                f"{format_s(at - facts.run_starts)} into the run"
+            ),
         )
     if not waited:
         return unknown(
@@ -236,7 +265,7 @@ def defers(facts: Facts) -> Finding:
 
 
 def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:
-    """(seq, slot) as the venue's records have it.
+    """(seq, slot) by the venue's records.
 
     Raises :class:`EvidenceError` for a slot that is not on record.
     """
@@ -260,9 +289,9 @@ def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[t
 
 
 def _never_protected(facts: Facts, *, target: str) -> Finding:
-    """Protected mode never came.
+    """The finding when protected mode never came.
 
-    FAIL if it was called for and both observers watched, else UNKNOWN.
+    FAIL if a trigger was reached and both observers watched, else UNKNOWN.
     """
     try:
         budget = protection(facts)
@@ -286,9 +315,9 @@ def _code(sample: ProbeSample) -> str | None:
 def _inside(
     facts: Facts, probe: str, *, tier: str = "protected", whole: bool = False
 ) -> list[ProbeSample]:
-    """Samples that lie within a time of ``tier`` with room for the flips' uncertainty.
+    """Samples within the times of ``tier``, less `CLOCK_TOLERANCE_US` at each end.
 
-    From the run on unless ``whole``.
+    Times that end before the run are left out unless ``whole``.
     """
     found: list[ProbeSample] = []
     for span in facts.tiers:

@@ -1,4 +1,7 @@
-"""Was any money paid twice, lost, or made up? The venue's records against the chains themselves."""
+"""Checks of safety: was any money paid twice, lost, or made up?
+
+The venue's records are compared with the chains, and with each other.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ _SIGNED = ("signed", "broadcast", "included", "final")
     proves_alone=True,
 )
 def ledger_sums_zero(facts: Facts) -> Finding:
-    """Sums of the exported balances, and the database's own count over every posting and balance."""
+    """Sums of the exported balances, and the database's count over all postings and balances."""
     sums: Counter[tuple[str, str]] = Counter()
     for line in facts.run.ledger:
         sums[line.network, line.asset] += line.balance
@@ -58,7 +61,7 @@ def ledger_sums_zero(facts: Facts) -> Finding:
     proves_alone=True,
 )
 def no_negative(facts: Facts) -> Finding:
-    """No customer's balance, nothing held and nothing owed has the wrong sign."""
+    """No account that is held or owed, and no customer's balance, has the wrong sign."""
     found = [
         f"{line.bucket} {line.network} {line.asset} {line.kind} is {line.balance}"
         for line in facts.run.ledger
@@ -105,9 +108,7 @@ def paid_once(facts: Facts) -> Finding:
     remediation="Reconcile the named withdrawals by hand before paying on.",
 )
 def chain_equals_posted(facts: Facts) -> Finding:
-    """The payouts (network, seq, asset, amount, recipient) are the same on both sides, as often on
-    one as on the other.
-    """
+    """Both sides have the same payouts (network, seq, asset, amount, recipient), equally often."""
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
     on_chain = Counter(
         (
@@ -174,14 +175,14 @@ def nothing_voided_paid(facts: Facts) -> Finding:
 @check(
     "safety.acknowledged_resolved",
     question="Is every acknowledged withdrawal posted, or voided with a reason?",
-    motivation="A request that was promised and vanished is a theft as far as the customer can tell.",
+    motivation="To the customer, a request that was acknowledged and vanished is a theft.",
     evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/withdrawals.csv"),
     remediation="Follow the named withdrawals through slots and chain.",
 )
 def acknowledged_resolved(facts: Facts) -> Finding:
     """None is missing from the records, open, held or unknown.
 
-    Withdrawals nobody acknowledged must be resolved too.
+    Withdrawals that were not acknowledged must be resolved too.
     """
     probed = [
         str(sample.detail["id"])
@@ -218,9 +219,7 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     proves_alone=True,
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
-    """The sign log and the slots name the same digest and transaction for every nonce that was
-    signed.
-    """
+    """For every nonce signed, the sign log and the slots name the same digest and transaction."""
     found = []
     slots = {(slot.chain_id, slot.address, slot.nonce): slot for slot in facts.run.slots}
     logged = Counter((row.chain_id, row.address, row.nonce) for row in facts.run.signatures)
@@ -237,11 +236,13 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
             )
         elif slot.digest != row.digest:
             found.append(
-                f"nonce {row.nonce} of {slot.wallet} was signed with digest {row.digest[:12]}, its slot says {slot.digest[:12]}"
+                f"nonce {row.nonce} of {slot.wallet} was signed with digest "
+                f"{row.digest[:12]}, its slot says {slot.digest[:12]}"
             )
         elif slot.tx_hash is not None and row.tx_hash != slot.tx_hash:
             found.append(
-                f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot says {slot.tx_hash}"
+                f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot "
+                f"says {slot.tx_hash}"
             )
     return violations(
         found,
@@ -259,7 +260,7 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
     remediation="Find who signed past the signer.",
 )
 def signed_is_logged(facts: Facts) -> Finding:
-    """Slots from `signed` on have a row in the sign log."""
+    """Every slot in state `signed` or later has a row in the sign log."""
     logged = {(row.chain_id, row.address, row.nonce) for row in facts.run.signatures}
     signed = [slot for slot in facts.run.slots if slot.state in _SIGNED]
     found = [
@@ -272,14 +273,24 @@ def signed_is_logged(facts: Facts) -> Finding:
 
 @check(
     "safety.nonces_contiguous",
-    question="Are the nonces of every lane contiguous, all of them final, and as many as the chain has counted?",
-    motivation="A gap stops every later payout of the lane; a transaction that no slot knows was sent past the venue.",
+    question=(
+        "Are the nonces of every lane contiguous, all of them final, and as many as the chain "
+        "has counted?"
+    ),
+    motivation=(
+        "A gap stops every later payout of the lane; a transaction without a slot was sent "
+        "past the venue."
+    ),
     evidence=("records/slots.csv", "chain/lanes.csv"),
-    remediation="Look at how the lane's next nonce was allocated across the failover, and who else can use its key.",
+    remediation=(
+        "Look at how the lane's next nonce was allocated across the failover, and who else can "
+        "use its key."
+    ),
 )
 def nonces_contiguous(facts: Facts) -> Finding:
-    """No number is missing or doubled from a lane's first nonce to the chain's own count, and no
-    slot is left in flight.
+    """No nonce is missing or doubled, from a lane's first to the chain's own count.
+
+    No slot is left in flight either.
     """
     counted = {row.wallet: row for row in facts.run.lane_nonces}
     lanes: dict[str, list[Slot]] = {}
@@ -308,7 +319,8 @@ def nonces_contiguous(facts: Facts) -> Finding:
             )
         elif lane.nonce != nonces[-1] + 1:
             found.append(
-                f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}"
+                f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one "
+                f"{lane.nonce}"
             )
     if uncounted and not found:
         raise EvidenceError(
@@ -331,9 +343,7 @@ def nonces_contiguous(facts: Facts) -> Finding:
     proves_alone=True,
 )
 def old_epoch(facts: Facts) -> Finding:
-    """No payout slot was committed after the mode epoch that it was claimed under had ended, or
-    before it began.
-    """
+    """Every payout slot was committed within the mode epoch under which it was claimed."""
     spans = {span.epoch: span for span in facts.tiers}
     payouts = [slot for slot in facts.run.slots if slot.purpose == "payout"]
     late: list[tuple[Instant, str]] = []
@@ -343,7 +353,10 @@ def old_epoch(facts: Facts) -> Finding:
             late.append(
                 (
                     slot.opened_at,
-                    f"nonce {slot.nonce} of {slot.wallet} was claimed under mode epoch {slot.mode_epoch}, which never was",
+                    (
+                        f"nonce {slot.nonce} of {slot.wallet} was claimed under mode epoch "
+                        f"{slot.mode_epoch}, which never was"
+                    ),
                 )
             )
         elif not span.starts <= slot.opened_at <= span.ends:
@@ -351,7 +364,10 @@ def old_epoch(facts: Facts) -> Finding:
             late.append(
                 (
                     slot.opened_at,
-                    f"nonce {slot.nonce} of {slot.wallet} was claimed {format_s(off_us)} outside mode epoch {slot.mode_epoch}",
+                    (
+                        f"nonce {slot.nonce} of {slot.wallet} was claimed {format_s(off_us)} "
+                        f"outside mode epoch {slot.mode_epoch}"
+                    ),
                 )
             )
     found = [text for _, text in sorted(late)]
@@ -366,14 +382,12 @@ def old_epoch(facts: Facts) -> Finding:
 @check(
     "safety.hot_reconciles",
     question="Do the chains hold what the ledger says, per bucket, network and asset?",
-    motivation="The ledger is a claim about the chain, and this is the proof.",
+    motivation="The ledger is a claim about the chain; this proves it.",
     evidence=("records/ledger.csv", "chain/balances.csv"),
     remediation="Reconcile before paying on: the difference is money in the wrong place.",
 )
 def hot_reconciles(facts: Facts) -> Finding:
-    """Ledger balances of every bucket's hot, reserve and cold accounts equal those of its wallets,
-    to the base unit.
-    """
+    """Ledger and chain have the same hot, reserve and cold balance of every bucket."""
     wallets = facts.run.policy.wallets
     chain: Counter[tuple[str, str, str, str]] = Counter()
     for held in facts.run.chain_balances:
@@ -400,12 +414,12 @@ def hot_reconciles(facts: Facts) -> Finding:
     question="Is the decisions' journal unbroken, with an entry for every decision?",
     motivation="A journal that can be edited proves nothing afterwards.",
     evidence=("records/ledger_faults.json", "records/mode_log.csv", "records/topups.csv"),
-    remediation="Compare the journal with the evidence bucket's copy; find who decided without writing why.",
+    remediation=(
+        "Compare the journal with the evidence bucket's copy; find who decided without writing why."
+    ),
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before it, and there are as many entries as flips of the
-    mode and as top-ups.
-    """
+    """Every hash follows from the entry before, and each flip and top-up has its entry."""
     faults = facts.run.ledger_faults
     found = [str(item) for item in faults.journal_breaks]
     decided = (
@@ -431,8 +445,11 @@ def journal_chain(facts: Facts) -> Finding:
 
 @check(
     "safety.floor_held",
-    question="Did every claim leave the hot wallet its minimum, or at least nothing less than zero while protected?",
-    motivation="The minimum is what protected mode pays small withdrawals from until a refill comes.",
+    question=(
+        "Did every claim leave the hot wallet its minimum, or at least nothing less than zero "
+        "while protected?"
+    ),
+    motivation="In protected mode, the minimum pays small withdrawals until a refill comes.",
     evidence=(
         "records/slots.csv",
         "records/withdrawals.csv",
@@ -444,9 +461,9 @@ def journal_chain(facts: Facts) -> Finding:
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
 )
 def floor_held(facts: Facts) -> Finding:
-    """What each claim left.
+    """What each claim left in its wallet, against the floor of the mode it was claimed under.
 
-    The wallet's balance at first by its chain, plus top-ups posted, less all claims until then.
+    That is the wallet's balance on its chain at first, plus top-ups posted, less all claims so far.
     """
     policy = facts.run.policy
     protected = {span.epoch for span in facts.tiers if span.tier == "protected"}
@@ -463,7 +480,8 @@ def floor_held(facts: Facts) -> Finding:
             floor = 0 if move.claim.mode_epoch in protected else minimum
             if left[move.wallet, asset] < floor:
                 found.append(
-                    f"nonce {move.claim.nonce} of {move.wallet} left {left[move.wallet, asset]} {asset}, its floor was {floor}"
+                    f"nonce {move.claim.nonce} of {move.wallet} left "
+                    f"{left[move.wallet, asset]} {asset}, its floor was {floor}"
                 )
     return violations(
         found,

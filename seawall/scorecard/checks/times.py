@@ -1,4 +1,4 @@
-"""Did it happen in time? Every target here gates: one miss is FAIL."""
+"""Checks of the times: did it happen in time? Every target gates: one miss is FAIL."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from seawall.scorecard.readers import Instant
 
 @check(
     "failover.time",
-    question="After signing went dark in the primary region, did the standby sign and broadcast in time?",
+    question=(
+        "After signing went dark in the primary region, did the standby sign and broadcast in time?"
+    ),
     motivation="Until then no customer of any network is paid.",
     evidence=("timeline.jsonl", "records/lane_log.csv", "records/slots.csv", "probes.jsonl"),
-    remediation="Follow detect, decide, act in the report: the breaker's timeouts, the fencing transaction, the standby's signer.",
+    remediation=(
+        "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
+        "transaction, the standby's signer."
+    ),
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
@@ -24,9 +29,11 @@ def failover_time(facts: Facts) -> Finding:
 @check(
     "protection.time",
     question="After the breach was committed, was protected mode committed in time?",
-    motivation="Every second in between pays large withdrawals from the money that the small ones need.",
+    motivation=(
+        "Every second in between pays large withdrawals from the money that the small ones need."
+    ),
     evidence=("records/flow.csv", "records/mode_log.csv", "probes.jsonl"),
-    remediation="Look at the mode controller: its wake-up, its sample's query, the wait for the mode lock.",
+    remediation="Look at the mode controller: its wake-up, its query, the wait for the mode lock.",
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""
@@ -36,7 +43,7 @@ def protection_time(facts: Facts) -> Finding:
 @check(
     "page.failover",
     question="Was a person paged in time that a signing region is dark?",
-    motivation="Automation may be wrong; a person who is not told cannot correct it.",
+    motivation="Automation may be wrong; a person who is not paged cannot correct it.",
     evidence=("pages.jsonl", "timeline.jsonl"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
 )
@@ -79,7 +86,10 @@ def page_protection(facts: Facts) -> Finding:
     question="After healing, was the queue drained and the tier normal again in time?",
     motivation="A venue that stays in protected mode has turned an outage into a freeze.",
     evidence=("timeline.jsonl", "records/withdrawals.csv", "records/mode_log.csv", "probes.jsonl"),
-    remediation="See which came last: payouts per second and top-ups drain the queue, dwell and exit levels free the tier.",
+    remediation=(
+        "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
+        "levels free the tier."
+    ),
 )
 def recovery_time(facts: Facts) -> Finding:
     """Policy target ``recovery_max``."""

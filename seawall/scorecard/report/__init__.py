@@ -1,7 +1,6 @@
-"""The report: one HTML file that needs nothing else, for a person who was not there.
+"""The report for people: one HTML file with inline SVG that loads nothing from anywhere.
 
-In: a verdict and the facts that it rests on. Out: HTML with inline SVG, readable in light and dark,
-without a request to anywhere.
+In: a verdict and the facts of its run. Out: HTML, readable in light and dark mode.
 """
 
 from __future__ import annotations
@@ -35,10 +34,7 @@ SECTIONS = {
 
 
 def render(verdict: Verdict, facts: Facts) -> str:
-    """The report as one HTML document.
-
-    What the evidence does not allow to draw says so in its place.
-    """
+    """The report as one HTML document; a figure without evidence is replaced by the reason."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -59,13 +55,13 @@ def render(verdict: Verdict, facts: Facts) -> str:
         drill=[result for result in verdict.results if result.category == "drill"],
         groups=groups,
         plots=all_plots(facts),
-        # every text in it is escaped
+        # S704: every text in it is escaped.
         budgets=[(time, Markup(waterfall(time))) for time in verdict.times],  # noqa: S704
         observers=STYLES.items(),
         scaling=_scaling(facts),
         components=_components(facts),
         when=_when(verdict),
-        # our own file
+        # S704: a file of this package.
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         svg=Markup,
     )

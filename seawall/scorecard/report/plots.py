@@ -1,4 +1,4 @@
-"""What the run looked like, second by second; x is seconds since the calm began."""
+"""Draws the run second by second; x is seconds since the calm began."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATENCY_MS_MIN = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A figure with its title, its legend as (style, text), and one sentence on how to read it."""
+    """A figure with its title, its legend as (style, text), and a sentence on how to read it."""
 
     title: str
     svg: str
@@ -41,7 +41,7 @@ def all_plots(facts: Facts) -> list[Plot | Missing]:
     for title, draw in _PLOTS:
         try:
             found.append(draw(facts, title))
-        # broken evidence may break a figure anywhere; the others still help
+        # Broken evidence may break a figure anywhere; the other figures are still of use.
         except Exception as error:  # noqa: BLE001
             found.append(Missing(title=title, reason=str(error)))
     return found
@@ -56,7 +56,7 @@ def _frame(
     log: bool = False,
     unit: str | None = "",
 ) -> Chart:
-    """A chart over the whole drill with the dark shaded and the run's edges marked."""
+    """A chart over the whole drill, with the dark shaded and start and end of the run marked."""
     last = max(_seconds(facts, moment) for moment in (facts.run_ends, facts.watch_ends))
     chart = Chart(
         x_low=0.0, x_high=last + 2, y_low=y_low, y_high=y_high, height=height, log=log, y_unit=unit
@@ -108,7 +108,10 @@ def _queue_age(facts: Facts, title: str) -> Plot:
             ("c1", "small withdrawals, guaranteed in every tier"),
             ("c2", "all, with large ones deferred in protected mode"),
         ),
-        note="Age of the oldest withdrawal that is neither posted nor voided, from the records' commit times.",
+        note=(
+            "Age of the oldest withdrawal that is neither posted nor voided, from the records' "
+            "commit times."
+        ),
     )
 
 
@@ -201,7 +204,9 @@ def _latency(facts: Facts, title: str) -> Plot:
         title=title,
         svg=chart.svg(title=title),
         legend=(("c1", "p50"), ("c2", "p99")),
-        note="From the planned instant to the answer, by second of the planned instant; logarithmic.",
+        note=(
+            "From the planned instant to the answer, by second of the planned instant; logarithmic."
+        ),
     )
 
 

@@ -1,7 +1,7 @@
-"""A chart in SVG: lines, steps and shaded times over a shared axis of seconds, coloured by the
-page's style sheet.
+"""Draws a chart in SVG: lines, steps and shaded times over an axis of seconds.
 
-Made by hand, because colours must follow light and dark and a figure must not have a megabyte.
+Colours come from the page's style sheet. Drawn without a plotting library, whose figures cannot
+follow the page's light and dark mode and have a megabyte each.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from itertools import pairwise
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 24
 LETTER = 8
-"""Pixels that a letter needs at most."""
+"""Width of the widest letter, in pixels."""
 
 Point = tuple[float, float]
 
 
 @dataclass
 class Chart:
-    """A chart over x from ``x_low`` to ``x_high`` and y from ``y_low`` to ``y_high``, in the data's
-    own units; no ``y_unit``, no y axis.
-    """
+    """A chart; limits are in the data's own units. Without ``y_unit`` it has no y axis."""
 
     x_low: float
     x_high: float
@@ -51,12 +49,13 @@ class Chart:
         return self.height - BOTTOM - share * (self.height - TOP - BOTTOM)
 
     def shade(self, starts: float, ends: float, *, style: str, label: str = "") -> None:
-        """A shaded time."""
+        """Shade a time."""
         left, right = self.x(max(self.x_low, starts)), self.x(min(self.x_high, ends))
         if right <= left:
             return
         self.parts.append(
-            f'<rect class="{style}" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{self.height - TOP - BOTTOM}"/>'
+            f'<rect class="{style}" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
+            f'height="{self.height - TOP - BOTTOM}"/>'
         )
         if label:
             self.parts.append(
@@ -64,16 +63,17 @@ class Chart:
             )
 
     def name(self, starts: float, ends: float, *, label: str) -> None:
-        """A word in the middle of a time, if it fits."""
+        """Write a word in the middle of a time, if it fits."""
         left, right = self.x(max(self.x_low, starts)), self.x(min(self.x_high, ends))
         if right - left > LETTER * len(label):
             middle = self.height - BOTTOM - 8
             self.parts.append(
-                f'<text class="word mid" x="{(left + right) / 2:.1f}" y="{middle}">{escape(label)}</text>'
+                f'<text class="word mid" x="{(left + right) / 2:.1f}" '
+                f'y="{middle}">{escape(label)}</text>'
             )
 
     def line(self, points: Sequence[Point], *, style: str) -> None:
-        """A line through ``points``; a pause of three typical steps or more breaks it."""
+        """Draw a line through ``points``, broken where there is none for three typical steps."""
         inside = [point for point in points if self.x_low <= point[0] <= self.x_high]
         if not inside:
             return
@@ -86,21 +86,24 @@ class Chart:
         self.parts.append(f'<path class="line {style}" d="{"".join(path)}"/>')
 
     def level(self, value: float, *, label: str) -> None:
-        """A horizontal line with its name."""
+        """Draw a horizontal line with a label."""
         height = self.y(value)
         self.parts.append(
-            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
+            f'y2="{height:.1f}"/>'
         )
         self.parts.append(
-            f'<text class="note end" x="{WIDTH - RIGHT - 4}" y="{height - 4:.1f}">{escape(label)}</text>'
+            f'<text class="note end" x="{WIDTH - RIGHT - 4}" '
+            f'y="{height - 4:.1f}">{escape(label)}</text>'
         )
 
     def instant(self, at: float, *, label: str = "") -> None:
-        """A vertical line with its name at the head."""
+        """Draw a vertical line with a label at its top."""
         if not self.x_low <= at <= self.x_high:
             return
         self.parts.append(
-            f'<line class="instant" x1="{self.x(at):.1f}" x2="{self.x(at):.1f}" y1="{TOP}" y2="{self.height - BOTTOM}"/>'
+            f'<line class="instant" x1="{self.x(at):.1f}" x2="{self.x(at):.1f}" y1="{TOP}" '
+            f'y2="{self.height - BOTTOM}"/>'
         )
         if label:
             self.parts.append(
@@ -113,17 +116,25 @@ class Chart:
         for value in self._y_ticks() if self.y_unit is not None else ():
             height = self.y(value)
             axes.append(
-                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
+                f'y2="{height:.1f}"/>'
             )
             axes.append(
-                f'<text class="tick end" x="{LEFT - 7}" y="{height + 4:.1f}">{short(value)}{escape(self.y_unit or "")}</text>'
+                f'<text class="tick end" x="{LEFT - 7}" '
+                f'y="{height + 4:.1f}">{short(value)}{escape(self.y_unit or "")}</text>'
             )
         axes.extend(
-            f'<text class="tick mid" x="{self.x(value):.1f}" y="{self.height - 7}">{short(value)}{escape(self.x_unit)}</text>'
+            (
+                f'<text class="tick mid" x="{self.x(value):.1f}" '
+                f'y="{self.height - 7}">{short(value)}{escape(self.x_unit)}</text>'
+            )
             for value in ticks(self.x_low, self.x_high, about=12)
         )
         body = "".join((*axes, *self.parts, *(over.parts if over else ())))
-        return f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img" aria-label="{escape(title)}">{body}</svg>'
+        return (
+            f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img" '
+            f'aria-label="{escape(title)}">{body}</svg>'
+        )
 
     def _y_ticks(self) -> list[float]:
         if not self.log:

@@ -1,6 +1,6 @@
-"""The last lines that a drill prints.
+"""The verdict on a terminal: the last lines that a drill prints.
 
-Times against targets, what went wrong first, where to read on, and the verdict last.
+Times against targets first, then what went wrong, where the report is, and the verdict last.
 """
 
 from __future__ import annotations
@@ -24,29 +24,26 @@ GATES = (
     "recovery.time",
     "stress.small_completed",
 )
-"""What the policy's targets gate, in the order of a shock."""
+"""The checks that the policy's targets gate, in the order of a shock."""
 
 _LINES_MAX = 8
-"""So many bad checks are spelled out; the report has the rest."""
+"""How many bad checks are explained; the report has the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The last lines of a drill.
+    """The lines, for rich.
 
-    On a terminal they fold to its width; anywhere else a line is a line, however long.
-
-    Paths are copied and verdicts are searched for, and eighty columns would break both.
+    On a terminal they wrap at its width. Elsewhere they are not wrapped: scripts copy paths and
+    search for verdicts, and a line break would spoil both.
     """
 
     verdict: Verdict
     run_dir: Path
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The lines; where nobody looks at columns, the console is made as wide as the longest of
-        them.
-        """
-        lines = [*_gates(self.verdict), *_told(self.verdict, self.run_dir)]
+        """Yield the lines; without a terminal the console is made as wide as the longest."""
+        lines = [*_gates(self.verdict), *_findings(self.verdict, self.run_dir)]
         if not options.is_terminal:
             console.width = max(console.width, *(line.cell_len for line in lines))
             options = options.update(width=console.width)
@@ -55,9 +52,7 @@ class Summary:
 
 
 def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
-    """What to print: times against targets, what is wrong, where to read on, the sentence, and last
-    ``PASS  <run directory>``.
-    """
+    """Return what to print; the last line is ``PASS  <run directory>``."""
     return Summary(verdict=verdict, run_dir=run_dir)
 
 
@@ -73,15 +68,16 @@ def _gates(verdict: Verdict) -> list[Text]:
     lines = []
     for row, outcome in zip(rows, outcomes, strict=True):
         text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        told = ("", "") if outcome is None else (str(outcome), STYLE[outcome])
-        lines.append(Text.assemble((text + "  ", "dim" if outcome is None else ""), told))
+        shown = ("", "") if outcome is None else (str(outcome), STYLE[outcome])
+        lines.append(Text.assemble((text + "  ", "dim" if outcome is None else ""), shown))
     return lines
 
 
-def _told(verdict: Verdict, run_dir: Path) -> list[Text]:
+def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
     safe = [result for result in verdict.results if result.category == "safety"]
     held = sum(1 for result in safe if result.outcome is Outcome.PASS)
-    bad = [  # a finding that only lost its ground is told by the one that took it away
+    # A finding with the reason NO_GROUND is explained by evidence.complete.
+    bad = [
         result
         for outcome in (Outcome.FAIL, Outcome.UNKNOWN)
         for result in verdict.results

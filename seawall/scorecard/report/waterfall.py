@@ -1,7 +1,4 @@
-"""A time budget as a waterfall.
-
-The steps in the venue's records, what stood outside, and the target.
-"""
+"""Draws a time budget as a waterfall: the steps in the venue's records, observers, and target."""
 
 from __future__ import annotations
 
@@ -21,11 +18,10 @@ STYLES = {RECORDS: "c1", CHAINS: "c2", OUTSIDE: "c3", PAGER: "c4"}
 
 
 def waterfall(time: Time) -> str:
-    """Bars from step to step for the records, from the start for outside observers.
+    """Return the figure as SVG, with a line for the target.
 
-    A line for the target.
-
-    Moments with a target of their own come last, below the line.
+    A step of the records is a bar from the step before it; one of an outside observer is a bar from
+    the start. Moments with a target of their own come last, below the line.
     """
     latest = max((moment.offset_us for moment in time.moments), default=0)
     high = max(time.limit_us, latest) * 1.04
@@ -52,16 +48,19 @@ def waterfall(time: Time) -> str:
             f'<text class="row end" x="{LABELS - 10}" y="{top + 17}">{escape(moment.name)}</text>'
         )
         parts.append(
-            f'<rect class="bar {STYLES[moment.observer]}" x="{left:.1f}" y="{top + 5}" width="{max(2.0, right - left):.1f}" height="{ROW - 10}" rx="2"/>'
+            f'<rect class="bar {STYLES[moment.observer]}" x="{left:.1f}" y="{top + 5}" '
+            f'width="{max(2.0, right - left):.1f}" height="{ROW - 10}" rx="2"/>'
         )
         parts.append(
-            f'<text class="row value" x="{max(left + 2, right) + 6:.1f}" y="{top + 17}">{_value(moment)}</text>'
+            f'<text class="row value" x="{max(left + 2, right) + 6:.1f}" '
+            f'y="{top + 17}">{_value(moment)}</text>'
         )
         if moment.observer == RECORDS:
             before_us = max(before_us, moment.offset_us)
     if not time.moments:
         parts.append(
-            f'<text class="row end" x="{LABELS - 10}" y="{TOP + 17}">nothing was seen to happen</text>'
+            f'<text class="row end" x="{LABELS - 10}" y="{TOP + 17}">nothing was seen to '
+            "happen</text>"
         )
     gated = sum(1 for moment in time.moments if moment.limit_us is None)
     limit, foot = (
@@ -72,15 +71,16 @@ def waterfall(time: Time) -> str:
         f'<line class="target" x1="{limit:.1f}" x2="{limit:.1f}" y1="{TOP - 4}" y2="{foot}"/>'
     )
     parts.append(
-        f'<text class="note mid" x="{limit:.1f}" y="{TOP - 8}">target {format_s(time.limit_us)}</text>'
+        f'<text class="note mid" x="{limit:.1f}" y="{TOP - 8}">target '
+        f"{format_s(time.limit_us)}</text>"
     )
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(time.title)}">{"".join(parts)}</svg>'
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(time.title)}">{"".join(parts)}</svg>'
+    )
 
 
 def _value(moment: Moment) -> str:
-    """The time, with the moment's own target where it has one.
-
-    The line of the budget is not for it.
-    """
+    """The time, with the moment's own target where it has one."""
     own = "" if moment.limit_us is None else f" of {format_s(moment.limit_us)}"
     return format_s(moment.offset_us) + own

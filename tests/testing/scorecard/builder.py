@@ -1,9 +1,8 @@
 """Writes a small but complete run directory of a drill that went well.
 
-Every file, every observer, every number consistent.
-
-A simple model of a venue: batches commit ten times a second, each lane claims once a second, blocks
-come every second and are final two seconds later. Seconds below count from the flood's zero.
+Every file and observer is there, and all numbers are consistent. The model of a venue is simple:
+batches commit ten times a second, each lane claims once a second, blocks come every second and are
+final two seconds later. Seconds below count from the flood's zero.
 """
 
 from __future__ import annotations
@@ -370,10 +369,7 @@ def _balance(story: Story) -> None:
 
 
 def _hold(story: Story, name: str, asset: str, amount: int, *, against: str) -> None:
-    """``amount`` lies at the wallet and is in its account.
-
-    The account ``against`` it owes as much.
-    """
+    """Book ``amount`` to the wallet and its account, and the same as owed to ``against``."""
     wallet = story.policy.wallets[name]
     for kind, balance in ((wallet.wallet_class, amount), (against, -amount)):
         where = {"bucket": wallet.bucket, "network": wallet.network, "asset": asset, "kind": kind}
@@ -396,7 +392,7 @@ def _hold(story: Story, name: str, asset: str, amount: int, *, against: str) -> 
 
 
 def _count(story: Story) -> None:
-    """How many transactions the chain has counted: one per slot."""
+    """Write how many transactions each lane has sent: one per slot."""
     for wallet in story.policy.signing_wallets():
         slots = [slot for slot in story.table("records/slots") if slot["wallet"] == wallet]
         if slots:

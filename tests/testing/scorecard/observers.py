@@ -1,4 +1,4 @@
-"""What the observers of a synthetic run saw, and what its parts say about themselves."""
+"""What the observers of a synthetic run saw, and the documents that its parts write."""
 
 from __future__ import annotations
 

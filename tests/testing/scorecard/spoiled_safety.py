@@ -1,4 +1,4 @@
-"""What may go wrong with money, as ways to spoil a good run, and the checks that must find it."""
+"""Ways to spoil the money in a good run, and the safety checks that must find each."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"safety.signed_is_logged": FAIL},
     ),
     "a nonce was left out": (nonce_left_out, {"safety.nonces_contiguous": FAIL}),
-    "the chain has counted a transaction that no slot knows": (
+    "the chain has counted a transaction without a slot": (
         lambda run: {
             "lane_nonces": first(run.lane_nonces, lambda row: True, nonce=lambda row: row.nonce + 1)
         },
         {"safety.nonces_contiguous": FAIL},
     ),
-    "nobody asked the chain for the nonces": (
+    "the chain was not asked for the nonces": (
         lambda run: {"lane_nonces": ()},
         {"safety.nonces_contiguous": UNKNOWN},
     ),
@@ -107,7 +107,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.hot_reconciles": FAIL},
     ),
-    "the chain holds less of a bucket that pays nobody": (
+    "the chain holds less of a bucket that never pays": (
         lambda run: {
             "chain_balances": first(
                 run.chain_balances,
@@ -117,7 +117,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.hot_reconciles": FAIL},
     ),
-    "nobody asked the chain what a bucket holds": (
+    "the chain was not asked what a bucket holds": (
         lambda run: {
             "chain_balances": tuple(
                 row for row in run.chain_balances if "contingency" not in row.wallet
@@ -137,7 +137,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: decided(run, flips=len(run.flips) - 1),
         {"safety.journal_chain": FAIL},
     ),
-    "nobody counted the journal": (
+    "the journal was not counted": (
         lambda run: ledger_faults(run, journal_entries=None),
         {"safety.journal_chain": UNKNOWN},
     ),

@@ -51,7 +51,7 @@ def without(rows: Any, unwanted: Callable[[Any], bool]) -> tuple[Any, ...]:
 
 
 def probes(run: Run, name: str, change: Callable[[Any], Any]) -> Files:
-    """The prober's samples with those of one probe put through ``change``; None drops one."""
+    """The prober's samples with ``change`` applied to those of one probe; None drops one."""
     changed = (change(sample) for sample in run.probes[name])
     return {
         "probes": run.probes | {name: tuple(sample for sample in changed if sample is not None)}
@@ -81,13 +81,13 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
 
 
 def decided(run: Run, *, flips: int) -> Files:
-    """A journal with so many flips of the mode controller."""
+    """A journal with ``flips`` entries of the mode controller."""
     entries = run.ledger_faults.journal_entries or {}
     return ledger_faults(run, journal_entries=entries | {"mode-controller": {"flip": flips}})
 
 
 def primary_only(run: Run) -> Files:
-    """The standby never signs: the primary does after the dark."""
+    """The standby never signs; the primary does, after the dark."""
     standby, primary = run.policy.regions.standby, run.policy.regions.primary
     late = us(57.6)
     return {
@@ -151,7 +151,7 @@ def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
 
 
 def nonce_left_out(run: Run) -> Files:
-    """A reserve's lane skipped a number, and the chain counts as the venue does."""
+    """A reserve's lane skipped a nonce, and the chain counts as the venue does."""
     lane = run.lane_nonces[-1]
     return {
         "slots": each(

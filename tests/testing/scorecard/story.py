@@ -1,7 +1,4 @@
-"""What a synthetic run is made of.
-
-Its moments, and the rows of its files before they are written.
-"""
+"""What a synthetic run is made of: its moments, and the rows of its files before writing."""
 
 from __future__ import annotations
 

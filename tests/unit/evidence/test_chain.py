@@ -54,7 +54,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("node")
 def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -> None:
-    """What is not final yet may still not happen; addresses are lower case as everywhere."""
+    """What is not final yet may never be; addresses are lower case, as everywhere."""
     site = ChainSource(
         network="aster",
         node_url="http://node",

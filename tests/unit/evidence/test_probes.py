@@ -1,4 +1,4 @@
-"""What each probe asks and what it makes of the answer."""
+"""What each probe asks, and what it makes of the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMALL, LARGE = Account(api_key="small", pools=POOLS), Account(api_key="large", p
 
 
 class _Venue:
-    """Answers as told and keeps what it was asked."""
+    """Gives the answer it was made with, and records what it was asked."""
 
     def __init__(self, status: int, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._status, self._answer = status, answer
@@ -114,8 +114,8 @@ def test_a_refusal_is_recorded_with_its_code(probe: str) -> None:
 
 
 def test_the_status_shows_tier_and_epoch() -> None:
-    """What observer 2 knows of the mode."""
-    told = {
+    """The second observer's view of the mode."""
+    shown = {
         "tier": "protected",
         "epoch": 4,
         "since": 1.5,
@@ -125,7 +125,7 @@ def test_the_status_shows_tier_and_epoch() -> None:
         "suspends": [],
     }
 
-    (sample,) = asyncio.run(StatusProbe(venue=_Venue(200, lambda _: told).client()).status())
+    (sample,) = asyncio.run(StatusProbe(venue=_Venue(200, lambda _: shown).client()).status())
 
     assert sample == Sample(probe="status", ok=True, detail={"tier": "protected", "epoch": 4})
 
@@ -175,7 +175,7 @@ def test_every_block_is_seen_once_also_when_several_came_between_two_reads() -> 
 
 
 def test_a_node_that_errs_is_an_error_and_no_sample() -> None:
-    """A JSON-RPC error is no nonce of zero."""
+    """A JSON-RPC error must not become a nonce of zero."""
     broken = httpx.MockTransport(
         lambda _: httpx.Response(200, json=[{"id": 0, "error": {"code": -32000}}])
     )
@@ -188,7 +188,7 @@ def test_a_node_that_errs_is_an_error_and_no_sample() -> None:
 
 
 async def test_a_key_service_that_takes_requests_and_is_silent_does_not_answer() -> None:
-    """The fault itself: only the probe's own limit ends the wait."""
+    """That is the fault itself: only the probe's own timeout ends the wait."""
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -211,7 +211,7 @@ async def test_a_key_service_that_takes_requests_and_is_silent_does_not_answer()
 
 
 def test_the_first_two_customers_are_the_probers(tmp_path: Path) -> None:
-    """With all their pools; the third is somebody else's."""
+    """With all their pools; the third customer is left to the flood."""
     path = tmp_path / "customers.csv"
     path.write_text(
         "customer_id,api_key,network,asset,amount\n1,a,n,X,5\n1,a,m,X,5\n2,b,n,X,5\n3,c,n,X,5\n"
@@ -230,7 +230,7 @@ def test_the_first_two_customers_are_the_probers(tmp_path: Path) -> None:
     "text", ["", "customer_id,api_key,network,asset,amount\n1,a,n,X,5\n", "a,b\n1,2\n"]
 )
 def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> None:
-    """The prober never acts for nobody."""
+    """The prober needs two customers to act for."""
     path = tmp_path / "customers.csv"
     path.write_text(text)
 

@@ -31,15 +31,13 @@ def good_run(good_directory: Path) -> Run:
 
 @pytest.fixture
 def directory(good_directory: Path, tmp_path: Path) -> Path:
-    """A copy to spoil; files are links, so replace them rather than write into them."""
+    """A copy to spoil; its files are hard links, so they must be replaced, not written into."""
     return Path(shutil.copytree(good_directory, tmp_path / "run", copy_function=os.link))
 
 
 @pytest.fixture
 def altered(good_run: Run) -> Callable[..., Run]:
-    """Makes a run that differs from the good one in the files named, as if they had been read from
-    disk.
-    """
+    """Return a function that makes a run which differs from the good one in the files named."""
 
     def alter(**files: Any) -> Run:
         run = Run(good_run.directory)

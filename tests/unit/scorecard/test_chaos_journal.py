@@ -1,4 +1,4 @@
-"""The journal's judge sees what Chaos Toolkit's own exit code, status and deviation do not."""
+"""Problems of a journal that Chaos Toolkit's exit code, status and deviation do not show."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _journal(**changes: Any) -> dict[str, Any]:
     journal = copy.deepcopy(SOUND)
     for path, value in changes.items():
         *parents, last = path.split("__")
-        place = journal
+        section = journal
         for parent in parents:
-            place = place[parent]
-        place[last] = value
+            section = section[parent]
+        section[last] = value
     return journal
 
 
@@ -105,7 +105,7 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
             "a bare list as tolerance",
         ),
         ({"steady_states__after": OFF}, "the steady state was not met after the method"),
-        ({"steady_states__after": None}, "not looked at after the method"),
+        ({"steady_states__after": None}, "not read after the method"),
         ({"status": "interrupted"}, "ended as 'interrupted'"),
         ({"deviated": True}, "deviated is True"),
         ({"experiment__dry": "actions"}, "the run was dry"),
@@ -117,9 +117,7 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
     ],
 )
 def test_each_trap_is_named(changes: dict[str, Any], expected: str) -> None:
-    """What `chaos run` waves through (off before, raised, no hypothesis, skipped rollback, 1 for
-    true) is a problem here.
-    """
+    """What `chaos run` reports as success is a problem here."""
     assert any(expected in problem for problem in problems_of_journal(_journal(**changes)))
 
 

@@ -1,4 +1,4 @@
-"""Each check goes red when what it guards is broken, and no other check does."""
+"""Each check fails, or is UNKNOWN, when what it checks is spoiled, and no other check does."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"drill.flood": UNKNOWN},
     ),
     "requests left late, which is a goal and no gate": (requests_left_late, {}),
-    "the wallets held more than the policy wished": (
+    "the wallets held more than the policy's target": (
         lambda run: {
             "chain_balances": each(
                 run.chain_balances,
@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": FAIL},
     ),
-    "too little value was asked for": (
+    "too little value was requested": (
         lambda run: {
             "arrivals": each(
                 run.arrivals, lambda row: True, value_micro=lambda row: row.value_micro // 2
@@ -86,8 +86,8 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.flood_value": UNKNOWN},
     ),
-    "the dark was short": (lambda run: events(run, reverted=51.9), {"drill.dark": UNKNOWN}),
-    "the blocks of the dark came after it": (
+    "the dark time was short": (lambda run: events(run, reverted=51.9), {"drill.dark": UNKNOWN}),
+    "the blocks of the dark time came after it": (
         lambda run: {
             "blocks": each(
                 run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70)
@@ -190,7 +190,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"failover.time": FAIL},
     ),
-    "nobody outside saw the standby's nonce": (
+    "the outside probe did not see the standby's nonce": (
         lambda run: probes(
             run,
             "pending_nonce",
@@ -252,7 +252,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"protection.time": UNKNOWN},
     ),
-    "nobody was paged about the dark": (
+    "no page came about the dark": (
         lambda run: {
             "pages": without(run.pages, lambda page: page.alertname == metrics.ALERT_SIGNING_DARK)
         },
@@ -278,7 +278,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"page.protection": UNKNOWN},
     ),
-    "nobody was paged about the run": (
+    "no page came about the run": (
         lambda run: {
             "pages": without(run.pages, lambda page: page.alertname != metrics.ALERT_SIGNING_DARK)
         },
@@ -346,7 +346,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"protected.defers": FAIL},
     ),
-    "no large withdrawal was asked for in protected mode": (
+    "no large withdrawal was requested in protected mode": (
         lambda run: {
             "withdrawals": each(run.withdrawals, lambda row: row.size == "large", size="small")
         },
@@ -356,7 +356,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: probes(run, "login", lambda sample: replace(sample, ok=not protected(sample))),
         {"protected.guarantees": FAIL},
     ),
-    "nobody tried to log in in protected mode": (
+    "no login was tried in protected mode": (
         lambda run: probes(
             run, "login", lambda sample: None if us(16) < sample.at < us(74) else sample
         ),
@@ -383,7 +383,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
 
 
 def test_a_good_run_passes_every_check(good_run: Run) -> None:
-    """The synthetic run is a PASS, so every red below has one cause."""
+    """The synthetic run is a PASS, so every failure below has one cause."""
     verdict = judge_facts(Facts(good_run))
 
     assert {
@@ -420,14 +420,14 @@ def test_a_broken_promise_is_found_by_its_check_alone(
 
 
 def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -> None:
-    """What gates nothing is still told."""
+    """It gates nothing, but it is reported."""
     verdict = judge_facts(Facts(altered(**requests_left_late(good_run))))
 
     assert {goal.id: goal.met for goal in verdict.goals}["dispatch"] is False
 
 
 def test_every_check_is_seen_failing_or_unknown() -> None:
-    """No check is without a row that turns it red; the file reader's own tests cover the first."""
+    """Every check has a row in the table; test_evidence.py covers evidence.complete."""
     covered = {identity for _, expected in TABLE.values() for identity in expected}
 
     assert {check.id for check in ALL} - covered == {"evidence.complete"}

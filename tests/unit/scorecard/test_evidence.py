@@ -1,7 +1,4 @@
-"""Broken evidence is UNKNOWN and says which file is broken, where and how.
-
-It is never a traceback and never a pass.
-"""
+"""Broken evidence is UNKNOWN with the file, line and fault; never a traceback, never a pass."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from seawall.scorecard.run import FILES, Run
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Put a new file in the place of a link to the good one."""
+    """Replace a hard link to the good file by a new file."""
     path.unlink()
     path.write_text(text, encoding="utf-8")
 
@@ -29,13 +26,13 @@ def change_manifest(directory: Path, **changes: object) -> None:
 
 
 def write_digests(directory: Path) -> None:
-    """Seal the files as they are now, as if the run had written them so."""
+    """Write the digests of the files as they are now, as if the run had written them so."""
     change_manifest(directory, files=digests(directory))
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(name: str, directory: Path) -> None:
-    """Every file is needed, and its absence is told by its name."""
+    """Every file is needed, and the error names the one that is missing."""
     (directory / FILES[name]).unlink()
 
     with pytest.raises(EvidenceError, match=rf"^{FILES[name]} is missing$"):
@@ -54,8 +51,8 @@ def test_a_truncated_file_is_named(name: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_rubbish_is_named(name: str, directory: Path) -> None:
-    """Bytes that are no text are no evidence."""
+def test_a_file_that_is_no_text_is_named(name: str, directory: Path) -> None:
+    """Bytes that are not UTF-8 are an error that names the file."""
     path = directory / FILES[name]
     path.unlink()
     path.write_bytes(b"\xff\xfe\x00{]\n")
@@ -64,8 +61,8 @@ def test_rubbish_is_named(name: str, directory: Path) -> None:
         getattr(Run(directory), name)
 
 
-def test_a_wrong_cell_is_told_with_its_line_and_column(directory: Path) -> None:
-    """The reader says where to look."""
+def test_a_wrong_cell_is_reported_with_its_line_and_column(directory: Path) -> None:
+    """The error says where in the file the fault is."""
     path = directory / "records" / "slots.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     cells = lines[3].split(",")
@@ -76,8 +73,8 @@ def test_a_wrong_cell_is_told_with_its_line_and_column(directory: Path) -> None:
         Run(directory).slots  # noqa: B018 - reading is the point
 
 
-def test_a_wrong_line_of_a_probe_is_told(directory: Path) -> None:
-    """So is a line of JSON that lacks a key."""
+def test_a_line_of_json_that_lacks_a_key_is_reported(directory: Path) -> None:
+    """The error names line and key."""
     path = directory / "probes.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
     rewrite(
@@ -90,7 +87,7 @@ def test_a_wrong_line_of_a_probe_is_told(directory: Path) -> None:
 
 
 def test_an_empty_directory_is_unknown(tmp_path: Path) -> None:
-    """Nothing at all proves nothing, and all four files are written all the same."""
+    """No evidence proves nothing, and all four files are written all the same."""
     verdict = write(tmp_path)
 
     assert verdict.outcome is Outcome.UNKNOWN
@@ -121,7 +118,7 @@ def test_a_file_cut_off_between_two_lines_is_unknown_by_its_digest(directory: Pa
 
 
 def test_lines_that_came_after_the_digests_break_nothing(directory: Path) -> None:
-    """A page may be resolved when the evidence has long been gathered."""
+    """A page may be resolved long after the evidence was gathered."""
     path = directory / "pages.jsonl"
     text = path.read_text(encoding="utf-8")
     rewrite(path, text + text.splitlines()[0].replace("firing", "resolved") + "\n")
@@ -130,7 +127,7 @@ def test_lines_that_came_after_the_digests_break_nothing(directory: Path) -> Non
 
 
 def test_lines_that_came_after_the_digests_prove_nothing(directory: Path) -> None:
-    """A page that somebody wrote into the file afterwards was not received in the drill."""
+    """A page that was written into the file afterwards was not received in the drill."""
     path = directory / "pages.jsonl"
     text = path.read_text(encoding="utf-8")
     rewrite(path, "")
@@ -145,9 +142,10 @@ def test_lines_that_came_after_the_digests_prove_nothing(directory: Path) -> Non
 
 @pytest.mark.parametrize("name", ["records/withdrawals.csv", "probes.jsonl"])
 def test_a_file_without_a_digest_is_unknown(name: str, directory: Path) -> None:
-    """Nobody could tell whether such a file is whole."""
+    """It would not be known whether such a file is whole."""
     change_manifest(
-        directory, files={path: told for path, told in digests(directory).items() if path != name}
+        directory,
+        files={path: digest for path, digest in digests(directory).items() if path != name},
     )
 
     verdict = judge(directory)
@@ -160,7 +158,7 @@ def test_a_file_without_a_digest_is_unknown(name: str, directory: Path) -> None:
 
 @pytest.mark.parametrize("where", ["manifest", "timeline"])
 def test_a_drill_that_the_kit_broke_is_unknown_and_says_why(where: str, directory: Path) -> None:
-    """What was in flight when the evidence was gathered is no broken promise of the venue's."""
+    """What was in flight when the evidence was gathered is not the venue's broken promise."""
     if where == "manifest":
         change_manifest(directory, broke="a worker of the flood was lost")
     else:
@@ -212,7 +210,7 @@ ABSURD = {
     "an arrival that never comes": ("arrivals.csv", "0.000000,calm", "inf,calm"),
     "an arrival in a thousand years": ("arrivals.csv", "0.000000,calm", "31536000000,calm"),
     "a commit before the epoch": ("records/flow.csv", ",16999999", ",-16999999"),
-    "a block of 1970 that nobody saw": (
+    "a block of 1970 that the prober did not see": (
         "chain/blocks.csv",
         "aster,0,1699999994,1699999994.050000",
         "aster,0,7,",
@@ -225,12 +223,12 @@ ABSURD = {
         '"log_tail": "\\ud800", "died_at": 1700000001',
     ),
 }
-"""What to put into which file in the place of what."""
+"""(file, text to replace, what to put there), by what that means."""
 
 
 @pytest.mark.parametrize("what", ABSURD)
 def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Path) -> None:
-    """Sealed or not, a file may hold anything; all four files are written, and none says PASS."""
+    """A file may hold anything; all four files are written, and none says PASS."""
     name, old, new = ABSURD[what]
     path = directory / name
     text = path.read_text(encoding="utf-8")
@@ -241,7 +239,7 @@ def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Pat
 
     verdict = write(directory)
 
-    if what == "a block of 1970 that nobody saw":
+    if what == "a block of 1970 that the prober did not see":
         assert verdict.outcome is Outcome.PASS  # a chain may have been born at any time
     else:
         assert verdict.outcome is Outcome.UNKNOWN, verdict.sentence
@@ -252,11 +250,10 @@ def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Pat
 def test_a_report_that_cannot_be_drawn_is_no_pass(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page then says so plainly, and verdict.json agrees with the exit code."""
+    """The page then says so, and verdict.json agrees with the exit code."""
 
     def broken(*_: object) -> str:
-        message = "no such figure"
-        raise OverflowError(message)
+        raise OverflowError("no such figure")
 
     monkeypatch.setattr("seawall.scorecard.files.render", broken)
 
@@ -325,7 +322,7 @@ def test_a_run_that_has_not_ended_is_no_evidence(directory: Path) -> None:
 
 
 def test_sabotage_in_the_manifest_changes_nothing(directory: Path) -> None:
-    """Judges get none of the switch."""
+    """No check may know which control was switched off."""
     change_manifest(directory, sabotage="failover")
 
     assert judge(directory).outcome is Outcome.PASS

@@ -1,4 +1,4 @@
-"""What is written beside the evidence: for gates, for history, for CI and for people."""
+"""The files that are written beside the evidence: for gates, history, CI and people."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from seawall.scorecard.report import SECTIONS
 
 
 def lines_of(directory: Path) -> list[str]:
-    """The summary as a pipe would get it."""
-    # closed with the console
+    """The lines of the summary as a pipe gets them."""
+    # SIM115: closed together with the console.
     console = Console(width=80, record=True, file=Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115
     with console.file:
         console.print(terminal_summary(write(directory), directory))
@@ -24,7 +24,7 @@ def lines_of(directory: Path) -> list[str]:
 
 
 def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
-    """All four files say the same, and the report asks nothing of the network."""
+    """All four files agree, and the report loads nothing from the network."""
     write(directory)
 
     verdict = json.loads((directory / "verdict.json").read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
 
 
 def test_the_summary_folds_on_a_terminal(directory: Path) -> None:
-    """A person's window is as wide as it is."""
+    """Lines wrap at the width of the terminal."""
     with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
         console = Console(width=60, record=True, force_terminal=True, file=nowhere)
         console.print(terminal_summary(write(directory), directory))
@@ -117,25 +117,25 @@ def test_the_summary_folds_on_a_terminal(directory: Path) -> None:
 
 
 def test_the_summary_of_a_failure_says_what_failed_and_what_to_do(directory: Path) -> None:
-    """Before the verdict stands how to run it again."""
+    """The command that runs it again comes before the verdict."""
     (directory / "chain" / "balances.csv").unlink()
 
     lines = lines_of(directory)
 
     assert "UNKNOWN evidence.complete: chain/balances.csv is missing" in lines
-    told = [line.split()[0] for line in lines[-4:]]
-    assert told.index("replay:") < told.index("report:") < told.index("UNKNOWN")
+    labels = [line.split()[0] for line in lines[-4:]]
+    assert labels.index("replay:") < labels.index("report:") < labels.index("UNKNOWN")
 
 
 def test_every_category_of_check_has_a_section() -> None:
-    """A check that the report leaves out might as well not be asked."""
+    """Otherwise the report would leave a check out."""
     placed = [category for categories in SECTIONS.values() for category in categories]
 
     assert sorted(placed) == sorted({check.category for check in ALL})
 
 
 def test_log_tails_with_control_characters_still_make_valid_xml(directory: Path) -> None:
-    """A dead part may have died in the middle of an escape sequence."""
+    """A part may die in the middle of an escape sequence."""
     dead = {"name": "anvil", "exit_code": -9, "died_at": 1.0, "log_tail": "\x1b[31mpanic\x00 <&>"}
     manifest = directory / "manifest.json"
     changed = json.loads(manifest.read_text(encoding="utf-8")) | {"components": [dead]}

@@ -1,4 +1,4 @@
-"""The rules of verdicts, as tables."""
+"""The rules by which outcomes combine and observers are compared, as tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_only_pass_opens_a_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "witness", "passed", "awake", "outcome"),
+    ("measured", "witness", "passed", "watching", "outcome"),
     [
         (900, 930, True, True, PASS),
         (1000, 1050, True, True, PASS),  # on the bound is within it
@@ -36,8 +36,8 @@ def test_only_pass_opens_a_gate() -> None:
         (1001, 1020, True, True, FAIL),
         (1001, 1020, False, False, FAIL),  # both saw it late: nothing else matters
         (1500, 9000, True, True, FAIL),  # they disagree, but both are beyond the bound
-        (None, None, True, True, FAIL),  # watched in vain
-        (None, None, True, False, UNKNOWN),  # nobody watched
+        (None, None, True, True, FAIL),  # watched, and it never came
+        (None, None, True, False, UNKNOWN),  # not watched
         (None, None, False, True, UNKNOWN),  # too early to say
         (900, None, True, True, UNKNOWN),  # one of them did not see it
         (None, 900, True, True, UNKNOWN),
@@ -46,7 +46,7 @@ def test_only_pass_opens_a_gate() -> None:
     ],
 )
 def test_what_two_observers_prove_about_a_bound(
-    *, measured: int | None, witness: int | None, passed: bool, awake: bool, outcome: Outcome
+    *, measured: int | None, witness: int | None, passed: bool, watching: bool, outcome: Outcome
 ) -> None:
     """One row per case, with a bound of 1000 and a tolerance of 60."""
     found, reason = compare_observers(
@@ -55,22 +55,22 @@ def test_what_two_observers_prove_about_a_bound(
         witness_us=witness,
         tolerance_us=60,
         bound_passed=passed,
-        observers_watching=awake,
+        observers_watching=watching,
     )
 
     assert found is outcome, reason
 
 
 def test_violations_show_the_first_the_worst_and_the_last() -> None:
-    """Enough to start looking, not so much that nobody does."""
+    """Three examples are enough to start with."""
     finding = violations(["a", "b", "c"], checked=9, what="rows", reason="fine", worst="b")
 
     assert finding.outcome is FAIL
     assert finding.details == ("first: a", "worst: b", "last: c")
 
 
-def test_nothing_to_look_at_is_unknown() -> None:
-    """Green having tested nothing is the oldest lie."""
+def test_nothing_to_check_is_unknown() -> None:
+    """A check that has checked nothing must not pass."""
     assert violations([], checked=0, what="rows", reason="fine").outcome is UNKNOWN
 
 

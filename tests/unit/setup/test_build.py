@@ -1,7 +1,4 @@
-"""One failed build ends set-up at once.
-
-The others are stopped, those that had not begun never begin.
-"""
+"""A failed build ends set-up at once; the other builds are stopped or never begin."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from seawall.setup.commands import run_logged
 
 
 @pytest.mark.parametrize(
-    "blow", [RegistryError("no registry"), KeyboardInterrupt()], ids=["failure", "interruption"]
+    "cause", [RegistryError("no registry"), KeyboardInterrupt()], ids=["failure", "interruption"]
 )
 def test_a_failed_or_interrupted_build_stops_the_others(
-    blow: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cause: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     begun: list[str] = []
@@ -32,7 +29,7 @@ def test_a_failed_or_interrupted_build_stops_the_others(
         report(SetupProgress(program=program.name, activity="compiling"))
         if program is PROGRAMS[0]:
             assert compiling.wait(timeout=10)
-            raise blow
+            raise cause
         run_logged(
             ["sh", "-c", "echo on; exec sleep 600"],
             purpose="x",
@@ -44,7 +41,7 @@ def test_a_failed_or_interrupted_build_stops_the_others(
     monkeypatch.setattr(build, "build", fail_or_compile)
     monkeypatch.setattr(build, "find", lambda _program: None)
     shown: list[SetupProgress] = []
-    with pytest.raises(type(blow)):
+    with pytest.raises(type(cause)):
         ensure(report=shown.append)
     assert len(begun) <= 3  # the two places, and at most the one that the failure freed
     assert {step.program for step in shown} == {program.name for program in PROGRAMS}

@@ -1,7 +1,4 @@
-"""A failing installer is translated into who is to blame and what to do.
-
-An interrupted one is gone.
-"""
+"""A failing installer becomes an error with cause and remedy; an interrupted one is killed."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("output", "blame"),
+    ("output", "cause"),
     [
         ("error: failed to write: No space left on device (os error 28)", DiskFullError),
         ("npm error code ENOSPC", DiskFullError),
@@ -45,19 +42,21 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             "WARNING: Retrying ... NewConnectionError: Failed to establish a new connection",
             RegistryError,
         ),
+        ("  cause: invalid peer certificate: UnknownIssuer", RegistryError),
+        ("x509: certificate signed by unknown authority", RegistryError),
         ("main.go:3:1: syntax error", WorldError),
     ],
 )
-def test_the_words_of_each_installer_are_understood(output: str, blame: type[WorldError]) -> None:
+def test_the_cause_is_read_from_what_each_installer_prints(
+    output: str, cause: type[WorldError]
+) -> None:
     error = explain(purpose="building x", output=output, exit_code=1, log_path=Path("x.log"))
-    assert type(error) is blame
+    assert type(error) is cause
     assert str(error).startswith("building x")
     assert "x.log" in str(error)
 
 
-def test_a_failure_that_nobody_knows_shows_the_end_of_the_log_and_where_the_rest_is(
-    own_cache: Path,
-) -> None:
+def test_an_unknown_failure_shows_the_end_of_the_log_and_where_the_rest_is(own_cache: Path) -> None:
     command = [
         sys.executable,
         "-c",
@@ -71,17 +70,17 @@ def test_a_failure_that_nobody_knows_shows_the_end_of_the_log_and_where_the_rest
     assert "line 50" in (own_cache / "logs" / "compiling.log").read_text()
 
 
-def test_every_line_is_heard_and_returned() -> None:
-    heard: list[str] = []
+def test_every_line_is_passed_on_and_returned() -> None:
+    lines: list[str] = []
     output = run_logged(
         [sys.executable, "-c", "print('one\\ntwo')"],
         purpose="x",
         log_name="x",
         env=os.environ,
-        on_line=heard.append,
+        on_line=lines.append,
     )
     assert output == "one\ntwo"
-    assert heard == ["one", "two"]
+    assert lines == ["one", "two"]
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
@@ -89,11 +88,18 @@ def test_a_program_that_is_not_there_is_named() -> None:
         run_logged(["no-such-compiler"], purpose="x", log_name="x", env=os.environ)
 
 
-def ends(pid: int) -> bool:
-    """SIGKILL is sure but not instant.
+def test_a_cache_on_a_file_system_that_forbids_execution_is_named_as_a_cause(
+    tmp_path: Path,
+) -> None:
+    """The kernel refuses a file without permission to run just as one on a noexec mount."""
+    installer = tmp_path / "uv"
+    installer.write_text("#!/bin/sh\n", encoding="utf-8")
+    with pytest.raises(WorldError, match=r"uv: Permission denied \(if .* noexec, point XDG_CACHE"):
+        run_logged([str(installer)], purpose="x", log_name="x", env=os.environ)
 
-    The process may still be on its way out when its leader is reaped.
-    """
+
+def ends(pid: int) -> bool:
+    """Wait for the process to end: after SIGKILL it may outlive its reaped leader for a moment."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -105,13 +111,13 @@ def ends(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("how", ["the listener is interrupted", "another thread ends it"])
+@pytest.mark.parametrize("how", ["its listener is interrupted", "another thread kills it"])
 def test_a_stopped_command_dies_with_everything_that_it_started(how: str) -> None:
     children: list[int] = []
 
     def on_line(line: str) -> None:
         children.append(int(line))
-        if how == "the listener is interrupted":
+        if how == "its listener is interrupted":
             raise KeyboardInterrupt
         threading.Thread(target=end_running_commands).start()
 
@@ -152,11 +158,11 @@ def test_an_installer_that_outlives_a_killed_set_up_keeps_the_lock_until_it_ends
         installer = int(set_up.stdout.readline())
         set_up.kill()
         set_up.wait()
-        told = threading.Event()
+        waited = threading.Event()
 
         def end_the_installer() -> None:
-            told.set()
+            waited.set()
             os.kill(installer, signal.SIGKILL)
 
         with exclusive("tool", waiting=end_the_installer):
-            assert told.is_set()
+            assert waited.is_set()

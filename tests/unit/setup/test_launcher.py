@@ -35,7 +35,7 @@ class Machine:
             (self.path / name).symlink_to(found)
 
     def python(self, name: str, *, version: str, bootstrap_says: str = "exit 7") -> None:
-        """Put a Python of ``version`` on PATH that answers the two questions the launcher asks."""
+        """Put a Python on PATH that answers the launcher: its version, then bootstrap."""
         body = (
             '#!/bin/bash\ncase "$*" in\n'
             f"*version_info*) echo {version} ;;\n*) {bootstrap_says} ;;\nesac\n"
@@ -43,7 +43,7 @@ class Machine:
         self._script(self.path / name, body)
 
     def environment(self, interpreter: str) -> Path:
-        """A complete environment in the cache whose interpreter is this script."""
+        """Put a complete environment into the cache; ``interpreter`` is a script."""
         name = f"{bootstrap.environment_key()}-cpython-311-{platform.machine()}"
         folder = self.cache / "seawall" / "python" / name
         (folder / "bin").mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_an_environment_whose_interpreter_is_gone_is_made_anew(machine: Machine)
         ({"python3.13": "3.13", "python3.12": "3.12", "python": "3.11"}, "python3.13"),
     ],
 )
-def test_the_newest_python_that_serves_is_taken(
+def test_the_newest_fit_python_is_used(
     machine: Machine, there: dict[str, str], chosen: str
 ) -> None:
     for name, version in there.items():
@@ -157,7 +157,7 @@ def test_the_newest_python_that_serves_is_taken(
         ({"python3": "3.14"}, "Python 3.14 is too new"),
     ],
 )
-def test_a_machine_without_a_fit_python_is_told_so_in_one_line(
+def test_without_a_fit_python_the_error_is_one_line(
     machine: Machine, there: dict[str, str], says: str
 ) -> None:
     for name, version in there.items():

@@ -1,4 +1,4 @@
-"""PATH comes first when it is new enough, then the cache; the key covers every pin and flag."""
+"""A program on PATH is used if new enough, else the cache's; the key covers every pin and flag."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "cache" / "seawall"
 
 
-def put(folder: Path, name: str, says: str) -> Path:
+def put(folder: Path, name: str, prints: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / name
-    script.write_text(f"#!/bin/sh\necho '{says}'\n")
+    script.write_text(f"#!/bin/sh\necho '{prints}'\n")
     script.chmod(0o755)
     return script
 
@@ -49,7 +49,7 @@ def put(folder: Path, name: str, says: str) -> Path:
         ("prometheus, version  (branch: )", None),
     ],
 )
-def test_releases_are_read_from_what_programs_say(text: str, version: Version | None) -> None:
+def test_releases_are_read_from_what_programs_print(text: str, version: Version | None) -> None:
     assert parse_version(text) == version
 
 
@@ -62,11 +62,11 @@ def test_a_program_on_path_is_used_when_it_is_not_older_than_the_pin(
     assert own_cache in TOXIPROXY.folder().parents
 
 
-@pytest.mark.parametrize("says", ["version 2.11.9", "version 3.0.0", "no release"])
+@pytest.mark.parametrize("prints", ["version 2.11.9", "version 3.0.0", "no release"])
 def test_an_older_or_unproven_release_on_path_gives_way_to_the_cache(
-    says: str, tmp_path: Path
+    prints: str, tmp_path: Path
 ) -> None:
-    put(tmp_path / "bin", "toxiproxy-server", says)
+    put(tmp_path / "bin", "toxiproxy-server", prints)
     cached = put(TOXIPROXY.folder() / "bin", "toxiproxy-server", "unused")
     assert locate("toxiproxy-server") == Located(path=cached, version=(2, 12, 0), source="cache")
 
@@ -98,7 +98,7 @@ def test_the_key_changes_with_a_flag() -> None:
     assert other.key() != TOXIPROXY.key()
 
 
-def test_the_key_covers_the_source_that_is_ours() -> None:
+def test_the_key_covers_source_of_this_repository() -> None:
     """The language host in front of the published one."""
     assert ("tools/go/pulumi/language", ("main.go",)) in PULUMI.pin_files()
 
@@ -109,7 +109,7 @@ def test_every_executable_belongs_to_one_program() -> None:
     assert all(name in program_of(name).executables for name in names)
 
 
-def test_doctor_says_what_to_do_about_each_missing_program(tmp_path: Path) -> None:
+def test_the_doctor_has_a_remedy_for_each_missing_program(tmp_path: Path) -> None:
     put(tmp_path / "bin", "promtool", "promtool, version 2.53.0")
     put(tmp_path / "bin", "prometheus", "prometheus, version 2.53.0")
     parts = {part.name: part for part in examine()}

@@ -1,4 +1,4 @@
-"""Set-up says how far it is, and neither floods a log nor falls silent."""
+"""Set-up shows its progress, at most one line per activity and interval."""
 
 from __future__ import annotations
 
