@@ -94,8 +94,7 @@ def check_plan(
     """What the plan does to the drawdown indicator, in numbers.
 
     Raises:
-        UsageError: It would not stress the policy as a bank run must; says everything that is
-        short.
+        UsageError: It would not stress the policy as a bank run must; names every shortfall.
     """
     rates = target_rates(policy)
     assumed = profile.assumed
