@@ -90,8 +90,7 @@ class FaultSession:
         Raises:
             DrillError: The kill switch does not permit it.
             ServiceError: The runner is gone, no lease is to be had, or the fault is not observed.
-            The
-                lease and the experiment's rollback then undo whatever was done.
+                The lease and the experiment's rollback then undo whatever was done.
         """
         reason = self._watch()
         if reason is not None:
@@ -150,8 +149,7 @@ class FaultSession:
 
         Raises:
             ServiceError: It is not gone within the lease's time to live. The lease then expires,
-            and
-                its holder goes on trying.
+                and its holder goes on trying.
         """
         try:
             self._fault.revert(within_ms=self._ttl_ms)

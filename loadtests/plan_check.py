@@ -32,8 +32,7 @@ class TargetRates:
     Attributes:
         window_ms: Over which the rate (drawdown velocity) is measured.
         hot_micro: Value of the hot targets in millionths of the unit of account. A rate is the
-        value
-            requested within the window, divided by this.
+            value requested within the window, divided by this.
         stressed_exit: Below it, the first tier is left.
         protected_enter: At it, the second tier is entered.
         protected_exit: Below it, the second tier is left.
@@ -95,8 +94,7 @@ def check_plan(
     """What the plan does to the drawdown indicator, in numbers.
 
     Raises:
-        UsageError: It would not stress the policy as a bank run must; says everything that is
-        short.
+        UsageError: It would not stress the policy as a bank run must; names every shortfall.
     """
     rates = target_rates(policy)
     assumed = profile.assumed

@@ -1,8 +1,8 @@
 """One worker's part of a flood: sends each request at its planned instant.
 
 The load model is open: a slow venue delays no request, because each arrival has a greenlet of its
-own. Latency counts from the planned instant. An
-arrival that cannot be sent in time is missed and reported, and not sent in a bunch with later ones.
+own. Latency counts from the planned instant. An arrival that cannot be sent in time is missed and
+reported, and not sent in a bunch with later ones.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Sender:
     Args:
         url: Base URL of the venue's api.
         keys: API key by customer id.
-        limits: See there.
+        limits: Of requests, waiting and lateness.
         worker: Name of this worker in the results.
         on_result: Gets each result and the length of its answer in bytes.
         on_missed: Gets the index of each arrival that was not sent, and why.

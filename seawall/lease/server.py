@@ -70,35 +70,25 @@ def _operate(holder: Holder, clock: Clock, method: str, path: str, body: bytes) 
         return _error(404, "unknown_path", path)
     try:
         name = _NAME.validate_python(parts[1])
-        if (method, len(parts)) == ("PUT", 2):
-            lodged = holder.lodge(name, LeaseRequest.model_validate_json(body))
-            return (
-                (200, _describe(lodged, clock))
-                if lodged
-                else _error(409, "taken", f"{name} is held for something else or just expiring")
-            )
-    except ValidationError as error:
-        return _error(
-            422,
-            "invalid",
-            "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or 'name'}: {one['msg']}"
-                for one in error.errors()
-            ),
+        request = (
+            LeaseRequest.model_validate_json(body) if (method, len(parts)) == ("PUT", 2) else None
         )
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'name'}: {one['msg']}" for one in error.errors()
+        )
+        return _error(422, "invalid", problems)
+    expired = _error(404, "expired", f"no lease {name} is held")
+    if request is not None:
+        lodged = holder.lodge(name, request)
+        if lodged is None:
+            return _error(409, "taken", f"{name} is held for something else or just expiring")
+        return 200, _describe(lodged, clock)
     if (method, parts[2:]) == ("POST", ["renew"]):
         renewed = holder.renew(name)
-        return (
-            (200, _describe(renewed, clock))
-            if renewed
-            else _error(404, "expired", f"no lease {name} is held")
-        )
+        return expired if renewed is None else (200, _describe(renewed, clock))
     if (method, len(parts)) == ("DELETE", 2):
-        return (
-            (204, None)
-            if holder.release(name)
-            else _error(404, "expired", f"no lease {name} is held")
-        )
+        return (204, None) if holder.release(name) else expired
     return _error(405, "unknown_operation", f"{method} {path}")
 
 

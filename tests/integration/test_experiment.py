@@ -58,9 +58,9 @@ def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path
     )
     assert ended.returncode == 0, ended.stderr
     assert problems_of_journal(_journal(tmp_path / "journal.json")) == []
-    told = {fact["event"]: fact["at"] for fact in harness.timeline("chaos")}
-    assert list(told) == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
-    assert 2.5 <= told["fault.reverted"] - told["fault.effective"] <= 5
+    at = {fact["event"]: fact["at"] for fact in harness.timeline("chaos")}
+    assert list(at) == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
+    assert 2.5 <= at["fault.reverted"] - at["fault.effective"] <= 5
     assert not harness.hangs()
 
 

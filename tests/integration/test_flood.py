@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from loadtests.arrivals import Arrival, write_arrivals
+from tests.testing.flood_plans import even_run, write_plan
 
 pytestmark = pytest.mark.integration
 
@@ -60,40 +61,17 @@ def venue() -> Iterator[str]:
     server.wait()
 
 
-def _plan(folder: Path, *, seconds: int, frozen_at_s: float | None = None) -> None:
-    """A run at an even ``RATE_PER_S``; the last request repeats the first."""
-    count = RATE_PER_S * seconds
-    frozen = None if frozen_at_s is None else int(frozen_at_s * RATE_PER_S)
-    arrivals = [
-        Arrival(
-            index=index,
-            offset_us=index * 1_000_000 // RATE_PER_S,
-            phase="run",
-            attempt=2 if index == count - 1 else 1,
-            id="id-0" if index == count - 1 else f"{'freeze' if index == frozen else 'id'}-{index}",
-            customer_id=4,
-            network="aster",
-            asset="AST",
-            amount=1,
-            value_micro=1,
-            size="small",
-            destination="0x" + "1" * 40,
-        )
-        for index in range(count)
-    ]
-    write_arrivals(arrivals, folder / "arrivals.csv")
-    (folder / "plan.json").write_text(
-        json.dumps({"seed": 1, "knobs": {"calm_ms": 0, "flood_ms": seconds * 1_000}, "scaling": {}})
-    )
-    (folder / "customers.csv").write_text(
-        "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n"
-    )
-
-
-def _start(folder: Path, url: str) -> subprocess.Popen[str]:
+def _start(
+    folder: Path, url: str, *, seconds: int, frozen_at_s: float | None = None
+) -> subprocess.Popen[str]:
+    """Start a flood at an even ``RATE_PER_S``; its last request repeats the first."""
+    arrivals = even_run(seconds=seconds, rate_per_s=RATE_PER_S)
+    if frozen_at_s is not None:
+        frozen = int(frozen_at_s * RATE_PER_S)
+        arrivals[frozen] = replace(arrivals[frozen], id=f"freeze-{frozen}")
+    arrivals[-1] = replace(arrivals[-1], id=arrivals[0].id, attempt=2)
     command = [sys.executable, "-m", "loadtests.flood", "--url", url, "--workers", "2"]
-    command += ["--arrivals", str(folder / "arrivals.csv")]
-    command += ["--customers", str(folder / "customers.csv"), "--out", str(folder)]
+    command += [*write_plan(folder, arrivals, seconds=seconds), "--out", str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -123,9 +101,7 @@ def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_in
 
     The latency of the 200 requests of that second falls evenly from 1 s to 0.
     """
-    _plan(tmp_path, seconds=4, frozen_at_s=2.0)
-
-    flood = _start(tmp_path, venue)
+    flood = _start(tmp_path, venue, seconds=4, frozen_at_s=2.0)
     zero = _wait_for(flood, lambda line: line["event"] == "zero")
     flood.communicate(timeout=60)
     result = json.loads((tmp_path / "flood.json").read_text())
@@ -155,8 +131,7 @@ def test_sigterm_ends_all_of_it_within_two_seconds_and_marks_it_incomplete(
     tmp_path: Path, venue: str
 ) -> None:
     """What was sent until then is written; nothing is left behind."""
-    _plan(tmp_path, seconds=30)
-    flood = _start(tmp_path, venue)
+    flood = _start(tmp_path, venue, seconds=30)
     _wait_for(flood, lambda line: line["event"] == "progress" and int(str(line["sent"])) > 0)
 
     asked_at = time.monotonic()
@@ -174,8 +149,7 @@ def test_sigterm_ends_all_of_it_within_two_seconds_and_marks_it_incomplete(
 
 def test_a_lost_worker_is_reported(tmp_path: Path, venue: str) -> None:
     """Its arrivals are missed, the others go on, and the flood does not end well."""
-    _plan(tmp_path, seconds=6)
-    flood = _start(tmp_path, venue)
+    flood = _start(tmp_path, venue, seconds=6)
     _wait_for(flood, lambda line: line["event"] == "progress" and int(str(line["sent"])) > 0)
     found = subprocess.run(
         ["pgrep", "-s", str(flood.pid), "-f", "locustfile.* --worker "],

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from loadtests.arrivals import Arrival, write_arrivals
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.errors import ExitCode
 from seawall.kill_switch import AccessKey, KillSwitchLocation, KillSwitchWatch, SsmKillSwitch
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
 from tests.testing.deployments import urls, write_deployment
+from tests.testing.flood_plans import even_run, write_plan
 
 pytestmark = pytest.mark.integration
 
@@ -141,35 +141,13 @@ def flood(
     tmp_path: Path, location: KillSwitchLocation, venue: tuple[str, list[float]]
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Starts floods of 20 s that know the switch; ends them."""
-    arrivals = [
-        Arrival(
-            index=index,
-            offset_us=index * 1_000_000 // RATE_PER_S,
-            phase="run",
-            attempt=1,
-            id=f"id-{index}",
-            customer_id=4,
-            network="aster",
-            asset="AST",
-            amount=1,
-            value_micro=1,
-            size="small",
-            destination="0x" + "1" * 40,
-        )
-        for index in range(SECONDS * RATE_PER_S)
-    ]
-    write_arrivals(arrivals, tmp_path / "arrivals.csv")
-    plan = {"seed": 1, "knobs": {"calm_ms": 0, "flood_ms": SECONDS * 1_000}, "scaling": {}}
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    (tmp_path / "customers.csv").write_text(
-        "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n", encoding="utf-8"
-    )
+    arrivals = even_run(seconds=SECONDS, rate_per_s=RATE_PER_S)
+    plan = write_plan(tmp_path, arrivals, seconds=SECONDS)
     deployment_file = write_deployment(
         tmp_path, urls=urls(api=venue[0]), kill_switch=location.model_dump(mode="json")
     )
     command = [sys.executable, "-m", "loadtests.flood", "--url", venue[0], "--workers", "1"]
-    command += ["--arrivals", str(tmp_path / "arrivals.csv")]
-    command += ["--customers", str(tmp_path / "customers.csv"), "--out", str(tmp_path)]
+    command += [*plan, "--out", str(tmp_path)]
     environment = {**os.environ, environment_names.DEPLOYMENT_VARIABLE: str(deployment_file)}
     started = [
         subprocess.Popen(

@@ -10,26 +10,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.arrivals import Arrival
 from loadtests.coordinator import LEAD_S, Coordinator
 from loadtests.results import RequestResult, percentile
-
-
-def _arrival(index: int, offset_us: int, phase: Any) -> Arrival:
-    return Arrival(
-        index=index,
-        offset_us=offset_us,
-        phase=phase,
-        attempt=1,
-        id=str(index),
-        customer_id=4,
-        network="aster",
-        asset="AST",
-        amount=1,
-        value_micro=1,
-        size="small",
-        destination="0x" + "1" * 40,
-    )
+from tests.testing.flood_plans import arrival
 
 
 def _result(index: int, outcome: str, *, late_s: float = 0.001) -> RequestResult:
@@ -49,10 +32,10 @@ def _result(index: int, outcome: str, *, late_s: float = 0.001) -> RequestResult
 @pytest.fixture
 def coordinator(tmp_path: Path) -> Coordinator:
     arrivals = [
-        _arrival(0, 0, "calm"),
-        _arrival(1, 1_000_000, "run"),
-        _arrival(2, 2_000_000, "run"),
-        _arrival(3, 3_000_000, "run"),
+        arrival(0, offset_us=0, phase="calm"),
+        arrival(1, offset_us=1_000_000, phase="run"),
+        arrival(2, offset_us=2_000_000, phase="run"),
+        arrival(3, offset_us=3_000_000, phase="run"),
     ]
     plan = {"seed": 7, "knobs": {"calm_ms": 1_000, "flood_ms": 4_000}, "scaling": {"source": "x"}}
     return Coordinator(arrivals=arrivals, plan=plan, out=tmp_path, progress=io.StringIO())

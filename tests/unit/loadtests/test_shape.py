@@ -50,7 +50,7 @@ def test_a_run_has_exactly_the_planned_arrivals_in_order(seed: int, count: int) 
     values=st.lists(st.integers(1, 10_000), max_size=200),
     opening=st.integers(0, 50),
 )
-def test_everybody_leaves_exactly_once(seed: int, values: list[int], opening: int) -> None:
+def test_every_value_is_withdrawn_exactly_once(seed: int, values: list[int], opening: int) -> None:
     """The order is a permutation, also when there are fewer requests than places in the opening."""
     order = shape.leaving_order(
         Random(seed),
@@ -85,7 +85,7 @@ def test_the_opening_carries_its_value_whatever_the_seed() -> None:
     weights=st.dictionaries(st.integers(0, 50), st.integers(1, 10**9), min_size=1),
 )
 def test_a_pool_is_divided_without_losing_a_base_unit(total: int, weights: dict[int, int]) -> None:
-    """The parts sum to the whole, and nobody is given nothing or less."""
+    """The parts sum to the whole, and each part is positive."""
     parts = dict(divide(total, weights))
 
     assert sum(parts.values()) == total
