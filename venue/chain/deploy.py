@@ -21,12 +21,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.formats.documents import read_json_model
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from venue.chain.transaction import (
@@ -231,13 +232,13 @@ def _main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     try:
+        plan = read_json_model(arguments.plan, Plan)
         try:
-            plan = Plan.model_validate_json(arguments.plan.read_text(encoding="utf-8"))
             secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
-        except (OSError, ValidationError, ValueError) as error:
-            raise UsageError(f"no usable plan or deployer key: {error}") from error
         except KeyError as error:
             raise UsageError(f"{DEPLOYER_KEY_VARIABLE} is not set") from error
+        except ValueError as error:
+            raise UsageError(f"{DEPLOYER_KEY_VARIABLE} is no key in hex: {error}") from error
         deployed = asyncio.run(deploy(plan, secret=secret))
     except SeawallError as error:
         sys.stderr.write(f"{error}\n")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from seawall.errors import UsageError
+from seawall.formats.documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +32,9 @@ def read_roles(path: Path) -> dict[str, str]:
             raise UsageError(
                 f"{path} holds passwords and others may read it", remedy=f"chmod 600 {path}"
             )
-        urls = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the database roles in {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON") from error
+    urls = read_json(path)
     if (
         not isinstance(urls, dict)
         or set(urls) != set(ROLES)

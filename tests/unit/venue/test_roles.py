@@ -45,6 +45,25 @@ def test_any_other_file_is_refused_without_a_password_in_the_error(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"api": "postgresql://secret", "api": "postgresql://secret"}', "the key 'api' twice"),
+        ('{"api": "postgresql://secret"', "text that is not JSON"),
+    ],
+)
+def test_a_file_that_is_no_json_or_ambiguous_is_refused(
+    text: str, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "roles.json"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+    with pytest.raises(UsageError, match=why) as refused:
+        read_roles(path)
+    assert "secret" not in str(refused.value)
+
+
 def test_a_process_without_a_database_url_names_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
