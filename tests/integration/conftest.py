@@ -1,4 +1,4 @@
-"""Real parts for integration tests, one fixture per part, each on free loopback ports."""
+"""Fixtures that start real parts for integration tests, each on free loopback ports."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ AnvilStarter = Callable[..., str]
 
 @pytest.fixture
 def start_anvil() -> Iterator[AnvilStarter]:
-    """Start an anvil (``chain_id``, ``block_time`` in seconds or None for a block per transaction);
-    gives its URL.
+    """Start an anvil and return its URL.
+
+    ``block_time`` is in seconds, or None for a block per transaction.
     """
     running: list[subprocess.Popen[bytes]] = []
 

@@ -59,7 +59,8 @@ async def chain_equals_ledger(venue: Venue) -> None:
                 for asset in venue.policy.networks[network].assets:
                     held = await rpc.balance(contract, token=site.tokens.get(asset))
                     booked = await venue.owner.fetchval(
-                        """select sum(e.amount) from entries e join accounts a on a.id = e.account_id
+                        """select sum(e.amount) from entries e join accounts a on a.id =
+                            e.account_id
                            where (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, $4)""",
                         *(venue.policy.wallets[wallet].bucket, network, asset, kind),
                     )
@@ -85,9 +86,12 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     )
     await venue.reserve(small(200, network="birch"))
     await venue.owner.execute(
-        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
-           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve', 'customer-aster-hot', 420000000000, 'requested', 'test'),
-                  (gen_random_uuid(), 'aster', 'AST', 'customer-aster-reserve', 'customer-aster-hot', 1000000000000000000, 'requested', 'test')"""
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
+           'customer-aster-hot', 420000000000, 'requested', 'test'),
+                  (gen_random_uuid(), 'aster', 'AST', 'customer-aster-reserve',
+                  'customer-aster-hot', 1000000000000000000, 'requested', 'test')"""
     )
     await venue.all_posted()
     await venue.until("select not exists (select 1 from topups where state <> 'posted')")
@@ -137,10 +141,13 @@ async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
             [Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)]
         )
         await venue.until(
-            """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved' and slot_id is null and reason is null)
+            """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved'
+                and slot_id is null and reason is null)
                         = array[4, 5, 6, 7]::bigint[]
-                  and exists (select 1 from slots s where state = 'final' and not exists (select 1 from withdrawals w where w.slot_id = s.id))
-                  and (select f.available + (select sum(w.amount) from withdrawals w where w.asset = f.asset and w.slot_id is not null)
+                  and exists (select 1 from slots s where state = 'final' and not exists (select 1
+                  from withdrawals w where w.slot_id = s.id))
+                  and (select f.available + (select sum(w.amount) from withdrawals w
+                  where w.asset = f.asset and w.slot_id is not null)
                        from floats f where (wallet, asset) = ($1, 'USDX')) = $2""",
             hot,
             before,
@@ -181,7 +188,8 @@ async def test_a_settler_killed_anywhere_loses_nothing(venue: Venue) -> None:
     )
     assert await venue.owner.fetchval("select count(distinct nonce) = max(nonce) + 1 from slots")
     assert await venue.owner.fetchval(
-        "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) where (s.digest, s.raw) <> (g.digest, g.raw)"
+        "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) "
+        "where (s.digest, s.raw) <> (g.digest, g.raw)"
     )
     await chain_equals_ledger(venue)
 
@@ -297,7 +305,8 @@ async def test_a_second_settler_fences_the_first(venue: Venue) -> None:
         assert await first.wait() == 2
     assert (
         await venue.owner.fetchval(
-            "select count(*) from slots where epoch < (select max(epoch) from lanes where network = 'aster')"
+            "select count(*) from slots where epoch < (select max(epoch) from lanes "
+            "where network = 'aster')"
         )
         == 0
     )

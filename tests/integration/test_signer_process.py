@@ -95,9 +95,7 @@ def _document(statement: dict[str, Any]) -> str:
 
 @pytest.fixture
 async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
-    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys'
-    addresses.
-    """
+    """The sandbox's AWS with keys and identities, and a venue whose lanes have their addresses."""
     policy = load_policy(POLICY)
     aws_port, port = free_port(), free_port()
     argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
@@ -249,7 +247,10 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
         if name != "AWS_SHARED_CREDENTIALS_FILE"
     }
     lone = tmp_path / "lone"
-    profile = "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_ACCESS_KEY}\n"
+    profile = (
+        "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = "
+        "{AWS_SECRET_ACCESS_KEY}\n"
+    )
     lone.write_text(profile.format("escrow", **region.escrow), encoding="utf-8")
     code, complaint = await _ended(region, AWS_SHARED_CREDENTIALS_FILE=str(lone), **one_for_all)
     assert code == 3

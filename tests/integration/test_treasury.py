@@ -139,7 +139,8 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
         }
         assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
     journal = await venue.owner.fetch(
-        "select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'"
+        "select body->>'bucket' as bucket, body->>'drift' as drift from journal "
+        "where kind = 'drift'"
     )
     assert [tuple(row) for row in journal] == [("escrow", "3")]
 

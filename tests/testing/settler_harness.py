@@ -50,21 +50,28 @@ DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 _RESERVE = """
     with wanted as (
-        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[], $6::text[], $7::text[])
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[],
+        $6::text[], $7::text[])
             as w (id, network, asset, amount, value_micro, size, destination)
     ), accepted as (
-        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state)
-        select id, 1, 'customer', network, network, asset, amount, value_micro, size, destination, 'reserved' from wanted
+        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount,
+        value_micro, size, destination, state)
+        select id, 1, 'customer', network, network, asset, amount, value_micro, size, destination,
+        'reserved' from wanted
         returning id, network, asset, amount
     ), posted as (
-        insert into postings (kind, withdrawal_id) select 'reserve', id from accepted returning id, withdrawal_id
+        insert into postings (kind, withdrawal_id) select 'reserve', id
+        from accepted returning id, withdrawal_id
     )
     insert into entries (posting_id, account_id, amount)
     select p.id, a.id, case a.kind when 'customer' then r.amount else -r.amount end
     from posted p join accepted r on r.id = p.withdrawal_id
     join accounts a on (a.bucket, a.network, a.asset) = ('customer', r.network, r.asset)
         and (a.kind = 'reserved' or a.customer_id = 1)"""
-_SUM_OF_ENTRIES = "select coalesce(sum(abs(s)), 0) from (select sum(e.amount) as s from entries e join accounts a on a.id = e.account_id group by a.network, a.asset) x"
+_SUM_OF_ENTRIES = (
+    "select coalesce(sum(abs(s)), 0) from (select sum(e.amount) as s from entries e "
+    "join accounts a on a.id = e.account_id group by a.network, a.asset) x"
+)
 
 
 @dataclass(kw_only=True)
@@ -236,7 +243,8 @@ async def venue_bench(
             roles=database.roles,
         )
         await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) "
+            "values ('test', now() + interval '1 day')"
         )
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []

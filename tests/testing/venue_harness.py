@@ -103,9 +103,12 @@ def free_port() -> int:
 async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> None:
     """A small withdrawal of customer 1 in ``state`` since ``age_s``; its books are left alone."""
     await owner.execute(
-        """insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state, reason, requested_at)
-           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x' || repeat('ab', 20), $1,
-                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() - make_interval(secs => $2))""",
+        """insert into withdrawals (id, customer_id, bucket, source_network, network, asset,
+            amount, value_micro, size, destination, state, reason, requested_at)
+           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x'
+           || repeat('ab', 20), $1,
+                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() -
+                   make_interval(secs => $2))""",
         state,
         age_s,
     )
