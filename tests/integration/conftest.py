@@ -24,7 +24,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+LONGEST_FILES = (
+    "test_stack_lifecycle.py",
+    "test_stack.py",
+    "test_stack_drift.py",
+    "test_settler.py",
+    "test_change_review.py",
+    "test_refused_stack.py",
+    "test_stack_failures.py",
+    "test_sandbox.py",
+)
+"""They start first, so that no worker begins a long file when the others have nothing left."""
+
 AnvilStarter = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others stay in their order."""
+    rank = {name: number for number, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture
