@@ -232,7 +232,8 @@ async def test_a_cancelled_withdrawal_gives_everything_back_once(
 ) -> None:
     """Balance, reservation and clearing are as before.
 
-    A repeat tells the same, a replay is told, a stranger sees nothing.
+    A repeated cancellation gets the same answer, and the request sent again the voided state.
+    Another customer finds nothing.
     """
     before = await _books(founded), await api.balances("key-1")
     for source in (None, "birch"):
@@ -303,7 +304,7 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
 async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
     api: VenueClient, founded: Founded
 ) -> None:
-    """Without a heartbeat for more than 1.5 s customers are told stressed.
+    """Without a heartbeat for more than 1.5 s the status is stressed.
 
     Reservations are still made.
     """

@@ -156,7 +156,7 @@ async def test_a_claim_passes_a_withdrawal_that_is_being_cancelled(bench: Bench)
 async def test_a_cancellation_that_meets_a_claim_waits_and_is_too_late(bench: Bench) -> None:
     """The claim holds the row and has not committed.
 
-    What the customer is told is what was committed then.
+    The customer gets the state that was committed.
     """
     (withdrawal,) = await bench.reserve(1)
     async with _held(bench, "lock table slot_events in exclusive mode"):
@@ -174,10 +174,10 @@ async def test_a_cancellation_that_meets_a_claim_waits_and_is_too_late(bench: Be
 
 
 async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None:
-    """Without steps: what customers are told is what became of each, and the books are level."""
+    """Side by side, in no fixed order: each answer is what was committed, and the books balance."""
     withdrawals = await bench.reserve(120)
     cancelling = [asyncio.create_task(bench.cancel(withdrawal)) for withdrawal in withdrawals]
-    # forty answers, whoever's
+    # any forty answers
     while sum(task.done() for task in cancelling) < 40:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     slot = await bench.claims.claim_payouts(bench.lane, base_fee_wei=1)

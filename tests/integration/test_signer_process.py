@@ -1,7 +1,4 @@
-"""The signer as a process on the sandbox's AWS.
-
-Signs by KMS, each bucket as itself, and answers while KMS hangs.
-"""
+"""The signer as a process on the emulated AWS: whose credentials it uses, and a KMS that hangs."""
 
 from __future__ import annotations
 
@@ -151,7 +148,7 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
 
 
 async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Region) -> None:
-    """Signed, replayed, refused and unavailable, over HTTP; SIGTERM ends it with 0."""
+    """Over HTTP: signed, replayed, refused, and unavailable before KMS goes on; SIGTERM ends it."""
     argv = (
         sys.executable,
         "-m",
@@ -237,9 +234,9 @@ async def _ended(region: Region, *arguments: str, **environment: str) -> tuple[i
 async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
     region: Region, tmp_path: Path
 ) -> None:
-    """One principal for all, another bucket's, or none at all.
+    """It does not start with one principal for all, with another bucket's, or with none.
 
-    The process says whose is missing, and does not start.
+    It names the bucket whose credentials are missing.
     """
     one_for_all = {
         name: value
@@ -276,7 +273,7 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
 
 
 async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
-    """As whoever its environment says; it knows the wallets of the others not at all."""
+    """It signs as the principal in its environment and knows no other bucket's wallets."""
     argv = (
         sys.executable,
         "-m",

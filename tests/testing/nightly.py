@@ -184,12 +184,14 @@ class Recording:
 
 
 def repetitions(cases: Sequence[Any], *, keep: int) -> list[Any]:
-    """Cases for ``parametrize`` of one kind: `make test` runs the first ``keep``, nightly all."""
+    """Cases for ``parametrize`` of one kind: `make test` runs the first ``keep``, nightly all.
+
+    As in ``parametrize``, a case is a value, a tuple of values or a ``pytest.param``.
+    """
     return [*cases[:keep], *map(_nightly, cases[keep:])]
 
 
 def _nightly(case: Any) -> Any:
-    """The case with the mark; it is a value, a tuple of values or a ``pytest.param``."""
     if isinstance(case, type(pytest.param())):
         return pytest.param(*case.values, marks=[*case.marks, pytest.mark.nightly], id=case.id)
     values = case if isinstance(case, tuple) else (case,)

@@ -109,7 +109,7 @@ class Wanted:
 
 @dataclass(kw_only=True)
 class Venue:
-    """The bench: everything but the settlers runs."""
+    """A venue of which everything but the settlers runs."""
 
     policy: Policy
     config: VenueConfig

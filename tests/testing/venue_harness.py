@@ -191,7 +191,7 @@ class DatabaseUrls:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What genesis is told."""
+        """The URL of each role, as genesis takes them."""
         return {part: getattr(self, part) for part in ROLES}
 
 
