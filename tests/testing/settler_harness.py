@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
-from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -45,7 +44,6 @@ from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
-BLOCK_TIME_S = 1
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 _RESERVE = """
@@ -199,7 +197,8 @@ async def venue_bench(
     secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
     addresses = {wallet: address_of_private_key(secret) for wallet, secret in secrets.items()}
     nodes = {
-        name: start_anvil(chain_id=network.chain_id) for name, network in policy.networks.items()
+        name: start_anvil(chain_id=network.chain_id, block_time=1)
+        for name, network in policy.networks.items()
     }
     plan = Plan(
         policy=POLICY,
@@ -209,11 +208,7 @@ async def venue_bench(
         },
         wallets=addresses,
     )
-    # Deployed with a block for each transaction, which saves seconds; then a block a second.
     deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
-    for name, url in nodes.items():
-        async with AsyncRpcClient(name, (url,)) as rpc:
-            await rpc.call("evm_setIntervalMining", BLOCK_TIME_S)
     path = directory / "venue.json"
     write_config(path, database_url, policy)
     payload = json.loads(path.read_text(encoding="utf-8"))
