@@ -17,9 +17,12 @@ BREACHING, NOT_BREACHING = "breaching", "notBreaching"
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """One alarm on one metric.
+    """One alarm on one metric: it fires at ``threshold``, ``periods`` of ``period_s`` in a row.
 
-    It fires at ``threshold`` and above, after ``periods`` of ``period_s`` in a row.
+    Args:
+        severity: of the topic that it pages.
+        missing: what CloudWatch takes missing data for.
+        armed: whether it acts on anything.
     """
 
     name: str
@@ -46,10 +49,7 @@ def alarm(
     tags: Mapping[str, str],
     opts: pulumi.ResourceOptions,
 ) -> aws.cloudwatch.MetricAlarm:
-    """The CloudWatch alarm of ``spec``.
-
-    Its actions go to the topic of its own region, which is all that CloudWatch allows.
-    """
+    """Declare the alarm of ``spec``; CloudWatch lets it page topics of its own region only."""
     actions: Sequence[pulumi.Input[str]] = [topics[spec.region][spec.severity]]
     return aws.cloudwatch.MetricAlarm(
         logical,

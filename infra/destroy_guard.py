@@ -1,5 +1,4 @@
-"""The destroy guard: one resource that depends on all others, so that `pulumi destroy` of a protected
-stack stops before it has removed anything.
+"""The destroy guard: a resource at which `pulumi destroy` of a protected stack stops, first of all.
 
 A destroy begins with what nothing depends on. Without this resource it would remove the aliases,
 alarms, roles and subscriptions of a protected stack before it met the first protected key and stopped
@@ -21,8 +20,12 @@ from seawall.conventions import aws as aws_names
 
 @dataclass(frozen=True, kw_only=True)
 class DestroyGuardArgs:
-    """``digest``: that of the policy that the stack is made from. It is the value of the parameter,
-    which is written once everything else exists.
+    """The inputs of the destroy guard.
+
+    Args:
+        region: where the parameter is.
+        digest: that of the policy that the stack is made from. It is the parameter's value, so it
+            is written once everything else exists.
     """
 
     venue: str
@@ -41,7 +44,9 @@ def declare_destroy_guard(
         "deployed",
         region=args.region,
         name=aws_names.deployed_parameter(args.venue),
-        description="Digest of the policy that this stack was made from; written after everything else",
+        description=(
+            "Digest of the policy that this stack was made from; written after everything else"
+        ),
         type="String",
         value=args.digest,
         tags=args.tags,

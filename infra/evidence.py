@@ -1,4 +1,4 @@
-"""Where the evidence of drills is kept: a bucket whose objects cannot be changed once written."""
+"""The bucket of the evidence of drills: its objects cannot be changed once they are written."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceArgs:
-    """``bucket`` is its name in the world.
+    """The inputs of :class:`Evidence`.
 
-    ``region`` should not be the one whose loss the evidence is about.
-
-    ``remover``: ARN of who may remove evidence, of a stack that may be thrown away; None, as it
-    should be, is nobody.
+    Args:
+        bucket: its globally unique name.
+        region: should not be the one whose loss the evidence is about.
+        retention_days: how long a new object is locked.
+        lock_mode: GOVERNANCE or COMPLIANCE.
+        remover: ARN of the principal that may remove evidence of a disposable stack; None in a
+            protected stack, where nobody may.
     """
 
     bucket: str

@@ -1,8 +1,8 @@
 """The list of the resources that a stack of a policy must declare, as a text file; pure.
 
 One line per resource, sorted: the type's token, the logical name, and the properties that are
-compared. A resource that is dropped, renamed or moved is one changed line in a review. The head says
-how many resources follow, so that a file that was cut off is noticed.
+compared. A resource that is dropped, renamed or moved is one changed line in a review. The head
+says how many resources follow, so that a file that was cut off is noticed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Game days on a calendar: schedules with the policy's cron, a kill switch that stops them all, the
-task that runs them, and roles that reach only what is tagged as a target.
+"""Game days on a calendar.
 
-Every permission names what it is for.
+Schedules with the policy's cron, a kill switch that stops them all, the task that runs them, and
+roles that reach only resources that are tagged as targets. The Sid of every permission says what it
+is for.
 """
 
 from __future__ import annotations
@@ -26,14 +27,9 @@ from seawall.policy import GameDay, Policy
 
 _CONTAINER = "gameday"
 _CPU, _MEMORY_MIB = 2_048, 8_192
-"""A size that Fargate has (ECS developer guide, Task size), and twice what a drill takes on the
-machine that it was measured on.
-"""
+"""A size that Fargate has (ECS developer guide, Task size): twice what a drill was seen to take."""
 _RETRY_FOR_S = 900
-"""A drill that could not begin within a quarter of an hour is dropped.
-
-People planned for its hour.
-"""
+"""How long the scheduler tries to start a drill; people planned for its hour, so later is never."""
 _FAULTS = [
     "ecs:StopTask",
     "rds:FailoverDBCluster",
@@ -41,26 +37,29 @@ _FAULTS = [
     "ec2:StopInstances",
     "ec2:StartInstances",
 ]
-"""What a drill may break, or mend.
+"""What a drill may break or mend.
 
-Each of these knows aws:ResourceTag (Service authorization reference, condition keys of each
+Each action supports aws:ResourceTag (Service authorization reference, condition keys of each
 action).
 """
 _ECR_IMAGE = re.compile(
     r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$"
 )
 _NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
-"""No drill touches keys, credentials or permissions, whatever else it is allowed one day."""
+"""What no drill may ever do: use keys, credentials or permissions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GameDaysArgs:
-    """``people``: ARN of who runs drills by hand.
+    """The inputs of :class:`GameDays`.
 
-    ``evidence``: name of the bucket that keeps runs. ``runner``: where drills run.
-
-    ``armed``: what the kill switch says when it is made; from then on people set it, and the
-    program leaves it as it is.
+    Args:
+        policy_file: path of the policy within the container.
+        people: ARN of the principal that runs drills by hand.
+        evidence: name of the bucket that keeps runs.
+        runner: where drills run.
+        armed: the state of the kill switch when it is created; from then on people set it, and the
+            program leaves it as it is.
     """
 
     policy: Policy
@@ -74,8 +73,11 @@ class GameDaysArgs:
 
 
 class GameDays(pulumi.ComponentResource):
-    """``outputs``: kill switch (parameter and regions), the runner's role, the group, and by game
-    day its schedule and cron.
+    """The schedules of the policy's game days, and everything that they need.
+
+    Attributes:
+        outputs: kill switch (parameter and regions), the runner's role, the group, and the schedule
+            and cron of each game day.
     """
 
     outputs: dict[str, Any]
@@ -100,7 +102,7 @@ class GameDays(pulumi.ComponentResource):
         self.register_outputs(self.outputs)
 
     def _kill_switch(self) -> str:
-        """The same parameter in both regions.
+        """Declare the same parameter in both regions; returns its name.
 
         A runner that cannot read one of them does not start, and one that says stop is enough.
         """
@@ -112,7 +114,10 @@ class GameDays(pulumi.ComponentResource):
                 region=region,
                 name=name,
                 type="String",
-                description="Game days run only while this says armed; set stopped to end them, and no pulumi up will arm it again",
+                description=(
+                    "Game days run only while this says armed; set stopped to end them, and no "
+                    "pulumi up will arm it again"
+                ),
                 allowed_pattern=f"^({'|'.join(states)})$",
                 value=states[0] if self._args.armed else states[1],
                 tags=self._args.tags,
@@ -200,9 +205,9 @@ class GameDays(pulumi.ComponentResource):
         role: pulumi.Output[str],
         execution: pulumi.Output[str],
     ) -> aws.ecs.TaskDefinition:
-        """One task for all game days; each schedule says which one.
+        """One task for all game days; each schedule says which one to run.
 
-        The switch of the stack that scheduled it is in its environment.
+        Its environment names the kill switch of the stack that scheduled it.
         """
         switch = {
             "parameter": aws_names.kill_switch(self._venue),
@@ -303,7 +308,7 @@ class GameDays(pulumi.ComponentResource):
 
 
 def command(policy_file: str, day: str | None) -> list[str]:
-    """What the container runs: the default game day, or ``day``."""
+    """The container's command: run the default game day, or ``day``."""
     return ["bin/seawall", "gameday", "--policy", policy_file, *(["--gameday", day] if day else [])]
 
 
@@ -313,12 +318,14 @@ def region_of(cluster: str) -> str:
     # an ARN has six parts
     if len(parts) == 6 and parts[:3] == ["arn", "aws", "ecs"] and parts[5].startswith("cluster/"):  # noqa: PLR2004
         return parts[3]
-    message = f"the cluster of seawall:runner is {cluster!r}"
-    raise UsageError(message, remedy="write its ARN, arn:aws:ecs:<region>:<account>:cluster/<name>")
+    raise UsageError(
+        f"the cluster of seawall:runner is {cluster!r}",
+        remedy="write its ARN, arn:aws:ecs:<region>:<account>:cluster/<name>",
+    )
 
 
 def running(*, account: str, regions: Sequence[str], switch: str, evidence: str) -> list[Statement]:
-    """What the runner of game days may do.
+    """The permissions of the runner of game days.
 
     Read the kill switch, break what is tagged as a target, watch alarms, keep evidence.
     """
@@ -364,15 +371,12 @@ def running(*, account: str, regions: Sequence[str], switch: str, evidence: str)
 
 
 def never() -> Statement:
-    """The statement of the runner's boundary that no permission gets past."""
+    """The statement of the runner's boundary that overrides every permission."""
     return {"Sid": "NeverKeysOrPermissions", "Effect": "Deny", "Action": _NEVER, "Resource": "*"}
 
 
 def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement]:
-    """What the scheduler may do.
-
-    Run the one task in the one cluster, and hand the task its two roles.
-    """
+    """The permissions of the scheduler: run ``task`` in ``cluster`` and pass it its two roles."""
     return [
         {
             "Sid": "RunGameDays",
@@ -392,18 +396,19 @@ def starting(*, cluster: str, task: str, roles: Sequence[str]) -> list[Statement
 
 
 def pulling(image: str) -> list[Statement]:
-    """What ECS may do before the task runs: fetch the one image.
+    """The permissions of ECS before the task runs: fetch ``image``.
 
-    Raises :class:`UsageError` for an image that is not kept in ECR.
-
-    ``ecr:GetAuthorizationToken`` knows no resource (Service authorization reference, Amazon ECR).
+    ``ecr:GetAuthorizationToken`` supports no resource (Service authorization reference, Amazon
+    ECR). Raises :class:`UsageError` for an image that is not in ECR.
     """
     match = _ECR_IMAGE.match(image)
     if match is None:
-        message = f"the image of seawall:runner is {image!r}"
         raise UsageError(
-            message,
-            remedy="keep it in ECR and name it with its digest: <account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:...",
+            f"the image of seawall:runner is {image!r}",
+            remedy=(
+                "keep it in ECR and name it with its digest: "
+                "<account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:..."
+            ),
         )
     account, region, name = match.groups()
     return [
@@ -427,10 +432,7 @@ def pulling(image: str) -> list[Statement]:
 
 
 def trust(service: str, *, account: str, people: str | None = None) -> list[Statement]:
-    """Who may take a role.
-
-    ``service`` on behalf of this account, and ``people`` (an ARN), who run drills by hand.
-    """
+    """The trust policy of a role: ``service`` for this account alone, and ``people`` (an ARN)."""
     statements: list[Statement] = [
         {
             "Sid": "Serve",

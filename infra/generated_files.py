@@ -1,6 +1,6 @@
-"""The files under generated/<policy>/ that the program reads: what ``seawall render`` wrote from
-the policy, committed and reviewed.
+"""The files under ``generated/<policy>/`` that the program reads.
 
+``seawall render`` wrote them from the policy; they are committed and reviewed.
 A file that was rendered from another policy, or from an earlier text of this one, is refused.
 """
 
@@ -47,8 +47,9 @@ class MonitoringFiles:
 
 
 def folder_of(policy: Policy, *, repository: Path) -> Path:
-    """Where the generated files of ``policy`` are: ``generated/<policy>/`` of the repository, or
-    the folder that the environment names.
+    """Where the generated files of ``policy`` are.
+
+    ``generated/<policy>/`` of the repository, unless the environment names another folder.
     """
     named = os.environ.get(environment.GENERATED_VARIABLE)
     return Path(named) if named else repository / "generated" / policy.policy

@@ -1,6 +1,4 @@
-"""A signing key: one multi-Region secp256k1 key with a replica and an alias in each region, and the
-address that follows from it.
-"""
+"""A signing key: a multi-Region secp256k1 key with a replica, aliases and an address."""
 
 from __future__ import annotations
 
@@ -17,11 +15,14 @@ from seawall.ethereum.keys import address_of_public_key_der
 
 @dataclass(frozen=True, kw_only=True)
 class SigningKeyArgs:
-    """``policies``: the document of the key's policy by region, primary first.
+    """The inputs of a :class:`SigningKey`.
 
-    ``named``: the roles that they name, made before the key.
-
-    ``purpose`` completes "Signs for ...".
+    Args:
+        alias: the same in both regions.
+        purpose: completes "Signs for ...".
+        policies: the document of the key's policy by region, primary first.
+        named: the roles that the policies name; they are created before the key.
+        deletion: whether the key may be thrown away, and how soon.
     """
 
     alias: str
@@ -33,10 +34,15 @@ class SigningKeyArgs:
 
 
 class SigningKey(pulumi.ComponentResource):
-    """``key_id`` is valid in both regions, ``address`` is 0x and lower case; ``arns`` by region.
+    """A key and its replica.
 
     KMS rotates no asymmetric key (developer guide, "Rotating AWS KMS keys"), and another key would
     be another address: nothing here rotates.
+
+    Attributes:
+        key_id: valid in both regions.
+        address: 0x and lower case.
+        arns: by region.
     """
 
     key_id: pulumi.Output[str]

@@ -1,11 +1,11 @@
-"""The offline kit: what people need when nothing else answers. One copy in each region, under a key
-that one role alone may decrypt with.
+"""The offline kit: the documents that people need when nothing else answers.
 
-It holds runbooks, signing procedures, recovery steps, the contact tree and the policy.
+It holds runbooks, signing procedures, recovery steps, the contact tree and the policy. There is one
+copy in each region, under a key with which one role alone may decrypt.
 
 Why a key and not only the bucket's policy: S3 asks for s3:GetObject also to read an object's head,
-which is needed to manage the objects (API reference, HeadObject). So the deployer may read heads and
-write, and cannot read contents: that needs kms:Decrypt, which only the role has.
+which is needed to manage the objects (API reference, HeadObject). So the deployer may read heads
+and write, and cannot read contents: that needs kms:Decrypt, which only the role has.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seawall.policy import Policy
 
 RUNBOOKS = Path("docs") / "runbooks"
 NEEDED = ("signing-procedures.md", "recovery-steps.md")
-"""Without these the kit is a pile of paper."""
+"""Documents without which the kit is useless."""
 _ADMINISTER = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -54,11 +54,16 @@ _ADMINISTER = [
 
 @dataclass(frozen=True, kw_only=True)
 class KitArgs:
-    """``files``: text by path, the digest list among them.
+    """The inputs of a :class:`Kit`.
 
-    ``trusted``: ARN of who may take the kit's role; ``deployer``: of who writes it.
-
-    ``remover``: ARN of who may remove versions, of a stack that may be thrown away; None is nobody.
+    Args:
+        files: text by path, the digest list among them.
+        trusted: ARN of the principal that may take on the role that reads.
+        deployer: ARN of the principal that writes.
+        retention_days: how long a new version is locked.
+        lock_mode: GOVERNANCE or COMPLIANCE.
+        remover: ARN of the principal that may remove versions of a disposable stack; None in a
+            protected stack, where nobody may.
     """
 
     venue: str
@@ -75,7 +80,11 @@ class KitArgs:
 
 
 class Kit(pulumi.ComponentResource):
-    """``outputs``: the bucket by region, the role that reads, and the digest by path."""
+    """The copies of the kit, their keys, and the role that reads them.
+
+    Attributes:
+        outputs: the bucket by region, the role's ARN, and the digest by path.
+    """
 
     outputs: dict[str, Any]
 
@@ -152,19 +161,19 @@ class Kit(pulumi.ComponentResource):
                 retention_days=args.retention_days,
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                # the present version of a runbook may be old and is needed all the same
+                # the current version of a runbook may be old and is needed all the same
                 expires=False,
                 key=key,
                 statements=[
                     *nobody_removes(arn, unless=args.remover),
-                    *read_by_one(arn, reader=reader, writer=args.deployer),
+                    *reading_and_writing(arn, reader=reader, writer=args.deployer),
                 ],
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[self._role]),
         )
-        # A version under lock cannot be removed, so that of a runbook that is no more stays; the
-        # digest list says what counts.
+        # A version under lock cannot be removed, so the object of a deleted runbook stays; the
+        # digest list says which objects count.
         opts = pulumi.ResourceOptions(
             parent=self, depends_on=bucket.ready, retain_on_delete=args.remover is None
         )
@@ -179,8 +188,8 @@ class Kit(pulumi.ComponentResource):
                 content_type="application/json"
                 if path.endswith(".json")
                 else "text/plain; charset=utf-8",
-                # No refresh reads what is in an object; this it reads, so another text is drift
-                # that an `up` puts right.
+                # A refresh does not read the content of an object, but it reads the metadata: with
+                # the digest there, a changed text is drift that an `up` corrects.
                 metadata={aws_names.KIT_DIGEST: digests[path]},
                 force_destroy=args.remover is not None,
                 opts=opts,
@@ -222,10 +231,10 @@ def key_policy(*, account: str, reader: str, writer: str) -> str:
     )
 
 
-def read_by_one(arn: str, *, reader: str, writer: str) -> list[Statement]:
-    """Who may touch the objects of bucket ``arn``.
+def reading_and_writing(arn: str, *, reader: str, writer: str) -> list[Statement]:
+    """Statements by which only ``reader`` and ``writer`` reach the objects of bucket ``arn``.
 
-    The reader, and the writer, who can look at heads and read nothing (see above).
+    The writer reads their heads and, without the key, nothing else (see the module's docstring).
     """
     everybody = {"Effect": "Deny", "Principal": "*", "Resource": f"{arn}/*"}
     return [
@@ -245,7 +254,7 @@ def read_by_one(arn: str, *, reader: str, writer: str) -> list[Statement]:
 
 
 def reading(buckets: Iterable[str], keys: Sequence[str]) -> list[Statement]:
-    """All that the kit's role may do: list and read the copies."""
+    """The permissions of the kit's role: list and read the copies."""
     arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
     return [
         {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": arns},
@@ -260,7 +269,7 @@ def reading(buckets: Iterable[str], keys: Sequence[str]) -> list[Statement]:
 
 
 def contents_of(policy: Policy, *, repository: Path) -> dict[str, str]:
-    """Text by path within the kit, the digest list last.
+    """What the kit holds: text by path, the digest list last.
 
     Raises :class:`UsageError` if a document is missing.
     """
@@ -270,8 +279,10 @@ def contents_of(policy: Policy, *, repository: Path) -> dict[str, str]:
     }
     missing = [name for name in NEEDED if name not in found]
     if missing:
-        message = f"the offline kit lacks {', '.join(missing)}"
-        raise UsageError(message, remedy=f"write them in {RUNBOOKS}; in an emergency nobody will")
+        raise UsageError(
+            f"the offline kit lacks {', '.join(missing)}",
+            remedy=f"write them in {RUNBOOKS}; in an emergency nobody will",
+        )
     files = {f"runbooks/{name}": text for name, text in found.items()}
     files["contacts.md"] = contacts(policy)
     files["policy.json"] = (
@@ -292,7 +303,7 @@ def digests_of(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def digest_list(files: Mapping[str, str]) -> str:
-    """What `sha256sum -c` takes: a line per file, the digest, two blanks, the path."""
+    """The input of `sha256sum -c`: a line per file, the digest, two blanks, the path."""
     return "".join(f"{digest}  {path}\n" for path, digest in digests_of(files).items())
 
 
@@ -322,6 +333,7 @@ def contacts(policy: Policy) -> str:
         ("emergency", policy.approvals.emergency),
     ):
         lines.append(
-            f"- {name}: {lane.needed} of {', '.join(lane.approvers)}; up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
+            f"- {name}: {lane.needed} of {', '.join(lane.approvers)};"
+            f" up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
         )
     return "\n".join(lines) + "\n"

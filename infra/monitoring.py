@@ -1,13 +1,9 @@
-"""Prometheus as AWS runs it.
-
-A workspace per region, with the rules and the routing that ``monitors/`` rendered from the same
-policy.
+"""Amazon Managed Prometheus: a workspace per region, with the rules and routing of the policy.
 
 Both regions get one: the venue writes its metrics to both (``python -m monitors.remote_write``),
-each evaluates the rules and pages through its own topics, so that neither region's loss silences
-the alerts. This folder may not import ``monitors``; the interface is the committed
-``generated/<policy>/``, and what was rendered from another policy than the one that is deployed is
-refused.
+and each evaluates the rules and pages through its own topics, so that the loss of one region does
+not silence the alerts. Rules and routing are read from the committed ``generated/<policy>/``
+(``infra.generated_files``), because this folder may not import ``monitors``.
 """
 
 from __future__ import annotations
@@ -28,7 +24,11 @@ from seawall.conventions import generated
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """``files``: the rules and the routing that were rendered from the policy."""
+    """The inputs of :class:`Monitoring`.
+
+    Args:
+        files: the rules and the routing that were rendered from the policy.
+    """
 
     venue: str
     regions: Sequence[str]
@@ -38,8 +38,10 @@ class MonitoringArgs:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """``outputs``: by region, the workspace's id and ARN, where to write metrics to, and where to
-    ask.
+    """The workspaces.
+
+    Attributes:
+        outputs: by region, the workspace's id and ARN, and the URLs for writing and querying.
     """
 
     outputs: dict[str, Any]
@@ -75,8 +77,8 @@ class Monitoring(pulumi.ComponentResource):
             self.outputs["workspaces"][region] = {
                 "id": workspace.id,
                 "arn": workspace.arn,
-                # AMP user guide, Set up metrics ingestion from Prometheus: the API's address and a
-                # path of its own.
+                # AMP user guide, Set up metrics ingestion from Prometheus: a path below the
+                # address of the API.
                 "remote_write": workspace.prometheus_endpoint.apply(
                     lambda url: f"{url}api/v1/remote_write"
                 ),
@@ -95,9 +97,9 @@ def _definition(args: MonitoringArgs, region: str) -> pulumi.Output[str]:
 
 
 def addressed(routing: str, *, region: str, topics: Mapping[str, str]) -> str:
-    """``routing`` with a region and its topics in their places.
+    """``routing`` with its placeholders replaced by a region and its topics.
 
-    Raises KeyError for a place that nothing is known for.
+    Raises KeyError for an unknown placeholder.
     """
     known = {generated.topic_place(severity): arn for severity, arn in topics.items()}
     return Template(routing).substitute(known, **{generated.REGION_PLACE: region})

@@ -1,13 +1,18 @@
-"""Standby rails: settings, credentials and queues of both sides of every way to pay, in both regions
-before they are needed.
+"""Standby rails: failover data, credentials and queues of every rail, in both regions.
 
-A failover creates nothing: what a client reads is in the region that it runs in (static stability).
-Credentials: the stack makes one secret per side and region, says who may read it, and watches its
-age. The value is put out of band (docs/standby.md), so that neither state nor outputs can leak it.
-Queues: an asynchronous rail has instructions and answers, per region, each with a queue for what
-could not be processed. Failover data: a client decides by itself, in its own process, and asks no
-control plane. Its breaker is the one that the venue's settlers run (``seawall.controls.breaker``),
-so that its numbers stand in one place.
+A failover creates nothing: everything that a client needs is already in the region that it runs in
+(static stability).
+
+Failover data: a client decides by itself, in its own process, and asks no control plane. Its
+breaker is the one that the venue's settlers run (``seawall.controls.breaker``), so that the numbers
+stand in one place.
+
+Credentials: the stack makes one secret per side and region, says who may read it, and puts an alarm
+on its age. The value is written by hand (docs/standby.md), so that neither state nor outputs can
+leak it.
+
+Queues: an asynchronous rail has one for instructions and one for answers in each region, each with
+a dead-letter queue.
 """
 
 from __future__ import annotations
@@ -26,24 +31,24 @@ from seawall.controls.breaker import BreakerSettings
 from seawall.conventions import aws as aws_names
 from seawall.conventions import components
 from seawall.policy import Policy
-from seawall.policy.provision import Rail
+from seawall.policy.model import Rail
 
 _AGE_PERIOD_S = 3600
-"""Ages are published once an hour (docs/standby.md); an alarm then looks at one value at a time."""
+"""Ages are published once an hour (docs/standby.md), so each period of the alarm has one value."""
 _READ = ["secretsmanager:GetSecretValue"]
 _KEEP_S = 14 * 86_400
 """The longest that SQS keeps a message (API reference, CreateQueue, MessageRetentionPeriod).
 
-A bank holiday must not lose one.
+So a bank holiday loses none.
 """
 _VISIBLE_AFTER_S = 60
-"""How long one attempt may take before the message is given to somebody else."""
+"""How long one attempt may take before another consumer gets the message."""
 _ATTEMPTS = 5
-"""After so many the message is put aside, and people are told."""
+"""After so many failures the message goes to the dead-letter queue, which pages."""
 _AGE_S_MAX = 4 * 3_600
-"""Bank hours hold instructions back, not the queue.
+"""A message that nobody has taken for half a working day is stuck.
 
-What nobody has taken for half a working day is stuck.
+Outside bank hours instructions are held back before the queue, not in it.
 """
 _USE = [
     "sqs:ChangeMessageVisibility",
@@ -58,11 +63,18 @@ _QUEUE_PERIOD_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class StandbyRailArgs:
-    """``rail`` is the name of ``declared``; ``regions`` are primary and standby.
+    """The inputs of a :class:`StandbyRail`.
 
-    ``readers``: ARN by region of the workload that pays over the rail there; it alone reads the
-    credentials. ``topics`` of both regions take the alarms. ``ages_published``: whether someone
-    publishes the age of credentials; until then its alarms act on nothing.
+    Args:
+        rail: the rail's name in the policy.
+        declared: what the policy says of it.
+        regions: primary and standby.
+        readers: ARN by region of the workload that pays over the rail there; it alone may read the
+            credentials.
+        topics: of both regions, for the alarms.
+        ages_published: whether the age of credentials is published; until it is, its alarms act on
+            nothing.
+        recovery_window_days: how long a deleted secret can be restored.
     """
 
     venue: str
@@ -80,12 +92,13 @@ class StandbyRailArgs:
 class StandbyRail(pulumi.ComponentResource):
     """Primary and standby of one rail.
 
-    ``outputs``: endpoints, secrets, queues, parameter, and failover data by region; no secret
-    value.
+    ``failover`` is what a client in a region needs (:func:`failover_of`). With the places of its
+    credentials and queues it is kept as one document, so that no client reads a new endpoint beside
+    an old timeout.
 
-    ``failover`` is what a client in a region needs (``infra.rails.failover``); it is completed with
-    where the credentials and queues lie, and kept as one document, so that nobody reads a new
-    endpoint beside an old time-out.
+    Attributes:
+        outputs: endpoints, secrets, queues, parameter, and failover data by region; no secret
+            value.
     """
 
     outputs: dict[str, Any]
@@ -149,7 +162,10 @@ def _secret(
         f"{args.rail}-{side}-{region}",
         region=region,
         name=aws_names.rail_secret(args.venue, args.rail, side),
-        description=f"Credentials of {args.venue} with {provider}, the {side} of {args.rail}; the value is put by hand",
+        description=(
+            f"Credentials of {args.venue} with {provider}, the {side} of {args.rail}; the value "
+            "is put by hand"
+        ),
         policy=reading_policy(args.readers[region]),
         recovery_window_in_days=args.recovery_window_days,
         tags=args.tags,
@@ -160,7 +176,10 @@ def _secret(
         name=name,
         region=region,
         severity="warning",
-        description=f"Credentials of the {side} of {args.rail} are older than the policy allows, or nobody measures it: a failover may meet a locked door.",
+        description=(
+            f"Credentials of the {side} of {args.rail} are older than the policy allows, or "
+            "nobody measures it: a failover may meet a locked door."
+        ),
         namespace=aws_names.CLOUDWATCH_NAMESPACE,
         metric=aws_names.CREDENTIAL_AGE,
         dimensions={"rail": args.rail, "side": side},
@@ -174,9 +193,7 @@ def _secret(
 
 
 def reading_policy(reader: str) -> str:
-    """Who may read a secret.
-
-    ``reader``, and whatever its account's identity policies say, nobody else.
+    """The policy of a secret: nobody but ``reader`` may read it, whatever identity policies say.
 
     In a secret's own policy the resource is the secret itself, written ``*`` (Secrets Manager user
     guide, Resource-based policies).
@@ -205,7 +222,7 @@ def queues_of(
 ) -> dict[str, dict[str, dict[str, pulumi.Output[str]]]]:
     """Queues by region and direction: ``url``, ``arn``, ``dead_letter_url``, ``dead_letter_arn``.
 
-    None for a synchronous rail.
+    Empty for a synchronous rail.
     """
     if not args.declared.asynchronous:
         return {}
@@ -234,7 +251,7 @@ def _queue(
         f"{logical}-dead-{region}",
         name=aws_names.dead_letter_queue(name),
         message_retention_seconds=_KEEP_S,
-        # Written down, not referred to: the source refers to this queue already.
+        # The ARN is written out, because the source already refers to this queue.
         redrive_allow_policy=json.dumps(
             {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
         ),
@@ -262,9 +279,9 @@ def _queue(
 
 
 def using_policy(workload: str, queue: str) -> str:
-    """``workload`` sends and takes.
+    """The policy of a queue: ``workload`` may send and receive.
 
-    What is put aside is for people, who come with permissions of their own.
+    Dead letters are for people, who have permissions of their own.
     """
     return document(
         {
@@ -287,7 +304,10 @@ def _alarms(
                 name=aws_names.queue_alarm(name, "dead-letters"),
                 region=region,
                 severity="critical",
-                description=f"{direction} of {args.rail} were put aside after {_ATTEMPTS} attempts: a customer's money waits for a person.",
+                description=(
+                    f"{direction} of {args.rail} were put aside after {_ATTEMPTS} attempts: a "
+                    "customer's money waits for a person."
+                ),
                 namespace="AWS/SQS",
                 metric="ApproximateNumberOfMessagesVisible",
                 dimensions={"QueueName": dead},
@@ -301,7 +321,10 @@ def _alarms(
                 name=aws_names.queue_alarm(name, "age"),
                 region=region,
                 severity="warning",
-                description=f"The oldest of the {direction} of {args.rail} has waited for longer than a rail in order lets it.",
+                description=(
+                    f"The oldest of the {direction} of {args.rail} has waited for longer than a "
+                    "rail in order lets it."
+                ),
                 namespace="AWS/SQS",
                 metric="ApproximateAgeOfOldestMessage",
                 dimensions={"QueueName": name},

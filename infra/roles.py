@@ -1,6 +1,4 @@
-"""Roles within a permission boundary: what a kind of role can never exceed, whatever is attached to
-it later.
-"""
+"""Roles within permission boundaries: the most that they may do, whatever is attached later."""
 
 from __future__ import annotations
 
@@ -18,8 +16,11 @@ from seawall.keys.access import Principal
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryArgs:
-    """``statements``: the most that a role of this kind may do, by identity policy or by a
-    resource's policy that names it.
+    """The inputs of a :class:`Boundary`.
+
+    Args:
+        statements: the most that a role of this kind may do, by an identity policy or by a
+            resource's policy that names it.
     """
 
     venue: str
@@ -29,13 +30,15 @@ class BoundaryArgs:
 
 
 class Boundary(pulumi.ComponentResource):
-    """A managed policy per kind of role.
+    """The managed policy that bounds a kind of role.
 
-    Roles name its ``arn`` as their boundary, and must be made after it (``policy``).
+    It denies everything else explicitly, because an implicit deny does not bind where a resource's
+    policy names a session (IAM user guide, "Permissions boundaries for IAM entities", Evaluating
+    effective permissions with boundaries).
 
-    The Deny of all else also binds where a resource's policy names a session, which an implicit
-    deny would not (IAM user guide, "Permissions boundaries for IAM entities", Evaluating effective
-    permissions with boundaries).
+    Attributes:
+        arn: what roles name as their boundary.
+        policy: the resource, which must be created before them.
     """
 
     arn: str
@@ -101,9 +104,11 @@ class BoundedRole:
 
 @dataclass(frozen=True, kw_only=True)
 class SegregatedRole:
-    """``trusted``: the ARN that alone may take the role on.
+    """The role of a principal of ``seawall.keys.access``; key policies say what it may do.
 
-    What it may do with a key stands in that key's policy.
+    Args:
+        trusted: the ARN that alone may take the role on.
+        boundary: that of its kind.
     """
 
     principal: Principal
@@ -114,7 +119,7 @@ class SegregatedRole:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Its part of the stack's output ``principals``."""
+        """The role's part of the stack's output ``principals``."""
         return described(self.principal, account=self.account, trusts=self.trusted)
 
     def declare(self, name: str, opts: pulumi.ResourceOptions) -> iam.Role:
@@ -130,7 +135,7 @@ class SegregatedRole:
 
 
 def described(principal: Principal, *, account: str, trusts: str) -> dict[str, Any]:
-    """A role as the stack's output ``principals`` tells it; ``trusts`` is who may take it on."""
+    """A role as in the stack's output ``principals``; ``trusts`` is the ARN that may take it on."""
     return {
         "arn": principal.arn(account),
         "kind": principal.kind,

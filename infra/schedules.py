@@ -1,8 +1,7 @@
-"""What EventBridge Scheduler takes as a recurring schedule; pure.
+"""Cron expressions of EventBridge Scheduler, checked before anything is deployed; pure.
 
 Six fields: minutes, hours, day of month, month, day of week, year (EventBridge Scheduler user
-guide, Schedule types: Cron-based schedules). What it would refuse at deployment is refused when the
-policy is read.
+guide, Schedule types: Cron-based schedules).
 """
 
 from __future__ import annotations
@@ -41,9 +40,7 @@ _CRON = re.compile(r"^cron\((.*)\)$")
 
 
 def refuse_bad_schedules(policy: Policy) -> None:
-    """Raise :class:`PolicyError` with every game day whose schedule EventBridge Scheduler would
-    refuse.
-    """
+    """Raise :class:`PolicyError` with every game day whose schedule AWS would refuse."""
     problems = [
         Problem(path=f"gamedays.{index}.schedule", found=repr(day.schedule), remedy=wrong)
         for index, day in enumerate(policy.gamedays)
@@ -54,7 +51,7 @@ def refuse_bad_schedules(policy: Policy) -> None:
 
 
 def problem_of(expression: str) -> str | None:
-    """What is wrong with a cron expression, as what to write instead; None if nothing is."""
+    """What to write instead of a wrong cron expression; None if it is right."""
     match = _CRON.match(expression)
     if match is None:
         return "write cron(minutes hours day-of-month month day-of-week year)"

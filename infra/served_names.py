@@ -1,10 +1,8 @@
-"""Names that we serve ourselves.
+"""DNS names that the venue serves itself: health checks, and records that fail over.
 
-A health check per side, and failover records that move to the standby when the primary fails.
-
-Only these: a name that somebody else serves is not ours to move, and its clients fail over by
-themselves (``infra.rails``). Route 53 answers from its own data plane in every edge
-location, so nothing here is called during a failover.
+A name that a provider serves is not ours to move; its clients fail over by themselves
+(``infra.rails``). Route 53 answers from its own data plane in every edge location, so no control
+plane is called during a failover.
 """
 
 from __future__ import annotations
@@ -19,11 +17,11 @@ import pulumi_aws as aws
 from infra.alarms import BREACHING, AlarmSpec, Topics, alarm
 from seawall.conventions import aws as aws_names
 from seawall.conventions import components
-from seawall.policy.provision import ServedName
+from seawall.policy.model import ServedName
 
 METRICS_REGION = "us-east-1"
-"""Where Route 53 puts the metrics of health checks, whatever they look at (Route 53 developer
-guide, Monitoring with CloudWatch).
+"""Where Route 53 puts the metrics of health checks, whatever they check (Route 53 developer guide,
+Monitoring with CloudWatch).
 """
 _PERIOD_S = 60
 _FAILOVER_TYPES = {"primary": "PRIMARY", "standby": "SECONDARY"}
@@ -31,9 +29,11 @@ _FAILOVER_TYPES = {"primary": "PRIMARY", "standby": "SECONDARY"}
 
 @dataclass(frozen=True, kw_only=True)
 class ServedArgs:
-    """``declared`` by name; their zones exist and belong to the account.
+    """The inputs of :class:`Served`.
 
-    ``topics`` has the metrics' region, too.
+    Args:
+        declared: the policy's served names; their zones exist and belong to the account.
+        topics: of every region, that of the metrics included.
     """
 
     venue: str
@@ -45,7 +45,8 @@ class ServedArgs:
 class Served(pulumi.ComponentResource):
     """Health checks, records and alarms.
 
-    ``outputs``: by name, the DNS name and the health check and alarm of each side.
+    Attributes:
+        outputs: by name, the DNS name, and the health check and alarm of each side.
     """
 
     outputs: dict[str, Any]
@@ -111,7 +112,10 @@ class Served(pulumi.ComponentResource):
             name=aws_names.served_alarm(self._args.venue, name, side),
             region=METRICS_REGION,
             severity="critical",
-            description=f"{target}, the {side} of {served.name}, does not answer: its customers are moved, or have nowhere to go.",
+            description=(
+                f"{target}, the {side} of {served.name}, does not answer: its customers are "
+                "moved, or have nowhere to go."
+            ),
             namespace="AWS/Route53",
             metric="HealthCheckStatus",
             dimensions={"HealthCheckId": check.id},

@@ -1,5 +1,6 @@
-"""What stands by: pages, evidence, copies, rails, rules, kit and game days, each from the policy
-and the stack's settings.
+"""Everything that must be ready before a failure, declared from the policy and the settings.
+
+Pages, evidence, backups, the offline kit, rails, served names, rules and game days.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _RECOVERY_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Standby:
-    """What others of the program need of it, and its part of the stack's ``outputs``."""
+    """The parts that the rest of the program needs, and their share of the stack's ``outputs``."""
 
     paging: Paging
     evidence: Evidence
@@ -47,7 +48,9 @@ def declare_standby(
 ) -> Standby:
     """Declare everything that must be ready before a failure.
 
-    Raises :class:`PolicyError` or :class:`UsageError` for what AWS would refuse.
+    Raises:
+        PolicyError: for what AWS would refuse of the policy.
+        UsageError: for what it would refuse of the settings.
     """
     policy = settings.policy
     regions = (policy.regions.primary, policy.regions.standby)

@@ -131,8 +131,9 @@ def listen(port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends on SIGTERM and SIGINT with the exit code of :func:`main`; uvicorn itself would raise the
-    signal once more.
+    """Ends on SIGTERM and SIGINT with the exit code of :func:`main`.
+
+    Unchanged, uvicorn raises the signal once more after it has served.
     """
 
     @contextmanager

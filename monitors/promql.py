@@ -1,9 +1,9 @@
-"""PromQL that sees a step at the next scrape.
+"""Parts of PromQL: durations, exact numbers, and the growth of a counter within a window.
 
-``increase()`` and ``rate()`` extrapolate and need two samples inside their window; over the few
-seconds of a drill they see a step late, or too large, or never if the series began with it. So a
-window is the plain difference of a counter to its own value one window ago; a series that was not
-there yet, or that began anew, counts from zero.
+``increase()`` and ``rate()`` extrapolate and need two samples within their window. Over the few
+seconds of a drill they show a step late, or too large, or never if the series began with it. So
+growth is the plain difference between a counter and its own value one window ago, which shows a
+step at the next scrape; a series that did not exist yet, or was reset, counts from zero.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def duration(ms: int) -> str:
 
 
 def number(value: Fraction) -> str:
-    """An exact number: as a decimal where it has an end, else as a quotient."""
+    """An exact number: a decimal where it is finite, else a quotient."""
     denominator = value.denominator
     for prime in (2, 5):
         while denominator % prime == 0:

@@ -1,8 +1,7 @@
-"""promtool tests for every alert: silent before, firing at the threshold, silent after.
+"""promtool tests for every alert.
 
-And silent just below it.
-
-Times are in samples, so that the same tests hold at any pace a policy declares.
+Each alert is silent before its event, fires at the threshold, is silent just below it, and silent
+afterwards. Times are counted in samples, so that the tests hold for any scrape interval.
 """
 
 from __future__ import annotations
@@ -24,8 +23,14 @@ HOT_TARGET_MICRO = 10**9
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One story: input series (selector -> promtool values), and at which samples the alert fires
-    (with labels) or is silent.
+    """One test of an alert.
+
+    Args:
+        story: what happens, in words.
+        series: selector -> values in promtool's notation.
+        silent_at: samples at which the alert must be silent.
+        firing_at: samples at which it must fire.
+        labels: that it must then have.
     """
 
     alert: str
@@ -46,7 +51,7 @@ def rule_tests_of(policy: Policy, *, rules_file: str) -> dict[str, Any]:
 
 
 def cases_of(policy: Policy) -> list[Case]:
-    """Every story of ``policy``."""
+    """Every test of ``policy``."""
     cases = [case for trigger in policy.triggers for case in _trigger_cases(policy, trigger)]
     signing = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
     if signing:
@@ -161,7 +166,7 @@ def _absent(policy: Policy) -> list[Case]:
 
 
 def _mute(policy: Policy, owed: Mapping[str, str], metric: str) -> Case:
-    """The owner of ``metric`` serves everything that it owes but this, then this, too."""
+    """The owner of ``metric`` serves all of its metrics except this one, later this one, too."""
     owner = owed[metric]
     others = [name for name, process in owed.items() if process == owner and name != metric]
     pending = _samples(policy, policy.monitoring.absent_for) + _samples(

@@ -64,7 +64,6 @@ def isolated_client(
     from botocore.config import Config  # noqa: PLC0415 - see `_session`
 
     isolated = Config(
-        ignore_configured_endpoint_urls=True,
         use_fips_endpoint=False,
         use_dualstack_endpoint=False,
         # An empty mapping means no proxy, None those of HTTP_PROXY, ALL_PROXY and so on.
@@ -98,7 +97,7 @@ def _session() -> boto3.Session:
     }
     nowhere = (None, None, os.devnull, None)
     variables |= {
-        "profile": (None, None, None, None),
+        "ignore_configured_endpoint_urls": (None, None, True, None),
         "config_file": nowhere,
         "credentials_file": nowhere,
     }

@@ -37,11 +37,16 @@ def _missing(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
     for expected in demands.expected:
         resource = found.get((expected.kind, expected.name))
         if resource is None:
-            yield f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
+            yield (
+                f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
+            )
         elif expected.region_is_fixed and resource.is_known("region"):
             region = resource.given("region")
             if region != expected.region:
-                yield f"{resource}: in {region or 'no region of its own'}, and listed in {expected.region}"
+                yield (
+                    f"{resource}: in {region or 'no region of its own'}, and listed in "
+                    f"{expected.region}"
+                )
 
 
 def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
@@ -53,12 +58,15 @@ def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Ite
         if (KEY, key.name) not in found:
             yield f"no key {key.name}: {owner} would have no address"
         if (REPLICA, key.name) not in found:
-            yield f"no replica {key.name}: {owner} could not sign in {standby} when {primary} is dark"
+            yield (
+                f"no replica {key.name}: {owner} could not sign in {standby} when {primary} is dark"
+            )
 
 
 def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
-    """In each region, and where Route 53 puts the metrics of health checks, a role that triggers
-    page has one subscription per severity; it is recognized by its address, whatever its name.
+    """A role that triggers page has a subscription per severity, recognized by its address.
+
+    In each region, and in the one where Route 53 puts the metrics of health checks.
     """
     subscribed: dict[tuple[object, object], int] = {}
     for each in declared:
@@ -84,8 +92,9 @@ def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[s
 
 
 def _roles_without_policy(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
-    """A role that no key's policy names may do nothing without a policy of its own, under its
-    logical name: backups, replication, the offline kit and game days would stand still.
+    """A role that no key's policy names needs a policy of its own, under its logical name.
+
+    Without it backups, replication, the offline kit or game days would not work.
     """
     allowed = {resource.name for resource in declared if resource.kind == ROLE_POLICY}
     named_by_keys = {
@@ -95,4 +104,6 @@ def _roles_without_policy(declared: Sequence[Declared], demands: Demands) -> Ite
     }
     for resource in declared:
         if resource.kind == ROLE and resource.name not in allowed | named_by_keys:
-            yield f"{resource}: may do nothing; declare a role policy under the name {resource.name}"
+            yield (
+                f"{resource}: may do nothing; declare a role policy under the name {resource.name}"
+            )

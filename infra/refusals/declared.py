@@ -1,6 +1,4 @@
-"""What the rules judge: a resource as the program declares it, before anything is made, and what
-the policy and the stack's settings demand of it.
-"""
+"""What the rules read: resources as the program declares them, and what is demanded of it."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
-"""The gate between the program and the engine.
-
-Nothing is registered before the whole program has been judged.
+"""The gate between the program and the engine: nothing is registered before everything is judged.
 
 Every resource waits for the gate, so a refused program makes nothing, in a preview or an update,
-also with --skip-preview. What is then still unknown (a policy with the ARN of a key in it) is
-judged by a transform of the engine's when it is known, just before the resource is made; that one
-also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for
-the older kind, which alone can hold a registration back. A program that ends before it was judged
-is refused, too: the SDK waits for every registration before it reports why a program ended, so one
-that was still held would be waited for without end, and nobody told.
+also with --skip-preview.
+
+A value that is still unknown then (a policy with the ARN of a key in it) is judged by a resource
+transform once it is known, just before the resource is made; transforms also see what packaged
+components declare. Only the older transformations can hold a registration back (Pulumi, "Resource
+transforms" and "Transformations").
+
+A program that ends before it was judged is refused, too. The SDK waits for every registration
+before it reports why a program ended, so a registration that was still held would block it for
+ever, and the reason would never be shown.
 """
 
 from __future__ import annotations
@@ -82,16 +84,16 @@ class Gate:
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        """Whoever still waits ends with the program, and for its reason.
+        """End everything that still waits, with the reason for which the program ended.
 
-        Left unopened, nothing is registered.
+        If the gate was not opened, nothing is registered.
         """
         if self._judged.done():
             return
         if isinstance(error, SeawallError):
             self._judged.set_exception(pulumi.RunError(str(error)))
             return
-        # In words: the SDK reports this one in place of the error, and overwrites its cause.
+        # As text: the SDK reports this error in place of the first one, and overwrites its cause.
         why = "" if error is None else f":\n{''.join(format_exception(error))}"
         self._judged.set_exception(
             pulumi.RunError(f"the program ended before it was judged; nothing was changed{why}")
@@ -134,9 +136,7 @@ class Gate:
 
 
 def _known(value: Any) -> Any:
-    """Plain data; what only AWS can tell is :data:`UNKNOWN`, and a list with such a part is as a
-    whole.
-    """
+    """``value`` as plain data, with :data:`UNKNOWN` for each part that only AWS can tell."""
     if isinstance(value, pulumi.Output) or asyncio.isfuture(value) or asyncio.iscoroutine(value):
         return UNKNOWN
     if isinstance(value, Mapping):

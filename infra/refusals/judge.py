@@ -17,9 +17,7 @@ are what remains when all else is gone.
 
 
 def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
-    """A lasting resource of a protected stack, and every one that is listed as protected, must be
-    protected by the engine itself.
-    """
+    """In a protected stack, lasting resources and those listed as protected have protect=True."""
     lasts = (
         resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
     )

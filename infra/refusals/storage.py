@@ -1,5 +1,6 @@
-"""Buckets: each is versioned, locked, encrypted and closed to the public by resources of its own
-name.
+"""Rules for buckets: versioned, locked, encrypted and closed to the public.
+
+Each of these is a resource of its own, under the bucket's logical name.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ _CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrict
 
 
 def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
-    """What a bucket or one of its companions says."""
+    """What is wrong with a bucket or with one of these resources."""
     if resource.kind == BUCKET:
         if (
             resource.is_known("objectLockEnabled")
             and resource.given("objectLockEnabled") is not True
         ):
-            yield "made without object lock, which protects from the first object on; write object_lock_enabled=True"
+            yield (
+                "made without object lock, which protects from the first object on; write "
+                "object_lock_enabled=True"
+            )
         if demands.protected and resource.given("forceDestroy") is True:
             yield "force_destroy in a protected stack would empty it"
     elif resource.kind == _PRIVATE:

@@ -1,6 +1,6 @@
-"""``python -m localaws.emulator --port N``.
+"""``python -m localaws.emulator --port N``: serve the emulated AWS.
 
-Prints ``ready`` once it listens, and runs until it is told to stop.
+Prints ``ready`` once it listens, and runs until SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main() -> int:
         "--kms-ecc-per-s",
         type=int,
         metavar="N",
-        help="throttle elliptic-curve operations beyond N a second per Region (AWS: 1,000 by default); here by default never",
+        help="throttle elliptic-curve operations beyond N a second per Region (AWS: 1,000 by "
+        "default); here by default never",
     )
     parser.add_argument(
         "--log",

@@ -1,10 +1,8 @@
-"""What an account's owner asks of AWS and no venue may.
-
-Here the KMS quota, changed at run time for drills.
+"""The control path of the emulator: the KMS quota, changed at run time by drills.
 
 On AWS a quota is raised through Service Quotas. Here ``PUT /seawall/kms-ecc-quota`` with
-``{"per_s": 20}`` (null: no quota) sets it, and GET answers ``{"per_s", "throttled"}``; both want
-the account's root credentials as HTTP basic authentication, which the venue never holds.
+``{"per_s": 20}`` (null: no quota) sets it, and GET answers ``{"per_s", "throttled"}``; both need
+the account's root credentials as HTTP basic authentication, which the venue never has.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ class Control:
 
 
 def kms_quota(endpoint: str) -> int | None:
-    """The elliptic-curve quota of the sandbox's AWS at ``endpoint``, in requests a second.
+    """Return the elliptic-curve quota of the AWS at ``endpoint``, in requests a second.
 
     Raises :class:`ServiceError`.
     """
@@ -52,7 +50,7 @@ def kms_quota(endpoint: str) -> int | None:
 
 
 def throttled(endpoint: str) -> int:
-    """How many requests the quota refused so far. Raises :class:`ServiceError`."""
+    """Return how many requests the quota refused so far. Raises :class:`ServiceError`."""
     return int(_ask(endpoint, "GET")["throttled"])
 
 
@@ -68,11 +66,10 @@ def _ask(endpoint: str, method: str, body: dict[str, Any] | None = None) -> dict
             method, f"{endpoint}{KMS_QUOTA_PATH}", json=body, auth=auth, timeout=_TIMEOUT_S
         )
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
+        described: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        message = f"the sandbox's AWS did not take the KMS quota: {error}"
-        raise ServiceError(message) from error
-    return told
+        raise ServiceError(f"the sandbox's AWS did not take the KMS quota: {error}") from error
+    return described
 
 
 def _answer(request: Request) -> Response:
@@ -90,8 +87,8 @@ def _answer(request: Request) -> Response:
         QUOTA.set(per_s)
     elif request.method != "GET":
         return Response("GET or PUT", 405)
-    told = json.dumps({"per_s": QUOTA.per_s, "throttled": QUOTA.throttled})
-    return Response(told, 200, content_type="application/json")
+    described = json.dumps({"per_s": QUOTA.per_s, "throttled": QUOTA.throttled})
+    return Response(described, 200, content_type="application/json")
 
 
 def _is_root(request: Request) -> bool:

@@ -1,9 +1,7 @@
-"""Every request that the sandbox's AWS gets, one JSON line each.
+"""Logs every request to the emulated AWS, one JSON line each: when, where, what, who, which status.
 
-When, where, what, who, and how it ended. Off unless asked for.
-
-``--log FILE`` or the variable ``SEAWALL_AWS_LOG`` turns it on. What a request asks for is read as
-the protocols of AWS write it: the header ``X-Amz-Target``, the path of RPC v2, the form field
+``--log FILE`` or the variable ``SEAWALL_AWS_LOG`` turns it on. The operation is read as the
+protocols of AWS write it: the header ``X-Amz-Target``, the path of RPC v2, the form field
 ``Action``, or method and path of a REST service, for which botocore has the table.
 """
 
@@ -30,8 +28,8 @@ from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 VARIABLE = "SEAWALL_AWS_LOG"
 _READS = re.compile(r"(BatchGet|Describe|Get|Head|List|Lookup|Query|Scan|Search|Simulate)[A-Z]")
-"""How AWS names what changes nothing (service authorization reference, access levels List and
-Read).
+"""How AWS names operations that change nothing (service authorization reference, access levels List
+and Read).
 """
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _RPC_PATH = re.compile(r"/service/[^/]+/operation/([^/]+)")
@@ -42,10 +40,11 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One request. ``at``: Unix seconds when it came; ``service``: its name in signatures.
+class LoggedRequest:
+    """One request.
 
-    ``caller``: ARN, or the key that nobody has.
+    ``at``: Unix seconds when it came. ``service``: its name in signatures. ``caller``: its ARN, or
+    the access key if no user or session has it.
     """
 
     at: float
@@ -61,15 +60,17 @@ class Asked:
         return _READS.match(self.action) is not None
 
 
-def read_log(path: Path) -> list[Asked]:
-    """What ``path`` holds so far."""
-    return [Asked(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_log(path: Path) -> list[LoggedRequest]:
+    """Return the requests that ``path`` holds so far."""
+    return [
+        LoggedRequest(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 class RequestLog:
-    """WSGI middleware in front of ``app`` that appends to ``path``.
+    """WSGI middleware in front of ``app`` that appends a line for each request to ``path``.
 
-    Moto's own control pages are left out.
+    moto's own control pages are left out.
     """
 
     def __init__(self, app: Any, path: Path) -> None:
@@ -81,7 +82,7 @@ class RequestLog:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Pass the request on and note it."""
+        """Pass the request on and log it."""
         if str(environ.get("PATH_INFO", "")).startswith(_CONTROL):
             return self._passed_on(environ, start_response)
         at, (key, region, service) = time.time(), _signed_for(environ)
@@ -97,7 +98,7 @@ class RequestLog:
         finally:
             caller = _arn(key)
             status = statuses[-1] if statuses else 0
-            asked = Asked(
+            asked = LoggedRequest(
                 at=at, region=region, service=service, action=action, caller=caller, status=status
             )
             with self._lock, self._path.open("a", encoding="utf-8") as file:
@@ -111,7 +112,7 @@ class RequestLog:
 
 
 def action_of(environ: dict[str, Any], service: str) -> str:
-    """The operation that a request asks for; ``METHOD path`` if no model of ``service`` knows it.
+    """The operation that a request asks for; ``METHOD path`` if ``service`` has no model for it.
 
     The body stays readable.
     """
@@ -151,7 +152,7 @@ class _Route:
 def _by_path(
     service: str, method: str, path: str, query: Mapping[str, list[str]], headers: set[str]
 ) -> str | None:
-    """The most particular operation that fits."""
+    """Return the most specific operation that fits."""
     fitting = [
         route
         for route in _routes(service)
@@ -172,10 +173,7 @@ def _by_path(
 
 @cache
 def _routes(service: str) -> tuple[_Route, ...]:
-    """Where the operations of a REST service are.
-
-    None for a service that botocore does not know.
-    """
+    """Return where the operations of a REST service are; empty if botocore does not have it."""
     try:
         model = get_session().get_service_model(_MODELS.get(service, service))
     except UnknownServiceError:
@@ -218,7 +216,7 @@ def _signed_for(environ: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _arn(key: str) -> str:
-    """Whose key it is; the key itself if it is nobody's."""
+    """Return the ARN of the owner of ``key``, or the key itself if there is no owner."""
     if key == ROOT_ACCESS_KEY_ID:
         return f"arn:aws:iam::{ACCOUNT_ID}:root"
     for user in list(iam_backends[ACCOUNT_ID]["aws"].users.values()):

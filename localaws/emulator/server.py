@@ -1,4 +1,4 @@
-"""One threaded HTTP server for all services and regions, with the shims in place."""
+"""The HTTP server of the emulator: one, threaded, for all services and Regions."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class _Handler(MotoRequestHandler):
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: a drill signs thousands of times."""
+        """Log nothing: a drill signs thousands of times."""
 
 
 def make_aws(
     port: int, *, kms_ecc_per_s: int | None = None, log: Path | None = None
 ) -> BaseWSGIServer:
-    """A server that listens on ``port`` of loopback (0: any free one; read its ``port``).
+    """Return a server that listens on ``port`` of loopback; the caller runs ``serve_forever``.
 
-    The caller runs ``serve_forever``.
+    ``port``: 0 takes any free one, which is the server's ``port``. ``kms_ecc_per_s``: request quota
+    of elliptic-curve operations; None: no quota. ``log``: file to which every request is appended.
 
-    ``kms_ecc_per_s``: request quota of elliptic-curve operations; None: no quota. ``log``: file to
-    which every request is appended. Raises :class:`PortBusyError`.
+    Raises :class:`PortBusyError`.
     """
     services.install()
     QUOTA.set(kms_ecc_per_s)
@@ -53,8 +53,7 @@ def make_aws(
         listener.bind((HOST, port))
     except OSError as error:
         listener.close()
-        message = f"cannot listen on {HOST}:{port}: {error.strerror}"
-        raise PortBusyError(message) from error
+        raise PortBusyError(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
     listener.listen(128)
     moto: Application = DomainDispatcherApplication(create_backend_app)
     app = Control(moto if log is None else RequestLog(moto, log))

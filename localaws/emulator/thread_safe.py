@@ -25,7 +25,7 @@ def install() -> None:
 class SnapshotDict(dict[Any, Any]):
     """A dictionary whose loops run over a copy.
 
-    A copy is made without letting another thread in, for no Python code runs meanwhile.
+    The copy is made without letting another thread in, since no Python code runs meanwhile.
     """
 
     def __iter__(self) -> Iterator[Any]:

@@ -1,8 +1,7 @@
-"""``python -m localaws.provider --aws-endpoint URL``.
+"""``python -m localaws.provider --aws-endpoint URL``: serve the provider.
 
-Prints its port as its first line, as a Pulumi plugin does, and serves.
-
-Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY): the deployer's.
+Prints its port as its first line, as a Pulumi plugin does. Credentials come from the environment
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY): the deployer's.
 """
 
 from __future__ import annotations

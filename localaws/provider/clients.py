@@ -1,6 +1,4 @@
-"""boto3 clients against one endpoint, made once per service and region, and its errors as the
-provider sees them.
-"""
+"""boto3 clients against one endpoint, one per service and Region, and their errors."""
 
 from __future__ import annotations
 
@@ -26,12 +24,9 @@ _GONE = frozenset(
         "ResourceNotFoundException",
     }
 )
-"""How the services say that there is no such thing.
-
-What only one type says is in its entry's ``gone``.
-"""
+"""How services say that a resource does not exist; a type adds its own codes in ``gone``."""
 _CONNECTIONS_MAX = 32
-"""As many as there are workers: nobody waits for a connection."""
+"""As many as there are workers, so that none waits for a connection."""
 
 
 def is_gone(error: ClientError) -> bool:
@@ -56,16 +51,16 @@ class Clients:
             boto3.Session()
         )  # the service is chosen at run time, which no overload fits
         if self._session.get_credentials() is None:
-            message = "no AWS credentials in the environment"
             raise UsageError(
-                message, remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the deployer's"
+                "no AWS credentials in the environment",
+                remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the deployer's",
             )
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
 
     @cached_property
     def regions(self) -> frozenset[str]:
-        """Every region that AWS has, as botocore knows them."""
+        """Every Region that botocore has."""
         partitions = self._session.get_available_partitions()
         return frozenset(
             region
@@ -93,7 +88,7 @@ class Clients:
 
 @dataclass(frozen=True, kw_only=True)
 class Aws:
-    """AWS as one resource sees it: its region."""
+    """AWS in the Region of one resource."""
 
     clients: Clients
     region: str
@@ -105,5 +100,5 @@ class Aws:
         return self.clients.client(service, self.region)
 
     def elsewhere(self, region: str) -> Aws:
-        """The same account, seen from another region."""
+        """The same account in another Region."""
         return Aws(clients=self.clients, region=region)

@@ -1,7 +1,4 @@
-"""The provider's own settings.
-
-Which have a meaning in the sandbox, and what one connection was configured with.
-"""
+"""The provider's own settings: which are accepted, and the configuration of one connection."""
 
 from __future__ import annotations
 
@@ -26,10 +23,7 @@ _SWITCHES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What a connection is for.
-
-    Its region, and the tags that every resource made through it gets.
-    """
+    """The configuration of a connection: its Region, and the tags that all its resources get."""
 
     region: str
     default_tags: Mapping[str, str] = field(default_factory=dict)

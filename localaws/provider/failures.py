@@ -1,6 +1,6 @@
-"""What AWS refuses, told to the engine: the resource's name, the code of AWS, what to do.
+"""Reports to the engine what AWS refused: the resource's name, AWS's code, and what to do.
 
-And what exists in spite of it.
+Also that a resource exists although a later step failed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ from localaws.provider.values import Properties, to_struct
 
 _Result = TypeVar("_Result")
 
-_CREDENTIALS = "the provider's credentials are not accepted: start the sandbox, or get new credentials, and run it again"
+_CREDENTIALS = (
+    "the provider's credentials are not accepted: start the sandbox, or get new credentials, "
+    "and run it again"
+)
 _EXPIRED = "the provider's credentials have expired: get new ones and run it again"
-_DENIED = "allow the deployer this action, or run it as someone who may; what was done is recorded, so that run goes on from here"
+_DENIED = (
+    "allow the deployer this action, or run it as someone who may; what was done is recorded, "
+    "so that run goes on from here"
+)
 _REMEDIES = {
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
@@ -35,9 +41,7 @@ _REMEDIES = {
     "UnauthorizedOperation": _DENIED,
     "AuthorizationError": _DENIED,
 }
-"""What to do about a code of AWS (IAM user guide, "Common errors".
-
-The same codes in the API references of the services).
+"""What to do about a code of AWS (IAM user guide, "Common errors", and the services' references).
 """
 
 
@@ -53,10 +57,7 @@ def reason(label: str, error: BaseException) -> str:
 
 
 def translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Result]) -> _Result:
-    """The result of ``call``.
-
-    What AWS refuses becomes a gRPC error with its code and the resource's name.
-    """
+    """Return the result of ``call``; an error of AWS ends the gRPC call with its code."""
     try:
         return call()
     except (ClientError, BotoCoreError, LookupError) as error:
@@ -66,8 +67,7 @@ def translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Re
 def half_made(
     context: grpc.ServicerContext, *, identifier: str, properties: Properties, said: str
 ) -> NoReturn:
-    """Tell the engine that the resource exists as ``properties`` say, and why it is not as it
-    should be.
+    """End the call: the resource exists as ``properties`` say, but ``said`` went wrong.
 
     The engine records it, and the next `up` updates it even if the program stays the same (pulumi,
     proto/provider.proto, ErrorResourceInitFailed).

@@ -1,6 +1,6 @@
-"""What the table says about inputs.
+"""Judges the inputs of a resource by its entry in the table; pure.
 
-Which are refused, what a change of one means, what a resource shows of itself; pure.
+Which are refused, what a change of one means, what a resource shows of itself.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def failures(
     kind: str,
     regions: Collection[str] = (),
 ) -> list[tuple[str, str]]:
-    """Every (property, reason) for which ``inputs`` are refused.
+    """Return every (property, reason) for which ``inputs`` are refused.
 
-    ``regions``: those that exist, if that is to be judged.
+    ``regions``: those that exist, if that is to be checked.
     """
     unknown = [
         (name, f"the sandbox's provider does not support {name} of {kind}")
@@ -52,12 +52,10 @@ def failures(
 def checked(
     resource: ResourceType, inputs: Properties, *, region: str, default_tags: Mapping[str, str]
 ) -> Properties:
-    """``inputs``, the defaults of those that are not given, and what the provider adds.
-
-    Its ``region``, and ``tagsAll``.
+    """Return ``inputs`` with defaults, and with the ``region`` and ``tagsAll`` of the provider.
 
     The official plugin does both in Check as well (pulumi-aws, applyRegion and applyTags), so that
-    another region of the provider or other default tags are a change of every resource.
+    another Region of the provider or other default tags are a change of every resource.
     """
     defaults = {
         name: prop.default for name, prop in resource.inputs.items() if prop.default is not None
@@ -75,10 +73,7 @@ def checked(
 
 
 def for_aws(resource: ResourceType, inputs: Properties) -> Properties:
-    """Checked inputs as the calls of ``resource`` take them.
-
-    Its ``tags`` are all that it is to have.
-    """
+    """Return checked inputs as the calls of ``resource`` take them: ``tags`` are all its tags."""
     if "tagsAll" not in resource.all_inputs:
         return inputs
     rest = {name: value for name, value in inputs.items() if name not in ("tags", "tagsAll")}
@@ -88,7 +83,7 @@ def for_aws(resource: ResourceType, inputs: Properties) -> Properties:
 def changes(
     resource: ResourceType, old: Properties, new: Properties, *, ignore: Collection[str] = ()
 ) -> list[Change]:
-    """What differs between two sets of inputs, in the order of the table.
+    """Return what differs between two sets of inputs, in the order of the table.
 
     ``tagsAll`` counts by itself only where the program's own tags are the same.
     """
@@ -109,17 +104,14 @@ def _differs(prop: Property, old: Any, new: Any) -> bool:
 
 
 def previewed(resource: ResourceType, inputs: Properties) -> Properties:
-    """What a resource that is not made yet will have.
-
-    Its inputs, and outputs that are not known.
-    """
+    """Return the inputs of a resource that is not made yet, and its outputs as unknown."""
     return {**dict.fromkeys(resource.all_outputs, UNKNOWN), **inputs}
 
 
 def preview_of_update(
     resource: ResourceType, state: Properties, old: Properties, new: Properties
 ) -> Properties:
-    """What a resource will have after an update.
+    """Return what a resource will have after an update.
 
     Outputs stay as they are unless an input that changes moves them.
     """
@@ -132,13 +124,13 @@ def preview_of_update(
 def settled(
     resource: ResourceType, found: Properties, known: Properties, default_tags: Mapping[str, str]
 ) -> Properties:
-    """What AWS says of a resource, told apart: the program's tags, and all.
+    """Return what AWS says of a resource, with the program's tags apart from all tags.
 
     AWS does not keep the ``local`` properties (how long to wait before a key is destroyed, whether
     a bucket may be emptied first): they are what ``known`` says, as the official plugin keeps them
-    in the state on a refresh and has none after an import, unless AWS tells otherwise by a digest.
-    Nothing else is taken from ``known``; which tags are the program's own is AWS's tags without the
-    provider's default ones.
+    in the state on a refresh and has none after an import, unless a digest from AWS contradicts
+    it. Nothing else is taken from ``known``; which tags are the program's own is AWS's tags
+    without the provider's default ones.
     """
     kept = {
         name: known[name]
@@ -157,9 +149,9 @@ def settled(
 
 
 def imported_id(text: str, *, regions: Collection[str]) -> tuple[str, Properties]:
-    """The id of what is to be imported, and its region if ``text`` names one as ``id@region``.
+    """Return the id of what is to be imported, and its Region if ``text`` is ``id@region``.
 
-    The official plugin's way to import from another region than the provider's (upstream guide
+    The official plugin's way to import from another Region than the provider's (upstream guide
     "Enhanced Region Support").
     """
     identifier, _, region = text.rpartition("@")
@@ -167,10 +159,10 @@ def imported_id(text: str, *, regions: Collection[str]) -> tuple[str, Properties
 
 
 def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Properties:
-    """The inputs that would lead to ``found``; wording of ``old`` is kept where it means the same.
+    """Return the inputs that would lead to ``found``, worded as ``old`` where both mean the same.
 
-    What ``old`` does not name and AWS has nevertheless is told as well, unless AWS fills it in by
-    itself. Without ``old`` inputs (an import) it is every input that AWS tells.
+    An input that AWS has and ``old`` does not name is included, unless AWS fills it in by itself.
+    Without ``old`` inputs (an import) every input that AWS returns is included.
     """
     result = {}
     for name, prop in resource.all_inputs.items():
@@ -189,11 +181,9 @@ def inputs_of(resource: ResourceType, found: Properties, old: Properties) -> Pro
 def standing(
     resource: ResourceType, found: Properties, old: Properties, new: Properties
 ) -> Properties:
-    """The inputs that would lead to ``found``, of those that ``old`` or ``new`` name.
+    """Return the inputs from which an update begins, of those that ``old`` or ``new`` name.
 
-    What an update has to begin from.
-
-    ``old`` may be what an update that broke off was to do, so what counts is what AWS says.
+    ``old`` may be what an interrupted update was to do, so what counts is what AWS says.
     """
     names = [name for name in resource.inputs if name in old or name in new]
     local = {name: old[name] for name in names if resource.inputs[name].local and name in old}

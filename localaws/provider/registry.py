@@ -1,7 +1,4 @@
-"""Every resource type and function that the provider offers.
-
-What is not listed is refused by name.
-"""
+"""Every resource type and function that the provider has; any other is refused by name."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def equal(one: Any, other: Any) -> bool:
-    """The usual sameness; nothing and an empty collection are the same to AWS."""
+    """Whether two values are the same; to AWS None and an empty collection are."""
     return bool(one == other) or (one in (None, "", [], {}) and other in (None, "", [], {}))
 
 
@@ -31,8 +31,7 @@ def same_key(one: Any, other: Any) -> bool:
 
 
 def same_with_defaults(**defaults: Any) -> Callable[[Any, Any], bool]:
-    """Whether two blocks, or lists of them, are the same when what a block leaves out counts as
-    AWS's default.
+    """Whether two blocks, or lists of them, are the same once AWS's defaults are filled in.
 
     A default may itself be a map of defaults for the block of that name.
     """

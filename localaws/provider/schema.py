@@ -1,7 +1,6 @@
-"""The package schema of the table's types, with the types that the installed SDK gives their
-properties.
+"""The Pulumi package schema of the table's types, typed as in the installed SDK.
 
-`pulumi import` binds the code that it writes against this
+`pulumi import` checks the code that it writes against it
 (https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/). Types come from the
 annotations of ``pulumi_aws``: they are those of the official plugin, and a property that it does
 not have is an error.
@@ -42,7 +41,7 @@ class Described:
 
 
 def describe(kind: str) -> Described:
-    """What the SDK has for a resource type. Raises :class:`LookupError` if it has none."""
+    """Return a resource type of the SDK. Raises :class:`LookupError` if it has none."""
     name = kind.rpartition(":")[2]
     try:
         with warnings.catch_warnings():
@@ -51,8 +50,7 @@ def describe(kind: str) -> Described:
             )  # the SDK warns of its own old classes as it loads them
             resource = getattr(importlib.import_module(f"pulumi_aws.{_package(kind)}"), name)
     except (ImportError, AttributeError) as error:
-        message = f"the installed pulumi_aws has no {kind}"
-        raise LookupError(message) from error
+        raise LookupError(f"the installed pulumi_aws has no {kind}") from error
     # Where the name with Args is taken (BucketVersioningArgs is a part of the old bucket), the SDK
     # says InitArgs.
     beside = importlib.import_module(resource.__module__)
@@ -65,9 +63,9 @@ def describe(kind: str) -> Described:
 
 
 def schema_text(resources: Mapping[str, ResourceType], *, version: str) -> str:
-    """The schema of ``resources`` as JSON.
+    """Return the schema of ``resources`` as JSON.
 
-    Raises :class:`LookupError` for what the SDK does not have.
+    Raises :class:`LookupError` for a property that the SDK does not have.
     """
     parts: dict[str, Any] = {}
     schema = {
@@ -86,8 +84,9 @@ def _resource(resource: ResourceType, parts: dict[str, Any]) -> dict[str, Any]:
     unknown = [name for name in resource.all_inputs if name != "tagsAll" and name not in sdk.inputs]
     unknown += [name for name in resource.all_outputs if name not in sdk.properties]
     if unknown:
-        message = f"{resource.kind} of the installed pulumi_aws has no {', '.join(unknown)}"
-        raise LookupError(message)
+        raise LookupError(
+            f"{resource.kind} of the installed pulumi_aws has no {', '.join(unknown)}"
+        )
     inputs = {
         name: {**kinds.spec(sdk.inputs[name]), **({"secret": True} if prop.secret else {})}
         for name, prop in resource.all_inputs.items()
@@ -157,7 +156,7 @@ def _required(arguments: type) -> frozenset[str]:
 
 
 def _single(kind: Any) -> Any:
-    """``kind`` without what may stand around it: None, an enum beside its text, Input, Output."""
+    """Return ``kind`` without None, without an enum beside its text, without Input and Output."""
     if typing.get_origin(kind) is not typing.Union:
         return kind
     members = [each for each in typing.get_args(kind) if each is not type(None)]

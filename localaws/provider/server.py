@@ -1,11 +1,9 @@
-"""The provider as the engine talks to it.
-
-Pulumirpc.ResourceProvider over gRPC, on the table of ``registry``.
+"""The gRPC service that the Pulumi engine calls (pulumirpc.ResourceProvider), on ``registry``.
 
 Configuration belongs to the connection: several explicit providers attach to one port, and calls
-are told apart by their gRPC peer. Secrets: the engine unwraps them for us and marks what comes back
-under the same name (it does so for a plugin that does not accept secrets); what the table calls
-secret is marked here as well, for nobody declares what is imported.
+are told apart by their gRPC peer. Secrets: the engine unwraps them for us and marks what comes
+back under the same name (it does so for a plugin that does not accept secrets); what the table
+calls secret is marked here as well, since an imported value was never declared secret.
 """
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the gRPC service
@@ -33,7 +31,7 @@ from localaws.provider.values import Properties, from_struct, secret, to_struct
 from seawall.errors import PortBusyError
 
 VERSION = version("pulumi-aws")
-"""The release whose resources the table follows is the one that the program is written with."""
+"""The provider reports the release of pulumi_aws that the program is written with."""
 
 _MESSAGE_BYTES_MAX = 400 * 1024 * 1024
 """What the engine's own plugins accept (pulumi, sdk/go/common/util/rpcutil)."""
@@ -41,10 +39,11 @@ _WORKERS = 32
 """Twice the engine's default parallelism on a small machine; calls wait for AWS, not for a core."""
 _Kind = provider_pb2.PropertyDiff
 _FOREIGN = (ClientError, BotoCoreError, LookupError)
-_LOOKS_AGAIN_S = (0.1, 0.4, 1.5)
-"""AWS is eventually consistent: what was just made may not be seen at once (e.g.
+_READ_AGAIN_AFTER_S = (0.1, 0.4, 1.5)
+"""Waits before a resource that was just made is read again.
 
-IAM user guide, "Changes that I make are not always immediately visible").
+AWS is eventually consistent: it may not be seen at once (for example IAM user guide, "Changes that
+I make are not always immediately visible").
 """
 
 
@@ -55,21 +54,22 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._clients = clients
         self._configured: dict[str, Configuration] = {}
 
-    # --- the plugin itself
-    # -------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------
+    # The plugin itself
+    # --------------------------------------------------------------------------------------------
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """What kinds of value we take; the same as Configure answers."""
+        """Which kinds of value are accepted; the same as Configure answers."""
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=False, accept_resources=False, accept_outputs=False
         )
 
     def Attach(self, request: Any, context: grpc.ServicerContext) -> Empty:
-        """The engine says where it listens; we never call it."""
+        """The engine says where it listens; this provider never calls it."""
         return Empty()
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """The release whose resources we follow."""
+        """The release of pulumi_aws whose resources the table follows."""
         return plugin_pb2.PluginInfo(version=VERSION)
 
     def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -85,9 +85,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(refused))
 
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Another region is another provider, so everything in it moves.
+        """Say what a change of the provider's settings means.
 
-        Other default tags are a change of the resources.
+        Another Region is another provider, so everything in it moves. Other default tags are a
+        change of the resources.
         """
         old, new = from_struct(request.olds), from_struct(request.news)
         changed = [name for name in ("region", "defaultTags") if old.get(name) != new.get(name)]
@@ -100,7 +101,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Remember what this connection is for.
+        """Remember the configuration of this connection.
 
         Credentials that AWS does not accept end the run here, once, before anything is made.
         """
@@ -120,11 +121,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Empty:
-        """Calls to AWS are short and are left to end."""
+        """Do nothing: calls to AWS are short and are left to end."""
         return Empty()
 
-    # --- functions
-    # ---------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------
+    # Functions
+    # --------------------------------------------------------------------------------------------
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Answer a data source."""
@@ -145,8 +147,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         answer = translated(context, request.tok, lambda: function.call(aws, given))
         return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
 
-    # --- resources
-    # ---------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------
+    # Resources
+    # --------------------------------------------------------------------------------------------
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Refuse what the table does not know, fill in its defaults, work out all tags."""
@@ -186,7 +189,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Make the resource and answer with what AWS then says of it.
 
-        What is made only in part is told with its error.
+        One that is made only in part is reported with its error.
         """
         resource = _resource(request.urn, context)
         given = from_struct(request.properties)
@@ -217,7 +220,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=identifier, properties=_struct(resource, state))
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """What AWS says of the resource now; no id if it is gone."""
+        """Answer with what AWS says of the resource now; no id if it is gone."""
         resource = _resource(request.urn, context)
         known, old = from_struct(request.properties), from_struct(request.inputs)
         identifier: str = request.id
@@ -230,15 +233,15 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse(id="")
         default_tags = self._configuration(context).default_tags
         found = rules.settled(resource, found, {**known, **old}, default_tags)
-        told = rules.inputs_of(resource, found, old)
+        described = rules.inputs_of(resource, found, old)
         return provider_pb2.ReadResponse(
-            id=identifier, properties=_struct(resource, found), inputs=_struct(resource, told)
+            id=identifier, properties=_struct(resource, found), inputs=_struct(resource, described)
         )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Change the resource in place, from what AWS says it is to what the program wants.
 
-        A failure in between is told as such.
+        A failure in between is reported as such.
         """
         resource = _resource(request.urn, context)
         state, old, new = (
@@ -287,8 +290,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         translated(context, _label(request.urn), lambda: resource.remove(aws, request.id, state))
         return Empty()
 
-    # --- inside
-    # --------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------
+    # Inside
+    # --------------------------------------------------------------------------------------------
 
     def _configuration(self, context: grpc.ServicerContext) -> Configuration:
         found = self._configured.get(context.peer())
@@ -312,11 +316,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         given: Properties,
         context: grpc.ServicerContext,
     ) -> Properties | Exception:
-        """The state of a resource that exists, or why it cannot be told."""
+        """The state of a resource that exists, or why it cannot be read."""
         default_tags = self._configuration(context).default_tags
         try:
             found = resource.found(aws, identifier)
-            for wait_s in _LOOKS_AGAIN_S:
+            for wait_s in _READ_AGAIN_AFTER_S:
                 if found is not None:
                     break
                 time.sleep(wait_s)
@@ -377,7 +381,6 @@ def start_provider(*, aws_endpoint: str, port: int = 0) -> tuple[grpc.Server, in
     try:
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
     except RuntimeError as error:
-        message = f"cannot listen on 127.0.0.1:{port}"
-        raise PortBusyError(message) from error
+        raise PortBusyError(f"cannot listen on 127.0.0.1:{port}") from error
     server.start()
     return server, bound

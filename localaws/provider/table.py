@@ -1,7 +1,4 @@
-"""What an entry of the provider's table says.
-
-A resource type is its properties and four calls to AWS.
-"""
+"""The entries of the provider's table: a resource type is its properties and four calls to AWS."""
 
 from __future__ import annotations
 
@@ -20,14 +17,15 @@ from localaws.provider.values import Properties
 
 @dataclass(frozen=True, kw_only=True)
 class Property:
-    """An input. ``replaces``: AWS cannot change it in place.
+    """An input of a resource type or function.
 
-    ``local``: AWS does not keep it; it steers the provider only.
-
-    ``default`` is filled in by Check, so that a refresh sees when AWS says otherwise. ``computed``:
-    where the program says nothing, AWS does, and that is no difference (upstream: Optional and
-    Computed). ``moves``: outputs that change with it, so that a preview does not promise their old
-    values. ``secret``: never in clear text in the state, also when nobody declared it (an import).
+    ``replaces``: AWS cannot change it in place. ``local``: AWS does not keep it; it steers the
+    provider only. ``default``: filled in by Check, so that a refresh sees when AWS says otherwise.
+    ``computed``: where the program says nothing, AWS does, and that is no difference (upstream:
+    Optional and Computed). ``moves``: outputs that change with it, so that a preview does not
+    promise their old values. ``secret``: never in clear text in the state, also when it was not
+    declared so (an import). ``same``: whether two values mean the same. ``agrees``: see
+    :meth:`holds`.
     """
 
     required: bool = False
@@ -41,14 +39,15 @@ class Property:
     agrees: Callable[[Any, Properties], bool] | None = None
 
     def holds(self, value: Any, found: Properties) -> bool:
-        """Whether ``value`` of a local property may still be what AWS has, which says of the
-        resource what ``found`` holds.
+        """Whether ``value`` of a local property may still be what AWS has.
+
+        ``found``: what AWS says of the resource.
         """
         return self.agrees is None or value is None or self.agrees(value, found)
 
 
 class HalfMadeError(Exception):
-    """A resource exists, but not all of it could be done.
+    """A resource exists, but a later step of its creation failed.
 
     ``__cause__`` says why, ``identifier`` is its id.
     """
@@ -60,7 +59,7 @@ class HalfMadeError(Exception):
 
 @contextmanager
 def unfinished(identifier: str) -> Iterator[None]:
-    """The later steps of a ``create``.
+    """Mark the later steps of a ``create``.
 
     If one fails, the resource is recorded as it is and the next `up` goes on with it.
 
@@ -74,16 +73,17 @@ def unfinished(identifier: str) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """One entry. ``acts``: the sandbox behaves as AWS does, else it only stores what was declared.
+    """A resource type.
 
-    ``create`` returns the id; what it does after the resource exists stands in ``with
-    unfinished(id)``. ``read`` returns properties from AWS alone, or None if the resource is gone;
-    an error that says so (``gone`` adds codes of this type) counts as None. ``update`` gets the id,
-    the inputs that would lead to what AWS has now, and those that are wanted, so that it also
-    finishes what broke off. ``delete`` need not ask first. A type without ``update`` has only
-    replacing or local inputs. With ``tagging`` a type has ``tags``, which are read and changed
-    here; ``create`` still passes them on. ``named_by``: the input that must be free before the
-    resource is made anew.
+    ``acts``: the emulator behaves as AWS does, else it only stores what was declared. ``create``
+    returns the id; what it does after the resource exists stands in ``with unfinished(id)``.
+    ``read`` returns properties from AWS alone, or None if the resource is gone; an error that says
+    so (``gone`` adds codes of this type) counts as None. ``update`` gets the id, the inputs that
+    would lead to what AWS has now, and those that are wanted, so that it also finishes an
+    interrupted change. ``delete`` need not check first whether the resource exists. A type without
+    ``update`` has only replacing or local inputs. With ``tagging`` a type has ``tags``, which are
+    read and changed here; ``create`` still passes them on. ``named_by``: the input that must be
+    free before the resource is made anew.
     """
 
     kind: str
@@ -116,7 +116,7 @@ class ResourceType:
         )
 
     def found(self, aws: Aws, identifier: str) -> Properties | None:
-        """Every property that AWS tells of the resource; None if there is none."""
+        """Return every property that AWS has of the resource; None if it does not exist."""
         try:
             properties = self.read(aws, identifier)
             if properties is None:
@@ -137,7 +137,7 @@ class ResourceType:
     def change(
         self, aws: Aws, identifier: str, found: Properties, old: Properties, new: Properties
     ) -> None:
-        """Make the resource, which AWS says is ``found``, be as ``new`` says.
+        """Change the resource from ``found``, what AWS says it is, to ``new``.
 
         ``old``: the inputs that would lead to it as it is.
         """

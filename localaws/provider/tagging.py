@@ -1,6 +1,6 @@
 """How each AWS service lists, sets and removes the tags of a resource.
 
-One description per service instead of code per type.
+A description per service takes the place of code per type.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ def tag_map(pairs: Any, *, key: str = "Key", value: str = "Value") -> dict[str, 
 
 @dataclass(frozen=True, kw_only=True)
 class Tagging:
-    """The tag calls of one service, as its API reference names them.
-
-    The defaults are what most services use.
+    """The tag calls of one service, as its API reference names them; defaults are the most common.
 
     ``service``: attribute of :class:`Aws`. ``by``: the property of our resource that names it in
-    these calls, sent as ``resource`` (with ``also``, where a service asks for more). ``list``,
-    ``add``, ``remove``: the calls. ``tags``, ``keys``: their arguments; ``tags`` is also where the
-    listing has them. ``pair``: the names in a pair, or None where tags are a plain map.
+    these calls, sent as ``resource`` (with ``also``, where a service needs more arguments).
+    ``list``, ``add``, ``remove``: the calls. ``tags``, ``keys``: their arguments; ``tags`` is also
+    where the listing has them. ``pair``: the names in a pair, or None where tags are a plain map.
     """
 
     service: str
@@ -48,9 +46,9 @@ class Tagging:
     also: Mapping[str, str] = field(default_factory=dict)
 
     def argument(self, tags: Mapping[str, str] | None) -> dict[str, Any]:
-        """``tags`` as a creating call takes them.
+        """``tags`` as a creating call takes them; nothing if there are none.
 
-        Nothing if there are none, for some calls refuse an empty list.
+        Some calls refuse an empty list.
         """
         return {self.tags: self._theirs(tags)} if tags else {}
 
@@ -67,7 +65,7 @@ class Tagging:
     def sync(
         self, aws: Aws, name: str, old: Mapping[str, str] | None, new: Mapping[str, str] | None
     ) -> None:
-        """Make the tags of a resource that has ``old`` be ``new``, with as few calls as that takes."""
+        """Change the tags of a resource from ``old`` to ``new``, with as few calls as possible."""
         old, new = old or {}, new or {}
         gone = sorted(set(old) - set(new))
         if gone:

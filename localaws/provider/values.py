@@ -79,11 +79,10 @@ def from_aws(fields: Mapping[str, str], answer: Mapping[str, Any]) -> Properties
 
 
 def upper_names(value: Any, *, except_for: Mapping[str, str] | None = None) -> Any:
-    """``value`` with every key in it written as AWS does, ``daysToKeep`` -> ``DaysToKeep``.
+    """Return ``value`` with every key in it written as AWS does, ``daysToKeep`` -> ``DaysToKeep``.
 
-    ``except_for`` names the others.
-
-    Only for values whose keys are names of fields, not data of the user.
+    ``except_for`` has the names that differ by more than a capital. Only for values whose keys are
+    names of fields, not data of the user.
     """
     if isinstance(value, dict):
         return {
@@ -100,7 +99,7 @@ def upper_names(value: Any, *, except_for: Mapping[str, str] | None = None) -> A
 def lower_names(value: Any, *, except_for: Mapping[str, str] | None = None) -> Any:
     """The inverse of :func:`upper_names`, with the same ``except_for`` (ours: AWS's).
 
-    What is None is left out.
+    A value that is None is left out.
     """
     ours = {theirs: name for name, theirs in (except_for or {}).items()}
     if isinstance(value, dict):

@@ -33,10 +33,11 @@ _UNCHANGED = frozenset({"refresh", "same"})
 _ABSENT = object()
 _SHOWN_MAX = 160
 _SECRET = "[secret]"  # noqa: S105  (what the engine prints in place of one)
-_SECRETIVE = re.compile(
+_SECRET_NAME = re.compile(
     r"(secret|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE
 )
-_NAMED_SO = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
+_NOT_SECRET = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
+"""Names and identifiers, which the pattern before would also mask."""
 _PATH_PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 _CONFIG = Config(
@@ -50,8 +51,9 @@ Head = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One property; ``before`` is what the stack's state holds, ``after`` what the cloud says, both
-    as text and masked if secret.
+    """One property that differs, as text and masked if it is secret.
+
+    ``before`` is the value in the stack's state, ``after`` the value in the cloud.
     """
 
     path: str
@@ -61,7 +63,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftedResource:
-    """One resource. ``gone``: deleted behind the engine's back."""
+    """A resource that differs; ``gone``: it was deleted outside the stack."""
 
     urn: str
     kind: str
@@ -72,7 +74,7 @@ class DriftedResource:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """What a refresh would change. ``compared``: how many resources were compared."""
+    """The resources that differ, out of the number that was ``compared``."""
 
     stack: str
     compared: int
@@ -84,20 +86,27 @@ class Drift:
         return ExitCode.FAIL if self.resources else ExitCode.PASS
 
     def lines(self) -> Iterator[str]:
-        """The view for people."""
+        """Render it for people."""
         if not self.resources:
             yield f"no drift: {self.compared} resources of {self.stack} are as declared"
             return
-        yield f"drift: {len(self.resources)} of {self.compared} resources of {self.stack} are not as declared"
+        yield (
+            f"drift: {len(self.resources)} of {self.compared} resources of {self.stack}"
+            " are not as declared"
+        )
         for each in self.resources:
-            yield f"{each.kind} {each.name}{': deleted behind the back of the stack' if each.gone else ''}"
+            gone = ": deleted outside the stack" if each.gone else ""
+            yield f"{each.kind} {each.name}{gone}"
             yield from (
                 f"    {diff.path}: {diff.before} -> {diff.after}" for diff in each.differences
             )
-        yield "ask first who did it, then `pulumi up --refresh` puts it back: docs/runbooks/infrastructure-change.md"
+        yield (
+            "find out who did it, then `pulumi up --refresh` puts it back:"
+            " docs/runbooks/infrastructure-change.md"
+        )
 
     def document(self) -> dict[str, Any]:
-        """The same for machines."""
+        """Render it as JSON."""
         return {
             "exit_code": int(self.exit_code),
             "stack": self.stack,
@@ -110,18 +119,23 @@ class Drift:
 
 
 def find_drift(engine: Engine) -> Drift:
-    """What differs. Raises :class:`EvidenceError` if not everything could be compared.
+    """Compare the stack of ``engine`` with the cloud.
 
-    That is not known, and no absence of drift.
+    Raises:
+        EvidenceError: not everything could be compared, so it is not known whether there is drift.
     """
     done = engine.run("refresh", "--preview-only", "--json", "--suppress-permalink=true")
     drift = read_refresh(done.stdout, exit_code=done.exit_code, stderr=done.stderr)
     stored = stored_objects(done.stdout)
-    return with_overwritten(drift, stored, heads(engine.environment)) if stored else drift
+    return with_overwritten(drift, stored, head_reader(engine.environment)) if stored else drift
 
 
 def read_refresh(text: str, *, exit_code: int, stderr: str = "") -> Drift:
-    """The drift in an output of the engine. Raises :class:`EvidenceError`."""
+    """Read the output of `pulumi refresh --preview-only --json`.
+
+    Raises:
+        EvidenceError: the refresh failed, or its output lists less than it counts.
+    """
     try:
         document = json.loads(text)
         steps, summary = document["steps"], document["changeSummary"]
@@ -134,9 +148,10 @@ def read_refresh(text: str, *, exit_code: int, stderr: str = "") -> Drift:
         resources = tuple(_drifted(step) for step in steps if step["op"] not in _UNCHANGED)
         counted = sum(count for op, count in summary.items() if op not in _UNCHANGED)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        message = f"the refresh said nothing that can be compared: {stderr.strip() or text.strip()[:200] or type(error).__name__}"
         raise EvidenceError(
-            message, remedy="is the stack up, and do the credentials hold?"
+            "the refresh printed nothing that can be compared: "
+            f"{stderr.strip() or text.strip()[:200] or type(error).__name__}",
+            remedy="is the stack up, and do the credentials hold?",
         ) from error
     if errors or exit_code != 0:
         said = (
@@ -144,13 +159,16 @@ def read_refresh(text: str, *, exit_code: int, stderr: str = "") -> Drift:
             or stderr.strip()
             or f"pulumi ended with {exit_code}"
         )
-        message = f"the refresh of {stack} failed: {said}"
         raise EvidenceError(
-            message, remedy="what could not be read may have drifted; put that right first"
+            f"the refresh of {stack} failed: {said}",
+            remedy="what could not be read may have drifted; put that right first",
         )
     if counted > len(resources):
-        message = f"the refresh of {stack} counts {counted} resources that differ and lists {len(resources)}"
-        raise EvidenceError(message, remedy="`pulumi refresh --preview-only --diff` shows them")
+        raise EvidenceError(
+            f"the refresh of {stack} counts {counted} resources that differ"
+            f" and lists {len(resources)}",
+            remedy="`pulumi refresh --preview-only --diff` shows them",
+        )
     return Drift(stack=stack, compared=len(steps), resources=resources)
 
 
@@ -168,7 +186,7 @@ def _drifted(step: Mapping[str, Any]) -> DriftedResource:
 
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
-    """By the engine's detailed diff; where it has none, by comparing inputs, then outputs."""
+    """Read the engine's detailed diff; where it has none, compare inputs, then outputs."""
     old, new = step.get("oldState") or {}, step.get("newState") or {}
     seen: set[str] = set()
     for path, entry in sorted((step.get("detailedDiff") or {}).items()):
@@ -196,8 +214,8 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
 
 
 def _compared(before: Any, after: Any, path: str) -> Iterator[Difference]:
-    """Leaves that differ; policy documents in text are compared as what they say."""
-    before, after = _opened(before), _opened(after)
+    """Yield the leaves that differ; JSON in a text is compared value by value."""
+    before, after = _decoded(before), _decoded(after)
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
@@ -210,14 +228,14 @@ def _compared(before: Any, after: Any, path: str) -> Iterator[Difference]:
             yield from _compared(one, other, f"{path}[{index}]")
     else:
         secret = _SECRET in (before, after) or (
-            _SECRETIVE.search(path) is not None and not _NAMED_SO.search(path)
+            _SECRET_NAME.search(path) is not None and not _NOT_SECRET.search(path)
         )
         yield Difference(
             path=path, before=_shown(before, secret=secret), after=_shown(after, secret=secret)
         )
 
 
-def _opened(value: Any) -> Any:
+def _decoded(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)
@@ -227,7 +245,10 @@ def _opened(value: Any) -> Any:
 
 
 def _at(state: Any, path: str) -> Any:
-    """The value at a property path of the engine: `tags.owner`, `rules[0].days`, `tags["a.b"]`."""
+    """Return the value at a property path of the engine.
+
+    Such as `tags.owner`, `rules[0].days` or `tags["a.b"]`.
+    """
     found = state
     for quoted, index, name in _PATH_PART.findall(path):
         if isinstance(found, list) and index and int(index) < len(found):
@@ -251,9 +272,9 @@ def _shown(value: Any, *, secret: bool) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """One object as the stack's state has it.
+    """An S3 object as the stack's state has it.
 
-    ``version`` is None in a bucket without versions, where ``etag`` must do.
+    ``version`` is None in a bucket without versions; there the ``etag`` is compared.
     """
 
     urn: str
@@ -265,42 +286,43 @@ class StoredObject:
 
 
 def stored_objects(text: str) -> tuple[StoredObject, ...]:
-    """The objects in an output of `pulumi refresh --preview-only --json` that was read without
-    stderr before.
-    """
+    """List the S3 objects in the output of a refresh that :func:`read_refresh` accepted."""
     found = []
     for step in json.loads(text)["steps"]:
-        told = (step.get("oldState") or {}).get("outputs") or {}
+        outputs = (step.get("oldState") or {}).get("outputs") or {}
         if step["urn"].split("::")[2].rpartition("$")[2] != _OBJECT:
             continue
         found.append(
             StoredObject(
                 urn=step["urn"],
-                bucket=told["bucket"],
-                key=told["key"],
-                region=told.get("region"),
-                version=told.get("versionId") or None,
-                etag=str(told.get("etag", "")),
+                bucket=outputs["bucket"],
+                key=outputs["key"],
+                region=outputs.get("region"),
+                version=outputs.get("versionId") or None,
+                etag=str(outputs.get("etag", "")),
             )
         )
     return tuple(found)
 
 
 def with_overwritten(
-    drift: Drift, stored: Sequence[StoredObject], look: Callable[[StoredObject], Head | None]
+    drift: Drift, stored: Sequence[StoredObject], read_head: Callable[[StoredObject], Head | None]
 ) -> Drift:
-    """``drift`` and, as the property ``content``, each object whose current version is not the
-    stack's.
+    """Add to ``drift`` each object whose current version is not the stack's.
 
-    ``look`` gives an object's head, or None if there is none any more, which the refresh itself
-    names. Raises what ``look`` raises.
+    The difference is named as the property ``content``.
+
+    Args:
+        drift: what the refresh found; an object that is gone is named there already.
+        stored: the objects in the stack's state.
+        read_head: returns an object's head, or None if the object is gone.
     """
     drifted = {each.urn: each for each in drift.resources}
     for each in stored:
         known = drifted.get(each.urn)
         if known is not None and known.gone:
             continue
-        head = look(each)
+        head = read_head(each)
         difference = None if head is None else _overwritten(each, head)
         if difference is None:
             continue
@@ -316,12 +338,12 @@ def with_overwritten(
     return replace(drift, resources=tuple(drifted.values()))
 
 
-def heads(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | None]:
-    """Ask S3 with the credentials, the region and the endpoint that ``environment`` gives the
-    engine.
+def head_reader(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | None]:
+    """Return a function that calls HeadObject as the engine would with ``environment``.
 
-    What it returns raises :class:`EvidenceError` if S3 does not answer: then it is not known
-    whether the object is the stack's.
+    It uses the same credentials, region and endpoint. It returns None for an object that is gone,
+    and raises :class:`EvidenceError` if S3 does not answer: then it is not known whether the
+    object is the stack's.
     """
     session = boto3.Session(
         aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
@@ -331,7 +353,7 @@ def heads(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | Non
     )
     clients: dict[str | None, Any] = {}
 
-    def look(stored: StoredObject) -> Head | None:
+    def read_head(stored: StoredObject) -> Head | None:
         try:
             if stored.region not in clients:
                 endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get(
@@ -344,12 +366,12 @@ def heads(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | Non
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _NOT_THERE:
                 return None
-            raise _unknown(stored, error) from error
+            raise _unreadable(stored, error) from error
         except BotoCoreError as error:
-            raise _unknown(stored, error) from error
+            raise _unreadable(stored, error) from error
         return answer
 
-    return look
+    return read_head
 
 
 def _overwritten(stored: StoredObject, head: Head) -> Difference | None:
@@ -364,8 +386,8 @@ def _overwritten(stored: StoredObject, head: Head) -> Difference | None:
     return Difference(path="content", before=f"version {before}", after=f"version {after}{written}")
 
 
-def _unknown(stored: StoredObject, error: Exception) -> EvidenceError:
-    message = f"nobody knows what is in s3://{stored.bucket}/{stored.key}: {error}"
+def _unreadable(stored: StoredObject, error: Exception) -> EvidenceError:
     return EvidenceError(
-        message, remedy="the credentials that look need s3:GetObject on the stack's objects"
+        f"it is not known what is in s3://{stored.bucket}/{stored.key}: {error}",
+        remedy="the credentials need s3:GetObject on the stack's objects",
     )

@@ -1,11 +1,10 @@
-"""Where overrides are written down before they take effect.
+"""The change journal: the file in which overrides are written down before they take effect.
 
-A file that only grows, each line chained to the one before.
-
-One line is one entry, `{"writer", "n", "kind", "justification", "body", "previous_hash", "hash"}`,
-hashed by :mod:`seawall.formats.journal`. There is one writer at a time (a lock on the file), and an
-entry counts once it is on the disk. A chain shows changed, missing and swapped entries; it cannot
-show that its end was cut off, so keep a real stack's journal where nobody can delete.
+It only grows. One line is one entry,
+`{"writer", "n", "kind", "justification", "body", "previous_hash", "hash"}`, and its hash covers the
+entry before (:mod:`seawall.formats.journal`). A lock on the file admits one writer at a time, and
+an entry counts once it is on the disk. The chain shows changed, missing and swapped entries. It
+cannot show that its end was cut off, so keep a real stack's journal where it cannot be deleted.
 """
 
 from __future__ import annotations
@@ -32,9 +31,12 @@ _PRIVATE = 0o600
 
 
 def breaks(path: Path) -> list[str]:
-    """Where the journal at ``path`` does not hold, as sentences; none if there is no journal yet.
+    """Return where the chain of the journal at ``path`` is broken, as sentences.
 
-    Raises :class:`WorldError`.
+    A journal that does not exist yet has no breaks.
+
+    Raises:
+        WorldError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -42,25 +44,26 @@ def breaks(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        message = f"the journal {path} cannot be read: {error.strerror}"
         raise WorldError(
-            message, remedy="name another with --journal, or make it readable"
+            f"the journal {path} cannot be read: {error.strerror}",
+            remedy="name another with --journal, or make it readable",
         ) from error
 
 
 def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]) -> int:
     """Write an entry and return its number once it is on the disk.
 
-    Raises :class:`EvidenceError` if the chain does not hold: nothing is written then. Raises
-    :class:`WorldError` if the file cannot be.
+    Raises:
+        EvidenceError: the chain is broken; nothing was written.
+        WorldError: the file cannot be written.
     """
     try:
         with _locked(path) as file:
             rows, broken = _breaks(file.read())
             if broken:
-                message = f"the journal {path} does not hold: {broken[0]}"
                 raise EvidenceError(
-                    message, remedy="find out who changed it; keep it, and begin another only then"
+                    f"the journal {path} does not hold: {broken[0]}",
+                    remedy="find out who changed it and keep it; then begin another",
                 )
             writer = rows[0]["writer"] if rows else WRITER
             n, previous = len(rows) + 1, rows[-1]["hash"] if rows else GENESIS_HASH
@@ -88,9 +91,8 @@ def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]
                 _sync_folder(path.parent)
             return n
     except OSError as error:
-        message = f"the journal {path} cannot be written: {error.strerror or error}"
         raise WorldError(
-            message,
+            f"the journal {path} cannot be written: {error.strerror or error}",
             remedy="an override without its entry does not count; name another file with --journal",
         ) from error
 

@@ -1,7 +1,8 @@
-"""May this change be applied? Refused beats unknown beats allowed; pure.
+"""Judge whether a planned change may be applied; pure.
 
-A refusal can be overridden, one resource at a time. What cannot: doubts about the preview, a change
-that the engine itself refuses, a journal that does not hold.
+Refused beats unknown beats allowed. A refusal can be overridden, one resource at a time. An
+override has no effect on doubts about the preview, on a change that the engine itself refuses, or
+on a journal whose chain is broken.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class ReviewOutcome(Enum):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process tells its caller."""
+        """The exit code of the process."""
         return {
             ReviewOutcome.ALLOWED: ExitCode.PASS,
             ReviewOutcome.REFUSED: ExitCode.FAIL,
@@ -42,17 +43,19 @@ FREEZE = Rule(
     id="change-freeze",
     kinds=frozenset(),
     checks=(),
-    consequence="A change in the middle of an incident hides its cause and can take away what carries the venue through.",
-    instead="Wait until the tier is normal and the incident is closed; override only the change that ends the incident.",
+    consequence="A change in the middle of an incident hides its cause,"
+    " and can take away what keeps the venue running.",
+    instead="Wait until the tier is normal and the incident is closed;"
+    " override only the change that ends the incident.",
     source="this kit: design, change freeze",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One refusal: a rule, a resource, what was found.
+    """One refusal: a rule, a resource and the evidence.
 
-    ``unknown``: it is refused for want of knowledge.
+    ``unknown``: it is refused because something is not known.
     """
 
     rule: Rule
@@ -68,7 +71,8 @@ class Finding:
 class Judgement:
     """The outcome and all that led to it.
 
-    ``faults``: what no override can let pass; ``notes``: what a reviewer should also know.
+    ``faults``: reasons for refusal that no override can let pass; ``doubts``: reasons why the
+    preview may not be the whole truth; ``notes``: what a reviewer should also know.
     """
 
     preview: Preview
@@ -83,7 +87,7 @@ class Judgement:
 
     @property
     def outcome(self) -> ReviewOutcome:
-        """What to do; see the exit codes."""
+        """Whether the change may go ahead."""
         standing = [finding for finding in self.findings if not finding.overridden]
         if self.faults or any(not finding.unknown for finding in standing):
             return ReviewOutcome.REFUSED
@@ -91,7 +95,7 @@ class Judgement:
 
     @property
     def overridden(self) -> tuple[Finding, ...]:
-        """Refusals that the override lets pass."""
+        """The refusals that the override lets pass."""
         return tuple(finding for finding in self.findings if finding.overridden)
 
 
@@ -105,15 +109,23 @@ def judge(
     faults: Iterable[str] = (),
     exposures: Mapping[str, Exposure],
 ) -> Judgement:
-    """Judge every step. ``faults``: what already speaks against any change.
+    """Judge every step of ``preview``.
 
-    ``exposures``: what stands behind each resource, by URN.
+    Args:
+        preview: the planned change.
+        policy: the policy that the stack is declared from.
+        freeze: whether changes are frozen now.
+        override: the refusals that a person lets pass, if any.
+        now: the present time; an expired override covers nothing.
+        faults: reasons against any change that are known already.
+        exposures: the money behind each resource, by URN.
     """
     notes: list[str] = []
     in_force = override if override is not None and not override.expired(now) else None
     if override is not None and in_force is None:
         notes.append(
-            f"the override of {override.who} expired at {override.expires.isoformat()}; it covers nothing"
+            f"the override of {override.who} expired at {override.expires.isoformat()};"
+            " it covers nothing"
         )
     findings = [
         _covered(finding, in_force)
@@ -122,7 +134,8 @@ def judge(
     ]
     if in_force is not None:
         notes += [
-            f"the override covers {cover.rule or 'everything'} on {cover.urn}, which was not refused"
+            f"the override covers {cover.rule or 'everything'} on {cover.urn},"
+            " which was not refused"
             for cover in in_force.covers
             if not any(cover.matches(finding.rule.id, finding.change.urn) for finding in findings)
         ]
@@ -142,9 +155,9 @@ def judge(
 def exposures_of(
     preview: Preview, policy: Policy, *, before: Policy | None = None
 ) -> dict[str, Exposure]:
-    """What stands behind each resource, by URN.
+    """Return the money behind each resource, by URN.
 
-    ``before`` is the policy in force until now, if it is another one.
+    ``before`` is the policy in force until now, if the change brings another one.
     """
     addresses = declared_addresses(preview.outputs)
     found = {
@@ -189,22 +202,24 @@ def _finding(
 
 
 def _advice(rule: Rule, change: Change, preview: Preview) -> str:
-    """A key that is deleted under one name and made under another was renamed.
+    """Return what to do instead of ``change``.
 
-    The engine can be told so.
+    A key that is deleted under one name and made under another was probably renamed. An alias of
+    the engine keeps it.
     """
     if change.kind == KEY and change.op == "delete":
         for other in preview.changes:
             if other.kind == KEY and other.op == "create" and _alike(change, other):
                 return (
-                    f"It would be made again as {other.name}, with another address. If this is a new name, place or provider for the same key, add "
+                    f"It would be made again as {other.name}, with another address. "
+                    "If this is a new name, place or provider for the same key, add "
                     f'`aliases=["{change.urn}"]` to it.'
                 )
     return rule.instead
 
 
 def _alike(gone: Change, made: Change) -> bool:
-    """Same purpose: all inputs but those that carry the name."""
+    """Tell whether two keys have the same inputs, apart from those that carry the name."""
     parts = ("customerMasterKeySpec", "keyUsage", "multiRegion", "region")
     same = all((gone.before or {}).get(part) == (made.after or {}).get(part) for part in parts)
     return same and gone.tags.get("bucket") == made.tags.get("bucket")
@@ -217,9 +232,9 @@ def _covered(finding: Finding, override: Override | None) -> Finding:
 
 
 def _engine_refusals(preview: Preview) -> list[str]:
-    """The engine would not apply it, and may have stopped looking.
+    """Return why the engine would refuse to apply the change.
 
-    What follows is then missing from the preview.
+    It may have stopped there, and the preview then lacks the steps that follow.
     """
     if not preview.protected:
         return []
@@ -230,5 +245,6 @@ def _engine_refusals(preview: Preview) -> list[str]:
         for urn in preview.protected
     ]
     return [
-        f"the engine itself refuses, and may not show what else would change: protected are {', '.join(names)}"
+        "the engine itself refuses, and may not show what else would change: protected are "
+        + ", ".join(names)
     ]

@@ -1,7 +1,4 @@
-"""One judgement from start to end.
-
-Get the preview, ask the world, judge, and write an override down before it counts.
-"""
+"""Review one change: read the preview, ask endpoints, judge, and journal an override."""
 
 from __future__ import annotations
 
@@ -34,9 +31,9 @@ _VENUE_FILE = "venue.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewRequest:
-    """What the caller asked for.
+    """The options of a review.
 
-    None leaves it to the environment, and for the sandbox's own stack to its data directory.
+    None leaves an option to the environment, and for the sandbox's own stack to its data directory.
     """
 
     root: Path
@@ -56,11 +53,12 @@ class ReviewRequest:
 
 
 def review_change(request: ReviewRequest) -> Judgement:
-    """Judge, and journal an override that takes effect.
+    """Judge the change, and journal an override that takes effect.
 
-    Raises :class:`EvidenceError` if there is no preview to judge, :class:`UsageError` for what does
-    not fit together, :class:`WorldError` if the journal cannot be written: an override that is not
-    written down does not count.
+    Raises:
+        EvidenceError: there is no preview to judge.
+        UsageError: options do not fit together.
+        WorldError: the journal cannot be written; an override without its entry does not count.
     """
     preview = _preview(request)
     sandbox = _sandbox_of(preview)
@@ -104,8 +102,10 @@ def _preview(request: ReviewRequest) -> Preview:
     else:
         preview = parse(_text(request.preview))
     if request.stack is not None and request.stack.rpartition("/")[2] != preview.stack:
-        message = f"the preview is of the stack {preview.stack}, not of {request.stack}"
-        raise UsageError(message, remedy="give the preview of the stack that is meant")
+        raise UsageError(
+            f"the preview is of the stack {preview.stack}, not of {request.stack}",
+            remedy="give the preview of the stack that is meant",
+        )
     return preview
 
 
@@ -115,14 +115,14 @@ def _text(source: str) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        message = f"the preview {source} cannot be read: {error}"
         raise UsageError(
-            message, remedy="make one with `pulumi preview --json --show-sames`"
+            f"the preview {source} cannot be read: {error}",
+            remedy="make one with `pulumi preview --json --show-sames`",
         ) from error
 
 
 def _sandbox_of(preview: Preview) -> Deployment | None:
-    """The deployment on the stack; none for another stack, whatever the shell is set to."""
+    """Return the deployment of the stack; None for any other stack, whatever the environment says."""
     named = deployment_of_environment()
     found = load_deployment(named) if named is not None else kept_deployment()
     return found if found is not None and found.stack == preview.stack else None
@@ -144,14 +144,20 @@ def _policy(request: ReviewRequest, preview: Preview, sandbox: Deployment | None
     elif sandbox is not None:
         path = sandbox.policy
     else:
-        message = f"no policy: neither --policy nor the configuration of {preview.stack} nor the environment names one"
+        message = (
+            f"no policy: neither --policy nor the configuration of {preview.stack}"
+            " nor the environment names one"
+        )
         raise UsageError(message, remedy="say --policy policies/<name>.yaml")
     policy = load_policy(path)
     digests = {
         tags["policy"] for change in preview.changes for tags in _tags(change) if "policy" in tags
     }
     if digests and policy.digest not in digests:
-        message = f"the stack {preview.stack} is declared from another policy than {path} (its digest is {policy.digest[:12]}...)"
+        message = (
+            f"the stack {preview.stack} is declared from another policy than {path}"
+            f" (its digest is {policy.digest[:12]}...)"
+        )
         raise UsageError(
             message,
             remedy="give the policy that the preview was made with: --policy policies/<name>.yaml",
@@ -160,8 +166,9 @@ def _policy(request: ReviewRequest, preview: Preview, sandbox: Deployment | None
 
 
 def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
-    """Tags that a resource would have, and those that a provider gives to all of its own (an
-    object, in text or not).
+    """Yield the tags of a resource, and the default tags of a provider.
+
+    The default tags are a mapping, or its JSON.
     """
     after = change.after or {}
     defaults = after.get("defaultTags")
@@ -225,10 +232,10 @@ def _named(
 
 def _write_down(judgement: Judgement, path: Path | None, *, now: datetime) -> None:
     if path is None:
-        message = "an override needs a journal to be written in before it counts"
         raise UsageError(
-            message,
-            remedy=f"name it with --journal or {environment.CHANGE_JOURNAL_VARIABLE}, outside the work tree",
+            "an override needs a journal to be written in before it counts",
+            remedy=f"name it with --journal or {environment.CHANGE_JOURNAL_VARIABLE},"
+            " outside the work tree",
         )
     override = judgement.override
     assert override is not None

@@ -1,6 +1,6 @@
-"""What the guard asks the world: the venue's tier, the incident marker, the chains' balances.
+"""What a review asks endpoints: the venue's tier, the incident marker, balances on the chains.
 
-Silence is an answer: not known.
+An endpoint that does not answer makes the fact unknown; it is no error.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from seawall.formats.drill_contract.messages import Status
 from seawall.processes.environment import is_loopback
 
 _ANSWER_S_MAX = 3.0
-"""A reviewer waits for the page; an endpoint that needs longer is as good as silent."""
+"""A reviewer waits for the result; a slower endpoint counts as silent."""
 
 
 def tier(status_url: str | None) -> Source:
-    """What the drill contract's status says.
+    """Ask the status operation of the drill contract for the tier.
 
     ``status_url`` is the venue's base URL or that of the operation itself.
     """
@@ -53,10 +53,7 @@ def tier(status_url: str | None) -> Source:
 
 
 def incident(marker: Path | None) -> Source:
-    """Whether the marker of an open incident is there.
-
-    One that cannot be read is one that is there.
-    """
+    """Read the marker of an open incident; one that cannot be read counts as an open incident."""
     if marker is None:
         return no_incident("no marker was named")
     try:
@@ -76,7 +73,8 @@ def incident(marker: Path | None) -> Source:
 class Chains:
     """Where balances are read.
 
-    RPC endpoint by network, token by network and asset, the contract that holds a wallet's money.
+    ``rpc``: endpoint by network; ``tokens``: address by network and asset; ``contracts``: address
+    of the contract that holds a wallet's money, by network and wallet.
     """
 
     rpc: Mapping[str, str] = field(default_factory=dict)
@@ -85,16 +83,19 @@ class Chains:
 
 
 def chains_of(venue: Mapping[str, Any] | None, rpc: Mapping[str, str]) -> Chains:
-    """Token and contract addresses of a `venue.json`, read without a claim to all of it."""
+    """Read the token and contract addresses of a `venue.json`; the rest of it is not checked."""
     networks = (venue or {}).get("networks", {})
     tokens, contracts = {}, {}
-    for network, site in networks.items():
+    for network, section in networks.items():
         tokens.update(
-            {(network, asset): address for asset, address in (site.get("tokens") or {}).items()}
+            {(network, asset): address for asset, address in (section.get("tokens") or {}).items()}
         )
         for kind in ("payout_contracts", "reserve_contracts"):
             contracts.update(
-                {(network, wallet): address for wallet, address in (site.get(kind) or {}).items()}
+                {
+                    (network, wallet): address
+                    for wallet, address in (section.get(kind) or {}).items()
+                }
             )
     return Chains(rpc=rpc, tokens=tokens, contracts=contracts)
 
@@ -102,9 +103,9 @@ def chains_of(venue: Mapping[str, Any] | None, rpc: Mapping[str, str]) -> Chains
 def balances(
     exposures: Iterable[Exposure], *, chains: Chains
 ) -> dict[tuple[str, str], LiveBalance]:
-    """What lies at the wallets of ``exposures`` now, by wallet and asset.
+    """Read the balances of the wallets of ``exposures``, by wallet and asset.
 
-    At the key's address and in the contract that it commands.
+    A balance is what the key's address and the wallet's contract hold together.
     """
     found: dict[tuple[str, str], LiveBalance] = {}
     silent: dict[str, str] = {}
@@ -117,8 +118,8 @@ def balances(
 
 
 def _holders(exposure: Exposure, wallet: str, network: str, chains: Chains) -> list[str]:
-    places = (exposure.addresses.get(wallet), chains.contracts.get((network, wallet)))
-    return [place for place in places if place is not None]
+    holders = (exposure.addresses.get(wallet), chains.contracts.get((network, wallet)))
+    return [holder for holder in holders if holder is not None]
 
 
 def _live(
@@ -145,6 +146,6 @@ def _live(
         return LiveBalance(amount=sum(node.balance(holder, token=token) for holder in holders))
     except (RpcError, WrongChainError, ValueError, KeyError, TypeError) as error:
         silent[network] = (
-            f"the endpoint of {network} did not tell: {str(error) or type(error).__name__}"
+            f"the endpoint of {network} did not answer: {str(error) or type(error).__name__}"
         )
         return LiveBalance(amount=None, reason=silent[network])

@@ -1,7 +1,7 @@
-"""A judgement for people, for a pull request and for machines; pure.
+"""Render a judgement for a terminal, for a pull request and as JSON; pure.
 
-Names and values come from the change under review, so whatever is rendered as markdown is escaped:
-a proposal must not write its review.
+Names and values come from the change under review. So all text in markdown is escaped and control
+characters are masked: the author of a change must not be able to forge its review.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from seawall.change_review.judgement import FREEZE, Finding, Judgement, ReviewOu
 from seawall.change_review.rules import TABLE
 
 _NAMED_MAX = 4
-"""Resources named for one refusal that many share; the JSON has all."""
+"""Resources named for one refusal that many share; the JSON names all."""
 _RANK = {rule.id: number for number, rule in enumerate(TABLE)}
-"""The table begins with what cannot be undone."""
+"""Position in the table, which begins with what cannot be undone."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|~@])")
 _BLANK = re.compile(r"\s+")
 
 
 def sentence(judgement: Judgement) -> str:
-    """The outcome in one line."""
+    """Say the outcome in one line."""
     stack, changed = judgement.preview.stack, judgement.changed
     planned = f"{changed} of {len(judgement.preview.changes)} resources of {stack} would change"
     standing = [finding for finding in judgement.findings if not finding.overridden]
@@ -44,7 +44,7 @@ def sentence(judgement: Judgement) -> str:
 
 
 def lines(judgement: Judgement) -> Iterator[str]:
-    """The view for a terminal, which must not be steered by what a proposal contains."""
+    """Render for a terminal, with unprintable characters masked."""
     return (
         "".join(each if each.isprintable() else "?" for each in line) for line in _lines(judgement)
     )
@@ -77,9 +77,9 @@ def _lines(judgement: Judgement) -> Iterator[str]:
 
 
 def markdown(judgement: Judgement) -> str:
-    """The view for a pull request.
+    """Render for a pull request.
 
-    The outcome, a table, then what each refusal means and what to do instead.
+    First the outcome, then a table, then what each refusal means and what to do instead.
     """
     parts = [
         f"### seawall review: {judgement.outcome.value.upper()}",
@@ -114,7 +114,7 @@ def markdown(judgement: Judgement) -> str:
 
 
 def document(judgement: Judgement) -> dict[str, Any]:
-    """The judgement for machines; amounts and values are decimal strings of integers."""
+    """Render as JSON; amounts and values are decimal strings of integers."""
     return {
         "outcome": judgement.outcome.value,
         "exit_code": int(judgement.outcome.exit_code),
@@ -186,15 +186,15 @@ def _exposure(exposure: Exposure | None) -> dict[str, Any] | None:
 
 
 def _grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    """Findings that say the same of many resources, together; refusals first, the freeze last."""
+    """Group findings that say the same of many resources; refusals first, the freeze last."""
 
-    def weight(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
+    def order(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
         value = finding.exposure.maximum_value_micro if finding.exposure is not None else 0
         rank = _RANK.get(finding.rule.id, len(_RANK)) + (finding.rule is FREEZE)
         return finding.overridden, rank, -value, finding.rule.id, finding.evidence, finding.advice
 
-    ordered = sorted(findings, key=weight)
-    for _, same in groupby(ordered, key=weight):
+    ordered = sorted(findings, key=order)
+    for _, same in groupby(ordered, key=order):
         yield list(same)
 
 
@@ -203,7 +203,8 @@ def _mark(finding: Finding) -> str:
 
 
 def _label(finding: Finding) -> str:
-    return f"{finding.change.name} ({finding.change.kind.removeprefix('aws:').partition(':')[2] or finding.change.kind})"
+    kind = finding.change.kind
+    return f"{finding.change.name} ({kind.removeprefix('aws:').partition(':')[2] or kind})"
 
 
 def _who(findings: list[Finding]) -> str:
@@ -213,7 +214,7 @@ def _who(findings: list[Finding]) -> str:
 
 
 def _exposures(findings: Iterable[Finding]) -> list[Exposure]:
-    """Each once, the largest first."""
+    """Return each exposure once, the largest first."""
     found = {
         (finding.exposure.scope, finding.exposure.name): finding.exposure
         for finding in findings
@@ -231,7 +232,8 @@ def _holding_lines(exposure: Exposure) -> Iterator[str]:
     for wallet in exposure.wallets:
         held = [each for each in exposure.holdings if each.wallet == wallet]
         where = exposure.addresses.get(wallet, "address not known")
-        yield f"{wallet} on {held[0].network if held else '?'} ({where}): {', '.join(_holding(each) for each in held)}"
+        network = held[0].network if held else "?"
+        yield f"{wallet} on {network} ({where}): {', '.join(_holding(each) for each in held)}"
 
 
 def _holding(each: AssetExposure) -> str:
@@ -250,8 +252,12 @@ def _at_most(exposure: Exposure) -> str:
 
 
 def _now(exposure: Exposure) -> str:
+    return _live_value(exposure) or f"unknown ({exposure.why_unknown})"
+
+
+def _live_value(exposure: Exposure) -> str | None:
     live = exposure.live_value_micro
-    return money(live, exposure.unit) if live is not None else f"unknown ({exposure.why_unknown})"
+    return money(live, exposure.unit) if live is not None else None
 
 
 def _escaped(text: str) -> str:
@@ -261,7 +267,7 @@ def _escaped(text: str) -> str:
 def _row(findings: list[Finding]) -> str:
     first, exposures = findings[0], _exposures(findings)
     exposed = "; ".join(
-        f"{exposure.name}: {_at_most(exposure)}, now {money(live, exposure.unit) if (live := exposure.live_value_micro) is not None else 'unknown'}"
+        f"{exposure.name}: {_at_most(exposure)}, now {_live_value(exposure) or 'unknown'}"
         for exposure in exposures
     )
     cells = (
@@ -275,14 +281,17 @@ def _row(findings: list[Finding]) -> str:
 
 
 def _explained(groups: list[list[Finding]]) -> Iterator[str]:
-    told: set[tuple[str, str]] = set()
+    explained: set[tuple[str, str]] = set()
     for findings in groups:
         first = findings[0]
-        if (first.rule.id, first.advice) in told:
+        if (first.rule.id, first.advice) in explained:
             continue
-        told.add((first.rule.id, first.advice))
-        yield f"- **{first.rule.id}**: {_escaped(first.rule.consequence)} _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
+        explained.add((first.rule.id, first.advice))
+        yield (
+            f"- **{first.rule.id}**: {_escaped(first.rule.consequence)}"
+            f" _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
+        )
     exposures = _exposures([finding for findings in groups for finding in findings])
     for exposure in exposures:
-        told_of = (_exposure_line(exposure), *_holding_lines(exposure))
-        yield f"- {'; '.join(_escaped(each) for each in told_of)}."
+        parts = (_exposure_line(exposure), *_holding_lines(exposure))
+        yield f"- {'; '.join(_escaped(each) for each in parts)}."

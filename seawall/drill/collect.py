@@ -1,4 +1,4 @@
-"""After the drill: gather each source by itself, and seal what was gathered.
+"""After the drill: gather each source by itself, and note the digests of what was gathered.
 
 A source that cannot be read is missing evidence, which the scorecard calls UNKNOWN; it never hides
 what another source says.
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seawall.errors import EvidenceError
-from seawall.evidence.chain import NATIVE, ChainSite, export_chain
+from seawall.evidence.chain import NATIVE, ChainSource, export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.formats.deployment import Deployment
 from seawall.formats.run_directory import Manifest
 from seawall.formats.venue_records import VenueRecords
 from seawall.policy import Policy
-from seawall.scorecard import seal
+from seawall.scorecard import digests
 
 
 def collect(
@@ -41,7 +41,7 @@ def collect(
     sources: dict[str, Callable[[], object]] = {
         "records": lambda: records.export(run_dir / "records"),
         "chains": lambda: export_chain(
-            chain_sites(deployment, policy),
+            chain_sources(deployment, policy),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
         ),
@@ -69,7 +69,7 @@ def _copy(what: str, source: Path | None, into: Path) -> None:
     shutil.copyfile(source, into)
 
 
-def chain_sites(deployment: Deployment, policy: Policy) -> list[ChainSite]:
+def chain_sources(deployment: Deployment, policy: Policy) -> list[ChainSource]:
     """Each network as an auditor reads it: from the node, past every proxy.
 
     Raises :class:`EvidenceError` for a network where the payouts cannot be seen.
@@ -79,7 +79,7 @@ def chain_sites(deployment: Deployment, policy: Policy) -> list[ChainSite]:
         if network.payouts is None:
             raise EvidenceError(f"the deployment file does not say where {name} is paid from")
         sites.append(
-            ChainSite(
+            ChainSource(
                 network=name,
                 node_url=network.node,
                 payout_contracts=network.payouts.contracts,
@@ -94,7 +94,7 @@ def chain_sites(deployment: Deployment, policy: Policy) -> list[ChainSite]:
 def finish(manifest: Manifest, run_dir: Path) -> None:
     """Write the manifest for the last time, with the length and digest of every file of evidence."""
     manifest.ended_at = time.time()
-    manifest.files = seal(run_dir)
+    manifest.files = digests(run_dir)
     manifest.write(run_dir)
 
 

@@ -162,7 +162,7 @@ class Drill:
         self._prober = Component(
             name=PROBER,
             argv=[
-                *_module("seawall.evidence.probe"),
+                *_module("seawall.evidence.prober"),
                 *("--targets", str(self.deployment.path), "--customers", self._customers()),
                 *("--lanes", str(lanes), "--out", str(self.run_dir / "probes.jsonl")),
             ],

@@ -19,13 +19,13 @@ Element = Literal["Action", "Resource", "ManagedPolicy"]
 
 @dataclass(frozen=True, kw_only=True)
 class AllowedWildcard:
-    """Lets ``pattern`` stand in ``element`` of statements whose Sid matches ``sid``, in resources
-    of the Pulumi type ``kind`` whose logical name matches ``name``.
+    """One wildcard that may stand in a policy, where it may stand, and why.
 
-    ``name``, ``sid`` and ``pattern`` are regular expressions for the whole text. Where the reason
-    is a condition, ``condition`` is the start of its key, in lower case, and the statement must
-    test it; where the reason is that the actions know no resource, ``without_resources`` is set and
-    the statement must have no other action.
+    ``kind`` is the Pulumi type of the resource that carries the policy and ``name`` its logical
+    name; ``name``, ``sid`` and ``pattern`` are regular expressions for the whole text. Where the
+    reason is a condition, ``condition`` is the start of its key, in lower case, and the statement
+    must test it; where the reason is that the actions know no resource, ``without_resources`` is
+    set and the statement must have no other action.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class AllowedWildcard:
     without_resources: bool = False
 
     def covers(self, *, kind: str, name: str, sid: str, element: str, value: str) -> bool:
-        """Whether ``value`` is this wildcard, at its place."""
+        """Whether ``value`` is this wildcard, where it may stand."""
         texts = ((self.name, name), (self.sid, sid), (self.pattern, value))
         return (self.kind, self.element) == (kind, element) and all(
             re.fullmatch(want, text) for want, text in texts

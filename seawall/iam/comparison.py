@@ -59,7 +59,7 @@ Authorization Reference).
 
 
 def lost_denials(before: Iterable[Statement], after: Iterable[Statement]) -> list[str]:
-    """What was denied and is not any more, as phrases."""
+    """Return what was denied and is not any more, as phrases."""
     kept = [statement for statement in after if not statement.allow]
     return [
         f"the denial of {action} for {_names(old)} is gone or narrower"
@@ -74,7 +74,7 @@ def lost_denials(before: Iterable[Statement], after: Iterable[Statement]) -> lis
 def new_powers(
     before: Iterable[Statement], after: Iterable[Statement], actions: Iterable[str]
 ) -> list[str]:
-    """Who may do one of ``actions`` that could not before, as phrases."""
+    """Return which principals may do one of ``actions`` that could not before, as phrases."""
     earlier = [statement for statement in before if statement.allow]
     gained = [
         f"{action} for {principal}{'' if resource == '*' else ' on ' + resource}"
@@ -92,7 +92,7 @@ def new_powers(
 
 
 def lost_powers(before: Iterable[Statement], after: Iterable[Statement], action: str) -> list[str]:
-    """Principals that were allowed ``action`` and are named for it no more."""
+    """Return the principals that were allowed ``action`` and are named for it no more."""
     return [
         principal
         for principal in sorted(_permitted(before, action) - _permitted(after, action))

@@ -1,6 +1,4 @@
-"""The condition keys that the sandbox knows.
-
-Those whose value it can tell for every request, absence included.
+"""The condition keys whose value is known for every request, absence included.
 
 Any other key in a policy is an error. Global keys:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html; keys of a
@@ -22,7 +20,7 @@ _ALWAYS_ABSENT = frozenset(
         "aws:vpcsourceip",  # only through an endpoint of a VPC
         "aws:principalorgid",
         "aws:resourceorgid",  # the sandbox's account is in no organization
-        "aws:multifactorauthage",  # nobody has a second factor
+        "aws:multifactorauthage",  # there are no second factors
         "s3:dataaccesspointarn",
     }
 )
@@ -132,11 +130,11 @@ _NAMED = (
 """What follows is the key of a tag, or of an encryption context."""
 
 _NO_VARIABLE = frozenset({"aws:currenttime", "aws:epochtime", "aws:tokenissuetime"})
-"""Times change between the request and the reading of a test; nobody names a resource by them."""
+"""Times are not usable as variables: they change between the request and its evaluation."""
 
 
 def is_known(key: str) -> bool:
-    """Whether the sandbox can tell the value of ``key``, given in lower case."""
+    """Whether the value of ``key``, given in lower case, is known."""
     return key in _SINGLE or key in _MULTIVALUED or key.startswith(_NAMED)
 
 

@@ -33,7 +33,7 @@ _IF_EXISTS = "IfExists"
 
 
 def conditions(block: Mapping[str, Any], *, variables: bool) -> tuple[Condition, ...]:
-    """Every test of ``block``; they hold together or the statement says nothing.
+    """Return every test of ``block``; the statement applies only if all hold.
 
     Raises :class:`UnevaluatedElementError` for an operator, key or value that is not known.
     """
@@ -47,19 +47,18 @@ def conditions(block: Mapping[str, Any], *, variables: bool) -> tuple[Condition,
 def _condition(name: str, key: str, values: tuple[str, ...], *, variables: bool) -> Condition:
     lowered = key.lower()
     if not is_known(lowered):
-        message = f"the condition key {key}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"the condition key {key}")
     if name == "Null":
         return _null(lowered, values)
     sets, _, plain = name.rpartition(":")
     if_exists = plain.endswith(_IF_EXISTS)
     known = _OPERATORS.get(plain.removesuffix(_IF_EXISTS))
     if known is None or sets not in ("", *_SETS):
-        message = f"the condition operator {name}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"the condition operator {name}")
     if is_multivalued(lowered) and not sets:
-        message = f"{name} of {key}, a multivalued key, without ForAllValues or ForAnyValue"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(
+            f"{name} of {key}, a multivalued key, without ForAllValues or ForAnyValue"
+        )
     tests = tuple(known.prepare(value, variables=variables) for value in values)
     if sets:
         return _of_a_set(
@@ -79,7 +78,7 @@ def _condition(name: str, key: str, values: tuple[str, ...], *, variables: bool)
 def _of_a_set(
     key: str, tests: Sequence[_Test], *, negated: bool, every: bool, if_exists: bool
 ) -> Condition:
-    """An empty value counts as none, as AWS says of sets."""
+    """AWS counts an empty value in a set as absent."""
 
     def holds(context: Context) -> bool:
         values = [value for value in _values(context.get(key)) if value]
@@ -95,8 +94,7 @@ def _null(key: str, values: tuple[str, ...]) -> Condition:
     """True if the key is absent and the policy says ``true``, or the other way round."""
     wanted = {value.lower() for value in values}
     if not wanted <= {"true", "false"}:
-        message = f"Null of {', '.join(values)}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"Null of {', '.join(values)}")
 
     def holds(context: Context) -> bool:
         absent = context.get(key) in (None, ())
@@ -120,8 +118,7 @@ def _text_of(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
-    message = f"the value {value}"
-    raise UnevaluatedElementError(message)
+    raise UnevaluatedElementError(f"the value {value}")
 
 
 _Test = Callable[[str, Context], bool]
@@ -137,8 +134,9 @@ class _Prepare(Protocol):
 
 @dataclass(frozen=True)
 class _Operator:
-    """How an operator reads a value of the policy, and whether it is true where none of the values
-    matches.
+    """How an operator reads a value of the policy.
+
+    ``negated``: it is true where none of the values matches.
     """
 
     prepare: _Prepare
@@ -153,8 +151,7 @@ def _compared_text(
 
 def _boolean(value: str, *, variables: bool) -> _Test:
     if "${" not in value and value.lower() not in ("true", "false"):
-        message = f"the boolean {value}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"the boolean {value}")
     return _compared_text(value, variables=variables, wildcards=Wildcards.NONE, ignore_case=True)
 
 
@@ -166,13 +163,11 @@ def _compared(
     No variables, and a value of the request that is none of them does not match.
     """
     if variables and "${" in value:
-        message = f"a variable in {value}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"a variable in {value}")
     try:
         theirs = read(value)
     except (ValueError, InvalidOperation) as error:
-        message = f"the value {value}"
-        raise UnevaluatedElementError(message) from error
+        raise UnevaluatedElementError(f"the value {value}") from error
 
     def test(text: str, _context: Context) -> bool:
         try:
@@ -197,13 +192,11 @@ def _within(ours: str, network: Any) -> bool:
 
 def _address(value: str, *, variables: bool) -> _Test:
     if variables and "${" in value:
-        message = f"a variable in {value}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"a variable in {value}")
     try:
         network = ip_network(value, strict=False)
     except ValueError as error:
-        message = f"the address {value}"
-        raise UnevaluatedElementError(message) from error
+        raise UnevaluatedElementError(f"the address {value}") from error
 
     def test(text: str, _context: Context) -> bool:
         try:

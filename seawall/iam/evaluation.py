@@ -99,7 +99,7 @@ def _without(layer: str, request: Request) -> Decision:
 
 
 def _identity(documents: Iterable[str], request: Request, action: str) -> int:
-    """1 if any document allows, 0 if none speaks, :data:`_DENIED` if any denies."""
+    """1 if any document allows, 0 if none applies, :data:`_DENIED` if any denies."""
     strongest = 0
     for document in documents:
         for statement in statements_about(document, action, of_resource=False):

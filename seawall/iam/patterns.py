@@ -1,4 +1,4 @@
-"""Text with wildcards and variables, as it stands in Resource and in the values of conditions.
+"""Text with wildcards and variables, as in Resource and in the values of conditions.
 
 Wildcards:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html (within
@@ -78,10 +78,11 @@ class Pattern:
 def pattern(
     value: str, *, wildcards: Wildcards, variables: bool, ignore_case: bool = False
 ) -> Pattern:
-    """Read ``value``; ``variables`` is False under a policy version without them, where ``${`` is
-    text.
+    """Read ``value``.
 
-    Raises :class:`UnevaluatedElementError` for a variable that the sandbox does not know.
+    ``variables``: False under a policy version without them, where ``${`` is text.
+
+    Raises :class:`UnevaluatedElementError` for a variable that is not known.
     """
     parts = _parts(value) if variables else (value,)
     fixed = None
@@ -92,16 +93,18 @@ def pattern(
 
 @lru_cache(maxsize=8192)
 def plain(value: str) -> re.Pattern[str]:
-    """Compile ``value``, in which ``*`` and ``?`` are wildcards over the whole text and nothing
-    else is special: names of actions.
+    """Compile ``value``, in which only ``*`` and ``?`` are special, over the whole text.
+
+    For names of actions.
     """
     return _compiled((value,), (), Wildcards.ANYWHERE, ignore_case=False)
 
 
 def covers(value: str, other: str) -> bool:
-    """Whether every text that the pattern ``other`` stands for is one that ``value`` stands for.
+    """Whether ``value`` stands for every text that the pattern ``other`` stands for.
 
-    Wildcards of ``other`` are compared as characters, so the answer may be no where it is so.
+    Wildcards of ``other`` are compared as characters, so the answer may be no where it should be
+    yes.
     """
     return plain(value).fullmatch(other) is not None
 
@@ -125,8 +128,7 @@ def _variable(text: str) -> _Variable:
     name, default = (with_default.group(1), with_default.group(2)) if with_default else (text, None)
     key = name.lower()
     if not is_variable(key) or is_multivalued(key):
-        message = f"the variable ${{{name}}}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"the variable ${{{name}}}")
     return _Variable(key, default)
 
 

@@ -1,4 +1,4 @@
-"""Whom the Principal element of a resource's policy names.
+"""Which callers the Principal element of a resource's policy names.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html and
 ..._notprincipal.html. What an Allow is worth depends on it: an account delegates to its own
@@ -33,7 +33,7 @@ class Named(IntEnum):
 
 
 def named(element: Any, principal: Principal | ServicePrincipal) -> Named:
-    """How ``element`` names ``principal``.
+    """Return how closely ``element`` names ``principal``.
 
     Raises :class:`UnevaluatedElementError` for a kind of principal that is not known.
     """
@@ -46,7 +46,7 @@ def named(element: Any, principal: Principal | ServicePrincipal) -> Named:
 
 
 def spared(element: Any, principal: Principal | ServicePrincipal, *, bounded: bool) -> bool:
-    """Whether a Deny with NotPrincipal ``element`` leaves ``principal`` alone.
+    """Whether a Deny with NotPrincipal ``element`` does not apply to ``principal``.
 
     It must list the caller's account, its role and itself; one with a permissions boundary is
     denied whatever is listed (access_policies_boundaries.html, "Important").
@@ -63,16 +63,16 @@ def spared(element: Any, principal: Principal | ServicePrincipal, *, bounded: bo
 
 
 def check(element: Any) -> None:
-    """Raise :class:`UnevaluatedElementError` unless every principal of ``element`` is of a known
-    kind.
+    """Check that every principal of ``element`` is of a known kind.
+
+    Raises :class:`UnevaluatedElementError`.
     """
     if element != "*":
         for value in _values(element):
             if value != "*" and not any(
                 form.fullmatch(value) for form in (_ACCOUNT, _IDENTITY, _UNIQUE_ID)
             ):
-                message = f"Principal {value}"
-                raise UnevaluatedElementError(message)
+                raise UnevaluatedElementError(f"Principal {value}")
 
 
 def _named(value: str, principal: Principal) -> Named:
@@ -100,14 +100,12 @@ def _services(element: Any) -> list[str]:
 
 def _values(element: Any) -> list[str]:
     if not isinstance(element, dict):
-        message = f"Principal {element}"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"Principal {element}")
     values: list[str] = []
     for kind, given in element.items():
         if kind == _SERVICE:
             continue
         if kind != "AWS":
-            message = f"Principal {kind}"
-            raise UnevaluatedElementError(message)
+            raise UnevaluatedElementError(f"Principal {kind}")
         values += given if isinstance(given, list) else [given]
     return values

@@ -1,4 +1,4 @@
-"""What is judged: one request, and the policies that bear on it; pure."""
+"""One request, and the policies that bear on it; pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ContextValue = str | tuple[str, ...]
 
 
 class UnevaluatedElementError(CallerError):
-    """A policy uses what the sandbox does not evaluate; the message names it.
+    """A policy uses an element that is not evaluated here; the message names it.
 
     The request that it bears on is denied.
     """
@@ -19,7 +19,7 @@ class UnevaluatedElementError(CallerError):
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who asks: an IAM user, or a session of an IAM role.
+    """The caller: an IAM user, or a session of an IAM role.
 
     ``arn`` is the user's or the session's own; ``role`` is the role's ARN, None for a user;
     ``unique_id`` is the AIDA or AROA id that AWS shows in a policy whose principal was deleted.
@@ -32,7 +32,7 @@ class Principal:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every ARN that is this principal, the most particular first."""
+        """Every ARN of this principal, the most specific first."""
         return (self.arn,) if self.role is None else (self.arn, self.role)
 
 
@@ -45,13 +45,13 @@ class ServicePrincipal:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Who asks for what.
+    """One request: a principal, an action and a resource.
 
     ``resource``: an ARN; ``*`` where the action has no resource type; None where it is not known
-    which one is asked for: then only a statement on ``*`` allows, and every deny of the action
-    applies. ``context``: condition keys in lower case with their values, a tuple where AWS calls
-    the key multivalued; a key that is not there is absent from the request. ``resource_account`` is
-    the resource's owner, the caller's account unless given.
+    which one is meant: then only a statement on ``*`` allows, and every deny of the action applies.
+    ``context``: condition keys in lower case with their values, a tuple where AWS calls the key
+    multivalued; a key that is not there is absent from the request. ``resource_account`` is the
+    resource's owner, the caller's account unless given.
     """
 
     principal: Principal | ServicePrincipal
@@ -77,9 +77,8 @@ class Request:
 class ResourcePolicy:
     """What is attached to the resource asked for.
 
-    Its policy, and for a KMS key its grants, as policy documents.
-
-    ``decisive`` if identity policies alone cannot allow: KMS keys and trust policies.
+    ``documents``: its policy, and for a KMS key its grants as policy documents. ``decisive``:
+    identity policies alone cannot allow, as for KMS keys and trust policies.
     """
 
     documents: tuple[str, ...]

@@ -16,23 +16,28 @@ _TEXT = re.compile(
 
 
 def proof_text(*, stack: str, name: str, key: str, region: str, time: str, challenge: str) -> str:
-    """What the key of ``name`` (a wallet or an approver) signs.
+    """Return the text that a key signs as a proof.
 
-    Raises ValueError if a part has characters of no such name.
+    Args:
+        stack: the stack that the key belongs to.
+        name: its wallet or approver.
+        key: its id in KMS.
+        region: the region in which it signs.
+        time: UTC in whole seconds, ``2026-11-24T20:00:00Z``.
+        challenge: random hex digits, chosen by the caller of the signer.
 
-    ``key`` is its id in KMS, ``time`` is UTC in whole seconds (``2026-11-24T20:00:00Z``),
-    ``challenge`` is random hex of the asker's.
+    Raises:
+        ValueError: a part has characters that it may not have.
     """
-    text = f"{_HEAD}\nstack: {stack}\nname: {name}\nkey: {key}\nregion: {region}\ntime: {time}\nchallenge: {challenge}"
+    text = (
+        f"{_HEAD}\nstack: {stack}\nname: {name}\nkey: {key}"
+        f"\nregion: {region}\ntime: {time}\nchallenge: {challenge}"
+    )
     if not is_proof_text(text):
-        message = f"not the parts of a proof of key control: {text!r}"
-        raise ValueError(message)
+        raise ValueError(f"not the parts of a proof of key control: {text!r}")
     return text
 
 
 def is_proof_text(text: str) -> bool:
-    """Whether ``text`` is one that a signer may sign as a proof.
-
-    Every line of it, and nothing else.
-    """
+    """Tell whether ``text`` is a whole proof and nothing else, so that a signer may sign it."""
     return _TEXT.fullmatch(text) is not None

@@ -22,7 +22,7 @@ UNDO_MS_MAX = 30_000
 It is still tried after that, but not reported again.
 """
 STOPPING_MS_MAX = 1_000
-"""The same when the holder is told to end, because whoever told it waits."""
+"""The same when the holder must end, because the sandbox waits for it."""
 
 
 class Holder:

@@ -194,9 +194,7 @@ async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None
 async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None:
     """Its right to cancel moves no withdrawal forward, and none that the chain may pay."""
     (withdrawal,) = await bench.reserve(1)
-    with pytest.raises(
-        asyncpg.RaiseError, match="from reserved to unknown by the hand of seawall_api"
-    ):
+    with pytest.raises(asyncpg.RaiseError, match="from reserved to unknown as role seawall_api"):
         await bench.api.execute(
             "update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal
         )
@@ -204,7 +202,7 @@ async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None
     for part, state in (("api", "voided"), ("settler", "voided"), ("api", "posted")):
         async with connected(getattr(bench.founded.database, part)) as connection:
             with pytest.raises(
-                asyncpg.RaiseError, match=f"from slotted to {state} by the hand of seawall_{part}"
+                asyncpg.RaiseError, match=f"from slotted to {state} as role seawall_{part}"
             ):
                 await connection.execute(
                     "update withdrawals set state = $2 where id = $1", withdrawal, state

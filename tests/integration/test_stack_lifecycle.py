@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localaws.emulator.request_log import Asked, read_log
+from localaws.emulator.request_log import LoggedRequest, read_log
 from localaws.provider.registry import RESOURCES
 from tests.testing.aws_harness import PRIMARY, STANDBY
 from tests.testing.inventory import everything
@@ -50,7 +50,7 @@ def steps(answer: str) -> dict[str, dict[str, Any]]:
     return {name: step for name, step in found.items() if step["op"] not in ("same", "refresh")}
 
 
-def writes(log: Path, since: int) -> list[Asked]:
+def writes(log: Path, since: int) -> list[LoggedRequest]:
     """What the deployer changed since a number of requests."""
     return [asked for asked in read_log(log)[since:] if not asked.reads]
 

@@ -1,4 +1,4 @@
-"""The sandbox's AWS as a process, for tests: started, asked, and ended by its id."""
+"""Runs the emulated AWS as a process, for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIMARY, STANDBY = "us-east-1", "us-west-2"
 
 @contextmanager
 def running_aws(*options: str) -> Iterator[str]:
-    """Its endpoint, while it runs with ``options``."""
+    """Run the emulator with ``options``; gives its endpoint."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "localaws.emulator", "--port", "0", *options],
         stdout=subprocess.PIPE,
@@ -40,9 +40,7 @@ def running_aws(*options: str) -> Iterator[str]:
 
 
 def client(service: str, endpoint: str, who: dict[str, str], *, region: str = PRIMARY) -> Any:
-    """A client of ``service`` for the credentials in ``who``, which are named as in the
-    environment.
-    """
+    """Return a client of ``service``; ``who`` has the credentials as environment variables."""
     session: Any = boto3.Session(
         aws_access_key_id=who["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=who["AWS_SECRET_ACCESS_KEY"],

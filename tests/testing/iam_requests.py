@@ -1,4 +1,4 @@
-"""Shorthand for the worked examples: who asks, and what policies say."""
+"""Shorthand for tests of policies: callers, statements, and whether they allow a request."""
 
 from __future__ import annotations
 

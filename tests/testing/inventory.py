@@ -1,7 +1,4 @@
-"""Everything that an account holds, as AWS's own listings tell it.
-
-To compare before a stack and after it.
-"""
+"""Everything that an account holds, by AWS's own listings, to compare before and after a stack."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ Client = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """One call that lists: where its answer has the things, and what names one.
+    """One listing call: where its answer has the things, and what names one.
 
-    ``keep`` leaves out what is AWS's own or as good as gone.
+    ``keep`` leaves out what is AWS's own or already being deleted.
     """
 
     service: str

@@ -1,6 +1,6 @@
-"""Users, roles and policies on the running AWS, for tests.
+"""Makes users, roles and policies on a running emulator, for tests.
 
-Made by root, each with nothing but what the test gives it.
+Root makes them, each with nothing but what the test gives it.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def code(call: Any) -> str:
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 
 
-class Site:
-    """One running AWS, and who is made on it."""
+class PolicyHarness:
+    """A running emulator, and the users, roles and policies that are made on it."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.iam = self.root("iam")
 
     def root(self, service: str, region: str = PRIMARY) -> Any:
-        """A client that nothing is refused to."""
+        """A client with the root key, which is never refused."""
         return client(service, self.endpoint, ROOT_KEY, region=region)
 
     def user(self, *statements: dict[str, Any], **more: Any) -> tuple[str, dict[str, str]]:
@@ -102,7 +102,7 @@ class Site:
     ) -> dict[str, str]:
         """The credentials of a session of ``role``.
 
-        ``unchecked``: botocore does not look at the parameters first.
+        ``unchecked``: botocore does not check the parameters first.
         """
         sts = self.client("sts", who)
         if unchecked:

@@ -1,7 +1,4 @@
-"""The provider as the engine sees it, for tests.
-
-Served for a running AWS, and spoken to over gRPC.
-"""
+"""Calls the provider over gRPC as the Pulumi engine does, for tests."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ from sandbox.identities import Identity
 
 
 def from_struct(struct: Any) -> Properties:
-    """What the engine makes of an answer.
+    """Return the properties in an answer, without the marks of secrets.
 
-    It keeps to itself which values are secret, for the provider takes no marks.
+    The engine keeps those itself.
     """
     return {name: _unmarked(value) for name, value in values.from_struct(struct).items()}
 
@@ -37,7 +34,7 @@ def _unmarked(value: Any) -> Any:
 
 @contextmanager
 def running_provider(endpoint: str, deployer: Identity) -> Iterator[int]:
-    """Its port, while it serves with the credentials of ``deployer``."""
+    """Serve with the credentials of ``deployer``; gives the port."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in deployer.environment().items():
             patch.setenv(name, value)
@@ -47,7 +44,7 @@ def running_provider(endpoint: str, deployer: Identity) -> Iterator[int]:
 
 
 class Engine:
-    """One connection to the provider, configured for a region, speaking as the engine does."""
+    """One connection to the provider, configured for a Region."""
 
     def __init__(self, port: int, *, region: str) -> None:
         # Channels to one address share a connection unless they differ in their options; the

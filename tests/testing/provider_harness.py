@@ -1,7 +1,4 @@
-"""Everything that a test of resource types needs.
-
-The sandbox's AWS, its users, and the provider as the engine sees it.
-"""
+"""The emulator, its users and the provider, for tests of resource types."""
 
 from __future__ import annotations
 
@@ -21,14 +18,14 @@ POLICY = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
-    """``engine`` speaks for the primary region, with the deployer's rights."""
+class ProviderHarness:
+    """``engine`` is configured for the primary Region, with the deployer's rights."""
 
     endpoint: str
     engine: Engine
 
     def root(self, service: str, *, region: str = PRIMARY) -> Any:
-        """A client of whom nothing is refused: the somebody else of a test."""
+        """A client with the root key, for changes that are made outside the program."""
         return client(service, self.endpoint, ROOT_KEY, region=region)
 
     def made(self, kind: str, inputs: Properties) -> tuple[str, Properties, Properties]:
@@ -38,11 +35,11 @@ class Site:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
-    """All of it, while it runs."""
+def running_harness() -> Iterator[ProviderHarness]:
+    """The harness, while everything runs."""
     with running_aws() as endpoint:
         deployer = create_identities(endpoint=endpoint, policy=POLICY).deployer
         with running_provider(endpoint, deployer) as port:
             engine = Engine(port, region=PRIMARY)
-            yield Site(endpoint=endpoint, engine=engine)
+            yield ProviderHarness(endpoint=endpoint, engine=engine)
             engine.channel.close()

@@ -1,4 +1,4 @@
-"""Which names of inputs the installed SDK does not have, however deep they stand."""
+"""Finds names of inputs, however deeply nested, that the installed SDK does not have."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from seawall import aws as aws_module
-from seawall.aws import is_loopback
 from seawall.conventions import aws
 from seawall.conventions import environment as environment_names
 from seawall.errors import DrillError, UsageError
@@ -281,18 +280,3 @@ def test_a_switch_on_loopback_is_read_directly_with_the_users_own_credentials(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     location = KillSwitchLocation(parameter="/x", regions=("us-east-1",), endpoint=endpoint)
     assert SsmKillSwitch(location=location).read().values == {"us-east-1": ARMED}
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1:4566", True),
-        ("http://localhost:4566", True),
-        ("http://[::1]:4566", True),
-        ("https://ssm.us-east-1.amazonaws.com", False),
-        ("http://10.0.0.7:4566", False),
-        (None, False),
-    ],
-)
-def test_only_addresses_of_this_machine_are_loopback(url: str | None, expected: bool) -> None:
-    assert is_loopback(url) is expected

@@ -22,9 +22,8 @@ async def _main(stop: asyncio.Event) -> None:
     exchange = Exchange(config.exchange)
     flusher = Flusher(policy, intake_pool)
     flushing = asyncio.create_task(flusher.work())
-    flushing.add_done_callback(
-        lambda _: stop.set()
-    )  # without a flusher nobody would ever be answered
+    # Without a flusher no request would ever be answered.
+    flushing.add_done_callback(lambda _: stop.set())
     app = make_app(
         Services(
             policy=policy,

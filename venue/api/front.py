@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Made once per process."""
+    """Everything that request handlers use; made once per process."""
 
     policy: Policy
     pool: Pool
@@ -44,10 +44,7 @@ class Services:
 
 PATH = "/v1/withdrawals"
 BODY_BYTES_MAX = 4_096
-"""A withdrawal request has a few hundred bytes.
-
-Whoever sends more is cut off before it costs memory.
-"""
+"""A withdrawal request has a few hundred bytes; a longer body is not kept in memory."""
 
 UNAUTHORIZED = Refusal(
     code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`."
@@ -111,7 +108,7 @@ def malformed(faults: Any) -> Refusal:
 
 
 async def customer_of(services: Services, authorization: str) -> int | None:
-    """Whose key an ``Authorization`` header carries; None: nobody's."""
+    """The customer whose key an ``Authorization`` header carries, or None."""
     scheme, _, key = authorization.partition(" ")
     return await services.directory.customer_of(key) if scheme.lower() == "bearer" and key else None
 
@@ -124,7 +121,7 @@ def _authorization(scope: Scope) -> str:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None if it is longer than any honest one."""
+    """The whole body, or None if it is longer than ``BODY_BYTES_MAX``."""
     parts: list[bytes] = []
     size = 0
     while True:

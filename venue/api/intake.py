@@ -1,9 +1,8 @@
-"""Intake's decisions, apart from any I/O.
+"""Intake: whether each withdrawal request of a batch is reserved or refused; no I/O.
 
-What becomes of each request of a batch, given what is committed.
-
-Requests are judged in the order in which they arrived. A replay has its first outcome; the rest is
-admitted by the tier and then by the balance, so one overdraft refuses itself and nobody else.
+Requests are decided in the order in which they arrived. A replay gets its first outcome. Any other
+request must be admitted by the tier and then covered by the balance, so an overdraft is refused
+alone and does not affect the rest of its batch.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from venue.api.directory import Directory
 
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
-_NOBODY = "0x" + "0" * 40
+_ZERO_ADDRESS = "0x" + "0" * 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +52,12 @@ class Reservation:
 
     @property
     def cross_rail(self) -> bool:
-        """Whether the money comes from another network than it leaves by."""
+        """Whether a balance on one network pays for a payout on another."""
         return self.source_network != self.network
 
     @property
     def content(self) -> tuple[int, str, str, str, int, str]:
-        """What a replay must repeat to be one."""
+        """The fields that a replay must repeat unchanged."""
         return (
             self.customer_id,
             self.source_network,
@@ -82,16 +81,16 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accept:
-    """Reserve it; ``reason`` tells the customer why it is paid later, if it is."""
+    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None."""
 
     reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """It has an outcome already.
+    """The id has an outcome already.
 
-    ``original`` is None if that is the one of an earlier request of this very batch.
+    ``original`` is None if the first request with this id is in the same batch.
     """
 
     original: Committed | None
@@ -125,11 +124,17 @@ async def reservation_of(
     customer_id: int,
     request: WithdrawalRequest,
 ) -> Reservation | Refusal:
-    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the
-    batch of others.
+    """Check everything about ``request`` that needs no lock.
 
-    ``own_addresses`` are the venue's, in lower case: a payment there would move money that the
-    ledger says is gone.
+    So a bad request never gets into a batch with others.
+
+    Args:
+        policy: The policy in force.
+        directory: Accounts of customers and of the venue.
+        own_addresses: The venue's own addresses, lower case. A payment to one of them would stay in
+            the venue while the ledger says that it is gone.
+        customer_id: Who asks.
+        request: The request as it was received.
     """
     source = request.source_network or request.network
     paying, receiving = (
@@ -142,7 +147,7 @@ async def reservation_of(
             code="unknown_asset",
             reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
-    if not _ADDRESS.match(request.destination) or request.destination == _NOBODY:
+    if not _ADDRESS.match(request.destination) or request.destination == _ZERO_ADDRESS:
         return Refusal(
             code="bad_address", reason="The destination is no address that could be paid."
         )
@@ -157,7 +162,10 @@ async def reservation_of(
         limit = policy.limits.withdrawal_value_max
         return Refusal(
             code="over_limit",
-            reason=f"One request may be worth {limit} {policy.venue.unit_of_account} at most; split it.",
+            reason=(
+                f"One request may be worth {limit} {policy.venue.unit_of_account} at most; "
+                "split it."
+            ),
         )
     return Reservation(
         id=request.id,
@@ -185,12 +193,20 @@ def decide(
     committed: Mapping[UUID, Committed],
     available: Mapping[int, int],
 ) -> list[IntakeDecision]:
-    """One decision per request, in order; ``available`` holds the locked balances by account."""
+    """One decision per request, in order.
+
+    Args:
+        policy: The policy in force.
+        tier: The tier of the committed mode.
+        reservations: The batch, in order of arrival.
+        committed: What earlier transactions reserved, by the ids of the batch.
+        available: The locked balances by account, base units.
+    """
     left = dict(available)
     seen: dict[UUID, tuple[Reservation, IntakeDecision]] = {}
     decisions: list[IntakeDecision] = []
     for reservation in reservations:
-        decision = _told_before(reservation, committed, seen) or _judge_new(
+        decision = _first_outcome(reservation, committed, seen) or _decide_new(
             policy, tier, reservation, left.get(reservation.source_account, 0)
         )
         if isinstance(decision, Accept):
@@ -200,14 +216,14 @@ def decide(
     return decisions
 
 
-def _told_before(
+def _first_outcome(
     reservation: Reservation,
     committed: Mapping[UUID, Committed],
     seen: Mapping[UUID, tuple[Reservation, IntakeDecision]],
 ) -> IntakeDecision | None:
-    """The first outcome of this id, if it has one.
+    """The first outcome of this id, or None.
 
-    A refusal is not kept beyond its batch, so it is judged anew.
+    A refusal is not stored, so it counts within its batch only.
     """
     if reservation.id in committed:
         original = committed[reservation.id]
@@ -220,7 +236,7 @@ def _told_before(
     return None
 
 
-def _judge_new(
+def _decide_new(
     policy: Policy, tier: Tier, reservation: Reservation, available: int
 ) -> Accept | Refusal:
     admission = admit(

@@ -24,50 +24,69 @@ if TYPE_CHECKING:
 
 Answer = WithdrawalReceipt | Refusal
 
-# A withdrawal that is slotted is where its slot is.
-STATE = "case when w.state = 'slotted' then case s.state when 'open' then 'slotted' when 'final' then 'included' else s.state end else w.state end"
-# Balances are locked in order of id, so that two batches never wait for each other in a circle;
-# what is locked is the newest
-# version. A withdrawal that commits during that wait is not among `known`, but its id is refused by
-# the insert.
+# The state that a customer is shown: a slotted withdrawal has the state of its slot.
+STATE = """
+    case when w.state <> 'slotted' then w.state
+         when s.state = 'open' then 'slotted'
+         when s.state = 'final' then 'included'
+         else s.state end"""
+# Balances are locked in order of id, so that two batches never deadlock; the lock returns their
+# newest version. A withdrawal that commits during the wait for a lock is not among `known`, but the
+# insert refuses its id.
 _READ = f"""
     with locked as materialized (
-        select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update
+        select account_id, available from balances
+        where account_id = any($1::bigint[]) order by account_id for update
     )
     select mode.*,
-           array(select account_id from locked) as accounts, array(select available::text from locked) as available,
-           (select json_agg(json_build_array(w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text, w.destination,
-                                             w.size, w.reason, {STATE}))
-            from withdrawals w left join slots s on s.id = w.slot_id where w.id = any($2::uuid[])) as known
+           array(select account_id from locked) as accounts,
+           array(select available::text from locked) as available,
+           (select json_agg(json_build_array(
+                w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text,
+                w.destination, w.size, w.reason, {STATE}))
+            from withdrawals w left join slots s on s.id = w.slot_id
+            where w.id = any($2::uuid[])) as known
     from ({READ_MODE}) mode"""
 _RESERVE = """
     with asked as (
-        select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::bigint[],
-                             $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
-        with ordinality as t (id, customer_id, bucket, source_network, network, asset, amount, value_micro,
-                              size, destination, reason, source_account, source_clearing, clearing, reserved_account, ord)
+        select * from unnest(
+            $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+            $7::numeric[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+            $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
+        with ordinality as t (
+            id, customer_id, bucket, source_network, network, asset,
+            amount, value_micro, size, destination, reason,
+            source_account, source_clearing, clearing, reserved_account, ord)
     ), made as (
-        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state, reason)
-        select id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, 'reserved', reason
+        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount,
+                                 value_micro, size, destination, state, reason)
+        select id, customer_id, bucket, source_network, network, asset, amount,
+               value_micro, size, destination, 'reserved', reason
         from asked order by ord
         on conflict (id) do nothing
         returning id, seq
     ), posted as (
-        insert into postings (kind, withdrawal_id) select 'reserve', id from made order by seq returning id as posting_id, withdrawal_id
+        insert into postings (kind, withdrawal_id)
+        select 'reserve', id from made order by seq returning id as posting_id, withdrawal_id
     ), booked as (
-        select a.*, m.seq, p.posting_id from asked a join made m on m.id = a.id join posted p on p.withdrawal_id = a.id
+        select a.*, m.seq, p.posting_id
+        from asked a join made m on m.id = a.id join posted p on p.withdrawal_id = a.id
     ), entered as (
         insert into entries (posting_id, account_id, amount)
         select posting_id, source_account, amount from booked
         union all select posting_id, reserved_account, -amount from booked
-        union all select posting_id, source_clearing, -amount from booked where source_network <> network
-        union all select posting_id, clearing, amount from booked where source_network <> network
+        union all
+        select posting_id, source_clearing, -amount from booked where source_network <> network
+        union all
+        select posting_id, clearing, amount from booked where source_network <> network
     ), charged as (
         update balances b set available = b.available - t.total
-        from (select source_account, sum(amount) as total from booked group by source_account) t where b.account_id = t.source_account
+        from (select source_account, sum(amount) as total from booked group by source_account) t
+        where b.account_id = t.source_account
     ), counted as (
         insert into flow (kind, network, asset, size, count, value_micro)
-        select 'reserved', network, asset, size, count(*), sum(value_micro)::bigint from booked group by network, asset, size
+        select 'reserved', network, asset, size, count(*), sum(value_micro)::bigint
+        from booked group by network, asset, size
     )
     select id, seq, pg_notify($16, ''), pg_notify($17, '') from booked"""
 
@@ -75,12 +94,13 @@ _RESERVE = """
 async def commit_batch(
     connection: Connection, policy: Policy, reservations: Sequence[Reservation]
 ) -> list[Answer | None]:
-    """Reserve what may be reserved.
+    """Reserve what may be reserved, in one transaction; it has committed when this returns.
 
-    One answer per request, in order, valid once this returns, because it has committed.
+    Tier and admission are those of the mode epoch under which the transaction committed.
 
-    None: another worker committed the same id meanwhile; send it again and it is a replay. Tier and
-    admission are those of the mode epoch under which the transaction committed.
+    Returns:
+        One answer per request, in order. None: another worker has just committed the same id;
+        submit the request again, and it is a replay.
     """
     async with holding_mode(connection):
         seen = await connection.fetchrow(
@@ -136,7 +156,7 @@ async def _reserve(
 
 
 def _original(fields: Sequence[Any]) -> tuple[UUID, Committed]:
-    """A row of `known`, by its id."""
+    """A row of `known`: its id, and the rest."""
     withdrawal, seq, customer, source, network, asset, amount, destination, size, reason, state = (
         fields
     )
@@ -206,46 +226,57 @@ _TOO_LATE = Refusal(
 )
 NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with this id.")
 
-_HOLD = "select seq, state, reason from withdrawals where id = $1 and customer_id = $2 for no key update"
-# Exactly what its reservation entered, the other way round, clearing included.
+_LOCK = """
+    select seq, state, reason from withdrawals
+    where id = $1 and customer_id = $2 for no key update"""
+# The entries are those of the reservation with the opposite sign, clearing included.
 _VOID = """
     with voided as (
         update withdrawals set state = 'voided', reason = $2 where id = $1 and state = 'reserved'
         returning id, network, asset, size, value_micro
     ), posted as (
-        insert into postings (kind, withdrawal_id) select 'void', id from voided returning id, withdrawal_id
+        insert into postings (kind, withdrawal_id)
+        select 'void', id from voided returning id, withdrawal_id
     ), entered as (
         insert into entries (posting_id, account_id, amount)
         select p.id, e.account_id, -e.amount
-        from posted p join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve' join entries e on e.posting_id = r.id
+        from posted p
+        join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve'
+        join entries e on e.posting_id = r.id
         returning account_id, amount
     ), given_back as (
-        update balances b set available = b.available - e.amount from entered e where b.account_id = e.account_id returning 1
+        update balances b set available = b.available - e.amount
+        from entered e where b.account_id = e.account_id returning 1
     ), counted as (
         insert into flow (kind, network, asset, size, count, value_micro)
         select 'voided', network, asset, size, 1, value_micro from voided
     )
-    select (select count(*) from voided) as withdrawals, (select count(*) from given_back) as balances, pg_notify($3, '')"""
+    select (select count(*) from voided) as withdrawals,
+           (select count(*) from given_back) as balances,
+           pg_notify($3, '')"""
 
 
 async def cancel_withdrawal(
     connection: Connection, customer_id: int, withdrawal_id: UUID
 ) -> Withdrawal | Refusal:
-    """Void it while it is still reserved; a second call tells the same.
+    """Void a withdrawal that is still reserved; it has committed when this returns.
 
-    The answer is valid once this returns: it has committed.
+    A claim locks the rows that it slots, and so does this. A claim skips a row that is being
+    cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
+    cancellation gets the same answer.
 
     Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
     """
     async with holding_mode(connection):
-        row = await connection.fetchrow(_HOLD, withdrawal_id, customer_id)
+        row = await connection.fetchrow(_LOCK, withdrawal_id, customer_id)
         if row is None:
             return NOT_FOUND
         if row["state"] == "reserved":
             done = await connection.fetchrow(_VOID, withdrawal_id, REASON, FLOW_CHANNEL)
             if done is None or (done["withdrawals"], done["balances"]) != (1, 1):
                 raise InternalError(
-                    f"withdrawal {withdrawal_id} cannot be voided: the ledger would take {done and dict(done)}"
+                    f"withdrawal {withdrawal_id} cannot be voided: "
+                    f"the ledger would take {done and dict(done)}"
                 )
         elif row["state"] != "voided":
             return _TOO_LATE

@@ -1,6 +1,6 @@
-"""Calls of the payout contract and of tokens as calldata, and their events as facts.
+"""Calldata of the payout contract and of tokens, and the contract's events.
 
-Encoded from the signatures, so that no process but the deployer loads the compiler.
+Everything is encoded from function signatures, so that only the deployer needs the compiler.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ ITEMS_MAX = BATCH_ITEMS_MAX
 GAS_BASE = 300_000
 """Intrinsic gas, and what must be left before the last item (ITEM_GAS_MIN of payout.vy)."""
 GAS_PER_ITEM = 45_000
-"""Ceiling per item: new accounts in either asset cost 34,600, recipients that burn their allowance
-34,300 (measured, 200 items).
+"""Gas limit per item.
 
-Blocks are filled by limits, not by use; a loose ceiling would halve what a block can pay.
+Measured over 200 items: new accounts in either asset cost 34,600, recipients that burn their
+allowance 34,300. Blocks are filled by gas limits, not by gas used, so a loose limit would halve
+what a block can pay.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One payment: ``seq`` is its bit, ``amount`` base units of ``token``."""
+    """One payment: ``seq`` is the number of its bit, ``amount`` is in base units of ``token``."""
 
     seq: int
     to: str
@@ -40,7 +41,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """What one transaction said: sequence numbers paid (with what left the wallet) and failed."""
+    """The events of one transaction: what was paid by sequence number, and which failed."""
 
     paid: dict[int, Item]
     failed: frozenset[int]
@@ -62,22 +63,22 @@ def pay(items: Sequence[Item]) -> bytes:
 
 
 def pay_gas_limit(items: int) -> int:
-    """Gas limit of a `pay` of so many items."""
+    """Gas limit of a `pay` of ``items`` items."""
     return GAS_BASE + GAS_PER_ITEM * items
 
 
 def cancel(seq: int) -> bytes:
-    """Calldata that burns a bit without paying."""
+    """Calldata that sets a bit without paying."""
     return _CANCEL + encode(("uint256",), (seq,))
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:
-    """Calldata that asks for up to 500 bits at once."""
+    """Calldata that reads up to 500 bits at once."""
     return _PAID_MANY + encode(("uint256[]",), (list(seqs),))
 
 
 def decode_paid_many(answer: bytes) -> list[bool]:
-    """Bits in the order in which they were asked for."""
+    """The bits, in the order of the sequence numbers that were asked for."""
     (bits,) = decode(("bool[]",), answer)
     return list(bits)
 
@@ -88,7 +89,7 @@ def transfer(to: str, amount: int) -> bytes:
 
 
 def mint(to: str, amount: int) -> bytes:
-    """Calldata with which the minter makes tokens."""
+    """Calldata with which the minter creates tokens."""
     return _MINT + encode(("address", "uint256"), (to, amount))
 
 

@@ -1,6 +1,6 @@
-"""Read ``customers.csv`` and hold it against the policy.
+"""Read ``customers.csv`` and compare it with the policy.
 
-What customers are owed must equal what their wallets are to hold.
+What customers are owed must equal what the wallets that pay them hold at the start.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OpeningBalance:
 def read_customers(path: Path) -> list[OpeningBalance]:
     """Every opening balance in the file.
 
-    Raises :class:`UsageError` naming the line that is wrong; a key is never repeated back.
+    Raises :class:`UsageError` that names the wrong line; it never contains an API key.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -80,7 +80,8 @@ def _check_identities(path: Path, balances: Iterable[OpeningBalance]) -> None:
         where = (balance.customer_id, balance.network, balance.asset)
         if where in seen:
             raise UsageError(
-                f"{path}: customer {balance.customer_id} has two balances of {balance.asset} on {balance.network}"
+                f"{path}: customer {balance.customer_id} has two balances "
+                f"of {balance.asset} on {balance.network}"
             )
         seen.add(where)
     if len(set(keys.values())) != len(keys):
@@ -88,7 +89,7 @@ def _check_identities(path: Path, balances: Iterable[OpeningBalance]) -> None:
 
 
 def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, int]]:
-    """Asset -> wallet class -> target of the bucket's wallets on ``network``, in base units."""
+    """Targets of the bucket's wallets on ``network``, base units by asset and wallet class."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for wallet in policy.wallets.values():
         if (wallet.bucket, wallet.network) == (bucket, network):
@@ -98,9 +99,9 @@ def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, in
 
 
 def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
-    """Every asset owed is backed one to one.
+    """Check that every asset owed is backed one to one.
 
-    Raises :class:`UsageError` naming each (network, asset) that is not.
+    Raises :class:`UsageError` that names each (network, asset) that is not.
     """
     owed: dict[tuple[str, str], int] = defaultdict(int)
     for balance in balances:
@@ -111,12 +112,15 @@ def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
         for asset, by_class in targets(policy, route.bucket, network).items()
     }
     faults = [
-        f"{network} {asset}: customers are owed {owed[network, asset]}, wallets hold {held.get((network, asset), 0)}"
+        f"{network} {asset}: customers are owed {owed[network, asset]}, "
+        f"wallets hold {held.get((network, asset), 0)}"
         for network, asset in sorted(owed.keys() | held.keys())
         if owed[network, asset] != held.get((network, asset), 0)
     ]
     if faults:
         raise UsageError(
             "customers.csv is not backed one to one: " + "; ".join(faults),
-            remedy="make the balances per network and asset sum to the targets of the bucket that pays",
+            remedy=(
+                "make the balances per network and asset sum to the targets of the bucket that pays"
+            ),
         )

@@ -1,4 +1,4 @@
-"""The database roles of the venue's processes, with the passwords that their URLs carry."""
+"""The database roles of the venue's processes, with the passwords in their URLs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def role_of(part: str) -> str:
 
 
 def read_roles(path: Path) -> dict[str, str]:
-    """Part -> database URL of its role, as the file tells.
+    """The database URL by role, read from the file at ``path``.
 
-    Raises :class:`UsageError` for a file that others may read, or a wrong one.
+    Raises :class:`UsageError` if other users may read the file, or if it is malformed.
     """
     try:
         if path.stat().st_mode & 0o077:
@@ -47,9 +47,9 @@ def read_roles(path: Path) -> dict[str, str]:
 
 
 async def create_roles(connection: Connection, urls: Mapping[str, str]) -> None:
-    """Create each role, or renew its password if the cluster has it already.
+    """Create each role, or set its password if the cluster has it already.
 
-    Raises :class:`UsageError` for a URL that names another role, since the grants of the schema
+    Raises :class:`UsageError` for a URL that names another role, because the grants of the schema
     would not apply to it.
     """
     for part in ROLES:

@@ -37,7 +37,8 @@ AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
 
 _RENEW_LEASE = """
     insert into mode_controller_lease (holder, renewed_at) values ($1, clock_timestamp())
-    on conflict (only_row) do update set holder = excluded.holder, renewed_at = excluded.renewed_at"""
+    on conflict (only_row) do update
+    set holder = excluded.holder, renewed_at = excluded.renewed_at"""
 _READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
 _LOCK = "select pg_advisory_xact_lock($1)"
 _CHANGE = """

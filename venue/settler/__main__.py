@@ -21,7 +21,7 @@ _log = logging.getLogger("venue.settler")
 
 async def _main(stop: asyncio.Event) -> None:
     config, arguments = config_from_arguments(
-        "Settle one network.", network="the network to settle"
+        "Settle one network: pay its withdrawals and top-ups.", network="the network to settle"
     )
     network = arguments.network
     if network not in config.networks:
@@ -45,7 +45,7 @@ async def _main(stop: asyncio.Event) -> None:
                 f"the ledger refused what the settler of {network} wanted to write: {error}"
             ) from error
         except (ServiceError, *FAILURES) as error:
-            # What is committed is all that counts: start over from there, under a new epoch.
+            # Only what is committed counts: start over from there, under a new epoch.
             _log.warning("settling %s starts over: %s", network, error)
             await pause(stop, _START_AGAIN_S)
 

@@ -25,16 +25,15 @@ SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
 class LaneLostError(InternalError):
-    """Another holder has taken a lane, or moved a slot, that this process believed to be its own."""
+    """Another settler has taken a lane or moved a slot that this process held."""
 
 
 @dataclass(kw_only=True)
 class Lane:
     """A lane that this process holds.
 
-    Whose wallet it moves, through which contract, under which epoch.
-
-    Nothing is claimed for it before ``rest_until_s`` of the monotonic clock.
+    ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
+    ``rest_until_s`` of the monotonic clock.
     """
 
     chain_id: int
@@ -51,9 +50,10 @@ class Lane:
 
 @dataclass(kw_only=True)
 class Slot:
-    """One nonce: its intent and how far its transaction is.
+    """One nonce: its intent and the state of its transaction.
 
-    ``sent_at_block`` is the head when it was last broadcast.
+    ``items`` is the number of its withdrawals; ``sent_at_block`` is the number of the newest block
+    when the transaction was last broadcast.
     """
 
     id: int
@@ -74,7 +74,7 @@ class Slot:
 
     @property
     def intent(self) -> Intent:
-        """What the nonce was claimed for."""
+        """The intent for which the nonce was claimed."""
         return Intent(
             chain_id=self.lane.chain_id,
             sender=self.lane.address,
@@ -86,29 +86,32 @@ class Slot:
 
 
 _TAKE = """
-    update lanes set epoch = epoch + 1, holder = $3 where (chain_id, address) = ($1, $2) returning epoch, signer_region"""
+    update lanes set epoch = epoch + 1, holder = $3
+    where (chain_id, address) = ($1, $2) returning epoch, signer_region"""
 _MOVE = """
     update lanes set epoch = epoch + 1, signer_region = $5
     where (chain_id, address, epoch, holder) = ($1, $2, $3, $4) returning epoch"""
-_LOG = """
-    insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at) values ($1, $2, $3, $4, $5, $6, $7)"""
+_RECORD = """
+    insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at)
+    values ($1, $2, $3, $4, $5, $6, $7)"""
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
 _IN_FLIGHT = """
-    select id, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, state, signer_region, tx_hash, raw,
-           block_number, block_hash, (select count(*) from withdrawals w where w.slot_id = s.id) as items
+    select id, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, state,
+           signer_region, tx_hash, raw, block_number, block_hash,
+           (select count(*) from withdrawals w where w.slot_id = s.id) as items
     from slots s where (chain_id, address) = ($1, $2) and state <> 'final' order by nonce"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes:
-    """The lanes of one settler, held under its name ``holder``."""
+    """The lanes of one settler in the database; ``holder`` is the settler's name."""
 
     pool: Pool
     holder: str
     lanes: Sequence[Lane]
 
     async def take(self) -> None:
-        """Become the holder of every lane, under a new epoch.
+        """Make this settler the holder of every lane, under a new epoch.
 
         Raises :class:`UsageError` if genesis made no such lane.
         """
@@ -119,10 +122,17 @@ class Lanes:
                     raise UsageError(f"no lane of {lane.wallet} ({lane.address}) was founded")
                 lane.epoch, lane.signer_region = row["epoch"], row["signer_region"]
                 key = (lane.chain_id, lane.address, lane.epoch, self.holder, lane.signer_region)
-                await connection.execute(_LOG, *key, "The settler started and took the lane.", None)
+                await connection.execute(
+                    _RECORD, *key, "The settler started and took the lane.", None
+                )
 
     async def move(self, *, region: str, reason: str, detected_at_us: int | None) -> None:
-        """Have ``region`` sign from now on, for all lanes at once.
+        """Let ``region`` sign from now on, for all lanes in one transaction.
+
+        Args:
+            region: The region whose signer is asked from now on.
+            reason: Recorded with the move.
+            detected_at_us: When the breaker opened, Unix microseconds; None for the way back.
 
         Raises :class:`LaneLostError`.
         """
@@ -143,18 +153,18 @@ class Lanes:
                     )
                 epochs.append(epoch)
                 key = (lane.chain_id, lane.address, epoch, self.holder, region)
-                await connection.execute(_LOG, *key, reason, detected)
+                await connection.execute(_RECORD, *key, reason, detected)
         for lane, epoch in zip(self.lanes, epochs, strict=True):
             lane.epoch, lane.signer_region = epoch, region
 
     async def signing_failed(self, network: str) -> None:
-        """Commit that a signature was refused for want of the provider, so that the mode controller sees it."""
+        """Record for the mode controller that the key provider did not sign."""
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_FAILED, network)
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
 
     async def in_flight(self) -> list[Slot]:
-        """Slots that are not final, oldest nonce first within each lane."""
+        """Slots that are not final, lowest nonce first within each lane."""
         slots: list[Slot] = []
         for lane in self.lanes:
             rows = await self.pool.fetch(_IN_FLIGHT, lane.chain_id, lane.address)
@@ -188,26 +198,29 @@ class Lanes:
 
 
 _SIGNED = """
-    update slots set state = 'signed', raw = $2, tx_hash = $3, signer_region = $4 where id = $1 and state = 'open' returning id"""
+    update slots set state = 'signed', raw = $2, tx_hash = $3, signer_region = $4
+    where id = $1 and state = 'open' returning id"""
 _BROADCAST = "update slots set state = 'broadcast' where id = $1 and state = 'signed' returning id"
 _INCLUDED = """
     update slots set state = 'included', block_number = $2, block_hash = $3
     where id = $1 and state in ('broadcast', 'included') returning id"""
 _EVENT = """
-    insert into slot_events (slot_id, state, signer_region) values ($1, $2, $3) on conflict (slot_id, state) do nothing"""
+    insert into slot_events (slot_id, state, signer_region) values ($1, $2, $3)
+    on conflict (slot_id, state) do nothing"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """The writer of these arrows.
+class SlotProgress:
+    """Writes the steps of a slot between its claim and its posting: signed, broadcast, included.
 
-    A slot that is not where memory says it is belongs to somebody else now.
+    Each is committed before the next step is taken. If a slot is not in the state that this process
+    remembers, another settler has moved it: :class:`LaneLostError`.
     """
 
     pool: Pool
 
     async def signed(self, slot: Slot, signed: Signed) -> None:
-        """The bytes that will be broadcast, for ever the same."""
+        """Store the signed bytes; they never change afterwards."""
         await self._step(
             slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region
         )
@@ -219,22 +232,19 @@ class Progress:
         )
 
     async def broadcast(self, slot: Slot) -> None:
-        """A node has the bytes."""
+        """Record that a node has taken the bytes."""
         await self._step(slot, _BROADCAST, "broadcast", slot.signer_region)
         slot.state = "broadcast"
 
     async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
-        """Blocks contain these slots.
-
-        A later block takes an earlier one's place if the chain changed its mind.
-        """
+        """Record the blocks that contain these slots; after a reorganisation, the new blocks."""
         async with self.pool.acquire() as connection, connection.transaction():
             for slot, receipt in found:
                 row = await connection.fetchval(
                     _INCLUDED, slot.id, receipt.block_number, receipt.block_hash
                 )
                 if row is None:
-                    raise LaneLostError(f"slot {slot.id} was finished by somebody else")
+                    raise LaneLostError(f"slot {slot.id} was finished by another settler")
                 await connection.execute(_EVENT, slot.id, "included", slot.signer_region)
         for slot, receipt in found:
             slot.state, slot.block_number, slot.block_hash = (

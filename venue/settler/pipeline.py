@@ -21,31 +21,32 @@ from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
 from venue.contracts.calls import ITEMS_MAX, decode_paid_many, paid_many, read_events
 from venue.process import pause
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lane, Progress, Slot
+from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, settlement_of
-from venue.settler.routes import Routes
+from venue.settler.signing_routes import SigningRoutes
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
-"""Blocks without a transaction of ours that the pool should hold.
+"""A transaction that is in none of so many blocks is broadcast again.
 
-Full blocks delay it by one or two.
+Full blocks delay a transaction by one or two blocks; after three, the pool has probably lost it.
 """
 _AFTER_REVERT_S = 5.0
-"""What made a whole batch revert (a cap of the contract, most likely) passes with time.
+"""Pause of a lane after a whole batch reverted.
 
-Trying at once would only burn gas.
+The cause is most likely a cap of the contract, which ends with its window; a new attempt at once
+would only burn gas.
 """
 _log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Follower:
-    """Watches one network's head; ``on_final`` is told of every slot that ends."""
+    """Follows broadcast slots of one network; ``on_final`` is called for each that is final."""
 
     rpc: AsyncRpcClient
-    progress: Progress
+    progress: SlotProgress
     poster: Poster
     metrics: SettlerMetrics
     assets: dict[str, str]
@@ -55,11 +56,11 @@ class Follower:
     _following: dict[int, Slot] = field(default_factory=dict)
 
     def follow(self, slot: Slot) -> None:
-        """Watch ``slot`` until it is final."""
+        """Follow ``slot`` until it is final."""
         self._following[slot.id] = slot
 
     async def loop(self, stop: asyncio.Event) -> None:
-        """Look at every new block."""
+        """Read every new block until ``stop``."""
         while not stop.is_set():
             try:
                 head = await self.rpc.head()
@@ -93,7 +94,7 @@ class Follower:
         receipt = await self.rpc.receipt(slot.tx_hash or "")
         if receipt is None and head.number - slot.sent_at_block >= _MISSING_BLOCKS:
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
-            try:  # one transaction that no node takes must not keep us from following the others
+            try:  # a transaction that no node takes must not keep the others from being followed
                 await self.rpc.broadcast(slot.raw or b"")
             except ServiceError as error:
                 _log.warning("slot %s was not broadcast again: %s", slot.id, error)
@@ -113,9 +114,8 @@ class Follower:
             bits=dict(zip(seqs, bits, strict=True)),
             succeeded=receipt.succeeded,
         )
-        if (
-            settlement.untried
-        ):  # before its commit, or a claim would take what it gives back at once
+        # Set before the commit: a claim could take the released withdrawals at once.
+        if settlement.untried:
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
         posted = await self.poster.post(slot, settlement)
         del self._following[slot.id]
@@ -130,9 +130,9 @@ class Follower:
 
 
 IN_FLIGHT_MAX = 16
-"""Slots between claim and finality per lane.
+"""Slots of one lane between claim and finality.
 
-At 200 payouts each and 3 s to finality, 1,000 payouts a second.
+With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
 """
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
 _CLAIM_EVERY_S = CLAIM_LOOK_MS / 1_000
@@ -142,19 +142,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Driver:
-    """Drives one lane; ``wake`` is set when a withdrawal was accepted or a slot became final."""
+    """Claims and sends slots of one lane.
+
+    ``wake`` is set when a withdrawal was accepted or a slot became final.
+    """
 
     lane: Lane
     claims: Claims
-    routes: Routes
-    progress: Progress
+    routes: SigningRoutes
+    progress: SlotProgress
     follower: Follower
     rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
 
     def resume(self, slots: Iterable[Slot]) -> None:
-        """Take up slots that an earlier holder left, oldest nonce first."""
+        """Continue with slots that an earlier holder left; they come lowest nonce first."""
         for slot in slots:
             if slot.state in ("open", "signed"):
                 self._queue.put_nowait(slot)
@@ -162,7 +165,7 @@ class Driver:
                 self.follower.follow(slot)
 
     async def claim_loop(self, stop: asyncio.Event) -> None:
-        """Claim whenever something waits and the flight has room."""
+        """Claim while withdrawals wait and fewer than ``IN_FLIGHT_MAX`` slots are in flight."""
         claimed_at = 0.0
         while not stop.is_set():
             await self._rest(_CLAIM_EVERY_S)
@@ -179,9 +182,9 @@ class Driver:
                 slot = await self._claim(self.follower.base_fee_wei)
 
     async def send_loop(self, stop: asyncio.Event) -> None:
-        """Sign, commit, broadcast, commit.
+        """Sign, commit, broadcast, commit: one slot after the other.
 
-        One slot after the other, so that nonces reach the pool in order.
+        So nonces reach the pool in order.
         """
         while not stop.is_set():
             try:

@@ -28,11 +28,10 @@ from venue.settler.lanes import Slot
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """Sequence numbers: paid as intended, failed beyond doubt, never tried, and those of which
-    event and bit disagree.
+    """What became of the payments of a slot, as sequence numbers.
 
-    Never tried is what a transaction was to pay that reverted as a whole, over a cap of the
-    contract for one.
+    ``paid`` as intended; ``failed`` beyond doubt; ``unclear``: event and bit disagree; ``untried``:
+    the transaction reverted as a whole, for example because of a cap of the contract.
     """
 
     paid: tuple[int, ...]
@@ -44,9 +43,15 @@ class Settlement:
 def settlement_of(
     items: Sequence[Item], *, events: Events, bits: Mapping[int, bool], succeeded: bool
 ) -> Settlement:
-    """Sort ``items`` by what the chain says.
+    """Sort ``items`` by what the chain says of each.
 
-    A reverted transaction has tried nothing, if all the bits agree.
+    A reverted transaction has tried nothing, provided that all bits are clear.
+
+    Args:
+        items: What the slot was to pay.
+        events: ``Paid`` and ``Failed`` events of the receipt.
+        bits: The contract's bit by sequence number, read at the finalized block.
+        succeeded: Whether the transaction ran to its end.
     """
     if not (succeeded or events.paid or any(bits.values())):
         return Settlement(paid=(), failed=(), unclear=(), untried=tuple(item.seq for item in items))
@@ -66,8 +71,14 @@ def settlement_of(
     return Settlement(paid=tuple(paid), failed=tuple(failed), unclear=tuple(unclear))
 
 
-_REFUSED = "The network took the payment but the destination did not accept it; the amount is held until you name another."
-_UNCLEAR = "The network's records of this payment contradict each other; the amount is held while we look into it."
+_REFUSED = (
+    "The network took the payment but the destination did not accept it; "
+    "the amount is held until you name another."
+)
+_UNCLEAR = (
+    "The network's records of this payment contradict each other; "
+    "the amount is held while we look into it."
+)
 
 _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' returning id"
 _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'final', $2)"
@@ -75,40 +86,50 @@ _ITEMS = "select seq, destination, asset, amount from withdrawals where slot_id 
 _TOPUP_ITEM = "select to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
-        update withdrawals set state = 'posted' where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
+        update withdrawals set state = 'posted'
+        where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
         returning id, bucket, network, asset, amount, size, value_micro
     ), posted as (
-        insert into postings (kind, withdrawal_id) select 'post', id from resolved returning id, withdrawal_id
+        insert into postings (kind, withdrawal_id)
+        select 'post', id from resolved returning id, withdrawal_id
     ), entered as (
         insert into entries (posting_id, account_id, amount)
         select p.id, a.id, case a.kind when 'reserved' then r.amount else -r.amount end
         from posted p join resolved r on r.id = p.withdrawal_id
-        join accounts a on (a.bucket, a.network, a.asset) = (r.bucket, r.network, r.asset) and a.kind in ('reserved', 'hot')
+        join accounts a on (a.bucket, a.network, a.asset) = (r.bucket, r.network, r.asset)
+                       and a.kind in ('reserved', 'hot')
         returning 1
     ), counted as (
         insert into flow (kind, network, asset, size, count, value_micro)
-        select 'posted', network, asset, size, count(*), sum(value_micro)::bigint from resolved group by network, asset, size
+        select 'posted', network, asset, size, count(*), sum(value_micro)::bigint
+        from resolved group by network, asset, size
         returning 1
     )
-    select (select count(*) from resolved) as withdrawals, (select count(*) from entered) as entries,
+    select (select count(*) from resolved) as withdrawals,
+           (select count(*) from entered) as entries,
            (select count(*) from counted) as counters"""
 _HOLD = """
-    update withdrawals set state = 'unknown', reason = $3 where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
+    update withdrawals set state = 'unknown', reason = $3
+    where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
     returning asset, amount"""
 _RELEASE = """
-    update withdrawals set state = 'reserved', slot_id = null where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
+    update withdrawals set state = 'reserved', slot_id = null
+    where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
     returning asset, amount"""
 _RAISE_FLOAT = "update floats set available = available + $3 where (wallet, asset) = ($1, $2)"
 _POST_TOPUP = """
     with resolved as (
-        update topups set state = 'posted' where slot_id = $1 and state = 'slotted' returning id, network, asset, amount
+        update topups set state = 'posted' where slot_id = $1 and state = 'slotted'
+        returning id, network, asset, amount
     ), posted as (
-        insert into postings (kind, topup_id) select 'topup', id from resolved returning id, topup_id
+        insert into postings (kind, topup_id)
+        select 'topup', id from resolved returning id, topup_id
     ), entered as (
         insert into entries (posting_id, account_id, amount)
         select p.id, a.id, case a.kind when 'hot' then r.amount else -r.amount end
         from posted p join resolved r on r.id = p.topup_id
-        join accounts a on (a.bucket, a.network, a.asset) = ($2, r.network, r.asset) and a.kind in ('reserve', 'hot')
+        join accounts a on (a.bucket, a.network, a.asset) = ($2, r.network, r.asset)
+                       and a.kind in ('reserve', 'hot')
         returning 1
     )
     select (select count(*) from resolved) as topups, (select count(*) from entered) as entries"""
@@ -121,9 +142,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """Writes the end of a slot.
+    """Writes settlements to the ledger.
 
-    ``tokens`` is addresses by asset, ``contracts`` and ``buckets`` are by wallet.
+    ``tokens`` are addresses by asset, ``contracts`` are addresses by wallet, ``buckets`` by wallet.
     """
 
     pool: Pool
@@ -133,7 +154,7 @@ class Poster:
     buckets: Mapping[str, str]
 
     async def items(self, slot: Slot) -> list[Item]:
-        """What the slot was to pay, from the records and not from its calldata."""
+        """What the slot was to pay: from the venue's records, not from the calldata."""
         if slot.lane.purpose == "topup":
             row = await self.pool.fetchrow(_TOPUP_ITEM, slot.id)
             if row is None:
@@ -154,9 +175,9 @@ class Poster:
         ]
 
     async def post(self, slot: Slot, settlement: Settlement) -> bool:
-        """Commit the settlement; False if somebody did so before.
+        """Commit the settlement of ``slot``; False if another settler committed it before.
 
-        Raises :class:`InternalError` if the ledger has no place for it.
+        Raises :class:`InternalError` if the ledger's rows do not match the settlement.
         """
         async with self.pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(_FINAL, slot.id) is None:
@@ -177,14 +198,16 @@ class Poster:
                 2 * len(settlement.paid),
             ):
                 raise InternalError(
-                    f"slot {slot.id} paid {len(settlement.paid)}, but the ledger would take {dict(done)}"
+                    f"slot {slot.id} paid {len(settlement.paid)}, "
+                    f"but the ledger would take {dict(done)}"
                 )
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
         if settlement.untried:
             rows = await connection.fetch(_RELEASE, slot.id, list(settlement.untried))
             if len(rows) != len(settlement.untried):
                 raise InternalError(
-                    f"slot {slot.id} tried none of {len(settlement.untried)}, but {len(rows)} were still its own"
+                    f"slot {slot.id} tried none of {len(settlement.untried)}, "
+                    f"but {len(rows)} were still its own"
                 )
             await self._give_back(connection, slot, rows)
             _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))

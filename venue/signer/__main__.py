@@ -16,7 +16,7 @@ from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
 
 _DATABASE_CONNECTIONS = 12
-"""Twice what one bucket may have under way: a flood of one leaves connections to the others."""
+"""Twice what one bucket may have in flight, so a flood of one leaves connections to others."""
 _REFRESH_EVERY_S = 60.0
 
 
@@ -29,9 +29,10 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
 def _share(
     site: SignerConfig, *, policy: Policy, bucket: str | None
 ) -> tuple[SignerConfig, dict[str, str | None]]:
-    """The keys that this process signs with, and the profile of each wallet's bucket.
+    """The signer's settings with the keys of this process, and an AWS profile by wallet.
 
-    One bucket alone needs none.
+    A process of one ``bucket`` uses the credentials of its environment (profile None); a process of
+    all buckets uses one profile per bucket.
     """
     buckets = {wallet: policy.wallets[wallet].bucket for wallet in site.keys}
     if bucket is None:
@@ -46,14 +47,16 @@ def _share(
 
 
 async def _main(stop: asyncio.Event) -> None:
-    logging.getLogger("botocore").setLevel(
-        logging.WARNING
-    )  # it says at each client where its credentials came from
+    # At INFO, botocore logs for each client where its credentials came from.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     config, arguments = config_from_arguments(
         "Sign for one region.",
         region="the region whose keys sign",
         optional={
-            "bucket": "sign for this bucket only, as whoever the environment says; else for all, each by its own profile"
+            "bucket": (
+                "sign for this bucket only, with the credentials of the environment; "
+                "without it for all buckets, each with its own profile"
+            )
         },
     )
     region = arguments.region

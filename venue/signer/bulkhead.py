@@ -1,6 +1,6 @@
-"""The bulkhead of a running signer.
+"""The bulkhead of a signer: each bucket has its own share of the signing quota.
 
-Admits each request into its bucket's room, or refuses it as throttled.
+A request waits for its turn within its bucket's share, or is refused as throttled.
 """
 
 from __future__ import annotations
@@ -62,15 +62,12 @@ class Bulkhead:
 
     @property
     def in_flight_max(self) -> int:
-        """Signatures that can be under way at once, over all buckets.
-
-        What threads and connections must be enough for.
-        """
+        """Signatures in flight at once over all buckets; threads and connections must suffice."""
         return sum(room.in_flight_max for room in self.rooms.values())
 
     @asynccontextmanager
     async def inside(self, wallet: str) -> AsyncIterator[None]:
-        """Hold a place of ``wallet``'s bucket, once its turn has come.
+        """Wait for a place in the share of ``wallet``'s bucket, and hold it.
 
         Raises :class:`SigningRefusedError` (``throttled``).
         """

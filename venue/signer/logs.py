@@ -10,9 +10,12 @@ from venue.database import FAILURES, Connection, Pool
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
 _RECORD = """
-    insert into sign_log (chain_id, address, nonce, digest, epoch, region) values ($1, $2, $3, $4, $5, $6)
+    insert into sign_log (chain_id, address, nonce, digest, epoch, region)
+    values ($1, $2, $3, $4, $5, $6)
     on conflict (chain_id, address, nonce) do nothing"""
-_READ = "select digest, raw, tx_hash, signed_by from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"
+_READ = """
+    select digest, raw, tx_hash, signed_by from sign_log
+    where (chain_id, address, nonce) = ($1, $2, $3)"""
 _STORE = """
     update sign_log set raw = $5, tx_hash = $6, signed_by = $7, signed_at = clock_timestamp()
     where (chain_id, address, nonce, digest) = ($1, $2, $3, $4) and raw is null"""
@@ -20,13 +23,17 @@ _STORE = """
 
 @dataclass(frozen=True, kw_only=True)
 class SignLog:
-    """The log as the signer of ``region`` writes it."""
+    """The sign log: one digest per (chain, address, nonce), one signature per digest.
+
+    Each write is one transaction that locks the lane against a change of its epoch, so an old epoch
+    can neither claim a nonce nor store a signature.
+    """
 
     pool: Pool
     region: str
 
     async def record(self, request: SignRequest) -> Signed | None:
-        """Claim the nonce for the request's digest; the stored signature if there is one already.
+        """Claim the nonce for the digest of the request; the stored signature, or None.
 
         Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``), and
         ``provider_unavailable`` without the database.
@@ -44,9 +51,9 @@ class SignLog:
             ) from error
 
     async def keep(self, request: SignRequest, *, raw: bytes, tx_hash: str) -> Signed:
-        """Store the signature unless one is stored already.
+        """Store the signature, unless one is stored already; the stored one is returned.
 
-        Whichever was first is what everyone gets. Raises as :meth:`record`.
+        Raises as :meth:`record`.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
@@ -71,7 +78,8 @@ async def _fence(connection: Connection, request: SignRequest) -> None:
     if epoch != request.epoch:
         raise SigningRefusedError(
             "stale_epoch",
-            f"epoch {request.epoch} asks, but the lane of {request.address} is at {epoch or 'none'}",
+            f"the request has epoch {request.epoch}, "
+            f"but the lane of {request.address} is at {epoch or 'none'}",
         )
 
 
@@ -97,15 +105,17 @@ _GIVEN = "insert into proof_signatures (proof_id, signature) values ($1, $2)"
 
 @dataclass(frozen=True, kw_only=True)
 class ProofLog:
-    """What the signer of ``region`` was asked to prove, written before it signs, and the signature
-    that it gave.
+    """The proof log: texts that the signer was asked to sign, and the signatures that it gave.
+
+    The text is signed as a personal message (EIP-191), which can never be a transaction, and only
+    texts of the form of `seawall.keys.proofs` are signed at all.
     """
 
     pool: Pool
     region: str
 
     async def asked(self, wallet: str, address: str, text: str) -> int:
-        """Write the request down; its number.
+        """Record the request before it is signed; returns its number.
 
         Raises :class:`SigningRefusedError` for other texts, or without the database.
         """
@@ -122,7 +132,7 @@ class ProofLog:
         return number
 
     async def given(self, number: int, signature: bytes) -> None:
-        """Keep the signature of request ``number``. Raises as :meth:`asked`."""
+        """Store the signature of request ``number``. Raises as :meth:`asked`."""
         try:
             await self.pool.execute(_GIVEN, number, signature)
         except FAILURES as error:

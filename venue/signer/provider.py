@@ -1,8 +1,8 @@
-"""Where private keys live: a port with one question, and KMS behind it.
+"""The key provider: the port through which the signer has digests signed, and AWS KMS behind it.
 
-Every wallet is signed for under its own role, assumed when the process starts, so that failing over
-needs no control plane. Each role trusts its own bucket's principal only, so a process that signs
-for several buckets has a profile of credentials for each.
+Each wallet is signed for under its own role. The roles are assumed when the process starts, so
+signing and failover need no control plane. Each role trusts only the principal of its own bucket,
+so a process that signs for several buckets has one profile of credentials per bucket.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Provider(Protocol):
 
 @dataclass(kw_only=True)
 class KmsProvider:
-    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the
-    keys are ours.
+    """KMS of one region; made with :meth:`open`, which assumes the roles and checks the keys.
 
-    ``profiles``: by wallet, as whom its role is assumed; None means whoever the environment says.
+    ``profiles`` is the AWS profile by wallet with which its role is assumed; None stands for the
+    credentials of the environment.
     """
 
     region: str
@@ -73,7 +73,7 @@ class KmsProvider:
 
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(self.threads, thread_name_prefix="kms")
-        # One attempt: a retry would only be late, the standby is the retry.
+        # One attempt: a retry would come too late, and the standby region is the retry.
         self._brisk = Config(
             connect_timeout=TIMEOUT_S,
             read_timeout=TIMEOUT_S,
@@ -99,7 +99,7 @@ class KmsProvider:
         return provider
 
     def close(self) -> None:
-        """Let the threads end; calls under way are abandoned."""
+        """End the threads; calls in flight are abandoned."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def sign(self, wallet: str, digest: bytes) -> bytes:
@@ -107,7 +107,7 @@ class KmsProvider:
         return await self._in_thread(self._sign, wallet, digest)
 
     async def refresh(self, now: datetime) -> None:
-        """Assume roles anew whose credentials end soon; the old ones stay in use if that fails."""
+        """Assume roles again whose credentials expire soon; on failure the old ones stay in use."""
         for wallet, expires in list(self._expires.items()):
             if expires - now > _REFRESH_BEFORE:
                 continue
@@ -139,7 +139,7 @@ class KmsProvider:
 
     def _assume(self, wallet: str) -> None:
         key = self.site.keys[wallet]
-        # Clients may be used by several threads, but not made by them.
+        # boto3's clients are thread-safe, the making of clients is not.
         with self._making:
             session = self._session(self.profiles[wallet])
             sts: STSClient = session.client(
@@ -154,7 +154,7 @@ class KmsProvider:
         self._expires[wallet] = credentials["Expiration"].astimezone(UTC)
 
     def _session(self, profile: str | None) -> boto3.Session:
-        """One session per profile; all read the same models, because reading them costs 100 ms.
+        """One session per profile; all share the service models, whose reading costs 100 ms.
 
         Raises :class:`UsageError`.
         """
@@ -166,7 +166,10 @@ class KmsProvider:
             except ProfileNotFound as error:
                 raise UsageError(
                     f"there are no credentials for bucket {profile}",
-                    remedy=f"put a profile [{profile}] into the file that AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket",
+                    remedy=(
+                        f"put a profile [{profile}] into the file that "
+                        "AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
+                    ),
                 ) from error
             self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
         return self._sessions[profile]

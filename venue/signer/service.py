@@ -1,7 +1,7 @@
-"""Sign once, answer for ever: the order of record, sign and keep.
+"""The signing service: record the digest, let the key provider sign, store the signature.
 
-Nothing is held in the database while the provider is asked; a signature that comes back late meets
-the fence again.
+A second request for the same intent gets the stored signature. No database lock is held while the
+provider works; a signature that comes back late is checked against the lane's epoch again.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
     Proven,
     ProveRequest,
-    Refusal,
     Signed,
     SigningRefusedError,
+    SignRefusalCode,
     SignRequest,
 )
 from venue.signer.provider import Provider
 
 SignResult = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
 _RESULTS: tuple[SignResult, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
-_RESULT_OF: Mapping[Refusal, SignResult] = {
+_RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
     "throttled": "throttled",
 }
-"""How a refusal is counted; the others are ``refused``."""
+"""How a refusal is counted; all others are ``refused``."""
 _PROBE = keccak256(b"seawall signing probe: this is no transaction")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignerMetrics:
-    """What a signer counts.
+    """The metrics of a signer.
 
-    Every outcome exists from the start, so that a first failure is a step and not an appearance.
+    Every outcome exists from the start, so that Prometheus sees a first failure as an increase.
     """
 
     region: str
@@ -70,16 +70,13 @@ class SignerMetrics:
         object.__setattr__(self, "seconds", seconds)
 
     def count(self, outcome: SignResult) -> None:
-        """One more request that ended so."""
+        """Count one request with this result."""
         self.requests.labels(self.region, outcome).inc()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SigningService:
-    """The signer of a region.
-
-    ``chains`` is the chain id of each wallet that it signs for, ``addresses`` its address.
-    """
+    """The signer of one region; ``chains`` are chain ids and ``addresses`` addresses by wallet."""
 
     region: str
     log: SignLog
@@ -101,7 +98,7 @@ class SigningService:
         return signed
 
     async def prove(self, request: ProveRequest) -> Proven:
-        """The wallet's key signs a text that is no transaction; logged before and after.
+        """Sign a proof of key control with the wallet's key; logged before and after.
 
         Raises :class:`SigningRefusedError`.
         """
@@ -114,12 +111,12 @@ class SigningService:
         return proven
 
     async def probe(self) -> None:
-        """Have the provider sign a fixed text that is no transaction.
+        """Let the provider sign a fixed text that is no transaction.
+
+        It bypasses the bulkhead, because it tests the provider and not a bucket; once a second fits
+        into the part of the quota that no share takes.
 
         Raises :class:`SigningRefusedError`.
-
-        Past the bulkhead, because it asks after the provider and not after a bucket; once a second
-        fits into what no share takes.
         """
         await self._ask(min(self.addresses), _PROBE)
 
@@ -154,7 +151,7 @@ class SigningService:
         )
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
-        """The canonical signature of ``digest`` by the wallet's key, proven to be by its address."""
+        """The canonical signature of ``digest``, checked to be by the wallet's address."""
         der = await self._ask(wallet, digest)
         try:
             return signature_from_der(der, digest=digest, address=self.addresses[wallet])

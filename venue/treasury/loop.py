@@ -1,11 +1,9 @@
-"""The treasury's three rhythms.
-
-Gauges each second, top-ups and reconciliation as the policy says.
-"""
+"""The treasury's loops: gauges, top-ups and reconciliation, each at its own interval."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -29,13 +27,13 @@ if TYPE_CHECKING:
     from venue.database import Pool
 
 GAUGES_EVERY_S = 1.0
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
-class TreasuryDesk:
-    """Works over ``pool`` and one ``rpcs`` entry per network.
+class Treasury:
+    """Runs all loops; ``rpcs`` are by network.
 
-    The journal's writer, so there may be one only.
+    It is the only writer of the treasury's journal, so only one may run.
     """
 
     def __init__(
@@ -52,23 +50,23 @@ class TreasuryDesk:
             }
         )
         self._paying = [route.book_key for route in payout_routes(policy).values()]
-        self._red: str | None = None
-        self._journal = asyncio.Lock()  # two rhythms write to one chain
+        self._obstacle: str | None = None
+        self._journal = asyncio.Lock()  # two loops write to one hash chain
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Keep all rhythms until ``stop``.
+        """Run all loops until ``stop``.
 
-        A database or node that fails is tried again at the next beat.
+        After a failure of the database or a node, the next turn tries again.
         """
-        beats = [
+        loops = [
             self._every(GAUGES_EVERY_S, self._gauges, stop),
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
         ]
         for book in books(self._policy):
             every_s = self._comparisons.every_s[book.key]
-            beats.append(self._every(every_s, lambda book=book: self._reconcile(book), stop))  # type: ignore[misc]
+            loops.append(self._every(every_s, functools.partial(self._reconcile, book), stop))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(beat) for beat in beats]
+            tasks = [group.create_task(loop) for loop in loops]
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -82,7 +80,7 @@ class TreasuryDesk:
             try:
                 await work()
             except (*FAILURES, ServiceError) as error:
-                _LOG.warning("skipped a beat: %s", error)
+                _log.warning("a turn failed, the next one tries again: %s", error)
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
@@ -93,14 +91,17 @@ class TreasuryDesk:
             await expose_queue(connection, self._policy)
 
     async def _top_up(self) -> None:
-        # Another bucket's difference is its owner's alarm; it must not keep customers from their
-        # money.
+        # The drift of another bucket raises that bucket's alarm; it must not stop top-ups of the
+        # wallets that pay customers.
         drift = self._comparisons.drift(time.monotonic(), self._paying)
         async with self._pool.acquire() as connection, self._journal:
-            red = await request_topups(connection, self._policy, drift=drift)
-        if red != self._red:
-            _LOG.warning("top-ups stopped: %s", red) if red else _LOG.info("top-ups go on")
-        self._red = red
+            obstacle = await request_topups(connection, self._policy, drift=drift)
+        if obstacle != self._obstacle:
+            if obstacle:
+                _log.warning("top-ups stopped: %s", obstacle)
+            else:
+                _log.info("top-ups continue")
+        self._obstacle = obstacle
 
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
@@ -109,7 +110,7 @@ class TreasuryDesk:
                 connection, self._config, self._policy, book, self._rpcs[book.network]
             )
             if drift is None:
-                _LOG.warning(
+                _log.warning(
                     "%s: the ledger was not level with the chain in time; not compared", what
                 )
                 return
@@ -127,7 +128,7 @@ class TreasuryDesk:
             if amount
             else f"{what}: {asset} agrees again"
         )
-        _LOG.warning("%s", why)
+        _log.warning("%s", why)
         async with self._journal, self._pool.acquire() as connection, connection.transaction():
             body = {
                 "bucket": book.bucket,

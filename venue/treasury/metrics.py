@@ -35,27 +35,30 @@ TOP_UPS = Counter(metrics.TOP_UPS, "Top-ups requested.", ("network", "asset"))
 
 
 def initialise(policy: Policy) -> None:
-    """Create every counter's label sets, so that the first event is a step that a rate can see."""
+    """Create every label set, so that Prometheus sees the first event as an increase."""
     for network in payout_routes(policy):
         for asset in policy.networks[network].assets:
             TOP_UPS.labels(network, asset)
 
 
-# Held (`unknown`) withdrawals are not in the queue: they wait for a person, however fast payouts
-# are.
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts.
 _QUEUE = """
-    select count(*) as depth, count(*) filter (where size = any($1::text[])) as depth_guaranteed,
+    select count(*) as depth,
+           count(*) filter (where size = any($1::text[])) as depth_guaranteed,
            coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)::float8 as age_s,
-           coalesce(extract(epoch from clock_timestamp() - min(requested_at) filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
+           coalesce(extract(epoch from clock_timestamp() - min(requested_at)
+                filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
     from withdrawals where state in ('reserved', 'slotted')"""
 _FLOATS = "select network, asset, available from floats"
-_SUMS = "select a.network, a.asset, sum(e.amount) as total from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"
+_SUMS = """
+    select a.network, a.asset, sum(e.amount) as total
+    from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
 
 
 async def expose_queue(connection: Connection, policy: Policy) -> None:
-    """Depth and age, of everything and of what the present tier guarantees.
+    """Show depth and age of the queue and what hot wallets may still pay.
 
-    And what hot wallets may still pay.
+    Depth and age are of all open withdrawals, and of those that the present tier guarantees.
     """
     tier = await connection.fetchval("select tier from mode")
     row = await connection.fetchrow(_QUEUE, guaranteed_sizes(policy, tier))
@@ -72,6 +75,6 @@ async def expose_queue(connection: Connection, policy: Policy) -> None:
 
 
 async def expose_sums(connection: Connection) -> None:
-    """The sum of all entries by network and asset."""
+    """Show the sum of all entries by network and asset; anything but zero is a fault."""
     for row in await connection.fetch(_SUMS):
         LEDGER_SUM.labels(row["network"], row["asset"]).set(row["total"])

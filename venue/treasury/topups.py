@@ -1,6 +1,6 @@
-"""Top-ups: when a hot wallet runs low and the checks are green, ask its reserve for more.
+"""Top-ups: when a hot wallet is low and the checks pass, request more from its reserve wallet.
 
-The settler carries it out.
+The settler carries the request out.
 """
 
 from __future__ import annotations
@@ -21,32 +21,38 @@ if TYPE_CHECKING:
     from venue.database import Connection
 
 WRITER = "treasury"
-_LEASE_AGE_MS = "select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint from mode_controller_lease"
+_LEASE_AGE_MS = """
+    select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint
+    from mode_controller_lease"""
 _HELD = """
     select f.available,
-           (select coalesce(sum(t.amount), 0) from topups t where (t.to_wallet, t.asset) = (f.wallet, f.asset) and t.state <> 'posted') as in_flight,
+           (select coalesce(sum(t.amount), 0) from topups t
+            where (t.to_wallet, t.asset) = (f.wallet, f.asset)
+              and t.state <> 'posted') as in_flight,
            (select coalesce(sum(e.amount), 0) from entries e join accounts a on a.id = e.account_id
-            where (a.bucket, a.network, a.asset, a.kind) = ($3, f.network, f.asset, 'reserve')) as reserve
+            where (a.bucket, a.network, a.asset, a.kind)
+                = ($3, f.network, f.asset, 'reserve')) as reserve
     from floats f where (f.wallet, f.asset) = ($1, $2)"""
 _REQUEST = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values ($1, $2, $3, $4, $5, $6, 'requested', $7)"""
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What must be green before money moves.
+    """What is checked before a top-up is requested.
 
-    ``drift`` is None unless ledger and chain were compared lately.
+    ``lease_age_ms``: age of the mode controller's lease, None without one. ``drift``: base units
+    between ledger and chain, None unless they were compared recently.
     """
 
     lease_age_ms: int | None
     drift: int | None
 
     @property
-    def red(self) -> str | None:
-        """Why nothing may move, or None."""
+    def obstacle(self) -> str | None:
+        """Why no money may move, or None."""
         if stale(self.lease_age_ms):
             return "the mode controller is silent"
         if self.drift is None:
@@ -57,10 +63,10 @@ class Health:
 async def request_topups(
     connection: Connection, policy: Policy, *, drift: int | None
 ) -> str | None:
-    """Request what is due; the reason why nothing was looked at, if the checks are red."""
+    """Request the top-ups that are due; returns the reason if the checks forbid all of them."""
     health = Health(lease_age_ms=await connection.fetchval(_LEASE_AGE_MS), drift=drift)
-    if health.red is not None:
-        return health.red
+    if health.obstacle is not None:
+        return health.obstacle
     for route in payout_routes(policy).values():
         for asset in policy.wallets[route.hot].holdings:
             await _consider(connection, policy, route, asset)
@@ -70,7 +76,7 @@ async def request_topups(
 async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, asset: str) -> None:
     held = await connection.fetchrow(_HELD, route.hot, asset, route.bucket)
     if held is None or held["in_flight"]:
-        return  # one at a time: the next is sized by what this one leaves
+        return  # one at a time: the size of the next depends on what this one leaves
     amount = top_up(
         policy,
         route.hot,
@@ -83,7 +89,8 @@ async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, 
         return
     topup = uuid4()
     why = (
-        f"{route.hot} may still pay {held['available']} {asset}, below {policy.treasury.top_up_below} of its target; "
+        f"{route.hot} may still pay {held['available']} {asset}, "
+        f"below {policy.treasury.top_up_below} of its target; "
         f"refilled to its {policy.treasury.top_up_to} from {held['reserve']} in {route.reserve}"
     )
     async with connection.transaction():
@@ -99,4 +106,4 @@ async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, 
             _REQUEST, topup, route.network, asset, route.reserve, route.hot, amount, why
         )
     metrics.TOP_UPS.labels(route.network, asset).inc()
-    _LOG.info("top-up of %d %s: %s", amount, asset, why)
+    _log.info("top-up of %d %s: %s", amount, asset, why)

@@ -1,8 +1,8 @@
-"""A user can have a permissions boundary, as a role can.
+"""Permission boundaries of users, and of roles only where the policy exists.
 
 AWS: `PutUserPermissionsBoundary`, `DeleteUserPermissionsBoundary`, and the argument of `CreateUser`
-(https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html). moto
-knows roles' boundaries only, and lets one name a policy that does not exist.
+(https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html). moto has
+boundaries of roles only, and lets one name a policy that does not exist.
 """
 
 from __future__ import annotations
@@ -67,6 +67,6 @@ def _with_known_boundary(operation: Callable[[Any], Any]) -> Callable[[Any], Any
 
 
 def _known(self: Any) -> str | None:
-    """The boundary that the request names; raises NoSuchEntity if there is no such policy."""
+    """The boundary that the request names. Raises NoSuchEntity if there is no such policy."""
     arn = self._get_param("PermissionsBoundary")
     return None if arn is None else str(self.backend.get_policy(arn).arn)

@@ -1,7 +1,4 @@
-"""One call of an AWS operation, as botocore's service models describe it.
-
-Whatever protocol it came in.
-"""
+"""One call of an AWS operation, read by botocore's service models, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -19,8 +16,9 @@ _TAG_KEYS = ("TagKeys", "tagKeys", "TagKeyList", "RemoveTagKeys")
 
 
 class ApiCall:
-    """A request: ``service`` is its prefix in policies, ``operation`` its name in the service's
-    API.
+    """A request to one service.
+
+    ``service``: its prefix in policies. ``operation``: its name in the service's API.
     """
 
     def __init__(self, response: Any, *, service: str, operation: str) -> None:
@@ -74,7 +72,7 @@ class ApiCall:
         return next(iter(self.values(path)), None)
 
     def arn(self, template: str, value: str = "") -> str:
-        """``template`` completed: {region}, {account} and {value}, behind the partition."""
+        """An ARN: ``template`` with {region}, {account} and {value} filled in."""
         filled = template.format(region=self.region, account=self.account, value=value)
         return f"arn:{self.partition}:{filled}"
 

@@ -1,6 +1,4 @@
-"""Who signed a request: the account itself, an IAM user, or a session of a role.
-
-And the policies that bind each.
+"""The caller of a request: the account itself, an IAM user or a session, with its policies.
 
 moto finds callers by reading through all users and all sessions; here each is looked up by the id
 of its key.
@@ -23,7 +21,7 @@ from seawall.iam.request import ContextValue, Policies, Principal, UnevaluatedEl
 
 
 class RootKey:
-    """The credentials of the account itself; only the sandbox's own set-up holds them."""
+    """The credentials of the account itself; only the set-up of the sandbox has them."""
 
     def create_credentials(self) -> Credentials:
         """What the signature of a request is checked with.
@@ -49,9 +47,9 @@ class UserKey:
 def key_of(
     account_id: str, partition: str, access_key_id: str, headers: Any
 ) -> RootKey | UserKey | Session:
-    """The owner of ``access_key_id``.
+    """Return the owner of ``access_key_id``.
 
-    Raises moto's CreateAccessKeyFailure if there is none, or it is switched off.
+    Raises moto's CreateAccessKeyFailure if there is none, or the key is switched off.
     """
     token = headers.get("X-Amz-Security-Token")
     if access_key_id == ROOT_ACCESS_KEY_ID:
@@ -84,19 +82,21 @@ class Caller:
 
 
 def caller(account: IAMBackend, key: UserKey | Session) -> Caller:
-    """Raises :class:`UnevaluatedElementError` if a policy that binds the caller is not known here."""
+    """Return the caller that owns ``key``.
+
+    Raises :class:`UnevaluatedElementError` if a policy that binds the caller is not known here.
+    """
     return _of_a_session(account, key) if isinstance(key, Session) else _of_a_user(account, key)
 
 
 def managed_policy(account: IAMBackend, arn: str) -> str:
-    """The text of a managed policy.
+    """Return the text of a managed policy.
 
-    Raises :class:`UnevaluatedElementError` if the sandbox does not hold it.
+    Raises :class:`UnevaluatedElementError` if the account does not have it.
     """
     policy = account.managed_policies.get(arn)
     if policy is None:
-        message = f"the managed policy {arn}, which the sandbox does not hold"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"the managed policy {arn}, which the sandbox does not hold")
     return _default_version(policy)
 
 
@@ -150,15 +150,14 @@ def _of_a_session(account: IAMBackend, session: Session) -> Caller:
 
 
 def _role(account: IAMBackend, session: Session) -> Any:
-    """The role of a session; one that was deleted since is nobody's."""
+    """Return the role of a session. Raises if it was deleted since."""
     name = session.role_arn.rpartition("/")[2]
     role = next(
         (one for one in account.roles.values() if one.name == name and one.arn == session.role_arn),
         None,
     )
     if role is None:
-        message = f"a session of {session.role_arn}, which was deleted"
-        raise UnevaluatedElementError(message)
+        raise UnevaluatedElementError(f"a session of {session.role_arn}, which was deleted")
     return role
 
 

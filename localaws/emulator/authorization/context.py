@@ -1,8 +1,9 @@
-"""The values of condition keys in one request, worked out only when a policy asks.
+"""The values of condition keys in one request, worked out only when a policy tests them.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html and the
-services' own keys. All of ``iam.keys`` must be told here or be absent on AWS too. The sandbox
-speaks plain HTTP on loopback: ``aws:SecureTransport`` is told as true.
+services' own keys. Each key of ``seawall.iam.condition_keys`` must have its value here or be absent
+on AWS too. The emulator speaks plain HTTP on loopback; ``aws:SecureTransport`` is true all the
+same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 
 from localaws.emulator.authorization.call import ApiCall
 from localaws.emulator.authorization.callers import Caller
-from localaws.emulator.authorization.resources.asked import Asked
+from localaws.emulator.authorization.resources.requested import RequestedResource
 from seawall.iam.request import ContextValue, UnevaluatedElementError
 
 _PARAMETERS = {
@@ -59,7 +60,7 @@ _GRANTING = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
 class RequestContext(Mapping[str, ContextValue]):
     """Every condition key that is present in a request, by its name in lower case."""
 
-    def __init__(self, call: ApiCall, caller: Caller, asked: Asked) -> None:
+    def __init__(self, call: ApiCall, caller: Caller, asked: RequestedResource) -> None:
         self._call = call
         self._caller = caller
         self._asked = asked
@@ -100,8 +101,9 @@ class RequestContext(Mapping[str, ContextValue]):
         elif kind != "aws:resourcetag" and kind.partition(":")[0] != self._call.service:
             return None
         elif self._asked.tags is None:
-            message = f"{key} on {self._asked.arn or 'a resource that is not known'}"
-            raise UnevaluatedElementError(message)
+            raise UnevaluatedElementError(
+                f"{key} on {self._asked.arn or 'a resource that is not known'}"
+            )
         else:
             tags = self._asked.tags()
         return next((value for tag, value in tags.items() if tag.lower() == name), None)
@@ -124,7 +126,7 @@ class RequestContext(Mapping[str, ContextValue]):
     def _encryption(self, key: str) -> ContextValue | None:
         """Encryption contexts are for symmetric keys.
 
-        Their names have case, those of condition keys have none.
+        Their names are case-sensitive, those of condition keys are not.
         """
         given = {
             name.lower(): str(value)
@@ -135,7 +137,9 @@ class RequestContext(Mapping[str, ContextValue]):
         return given.get(key.removeprefix(f"{_ENCRYPTION}:"))
 
     def _region(self) -> str:
-        """IAM is global, and answers from us-east-1 (reference_policies_condition-keys.html,
+        """The Region that a policy sees.
+
+        IAM is global, and answers from us-east-1 (reference_policies_condition-keys.html,
         aws:RequestedRegion).
         """
         return "us-east-1" if self._call.service in ("iam", "route53") else self._call.region

@@ -1,11 +1,12 @@
-"""Every request is judged by the policies that bind its caller and the resources that it names.
+"""Authenticates every request and judges it by the policies of its caller and of its resources.
 
-AWS authenticates a request by its signature, then evaluates its policies (``iam.evaluation``). moto
-judges everything but S3 against the resource ``*``, ignores conditions, boundaries, session
-policies and the policies of resources, lets roles that do not exist be assumed, and starts to
-enforce after a number of calls. Here enforcement starts when an account has a user called
-``deployer``; the account's root credentials stay allowed. What is not evaluated is refused, and the
-refusal names it. What is known to differ from AWS is in ``docs/divergences.md``.
+AWS authenticates a request by its signature, then evaluates its policies
+(``seawall.iam.evaluation``). moto judges everything but S3 against the resource ``*``, ignores
+conditions, boundaries, session policies and the policies of resources, lets roles that do not exist
+be assumed, and starts to enforce after a number of calls. Here enforcement starts when an account
+has a user called ``deployer``; the account's root credentials stay allowed. A policy that cannot be
+evaluated refuses the request, and the refusal names the element. What is known to differ from AWS
+is in ``docs/divergences.md``.
 """
 
 # ruff: noqa: SLF001 - a shim reaches into what moto keeps to itself
@@ -40,9 +41,12 @@ from localaws.emulator.authorization.callers import (
 )
 from localaws.emulator.authorization.context import RequestContext
 from localaws.emulator.authorization.passed_roles import pass_role, passed_roles, tagged
-from localaws.emulator.authorization.resources import Asked, resources_asked
-from localaws.emulator.authorization.resources.buckets import S3Request, buckets_asked
-from localaws.emulator.authorization.resources.encrypted import encrypted_asked
+from localaws.emulator.authorization.resources import RequestedResource, requested_resources
+from localaws.emulator.authorization.resources.buckets import (
+    S3Request,
+    requested_buckets,
+    requested_object_keys,
+)
 from seawall.conventions import aws
 from seawall.iam.evaluation import decide
 from seawall.iam.request import Policies, Request, UnevaluatedElementError
@@ -63,8 +67,9 @@ _CODES_OF_SERVICES = {
 
 
 def install() -> None:
-    """Replace moto's authentication and authorisation, and the half evaluations that it makes in
-    KMS and S3.
+    """Replace moto's authentication and authorisation.
+
+    Also the partial evaluations that moto makes in KMS and S3.
     """
     os.environ.setdefault(
         "MOTO_IAM_LOAD_MANAGED_POLICIES", "true"
@@ -100,7 +105,10 @@ class _RefusalError(HTTPException):
             )
         else:
             code = _CODES_OF_SERVICES.get((service, code), code)
-            error = f"<Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+            error = (
+                f"<Error><Type>Sender</Type><Code>{escape(code)}</Code>"
+                f"<Message>{escape(message)}</Message></Error>"
+            )
             if service == "ec2":
                 self.description = (
                     f"<Response><Errors>{error}</Errors><RequestID></RequestID></Response>"
@@ -140,26 +148,29 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
         who = caller(account, key)
         _judge(call, who, _s3(call, resource) if s3 else _others(call, key))
     except UnevaluatedElementError as unknown:
-        message = (
+        raise _refusal(
+            self,
+            service,
+            "AccessDenied",
             f"{_name(account, key)} is not authorized to perform: {call.action}"
-            f" because a policy uses what the sandbox does not evaluate: {unknown}"
-        )
-        raise _refusal(self, service, "AccessDenied", message, s3=s3) from unknown
+            f" because a policy uses what the sandbox does not evaluate: {unknown}",
+            s3=s3,
+        ) from unknown
 
 
-def _others(call: ApiCall, key: Any) -> Iterable[Asked]:
-    asked = resources_asked(call, key)
+def _others(call: ApiCall, key: Any) -> Iterable[RequestedResource]:
+    asked = requested_resources(call, key)
     return (*asked, *tagged(call, asked), *passed_roles(call))
 
 
-def _s3(call: ApiCall, arn: str) -> Iterable[Asked]:
+def _s3(call: ApiCall, arn: str) -> Iterable[RequestedResource]:
     request = S3Request(call, arn)
     role = request.replication_role
     handed = (pass_role(call, role, "s3"),) if role is not None else ()
-    return (*buckets_asked(request), *encrypted_asked(request), *handed)
+    return (*requested_buckets(request), *requested_object_keys(request), *handed)
 
 
-def _judge(call: ApiCall, who: Caller, asked: Iterable[Asked]) -> None:
+def _judge(call: ApiCall, who: Caller, asked: Iterable[RequestedResource]) -> None:
     """Raise the refusal of the first resource that is not allowed."""
     for one in asked:
         action = one.action or call.action
@@ -177,12 +188,13 @@ def _judge(call: ApiCall, who: Caller, asked: Iterable[Asked]) -> None:
         )
         decision = decide(request, policies)
         if not decision.allowed:
-            message = (
-                f"User: {who.principal.arn} is not authorized to perform: {action}"
-                f" on resource: {one.arn or '(not known)'} {decision.reason}"
-            )
             raise _refusal(
-                call.response, call.service, "AccessDenied", message, s3=call.service == "s3"
+                call.response,
+                call.service,
+                "AccessDenied",
+                f"User: {who.principal.arn} is not authorized to perform: {action}"
+                f" on resource: {one.arn or '(not known)'} {decision.reason}",
+                s3=call.service == "s3",
             )
 
 

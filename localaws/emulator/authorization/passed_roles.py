@@ -1,8 +1,8 @@
-"""Whoever hands a role to a service needs iam:PassRole on it.
+"""What a call needs besides its own action, for roles that it passes on and tags that it sets.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html; that page says for
-which service the key iam:PassedToService stands. Tags that a request sets on what it creates need
-permission of their own as well: "Dependent actions" in
+iam:PassRole for a role that is handed to a service:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html, which also says for
+which service the key iam:PassedToService stands. Tags on what is created: "Dependent actions" in
 https://docs.aws.amazon.com/service-authorization/latest/reference/.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import Asked
+from localaws.emulator.authorization.resources.requested import RequestedResource
 
 _PASSED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "scheduler:CreateSchedule": (("Target.RoleArn", "scheduler"),),
@@ -58,19 +58,19 @@ _TAGGING_IDENTITIES = {
 _CREATING = ("Create", "Put", "Register", "Replicate")
 
 
-def passed_roles(call: ApiCall) -> Iterator[Asked]:
-    """Every role that ``call`` hands to a service, as something that must be allowed."""
+def passed_roles(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield every role that ``call`` hands to a service, as something that must be allowed."""
     for path, service in _PASSED.get(call.action, ()):
         for given in call.values(path):
             yield pass_role(call, given, service)
 
 
-def pass_role(call: ApiCall, given: str, service: str) -> Asked:
+def pass_role(call: ApiCall, given: str, service: str) -> RequestedResource:
     """The role ``given`` by ARN or name, to be passed to ``service``."""
     account: Any = iam_backends[call.account][call.partition]
     role = next((one for one in account.roles.values() if given in (one.arn, one.name)), None)
     arn = given if given.startswith("arn:") else role.arn if role is not None else None
-    return Asked(
+    return RequestedResource(
         arn=arn or call.arn("iam::{account}:role/{value}", given),
         action="iam:PassRole",
         tags=lambda: (
@@ -80,8 +80,8 @@ def pass_role(call: ApiCall, given: str, service: str) -> Asked:
     )
 
 
-def tagged(call: ApiCall, asked: tuple[Asked, ...]) -> Iterator[Asked]:
-    """What ``call`` creates with tags, as something that must be allowed to be tagged."""
+def tagged(call: ApiCall, asked: tuple[RequestedResource, ...]) -> Iterator[RequestedResource]:
+    """Yield what ``call`` creates with tags, as something that must be allowed to be tagged."""
     creating = call.service != "s3" and call.operation.startswith(_CREATING)
     if not creating or not call.request_tags:
         return

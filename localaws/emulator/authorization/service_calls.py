@@ -42,10 +42,10 @@ _KEYS_NOT_KNOWN_OF_SERVICES = frozenset(
 def service_may(
     policy: str | None, *, service: str, action: str, resource: str, context: Mapping[str, str]
 ) -> bool:
-    """Whether ``policy``, attached to ``resource``, lets ``service`` (events.amazonaws.com) do
-    ``action``.
+    """Whether ``policy``, attached to ``resource``, lets ``service`` do ``action``.
 
-    ``context``: condition keys that the service sends, such as ``aws:SourceArn``.
+    ``service``: for example events.amazonaws.com. ``context``: condition keys that the service
+    sends, such as ``aws:SourceArn``.
     """
     if policy is None:
         return False
@@ -78,10 +78,9 @@ def role_may(
     resource: str,
     resource_policy: str | None,
 ) -> bool:
-    """Whether a service's ``session`` of ``role`` may do ``action`` to ``resource``, which carries
-    ``resource_policy`` if any.
+    """Whether a service's ``session`` of ``role`` may do ``action`` to ``resource``.
 
-    What is not evaluated denies, as it does for a caller.
+    ``resource_policy``: the policy that the resource carries, if any.
     """
     now = datetime.now(UTC)
     opened = Session(

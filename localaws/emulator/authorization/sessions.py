@@ -1,6 +1,4 @@
-"""A session of a role keeps what was passed to AssumeRole.
-
-Session policies, session tags, and the time at which it ends.
+"""Sessions of roles: the session policies, the tags and the end that were given to AssumeRole.
 
 AWS: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html; tags that are
 transitive pass on to the sessions that a session opens
@@ -23,7 +21,7 @@ from moto.sts.responses import TokenResponse
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What STS handed out, and on which terms."""
+    """Temporary credentials that STS issued, and their terms."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)

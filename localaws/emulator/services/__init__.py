@@ -1,8 +1,8 @@
-"""What moto leaves out or gets wrong, one module per AWS service; each cites what AWS does.
+"""Corrects moto, one module per AWS service; each cites what AWS does and what moto does instead.
 
 | module | what it puts right |
 |---|---|
-| ``kms`` | ``MessageType=DIGEST``, key states, replicas and primaries, ``DryRun``, quota, rotation |
+| ``kms`` | ``MessageType=DIGEST``, key states, replicas, primaries, ``DryRun``, quota, rotation |
 | ``s3`` | a retention binds; lifecycle and replication stay as given; S3 copies what is put |
 | ``cloudwatch``, ``alarm_states`` | alarms change state and notify; composite alarms exist |
 | ``cloudtrail`` | key-management calls are events while a trail logs them |
@@ -14,7 +14,7 @@
 | ``ssm`` | a value matches its pattern; a tier does not go down |
 | ``backup`` | plans have selections and updates, vaults have policies |
 | ``logs`` | log groups change their key |
-| ``amp`` | managed Prometheus keeps keys and Alertmanager definitions, and refuses wrong ones |
+| ``amp`` | managed Prometheus keeps keys and Alertmanager definitions, refuses wrong ones |
 | ``scheduler`` | schedule groups are made once |
 
 IAM and STS are in ``localaws.emulator.authorization``: policies of all kinds decide each request.

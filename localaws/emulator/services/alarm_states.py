@@ -1,7 +1,6 @@
-"""What state a CloudWatch alarm is in: of a metric alarm from its data points, of a composite alarm
-from its rule; pure.
+"""Decides the state of a CloudWatch alarm, from data points or from the rule of a composite one.
 
-Used by ``cloudwatch``, which keeps the data and carries out the actions.
+Pure. ``cloudwatch`` keeps the data and carries out the actions.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 class Sample:
     """What was put at one time: ``count`` values.
 
-    ``values`` holds them if they were given one by one.
+    ``values`` has them if they were given one by one.
     """
 
     minimum: float
@@ -53,7 +52,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """When data points breach, and how many of how many must.
+    """When a metric alarm is in ALARM.
 
     ``missing`` is breaching, notBreaching, ignore or missing.
     """
@@ -73,11 +72,11 @@ class Condition:
 
 
 def statistic(name: str, samples: Iterable[Sample]) -> float | None:
-    """``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile (``p99.5``)
-    of one period; None without data.
+    """Return the statistic ``name`` of one period; None without data.
 
-    A percentile is a value that was put (nearest rank); samples that were put as statistics have
-    none.
+    ``name`` is ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile
+    (``p99.5``). A percentile is a value that was put (nearest rank); samples that were put as
+    statistics have none.
     """
     found = list(samples)
     if not found:
@@ -97,7 +96,7 @@ def statistic(name: str, samples: Iterable[Sample]) -> float | None:
 
 
 def next_state(condition: Condition, points: Sequence[float | None], *, current: str) -> str:
-    """The state after ``points``, oldest first, None where a period has no data.
+    """Return the state after ``points``, oldest first, None where a period has no data.
 
     ``current`` is kept where the guide says so.
     """
@@ -150,18 +149,19 @@ def holds(rule: str, state_of: Callable[[str], str]) -> bool:
 
 
 def alarms_in(rule: str) -> list[str]:
-    """Names and ARNs of the alarms that ``rule`` asks about. Raises :class:`AlarmRuleError`."""
+    """Return the names and ARNs of the alarms in ``rule``. Raises :class:`AlarmRuleError`."""
     return [name for kind, name in _tokens(rule) if name and kind]
 
 
 def _tokens(rule: str) -> list[tuple[str, str]]:
-    """(state, alarm) for a question about an alarm, (word, "") for everything else."""
+    """(state, alarm) for a condition on an alarm, (word, "") for everything else."""
     found, at, text = [], 0, rule.strip()
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            message = f"the alarm rule is not understood from here on: {text[at : at + 40]}"
-            raise AlarmRuleError(message)
+            raise AlarmRuleError(
+                f"the alarm rule is not understood from here on: {text[at : at + 40]}"
+            )
         state, quoted, bare, word = match.groups()
         found.append((state, quoted or bare) if state else (word, ""))
         at = match.end()
@@ -175,8 +175,7 @@ class _Parser:
     def whole(self) -> bool:
         value = self._either()
         if self._at != len(self._tokens):
-            message = "the alarm rule goes on after its end"
-            raise AlarmRuleError(message)
+            raise AlarmRuleError("the alarm rule goes on after its end")
         return value
 
     def _next(self, *words: str) -> bool:
@@ -205,17 +204,14 @@ class _Parser:
         if self._next("("):
             value = self._either()
             if not self._next(")"):
-                message = "a parenthesis of the alarm rule is not closed"
-                raise AlarmRuleError(message)
+                raise AlarmRuleError("a parenthesis of the alarm rule is not closed")
             return value
         if self._at >= len(self._tokens):
-            message = "the alarm rule ends too early"
-            raise AlarmRuleError(message)
+            raise AlarmRuleError("the alarm rule ends too early")
         kind, name = self._tokens[self._at]
         self._at += 1
         if name:
             return self._state_of(name) == kind
         if kind in ("TRUE", "FALSE"):
             return kind == "TRUE"
-        message = f"the alarm rule has {kind} where a condition should stand"
-        raise AlarmRuleError(message)
+        raise AlarmRuleError(f"the alarm rule has {kind} where a condition should stand")

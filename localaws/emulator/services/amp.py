@@ -1,13 +1,12 @@
-"""A managed Prometheus workspace keeps its key and its Alertmanager definition, and refuses texts
-that the service would.
+"""Amazon Managed Prometheus: workspaces keep their key and their Alertmanager definition.
 
-AMP API reference: CreateWorkspace takes `kmsKeyArn` and DescribeWorkspace tells it; Create, Put,
+AMP API reference: CreateWorkspace takes `kmsKeyArn` and DescribeWorkspace returns it; Create, Put,
 Describe and DeleteAlertManagerDefinition keep one definition per workspace. AMP user guide,
 "Creating an alert manager configuration": its YAML has the configuration as a text under
 `alertmanager_config`, and receivers are SNS topics or PagerDuty; "Rules": the YAML of a namespace
-has `groups`. moto forgets the key, has no definitions, and takes any text. Rules are not evaluated
-here and no alert is sent: rules and routes are proven by the real Prometheus and Alertmanager of
-the sandbox.
+has `groups`. moto forgets the key, has no definitions, and takes any text; here texts that the
+service would refuse are refused. Rules are not evaluated here and no alert is sent: rules and
+routes are proven by the real Prometheus and Alertmanager of the sandbox.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class _ValidationError(AmpException):
 
 
 def install() -> None:
-    """Add the definitions and the key; look at what texts say."""
+    """Add the definitions and the key; check the texts."""
     response: Any = PrometheusServiceResponse
     for name, operation in _OPERATIONS.items():
         setattr(response, name, operation)
@@ -58,25 +57,25 @@ def install() -> None:
 
 def _with_key(moto_create: Callable[[Any], str]) -> Callable[[Any], str]:
     def create(self: Any) -> str:
-        told = json.loads(moto_create(self))
-        self.amp_backend.describe_workspace(told["workspaceId"]).kms_key_arn = json.loads(
+        described = json.loads(moto_create(self))
+        self.amp_backend.describe_workspace(described["workspaceId"]).kms_key_arn = json.loads(
             self.body
         ).get("kmsKeyArn")
-        return json.dumps(told)
+        return json.dumps(described)
 
     return create
 
 
 def _told_with_key(moto_describe: Callable[[Any], str]) -> Callable[[Any], str]:
     def describe(self: Any) -> str:
-        told = json.loads(moto_describe(self))
+        described = json.loads(moto_describe(self))
         key = getattr(
-            self.amp_backend.describe_workspace(told["workspace"]["workspaceId"]),
+            self.amp_backend.describe_workspace(described["workspace"]["workspaceId"]),
             "kms_key_arn",
             None,
         )
-        told["workspace"] |= {"kmsKeyArn": key} if key else {}
-        return json.dumps(told)
+        described["workspace"] |= {"kmsKeyArn": key} if key else {}
+        return json.dumps(described)
 
     return describe
 
@@ -90,7 +89,7 @@ def _with_its_definition(moto_delete: Callable[[Any], str]) -> Callable[[Any], s
 
 
 def _workspace(response: Any) -> str:
-    """The workspace that a request names, which must exist."""
+    """Return the workspace that a request names, which must exist."""
     return str(
         response.amp_backend.describe_workspace(response.uri_match["workspaceId"]).workspace_id
     )
@@ -140,7 +139,8 @@ def _refuse_unless_definition(text: bytes) -> None:
     )
     if not isinstance(config, dict) or "route" not in config:
         raise _ValidationError(
-            "Invalid alert manager configuration: alertmanager_config must be a text that has a route"
+            "Invalid alert manager configuration: alertmanager_config must be a text that "
+            "has a route"
         )
     for receiver in config.get("receivers") or ():
         others = sorted(set(receiver) - _RECEIVERS)

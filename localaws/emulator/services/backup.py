@@ -1,13 +1,11 @@
-"""Backup plans are updated, have selections, and vaults have access policies.
-
-Nothing is backed up here.
+"""AWS Backup: plans can be updated and have selections, vaults have access policies.
 
 AWS Backup developer guide, API reference: UpdateBackupPlan makes a new version; a plan that has
 selections is not deleted (InvalidRequestException), nor found once it is deleted; a vault without
 an access policy answers ResourceNotFoundException; the name of a deleted plan is free (API
 reference, CreateBackupPlan: only "a plan that already exists" is refused). moto has no selections,
-policies or updates, deletes a plan with what hangs on it, still finds it then, and refuses its name
-for ever. No plan is ever carried out.
+policies or updates, deletes a plan with everything attached to it, still finds it then, and refuses
+its name for ever. No plan is ever carried out: nothing is backed up here.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ _policies: dict[tuple[str, str, str], str] = {}
 def install() -> None:
     """Add what moto lacks.
 
-    Let plans be found while they exist and not be deleted under their selections.
+    Plans are found only while they exist, and are not deleted under their selections.
     """
     response: Any = BackupResponse
     for name, operation in _OPERATIONS.items():
@@ -106,7 +104,7 @@ def _create_backup_selection(self: Any) -> str:
 
 
 def _selection(response: Any) -> tuple[dict[str, dict[str, Any]], str]:
-    """The selections of the plan that a request names, and the id that it asks for."""
+    """Return the selections of the plan that a request names, and the id that it asks for."""
     of_plan = _selections.get(_place(response, response.uri_match["backupPlanId"]), {})
     selection_id = str(response.uri_match["selectionId"])
     if selection_id not in of_plan:
@@ -126,7 +124,7 @@ def _delete_backup_selection(self: Any) -> str:
 
 
 def _list_backup_selections(self: Any) -> str:
-    told = [
+    described = [
         {
             "SelectionId": each["SelectionId"],
             "SelectionName": each["BackupSelection"]["SelectionName"],
@@ -136,7 +134,7 @@ def _list_backup_selections(self: Any) -> str:
         }
         for each in _selections.get(_place(self, self.uri_match["backupPlanId"]), {}).values()
     ]
-    return json.dumps({"BackupSelectionsList": told})
+    return json.dumps({"BackupSelectionsList": described})
 
 
 def _put_backup_vault_access_policy(self: Any) -> str:
@@ -152,12 +150,12 @@ def _get_backup_vault_access_policy(self: Any) -> str:
         raise ResourceNotFoundException(
             f"Cannot find access policy for Backup vault {vault.backup_vault_name}"
         )
-    told = {
+    described = {
         "BackupVaultName": vault.backup_vault_name,
         "BackupVaultArn": vault.backup_vault_arn,
         "Policy": policy,
     }
-    return json.dumps(told)
+    return json.dumps(described)
 
 
 def _delete_backup_vault_access_policy(self: Any) -> str:

@@ -26,7 +26,7 @@ from localaws.emulator.authorization.sessions import Session
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_trails()
     _install_trail_events()
 
@@ -57,9 +57,7 @@ def _install_trails() -> None:
 
 
 def logged(*, account: str, region: str, event: dict[str, Any]) -> bool:
-    """Whether any trail of ``account`` that is logging covers ``region`` and this management
-    ``event``.
-    """
+    """Whether any trail of ``account`` that is logging covers ``region`` and this ``event``."""
     return any(
         trail.status.is_logging
         and (trail.is_multi_region or trail.region_name == region)
@@ -305,7 +303,7 @@ def _resources(response: Any, said: dict[str, Any] | None = None) -> list[dict[s
 
 
 def user_identity(response: Any) -> dict[str, Any] | None:
-    """The caller of the request that ``response`` answers; None for credentials that nobody has."""
+    """Return the caller of the request that ``response`` answers; None for unknown credentials."""
     account, partition, key_id = response.current_account, response.partition, response.access_key
     known = {"accountId": account, "accessKeyId": key_id}
     try:

@@ -49,7 +49,7 @@ from localaws.emulator.services.sqs import UndeliveredError, log_undelivered
 
 _EVERY_S = 5.0
 _KEPT_S = 7 * 24 * 3600
-"""Data points are kept as long as the longest alarm looks back.
+"""Data points are kept as long as the longest alarm evaluates them.
 
 Evaluation periods times period may be a week (PutMetricAlarm).
 """
@@ -74,7 +74,7 @@ def install() -> None:
 def keep_evaluating() -> None:
     """Evaluate all alarms every few seconds, in a thread of this process.
 
-    Without data nobody calls, and missing data may be an alarm.
+    Without data there are no calls, and missing data may be an alarm.
     """
 
     def run() -> None:
@@ -88,9 +88,7 @@ def keep_evaluating() -> None:
 
 
 def evaluate(backend: CloudWatchBackend, alarms: Iterable[Alarm] | None = None) -> None:
-    """Bring ``alarms`` (all of the backend) and then every composite alarm to the state that the
-    data says.
-    """
+    """Update the states of ``alarms`` (None: all of the backend), then of all composite alarms."""
     with _lock:
         for alarm in list(backend.alarms.values()) if alarms is None else alarms:
             if alarm.rule is None:
@@ -263,7 +261,10 @@ def _evaluate_metric(backend: CloudWatchBackend, alarm: Alarm) -> None:
     points = _points(backend, alarm, condition.evaluation_periods + FURTHER_BACK)
     state = next_state(condition, points, current=alarm.state_value)
     newest = next((point for point in reversed(points) if point is not None), None)
-    reason = f"Threshold Crossed: newest of {len(points)} datapoints [{newest}], {alarm.comparison_operator} {alarm.threshold}"
+    reason = (
+        f"Threshold Crossed: newest of {len(points)} datapoints [{newest}], "
+        f"{alarm.comparison_operator} {alarm.threshold}"
+    )
     _change(
         backend,
         alarm,
@@ -273,7 +274,10 @@ def _evaluate_metric(backend: CloudWatchBackend, alarm: Alarm) -> None:
 
 
 def _condition(alarm: Any) -> Condition | None:
-    """None for an alarm that is not evaluated: on metric math, or on an anomaly band."""
+    """Return the condition of an alarm; None if it is on metric math or an anomaly band.
+
+    Such alarms are not evaluated.
+    """
     if alarm.metric_data_queries or alarm.threshold is None or alarm.threshold_metric_id:
         return None
     return Condition(
@@ -286,9 +290,9 @@ def _condition(alarm: Any) -> Condition | None:
 
 
 def _points(backend: CloudWatchBackend, alarm: Alarm, count: int) -> list[float | None]:
-    """The newest ``count`` data points, oldest first.
+    """Return the newest ``count`` data points, oldest first.
 
-    The period under way counts once it has data.
+    The current period counts once it has data.
     """
     period = int(alarm.period)
     kept = _samples.get(_metric_of(backend, alarm), ())
@@ -308,7 +312,7 @@ def _points(backend: CloudWatchBackend, alarm: Alarm, count: int) -> list[float 
 
 
 def _evaluate_composites(backend: CloudWatchBackend) -> None:
-    """Until nothing changes any more: a composite alarm may ask about another."""
+    """Evaluate composite alarms until none changes: one may depend on another."""
     composites = [alarm for alarm in list(backend.alarms.values()) if alarm.rule is not None]
     for _ in composites:
         changed = False

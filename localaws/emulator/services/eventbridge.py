@@ -1,4 +1,4 @@
-"""A rule of EventBridge passes what matches its pattern on to its targets, while it is enabled.
+"""EventBridge: an enabled rule passes the events that match its pattern to its targets.
 
 AWS: a disabled rule matches nothing (API reference, PutRule, State); a rule that has only a
 schedule matches no event; targets get the event, a part of it, a constant or a transformed text
@@ -127,9 +127,9 @@ def _text(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -> str:
 
 
 def _at(path: str, event: Any) -> Any:
-    """What ``$.detail.resources[0]`` is in ``event``, or None.
+    """Return what ``$.detail.resources[0]`` is in ``event``, or None.
 
-    EventBridge knows no more of JSON path than names and indices.
+    EventBridge supports no more of JSON path than names and indices.
     """
     found = event
     for name, index in _STEP.findall(path.removeprefix("$")):
@@ -141,12 +141,9 @@ def _at(path: str, event: Any) -> Any:
 
 
 def filled(template: str, values: dict[str, Any]) -> str:
-    """``template`` with its ``<variables>`` replaced.
+    """Return ``template`` with its ``<variables>`` replaced: as JSON, or as text within a string.
 
-    As JSON, or, within a string of the template, as the text itself.
-
-    A variable whose path is not in the event leaves an empty text; a name that is none of ours
-    stays as it stands.
+    A variable whose path is not in the event leaves an empty text; an unknown name stays as it is.
     """
     parts, within, end = [], False, 0
     for match in _VARIABLE.finditer(template):

@@ -1,8 +1,8 @@
-"""KMS: what moto leaves out or gets wrong of keys, and the request quota.
+"""KMS: digests, key states, replicas and primaries, rotation, ``DryRun`` and the request quota.
 
-Digests, key states, replicas and primaries, rotation, ``DryRun``, throttling. Each section cites
-what AWS does and what moto does instead. The order in which they are installed matters: a use of a
-key counts against the quota before its state is checked, and ``DryRun`` comes after every check.
+Each section cites what AWS does and what moto does instead. The order in which they are installed
+matters: a use of a key counts against the quota before its state is checked, and a call with
+``DryRun`` passes every check of a real one.
 """
 
 # ruff: noqa: SLF001 - moto keeps to itself what has to be replaced here
@@ -27,7 +27,7 @@ from moto.kms.utils import ECDSAPrivateKey, RSAPrivateKey
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_digests()
     _install_key_state()
     _install_replicas()
@@ -77,16 +77,14 @@ def _with_message_type(operation: Callable[[Any], str]) -> Callable[[Any], str]:
     def answer(self: Any) -> str:
         message_type = self._get_param("MessageType") or "RAW"
         if message_type not in ("RAW", "DIGEST"):
-            message = (
+            raise ValidationException(
                 f"MessageType {message_type} is not one that the sandbox computes: RAW, DIGEST"
             )
-            raise ValidationException(message)
         digest = message_type == "DIGEST"
         if digest:
             algorithm = str(self._get_param("SigningAlgorithm"))
             if len(self._get_param("Message")) * 8 != int(algorithm.rpartition("_")[2]):
-                message = f"Digest is invalid length for algorithm {algorithm}."
-                raise ValidationException(message)
+                raise ValidationException(f"Digest is invalid length for algorithm {algorithm}.")
         token = _message_is_digest.set(digest)
         try:
             return operation(self)
@@ -206,9 +204,7 @@ _COMPUTING = (
     "GenerateDataKey",
     "GenerateDataKeyWithoutPlaintext",
 )
-"""These change nothing.
-
-They are run, so that their parameters are checked, and their result is thrown away.
+"""They change nothing, so they are run for the checks of their parameters; the result is dropped.
 """
 _CHANGING = ("CreateGrant", "RetireGrant", "RevokeGrant")
 
@@ -224,9 +220,9 @@ class _WouldSucceedError(JsonRESTError):
 
 
 def _install_dry_run() -> None:
-    """Make every operation with a ``DryRun`` that moto has honour it.
+    """Make every operation of moto that has ``DryRun`` honour it.
 
-    After the shims that check keys and messages.
+    Installed after the checks of keys and messages, which it runs.
     """
     response: Any = KmsResponse
     for operations, runs in ((_COMPUTING, True), (_CHANGING, False)):
@@ -341,7 +337,7 @@ _NANOSECONDS = 1_000_000_000
 class EccQuota:
     """The quota in force, for every account and Region alike; safe to share between threads.
 
-    ``now_ns`` is a clock in nanoseconds that never goes back.
+    ``now_ns``: a monotonic clock in nanoseconds.
     """
 
     def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
@@ -405,8 +401,11 @@ def _counted(operation: Callable[[Any], str]) -> Callable[[Any], str]:
             and _on_curve(self)
             and not QUOTA.take(self.current_account, self.region)
         ):
-            message = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
-            raise JsonRESTError("ThrottlingException", message)
+            raise JsonRESTError(
+                "ThrottlingException",
+                "You have exceeded the rate at which you may call KMS. Reduce the "
+                "frequency of your calls.",
+            )
         return operation(self)
 
     return answer

@@ -1,7 +1,6 @@
-"""The key of a log group is changed and taken away.
+"""CloudWatch Logs: the KMS key of a log group can be changed and removed.
 
-CloudWatch Logs API reference: AssociateKmsKey, DisassociateKmsKey. moto has neither. Nothing is
-encrypted here.
+API reference: AssociateKmsKey, DisassociateKmsKey. moto has neither. Nothing is encrypted here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Route 53: health checks keep their settings, and a batch of record changes happens whole or not
-at all.
-"""
+"""Route 53: health checks keep their settings; record changes happen as a batch or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from moto.route53.responses import Route53
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_health_checks()
     _install_record_sets()
 
@@ -52,12 +50,12 @@ _HTTPS_PORT = 443
 
 
 def _install_health_checks() -> None:
-    """Replace how checks are made, changed and told."""
+    """Replace how checks are made, changed and described."""
     response: Any = Route53
     check: Any = HealthCheck
     response.create_health_check = _creating(response.create_health_check)
     response.update_health_check = _updating(response.update_health_check)
-    check.health_check_config = _told(check.health_check_config.fget)
+    check.health_check_config = _described(check.health_check_config.fget)
 
 
 def _creating(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -95,12 +93,12 @@ def _updating(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return update
 
 
-def _told(original: Callable[[Any], dict[str, Any]]) -> property:
+def _described(original: Callable[[Any], dict[str, Any]]) -> property:
     def config(self: Any) -> dict[str, Any]:
-        told = {**original(self), **getattr(self, "kept", {})}
+        described = {**original(self), **getattr(self, "kept", {})}
         if self.type_ in _NO_ENDPOINT:
-            return {name: value for name, value in told.items() if name not in _OF_ENDPOINTS}
-        return told
+            return {name: value for name, value in described.items() if name not in _OF_ENDPOINTS}
+        return described
 
     return property(config)
 
@@ -160,7 +158,8 @@ def _apply(records: _Records, action: str, wanted: Any) -> None:
             _refuse(f"Tried to delete resource record set {said} but it was not found")
         if _values(records[place]) != _values(wanted):
             _refuse(
-                f"Tried to delete resource record set {said} but the values provided do not match the current values"
+                f"Tried to delete resource record set {said} but the values provided do "
+                "not match the current values"
             )
         del records[place]
         return
@@ -171,11 +170,13 @@ def _apply(records: _Records, action: str, wanted: Any) -> None:
     ]
     if any((record.set_identifier is None) != (wanted.set_identifier is None) for record in beside):
         _refuse(
-            f"RRSet {said} cannot be created because a record with another routing policy exists with this name and type"
+            f"RRSet {said} cannot be created because a record with another routing policy "
+            "exists with this name and type"
         )
     if wanted.failover and any(record.failover == wanted.failover for record in beside):
         _refuse(
-            f"RRSet {said} cannot be created: there is a {wanted.failover} record of this name and type"
+            f"RRSet {said} cannot be created: there is a {wanted.failover} record of this "
+            "name and type"
         )
     records[place] = wanted
 

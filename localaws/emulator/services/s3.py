@@ -32,7 +32,7 @@ from seawall.conventions import aws
 
 
 def install() -> None:
-    """Put everything of this module in place."""
+    """Install every correction of this module."""
     _install_object_lock()
     _install_bucket_settings()
     _install_replication()
@@ -139,7 +139,9 @@ def _delete_version(self: Any, original: Callable[[Any], Any]) -> Any:
 
 
 def _delete_versions(self: Any, original: Callable[..., Any], bucket_name: str, **more: Any) -> Any:
-    """A list is judged for its deletions only, so a bypass within one is refused to all
+    """Refuse a list that has a version under GOVERNANCE.
+
+    A list is judged for its deletions only, so a bypass within one is refused to all callers
     (``docs/divergences.md``).
     """
     listed = parsed(self.body)["Delete"].get("Object", [])
@@ -165,7 +167,7 @@ def _governed(self: Any, name: str, version: str | None) -> bool:
 def _may_bypass(self: Any) -> bool:
     """Whether the request asks for the bypass.
 
-    ``iam.enforcement`` has refused it already to who may not.
+    ``authorization.enforcement`` has already refused it to callers that may not.
     """
     return str(self.headers.get(_BYPASS, "")).lower() == "true"
 
@@ -179,7 +181,8 @@ def _true_bypass(
 def _stay_versioned(self: Any, original: Callable[..., Any], bucket_name: str, status: str) -> Any:
     if status != "Enabled" and self.get_bucket(bucket_name).object_lock_enabled:
         raise InvalidBucketState(
-            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+            "An Object Lock configuration is present on this bucket, so the versioning "
+            "state cannot be changed."
         )
     return original(self, bucket_name, status)
 
@@ -221,9 +224,7 @@ def _install_bucket_settings() -> None:
 
 
 def destination(rule: dict[str, Any]) -> FakeBucket | None:
-    """The bucket to which a rule of replication copies, if there is one of this name in any
-    account.
-    """
+    """Return the bucket to which a rule of replication copies; None if no account has it."""
     name = rule["Destination"]["Bucket"].rpartition(":")[2]
     owner = s3_backends.bucket_accounts.get(name)
     if owner is None:
@@ -273,16 +274,22 @@ def _put_replication(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refuse_incomplete(rule: dict[str, Any]) -> None:
-    """Since rules have a filter, what was implied before must be said (user guide, "Backward
-    compatibility considerations").
+    """Refuse a rule with a filter that leaves out what older rules implied.
+
+    S3 user guide, "Backward compatibility considerations".
     """
     for name in ("Priority", "DeleteMarkerReplication"):
         if "Filter" in rule and name not in rule:
-            message = f"{name} must be specified for this version of Cross Region Replication configuration schema."
-            raise S3ClientError("InvalidRequest", message)
+            raise S3ClientError(
+                "InvalidRequest",
+                f"{name} must be specified for this version of Cross Region Replication "
+                "configuration schema.",
+            )
     if selects_encrypted(rule) and not rule["Destination"].get("EncryptionConfiguration"):
-        message = "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present."
-        raise S3ClientError("InvalidRequest", message)
+        raise S3ClientError(
+            "InvalidRequest",
+            "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present.",
+        )
 
 
 def selects_encrypted(rule: dict[str, Any]) -> bool:
@@ -328,7 +335,7 @@ _STATUS = "x-amz-replication-status"
 
 
 def _install_replication() -> None:
-    """Copy after each put and copy of an object; tell the status with the headers of a version."""
+    """Copy after each put and copy of an object; add the status to the headers of a version."""
     response: Any = S3Response
     response.put_object = _then_replicate(response.put_object)
     response.copy_object = _then_replicate(response.copy_object)
@@ -381,8 +388,9 @@ def _replicate(response: Any, bucket: FakeBucket, key: FakeKey) -> None:
 def _rules(
     response: Any, bucket: Any, name: str
 ) -> Iterator[tuple[dict[str, Any], FakeBucket | None]]:
-    """The enabled rules for an object of this name, of those to one destination the one of highest
-    priority.
+    """Yield the enabled rules for an object of this name.
+
+    Of several to one destination, only the one of highest priority.
     """
     tags = response._tagging_from_headers(response.headers) or {}
     chosen: dict[str, dict[str, Any]] = {}
@@ -462,9 +470,7 @@ def _mark(response: Any, bucket: FakeBucket, name: str) -> None:
 
 
 def _role_may(response: Any, bucket: Any, name: str, there: FakeBucket, operation: str) -> bool:
-    """Whether S3 may assume the role that the configuration names, and the role may read here
-    and write there.
-    """
+    """Whether S3 may assume the configured role, and the role may read here and write there."""
     account = iam_backends[response.current_account][response.partition]
     if all(user.name != aws.DEPLOYER for user in account.users.values()):
         return True  # enforcement has not begun

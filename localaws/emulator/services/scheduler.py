@@ -1,9 +1,9 @@
-"""Schedule groups are made once and found before they are deleted; a schedule needs its group.
+"""EventBridge Scheduler: a schedule group is made once, and must exist to be deleted or used.
 
-EventBridge Scheduler API reference: CreateScheduleGroup answers ConflictException for a name that
-is taken, DeleteScheduleGroup and CreateSchedule ResourceNotFoundException for a group that is not
-there; DeleteScheduleGroup removes the group's schedules. moto replaces a group with an empty one of
-the same name, and fails with an internal error otherwise. No schedule is ever invoked.
+API reference: CreateScheduleGroup answers ConflictException for a name that is taken,
+DeleteScheduleGroup and CreateSchedule ResourceNotFoundException for a group that is not there;
+DeleteScheduleGroup removes the group's schedules. moto replaces a group with an empty one of the
+same name, and fails with an internal error otherwise. No schedule is ever invoked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _ConflictError(JsonRESTError):
 
 
 def install() -> None:
-    """Ask first whether there is such a group."""
+    """Check first whether there is such a group."""
     backend: Any = EventBridgeSchedulerBackend
     backend.create_schedule_group = _if_new(backend.create_schedule_group)
     backend.delete_schedule_group = _if_there(backend.delete_schedule_group)

@@ -1,8 +1,8 @@
-"""A secret's description can be emptied, and a replica has the key that was named for it.
+"""Secrets Manager: a description can be emptied, and a replica has the key that was named for it.
 
 AWS, `UpdateSecret` and `ReplicateSecretToRegions`
 (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html,
-API_ReplicationStatusType.html): ``KmsKeyId`` of a replica can be any key of its region. moto keeps
+API_ReplicationStatusType.html): ``KmsKeyId`` of a replica can be any key of its Region. moto keeps
 an old description when the new one is empty, and says of every replica that AWS's own key encrypts
 it.
 """
@@ -16,7 +16,7 @@ from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 
 def install() -> None:
-    """Put both right."""
+    """Correct both."""
     backend: Any = SecretsManagerBackend
     secret: Any = FakeSecret
     backend.update_secret = _emptying(backend.update_secret)

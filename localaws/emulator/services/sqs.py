@@ -35,7 +35,7 @@ _being_sent: ContextVar[bool] = ContextVar("being_sent", default=False)
 
 
 class UndeliveredError(Exception):
-    """Why a receiver did not get something.
+    """A message or event was not delivered.
 
     ``code`` is one that EventBridge gives for a failed delivery.
     """
@@ -46,7 +46,7 @@ class UndeliveredError(Exception):
 
 
 def install() -> None:
-    """Put the rules around the setting of attributes, and tell all of them."""
+    """Check attributes when they are set, and return all of them."""
     queue: Any = Queue
     queue._set_attributes = _setting(queue._set_attributes)
     queue.redrive_allow_policy = None
@@ -65,9 +65,9 @@ def send(
     group_id: str | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> None:
-    """Send for ``service``.
+    """Send a message for ``service``.
 
-    Raises :class:`UndeliveredError` if there is no such queue or its policy does not let it.
+    Raises :class:`UndeliveredError` if there is no such queue or its policy does not allow it.
     """
     queue_named(queue_arn, service=service, context=context)
     region, account, name = queue_arn.split(":")[3:6]
@@ -84,8 +84,9 @@ def send(
 
 
 def queue_named(queue_arn: str, *, service: str, context: Mapping[str, str]) -> None:
-    """Raise :class:`UndeliveredError` unless there is such a queue and its policy lets ``service``
-    send to it.
+    """Check that there is such a queue and that its policy lets ``service`` send to it.
+
+    Raises :class:`UndeliveredError` otherwise.
     """
     region, account, name = queue_arn.split(":")[3:6]
     queue = sqs_backends[account][region].queues.get(name)
@@ -120,19 +121,19 @@ def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _without_counts(attributes: Any) -> property:
-    """While a message is sent only the settings of its queue are asked for.
+    """Leave out the counts of messages while one is sent: moto asks for the settings only.
 
     The counts go over all messages that wait.
     """
 
-    def told(self: Any) -> dict[str, Any]:
+    def described(self: Any) -> dict[str, Any]:
         if not _being_sent.get():
             found: dict[str, Any] = attributes.fget(self)
             return found
         names = () if not self.fifo_queue else self.FIFO_ATTRIBUTES
         return {name: str(getattr(self, camelcase_to_underscores(name))).lower() for name in names}
 
-    return property(told)
+    return property(described)
 
 
 def _setting(original: Callable[..., None]) -> Callable[..., None]:
@@ -152,8 +153,9 @@ def _setting(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refuse_strange_redrive(queue: Any, text: Any) -> None:
-    """Refuse a dead-letter queue that does not exist or does not take from ``queue``, before
-    anything is set.
+    """Refuse a dead-letter queue that does not exist or does not take from ``queue``.
+
+    Called before anything is set.
     """
     wanted = json.loads(text) if isinstance(text, str) and text else {}
     target = wanted.get("deadLetterTargetArn")
@@ -167,8 +169,10 @@ def _refuse_strange_redrive(queue: Any, text: Any) -> None:
     elif not _takes_from(found, queue.queue_arn):
         reason = "The dead letter target does not allow this source queue."
     if reason is not None:
-        message = f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}"
-        raise SQSException("InvalidParameterValue", message)
+        raise SQSException(
+            "InvalidParameterValue",
+            f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}",
+        )
 
 
 def _takes_from(target: Any, source_arn: str) -> bool:

@@ -1,10 +1,10 @@
-"""A parameter's value matches its pattern, and its tier does not go down.
+"""Parameter Store: a value must match its pattern, and a tier does not go down.
 
 AWS, `PutParameter`
 (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html):
 `ParameterPatternMismatchException` "The parameter name or value isn't valid" under
 ``AllowedPattern``; an advanced parameter cannot be "reverted" to a standard one. moto keeps both
-and checks neither.
+settings and checks neither.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from moto.ssm.models import SimpleSystemManagerBackend
 
 
 def install() -> None:
-    """Check before anything is put."""
+    """Check before anything is stored."""
     backend: Any = SimpleSystemManagerBackend
     backend.put_parameter = _checking(backend.put_parameter)
 
@@ -35,11 +35,15 @@ def _checking(original: Callable[..., Any]) -> Callable[..., Any]:
         if pattern is None and known:
             pattern = known[-1].allowed_pattern
         if pattern and re.search(pattern, given["value"]) is None:
-            message = f"Parameter value, cannot be validated against allowedPattern: {pattern}"
-            raise JsonRESTError("ParameterPatternMismatchException", message)
+            raise JsonRESTError(
+                "ParameterPatternMismatchException",
+                f"Parameter value, cannot be validated against allowedPattern: {pattern}",
+            )
         if known and known[-1].tier == "Advanced" and given["tier"] == "Standard":
-            message = "This parameter uses the advanced-parameter tier. You can't downgrade it to the standard-parameter tier."
-            raise ValidationException(message)
+            raise ValidationException(
+                "This parameter uses the advanced-parameter tier. You can't downgrade it "
+                "to the standard-parameter tier."
+            )
         return original(self, *arguments, **more)
 
     return put

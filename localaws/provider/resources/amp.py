@@ -50,9 +50,9 @@ def _set_logging(aws: Aws, workspace: str, old: str | None, new: str | None) -> 
 def _read_workspace(aws: Aws, workspace: str) -> Properties:
     found = aws.amp.describe_workspace(workspaceId=workspace)["workspace"]
     group = _logging(aws, workspace)
-    told = {**_WORKSPACE, "arn": "arn", "prometheusEndpoint": "prometheusEndpoint"}
+    described = {**_WORKSPACE, "arn": "arn", "prometheusEndpoint": "prometheusEndpoint"}
     return {
-        **from_aws(told, found),
+        **from_aws(described, found),
         "loggingConfiguration": {"logGroupArn": group} if group else None,
     }
 

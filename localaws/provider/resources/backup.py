@@ -30,8 +30,12 @@ def _create_vault(aws: Aws, inputs: Properties) -> str:
 
 def _read_vault(aws: Aws, name: str) -> Properties:
     vault = aws.backup.describe_backup_vault(BackupVaultName=name)
-    told = {"name": "BackupVaultName", "arn": "BackupVaultArn", "kmsKeyArn": "EncryptionKeyArn"}
-    return {**from_aws(told, vault), "recoveryPoints": vault.get("NumberOfRecoveryPoints", 0)}
+    described = {
+        "name": "BackupVaultName",
+        "arn": "BackupVaultArn",
+        "kmsKeyArn": "EncryptionKeyArn",
+    }
+    return {**from_aws(described, vault), "recoveryPoints": vault.get("NumberOfRecoveryPoints", 0)}
 
 
 VAULT = ResourceType(
@@ -143,7 +147,7 @@ _RULE_DEFAULTS = {
     "completionWindow": 180,
     "scheduleExpressionTimezone": "Etc/UTC",
 }
-"""What the upstream provider sends where nothing is said.
+"""What the upstream provider sends where the program says nothing.
 
 AWS itself would wait 8 hours and 7 days (API reference, BackupRule).
 """
@@ -156,11 +160,11 @@ def _rule_for_aws(rule: Properties) -> dict[str, Any]:
 
 
 def _rule_from_aws(rule: dict[str, Any]) -> Properties:
-    told = {
+    described = {
         name: value for name, value in rule.items() if name not in ("RuleId", "RecoveryPointTags")
     }
     return {
-        **lower_names(told, except_for=_RULE),
+        **lower_names(described, except_for=_RULE),
         **given(recoveryPointTags=rule.get("RecoveryPointTags")),
     }
 

@@ -82,8 +82,9 @@ def _query_from_aws(query: dict[str, Any]) -> Properties:
 
 
 def _same_queries(one: Any, other: Any) -> bool:
-    """Queries are a set; one that does not say so returns no data, as the upstream provider sends
-    it.
+    """Whether two sets of metric queries are the same.
+
+    A query without ``returnData`` returns no data, as the upstream provider sends it.
     """
     filled = [
         [{"returnData": False, **query} for query in queries or []] for queries in (one, other)

@@ -38,17 +38,17 @@ ContainerDefinition).
 def _same_containers(one: Any, other: Any) -> bool:
     """Whether two JSON texts define the same containers.
 
-    What ECS fills in by itself does not count, nor the order of variables.
+    Neither the values that ECS fills in nor the order of variables count.
     """
     try:
-        told, wanted = (
+        described, wanted = (
             json.loads(each) if isinstance(each, str) else each for each in (one, other)
         )
     except ValueError:
         return bool(one == other)
-    if not isinstance(told, list) or not isinstance(wanted, list):
-        return equal(told, wanted)
-    return [_plain(each) for each in told] == [_plain(each) for each in wanted]
+    if not isinstance(described, list) or not isinstance(wanted, list):
+        return equal(described, wanted)
+    return [_plain(each) for each in described] == [_plain(each) for each in wanted]
 
 
 def _plain(container: dict[str, Any]) -> dict[str, Any]:

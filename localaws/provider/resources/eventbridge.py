@@ -102,8 +102,7 @@ def _put_target(aws: Aws, inputs: Properties) -> str:
     }
     failed = aws.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])["FailedEntries"]
     if failed:  # PutTargets answers 200 for a target that it refuses
-        message = f"{failed[0].get('ErrorCode')}: {failed[0].get('ErrorMessage')}"
-        raise LookupError(message)
+        raise LookupError(f"{failed[0].get('ErrorCode')}: {failed[0].get('ErrorMessage')}")
     return _id(bus, rule, str(inputs["targetId"]))
 
 
@@ -115,10 +114,10 @@ def _read_target(aws: Aws, identifier: str) -> Properties | None:
     if target is None:
         return None
     transformer: Any = target.get("InputTransformer")
-    told = {ours: lower_names(target.get(theirs)) for ours, theirs in _TARGET_BLOCKS.items()}
+    described = {ours: lower_names(target.get(theirs)) for ours, theirs in _TARGET_BLOCKS.items()}
     return {
         **from_aws(_TARGET, target),
-        **told,
+        **described,
         "rule": rule,
         "eventBusName": bus,
         "inputTransformer": transformer

@@ -1,9 +1,8 @@
 """IAM: roles with boundary and inline policies, managed policies and their attachment.
 
-They act: see ``localaws.emulator.services``.
-
-What forces a replacement follows upstream's schemas (hashicorp/terraform-provider-aws,
-internal/service/iam: role.go, policy.go, role_policy_attachment.go, ForceNew).
+They act: see ``localaws.emulator.authorization``. What forces a replacement follows upstream's
+schemas (hashicorp/terraform-provider-aws, internal/service/iam: role.go, policy.go,
+role_policy_attachment.go, ForceNew).
 """
 
 from __future__ import annotations
@@ -76,9 +75,9 @@ def _update_role(aws: Aws, name: str, old: Properties, new: Properties) -> None:
 
 
 def _bound(aws: Aws, name: str, old: str | None, new: str | None) -> None:
-    """Before any other change.
+    """Change the boundary of a role, before any other change.
 
-    While the rest is under way, a role has no more power than its new boundary leaves it.
+    So the role never has more power than its new boundary leaves it.
     """
     if new is not None and new != old:
         aws.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=new)
@@ -208,7 +207,7 @@ def _read_policy(aws: Aws, arn: str) -> Properties:
 
 
 def _spare_versions(aws: Aws, arn: str) -> list[str]:
-    """Versions that do not count, the oldest first.
+    """Return the versions that are not the default one, the oldest first.
 
     IAM numbers them upwards and no number twice.
     """

@@ -1,4 +1,4 @@
-"""KMS: keys, replica keys, aliases, public keys. They act: see ``localaws.emulator.services``.
+"""KMS: keys, replica keys, aliases, public keys. They act: see ``localaws.emulator.services.kms``.
 
 What forces a replacement follows upstream (hashicorp/terraform-provider-aws,
 internal/service/kms/key.go, replica_key.go, ForceNew).
@@ -21,7 +21,7 @@ _ROTATION_DAYS = 365
 """What KMS takes when no period is given (API reference, EnableKeyRotation)."""
 _SYMMETRIC = "SYMMETRIC_DEFAULT"
 _PLAIN = {"KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": _SYMMETRIC, "MultiRegion": False}
-"""What a key is when nothing is said (API reference, CreateKey)."""
+"""What a key is by default (API reference, CreateKey)."""
 _LOCKOUT = "bypassPolicyLockoutSafetyCheck"
 _TAGGING = Tagging(
     service="kms",
@@ -54,8 +54,9 @@ def _create_key(aws: Aws, inputs: Properties) -> str:
 
 
 def _set_rotation(aws: Aws, key_id: str, old: Properties, new: Properties) -> None:
-    """Asked for where the inputs do, whatever the key, so that it is KMS that refuses it for an
-    asymmetric one.
+    """Change the rotation where the inputs do, whatever the key.
+
+    So it is KMS that refuses it for an asymmetric key.
     """
     had, wanted = bool(old.get("enableKeyRotation")), bool(new.get("enableKeyRotation"))
     period = new.get("rotationPeriodInDays", _ROTATION_DAYS)

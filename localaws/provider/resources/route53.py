@@ -23,19 +23,17 @@ from localaws.provider.tagging import Tagging, tag_map
 from localaws.provider.values import Properties, from_aws, lower_names, to_aws, upper_names
 
 _REGION = "us-east-1"
-"""Where the API of this global service is (AWS general reference, "Amazon Route 53 endpoints and
-quotas").
-"""
+"""The Region of this global service's API (AWS general reference, "Amazon Route 53 endpoints")."""
 
 
 def route53(aws: Aws) -> Any:
-    """The client, whatever the region of the provider."""
+    """The client, in the Region of the global service."""
     return aws.elsewhere(_REGION).route53
 
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalTagging(Tagging):
-    """Route 53 has one call to add and remove, and names a resource by what its ARN ends in."""
+    """Tags of Route 53: one call adds and removes; a resource is named by the end of its ARN."""
 
     service: str = "route53"
     resource: str = "ResourceId"
@@ -55,7 +53,7 @@ class GlobalTagging(Tagging):
 
 
 def arn_of(kind: str, identifier: str) -> str:
-    """What is global has an ARN without region and account."""
+    """The ARN of a global resource, which has no Region and no account."""
     return f"arn:aws:route53:::{kind}/{identifier}"
 
 
@@ -82,11 +80,10 @@ _CHECK_FREE = {
 }
 """What UpdateHealthCheck takes as well as CreateHealthCheck."""
 _CHECK_COMPUTED = frozenset({"enableSni", "failureThreshold", "port"})
-"""What Route 53 fills in where nothing is said."""
+"""What Route 53 fills in by default."""
 _RESETS = ("ChildHealthChecks", "FullyQualifiedDomainName", "Regions", "ResourcePath")
-"""What UpdateHealthCheck can take back (API reference, ResetElements).
-
-The rest has a value for ever.
+"""What UpdateHealthCheck can reset (API reference, ResetElements); the rest keeps a value for
+ever.
 """
 _NO_ENDPOINT = frozenset({"CALCULATED", "CLOUDWATCH_METRIC"})
 
@@ -122,11 +119,12 @@ def _read_check(aws: Aws, identifier: str) -> Properties:
         {"cloudwatchAlarmName": "Name", "cloudwatchAlarmRegion": "Region"},
         config.get("AlarmIdentifier", {}),
     )
-    told = from_aws({**_CHECK_FIXED, **_CHECK_FREE}, config)
+    described = from_aws({**_CHECK_FIXED, **_CHECK_FREE}, config)
     flags = {
-        name: told.get(name, False) for name in ("measureLatency", "disabled", "invertHealthcheck")
+        name: described.get(name, False)
+        for name in ("measureLatency", "disabled", "invertHealthcheck")
     }
-    return {**told, **flags, **alarm, "arn": arn_of("healthcheck", identifier)}
+    return {**described, **flags, **alarm, "arn": arn_of("healthcheck", identifier)}
 
 
 def _update_check(aws: Aws, identifier: str, old: Properties, new: Properties) -> None:
@@ -182,9 +180,9 @@ _ALIAS = {"zoneId": "HostedZoneId", "name": "DNSName"}
 
 
 def plain_name(name: str) -> str:
-    """A name as upstream writes it.
+    """Return a name as upstream writes it.
 
-    Small, without its last dot, with the star that Route 53 escapes.
+    In lower case, without its last dot, with the star that Route 53 escapes.
     """
     return name.lower().rstrip(".").replace("\\052", "*")
 
@@ -234,8 +232,10 @@ def _change(aws: Aws, zone: str, action: str, record: dict[str, Any]) -> None:
 def _create_record(aws: Aws, inputs: Properties) -> str:
     zone = route53(aws).get_hosted_zone(Id=inputs["zoneId"])["HostedZone"]["Name"]
     if not f".{plain_name(inputs['name'])}".endswith(f".{plain_name(zone)}"):
-        message = f"{inputs['name']} is not within {zone} (write the whole name; the sandbox does not add the zone's)"
-        raise LookupError(message)
+        raise LookupError(
+            f"{inputs['name']} is not within {zone} (write the whole name; the sandbox "
+            "does not add the zone's)"
+        )
     _change(
         aws,
         inputs["zoneId"],
@@ -262,8 +262,9 @@ def _found_record(aws: Aws, identifier: str) -> tuple[str, dict[str, Any] | None
     """
     named = _RECORD_ID.fullmatch(identifier)
     if named is None:
-        message = f"{identifier} is no id of a record (ZONE_name_TYPE or ZONE_name_TYPE_set)"
-        raise LookupError(message)
+        raise LookupError(
+            f"{identifier} is no id of a record (ZONE_name_TYPE or ZONE_name_TYPE_set)"
+        )
     pages = (
         route53(aws)
         .get_paginator("list_resource_record_sets")
@@ -337,12 +338,12 @@ RECORD = ResourceType(
 
 
 # ------------------------------------------------------------------------------------------------
-# Hosted zones: a public zone as a resource, and the look-up of one that exists. The id is the zone's.
+# Hosted zones: a public zone as a resource, and the search for one that exists. Ids are the zones'.
 # ------------------------------------------------------------------------------------------------
 
 _ZONE_TAGGING = GlobalTagging(also={"ResourceType": "hostedzone"})
 _ZONE_COMMENT = "Managed by Pulumi"
-"""What upstream writes when nothing is said."""
+"""What upstream writes by default."""
 _RECORDS_OF_A_ZONE = frozenset({"NS", "SOA"})
 """Records that come and go with a zone."""
 
@@ -421,7 +422,7 @@ ZONE = ResourceType(
 
 
 def _get_zone(aws: Aws, inputs: Properties) -> Properties:
-    """Raises :class:`LookupError` unless there is exactly one."""
+    """Find a zone by id or name. Raises :class:`LookupError` unless there is exactly one."""
     if "zoneId" in inputs:
         found = [inputs["zoneId"]]
     else:
@@ -433,8 +434,10 @@ def _get_zone(aws: Aws, inputs: Properties) -> Properties:
             if plain_name(zone["Name"]) == wanted and zone["Config"]["PrivateZone"] is private
         ]
         if len(found) != 1:
-            message = f"there are {len(found)} {'private' if private else 'public'} zones {wanted}, not one"
-            raise LookupError(message)
+            raise LookupError(
+                f"there are {len(found)} {'private' if private else 'public'} zones "
+                f"{wanted}, not one"
+            )
     answer = route53(aws).get_hosted_zone(Id=found[0])
     zone = answer["HostedZone"]
     return {

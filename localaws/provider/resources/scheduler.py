@@ -50,17 +50,17 @@ def _target_for_aws(target: Properties) -> dict[str, Any]:
 
 
 def _target_from_aws(target: dict[str, Any]) -> Properties:
-    told: Properties = lower_names(target, except_for=_OWN)
+    described: Properties = lower_names(target, except_for=_OWN)
     ecs = target.get("EcsParameters")
     if ecs is None:
-        return told
+        return described
     if ecs.get("NetworkConfiguration"):
         network = lower_names(ecs["NetworkConfiguration"]["awsvpcConfiguration"])
         network["assignPublicIp"] = network.get("assignPublicIp") == "ENABLED"
-        told["ecsParameters"]["networkConfiguration"] = network
+        described["ecsParameters"]["networkConfiguration"] = network
     if ecs.get("Tags"):
-        told["ecsParameters"]["tags"] = tag_map(ecs["Tags"])
-    return told
+        described["ecsParameters"]["tags"] = tag_map(ecs["Tags"])
+    return described
 
 
 def _same_target(one: Any, other: Any) -> bool:

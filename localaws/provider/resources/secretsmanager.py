@@ -49,9 +49,9 @@ def _regions(replicas: list[Properties] | None) -> dict[str, str]:
 
 
 def _theirs(regions: dict[str, str]) -> list[dict[str, str]]:
-    """Without a key where it is AWS's own.
+    """Leave the key of a replica out where it is AWS's own.
 
-    That is one per region, and is named by leaving it out.
+    That is one per Region, and is named by leaving it out.
     """
     return [
         {"Region": region, **({} if key == _MANAGED_KEY else {"KmsKeyId": key})}
@@ -80,7 +80,7 @@ def _create_secret(aws: Aws, inputs: Properties) -> str:
 
 
 def _set_policy(aws: Aws, arn: str, old: str | None, new: str | None) -> None:
-    """As upstream: a policy that is not declared may be that of a SecretPolicy, and is left alone."""
+    """As upstream: a policy that is not declared may be a SecretPolicy's, and is left alone."""
     if new is None or same_policy(old, new):
         return
     if new == _NOTHING:
@@ -90,24 +90,24 @@ def _set_policy(aws: Aws, arn: str, old: str | None, new: str | None) -> None:
 
 
 def _read_secret(aws: Aws, arn: str) -> Properties | None:
-    told = aws.secretsmanager.describe_secret(SecretId=arn)
-    if "DeletedDate" in told:
+    described = aws.secretsmanager.describe_secret(SecretId=arn)
+    if "DeletedDate" in described:
         return None
     replicas = [
         {
             "region": status["Region"],
             **({"kmsKeyId": status["KmsKeyId"]} if status["KmsKeyId"] != _MANAGED_KEY else {}),
         }
-        for status in told.get("ReplicationStatus", [])
+        for status in described.get("ReplicationStatus", [])
     ]
     return {
-        "name": told["Name"],
-        "description": told.get("Description", ""),
-        "kmsKeyId": told.get("KmsKeyId"),
-        "arn": told["ARN"],
+        "name": described["Name"],
+        "description": described.get("Description", ""),
+        "kmsKeyId": described.get("KmsKeyId"),
+        "arn": described["ARN"],
         "policy": aws.secretsmanager.get_resource_policy(SecretId=arn).get("ResourcePolicy"),
         "replicas": replicas,
-        "tags": tag_map(told.get("Tags", [])),
+        "tags": tag_map(described.get("Tags", [])),
     }
 
 
@@ -183,10 +183,10 @@ def _put_policy(aws: Aws, inputs: Properties) -> str:
 
 
 def _read_policy(aws: Aws, arn: str) -> Properties | None:
-    told = aws.secretsmanager.get_resource_policy(SecretId=arn)
+    described = aws.secretsmanager.get_resource_policy(SecretId=arn)
     return (
-        {"secretArn": told["ARN"], "policy": told["ResourcePolicy"]}
-        if told.get("ResourcePolicy")
+        {"secretArn": described["ARN"], "policy": described["ResourcePolicy"]}
+        if described.get("ResourcePolicy")
         else None
     )
 

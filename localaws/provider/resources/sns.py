@@ -96,15 +96,18 @@ TOPIC = ResourceType(
 
 
 def _default_policy(arn: str) -> str:
-    """What a topic has that was never given a policy.
+    """The policy of a topic that was never given one: its account may do everything with it.
 
-    Its account may do everything with it (SNS developer guide, "Default policy").
+    SNS developer guide, "Default policy".
     """
     statement = {
-        "Sid": "__default_statement_ID", "Effect": "Allow", "Principal": {"AWS": "*"},
-        "Action": [f"SNS:{action}" for action in _DEFAULT_ACTIONS], "Resource": arn,
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [f"SNS:{action}" for action in _DEFAULT_ACTIONS],
+        "Resource": arn,
         "Condition": {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}},
-    }  # fmt: skip
+    }
     return json.dumps({"Version": "2008-10-17", "Id": _DEFAULT_POLICY_ID, "Statement": [statement]})
 
 
@@ -116,7 +119,8 @@ def _put_policy(aws: Aws, arn: str, policy: str) -> str:
 def _read_policy(aws: Aws, arn: str) -> Properties | None:
     attributes = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     if json.loads(attributes["Policy"]).get("Id") == _DEFAULT_POLICY_ID:
-        return None  # a topic always has a policy; the one it was born with is nobody's resource
+        # a topic always has a policy; the one that SNS gave it belongs to no resource
+        return None
     return {"arn": arn, "policy": attributes["Policy"], "owner": attributes.get("Owner")}
 
 
@@ -153,7 +157,7 @@ def _subscribe(aws: Aws, inputs: Properties) -> str:
 
 def _read_subscription(aws: Aws, arn: str) -> Properties:
     found = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-    told = {
+    described = {
         name: value
         for name, value in from_aws(_SUBSCRIPTION, found).items()
         if value not in ("", "{}")
@@ -166,7 +170,7 @@ def _read_subscription(aws: Aws, arn: str) -> Properties:
     }
     return {
         **from_aws(place, found),
-        **told,
+        **described,
         "arn": arn,
         "rawMessageDelivery": found.get("RawMessageDelivery") == "true",
         "pendingConfirmation": found.get("PendingConfirmation") == "true",

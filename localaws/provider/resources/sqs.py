@@ -1,9 +1,8 @@
 """SQS: queues with their dead-letter queues, and queue policies.
 
-They act: moto moves what was received too often.
-
-The id of both, and what is imported, is the queue's URL. What forces a replacement follows upstream
-(hashicorp/terraform-provider-aws, internal/service/sqs/queue.go, queue_policy.go, ForceNew).
+They act: moto moves messages that were received too often. The id of both, and what is imported,
+is the queue's URL. What forces a replacement follows upstream (hashicorp/terraform-provider-aws,
+internal/service/sqs/queue.go, queue_policy.go, ForceNew).
 """
 
 from __future__ import annotations
@@ -63,13 +62,13 @@ def same_redrive(one: Any, other: Any) -> bool:
     """Whether two documents say the same; a count may be written as a text."""
     if isinstance(one, str) and isinstance(other, str):
         try:
-            told = [json.loads(text) for text in (one, other)]
+            described = [json.loads(text) for text in (one, other)]
         except ValueError:
             return one == other
-        for document in told:
+        for document in described:
             if isinstance(document, dict) and "maxReceiveCount" in document:
                 document["maxReceiveCount"] = str(document["maxReceiveCount"])
-        return bool(told[0] == told[1])
+        return bool(described[0] == described[1])
     return equal(one, other)
 
 
@@ -94,22 +93,23 @@ def _create_queue(aws: Aws, inputs: Properties) -> str:
 
 
 def _read_queue(aws: Aws, url: str) -> Properties:
-    told = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    described = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     return {
-        **{ours: int(told[theirs]) for ours, (theirs, _) in _NUMBERS.items() if theirs in told},
-        **{ours: told.get(theirs, "false") == "true" for ours, theirs in _FLAGS.items()},
-        **{ours: told.get(theirs) for ours, theirs in _TEXTS.items()},
-        "name": told["QueueArn"].rpartition(":")[2],
-        "arn": told["QueueArn"],
+        **{
+            ours: int(described[theirs])
+            for ours, (theirs, _) in _NUMBERS.items()
+            if theirs in described
+        },
+        **{ours: described.get(theirs, "false") == "true" for ours, theirs in _FLAGS.items()},
+        **{ours: described.get(theirs) for ours, theirs in _TEXTS.items()},
+        "name": described["QueueArn"].rpartition(":")[2],
+        "arn": described["QueueArn"],
         "url": url,
     }
 
 
 def _update_queue(aws: Aws, url: str, old: Properties, new: Properties) -> None:
-    """What is no longer declared goes back to its default.
-
-    A document is taken away by an empty text.
-    """
+    """Reset what is no longer declared to its default; an empty text removes a document."""
     attributes = {}
     for ours, theirs in _ATTRIBUTES.items():
         if QUEUE.inputs[ours].same(old.get(ours), new.get(ours)) or QUEUE.inputs[ours].replaces:
@@ -164,10 +164,10 @@ def _put_policy(aws: Aws, inputs: Properties) -> str:
 
 
 def _read_policy(aws: Aws, url: str) -> Properties | None:
-    told = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get(
+    described = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get(
         "Attributes", {}
     )
-    return {"queueUrl": url, "policy": told["Policy"]} if told.get("Policy") else None
+    return {"queueUrl": url, "policy": described["Policy"]} if described.get("Policy") else None
 
 
 QUEUE_POLICY = ResourceType(

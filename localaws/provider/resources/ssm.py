@@ -1,11 +1,10 @@
 """Systems Manager: parameters.
 
 The value is read back, and the engine encrypts it in the state, whatever its type, as upstream
-does.
-
-The id, and what is imported, is the parameter's name. What forces a replacement follows upstream
-(hashicorp/terraform-provider-aws, internal/service/ssm/parameter.go, ForceNew); the step from the
-tier Advanced down to Standard, which upstream replaces for, AWS refuses and so do we.
+does. The id, and what is imported, is the parameter's name. What forces a replacement follows
+upstream (hashicorp/terraform-provider-aws, internal/service/ssm/parameter.go, ForceNew); the step
+from the tier Advanced down to Standard, which upstream replaces for, AWS refuses and so does this
+provider.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _DESCRIBED = {
     "tier": "Tier",
     "type": "Type",
 }
-"""Properties that DescribeParameters tells and PutParameter takes."""
+"""Properties that DescribeParameters returns and PutParameter takes."""
 _SECURE = "SecureString"
 
 

@@ -1,4 +1,4 @@
-"""A breached alarm changes state and whoever hangs on its topic hears of it.
+"""A breached CloudWatch alarm changes state and notifies its topics.
 
 Time is in the data, not in the test.
 """
@@ -75,10 +75,10 @@ class Watch:
 
     def state(self, name: str | None = None) -> str:
         """As DescribeAlarms says."""
-        told = self.cloudwatch.describe_alarms(
+        described = self.cloudwatch.describe_alarms(
             AlarmNames=[name or self.name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-        return str([*told["MetricAlarms"], *told["CompositeAlarms"]][0]["StateValue"])
+        return str([*described["MetricAlarms"], *described["CompositeAlarms"]][0]["StateValue"])
 
     def heard(self) -> list[dict[str, Any]]:
         """Notifications that arrived and were not taken yet."""
@@ -181,7 +181,7 @@ def test_disabled_actions_are_not_carried_out(watch: Watch) -> None:
     assert watch.changes() == []
 
 
-def test_a_state_set_by_hand_is_told_and_lasts_until_the_next_evaluation(watch: Watch) -> None:
+def test_a_state_set_by_hand_is_notified_and_lasts_until_the_next_evaluation(watch: Watch) -> None:
     watch.alarm()
     assert watch.state() == "OK"
     watch.heard()
@@ -190,8 +190,11 @@ def test_a_state_set_by_hand_is_told_and_lasts_until_the_next_evaluation(watch: 
     assert watch.state() == "ALARM"
 
 
-def test_missing_data_is_an_alarm_that_nobody_has_to_ask_for(watch: Watch) -> None:
-    """A second's period, so that data is missing soon; the sandbox looks every five seconds."""
+def test_missing_data_is_an_alarm_without_any_call(watch: Watch) -> None:
+    """A period of one second, so that data is missing soon.
+
+    Alarms are evaluated every five seconds.
+    """
     watch.alarm(
         TreatMissingData="breaching",
         Period=1,
@@ -223,10 +226,10 @@ def test_a_composite_alarm_follows_its_rule(watch: Watch, aws: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
+    ("rule", "refusal"), [("ALARM(nobody)", "no alarm nobody"), ("ALARM(", "not understood")]
 )
-def test_a_composite_alarm_about_nothing_is_refused(watch: Watch, rule: str, told: str) -> None:
-    with pytest.raises(ClientError, match=told):
+def test_a_composite_alarm_about_nothing_is_refused(watch: Watch, rule: str, refusal: str) -> None:
+    with pytest.raises(ClientError, match=refusal):
         watch.cloudwatch.put_composite_alarm(AlarmName=f"{watch.name}-both", AlarmRule=rule)
 
 

@@ -1,6 +1,6 @@
-"""``DryRun`` tells what a call would do, and does nothing.
+"""A call with ``DryRun`` says whether it would succeed, and does nothing.
 
-Each test fails without ``shims.dry_run``.
+Each test fails without ``localaws.emulator.services.kms``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import running_aws
-from tests.testing.policy_harness import Site, allow, code
+from tests.testing.policy_harness import PolicyHarness, allow, code
 
 pytestmark = pytest.mark.integration
 
@@ -22,39 +22,41 @@ SIGNING = {"Message": DIGEST, "MessageType": "DIGEST", "SigningAlgorithm": "ECDS
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def harness() -> Iterator[PolicyHarness]:
     with running_aws() as endpoint:
-        site = Site(endpoint)
-        site.iam.create_user(UserName="deployer")
-        yield site
+        harness = PolicyHarness(endpoint)
+        harness.iam.create_user(UserName="deployer")
+        yield harness
 
 
 @pytest.fixture
-def key(site: Site) -> str:
-    made = site.root("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
+def key(harness: PolicyHarness) -> str:
+    made = harness.root("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
     return str(made["KeyMetadata"]["KeyId"])
 
 
-def test_an_allowed_dry_run_of_signing_answers_412_and_no_signature(site: Site, key: str) -> None:
-    _, me = site.user(allow("kms:Sign"))
+def test_an_allowed_dry_run_of_signing_answers_412_and_no_signature(
+    harness: PolicyHarness, key: str
+) -> None:
+    _, me = harness.user(allow("kms:Sign"))
     with pytest.raises(ClientError) as raised:
-        site.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING)
+        harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING)
     answer: Any = raised.value.response
     assert answer["Error"]["Code"] == "DryRunOperationException"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 412
     assert "Signature" not in answer
 
 
-def test_a_denied_dry_run_is_denied(site: Site, key: str) -> None:
-    _, me = site.user(allow("kms:Verify"))
+def test_a_denied_dry_run_is_denied(harness: PolicyHarness, key: str) -> None:
+    _, me = harness.user(allow("kms:Verify"))
     assert (
-        code(lambda: site.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING))
+        code(lambda: harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING))
         == "AccessDeniedException"
     )
 
 
-def test_a_dry_run_that_would_fail_fails_in_the_same_way(site: Site, key: str) -> None:
-    kms = site.root("kms")
+def test_a_dry_run_that_would_fail_fails_in_the_same_way(harness: PolicyHarness, key: str) -> None:
+    kms = harness.root("kms")
     short = {**SIGNING, "Message": DIGEST[1:]}
     assert code(lambda: kms.sign(KeyId=key, DryRun=True, **short)) == "ValidationException"
     kms.disable_key(KeyId=key)
@@ -63,12 +65,12 @@ def test_a_dry_run_that_would_fail_fails_in_the_same_way(site: Site, key: str) -
     assert code(lambda: kms.sign(KeyId=missing, DryRun=True, **SIGNING)) == "NotFoundException"
 
 
-def test_a_dry_run_of_a_grant_makes_and_revokes_none(site: Site, key: str) -> None:
-    arn, me = site.user()
-    kms = site.root("kms")
+def test_a_dry_run_of_a_grant_makes_and_revokes_none(harness: PolicyHarness, key: str) -> None:
+    arn, me = harness.user()
+    kms = harness.root("kms")
     grant = {"KeyId": key, "GranteePrincipal": arn, "Operations": ["Sign"]}
     assert (
-        code(lambda: site.client("kms", me).create_grant(DryRun=True, **grant))
+        code(lambda: harness.client("kms", me).create_grant(DryRun=True, **grant))
         == "AccessDeniedException"
     )
     assert code(lambda: kms.create_grant(DryRun=True, **grant)) == "DryRunOperationException"
@@ -81,8 +83,8 @@ def test_a_dry_run_of_a_grant_makes_and_revokes_none(site: Site, key: str) -> No
     assert [one["GrantId"] for one in kms.list_grants(KeyId=key)["Grants"]] == [made]
 
 
-def test_a_call_that_is_no_dry_run_acts(site: Site, key: str) -> None:
-    kms = site.root("kms")
+def test_a_call_that_is_no_dry_run_acts(harness: PolicyHarness, key: str) -> None:
+    kms = harness.root("kms")
     signature = kms.sign(KeyId=key, DryRun=False, **SIGNING)["Signature"]
     assert kms.verify(KeyId=key, Signature=signature, **SIGNING)["SignatureValid"]
     assert (

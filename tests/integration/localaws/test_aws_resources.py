@@ -1,6 +1,6 @@
 """A statement scoped to an ARN binds in every service that a stack uses.
 
-Each test fails without ``shims.iam``.
+Each test fails without ``localaws.emulator.authorization``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, STANDBY, running_aws
 from tests.testing.nightly import repetitions
-from tests.testing.policy_harness import ACCOUNT, DENIED, Site, allow, code, deny, document
+from tests.testing.policy_harness import ACCOUNT, DENIED, PolicyHarness, allow, code, deny, document
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def harness() -> Iterator[PolicyHarness]:
     with running_aws() as endpoint:
-        site = Site(endpoint)
-        site.iam.create_user(UserName="deployer")
-        yield site
+        harness = PolicyHarness(endpoint)
+        harness.iam.create_user(UserName="deployer")
+        yield harness
 
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/a-role"
@@ -228,17 +228,17 @@ SCOPED: list[Any] = [
 
 @pytest.mark.parametrize(("service", "action", "resource", "call"), repetitions(SCOPED, keep=8))
 def test_a_statement_on_an_arn_allows_that_name_and_no_other(
-    site: Site, service: str, action: Any, resource: Any, call: Call
+    harness: PolicyHarness, service: str, action: Any, resource: Any, call: Call
 ) -> None:
-    _, who = site.user(allow(action, resource))
-    theirs = site.client(service, who)
+    _, who = harness.user(allow(action, resource))
+    theirs = harness.client(service, who)
     assert code(lambda: call(theirs, "other-x")) in DENIED
     try:
         call(theirs, "seawall-x")
     except ClientError as error:
         # moto may not have the thing
         assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
-    elsewhere = site.client(service, who, region=STANDBY)
+    elsewhere = harness.client(service, who, region=STANDBY)
     if f":{PRIMARY}:" in str(resource):
         assert code(lambda: call(elsewhere, "seawall-x")) in DENIED
 
@@ -273,28 +273,28 @@ def test_a_statement_on_an_arn_allows_that_name_and_no_other(
     ],
 )
 def test_an_action_without_a_resource_type_needs_a_star(
-    site: Site, service: str, action: str, call: Callable[[Any], Any]
+    harness: PolicyHarness, service: str, action: str, call: Callable[[Any], Any]
 ) -> None:
     prefix = action.partition(":")[0]
     named = {"s3": "arn:aws:s3:::b", "iam": "arn:aws:iam::*:role/*"}.get(
         prefix, f"arn:aws:{prefix}:*:*:nothing/*"
     )
-    _, who = site.user(allow(action, named))
-    assert code(lambda: call(site.client(service, who))) in DENIED
-    _, who = site.user(allow(action))
+    _, who = harness.user(allow(action, named))
+    assert code(lambda: call(harness.client(service, who))) in DENIED
+    _, who = harness.user(allow(action))
     try:
-        call(site.client(service, who))
+        call(harness.client(service, who))
     except ClientError as error:
         # moto may not have the thing
         assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
 
 
 def test_what_the_sandbox_cannot_place_is_allowed_by_a_star_only_and_denied_by_any_deny(
-    site: Site,
+    harness: PolicyHarness,
 ) -> None:
     def ask(*statements: dict[str, Any]) -> str:
-        _, who = site.user(*statements)
-        return code(lambda: site.client("lambda", who).delete_function(FunctionName="f"))
+        _, who = harness.user(*statements)
+        return code(lambda: harness.client("lambda", who).delete_function(FunctionName="f"))
 
     assert ask(allow("lambda:*", "arn:aws:lambda:*:*:function:f")) in DENIED
     assert ask(allow("lambda:*"), deny("lambda:*", "arn:aws:lambda:*:*:function:g")) in DENIED
@@ -381,13 +381,13 @@ PASSING = [
 
 
 @pytest.mark.parametrize(("service", "actions", "passed_to", "call"), PASSING)
-def test_a_role_is_handed_over_by_whoever_may_pass_it(
-    site: Site, service: str, actions: str, passed_to: str, call: Call
+def test_a_role_is_handed_to_a_service_only_by_a_caller_that_may_pass_it(
+    harness: PolicyHarness, service: str, actions: str, passed_to: str, call: Call
 ) -> None:
     def ask(*statements: dict[str, Any]) -> str | None:
-        _, who = site.user(allow(actions), *statements)
+        _, who = harness.user(allow(actions), *statements)
         try:
-            call(site.client(service, who), "seawall-pass")
+            call(harness.client(service, who), "seawall-pass")
         except ClientError as error:
             return f"{error.response['Error']['Code']}: {error}"
         return None
@@ -406,26 +406,26 @@ def test_a_role_is_handed_over_by_whoever_may_pass_it(
     assert allowed is None or allowed.partition(":")[0] not in DENIED, allowed
 
 
-def test_tags_on_what_is_created_need_permission_of_their_own(site: Site) -> None:
-    _, who = site.user(allow("sqs:CreateQueue"))
-    queues = site.client("sqs", who)
+def test_tags_on_what_is_created_need_permission_of_their_own(harness: PolicyHarness) -> None:
+    _, who = harness.user(allow("sqs:CreateQueue"))
+    queues = harness.client("sqs", who)
     assert queues.create_queue(QueueName="plain")
     assert code(lambda: queues.create_queue(QueueName="tagged", tags={"owner": "x"})) in DENIED
-    _, who = site.user(allow(["sqs:CreateQueue", "sqs:TagQueue"]))
-    assert site.client("sqs", who).create_queue(QueueName="tagged", tags={"owner": "x"})
+    _, who = harness.user(allow(["sqs:CreateQueue", "sqs:TagQueue"]))
+    assert harness.client("sqs", who).create_queue(QueueName="tagged", tags={"owner": "x"})
 
 
-def test_a_replica_key_needs_create_key_in_its_region(site: Site) -> None:
-    key = site.root("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+def test_a_replica_key_needs_create_key_in_its_region(harness: PolicyHarness) -> None:
+    key = harness.root("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
     here = allow("kms:*", Condition={"StringEquals": {"aws:RequestedRegion": PRIMARY}})
-    _, who = site.user(here)
+    _, who = harness.user(here)
     assert (
-        code(lambda: site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY))
+        code(lambda: harness.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY))
         in DENIED
     )
     there = allow("kms:CreateKey", Condition={"StringEquals": {"aws:RequestedRegion": STANDBY}})
-    _, who = site.user(here, there)
-    assert site.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)[
+    _, who = harness.user(here, there)
+    assert harness.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)[
         "ReplicaKeyMetadata"
     ]
 
@@ -466,27 +466,27 @@ S3_NAMES: list[Any] = [
     ("action", "call"), repetitions(S3_NAMES, keep=4), ids=[action for action, _ in S3_NAMES]
 )
 def test_s3_actions_have_the_names_that_aws_gives_them(
-    site: Site, action: str, call: Callable[[Any], Any]
+    harness: PolicyHarness, action: str, call: Callable[[Any], Any]
 ) -> None:
-    if "names" not in {bucket["Name"] for bucket in site.root("s3").list_buckets()["Buckets"]}:
-        site.root("s3").create_bucket(Bucket="names", ObjectLockEnabledForBucket=True)
-    _, who = site.user({"Effect": "Allow", "NotAction": action, "Resource": "*"})
-    failed = code(lambda: call(site.client("s3", who)))
+    if "names" not in {bucket["Name"] for bucket in harness.root("s3").list_buckets()["Buckets"]}:
+        harness.root("s3").create_bucket(Bucket="names", ObjectLockEnabledForBucket=True)
+    _, who = harness.user({"Effect": "Allow", "NotAction": action, "Resource": "*"})
+    failed = code(lambda: call(harness.client("s3", who)))
     assert failed in {"AccessDenied", "403"}
-    _, who = site.user(allow(action, ["arn:aws:s3:::names", "arn:aws:s3:::names/*"]))
+    _, who = harness.user(allow(action, ["arn:aws:s3:::names", "arn:aws:s3:::names/*"]))
     try:
-        call(site.client("s3", who))
+        call(harness.client("s3", who))
     except ClientError as error:
         # nothing is configured
         assert error.response["Error"]["Code"] not in {"AccessDenied", "403"}, error  # noqa: PT017
 
 
-def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(site: Site) -> None:
-    site.root("s3").create_bucket(Bucket="more", ObjectLockEnabledForBucket=True)
-    site.root("s3").put_object(Bucket="more", Key="source", Body=b"x")
+def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(harness: PolicyHarness) -> None:
+    harness.root("s3").create_bucket(Bucket="more", ObjectLockEnabledForBucket=True)
+    harness.root("s3").put_object(Bucket="more", Key="source", Body=b"x")
     objects = "arn:aws:s3:::more/*"
-    _, who = site.user(allow("s3:PutObject", objects))
-    theirs = site.client("s3", who)
+    _, who = harness.user(allow("s3:PutObject", objects))
+    theirs = harness.client("s3", who)
     assert theirs.put_object(Bucket="more", Key="o", Body=b"x")
     held = {"Bucket": "more", "Key": "o", "Body": b"x", "ObjectLockLegalHoldStatus": "ON"}
     tagged = {"Bucket": "more", "Key": "o", "Body": b"x", "Tagging": "a=b"}
@@ -494,24 +494,24 @@ def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(site: Site) 
     assert code(lambda: theirs.put_object(**held)) == "AccessDenied"
     assert code(lambda: theirs.put_object(**tagged)) == "AccessDenied"
     assert code(lambda: theirs.copy_object(**copied)) == "AccessDenied"
-    _, who = site.user(
+    _, who = harness.user(
         allow(
             ["s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectTagging", "s3:GetObject"],
             objects,
         )
     )
-    theirs = site.client("s3", who)
+    theirs = harness.client("s3", who)
     assert theirs.put_object(**held)
     assert theirs.put_object(**tagged)
     assert theirs.copy_object(**copied)
 
 
-def test_many_objects_are_deleted_if_each_may_be(site: Site) -> None:
-    site.root("s3").create_bucket(Bucket="many")
+def test_many_objects_are_deleted_if_each_may_be(harness: PolicyHarness) -> None:
+    harness.root("s3").create_bucket(Bucket="many")
     for key in ("a/1", "b/1"):
-        site.root("s3").put_object(Bucket="many", Key=key, Body=b"x")
-    _, who = site.user(allow("s3:DeleteObject", "arn:aws:s3:::many/a/*"))
-    theirs = site.client("s3", who)
+        harness.root("s3").put_object(Bucket="many", Key=key, Body=b"x")
+    _, who = harness.user(allow("s3:DeleteObject", "arn:aws:s3:::many/a/*"))
+    theirs = harness.client("s3", who)
     refused = theirs.delete_objects(
         Bucket="many", Delete={"Objects": [{"Key": "a/1"}, {"Key": "b/1"}]}
     )
@@ -525,15 +525,15 @@ def test_many_objects_are_deleted_if_each_may_be(site: Site) -> None:
     ] == ["a/1"]
 
 
-def test_an_error_is_json_where_the_service_speaks_json(site: Site) -> None:
-    _, who = site.user()
+def test_an_error_is_json_where_the_service_speaks_json(harness: PolicyHarness) -> None:
+    _, who = harness.user()
     with pytest.raises(
         ClientError,
         match="because no identity-based policy allows the scheduler:ListSchedules action",
     ):
-        site.client("scheduler", who).list_schedules()
+        harness.client("scheduler", who).list_schedules()
     with pytest.raises(
         ClientError,
         match="because no identity-based policy allows the route53:ListHostedZones action",
     ):
-        site.client("route53", who).list_hosted_zones()
+        harness.client("route53", who).list_hosted_zones()

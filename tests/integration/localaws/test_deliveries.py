@@ -1,7 +1,7 @@
 """Topics deliver as SNS does.
 
-The queue's policy decides, nobody's failure is the publisher's, and what is lost is in the dead
-letters.
+The queue's policy decides, a failed delivery never fails the publisher, and what is lost is in the
+dead-letter queue.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(

@@ -1,4 +1,4 @@
-"""Objects under a KMS key in the sandbox's AWS: S3 alone does not open them."""
+"""Objects under a KMS key in the emulator: permissions in S3 alone do not open them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def user(iam: Any, name: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[dict[str, Any]]:
-    """S3 as the key's writer, as its reader, and as somebody whom its policy does not name.
+    """S3 as the key's writer, as its reader, and as a user that its policy does not name.
 
     Enforcement is on.
     """

@@ -1,4 +1,4 @@
-"""What is done to keys is seen.
+"""Changes of keys reach a queue.
 
 KMS call, CloudTrail record, EventBridge rule, SNS topic, SQS queue.
 """
@@ -131,7 +131,7 @@ def key(aws: str, identities: Identities) -> str:
     return str(made["KeyMetadata"]["Arn"])
 
 
-def test_disabling_a_key_reaches_the_queue_of_whoever_watches(
+def test_disabling_a_key_reaches_the_queue_that_watches(
     aws: str, identities: Identities, trail: str, chain: Any, key: str
 ) -> None:
     watching = chain(pattern={**KEY_CALLS, "detail": {"eventName": ["DisableKey"]}})
@@ -207,7 +207,7 @@ def test_a_denied_call_is_an_event_with_its_error(
     assert event["detail"]["resources"][0]["ARN"] == key
 
 
-def test_a_call_with_wrong_credentials_is_nobodys_event(
+def test_a_call_with_wrong_credentials_makes_no_event(
     aws: str, trail: str, chain: Any, key: str
 ) -> None:
     watching = chain()
@@ -347,9 +347,9 @@ def test_the_last_kind_of_selector_counts(aws: str, trail: str) -> None:
     nothing = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]
     cloudtrail.put_event_selectors(TrailName=trail, AdvancedEventSelectors=nothing)
     cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[{"ReadWriteType": "All"}])
-    told = cloudtrail.get_event_selectors(TrailName=trail)
-    assert not told["AdvancedEventSelectors"]
-    assert told["EventSelectors"][0]["ReadWriteType"] == "All"
+    described = cloudtrail.get_event_selectors(TrailName=trail)
+    assert not described["AdvancedEventSelectors"]
+    assert described["EventSelectors"][0]["ReadWriteType"] == "All"
 
 
 def test_a_trail_of_one_region_sees_that_region_only(
@@ -413,10 +413,10 @@ def test_the_primary_region_moves_and_both_regions_say_so(
         each.heard()
     primary.update_primary_region(KeyId=key_id, PrimaryRegion=STANDBY)
     for region, kind in ((primary, "REPLICA"), (standby, "PRIMARY")):
-        told = region.describe_key(KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"]
-        assert told["MultiRegionKeyType"] == kind
-        assert told["PrimaryKey"]["Region"] == STANDBY
-        assert [replica["Region"] for replica in told["ReplicaKeys"]] == [PRIMARY]
+        described = region.describe_key(KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"]
+        assert described["MultiRegionKeyType"] == kind
+        assert described["PrimaryKey"]["Region"] == STANDBY
+        assert [replica["Region"] for replica in described["ReplicaKeys"]] == [PRIMARY]
     assert standby.get_public_key(KeyId=key_id)["PublicKey"] == public
     for each, region in ((here, PRIMARY), (there, STANDBY)):
         [event] = [event["detail"] for event in each.heard()]

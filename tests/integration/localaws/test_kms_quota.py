@@ -1,5 +1,6 @@
-"""KMS throttles elliptic-curve operations of an account and Region together, and only its owner
-changes the quota.
+"""KMS throttles elliptic-curve operations of an account and Region together.
+
+Only the account's owner changes the quota.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def test_the_error_reads_as_that_of_kms(aws: str) -> None:
     sign(kms, one)
     with pytest.raises(
         ClientError,
-        match=r"You have exceeded the rate at which you may call KMS\. Reduce the frequency of your calls\.",
+        match=r"You have exceeded the rate at which you may call KMS\. "
+        r"Reduce the frequency of your calls\.",
     ) as raised:
         kms.sign(KeyId=one, Message=DIGEST, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
@@ -75,7 +77,7 @@ def test_the_quota_of_the_command_line_can_be_lifted(aws: str) -> None:
     assert [sign(kms, one) for _ in range(5)] == ["ok"] * 5
 
 
-def test_nobody_but_root_changes_the_quota(aws: str) -> None:
+def test_only_root_changes_the_quota(aws: str) -> None:
     for auth in (None, (ROOT_ACCESS_KEY_ID, "wrong"), ("deployer", ROOT_SECRET_ACCESS_KEY)):
         assert (
             httpx.put(f"{aws}{KMS_QUOTA_PATH}", json={"per_s": 1000}, auth=auth).status_code == 401

@@ -1,8 +1,8 @@
-"""Every resource type of the attached provider keeps the engine's contract, against the sandbox's
-AWS.
+"""Every resource type of the provider keeps the engine's contract, against the emulated AWS.
 
-Made, read back unchanged, no difference on a second look, changed in place where it can be, drift
-seen, removed, gone. What is made of each type is in ``stack_types``, a module per AWS service.
+Made, read back unchanged, no difference when read again, changed in place where it can be, drift
+seen, removed, gone. What is made of each type is in ``tests.testing.stack_types``, a module per
+AWS service.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def prepared(engine: Engine) -> Iterator[Callable[[str], tuple[Properties, Prope
 
 
 def made_up(kind: str, state: Properties) -> Properties:
-    """A state that is wrong in all that AWS tells.
+    """A state in which every property that AWS returns is wrong.
 
-    What it does not keep, and where the resource is, stay.
+    What AWS does not keep, and where the resource is, stay.
     """
     kept = {name for name, prop in RESOURCES[kind].inputs.items() if prop.local} | {"region"}
     return {name: value if name in kept else {"made": "up"} for name, value in state.items()}
@@ -120,9 +120,9 @@ def test_a_resource_lives_as_the_engine_expects(engine: Engine, prepared: Any, k
 def test_an_import_reads_every_input_from_aws(engine: Engine, prepared: Any) -> None:
     inputs, _ = prepared("aws:kms/key:Key")
     identifier, state = engine.create("aws:kms/key:Key", inputs)
-    _, found, told = engine.read("aws:kms/key:Key", identifier, {}, {})
+    _, found, described = engine.read("aws:kms/key:Key", identifier, {}, {})
     expected = {name: value for name, value in inputs.items() if name != "deletionWindowInDays"}
-    assert told == {**expected, "policy": found["policy"], "region": PRIMARY}
+    assert described == {**expected, "policy": found["policy"], "region": PRIMARY}
     engine.delete("aws:kms/key:Key", identifier, state)
 
 

@@ -1,4 +1,4 @@
-"""What is particular to the types of Route 53, beyond the contract that all types keep."""
+"""The types of Route 53, beyond the contract of all types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from localaws.provider.values import Properties, from_struct, to_struct
 from tests.testing.aws_harness import STANDBY
-from tests.testing.provider_harness import Site, running_site
+from tests.testing.provider_harness import ProviderHarness, running_harness
 
 pytestmark = pytest.mark.integration
 
@@ -24,16 +24,16 @@ ENDPOINT: Properties = {"type": "HTTPS", "fqdn": "api.venue.example", "requestIn
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with running_site() as running:
+def harness() -> Iterator[ProviderHarness]:
+    with running_harness() as running:
         yield running
 
 
 @pytest.fixture
-def zone(site: Site) -> Iterator[str]:
-    identifier, state, _ = site.made(ZONE, {"name": "venue.example", "forceDestroy": True})
+def zone(harness: ProviderHarness) -> Iterator[str]:
+    identifier, state, _ = harness.made(ZONE, {"name": "venue.example", "forceDestroy": True})
     yield identifier
-    site.engine.delete(ZONE, identifier, state)
+    harness.engine.delete(ZONE, identifier, state)
 
 
 def failover(zone: str, name: str, role: str, **more: Any) -> Properties:
@@ -49,94 +49,98 @@ def failover(zone: str, name: str, role: str, **more: Any) -> Properties:
     }
 
 
-def config(site: Site, identifier: str) -> Properties:
-    told: Properties = site.root("route53").get_health_check(HealthCheckId=identifier)[
+def config(harness: ProviderHarness, identifier: str) -> Properties:
+    described: Properties = harness.root("route53").get_health_check(HealthCheckId=identifier)[
         "HealthCheck"
     ]["HealthCheckConfig"]
-    return told
+    return described
 
 
-def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(site: Site) -> None:
+def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(harness: ProviderHarness) -> None:
     about = {
         "type": "CLOUDWATCH_METRIC",
         "cloudwatchAlarmName": "seawall-api",
         "cloudwatchAlarmRegion": "us-east-1",
         "insufficientDataHealthStatus": "Unhealthy",
     }
-    identifier, state, inputs = site.made(CHECK, about)
-    told = config(site, identifier)
-    assert told["AlarmIdentifier"] == {"Name": "seawall-api", "Region": "us-east-1"}
-    assert not {"Port", "RequestInterval", "FailureThreshold", "MeasureLatency"} & set(told)
+    identifier, state, inputs = harness.made(CHECK, about)
+    described = config(harness, identifier)
+    assert described["AlarmIdentifier"] == {"Name": "seawall-api", "Region": "us-east-1"}
+    assert not {"Port", "RequestInterval", "FailureThreshold", "MeasureLatency"} & set(described)
     moved = {
         **inputs,
         "cloudwatchAlarmName": "seawall-rpc",
         "insufficientDataHealthStatus": "LastKnownStatus",
     }
-    state = site.engine.update(CHECK, identifier, state, inputs, moved)
-    assert site.engine.read(CHECK, identifier, state, moved) == (identifier, state, moved)
-    assert config(site, identifier)["AlarmIdentifier"]["Name"] == "seawall-rpc"
-    site.root("route53").update_health_check(
+    state = harness.engine.update(CHECK, identifier, state, inputs, moved)
+    assert harness.engine.read(CHECK, identifier, state, moved) == (identifier, state, moved)
+    assert config(harness, identifier)["AlarmIdentifier"]["Name"] == "seawall-rpc"
+    harness.root("route53").update_health_check(
         HealthCheckId=identifier, AlarmIdentifier={"Name": "theirs", "Region": STANDBY}
     )
-    _, _, told = site.engine.read(CHECK, identifier, state, moved)
-    assert set(site.engine.diff(CHECK, told, moved).diffs) == {
+    _, _, described = harness.engine.read(CHECK, identifier, state, moved)
+    assert set(harness.engine.diff(CHECK, described, moved).diffs) == {
         "cloudwatchAlarmName",
         "cloudwatchAlarmRegion",
     }
 
 
-def test_a_calculated_check_counts_its_children(site: Site) -> None:
-    children = [site.made(CHECK, ENDPOINT)[0] for _ in range(2)]
+def test_a_calculated_check_counts_its_children(harness: ProviderHarness) -> None:
+    children = [harness.made(CHECK, ENDPOINT)[0] for _ in range(2)]
     about = {"type": "CALCULATED", "childHealthchecks": children, "childHealthThreshold": 1}
-    identifier, state, inputs = site.made(CHECK, about)
-    assert site.engine.read(CHECK, identifier, state, inputs) == (identifier, state, inputs)
+    identifier, state, inputs = harness.made(CHECK, about)
+    assert harness.engine.read(CHECK, identifier, state, inputs) == (identifier, state, inputs)
     fewer = {**inputs, "childHealthchecks": children[:1]}
-    site.engine.update(CHECK, identifier, state, inputs, fewer)
-    assert config(site, identifier)["ChildHealthChecks"] == children[:1]
+    harness.engine.update(CHECK, identifier, state, inputs, fewer)
+    assert config(harness, identifier)["ChildHealthChecks"] == children[:1]
 
 
-def test_what_is_no_longer_declared_of_a_check_is_reset(site: Site) -> None:
+def test_what_is_no_longer_declared_of_a_check_is_reset(harness: ProviderHarness) -> None:
     regions = ["us-east-1", "us-west-2", "eu-west-1"]
     whole = {**ENDPOINT, "ipAddress": "192.0.2.1", "resourcePath": "/health", "regions": regions}
-    identifier, state, inputs = site.made(CHECK, whole)
-    assert config(site, identifier)["Port"] == 443, "as HTTPS has it"
+    identifier, state, inputs = harness.made(CHECK, whole)
+    assert config(harness, identifier)["Port"] == 443, "as HTTPS has it"
     fewer = {
         name: value
         for name, value in inputs.items()
         if name not in ("resourcePath", "regions", "fqdn")
     }
-    state = site.engine.update(CHECK, identifier, state, inputs, {**fewer, "failureThreshold": 5})
+    state = harness.engine.update(
+        CHECK, identifier, state, inputs, {**fewer, "failureThreshold": 5}
+    )
     assert not {"resourcePath", "regions", "fqdn"} & set(state)
     assert (state["failureThreshold"], state["ipAddress"]) == (5, "192.0.2.1")
 
 
-def test_an_update_leaves_what_it_does_not_name(site: Site) -> None:
+def test_an_update_leaves_what_it_does_not_name(harness: ProviderHarness) -> None:
     regions = ["us-east-1", "us-west-2", "eu-west-1"]
-    identifier, state, inputs = site.made(CHECK, {**ENDPOINT, "regions": regions})
-    site.root("route53").update_health_check(HealthCheckId=identifier, Disabled=True)
-    _, _, told = site.engine.read(CHECK, identifier, state, inputs)
-    assert list(site.engine.diff(CHECK, told, inputs).diffs) == ["disabled"]
+    identifier, state, inputs = harness.made(CHECK, {**ENDPOINT, "regions": regions})
+    harness.root("route53").update_health_check(HealthCheckId=identifier, Disabled=True)
+    _, _, described = harness.engine.read(CHECK, identifier, state, inputs)
+    assert list(harness.engine.diff(CHECK, described, inputs).diffs) == ["disabled"]
 
 
 @pytest.mark.parametrize(
     "change", [{"type": "TCP"}, {"requestInterval": 10}, {"measureLatency": True}]
 )
 def test_what_route_53_cannot_change_of_a_check_means_another_check(
-    site: Site, change: Properties
+    harness: ProviderHarness, change: Properties
 ) -> None:
     old = {**ENDPOINT, "measureLatency": False}
-    assert list(site.engine.diff(CHECK, old, {**old, **change}).replaces) == list(change)
+    assert list(harness.engine.diff(CHECK, old, {**old, **change}).replaces) == list(change)
 
 
-def test_the_order_of_regions_means_nothing(site: Site) -> None:
+def test_the_order_of_regions_means_nothing(harness: ProviderHarness) -> None:
     old, new = ({**ENDPOINT, "regions": regions} for regions in (["a", "b", "c"], ["c", "a", "b"]))
-    assert list(site.engine.diff(CHECK, old, new).diffs) == []
+    assert list(harness.engine.diff(CHECK, old, new).diffs) == []
 
 
-def test_records_of_two_names_may_share_their_set_identifiers(site: Site, zone: str) -> None:
-    check, _, _ = site.made(CHECK, ENDPOINT)
+def test_records_of_two_names_may_share_their_set_identifiers(
+    harness: ProviderHarness, zone: str
+) -> None:
+    check, _, _ = harness.made(CHECK, ENDPOINT)
     api, rpc, other = (
-        site.made(RECORD, inputs)
+        harness.made(RECORD, inputs)
         for inputs in (
             failover(zone, "api", "PRIMARY", healthCheckId=check),
             failover(zone, "rpc", "PRIMARY", healthCheckId=check),
@@ -144,34 +148,38 @@ def test_records_of_two_names_may_share_their_set_identifiers(site: Site, zone: 
         )
     )
     assert api[0] == f"{zone}_api.venue.example_A_primary"
-    site.engine.delete(RECORD, api[0], api[1])
+    harness.engine.delete(RECORD, api[0], api[1])
     for identifier, state, inputs in (rpc, other):
-        assert site.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
-    assert site.engine.read(RECORD, api[0], api[1], api[2])[0] == ""
+        assert harness.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
+    assert harness.engine.read(RECORD, api[0], api[1], api[2])[0] == ""
 
 
-def test_a_record_is_imported_by_zone_name_type_and_set(site: Site, zone: str) -> None:
-    identifier, _, inputs = site.made(RECORD, failover(zone, "api_1", "PRIMARY"))
-    found, _, told = site.engine.read(RECORD, identifier, {}, {})
-    assert (found, told) == (identifier, inputs)
+def test_a_record_is_imported_by_zone_name_type_and_set(
+    harness: ProviderHarness, zone: str
+) -> None:
+    identifier, _, inputs = harness.made(RECORD, failover(zone, "api_1", "PRIMARY"))
+    found, _, described = harness.engine.read(RECORD, identifier, {}, {})
+    assert (found, described) == (identifier, inputs)
     with pytest.raises(grpc.RpcError, match="no id of a record"):
-        site.engine.read(RECORD, "api.venue.example", {}, {})
+        harness.engine.read(RECORD, "api.venue.example", {}, {})
 
 
-def test_an_alias_record_says_where_it_leads(site: Site, zone: str) -> None:
+def test_an_alias_record_says_where_it_leads(harness: ProviderHarness, zone: str) -> None:
     alias = {
         "name": "Lb.Elsewhere.example.",
         "zoneId": "Z35SXDOTRQ7X7K",
         "evaluateTargetHealth": True,
     }
     inputs = {"zoneId": zone, "name": "venue.example", "type": "A", "aliases": [alias]}
-    identifier, state, inputs = site.made(RECORD, inputs)
-    assert site.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
+    identifier, state, inputs = harness.made(RECORD, inputs)
+    assert harness.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
     changed = {**inputs, "aliases": [{**alias, "evaluateTargetHealth": False}]}
-    assert list(site.engine.diff(RECORD, inputs, changed).diffs) == ["aliases"]
+    assert list(harness.engine.diff(RECORD, inputs, changed).diffs) == ["aliases"]
 
 
-def test_a_record_that_is_there_is_taken_over_only_if_told_to(site: Site, zone: str) -> None:
+def test_an_existing_record_is_taken_over_only_with_allow_overwrite(
+    harness: ProviderHarness, zone: str
+) -> None:
     inputs = {
         "zoneId": zone,
         "name": "api.venue.example",
@@ -179,10 +187,10 @@ def test_a_record_that_is_there_is_taken_over_only_if_told_to(site: Site, zone: 
         "ttl": 30,
         "records": ['"ours"'],
     }
-    site.made(RECORD, {**inputs, "records": ['"theirs"']})
+    harness.made(RECORD, {**inputs, "records": ['"theirs"']})
     with pytest.raises(grpc.RpcError, match=r"InvalidChangeBatch: .* already exists"):
-        site.made(RECORD, inputs)
-    _, state, _ = site.made(RECORD, {**inputs, "allowOverwrite": True})
+        harness.made(RECORD, inputs)
+    _, state, _ = harness.made(RECORD, {**inputs, "allowOverwrite": True})
     assert state["records"] == ['"ours"']
 
 
@@ -204,17 +212,17 @@ def test_a_record_that_is_there_is_taken_over_only_if_told_to(site: Site, zone: 
     ],
 )
 def test_a_record_that_route_53_would_refuse_is_refused(
-    site: Site, zone: str, more: Properties, complaint: str
+    harness: ProviderHarness, zone: str, more: Properties, complaint: str
 ) -> None:
-    site.made(RECORD, failover(zone, "api", "PRIMARY"))
+    harness.made(RECORD, failover(zone, "api", "PRIMARY"))
     wanted = {**failover(zone, "api", "PRIMARY"), **more}
     inputs = {name: value for name, value in wanted.items() if value is not None}
     with pytest.raises(grpc.RpcError, match=complaint):
-        site.made(RECORD, inputs)
+        harness.made(RECORD, inputs)
 
 
-def test_half_of_a_batch_is_never_applied(site: Site, zone: str) -> None:
-    route53 = site.root("route53")
+def test_half_of_a_batch_is_never_applied(harness: ProviderHarness, zone: str) -> None:
+    route53 = harness.root("route53")
     good = {
         "Name": "good.venue.example",
         "Type": "A",
@@ -235,10 +243,10 @@ def test_half_of_a_batch_is_never_applied(site: Site, zone: str) -> None:
     assert names == {"venue.example."}
 
 
-def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(
-    site: Site, zone: str
+def test_a_record_that_was_changed_elsewhere_is_seen_and_still_deleted(
+    harness: ProviderHarness, zone: str
 ) -> None:
-    identifier, state, inputs = site.made(RECORD, failover(zone, "api", "PRIMARY"))
+    identifier, state, inputs = harness.made(RECORD, failover(zone, "api", "PRIMARY"))
     theirs = {
         "Name": "api.venue.example",
         "Type": "A",
@@ -247,18 +255,18 @@ def test_a_record_that_somebody_changed_is_seen_and_deleted_all_the_same(
         "TTL": 5,
     }
     theirs["ResourceRecords"] = [{"Value": "203.0.113.9"}]
-    site.root("route53").change_resource_record_sets(
+    harness.root("route53").change_resource_record_sets(
         HostedZoneId=zone,
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": theirs}]},
     )
-    _, _, told = site.engine.read(RECORD, identifier, state, inputs)
-    assert set(site.engine.diff(RECORD, told, inputs).diffs) == {"ttl", "records"}
-    site.engine.delete(RECORD, identifier, state)
-    assert site.engine.read(RECORD, identifier, state, inputs)[0] == ""
+    _, _, described = harness.engine.read(RECORD, identifier, state, inputs)
+    assert set(harness.engine.diff(RECORD, described, inputs).diffs) == {"ttl", "records"}
+    harness.engine.delete(RECORD, identifier, state)
+    assert harness.engine.read(RECORD, identifier, state, inputs)[0] == ""
 
 
-def test_a_zone_with_records_goes_only_if_told_to(site: Site) -> None:
-    identifier, state, _ = site.made(ZONE, {"name": "full.example"})
+def test_a_zone_with_records_is_deleted_only_with_force_destroy(harness: ProviderHarness) -> None:
+    identifier, state, _ = harness.made(ZONE, {"name": "full.example"})
     inputs = {
         "zoneId": identifier,
         "name": "a.full.example",
@@ -266,24 +274,24 @@ def test_a_zone_with_records_goes_only_if_told_to(site: Site) -> None:
         "ttl": 1,
         "records": ["192.0.2.1"],
     }
-    site.made(RECORD, inputs)
+    harness.made(RECORD, inputs)
     with pytest.raises(grpc.RpcError, match="HostedZoneNotEmpty"):
-        site.engine.delete(ZONE, identifier, state)
-    site.engine.delete(ZONE, identifier, {**state, "forceDestroy": True})
-    assert site.engine.read(ZONE, identifier, state, {})[0] == ""
+        harness.engine.delete(ZONE, identifier, state)
+    harness.engine.delete(ZONE, identifier, {**state, "forceDestroy": True})
+    assert harness.engine.read(ZONE, identifier, state, {})[0] == ""
 
 
-def asked(site: Site, **arguments: Any) -> Properties:
+def asked(harness: ProviderHarness, **arguments: Any) -> Properties:
     request = provider_pb2.InvokeRequest(
         tok="aws:route53/getZone:getZone", args=to_struct(arguments)
     )
-    return from_struct(getattr(site.engine.stub.Invoke(request), "return"))
+    return from_struct(getattr(harness.engine.stub.Invoke(request), "return"))
 
 
-def test_a_zone_that_exists_is_looked_up_by_name_or_id(site: Site, zone: str) -> None:
-    told = asked(site, name="venue.example.")
-    assert (told["zoneId"], told["arn"]) == (zone, f"arn:aws:route53:::hostedzone/{zone}")
-    assert (told["privateZone"], told["name"]) == (False, "venue.example")
-    assert asked(site, zoneId=zone) == told
+def test_an_existing_zone_is_found_by_name_or_id(harness: ProviderHarness, zone: str) -> None:
+    described = asked(harness, name="venue.example.")
+    assert (described["zoneId"], described["arn"]) == (zone, f"arn:aws:route53:::hostedzone/{zone}")
+    assert (described["privateZone"], described["name"]) == (False, "venue.example")
+    assert asked(harness, zoneId=zone) == described
     with pytest.raises(grpc.RpcError, match=r"there are 0 private zones venue\.example"):
-        asked(site, name="venue.example", privateZone=True)
+        asked(harness, name="venue.example", privateZone=True)

@@ -1,7 +1,4 @@
-"""What is particular to the types of S3, beyond the contract that all types keep.
-
-Locks bind, replication copies.
-"""
+"""The types of S3, beyond the contract of all types: locks bind, replication copies."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from botocore.exceptions import ClientError
 from localaws.provider.resources.s3.objects import _SIGNATURE
 from localaws.provider.values import Properties
 from tests.testing.aws_harness import PRIMARY, STANDBY, client
-from tests.testing.provider_harness import Site, running_site
+from tests.testing.provider_harness import ProviderHarness, running_harness
 from tests.testing.stack_types.example import document
 
 pytestmark = pytest.mark.integration
@@ -32,14 +29,14 @@ ASSET = "c44067f5952c0a294b673a41bacd8c17"
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with running_site() as running:
+def harness() -> Iterator[ProviderHarness]:
+    with running_harness() as running:
         yield running
 
 
 @pytest.fixture
-def locked(site: Site) -> str:
-    s3 = site.root("s3")
+def locked(harness: ProviderHarness) -> str:
+    s3 = harness.root("s3")
     name = f"seawall-locked-{len(s3.list_buckets()['Buckets'])}"
     s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     return name
@@ -72,10 +69,10 @@ def held(s3: Any, bucket: str, mode: str) -> Properties:
         {},
     ],
 )
-def test_nobody_shortens_or_lifts_a_compliance_retention(
-    site: Site, locked: str, retention: Properties
+def test_a_compliance_retention_cannot_be_shortened_or_lifted(
+    harness: ProviderHarness, locked: str, retention: Properties
 ) -> None:
-    s3 = site.root("s3")
+    s3 = harness.root("s3")
     version = held(s3, locked, "COMPLIANCE")
     assert (
         refused(lambda: s3.put_object_retention(**version, Retention=retention)) == "AccessDenied"
@@ -95,17 +92,17 @@ def test_nobody_shortens_or_lifts_a_compliance_retention(
     }
 
 
-def test_a_compliance_retention_can_be_lengthened(site: Site, locked: str) -> None:
-    s3 = site.root("s3")
+def test_a_compliance_retention_can_be_lengthened(harness: ProviderHarness, locked: str) -> None:
+    s3 = harness.root("s3")
     version, longer = held(s3, locked, "COMPLIANCE"), IN_A_YEAR + timedelta(days=1)
     s3.put_object_retention(**version, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": longer})
     assert s3.get_object_retention(**version)["Retention"]["RetainUntilDate"] == longer
 
 
 def test_a_governance_retention_gives_way_to_who_may_bypass_it_and_says_so(
-    site: Site, locked: str
+    harness: ProviderHarness, locked: str
 ) -> None:
-    root = site.root("s3")
+    root = harness.root("s3")
     version, shorter = held(root, locked, "GOVERNANCE"), IN_A_YEAR - timedelta(days=30)
     retention = {"Mode": "GOVERNANCE", "RetainUntilDate": shorter}
     assert (
@@ -121,8 +118,8 @@ def test_a_governance_retention_gives_way_to_who_may_bypass_it_and_says_so(
     assert refused(lambda: root.head_object(**version)) == "404"
 
 
-def test_a_bypass_takes_its_own_permission(site: Site, locked: str) -> None:
-    iam, s3 = site.root("iam"), site.root("s3")
+def test_a_bypass_takes_its_own_permission(harness: ProviderHarness, locked: str) -> None:
+    iam, s3 = harness.root("iam"), harness.root("s3")
     iam.create_user(UserName="cleaner")
     allowed = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention"]
     policy = document(
@@ -131,7 +128,7 @@ def test_a_bypass_takes_its_own_permission(site: Site, locked: str) -> None:
     iam.put_user_policy(UserName="cleaner", PolicyName="p", PolicyDocument=policy)
     key = iam.create_access_key(UserName="cleaner")["AccessKey"]
     who = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    cleaner, version = client("s3", site.endpoint, who), held(s3, locked, "GOVERNANCE")
+    cleaner, version = client("s3", harness.endpoint, who), held(s3, locked, "GOVERNANCE")
     assert (
         refused(lambda: cleaner.delete_object(**version, BypassGovernanceRetention=True))
         == "AccessDenied"
@@ -147,8 +144,10 @@ def test_a_bypass_takes_its_own_permission(site: Site, locked: str) -> None:
     assert refused(lambda: s3.head_object(**version)) == "404"
 
 
-def test_a_retention_that_the_bucket_gave_can_be_read(site: Site, locked: str) -> None:
-    s3 = site.root("s3")
+def test_a_retention_that_the_bucket_gave_can_be_read(
+    harness: ProviderHarness, locked: str
+) -> None:
+    s3 = harness.root("s3")
     s3.put_object(Bucket=locked, Key="before", Body=b"x")
     assert (
         refused(lambda: s3.get_object_retention(Bucket=locked, Key="before"))
@@ -164,8 +163,8 @@ def test_a_retention_that_the_bucket_gave_can_be_read(site: Site, locked: str) -
     assert timedelta(days=2) < kept["RetainUntilDate"] - datetime.now(UTC) < timedelta(days=4)
 
 
-def test_a_bucket_under_object_lock_stays_versioned(site: Site, locked: str) -> None:
-    s3 = site.root("s3")
+def test_a_bucket_under_object_lock_stays_versioned(harness: ProviderHarness, locked: str) -> None:
+    s3 = harness.root("s3")
     status = {"Status": "Suspended"}
     assert refused(
         lambda: s3.put_bucket_versioning(Bucket=locked, VersioningConfiguration=status)
@@ -173,7 +172,7 @@ def test_a_bucket_under_object_lock_stays_versioned(site: Site, locked: str) -> 
 
 
 def test_the_provider_neither_shortens_nor_deletes_what_compliance_holds(
-    site: Site, locked: str
+    harness: ProviderHarness, locked: str
 ) -> None:
     inputs = {
         "bucket": locked,
@@ -184,16 +183,16 @@ def test_the_provider_neither_shortens_nor_deletes_what_compliance_holds(
         "objectLockMode": "COMPLIANCE",
         "objectLockRetainUntilDate": "2040-01-01T00:00:00Z",
     }
-    identifier, state, checked = site.made(OBJECT, inputs)
+    identifier, state, checked = harness.made(OBJECT, inputs)
     earlier = {**checked, "objectLockRetainUntilDate": "2039-01-01T00:00:00Z"}
     with pytest.raises(grpc.RpcError, match="AccessDenied"):
-        site.engine.update(OBJECT, identifier, state, checked, earlier)
+        harness.engine.update(OBJECT, identifier, state, checked, earlier)
     with pytest.raises(grpc.RpcError, match="AccessDenied"):
-        site.engine.delete(OBJECT, identifier, state)
+        harness.engine.delete(OBJECT, identifier, state)
     later = {**checked, "objectLockRetainUntilDate": "2041-01-01T00:00:00Z"}
-    state = site.engine.update(OBJECT, identifier, state, checked, later)
+    state = harness.engine.update(OBJECT, identifier, state, checked, later)
     assert state["objectLockRetainUntilDate"] == "2041-01-01T00:00:00Z"
-    assert len(site.root("s3").list_object_versions(Bucket=locked)["Versions"]) == 1, (
+    assert len(harness.root("s3").list_object_versions(Bucket=locked)["Versions"]) == 1, (
         "changed as it stands"
     )
 
@@ -203,9 +202,9 @@ def asset(**more: Any) -> Properties:
 
 
 def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
-    site: Site, locked: str, tmp_path: Path
+    harness: ProviderHarness, locked: str, tmp_path: Path
 ) -> None:
-    s3 = site.root("s3")
+    s3 = harness.root("s3")
     (tmp_path / "kit.bin").write_bytes(b"\xff\x00")
     digest = hashlib.sha256(b"\xff\x00").hexdigest()
     for given, expected in (
@@ -214,7 +213,7 @@ def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
         ({"source": asset(text="a")}, b"a"),
         ({"source": asset(path=str(tmp_path / "kit.bin"), hash=digest)}, b"\xff\x00"),
     ):
-        site.made(OBJECT, {"bucket": locked, "key": "a/b", **given})
+        harness.made(OBJECT, {"bucket": locked, "key": "a/b", **given})
         assert s3.get_object(Bucket=locked, Key="a/b")["Body"].read() == expected
 
 
@@ -229,47 +228,56 @@ def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
     ],
 )
 def test_a_source_that_is_no_plain_asset_is_refused(
-    site: Site, locked: str, source: Properties, complaint: str
+    harness: ProviderHarness, locked: str, source: Properties, complaint: str
 ) -> None:
     with pytest.raises(grpc.RpcError, match=complaint):
-        site.made(OBJECT, {"bucket": locked, "key": "k", "source": source})
+        harness.made(OBJECT, {"bucket": locked, "key": "k", "source": source})
 
 
-def test_an_asset_is_compared_by_what_is_in_it(site: Site) -> None:
+def test_an_asset_is_compared_by_what_is_in_it(harness: ProviderHarness) -> None:
     one = {"bucket": "b", "key": "k", "source": asset(path="here", hash="a" * 64)}
     moved, edited = (
         {**one, "source": asset(path="there", hash="a" * 64)},
         {**one, "source": asset(path="here", hash="b" * 64)},
     )
-    assert list(site.engine.diff(OBJECT, one, moved).diffs) == []
-    assert list(site.engine.diff(OBJECT, one, edited).diffs) == ["source"]
-    assert list(site.engine.diff(OBJECT, one, {**one, "key": "l"}).replaces) == ["key"]
+    assert list(harness.engine.diff(OBJECT, one, moved).diffs) == []
+    assert list(harness.engine.diff(OBJECT, one, edited).diffs) == ["source"]
+    assert list(harness.engine.diff(OBJECT, one, {**one, "key": "l"}).replaces) == ["key"]
 
 
-def test_content_that_somebody_else_put_is_seen_by_the_etag(site: Site, locked: str) -> None:
+def test_content_that_was_put_elsewhere_is_seen_by_the_etag(
+    harness: ProviderHarness, locked: str
+) -> None:
     digest = hashlib.md5(b"ours").hexdigest()  # noqa: S324 - it is how S3 makes an ETag
     inputs = {"bucket": locked, "key": "k", "content": "ours", "etag": digest}
-    identifier, state, checked = site.made(OBJECT, inputs)
-    site.root("s3").put_object(Bucket=locked, Key="k", Body=b"theirs")
-    _, _, told = site.engine.read(OBJECT, identifier, state, checked)
-    assert list(site.engine.diff(OBJECT, told, checked).diffs) == ["etag"]
-    site.engine.update(OBJECT, identifier, state, told, checked)
-    assert site.root("s3").get_object(Bucket=locked, Key="k")["Body"].read() == b"ours"
+    identifier, state, checked = harness.made(OBJECT, inputs)
+    harness.root("s3").put_object(Bucket=locked, Key="k", Body=b"theirs")
+    _, _, described = harness.engine.read(OBJECT, identifier, state, checked)
+    assert list(harness.engine.diff(OBJECT, described, checked).diffs) == ["etag"]
+    harness.engine.update(OBJECT, identifier, state, described, checked)
+    assert harness.root("s3").get_object(Bucket=locked, Key="k")["Body"].read() == b"ours"
 
 
 def replicating(
-    site: Site, name: str, *, trusts: str = "s3.amazonaws.com", may: str = "*", **rule: Any
+    harness: ProviderHarness,
+    name: str,
+    *,
+    trusts: str = "s3.amazonaws.com",
+    may: str = "*",
+    **rule: Any,
 ) -> tuple[str, str]:
     """A bucket here and the one in the other region to which the provider lets it replicate."""
     here, there, role = f"seawall-{name}-here", f"seawall-{name}-there", f"seawall-{name}"
     for bucket, region in ((here, PRIMARY), (there, STANDBY)):
-        site.made(BUCKET, {"bucket": bucket, "objectLockEnabled": True, "region": region})
+        harness.made(BUCKET, {"bucket": bucket, "objectLockEnabled": True, "region": region})
     trust = document(
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": trusts}}
     )
-    _, made, _ = site.made("aws:iam/role:Role", {"name": role, "assumeRolePolicy": trust})
+    _, made, _ = harness.made("aws:iam/role:Role", {"name": role, "assumeRolePolicy": trust})
     may_copy = document({"Effect": "Allow", "Action": f"s3:{may}", "Resource": "*"})
-    site.made("aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "copy", "policy": may_copy})
+    harness.made(
+        "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "copy", "policy": may_copy}
+    )
     rules = [
         {
             "id": "all",
@@ -280,16 +288,18 @@ def replicating(
             **rule,
         }
     ]
-    site.made(
+    harness.made(
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
         {"bucket": here, "role": made["arn"], "rules": rules},
     )
     return here, there
 
 
-def test_what_is_put_arrives_in_the_other_region_with_all_that_belongs_to_it(site: Site) -> None:
-    here, there = replicating(site, "whole")
-    s3, west = site.root("s3"), site.root("s3", region=STANDBY)
+def test_what_is_put_arrives_in_the_other_region_with_all_that_belongs_to_it(
+    harness: ProviderHarness,
+) -> None:
+    here, there = replicating(harness, "whole")
+    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
     put = s3.put_object(
         Bucket=here,
         Key="k",
@@ -322,10 +332,10 @@ def test_what_is_put_arrives_in_the_other_region_with_all_that_belongs_to_it(sit
 
 
 def test_delete_markers_are_copied_if_the_rule_says_so_and_deleted_versions_never(
-    site: Site,
+    harness: ProviderHarness,
 ) -> None:
-    here, there = replicating(site, "markers", deleteMarkerReplication={"status": "Enabled"})
-    s3, west = site.root("s3"), site.root("s3", region=STANDBY)
+    here, there = replicating(harness, "markers", deleteMarkerReplication={"status": "Enabled"})
+    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
     version = s3.put_object(Bucket=here, Key="k", Body=b"one")["VersionId"]
     s3.delete_object(Bucket=here, Key="k", VersionId=version)
     assert west.head_object(Bucket=there, Key="k")["VersionId"] == version
@@ -334,9 +344,9 @@ def test_delete_markers_are_copied_if_the_rule_says_so_and_deleted_versions_neve
     assert refused(lambda: west.get_object(Bucket=there, Key="k")) == "NoSuchKey"
 
 
-def test_only_what_a_rule_selects_is_copied(site: Site) -> None:
-    here, there = replicating(site, "some", filter={"prefix": "journal/"})
-    s3, west = site.root("s3"), site.root("s3", region=STANDBY)
+def test_only_what_a_rule_selects_is_copied(harness: ProviderHarness) -> None:
+    here, there = replicating(harness, "some", filter={"prefix": "journal/"})
+    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
     s3.put_object(Bucket=here, Key="other", Body=b"x")
     s3.put_object(Bucket=here, Key="journal/secret", Body=b"x", ServerSideEncryption="aws:kms")
     s3.put_object(Bucket=here, Key="journal/plain", Body=b"x")
@@ -346,15 +356,15 @@ def test_only_what_a_rule_selects_is_copied(site: Site) -> None:
     assert "ReplicationStatus" not in s3.head_object(Bucket=here, Key="other")
 
 
-def test_an_encrypted_object_is_copied_if_the_rule_selects_it(site: Site) -> None:
+def test_an_encrypted_object_is_copied_if_the_rule_selects_it(harness: ProviderHarness) -> None:
     criteria = {"sseKmsEncryptedObjects": {"status": "Enabled"}}
     key = {"replicaKmsKeyId": "arn:aws:kms:us-west-2:123456789012:key/there"}
     destination = {"bucket": "arn:aws:s3:::seawall-sealed-there", "encryptionConfiguration": key}
     here, there = replicating(
-        site, "sealed", sourceSelectionCriteria=criteria, destination=destination
+        harness, "sealed", sourceSelectionCriteria=criteria, destination=destination
     )
-    site.root("s3").put_object(Bucket=here, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
-    copy = site.root("s3", region=STANDBY).head_object(Bucket=there, Key="k")
+    harness.root("s3").put_object(Bucket=here, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
+    copy = harness.root("s3", region=STANDBY).head_object(Bucket=there, Key="k")
     assert (copy["ServerSideEncryption"], copy["SSEKMSKeyId"]) == (
         "aws:kms",
         key["replicaKmsKeyId"],
@@ -366,18 +376,18 @@ def test_an_encrypted_object_is_copied_if_the_rule_selects_it(site: Site) -> Non
     [("stranger", "ec2.amazonaws.com", "*"), ("weak", "s3.amazonaws.com", "Get*")],
 )
 def test_a_role_that_s3_may_not_take_or_that_may_not_write_copies_nothing(
-    site: Site, name: str, trusts: str, may: str
+    harness: ProviderHarness, name: str, trusts: str, may: str
 ) -> None:
-    here, there = replicating(site, name, trusts=trusts, may=may)
-    site.root("s3").put_object(Bucket=here, Key="k", Body=b"x")
-    assert site.root("s3").head_object(Bucket=here, Key="k")["ReplicationStatus"] == "FAILED"
-    assert "Contents" not in site.root("s3", region=STANDBY).list_objects_v2(Bucket=there)
+    here, there = replicating(harness, name, trusts=trusts, may=may)
+    harness.root("s3").put_object(Bucket=here, Key="k", Body=b"x")
+    assert harness.root("s3").head_object(Bucket=here, Key="k")["ReplicationStatus"] == "FAILED"
+    assert "Contents" not in harness.root("s3", region=STANDBY).list_objects_v2(Bucket=there)
 
 
 def test_a_destination_must_be_versioned_and_locked_like_its_source(
-    site: Site, locked: str
+    harness: ProviderHarness, locked: str
 ) -> None:
-    s3 = site.root("s3")
+    s3 = harness.root("s3")
     s3.create_bucket(Bucket="seawall-unversioned")
     kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     rule = {
@@ -389,12 +399,12 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(
     }
     inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
     with pytest.raises(grpc.RpcError, match="versioning enabled"):
-        site.made(kind, inputs)
+        harness.made(kind, inputs)
     s3.put_bucket_versioning(
         Bucket="seawall-unversioned", VersioningConfiguration={"Status": "Enabled"}
     )
     with pytest.raises(grpc.RpcError, match="object lock enabled"):
-        site.made(kind, inputs)
+        harness.made(kind, inputs)
 
 
 @pytest.mark.parametrize(
@@ -411,7 +421,7 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(
     ],
 )
 def test_a_rule_that_leaves_out_what_s3_wants_is_refused(
-    site: Site, locked: str, more: Properties, complaint: str
+    harness: ProviderHarness, locked: str, more: Properties, complaint: str
 ) -> None:
     rule = {
         "id": "all",
@@ -422,33 +432,38 @@ def test_a_rule_that_leaves_out_what_s3_wants_is_refused(
     }
     inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
     with pytest.raises(grpc.RpcError, match=complaint):
-        site.made("aws:s3/bucketReplicationConfig:BucketReplicationConfig", inputs)
+        harness.made("aws:s3/bucketReplicationConfig:BucketReplicationConfig", inputs)
 
 
-def test_a_rule_without_a_priority_has_the_lowest(site: Site) -> None:
+def test_a_rule_without_a_priority_has_the_lowest(harness: ProviderHarness) -> None:
     kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     rule = {"id": "all", "status": "Enabled", "filter": {}}
     old, new = (
         {"bucket": "b", "role": "r", "rules": [one]} for one in (rule, {**rule, "priority": 0})
     )
-    assert list(site.engine.diff(kind, old, new).diffs) == []
-    assert list(site.engine.diff(kind, old, {**new, "rules": [{**rule, "priority": 1}]}).diffs) == [
-        "rules"
-    ]
-
-
-def test_the_order_of_rules_means_nothing_and_their_content_does(site: Site) -> None:
-    kind = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    one, two = ({"id": name, "status": "Enabled", "filter": {"prefix": name}} for name in "ab")
-    old = {"bucket": "b", "rules": [one, two]}
-    assert list(site.engine.diff(kind, old, {**old, "rules": [two, one]}).diffs) == []
+    assert list(harness.engine.diff(kind, old, new).diffs) == []
     assert list(
-        site.engine.diff(kind, old, {**old, "rules": [{**one, "status": "Disabled"}, two]}).diffs
+        harness.engine.diff(kind, old, {**new, "rules": [{**rule, "priority": 1}]}).diffs
     ) == ["rules"]
 
 
-def test_a_lifecycle_that_somebody_shortened_is_seen(site: Site, locked: str) -> None:
-    kind, s3 = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", site.root("s3")
+def test_the_order_of_rules_means_nothing_and_their_content_does(harness: ProviderHarness) -> None:
+    kind = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    one, two = ({"id": name, "status": "Enabled", "filter": {"prefix": name}} for name in "ab")
+    old = {"bucket": "b", "rules": [one, two]}
+    assert list(harness.engine.diff(kind, old, {**old, "rules": [two, one]}).diffs) == []
+    assert list(
+        harness.engine.diff(kind, old, {**old, "rules": [{**one, "status": "Disabled"}, two]}).diffs
+    ) == ["rules"]
+
+
+def test_a_lifecycle_that_was_shortened_elsewhere_is_seen(
+    harness: ProviderHarness, locked: str
+) -> None:
+    kind, s3 = (
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        harness.root("s3"),
+    )
     noncurrent = {"noncurrentDays": 400, "newerNoncurrentVersions": 5}
     rule = {
         "id": "a",
@@ -456,19 +471,19 @@ def test_a_lifecycle_that_somebody_shortened_is_seen(site: Site, locked: str) ->
         "filter": {"prefix": ""},
         "noncurrentVersionExpiration": noncurrent,
     }
-    identifier, state, checked = site.made(kind, {"bucket": locked, "rules": [rule]})
+    identifier, state, checked = harness.made(kind, {"bucket": locked, "rules": [rule]})
     kept = s3.get_bucket_lifecycle_configuration(Bucket=locked)["Rules"]
     kept[0]["NoncurrentVersionExpiration"]["NewerNoncurrentVersions"] = 1
     s3.put_bucket_lifecycle_configuration(Bucket=locked, LifecycleConfiguration={"Rules": kept})
-    _, _, told = site.engine.read(kind, identifier, state, checked)
-    assert told["rules"][0]["noncurrentVersionExpiration"]["newerNoncurrentVersions"] == 1
-    assert list(site.engine.diff(kind, told, checked).diffs) == ["rules"]
+    _, _, described = harness.engine.read(kind, identifier, state, checked)
+    assert described["rules"][0]["noncurrentVersionExpiration"]["newerNoncurrentVersions"] == 1
+    assert list(harness.engine.diff(kind, described, checked).diffs) == ["rules"]
 
 
-def test_an_object_is_imported_by_bucket_and_key(site: Site, locked: str) -> None:
+def test_an_object_is_imported_by_bucket_and_key(harness: ProviderHarness, locked: str) -> None:
     inputs = {"bucket": locked, "key": "a/b", "content": "x", "contentType": "text/plain"}
-    identifier, _, _ = site.made(OBJECT, inputs)
+    identifier, _, _ = harness.made(OBJECT, inputs)
     assert identifier == f"{locked}/a/b"
-    _, _, told = site.engine.read(OBJECT, identifier, {}, {})
-    assert (told["key"], told["contentType"]) == ("a/b", "text/plain")
-    assert json.dumps(told).count('"x"') == 0, "what is in it is not read back"
+    _, _, described = harness.engine.read(OBJECT, identifier, {}, {})
+    assert (described["key"], described["contentType"]) == ("a/b", "text/plain")
+    assert json.dumps(described).count('"x"') == 0, "what is in it is not read back"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Probe, Slot, Withdrawal
+from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 from seawall.scorecard.run import Run
 
 ZERO_US = 1_700_000_000 * SECOND
@@ -194,7 +194,7 @@ def payout(slot: Slot) -> bool:
     return slot.purpose == "payout"
 
 
-def protected(sample: Probe) -> bool:
+def protected(sample: ProbeSample) -> bool:
     """Well inside protected mode."""
     return us(25) < sample.at < us(60)
 

@@ -1,7 +1,7 @@
-"""What the contract test knows of one resource type, and how the modules beside this one are put
-together.
+"""An example of one resource type for the contract test, and how the modules here fit together.
 
-A module per AWS service exports ``EXAMPLES``, by type; a new module is found by being here.
+A module per AWS service exports ``EXAMPLES``, by type; a new module in this folder is found by
+itself.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ def all_examples() -> dict[str, Example]:
         examples: dict[str, Example] = getattr(module, "EXAMPLES", {})
         twice = set(found) & set(examples)
         if twice:
-            message = (
+            raise ValueError(
                 f"{path.name} has examples that another module has too: {', '.join(sorted(twice))}"
             )
-            raise ValueError(message)
         found.update(examples)
     return found
 

@@ -49,6 +49,9 @@ REPLICATES_SOME = {
     },
 }
 
+_ENCRYPTION = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+)
 EXAMPLES: dict[str, Example] = {
     "aws:s3/bucket:Bucket": Example(
         inputs={"bucket": "seawall-thing", "forceDestroy": True, "tags": {"a": "1"}},
@@ -67,7 +70,7 @@ EXAMPLES: dict[str, Example] = {
         changed={"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 2}}},
         needs={"bucket": BUCKET_NEEDED},
     ),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Example(
+    _ENCRYPTION: Example(
         inputs={
             "bucket": "$bucket.bucket",
             "rules": [

@@ -131,8 +131,11 @@ def test_a_resource_that_is_gone_is_named() -> None:
     assert drift.exit_code is ExitCode.FAIL
     assert list(drift.lines()) == [
         "drift: 1 of 2 resources of sandbox are not as declared",
-        "aws:sns/topic:Topic info: deleted behind the back of the stack",
-        "ask first who did it, then `pulumi up --refresh` puts it back: docs/runbooks/infrastructure-change.md",
+        "aws:sns/topic:Topic info: deleted outside the stack",
+        (
+            "find out who did it, then `pulumi up --refresh` puts it back:"
+            " docs/runbooks/infrastructure-change.md"
+        ),
     ]
     assert drift.document()["drifted"][0]["gone"] is True
 
@@ -141,8 +144,8 @@ def test_a_resource_that_is_gone_is_named() -> None:
     ("text", "exit_code", "says"),
     [
         ("", 255, "AccessDenied"),
-        ("{}", 0, "said nothing"),
-        (printed(), 0, "said nothing"),
+        ("{}", 0, "printed nothing"),
+        (printed(), 0, "printed nothing"),
         (printed(SAME), 1, "AccessDenied"),
         (
             printed(
@@ -152,7 +155,7 @@ def test_a_resource_that_is_gone_is_named() -> None:
             0,
             "error: ExpiredToken: renew",
         ),
-        (json.dumps({"steps": [SAME]}), 0, "said nothing"),
+        (json.dumps({"steps": [SAME]}), 0, "printed nothing"),
         (
             json.dumps({"steps": [SAME], "changeSummary": {"same": 1, "update": 2}}),
             0,

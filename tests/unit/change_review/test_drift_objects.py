@@ -1,7 +1,4 @@
-"""An object that somebody wrote over is drift of its content.
-
-One that cannot be looked at is not known.
-"""
+"""An S3 object that was overwritten outside the stack is drift; an unreadable one is unknown."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from seawall.change_review.drift import (
     DriftedResource,
     Head,
     StoredObject,
-    heads,
+    head_reader,
     stored_objects,
     with_overwritten,
 )
@@ -44,7 +41,7 @@ def printed(*steps: dict[str, Any]) -> str:
     return json.dumps({"steps": list(steps)})
 
 
-def looks(*heads: Head | None) -> Any:
+def answering(*heads: Head | None) -> Any:
     """What S3 answers, object by object."""
     answers = iter(heads)
     return lambda _stored: next(answers)
@@ -65,7 +62,7 @@ def test_the_objects_are_read_from_the_stacks_own_state(op: str) -> None:
 
 
 def test_the_current_version_of_the_stack_is_no_drift() -> None:
-    assert with_overwritten(CLEAN, [OURS], looks({"VersionId": "v1", "ETag": '"e2"'})) == CLEAN
+    assert with_overwritten(CLEAN, [OURS], answering({"VersionId": "v1", "ETag": '"e2"'})) == CLEAN
 
 
 @pytest.mark.parametrize(
@@ -91,7 +88,7 @@ def test_the_current_version_of_the_stack_is_no_drift() -> None:
 def test_another_version_is_drift_of_the_content(
     stored: StoredObject, head: Head, difference: tuple[str, str]
 ) -> None:
-    found = with_overwritten(CLEAN, [stored], looks(head))
+    found = with_overwritten(CLEAN, [stored], answering(head))
 
     [drifted] = found.resources
     assert (drifted.urn, drifted.kind, drifted.name, drifted.gone) == (
@@ -118,7 +115,7 @@ def test_it_stands_beside_what_the_refresh_found() -> None:
     found = with_overwritten(
         Drift(stack="sandbox", compared=2, resources=(known, topic)),
         [OURS],
-        looks({"VersionId": "v2"}),
+        answering({"VersionId": "v2"}),
     )
 
     assert [each.path for each in found.resources[0].differences] == ["contentType", "content"]
@@ -138,10 +135,10 @@ def test_an_object_that_is_gone_is_the_refreshs_to_name(gone: bool) -> None:
     )
     drift = Drift(stack="sandbox", compared=2, resources=known)
 
-    assert with_overwritten(drift, [OURS], looks(*(() if gone else (None,)))) == drift
+    assert with_overwritten(drift, [OURS], answering(*(() if gone else (None,)))) == drift
 
 
-def test_what_nobody_can_look_at_is_not_taken_for_unchanged() -> None:
+def test_an_object_that_cannot_be_read_is_not_taken_for_unchanged() -> None:
     def denied(_stored: StoredObject) -> Mapping[str, Any]:
         message = "AccessDenied"
         raise EvidenceError(message)
@@ -165,12 +162,13 @@ def test_s3_is_asked_where_the_engine_asks_it(variable: str, status: int, known:
         "AWS_REGION": "us-east-1",
     }
     with serving(answer) as url:
-        look = heads({**who, variable: url})
+        read_head = head_reader({**who, variable: url})
         if known:
-            assert look(OURS) is None, "the refresh names what is gone"
+            assert read_head(OURS) is None, "the refresh names what is gone"
         else:
             with pytest.raises(
-                EvidenceError, match=r"nobody knows what is in s3://kit/runbooks/drawdown.md: .*403"
+                EvidenceError,
+                match=r"it is not known what is in s3://kit/runbooks/drawdown.md: .*403",
             ):
-                look(OURS)
+                read_head(OURS)
     assert asked == ["/kit/runbooks/drawdown.md"]

@@ -259,11 +259,11 @@ def test_the_marker_of_an_incident_freezes_whatever_it_says(
 
 def venue_file(folder: Path) -> str:
     path = folder / "venue.json"
-    site = {
+    section = {
         "tokens": {"USDX": "0x" + "11" * 20},
         "payout_contracts": {"customer-aster-hot": "0x" + "22" * 20},
     }
-    path.write_text(json.dumps({"networks": {"aster": site}}))
+    path.write_text(json.dumps({"networks": {"aster": section}}))
     return str(path)
 
 
@@ -286,9 +286,9 @@ def test_an_endpoint_tells_what_lies_at_the_address_and_in_its_contract(shell: S
     ("answer", "why"),
     [
         (chain(1, native=1, tokens=1), "serves chain 1, not 73311"),
-        (lambda *_: (500, {}), "the endpoint of aster did not tell"),
+        (lambda *_: (500, {}), "the endpoint of aster did not answer"),
         (lambda *_: (200, {"error": {"code": -32000}}), "refused eth_chainId: "),
-        (lambda *_: (200, "no json"), "the endpoint of aster did not tell"),
+        (lambda *_: (200, "no json"), "the endpoint of aster did not answer"),
     ],
 )
 def test_an_endpoint_that_cannot_be_believed_leaves_the_balance_unknown(

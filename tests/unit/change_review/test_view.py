@@ -54,7 +54,7 @@ def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
         ),
         "",
         (
-            "- **signing-key-replaced**: The address dies with the key: nobody can ever sign for it again, and what lies there stays there. "
+            "- **signing-key-replaced**: The address dies with the key: no one can ever sign for it again, and the money there cannot be moved. "
             "_Instead_: Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
             "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
             "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be recovered."

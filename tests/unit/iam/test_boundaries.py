@@ -1,4 +1,5 @@
-"""Worked examples of
+"""Worked examples of permission boundaries.
+
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, in its order.
 """
 

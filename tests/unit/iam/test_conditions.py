@@ -130,8 +130,9 @@ def test_date_operators(true: bool, operator: str, value: str, has: str | None) 
 
 @pytest.mark.parametrize(("allowed", "secure"), [(True, "true"), (False, "false")])
 def test_boolean_operator(allowed: bool, secure: str) -> None:
-    """Page "operators": "Boolean condition operators", all S3 actions denied that do not come over
-    TLS.
+    """Page "operators": "Boolean condition operators".
+
+    All S3 actions are denied that do not come over TLS.
     """
     statement = deny("s3:*", Condition={"Bool": {"aws:SecureTransport": False}})
     context = {"aws:SecureTransport": secure}
@@ -189,8 +190,9 @@ LONG = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:financ
     ],
 )
 def test_arn_operators(true: bool, operator: str, value: str, arn: str) -> None:
-    """Page "operators": "Amazon Resource Name (ARN) condition operators", where StringLike matches
-    and ArnLike does not.
+    """Page "operators": "Amazon Resource Name (ARN) condition operators".
+
+    StringLike matches and ArnLike does not.
     """
     assert holds({operator: {"aws:PrincipalArn": value}}, {"aws:PrincipalArn": arn}) is true
 
@@ -228,8 +230,9 @@ def test_a_queue_takes_messages_from_one_topic_and_from_no_user() -> None:
     ],
 )
 def test_null_operator(true: bool, value: Any, context: dict[str, str]) -> None:
-    """Page "operators": "Condition operator to check existence", only with credentials that are not
-    temporary.
+    """Page "operators": "Condition operator to check existence".
+
+    Only with credentials that are not temporary.
     """
     assert holds({"Null": {"aws:TokenIssueTime": value}}, context) is true
 
@@ -325,8 +328,9 @@ def test_for_all_values_needs_null_to_demand_a_value(denied: bool, keys: tuple[s
     ("denied", "keys"), [(True, ("webserver", "x")), (False, ("x",)), (False, ())]
 )
 def test_for_any_value_denies_if_one_matches(denied: bool, keys: tuple[str, ...]) -> None:
-    """Page "sets (ex.)": "Deny policy with condition set operator ForAnyValue", snapshots tagged
-    environment or webserver.
+    """Page "sets (ex.)": "Deny policy with condition set operator ForAnyValue".
+
+    Snapshots tagged environment or webserver.
     """
     statement = deny(
         "ec2:CreateSnapshots",
@@ -353,8 +357,9 @@ def test_for_any_value_denies_if_one_matches(denied: bool, keys: tuple[str, ...]
     ],
 )
 def test_tags_in_a_request(allowed: bool, environment: str | None, keys: tuple[str, ...]) -> None:
-    """Page "tags": "Controlling access during AWS requests", two keys allowed, one of them with two
-    values.
+    """Page "tags": "Controlling access during AWS requests".
+
+    Two keys are allowed, one of them with two values.
     """
     condition = {
         "StringEquals": {"aws:RequestTag/environment": ["preprod", "production"]},

@@ -105,17 +105,20 @@ def test_actions(allowed: bool, statement: dict[str, Any], action: str, resource
 )
 def test_a_deny_with_not_action(allowed: bool, mfa: str | None, action: str) -> None:
     statement = {
-        "Effect": "Deny", "NotAction": "iam:*", "Resource": "*",
+        "Effect": "Deny",
+        "NotAction": "iam:*",
+        "Resource": "*",
         "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
-    }  # fmt: skip
+    }
     context = {} if mfa is None else {"aws:MultiFactorAuthPresent": mfa}
     assert may(SOMEONE, action, "*", identity=[allow("*"), statement], context=context) is allowed
 
 
 PAYROLL = {
-    "Effect": "Deny", "Action": "s3:*",
+    "Effect": "Deny",
+    "Action": "s3:*",
     "NotResource": ["arn:aws:s3:::HRBucket/Payroll", "arn:aws:s3:::HRBucket/Payroll/*"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,8 @@ OF_THE_ROLE = {"ArnEquals": {"aws:PrincipalArn": ROLE.role}}
             ROLE,
             granted("*", Condition=OF_THE_ROLE),
             {"boundary": NOTHING, "passed": [NOTHING]},
-            id="principal: everyone with aws:PrincipalArn of the role, past boundary and session policy",
+            id="principal: everyone with aws:PrincipalArn of the role, past boundary and "
+            "session policy",
         ),
         pytest.param(
             False,

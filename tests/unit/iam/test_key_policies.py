@@ -8,7 +8,8 @@ Pages, under https://docs.aws.amazon.com/kms/latest/developerguide/ unless they 
     overview      key-policy-overview.html
     conditions    conditions-kms.html
     grants        grants.html
-    trust         IAM user guide, reference_policies_evaluation-logic_policy-eval-denyallow.html and id_roles_terms-and-concepts.html
+    trust         IAM user guide, reference_policies_evaluation-logic_policy-eval-denyallow.html
+                  and id_roles_terms-and-concepts.html
 """
 
 from __future__ import annotations
@@ -271,9 +272,11 @@ def test_an_external_id_is_asked_for(allowed: bool, given: str | None) -> None:
     """
     stranger = user("them", account="210987654321")
     trust = {
-        "Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole",
+        "Effect": "Allow",
+        "Principal": {"AWS": "210987654321"},
+        "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"sts:ExternalId": "12345"}},
-    }  # fmt: skip
+    }
     asked = may(
         stranger,
         "sts:AssumeRole",

@@ -218,9 +218,9 @@ def test_the_contact_tree_says_whom_to_reach_who_is_paged_and_who_approves(polic
     text = contacts(policy)
     assert all(f"- **{name}**: {role.email}" in text for name, role in policy.roles.items())
     assert (
-        "- run-on-the-bank (critical): incident-commander, then treasury-lead, then communications-owner"
-        in text
-    )
+        "- run-on-the-bank (critical): incident-commander, then treasury-lead, then "
+        "communications-owner"
+    ) in text
     assert "- routine: 2 of treasury-lead, wallet-ops-lead, incident-commander" in text
 
 

@@ -478,7 +478,10 @@ def test_what_the_list_protects_is_protected_in_a_protected_stack_whatever_its_t
         (
             REPLICA,
             "approver-treasury-lead",
-            f"no replica approver-treasury-lead: approver treasury-lead could not sign in {STANDBY}",
+            (
+                "no replica approver-treasury-lead: approver treasury-lead could not sign in "
+                f"{STANDBY}"
+            ),
         ),
         (ROLE_POLICY, "backup", f"{ROLE} backup: may do nothing; declare a role policy"),
         (ROLE_POLICY, "kit", f"{ROLE} kit: may do nothing; declare a role policy"),

@@ -99,11 +99,17 @@ def _no_kit(found: dict[str, Any]) -> None:
     [
         (
             _share,
-            r"signers.us-west-2.escrow: found .*customer-us-west-2'; seawall:principals.signers.us-west-2.customer has it",
+            (
+                r"signers.us-west-2.escrow: found .*customer-us-west-2'; "
+                r"seawall:principals.signers.us-west-2.customer has it"
+            ),
         ),
         (
             _admin_signs,
-            r"admins.customer: found .*; seawall:principals.signers.us-east-1.customer has it already; give admin of",
+            (
+                r"admins.customer: found .*; seawall:principals.signers.us-east-1.customer has "
+                r"it already; give admin of"
+            ),
         ),
         (_anyone, r"gamedays: found '\*'; name the ARN .* nobody else and no wildcard"),
         (_root, r"breakGlass.kit: found 'arn:aws:iam::123456789012:root'; name the ARN"),

@@ -1,4 +1,4 @@
-"""The declared matrix: who may do what with which key, stated here once more by hand."""
+"""The declared matrix of who may do what with which key, stated here a second time by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHANGES = {tried.action for tried in s.TRIED if tried.changes}
 def allowed(
     principal: s.Principal, key: s.SigningKey, region: str = PRIMARY, *, protected: bool = True
 ) -> set[str]:
-    """What is tried of ``principal`` and expected to succeed."""
+    """Return the tried actions that must succeed for ``principal``."""
     found = {
         cell.tried.action
         for cell in s.matrix(POLICY, protected=protected, who=[principal])
@@ -90,7 +90,7 @@ def test_the_kit_and_game_days_reach_no_key() -> None:
     }
 
 
-def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_what_is_protected() -> None:
+def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_a_protected_key() -> None:
     provisions = {
         "kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy",
         "kms:TagResource", "kms:UpdateKeyDescription", "kms:UpdateAlias", "kms:ReplicateKey",
@@ -105,9 +105,7 @@ def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_what_is_p
         }
 
 
-def test_nobody_makes_a_grant_or_moves_the_primary_and_one_role_signs_per_wallet_and_region() -> (
-    None
-):
+def test_no_role_makes_a_grant_or_moves_the_primary_and_one_signs_per_wallet_and_region() -> None:
     cells = [cell for protected in (True, False) for cell in s.matrix(POLICY, protected=protected)]
     cells += s.matrix(POLICY, protected=False, who=[s.DEPLOYER])
     assert not [
@@ -139,8 +137,8 @@ def test_every_role_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names))
 
 
-def test_a_document_says_what_its_rules_say() -> None:
-    """Read back as AWS would for these elements.
+def test_a_document_allows_what_its_statements_allow() -> None:
+    """The document is evaluated here as AWS does for these elements.
 
     Named principals, and a deny for all but the named.
     """

@@ -1,4 +1,4 @@
-"""Renewing, undoing and the timeline, with time and the network as ports."""
+"""Renewals, undo calls and the timeline, with time and network given by the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.testing.deployments import write_deployment
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -56,7 +56,7 @@ def test_a_lease_is_renewed_three_times_in_each_time_to_live() -> None:
     renewer.require_held()
 
 
-def test_a_dead_runner_is_never_renewed_for() -> None:
+def test_no_lease_is_renewed_for_a_dead_runner() -> None:
     """Not one renewal is sent once the runner is gone."""
     renewer = _renewer(Holder(), Time(), gone="the runner (process 7) is gone")
     assert renewer.step() is None
@@ -67,7 +67,7 @@ def test_a_dead_runner_is_never_renewed_for() -> None:
 
 
 def test_an_expired_lease_is_lost_at_once() -> None:
-    """The holder's word that it expired is final."""
+    """If the holder says that it expired, it is not asked again."""
     renewer = _renewer(Holder(False), Time())
     assert renewer.step() is None
     assert renewer.lost == "it expired"
@@ -76,7 +76,7 @@ def test_an_expired_lease_is_lost_at_once() -> None:
 def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() -> None:
     """Unanswered renewals are repeated quickly.
 
-    A time to live after the last answer the lease counts as lost.
+    One time to live after the last answer, the lease counts as lost.
     """
     time = Time()
     silent = ServiceError("no answer")
@@ -93,14 +93,14 @@ def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() ->
 
 
 def test_a_zombie_runner_is_dead_and_no_runner_is_not_watched() -> None:
-    """A killed process that nobody has reaped yet does not keep a fault alive."""
+    """A killed process that is not reaped yet does not keep a fault in force."""
     assert RunnerWatch(None)() is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as runner:
         watch = RunnerWatch(runner.pid)
         assert watch() is None
         runner.kill()
         while Path(f"/proc/{runner.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            pass  # the kernel needs a moment; nobody reaps it before the `with` ends
+            pass  # the kernel needs a moment; it is not reaped before the `with` ends
         assert watch() == f"the runner (process {runner.pid}) is gone"
     assert watch() == f"the runner (process {runner.pid}) is gone"
     assert RunnerWatch(runner.pid)() == f"the runner (process {runner.pid}) is gone"
@@ -130,12 +130,12 @@ def _undo(*statuses: int, within_ms: int = 1_000) -> int:
 def test_an_undo_is_done_when_answered_so_or_when_nothing_is_there(
     statuses: tuple[int, ...], made: int
 ) -> None:
-    """Errors of the service are outlasted."""
+    """After an error of the service the call is repeated."""
     assert _undo(*statuses) == made
 
 
 def test_an_undo_that_cannot_be_made_is_reported_with_the_last_answer() -> None:
-    """It is never taken for done."""
+    """It does not count as done."""
     with pytest.raises(
         ServiceError,
         match=r"^not undone after 100 ms: DELETE http://127\.0\.0\.1:1/fault: HTTP 500",
@@ -162,10 +162,7 @@ def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) 
 def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The failure is reported once.
-
-    The lease is in the book until the fault is really gone, and its name is free then.
-    """
+    """The failure is reported once; the lease stays in the book until the fault is gone."""
     write_deployment(tmp_path, run_dir=tmp_path)
     time = Time()
     bounds = iter([False, False, True])
@@ -173,8 +170,7 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     def script(*_: object, within_ms: int, **__: object) -> None:
         time.now_ms += within_ms
         if not next(bounds):
-            message = "HTTP 500"
-            raise ServiceError(message)
+            raise ServiceError("HTTP 500")
 
     monkeypatch.setattr(holder, "perform", script)
     keeper = holder.Holder(data_dir=tmp_path, clock=time.clock, announce=lambda: None)

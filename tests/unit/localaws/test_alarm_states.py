@@ -1,5 +1,6 @@
-"""Alarm states follow the worked tables of the CloudWatch user guide, "Configuring how CloudWatch
-alarms treat missing data".
+"""Alarm states follow the worked tables of the CloudWatch user guide.
+
+"Configuring how CloudWatch alarms treat missing data".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a target of EventBridge is told when its input is transformed."""
+"""The text that a target of EventBridge gets when its input is transformed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine is told of a call that AWS refused: the resource, the code of AWS, what to do."""
+"""The message to the engine about a call that AWS refused: the resource, AWS's code, what to do."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_a_refusal_names_resource_code_and_remedy(code: str, remedy: str) -> Non
     assert remedy in said
 
 
-def test_a_code_without_a_remedy_is_told_as_it_is() -> None:
+def test_a_code_without_a_remedy_is_reported_as_it_is() -> None:
     assert (
         reason("aws:kms/key:Key hot", refused("LimitExceeded"))
         == "aws:kms/key:Key hot: LimitExceeded: said AWS"
     )
 
 
-def test_an_aws_that_does_not_answer_is_told_as_such() -> None:
+def test_an_aws_that_does_not_answer_is_reported_as_such() -> None:
     said = reason("aws:kms/key:Key hot", EndpointConnectionError(endpoint_url="http://127.0.0.1:1"))
     assert said.startswith("aws:kms/key:Key hot: AWS does not answer: ")
     assert said.endswith("(see that the sandbox runs: bin/seawall up)")

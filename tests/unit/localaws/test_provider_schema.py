@@ -1,5 +1,6 @@
-"""Every type and property that the provider has exists in the installed SDK, and the schema for
-`pulumi import` says how they are typed.
+"""Every type and property that the provider has exists in the installed SDK.
+
+The schema for `pulumi import` types them as the SDK does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What alarms are told about a queue; the times are in the messages, not in the test."""
+"""The metrics of a queue for alarms; the times are in the messages, not in the test."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NEVER_MS = 1e18
 
 @pytest.fixture(autouse=True)
 def queue() -> Iterator[None]:
-    """Two wait, one of them for its age; three were taken and not answered for.
+    """Two messages wait, of which one is old; three were received and not deleted.
 
-    Four are not to be seen yet.
+    Four are delayed.
     """
     backend = sqs_backends[ACCOUNT][REGION]
     made = backend.create_queue(NAME)
@@ -65,12 +65,15 @@ def test_each_message_counts_where_aws_counts_it(
     assert value(metric, QueueName="empty") == empty
 
 
-def test_looking_takes_no_message_away() -> None:
+def test_measuring_takes_no_message_away() -> None:
     assert [value("ApproximateNumberOfMessagesVisible") for _ in range(2)] == [2.0, 2.0]
 
 
 def test_what_is_not_there_has_no_value() -> None:
-    """Missing data is the alarm's to judge; a nought would be a measurement."""
+    """Missing data is not zero.
+
+    Zero would be a measurement; how missing data counts is set at the alarm.
+    """
     metric = "ApproximateNumberOfMessagesVisible"
     assert value(metric, QueueName="nobody") is None
     assert value(metric, region="us-west-2") is None

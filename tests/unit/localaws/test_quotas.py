@@ -1,6 +1,6 @@
-"""The elliptic-curve quota is a bucket per account and Region that holds a second's worth.
+"""The elliptic-curve quota is a bucket per account and Region that holds one second's worth.
 
-Time is the test's.
+The clock is the test's.
 """
 
 from __future__ import annotations

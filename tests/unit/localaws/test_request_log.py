@@ -1,4 +1,4 @@
-"""What the request log reads out of a request, without AWS."""
+"""The request log reads service, operation and caller out of a request, without AWS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localaws.emulator.request_log import Asked, RequestLog, action_of, read_log
+from localaws.emulator.request_log import LoggedRequest, RequestLog, action_of, read_log
 from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -82,8 +82,8 @@ def test_the_body_of_a_form_is_still_there_for_the_service() -> None:
         ("PUT /x", False),
     ],
 )
-def test_what_only_looks_is_told_from_what_changes_something(action: str, *, reads: bool) -> None:
-    asked = Asked(at=0, region="r", service="s", action=action, caller="c", status=200)
+def test_actions_that_only_read_are_distinguished_from_changes(action: str, *, reads: bool) -> None:
+    asked = LoggedRequest(at=0, region="r", service="s", action=action, caller="c", status=200)
     assert asked.reads is reads
 
 
@@ -95,7 +95,10 @@ def test_a_request_is_noted_with_its_caller_and_its_end_and_moto_s_own_pages_are
         return [b""]
 
     log = RequestLog(app, tmp_path / "log")
-    signed = f"AWS4-HMAC-SHA256 Credential={ROOT_ACCESS_KEY_ID}/20260101/us-west-2/kms/aws4_request, Signature=0"
+    signed = (
+        f"AWS4-HMAC-SHA256 Credential={ROOT_ACCESS_KEY_ID}/20260101/us-west-2/kms/aws4_request, "
+        "Signature=0"
+    )
     for path, authorization in (("/", signed), ("/", ""), ("/moto-api/data.json", "")):
         environ = request(
             "POST", path, HTTP_X_AMZ_TARGET="TrentService.Sign", HTTP_AUTHORIZATION=authorization

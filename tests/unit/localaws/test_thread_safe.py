@@ -17,7 +17,7 @@ def installed() -> None:
     services.install()
 
 
-def test_roles_can_be_made_while_others_are_looked_through() -> None:
+def test_roles_can_be_made_while_others_are_listed() -> None:
     backend: Any = iam_backends[ACCOUNT]["aws"]
 
     def make(name: str) -> None:
@@ -29,7 +29,7 @@ def test_roles_can_be_made_while_others_are_looked_through() -> None:
     assert {role.name for role in backend.get_roles()} == {"first", "beside-first"}
 
 
-def test_keys_can_be_made_while_others_are_looked_through() -> None:
+def test_keys_can_be_made_while_others_are_listed() -> None:
     backend: Any = kms_backends[ACCOUNT]["us-east-1"]
     backend.keys["first"] = "a key"
     for name in backend.keys:

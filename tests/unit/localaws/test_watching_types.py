@@ -1,5 +1,6 @@
-"""What replaces a resource, as the upstream provider's schemas say (ForceNew), and what else an
-entry of the table promises.
+"""What replaces a resource, as the upstream provider's schemas say (ForceNew).
+
+And what else an entry of the table promises.
 """
 
 from __future__ import annotations
@@ -113,19 +114,28 @@ TARGET: Properties = {
 
 def test_what_scheduler_assumes_of_a_target_is_no_difference() -> None:
     same = scheduler.SCHEDULE.inputs["target"].same
-    told = {
-        **TARGET, "retryPolicy": {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185},
+    described = {
+        **TARGET,
+        "retryPolicy": {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185},
         "ecsParameters": {
-            "taskDefinitionArn": "t", "taskCount": 1, "enableExecuteCommand": False,
+            "taskDefinitionArn": "t",
+            "taskCount": 1,
+            "enableExecuteCommand": False,
             "networkConfiguration": {"subnets": ["s"], "assignPublicIp": False},
         },
-    }  # fmt: skip
-    assert same(TARGET, told)
-    assert not same(TARGET, {**told, "retryPolicy": {"maximumRetryAttempts": 3}})
-    assert not same(TARGET, {**told, "ecsParameters": {**told["ecsParameters"], "taskCount": 2}})
+    }
+    assert same(TARGET, described)
+    assert not same(TARGET, {**described, "retryPolicy": {"maximumRetryAttempts": 3}})
+    assert not same(
+        TARGET, {**described, "ecsParameters": {**described["ecsParameters"], "taskCount": 2}}
+    )
     public = {"subnets": ["s"], "assignPublicIp": True}
     assert not same(
-        TARGET, {**told, "ecsParameters": {**told["ecsParameters"], "networkConfiguration": public}}
+        TARGET,
+        {
+            **described,
+            "ecsParameters": {**described["ecsParameters"], "networkConfiguration": public},
+        },
     )
     assert not same(TARGET, {"arn": "a", "roleArn": "r"})
 
@@ -136,15 +146,15 @@ def test_rules_of_a_plan_are_a_set_and_what_the_official_plugin_sends_is_no_diff
         {"ruleName": "a", "targetVaultName": "v"},
         {"ruleName": "b", "targetVaultName": "v", "schedule": "cron(0 2 * * ? *)"},
     )
-    told = {
+    described = {
         **one,
         "startWindow": 60,
         "completionWindow": 180,
         "scheduleExpressionTimezone": "Etc/UTC",
         "schedule": "cron(0 5 ? * * *)",
     }
-    assert same([one, two], [two, told])
-    assert not same([one, two], [two, {**told, "startWindow": 480}])
+    assert same([one, two], [two, described])
+    assert not same([one, two], [two, {**described, "startWindow": 480}])
     assert not same([one, two], [two])
 
 

@@ -1,42 +1,46 @@
-"""Which resources a request names.
+"""Which resources a request names, one module per family of services.
 
-One module per family of services, each ending in the same list of :class:`Asked`.
-
-What is not known (another service, an operation without a named resource that is not a listing) is
-judged as such: see ``asked``.
+A resource that is not known (another service, an operation without a named resource that is not a
+listing) is judged as such: see ``requested.UNKNOWN``.
 """
 
 from __future__ import annotations
 
 from localaws.emulator.authorization.call import ApiCall
 from localaws.emulator.authorization.callers import UserKey
-from localaws.emulator.authorization.resources.asked import UNKNOWN, Asked
-from localaws.emulator.authorization.resources.identities import identities_asked, roles_asked
-from localaws.emulator.authorization.resources.keys import keys_asked
-from localaws.emulator.authorization.resources.messages import (
-    queues_asked,
-    secrets_asked,
-    topics_asked,
+from localaws.emulator.authorization.resources.identities import (
+    requested_identities,
+    requested_roles,
 )
-from localaws.emulator.authorization.resources.named import named_asked
+from localaws.emulator.authorization.resources.keys import requested_keys
+from localaws.emulator.authorization.resources.named import requested_named
+from localaws.emulator.authorization.resources.requested import UNKNOWN, RequestedResource
+from localaws.emulator.authorization.resources.topics_queues_secrets import (
+    requested_queues,
+    requested_secrets,
+    requested_topics,
+)
 
 _FINDERS = {
-    "kms": keys_asked,
-    "sts": roles_asked,
-    "sns": topics_asked,
-    "sqs": queues_asked,
-    "secretsmanager": secrets_asked,
+    "kms": requested_keys,
+    "sts": requested_roles,
+    "sns": requested_topics,
+    "sqs": requested_queues,
+    "secretsmanager": requested_secrets,
 }
 
 
-def resources_asked(call: ApiCall, key: UserKey | object) -> tuple[Asked, ...]:
-    """All that must be allowed for ``call``, by the owner of ``key``; at least one."""
+def requested_resources(call: ApiCall, key: UserKey | object) -> tuple[RequestedResource, ...]:
+    """Return every resource on which ``call`` must be allowed; at least one.
+
+    ``key``: the access key that signed it.
+    """
     found = (
-        identities_asked(call, key)
+        requested_identities(call, key)
         if call.service == "iam"
-        else _FINDERS.get(call.service, named_asked)(call)
+        else _FINDERS.get(call.service, requested_named)(call)
     )
     return tuple(found) or (UNKNOWN,)
 
 
-__all__ = ["Asked", "resources_asked"]
+__all__ = ["RequestedResource", "requested_resources"]

@@ -14,7 +14,7 @@ from moto.iam.models import IAMBackend, iam_backends
 
 from localaws.emulator.authorization.call import ApiCall
 from localaws.emulator.authorization.callers import UserKey, managed_policy
-from localaws.emulator.authorization.resources.asked import UNKNOWN, UNSCOPED, Asked
+from localaws.emulator.authorization.resources.requested import UNKNOWN, UNSCOPED, RequestedResource
 from seawall.iam.evaluation import statements_about
 from seawall.iam.request import ContextValue, ResourcePolicy, UnevaluatedElementError
 
@@ -61,8 +61,8 @@ _NOBODY = '{"Version": "2012-10-17", "Statement": []}'
 _REFUSED = ("SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts")
 
 
-def identities_asked(call: ApiCall, key: UserKey | object) -> Iterator[Asked]:
-    """The identity or policy that an action of IAM is about."""
+def requested_identities(call: ApiCall, key: UserKey | object) -> Iterator[RequestedResource]:
+    """Yield the identity or policy that an action of IAM is about."""
     account: Any = iam_backends[call.account][call.partition]
     kinds = _KINDS[3:] if call.operation in _OF_THE_PROFILE else _KINDS
     for parameter, kind in kinds:
@@ -73,7 +73,7 @@ def identities_asked(call: ApiCall, key: UserKey | object) -> Iterator[Asked]:
     if call.operation in _SELF and isinstance(key, UserKey):
         yield _identity(call, account, "user", key.user_name)
     elif call.operation == "CreatePolicy":
-        yield Asked(
+        yield RequestedResource(
             arn=call.arn(
                 "iam::{account}:policy{value}",
                 f"{call.value('Path') or '/'}{call.value('PolicyName')}",
@@ -81,13 +81,15 @@ def identities_asked(call: ApiCall, key: UserKey | object) -> Iterator[Asked]:
         )
     elif call.operation == "CreateServiceLinkedRole":
         service = call.value("AWSServiceName") or ""
-        yield Asked(
+        yield RequestedResource(
             arn=call.arn("iam::{account}:role/aws-service-role/{value}/*", service),
             tags=UNSCOPED.tags,
         )
     elif (arn := call.value("PolicyArn")) is not None:
         policy = account.managed_policies.get(arn)
-        yield Asked(arn=arn, tags=lambda: _tags(policy.tags if policy is not None else {}))
+        yield RequestedResource(
+            arn=arn, tags=lambda: _tags(policy.tags if policy is not None else {})
+        )
     else:
         yield (
             UNSCOPED
@@ -96,7 +98,7 @@ def identities_asked(call: ApiCall, key: UserKey | object) -> Iterator[Asked]:
         )
 
 
-def _identity(call: ApiCall, account: Any, kind: str, name: str) -> Asked:
+def _identity(call: ApiCall, account: Any, kind: str, name: str) -> RequestedResource:
     known: Any = {
         "role": account.roles,
         "group": account.groups,
@@ -111,15 +113,15 @@ def _identity(call: ApiCall, account: Any, kind: str, name: str) -> Asked:
             found, "permissions_boundary_arn", None
         )
         context = {"iam:permissionsboundary": boundary} if boundary else {}
-    return Asked(
+    return RequestedResource(
         arn=call.arn("iam::{account}:{value}", f"{kind}{path}{name}"),
         tags=lambda: _tags(getattr(found, "tags", None)),
         context=context,
     )
 
 
-def roles_asked(call: ApiCall) -> Iterator[Asked]:
-    """The role that AssumeRole asks for, with its trust policy.
+def requested_roles(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the role that AssumeRole asks for, with its trust policy.
 
     Tags passed along need sts:TagSession on it too.
     """
@@ -128,15 +130,14 @@ def roles_asked(call: ApiCall) -> Iterator[Asked]:
         return
     for name in _REFUSED:
         if name in call.parameters:
-            message = f"{name} of AssumeRole"
-            raise UnevaluatedElementError(message)
+            raise UnevaluatedElementError(f"{name} of AssumeRole")
     account = iam_backends[call.account][call.partition]
     _check_session_policies(call, account)
     arn = call.value("RoleArn")
     role: Any = next((role for role in account.roles.values() if role.arn == arn), None)
     trust = _NOBODY if role is None else role.assume_role_policy_document
     for action in ("sts:AssumeRole", *(("sts:TagSession",) if call.parameters.get("Tags") else ())):
-        yield Asked(
+        yield RequestedResource(
             arn=arn,
             action=action,
             policy=ResourcePolicy(documents=(trust,), decisive=True),
@@ -145,7 +146,7 @@ def roles_asked(call: ApiCall) -> Iterator[Asked]:
 
 
 def _check_session_policies(call: ApiCall, account: IAMBackend) -> None:
-    """A session policy that cannot be evaluated is refused when it is passed, not when it is used."""
+    """Refuse a session policy that cannot be evaluated when it is passed, not when it is used."""
     documents = [managed_policy(account, arn) for arn in call.values("PolicyArns.arn")]
     inline = call.value("Policy")
     for document in (*documents, *((inline,) if inline is not None else ())):

@@ -18,7 +18,7 @@ from moto.kms.exceptions import NotFoundException
 from moto.kms.models import Key, KmsBackend, kms_backends
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import UNSCOPED, Asked
+from localaws.emulator.authorization.resources.requested import UNSCOPED, RequestedResource
 from seawall.iam.request import ContextValue, ResourcePolicy
 
 _ON_NO_KEY = frozenset(
@@ -38,13 +38,13 @@ _NEW_KEY = {
     "Origin": "AWS_KMS",
     "MultiRegion": "false",
 }
-"""What CreateKey makes unless told otherwise (API reference)."""
+"""What CreateKey makes by default (API reference)."""
 
 
-def keys_asked(call: ApiCall) -> Iterator[Asked]:
-    """The keys and aliases that must be allowed."""
+def requested_keys(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the keys and aliases on which the call must be allowed."""
     if call.operation in _ON_NO_KEY:
-        yield Asked(
+        yield RequestedResource(
             arn="*",
             tags=UNSCOPED.tags,
             context=_new_key(call) if call.operation == "CreateKey" else {},
@@ -53,14 +53,16 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
     named = [given for name in ("KeyId", "TargetKeyId") if (given := call.parameters.get(name))]
     alias = call.parameters.get("AliasName")
     if alias is not None:
-        yield Asked(arn=call.arn("kms:{region}:{account}:{value}", str(alias)), tags=UNSCOPED.tags)
+        yield RequestedResource(
+            arn=call.arn("kms:{region}:{account}:{value}", str(alias)), tags=UNSCOPED.tags
+        )
         if call.operation != "CreateAlias":
             named.append(alias)
     for given in named:
-        yield key_asked(call, str(given), region=call.region)
+        yield requested_key(call, str(given), region=call.region)
     if call.operation == "ReplicateKey":
         # "kms:CreateKey in an IAM policy in the replica Region" (multi-region-keys-auth.html)
-        yield Asked(
+        yield RequestedResource(
             arn="*",
             action="kms:CreateKey",
             region=call.value("ReplicaRegion"),
@@ -69,24 +71,23 @@ def keys_asked(call: ApiCall) -> Iterator[Asked]:
         )
 
 
-def key_asked(call: ApiCall, given: str, *, region: str) -> Asked:
-    """The key that an id, ARN or alias means in ``region``.
+def requested_key(call: ApiCall, given: str, *, region: str) -> RequestedResource:
+    """Return the key that an id, ARN or alias means in ``region``.
 
-    An ARN of another region is none of this one's.
+    An ARN of another Region names no key of this one.
     """
     if given.startswith("arn:") and given.split(":")[3] != region:
-        message = f"Invalid arn {given.split(':')[3]}"
-        raise NotFoundException(message)
+        raise NotFoundException(f"Invalid arn {given.split(':')[3]}")
     backend: KmsBackend = kms_backends[call.account][region]
     name = backend.get_key_id(backend.get_alias_name(given))
     by_alias = name.startswith("alias/")
     key_id = backend.get_key_id_from_alias(name) if by_alias else name
     key: Any = backend.keys.get(key_id or "")
     if key is None:
-        return Asked(
+        return RequestedResource(
             arn=call.arn("kms:{region}:{account}:key/{value}", key_id or name), tags=UNSCOPED.tags
         )
-    return Asked(
+    return RequestedResource(
         arn=key.arn,
         policy=ResourcePolicy(documents=(key.policy, *_grants(key)), decisive=True),
         tags=lambda: backend.tagger.get_tag_dict_for_resource(key.id),
@@ -111,7 +112,7 @@ def _grants(key: Key) -> Iterator[str]:
 
 
 class _KeyContext(Mapping[str, ContextValue]):
-    """The condition keys of a key, read when asked for: signing asks for none of them."""
+    """The condition keys of a key, read only when a policy tests them, which few do."""
 
     def __init__(self, key: Any, alias: str | None) -> None:
         self._key = key

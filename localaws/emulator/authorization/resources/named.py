@@ -1,4 +1,4 @@
-"""Services whose resources have no policies of their own here: which ARN a parameter means.
+"""Services whose resources have no policies of their own: which ARN a parameter means.
 
 From the pages of https://docs.aws.amazon.com/service-authorization/latest/reference/. Where that
 reference was in doubt, the action is judged at ``*``, which allows less. A parameter that is an ARN
@@ -15,19 +15,23 @@ from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
 
 from localaws.emulator.authorization.call import ApiCall
-from localaws.emulator.authorization.resources.asked import UNKNOWN, UNSCOPED, Asked, Tags
+from localaws.emulator.authorization.resources.requested import (
+    UNKNOWN,
+    UNSCOPED,
+    RequestedResource,
+    Tags,
+)
 
 _READING = ("List", "Describe", "Get", "Lookup", "BatchGet")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """``parameters``: what each names. ``operations``: the exceptions, by operation.
+    """How the requests of one service name its resources.
 
-    ``unscoped``: actions without a resource type.
-
-    ``backend``: moto's name of the service whose tagger knows the tags, by ARN; None if the sandbox
-    cannot tell them.
+    ``parameters``: the ARN that each parameter stands for. ``operations``: other parameters, by
+    operation. ``unscoped``: actions without a resource type. ``backend``: moto's name of the
+    service whose tagger has the tags, by ARN; None if the tags are not known.
     """
 
     parameters: Mapping[str, str]
@@ -232,8 +236,8 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
-def named_asked(call: ApiCall) -> Iterator[Asked]:
-    """What the parameters of ``call`` name, by :data:`SERVICES`."""
+def requested_named(call: ApiCall) -> Iterator[RequestedResource]:
+    """Yield the resources that the parameters of ``call`` name, by :data:`SERVICES`."""
     service = SERVICES.get(call.service)
     if service is None:
         yield UNKNOWN
@@ -251,7 +255,7 @@ def named_asked(call: ApiCall) -> Iterator[Asked]:
             list(found.items())[:1]
         )  # a service or task names its cluster too, which is not what is asked for
     for arn in found:
-        yield Asked(arn=arn, tags=_tags(call, service, arn))
+        yield RequestedResource(arn=arn, tags=_tags(call, service, arn))
     if not found:
         unscoped = call.operation in service.unscoped or call.operation.startswith(_READING)
         yield UNSCOPED if unscoped else UNKNOWN
@@ -271,7 +275,7 @@ def _arns(call: ApiCall, parameter: str, template: str) -> Iterator[str]:
 
 
 def _within(call: ApiCall, parameter: str, template: str, value: str) -> str:
-    """``value`` behind the thing that it is part of, where its ARN says so."""
+    """Return ``value`` behind the name of its parent resource, where its ARN has it."""
     if template == _RULE:
         bus = (call.value("EventBusName") or "default").rpartition("/")[2]
         return value if bus == "default" else f"{bus}/{value}"
@@ -305,16 +309,16 @@ def _tags(call: ApiCall, service: Service, arn: str) -> Tags | None:
 
 
 def _parameter_tags(backend: Any, name: str) -> Mapping[str, str]:
-    """They are kept under the name as it was given, with its first slash or without."""
+    """Return the tags of a parameter.
+
+    moto keeps them under the name as it was given, with its first slash or without.
+    """
     known = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - moto's own
     return dict(known.get(f"/{name}") or known.get(name) or {})
 
 
 def _ecs_tags(backend: Any, arn: str) -> Mapping[str, str]:
-    """Tags of services, task definitions, clusters and tasks.
-
-    Of what does not exist there are none.
-    """
+    """Return the tags of a service, task definition, cluster or task; none if it does not exist."""
     kind, _, name = arn.split(":", 5)[5].partition("/")
     if kind == "cluster":
         found = getattr(backend.clusters.get(name), "tags", None)

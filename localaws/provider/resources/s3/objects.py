@@ -1,9 +1,9 @@
 """Objects in S3: a text, bytes or an asset of the engine under a key.
 
-As upstream's ``aws_s3_object`` (internal/service/s3/object.go): what is in the object is never read
-back, so that whoever deploys need not be able to; content that somebody else put there is seen by
-the ``etag``, if that is declared, and beyond upstream by the SHA-256 that S3 keeps of an object
-that was uploaded with ``checksumAlgorithm`` SHA256. Its id, and what is imported, is
+As upstream's ``aws_s3_object`` (internal/service/s3/object.go): the content of an object is never
+read back, so that the deployer does not need the right to read it. Content that another client put
+is seen by the ``etag``, if that is declared, and beyond upstream by the SHA-256 that S3 keeps of
+an object that was uploaded with ``checksumAlgorithm`` SHA256. Its id, and what is imported, is
 ``BUCKET/KEY``.
 """
 
@@ -41,13 +41,13 @@ _TOLD = {
     "serverSideEncryption": "ServerSideEncryption",
     "storageClass": "StorageClass",
 }
-"""Properties that S3 takes and tells under these names."""
+"""Properties that S3 takes and returns under these names."""
 _ASKED = {"checksumAlgorithm": "ChecksumAlgorithm"}
-"""What it only takes."""
+"""Properties that S3 only takes."""
 _IN_PLACE = frozenset(
     {"objectLockMode", _UNTIL, "objectLockLegalHoldStatus", "tags", "forceDestroy"}
 )
-"""What is changed of the version that is there; any other change is a new version."""
+"""Properties that are changed on the existing version; any other change is a new version."""
 _COMPUTED = frozenset(
     {
         "objectLockMode",
@@ -58,9 +58,9 @@ _COMPUTED = frozenset(
         "storageClass",
     }
 )
-"""What S3 fills in where nothing is said."""
+"""What S3 fills in by default."""
 _VERSION = ("etag", "versionId", "checksumSha256")
-"""What another content moves."""
+"""Outputs that another content changes."""
 _ASSET, _ARCHIVE = "c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """How an asset travels
@@ -81,9 +81,9 @@ def _place(identifier: str) -> dict[str, str]:
 
 
 def _content(inputs: Properties) -> bytes:
-    """The bytes to upload.
+    """Return the bytes to upload.
 
-    Raises :class:`LookupError` if they cannot be had, or are not what the engine saw.
+    Raises :class:`LookupError` if they cannot be read, or are not what the engine saw.
     """
     if "source" in inputs:
         return _bytes_of(inputs["source"])
@@ -91,8 +91,7 @@ def _content(inputs: Properties) -> bytes:
         try:
             return base64.b64decode(inputs["contentBase64"], validate=True)
         except binascii.Error as error:
-            message = f"contentBase64 is not base64: {error}"
-            raise LookupError(message) from error
+            raise LookupError(f"contentBase64 is not base64: {error}") from error
     return str(inputs.get("content", "")).encode()
 
 
@@ -100,25 +99,25 @@ def _bytes_of(asset: Any) -> bytes:
     signature = asset.get(_SIGNATURE) if isinstance(asset, dict) else None
     if signature != _ASSET:
         what = "an archive" if signature == _ARCHIVE else "no asset"
-        message = f"source is {what}; the sandbox takes a FileAsset or a StringAsset"
-        raise LookupError(message)
+        raise LookupError(f"source is {what}; the sandbox takes a FileAsset or a StringAsset")
     if "path" in asset:
         if not Path(asset["path"]).is_absolute():
-            message = f"source {asset['path']} is a relative path, and the provider runs elsewhere than the program (resolve it there)"
-            raise LookupError(message)
+            raise LookupError(
+                f"source {asset['path']} is a relative path, and the provider runs "
+                "elsewhere than the program (resolve it there)"
+            )
         try:
             content = Path(asset["path"]).read_bytes()
         except OSError as error:
-            message = f"source {asset['path']}: {error.strerror}"
-            raise LookupError(message) from error
+            raise LookupError(f"source {asset['path']}: {error.strerror}") from error
     elif "uri" in asset:
-        message = "source is a remote asset; the sandbox takes a FileAsset or a StringAsset"
-        raise LookupError(message)
+        raise LookupError(
+            "source is a remote asset; the sandbox takes a FileAsset or a StringAsset"
+        )
     else:
         content = str(asset.get("text", "")).encode()
     if asset.get("hash") not in (None, "", hashlib.sha256(content).hexdigest()):
-        message = "source changed since the engine looked at it"
-        raise LookupError(message)
+        raise LookupError("source changed since the engine read it")
     return content
 
 
@@ -175,9 +174,9 @@ def _update_object(aws: Aws, identifier: str, old: Properties, new: Properties) 
 
 
 def _retain(aws: Aws, place: Properties, old: Properties, new: Properties) -> None:
-    """A retention is lengthened as it is.
+    """Set the retention of a version.
 
-    To shorten one takes a bypass, and S3 grants that under GOVERNANCE only.
+    To shorten one needs a bypass, which S3 grants under GOVERNANCE only.
     """
     had, wanted = (
         None if text is None else datetime.fromisoformat(text)
@@ -191,7 +190,7 @@ def _retain(aws: Aws, place: Properties, old: Properties, new: Properties) -> No
 
 
 def _delete_object(aws: Aws, identifier: str, properties: Properties) -> None:
-    """With every version, as upstream does; what is locked stays, and S3 says so."""
+    """Delete every version, as upstream does; S3 refuses for those that are locked."""
     bucket, key = _place(identifier).values()
     force = bool(properties.get("forceDestroy"))
     for page in aws.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):

@@ -1,9 +1,7 @@
-"""What is set on a bucket, each a resource of its own.
+"""Settings of a bucket, each a resource of its own.
 
-Encryption, public access, ownership, policy, lifecycle, replication.
-
-All of them are one call to set, one to ask and one to take away, and their id is the bucket's name,
-which is also what is imported.
+Encryption, public access, ownership, policy, lifecycle, replication. Each has one call to set it,
+one to read it and one to remove it; its id is the bucket's name, which is also what is imported.
 """
 
 from __future__ import annotations
@@ -41,13 +39,14 @@ def _setting(
     acts: bool,
     inputs: dict[str, Property],
     put: Callable[[Aws, Properties], object],
-    told: Callable[[Aws, str], Properties],
+    described: Callable[[Aws, str], Properties],
     take_away: Callable[[Aws, str], object],
     gone: str,
 ) -> ResourceType:
-    """``told`` gives the properties besides the bucket.
+    """Make the entry of one setting.
 
-    ``gone`` is the code of S3 when nothing is set.
+    ``described`` returns the properties besides the bucket. ``gone`` is S3's code when nothing is
+    set.
     """
 
     def create(aws: Aws, inputs: Properties) -> str:
@@ -64,7 +63,7 @@ def _setting(
         inputs={"bucket": Property(required=True, replaces=True), **inputs},
         outputs=(),
         create=create,
-        read=lambda aws, bucket: {"bucket": bucket, **told(aws, bucket)},
+        read=lambda aws, bucket: {"bucket": bucket, **described(aws, bucket)},
         update=lambda aws, _bucket, _old, new: put(aws, new),
         delete=delete,
         gone=frozenset({gone}),
@@ -96,7 +95,7 @@ ENCRYPTION = _setting(
         Bucket=inputs["bucket"],
         ServerSideEncryptionConfiguration={"Rules": to_aws(inputs["rules"], _NAMES)},
     ),
-    told=_encryption,
+    described=_encryption,
     gone="ServerSideEncryptionConfigurationNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_encryption(Bucket=bucket),
 )
@@ -120,7 +119,7 @@ PUBLIC_ACCESS_BLOCK = _setting(
             {name: inputs.get(name, False) for name in _BLOCKS}, {}
         ),
     ),
-    told=_blocks,
+    described=_blocks,
     gone="NoSuchPublicAccessBlockConfiguration",
     take_away=lambda aws, bucket: aws.s3.delete_public_access_block(Bucket=bucket),
 )
@@ -138,7 +137,7 @@ OWNERSHIP = _setting(
     put=lambda aws, inputs: aws.s3.put_bucket_ownership_controls(
         Bucket=inputs["bucket"], OwnershipControls={"Rules": [to_aws(inputs["rule"], {})]}
     ),
-    told=_ownership,
+    described=_ownership,
     gone="OwnershipControlsNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_ownership_controls(Bucket=bucket),
 )
@@ -156,7 +155,7 @@ POLICY = _setting(
     put=lambda aws, inputs: aws.s3.put_bucket_policy(
         Bucket=inputs["bucket"], Policy=inputs["policy"]
     ),
-    told=_policy,
+    described=_policy,
     gone="NoSuchBucketPolicy",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_policy(Bucket=bucket),
 )
@@ -188,15 +187,16 @@ LIFECYCLE = _setting(
         _SMALL_OBJECTS: Property(computed=True),
     },
     put=_put_lifecycle,
-    told=_lifecycle,
+    described=_lifecycle,
     gone="NoSuchLifecycleConfiguration",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_lifecycle(Bucket=bucket),
 )
 
 
 def _prioritised(rules: Any) -> Any:
-    """As upstream: a rule that says no priority has the lowest one (documentation of
-    aws_s3_bucket_replication_configuration).
+    """Fill in the priority of rules: one without has the lowest, as upstream says.
+
+    Documentation of aws_s3_bucket_replication_configuration.
     """
     return (
         [{"priority": 0, **rule} if "filter" in rule else rule for rule in rules]
@@ -228,7 +228,7 @@ REPLICATION = _setting(
             "Rules": to_aws(_prioritised(inputs["rules"]), _NAMES),
         },
     ),
-    told=_replication,
+    described=_replication,
     gone="ReplicationConfigurationNotFoundError",
     take_away=lambda aws, bucket: aws.s3.delete_bucket_replication(Bucket=bucket),
 )
@@ -250,9 +250,9 @@ def same_instant(one: Any, other: Any) -> bool:
 
 
 def to_aws(value: Any, special: Mapping[str, str]) -> Any:
-    """``value`` with every name as AWS has it.
+    """Return ``value`` with every name as AWS has it.
 
-    ``special``: those that are more than a capital away. Maps of tags become pairs.
+    ``special``: those that differ by more than a capital. Maps of tags become pairs.
     """
     if isinstance(value, dict):
         return {
