@@ -14,7 +14,13 @@ import httpx
 import pytest
 
 from seawall.setup.programs import locate
-from tests.testing.venue_harness import database_url, founded, new_database, postgres_server
+from tests.testing.venue_harness import (
+    database_url,
+    founded,
+    founded_template,
+    new_database,
+    postgres_server,
+)
 
 
 def free_port() -> int:
@@ -104,6 +110,7 @@ def start_anvil() -> Iterator[AnvilStarter]:
 __all__ = [
     "database_url",
     "founded",
+    "founded_template",
     "new_database",
     "postgres_server",
 ]  # fixtures of a founded venue, for pytest to find
