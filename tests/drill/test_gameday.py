@@ -31,7 +31,7 @@ SEED = "20250221"
 
 @pytest.fixture(scope="module")
 def healthy() -> tuple[subprocess.CompletedProcess[str], Path]:
-    """The default game day, once for all tests that need one: what it printed, and its directory."""
+    """The default game day, once for two tests: what it printed, and its directory."""
     done = seawall("gameday", "--seed", SEED)
     return done, latest_run()
 

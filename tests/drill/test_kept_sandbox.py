@@ -59,7 +59,7 @@ def _work_tree_stays_as_it_is() -> Iterator[None]:
 
 
 def shell(command: str, *, timeout_s: float = 240) -> str:
-    """Run ``command`` in a shell that evaluated ``bin/seawall env``; its output. It must end well."""
+    """The output of ``command`` in a shell that evaluated ``bin/seawall env``; it must succeed."""
     done = subprocess.run(
         ["bash", "-c", f'set -e; eval "$(bin/seawall env)"; {command}'],
         cwd=ROOT,
@@ -197,7 +197,7 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(
     )
 
     assert result["conditions"]["dry_run"] is True
-    # The signers' log cannot be read without a database, so it is unknown whether it has the proofs.
+    # Without a database the signers' log cannot be read, so whether it has the proofs is unknown.
     assert not_passed(result) == {"control.logged": "UNKNOWN"}
     assert code == 2
 

@@ -1,4 +1,4 @@
-"""The noisy neighbour drill: another bucket signs in time because of the bulkhead, and only then."""
+"""The noisy neighbour drill: with the bulkhead another bucket signs in time, without it not."""
 
 from __future__ import annotations
 

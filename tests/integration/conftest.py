@@ -1,4 +1,4 @@
-"""Real parts for integration tests, one fixture per part, each on free loopback ports."""
+"""Fixtures that start real parts for integration tests, each on free loopback ports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ import httpx
 import pytest
 
 from seawall.setup.programs import locate
-from tests.testing.venue_harness import database_url, founded, new_database, postgres_server
+from tests.testing.venue_harness import (
+    database_url,
+    founded,
+    founded_template,
+    new_database,
+    postgres_server,
+)
 
 
 def free_port() -> int:
@@ -24,13 +30,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+LONGEST_FILES = (
+    "test_stack_lifecycle.py",
+    "test_stack.py",
+    "test_stack_drift.py",
+    "test_settler.py",
+    "test_change_review.py",
+    "test_refused_stack.py",
+    "test_stack_failures.py",
+    "test_sandbox.py",
+)
+"""They start first, so that no worker begins a long file when the others have nothing left."""
+
 AnvilStarter = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others stay in their order."""
+    rank = {name: number for number, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture
 def start_anvil() -> Iterator[AnvilStarter]:
-    """Start an anvil (``chain_id``, ``block_time`` in seconds or None for a block per transaction);
-    gives its URL.
+    """Start an anvil and return its URL.
+
+    ``block_time`` is in seconds, or None for a block per transaction.
     """
     running: list[subprocess.Popen[bytes]] = []
 
@@ -85,6 +110,7 @@ def start_anvil() -> Iterator[AnvilStarter]:
 __all__ = [
     "database_url",
     "founded",
+    "founded_template",
     "new_database",
     "postgres_server",
 ]  # fixtures of a founded venue, for pytest to find

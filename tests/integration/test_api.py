@@ -39,7 +39,7 @@ def _withdrawal(amount: int, **changes: object) -> WithdrawalRequest:
 
 @pytest.fixture
 async def api(founded: Founded) -> AsyncIterator[VenueClient]:
-    """A client of the api process of a founded venue whose mode controller has just renewed its lease."""
+    """A client of the api process; the mode controller's lease has just been renewed."""
     await _beat(founded)
     async with (
         venue_process("api", founded.config_path, founded.database),
@@ -52,7 +52,8 @@ async def _beat(founded: Founded, age_s: float = -600.0) -> None:
     """Set the heartbeat's age; a negative one keeps it fresh for the whole test."""
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            """insert into mode_controller_lease (holder, renewed_at) values ('test', clock_timestamp() - make_interval(secs => $1))
+            """insert into mode_controller_lease (holder, renewed_at)
+                values ('test', clock_timestamp() - make_interval(secs => $1))
                on conflict (only_row) do update set renewed_at = excluded.renewed_at""",
             age_s,
         )
@@ -69,12 +70,15 @@ async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
     async with connected(founded.database.auditor) as auditor:
         assert (
             await auditor.fetchval(
-                "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
+                "select count(*) from balances b where available <> "
+                "(select -coalesce(sum(amount), 0) from entries e "
+                "where e.account_id = b.account_id)"
             )
             == 0
         )
         rows = await auditor.fetch(
-            "select network, asset, kind, sum(e.amount) s from entries e join accounts a on a.id = account_id group by 1, 2, 3"
+            "select network, asset, kind, sum(e.amount) s from entries e "
+            "join accounts a on a.id = account_id group by 1, 2, 3"
         )
     return {(row["network"], row["asset"], row["kind"]): row["s"] for row in rows}
 
@@ -82,9 +86,7 @@ async def _books(founded: Founded) -> dict[tuple[str, str, str], int]:
 async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(
     api: VenueClient, founded: Founded
 ) -> None:
-    """The first answer is `accepted`, a replay is `replayed` with the same seq, other content under
-    the same id is refused.
-    """
+    """A replay gets the first answer's seq; other content under the same id is refused."""
     request = _withdrawal(5_000_000)
     first = await api.withdraw("key-1", request)
     assert isinstance(first, WithdrawalReceipt)
@@ -112,9 +114,7 @@ async def test_a_withdrawal_is_reserved_once_however_often_it_is_sent(
 
 
 async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded: Founded) -> None:
-    """Overdrafts, twins and bad requests are refused in their own name while everyone else of the
-    batch is reserved.
-    """
+    """Overdrafts, duplicates and bad requests are refused; the rest of the batch is reserved."""
     balances = await api.balances("key-3")
     assert isinstance(balances, Balances)
     rich = next(
@@ -122,7 +122,8 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
     )
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "update balances set available = 3000000 where account_id = (select id from accounts where customer_id = 3 and network = 'aster' and asset = 'USDX')"
+            "update balances set available = 3000000 where account_id = (select id from accounts "
+            "where customer_id = 3 and network = 'aster' and asset = 'USDX')"
         )
     twin = _withdrawal(1_000_000)
     asked = {
@@ -231,7 +232,8 @@ async def test_a_cancelled_withdrawal_gives_everything_back_once(
 ) -> None:
     """Balance, reservation and clearing are as before.
 
-    A repeat tells the same, a replay is told, a stranger sees nothing.
+    A repeated cancellation gets the same answer, and the request sent again the voided state.
+    Another customer finds nothing.
     """
     before = await _books(founded), await api.balances("key-1")
     for source in (None, "birch"):
@@ -264,7 +266,7 @@ async def test_a_cancelled_withdrawal_gives_everything_back_once(
 async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_large_transfers(
     api: VenueClient, founded: Founded
 ) -> None:
-    """What the tier promises is what intake does, and status says so in the committed row's words."""
+    """Intake does what the tier promises, and the status quotes the committed row."""
     await _set_tier(founded, "protected")
     status = await api.status()
     assert (status.tier, status.epoch, status.suspends) == (
@@ -293,16 +295,16 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
         assert isinstance(refused, Refusal)
         assert refused.code in {"suspended", "unavailable"}
     assert isinstance(transfer, Refusal)
-    assert (
-        transfer.reason
-        == "Large transfers between networks are suspended while the venue is in protected mode; nothing was taken."
+    assert transfer.reason == (
+        "Large transfers between networks are suspended while the venue is in protected "
+        "mode; nothing was taken."
     )
 
 
 async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
     api: VenueClient, founded: Founded
 ) -> None:
-    """Without a heartbeat for more than 1.5 s customers are told stressed.
+    """Without a heartbeat for more than 1.5 s the status is stressed.
 
     Reservations are still made.
     """
@@ -317,8 +319,9 @@ async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
 async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
     founded: Founded,
 ) -> None:
-    """Both legs sum to zero, the price is the standby's when the primary is dark, and a replay
-    keeps the first price.
+    """Both legs sum to zero, and a replay keeps the first price.
+
+    When the primary exchange is dark, the price is the standby's.
     """
     await _beat(founded)
     prices = iter((Decimal("1999.5"), Decimal("1.0"), Decimal("1.0")))
@@ -327,8 +330,8 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
         await reader.readuntil(b"\r\n\r\n")
         body = f'{{"price": "{next(prices)}", "ts": 1}}'.encode()
         writer.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
-            % (len(body), body)
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: "
+            b"close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
         )
         await writer.drain()
         writer.close()
@@ -368,16 +371,17 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
 
 
 class _Wire:
-    """A keep-alive connection that speaks just enough HTTP to measure a server rather than a client
-    library.
-    """
+    """A keep-alive connection with just enough HTTP, so that no client library sets the pace."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     async def withdraw(self, customer: int) -> int:
         body = _withdrawal(1_000).model_dump_json(exclude_none=True)
-        head = f"POST /v1/withdrawals HTTP/1.1\r\nhost: venue\r\nauthorization: Bearer key-{customer}\r\ncontent-type: application/json"
+        head = (
+            "POST /v1/withdrawals HTTP/1.1\r\nhost: venue\r\nauthorization: Bearer "
+            f"key-{customer}\r\ncontent-type: application/json"
+        )
         self._writer.write(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = next(

@@ -27,10 +27,13 @@ from venue.settler.settle import lanes_of
 pytestmark = pytest.mark.integration
 
 _BOOKS_DIFFER = """
-    select exists (select 1 from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id))
-        or exists (select 1 from entries e join accounts a on a.id = e.account_id group by a.network, a.asset having sum(e.amount) <> 0)"""
+    select exists (select 1 from balances b where available <> (select -coalesce(sum(amount), 0)
+    from entries e where e.account_id = b.account_id))
+        or exists (select 1 from entries e join accounts a on a.id = e.account_id
+        group by a.network, a.asset having sum(e.amount) <> 0)"""
 _RESERVED = """
-    select coalesce(-sum(e.amount), 0) = (select coalesce(sum(amount), 0) from withdrawals where state in ('reserved', 'slotted'))
+    select coalesce(-sum(e.amount), 0) = (select coalesce(sum(amount), 0) from withdrawals
+    where state in ('reserved', 'slotted'))
     from entries e join accounts a on a.id = e.account_id where a.kind = 'reserved'"""
 
 
@@ -77,13 +80,14 @@ class Bench:
 
     async def somebody_waits(self) -> None:
         """Until a transaction of this database waits for a lock."""
-        query = """select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"""
+        query = """select exists (select 1 from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock')"""
         async with asyncio.timeout(HANGS_AFTER_S):
             while not await self.owner.fetchval(query):  # noqa: ASYNC110  (another server process)
                 await asyncio.sleep(0.002)
 
     async def books_are_level(self) -> bool:
-        """Balances follow from entries, entries sum to zero, and what is reserved is what is open."""
+        """Balances follow from entries, entries sum to zero, and what is open is reserved."""
         return not await self.owner.fetchval(_BOOKS_DIFFER) and bool(
             await self.owner.fetchval(_RESERVED)
         )
@@ -95,7 +99,8 @@ async def bench(founded: Founded) -> AsyncIterator[Bench]:
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) "
+            "values ('test', now() + interval '1 day')"
         )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)
@@ -151,7 +156,7 @@ async def test_a_claim_passes_a_withdrawal_that_is_being_cancelled(bench: Bench)
 async def test_a_cancellation_that_meets_a_claim_waits_and_is_too_late(bench: Bench) -> None:
     """The claim holds the row and has not committed.
 
-    What the customer is told is what was committed then.
+    The customer gets the state that was committed.
     """
     (withdrawal,) = await bench.reserve(1)
     async with _held(bench, "lock table slot_events in exclusive mode"):
@@ -169,10 +174,10 @@ async def test_a_cancellation_that_meets_a_claim_waits_and_is_too_late(bench: Be
 
 
 async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None:
-    """Without steps: what customers are told is what became of each, and the books are level."""
+    """Side by side, in no fixed order: each answer is what was committed, and the books balance."""
     withdrawals = await bench.reserve(120)
     cancelling = [asyncio.create_task(bench.cancel(withdrawal)) for withdrawal in withdrawals]
-    # forty answers, whoever's
+    # any forty answers
     while sum(task.done() for task in cancelling) < 40:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     slot = await bench.claims.claim_payouts(bench.lane, base_fee_wei=1)
@@ -187,9 +192,7 @@ async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None
 
 
 async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None:
-    """The right that a cancellation needs moves no withdrawal forward, and none out of the chain's
-    hands.
-    """
+    """Its right to cancel moves no withdrawal forward, and none that the chain may pay."""
     (withdrawal,) = await bench.reserve(1)
     with pytest.raises(asyncpg.RaiseError, match="from reserved to unknown as role seawall_api"):
         await bench.api.execute(

@@ -27,21 +27,25 @@ pytestmark = pytest.mark.integration
 async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
     founded: Founded,
 ) -> None:
-    """Books sum to zero, hot wallets hold their target, customers are owed everything the wallets
-    hold, lanes start at nonce 0.
+    """Books sum to zero, hot wallets hold their target, and lanes start at nonce 0.
+
+    Customers are owed everything that the wallets hold.
     """
     async with connected(founded.database.auditor) as auditor:
         sums = await auditor.fetch(
-            "select network, asset, sum(e.amount) from entries e join accounts a on a.id = account_id group by 1, 2"
+            "select network, asset, sum(e.amount) from entries e "
+            "join accounts a on a.id = account_id group by 1, 2"
         )
         assert {row["sum"] for row in sums} == {0}
         assert len(sums) == 4
         hot = await auditor.fetchval(
-            "select sum(e.amount) from entries e join accounts a on a.id = account_id where (network, asset, kind, bucket) = ('aster', 'AST', 'hot', 'customer')"
+            "select sum(e.amount) from entries e join accounts a on a.id = account_id "
+            "where (network, asset, kind, bucket) = ('aster', 'AST', 'hot', 'customer')"
         )
         assert hot == 210 * 10**18
         mismatched = await auditor.fetchval(
-            "select count(*) from balances b where available <> (select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
+            "select count(*) from balances b where available <> "
+            "(select -coalesce(sum(amount), 0) from entries e where e.account_id = b.account_id)"
         )
         assert mismatched == 0
         lanes = await auditor.fetch(
@@ -62,18 +66,21 @@ async def test_a_founded_venue_has_balanced_books_and_a_lane_per_signing_wallet(
 async def test_every_wallet_of_every_bucket_is_on_the_ledger_against_an_account_of_its_own(
     founded: Founded,
 ) -> None:
-    """Five buckets: customers' money is owed to customers, the house's is inventory, all else is
-    the venue's own; in the policy's amounts.
+    """Customers' money is owed to customers, the treasury's is inventory, the rest is the venue's.
+
+    The amounts of all five buckets are the policy's.
     """
     async with connected(founded.database.auditor) as auditor:
         rows = await auditor.fetch(
-            "select a.bucket, a.network, a.asset, a.kind, sum(e.amount) from accounts a join entries e on e.account_id = a.id group by 1, 2, 3, 4"
+            "select a.bucket, a.network, a.asset, a.kind, sum(e.amount) from accounts a "
+            "join entries e on e.account_id = a.id group by 1, 2, 3, 4"
         )
         booked = {
             (row["bucket"], row["network"], row["asset"], row["kind"]): row["sum"] for row in rows
         }
         available = await auditor.fetchval(
-            "select sum(available) from balances b join accounts a on a.id = b.account_id where kind = 'inventory' and asset = 'USDX'"
+            "select sum(available) from balances b join accounts a on a.id = b.account_id "
+            "where kind = 'inventory' and asset = 'USDX'"
         )
     policy = founded.policy
     expected: dict[tuple[str, str, str, str], int] = {}
@@ -133,7 +140,10 @@ async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(
         customers = opening_balances(policy, 3)[1:]
         with pytest.raises(
             UsageError,
-            match="aster AST: customers are owed 7000000000000000000000, wallets hold 10500000000000000000000",
+            match=(
+                "aster AST: customers are owed 7000000000000000000000, "
+                "wallets hold 10500000000000000000000"
+            ),
         ):
             await found_venue(
                 owner,
@@ -153,7 +163,10 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
     """
     attempts = {
         "api": "update mode set tier = 'normal'",
-        "settler": "insert into sign_log (chain_id, address, nonce, digest, epoch, region) values (1, '', 0, '', 1, '')",
+        "settler": (
+            "insert into sign_log (chain_id, address, nonce, digest, epoch, region) "
+            "values (1, '', 0, '', 1, '')"
+        ),
         "signer": "update balances set available = 1",
         "mode_controller": "delete from withdrawals",
         "auditor": "insert into journal (writer) values ('x')",
@@ -189,19 +202,23 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
     """
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address,
+                value, data, gas_limit, max_fee_wei,
                                   priority_fee_wei, digest, state)
-               select chain_id, address, 0, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''), 'open' from lanes limit 1"""
+               select chain_id, address, 0, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''),
+               'open' from lanes limit 1"""
         )
         await owner.execute(
             """insert into sign_log (chain_id, address, nonce, digest, epoch, region)
                select chain_id, address, 0, sha256(''), 1, 'us-east-1' from lanes limit 1"""
         )
         await owner.execute(
-            "update slots set state = 'signed', raw = 'a', tx_hash = '0xa', signer_region = 'us-east-1'"
+            "update slots set state = 'signed', raw = 'a', tx_hash = '0xa', signer_region = "
+            "'us-east-1'"
         )
         await owner.execute(
-            "update sign_log set raw = 'a', tx_hash = '0xa', signed_by = 'us-east-1', signed_at = now()"
+            "update sign_log set raw = 'a', tx_hash = '0xa', signed_by = 'us-east-1', signed_at "
+            "= now()"
         )
         await owner.execute("update slots set state = 'broadcast', raw = 'a'")
         for table in ("slots", "sign_log"):

@@ -49,7 +49,8 @@ async def _reserve(api: Connection, value_micro: int) -> int:
     """What an intake batch tells the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
-            "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
+            "insert into flow (kind, network, asset, size, count, value_micro) "
+            "values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
             value_micro,
         )
         await api.execute("select pg_notify($1, '')", FLOW_CHANNEL)
@@ -84,10 +85,12 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
             await _tier_is(api, "normal")
     async with connected(founded.database.auditor) as auditor:
         flips = await auditor.fetch(
-            f"select epoch, previous, tier, trigger_name, sample_flow_id, {COMMITTED_AT_US.format(row='mode_log')} as at_us from mode_log order by epoch"
+            "select epoch, previous, tier, trigger_name, sample_flow_id, "
+            f"{COMMITTED_AT_US.format(row='mode_log')} as at_us from mode_log order by epoch"
         )
         flows = await auditor.fetch(
-            f"select id, kind, count, value_micro, {COMMITTED_AT_US.format(row='flow')} as committed_at_us from flow"
+            f"select id, kind, count, value_micro, {COMMITTED_AT_US.format(row='flow')} as "
+            "committed_at_us from flow"
         )
         journal = [
             dict(row) for row in await auditor.fetch("select * from journal order by writer, n")
@@ -140,7 +143,8 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
         venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await settler.execute(
-            "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
+            "insert into flow (kind, network, count, value_micro) "
+            "values ('signing_failed', 'aster', 2, 0)"
         )
         await _tier_is(settler, "stressed")
         reason = await settler.fetchval("select reason from mode")
@@ -179,9 +183,7 @@ async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> N
 
 
 async def test_a_sabotaged_mode_controller_watches_and_does_nothing(founded: Founded) -> None:
-    """The switch takes its decisions away and leaves the heartbeat, so that only the drill can
-    tell.
-    """
+    """The switch takes its decisions away and leaves the heartbeat: only a drill can tell."""
     async with (
         connected(founded.database.api) as api,
         venue_process(

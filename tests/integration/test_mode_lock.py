@@ -27,7 +27,10 @@ async def _own_statement(connection: Connection) -> int:
 
 async def _one_statement(connection: Connection) -> int:
     """Lock and read in one statement: its snapshot is older than its lock."""
-    query = "with locked as materialized (select pg_advisory_xact_lock_shared($1)) select epoch from locked, mode"
+    query = (
+        "with locked as materialized (select pg_advisory_xact_lock_shared($1)) select epoch "
+        "from locked, mode"
+    )
     return int(await connection.fetchval(query, MODE_LOCK))
 
 
@@ -48,7 +51,8 @@ async def _claim(
         read.set()
         await go_on.wait()
         await connection.execute(
-            "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'AST', 'small', $1, 0)",
+            "insert into flow (kind, network, asset, size, count, value_micro) "
+            "values ('reserved', 'aster', 'AST', 'small', $1, 0)",
             epoch,
         )
     return epoch
@@ -109,9 +113,7 @@ async def test_other_variants_do_claim_under_an_old_epoch(
 
 
 async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
-    """A flip that meets a claim commits after it, so the claim's epoch was in force when it
-    committed.
-    """
+    """The flip commits after the claim, whose epoch was in force when it committed."""
     database = founded.database
     async with (
         connected(database.mode_controller) as mode_controller,

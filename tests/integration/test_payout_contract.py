@@ -1,7 +1,4 @@
-"""The payout contract on a real node.
-
-Each number is paid at most once, whatever the recipients do.
-"""
+"""The payout contract on a real node: it pays each number at most once, whatever recipients do."""
 
 from __future__ import annotations
 
@@ -166,7 +163,7 @@ async def test_bad_recipients_and_tokens_fail_alone_and_may_be_paid_later(bench:
 
 @pytest.mark.parametrize("code", [REJECTS, ANSWERS_FALSE, BURNS])
 async def test_a_token_that_does_not_move_is_a_failed_item(bench: Bench, code: str) -> None:
-    """Reverting, answering false and burning its gas are all the same to the customer."""
+    """A token that reverts, answers false or burns its gas makes the item fail."""
     await bench.rpc.call("anvil_setCode", bench.token, "0x" + code)
     events = read_events(
         (await bench.pay(item(1, token=bench.token), item(2))).logs, contract=bench.contract

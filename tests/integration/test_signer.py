@@ -1,4 +1,4 @@
-"""The signer: one digest per nonce, the same bytes for ever, nothing under an old epoch."""
+"""The signing service: one digest per nonce, stored bytes, nothing under an old epoch."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
         await pool.close()
 
 
-async def test_a_stored_signature_is_what_everyone_gets_for_ever(desk: Desk) -> None:
-    """Other fees, another region, a later epoch: the same bytes, and no provider is asked again."""
+async def test_a_stored_signature_is_returned_for_ever(desk: Desk) -> None:
+    """With other fees, from another region, in a later epoch; no provider signs again."""
     first = await desk.services["one"].sign(request_for(desk.address))
     await desk.raise_epoch()
     again = await desk.services["two"].sign(
@@ -138,7 +138,7 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
         ({"address": "0x" + "01" * 20}, "bad_request"),
     ],
 )
-async def test_who_does_not_hold_the_lane_is_refused(
+async def test_a_request_without_the_lane_is_refused(
     desk: Desk, change: dict[str, Any], code: str
 ) -> None:
     """Nothing is recorded for a request that may not be made."""
@@ -150,7 +150,7 @@ async def test_who_does_not_hold_the_lane_is_refused(
 
 
 async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: Desk) -> None:
-    """The fence is met again when the bytes are to be kept.
+    """The epoch is checked again before the bytes are stored.
 
     The standby then signs the same nonce and digest.
     """
@@ -178,14 +178,14 @@ def _proof(name: str = WALLET) -> str:
 async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_the_lane(
     desk: Desk,
 ) -> None:
-    """The request is on record before the provider is asked, and what it signed afterwards."""
+    """The request is recorded before the provider signs, and the signature afterwards."""
     seen: list[int] = []
 
-    async def look() -> None:
+    async def count_requests() -> None:
         seen.append(await desk.owner.fetchval("select count(*) from proof_log"))
         seen.append(await desk.owner.fetchval("select count(*) from proof_signatures"))
 
-    desk.providers["one"].meanwhile = look
+    desk.providers["one"].meanwhile = count_requests
     proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
 
     assert recover_message_signer(_proof(), proven.signature) == proven.address == desk.address

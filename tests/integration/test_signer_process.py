@@ -1,7 +1,4 @@
-"""The signer as a process on the sandbox's AWS.
-
-Signs by KMS, each bucket as itself, and answers while KMS hangs.
-"""
+"""The signer as a process on the emulated AWS: whose credentials it uses, and a KMS that hangs."""
 
 from __future__ import annotations
 
@@ -95,9 +92,7 @@ def _document(statement: dict[str, Any]) -> str:
 
 @pytest.fixture
 async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
-    """The sandbox's AWS with keys and identities, and a founded venue whose lanes have the keys'
-    addresses.
-    """
+    """The sandbox's AWS with keys and identities, and a venue whose lanes have their addresses."""
     policy = load_policy(POLICY)
     aws_port, port = free_port(), free_port()
     argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
@@ -153,7 +148,7 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
 
 
 async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Region) -> None:
-    """Signed, replayed, refused and unavailable, over HTTP; SIGTERM ends it with 0."""
+    """Over HTTP: signed, replayed, refused, and unavailable before KMS goes on; SIGTERM ends it."""
     argv = (
         sys.executable,
         "-m",
@@ -239,9 +234,9 @@ async def _ended(region: Region, *arguments: str, **environment: str) -> tuple[i
 async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
     region: Region, tmp_path: Path
 ) -> None:
-    """One principal for all, another bucket's, or none at all.
+    """It does not start with one principal for all, with another bucket's, or with none.
 
-    The process says whose is missing, and does not start.
+    It names the bucket whose credentials are missing.
     """
     one_for_all = {
         name: value
@@ -249,7 +244,10 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
         if name != "AWS_SHARED_CREDENTIALS_FILE"
     }
     lone = tmp_path / "lone"
-    profile = "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_ACCESS_KEY}\n"
+    profile = (
+        "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = "
+        "{AWS_SECRET_ACCESS_KEY}\n"
+    )
     lone.write_text(profile.format("escrow", **region.escrow), encoding="utf-8")
     code, complaint = await _ended(region, AWS_SHARED_CREDENTIALS_FILE=str(lone), **one_for_all)
     assert code == 3
@@ -275,7 +273,7 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
 
 
 async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
-    """As whoever its environment says; it knows the wallets of the others not at all."""
+    """It signs as the principal in its environment and knows no other bucket's wallets."""
     argv = (
         sys.executable,
         "-m",

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -28,9 +27,6 @@ from tests.testing.inventory import everything
 from tests.testing.sdk_names import inputs_of_type, unknown_fields
 
 pytestmark = pytest.mark.integration
-
-UP_S_MAX = 90
-"""Twenty on an idle machine (design, section 10); a test may find it busy with three others."""
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +67,7 @@ def test_the_stack_lives_through_the_real_engine(harness: EngineHarness) -> None
     empty = standing_in(harness)
     stack_file = (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes()
     said: list[str] = []
-    began = time.monotonic()
     stack.up(harness.settings, report=said.append)
-    print(f"up took {time.monotonic() - began:.1f} s: {said[-1]}")
-    assert time.monotonic() - began < UP_S_MAX
     assert said[-1].startswith("stack is up, ")
 
     outputs = stack.outputs(harness.settings)
@@ -112,16 +105,12 @@ def test_the_stack_lives_through_the_real_engine(harness: EngineHarness) -> None
     assert standing[f"{PRIMARY} kms list_keys"] != empty[f"{PRIMARY} kms list_keys"]
     assert names_unknown_to_the_sdk(harness) == []
     harness.pulumi("preview", "--expect-no-changes")
-    began = time.monotonic()
     stack.up(harness.settings, report=said.append)
-    print(f"unchanged took {time.monotonic() - began:.1f} s")
     assert said[-1] == "stack is up, 0 resources made or changed"
     harness.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     assert standing_in(harness) == standing
 
-    began = time.monotonic()
     harness.pulumi("destroy", "--yes", "--skip-preview")
-    print(f"destroy took {time.monotonic() - began:.1f} s")
     assert standing_in(harness) == empty
     assert (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes() == stack_file
 

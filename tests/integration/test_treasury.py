@@ -1,7 +1,4 @@
-"""The treasury against real chains.
-
-Refills what runs low, and is not fooled about what the chain holds.
-"""
+"""The treasury against real chains: it refills hot wallets and compares ledger and chain."""
 
 from __future__ import annotations
 
@@ -92,7 +89,7 @@ async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
     assert await venue.ledger_sum() == 0
 
 
-async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Venue) -> None:
+async def test_money_that_the_chain_lacks_is_recorded_and_stops_top_ups(venue: Venue) -> None:
     """One wei less than the ledger says is a drift of one; nothing moves until it is explained."""
     site = venue.config.networks["aster"]
     held = 210 * 10**18 - 1
@@ -113,9 +110,9 @@ async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Ve
 async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(
     venue: Venue,
 ) -> None:
-    """Every bucket's book meets the chain.
+    """Every bucket's book is compared with the chain.
 
-    What escrow lacks is its own alarm, and customers' wallets are refilled all the same.
+    What escrow lacks raises its own alarm, and customers' wallets are still refilled.
     """
     holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
     async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
@@ -139,13 +136,14 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
         }
         assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
     journal = await venue.owner.fetch(
-        "select body->>'bucket' as bucket, body->>'drift' as drift from journal where kind = 'drift'"
+        "select body->>'bucket' as bucket, body->>'drift' as drift from journal "
+        "where kind = 'drift'"
     )
     assert [tuple(row) for row in journal] == [("escrow", "3")]
 
 
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
-    """A silent mode controller stops the treasury too."""
+    """Without the mode controller's heartbeat the treasury stops, too."""
     await venue.owner.execute(
         "update mode_controller_lease set renewed_at = now() - interval '2 seconds'"
     )

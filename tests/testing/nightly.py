@@ -184,14 +184,18 @@ class Recording:
 
 
 def repetitions(cases: Sequence[Any], *, keep: int) -> list[Any]:
-    """Cases for ``parametrize`` of one kind: `make test` runs the first ``keep``, nightly all."""
-    return [
-        *cases[:keep],
-        *(
-            pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.nightly)
-            for case in cases[keep:]
-        ),
-    ]
+    """Cases for ``parametrize`` of one kind: `make test` runs the first ``keep``, nightly all.
+
+    As in ``parametrize``, a case is a value, a tuple of values or a ``pytest.param``.
+    """
+    return [*cases[:keep], *map(_nightly, cases[keep:])]
+
+
+def _nightly(case: Any) -> Any:
+    if isinstance(case, type(pytest.param())):
+        return pytest.param(*case.values, marks=[*case.marks, pytest.mark.nightly], id=case.id)
+    values = case if isinstance(case, tuple) else (case,)
+    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -51,7 +51,7 @@ SUITES = {
         limit_s=20 * 60,
     ),
     "nightly": Suite(
-        parts={"set-up": 5, "unit": 60, "contract": 15, "integration": 720, "drill": 2700},
+        parts={"set-up": 5, "unit": 90, "contract": 15, "integration": 720, "drill": 2700},
         limit_s=60 * 60,
         variables=("NIGHTLY=1",),
         keep_going=True,

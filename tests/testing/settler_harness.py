@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
-from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -45,26 +44,32 @@ from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
-BLOCK_TIME_S = 1
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 _RESERVE = """
     with wanted as (
-        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[], $6::text[], $7::text[])
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[],
+        $6::text[], $7::text[])
             as w (id, network, asset, amount, value_micro, size, destination)
     ), accepted as (
-        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state)
-        select id, 1, 'customer', network, network, asset, amount, value_micro, size, destination, 'reserved' from wanted
+        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount,
+        value_micro, size, destination, state)
+        select id, 1, 'customer', network, network, asset, amount, value_micro, size, destination,
+        'reserved' from wanted
         returning id, network, asset, amount
     ), posted as (
-        insert into postings (kind, withdrawal_id) select 'reserve', id from accepted returning id, withdrawal_id
+        insert into postings (kind, withdrawal_id) select 'reserve', id
+        from accepted returning id, withdrawal_id
     )
     insert into entries (posting_id, account_id, amount)
     select p.id, a.id, case a.kind when 'customer' then r.amount else -r.amount end
     from posted p join accepted r on r.id = p.withdrawal_id
     join accounts a on (a.bucket, a.network, a.asset) = ('customer', r.network, r.asset)
         and (a.kind = 'reserved' or a.customer_id = 1)"""
-_SUM_OF_ENTRIES = "select coalesce(sum(abs(s)), 0) from (select sum(e.amount) as s from entries e join accounts a on a.id = e.account_id group by a.network, a.asset) x"
+_SUM_OF_ENTRIES = (
+    "select coalesce(sum(abs(s)), 0) from (select sum(e.amount) as s from entries e "
+    "join accounts a on a.id = e.account_id group by a.network, a.asset) x"
+)
 
 
 @dataclass(kw_only=True)
@@ -102,7 +107,7 @@ class Wanted:
 
 @dataclass(kw_only=True)
 class Venue:
-    """The bench: everything but the settlers runs."""
+    """A venue of which everything but the settlers runs."""
 
     policy: Policy
     config: VenueConfig
@@ -192,7 +197,8 @@ async def venue_bench(
     secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
     addresses = {wallet: address_of_private_key(secret) for wallet, secret in secrets.items()}
     nodes = {
-        name: start_anvil(chain_id=network.chain_id) for name, network in policy.networks.items()
+        name: start_anvil(chain_id=network.chain_id, block_time=1)
+        for name, network in policy.networks.items()
     }
     plan = Plan(
         policy=POLICY,
@@ -202,11 +208,7 @@ async def venue_bench(
         },
         wallets=addresses,
     )
-    # Deployed with a block for each transaction, which saves seconds; then a block a second.
     deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
-    for name, url in nodes.items():
-        async with AsyncRpcClient(name, (url,)) as rpc:
-            await rpc.call("evm_setIntervalMining", BLOCK_TIME_S)
     path = directory / "venue.json"
     write_config(path, database_url, policy)
     payload = json.loads(path.read_text(encoding="utf-8"))
@@ -236,7 +238,8 @@ async def venue_bench(
             roles=database.roles,
         )
         await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) "
+            "values ('test', now() + interval '1 day')"
         )
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []

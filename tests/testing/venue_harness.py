@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +104,12 @@ def free_port() -> int:
 async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> None:
     """A small withdrawal of customer 1 in ``state`` since ``age_s``; its books are left alone."""
     await owner.execute(
-        """insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount, value_micro, size, destination, state, reason, requested_at)
-           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x' || repeat('ab', 20), $1,
-                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() - make_interval(secs => $2))""",
+        """insert into withdrawals (id, customer_id, bucket, source_network, network, asset,
+            amount, value_micro, size, destination, state, reason, requested_at)
+           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x'
+           || repeat('ab', 20), $1,
+                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() -
+                   make_interval(secs => $2))""",
         state,
         age_s,
     )
@@ -188,7 +192,7 @@ class DatabaseUrls:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What genesis is told."""
+        """The URL of each role, as genesis takes them."""
         return {part: getattr(self, part) for part in ROLES}
 
 
@@ -221,29 +225,50 @@ def opening_balances(policy: Policy, customers: int) -> list[OpeningBalance]:
     return balances
 
 
-@pytest.fixture
-async def founded(database_url: str, tmp_path: Path) -> Founded:
-    """A venue of 200 customers in a database of its own."""
+CUSTOMERS = 200
+
+
+@pytest.fixture(scope="session")
+def founded_template(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of a database in which a venue was founded, for tests to start from a copy."""
+    name = "seawall_template"
+    postgres_server.psql(f"create database {name};")
+    url = postgres_server.get_uri(database=name)
     policy = load_policy(POLICY)
-    config = write_config(tmp_path / "venue.json", database_url, policy)
+    config = write_config(tmp_path_factory.mktemp("template") / "venue.json", url, policy)
     nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
-    customers = opening_balances(policy, 200)
-    database = urls_of(database_url)
-    async with connected(database_url) as connection:
-        await found_venue(
-            connection,
-            config=config,
-            policy=policy,
-            customers=customers,
-            nonces=nonces,
-            roles=database.roles,
-        )
+
+    async def found() -> None:
+        async with connected(url) as connection:
+            await found_venue(
+                connection,
+                config=config,
+                policy=policy,
+                customers=opening_balances(policy, CUSTOMERS),
+                nonces=nonces,
+                roles=urls_of(url).roles,
+            )
+
+    with ThreadPoolExecutor(max_workers=1) as own_event_loop:
+        own_event_loop.submit(asyncio.run, found()).result()
+    return name
+
+
+@pytest.fixture
+def founded(postgres_server: PostgresServer, founded_template: str, tmp_path: Path) -> Founded:
+    """A venue of 200 customers in a database of its own."""
+    name = f"seawall_{next(_NUMBERS)}"
+    postgres_server.psql(f"create database {name} template {founded_template};")
+    url = postgres_server.get_uri(database=name)
+    policy = load_policy(POLICY)
     return Founded(
         config_path=tmp_path / "venue.json",
-        config=config,
-        database=database,
+        config=write_config(tmp_path / "venue.json", url, policy),
+        database=urls_of(url),
         policy=policy,
-        api_keys={number: f"key-{number}" for number in range(1, 201)},
+        api_keys={number: f"key-{number}" for number in range(1, CUSTOMERS + 1)},
     )
 
 

