@@ -38,9 +38,7 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 @pytest.fixture(scope="module")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]:
-    """A stack whose deletion is protected and whose locks nobody can lift, from a configuration of
-    its own.
-    """
+    """A protected stack with locks in compliance mode, from a configuration of its own."""
     folder = tmp_path_factory.mktemp("protected")
     with pytest.MonkeyPatch.context() as patch:
         for name in (
@@ -70,10 +68,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]
 
 @pytest.fixture(autouse=True)
 def _no_kept_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever keeps a sandbox on this machine has another stack than this one, with the same name.
-
-    Its chains are not asked.
-    """
+    """A sandbox kept on this machine has a stack of the same name; its chains are not asked."""
     monkeypatch.setattr("seawall.change_review.run.kept_data_dir", lambda: None)
 
 
@@ -112,9 +107,7 @@ def replacement(harness: EngineHarness) -> Path:
 def stopped(
     harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path, Path]:
-    """A preview that protect stopped, the policy that it was made with, and the repository that was
-    rendered from that one.
-    """
+    """A preview that protect stopped, its policy, and the repository rendered from that policy."""
     folder = tmp_path_factory.mktemp("renamed")
     policy = renamed(folder)
     there = harness.rendered(folder / "repository", policy)
@@ -191,9 +184,7 @@ def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     run: Any, stopped: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine exits 1; it is not taken for a broken preview, and the wallet's worth is told
-    although the new policy dropped it.
-    """
+    """The engine exits 1, and the exposure is shown although the new policy dropped the wallet."""
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(stopped[1]))
     monkeypatch.setattr(infra, "ROOT", stopped[2])
 

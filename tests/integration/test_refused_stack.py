@@ -1,6 +1,4 @@
-"""The real engine: a program that the policy forbids makes nothing, and a protected stack is not
-taken down.
-"""
+"""The real engine makes nothing of a forbidden program, and does not destroy a protected stack."""
 
 from __future__ import annotations
 
@@ -184,8 +182,10 @@ def test_what_is_known_only_once_its_key_is_made_is_judged_then(
     assert text.count(old) == 1
     stray = (
         "        for region, arn in made.arns.items():\n"
-        '            written_late = arn.apply(lambda known: document(allow("Late", ["kms:*"], known)))\n'
-        '            iam.RolePolicy(f"stray-{key.name}-{region}", role=roles[0].name, policy=written_late, opts=self._child)\n'
+        "            written_late = arn.apply("
+        'lambda known: document(allow("Late", ["kms:*"], known)))\n'
+        '            iam.RolePolicy(f"stray-{key.name}-{region}", role=roles[0].name, '
+        "policy=written_late, opts=self._child)\n"
     )
     program.write_text(text.replace(old, stray + old), encoding="utf-8")
     with pytest.raises(ServiceError, match=r"statement Late: Action 'kms:\*'"):

@@ -1,6 +1,4 @@
-"""The real `pulumi` command brings the whole stack up in the sandbox, leaves it alone when nothing
-changed, and takes it down.
-"""
+"""The real `pulumi` brings the whole stack up, leaves it when unchanged, and takes it down."""
 
 from __future__ import annotations
 
@@ -36,18 +34,14 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]
 
 
 def standing_in(harness: EngineHarness) -> dict[str, list[str]]:
-    """All that AWS holds of what the provider can make, in both regions, to compare before and
-    after.
-    """
+    """List everything in AWS that the provider can make, in both regions."""
     return everything(
         partial(client, endpoint=harness.endpoint, who=ROOT_KEY), regions=(PRIMARY, STANDBY)
     )
 
 
 def names_unknown_to_the_sdk(harness: EngineHarness) -> list[str]:
-    """Every name among the inputs of the stack's resources that the installed SDK does not have
-    where it stands.
-    """
+    """List the names of the stack's inputs that the installed SDK does not have at that place."""
     recorded = json.loads(harness.pulumi("stack", "export"))["deployment"]["resources"]
     ours = [each for each in recorded if each["type"] in RESOURCES]
     assert ours
@@ -61,9 +55,7 @@ def names_unknown_to_the_sdk(harness: EngineHarness) -> list[str]:
 
 
 def test_the_stack_lives_through_the_real_engine(harness: EngineHarness) -> None:
-    """Up, outputs that sign, up and preview without a change, refresh without drift, destroy to
-    nothing.
-    """
+    """Up, outputs that sign, no change on preview and up, no drift, and nothing after destroy."""
     empty = standing_in(harness)
     stack_file = (ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml").read_bytes()
     said: list[str] = []
@@ -125,9 +117,7 @@ def leaves(tree: Any) -> Iterator[tuple[str, str]]:
 
 
 def recovered(harness: EngineHarness, signer: dict[str, Any], region: str) -> bool:
-    """Whether the signer of ``region``, through its role, signs for the address that the stack
-    declares.
-    """
+    """Tell whether the signer of ``region`` signs, through its role, for the declared address."""
     sts = client(
         "sts",
         harness.endpoint,
@@ -157,9 +147,7 @@ def recovered(harness: EngineHarness, signer: dict[str, Any], region: str) -> bo
 def test_the_users_own_aws_and_proxy_are_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A developer's shell has a profile, perhaps a broken file, and a proxy that knows nothing of
-    loopback.
-    """
+    """A developer's shell has a profile, perhaps a broken file, and a proxy without loopback."""
     broken = tmp_path / "config"
     broken.write_text("[profile", encoding="utf-8")
     with running_aws() as endpoint, socket.socket() as closed:

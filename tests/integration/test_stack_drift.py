@@ -113,7 +113,7 @@ def content(client: Any, thing: Resource) -> str:
 
 
 def rounds(resources: tuple[Resource, ...]) -> list[list[tuple[Change, Resource]]]:
-    """The changes, spread over all resources that have the property, so that few looks are needed."""
+    """Spread the changes over all resources with the property, so that few reads are needed."""
     turns: list[list[tuple[Change, Resource]]] = []
     busy: dict[str, int] = defaultdict(int)
     for change in CHANGES:
@@ -147,7 +147,8 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
         words = {said(value), *map(said, value if isinstance(value, list) else ())}
         if not any(value is None or each["after"].removesuffix("...") in words for each in hits):
             wrong.append(
-                f"{change.kind} {resource.name}: {change.leaf} is {value!r} now, named is {hits or differences}"
+                f"{change.kind} {resource.name}: {change.leaf} is {value!r} now,"
+                f" named is {hits or differences}"
             )
         explained |= {(resource.urn, each["path"]) for each in hits}
         # Of a property that changed, what the program left to AWS is told beside what changed.

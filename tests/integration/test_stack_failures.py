@@ -1,5 +1,6 @@
-"""What goes wrong in the middle is told with the code of AWS and what to do, loses nothing, and the
-next `pulumi up` goes on from there.
+"""An operation that fails half-way names AWS's code and a remedy, and loses nothing.
+
+The next `pulumi up` continues from there.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def keys(harness: StackHarness) -> list[str]:
 
 
 DENIED = re.compile(
-    r"(?P<of>\S+ \S+): (?:AccessDenied|AccessDeniedException|AuthorizationError): User: .* perform: (?P<action>\S+)"
+    r"(?P<of>\S+ \S+): (?:AccessDenied|AccessDeniedException|AuthorizationError): "
+    r"User: .* perform: (?P<action>\S+)"
 )
 """How KMS and SNS say it, each in its way."""
 
@@ -348,9 +350,7 @@ def tags_of(harness: StackHarness, arn: str) -> dict[str, str]:
 def test_a_secret_input_is_in_the_state_in_no_clear_text(
     harness: StackHarness, tmp_path: Path
 ) -> None:
-    """Not as an input, not as an output, not after an update, not after a refresh that found
-    another value.
-    """
+    """Neither as input nor as output, after an update, and after a refresh with another value."""
     for text in ("correct-horse", "battery-staple"):
         harness.declare(
             {

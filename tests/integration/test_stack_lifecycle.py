@@ -238,9 +238,7 @@ def test_a_change_behind_pulumis_back_is_named_by_a_refresh(harness: StackHarnes
 
 
 def change(engine: Engine, recorded: dict[str, Any], name: str, properties: dict[str, Any]) -> None:
-    """Make AWS's resource what the first program says except for ``properties``, without telling
-    Pulumi.
-    """
+    """Make AWS's resource what the first program says except for ``properties``, past Pulumi."""
     kind = CHANGING[name]
     first, state = recorded[name]["inputs"], recorded[name]["outputs"]
     made = {

@@ -65,7 +65,10 @@ def test_an_engine_that_talks_may_take_its_time(tmp_path: Path) -> None:
     """Three times as long as silence may last."""
     slow = settings(
         tmp_path,
-        "if 'up' in sys.argv:\n  for n in range(30): time.sleep(0.05); print(f' + x r{n} created', flush=True)",
+        (
+            "if 'up' in sys.argv:\n"
+            "  for n in range(30): time.sleep(0.05); print(f' + x r{n} created', flush=True)"
+        ),
     )
     said: list[str] = []
     stack.up(slow, report=said.append)

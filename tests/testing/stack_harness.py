@@ -29,9 +29,7 @@ POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
 
 
 def declared(kind: str, inputs: Properties, **more: Any) -> dict[str, Any]:
-    """A resource as the program takes it, of the provider called ``aws`` unless ``more`` says
-    otherwise.
-    """
+    """Declare a resource for the program, of the provider ``aws`` unless ``more`` names another."""
     return {"kind": kind, "provider": "aws", "inputs": inputs, **more}
 
 

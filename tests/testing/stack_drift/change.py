@@ -1,5 +1,4 @@
-"""What somebody may do to a resource of the stack behind its back, with AWS's own API, and how the
-modules beside this one are put together.
+"""Changes of the stack's resources outside the stack, made with AWS's own API.
 
 A module per AWS service exports ``CHANGES``; a new module is found by being here.
 """

@@ -35,9 +35,7 @@ def disable(account: Account, key: Resource) -> bool:
 
 
 def make_primary(account: Account, replica: Resource) -> str:
-    """The replica becomes the primary, as in the runbook of a lost region, but nobody told the
-    program.
-    """
+    """Make the replica the primary, as the runbook of a lost region says, outside the program."""
     primary = str(replica.outputs["primaryKeyArn"])
     account.client("kms", primary.split(":")[3]).update_primary_region(
         KeyId=primary, PrimaryRegion=replica.region

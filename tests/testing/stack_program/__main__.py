@@ -1,5 +1,4 @@
-"""A Pulumi program that declares what a JSON file says, so that tests of the provider need no
-program of their own.
+"""A Pulumi program that declares what a JSON file says, for tests of the provider.
 
 ``SEAWALL_TEST_RESOURCES`` names it: ``{"providers": {name: {region, default_tags}}, "resources":
 {name: {kind, provider, inputs, protect, after}}}``. ``after`` names resources above that must be

@@ -139,7 +139,8 @@ def test_an_entry_is_written_alone_and_counts_once_it_is_on_the_disk(
 
     def synced(descriptor: int) -> None:
         done.append(
-            f"{Path(f'/proc/self/fd/{descriptor}').resolve().name} with {len(path.read_bytes().splitlines())}"
+            f"{Path(f'/proc/self/fd/{descriptor}').resolve().name} with "
+            f"{len(path.read_bytes().splitlines())}"
         )
 
     monkeypatch.setattr(

@@ -30,12 +30,14 @@ INPUTS = {
 }
 PROTECTED = {
     "urn": urn(KEY, "customer-aster-hot"),
-    "message": 'error: unable to replace resource "..."\nas it is currently marked for protection. To unprotect the resource, remove the `protect` flag',
+    "message": 'error: unable to replace resource "..."\nas it is currently marked for protection. '
+    "To unprotect the resource, remove the `protect` flag",
     "severity": "error",
 }
 UNDELETABLE = {
     "urn": urn(KEY, "customer-aster-hot"),
-    "message": 'error: Preview failed: resource "..." cannot be deleted\nbecause it is protected. To unprotect the resource, either remove the `protect` flag',
+    "message": 'error: Preview failed: resource "..." cannot be deleted\nbecause it is protected. '
+    "To unprotect the resource, either remove the `protect` flag",
     "severity": "error",
 }
 EPILOGUE = {"message": "error: preview failed\n", "severity": "error"}
@@ -66,7 +68,10 @@ def test_a_preview_that_protect_refused_is_still_judged_and_refused() -> None:
     assert judgement.outcome is ReviewOutcome.REFUSED
     assert judgement.doubts == ()
     assert judgement.faults == (
-        "the engine itself refuses, and may not show what else would change: protected are customer-aster-hot (aws:kms/key:Key)",
+        (
+            "the engine itself refuses, and may not show what else would change: protected are "
+            "customer-aster-hot (aws:kms/key:Key)"
+        ),
     )
 
 
@@ -191,9 +196,7 @@ def test_two_stacks_are_not_one_preview() -> None:
         parse(json.dumps(document(other)))
 
 
-def test_what_stands_behind_a_key_is_what_the_policy_allows_and_the_address_is_that_of_the_outputs() -> (
-    None
-):
+def test_the_exposure_of_a_key_is_the_policys_maximum_at_the_address_of_the_outputs() -> None:
     """420 AST at 2,000 and 840,000 USDX in production.
 
     The sandbox's policy is scaled, so the sum is taken from it.

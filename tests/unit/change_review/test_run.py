@@ -320,9 +320,7 @@ def test_a_token_whose_contract_nobody_named_is_unknown_and_the_coin_is_not(shel
 def test_the_policy_before_says_what_a_dropped_wallet_may_hold(
     shell: Shell, tmp_path: Path
 ) -> None:
-    """A proposal that takes the wallet out of the policy would otherwise also take the sum out of
-    its review.
-    """
+    """A proposal that drops the wallet from the policy must not drop the sum from its review."""
     text = (ROOT / "policies" / "production.yaml").read_text()
     dropped = tmp_path / "after.yaml"
     dropped.write_text(text.replace("treasury-birch-hot", "treasury-birch-warm"))

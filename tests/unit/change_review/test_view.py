@@ -36,7 +36,9 @@ def maximum() -> str:
 def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
     holdings = POLICY.wallets["customer-aster-hot"].holdings
     most = ", ".join(
-        f"at most {units(POLICY.base_units(asset, each.maximum), POLICY.assets[asset].decimals, asset)}, now unknown"
+        "at most "
+        f"{units(POLICY.base_units(asset, each.maximum), POLICY.assets[asset].decimals, asset)}, "
+        "now unknown"
         for asset, each in holdings.items()
     )
 
@@ -49,18 +51,24 @@ def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
         "| | resource | rule | what would change | exposure |",
         "|---|---|---|---|---|",
         (
-            "| refused | customer-aster-hot (Key) | signing-key-replaced | it is replaced by another one; region: us-east-1 -&gt; eu-west-1 "
+            "| refused | customer-aster-hot (Key) | signing-key-replaced | it is replaced by "
+            "another one; region: us-east-1 -&gt; eu-west-1 "
             f"| customer-aster-hot: at most {maximum()}, now unknown |"
         ),
         "",
         (
-            "- **signing-key-replaced**: The address dies with the key: no one can ever sign for it again, and the money there cannot be moved. "
-            "_Instead_: Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
-            "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
-            "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be recovered."
+            "- **signing-key-replaced**: The address dies with the key: no one can ever sign for "
+            "it again, and the money there cannot be moved. "
+            "_Instead_: Keep the key. Make a second wallet beside it, move the money by an "
+            "approved transfer, retire the first when it is empty; "
+            "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: "
+            "customerMasterKeySpec, keyUsage, multiRegion force a new "
+            "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be "
+            "recovered."
         ),
         (
-            f"- wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named); "
+            f"- wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown "
+            "(no endpoint was named); "
             f"customer-aster-hot on aster ({ADDRESS}): {most}."
         ),
         "",
@@ -77,8 +85,8 @@ def test_the_terminal_names_rule_money_remedy_and_urn() -> None:
     )
     assert "\n    region: us-east-1 -> eu-west-1\n" in text
     assert (
-        f"\n    exposure: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named)\n"
-        in text
+        f"\n    exposure: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now "
+        "unknown (no endpoint was named)\n" in text
     )
     assert "\n    instead: Keep the key." in text
     assert f"\n    urn: {MOVED['urn']}\n" in text
@@ -103,7 +111,9 @@ def test_an_allowed_change_is_one_sentence() -> None:
     judgement = judged(step(KEY, INPUTS, {**INPUTS, "description": "x"}))
 
     assert markdown(judgement) == (
-        "### seawall review: ALLOWED\n\n1 of 2 resources of production would change; nothing speaks against it.\n\n\n_Freeze: the tier is normal._\n"
+        "### seawall review: ALLOWED\n\n"
+        "1 of 2 resources of production would change; nothing speaks against it.\n\n\n"
+        "_Freeze: the tier is normal._\n"
     )
 
 
@@ -117,8 +127,8 @@ def test_a_proposal_cannot_write_its_own_review() -> None:
 
     [row] = [line for line in text.splitlines() if line.startswith("| refused")]
     assert (
-        "x\\| \\# \\*\\*APPROVED\\*\\* by \\@owner &lt;img src=x&gt; \\[ok\\](https://evil.example) \\`code\\`"
-        in row
+        "x\\| \\# \\*\\*APPROVED\\*\\* by \\@owner &lt;img src=x&gt; "
+        "\\[ok\\](https://evil.example) \\`code\\`" in row
     )
     assert row.replace("\\|", "").count("|") == 6
     assert not any(line.startswith("# ") for line in text.splitlines())
