@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,18 +15,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "123456789012"
 PERIOD_S = 60
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,12 +36,6 @@ SIGNS_PER_S_MIN = 25
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
 def identities(aws: str) -> Identities:
     return create_identities(endpoint=aws, policy=POLICY)
 

@@ -9,24 +9,17 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
 from typing import Any
 
 import pytest
 
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "123456789012"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture
