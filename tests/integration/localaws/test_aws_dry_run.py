@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.policy_harness import PolicyHarness, allow, code
+from tests.testing.iam_requests import allow
+from tests.testing.policy_harness import PolicyHarness, code
 
 pytestmark = pytest.mark.integration
 

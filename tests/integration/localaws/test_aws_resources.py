@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, STANDBY
-from tests.testing.policy_harness import ACCOUNT, DENIED, PolicyHarness, allow, code, deny, document
+from tests.testing.iam_requests import ACCOUNT, allow, deny, document
+from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
 

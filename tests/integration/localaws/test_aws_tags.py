@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
-from tests.testing.policy_harness import ACCOUNT, DENIED, PolicyHarness, allow, code
+from tests.testing.iam_requests import ACCOUNT, allow
+from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
 

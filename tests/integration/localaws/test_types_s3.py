@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from localaws.provider.resources.s3.objects import _SIGNATURE
 from localaws.provider.values import Properties
 from tests.testing.aws_harness import PRIMARY, STANDBY, client
+from tests.testing.iam_requests import document
 from tests.testing.provider_harness import ProviderHarness
-from tests.testing.stack_types.example import document
 
 pytestmark = pytest.mark.integration
 

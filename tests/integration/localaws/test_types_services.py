@@ -12,9 +12,9 @@ from pulumi.runtime.proto import provider_pb2
 
 from localaws.provider.values import Properties, from_struct, secret, to_struct
 from tests.testing.aws_harness import PRIMARY, STANDBY
+from tests.testing.iam_requests import document
 from tests.testing.provider_engine import urn
 from tests.testing.provider_harness import ProviderHarness
-from tests.testing.stack_types.example import document
 from tests.testing.stack_types.sqs import allow
 
 pytestmark = pytest.mark.integration

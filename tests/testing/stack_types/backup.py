@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 VAULT_NEEDED = ("aws:backup/vault:Vault", {"name": "seawall-vault"})
 PLAN_NEEDED = (
