@@ -46,7 +46,7 @@ _REMEDIES = {
 
 
 def reason(label: str, error: BaseException) -> str:
-    """One line: which resource, what AWS text, what to do."""
+    """One line: which resource, the error of AWS, what to do."""
     if isinstance(error, ClientError):
         code = code_of(error)
         text = f"{label}: {code}: {error.response.get('Error', {}).get('Message', error)}"
@@ -67,7 +67,7 @@ def translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Re
 def half_made(
     context: grpc.ServicerContext, *, identifier: str, properties: Properties, message: str
 ) -> NoReturn:
-    """End the call: the resource exists as ``properties`` say, but ``message`` went wrong.
+    """End the call: the resource exists as ``properties`` say, and ``message`` says what failed.
 
     The engine records it, and the next `up` updates it even if the program stays the same (pulumi,
     proto/provider.proto, ErrorResourceInitFailed).

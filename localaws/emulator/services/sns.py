@@ -18,7 +18,7 @@ import httpx
 from moto.sns.models import Subscription, sns_backends
 
 from localaws.emulator.authorization.service_calls import service_may
-from localaws.emulator.services.sqs import UndeliveredError, log_undelivered, check_may_send, send
+from localaws.emulator.services.sqs import UndeliveredError, check_may_send, log_undelivered, send
 
 SNS_SERVICE = "sns.amazonaws.com"
 _HTTP_TIMEOUT_S = 15
