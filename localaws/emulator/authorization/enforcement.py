@@ -234,9 +234,8 @@ def _refusal(self: Any, service: str, code: str, message: str, *, s3: bool) -> E
     if not s3:
         return _RefusalError(self, service, code, message)
     if code == "AccessDenied" and "delete" in self.querystring and self.method == "POST":
-        return BucketAccessDeniedError(
-            bucket=self.data.get("BucketName")
-        )  # which DeleteObjects answers with an error per key
+        # which DeleteObjects answers with an error per key
+        return BucketAccessDeniedError(bucket=self.data.get("BucketName"))
     refusal = S3AccessDeniedError() if code == "AccessDenied" else S3ClientError(code, message)
     refusal.message = message
     return refusal

@@ -322,9 +322,8 @@ def user_identity(response: Any) -> dict[str, Any] | None:
         name = key.role_arn.rpartition("/")[2]
         role = next((role for role in backend.roles.values() if role.arn == key.role_arn), None)
         issuer = {"type": "Role", "arn": key.role_arn, "accountId": account, "userName": name}
-        principal = (
-            "" if role is None else f"{role.id}:{key.name}"
-        )  # a role that was deleted since has no id any more
+        # a role that was deleted since has no id any more
+        principal = "" if role is None else f"{role.id}:{key.name}"
         return {
             "type": "AssumedRole",
             "principalId": principal,
