@@ -107,7 +107,7 @@ def watch(aws: str) -> Watch:
     )
 
 
-def test_a_breached_alarm_changes_state_and_its_topic_hears_of_it(watch: Watch) -> None:
+def test_a_breached_alarm_changes_state_and_notifies_its_topic(watch: Watch) -> None:
     watch.alarm(AlarmDescription="hot wallet low")
     assert watch.state() == "OK"
     watch.heard()
@@ -252,7 +252,7 @@ def test_a_change_of_state_is_an_event(watch: Watch, aws: str) -> None:
     assert event["resources"] == [f"arn:aws:cloudwatch:{PRIMARY}:{ACCOUNT}:alarm:{watch.name}"]
 
 
-def test_a_letter_among_the_dead_is_an_alarm(watch: Watch) -> None:
+def test_a_message_in_a_dead_letter_queue_is_an_alarm(watch: Watch) -> None:
     name = f"{watch.name}-dead"
     queue = watch.sqs.create_queue(QueueName=name)["QueueUrl"]
     metric = {
@@ -264,7 +264,7 @@ def test_a_letter_among_the_dead_is_an_alarm(watch: Watch) -> None:
     watch.alarm(**metric, MetricName="ApproximateNumberOfMessagesVisible", Threshold=0)
     assert watch.state() == "OK"
     watch.heard()
-    watch.sqs.send_message(QueueUrl=queue, MessageBody="a payout that nobody could make")
+    watch.sqs.send_message(QueueUrl=queue, MessageBody="a payout that failed")
     assert watch.state() == "ALARM"
     assert watch.changes() == [("OK", "ALARM")]
     watch.alarm(**metric, MetricName="ApproximateAgeOfOldestMessage", Threshold=3600)

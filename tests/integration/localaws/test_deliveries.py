@@ -112,7 +112,7 @@ class Receiver(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(
+def test_an_endpoint_that_is_gone_harms_neither_the_publisher_nor_other_subscriptions(
     aws: str, topic: str
 ) -> None:
     server = HTTPServer(("127.0.0.1", 0), Receiver)

@@ -77,7 +77,7 @@ def test_a_boundary_is_put_changed_and_taken_away(provider_harness: ProviderHarn
     _, _, described = provider_harness.engine.read(kind, identifier, state, inputs)
     assert list(provider_harness.engine.diff(kind, described, inputs).diffs) == [
         "permissionsBoundary"
-    ], "somebody took it away"
+    ], "it was removed elsewhere"
     state = provider_harness.engine.update(kind, identifier, state, described, inputs)
     assert state["permissionsBoundary"] == boundary
     state = provider_harness.engine.update(kind, identifier, state, inputs, bare)

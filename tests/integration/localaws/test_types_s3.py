@@ -95,7 +95,7 @@ def test_a_compliance_retention_can_be_lengthened(
     assert s3.get_object_retention(**version)["Retention"]["RetainUntilDate"] == longer
 
 
-def test_a_governance_retention_gives_way_to_who_may_bypass_it_and_says_so(
+def test_a_governance_retention_can_be_bypassed_with_permission_and_header(
     provider_harness: ProviderHarness, locked: str
 ) -> None:
     root = provider_harness.root("s3")
@@ -134,7 +134,7 @@ def test_a_bypass_takes_its_own_permission(provider_harness: ProviderHarness, lo
     listed = {"Objects": [{"Key": "k", "VersionId": version["VersionId"]}]}
     many = {"Bucket": locked, "Delete": listed, "BypassGovernanceRetention": True}
     assert refused(lambda: cleaner.delete_objects(**many)) == "AccessDenied", (
-        "in a list nobody judges the bypass"
+        "in a list the bypass is not judged"
     )
     cleaner.delete_object(**version, BypassGovernanceRetention=True)
     assert refused(lambda: s3.head_object(**version)) == "404"

@@ -180,7 +180,7 @@ def test_a_secret_is_deleted_with_its_replicas_after_its_recovery_window(
         provider_harness.made(SECRET, about)
 
 
-def test_a_window_of_nought_days_leaves_the_name_free(provider_harness: ProviderHarness) -> None:
+def test_a_window_of_zero_days_leaves_the_name_free(provider_harness: ProviderHarness) -> None:
     arn, state, _ = provider_harness.made(
         SECRET, {"name": "seawall/quick", "recoveryWindowInDays": 0}
     )

@@ -47,7 +47,7 @@ def test_a_topic_that_loses_its_policy_resource_has_the_default_one_again(
         provider_harness.root("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
     )
     assert provider_harness.engine.read(POLICY, arn, {}, {})[0] == "", (
-        "nobody declared the policy that it was born with"
+        "the default policy was never declared"
     )
     identifier, state, _ = provider_harness.made(
         POLICY, {"arn": arn, "policy": publishing("events.amazonaws.com")}

@@ -8,7 +8,7 @@ PLAN_NEEDED = (
     "aws:backup/plan:Plan",
     {"name": "seawall-plan", "rules": [{"ruleName": "daily", "targetVaultName": "seawall-vault"}]},
 )
-NOBODY_DELETES = {
+DENY_DELETION = {
     "Effect": "Deny",
     "Principal": "*",
     "Action": "backup:DeleteRecoveryPoint",
@@ -26,10 +26,10 @@ EXAMPLES: dict[str, Example] = {
         changed={"tags": {"a": "3"}},
     ),
     "aws:backup/vaultPolicy:VaultPolicy": Example(
-        inputs={"backupVaultName": "$vault.name", "policy": document(NOBODY_DELETES)},
+        inputs={"backupVaultName": "$vault.name", "policy": document(DENY_DELETION)},
         changed={
             "policy": document(
-                NOBODY_DELETES, {**NOBODY_DELETES, "Action": "backup:PutBackupVaultAccessPolicy"}
+                DENY_DELETION, {**DENY_DELETION, "Action": "backup:PutBackupVaultAccessPolicy"}
             )
         },
         needs={"vault": VAULT_NEEDED},
