@@ -2,14 +2,28 @@
 # make turns every failure into exit code 2: gates call bin/seawall itself.
 
 RUN := bin/seawall exec --
-SIDE_BY_SIDE := -n 2
+PARTS := $(RUN) python -m tests.testing.parts
+# A file stays with one worker, so its fixtures are set up once.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: test check set-up lint types unit contract integration drill bench
+# `make nightly` sets NIGHTLY: all tests, but those that passed on this commit before.
+ifdef NIGHTLY
+SELECT := -p tests.testing.nightly
+else
+SELECT := -m "not nightly"
+endif
+
+.PHONY: test check nightly set-up lint types unit contract integration drill bench
 .NOTPARALLEL:
 
-test: set-up lint types unit contract integration drill ## everything
+test: ## every check, and a test of each kind: 20 minutes on two cores
+	@$(PARTS) test
 
-check: lint types unit ## the fast part: no sandbox, no external programs
+check: ## the fast part: no sandbox, no external programs; a minute
+	@$(PARTS) check
+
+nightly: ## every test: whole matrices and every repetition; an hour, and resumes
+	@$(PARTS) nightly
 
 set-up:
 	$(RUN) python -m seawall.setup
@@ -21,17 +35,17 @@ types:
 	$(RUN) mypy
 
 unit:
-	$(RUN) pytest tests/unit $(SIDE_BY_SIDE)
+	$(RUN) pytest tests/unit $(SIDE_BY_SIDE) $(SELECT)
 
 contract:
-	$(RUN) pytest tests/contract $(SIDE_BY_SIDE) -m "not drill"
+	$(RUN) pytest tests/contract $(SIDE_BY_SIDE) $(SELECT)
 
 integration:
-	$(RUN) pytest tests/integration $(SIDE_BY_SIDE) -m "not drill"
+	$(RUN) pytest tests/integration $(SIDE_BY_SIDE) $(SELECT)
 
 # One after another, each alone on the machine: a neighbour would be part of what is measured.
 drill:
-	$(RUN) pytest tests -m drill -p no:xdist
+	$(RUN) pytest tests/drill -p no:xdist $(SELECT)
 
 # Alone on the machine, too; no test, for it judges the machine as well. OUT=DIR also writes the figures and a plot.
 bench:

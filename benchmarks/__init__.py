@@ -1,3 +1,4 @@
-"""How long the kit takes and what it needs, measured in one run against limits and against the
-machine's own speed; never in the way of a drill.
+"""How long the kit takes and how much memory it needs.
+
+Measured in one run, against limits and against the machine's own speed. No drill depends on it.
 """

@@ -1,10 +1,13 @@
-"""Memory and processor time of processes and their children, looked at ten times a second while
-something runs.
+"""Memory and processor time of processes and their children, and how busy the machine is.
+
+Processes are sampled ten times a second; the machine is judged by the time of a fixed task.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,13 +23,17 @@ Pulumi's host for Python and the interpreter in it.
 """
 _EVERY_S = 0.1
 _HOST_NAME = "pulumi-language"
+_ROUNDS = 1_500_000
+"""Of the fixed piece of work."""
 
 
 @dataclass(kw_only=True)
-class Use:
-    """``peak_bytes``: resident, at its highest; pages that processes share count in each.
+class Usage:
+    """Memory and processor time of one part.
 
-    ``cpu_s``: user and system.
+    Args:
+        peak_bytes: the highest resident memory; pages that processes share count in each.
+        cpu_s: user and system time.
     """
 
     peak_bytes: int = 0
@@ -35,22 +42,24 @@ class Use:
 
 @dataclass(kw_only=True)
 class Meter:
-    """Looks at the trees below ``roots`` (pid by part) until it is left.
+    """Samples the process trees below ``roots`` (pid by part) until its ``with`` block ends.
 
-    Of a process that ends, what was seen last counts.
+    Of a process that ends, the last sample counts.
 
-    ``parts`` by name, ``total`` of all at the same moment.
+    Attributes:
+        parts: usage by part.
+        total: usage of all parts at the same moment.
     """
 
     roots: Mapping[str, int]
-    parts: dict[str, Use] = field(default_factory=dict)
-    total: Use = field(default_factory=Use)
+    parts: dict[str, Usage] = field(default_factory=dict)
+    total: Usage = field(default_factory=Usage)
     _cpu: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._look()
+        self._sample()
         self._thread = threading.Thread(target=self._watch, name="meter", daemon=True)
         self._thread.start()
         return self
@@ -64,13 +73,13 @@ class Meter:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._look()
+        self._sample()
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_S):
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         resident: dict[str, int] = {}
         for root, pid in self.roots.items():
             for part, process in _tree(root, pid):
@@ -85,7 +94,7 @@ class Meter:
                     )
                     self._cpu[part, process.pid] = (first, now)
         for part, used in resident.items():
-            use = self.parts.setdefault(part, Use())
+            use = self.parts.setdefault(part, Usage())
             use.peak_bytes = max(use.peak_bytes, used)
         self.total.peak_bytes = max(self.total.peak_bytes, sum(resident.values()))
         for part, use in self.parts.items():
@@ -96,10 +105,7 @@ class Meter:
 
 
 def _tree(root: str, pid: int) -> Iterator[tuple[str, psutil.Process]]:
-    """``pid`` and what lies below it.
-
-    The engine's language host with its program is a part of its own.
-    """
+    """``pid`` and its descendants; the engine's language host with its program is its own part."""
     with _gone():
         top = psutil.Process(pid)
         waiting = [(root, top)]
@@ -113,8 +119,39 @@ def _tree(root: str, pid: int) -> Iterator[tuple[str, psutil.Process]]:
 
 @contextmanager
 def _gone() -> Iterator[None]:
-    """A process may end while it is looked at."""
+    """A process may end while it is sampled."""
     try:
         yield
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """One measurement of the machine.
+
+    Args:
+        wall_s: wall time of the fixed piece of work.
+        cpu_s: its processor time.
+        load: processes that wanted to run, averaged over a minute.
+    """
+
+    wall_s: float
+    cpu_s: float
+    load: float
+
+    @property
+    def crowding(self) -> float:
+        """Wall time over processor time: 1 on an idle machine, 3 if two others want every core."""
+        return self.wall_s / self.cpu_s
+
+
+def speed() -> Speed:
+    """Do the fixed piece of work once; it takes one core about a fifth of a second."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    state = 1
+    for _ in range(_ROUNDS):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFFFFFF
+    return Speed(
+        wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, load=os.getloadavg()[0]
+    )

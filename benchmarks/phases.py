@@ -1,5 +1,6 @@
-"""One stack brought up, left alone, refreshed and destroyed by the real engine, each timed and
-metered.
+"""One stack brought up, updated without a change, refreshed and destroyed by the real engine.
+
+Each phase is timed and its processes are metered.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.meter import Meter, Use
-from benchmarks.site import ENGINE, Site, running_site
+from benchmarks.harness import ENGINE, Harness, running_harness
+from benchmarks.meter import Meter, Speed, Usage, speed
 from benchmarks.sizes import ROOT, Size
 from sandbox import stack
 from sandbox.stack_environment import STACK
@@ -36,35 +36,35 @@ _S_MAX = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """``complaint``: what the engine said if it failed, else empty.
+    """One phase; ``complaint`` is the engine's message if it failed, else empty.
 
-    A phase that failed has no time worth comparing.
+    The time of a phase that failed is not worth comparing.
     """
 
     name: str
     seconds: float
-    total: Use
-    parts: dict[str, Use]
+    total: Usage
+    parts: dict[str, Usage]
     complaint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class StackRun:
     """What a stack of ``wallets`` signing wallets took.
 
-    ``resources``: of AWS, without components and providers, once it is up.
-
-    ``speeds``: of the machine before the first phase and after each.
+    Args:
+        resources: AWS resources once it is up, without components and providers.
+        speeds: of the machine, before the first phase and after each.
     """
 
     name: str
     wallets: int
     resources: int
     phases: tuple[Phase, ...]
-    speeds: tuple[machine.Speed, ...]
+    speeds: tuple[Speed, ...]
 
     def seconds(self, phase: str) -> float | None:
-        """Wall time of ``phase``, if it did what it should."""
+        """Wall time of ``phase``; None if it failed."""
         return next(
             (each.seconds for each in self.phases if each.name == phase and not each.complaint),
             None,
@@ -72,44 +72,44 @@ class Life:
 
     @property
     def crowding(self) -> float:
-        """Mean of how many wanted each core.
+        """How many programs wanted each core, on average.
 
-        Seconds divided by it are what an empty machine of this speed could need at best.
+        Seconds divided by it are what an idle machine of this speed would need at best.
         """
         return sum(speed.crowding for speed in self.speeds) / len(self.speeds)
 
 
-def live(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> Life:
-    """Run all phases on a new site whose data is in ``folder``.
+def run_stack(name: str, size: Size, *, folder: Path, report: Callable[[str], None]) -> StackRun:
+    """Run all phases on a new harness whose data is in ``folder``.
 
     Raises :class:`ServiceError` if the stack does not come up.
     """
     phases, resources = [], 0
-    with running_site(size, folder=folder) as site:
-        _engine(site, ("stack", "init", STACK))
-        speeds = [machine.speed()]
+    with running_harness(size, folder=folder) as harness:
+        _engine(harness, ("stack", "init", STACK))
+        speeds = [speed()]
         for phase, arguments in PHASES.items():
-            done = _phase(site, phase, arguments)
-            speeds.append(machine.speed())
+            done = _phase(harness, phase, arguments)
+            speeds.append(speed())
             phases.append(done)
             report(f"{name}: {phase} {done.seconds:.1f} s{', FAILED' if done.complaint else ''}")
             if phase == "up":
                 if done.complaint:
-                    message = (
-                        f"the stack of {name} did not come up:\n{done.complaint}\n{site.complaints}"
+                    raise ServiceError(
+                        f"the stack of {name} did not come up:"
+                        f"\n{done.complaint}\n{harness.complaints}"
                     )
-                    raise ServiceError(message)
-                resources = _resources(site)
+                resources = _resources(harness)
     wallets = len(load_policy(size.policy_path).signing_wallets())
-    return Life(
+    return StackRun(
         name=name, wallets=wallets, resources=resources, phases=tuple(phases), speeds=tuple(speeds)
     )
 
 
-def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
+def _phase(harness: Harness, name: str, arguments: tuple[str, ...]) -> Phase:
     began = time.perf_counter()
-    process = _started(site, arguments)
-    with Meter(roots={**site.pids, ENGINE: process.pid}) as meter:
+    process = _started(harness, arguments)
+    with Meter(roots={**harness.pids, ENGINE: process.pid}) as meter:
         said = _ended(process)
     seconds = time.perf_counter() - began
     complaint = "" if process.returncode == 0 else stack.diagnostics(said)
@@ -118,19 +118,21 @@ def _phase(site: Site, name: str, arguments: tuple[str, ...]) -> Phase:
     )
 
 
-def _engine(site: Site, arguments: tuple[str, ...]) -> None:
-    process = _started(site, arguments)
+def _engine(harness: Harness, arguments: tuple[str, ...]) -> None:
+    process = _started(harness, arguments)
     said = _ended(process)
     if process.returncode != 0:
-        message = f"pulumi {' '.join(arguments)} ended with {process.returncode}:\n{stack.diagnostics(said)}"
-        raise ServiceError(message)
+        raise ServiceError(
+            f"pulumi {' '.join(arguments)} ended with {process.returncode}:"
+            f"\n{stack.diagnostics(said)}"
+        )
 
 
-def _started(site: Site, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+def _started(harness: Harness, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["pulumi", "--non-interactive", "--color", "never", *arguments],
         cwd=ROOT,
-        env=dict(site.variables),
+        env=dict(harness.variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -144,15 +146,14 @@ def _ended(process: subprocess.Popen[str]) -> str:
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.communicate()
-        message = f"pulumi did not end within {_S_MAX} s"
-        raise ServiceError(message) from error
+        raise ServiceError(f"pulumi did not end within {_S_MAX} s") from error
     return said
 
 
-def _resources(site: Site) -> int:
-    recorded = json.loads(site.state_path.read_text(encoding="utf-8"))["checkpoint"]["latest"].get(
-        "resources", []
-    )
+def _resources(harness: Harness) -> int:
+    recorded = json.loads(harness.state_path.read_text(encoding="utf-8"))["checkpoint"][
+        "latest"
+    ].get("resources", [])
     return sum(
         1 for each in recorded if each.get("custom") and not each["type"].startswith("pulumi:")
     )

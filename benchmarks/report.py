@@ -1,7 +1,4 @@
-"""What was measured, against its limits.
-
-As a table, as JSON, and as a plot of time over wallets.
-"""
+"""The benchmark's report: measurements against limits, as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.phases import PHASES, Life
+from benchmarks.phases import PHASES, StackRun
 from seawall.scorecard.report.svg import WIDTH, Chart
 
 SANDBOX = "sandbox"
@@ -25,14 +22,20 @@ LIMITS_S: Mapping[str, Mapping[str, int]] = {
 _GROWTH_MIN = 2
 _COLORS = {"up": "#2563eb", "unchanged": "#059669", "refresh": "#d97706", "destroy": "#dc2626"}
 _STYLE = (
-    "svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.level{stroke:#888;stroke-dasharray:4 4}.line{fill:none;stroke-width:2}"
+    "svg{background:#fff;font:12px sans-serif}"
+    ".grid{stroke:#ddd}.level{stroke:#888;stroke-dasharray:4 4}.line{fill:none;stroke-width:2}"
     ".end{text-anchor:end}.mid{text-anchor:middle}.tick,.note{fill:#444}"
 ) + "".join(f".{phase}{{stroke:{color}}}" for phase, color in _COLORS.items())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """A limit and what was measured; ``seconds`` is None if the phase failed."""
+class LimitResult:
+    """A limit and what was measured against it.
+
+    Args:
+        seconds: wall time of the phase; None if it failed.
+        crowding: how many programs wanted each core on average while it ran.
+    """
 
     stack: str
     phase: str
@@ -42,7 +45,7 @@ class Held:
 
     @property
     def holds(self) -> bool:
-        """Whether it was kept, by the wall and whoever else used the machine."""
+        """Whether the wall time was within the limit, whatever else used the machine."""
         return self.seconds is not None and self.seconds <= self.limit_s
 
 
@@ -60,40 +63,38 @@ class Growth:
     sizes: tuple[int, int]
 
 
-def held(lives: Sequence[Life]) -> list[Held]:
-    """Every limit on what was measured."""
+def limit_results(runs: Sequence[StackRun]) -> list[LimitResult]:
+    """Every limit that applies to ``runs``, with its result."""
     return [
-        Held(
-            stack=life.name,
+        LimitResult(
+            stack=run.name,
             phase=phase,
             limit_s=limit,
-            seconds=life.seconds(phase),
-            crowding=life.crowding,
+            seconds=run.seconds(phase),
+            crowding=run.crowding,
         )
-        for life in lives
-        for phase, limit in LIMITS_S.get(life.name, {}).items()
+        for run in runs
+        for phase, limit in LIMITS_S.get(run.name, {}).items()
     ]
 
 
-def failures(lives: Sequence[Life]) -> list[str]:
-    """What the engine complained about."""
+def failures(runs: Sequence[StackRun]) -> list[str]:
+    """The engine's message of every phase that failed."""
     return [
-        f"{life.name}, {each.name}: {each.complaint}"
-        for life in lives
-        for each in life.phases
+        f"{run.name}, {each.name}: {each.complaint}"
+        for run in runs
+        for each in run.phases
         if each.complaint
     ]
 
 
-def growths(lives: Sequence[Life]) -> list[Growth]:
-    """Of every phase that two generated sizes or more went through."""
-    sizes = sorted((life for life in lives if life.name != SANDBOX), key=lambda life: life.wallets)
+def growths(runs: Sequence[StackRun]) -> list[Growth]:
+    """The growth of every phase that was measured with two generated sizes or more."""
+    sizes = sorted((run for run in runs if run.name != SANDBOX), key=lambda run: run.wallets)
     found = []
     for phase in PHASES:
         points = [
-            (life.wallets, seconds)
-            for life in sizes
-            if (seconds := life.seconds(phase)) is not None
+            (run.wallets, seconds) for run in sizes if (seconds := run.seconds(phase)) is not None
         ]
         if len({wallets for wallets, _ in points}) >= _GROWTH_MIN:
             line = statistics.linear_regression(*zip(*points, strict=True))
@@ -110,105 +111,113 @@ def growths(lives: Sequence[Life]) -> list[Growth]:
     return found
 
 
-def document(lives: Sequence[Life]) -> dict[str, Any]:
+def document(runs: Sequence[StackRun]) -> dict[str, Any]:
     """Everything, for machines; seconds, bytes."""
     return {
         "stacks": [
             {
-                **asdict(life),
-                "crowding": life.crowding,
-                "speeds": [{**asdict(each), "crowding": each.crowding} for each in life.speeds],
+                **asdict(run),
+                "crowding": run.crowding,
+                "speeds": [{**asdict(each), "crowding": each.crowding} for each in run.speeds],
             }
-            for life in lives
+            for run in runs
         ],
-        "limits": [{**asdict(each), "holds": each.holds} for each in held(lives)],
-        "growth": [asdict(each) for each in growths(lives)],
-        "failures": failures(lives),
+        "limits": [{**asdict(each), "holds": each.holds} for each in limit_results(runs)],
+        "growth": [asdict(each) for each in growths(runs)],
+        "failures": failures(runs),
     }
 
 
-def table(lives: Sequence[Life]) -> str:
+def table(runs: Sequence[StackRun]) -> str:
     """Everything, for people."""
     lines = [
         "stack     wallets  resources  phase       seconds   cpu s  peak MiB  of which",
-        *(line for life in lives for line in _rows(life)),
+        *(line for run in runs for line in _rows(run)),
         "",
         "machine (1.0 is a core to oneself)",
         *(
-            f"  {life.name:8}  crowding {' '.join(f'{each.crowding:.1f}' for each in life.speeds)}"
-            f", load {life.speeds[0].load:.1f} to {life.speeds[-1].load:.1f}"
-            for life in lives
+            f"  {run.name:8}  crowding {' '.join(f'{each.crowding:.1f}' for each in run.speeds)}"
+            f", load {run.speeds[0].load:.1f} to {run.speeds[-1].load:.1f}"
+            for run in runs
         ),
         "",
         "limits",
-        *(_limit(each) for each in held(lives)),
+        *(_limit(each) for each in limit_results(runs)),
     ]
-    if growing := growths(lives):
+    if growing := growths(runs):
         least, most = growing[0].sizes
         lines += [
             "",
             f"growth from {least} to {most} wallets, which is {most / least:.1f} times as many",
         ]
         lines += [
-            f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; {each.ratio:.1f} times as long"
+            (
+                f"  {each.phase:10}  {each.fixed_s:6.1f} s + {each.per_wallet_s:.3f} s a wallet; "
+                f"{each.ratio:.1f} times as long"
+            )
             for each in growing
         ]
-    if failed := failures(lives):
+    if failed := failures(runs):
         lines += ["", "failed", *(f"  {each}" for each in failed)]
     return "\n".join(lines)
 
 
-def _rows(life: Life) -> list[str]:
+def _rows(run: StackRun) -> list[str]:
     return [
-        f"{life.name:8} {life.wallets:8} {life.resources:10}  {each.name:10} {each.seconds:8.1f} {each.total.cpu_s:7.1f}"
-        f" {_mib(each.total.peak_bytes):9}  "
+        f"{run.name:8} {run.wallets:8} {run.resources:10}  {each.name:10} "
+        f"{each.seconds:8.1f} {each.total.cpu_s:7.1f} {_mib(each.total.peak_bytes):9}  "
         + ", ".join(
             f"{part} {_mib(use.peak_bytes)} ({use.cpu_s:.1f} s)"
             for part, use in sorted(each.parts.items())
         )
         + ("  FAILED" if each.complaint else "")
-        for each in life.phases
+        for each in run.phases
     ]
 
 
-def _limit(each: Held) -> str:
+def _limit(each: LimitResult) -> str:
     verdict = "kept" if each.holds else "MISSED"
     if each.seconds is None:
         return f"  {each.stack:8}  {each.phase:10}  <= {each.limit_s} s: failed  {verdict}"
     ratio = each.seconds / each.limit_s
     alone = "" if each.holds else f"; {ratio / each.crowding:.2f} of it on an empty machine at best"
-    return f"  {each.stack:8}  {each.phase:10}  {each.seconds:.1f} s of {each.limit_s} s, {ratio:.2f} of the limit  {verdict}{alone}"
+    return (
+        f"  {each.stack:8}  {each.phase:10}  {each.seconds:.1f} s of {each.limit_s} s, "
+        f"{ratio:.2f} of the limit  {verdict}{alone}"
+    )
 
 
 def _mib(count: int) -> int:
     return round(Fraction(count, 2**20))
 
 
-def plot(lives: Sequence[Life]) -> str:
+def plot(runs: Sequence[StackRun]) -> str:
     """Seconds over wallets as an SVG of its own, a line per phase; one size is a row of dots."""
-    ordered = sorted(lives, key=lambda life: life.wallets)
-    longest = max((each.seconds for life in ordered for each in life.phases), default=1.0)
-    most = max((life.wallets for life in ordered), default=1)
+    ordered = sorted(runs, key=lambda run: run.wallets)
+    longest = max((each.seconds for run in ordered for each in run.phases), default=1.0)
+    most = max((run.wallets for run in ordered), default=1)
     chart = Chart(0, most * 1.02, longest * 1.15, height=360, y_unit=" s", x_unit="")
     for index, phase in enumerate(PHASES):
         points = [
-            (float(life.wallets), seconds)
-            for life in ordered
-            if (seconds := life.seconds(phase)) is not None
+            (float(run.wallets), seconds)
+            for run in ordered
+            if (seconds := run.seconds(phase)) is not None
         ]
         for pair in pairwise(
             points
         ):  # by twos: a chart breaks its lines where points lie far apart
             chart.line(pair, style=phase)
         chart.parts += [
-            f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3" fill="{_COLORS[phase]}"/>'
+            f'<circle cx="{chart.x(at):.1f}" cy="{chart.y(value):.1f}" r="3"'
+            f' fill="{_COLORS[phase]}"/>'
             for at, value in points
         ]
         chart.parts.append(
-            f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24" fill="{_COLORS[phase]}">{phase}</text>'
+            f'<text x="{WIDTH / 2 + 90 * index - 180:.0f}" y="24"'
+            f' fill="{_COLORS[phase]}">{phase}</text>'
         )
     for name, limits in LIMITS_S.items():
-        if name != SANDBOX and any(life.name == name for life in lives):
+        if name != SANDBOX and any(run.name == name for run in runs):
             chart.level(limits["up"], label=f"limit of up with {name} wallets")
     text = chart.svg(title="Seconds over signing wallets")
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{chart.height}" '

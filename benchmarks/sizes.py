@@ -1,5 +1,6 @@
-"""Policies of any number of signing wallets, made from the committed one, so that growth is
-measured on what the kit really provisions.
+"""Policies with any number of signing wallets, made from the committed one.
+
+So growth is measured on what the kit really provisions.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ _CHAIN_ID_FIRST = 74_000
 class Size:
     """A policy to measure.
 
-    ``generated``: the rules that were rendered from it; the program refuses those of another
-    policy.
+    Args:
+        policy_path: its file.
+        generated: the folder with what was rendered from it; the program refuses files of another
+            policy.
     """
 
     policy_path: Path
@@ -40,7 +43,7 @@ def committed() -> Size:
 
 
 def generated(wallets: int, *, folder: Path) -> Size:
-    """A sandbox policy with so many signing wallets, written and rendered into ``folder``.
+    """A sandbox policy with ``wallets`` signing wallets, written and rendered into ``folder``.
 
     Raises :class:`UsageError`, :class:`ServiceError`.
     """
@@ -58,10 +61,9 @@ def generated(wallets: int, *, folder: Path) -> Size:
 def grown(tree: dict[str, Any], *, wallets: int) -> dict[str, Any]:
     """The policy ``tree`` with ``wallets`` signing wallets.
 
-    First the buckets' missing ones, then networks with a rail and nine wallets each.
-
-    Nothing that is new pays customers, so no sum of feasibility changes but that of the emergency
-    stop. Raises :class:`UsageError`.
+    Wallets that the buckets lack are added first, then networks with a rail and nine wallets each.
+    Nothing that is added pays customers, so of the sums of feasibility only that of the emergency
+    stop changes. Raises :class:`UsageError`.
     """
     signing = [name for name, wallet in tree["wallets"].items() if wallet["class"] != "cold"]
     if wallets < len(signing):
@@ -95,9 +97,7 @@ def grown(tree: dict[str, Any], *, wallets: int) -> dict[str, Any]:
 
 
 def _candidates(tree: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Bucket, network and class of every wallet that could be added, in the order in which they
-    are.
-    """
+    """Bucket, network and class of every wallet that could be added, in order."""
     taken = {
         (wallet["bucket"], wallet["network"], wallet["class"])
         for wallet in tree["wallets"].values()
@@ -123,23 +123,20 @@ def _rail(tree: dict[str, Any], network: str) -> dict[str, Any]:
 
 
 def _render(size: Size) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "monitors.render",
-            "--policy",
-            str(size.policy_path),
-            "--out",
-            str(size.generated),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        message = (
-            f"the rules of {size.policy_path} could not be rendered:\n{done.stdout}{done.stderr}"
+    """Render everything that the program reads.
+
+    Raises :class:`ServiceError`.
+    """
+    for module in ("monitors.render", "infra.render"):
+        options = ["--policy", str(size.policy_path), "--out", str(size.generated)]
+        done = subprocess.run(
+            [sys.executable, "-m", module, *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        raise ServiceError(message)
+        if done.returncode != 0:
+            raise ServiceError(
+                f"python -m {module} failed for {size.policy_path}:\n{done.stdout}{done.stderr}"
+            )

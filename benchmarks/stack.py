@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import sizes
-from benchmarks.phases import Life, live
-from benchmarks.report import SANDBOX, document, failures, held, plot, table
+from benchmarks.phases import StackRun, run_stack
+from benchmarks.report import SANDBOX, document, failures, limit_results, plot, table
 from seawall.errors import ExitCode, SeawallError
 
 
-def measure(wallets: Sequence[int], *, report: Callable[[str], None]) -> list[Life]:
+def measure(wallets: Sequence[int], *, report: Callable[[str], None]) -> list[StackRun]:
     """The sandbox's own stack, then one of each number of ``wallets``.
 
     Raises :class:`UsageError`, :class:`ServiceError`.
@@ -33,7 +33,7 @@ def measure(wallets: Sequence[int], *, report: Callable[[str], None]) -> list[Li
             for count in wallets
         }
         return [
-            live(name, size, folder=folder / f"stack-{name}", report=report)
+            run_stack(name, size, folder=folder / f"stack-{name}", report=report)
             for name, size in {SANDBOX: sizes.committed(), **made_of}.items()
         ]
 
@@ -55,17 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        lives = measure(given.wallets, report=lambda line: print(line, file=sys.stderr, flush=True))
+        runs = measure(given.wallets, report=lambda line: print(line, file=sys.stderr, flush=True))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    found = json.dumps(document(lives), indent=1)
-    print(found if given.json else table(lives))
+    found = json.dumps(document(runs), indent=1)
+    print(found if given.json else table(runs))
     if given.out is not None:
         given.out.mkdir(parents=True, exist_ok=True)
         (given.out / "stack.json").write_text(found + "\n", encoding="utf-8")
-        (given.out / "stack.svg").write_text(plot(lives), encoding="utf-8")
-    kept = not failures(lives) and all(each.holds for each in held(lives))
+        (given.out / "stack.svg").write_text(plot(runs), encoding="utf-8")
+    kept = not failures(runs) and all(each.holds for each in limit_results(runs))
     return ExitCode.PASS if kept else ExitCode.FAIL
 
 

@@ -1,29 +1,30 @@
-"""Probes of the steady state (Chaos Toolkit's python provider).
+"""Probes of the steady state (Chaos Toolkit's python provider), with bounds from the policy.
 
-Each answers true or false; bounds come from the policy.
-
-False means seen and not so, with the reason in the log. An exception means that it could not be
-seen, which Chaos Toolkit records as a failed probe. Neither is a steady state. The answers are real
-booleans, because for Chaos Toolkit 1 is within the tolerance true.
+Each returns a boolean. False means that the state was observed and is not as it should be; the
+reason is in the log. An exception means that it could not be observed, which Chaos Toolkit records
+as a failed probe. Neither is a steady state. The values are real booleans, because for Chaos
+Toolkit 1 is within the tolerance true.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import hashlib
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
-from chaos.customer import api_key, smallest_sum
-from chaos.deployment import Surroundings, look_around
-from chaos.prometheus import query
+from chaos.context import Context, read_context
 from seawall.conventions import metrics
+from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import (
+    Balance,
     Login,
     Refusal,
     VenueClient,
@@ -31,101 +32,149 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
 )
-from seawall.policy import TIERS
+from seawall.policy import MICRO, TIERS, Policy
 
 ANSWER_S_MAX = 2.0
-"""Longer than any customer's client waits for a page."""
+"""How long the venue or Prometheus may take; longer than any customer's client waits for a page."""
 FOLLOW_EVERY_S = 0.2
+CUSTOMERS = "customers.csv"
+CUSTOMER = 3
+"""The customer in whose name experiments act, counted from 1; it takes no part in a flood.
+
+The first two belong to the black-box prober (loadtests sets three customers aside).
+"""
 _Result = TypeVar("_Result")
 _log = logging.getLogger("chaostoolkit")
 
 
 def api_answers() -> bool:
     """A customer can log in."""
-    surroundings = look_around()
-    answer = _ask(surroundings, lambda venue: venue.login(api_key(surroundings.targets.data_dir)))
-    return _so(isinstance(answer, Login), f"login was refused: {answer}")
+    context = read_context()
+    answer = _call_venue(context, lambda venue: venue.login(api_key(context.deployment.data_dir)))
+    return _check(isinstance(answer, Login), f"login was refused: {answer}")
 
 
 def status_reachable() -> bool:
-    """The venue says which tier is in force, and that tier's promises are those of the policy."""
-    surroundings = look_around()
-    status = _ask(surroundings, lambda venue: venue.status())
-    promise = surroundings.policy.tiers.promise(status.tier)
+    """The venue says which tier is in force, and promises there what the policy does."""
+    context = read_context()
+    status = _call_venue(context, lambda venue: venue.status())
+    promise = context.policy.tiers.promise(status.tier)
     kept = all(
-        set(said) == set(promised)
-        for said, promised in (
+        set(found) == set(promised)
+        for found, promised in (
             (status.guarantees, promise.guarantees),
             (status.defers, promise.defers),
             (status.suspends, promise.suspends),
         )
     )
-    return _so(
+    return _check(
         status.tier in TIERS and kept,
         f"the venue promises something else than the policy in tier {status.tier}: {status}",
     )
 
 
-def guard_beats() -> bool:
-    """The guard was alive within the time after which its metrics would count as absent."""
-    surroundings = look_around()
-    beat_at = query(surroundings.targets.urls.prometheus, f"max({metrics.GUARD_BEAT})")
+def mode_controller_beats() -> bool:
+    """The mode controller's heartbeat is younger than the policy's ``monitoring.absent_for``."""
+    context = read_context()
+    beat_at = _query(context, f"max({metrics.MODE_CONTROLLER_HEARTBEAT})")
     if beat_at is None:
-        return _so(False, f"there is no series {metrics.GUARD_BEAT}")
-    silence_ms = (time.time() - beat_at) * 1_000
-    limit_ms = surroundings.policy.monitoring.absent_for
-    return _so(
-        silence_ms <= limit_ms,
-        f"the guard's last beat was {silence_ms:.0f} ms ago, more than {limit_ms} ms",
+        return _check(False, f"there is no series {metrics.MODE_CONTROLLER_HEARTBEAT}")
+    age_ms = (time.time() - beat_at) * 1_000
+    limit_ms = context.policy.monitoring.absent_for
+    return _check(
+        age_ms <= limit_ms,
+        f"the mode controller's last beat was {age_ms:.0f} ms ago, more than {limit_ms} ms",
     )
 
 
 def withdrawal_completes() -> bool:
-    """A small withdrawal that is asked for now is posted within the policy's target for small
-    withdrawals.
-    """
-    surroundings = look_around()
-    return _ask(surroundings, lambda venue: _withdraw(surroundings, venue))
+    """A small withdrawal that is requested now is posted within the policy's target."""
+    context = read_context()
+    return _call_venue(context, lambda venue: _withdraw(context, venue))
 
 
 def payouts_progress() -> bool:
-    """Payouts become final, or no guaranteed payout is waiting, within the policy's target for
-    small withdrawals.
+    """Payouts become final, or no guaranteed payout is waiting.
+
+    It is given the policy's target for small withdrawals.
     """
-    surroundings = look_around()
-    prometheus = surroundings.targets.urls.prometheus
-    within_s = surroundings.policy.targets.small_withdrawal_within / 1_000
-    pause_s = surroundings.policy.monitoring.scrape_every / 1_000
+    context = read_context()
+    within_s = context.policy.targets.small_withdrawal_within / 1_000
+    pause_s = context.policy.monitoring.scrape_every / 1_000
     give_up = time.monotonic() + within_s
-    first = query(prometheus, f"sum({metrics.PAYOUTS_FINAL})")
+    first = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
     while True:
-        waiting = query(prometheus, f'max({metrics.QUEUE_DEPTH}{{scope="guaranteed"}})')
-        final = query(prometheus, f"sum({metrics.PAYOUTS_FINAL})")
+        waiting = _query(context, f'max({metrics.QUEUE_DEPTH}{{scope="guaranteed"}})')
+        final = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
         if waiting == 0 or (final is not None and final > (first or 0)):
             return True
         if time.monotonic() >= give_up:
-            return _so(
+            return _check(
                 False,
-                f"{final} payouts final and {waiting} guaranteed ones waiting, unchanged for {within_s} s",
+                f"{final} payouts final and {waiting} guaranteed ones waiting, "
+                f"unchanged for {within_s} s",
             )
         time.sleep(pause_s)
 
 
-async def _withdraw(surroundings: Surroundings, venue: VenueClient) -> bool:
-    policy = surroundings.policy
-    key = api_key(surroundings.targets.data_dir)
+def api_key(data_dir: Path) -> str:
+    """The API key of the customer of experiments, from ``customers.csv`` in ``data_dir``.
+
+    Raises:
+        UsageError: The file cannot be read, or has too few customers.
+    """
+    path = data_dir / CUSTOMERS
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            keys = list(dict.fromkeys(row["api_key"] for row in csv.DictReader(file)))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the customers {path}: {error.strerror}",
+            remedy="give experiments a customer of their own",
+        ) from error
+    except KeyError as error:
+        raise UsageError(f"{path} has no column {error}") from error
+    if len(keys) < CUSTOMER:
+        raise UsageError(
+            f"{path} names {len(keys)} customers; experiments act as number {CUSTOMER}",
+            remedy="set three customers aside",
+        )
+    return keys[CUSTOMER - 1]
+
+
+def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | None:
+    """What a probe withdraws, of the first asset with enough of it; None if there is none.
+
+    It is the smallest power of ten of base units that is worth at least one unit of account. An
+    asset whose whole unit is worth less is taken whole.
+    """
+    for balance in balances:
+        asset = policy.assets.get(balance.asset)
+        if asset is None:
+            continue
+        amount = 10**asset.decimals
+        while policy.value_micro(balance.asset, amount // 10) >= MICRO:
+            amount //= 10
+        if amount <= int(balance.available):
+            return Balance(network=balance.network, asset=balance.asset, available=str(amount))
+    return None
+
+
+async def _withdraw(context: Context, venue: VenueClient) -> bool:
+    policy = context.policy
+    key = api_key(context.deployment.data_dir)
     balances = await venue.balances(key)
     if isinstance(balances, Refusal):
-        return _so(False, f"balances were refused: {balances}")
-    sum_ = smallest_sum(policy, balances.balances)
-    if sum_ is None:
-        return _so(False, "the customer of experiments has nothing left to withdraw")
+        return _check(False, f"balances were refused: {balances}")
+    amount = smallest_sum(policy, balances.balances)
+    if amount is None:
+        return _check(False, "the customer of experiments has nothing left to withdraw")
     identity = uuid.uuid4()
     request = WithdrawalRequest(
         id=identity,
-        network=sum_.network,
-        asset=sum_.asset,
-        amount=sum_.available,
+        network=amount.network,
+        asset=amount.asset,
+        amount=amount.available,
         destination="0x" + hashlib.sha256(identity.bytes).hexdigest()[:40],
     )
     within_s = policy.targets.small_withdrawal_within / 1_000
@@ -138,28 +187,60 @@ async def _withdraw(surroundings: Surroundings, venue: VenueClient) -> bool:
         answer = await venue.withdrawal(key, identity)
     elapsed_s = time.monotonic() - started
     posted = not isinstance(answer, Refusal) and answer.state == "posted" and elapsed_s <= within_s
-    return _so(
+    return _check(
         posted,
-        f"withdrawal {identity} was not posted within {within_s} s, but after {elapsed_s:.1f} s: {answer}",
+        f"withdrawal {identity} was not posted within {within_s} s, "
+        f"but after {elapsed_s:.1f} s: {answer}",
     )
 
 
-def _ask(
-    surroundings: Surroundings, question: Callable[[VenueClient], Awaitable[_Result]]
-) -> _Result:
-    """Put ``question`` to the venue as a customer would: through the address that customers use."""
+def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_Result]]) -> _Result:
+    """Run ``question`` against the address that customers use."""
 
-    async def ask() -> _Result:
+    async def call() -> _Result:
         async with httpx.AsyncClient(
-            base_url=surroundings.targets.urls.api, timeout=ANSWER_S_MAX, trust_env=False
+            base_url=context.deployment.urls.api, timeout=ANSWER_S_MAX, trust_env=False
         ) as http:
             return await question(VenueClient(http))
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
-def _so(holds: bool, otherwise: str) -> bool:  # noqa: FBT001 -- a verdict and its reason
-    """``holds``, with the reason in the log if it does not."""
+def _query(context: Context, expression: str) -> float | None:
+    """The value of ``expression`` in Prometheus now; None if there is no such series.
+
+    Raises:
+        ServiceError: Prometheus does not answer, or the answer is not one number.
+    """
+    url = context.deployment.urls.prometheus
+    try:
+        response = httpx.get(
+            f"{url}/api/v1/query",
+            params={"query": expression},
+            timeout=ANSWER_S_MAX,
+            trust_env=False,
+        )
+        response.raise_for_status()
+        result = response.json()["data"]["result"]
+        values = [float(series["value"][1]) for series in result]
+    except httpx.HTTPError as error:
+        raise ServiceError(
+            f"Prometheus at {url} did not answer {expression!r}: {type(error).__name__} {error}"
+        ) from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ServiceError(
+            f"Prometheus at {url} answered {expression!r} with something else than a vector: "
+            f"{error!r}"
+        ) from error
+    if len(values) > 1:
+        raise ServiceError(
+            f"{expression!r} is {len(values)} series, not one", remedy="aggregate it"
+        )
+    return values[0] if values else None
+
+
+def _check(holds: bool, otherwise: str) -> bool:  # noqa: FBT001 -- a verdict and its reason
+    """``holds``; if it is False, ``otherwise`` is logged as the reason."""
     if not holds:
         _log.warning("%s", otherwise)
     return holds

@@ -1,14 +1,14 @@
-"""``python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]``.
+"""One experiment as a game day runs it.
 
-One experiment in the kit's way.
+    python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]
 
-Rollbacks always run, journal and log go beside each other and not into the work tree, nothing asks
-the network for newer versions. An ending signal becomes SIGUSR1 for Chaos Toolkit, which stops at
-once and still rolls back: SIGTERM would only fail the action that it meets and play on. If this
-process dies, Chaos Toolkit gets the same signal from the kernel.
+Rollbacks always run, the log is written beside the journal and not into the working directory, and
+Chaos Toolkit does not ask the network for newer versions. A signal to end is passed on as SIGUSR1,
+on which Chaos Toolkit stops at once and still rolls back; on SIGTERM it would fail the current
+action only and go on. If this process dies, the kernel sends Chaos Toolkit the same signal.
 
-Exit status: Chaos Toolkit's own, or 2 if it left no journal. It says little: the journal is what is
-to be judged.
+The exit status is Chaos Toolkit's own, or 2 if it left no journal. It says little: it is the
+journal that must be judged.
 """
 
 from __future__ import annotations
@@ -33,34 +33,30 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
-    """Run the experiment ``name`` to its end and return Chaos Toolkit's exit status.
+    """Run an experiment to its end.
 
-    ``journal`` is then a JSON object.
+    Args:
+        name: Of a file in ``chaos/experiments``, without its suffix.
+        journal: Where Chaos Toolkit writes its journal, which is then a JSON object.
+        start_at: The run's zero in Unix seconds; None applies the fault at once.
 
-    ``start_at`` is the run's zero in Unix seconds; None acts at once. Raises :class:`UsageError` if
-    there is no such experiment and :class:`EvidenceError` if no journal was written.
+    Returns:
+        Chaos Toolkit's exit status.
+
+    Raises:
+        UsageError: There is no such experiment.
+        EvidenceError: No journal was written.
     """
     experiment = EXPERIMENTS / f"{name}.json"
     if not experiment.is_file():
         known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.json")))
-        message = f"there is no experiment {name}"
-        raise UsageError(message, remedy=f"name one of {known}")
-    journal.unlink(missing_ok=True)  # a journal of an earlier run must not pass for this one's
+        raise UsageError(f"there is no experiment {name}", remedy=f"name one of {known}")
+    journal.unlink(missing_ok=True)  # that of an earlier run must not be taken for this one's
     command = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
-    command += [
-        "--log-file",
-        str(journal.with_suffix(".log")),
-        "--settings",
-        str(journal.with_suffix(".settings")),
-    ]
-    command += [
-        "run",
-        "--rollback-strategy",
-        "always",
-        "--journal-path",
-        str(journal),
-        str(experiment),
-    ]
+    command += ["--log-file", str(journal.with_suffix(".log"))]
+    command += ["--settings", str(journal.with_suffix(".settings"))]
+    command += ["run", "--rollback-strategy", "always"]
+    command += ["--journal-path", str(journal), str(experiment)]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(EXPERIMENTS.parents[1]), environment.get("PYTHONPATH")])
@@ -72,13 +68,12 @@ def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
     def die_with_parent() -> None:
         libc.prctl(PR_SET_PDEATHSIG, STOP_AND_ROLL_BACK)
 
-    # A group of its own: a terminal's Ctrl-C reaches it once, through us.
+    # In a session of its own, so that Ctrl-C in a terminal reaches it only once, through `stop`.
     child = subprocess.Popen(
         command,
         env=environment,
         start_new_session=True,
-        # This process has no threads.
-        preexec_fn=die_with_parent,  # noqa: PLW1509
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - safe, because this process has no threads
     )
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -95,17 +90,18 @@ def _require_journal(journal: Path, status: int) -> None:
     try:
         written = json.loads(journal.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = f"Chaos Toolkit ended with {status} and left no journal at {journal}: {error}"
-        raise EvidenceError(message, remedy=f"see {journal.with_suffix('.log')}") from error
+        raise EvidenceError(
+            f"Chaos Toolkit ended with {status} and left no journal at {journal}: {error}",
+            remedy=f"see {journal.with_suffix('.log')}",
+        ) from error
     if not isinstance(written, dict):
-        message = f"Chaos Toolkit ended with {status} and {journal} holds no journal"
-        raise EvidenceError(message)
+        raise EvidenceError(f"Chaos Toolkit ended with {status} and {journal} holds no journal")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one experiment; prints the path of its journal last."""
+    """Run one experiment, and print the path of its journal last."""
     parser = argparse.ArgumentParser(
-        prog="python -m chaos.run", description="Run one experiment in the kit's way."
+        prog="python -m chaos.run", description="Run one experiment as a game day does."
     )
     parser.add_argument(
         "--experiment", required=True, help="name of a file in chaos/experiments, without .json"

@@ -1,4 +1,4 @@
-"""Wire faults through Toxiproxy's HTTP interface (version 2)."""
+"""Network faults through Toxiproxy's HTTP interface (version 2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ ANSWER_S_MAX = 1.0
 def add_toxic(
     url: str, *, proxy: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]
 ) -> None:
-    """Put a toxic on every connection of ``proxy``, old and new. Raises :class:`ServiceError`."""
+    """Put a toxic on every connection of ``proxy``, open and future ones.
+
+    Args:
+        url: Toxiproxy's own interface.
+        proxy: Its name there.
+        name: Of the toxic, for its removal.
+        kind: Toxiproxy's type of toxic.
+        stream: ``upstream`` or ``downstream``.
+        attributes: Of this kind of toxic; times in milliseconds.
+
+    Raises:
+        ServiceError: Toxiproxy does not answer, or refuses it.
+    """
     toxic = {
         "name": name,
         "type": kind,
@@ -28,15 +40,16 @@ def add_toxic(
             f"{url}/proxies/{proxy}/toxics", json=toxic, timeout=ANSWER_S_MAX, trust_env=False
         )
     except httpx.HTTPError as error:
-        message = (
+        raise ServiceError(
             f"Toxiproxy at {url} did not take the toxic {name}: {type(error).__name__} {error}"
-        )
-        raise ServiceError(message) from error
+        ) from error
     if not response.is_success:
-        message = f"Toxiproxy refused the toxic {name} on {proxy}: HTTP {response.status_code} {response.text.strip()}"
-        raise ServiceError(message)
+        raise ServiceError(
+            f"Toxiproxy refused the toxic {name} on {proxy}: "
+            f"HTTP {response.status_code} {response.text.strip()}"
+        )
 
 
 def removal(url: str, *, proxy: str, name: str) -> UndoCall:
-    """The call that takes the toxic away; 404 once it is gone."""
+    """The call that removes the toxic; it is answered with 404 once the toxic is gone."""
     return UndoCall(method="DELETE", url=f"{url}/proxies/{proxy}/toxics/{name}")

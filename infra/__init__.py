@@ -1,7 +1,5 @@
-"""What a venue needs before the shock, as a Pulumi program.
+"""The Pulumi program: what a venue needs before the shock, derived from the policy.
 
-One component per idea, all of it derived from the policy.
-
-In: a policy, the stack's configuration. Out: cloud resources and the stack's outputs, which
-configure the venue.
+In: a policy, the stack's configuration and ``generated/<policy>/``. Out: cloud resources, and the
+stack's outputs, which configure the venue. Begin with ``program``.
 """

@@ -1,10 +1,7 @@
-"""Copies of the ledger.
+"""Backups of the ledger in both regions, so that the loss of either region leaves one.
 
-A bucket for the database's own backups, replicated, and AWS Backup for what carries its tag, in
-both regions.
-
-The source lies in the primary region and its copy in the standby, so that the loss of either leaves
-one.
+A bucket for the database's own backups in the primary region is replicated to the standby, and AWS
+Backup snapshots every database that carries its tag and copies the snapshots there.
 """
 
 from __future__ import annotations
@@ -16,10 +13,9 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.boundaries import Boundary, BoundaryArgs
-from infra.bucket import BucketArgs, LockedBucket
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 from infra.documents import Statement, document, trust_service
-from infra.evidence import forever
+from infra.roles import BoundedRole
 from seawall.conventions import aws as aws_names
 from seawall.errors import UsageError
 from seawall.policy import Policy
@@ -32,9 +28,8 @@ _COMPLIANCE_GRACE_DAYS = 3
 reference, PutBackupVaultLockConfiguration).
 """
 _START_WITHIN_MIN, _COMPLETE_WITHIN_MIN = 60, 120
-"""The shortest windows that AWS Backup takes (API reference, BackupRule.
-
-At least 60 minutes to start).
+"""The shortest windows that AWS Backup takes (API reference, BackupRule: at least 60 minutes to
+start).
 """
 _SNAPSHOTS = [
     "rds:AddTagsToResource",
@@ -60,9 +55,10 @@ _STORAGE_KEYS = [
     "kms:DescribeKey",
     "kms:GenerateDataKeyWithoutPlaintext",
 ]
-"""What backing up a PostgreSQL of RDS or Aurora takes, of all that AWS Backup can do (AWS Backup
-developer guide, AWS managed policies: AWSBackupServiceRolePolicyForBackup). The managed policy
-itself reaches every service that AWS Backup knows, and AWS changes it.
+"""What a backup of PostgreSQL on RDS or Aurora needs (AWS Backup developer guide, AWS managed
+policies: AWSBackupServiceRolePolicyForBackup).
+
+The managed policy itself reaches every service that AWS Backup supports, and AWS changes it.
 """
 _REPLICATE_FROM = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
 _REPLICATE_VERSIONS = [
@@ -80,11 +76,13 @@ permissions for live replication).
 
 @dataclass(frozen=True, kw_only=True)
 class BackupsArgs:
-    """``lock_mode`` and ``irrevocable``.
+    """The inputs of :class:`Backups`.
 
-    Whether locks are such that nobody, not even AWS, can lift them.
-
-    ``remover``: ARN of who may remove copies, of a stack that may be thrown away; None is nobody.
+    Args:
+        lock_mode: of objects, GOVERNANCE or COMPLIANCE.
+        irrevocable: whether vault locks are such that nobody, not even AWS, can lift them.
+        remover: ARN of the principal that may remove copies of a disposable stack; None in a
+            protected stack, where nobody may.
     """
 
     policy: Policy
@@ -96,7 +94,11 @@ class BackupsArgs:
 
 
 class Backups(pulumi.ComponentResource):
-    """``outputs``: by region, bucket and vault; and the tag that has AWS Backup copy a resource."""
+    """Buckets, vaults and the plan.
+
+    Attributes:
+        outputs: bucket and vault by region, and the tag by which AWS Backup finds a resource.
+    """
 
     outputs: dict[str, Any]
 
@@ -128,7 +130,7 @@ class Backups(pulumi.ComponentResource):
                 retention_days=days(args.policy.backup.keep),
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=forever(f"arn:aws:s3:::{name}", unless=args.remover),
+                statements=nobody_removes(f"arn:aws:s3:::{name}", unless=args.remover),
                 tags=args.tags,
             ),
             self._child,
@@ -151,7 +153,7 @@ class Backups(pulumi.ComponentResource):
             status="Enabled",
             priority=0,
             filter=aws.s3.BucketReplicationConfigRuleFilterArgs(prefix=""),
-            delete_marker_replication=delete,  # what is deleted in one region stays in the other
+            delete_marker_replication=delete,  # an object deleted in one region stays in the other
             destination=aws.s3.BucketReplicationConfigRuleDestinationArgs(
                 bucket=copy.arn, storage_class="STANDARD", account=args.account
             ),
@@ -170,8 +172,8 @@ class Backups(pulumi.ComponentResource):
     def _vault(self, region: str) -> aws.backup.Vault:
         """A vault under lock: nobody removes a copy before its time.
 
-        With a number of days in which it can be changed the lock is in compliance mode, without one
-        in governance mode (API reference, PutBackupVaultLockConfiguration), and then whoever may
+        A lock with a number of days in which it can be changed is in compliance mode. One without
+        is in governance mode (API reference, PutBackupVaultLockConfiguration): a principal that may
         delete the lock may lift it.
         """
         args = self._args
@@ -236,28 +238,22 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _role(self, name: str, service: str, reach: Sequence[Statement]) -> aws.iam.Role:
-        """A role for ``service`` on behalf of this account alone (IAM user guide, The confused
-        deputy problem).
-        """
+        """A role for ``service`` on behalf of this account."""
         args = self._args
         venue = args.policy.venue.name
-        boundary = Boundary(
-            name,
-            BoundaryArgs(venue=venue, account=args.account, statements=reach, tags=args.tags),
-            self._child,
-        )
-        return aws.iam.Role(
-            name,
+        role = BoundedRole(
+            venue=venue,
+            account=args.account,
             name=aws_names.service_role(venue, name),
-            assume_role_policy=trust_service(service, args.account),
-            permissions_boundary=boundary.arn,
+            trust=trust_service(service, args.account),
+            reach=reach,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[boundary.policy]),
         )
+        return role.declare(name, parent=self)
 
 
 def replication(source: str, copy: str) -> list[Statement]:
-    """All that replication from bucket ARN ``source`` to ``copy`` may do."""
+    """The permissions of replication from the bucket with ARN ``source`` to that with ``copy``."""
     return [
         {"Sid": "ReadSource", "Effect": "Allow", "Action": _REPLICATE_FROM, "Resource": source},
         {
@@ -271,12 +267,10 @@ def replication(source: str, copy: str) -> list[Statement]:
 
 
 def backing_up(account: str, *, regions: Sequence[str], vault: str) -> list[Statement]:
-    """All that AWS Backup may do for the stack.
+    """The permissions of AWS Backup: snapshots of databases of this account, kept in our vaults.
 
-    Snapshots of databases in this account, kept in our vaults; restoring is somebody else's.
-
-    Its keys are those of the databases, through RDS alone (KMS developer guide, kms:ViaService),
-    and none of ours, which sign.
+    It may not restore. It may use the keys of the databases, through RDS alone (KMS developer
+    guide, kms:ViaService), and never ours, which sign.
     """
     databases = [
         f"arn:aws:rds:{region}:{account}:{kind}:*"
@@ -316,25 +310,25 @@ def backing_up(account: str, *, regions: Sequence[str], vault: str) -> list[Stat
 
 
 def days(duration_ms: int) -> int:
-    """Whole days, rounded up: what is kept is never kept for less than was promised."""
+    """Whole days, rounded up, so that nothing is kept for less time than was promised."""
     return -(-duration_ms // _DAY_MS)
 
 
 def schedule_of(policy: Policy) -> str:
     """AWS Backup's cron for ``backup.every`` in UTC.
 
-    Raises :class:`UsageError` for a pace that it does not have.
-
     Plans start at most once an hour, at fixed times of the day (AWS Backup developer guide, Backup
-    plan options: Backup frequency). A drill's policy shortens every duration by one factor, but
-    AWS's clock knows of none: the pace is that of the policy that it extends.
+    plan options: Backup frequency). A drill's policy shortens every duration by one factor, but not
+    AWS's clock: the interval is that of the policy that it extends.
+
+    Raises :class:`UsageError` for an interval that AWS Backup does not have.
     """
     every_ms = policy.backup.every / policy.scale.durations
     hours = every_ms / _HOUR_MS
     if hours.denominator == 1 and 1 <= hours <= _DAY_H and _DAY_H % hours == 0:
         at = "*" if hours == 1 else "0" if hours == _DAY_H else f"0/{hours}"
         return f"cron(0 {at} ? * * *)"
-    message = f"backup.every is {every_ms / 60_000} minutes, which AWS Backup has no schedule for"
     raise UsageError(
-        message, remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h"
+        f"backup.every is {every_ms / 60_000} minutes, which AWS Backup has no schedule for",
+        remedy="write whole hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h",
     )

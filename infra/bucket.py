@@ -1,4 +1,4 @@
-"""A bucket that keeps what must not be lost: versioned, under object lock, encrypted, private."""
+"""A bucket for what must not be lost: versioned, under object lock, encrypted, private."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ import pulumi_aws as aws
 
 from infra.documents import Statement, document
 
+_Rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs
+_ByDefault = (
+    aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
+)
 ABORT_UPLOADS_AFTER_DAYS = 7
-"""Parts of an upload that was given up are billed and seen by nobody."""
+"""Parts of an abandoned upload are billed, and nobody sees them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketArgs:
-    """``bucket`` is its name in the world.
+    """The inputs of a :class:`LockedBucket`.
 
-    New versions are locked for ``retention_days`` in ``lock_mode`` (GOVERNANCE or COMPLIANCE).
-
-    ``expires``: whether versions are removed by themselves once their lock has ended, never before.
-    ``key``: ARN of the KMS key under which objects are stored; without one S3's own keys do it,
-    which need no KMS to read: a dark KMS is what the evidence is about. ``statements`` are added to
-    the bucket's policy.
+    Args:
+        bucket: its globally unique name.
+        retention_days: how long a new version is locked.
+        lock_mode: GOVERNANCE or COMPLIANCE.
+        protect: whether the engine must refuse to delete the bucket.
+        expires: whether a lifecycle removes versions once their lock has ended, never before.
+        key: ARN of the KMS key that encrypts the objects. Without one S3's own keys do, which can
+            be read without KMS: the evidence may be about a KMS that does not answer.
+        statements: added to the bucket's policy.
     """
 
     bucket: str
@@ -39,9 +46,12 @@ class BucketArgs:
 
 
 class LockedBucket(pulumi.ComponentResource):
-    """``bucket`` is its name, known at once.
+    """The bucket and everything that the refusals ask of one.
 
-    ``ready`` is what whoever writes or replicates must wait for.
+    Attributes:
+        bucket: its name.
+        arn: known before the bucket is created.
+        ready: what must exist before anything is written or replicated.
     """
 
     bucket: pulumi.Output[str]
@@ -113,28 +123,18 @@ class LockedBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket})
 
 
-def _encryption(
-    key: pulumi.Output[str] | None,
-) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
+def _encryption(key: pulumi.Output[str] | None) -> _Rule:
     if key is None:
-        by = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            sse_algorithm="AES256"
-        )
-        return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-            apply_server_side_encryption_by_default=by
-        )
-    by = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-        sse_algorithm="aws:kms", kms_master_key_id=key
-    )
-    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-        apply_server_side_encryption_by_default=by, bucket_key_enabled=True
-    )
+        by = _ByDefault(sse_algorithm="AES256")
+        return _Rule(apply_server_side_encryption_by_default=by)
+    by = _ByDefault(sse_algorithm="aws:kms", kms_master_key_id=key)
+    return _Rule(apply_server_side_encryption_by_default=by, bucket_key_enabled=True)
 
 
 def _lifecycle(args: BucketArgs) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
-    """Unfinished uploads go; versions go a day after their lock has ended, if they may go at all.
+    """Remove unfinished uploads and, if versions expire, each version a day after its lock ended.
 
-    An object that is written anew becomes a noncurrent version, and ages as such from then on; a
+    An object that is overwritten becomes a noncurrent version and ages as such from then on; a
     version under lock is never removed by a lifecycle (S3 user guide, Object Lock considerations).
     """
     uploads = aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
@@ -165,7 +165,7 @@ def _lifecycle(args: BucketArgs) -> list[aws.s3.BucketLifecycleConfigurationRule
 
 
 def _everywhere(arn: str) -> list[Statement]:
-    """What holds for each of these buckets: no plain HTTP."""
+    """The statement of every such bucket: no plain HTTP."""
     return [
         {
             "Sid": "OverTlsOnly",
@@ -175,4 +175,24 @@ def _everywhere(arn: str) -> list[Statement]:
             "Resource": [arn, f"{arn}/*"],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
+    ]
+
+
+def nobody_removes(arn: str, *, unless: str | None) -> list[Statement]:
+    """Statements by which nobody but ``unless`` (an ARN) removes a version, a lock or the bucket.
+
+    A lifecycle still removes versions whose lock has ended: it is S3's own and passes no policy (S3
+    user guide, Lifecycle and other bucket configurations). To undo this, the bucket's policy must
+    be changed first.
+    """
+    others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
+    deny = {"Effect": "Deny", "Principal": "*", **others}
+    return [
+        {
+            "Sid": "NobodyRemovesVersions",
+            **deny,
+            "Action": ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+            "Resource": f"{arn}/*",
+        },
+        {"Sid": "NobodyRemovesTheBucket", **deny, "Action": ["s3:DeleteBucket"], "Resource": arn},
     ]

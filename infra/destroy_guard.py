@@ -1,9 +1,9 @@
-"""The seal of a stack: made last, removed first, and in a guarded stack removed by nobody.
+"""The destroy guard: a resource at which `pulumi destroy` of a protected stack stops, first of all.
 
-A destroy works through a stack from what nothing depends on. Without more, it would take down
-aliases, alarms, roles and subscriptions of a guarded stack before it met a protected key and
-stopped (seen with the engine 3.258: 242 resources gone, then 25 refusals). The seal depends on
-everything, so a destroy meets it first; it is protected, so that is where a destroy ends.
+A destroy begins with what nothing depends on. Without this resource it would remove the aliases,
+alarms, roles and subscriptions of a protected stack before it met the first protected key and stopped
+(seen with the engine 3.258: 242 resources gone, then 25 refusals). The destroy guard depends on
+everything, so a destroy meets it first; it is protected, so the destroy ends there.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from seawall.conventions import aws as aws_names
 
 
 @dataclass(frozen=True, kw_only=True)
-class SealArgs:
-    """``digest`` of the policy that the stack was made from.
+class DestroyGuardArgs:
+    """The inputs of the destroy guard.
 
-    The seal says it once all of it is there.
+    Args:
+        region: where the parameter is.
+        digest: that of the policy that the stack is made from. It is the parameter's value, so it
+            is written once everything else exists.
     """
 
     venue: str
@@ -32,16 +35,18 @@ class SealArgs:
     tags: Mapping[str, str]
 
 
-def seal(
-    args: SealArgs, *, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions
+def declare_destroy_guard(
+    args: DestroyGuardArgs, *, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions
 ) -> aws.ssm.Parameter:
-    """Declare the seal over everything in ``after``."""
+    """Declare the destroy guard over everything in ``after``."""
     mine = pulumi.ResourceOptions(depends_on=list(after), protect=args.deletion.protect)
     return aws.ssm.Parameter(
         "deployed",
         region=args.region,
         name=aws_names.deployed_parameter(args.venue),
-        description="Digest of the policy that this stack was made from; written after everything else",
+        description=(
+            "Digest of the policy that this stack was made from; written after everything else"
+        ),
         type="String",
         value=args.digest,
         tags=args.tags,

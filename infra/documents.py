@@ -1,4 +1,4 @@
-"""Policy documents of IAM: statements in, one text out; pure."""
+"""Write policy documents of IAM: statements in, one text out; pure."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def trust(arn: str) -> str:
 
 
 def trust_service(service: str, account: str) -> str:
-    """The trust policy of a role that an AWS service takes on for ``account`` alone (IAM user
-    guide, "The confused deputy problem").
+    """The trust policy of a role that an AWS service takes on for ``account`` alone.
+
+    IAM user guide, "The confused deputy problem".
     """
     return document(
         {

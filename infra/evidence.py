@@ -1,4 +1,4 @@
-"""Where the evidence of drills is kept: a bucket whose objects cannot be changed once written."""
+"""The bucket of the evidence of drills: its objects cannot be changed once they are written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.bucket import BucketArgs, LockedBucket
-from infra.documents import Statement
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceArgs:
-    """``bucket`` is its name in the world.
+    """The inputs of :class:`Evidence`.
 
-    ``region`` should not be the one whose loss the evidence is about.
-
-    ``remover``: ARN of who may remove evidence, of a stack that may be thrown away; None, as it
-    should be, is nobody.
+    Args:
+        bucket: its globally unique name.
+        region: should not be the one whose loss the evidence is about.
+        retention_days: how long a new object is locked.
+        lock_mode: GOVERNANCE or COMPLIANCE.
+        remover: ARN of the principal that may remove evidence of a disposable stack; None in a
+            protected stack, where nobody may.
     """
 
     bucket: str
@@ -45,32 +47,10 @@ class Evidence(pulumi.ComponentResource):
                 retention_days=args.retention_days,
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=forever(arn, unless=args.remover),
+                statements=nobody_removes(arn, unless=args.remover),
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
         )
         self.bucket = made.bucket
         self.register_outputs({"bucket": self.bucket})
-
-
-def forever(arn: str, *, unless: str | None) -> list[Statement]:
-    """Nobody removes a version of a bucket's objects, lifts its lock, or removes the bucket.
-
-    ``unless`` is the ARN of who may after all.
-
-    Lifecycle still removes what its lock has let go: it is S3's own and passes no policy (S3 user
-    guide, Lifecycle and other bucket configurations). Whoever wants to undo this must change the
-    bucket's policy first.
-    """
-    others = {} if unless is None else {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": unless}}}
-    deny = {"Effect": "Deny", "Principal": "*", **others}
-    return [
-        {
-            "Sid": "NobodyRemovesVersions",
-            **deny,
-            "Action": ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
-            "Resource": f"{arn}/*",
-        },
-        {"Sid": "NobodyRemovesTheBucket", **deny, "Action": ["s3:DeleteBucket"], "Resource": arn},
-    ]

@@ -1,26 +1,28 @@
-"""A signing key: one multi-Region secp256k1 key with a replica and an alias in each region, and the
-address that follows from it.
-"""
+"""A signing key: a multi-Region secp256k1 key with a replica, aliases and an address."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import kms
 
-from infra.addresses import address_of
 from infra.settings import Deletion
+from seawall.ethereum.keys import address_of_public_key_der
 
 
 @dataclass(frozen=True, kw_only=True)
 class SigningKeyArgs:
-    """``policies``: the document of the key's policy by region, primary first.
+    """The inputs of a :class:`SigningKey`.
 
-    ``named``: the roles that they name, made before the key.
-
-    ``purpose`` completes "Signs for ...".
+    Args:
+        alias: the same in both regions.
+        purpose: completes "Signs for ...".
+        policies: the document of the key's policy by region, primary first.
+        named: the roles that the policies name; they are created before the key.
+        deletion: whether the key may be thrown away, and how soon.
     """
 
     alias: str
@@ -32,10 +34,15 @@ class SigningKeyArgs:
 
 
 class SigningKey(pulumi.ComponentResource):
-    """``key_id`` is valid in both regions, ``address`` is 0x and lower case; ``arns`` by region.
+    """A key and its replica.
 
     KMS rotates no asymmetric key (developer guide, "Rotating AWS KMS keys"), and another key would
     be another address: nothing here rotates.
+
+    Attributes:
+        key_id: valid in both regions.
+        address: 0x and lower case.
+        arns: by region.
     """
 
     key_id: pulumi.Output[str]
@@ -79,6 +86,11 @@ class SigningKey(pulumi.ComponentResource):
             key_id=key.key_id, region=primary, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         self.key_id = key.key_id
-        self.address = public.public_key.apply(address_of)
+        self.address = public.public_key.apply(_address)
         self.arns = {primary: key.arn, standby: replica.arn}
         self.register_outputs({"key_id": self.key_id, "address": self.address, "arns": self.arns})
+
+
+def _address(public_key_base64: str) -> str:
+    """The address of a key whose public half KMS shows in base64 of DER."""
+    return address_of_public_key_der(base64.b64decode(public_key_base64, validate=True))

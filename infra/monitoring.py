@@ -1,51 +1,47 @@
-"""Prometheus as AWS runs it.
-
-A workspace per region, with the rules and the routing that ``monitors/`` rendered from the same
-policy.
+"""Amazon Managed Prometheus: a workspace per region, with the rules and routing of the policy.
 
 Both regions get one: the venue writes its metrics to both (``python -m monitors.remote_write``),
-each evaluates the rules and pages through its own topics, so that neither region's loss silences
-the alerts. This folder may not import ``monitors``; the interface is the committed
-``generated/<policy>/``, and what was rendered from another policy than the one that is deployed is
-refused.
+and each evaluates the rules and pages through its own topics, so that the loss of one region does
+not silence the alerts. Rules and routing are read from the committed ``generated/<policy>/``
+(``infra.generated_files``), because this folder may not import ``monitors``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from string import Template
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.rails.watched import Topics
+from infra.alarms import Topics
+from infra.generated_files import MonitoringFiles
 from seawall.conventions import aws as aws_names
 from seawall.conventions import generated
-from seawall.errors import UsageError
-from seawall.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """``rules`` is the text of a Prometheus rules file.
+    """The inputs of :class:`Monitoring`.
 
-    ``routing`` that of an AMP Alertmanager definition with places for topics (:func:`addressed`).
+    Args:
+        files: the rules and the routing that were rendered from the policy.
     """
 
     venue: str
     regions: Sequence[str]
-    rules: str
-    routing: str
+    files: MonitoringFiles
     topics: Topics
     tags: Mapping[str, str]
 
 
 class Monitoring(pulumi.ComponentResource):
-    """``outputs``: by region, the workspace's id and ARN, where to write metrics to, and where to
-    ask.
+    """The workspaces.
+
+    Attributes:
+        outputs: by region, the workspace's id and ARN, and the URLs for writing and querying.
     """
 
     outputs: dict[str, Any]
@@ -67,7 +63,7 @@ class Monitoring(pulumi.ComponentResource):
                 region=region,
                 name=generated.RULE_NAMESPACE,
                 workspace_id=workspace.id,
-                data=args.rules,
+                data=args.files.rules,
                 tags=args.tags,
                 opts=child,
             )
@@ -81,8 +77,8 @@ class Monitoring(pulumi.ComponentResource):
             self.outputs["workspaces"][region] = {
                 "id": workspace.id,
                 "arn": workspace.arn,
-                # AMP user guide, Set up metrics ingestion from Prometheus: the API's address and a
-                # path of its own.
+                # AMP user guide, Set up metrics ingestion from Prometheus: a path below the
+                # address of the API.
                 "remote_write": workspace.prometheus_endpoint.apply(
                     lambda url: f"{url}api/v1/remote_write"
                 ),
@@ -96,32 +92,14 @@ def _definition(args: MonitoringArgs, region: str) -> pulumi.Output[str]:
         str(severity): arn for severity, arn in args.topics[region].items()
     }
     return pulumi.Output.all(**topics).apply(
-        lambda arns: addressed(args.routing, region=region, topics=arns)
+        lambda arns: addressed(args.files.routing, region=region, topics=arns)
     )
 
 
 def addressed(routing: str, *, region: str, topics: Mapping[str, str]) -> str:
-    """``routing`` with a region and its topics in their places.
+    """``routing`` with its placeholders replaced by a region and its topics.
 
-    Raises KeyError for a place that nothing is known for.
+    Raises KeyError for an unknown placeholder.
     """
     known = {generated.topic_place(severity): arn for severity, arn in topics.items()}
     return Template(routing).substitute(known, **{generated.REGION_PLACE: region})
-
-
-def rendered(policy: Policy, file: str, *, folder: Path) -> str:
-    """The text of ``file`` in ``folder``.
-
-    Raises :class:`UsageError` if it is missing or was rendered from another policy.
-    """
-    path = folder / file
-    remedy = "run bin/seawall render with this policy, and look at what changes"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"the rendered {path.parent.name}/{path.name} cannot be read: {error.strerror}"
-        raise UsageError(message, remedy=remedy) from error
-    if generated.rendered_from(policy.digest) not in text.splitlines()[:3]:
-        message = f"{path.parent.name}/{path.name} was rendered from another policy than {policy.policy} as it is now"
-        raise UsageError(message, remedy=remedy)
-    return text

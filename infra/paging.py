@@ -1,8 +1,7 @@
-"""Who is told: a topic per severity and an alarm per trigger of the policy, the same in every
-region.
+"""Pages: a topic per severity with its subscribers, and an alarm per trigger, in every region.
 
-A watcher must not go dark with what it watches, so each region pages by itself: one page too many
-is better than none.
+A monitor must not fail together with what it monitors, so each region pages by itself: one page too
+many is better than none.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SENDERS = {
     "events.amazonaws.com": "arn:aws:events:{region}:{account}:rule/*",
     "aps.amazonaws.com": "arn:aws:aps:{region}:{account}:workspace/*",
 }
-"""Services that page, and what of theirs may: alarms, event rules, Prometheus workspaces.
+"""Services that may page, by the ARNs of their resources that may: alarms, event rules, workspaces.
 
 Each service's guide asks for its own permission on the topic and on the topic's key (CloudWatch
 user guide, Notifying users on alarm changes; EventBridge user guide, Amazon SNS permissions; AMP
@@ -58,9 +57,12 @@ _ADMINISTER_KEY = [
 
 @dataclass(frozen=True, kw_only=True)
 class PagingArgs:
-    """``regions`` each get topics; ``alarmed`` are those with alarms on the policy's triggers.
+    """The inputs of :class:`Paging`.
 
-    ``armed``: whether these act; one whose metric nobody publishes would fire for ever.
+    Args:
+        regions: each gets topics.
+        alarmed: those of them that get alarms on the policy's triggers.
+        armed: whether these alarms act. An alarm whose metric nobody publishes fires for ever.
     """
 
     policy: Policy
@@ -73,9 +75,11 @@ class PagingArgs:
 
 
 class Paging(pulumi.ComponentResource):
-    """Topics with the policy's pages as subscribers.
+    """Topics, with the roles that the policy pages as subscribers, and alarms.
 
-    ``topics``: ARN by region and severity; ``alarms``: their names, the same in all regions.
+    Attributes:
+        topics: ARN by region and severity.
+        alarms: names of the alarms, the same in all regions.
     """
 
     topics: dict[str, dict[Severity, pulumi.Output[str]]]
@@ -220,7 +224,7 @@ class Paging(pulumi.ComponentResource):
             threshold=float(trigger.enter_at),
             period=period_s(policy.monitoring.evaluate_every),
             evaluation_periods=1,
-            treat_missing_data="breaching",  # a venue that says nothing is not a healthy one
+            treat_missing_data="breaching",  # a venue that reports nothing is not healthy
             actions_enabled=self._args.armed,
             alarm_actions=[topic],
             ok_actions=[topic],

@@ -1,7 +1,4 @@
-"""Who takes on the roles of the stack.
-
-The ARNs in its configuration, and what can be wrong with them.
-"""
+"""The principals that may take on the stack's roles: the ARNs in its configuration, checked."""
 
 from __future__ import annotations
 
@@ -23,12 +20,17 @@ _WHAT = "the ARN of the user or role that takes it on"
 
 @dataclass(frozen=True, kw_only=True)
 class Principals:
-    """``signers`` by region and bucket; ``admins`` and ``break_glass`` by bucket.
+    """ARNs of the principals.
 
-    ``approvers`` by role; ``rails`` by region.
-
-    ``kit``: who reads the offline kit; ``gamedays``: who runs game days; ``rails``: who pays over
-    the rails; ``deployer``: who runs `pulumi`.
+    Args:
+        signers: by region and bucket.
+        admins: of keys, by bucket.
+        break_glass: by bucket.
+        kit: reads the offline kit.
+        approvers: by approver role.
+        gamedays: runs game days by hand.
+        rails: pays over the rails, by region.
+        deployer: runs `pulumi`.
     """
 
     signers: Mapping[str, Mapping[str, str]]
@@ -61,7 +63,7 @@ class Principals:
 def read_principals(
     found: object, policy: Policy, *, path: str
 ) -> tuple[Principals | None, list[Problem]]:
-    """What the setting at ``path`` says, or everything that is wrong with it."""
+    """The principals in the setting ``found`` at ``path``, or every problem with it."""
     wanted = dict(_wanted(policy))
     given = dict(_leaves(found, path))
     problems = [
@@ -108,9 +110,9 @@ def read_principals(
 
 
 def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Where an ARN is needed, and on whose behalf it acts.
+    """Where an ARN is needed, and the duty that it has there.
 
-    The same behalf in two regions may be the same principal.
+    One principal may have the same duty in two regions, and no two duties.
     """
     for region in segregation.regions(policy):
         for bucket in segregation.key_buckets(policy):
@@ -137,21 +139,27 @@ def _leaves(tree: object, path: str) -> Iterator[tuple[str, Any]]:
 
 def _shared(wanted: Mapping[str, str], given: Mapping[str, Any], path: str) -> Iterator[Problem]:
     first: dict[str, tuple[str, str]] = {}
-    for name, behalf in wanted.items():
+    for name, duty in wanted.items():
         arn = given.get(name)
         if not isinstance(arn, str):
             continue
-        other, whose = first.setdefault(arn, (name, behalf))
-        if whose != behalf:
-            remedy = f"{path}.{other} has it already; give {behalf} a principal of its own"
+        other, other_duty = first.setdefault(arn, (name, duty))
+        if other_duty != duty:
+            remedy = f"{path}.{other} has it already; give {duty} a principal of its own"
             yield Problem(path=f"{path}.{name}", found=repr(arn), remedy=remedy)
 
 
 def _unnameable(policy: Policy) -> Iterator[Problem]:
     if aws.KIT in policy.buckets:
-        remedy = "call the bucket otherwise; that name stands for the offline kit among break-glass principals"
+        remedy = (
+            "call the bucket otherwise; that name stands for the offline kit among break-glass "
+            "principals"
+        )
         yield Problem(path=f"buckets.{aws.KIT}", found="a bucket", remedy=remedy)
     for principal in segregation.principals(policy):
         if len(principal.name) > _ROLE_NAME_CHARACTERS_MAX:
-            remedy = f"shorten the venue's, bucket's or wallet's name: IAM takes {_ROLE_NAME_CHARACTERS_MAX} characters"
+            remedy = (
+                "shorten the venue's, bucket's or wallet's name: IAM takes "
+                f"{_ROLE_NAME_CHARACTERS_MAX} characters"
+            )
             yield Problem(path="policy", found=f"a role called {principal.name}", remedy=remedy)

@@ -1,6 +1,6 @@
-"""What the stack's configuration decides.
+"""The stack's configuration, read and checked.
 
-Which policy, which account, who may do what, and whether the stack may be thrown away.
+Which policy and account, who may take on which role, and whether the stack may be thrown away.
 """
 
 from __future__ import annotations
@@ -22,33 +22,39 @@ from seawall.policy_file import load_policy
 
 
 class Deletion(Enum):
-    """``guarded``: signing keys and evidence cannot be removed without first saying so.
+    """Whether a stack may be thrown away.
 
+    ``protected``: signing keys and evidence cannot be removed before the setting is changed.
     ``disposable``: a drill's stack.
     """
 
-    GUARDED = "guarded"
+    PROTECTED = "protected"
     DISPOSABLE = "disposable"
 
     @property
     def protect(self) -> bool:
         """Whether Pulumi must refuse to delete what cannot be made again."""
-        return self is Deletion.GUARDED
+        return self is Deletion.PROTECTED
 
     @property
     def key_window_days(self) -> int:
         """How long KMS waits before it destroys a key.
 
-        The longest or shortest that it allows (API reference, ScheduleKeyDeletion).
+        The longest or the shortest time that it allows (API reference, ScheduleKeyDeletion).
         """
-        return 30 if self is Deletion.GUARDED else 7
+        return 30 if self is Deletion.PROTECTED else 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Where game days run.
+    """Where game days run; all of it exists before the stack and is not created by it.
 
-    All of it exists before the stack and is not made by it; ARNs, ids and the image's reference.
+    Args:
+        vpc: id.
+        subnets: ids.
+        security_groups: ids.
+        cluster: ARN of an ECS cluster; it also says the region.
+        image: the container image, with its digest.
     """
 
     vpc: str
@@ -62,10 +68,17 @@ class Runner:
 class Settings:
     """The stack's configuration, checked.
 
-    ``account``: where the stack belongs. ``irrevocable_compliance``: whether object and vault locks
-    may be such that nobody can ever lift them. ``indicators_published``: whether someone puts the
-    venue's indicators into CloudWatch; until then alarms on them page nobody, because all of them
-    would, at once and for nothing.
+    Args:
+        stack: its name.
+        account: the AWS account that it belongs in.
+        policy: what the business promises.
+        deletion: whether the stack may be thrown away.
+        principals: who may take on which role.
+        runner: where game days run.
+        irrevocable_compliance: whether object and vault locks may be of the kind that nobody can
+            ever lift.
+        indicators_published: whether the venue's indicators are published to CloudWatch. Until they
+            are, alarms on them act on nothing; otherwise all of them would page at once.
     """
 
     stack: str
@@ -78,25 +91,27 @@ class Settings:
     indicators_published: bool
 
     @property
-    def guarded(self) -> bool:
+    def protected(self) -> bool:
         """Whether nothing that matters may be removed."""
-        return self.deletion is Deletion.GUARDED
+        return self.deletion is Deletion.PROTECTED
 
     @property
     def lock_mode(self) -> str:
-        """Of object locks: COMPLIANCE, which not even the account's root can shorten, is only taken
-        by who says that he knows.
+        """The mode of object locks.
+
+        COMPLIANCE, which not even the account's root user can shorten, needs a setting of its own.
         """
-        return "COMPLIANCE" if self.guarded and self.irrevocable_compliance else "GOVERNANCE"
+        return "COMPLIANCE" if self.protected and self.irrevocable_compliance else "GOVERNANCE"
 
 
 def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Settings:
     """The settings in ``config``.
 
-    Raises :class:`UsageError` with everything that is wrong, :class:`PolicyError` for a wrong
-    policy.
+    A stack that names no policy takes the one that the environment names.
 
-    A stack that names no policy takes the one in force where it runs, from the environment.
+    Raises:
+        UsageError: with everything that is wrong.
+        PolicyError: for a wrong policy.
     """
     policy = _policy(config, repository)
     reading = _Reading(config)
@@ -108,7 +123,7 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
             repr(stack),
             f"select one of {known}, or name its account under accounts of the policy",
         )
-    deletion = reading.take("deletion", Deletion, "write guarded or disposable")
+    deletion = reading.take("deletion", Deletion, "write protected or disposable")
     principals, problems = read_principals(
         reading.object("principals") or {}, policy, path=f"{aws.PREFIX}:principals"
     )
@@ -132,10 +147,9 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
         or runner is None
     ):
         lines = "\n".join(f"  {problem}" for problem in reading.problems)
-        message = (
+        raise UsageError(
             f"the configuration of stack {stack} has {len(reading.problems)} problem(s):\n{lines}"
         )
-        raise UsageError(message)
     return Settings(
         stack=stack,
         account=account,
@@ -149,15 +163,20 @@ def read_settings(config: pulumi.Config, *, stack: str, repository: Path) -> Set
 
 
 def refuse_other_account(settings: Settings, *, caller: str) -> None:
-    """Raise :class:`UsageError` if the credentials in use are of an account other than the stack's."""
+    """Raise :class:`UsageError` if the credentials in use are of another account."""
     if caller != settings.account:
-        message = f"stack {settings.stack} belongs in account {settings.account}, and these credentials are of {caller}"
-        remedy = f"use credentials of that account, or correct accounts.{settings.stack} in the policy; nothing was changed"
-        raise UsageError(message, remedy=remedy)
+        raise UsageError(
+            f"stack {settings.stack} belongs in account {settings.account},"
+            f" and these credentials are of {caller}",
+            remedy=(
+                f"use credentials of that account, or correct accounts.{settings.stack} in the"
+                " policy; nothing was changed"
+            ),
+        )
 
 
 class _Reading:
-    """Reads a configuration and keeps every problem met."""
+    """Reads a configuration and keeps every problem that it meets."""
 
     def __init__(self, config: pulumi.Config) -> None:
         self._config = config
@@ -193,10 +212,12 @@ def _policy(config: pulumi.Config, repository: Path) -> Policy:
     named = config.get("policy")
     path = repository / named if named else os.environ.get(environment.POLICY_VARIABLE)
     if not path:
-        message = "no policy: neither seawall:policy nor the environment names one"
         raise UsageError(
-            message,
-            remedy=f"pulumi config set seawall:policy policies/<name>.yaml, or set {environment.POLICY_VARIABLE}",
+            "no policy: neither seawall:policy nor the environment names one",
+            remedy=(
+                "pulumi config set seawall:policy policies/<name>.yaml, or set "
+                f"{environment.POLICY_VARIABLE}"
+            ),
         )
     return load_policy(Path(path))
 

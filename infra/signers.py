@@ -1,8 +1,8 @@
-"""Segregated signers: per bucket an admin and a break-glass role, per wallet a key and one signer
-role in each region.
+"""Segregated signers: the keys of wallets and approvers, and the roles that may use them.
 
-Who may do what with which key is declared in ``seawall.keys.access``; here it becomes roles,
-boundaries and key policies.
+Each bucket has an admin and a break-glass role; each wallet has a key and one signer role in each
+region. Who may do what with which key is declared in ``seawall.keys.access``; here it becomes
+roles, boundaries and key policies.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
-from infra.boundaries import Boundary, BoundaryArgs
 from infra.documents import allow, document
 from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
-from infra.roles import SegregatedRole
+from infra.roles import Boundary, BoundaryArgs, SegregatedRole
 from infra.settings import Deletion
 from seawall.keys import access as segregation
 from seawall.keys.access import Principal
@@ -30,15 +29,17 @@ _USES: Mapping[segregation.Kind, tuple[str, ...]] = {
     "break-glass": segregation.BREAK_GLASS,
     "approver": segregation.SIGN,
 }
-"""What a kind of role may do with any key at most; its boundary.
-
-Which keys, each key's policy says.
-"""
+"""The most that a kind of role may do with any key; each key's policy says who may use it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignersArgs:
-    """``account``: where all of it lies. ``tags`` are added to by bucket and wallet."""
+    """The inputs of :class:`Signers`.
+
+    Args:
+        account: where everything is created.
+        tags: bucket and wallet are added to them.
+    """
 
     policy: Policy
     account: str
@@ -48,9 +49,9 @@ class SignersArgs:
 
 
 class Signers(pulumi.ComponentResource):
-    """All keys of the policy with everyone who may use them.
+    """All keys of the policy, with the roles that may use them.
 
-    ``signers``, ``approvers`` and ``principals`` are the stack's outputs.
+    ``signers``, ``approvers`` and ``principals`` are outputs of the stack.
     """
 
     signers: dict[str, dict[str, Any]]
@@ -149,9 +150,9 @@ class Signers(pulumi.ComponentResource):
         args = self._args
 
         def written(region: str) -> str:
-            guarded = args.deletion is Deletion.GUARDED
+            protected = args.deletion is Deletion.PROTECTED
             found = segregation.key_policy(
-                args.policy, key, region, account=args.account, guarded=guarded
+                args.policy, key, region, account=args.account, protected=protected
             )
             return document(*found["Statement"])
 

@@ -1,10 +1,10 @@
-"""What stands by: pages, evidence, copies, rails, rules, kit and game days, each from the policy
-and the stack's settings.
+"""Everything that must be ready before a failure, declared from the policy and the settings.
+
+Pages, evidence, backups, the offline kit, rails, served names, rules and game days.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,14 @@ import pulumi
 from infra.backup import Backups, BackupsArgs, days
 from infra.evidence import Evidence, EvidenceArgs
 from infra.gamedays import GameDays, GameDaysArgs
-from infra.gamedays.gamedays import RunnerArgs
+from infra.generated_files import MonitoringFiles
 from infra.kit import Kit, KitArgs, contents_of
-from infra.monitoring import Monitoring, MonitoringArgs, rendered
+from infra.monitoring import Monitoring, MonitoringArgs
 from infra.paging import Paging, PagingArgs
-from infra.rails import Served, ServedArgs, StandbyRail, StandbyRailArgs
-from infra.rails.failover import failover_of
-from infra.rails.served import METRICS_REGION
+from infra.rails import StandbyRail, StandbyRailArgs, failover_of
+from infra.served_names import METRICS_REGION, Served, ServedArgs
 from infra.settings import Settings
-from seawall.conventions import aws, environment, generated
+from seawall.conventions import aws
 
 _RECOVERY_DAYS = 30
 """The longest that Secrets Manager keeps a secret that was deleted (API reference, DeleteSecret).
@@ -32,7 +31,7 @@ _RECOVERY_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Standby:
-    """What others of the program need of it, and its part of the stack's ``outputs``."""
+    """The parts that the rest of the program needs, and their share of the stack's ``outputs``."""
 
     paging: Paging
     evidence: Evidence
@@ -40,11 +39,18 @@ class Standby:
 
 
 def declare_standby(
-    settings: Settings, *, repository: Path, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+    settings: Settings,
+    files: MonitoringFiles,
+    *,
+    repository: Path,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> Standby:
-    """Declare all that stands by.
+    """Declare everything that must be ready before a failure.
 
-    Raises :class:`PolicyError` or :class:`UsageError` for what AWS would refuse.
+    Raises:
+        PolicyError: for what AWS would refuse of the policy.
+        UsageError: for what it would refuse of the settings.
     """
     policy = settings.policy
     regions = (policy.regions.primary, policy.regions.standby)
@@ -112,7 +118,13 @@ def declare_standby(
         ),
         opts=opts,
     )
-    monitoring = _monitoring(settings, paging, repository=repository, tags=tags, opts=opts)
+    monitoring = Monitoring(
+        "monitoring",
+        MonitoringArgs(
+            venue=policy.venue.name, regions=regions, files=files, topics=paging.topics, tags=tags
+        ),
+        opts,
+    )
     gamedays = GameDays(
         "gamedays",
         GameDaysArgs(
@@ -121,12 +133,7 @@ def declare_standby(
             account=settings.account,
             people=settings.principals.gamedays,
             evidence=evidence_name,
-            runner=RunnerArgs(
-                cluster=settings.runner.cluster,
-                subnets=settings.runner.subnets,
-                security_groups=settings.runner.security_groups,
-                image=settings.runner.image,
-            ),
+            runner=settings.runner,
             armed=not settings.deletion.protect,
             tags=tags,
         ),
@@ -174,28 +181,3 @@ def _rail(
     )
     failover = {region: failover_of(policy, name, region=region) for region in regions}
     return StandbyRail(args, failover=failover, opts=opts)
-
-
-def _monitoring(
-    settings: Settings,
-    paging: Paging,
-    *,
-    repository: Path,
-    tags: Mapping[str, str],
-    opts: pulumi.ResourceOptions,
-) -> Monitoring:
-    policy = settings.policy
-    named = os.environ.get(environment.GENERATED_VARIABLE)
-    folder = Path(named) if named else repository / "generated" / policy.policy
-    return Monitoring(
-        "monitoring",
-        MonitoringArgs(
-            venue=policy.venue.name,
-            regions=(policy.regions.primary, policy.regions.standby),
-            rules=rendered(policy, generated.RULES_FILE, folder=folder),
-            routing=rendered(policy, generated.AMP_ROUTING_FILE, folder=folder),
-            topics=paging.topics,
-            tags=tags,
-        ),
-        opts,
-    )

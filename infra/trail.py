@@ -1,11 +1,9 @@
-"""What is done to keys, and who is told.
+"""The trail of changes of keys, and the pages about them.
 
-A trail over all regions, and in each region a rule that pages for changes of keys.
-
-EventBridge sees API calls that a trail records ("AWS API Call via CloudTrail"; EventBridge user
-guide, AWS service events via CloudTrail), in the region in which they were made, so both regions
-have a rule. The rule is about every key of the account: the one that matters may be the one that
-nobody expected.
+One trail covers all regions; in each region a rule pages for changes of keys. EventBridge sees the
+API calls that a trail records ("AWS API Call via CloudTrail"; EventBridge user guide, AWS service
+events via CloudTrail) in the region in which they were made, so both regions have a rule. The rule
+is about every key of the account, because the key that matters may be one that nobody expected.
 """
 
 from __future__ import annotations
@@ -18,9 +16,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bucket import BucketArgs, LockedBucket
+from infra.bucket import BucketArgs, LockedBucket, nobody_removes
 from infra.documents import Statement, document
-from infra.evidence import forever
 from seawall.conventions import aws as aws_names
 from seawall.keys import access as segregation
 from seawall.policy import Policy
@@ -37,8 +34,9 @@ KEY_CHANGES = (
     "DeleteAlias",
     "UpdatePrimaryRegion",
 )
-"""Calls that page: each stops a signer, lets somebody else sign, or points a name at another key
-(KMS API reference).
+"""Calls that page: each stops a signer, lets another principal sign, or renames a key.
+
+KMS API reference.
 """
 _DAY_MS = 86_400_000
 _QUEUE_KEEPS_S = 14 * 86_400
@@ -47,12 +45,13 @@ _QUEUE_KEEPS_S = 14 * 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class KeyTrailArgs:
-    """``topics``: where a change of a key in each region pages.
+    """The inputs of a :class:`KeyTrail`.
 
-    ``lock_mode`` of the log files, GOVERNANCE or COMPLIANCE.
-
-    ``remover``: ARN of who may remove log files, of a stack that may be thrown away; None is
-    nobody.
+    Args:
+        topics: ARN by region of the topic that a change of a key pages.
+        lock_mode: of the log files, GOVERNANCE or COMPLIANCE.
+        remover: ARN of the principal that may remove the log files of a disposable stack; None in a
+            protected stack, where nobody may.
     """
 
     policy: Policy
@@ -64,11 +63,12 @@ class KeyTrailArgs:
 
 
 class KeyTrail(pulumi.ComponentResource):
-    """A trail into a locked bucket, rules that page, and per region a queue that keeps every event
-    for who looks later.
+    """A trail into a locked bucket, rules that page, and queues that keep every event.
 
-    The bucket lies in the standby region: it must be there when the primary is not. ``outputs``:
-    the trail's ARN, its bucket, queues by region.
+    The bucket is in the standby region, because it must be readable when the primary is not.
+
+    Attributes:
+        outputs: the trail's ARN, its bucket, queues by region.
     """
 
     outputs: dict[str, Any]
@@ -89,7 +89,7 @@ class KeyTrail(pulumi.ComponentResource):
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
                 statements=[
-                    *forever(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
+                    *nobody_removes(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
                     *_cloudtrail_writes(bucket_name, account=args.account, trail=arn),
                 ],
                 tags=args.tags,
@@ -164,7 +164,10 @@ class KeyTrail(pulumi.ComponentResource):
                     "where": "$.detail.awsRegion",
                     "when": "$.detail.eventTime",
                 },
-                input_template='"<what> on a key in <where> by <who> at <when>. If nobody announced it, stop that signer at the signer."',
+                input_template=(
+                    '"<what> on a key in <where> by <who> at <when>.'
+                    ' If nobody announced it, stop that signer at the signer."'
+                ),
             ),
             opts=self._child,
         )
@@ -205,7 +208,9 @@ def _cloudtrail_writes(bucket: str, *, account: str, trail: str) -> list[Stateme
 
 
 def _rule_sends(queue: str, rule: str, *, account: str) -> str:
-    """EventBridge user guide, "Using resource-based policies for Amazon EventBridge", Amazon SQS
+    """The queue's policy: ``rule`` alone may send.
+
+    EventBridge user guide, "Using resource-based policies for Amazon EventBridge", Amazon SQS
     permissions.
     """
     condition = {

@@ -1,7 +1,6 @@
-"""Withdrawal floods: a real run on the bank as data, scaled to a policy, and sent on schedule
-however slow the venue is.
+"""Withdrawal floods: a real bank run as data, scaled to a policy, and sent on schedule by Locust.
 
 In: a policy, a shock profile, a seed. Out: ``customers.csv`` and ``arrivals.csv`` (the plan), then
-``requests.csv`` and ``flood.json`` (what was sent, what was answered, and when, counted from the
-planned instant).
+``requests.csv`` and ``flood.json`` (what was sent, what was answered, and when). The load is open:
+a slow venue does not slow it down, and latency counts from the planned instant.
 """

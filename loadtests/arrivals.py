@@ -1,7 +1,4 @@
-"""The schedule of a flood as lines of ``arrivals.csv``.
-
-What is sent, by whom, and how long after the planned zero.
-"""
+"""The schedule of a flood, ``arrivals.csv``: who sends what, and when after the planned zero."""
 
 from __future__ import annotations
 
@@ -23,8 +20,19 @@ MICROSECONDS = 1_000_000
 class Arrival:
     """One planned request.
 
-    ``offset_us`` microseconds after zero, ``amount`` in base units, ``attempt`` 2 for a repeat of
-    the same id.
+    Attributes:
+        index: Its position in the schedule, from 0.
+        offset_us: Microseconds after the planned zero.
+        phase: ``calm`` before the run, or ``run``.
+        attempt: 1, or 2 for a repeat with the same id.
+        id: The withdrawal's id, made by the client.
+        customer_id: Who withdraws.
+        network: Where it is paid.
+        asset: What is paid.
+        amount: In base units of the asset.
+        value_micro: Its value in millionths of the unit of account.
+        size: As the policy divides small from large.
+        destination: The address to be paid.
     """
 
     index: int
@@ -47,7 +55,7 @@ COLUMNS = tuple(
 
 
 def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
-    """Write the schedule; times as decimal seconds with microseconds."""
+    """Write the schedule; times are decimal seconds with six decimals."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -61,7 +69,8 @@ def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
 def read_arrivals(path: Path) -> list[Arrival]:
     """The schedule at ``path``.
 
-    Raises :class:`UsageError` if it is missing, malformed, empty or out of order.
+    Raises:
+        UsageError: It is missing, malformed, empty or out of order.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:

@@ -1,8 +1,4 @@
-"""The master's part of a flood.
-
-One planned zero for all workers, every row collected, ``requests.csv`` and ``flood.json`` at the
-end.
-"""
+"""The Locust master's part of a flood: one planned start for all workers, and all their results."""
 
 from __future__ import annotations
 
@@ -14,18 +10,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from loadtests.arrivals import MICROSECONDS, Arrival
-from loadtests.results import ACKNOWLEDGED, Sent, figures, phase_bounds_us, write_requests
+from loadtests.results import ACKNOWLEDGED, RequestResult, figures, phase_bounds_us, write_requests
+from seawall.formats.atomic import write_whole
 
 RECENT_S = 2.0
 SETTLED_S = 1.0
-"""Rows travel in batches and only when answered, so the rate shown is of the two seconds before the
-last one.
+"""The rate that is shown is that of RECENT_S, and ends SETTLED_S ago.
+
+Results come in batches and only when answered, so the last second is not complete.
 """
 LEAD_S = 1.0
-"""Between the message that tells the zero and the zero itself.
-
-Enough for every worker to have read it.
-"""
+"""From the message that names the zero to the zero itself: long enough to reach every worker."""
 
 
 @dataclass(kw_only=True)
@@ -39,8 +34,21 @@ class Worker:
 
 
 @dataclass(kw_only=True)
-class Conductor:
-    """Collects what the workers tell; pure but for the files that it is given."""
+class Coordinator:
+    """Deals the arrivals out to the workers and collects their results.
+
+    It knows nothing of Locust, and takes time from its caller.
+
+    Attributes:
+        arrivals: The whole schedule.
+        plan: Content of ``plan.json``, copied into ``flood.json``.
+        out: Folder for the results.
+        progress: Gets one JSON line per event; None discards them.
+        t_zero: The planned zero in Unix seconds, once it is fixed.
+        workers: By Locust's id.
+        results: By the arrival's index.
+        missed: Reason by index of the arrivals that were not sent.
+    """
 
     arrivals: Sequence[Arrival]
     plan: dict[str, Any]
@@ -48,7 +56,7 @@ class Conductor:
     progress: TextIO | None
     t_zero: float | None = None
     workers: dict[str, Worker] = field(default_factory=dict)
-    sent: dict[int, Sent] = field(default_factory=dict)
+    results: dict[int, RequestResult] = field(default_factory=dict)
     missed: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -58,28 +66,33 @@ class Conductor:
 
     @property
     def ended(self) -> bool:
-        """Whether no worker has anything left to tell."""
+        """Whether no worker will report anything more."""
         return self.t_zero is not None and all(
             worker.done or worker.lost for worker in self.workers.values()
         )
 
     @property
     def complete(self) -> bool:
-        """Whether the whole schedule was run: every worker told everything."""
+        """Whether the whole schedule was run and reported by every worker."""
         return self.t_zero is not None and all(worker.done for worker in self.workers.values())
 
     def start(self, nice: Mapping[str, int], *, now: float) -> dict[str, dict[str, Any]]:
-        """Fix the zero and deal the arrivals out over the workers, given with their niceness.
+        """Fix the zero and deal the arrivals out over the workers.
 
-        Returns the message for each.
+        Args:
+            nice: Niceness of each worker's process by Locust's id.
+            now: Unix seconds.
+
+        Returns:
+            The message for each worker: the zero, its shard, and the number of shards.
         """
         self.t_zero = round(now + LEAD_S, 6)
         self.workers = {
             name: Worker(shard=shard, nice=nice[name]) for shard, name in enumerate(sorted(nice))
         }
-        (self.out / "t_zero").write_text(f"{self.t_zero:.6f}\n", encoding="utf-8")
+        write_whole(self.out / "t_zero", f"{self.t_zero:.6f}\n")
         bounds = self.bounds_us
-        self.tell(
+        self.emit(
             "zero",
             t_zero=self.t_zero,
             run_at=self.t_zero + bounds["run"][0] / MICROSECONDS,
@@ -92,51 +105,53 @@ class Conductor:
             for name, worker in self.workers.items()
         }
 
-    def heard(self, name: str, report: dict[str, Any]) -> None:
-        """Take in what a worker reports: rows, missed arrivals, and whether it is done."""
+    def add_report(self, name: str, report: dict[str, Any]) -> None:
+        """Take in a worker's report: results, missed arrivals, and whether it is done."""
         for row in report["rows"]:
-            sent = Sent.unpacked(row)
-            self.sent[sent.index] = sent
+            result = RequestResult.from_row(row)
+            self.results[result.index] = result
         self.missed.update((int(index), str(reason)) for index, reason in report["missed"])
         if name in self.workers and report["done"]:
             self.workers[name].done = True
 
-    def alive(self, names: Sequence[str]) -> None:
-        """Mark every worker that is not among ``names`` and has not said that it is done as lost."""
+    def mark_lost(self, connected: Sequence[str]) -> None:
+        """Mark every worker as lost that is neither ``connected`` nor done."""
         for name, worker in self.workers.items():
-            if name not in names and not worker.done and not worker.lost:
+            if name not in connected and not worker.done and not worker.lost:
                 worker.lost = True
-                self.tell("worker.lost", worker=name, shard=worker.shard)
+                self.emit("worker.lost", worker=name, shard=worker.shard)
 
-    def tick(self, *, now: float) -> None:
-        """Tell how far the flood is."""
+    def emit_progress(self, *, now: float) -> None:
+        """Write how far the flood is; ``now`` is in Unix seconds."""
         if self.t_zero is None:
             return
         offset_us = int((now - self.t_zero) * MICROSECONDS)
         due = sum(arrival.offset_us <= offset_us for arrival in self.arrivals)
+        results = self.results.values()
         recent = [
-            row
-            for row in self.sent.values()
-            if now - RECENT_S - SETTLED_S < row.sent_at <= now - SETTLED_S
+            result
+            for result in results
+            if now - RECENT_S - SETTLED_S < result.sent_at <= now - SETTLED_S
         ]
-        self.tell(
+        self.emit(
             "progress",
             offset_s=round(offset_us / MICROSECONDS, 3),
             phase="calm" if offset_us < self.bounds_us["run"][0] else "run",
             due=due,
-            sent=len(self.sent),
+            sent=len(self.results),
             missed=len(self.missed),
-            acknowledged=sum(row.outcome in ACKNOWLEDGED for row in self.sent.values()),
-            refused=sum(row.outcome == "refused" for row in self.sent.values()),
-            failed=sum(row.outcome == "failed" for row in self.sent.values()),
+            acknowledged=sum(result.outcome in ACKNOWLEDGED for result in results),
+            refused=sum(result.outcome == "refused" for result in results),
+            failed=sum(result.outcome == "failed" for result in results),
             offered_per_s=round(len(recent) / RECENT_S, 1),
             latency_ms_recent_max=round(max((row.latency_ms for row in recent), default=0.0), 1),
         )
 
-    def tell(self, event: str, **detail: Any) -> None:
+    def emit(self, event: str, **detail: Any) -> None:
         """Write one JSON line to the progress stream.
 
-        Raises BrokenPipeError if whoever listened is gone.
+        Raises:
+            BrokenPipeError: The reader of the stream is gone.
         """
         if self.progress is not None:
             self.progress.write(
@@ -145,17 +160,17 @@ class Conductor:
             self.progress.flush()
 
     def finish(self, *, now: float) -> None:
-        """Write ``requests.csv`` and ``flood.json``; an incomplete run says so."""
-        write_requests(self.sent.values(), self.out / "requests.csv")
+        """Write ``requests.csv`` and ``flood.json``, which says whether the run is complete."""
+        write_requests(self.results.values(), self.out / "requests.csv")
         reasons = sorted(set(self.missed.values()))
         flood = {
             "t_zero": self.t_zero,
             "seed": self.plan.get("seed"),
             "knobs": self.plan.get("knobs", {}),
             "scaling": self.plan.get("scaling", {}),
-            **figures(self.arrivals, self.sent, bounds_us=self.bounds_us),
+            **figures(self.arrivals, self.results, bounds_us=self.bounds_us),
             "missed_because": {
-                reason: sum(told == reason for told in self.missed.values()) for reason in reasons
+                reason: sum(each == reason for each in self.missed.values()) for reason in reasons
             },
             "duration_s": round(now - self.t_zero, 3) if self.t_zero is not None else None,
             "workers": len(self.workers),
@@ -163,8 +178,8 @@ class Conductor:
             "workers_lost": sorted(name for name, worker in self.workers.items() if worker.lost),
             "complete": self.complete,
         }
-        (self.out / "flood.json").write_text(json.dumps(flood, indent=2) + "\n", encoding="utf-8")
-        self.tell(
+        write_whole(self.out / "flood.json", json.dumps(flood, indent=2) + "\n")
+        self.emit(
             "ended",
             complete=self.complete,
             **{phase: flood[phase] for phase in ("calm", "run")},

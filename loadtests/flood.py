@@ -1,10 +1,11 @@
 """Run a planned flood: a Locust master and its workers, and a JSON line a second on stdout.
 
-    python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv --url http://... --out DIR --workers 2
+    python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv
+        --url http://... --out DIR --workers 2
 
-The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all of
-it; what was sent until then is written, marked incomplete. Exit code 0: the schedule was run
-(whether that was enough is for the verdict to say).
+The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all
+processes; what was sent until then is written and marked as incomplete. Exit code 0 means that the
+whole schedule was run; whether the venue did well is judged later.
 """
 
 from __future__ import annotations
@@ -32,49 +33,30 @@ LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.25
 PRIORITY = -10
-"""Niceness of the workers where the user may lower it.
+"""Niceness of the workers, where the user may lower it.
 
-A generator that waits for a core measures itself, not the venue.
+A load generator that waits for a core would measure itself, not the venue.
 """
 END_S_MAX = 1.5
 QUIT_S_MAX = 8.0
-"""Locust's master waits for its workers when it quits; beyond this it is ended."""
+"""How long Locust's master may wait for its workers when it quits."""
 
 
 def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list[list[str]]:
     """Command lines of the master and of each worker."""
-    shared = [
-        sys.executable,
-        "-m",
-        "locust",
-        "-f",
-        str(LOCUSTFILE),
-        "--headless",
-        "--only-summary",
-        "--loglevel",
-        "WARNING",
-    ]
-    schedule = ["--arrivals", str(arguments.arrivals), "--customers", str(arguments.customers)]
-    master = [
-        *(
-            *shared,
-            *schedule,
-            "--host",
-            arguments.url,
-            "--out",
-            str(arguments.out),
-            "--progress",
-            progress,
-        ),
-        *("--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)),
-        *("--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"),
-    ]
+    shared = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    shared += ["--only-summary", "--loglevel", "WARNING"]
+    master = [*shared, "--arrivals", str(arguments.arrivals)]
+    master += ["--customers", str(arguments.customers), "--host", arguments.url]
+    master += ["--out", str(arguments.out), "--progress", progress]
+    master += ["--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)]
+    master += ["--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"]
     worker = [*shared, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
     return [master, *([worker] * arguments.workers)]
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """A port on loopback that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -86,7 +68,7 @@ class Flood:
     def __init__(self, arguments: argparse.Namespace) -> None:
         reading, writing = os.pipe()
         self._lines = reading
-        self._zero_told = False
+        self._zero_seen = False
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
@@ -97,8 +79,7 @@ class Flood:
         try:
             for command in commands(arguments, port=free_port(), progress=f"/dev/fd/{writing}"):
                 master = not self._children
-                # What Locust prints for people goes to stderr; stdout is for the lines that
-                # programs read.
+                # stdout is for the JSON lines; what Locust prints for people goes to stderr.
                 self._children.append(
                     subprocess.Popen(
                         command,
@@ -109,7 +90,7 @@ class Flood:
                     )
                 )
             for worker in self._children[1:]:
-                with suppress(PermissionError):  # how nice each worker really was is in flood.json
+                with suppress(PermissionError):  # flood.json holds each worker's niceness
                     os.setpriority(os.PRIO_PROCESS, worker.pid, PRIORITY)
         except OSError as error:
             self.end()
@@ -118,22 +99,23 @@ class Flood:
             os.close(writing)
 
     def run(self) -> int:
-        """Pass the master's lines on until it ends; its exit code.
+        """Pass the master's lines on until it ends; returns its exit code.
 
-        Raises :class:`ServiceError` if a part ends before the zero.
+        Raises:
+            ServiceError: A process ended before the zero, or the master does not end.
         """
         for line in self._progress():
-            self._zero_told = self._zero_told or json.loads(line).get("event") == "zero"
+            self._zero_seen = self._zero_seen or json.loads(line).get("event") == "zero"
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         try:
             code = self._children[0].wait(timeout=QUIT_S_MAX)
         except subprocess.TimeoutExpired:
             raise ServiceError("Locust's master does not end") from None
-        if not self._zero_told:
+        if not self._zero_seen:
             raise ServiceError(
                 f"Locust's master ended with {code} before the flood began",
-                remedy="its words are above",
+                remedy="its output is above",
             )
         return code
 
@@ -142,12 +124,13 @@ class Flood:
         with selectors.DefaultSelector() as selector:
             selector.register(self._lines, selectors.EVENT_READ)
             while True:
-                if not self._zero_told and (
+                if not self._zero_seen and (
                     ended := [child for child in self._children if child.poll() is not None]
                 ):
                     raise ServiceError(
-                        f"a part of Locust ended with {ended[0].returncode} before the flood began",
-                        remedy="its words are above",
+                        f"a process of Locust ended with {ended[0].returncode} "
+                        "before the flood began",
+                        remedy="its output is above",
                     )
                 if not selector.select(POLL_S):
                     continue
@@ -158,7 +141,7 @@ class Flood:
                 yield from (line.decode() for line in lines)
 
     def end(self) -> None:
-        """End every process: first asked, then killed."""
+        """End every process, by SIGTERM and then by SIGKILL."""
         for child in self._children:
             if child.poll() is None:
                 child.terminate()
@@ -200,9 +183,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         wanted = {arrival.customer_id for arrival in read_arrivals(arguments.arrivals)}
-        read_keys(
-            arguments.customers, wanted=wanted
-        )  # said here in one line, rather than by each worker
+        # Checked here, so that a mistake is one line and not one from each worker.
+        read_keys(arguments.customers, wanted=wanted)
         arguments.out.mkdir(parents=True, exist_ok=True)
         flood = Flood(arguments)
         try:

@@ -1,10 +1,9 @@
-"""The flood under Locust.
+"""The flood as a Locust test: ``locust -f loadtests/locustfile.py --headless``.
 
-``locust -f loadtests/locustfile.py --headless``, alone or as a master with workers.
-
-The schedule decides everything, so the number of users does not: each worker process runs one user,
-which owns every n-th arrival. The master waits for all workers, sends them one planned zero,
-collects their rows and ends the test when the schedule is done.
+It runs in one process, or in a master and workers. The schedule decides what is sent when, so the
+number of users means nothing here: each worker process runs one user, which sends every n-th
+arrival. The master waits for all workers, sends them one planned zero, collects their results and
+ends the test when the schedule is done.
 """
 
 from __future__ import annotations
@@ -27,21 +26,22 @@ from locust.exception import CatchResponseError, StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.arrivals import MICROSECONDS, Arrival, read_arrivals
-from loadtests.coordinator import Conductor
+from loadtests.coordinator import Coordinator
 from loadtests.population import read_keys
-from loadtests.results import ACKNOWLEDGED, Sent
+from loadtests.results import ACKNOWLEDGED, RequestResult
 from loadtests.sender import PATH, Limits, Sender
-from seawall.conventions.environment import TARGETS_VARIABLE
+from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import ExitCode, UsageError
-from seawall.kill_switch import SwitchSite, SwitchWatch, switches_of
+from seawall.formats.deployment import Deployment, load_deployment
+from seawall.kill_switch import KillSwitchWatch, kill_switches
 
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
 REPORT_EVERY_S = 0.5
 WATCH_EVERY_S = 0.25
-TELL_EVERY_S = 1.0
+PROGRESS_EVERY_S = 1.0
 READY_S_MAX = 60.0
 GRACE_S = 5.0
-"""After the last answer can be expected, before the master gives up on workers that say nothing."""
+"""How long the master waits for reports after the last answer could have come."""
 
 
 @events.init_command_line_parser.add_listener
@@ -82,40 +82,30 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     if not isinstance(runner, WorkerRunner):
         workers = int(options.expect_workers) if isinstance(runner, MasterRunner) else 1
         options.num_users = options.spawn_rate = workers  # one user per worker process
-        environment.host = options.host or _api_of_targets()
+        environment.host = options.host or _api(_deployment())
         _Master(environment, runner, workers=workers)
     if not isinstance(runner, MasterRunner):
-        Depositors.zero = AsyncResult()
-        runner.register_message(ZERO, lambda msg, **_: Depositors.zero.set(msg.data))
+        WithdrawalUser.zero = AsyncResult()
+        runner.register_message(ZERO, lambda msg, **_: WithdrawalUser.zero.set(msg.data))
 
 
-def _api_of_targets() -> str:
-    """URL of the venue's api, as customers reach it."""
-    path = os.environ.get(TARGETS_VARIABLE)
-    if path is None:
-        raise UsageError(
-            "nobody says where the venue is",
-            remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}",
-        )
-    try:
-        return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path} names no api: {error!r}") from error
+def _deployment() -> Deployment | None:
+    """The running stack that the environment names; None without one.
 
-
-def _switch_site() -> SwitchSite | None:
-    """The kill switch that targets.json names; None without either.
-
-    Raises :class:`UsageError` if it is named wrongly.
+    Raises:
+        UsageError: Its file is missing or malformed.
     """
-    path = os.environ.get(TARGETS_VARIABLE)
-    if path is None:
-        return None
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")).get("kill_switch")
-        return None if found is None else SwitchSite.model_validate(found)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} does not say which kill switch to obey: {error}") from error
+    path = os.environ.get(DEPLOYMENT_VARIABLE)
+    return None if path is None else load_deployment(Path(path))
+
+
+def _api(deployment: Deployment | None) -> str:
+    if deployment is None:
+        raise UsageError(
+            "it is not known where the venue is",
+            remedy=f"give --host, or name deployment.json in {DEPLOYMENT_VARIABLE}",
+        )
+    return deployment.urls.api
 
 
 def _required(options: Any, name: str) -> Path:
@@ -130,12 +120,12 @@ def _digest(path: Path) -> str:
 
 
 def _opened(path: str | None) -> TextIO | None:
-    """The file that progress is written to; it stays open as long as the process lives."""
+    """The file for progress lines; it stays open until the process ends."""
     return Path(path).open("w", encoding="utf-8") if path else None
 
 
 class _Master:
-    """Ties a :class:`Conductor` to Locust's messages and decides when the test ends."""
+    """Connects a :class:`Coordinator` to Locust's messages, and decides when the test ends."""
 
     def __init__(self, environment: Environment, runner: Runner, *, workers: int) -> None:
         options: Any = environment.parsed_options
@@ -146,8 +136,8 @@ class _Master:
         out.mkdir(parents=True, exist_ok=True)
         self._environment, self._runner, self._expected = environment, runner, workers
         self._digest = _digest(path)
-        self._patience_s = float(options.answer_s_max) + GRACE_S
-        self._conductor = Conductor(
+        self._timeout_s = float(options.answer_s_max) + GRACE_S
+        self._coordinator = Coordinator(
             arrivals=arrivals,
             plan=json.loads(plan.read_text(encoding="utf-8")) if plan.exists() else {},
             out=out,
@@ -155,74 +145,78 @@ class _Master:
         )
         self._ready: dict[str, dict[str, Any]] = {}
         self._finished = False
-        self._switch = SwitchWatch(switches=switches_of(_switch_site()))
+        deployment = _deployment()
+        self._kill_switch = KillSwitchWatch(
+            switches=kill_switches(None if deployment is None else deployment.kill_switch)
+        )
         runner.register_message(READY, self._on_ready)
         runner.register_message(
-            REPORT, lambda msg, **_: self._conductor.heard(msg.node_id, msg.data)
+            REPORT, lambda msg, **_: self._coordinator.add_report(msg.node_id, msg.data)
         )
         environment.events.quitting.add_listener(lambda **_: self._finish(ExitCode.UNKNOWN))
-        # Whatever ends the watch by surprise must end the test too, or nobody would.
+        # If the watch fails, the test must end, because nothing else would end it.
         gevent.spawn(self._watch).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
 
     def _on_ready(self, msg: Any, **_: Any) -> None:
         self._ready[msg.node_id] = msg.data
-        if len(self._ready) < self._expected or self._conductor.t_zero is not None:
+        if len(self._ready) < self._expected or self._coordinator.t_zero is not None:
             return
-        if {told["arrivals_sha256"] for told in self._ready.values()} != {self._digest}:
-            self._conductor.tell("refused", reason="a worker read another schedule than the master")
+        if {ready["arrivals_sha256"] for ready in self._ready.values()} != {self._digest}:
+            self._coordinator.emit(
+                "refused", reason="a worker read another schedule than the master"
+            )
             self._finish(ExitCode.USAGE)
             return
-        stopped = self._switch.refusal()
+        stopped = self._kill_switch.refusal()
         if stopped is not None:
-            self._conductor.tell("refused", reason=stopped)
+            self._coordinator.emit("refused", reason=stopped)
             self._finish(ExitCode.UNKNOWN)
             return
-        self._switch.start()
-        for name, message in self._conductor.start(
-            {name: int(told["nice"]) for name, told in self._ready.items()}, now=time.time()
+        self._kill_switch.start()
+        for name, message in self._coordinator.start(
+            {name: int(ready["nice"]) for name, ready in self._ready.items()}, now=time.time()
         ).items():
             self._runner.send_message(ZERO, message, client_id=name)
 
     def _watch(self) -> None:
-        began = told = time.monotonic()
+        began = shown = time.monotonic()
         try:
             while not self._finished:
                 gevent.sleep(WATCH_EVERY_S)
                 now = time.time()
-                if self._conductor.t_zero is None:
+                if self._coordinator.t_zero is None:
                     if time.monotonic() - began > READY_S_MAX:
-                        self._conductor.tell(
+                        self._coordinator.emit(
                             "refused",
                             reason=f"{len(self._ready)} of {self._expected} workers are ready",
                         )
                         self._finish(ExitCode.UNFIT)
                     continue
-                stopped = self._switch()
+                stopped = self._kill_switch()
                 if stopped is not None:
-                    self._conductor.tell("stopped", reason=stopped)
+                    self._coordinator.emit("stopped", reason=stopped)
                     self._finish(ExitCode.UNKNOWN)
                     continue
                 if isinstance(self._runner, MasterRunner):
-                    self._conductor.alive(
+                    self._coordinator.mark_lost(
                         [
                             client.id
                             for client in self._runner.clients.values()
                             if client.state != "missing"
                         ]
                     )
-                if time.monotonic() - told >= TELL_EVERY_S:
-                    told = time.monotonic()
-                    self._conductor.tick(now=now)
-                last_s = self._conductor.arrivals[-1].offset_us / MICROSECONDS
+                if time.monotonic() - shown >= PROGRESS_EVERY_S:
+                    shown = time.monotonic()
+                    self._coordinator.emit_progress(now=now)
+                last_s = self._coordinator.arrivals[-1].offset_us / MICROSECONDS
                 if (
-                    self._conductor.ended
-                    or now > self._conductor.t_zero + last_s + self._patience_s
+                    self._coordinator.ended
+                    or now > self._coordinator.t_zero + last_s + self._timeout_s
                 ):
-                    self._finish(ExitCode.PASS if self._conductor.complete else ExitCode.UNKNOWN)
-        except (
-            BrokenPipeError
-        ):  # whoever started us is gone: a flood that nobody watches must not go on
-            self._conductor.progress = None
+                    self._finish(ExitCode.PASS if self._coordinator.complete else ExitCode.UNKNOWN)
+        except BrokenPipeError:
+            # The process that started this one is gone, so nothing could stop the flood any more.
+            self._coordinator.progress = None
             self._finish(ExitCode.UNKNOWN)
 
     def _finish(self, code: ExitCode) -> None:
@@ -230,20 +224,18 @@ class _Master:
             return
         self._finished = True
         self._environment.process_exit_code = int(code)
-        self._conductor.finish(now=time.time())
-        gevent.spawn(
-            self._runner.quit
-        )  # not from here: quitting kills the greenlet that asks for it
+        self._coordinator.finish(now=time.time())
+        gevent.spawn(self._runner.quit)  # in a greenlet of its own: quitting kills this one
 
 
-class Depositors(User):
-    """All depositors of one worker process.
+class WithdrawalUser(User):
+    """The one Locust user of a worker process; it sends the withdrawals of all its customers.
 
-    Greenlets on a schedule, not users with a pace of their own.
+    Each withdrawal is a greenlet that starts on schedule; Locust's own waiting times are not used.
     """
 
     zero: AsyncResult
-    taken = False
+    started = False
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -253,9 +245,9 @@ class Depositors(User):
     @task
     def withdraw(self) -> None:
         """Run this worker's shard of the schedule, once."""
-        if Depositors.taken:  # Locust moves a lost worker's user here; its arrivals stay missed
-            raise StopUser
-        Depositors.taken = True
+        if WithdrawalUser.started:
+            raise StopUser  # Locust moves a lost worker's user here; its arrivals stay missed
+        WithdrawalUser.started = True
         options: Any = self.environment.parsed_options
         path = _required(options, "arrivals")
         arrivals = read_arrivals(path)
@@ -264,39 +256,39 @@ class Depositors(User):
             keys=read_keys(_required(options, "customers")),
             limits=Limits(
                 inflight_max=options.inflight_max,
-                answer_s_max=options.answer_s_max,
+                timeout_s=options.answer_s_max,
                 late_ms_max=options.late_ms_max,
             ),
             worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
-            on_sent=self._on_sent,
+            on_result=self._on_result,
             on_missed=lambda index, reason: self._missed.append((index, reason)),
         )
         gc.collect()
-        # the schedule stays to the end; looking through it again would only hold requests up
+        # The schedule is needed to the end; collecting it again and again would delay requests.
         gc.freeze()
-        self._tell(
+        self._send(
             READY, {"arrivals_sha256": _digest(path), "nice": os.getpriority(os.PRIO_PROCESS, 0)}
         )
-        told = Depositors.zero.get()
-        mine: Sequence[Arrival] = arrivals[told["shard"] :: told["shards"]]
+        start = WithdrawalUser.zero.get()
+        own: Sequence[Arrival] = arrivals[start["shard"] :: start["shards"]]
         reporter = gevent.spawn(self._report_often)
-        sender.send_all(mine, t_zero=told["t_zero"])
+        sender.send_all(own, t_zero=start["t_zero"])
         reporter.kill()
         self._report(done=True)
         raise StopUser
 
-    def _on_sent(self, sent: Sent, length: int) -> None:
-        self._rows.append(sent.packed())
+    def _on_result(self, result: RequestResult, length: int) -> None:
+        self._rows.append(result.to_row())
         self.environment.events.request.fire(
             request_type="POST",
             name=PATH,
-            response_time=sent.latency_ms,
+            response_time=result.latency_ms,
             response_length=length,
             exception=None
-            if sent.outcome in ACKNOWLEDGED
-            else CatchResponseError(f"{sent.outcome}: {sent.error}"),
+            if result.outcome in ACKNOWLEDGED
+            else CatchResponseError(f"{result.outcome}: {result.error}"),
             context={},
-            start_time=sent.planned_at,
+            start_time=result.planned_at,
             url=PATH,
         )
 
@@ -308,9 +300,9 @@ class Depositors(User):
     def _report(self, *, done: bool) -> None:
         rows, self._rows = self._rows, []
         missed, self._missed = self._missed, []
-        self._tell(REPORT, {"rows": rows, "missed": missed, "done": done})
+        self._send(REPORT, {"rows": rows, "missed": missed, "done": done})
 
-    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
         runner = self.environment.runner
         if runner is None:
             raise StopUser

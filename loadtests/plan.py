@@ -1,10 +1,9 @@
-"""From (policy, game day, profile, seed) to the schedule of a flood.
-
-The same arguments give the same bytes.
+"""The plan of a flood: its schedule, made from a policy, a game day, a shock profile and a seed.
 
     python -m loadtests.plan --policy policies/sandbox.yaml --seed 7 --out DIR
 
-It prints in one line what the plan will do to the policy.
+The same arguments give the same bytes. It prints in one line of JSON what the plan does to the
+policy's indicators.
 """
 
 from __future__ import annotations
@@ -24,22 +23,31 @@ from typing import Any
 
 from loadtests import shape
 from loadtests.arrivals import MICROSECONDS, Arrival, Phase, write_arrivals
-from loadtests.plan_check import proof, yardstick
+from loadtests.plan_check import check_plan, target_rates
 from loadtests.population import CUSTOMERS, Customer, Pool, Population, populate, write_customers
-from loadtests.scaling import scaling
 from loadtests.shock import Profile, load_profile
 from seawall.errors import SeawallError, UsageError
+from seawall.formats.atomic import write_whole
 from seawall.policy import MICRO, GameDay, Policy
 from seawall.policy_file import load_policy
 
 DRAWS = 16
-"""Tries to find a depositor by chance before the one with the largest balance left is asked."""
+"""How often a customer is drawn at random before the one with the largest balance is taken."""
 MS = 1_000
+SECONDS_PER_HOUR = 3_600
+NOT_COMPRESSED = (
+    "block time and finality depth",
+    "signing, its timeouts and its failover",
+    "what alerts wait for: scrape, evaluation, `for`, group wait",
+    "how long tiers dwell and how long a top-up takes",
+    "the delay before a client repeats a request",
+)
+"""All of these are as the policy declares them: only arrivals are compressed in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A schedule, how it came about, and how it relates to the event that it is modelled on."""
+    """A schedule, what it was made from (``knobs``), and how it relates to the real event."""
 
     arrivals: tuple[Arrival, ...]
     knobs: dict[str, Any]
@@ -47,11 +55,8 @@ class Plan:
 
 
 @dataclass(kw_only=True)
-class _Wish:
-    """A request before it has an index: who wants how much of what, and when.
-
-    Microseconds after the phase began.
-    """
+class _PlannedRequest:
+    """A request before it has an index; ``at_us`` is in microseconds after its phase began."""
 
     pool: Pool
     amount: int
@@ -65,32 +70,35 @@ def plan(
 ) -> Plan:
     """The flood of ``day``.
 
-    Raises :class:`UsageError` if it would not shake this policy as a run on the bank must.
+    Raises:
+        UsageError: No customer can afford a request, or the flood would not stress this policy as a
+            bank run must.
     """
     rng = Random(f"{seed}/arrivals")
-    chosen = profile.assumed
+    assumed = profile.assumed
     calm = _calm(policy, day, profile, rng)
     run = _run(policy, day, profile, rng)
     _assign(calm + run, population, rng)
-    destinations = _Destinations(rng, repeated=float(chosen.destinations_repeated.value))
-    lines: list[tuple[int, Phase, int, str, _Wish, str]] = []
-    phases: tuple[tuple[Phase, list[_Wish], int, int], ...] = (
+    destinations = _Destinations(rng, repeated=float(assumed.destinations_repeated.value))
+    lines: list[tuple[int, Phase, int, str, _PlannedRequest, str]] = []
+    phases: tuple[tuple[Phase, list[_PlannedRequest], int, int], ...] = (
         ("calm", calm, 0, day.calm),
         ("run", run, day.calm, day.flood),
     )
-    for phase, wishes, start_ms, length_ms in phases:
+    for phase, requests, start_ms, length_ms in phases:
         named = [
-            (str(uuid.UUID(int=rng.getrandbits(128), version=4)), wish, destinations.draw())
-            for wish in wishes
+            (str(uuid.UUID(int=rng.getrandbits(128), version=4)), request, destinations.draw())
+            for request in requests
         ]
         lines += [
-            (start_ms * MS + wish.at_us, phase, 1, name, wish, to) for name, wish, to in named
+            (start_ms * MS + request.at_us, phase, 1, name, request, to)
+            for name, request, to in named
         ]
         for position, delay_us in _repeats(
-            rng, [wish.at_us for wish in wishes], length_us=length_ms * MS, profile=profile
+            rng, [request.at_us for request in requests], length_us=length_ms * MS, profile=profile
         ):
-            name, wish, to = named[position]
-            lines.append((start_ms * MS + wish.at_us + delay_us, phase, 2, name, wish, to))
+            name, request, to = named[position]
+            lines.append((start_ms * MS + request.at_us + delay_us, phase, 2, name, request, to))
     lines.sort(key=lambda line: (line[0], line[3], line[2]))
     small_max = policy.small_value_micro_max()
     arrivals = tuple(
@@ -100,17 +108,17 @@ def plan(
             phase=phase,
             attempt=attempt,
             id=name,
-            customer_id=wish.customer_id,
-            network=wish.pool[0],
-            asset=wish.pool[1],
-            amount=wish.amount,
-            value_micro=wish.value_micro,
-            size="small" if wish.value_micro <= small_max else "large",
+            customer_id=request.customer_id,
+            network=request.pool[0],
+            asset=request.pool[1],
+            amount=request.amount,
+            value_micro=request.value_micro,
+            size="small" if request.value_micro <= small_max else "large",
             destination=to,
         )
-        for index, (offset_us, phase, attempt, name, wish, to) in enumerate(lines)
+        for index, (offset_us, phase, attempt, name, request, to) in enumerate(lines)
     )
-    expected = proof(policy, day, profile, arrivals)
+    expected = check_plan(policy, day, profile, arrivals)
     knobs = {
         "seed": seed,
         "policy": policy.policy,
@@ -126,96 +134,97 @@ def plan(
     return Plan(arrivals=arrivals, knobs=knobs, scaling=scaling(policy, day, profile, arrivals))
 
 
-def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_Wish]:
-    """Small requests at a steady rate, with a mean drawdown velocity far below the exit of the
-    first tier.
+def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+    """Small requests at a constant rate.
+
+    Their mean drawdown velocity is far below the level at which the first tier is left.
     """
-    chosen = profile.assumed
-    measure = yardstick(policy)
-    total = chosen.calm_requests_per_s.value * day.calm / MS
+    assumed = profile.assumed
+    rates = target_rates(policy)
+    total = assumed.calm_requests_per_s.value * day.calm / MS
     count = _first_attempts(total, profile)
     if count == 0:
         return []
     value = (
-        chosen.calm_velocity_of_exit.value
-        * measure.stressed_exit
-        * measure.hot_micro
+        assumed.calm_velocity_of_exit.value
+        * rates.stressed_exit
+        * rates.hot_micro
         * day.calm
-        / measure.window_ms
+        / rates.window_ms
     )
     mean = float(value) / count
-    wishes: list[_Wish] = []
+    requests: list[_PlannedRequest] = []
     for pool, share in _pools(policy, count).items():
         drawn = shape.amounts(
             rng,
             count=share,
             total=mean * share,
             high=min(8 * mean, float(policy.small_value_micro_max())),
-            alpha=float(chosen.amount_tail_exponent.value),
+            alpha=float(assumed.amount_tail_exponent.value),
         )
-        wishes += [_wish(policy, pool, value_micro=int(amount)) for amount in drawn]
-    rng.shuffle(wishes)
-    _set_times(wishes, shape.steady_times(rng, count=len(wishes), length=day.calm / MS))
-    return wishes
+        requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
+    rng.shuffle(requests)
+    _set_times(requests, shape.steady_times(rng, count=len(requests), length=day.calm / MS))
+    return requests
 
 
-def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_Wish]:
-    """The run itself: heavy-tailed, evenly over the pools by value, the largest first as a
-    tendency.
+def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+    """The requests of the run itself.
+
+    Amounts are heavy-tailed, value is spread evenly over the pools, and large requests tend to come
+    first.
     """
-    chosen = profile.assumed
+    assumed = profile.assumed
     hot = policy.hot_target_value_micro()
-    count = _first_attempts(chosen.requests_per_s.value * day.flood / MS, profile)
-    value = chosen.requested_over_hot_targets.value * hot
-    wishes: list[_Wish] = []
+    count = _first_attempts(assumed.requests_per_s.value * day.flood / MS, profile)
+    value = assumed.requested_over_hot_targets.value * hot
+    requests: list[_PlannedRequest] = []
     for pool, share in _pools(policy, count).items():
-        of_wallet = chosen.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum")
+        of_wallet = assumed.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum")
         high = min(float(policy.limits.withdrawal_value_max * MICRO), float(of_wallet))
         drawn = shape.amounts(
             rng,
             count=share,
             total=float(value * _hot_value_micro(policy, pool, "target") / hot),
             high=high,
-            alpha=float(chosen.amount_tail_exponent.value),
+            alpha=float(assumed.amount_tail_exponent.value),
         )
-        wishes += [_wish(policy, pool, value_micro=int(amount)) for amount in drawn]
+        requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
     length = day.flood / MS
     times = shape.run_times(
         rng,
-        count=len(wishes),
+        count=len(requests),
         length=length,
-        opening_rate=float(chosen.opening_rate_over_later.value),
-        contagion=float(chosen.contagion.value),
-        contagion_delay=float(chosen.contagion_delay.value) * length,
+        opening_rate=float(assumed.opening_rate_over_later.value),
+        contagion=float(assumed.contagion.value),
+        contagion_delay=float(assumed.contagion_delay.value) * length,
     )
     order = shape.leaving_order(
         rng,
-        [wish.value_micro for wish in wishes],
-        opening_count=sum(time < float(chosen.opening.value) * length for time in times),
-        opening_value=int(chosen.opening_over_hot_targets.value * hot),
-        largest_first=float(chosen.largest_first.value),
+        [request.value_micro for request in requests],
+        opening_count=sum(time < float(assumed.opening.value) * length for time in times),
+        opening_value=int(assumed.opening_over_hot_targets.value * hot),
+        largest_first=float(assumed.largest_first.value),
         small_max=policy.small_value_micro_max(),
     )
-    wishes = [wishes[index] for index in order]
-    _set_times(wishes, times)
-    return wishes
+    requests = [requests[index] for index in order]
+    _set_times(requests, times)
+    return requests
 
 
 def _first_attempts(total: Fraction, profile: Profile) -> int:
-    """How many of ``total`` requests are first attempts, when a share of those is repeated."""
+    """How many of ``total`` requests are first attempts; the others repeat some of those."""
     return round(total / (1 + profile.assumed.repeated.value))
 
 
 def _repeats(
     rng: Random, times_us: Sequence[int], *, length_us: int, profile: Profile
 ) -> list[tuple[int, int]]:
-    """(position, delay in microseconds) of the requests that are sent once more before the phase
-    ends.
-    """
-    chosen = profile.assumed
+    """Which requests are sent again before the phase ends: (position, delay in microseconds)."""
+    assumed = profile.assumed
     earliest, latest = (
         int(bound.value * MICROSECONDS)
-        for bound in (chosen.repeat_after_s_min, chosen.repeat_after_s_max)
+        for bound in (assumed.repeat_after_s_min, assumed.repeat_after_s_max)
     )
     candidates = [(position, rng.randint(earliest, latest)) for position in range(len(times_us))]
     fitting = [
@@ -223,11 +232,11 @@ def _repeats(
         for position, delay in candidates
         if times_us[position] + delay < length_us
     ]
-    return rng.sample(fitting, min(len(fitting), round(len(times_us) * chosen.repeated.value)))
+    return rng.sample(fitting, min(len(fitting), round(len(times_us) * assumed.repeated.value)))
 
 
 def _pools(policy: Policy, count: int) -> dict[Pool, int]:
-    """``count`` requests over the pools, in proportion to the value of their hot targets."""
+    """``count`` requests divided over the pools in proportion to their hot targets' value."""
     hot = policy.hot_target_value_micro()
     pools = {
         (wallet.network, asset): _hot_value_micro(policy, (wallet.network, asset), "target")
@@ -252,44 +261,47 @@ def _hot_value_micro(policy: Policy, pool: Pool, bound: str) -> int:
     )
 
 
-def _wish(policy: Policy, pool: Pool, *, value_micro: int) -> _Wish:
-    """A request for ``value_micro`` worth of the pool's asset, rounded down to a base unit, never
-    nothing.
+def _planned_request(policy: Policy, pool: Pool, *, value_micro: int) -> _PlannedRequest:
+    """A request for ``value_micro`` worth of the pool's asset.
+
+    The amount is rounded down to whole base units, and is at least one.
     """
     asset = policy.assets[pool[1]]
     price, per_price = asset.reference_price.as_integer_ratio()
     amount = max(1, value_micro * per_price * 10**asset.decimals // (MICRO * price))
-    return _Wish(pool=pool, amount=amount, value_micro=policy.value_micro(pool[1], amount))
+    return _PlannedRequest(
+        pool=pool, amount=amount, value_micro=policy.value_micro(pool[1], amount)
+    )
 
 
-def _set_times(wishes: Sequence[_Wish], times: Sequence[float]) -> None:
-    for wish, time in zip(wishes, times, strict=True):
-        wish.at_us = int(time * MICROSECONDS)
+def _set_times(requests: Sequence[_PlannedRequest], times: Sequence[float]) -> None:
+    for request, time in zip(requests, times, strict=True):
+        request.at_us = int(time * MICROSECONDS)
 
 
-def _assign(wishes: Sequence[_Wish], population: Population, rng: Random) -> None:
-    """Give each wish a depositor who can afford it, drawn in proportion to balance.
+def _assign(requests: Sequence[_PlannedRequest], population: Population, rng: Random) -> None:
+    """Give each request a customer who can afford it, drawn in proportion to balance.
 
-    Nobody is asked for more than it holds.
+    All requests of one customer together do not exceed its balance.
     """
     holders: dict[Pool, list[Customer]] = {}
     for customer in population.depositors:
         for pool in customer.balances:
             holders.setdefault(pool, []).append(customer)
-    for pool in sorted({wish.pool for wish in wishes}):
+    for pool in sorted({request.pool for request in requests}):
         able = holders.get(pool, [])
         left = [customer.balances[pool] for customer in able]
         reach = list(accumulate(left))
-        for wish in sorted(
-            (wish for wish in wishes if wish.pool == pool),
-            key=lambda wish: (-wish.amount, wish.at_us),
+        for request in sorted(
+            (request for request in requests if request.pool == pool),
+            key=lambda request: (-request.amount, request.at_us),
         ):
-            position = _depositor(rng, left, reach, wish.amount)
-            left[position] -= wish.amount
-            wish.customer_id = able[position].customer_id
+            position = _customer(rng, left, reach, request.amount)
+            left[position] -= request.amount
+            request.customer_id = able[position].customer_id
 
 
-def _depositor(rng: Random, left: list[int], reach: list[int], amount: int) -> int:
+def _customer(rng: Random, left: list[int], reach: list[int], amount: int) -> int:
     for _ in range(DRAWS):
         position = bisect_right(reach, rng.randrange(reach[-1])) if reach else 0
         if left and left[position] >= amount:
@@ -297,12 +309,12 @@ def _depositor(rng: Random, left: list[int], reach: list[int], amount: int) -> i
     if left and max(left) >= amount:
         return left.index(max(left))
     raise UsageError(
-        "no depositor can afford a planned request", remedy="plan a smaller run, or larger balances"
+        "no customer can afford a planned request", remedy="plan a smaller run, or larger balances"
     )
 
 
 class _Destinations:
-    """Addresses to be paid: mostly new ones, some seen before."""
+    """Addresses to be paid: mostly new ones, some repeated."""
 
     def __init__(self, rng: Random, *, repeated: float) -> None:
         self._rng = rng
@@ -317,19 +329,61 @@ class _Destinations:
         return self._seen[-1]
 
 
+def scaling(
+    policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[Arrival]
+) -> dict[str, Any]:
+    """How the planned run relates to the real event: what was scaled, how much, and what was not.
+
+    The report shows it as a table. Ratios are decimals, values are in units of account.
+    """
+    facts = profile.measured
+    first = [arrival for arrival in arrivals if arrival.phase == "run" and arrival.attempt == 1]
+    requested = Fraction(sum(arrival.value_micro for arrival in first), MICRO)
+    liabilities = Fraction(policy.venue.liabilities)
+    wallets = facts.wallets_value.value
+    modelled_h = requested / liabilities / facts.burst_of_assets_per_h.value
+    modelled_requests = facts.requests.value / facts.requests_over_h.value * modelled_h
+    flood_s = Fraction(day.flood, 1_000)
+    return {
+        "profile": profile.profile,
+        "event": profile.event,
+        "source": "; ".join(
+            dict.fromkeys(
+                fact.source
+                for fact in (facts.requests, facts.wallets_value, facts.burst_of_assets_per_h)
+            )
+        ),
+        "value_scale": f"{float(liabilities / wallets):.6f}",
+        "value_scale_of": f"liabilities {float(liabilities):,.0f} / wallets {float(wallets):,.0f}",
+        "requested_value": f"{float(requested):,.0f}",
+        "requested_of_liabilities": f"{float(requested / liabilities):.4f}",
+        "modelled_window_s": round(float(modelled_h * SECONDS_PER_HOUR)),
+        "run_s": float(flood_s),
+        "time_compression": f"{float(modelled_h * SECONDS_PER_HOUR / flood_s):.1f}",
+        "requests_modelled": round(modelled_requests),
+        "requests_planned": len(first),
+        "thinning": f"{float(modelled_requests / len(first)):.2f}",
+        "thinning_of": "real requests that one planned request stands for; "
+        "its amount carries their value",
+        "not_compressed": list(NOT_COMPRESSED),
+        **{kind: profile.described()[kind] for kind in ("measured", "assumed")},
+    }
+
+
 def write_plan(made: Plan, out: Path) -> None:
-    """Write ``arrivals.csv`` and ``plan.json`` (knobs and scaling, which the flood copies into
-    ``flood.json``).
+    """Write ``arrivals.csv`` and ``plan.json``.
+
+    The latter holds knobs and scaling, which the flood copies into ``flood.json``.
     """
     write_arrivals(made.arrivals, out / "arrivals.csv")
     text = json.dumps(
         {"seed": made.knobs["seed"], "knobs": made.knobs, "scaling": made.scaling}, indent=2
     )
-    (out / "plan.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(out / "plan.json", text + "\n")
 
 
 def main() -> int:
-    """Write the plan of one flood; the exit code is of :class:`seawall.errors.ExitCode`."""
+    """Write the plan of one flood. The exit code is a :class:`seawall.errors.ExitCode`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -358,12 +412,12 @@ def main() -> int:
         profile = load_profile(day.profile)
         population = populate(policy, profile, seed=arguments.seed, size=arguments.size)
         made = plan(policy, day, profile, population, seed=arguments.seed)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_customers(population, arguments.customers or arguments.out / "customers.csv")
+        write_plan(made, arguments.out)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    write_customers(population, arguments.customers or arguments.out / "customers.csv")
-    write_plan(made, arguments.out)
     print(
         json.dumps(
             {

@@ -1,6 +1,6 @@
-"""What a planned run must do to a policy, checked on the plan itself.
+"""What a planned run must do to the policy's drawdown indicator, checked on the plan itself.
 
-A flood that could not shake the venue proves nothing.
+A flood that could not stress the venue would prove nothing.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ from seawall.policy import GameDay, Policy
 
 MS = 1_000
 CLEARLY = Fraction(6, 5)
-"""A level counts as crossed in a plan when it is passed by a fifth.
+"""A level counts as crossed in a plan when it is exceeded by a fifth.
 
-Commits bunch and shift arrivals.
+The venue commits requests in batches, which shifts them in time.
 """
 CALM_OF_EXIT_MAX = Fraction(1, 4)
-"""In the calm the velocity stays below this part of the level at which the first tier is left."""
+"""The highest velocity of the calm phase, relative to the level at which the first tier is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yardstick:
-    """The policy's own measures of a run.
+class TargetRates:
+    """The rates of requested value at which the policy enters and leaves its tiers.
 
-    Levels are ratios to the value of the hot targets, requested within the window.
+    Attributes:
+        window_ms: Over which the rate (drawdown velocity) is measured.
+        hot_micro: Value of the hot targets in millionths of the unit of account. A rate is the
+        value
+            requested within the window, divided by this.
+        stressed_exit: Below it, the first tier is left.
+        protected_enter: At it, the second tier is entered.
+        protected_exit: Below it, the second tier is left.
     """
 
     window_ms: int
@@ -39,10 +46,11 @@ class Yardstick:
     protected_exit: Fraction
 
 
-def yardstick(policy: Policy) -> Yardstick:
-    """Read it off ``policy``.
+def target_rates(policy: Policy) -> TargetRates:
+    """The rates that ``policy`` declares in its drawdown triggers.
 
-    Raises :class:`UsageError` if no drawdown trigger enters both worse tiers.
+    Raises:
+        UsageError: It has no drawdown trigger for each of the two worse tiers.
     """
     triggers = [trigger for trigger in policy.triggers if trigger.indicator == "drawdown_velocity"]
     settings = policy.indicators.get("drawdown_velocity")
@@ -53,7 +61,7 @@ def yardstick(policy: Policy) -> Yardstick:
             "the policy does not watch the drawdown velocity",
             remedy="declare a drawdown_velocity trigger for stressed and one for protected",
         )
-    return Yardstick(
+    return TargetRates(
         window_ms=settings.window,
         hot_micro=policy.hot_target_value_micro(),
         stressed_exit=min(trigger.exit_below for trigger in stressed),
@@ -62,10 +70,10 @@ def yardstick(policy: Policy) -> Yardstick:
     )
 
 
-def velocities(arrivals: Iterable[Arrival], measure: Yardstick) -> Iterator[tuple[int, Fraction]]:
+def velocities(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tuple[int, Fraction]]:
     """(offset in microseconds, drawdown velocity) just before and at each first attempt.
 
-    Repeats reserve nothing.
+    Repeats do not count, because they reserve nothing.
     """
     window: list[tuple[int, int]] = []
     start = total = 0
@@ -75,31 +83,33 @@ def velocities(arrivals: Iterable[Arrival], measure: Yardstick) -> Iterator[tupl
         for value in (0, arrival.value_micro):
             window.append((arrival.offset_us, value))
             total += value
-            while window[start][0] <= arrival.offset_us - measure.window_ms * MS:
+            while window[start][0] <= arrival.offset_us - rates.window_ms * MS:
                 total -= window[start][1]
                 start += 1
-            yield arrival.offset_us, Fraction(total, measure.hot_micro)
+            yield arrival.offset_us, Fraction(total, rates.hot_micro)
 
 
-def proof(
+def check_plan(
     policy: Policy, day: GameDay, profile: Profile, arrivals: tuple[Arrival, ...]
 ) -> dict[str, Any]:
-    """What the plan does, in numbers.
+    """What the plan does to the drawdown indicator, in numbers.
 
-    Raises :class:`UsageError` with everything that it fails to do.
+    Raises:
+        UsageError: It would not stress the policy as a bank run must; says everything that is
+        short.
     """
-    measure = yardstick(policy)
-    chosen = profile.assumed
+    rates = target_rates(policy)
+    assumed = profile.assumed
     run_starts_us = day.calm * MS
-    opening_ends_us = run_starts_us + int(chosen.opening.value * day.flood * MS)
+    opening_ends_us = run_starts_us + int(assumed.opening.value * day.flood * MS)
     calm_peak = Fraction(0)
     crossed_us: int | None = None
     opening_peak, later_least = Fraction(0), None
-    for at_us, velocity in velocities(arrivals, measure):
+    for at_us, velocity in velocities(arrivals, rates):
         if at_us < run_starts_us:
             calm_peak = max(calm_peak, velocity)
             continue
-        if crossed_us is None and velocity >= measure.protected_enter:
+        if crossed_us is None and velocity >= rates.protected_enter:
             crossed_us = at_us
         if at_us < opening_ends_us:
             opening_peak = max(opening_peak, velocity)
@@ -107,32 +117,32 @@ def proof(
             later_least = velocity if later_least is None else min(later_least, velocity)
     run = [arrival for arrival in arrivals if arrival.phase == "run"]
     requested = sum(arrival.value_micro for arrival in run if arrival.attempt == 1)
-    ratio = Fraction(requested, measure.hot_micro)
-    short = [
+    ratio = Fraction(requested, rates.hot_micro)
+    failures = [
         sentence
         for holds, sentence in (
             (
-                calm_peak <= CALM_OF_EXIT_MAX * measure.stressed_exit,
+                calm_peak <= CALM_OF_EXIT_MAX * rates.stressed_exit,
                 f"the calm peaks at a velocity of {float(calm_peak):.4f}",
             ),
             (
-                opening_peak >= CLEARLY * measure.protected_enter,
+                opening_peak >= CLEARLY * rates.protected_enter,
                 f"the opening reaches only {float(opening_peak):.3f}",
             ),
             (
-                later_least is not None and later_least >= CLEARLY * measure.protected_exit,
+                later_least is not None and later_least >= CLEARLY * rates.protected_exit,
                 f"the run falls to {float(later_least or 0):.3f}, which lets the tier go",
             ),
             (
-                ratio >= chosen.requested_over_hot_targets.value * 98 / 100,
+                ratio >= assumed.requested_over_hot_targets.value * 98 / 100,
                 f"only {float(ratio):.2f} times the hot targets are asked for",
             ),
         )
         if not holds
     ]
-    if short or crossed_us is None:
+    if failures or crossed_us is None:
         raise UsageError(
-            f"the planned run is no run on this bank: {'; '.join(short)}",
+            f"the planned run is no run on this bank: {'; '.join(failures)}",
             remedy="adjust the profile's assumptions to the policy",
         )
     return {

@@ -1,12 +1,12 @@
-"""Customers with heavy-tailed balances whose sums are exactly what the policy's customer bucket
-holds.
+"""The customers of a flood, with heavy-tailed balances.
+
+The balances sum to exactly what the policy holds for customers.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +15,22 @@ from random import Random
 from loadtests.shape import pareto
 from loadtests.shock import Profile
 from seawall.errors import UsageError
+from seawall.formats.atomic import write_private
 from seawall.policy import Policy
 
 CUSTOMERS = 4_000
 SET_ASIDE = 3
 """The first customers hold every asset and take no part in the flood.
 
-Two for the prober, one for experiments.
+Two are for the prober, one is for experiments.
 """
 SET_ASIDE_SHARE = 100
-"""Each of them holds one part in so many of every pool."""
+"""Each of them holds this fraction of every pool: one part in SET_ASIDE_SHARE."""
 LARGEST_OVER_SMALLEST = 500
-"""Heavy, but no single customer is a pool of its own."""
+"""The tail is heavy, but no single customer dominates a pool."""
 WEIGHT_STEPS = 1_000_000
+HOLDS = 0.5
+"""The probability that a customer holds a pool's asset."""
 COLUMNS = ("customer_id", "api_key", "network", "asset", "amount")
 
 Pool = tuple[str, str]
@@ -54,14 +57,14 @@ class Population:
 
     @property
     def depositors(self) -> tuple[Customer, ...]:
-        """Those who may run."""
+        """Those who may withdraw in the flood."""
         return self.customers[SET_ASIDE:]
 
 
 def owed(policy: Policy) -> dict[Pool, int]:
     """What customers are owed per pool, in base units.
 
-    Hot, reserve and cold targets of the buckets that pay them.
+    That is the sum of the hot, reserve and cold targets of the buckets that pay customers.
     """
     totals: dict[Pool, int] = {}
     for wallet in policy.wallets.values():
@@ -73,13 +76,15 @@ def owed(policy: Policy) -> dict[Pool, int]:
 
 
 def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOMERS) -> Population:
-    """``size`` customers from (policy, profile, seed).
+    """``size`` customers. The same arguments give the same customers, API keys included.
 
-    The same arguments give the same customers, keys included.
+    Raises:
+        UsageError: ``size`` is too small.
     """
     if size <= SET_ASIDE:
         raise UsageError(
-            f"{size} customers leave nobody to run", remedy=f"ask for more than {SET_ASIDE}"
+            f"of {size} customers none could take part in the flood",
+            remedy=f"ask for more than {SET_ASIDE}",
         )
     rng = Random(f"{seed}/population")
     keys = Random(f"{seed}/keys")
@@ -87,8 +92,7 @@ def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOME
     alpha = float(profile.assumed.balance_tail_exponent.value)
     weights: dict[Pool, dict[int, int]] = {pool: {} for pool in pools}
     for customer_id in range(SET_ASIDE + 1, size + 1):
-        # a coin
-        held = [pool for pool in pools if rng.random() < 0.5] or [rng.choice(list(pools))]  # noqa: PLR2004
+        held = [pool for pool in pools if rng.random() < HOLDS] or [rng.choice(list(pools))]
         for pool in held:
             weights[pool][customer_id] = int(
                 WEIGHT_STEPS
@@ -112,13 +116,16 @@ def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOME
 
 
 def divide(total: int, weights: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Split ``total`` by integer weights so that the parts sum to it exactly.
+    """Split ``total`` by integer weights into parts that sum to it exactly.
 
-    The heaviest takes the remainder.
+    The heaviest gets the remainder. Parts of nothing are left out.
+
+    Raises:
+        UsageError: There are no weights.
     """
     if not weights:
         raise UsageError(
-            "nobody holds a pool that the policy funds", remedy="ask for more customers"
+            "no customer holds a pool that the policy funds", remedy="ask for more customers"
         )
     whole = sum(weights.values())
     parts = {key: total * weight // whole for key, weight in weights.items()}
@@ -128,24 +135,21 @@ def divide(total: int, weights: dict[int, int]) -> Iterator[tuple[int, int]]:
 
 
 def write_customers(population: Population, path: Path) -> None:
-    """Write one line per balance to ``path``, readable by its owner alone: the keys are secrets."""
+    """Write one line per balance; readable by the owner alone, because API keys are secrets."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for customer in population.customers:
         for (network, asset), amount in customer.balances.items():
             writer.writerow((customer.customer_id, customer.api_key, network, asset, amount))
-    path.unlink(missing_ok=True)  # a file that exists keeps its old mode
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text.getvalue())
+    write_private(path, text.getvalue())
 
 
 def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
     """API key by customer id.
 
-    Raises :class:`UsageError` if the file is no such list, or lacks one of the ``wanted`` ids.
+    Raises:
+        UsageError: The file is no list of customers, or lacks one of the ``wanted`` ids.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -154,9 +158,9 @@ def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
         raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
     except (KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path} is no list of customers: {error}") from error
-    if strangers := set(wanted) - set(keys):
+    if unknown := set(wanted) - set(keys):
         raise UsageError(
-            f"{path} lacks {len(strangers)} customers of the schedule",
+            f"{path} lacks {len(unknown)} customers of the schedule",
             remedy="use the customers of the same plan",
         )
     return keys

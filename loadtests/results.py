@@ -1,7 +1,4 @@
-"""What became of a schedule.
-
-Request rows in, ``requests.csv`` and the figures of ``flood.json`` out.
-"""
+"""The results of a flood: one per request, ``requests.csv``, and the figures of ``flood.json``."""
 
 from __future__ import annotations
 
@@ -14,16 +11,18 @@ from typing import Any, Literal
 from loadtests.arrivals import MICROSECONDS, PHASES, Arrival
 
 Outcome = Literal["accepted", "replayed", "refused", "failed"]
-"""Acknowledged (accepted, or replayed for a repeat), refused by the venue with a code, or not
-answered as the contract says.
+"""What the venue answered.
+
+``accepted``, or ``replayed`` for a repeat, acknowledge the request; ``refused`` comes with a code;
+``failed`` is everything that is not an answer of the drill contract.
 """
 ACKNOWLEDGED: frozenset[str] = frozenset({"accepted", "replayed"})
 MS = 1_000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
-    """One request that left; times in Unix seconds, status 0 if no answer came."""
+class RequestResult:
+    """The result of one request; times in Unix seconds, status 0 without an answer."""
 
     index: int
     planned_at: float
@@ -36,24 +35,21 @@ class Sent:
 
     @property
     def latency_ms(self) -> float:
-        """Milliseconds from the planned instant, so a sender that was held up hides nothing."""
+        """Milliseconds from the planned instant, so that a delay of the sender is not hidden."""
         return (self.done_at - self.planned_at) * MS
 
     @property
     def lag_ms(self) -> float:
-        """Milliseconds by which the request left late."""
+        """Milliseconds by which the request was sent late."""
         return (self.sent_at - self.planned_at) * MS
 
-    def packed(self) -> list[Any]:
-        """The fields as a list, for the wire between worker and master.
-
-        :meth:`unpacked` reverses it.
-        """
+    def to_row(self) -> list[Any]:
+        """The fields as a list, for the message from worker to master."""
         return list(astuple(self))
 
     @classmethod
-    def unpacked(cls, row: Sequence[Any]) -> Sent:
-        """A row from the wire."""
+    def from_row(cls, row: Sequence[Any]) -> RequestResult:
+        """The inverse of :meth:`to_row`."""
         return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
 
 
@@ -70,12 +66,12 @@ COLUMNS = (
 )
 
 
-def write_requests(sent: Iterable[Sent], path: Path) -> None:
-    """One line per request that left, in planned order; an arrival without a line was missed."""
+def write_requests(results: Iterable[RequestResult], path: Path) -> None:
+    """Write one line per request, in planned order; an arrival without a line was missed."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for row in sorted(sent, key=lambda row: row.index):
+        for row in sorted(results, key=lambda row: row.index):
             times = (
                 f"{row.planned_at:.6f}",
                 f"{row.sent_at:.6f}",
@@ -90,7 +86,7 @@ def phase_bounds_us(
 ) -> dict[str, tuple[int, int]]:
     """(start, end) of each phase in microseconds after zero.
 
-    As planned, or as far as the arrivals of a plain schedule reach.
+    They are those of the plan. A schedule without one ends with its last arrival.
     """
     if "calm_ms" in knobs and "flood_ms" in knobs:
         calm_us, flood_us = int(knobs["calm_ms"]) * 1_000, int(knobs["flood_ms"]) * 1_000
@@ -104,41 +100,36 @@ def phase_bounds_us(
 
 def figures(
     arrivals: Sequence[Arrival],
-    sent: Mapping[int, Sent],
+    results: Mapping[int, RequestResult],
     *,
     bounds_us: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
-    """Planned, sent, missed and acknowledged per phase, and the dispatch lag in milliseconds over
-    all.
-    """
-    made: dict[str, Any] = {}
+    """Numbers of requests and the rate per phase, and the dispatch lag over all in milliseconds."""
+    found: dict[str, Any] = {}
     for phase in PHASES:
         due = [arrival.index for arrival in arrivals if arrival.phase == phase]
-        left = [sent[index] for index in due if index in sent]
+        sent = [results[index] for index in due if index in results]
         length_s = (bounds_us[phase][1] - bounds_us[phase][0]) / MICROSECONDS
-        made[phase] = {
+        found[phase] = {
             "planned": len(due),
-            "sent": len(left),
-            "missed": len(due) - len(left),
-            "acknowledged": sum(row.outcome in ACKNOWLEDGED for row in left),
-            "refused": sum(row.outcome == "refused" for row in left),
-            "failed": sum(row.outcome == "failed" for row in left),
-            "offered_per_s": round(len(left) / length_s, 3) if length_s else 0.0,
+            "sent": len(sent),
+            "missed": len(due) - len(sent),
+            "acknowledged": sum(row.outcome in ACKNOWLEDGED for row in sent),
+            "refused": sum(row.outcome == "refused" for row in sent),
+            "failed": sum(row.outcome == "failed" for row in sent),
+            "offered_per_s": round(len(sent) / length_s, 3) if length_s else 0.0,
         }
-    lags = sorted(row.lag_ms for row in sent.values())
-    made["dispatch_lag_ms"] = {
+    lags = sorted(row.lag_ms for row in results.values())
+    found["dispatch_lag_ms"] = {
         "p50": percentile(lags, 50),
         "p99": percentile(lags, 99),
         "max": round(lags[-1], 3) if lags else None,
     }
-    return made
+    return found
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The smallest sample that is at or above ``percent`` % of the ``ordered`` ones.
-
-    None without samples.
-    """
+    """The smallest sample at or above ``percent`` % of the ``ordered`` ones, if there are any."""
     if not ordered:
         return None
     return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 3)

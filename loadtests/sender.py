@@ -1,9 +1,8 @@
-"""One worker's part of a flood.
+"""One worker's part of a flood: sends each request at its planned instant.
 
-Requests leave on their planned instants, however slow the venue is.
-
-The model is open: a greenlet per arrival, latency from the planned instant. An arrival that cannot
-leave in time is missed and reported, never bunched with the next ones.
+The load model is open: a slow venue delays no request, because each arrival has a greenlet of its
+own. Latency counts from the planned instant. An
+arrival that cannot be sent in time is missed and reported, and not sent in a bunch with later ones.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from loadtests.arrivals import MICROSECONDS, Arrival
-from loadtests.results import ACKNOWLEDGED, Outcome, Sent
+from loadtests.results import ACKNOWLEDGED, Outcome, RequestResult
 
 PATH = "/v1/withdrawals"
 ACCEPTED = 202
@@ -28,20 +27,22 @@ ACCEPTED = 202
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How far a sender goes.
+    """The limits of a sender.
 
-    Requests in flight, seconds to wait for an answer, milliseconds by which an arrival may leave
-    late.
+    Attributes:
+        inflight_max: Requests in flight at once.
+        timeout_s: How long to wait for a connection or an answer.
+        late_ms_max: How late an arrival may still be sent.
     """
 
     inflight_max: int
-    answer_s_max: float
+    timeout_s: float
     late_ms_max: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back for one request; ``length`` in bytes."""
+    """The answer to one request; ``length`` in bytes."""
 
     status: int
     outcome: Outcome
@@ -50,8 +51,15 @@ class Answer:
 
 
 class Sender:
-    """Sends its arrivals to ``url`` and hands every result to ``on_sent``, every missed index to
-    ``on_missed``.
+    """Sends arrivals to the venue at ``url``.
+
+    Args:
+        url: Base URL of the venue's api.
+        keys: API key by customer id.
+        limits: See there.
+        worker: Name of this worker in the results.
+        on_result: Gets each result and the length of its answer in bytes.
+        on_missed: Gets the index of each arrival that was not sent, and why.
     """
 
     def __init__(
@@ -61,27 +69,30 @@ class Sender:
         keys: dict[int, str],
         limits: Limits,
         worker: str,
-        on_sent: Callable[[Sent, int], None],
+        on_result: Callable[[RequestResult, int], None],
         on_missed: Callable[[int, str], None],
     ) -> None:
         self._keys = keys
         self._limits = limits
         self._worker = worker
-        self._on_sent = on_sent
+        self._on_result = on_result
         self._on_missed = on_missed
         self._client = HTTPClient.from_url(
             url,
             concurrency=limits.inflight_max,
-            connection_timeout=limits.answer_s_max,
-            network_timeout=limits.answer_s_max,
+            connection_timeout=limits.timeout_s,
+            network_timeout=limits.timeout_s,
         )
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
-        """Send ``arrivals`` around the planned zero (Unix seconds) and return when every answer is
-        in or given up.
+        """Send ``arrivals``, and return when each is answered or has timed out.
+
+        Args:
+            arrivals: In order of time.
+            t_zero: The planned zero in Unix seconds.
         """
-        # Dispatch runs on the monotonic clock, so that a correction of the wall clock moves no
-        # request.
+        # Requests are timed by the monotonic clock, so that a correction of the wall clock moves
+        # none.
         zero = time.monotonic() + (t_zero - time.time())
         requests = [(arrival, *self._request(arrival)) for arrival in arrivals]
         pool = Pool(self._limits.inflight_max)
@@ -114,14 +125,14 @@ class Sender:
     def _send(
         self, arrival: Arrival, body: bytes, headers: dict[str, str], *, t_zero: float, zero: float
     ) -> None:
-        left = time.monotonic()
+        sent = time.monotonic()
         answer = self._post(body, headers)
         done = time.monotonic()
-        self._on_sent(
-            Sent(
+        self._on_result(
+            RequestResult(
                 index=arrival.index,
                 planned_at=t_zero + arrival.offset_us / MICROSECONDS,
-                sent_at=t_zero + (left - zero),
+                sent_at=t_zero + (sent - zero),
                 done_at=t_zero + (done - zero),
                 status=answer.status,
                 outcome=answer.outcome,
@@ -136,31 +147,28 @@ class Sender:
             try:
                 return self._exchange(body, headers)
             except (HTTPConnectionClosed, ConnectionResetError, BrokenPipeError):
-                # An idle connection that the venue closes as we write says nothing about it; the id
-                # makes sending again safe.
+                # The venue may close an idle connection just as it is written to, which is no
+                # failure. The id makes it safe to send again.
                 return self._exchange(body, headers)
-        except (
-            OSError,
-            HTTPParseError,
-        ) as error:  # includes timeouts and refused or closed connections
+        except (OSError, HTTPParseError) as error:  # also timeouts, refused and closed connections
             return Answer(status=0, outcome="failed", error=type(error).__name__, length=0)
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         response = self._client.request("POST", PATH, body, headers)
-        return judged(response.status_code, bytes(response.read()))
+        return interpret(response.status_code, bytes(response.read()))
 
 
-def judged(status: int, text: bytes) -> Answer:
+def interpret(status: int, text: bytes) -> Answer:
     """What an answer means under the drill contract.
 
-    One that does not parse is a failure, never an acknowledgement.
+    An answer that does not parse is a failure, never an acknowledgement.
     """
     try:
         parsed: Any = json.loads(text)
     except ValueError:
         parsed = None
-    told = parsed if isinstance(parsed, dict) else {}
-    outcome, code = told.get("outcome"), told.get("code")
+    body = parsed if isinstance(parsed, dict) else {}
+    outcome, code = body.get("outcome"), body.get("code")
     if status == ACCEPTED and isinstance(outcome, str) and outcome in ACKNOWLEDGED:
         return Answer(
             status=status,

@@ -1,8 +1,7 @@
-"""The shape of a run, as pure functions of a random stream.
+"""The random distributions of a run: when requests arrive, how large they are, and who is first.
 
-When requests arrive, how large they are, and who leaves first.
-
-Floats are statistics here; they become integer amounts in :mod:`loadtests.plan`.
+All are pure functions of a random stream. Floats here are statistics only; :mod:`loadtests.plan`
+makes integer amounts of them.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ BISECTIONS = 100
 
 
 def pareto(u: float, *, low: float, high: float, alpha: float) -> float:
-    """Quantile ``u`` in [0, 1) of the Pareto law with exponent ``alpha``, truncated to [low, high]."""
+    """Quantile ``u`` in [0, 1) of the Pareto distribution truncated to [low, high]."""
     return float(low * (1.0 - u * (1.0 - (low / high) ** alpha)) ** (-1.0 / alpha))
 
 
 def pareto_mean(*, low: float, high: float, alpha: float) -> float:
-    """Mean of that law; ``alpha`` other than 1."""
+    """Mean of that distribution; ``alpha``, its exponent, must not be 1."""
     return float(
         alpha
         * low
@@ -31,11 +30,13 @@ def pareto_mean(*, low: float, high: float, alpha: float) -> float:
 
 
 def amounts(rng: Random, *, count: int, total: float, high: float, alpha: float) -> list[float]:
-    """``count`` heavy-tailed amounts, each below ``high``, that sum to ``total`` up to rounding and
-    the cap.
+    """``count`` heavy-tailed amounts up to ``high`` that sum to ``total``.
 
-    One draw per quantile stratum: the tail keeps its weight for every seed. Raises ValueError if
-    the mean does not fit below ``high``.
+    The sum is exact up to rounding, and up to what the cap cuts off. There is one draw per quantile
+    stratum, so that the tail has its weight for every seed.
+
+    Raises:
+        ValueError: The mean does not fit below ``high``.
     """
     mean = total / count
     if not 0.0 < mean < high / 2.0:
@@ -55,7 +56,7 @@ def amounts(rng: Random, *, count: int, total: float, high: float, alpha: float)
 
 
 def steady_times(rng: Random, *, count: int, length: float) -> list[float]:
-    """Arrivals of a Poisson stream of which exactly ``count`` fall into [0, length), in order."""
+    """``count`` arrivals of a Poisson process in [0, length), in order."""
     return sorted(rng.random() * length for _ in range(count))
 
 
@@ -68,12 +69,18 @@ def run_times(
     contagion: float,
     contagion_delay: float,
 ) -> list[float]:
-    """Arrivals of a run: a Poisson stream that starts ``opening_rate`` times as fast and fades,
-    with self-excited clusters.
+    """``count`` arrivals of a run in [0, length), in order: a fading rate with clusters.
 
-    ``contagion`` of the requests follow an earlier one after an exponential delay (mean
-    ``contagion_delay``); exactly ``count`` fall into [0, length), in order. The cluster view of a
-    Hawkes process: Hawkes and Oakes 1974, with the count held fixed.
+    It is a Hawkes process in its cluster representation (Hawkes and Oakes 1974), with the count
+    held fixed.
+
+    Args:
+        rng: Random stream.
+        count: How many.
+        length: Of the run; its unit is that of the result.
+        opening_rate: How many times as high the rate is at the start.
+        contagion: Share of the requests that follow an earlier one.
+        contagion_delay: Mean of their exponential delay, in the unit of ``length``.
     """
     fade = length * 0.15
     times: list[float] = []
@@ -99,11 +106,11 @@ def leaving_order(
     largest_first: float,
     small_max: int,
 ) -> list[int]:
-    """Indices of ``values`` in the order in which they leave.
+    """Indices of ``values`` in the order in which they are withdrawn.
 
-    The first ``opening_count`` carry at least ``opening_value`` if that many can: large depositors
-    drawn in proportion to their amount until it is reached, then small ones, shuffled. The rest
-    leave in a race in which the next is drawn in proportion to amount ^ ``largest_first``.
+    The first ``opening_count`` sum to at least ``opening_value`` if so many can: large values are
+    drawn in proportion to their size until the sum is reached, then small ones, and all are
+    shuffled. Of the rest, each next one is drawn in proportion to value ^ ``largest_first``.
     """
     by_size = sorted(
         (index for index, value in enumerate(values) if value > small_max),

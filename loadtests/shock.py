@@ -1,5 +1,6 @@
-"""A shock profile: a real event as data, each number with its source, or with the reason why it was
-assumed.
+"""Shock profiles: a real event as data.
+
+Each number has its source, or the reason why it was assumed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class _Section(BaseModel):
 
 
 class Measured(_Section):
-    """A number reported about the real event, with where it was read."""
+    """A number that was reported about the real event, with its source."""
 
     value: Ratio
     unit: str
@@ -29,7 +30,7 @@ class Measured(_Section):
 
 
 class Assumed(_Section):
-    """A number chosen for the drill, with why."""
+    """A number that was chosen for the drill, with the reason."""
 
     value: Ratio
     unit: str
@@ -46,7 +47,7 @@ class Facts(_Section):
 
 
 class Choices(_Section):
-    """What the drill assumes; units stand beside each number in the file."""
+    """What the drill assumes; the unit of each number is in the file."""
 
     requested_over_hot_targets: Assumed
     requests_per_s: Assumed
@@ -68,7 +69,7 @@ class Choices(_Section):
 
 
 class Profile(_Section):
-    """One shock: what happened, and how the drill fills the gaps."""
+    """One shock: what was measured, and what the drill assumes where nothing was."""
 
     profile: str
     event: str
@@ -76,14 +77,15 @@ class Profile(_Section):
     assumed: Choices
 
     def described(self) -> dict[str, Any]:
-        """Every number with its unit and its source or reason, ready for JSON."""
+        """Every number with its unit and its source or reason, as JSON values."""
         return self.model_dump(mode="json")
 
 
 def load_profile(name: str, *, folder: Path = PROFILES) -> Profile:
     """The profile called ``name``.
 
-    Raises :class:`UsageError` if there is none or if it is malformed.
+    Raises:
+        UsageError: There is none, or it is malformed.
     """
     path = folder / f"{name}.yaml"
     try:

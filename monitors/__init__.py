@@ -1,6 +1,7 @@
-"""Monitors: from the policy to alert rules, their tests, alert routing, and a pager that writes
-down what it receives.
+"""Monitoring, derived from the policy.
 
-Read ``alerts`` (which alert stands for what), ``rules`` (Prometheus), ``rule_tests`` (promtool),
-``routing`` (Alertmanager), ``render`` (files), ``pager`` (the receiver).
+``alerts``: which alerts there are, and the Prometheus rules. ``rule_tests``: their promtool tests.
+``routing``: Alertmanager. ``render``: writes all of it into ``generated/<policy>/``. ``pager``: the
+webhook that records pages. ``indicators`` and ``credential_age``: publish to CloudWatch.
+``remote_write``: the part of a Prometheus configuration that feeds Amazon Managed Prometheus.
 """

@@ -1,22 +1,23 @@
-"""Which alerts there are.
+"""The alerts of a policy, and the Prometheus rules that they are written as.
 
-One per trigger of the policy, and those that any venue of this kind needs.
-
-Alerts are computed from the venue's metrics, not from the guard's decisions: they are its
-witnesses. Thresholds, windows, severities and people come from the policy alone.
+One alert per trigger, and those that every venue needs. Alerts are computed from the venue's
+metrics and not from the decisions of the mode controller, so that they are independent evidence of
+them. Thresholds, windows, severities and roles come from the policy alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from monitors.expressions import duration, grown, number
+from monitors.promql import duration, grown, number
 from seawall.conventions import components, metrics
 from seawall.errors import UsageError
 from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
 
 RUNBOOKS = "docs/runbooks"
+RULE_GROUP = "seawall"
 PROTECTED = TIERS.index("protected")
 
 SOURCES: Mapping[IndicatorName, str] = {
@@ -25,17 +26,14 @@ SOURCES: Mapping[IndicatorName, str] = {
     "queue_age_guaranteed_s": "queue-age",
     "signing_failures": "signing-dark",
 }
-"""Indicator -> its runbook.
-
-What to do depends on what was seen, not on how a policy calls its trigger.
-"""
+"""Indicator -> its runbook: what to do depends on what was measured, not on a trigger's name."""
 
 OWNERS: Mapping[str, str] = {
     metrics.RESERVED_VALUE: components.API_PROCESS,
     metrics.HOT_TARGET_VALUE: components.API_PROCESS,
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
     metrics.LEDGER_DRIFT: components.TREASURY_PROCESS,
-    metrics.TIER: components.GUARD_PROCESS,
+    metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
 SIGNERS = "signer-.+"
@@ -44,8 +42,13 @@ SIGNERS = "signer-.+"
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert: ``expression`` is PromQL, ``pending_ms`` how long it must hold, ``roles`` who is
-    paged.
+    """One alert.
+
+    Args:
+        expression: PromQL.
+        pending_ms: how long it must hold before the alert fires.
+        roles: who is paged.
+        runbook: path within the repository.
     """
 
     name: str
@@ -61,7 +64,7 @@ class Alert:
 def alerts_of(policy: Policy) -> list[Alert]:
     """Every alert of ``policy``, triggers first."""
     return [
-        *(_witness(policy, trigger) for trigger in policy.triggers),
+        *(_of_trigger(policy, trigger) for trigger in policy.triggers),
         *_signing_dark(policy),
         _tier_protected(policy),
         _ledger_drift(policy),
@@ -69,7 +72,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
     ]
 
 
-def _witness(policy: Policy, trigger: Trigger) -> Alert:
+def _of_trigger(policy: Policy, trigger: Trigger) -> Alert:
     level = number(trigger.enter_at)
     return Alert(
         name=metrics.trigger_alert(trigger.name),
@@ -77,7 +80,10 @@ def _witness(policy: Policy, trigger: Trigger) -> Alert:
         pending_ms=policy.monitoring.pending_for,
         severity=trigger.severity,
         roles=trigger.pages,
-        summary=f"{trigger.name}: {trigger.indicator} is {{{{ $value | humanize }}}}, at or above {level}",
+        summary=(
+            f"{trigger.name}: {trigger.indicator} is {{{{ $value | humanize }}}}, at or above "
+            f"{level}"
+        ),
         customer_impact=trigger.customer_impact,
         runbook=f"{RUNBOOKS}/{SOURCES[trigger.indicator]}.md",
     )
@@ -101,21 +107,23 @@ def _unavailable(policy: Policy) -> str:
 
 
 def window_ms(policy: Policy, indicator: IndicatorName) -> int:
-    """The window over which ``indicator`` is counted.
+    """The window over which ``indicator`` is counted, in milliseconds.
 
     Raises :class:`UsageError` if the policy declares none.
     """
     settings = policy.indicators.get(indicator)
     if settings is None or settings.window is None:
-        message = f"indicators.{indicator} of {policy.policy} has no window"
-        raise UsageError(message, remedy="declare one; an alert counts within it")
+        raise UsageError(
+            f"indicators.{indicator} of {policy.policy} has no window",
+            remedy="declare one; an alert counts within it",
+        )
     return settings.window
 
 
 def _signing_dark(policy: Policy) -> list[Alert]:
-    """Per region, what the triggers on signing failures see over all regions.
+    """The alert on signing failures per region; none if no trigger watches them.
 
-    Nothing if the policy has no such trigger.
+    The triggers themselves count over all regions.
     """
     triggers = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
     if not triggers:
@@ -128,8 +136,13 @@ def _signing_dark(policy: Policy) -> list[Alert]:
             pending_ms=policy.monitoring.pending_for,
             severity="critical",
             roles=_roles(triggers),
-            summary="Signing in {{ $labels.region }} is dark: {{ $value | humanize }} requests found no provider",
-            customer_impact="Payouts signed in this region stand still until the standby region signs them.",
+            summary=(
+                "Signing in {{ $labels.region }} is dark: {{ $value | humanize }} requests found "
+                "no provider"
+            ),
+            customer_impact=(
+                "Payouts signed in this region stand still until the standby region signs them."
+            ),
             runbook=f"{RUNBOOKS}/{SOURCES['signing_failures']}.md",
         )
     ]
@@ -163,38 +176,46 @@ def _ledger_drift(policy: Policy) -> Alert:
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
         roles=tuple(sorted(owners)),
-        summary="Ledger and chain differ by {{ $value | humanize }} base units of {{ $labels.asset }} of {{ $labels.bucket }} on {{ $labels.network }}",
-        customer_impact="The venue no longer knows what it holds; if the bucket pays customers, top-ups stop until the difference is explained.",
+        summary=(
+            "Ledger and chain differ by {{ $value | humanize }} base units of"
+            " {{ $labels.asset }} of {{ $labels.bucket }} on {{ $labels.network }}"
+        ),
+        customer_impact=(
+            "The venue no longer knows what it holds; if the bucket pays customers, top-ups stop "
+            "until the difference is explained."
+        ),
         runbook=f"{RUNBOOKS}/ledger-drift.md",
     )
 
 
 def _metrics_absent(policy: Policy) -> Alert:
-    """The twin of all others: an alert that reads nothing never fires.
+    """The alert on missing metrics, because an alert whose metric is missing never fires.
 
-    A process that was scraped within the window and is not any more; or one that is scraped and
-    does not serve what it must.
+    It fires for a process that was scraped within the window and no longer is, and for one that is
+    scraped and does not serve a metric that it owns.
     """
-    seen = f'max by (process) (max_over_time(up{{job="venue"}}[{10 * policy.monitoring.absent_for}ms]))'
+    within = f"{10 * policy.monitoring.absent_for}ms"
+    seen = f'max by (process) (max_over_time(up{{job="venue"}}[{within}]))'
     gone = f'{seen} == 1 unless on (process) up{{job="venue"}} == 1'
-    mute = [_mute(policy, metric, f'process="{owner}"') for metric, owner in OWNERS.items()]
-    mute.append(_mute(policy, metrics.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
+    silent = [_without(policy, metric, f'process="{owner}"') for metric, owner in OWNERS.items()]
+    silent.append(_without(policy, metrics.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
     return Alert(
         name=metrics.ALERT_VENUE_METRICS_ABSENT,
-        expression="count by (process) (" + "\n  or ".join([gone, *mute]) + "\n)",
+        expression="count by (process) (" + "\n  or ".join([gone, *silent]) + "\n)",
         pending_ms=policy.monitoring.absent_for,
         severity="critical",
         roles=_roles(policy.triggers),
         summary="{{ $labels.process }} serves no metrics, or not those that alerts are made of",
-        customer_impact="Customers may be affected without anyone being told: the alerts that would say so cannot fire.",
+        customer_impact=(
+            "Customers may be affected without anyone being told: the alerts that would say so "
+            "cannot fire."
+        ),
         runbook=f"{RUNBOOKS}/metrics-absent.md",
     )
 
 
-def _mute(policy: Policy, metric: str, process: str) -> str:
-    """Processes that answer, and have answered for as long as ``metric`` may take to appear,
-    without it.
-    """
+def _without(policy: Policy, metric: str, process: str) -> str:
+    """PromQL: processes that have answered for as long as ``metric`` may take, and lack it."""
     up = f'up{{job="venue",{process}}}'
     grace = grace_ms(policy, metric)
     since = f" and on (process) {up} offset {duration(grace)} == 1" if grace else ""
@@ -202,9 +223,9 @@ def _mute(policy: Policy, metric: str, process: str) -> str:
 
 
 def grace_ms(policy: Policy, metric: str) -> int:
-    """How long the owner of ``metric`` may serve others before it.
+    """How long the owner of ``metric`` may run before it serves it, in milliseconds.
 
-    Reconciliation knows nothing before its first pass.
+    Reconciliation has no result before its first pass.
     """
     if metric != metrics.LEDGER_DRIFT:
         return 0
@@ -213,3 +234,37 @@ def grace_ms(policy: Policy, metric: str) -> int:
 
 def _roles(triggers: Iterable[Trigger]) -> tuple[str, ...]:
     return tuple(sorted({role for trigger in triggers for role in trigger.pages}))
+
+
+def rules_of(policy: Policy) -> dict[str, Any]:
+    """The Prometheus rules file as plain data: one group."""
+    return {
+        "groups": [
+            {
+                "name": RULE_GROUP,
+                "interval": duration(policy.monitoring.evaluate_every),
+                "rules": [_rule(policy, alert) for alert in alerts_of(policy)],
+            }
+        ]
+    }
+
+
+def labels_of(policy: Policy, alert: Alert) -> dict[str, str]:
+    """Labels that routing and the pager read."""
+    return {"severity": alert.severity, "roles": ",".join(alert.roles), "policy": policy.policy}
+
+
+def annotations_of(alert: Alert) -> dict[str, str]:
+    """What the person who is paged reads first."""
+    return {
+        "summary": alert.summary,
+        "customer_impact": alert.customer_impact,
+        "runbook": alert.runbook,
+    }
+
+
+def _rule(policy: Policy, alert: Alert) -> dict[str, Any]:
+    rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expression}
+    if alert.pending_ms:
+        rule["for"] = duration(alert.pending_ms)
+    return rule | {"labels": labels_of(policy, alert), "annotations": annotations_of(alert)}

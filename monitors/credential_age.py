@@ -1,14 +1,13 @@
-"""Publish how old the credentials of every rail are, for each side and region, to CloudWatch of
-that region.
+"""Publish the age of every rail's credentials, by side and region, to CloudWatch of that region.
 
 Usage, at least once an hour: ``python -m monitors.credential_age --outputs stack.json``, with
 credentials that may secretsmanager:ListSecretVersionIds on the rails' secrets and
 cloudwatch:PutMetricData; it never reads a value.
 
-The age is that of the version that readers get (AWSCURRENT). DescribeSecret's LastChangedDate would
-not do: it also moves when a tag or a policy is changed (API reference, DescribeSecret), and would
-make a forgotten credential look fresh. A secret without a value has no age: nothing is published
-for it, which its alarm takes for too old, and the exit code is 1.
+The age is that of the version that readers get (AWSCURRENT). DescribeSecret's LastChangedDate does
+not serve: it also moves when a tag or a policy is changed (API reference, DescribeSecret), and
+would make a forgotten credential look fresh. A secret without a value has no age: nothing is
+published for it, which its alarm takes for too old, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Credential:
 
 @dataclass(frozen=True, kw_only=True)
 class Age:
-    """Seconds since the credential that readers get was put; None if none ever was."""
+    """Seconds since the credential that readers get was written; None if none ever was."""
 
     credential: Credential
     seconds: float | None
@@ -62,13 +61,15 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
             for side, arn in sorted(by_side.items())
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        message = f"these outputs name no rails: {error!r}"
         raise UsageError(
-            message, remedy="give what `pulumi stack output --json` prints after pulumi up"
+            f"these outputs name no rails: {error!r}",
+            remedy="give what `pulumi stack output --json` prints after pulumi up",
         ) from error
     if not found:
-        message = "these outputs name no secret of any rail"
-        raise UsageError(message, remedy="give the outputs of a stack with rails")
+        raise UsageError(
+            "these outputs name no secret of any rail",
+            remedy="give the outputs of a stack with rails",
+        )
     return found
 
 
@@ -136,12 +137,14 @@ def measure(
         except (ClientError, BotoCoreError) as error:
             failed.append(f"{region}: {error}")
     if failed:
-        message = f"the age of credentials is unknown in {'; '.join(failed)}"
-        raise ServiceError(message, remedy="their alarms fire until it is published again")
+        raise ServiceError(
+            f"the age of credentials is unknown in {'; '.join(failed)}",
+            remedy="their alarms fire until it is published again",
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure once; returns 0, 1 if a secret has no value yet, or the exit code of the error met."""
+    """Measure once; returns 0, 1 if a secret has no value yet, or the exit code of the error."""
     parser = argparse.ArgumentParser(
         prog="python -m monitors.credential_age",
         description="Publish the age of every rail's credentials.",
@@ -156,8 +159,8 @@ def main(arguments: list[str] | None = None) -> int:
         for age in measure(read_outputs(options.outputs), endpoint=options.endpoint):
             at = age.credential
             empty = empty or age.seconds is None
-            told = "no value was ever put" if age.seconds is None else f"{age.seconds:.0f} s"
-            print(f"{at.rail} {at.side} {at.region}: {told}")
+            text = "no value was ever put" if age.seconds is None else f"{age.seconds:.0f} s"
+            print(f"{at.rail} {at.side} {at.region}: {text}")
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

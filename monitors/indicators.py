@@ -1,12 +1,11 @@
-"""Publish the venue's indicators to CloudWatch of both regions, for the alarms that the stack puts
-on the policy's triggers.
+"""Publish the venue's indicators to CloudWatch of both regions, for the alarms on the triggers.
 
 Usage, as a service beside Prometheus: ``python -m monitors.indicators --policy
 policies/production.yaml --prometheus http://127.0.0.1:9090``, with credentials that may
-cloudwatch:PutMetricData; ``--once`` looks once. Only what the policy's triggers watch is published,
-the worst of all processes that tell it.
+cloudwatch:PutMetricData; ``--once`` publishes once. Only indicators that the policy's triggers
+watch are published, each with the worst value of all processes that serve it.
 
-An indicator is only as alive as the guard that computes it. One whose guard has not renewed its
+An indicator is only as alive as the mode controller that computes it. One whose mode controller has not renewed its
 lease within the policy's ``absent_for``, one that nobody tells and one that is no number are not
 published: the alarms take missing data as breaching, so a venue that says nothing pages.
 """
@@ -30,28 +29,30 @@ import httpx
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from monitors.expressions import number
+from monitors.promql import number
 from seawall.conventions import aws, metrics
 from seawall.errors import ExitCode, SeawallError, ServiceError
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
 EVERY_S = 5.0
-"""Half of the shortest period of an alarm.
+"""Half of the shortest period of an alarm, because a period without a datum pages.
 
-With one datum a period, a late one would leave a period empty, and that pages.
+With one datum per period, a late one would leave a period empty.
 """
 _ANSWER_S_MAX = 3.0
 _UNTIL_THEN = "until it does nothing is published, and the alarms fire"
 _CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=3)
-"""One try: the next turn is sooner than a second one would be worth."""
+"""One attempt: the next turn comes sooner than a retry would be worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What one look found.
+    """What one query found.
 
-    ``values`` by indicator, and the indicators that a trigger watches and nobody tells.
+    Args:
+        values: by indicator.
+        missing: indicators that a trigger watches and no process serves.
     """
 
     values: Mapping[str, float]
@@ -59,41 +60,39 @@ class Turn:
 
 
 def query_of(policy: Policy) -> str:
-    """PromQL: the worst level of each indicator that a living guard tells."""
-    fresh = (
-        f"time() - {metrics.GUARD_BEAT} < {number(Fraction(policy.monitoring.absent_for, 1_000))}"
-    )
+    """PromQL: the worst level of each indicator that a living mode controller shows."""
+    fresh = f"time() - {metrics.MODE_CONTROLLER_HEARTBEAT} < {number(Fraction(policy.monitoring.absent_for, 1_000))}"
     return (
         f"max by ({metrics.INDICATOR_LABEL}) ({metrics.INDICATOR} and on (instance, job) ({fresh}))"
     )
 
 
 def turn_of(answer: Any, policy: Policy) -> Turn:
-    """What Prometheus' answer to an instant query says of the indicators that ``policy`` watches.
+    """The watched indicators in Prometheus' answer to an instant query.
 
     Raises :class:`ServiceError`.
     """
     watched = sorted({trigger.indicator for trigger in policy.triggers})
     try:
-        told = {
+        served = {
             sample["metric"][metrics.INDICATOR_LABEL]: float(sample["value"][1])
             for sample in answer["data"]["result"]
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        message = f"Prometheus gave no vector: {str(answer)[:200]}"
         raise ServiceError(
-            message, remedy="is --prometheus the base URL of a Prometheus?"
+            f"Prometheus gave no vector: {str(answer)[:200]}",
+            remedy="is --prometheus the base URL of a Prometheus?",
         ) from error
     values: dict[str, float] = {
-        name: told[name] for name in watched if math.isfinite(told.get(name, math.nan))
+        name: served[name] for name in watched if math.isfinite(served.get(name, math.nan))
     }
     return Turn(values=values, missing=tuple(name for name in watched if name not in values))
 
 
 def data_of(turn: Turn, *, now: datetime) -> list[dict[str, Any]]:
-    """For PutMetricData, with a resolution of a second.
+    """The input of PutMetricData, with a resolution of a second.
 
-    Alarms of less than a minute look at no other (CloudWatch API reference, MetricDatum).
+    Alarms with periods below a minute use no other data (CloudWatch API reference, MetricDatum).
     """
     return [
         {
@@ -108,10 +107,7 @@ def data_of(turn: Turn, *, now: datetime) -> list[dict[str, Any]]:
 
 
 class Publisher:
-    """Reads one Prometheus and writes every region of the policy.
-
-    A region that does not answer delays no other.
-    """
+    """Reads one Prometheus and publishes to every region; a region that fails delays no other."""
 
     def __init__(
         self,
@@ -135,20 +131,22 @@ class Publisher:
         self._pool = ThreadPoolExecutor(max_workers=len(self._clients))
 
     def turn(self, *, now: datetime) -> tuple[Turn, list[str]]:
-        """Look and publish once; what was found, and a line for each region that did not take it.
+        """Query and publish once: what was found, and a line for each region that failed.
 
         Raises :class:`ServiceError`.
         """
         try:
             answer = self._prometheus.get("/api/v1/query", params={"query": query_of(self._policy)})
-            told = answer.raise_for_status().json()
+            document = answer.raise_for_status().json()
         except httpx.HTTPStatusError as error:
-            message = f"Prometheus answers {error.response.status_code}"
-            raise ServiceError(message, remedy=_UNTIL_THEN) from error
+            raise ServiceError(
+                f"Prometheus answers {error.response.status_code}", remedy=_UNTIL_THEN
+            ) from error
         except (httpx.HTTPError, ValueError) as error:
-            message = f"Prometheus does not answer: {error}"
-            raise ServiceError(message, remedy=_UNTIL_THEN) from error
-        found = turn_of(told, self._policy)
+            raise ServiceError(
+                f"Prometheus does not answer: {error}", remedy=_UNTIL_THEN
+            ) from error
+        found = turn_of(document, self._policy)
         data = data_of(found, now=now)
         failed = (
             []
@@ -172,9 +170,9 @@ class Publisher:
 
 
 def lines(found: Turn, failed: list[str]) -> Iterator[str]:
-    """What a turn says that is not well."""
+    """A line for each thing that is wrong with a turn."""
     if found.missing:
-        yield f"nobody tells {', '.join(found.missing)}: is the guard alive, and scraped?"
+        yield f"nobody tells {', '.join(found.missing)}: is the mode controller alive, and scraped?"
     yield from failed
 
 
@@ -195,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--prometheus",
         required=True,
         metavar="URL",
-        help="base URL of the Prometheus that scrapes the guard",
+        help="base URL of the Prometheus that scrapes the mode controller",
     )
     parser.add_argument(
         "--every",
@@ -204,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help=f"how often (default {EVERY_S:g})",
     )
-    parser.add_argument("--once", action="store_true", help="look once and say what was published")
+    parser.add_argument("--once", action="store_true", help="publish once, and print what was")
     parser.add_argument("--endpoint", help="where AWS answers, if it is not AWS itself")
     options = parser.parse_args(arguments)
     if not 0 < options.every <= EVERY_S:
@@ -239,18 +237,18 @@ def _once(publisher: Publisher) -> int:
 
 
 def _forever(publisher: Publisher, *, every_s: float) -> None:
-    """Say what is not well when that changes, not every turn."""
-    told: list[str] | None = None
+    """Print what is wrong when that changes, not every turn."""
+    printed: list[str] | None = None
     while True:
         began = time.monotonic()
         try:
-            said = list(lines(*publisher.turn(now=datetime.now(UTC))))
+            wrong = list(lines(*publisher.turn(now=datetime.now(UTC))))
         except ServiceError as error:
-            said = [str(error)]
-        if said != told:
-            told = said
+            wrong = [str(error)]
+        if wrong != printed:
+            printed = wrong
             print(
-                "\n".join(said) or "every indicator is published in both regions",
+                "\n".join(wrong) or "every indicator is published in both regions",
                 file=sys.stderr,
                 flush=True,
             )

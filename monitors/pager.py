@@ -1,32 +1,41 @@
-"""The pager: a webhook that writes down each alert of each notification, durably, before it
-answers.
+"""The pager: a webhook that writes down each alert of each notification before it answers.
 
 Usage: ``python -m monitors.pager --port N --out pages.jsonl``. ``POST /`` takes Alertmanager's
 webhook message (version 4); ``GET /pages`` lists what was written. One line per alert:
 ``received_at``, ``status`` (firing, resolved), ``alertname``, ``severity``, ``starts_at``,
-``labels``.
+``labels``; times are Unix seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from seawall.errors import PortBusyError, SeawallError, WorldError
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from seawall.errors import ExitCode, PortBusyError, SeawallError, WorldError
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+_GRACE_S = 1
+"""How long a request in flight may take once the pager is to end."""
 
 
 def pages_of(message: Any, *, received_at: float) -> list[dict[str, Any]]:
@@ -44,8 +53,7 @@ def pages_of(message: Any, *, received_at: float) -> list[dict[str, Any]]:
             for alert in message["alerts"]
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        text = f"not a webhook message of Alertmanager: {error!r}"
-        raise ValueError(text) from error
+        raise ValueError(f"not a webhook message of Alertmanager: {error!r}") from error
 
 
 class PageBook:
@@ -57,8 +65,7 @@ class PageBook:
         try:
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
-            message = f"pages cannot be written to {path}: {error.strerror}"
-            raise WorldError(message) from error
+            raise WorldError(f"pages cannot be written to {path}: {error.strerror}") from error
 
     def add(self, pages: list[dict[str, Any]]) -> None:
         """Append one line per page and wait until they are on the disk. Raises OSError."""
@@ -77,62 +84,71 @@ class PageBook:
             return [json.loads(line) for line in lines]
 
 
-def make_server(
-    port: int, book: PageBook, *, clock: Callable[[], float] = time.time
-) -> ThreadingHTTPServer:
-    """A server on loopback that writes into ``book``. Raises :class:`PortBusyError`."""
+def make_app(book: PageBook, *, clock: Callable[[], float] = time.time) -> Starlette:
+    """The webhook, writing into ``book``; ``clock`` gives Unix seconds."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    async def receive(request: Request) -> JSONResponse:
+        received_at = clock()
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MESSAGE_BYTES_MAX:
+                return _refusal("the message is too large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        try:
+            pages = pages_of(json.loads(body), received_at=received_at)
+        except ValueError as error:
+            return _refusal(str(error), HTTPStatus.UNPROCESSABLE_ENTITY)
+        try:
+            await run_in_threadpool(book.add, pages)
+        except OSError as error:
+            # Alertmanager tries again on 5xx: a page that is not on the disk was not received.
+            return _refusal(str(error), HTTPStatus.INSUFFICIENT_STORAGE)
+        return JSONResponse({})
 
-        def do_POST(self) -> None:
-            received_at = clock()
-            length = int(self.headers.get("content-length", "0"))
-            if length > MESSAGE_BYTES_MAX:
-                self.close_connection = True
-                self._answer(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"reason": "the message is too large"}
-                )
-                return
-            try:
-                book.add(pages_of(json.loads(self.rfile.read(length)), received_at=received_at))
-            except ValueError as error:
-                self._answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"reason": str(error)})
-            except OSError as error:
-                # Alertmanager tries again on 5xx: a page that is not on the disk was not received.
-                self._answer(HTTPStatus.INSUFFICIENT_STORAGE, {"reason": str(error)})
-            else:
-                self._answer(HTTPStatus.OK, {})
+    def written(_: Request) -> JSONResponse:
+        return JSONResponse(book.read())
 
-        def do_GET(self) -> None:
-            if self.path == "/pages":
-                self._answer(HTTPStatus.OK, book.read())
-            else:
-                self._answer(HTTPStatus.NOT_FOUND, {"reason": f"nothing is at {self.path}"})
+    return Starlette(
+        routes=[Route("/", receive, methods=["POST"]), Route("/pages", written, methods=["GET"])]
+    )
 
-        # the name is the base class's
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing: the pages are the log."""
 
-        def _answer(self, status: HTTPStatus, document: Any) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+def _refusal(reason: str, status: HTTPStatus) -> JSONResponse:
+    return JSONResponse({"reason": reason}, status_code=status)
 
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on loopback; 0 takes a free port. Raises :class:`PortBusyError`."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
     except OSError as error:
-        message = f"the pager cannot listen on port {port}: {error.strerror}"
-        raise PortBusyError(message) from error
-    server.daemon_threads = True
-    return server
+        listener.close()
+        raise PortBusyError(f"the pager cannot listen on port {port}: {error.strerror}") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT with the exit code of :func:`main`.
+
+    Unchanged, uvicorn raises the signal once more after it has served.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        yield
+
+    def _end(self) -> None:
+        self.should_exit = True
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Receive pages until told to end; returns the exit code."""
+    """Receive pages until a signal; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m monitors.pager",
         description="Write down every page that Alertmanager sends.",
@@ -144,19 +160,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         book = PageBook(options.out)
-        server = make_server(options.port, book)
+        listener = listen(options.port)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # shutdown() waits for the serving loop, which this very thread runs.
-        signal.signal(
-            number, lambda _number, _frame: threading.Thread(target=server.shutdown).start()
-        )
-    print(f"ready on port {server.server_port}", flush=True)
-    with server, closing(book):
-        server.serve_forever(poll_interval=0.1)
-    return 0
+    config = uvicorn.Config(
+        make_app(book),
+        log_level="warning",
+        access_log=False,  # the pages are the log
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    # It listens already: a request that comes before uvicorn serves waits in the backlog.
+    print(f"ready on port {listener.getsockname()[1]}", flush=True)
+    with closing(book), listener:
+        _Server(config).run(sockets=[listener])
+    return ExitCode.PASS
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""The part of a Prometheus configuration that feeds Amazon Managed Prometheus in every region of
-the stack.
+"""The part of a Prometheus configuration that feeds Amazon Managed Prometheus in every region.
 
 Usage: ``pulumi stack output --json | python -m monitors.remote_write >> prometheus.yml``.
 Prometheus signs with the credentials of its own environment, which need aps:RemoteWrite on both
@@ -41,9 +40,9 @@ def remote_write_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
             ]
         }
     except (KeyError, TypeError, AttributeError) as error:
-        message = f"these outputs name no Prometheus workspace: {error!r}"
         raise UsageError(
-            message, remedy="give what `pulumi stack output --json` prints after pulumi up"
+            f"these outputs name no Prometheus workspace: {error!r}",
+            remedy="give what `pulumi stack output --json` prints after pulumi up",
         ) from error
 
 
@@ -54,11 +53,15 @@ def read_outputs(path: Path | None) -> Mapping[str, Any]:
             sys.stdin.read() if path is None else path.read_text(encoding="utf-8")
         )
     except (OSError, ValueError) as error:
-        message = f"the stack's outputs cannot be read: {error}"
-        raise UsageError(message, remedy="write them with `pulumi stack output --json`") from error
+        raise UsageError(
+            f"the stack's outputs cannot be read: {error}",
+            remedy="write them with `pulumi stack output --json`",
+        ) from error
     if not isinstance(found, dict):
-        message = "the stack's outputs are no JSON object"
-        raise UsageError(message, remedy="write them with `pulumi stack output --json`")
+        raise UsageError(
+            "the stack's outputs are no JSON object",
+            remedy="write them with `pulumi stack output --json`",
+        )
     return found
 
 

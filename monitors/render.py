@@ -14,10 +14,9 @@ from typing import Any
 
 import yaml
 
-from monitors.alerts import alerts_of
+from monitors.alerts import alerts_of, rules_of
 from monitors.routing import amp_routing_of, routing_of
 from monitors.rule_tests import rule_tests_of
-from monitors.rules import rules_of
 from seawall.conventions import generated
 from seawall.errors import SeawallError, UsageError, WorldError
 from seawall.policy import Policy
@@ -38,9 +37,9 @@ def render(policy: Policy) -> dict[str, str]:
         {alert.runbook for alert in alerts_of(policy) if not (ROOT / alert.runbook).is_file()}
     )
     if missing:
-        message = f"alerts name runbooks that do not exist: {', '.join(missing)}"
         raise UsageError(
-            message, remedy="write them; nobody is woken without being told what to do"
+            f"alerts name runbooks that do not exist: {', '.join(missing)}",
+            remedy="write them; nobody is paged without being told what to do",
         )
     documents = {
         RULES_FILE: rules_of(policy),
@@ -57,8 +56,9 @@ def render(policy: Policy) -> dict[str, str]:
 
 
 def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
-    """Generated files that are missing or differ from what the policy renders to, and files that
-    nothing renders.
+    """Generated files that are missing, differ, or are rendered by nothing.
+
+    The file that ``infra.render`` writes is that module's to check.
     """
     folder = folder or GENERATED / policy.policy
     rendered = render(policy)
@@ -68,7 +68,8 @@ def stale(policy: Policy, *, folder: Path | None = None) -> list[Path]:
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
     ]
     present = sorted(folder.iterdir()) if folder.is_dir() else []
-    return wrong + [path for path in present if path.name not in rendered]
+    known = {*rendered, generated.EXPECTED_RESOURCES_FILE}
+    return wrong + [path for path in present if path.name not in known]
 
 
 def write(policy: Policy, *, folder: Path | None = None) -> list[Path]:
@@ -82,13 +83,12 @@ def write(policy: Policy, *, folder: Path | None = None) -> list[Path]:
             path.write_text(text, encoding="utf-8")
             paths.append(path)
     except OSError as error:
-        message = f"{folder} cannot be written: {error.strerror}"
-        raise WorldError(message) from error
+        raise WorldError(f"{folder} cannot be written: {error.strerror}") from error
     return paths
 
 
 class _Plain(yaml.SafeDumper):
-    """As SafeDumper, with text of several lines as blocks, and no aliases: a rule is read alone."""
+    """SafeDumper with blocks for text of several lines, and no aliases: each rule stands alone."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Never refer to an equal value elsewhere."""
@@ -128,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
             wrong = stale(policy)
             for path in wrong:
                 print(
-                    f"{path.relative_to(ROOT)} is stale; run `python -m monitors.render --policy {options.policy}`",
+                    f"{path.relative_to(ROOT)} is stale;"
+                    f" run `python -m monitors.render --policy {options.policy}`",
                     file=sys.stderr,
                 )
             return 1 if wrong else 0

@@ -1,36 +1,32 @@
-"""Alertmanager routes: everything that fires goes out at once, each alert by itself.
+"""Alertmanager's routing: every alert is sent at once and by itself.
 
-To the pager, or, as AWS runs it, to the topic of its severity.
+To the pager, or in Amazon Managed Prometheus to the topic of its severity.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from monitors.expressions import duration
+from monitors.promql import duration
 from seawall.conventions import generated
 from seawall.policy import Policy, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
-"""The first takes what says nothing of its severity: better one page too many."""
+"""The first also gets alerts without a severity: better one page too many."""
 PAGER_URL_FILE = "pager-url"
-"""A file beside the configuration that holds the pager's address.
-
-An address belongs to a stack, not to a policy.
-"""
+"""A file beside the configuration with the pager's URL: a stack has one, a policy does not."""
 
 
 def routing_of(policy: Policy) -> dict[str, Any]:
     """The Alertmanager configuration as plain data."""
-    pace = policy.monitoring
+    timing = policy.monitoring
     return {
         "route": {
             "receiver": "pager",
-            "group_by": ["..."],  # one alert, one page: nobody waits for a neighbour's group
-            "group_wait": duration(pace.group_wait),
-            "group_interval": duration(
-                pace.evaluate_every
-            ),  # the default of 5 minutes would hold back a second page
+            "group_by": ["..."],  # one alert, one page: no alert waits for another's group
+            "group_wait": duration(timing.group_wait),
+            # the default of 5 minutes would hold back a second page
+            "group_interval": duration(timing.evaluate_every),
         },
         "receivers": [
             {
@@ -44,21 +40,20 @@ def routing_of(policy: Policy) -> dict[str, Any]:
 
 
 def amp_routing_of(policy: Policy) -> dict[str, Any]:
-    """The Alertmanager part of a definition for Amazon Managed Prometheus, with places for region
-    and topics (``string.Template``).
+    """The Alertmanager configuration for Amazon Managed Prometheus.
 
-    It knows SNS topics as receivers, needs the region to sign for, and takes neither ``api_url``
-    nor ``http_config`` (AMP user guide, Configure alert manager to send messages to your Amazon SNS
-    topic). Whoever deploys fills the places in.
+    Its receivers are SNS topics; it needs the region to sign for, and takes neither ``api_url`` nor
+    ``http_config`` (AMP user guide, Configure alert manager to send messages to your Amazon SNS
+    topic). Region and topics are placeholders of ``string.Template``, which ``infra`` fills in.
     """
-    pace = policy.monitoring
+    timing = policy.monitoring
     first, *others = SEVERITIES
     return {
         "route": {
             "receiver": first,
             "group_by": ["..."],
-            "group_wait": duration(pace.group_wait),
-            "group_interval": duration(pace.evaluate_every),
+            "group_wait": duration(timing.group_wait),
+            "group_interval": duration(timing.evaluate_every),
             "routes": [
                 {"receiver": severity, "matchers": [f'severity="{severity}"']}
                 for severity in others
@@ -69,10 +64,12 @@ def amp_routing_of(policy: Policy) -> dict[str, Any]:
 
 
 def _topic(severity: Severity) -> dict[str, Any]:
-    """A receiver: what the person who is woken reads first, under a subject that SNS takes (at most
-    100 characters, API reference, Publish).
+    """The receiver for a severity.
+
+    The message is what the person who is paged reads first; the subject is one that SNS takes (at
+    most 100 characters, API reference, Publish).
     """
-    told = [
+    lines = [
         "{{ range .Alerts }}{{ .Annotations.summary }}",
         "{{ .Annotations.customer_impact }}",
         "Do: {{ .Annotations.runbook }}",
@@ -83,7 +80,7 @@ def _topic(severity: Severity) -> dict[str, Any]:
         "sigv4": {"region": f"${{{generated.REGION_PLACE}}}"},
         "send_resolved": True,
         "subject": "{{ .Status }}: {{ .CommonLabels.alertname }}",
-        "message": "\n".join(told),
+        "message": "\n".join(lines),
         "attributes": {"severity": severity},
     }
     return {"name": severity, "sns_configs": [sns]}

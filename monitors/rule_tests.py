@@ -1,8 +1,7 @@
-"""promtool tests for every alert: silent before, firing at the threshold, silent after.
+"""promtool tests for every alert.
 
-And silent just below it.
-
-Times are in samples, so that the same tests hold at any pace a policy declares.
+Each alert is silent before its event, fires at the threshold, is silent just below it, and silent
+afterwards. Times are counted in samples, so that the tests hold for any scrape interval.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, window_ms
-from monitors.expressions import duration
-from monitors.rules import labels_of
+from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, labels_of, window_ms
+from monitors.promql import duration
 from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
 
@@ -25,8 +23,14 @@ HOT_TARGET_MICRO = 10**9
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One story: input series (selector -> promtool values), and at which samples the alert fires
-    (with labels) or is silent.
+    """One test of an alert.
+
+    Args:
+        story: what happens, in words.
+        series: selector -> values in promtool's notation.
+        silent_at: samples at which the alert must be silent.
+        firing_at: samples at which it must fire.
+        labels: that it must then have.
     """
 
     alert: str
@@ -47,7 +51,7 @@ def rule_tests_of(policy: Policy, *, rules_file: str) -> dict[str, Any]:
 
 
 def cases_of(policy: Policy) -> list[Case]:
-    """Every story of ``policy``."""
+    """Every test of ``policy``."""
     cases = [case for trigger in policy.triggers for case in _trigger_cases(policy, trigger)]
     signing = [trigger for trigger in policy.triggers if trigger.indicator == "signing_failures"]
     if signing:
@@ -120,7 +124,7 @@ def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
 def _protected(policy: Policy) -> Case:
     return Case(
         alert=metrics.ALERT_TIER_PROTECTED,
-        story="the guard enters protected mode and leaves it",
+        story="the mode controller enters protected mode and leaves it",
         series={metrics.TIER: _pulse(PROTECTED)},
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
@@ -145,24 +149,24 @@ def _drift(policy: Policy) -> Case:
 def _absent(policy: Policy) -> list[Case]:
     pending = _samples(policy, policy.monitoring.absent_for)
     back = CALM + 1 + 2 * pending
-    guard = components.GUARD_PROCESS
+    process = components.MODE_CONTROLLER_PROCESS
     gone = Case(
         alert=metrics.ALERT_VENUE_METRICS_ABSENT,
         story="a process stops answering, then is back",
         series={
-            f'up{{job="venue",process="{guard}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
-            f'{metrics.TIER}{{job="venue",process="{guard}"}}': f"0x{back + 10}",
+            f'up{{job="venue",process="{process}"}}': f"1x{CALM} 0x{2 * pending - 1} 1x10",
+            f'{metrics.TIER}{{job="venue",process="{process}"}}': f"0x{back + 10}",
         },
         silent_at=(CALM, CALM + pending, back + 1),
         firing_at=(CALM + 1 + pending,),
-        labels=(("process", guard),),
+        labels=(("process", process),),
     )
     owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 
 def _mute(policy: Policy, owed: Mapping[str, str], metric: str) -> Case:
-    """The owner of ``metric`` serves everything that it owes but this, then this, too."""
+    """The owner of ``metric`` serves all of its metrics except this one, later this one, too."""
     owner = owed[metric]
     others = [name for name, process in owed.items() if process == owner and name != metric]
     pending = _samples(policy, policy.monitoring.absent_for) + _samples(

@@ -1,100 +1,54 @@
-"""Bring the stage up: sandbox, stack, contracts, ledger, venue. What `up` and `gameday` share.
+"""Bring up a whole deployment: sandbox, stack, contracts, ledger, venue.
 
 The venue is reached only through its native entry points and the files that they read, never
-imported.
+imported. What becomes known on the way is written into the deployment file.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from coincurve import PrivateKey
-from eth_utils.crypto import keccak
 
 from sandbox import stack
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
-from sandbox.kill_switch import mount_brake
-from sandbox.quotas import KMS_ECC_PER_S
+from sandbox.kill_switch import describe_kill_switch
+from sandbox.parts.monitoring import PAGES_FILE
+from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.scraped import await_watched
+from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
 from sandbox.task import Task
 from seawall.conventions import components, environment
-from seawall.errors import ServiceError
-from seawall.evidence.chain import NATIVE, ChainSite
+from seawall.ethereum.keys import address_of_private_key
+from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
+from seawall.formats.deployment import Payouts, Signer, Venue
+from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
 from seawall.policy import Policy
 
 IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
 OUTPUTS = "outputs.json"
-"""In the data directory: what the stack tells, for drills that need no venue."""
-_ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+"""In the data directory: the stack's outputs."""
+PRINCIPALS = "principals.config"
+"""In the data directory, mode 0600: an AWS profile for each principal of the stack."""
+AUDITOR = "auditor.url"
+"""In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
+_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
+_NODE_ANSWER_S_MAX = 10.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Everything that a drill needs to know of what was brought up."""
-
-    policy: Policy
-    policy_path: Path
-    sandbox: Sandbox
-    outputs: Mapping[str, Any]
-    venue: Mapping[str, Any]
-    customers: Path
-    lanes: Path
-
-    @property
-    def auditor_url(self) -> str:
-        """PostgreSQL as the read-only auditor, past the proxy."""
-        return self.sandbox.database_url("auditor")
-
-    def chain_sites(self) -> list[ChainSite]:
-        """The networks as an auditor reads them: from the nodes, past every proxy."""
-        sites = []
-        for network, site in self.venue["networks"].items():
-            wallets = {
-                name: site["payout_contracts"].get(name)
-                or site["reserve_contracts"].get(name)
-                or self._address(name)
-                for name, wallet in self.policy.wallets.items()
-                if wallet.network == network
-            }
-            tokens = {asset: address.lower() for asset, address in site["tokens"].items()}
-            sites.append(
-                ChainSite(
-                    network=network,
-                    node_url=self.sandbox.targets.networks[network].node,
-                    payout_contracts=site["payout_contracts"],
-                    wallets=wallets,
-                    assets={self.policy.networks[network].native: NATIVE, **tokens},
-                    lanes={
-                        wallet: str(self.outputs["signers"][wallet]["address"])
-                        for wallet in (*site["payout_contracts"], *site["reserve_contracts"])
-                    },
-                )
-            )
-        return sites
-
-    def _address(self, wallet: str) -> str:
-        declared = self.policy.wallets[wallet].address
-        return (
-            declared.lower()
-            if declared is not None
-            else str(self.outputs["signers"][wallet]["address"])
-        )
-
-
-def bring_up_stage(
+def bring_up(
     sandbox: Sandbox,
     *,
     root: Path,
@@ -104,10 +58,10 @@ def bring_up_stage(
     seed: int,
     report: Callable[[str], None],
     event: Callable[[str], None],
-) -> Stage:
+) -> None:
     """Provision and start everything on a running ``sandbox``.
 
-    Returns when the venue is ready and funded.
+    Returns when the venue is ready and funded, and the deployment file says so.
 
     ``report`` gets lines for people, ``event`` the names of the timeline's events.
 
@@ -125,8 +79,8 @@ def bring_up_stage(
         str(sandbox.data_dir),
     ]
     with Task(sandbox, root=root, name="flood-plan", module=["loadtests.plan", *plan]) as planning:
-        prepare_landing(endpoint=sandbox.targets.urls.aws, policy=policy)
-        identities = create_identities(endpoint=sandbox.targets.urls.aws, policy=policy)
+        prepare_hosted_zones(endpoint=sandbox.deployment.urls.aws, policy=policy)
+        identities = create_identities(endpoint=sandbox.deployment.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(
             sandbox,
@@ -136,8 +90,16 @@ def bring_up_stage(
             identities=identities,
             report=report,
         )
-        mount_brake(sandbox, runner=identities.gamedays, outputs=outputs)
+        describe_kill_switch(sandbox, runner=identities.gamedays, outputs=outputs)
         write_private(sandbox.data_dir / OUTPUTS, json.dumps(outputs, indent=1))
+        principals = sandbox.data_dir / PRINCIPALS
+        identities.write_profiles(
+            principals,
+            policy=policy,
+            account=policy.accounts[STACK],
+            endpoint=sandbox.deployment.urls.aws,
+        )
+        sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         planning.finish()
@@ -146,7 +108,7 @@ def bring_up_stage(
         sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed
     )
     venue_path = sandbox.data_dir / "venue.json"
-    write_private(venue_path, json.dumps(venue, indent=1))
+    venue.write(venue_path)
     customers = sandbox.data_dir / "customers.csv"
     roles = sandbox.data_dir / "roles.json"
     urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
@@ -159,31 +121,52 @@ def bring_up_stage(
         roles.unlink()
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.targets.urls.prometheus, sandbox.targets.metrics_ports)
-    event("venue.ready")
-    lanes = sandbox.data_dir / "lanes.json"
-    payout_wallets = policy.payout_wallets()
-    lanes.write_text(
-        json.dumps(
-            {
-                network: {
-                    name: outputs["signers"][name]["address"]
-                    for name, wallet in payout_wallets.items()
-                    if wallet.network == network
+    await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+    auditor = sandbox.data_dir / AUDITOR
+    write_private(auditor, sandbox.database_url("auditor") + "\n")
+    sandbox.describe(
+        networks={
+            name: network.model_copy(
+                update={
+                    "payouts": _payouts(
+                        name, policy=policy, venue=venue.networks[name], outputs=outputs
+                    )
                 }
-                for network in policy.networks
-            }
-        ),
-        encoding="utf-8",
-    )
-    return Stage(
-        policy=policy,
-        policy_path=policy_path,
-        sandbox=sandbox,
-        outputs=outputs,
-        venue=venue,
+            )
+            for name, network in sandbox.deployment.networks.items()
+        },
+        signers={
+            region: Signer(url=signer.url, operations_per_s=signer.operations_per_s)
+            for region, signer in venue.signers.items()
+        },
         customers=customers,
-        lanes=lanes,
+        arrivals=sandbox.data_dir / "arrivals.csv",
+        pages=sandbox.data_dir / PAGES_FILE,
+        venue=Venue(
+            adapter="adapters.reference_venue",
+            settings={"config": str(venue_path), "auditor_url_file": str(auditor)},
+        ),
+    )
+    event("venue.ready")
+
+
+def _payouts(
+    network: str, *, policy: Policy, venue: NetworkConfig, outputs: Mapping[str, Any]
+) -> Payouts:
+    """What an outside observer reads on ``network``; addresses are lower case."""
+    signers = {name: str(entry["address"]).lower() for name, entry in outputs["signers"].items()}
+
+    def holder(name: str) -> str:
+        return (venue.contract_of(name) or policy.wallets[name].address or signers[name]).lower()
+
+    wallets = [name for name, wallet in policy.wallets.items() if wallet.network == network]
+    return Payouts(
+        contracts={name: address.lower() for name, address in venue.payout_contracts.items()},
+        wallets={name: holder(name) for name in wallets},
+        tokens={asset: address.lower() for asset, address in venue.tokens.items()},
+        signers={
+            name: signers[name] for name in (*venue.payout_contracts, *venue.reserve_contracts)
+        },
     )
 
 
@@ -201,7 +184,7 @@ def _provision(
         root=root,
         data_dir=sandbox.data_dir,
         policy_path=policy_path,
-        aws_endpoint=sandbox.targets.urls.aws,
+        aws_endpoint=sandbox.deployment.urls.aws,
         provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
         principals=identities.principals(),
@@ -220,19 +203,11 @@ def _deploy(
     run.
     """
     key = PrivateKey(secrets.token_bytes(32))
-    address = "0x" + keccak(key.public_key.format(compressed=False)[1:])[-20:].hex()
+    address = address_of_private_key(key.secret)
     networks = {}
-    for name, site in sandbox.targets.networks.items():
-        grant = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "anvil_setBalance",
-            "params": [address, hex(_GAS_MONEY_WEI)],
-        }
-        answer = _ask(name, site.node, grant)
-        if "error" in answer:
-            message = f"{name} did not fund the deployer: {answer['error']}"
-            raise ServiceError(message)
+    for name, site in sandbox.deployment.networks.items():
+        node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
+        node.call("anvil_setBalance", address, hex(_GAS_MONEY_WEI))
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
     wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
     plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
@@ -251,17 +226,6 @@ def _deploy(
     return deployed
 
 
-def _ask(network: str, url: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One JSON-RPC call to a node. Raises :class:`ServiceError`."""
-    try:
-        with httpx.Client(trust_env=False, timeout=10) as client:
-            answer: Mapping[str, Any] = client.post(url, json=request).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        message = f"the node of {network} does not answer: {error}"
-        raise ServiceError(message) from error
-    return answer
-
-
 def _configure(
     sandbox: Sandbox,
     *,
@@ -269,50 +233,50 @@ def _configure(
     policy_path: Path,
     outputs: Mapping[str, Any],
     deployed: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> VenueConfig:
     """The venue's configuration: every neighbour through its proxy."""
-    targets = sandbox.targets
+    targets = sandbox.deployment
     regions = (policy.regions.primary, policy.regions.standby)
-    return {
-        "run_id": targets.run_id,
-        "policy": str(policy_path),
-        "networks": {
-            name: {
-                "chain_id": site.chain_id,
-                "rpc": {
-                    which: targets.proxy_url(components.rpc_proxy(name, which))
-                    for which in ("primary", "standby")
-                },
+    return VenueConfig(
+        run_id=targets.run_id,
+        policy=policy_path,
+        networks={
+            name: NetworkConfig(
+                chain_id=site.chain_id,
+                rpc=_both(sandbox, functools.partial(components.rpc_proxy, name)),
                 **deployed["networks"][name],
-            }
+            )
             for name, site in targets.networks.items()
         },
-        "signers": {
-            region: {
-                "listen_port": targets.upstream_port(components.signer_proxy(region)),
-                "operations_per_s": KMS_ECC_PER_S,
-                "url": targets.proxy_url(components.signer_proxy(region)),
-                "kms_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "sts_endpoint": targets.proxy_url(components.kms_proxy(region)),
-                "keys": {
-                    wallet: {
-                        "key_id": entry["key_id"],
-                        "address": entry["address"],
-                        "role_arn": entry["roles"][region],
-                    }
+        signers={
+            region: SignerConfig(
+                listen_port=targets.upstream_port(components.signer_proxy(region)),
+                operations_per_s=KMS_ECC_PER_S,
+                url=targets.proxy_url(components.signer_proxy(region)),
+                kms_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                sts_endpoint=targets.proxy_url(components.kms_proxy(region)),
+                keys={
+                    wallet: Key(
+                        key_id=entry["key_id"],
+                        address=entry["address"],
+                        role_arn=entry["roles"][region],
+                    )
                     for wallet, entry in outputs["signers"].items()
                 },
-            }
+            )
             for region in regions
         },
-        "exchange": {
-            which: targets.proxy_url(components.exchange_proxy(which))
-            for which in ("primary", "standby")
-        },
-        "api_listen_port": targets.upstream_port(components.API_PROXY),
-        "api_url": targets.urls.api,
-        "metrics_ports": dict(targets.metrics_ports),
-    }
+        exchange=_both(sandbox, components.exchange_proxy),
+        api_listen_port=targets.upstream_port(components.API_PROXY),
+        api_url=targets.urls.api,
+        metrics_ports=dict(targets.metrics_ports),
+    )
+
+
+def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
+    """Both sides of a service through their proxies; ``proxy`` names that of a side."""
+    url = sandbox.deployment.proxy_url
+    return Endpoint(primary=url(proxy("primary")), standby=url(proxy("standby")))
 
 
 def _start_venue(
@@ -326,7 +290,7 @@ def _start_venue(
 
     processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
         "venue-api": (["venue.api", *config], own("api")),
-        "venue-guard": (["venue.mode_controller", *config], own("guard")),
+        "mode-controller": (["venue.mode_controller", *config], own("mode_controller")),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
     for region in identities.signers:

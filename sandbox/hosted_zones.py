@@ -13,7 +13,7 @@ from seawall.errors import ServiceError
 from seawall.policy import Policy
 
 
-def prepare_landing(*, endpoint: str, policy: Policy) -> list[str]:
+def prepare_hosted_zones(*, endpoint: str, policy: Policy) -> list[str]:
     """Make the zones that ``policy`` serves names in and that are not there yet; their names.
 
     Raises :class:`ServiceError`.

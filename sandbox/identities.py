@@ -21,7 +21,7 @@ from sandbox.aws_root import root_client
 from seawall.conventions import aws
 from seawall.errors import SeawallError, ServiceError
 from seawall.formats.atomic import write_private
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
@@ -104,6 +104,50 @@ class Identities(BaseModel):
         )
         write_private(path, "\n".join(profiles))
 
+    def write_profiles(self, path: Path, *, policy: Policy, account: str, endpoint: str) -> None:
+        """Write an AWS configuration with a profile for each principal, called like its role.
+
+        A profile takes on the role as the user who may, at ``endpoint``. Readable by its owner only.
+        Format: AWS SDKs reference guide, "Shared config and credentials files". Raises
+        :class:`WorldError`.
+        """
+        region, users, profiles = policy.regions.primary, dict[str, Identity](), list[str]()
+        for principal in access.principals(policy):
+            user = self._user_of(principal)
+            users[user.user] = user
+            profiles.append(
+                f"[profile {principal.name}]\nrole_arn = {principal.arn(account)}\n"
+                f"source_profile = user-{user.user}\nrole_session_name = seawall\n"
+                f"region = {region}\nendpoint_url = {endpoint}\n"
+            )
+        named = {f"user-{name}": user for name, user in users.items()}
+        for profile, user in {**named, access.DEPLOYER.name: self.deployer}.items():
+            profiles.append(
+                f"[profile {profile}]\naws_access_key_id = {user.access_key_id}\n"
+                f"aws_secret_access_key = {user.secret_access_key}\n"
+                f"region = {region}\nendpoint_url = {endpoint}\n"
+            )
+        write_private(path, "\n".join(profiles))
+
+    def _user_of(self, principal: access.Principal) -> Identity:
+        """The user who may take on the role of ``principal``. Raises KeyError for a stranger."""
+        bucket = str(principal.bucket)
+        match principal.kind:
+            case "signer":
+                return self.signers[str(principal.region)][bucket]
+            case "admin":
+                return self.admins[bucket]
+            case "break-glass":
+                return self.break_glass[bucket]
+            case "approver":
+                return self.approvers[str(principal.approver)]
+            case "kit":
+                return self.kit
+            case "gameday":
+                return self.gamedays
+            case _:
+                return self.deployer
+
     @classmethod
     def read(cls, path: Path) -> Identities:
         """What :meth:`write` wrote."""
@@ -129,19 +173,19 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
     except (ClientError, BotoCoreError) as error:
         message = f"the sandbox's AWS refused to make its users: {error}"
         raise ServiceError(message) from error
-    buckets = segregation.key_buckets(policy)
+    buckets = access.key_buckets(policy)
     return Identities(
         deployer=deployer,
         signers={
             region: {bucket: people[aws.signer_user(bucket, region)] for bucket in buckets}
-            for region in segregation.regions(policy)
+            for region in access.regions(policy)
         },
         admins={bucket: people[aws.admin_user(bucket)] for bucket in buckets},
         break_glass={bucket: people[aws.break_glass_user(bucket)] for bucket in buckets},
         kit=people[aws.KIT_USER],
         approvers={role: people[aws.approver_user(role)] for role in policy.approver_roles()},
         gamedays=people[aws.GAMEDAY_USER],
-        rails={region: people[aws.rails_user(region)] for region in segregation.regions(policy)},
+        rails={region: people[aws.rails_user(region)] for region in access.regions(policy)},
     )
 
 
@@ -154,7 +198,7 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
     policies of their own, it may read the rails'.
     """
     roles: dict[str, list[str]] = {}
-    for principal in segregation.principals(policy):
+    for principal in access.principals(policy):
         roles.setdefault(_user_of(principal), []).append(f"arn:aws:iam::*:role/{principal.name}")
     settings = aws.rail_parameter(policy.venue.name, "*")
     return {
@@ -170,12 +214,12 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
                     "Resource": f"arn:aws:ssm:{region}:*:parameter{settings}",
                 }
             ]
-            for region in segregation.regions(policy)
+            for region in access.regions(policy)
         },
     }
 
 
-def _user_of(principal: segregation.Principal) -> str:
+def _user_of(principal: access.Principal) -> str:
     bucket, approver = str(principal.bucket), str(principal.approver)
     return {
         "signer": aws.signer_user(bucket, str(principal.region)),

@@ -21,7 +21,7 @@ RECORD_FILE = "sandbox.json"
 
 
 class Record(BaseModel):
-    """What a later command needs to know of a sandbox and that targets.json, which others read too,
+    """What a later command needs to know of a sandbox and that deployment.json, which others read too,
     does not hold.
     """
 

@@ -1,4 +1,4 @@
-"""The kill switch of the stack, told to everyone who drills on it through ``targets.json``."""
+"""Write where the stack's kill switch is into the deployment file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from sandbox.identities import Identity
 from sandbox.supervisor import Sandbox
 from seawall.formats.atomic import write_private
-from seawall.kill_switch import RunnerKey, SwitchSite
+from seawall.kill_switch import AccessKey, KillSwitchLocation
 
 KEY_FILE = "gameday.json"
 """In the data directory, mode 0600: the access key of whoever runs game days."""
 
 
-def mount_brake(sandbox: Sandbox, *, runner: Identity, outputs: Mapping[str, Any]) -> None:
-    """Name the switch of the stack with ``outputs`` in targets.json.
+def describe_kill_switch(sandbox: Sandbox, *, runner: Identity, outputs: Mapping[str, Any]) -> None:
+    """Describe the switch of the stack with ``outputs``.
 
     It is read as ``runner`` in the role that game days have.
 
@@ -23,13 +23,13 @@ def mount_brake(sandbox: Sandbox, *, runner: Identity, outputs: Mapping[str, Any
     """
     gamedays = outputs["gamedays"]
     path = sandbox.data_dir / KEY_FILE
-    key = RunnerKey(access_key_id=runner.access_key_id, secret_access_key=runner.secret_access_key)
+    key = AccessKey(access_key_id=runner.access_key_id, secret_access_key=runner.secret_access_key)
     write_private(path, key.model_dump_json())
-    sandbox.set_kill_switch(
-        SwitchSite(
+    sandbox.describe(
+        kill_switch=KillSwitchLocation(
             parameter=gamedays["kill_switch"]["parameter"],
             regions=tuple(gamedays["kill_switch"]["regions"]),
-            endpoint=sandbox.targets.urls.aws,
+            endpoint=sandbox.deployment.urls.aws,
             role=gamedays["role"],
             credentials=path,
         )

@@ -11,30 +11,13 @@ from pathlib import Path
 
 from sandbox.database import Credentials, new_credentials
 from sandbox.kept import Record
-from sandbox.parts import (
-    alertmanager,
-    anvil,
-    exchange,
-    lease,
-    moto,
-    pager,
-    postgres,
-    prometheus,
-    rpc,
-    toxiproxy,
-)
-from sandbox.parts.base import Part, Site
+from sandbox.parts import chains, monitoring, postgres, services, toxiproxy
+from sandbox.parts.part import Context, Part
 from sandbox.ports import Ports
+from sandbox.stack_environment import STACK
 from seawall.conventions import components
 from seawall.conventions import sabotage as sabotage_names
-from seawall.formats.deployment import (
-    NetworkTarget,
-    ProxyTarget,
-    RegionTargets,
-    RpcTargets,
-    Targets,
-    Urls,
-)
+from seawall.formats.deployment import Deployment, Network, Proxy, Regions, RpcEndpoints, Urls
 from seawall.policy import Policy
 
 
@@ -42,7 +25,7 @@ from seawall.policy import Policy
 class Layout:
     """Parts, ports and passwords of one attempt to start a sandbox."""
 
-    site: Site
+    context: Context
     credentials: Credentials
 
     @classmethod
@@ -56,7 +39,7 @@ class Layout:
         pick: Callable[[], int],
     ) -> Layout:
         """Choose every port and password; nothing is started."""
-        site = Site(
+        context = Context(
             policy=policy,
             policy_path=record.policy_path,
             data_dir=data_dir,
@@ -64,66 +47,72 @@ class Layout:
             env=env,
             ports=Ports(pick),
         )
-        return cls(site=site, credentials=new_credentials())
+        return cls(context=context, credentials=new_credentials())
 
     def parts(self) -> list[Part]:
         """Every part, the slowest to start first."""
-        site = self.site
-        pager_url = f"{site.ports.url(toxiproxy.port_name(components.PAGER_PROXY))}/"
+        context = self.context
+        pager_url = f"{context.ports.url(toxiproxy.port_name(components.PAGER_PROXY))}/"
         return [
-            moto.part(site),
-            postgres.part(site, self.credentials),
-            prometheus.part(site),
-            alertmanager.part(site, pager_url=pager_url),
-            lease.part(site),
-            *(anvil.part(site, network) for network in site.policy.networks),
-            rpc.part(site),
-            *(exchange.part(site, which) for which in exchange.names(site)),
-            pager.part(site),
-            toxiproxy.part(site),
+            services.aws(context),
+            postgres.part(context, self.credentials),
+            monitoring.prometheus(context),
+            monitoring.alertmanager(context, pager_url=pager_url),
+            services.lease(context),
+            *(chains.node(context, network) for network in context.policy.networks),
+            chains.endpoints(context),
+            *(services.exchange(context, which) for which in services.exchange_names(context)),
+            monitoring.pager(context),
+            toxiproxy.part(context),
         ]
 
-    def targets(self, *, run_id: str) -> Targets:
-        """What faults, probes and the venue's configuration are made from."""
-        site = self.site
-        url = site.ports.url
+    def deployment(self, *, run_id: str) -> Deployment:
+        """What is known of the running stack before anything has started."""
+        context = self.context
+        url = context.ports.url
 
         def proxied(proxy: str) -> str:
             return url(toxiproxy.port_name(proxy))
 
-        return Targets(
+        return Deployment(
             run_id=run_id,
-            data_dir=site.data_dir,
+            data_dir=context.data_dir,
+            policy=context.policy_path,
+            stack=STACK,
+            play_money=True,
             toxiproxy=url(toxiproxy.NAME),
             proxies={
-                proxy: ProxyTarget(
-                    listen=site.ports.address(toxiproxy.port_name(proxy)),
-                    upstream=site.ports.address(upstream),
+                proxy: Proxy(
+                    listen=context.ports.address(toxiproxy.port_name(proxy)),
+                    upstream=context.ports.address(upstream),
                 )
-                for proxy, upstream in toxiproxy.upstreams(site).items()
+                for proxy, upstream in toxiproxy.upstreams(context).items()
             },
             processes={},
             urls=Urls(
                 api=proxied(components.API_PROXY),
                 api_direct=url(components.API_PROCESS),
-                prometheus=url(prometheus.NAME),
-                alertmanager=url(alertmanager.NAME),
-                pager=url(pager.NAME),
-                aws=url(moto.NAME),
-                lease=url(lease.NAME),
+                prometheus=url(monitoring.PROMETHEUS),
+                alertmanager=url(monitoring.ALERTMANAGER),
+                pager=url(monitoring.PAGER),
+                aws=url(services.AWS),
+                lease=url(services.LEASE),
             ),
-            regions=RegionTargets(
-                primary=site.policy.regions.primary, standby=site.policy.regions.standby
+            regions=Regions(
+                primary=context.policy.regions.primary, standby=context.policy.regions.standby
             ),
             networks={
-                name: NetworkTarget(
+                name: Network(
                     chain_id=network.chain_id,
-                    rpc=RpcTargets(
-                        **{side: proxied(components.rpc_proxy(name, side)) for side in rpc.SIDES}
+                    rpc=RpcEndpoints(
+                        **{
+                            side: proxied(components.rpc_proxy(name, side))
+                            for side in components.SIDES
+                        }
                     ),
-                    node=url(anvil.name_of(name)),
+                    node=url(chains.node_name(name)),
                 )
-                for name, network in site.policy.networks.items()
+                for name, network in context.policy.networks.items()
             },
             metrics_ports=self._metrics_ports(),
         )
@@ -133,13 +122,13 @@ class Layout:
 
         Beside its own interface, or on a port that has no other use.
         """
-        policy, ports = self.site.policy, self.site.ports
+        policy, ports = self.context.policy, self.context.ports
         serving = [components.API_PROCESS]
         serving += [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)
         ]
-        quiet = [components.GUARD_PROCESS, components.TREASURY_PROCESS]
+        quiet = [components.MODE_CONTROLLER_PROCESS, components.TREASURY_PROCESS]
         quiet += [components.settler_process(network) for network in policy.networks]
         return {name: ports.of(name) for name in serving} | {
             name: ports.of(f"metrics {name}") for name in quiet
@@ -157,7 +146,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
         sabotage_names.SABOTAGE_FAILOVER: [
             components.settler_process(network) for network in policy.networks
         ],
-        sabotage_names.SABOTAGE_GUARD: [components.GUARD_PROCESS],
+        sabotage_names.SABOTAGE_MODE_CONTROLLER: [components.MODE_CONTROLLER_PROCESS],
         sabotage_names.SABOTAGE_BULKHEAD: [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)

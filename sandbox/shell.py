@@ -1,71 +1,76 @@
-"""What a shell needs to work on a kept sandbox by hand: ``eval "$(bin/seawall env)"``."""
+"""The environment for working on a kept sandbox by hand: ``eval "$(bin/seawall env)"``."""
 
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from dataclasses import dataclass
 
 from sandbox.bring_up import IDENTITIES
-from sandbox.environment import shell_environment
+from sandbox.environment import ROOT, additions
 from sandbox.identities import Identities
 from sandbox.kept import kept_data_dir, load_record
 from sandbox.stack_environment import environment as engine_environment
-from sandbox.supervisor import Sandbox
 from seawall.errors import UsageError
+from seawall.formats.deployment import DEPLOYMENT_FILE, load_deployment
 from seawall.policy_file import load_policy
-
-THE_USERS_OWN = ("AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN")
-"""Variables that would say otherwise than those of the sandbox."""
+from seawall.processes.environment import removed_names
 
 
-def exports(root: Path) -> list[str]:
-    """Lines for a shell that works on the kept sandbox with pulumi, chaos, locust, promtool and
-    aws; raises as :func:`variables`.
+@dataclass(frozen=True, kw_only=True)
+class ShellEnvironment:
+    """Variables to remove first, because they would contradict the sandbox's, then those to set."""
 
-    The user's own profile and session go: they would win over, or be mixed with, the deployer's
-    key.
-    """
-    lines = [
-        f"export {name}={shlex.quote(value)}" for name, value in sorted(variables(root).items())
-    ]
-    return [f"unset {' '.join(THE_USERS_OWN)}", *lines]
+    unset: list[str]
+    variables: dict[str, str]
+
+    def exports(self) -> list[str]:
+        """Lines for a POSIX shell."""
+        lines = [f"unset {' '.join(self.unset)}"] if self.unset else []
+        exported = sorted(self.variables.items())
+        return lines + [f"export {name}={shlex.quote(value)}" for name, value in exported]
 
 
-def variables(root: Path) -> dict[str, str]:
-    """What such a shell needs, by name.
+def shell_environment() -> ShellEnvironment:
+    """The environment in which pulumi, chaos, locust, promtool and aws work on the kept sandbox.
 
     Raises :class:`UsageError` if no sandbox is running, or if its stack was never brought up.
     """
     data_dir = kept_data_dir()
     if data_dir is None:
-        message = "no sandbox is running"
         raise UsageError(
-            message, remedy="start one with `bin/seawall up` or `bin/seawall gameday --keep`"
+            "no sandbox is running",
+            remedy="start one with `bin/seawall up` or `bin/seawall gameday --keep`",
         )
-    targets = Sandbox.attach(data_dir).targets
-    if targets.urls.provider is None or not (data_dir / IDENTITIES).is_file():
-        message = f"the sandbox in {data_dir} has no stack"
+    deployment = load_deployment(data_dir / DEPLOYMENT_FILE)
+    if deployment.urls.provider is None or not (data_dir / IDENTITIES).is_file():
         raise UsageError(
-            message,
+            f"the sandbox in {data_dir} has no stack",
             remedy="remove it with `bin/seawall down` and start another with `bin/seawall up`",
         )
-    policy_path = load_record(data_dir).policy_path
-    shell = shell_environment(targets)
-    return {
-        **shell,
-        # What `locust -f loadtests/locustfile.py --headless` needs besides: the plan that the venue
-        # was founded for.
+    policy_path = deployment.policy
+    basic = additions(
+        run_id=None,
+        data_dir=data_dir,
+        policy_path=policy_path,
+        programs=load_record(data_dir).programs,
+    )
+    variables = {
+        **basic,
+        # What `locust -f loadtests/locustfile.py --headless` needs besides: the planned flood.
         "SEAWALL_ARRIVALS": str(data_dir / "arrivals.csv"),
         "SEAWALL_CUSTOMERS": str(data_dir / "customers.csv"),
         "SEAWALL_FLOOD_OUT": str(data_dir / "flood"),
         **engine_environment(
-            root=root,
+            root=ROOT,
             data_dir=data_dir,
             policy_path=policy_path,
-            aws_endpoint=targets.urls.aws,
-            provider_port=int(targets.urls.provider.rpartition(":")[2]),
+            aws_endpoint=deployment.urls.aws,
+            provider_port=int(deployment.urls.provider.rpartition(":")[2]),
             region=load_policy(policy_path).regions.primary,
             deployer=Identities.read(data_dir / IDENTITIES).deployer.environment(),
-            path=shell["PATH"],
+            path=basic["PATH"],
         ),
     }
+    return ShellEnvironment(
+        unset=[name for name in removed_names() if name not in variables], variables=variables
+    )

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from sandbox.environment import inherited
 from sandbox.identities import Identity
 from sandbox.stack_environment import STACK, environment
 from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.processes.environment import inherited
 
 _SILENCE_S_MAX = 180
 """How long the engine may say nothing.

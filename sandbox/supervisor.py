@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sandbox import kept, reaper
 from sandbox.database import Credentials, load_credentials
-from sandbox.environment import ROOT, additions, inherited
+from sandbox.environment import ROOT, additions
 from sandbox.layout import Layout, sabotaged_components
-from sandbox.parts import anvil, prometheus
-from sandbox.parts.base import READY_TIMEOUT_S, Part
+from sandbox.parts import chains, monitoring
+from sandbox.parts.part import READY_TIMEOUT_S, Part
 from sandbox.ports import pick_port
 from sandbox.reaping import Watch
 from seawall.conventions import components as components_names
@@ -33,10 +34,17 @@ from seawall.errors import (
     ServiceError,
     UsageError,
 )
-from seawall.formats.deployment import TARGETS_FILE, ProcessTarget, Targets, load_targets
-from seawall.kill_switch import SwitchSite
+from seawall.formats.deployment import (
+    DEPLOYMENT_FILE,
+    ComponentStatus,
+    Deployment,
+    Process,
+    load_deployment,
+    write_components,
+)
 from seawall.policy import Policy
-from seawall.processes.components import NICENESS, Component, ComponentStatus
+from seawall.processes.components import NICENESS, Component
+from seawall.processes.environment import inherited
 from seawall.processes.failures import os_failure
 from seawall.processes.readiness import Ready, log_line
 
@@ -56,20 +64,20 @@ class Sandbox:
     def __init__(
         self,
         *,
-        targets: Targets,
+        deployment: Deployment,
         record: kept.Record,
         credentials: Credentials,
         sabotaged: Mapping[str, str],
         watch: Watch | None,
     ) -> None:
-        self._targets = targets
+        self._deployment = deployment
         self._record = record
         self._credentials = credentials
         self._sabotaged = sabotaged
         self._watch = watch
         self._lock = threading.RLock()
         self._components: dict[str, Component] = {}
-        self._watched: dict[str, int] = {}
+        self._scraped: dict[str, int] = {}
         self._closing = False
 
     # --- life
@@ -96,7 +104,7 @@ class Sandbox:
         Unless ``keep``, everything ends with this process, whatever ends it. If a part does not
         start, all that was started is ended and one error of the tree says why.
         """
-        anvil.check(policy, str(policy_path))
+        chains.check_finality(policy, str(policy_path))
         record = kept.Record(
             run_id=run_id, policy_path=policy_path.resolve(), programs=dict(programs)
         )
@@ -140,7 +148,7 @@ class Sandbox:
             policy=policy, record=record, data_dir=data_dir, env={**inherited(), **given}, pick=pick
         )
         sandbox = cls(
-            targets=layout.targets(run_id=record.run_id),
+            deployment=layout.deployment(run_id=record.run_id),
             record=record,
             credentials=layout.credentials,
             sabotaged=sabotaged_components(policy, sabotage),
@@ -149,7 +157,7 @@ class Sandbox:
         try:
             record.write(data_dir)
             layout.credentials.write(data_dir)
-            sandbox._targets.write()
+            sandbox._deployment.write()
             sandbox._launch_all(layout.parts(), report=report)
         except BaseException:
             sandbox.close()
@@ -167,7 +175,7 @@ class Sandbox:
             message = f"nothing of the sandbox in {data_dir} runs any more"
             raise UsageError(message, remedy="remove it with `seawall down` and start another")
         return cls(
-            targets=load_targets(data_dir / TARGETS_FILE),
+            deployment=load_deployment(data_dir / DEPLOYMENT_FILE),
             record=record,
             credentials=load_credentials(data_dir),
             sabotaged={},
@@ -195,19 +203,14 @@ class Sandbox:
     # --------------------------------------------------------------------------------------
 
     @property
-    def targets(self) -> Targets:
-        """Where everything is, as in targets.json."""
-        return self._targets
+    def deployment(self) -> Deployment:
+        """The running stack, as in the deployment file."""
+        return self._deployment
 
     @property
     def data_dir(self) -> Path:
         """The data directory."""
-        return self._targets.data_dir
-
-    @property
-    def targets_path(self) -> Path:
-        """Path of targets.json."""
-        return self.data_dir / TARGETS_FILE
+        return self._deployment.data_dir
 
     @property
     def environment(self) -> dict[str, str]:
@@ -221,29 +224,21 @@ class Sandbox:
         )
 
     def database_url(self, role: str, *, through_proxy: bool = False) -> str:
-        """PostgreSQL URL of ``role`` (owner, api, settler, signer, guard, treasury, auditor).
+        """PostgreSQL URL of ``role`` (owner, api, settler, signer, mode_controller, treasury,
+        auditor).
 
         Raises KeyError.
         """
-        proxy = self._targets.proxies[components_names.POSTGRES_PROXY]
+        proxy = self._deployment.proxies[components_names.POSTGRES_PROXY]
         return self._credentials.url(
             role, address=proxy.listen if through_proxy else proxy.upstream
         )
 
-    def set_run_dir(self, run_dir: Path | None) -> None:
-        """Name the run directory in targets.json, for whoever writes evidence.
-
-        None when the run is over.
-        """
+    def describe(self, **known: Any) -> None:
+        """Add what has become known of the stack to the deployment file, by field."""
         with self._lock:
-            self._targets = self._targets.model_copy(update={"run_dir": run_dir})
-            self._targets.write()
-
-    def set_kill_switch(self, site: SwitchSite) -> None:
-        """Name the stack's kill switch in targets.json, for everyone who drills."""
-        with self._lock:
-            self._targets = self._targets.model_copy(update={"kill_switch": site})
-            self._targets.write()
+            self._deployment = self._deployment.model_copy(update=known)
+            self._deployment.write()
 
     # --- components
     # ------------------------------------------------------------------------------------------------
@@ -279,15 +274,18 @@ class Sandbox:
                 message = f"{name} is running already"
                 raise UsageError(message)
             component = Component(
-                name=name, argv=argv, env=variables, log=self._log(name), cwd=cwd, niceness=niceness
+                name=name,
+                argv=argv,
+                env=variables,
+                log=self._log(name),
+                cwd=cwd,
+                niceness=niceness,
+                ended=self._publish,
             )
             self._components[name] = component
-            processes = {
-                **self._targets.processes,
-                name: ProcessTarget(pid=component.pid, log=component.log),
-            }
-            self._targets = self._targets.model_copy(update={"processes": processes})
-            self._targets.write()
+            process = Process(pid=component.pid, log=component.log)
+            self.describe(processes={**self._deployment.processes, name: process})
+            self._publish()
         if ready is not None:
             component.wait_ready(ready, timeout_s=timeout_s)
         self._scrape(name)
@@ -324,7 +322,7 @@ class Sandbox:
                 "-m",
                 "localaws.provider",
                 "--aws-endpoint",
-                self._targets.urls.aws,
+                self._deployment.urls.aws,
             ),
             env=credentials,
             ready=log_line(_PROVIDER_PORT.pattern),
@@ -334,9 +332,8 @@ class Sandbox:
             message = "the AWS provider did not name its port"
             raise ServiceError(message)
         with self._lock:
-            urls = self._targets.urls.model_copy(update={"provider": f"127.0.0.1:{match[1]}"})
-            self._targets = self._targets.model_copy(update={"urls": urls})
-            self._targets.write()
+            urls = self._deployment.urls.model_copy(update={"provider": f"127.0.0.1:{match[1]}"})
+            self.describe(urls=urls)
         return int(match[1])
 
     def stop(self, name: str) -> None:
@@ -414,12 +411,18 @@ class Sandbox:
         self.spawn(part.name, part.argv, env=part.env, ready=part.ready, cwd=part.cwd or ROOT)
 
     def _scrape(self, name: str) -> None:
-        port = self._targets.metrics_ports.get(name)
+        port = self._deployment.metrics_ports.get(name)
         if port is None:
             return
         with self._lock:
-            self._watched[name] = port
-            prometheus.write_watched(self.data_dir, self._watched)
+            self._scraped[name] = port
+            monitoring.write_scrape_targets(self.data_dir, self._scraped)
+
+    def _publish(self) -> None:
+        """Write the state of every process beside the deployment file."""
+        with self._lock:
+            if not self._closing:
+                write_components(self.data_dir, self.components())
 
     def _log(self, name: str) -> Path:
         return self.data_dir / reaper.LOGS / f"{name}.log"

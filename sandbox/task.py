@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sandbox.environment import inherited
 from sandbox.supervisor import Sandbox
 from seawall.errors import ExitCode, ServiceError, UsageError
+from seawall.processes.environment import inherited
 from seawall.processes.failures import tail
 
 TIMEOUT_S = 120.0

@@ -1,9 +1,18 @@
 """Become an ordinary account, keep the right to pass closed directories, and run a program.
 
-Usage: ``unprivileged.py PROGRAM ARGUMENT ...``; standard library only, run as a file. PostgreSQL
-refuses to be root. Giving up the user id alone would lock it out of the cache and the data
-directory of root; opening those to everyone would be worse. So the one capability CAP_DAC_OVERRIDE
-stays, as an ambient capability (capabilities(7), "Ambient"), which also containers grant.
+Usage: ``unprivileged.py PROGRAM ARGUMENT ...``; standard library only, run as a file.
+
+PostgreSQL refuses to run as root. Giving up the user id alone would lock it out of root's cache and
+data directory (mode 700), and opening those to everyone would be worse. So one capability stays:
+CAP_DAC_OVERRIDE, as an ambient capability (capabilities(7), "Ambient capabilities"), which
+containers grant by default.
+
+That is not enough for access(2), which PostgreSQL uses to find its own programs: the kernel drops
+all capabilities for that check when the real user is not root, unless the securebit
+SECBIT_NO_SETUID_FIXUP is set (access(2); capabilities(7), "The securebits flags"). Setting it needs
+CAP_SETPCAP. Without CAP_SETPCAP everything still works as long as the account may enter the
+directories by their ordinary permissions; where it may not, PostgreSQL says "program postgres is
+needed by initdb but was not found", and `sandbox.parts.postgres` explains that.
 """
 
 from __future__ import annotations
@@ -12,17 +21,44 @@ import ctypes
 import os
 import pwd
 import sys
+from pathlib import Path
 
 ACCOUNT = "nobody"
 _CAP_DAC_OVERRIDE = 1
+_CAP_SETPCAP = 8
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def needed() -> bool:
-    """Whether we are root, whom PostgreSQL refuses."""
+    """Whether this process is root, whom PostgreSQL refuses."""
     return os.geteuid() == 0
+
+
+def held(status: Path = Path("/proc/self/status")) -> int:
+    """The effective capabilities of this process as a bit set, from ``/proc``; 0 if unreadable."""
+    try:
+        lines = status.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+
+
+def passes_closed_directories(capabilities: int) -> bool:
+    """Whether a process with ``capabilities`` can make PostgreSQL pass directories of mode 700."""
+    return all(capabilities >> bit & 1 for bit in (_CAP_SETPCAP, _CAP_DAC_OVERRIDE))
+
+
+def first_closed(path: Path) -> Path | None:
+    """The first folder on the way to ``path`` that the account may not enter by its permissions."""
+    others_may_enter = 0o001
+    for folder in reversed(path.resolve().parents):
+        if not folder.stat().st_mode & others_may_enter:
+            return folder
+    return None
 
 
 def account() -> pwd.struct_passwd:
@@ -30,8 +66,7 @@ def account() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(ACCOUNT)
     except KeyError as error:
-        message = f"there is no account {ACCOUNT!r} to run the database as"
-        raise OSError(message) from error
+        raise OSError(f"there is no account {ACCOUNT!r} to run the database as") from error
 
 
 class _Header(ctypes.Structure):
@@ -43,17 +78,26 @@ class _Sets(ctypes.Structure):
 
 
 def become(who: pwd.struct_passwd) -> None:
-    """Drop root for ``who`` but keep CAP_DAC_OVERRIDE over the next exec. Raises OSError."""
+    """Drop root for ``who``; CAP_DAC_OVERRIDE is kept over the next exec if root has it.
+
+    Raises OSError.
+    """
+    keeps = bool(held() >> _CAP_DAC_OVERRIDE & 1)
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(result: int) -> None:
         if result != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    call(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    if keeps:
+        # Refused (EPERM) without CAP_SETPCAP: then closed directories stay closed to access(2).
+        libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+        call(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
     os.setgroups([])
     os.setgid(who.pw_gid)
     os.setuid(who.pw_uid)
+    if not keeps:
+        return
     bit = 1 << _CAP_DAC_OVERRIDE
     sets = (_Sets * 2)(_Sets(bit, bit, bit), _Sets(0, 0, 0))
     call(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(sets)))

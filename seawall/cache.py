@@ -1,4 +1,4 @@
-"""Everything that set-up builds lives in the user's cache, under a key made of its pins.
+"""The user's cache, where everything that set-up builds is kept under a key made of its pins.
 
 Standard library only: the bare Python that makes the environment imports this module too. Sources:
 XDG Base Directory Specification for the place; flock(2) for the lock, which the kernel drops when
@@ -30,31 +30,36 @@ KEY_CHARACTERS = 16
 
 
 def cache_root() -> Path:
-    """Return the folder that holds every build of the kit.
+    """Return the folder that holds every build of the kit; it need not exist yet.
 
-    Made when something is first put there.
+    ``bin/seawall`` makes the same choice. Raises `WorldError` where there is neither
+    ``XDG_CACHE_HOME`` nor a home.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path there is invalid and to be ignored.
-    home = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return home / "seawall"
+    if base.startswith("/"):
+        return Path(base) / "seawall"
+    try:
+        return Path.home() / ".cache" / "seawall"
+    except RuntimeError as exc:  # no HOME, and an account without an entry in the passwd database
+        raise WorldError(
+            "neither HOME nor XDG_CACHE_HOME says where a cache may be",
+            remedy="export XDG_CACHE_HOME=FOLDER, a folder that this account may write",
+        ) from exc
 
 
 def repository_root() -> Path:
-    """Return the clone that this code runs from."""
+    """Return the checkout that this code runs from."""
     return Path(__file__).resolve().parents[1]
 
 
 def machine_tag() -> str:
-    """Name the platform that a build fits, as in ``linux-x86_64``."""
+    """Return the platform that a build is for, as in ``linux-x86_64``."""
     return f"{platform.system().lower()}-{platform.machine()}"
 
 
 def digest_of(*parts: bytes) -> str:
-    """Return the key of a set of pins.
-
-    The start of the SHA-256 of ``parts`` joined, as hexadecimal.
-    """
+    """Return the key of a set of pins: the start of the SHA-256 of ``parts`` joined, in hex."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:KEY_CHARACTERS]
 
 
@@ -63,8 +68,10 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        message = f"the cache {folder} cannot be written: {exc.strerror}"
-        raise WorldError(message, remedy="point XDG_CACHE_HOME at a folder of yours") from exc
+        raise WorldError(
+            f"the cache {folder} cannot be written: {exc.strerror}",
+            remedy="export XDG_CACHE_HOME=FOLDER, a folder that this account may write",
+        ) from exc
     return folder
 
 
@@ -73,18 +80,16 @@ def require_space(*, free_bytes_min: int, purpose: str) -> None:
     root = make_folder(cache_root())
     free_bytes = shutil.disk_usage(root).free
     if free_bytes < free_bytes_min:
-        message = f"{purpose} needs {free_bytes_min / 2**30:.1f} GiB, but {root} has {free_bytes / 2**30:.1f} GiB free"
         raise DiskFullError(
-            message, remedy="free some space, or point XDG_CACHE_HOME at a larger disk"
+            f"{purpose} needs {free_bytes_min / 2**30:.1f} GiB, "
+            f"but {root} has {free_bytes / 2**30:.1f} GiB free",
+            remedy="free some space, or point XDG_CACHE_HOME at a larger disk",
         )
 
 
 @contextmanager
 def exclusive(name: str, *, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the machine-wide lock ``name``.
-
-    Call ``waiting`` once if another process holds it now.
-    """
+    """Hold the lock ``name`` of this cache; call ``waiting`` once if another process holds it."""
     path = make_folder(cache_root() / "locks") / f"{name}.lock"
     with path.open("ab") as handle:
         try:
@@ -101,11 +106,10 @@ def exclusive(name: str, *, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def held_locks() -> tuple[int, ...]:
-    """Return the descriptors of the locks that this thread holds, for the commands that it starts
-    to share.
+    """Return the descriptors of the locks that this thread holds; commands it starts inherit them.
 
-    If set-up is killed while an installer runs, the installer keeps the lock until it has ended,
-    too: the next set-up does not write into the same folder beside it.
+    So if set-up is killed while an installer runs, the installer keeps the lock until it has ended
+    too, and the next set-up does not write into the same folder at the same time.
     """
     descriptors: tuple[int, ...] = getattr(_held, "descriptors", ())
     return descriptors
@@ -113,10 +117,9 @@ def held_locks() -> tuple[int, ...]:
 
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes ``folder`` when the block ends well, and vanishes when it
-    does not.
+    """Yield an empty folder, renamed to ``folder`` when the block ends well, else removed.
 
-    Needs the lock of what is built: leftovers of builds that were killed are removed first.
+    The caller must hold the lock of what is built: leftovers of killed builds are removed first.
     """
     make_folder(folder.parent)
     prefix = f".{folder.name}."

@@ -3,6 +3,7 @@
     SeawallError
     ├── CallerError            you asked for something that cannot be done (exit 3)
     │   ├── UsageError         a flag, argument or file that does not make sense
+    │   │   └── DocumentError      a YAML or JSON file is malformed; carries every problem
     │   └── PolicyError        the policy is wrong; carries every problem, not only the first
     ├── WorldError             the machine or a foreign service is in the way (exit 4)
     │   ├── MissingProgramError    an external program is absent or too old
@@ -60,7 +61,7 @@ class UsageError(CallerError):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One fault in a policy: where it is, what was found there, and what to write instead."""
+    """One fault in a policy or document: where it is, what was found there, and what to write instead."""
 
     path: str
     found: str
@@ -70,16 +71,27 @@ class Problem:
         return f"{self.path}: found {self.found}; {self.remedy}"
 
 
+class DocumentError(UsageError):
+    """A YAML or JSON file is malformed; ``problems`` lists every fault at once."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        super().__init__(_listed(source, problems))
+        self.source = source
+        self.problems = problems
+
+
 class PolicyError(CallerError):
     """The policy is wrong; ``problems`` lists every fault at once."""
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(
-            f"{source} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:\n{lines}"
-        )
+        super().__init__(_listed(source, problems))
         self.source = source
         self.problems = problems
+
+
+def _listed(source: str, problems: list[Problem]) -> str:
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    return f"{source} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:\n{lines}"
 
 
 class WorldError(SeawallError):

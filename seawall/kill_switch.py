@@ -1,14 +1,15 @@
-"""The kill switch of game days.
+"""The kill switch that stops game days, and the watch that a runner keeps on it.
 
-Everyone who runs one asks it before it starts, before the fault, and as long as it lasts.
+A drill asks before it starts, before it applies its fault, and once a second while it lasts.
 
-The switch is an SSM parameter in each region of the stack, and says ``armed`` or ``stopped``;
-people set it (docs/standby.md). Where it is comes from ``targets.json`` (:class:`SwitchSite`), or,
-for a runner that a stack's schedule started, from its environment.
+The switch is an SSM parameter in each region of the stack; its value is ``armed`` or ``stopped``,
+and people set it (docs/standby.md). The deployment file says where it is
+(:class:`KillSwitchLocation`); a runner that a stack's schedule started finds a second location in
+its environment.
 
-Fail direction: to start, every region must be read and say armed. On the way one region is enough,
-because the drill may be what took the other one away; any region that says something else stops the
-drill at once, and so does having read none for UNREADABLE_S_MAX.
+Fail direction: to start, every region must be readable and armed. Later one readable region is
+enough, because the drill itself may have taken the other one away. Any region with another value
+stops the drill at once, and so do UNREADABLE_S_MAX seconds in which no region could be read.
 """
 
 from __future__ import annotations
@@ -25,32 +26,39 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seawall.aws import is_loopback, isolated_client
 from seawall.conventions import aws
 from seawall.conventions import environment as environment_names
 from seawall.errors import DrillError, UsageError
 
-LOOK_EVERY_S = 1.0
-"""How often the switch is read on the way.
+READ_EVERY_S = 1.0
+"""How often the switch is read during a drill.
 
-A person who stops a drill sees it stop within two looks.
+A person who stops a drill sees it stop within two readings.
 """
 UNREADABLE_S_MAX = 10.0
-"""How long a drill goes on without having read the switch anywhere.
+"""How long a drill goes on without having read the switch in any region.
 
-A few failed looks are a busy machine, this many are not.
+A few failed readings mean a busy machine; this many do not.
 """
 _ANSWER_S_MAX = 2.0
 _ROLE_S = 3_600
-REMEDY = "nobody stops what has no brake: arm it, or see why it cannot be read (docs/standby.md)"
+REMEDY = (
+    "no drill runs that cannot be stopped: arm the kill switch, or see why it cannot be read "
+    "(docs/standby.md)"
+)
 
 
-class SwitchSite(BaseModel):
-    """Where a stack's switch is.
+class KillSwitchLocation(BaseModel):
+    """Where a stack's kill switch is, and with which credentials it is read.
 
-    ``endpoint`` is that of the sandbox, else AWS's own; ``role`` is taken on to read it.
-
-    ``credentials``: a file of the sandbox with the runner's access key; without one the usual chain
-    of the SDK holds.
+    Attributes:
+        parameter: Name of the SSM parameter.
+        regions: The regions that have it.
+        endpoint: The sandbox's AWS; None for the real one.
+        role: ARN of a role to assume for reading; None reads without one.
+        credentials: A file of the sandbox with the runner's access key (:class:`AccessKey`). None
+            takes the credentials of the SDK's usual chain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,163 +70,186 @@ class SwitchSite(BaseModel):
     credentials: Path | None = None
 
 
-class RunnerKey(BaseModel):
-    """The access key in the file that :attr:`SwitchSite.credentials` names."""
+class AccessKey(BaseModel):
+    """An access key, as in the file that :attr:`KillSwitchLocation.credentials` names.
+
+    ``session_token`` belongs to the temporary key of a role.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     access_key_id: str
     secret_access_key: str = Field(repr=False)
+    session_token: str | None = Field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What one look found, by region: ``says`` what was read, ``unreadable`` why nothing was."""
+class Reading:
+    """One reading of a switch, by region.
 
-    says: Mapping[str, str]
+    Each region is either in ``values`` or, with the reason, in ``unreadable``.
+    """
+
+    values: Mapping[str, str]
     unreadable: Mapping[str, str]
 
     @property
     def stopped(self) -> str | None:
-        """Who says that drills must not run, and what; None if nobody does."""
-        for region, value in self.says.items():
+        """Which region forbids drills, and its value; None if no region does."""
+        for region, value in self.values.items():
             if value != aws.KILL_SWITCH_ARMED:
                 return f"the kill switch in {region} says {value!r}"
         return None
 
 
-class Switch(Protocol):
-    """A switch that can be looked at; never raises."""
+class KillSwitch(Protocol):
+    """A switch that can be read."""
 
-    def look(self) -> Look:
-        """Read it in every region."""
+    def read(self) -> Reading:
+        """Read it in every region. Never raises."""
         ...
 
 
 @dataclass(kw_only=True)
-class SsmSwitch:
-    """The parameter of one stack; each region is read by itself and at the same time."""
+class SsmKillSwitch:
+    """The SSM parameter of one stack. All regions are read at the same time."""
 
-    site: SwitchSite
+    location: KillSwitchLocation
     _clients: dict[str, Any] = field(default_factory=dict)
 
-    def look(self) -> Look:
+    def read(self) -> Reading:
         """Read it in every region, for at most a few seconds."""
-        says, unreadable = {}, {}
-        with ThreadPoolExecutor(len(self.site.regions)) as pool:
-            for region, answer in zip(
-                self.site.regions, pool.map(self._read, self.site.regions), strict=True
-            ):
+        values, unreadable = {}, {}
+        regions = self.location.regions
+        with ThreadPoolExecutor(len(regions)) as pool:
+            for region, answer in zip(regions, pool.map(self._read, regions), strict=True):
                 if isinstance(answer, Exception):
                     unreadable[region] = f"{type(answer).__name__}: {answer}"
                 else:
-                    says[region] = answer
-        return Look(says=says, unreadable=unreadable)
+                    values[region] = answer
+        return Reading(values=values, unreadable=unreadable)
 
     def _read(self, region: str) -> str | Exception:
         try:
             if region not in self._clients:
                 self._clients[region] = self._client(region)
-            found = self._clients[region].get_parameter(Name=self.site.parameter)
+            found = self._clients[region].get_parameter(Name=self.location.parameter)
             return str(found["Parameter"]["Value"])
-        # whatever keeps us from reading a brake means that it was not read
+        # Whatever prevents the reading of a kill switch means that it was not read.
         except Exception as error:  # noqa: BLE001
-            self._clients.pop(region, None)  # the next look takes the role on again
+            self._clients.pop(region, None)  # the next reading assumes the role again
             return error
 
     def _client(self, region: str) -> Any:
-        import boto3  # noqa: PLC0415 - most of the contract's users have no AWS and need none
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.session import Session  # noqa: PLC0415
+        """A client of SSM, in the location's role if it names one."""
+        role = self.location.role
+        key = self._access_key()
+        if role is not None:
+            assumed = self._make("sts", region, key).assume_role(
+                RoleArn=role, RoleSessionName="kill-switch", DurationSeconds=_ROLE_S
+            )["Credentials"]
+            key = AccessKey(
+                access_key_id=assumed["AccessKeyId"],
+                secret_access_key=assumed["SecretAccessKey"],
+                session_token=assumed["SessionToken"],
+            )
+        return self._make("ssm", region, key)
 
+    def _access_key(self) -> AccessKey | None:
+        path = self.location.credentials
+        if path is None:
+            return None
+        return AccessKey.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def _make(self, service: str, region: str, key: AccessKey | None) -> Any:
+        """A client of ``service``; without a ``key``, with the credentials of the SDK's chain.
+
+        With a file of credentials, nothing of the user's own AWS configuration counts.
+        """
+        import boto3  # noqa: PLC0415 - slow to import, and most users of this module read no switch
+        from botocore.config import Config  # noqa: PLC0415
+
+        endpoint = self.location.endpoint
         config = Config(
             connect_timeout=_ANSWER_S_MAX,
             read_timeout=_ANSWER_S_MAX,
             retries={"total_max_attempts": 1},
         )
-        given: dict[str, Any] = {"endpoint_url": self.site.endpoint, "config": config}
-        session = boto3.Session(region_name=region)
-        if self.site.credentials is not None:
-            # Nothing of the caller's own AWS: neither its profile nor its files.
-            nothing = {
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-            }
-            session = boto3.Session(
-                region_name=region, botocore_session=Session(session_vars=nothing)
+        if key is not None and self.location.credentials is not None:
+            return isolated_client(
+                service,
+                endpoint=endpoint,
+                region=region,
+                access_key_id=key.access_key_id,
+                secret_access_key=key.secret_access_key,
+                session_token=key.session_token,
+                config=config,
             )
-            key = RunnerKey.model_validate_json(self.site.credentials.read_text(encoding="utf-8"))
-            given |= {
-                "aws_access_key_id": key.access_key_id,
-                "aws_secret_access_key": key.secret_access_key,
-            }
-        if self.site.role is not None:
-            taken = session.client("sts", **given).assume_role(
-                RoleArn=self.site.role, RoleSessionName="kill-switch", DurationSeconds=_ROLE_S
-            )["Credentials"]
-            given |= {
-                "aws_access_key_id": taken["AccessKeyId"],
-                "aws_secret_access_key": taken["SecretAccessKey"],
-                "aws_session_token": taken["SessionToken"],
-            }
-        return session.client("ssm", **given)
+        if is_loopback(endpoint):
+            config = config.merge(Config(proxies={}))
+        make: Any = boto3.Session(region_name=region).client
+        return make(
+            service,
+            endpoint_url=endpoint,
+            config=config,
+            aws_access_key_id=key.access_key_id if key else None,
+            aws_secret_access_key=key.secret_access_key if key else None,
+            aws_session_token=key.session_token if key else None,
+        )
 
 
 @dataclass(kw_only=True)
-class SwitchWatch:
-    """Obeys ``switches``, all of them; without any there is nothing to obey.
+class KillSwitchWatch:
+    """Says whether a drill may start or go on, by all of ``switches``; with none, it always may.
 
-    ``monotonic_s`` is the clock.
-
-    Looking happens in a thread of its own (:meth:`start`), so that a region that hangs holds nobody
-    up: asking costs nothing.
+    :meth:`start` reads them in a thread of its own, so that a region that does not answer delays
+    nothing: calling the watch only returns what the last reading meant. ``monotonic_s`` is the
+    clock.
     """
 
-    switches: Sequence[Switch]
+    switches: Sequence[KillSwitch]
     monotonic_s: Callable[[], float] = time.monotonic
     _began_at: float | None = None
     _read_at: float | None = None
     _stopped: str | None = None
-    _unread: str = "nobody has looked yet"
+    _unread: str = "it has not been tried yet"
     _ending: threading.Event = field(default_factory=threading.Event)
     _started: bool = False
 
     def require_armed(self) -> None:
-        """Raise :class:`DrillError` unless every switch was read in every region and says armed.
+        """Require that every switch can be read in every region and is armed.
 
-        Nothing starts otherwise.
+        Raises:
+            DrillError: It is not so; nothing may start.
         """
         reason = self.refusal()
         if reason is not None:
             raise DrillError(reason, remedy=REMEDY)
 
     def refusal(self) -> str | None:
-        """Look now, and say why nothing may start; None if it may."""
+        """Read all switches now. Returns why nothing may start; None if it may."""
         for switch in self.switches:
-            look = switch.look()
-            if look.stopped is not None:
-                return look.stopped
-            for region, why in look.unreadable.items():
+            reading = switch.read()
+            if reading.stopped is not None:
+                return reading.stopped
+            for region, why in reading.unreadable.items():
                 return f"the kill switch in {region} cannot be read: {why}"
         self._read_at = self.monotonic_s()
         return None
 
-    def start(self) -> SwitchWatch:
-        """Look once a second from now on, until :meth:`stop` or the end of the process.
-
-        Idempotent.
-        """
+    def start(self) -> KillSwitchWatch:
+        """Read once a second from now on, until :meth:`stop` or the process ends; idempotent."""
         if self.switches and not self._started:
             self._started = True
             threading.Thread(target=self._run, name="kill switch", daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop reading."""
         self._ending.set()
 
     def __call__(self) -> str | None:
-        """Why what is under way must end now; None if it may go on. A stop is never taken back."""
+        """Why the drill must end now; None if it may go on. A stop is never taken back."""
         if self._stopped is None and self.switches:
             now = self.monotonic_s()
             self._began_at = now if self._began_at is None else self._began_at
@@ -229,42 +260,47 @@ class SwitchWatch:
                 )
         return self._stopped
 
-    def step(self) -> None:
-        """Look once at every switch and remember what it means."""
-        looks = [switch.look() for switch in self.switches]
-        says_stop = next((look.stopped for look in looks if look.stopped is not None), None)
-        if says_stop is not None:
-            self._stopped = says_stop
-        elif all(look.says for look in looks):
+    def poll(self) -> None:
+        """Read every switch once and remember what that means."""
+        readings = [switch.read() for switch in self.switches]
+        stopped = next((each.stopped for each in readings if each.stopped is not None), None)
+        if stopped is not None:
+            self._stopped = stopped
+        elif all(reading.values for reading in readings):
             self._read_at = self.monotonic_s()
         else:
             self._unread = "; ".join(
-                f"{region}: {why}" for look in looks for region, why in look.unreadable.items()
+                f"{region}: {why}"
+                for reading in readings
+                for region, why in reading.unreadable.items()
             )
 
     def _run(self) -> None:
-        while not self._ending.wait(LOOK_EVERY_S) and self._stopped is None:
-            self.step()
+        while not self._ending.wait(READ_EVERY_S) and self._stopped is None:
+            self.poll()
 
 
-def switches_of(
-    site: SwitchSite | None, environment: Mapping[str, str] = os.environ
-) -> list[Switch]:
+def kill_switches(
+    location: KillSwitchLocation | None, environment: Mapping[str, str] = os.environ
+) -> list[KillSwitch]:
     """The switches that a runner obeys.
 
-    The one of ``targets.json``, if it names one, and that of the environment, if there is one.
+    Args:
+        location: That of the deployment file, if it names one.
+        environment: May name another one (KILL_SWITCH_VARIABLE).
 
-    Raises :class:`UsageError` if the environment's makes no sense: a brake that is written wrongly
-    is not left out.
+    Raises:
+        UsageError: The environment's is malformed. It is not ignored, because then the drill could
+            not be stopped.
     """
-    sites = [] if site is None else [site]
-    told = environment.get(environment_names.KILL_SWITCH_VARIABLE)
-    if told:
+    locations = [] if location is None else [location]
+    text = environment.get(environment_names.KILL_SWITCH_VARIABLE)
+    if text:
         try:
-            sites.append(SwitchSite.model_validate(json.loads(told)))
+            locations.append(KillSwitchLocation.model_validate(json.loads(text)))
         except (ValueError, ValidationError) as error:
-            message = f"{environment_names.KILL_SWITCH_VARIABLE} names no kill switch: {error}"
             raise UsageError(
-                message, remedy='write {"parameter": "...", "regions": ["..."]}'
+                f"{environment_names.KILL_SWITCH_VARIABLE} names no kill switch: {error}",
+                remedy='write {"parameter": "...", "regions": ["..."]}',
             ) from error
-    return [SsmSwitch(site=each) for each in sites]
+    return [SsmKillSwitch(location=each) for each in locations]

@@ -1,14 +1,19 @@
-"""Read a policy file: YAML in, a validated :class:`Policy` out, or every problem at once."""
+"""Read a policy file: YAML in, a checked :class:`Policy` out, or every problem at once.
+
+The model and its rules (:mod:`seawall.policy`) and the sums (:mod:`seawall.feasibility`) are pure;
+this module is the one that opens files.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from seawall.errors import PolicyError, Problem, UsageError
+from seawall.errors import DocumentError, PolicyError, Problem, UsageError
+from seawall.feasibility import sums_of
+from seawall.formats.documents import examine_yaml, model_problems, read_text, shown
 from seawall.policy.extends import derive, forbidden_overrides
 from seawall.policy.model import Policy
 from seawall.policy.rules import references_of, relations_of
@@ -17,30 +22,22 @@ from seawall.policy.rules import references_of, relations_of
 def load_policy(path: Path) -> Policy:
     """The policy at ``path`` with everything that it extends.
 
-    Raises :class:`UsageError` if there is no such file and :class:`PolicyError` with every problem
-    found.
+    Raises:
+        UsageError: a file cannot be read.
+        PolicyError: the policy is wrong; it carries every problem found.
     """
-    tree = _read(path)
-    parent = tree.get("extends")
-    if parent is not None:
-        problems = forbidden_overrides(tree)
-        base = _read(path.parent / str(parent))
-        if "extends" in base:
-            problems.append(
-                Problem(
-                    path="extends",
-                    found=repr(parent),
-                    remedy="extend a policy that stands on its own",
-                )
-            )
+    tree, problems = _read(path)
+    if "extends" in tree:
+        problems += forbidden_overrides(tree)
+        base = _read_parent(path, tree["extends"])
         tree, more = derive(base, child=tree, model=Policy)
         problems += more
     else:
-        problems = [
+        problems += [
             Problem(
                 path=key,
                 found="a value",
-                remedy="only a policy with `extends` is scaled or re-addressed",
+                remedy="remove it; only a policy with `extends` is scaled or given addresses",
             )
             for key in ("scale", "addresses")
             if key in tree
@@ -48,70 +45,78 @@ def load_policy(path: Path) -> Policy:
     try:
         policy = Policy.model_validate(tree)
     except ValidationError as error:
-        raise PolicyError(
-            str(path), problems + [_explain(detail) for detail in error.errors()]
-        ) from error
+        known = {problem.path for problem in problems}
+        problems += [each for each in model_problems(error) if each.path not in known]
+        raise PolicyError(str(path), problems) from error
     problems += _contradictions(policy)
     if problems:
         raise PolicyError(str(path), problems)
     return policy
 
 
-def _contradictions(policy: Policy) -> list[Problem]:
-    """What a well-formed policy says that cannot be true together; sums need names that resolve."""
-    # it reads policies, and controls that do
-    from seawall.feasibility import sums_of  # noqa: PLC0415
+def _read_parent(path: Path, named: object) -> dict[str, Any]:
+    """The tree of the policy that ``path`` extends, which must stand on its own."""
+    if not isinstance(named, str) or not named.strip():
+        problem = Problem(
+            path="extends", found=shown(named), remedy="name a file beside this one, as text"
+        )
+        raise PolicyError(str(path), [problem])
+    parent = path.parent / named
+    try:
+        base, problems = _read(parent)
+    except PolicyError:
+        raise
+    except UsageError as error:
+        found = f"{shown(named)}, which cannot be read ({_reason(error)})"
+        problem = Problem(path="extends", found=found, remedy="name a policy beside this one")
+        raise PolicyError(str(path), [problem]) from error
+    if "extends" in base:
+        problems.append(
+            Problem(
+                path="extends",
+                found=f"{shown(named)}, which extends another policy itself",
+                remedy="extend a policy that stands on its own",
+            )
+        )
+    if problems:
+        raise PolicyError(str(parent), problems)
+    return base
 
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The mapping in the file, and every problem of its YAML that still lets it be read."""
+    try:
+        tree, problems = examine_yaml(read_text(path))
+    except DocumentError as error:
+        raise PolicyError(str(path), error.problems) from error
+    except UsageError as error:
+        raise UsageError(
+            f"cannot read the policy {path}: {_reason(error)}", remedy="name a file under policies/"
+        ) from error
+    if not isinstance(tree, dict):
+        if not problems:
+            found = "an empty file" if tree is None else f"a {type(tree).__name__}"
+            problems = [Problem(path="(file)", found=found, remedy="write a mapping of sections")]
+        raise PolicyError(str(path), problems)
+    return tree, problems
+
+
+def _reason(error: UsageError) -> str:
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause or error)
+
+
+def _contradictions(policy: Policy) -> list[Problem]:
+    """What a well-formed policy says that cannot be true together.
+
+    Sums are built only when every name resolves.
+    """
     unresolved = references_of(policy)
     problems = [*unresolved, *relations_of(policy)]
     if not unresolved:
-        broken = [each for each in sums_of(policy) if not each.holds]
         problems += [
-            Problem(path=each.path, found=str(each), remedy=each.remedy) for each in broken
+            Problem(path=each.path, found=str(each), remedy=each.remedy)
+            for each in sums_of(policy)
+            if not each.holds
         ]
     return problems
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read the policy {path}: {error.strerror}"
-        raise UsageError(message, remedy="name a file under policies/") from error
-    except yaml.YAMLError as error:
-        raise PolicyError(
-            str(path),
-            [
-                Problem(
-                    path="(file)",
-                    found="text that is no YAML",
-                    remedy=str(error).replace("\n", " "),
-                )
-            ],
-        ) from error
-    if not isinstance(tree, dict):
-        raise PolicyError(
-            str(path),
-            [
-                Problem(
-                    path="(file)", found=type(tree).__name__, remedy="write a mapping of sections"
-                )
-            ],
-        )
-    return tree
-
-
-def _explain(detail: Any) -> Problem:
-    """One pydantic error as path, value found and remedy."""
-    path = ".".join(str(part) for part in detail["loc"]) or "(file)"
-    kind = detail["type"]
-    if kind == "missing":
-        return Problem(path=path, found="nothing", remedy="add it")
-    if kind == "extra_forbidden":
-        return Problem(
-            path=path,
-            found=repr(detail["input"]),
-            remedy="remove it, or check its spelling; the policy has no such key",
-        )
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return Problem(path=path, found=repr(detail["input"]), remedy=message[:1].lower() + message[1:])

@@ -1,10 +1,8 @@
-"""Connections to the venue's PostgreSQL.
-
-Money comes back as ``int``, foreign errors leave translated.
+"""Connections to the venue's PostgreSQL: money is ``int``, errors are ours.
 
 ``numeric`` columns hold whole base units, so they are decoded as ``int``; a fraction raises instead
-of being rounded. Cast ``extract(epoch from ...)`` and averages to ``float8`` in SQL. Commit times
-are :data:`COMMITTED_AT_US`.
+of being rounded. Cast ``extract(epoch from ...)`` and averages to ``float8`` in SQL. For commit
+times use :data:`COMMITTED_AT_US`.
 """
 
 from __future__ import annotations
@@ -21,10 +19,7 @@ Connection: TypeAlias = (
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a broken statement or connection raises.
-
-A loop that survives a database restart catches these.
-"""
+"""What a failed statement or connection raises; a loop catches these to survive a restart."""
 
 COMMITTED_AT_US = "(extract(epoch from pg_xact_commit_timestamp({row}.xmin)) * 1000000)::bigint"
 """SQL for the commit time of an insert-only row, in Unix microseconds; ``format(row=alias)``."""
@@ -37,9 +32,7 @@ async def _prepare(connection: Connection) -> None:
 
 
 async def _keep(_connection: Connection) -> None:
-    """Nothing: no session state is ever left behind, and an open transaction is rolled back before
-    this is called.
-    """
+    """Reset nothing: no session state is ever set, and open transactions are rolled back before."""
 
 
 async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
@@ -53,8 +46,7 @@ async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
         )
         await _prepare(connection)
     except FAILURES as error:
-        message = f"{name} cannot reach its database: {error}"
-        raise ServiceError(message) from error
+        raise ServiceError(f"{name} cannot reach its database: {error}") from error
     return connection
 
 
@@ -62,8 +54,7 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
     """A pool of at most ``size`` connections like :func:`connect`. Raises :class:`ServiceError`."""
     settings = {"application_name": name}
     try:
-        # The default would ask the server to reset the session after every use, one more round trip
-        # per query.
+        # The default of `reset` would send the server a statement after every use.
         pool: Pool | None = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -74,7 +65,6 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
             server_settings=settings,
         )
     except FAILURES as error:
-        message = f"{name} cannot reach its database: {error}"
-        raise ServiceError(message) from error
-    assert pool is not None  # None only for a pool that was told not to connect yet
+        raise ServiceError(f"{name} cannot reach its database: {error}") from error
+    assert pool is not None  # None only for a pool that is not to connect at once
     return pool

@@ -1,4 +1,8 @@
-"""A venue process: runs until SIGTERM or SIGINT, says ``ready`` once on stdout, serves its metrics."""
+"""What every venue process does: run until SIGTERM, print ``ready`` once, serve its metrics.
+
+Metrics of processes without an HTTP interface are served by `prometheus_client` from a thread of
+its own: a busy event loop must not look like a dead process. HTTP interfaces are served by uvicorn.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +26,17 @@ if TYPE_CHECKING:
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> NoReturn:
-    """Run ``main(stop)`` and exit 0 when it returns; a signal sets ``stop``.
+    """Run ``main(stop)`` and exit 0 when it returns; SIGTERM and SIGINT set ``stop``.
 
-    A :class:`SeawallError` becomes its exit code.
+    A :class:`SeawallError` ends the process with its exit code.
     """
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("httpx").setLevel(
-        logging.WARNING
-    )  # one line per call would drown everything else
+    # At INFO, httpx logs every request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
     async def supervised() -> None:
         stop = asyncio.Event()
@@ -51,7 +54,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> NoReturn:
 
 
 def say_ready() -> None:
-    """Tell whoever started this process that it serves."""
+    """Print ``ready`` for the program that started this process."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
 
@@ -61,12 +64,14 @@ def serve_metrics(port: int) -> None:
     try:
         prometheus_client.start_http_server(port, addr="127.0.0.1")
     except OSError as error:
-        message = f"metrics cannot be served on port {port}: {error.strerror}"
-        raise PortBusyError(message, remedy="free the port, or configure another") from error
+        raise PortBusyError(
+            f"metrics cannot be served on port {port}: {error.strerror}",
+            remedy="free the port, or configure another",
+        ) from error
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own; this module has them."""
+    """uvicorn without its signal handlers, because :func:`run` installs them."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,7 +79,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
-    """Serve an ASGI ``app`` on loopback until ``stop``; says ``ready`` when it listens.
+    """Serve an ASGI ``app`` on loopback until ``stop``; prints ``ready`` when it listens.
 
     Raises :class:`PortBusyError`.
     """
@@ -84,8 +89,10 @@ async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
         listener.close()
-        message = f"port {port} cannot be bound: {error.strerror}"
-        raise PortBusyError(message, remedy="free the port, or configure another") from error
+        raise PortBusyError(
+            f"port {port} cannot be bound: {error.strerror}",
+            remedy="free the port, or configure another",
+        ) from error
     server = _Server(
         uvicorn.Config(
             app,
@@ -97,7 +104,7 @@ async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    # uvicorn tells of its start by this flag only
+    # uvicorn reports its start by this flag only
     while not server.started and not serving.done():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     if not serving.done():

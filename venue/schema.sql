@@ -1,10 +1,15 @@
--- The venue's records. Rules that must never break are constraints and grants here, not habits of the code.
+-- The schema of the venue's database. Rules that must never break are constraints and grants here;
+-- no code has to remember them.
 --
--- Evidence: rows whose commit time matters (postings, slot_events, lane_log, mode_log, flow) are inserted once and never
--- updated, so pg_xact_commit_timestamp(xmin) stays the moment at which they became true (track_commit_timestamp = on).
+-- Evidence: rows whose commit time matters (postings, slot_events, lane_log, mode_log, flow) are
+-- inserted once and never updated, so pg_xact_commit_timestamp(xmin) stays the time at which they
+-- became true (track_commit_timestamp = on).
 --
--- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved, clearing, and to itself: inventory
--- that customers trade with, own that nobody trades with) is negative; every posting sums to zero per asset and network.
+-- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved,
+-- clearing) is negative. So is what it owes to itself: inventory, with which customers trade, and
+-- own, with which they do not. Every posting sums to zero per asset and network.
+--
+-- The states of a withdrawal and of a slot are drawn in docs/withdrawal-states.md.
 
 create table customers (
     id             bigint primary key,
@@ -17,20 +22,23 @@ create table accounts (
     bucket      text not null,
     network     text not null,
     asset       text not null,
-    kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve', 'cold', 'inventory', 'own')),
+    kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve',
+                                              'cold', 'inventory', 'own')),
     customer_id bigint references customers,
     check ((kind = 'customer') = (customer_id is not null)),
     unique nulls not distinct (bucket, network, asset, kind, customer_id)
 );
 create index accounts_by_customer on accounts (customer_id) where customer_id is not null;
 
--- What a customer may still spend, kept beside the entries so that an overdraft is refused by a constraint.
+-- What a customer, or the house's inventory, may still spend. It is kept beside the entries so that
+-- a constraint refuses an overdraft.
 create table balances (
     account_id bigint primary key references accounts,
     available  numeric(78, 0) not null check (available >= 0)
 );
 
--- An approval exists before the money crosses from one bucket to another (foreign key, not convention).
+-- An approval must exist before money moves from one bucket to another; a foreign key and a trigger
+-- demand it.
 create table approvals (
     id          uuid primary key,
     from_bucket text not null,
@@ -40,7 +48,9 @@ create table approvals (
     created_at  timestamptz not null default clock_timestamp()
 );
 
-create table lanes (                    -- (chain, signer address): one holder, fenced by an epoch
+-- A lane is (chain, signer address). It has one holder, fenced by an epoch: who has an older epoch
+-- can neither claim nor sign.
+create table lanes (
     chain_id      bigint not null,
     address       text   not null check (address ~ '^0x[0-9a-f]{40}$'),
     network       text   not null,
@@ -52,26 +62,28 @@ create table lanes (                    -- (chain, signer address): one holder, 
     primary key (chain_id, address)
 );
 
-create table lane_log (                 -- every change of holder or signing region; insert only
+-- Every change of a lane's holder or signing region; insert only.
+create table lane_log (
     chain_id      bigint not null,
     address       text   not null,
     epoch         bigint not null,
     holder        text   not null,
     signer_region text   not null,
     reason        text   not null,
-    detected_at   timestamptz,          -- when the breaker opened, for a failover
+    detected_at   timestamptz,          -- for a failover: when the breaker opened
     at            timestamptz not null default clock_timestamp(),
     primary key (chain_id, address, epoch),
     foreign key (chain_id, address) references lanes
 );
 
-create table slots (                    -- one nonce, one intent, one transaction
+-- A slot is one nonce with one intent and one transaction.
+create table slots (
     id            bigint generated always as identity primary key,
     chain_id      bigint not null,
     address       text   not null,
     nonce         bigint not null check (nonce >= 0),
-    epoch         bigint not null,      -- of the lane, when the nonce was allocated
-    mode_epoch    bigint not null,      -- of the mode, when the claim was made
+    epoch         bigint not null,      -- of the lane when the nonce was allocated
+    mode_epoch    bigint not null,      -- of the mode when the slot was claimed
     purpose       text   not null check (purpose in ('payout', 'topup')),
     to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     value         numeric(78, 0) not null check (value >= 0),
@@ -80,7 +92,8 @@ create table slots (                    -- one nonce, one intent, one transactio
     max_fee_wei   numeric(78, 0) not null,
     priority_fee_wei numeric(78, 0) not null,
     digest        bytea  not null check (length(digest) = 32),
-    state         text   not null check (state in ('open', 'signed', 'broadcast', 'included', 'final')),
+    state         text   not null check (state in ('open', 'signed', 'broadcast', 'included',
+                                                   'final')),
     signer_region text,
     tx_hash       text unique,
     raw           bytea,
@@ -95,7 +108,8 @@ create table slots (                    -- one nonce, one intent, one transactio
 );
 create index slots_in_flight on slots (chain_id, address, nonce) where state <> 'final';
 
-create table slot_events (              -- every arrow of a slot; insert only
+-- When a slot reached each of its states; insert only.
+create table slot_events (
     slot_id bigint not null references slots,
     state   text   not null check (state in ('open', 'signed', 'broadcast', 'included', 'final')),
     signer_region text,
@@ -103,23 +117,26 @@ create table slot_events (              -- every arrow of a slot; insert only
     primary key (slot_id, state)
 );
 
-create table sign_log (                 -- the signer's own memory: a second digest for a nonce is refused
+-- The signer's own record: a second digest for a nonce is refused.
+create table sign_log (
     chain_id  bigint not null,
     address   text   not null,
     nonce     bigint not null,
     digest    bytea  not null check (length(digest) = 32),
     epoch     bigint not null,
-    region    text   not null,          -- who wrote the digest first
-    raw       bytea,                    -- the signed bytes; the same ones are returned for ever
+    region    text   not null,          -- whose signer recorded the digest
+    raw       bytea,                    -- the signed bytes; they are returned for ever
     tx_hash   text,
     signed_by text,                     -- region whose signature was kept
     requested_at timestamptz not null default clock_timestamp(),
     signed_at timestamptz,
     primary key (chain_id, address, nonce),
-    check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null) and (raw is null) = (signed_at is null))
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null)
+           and (raw is null) = (signed_at is null))
 );
 
-create table proof_log (                -- texts that keys were asked to sign to show that they answer; none is a transaction
+-- Proofs of key control: texts that a key was asked to sign. None of them is a transaction.
+create table proof_log (
     id       bigint generated always as identity primary key,
     wallet   text not null,
     address  text not null,
@@ -128,47 +145,53 @@ create table proof_log (                -- texts that keys were asked to sign to
     asked_at timestamptz not null default clock_timestamp()
 );
 
-create table proof_signatures (         -- what was signed; a request without one was not answered
+-- The signatures of these texts; a row of proof_log without one was not answered.
+create table proof_signatures (
     proof_id  bigint primary key references proof_log,
     signature bytea not null check (length(signature) = 65),
     given_at  timestamptz not null default clock_timestamp()
 );
 
 create table withdrawals (
-    id             uuid primary key,    -- made by the client: a replay returns the first outcome
-    seq            bigint generated always as identity unique,  -- its bit in the payout contract
+    id             uuid primary key,    -- chosen by the client: a replay returns the first outcome
+    seq            bigint generated always as identity unique,  -- number of its bit in the contract
     customer_id    bigint not null references customers,
     bucket         text   not null,
-    source_network text   not null,     -- whose balance pays; differs from network in a cross-rail transfer
+    source_network text   not null,     -- whose balance pays; not network in a cross-rail transfer
     network        text   not null,
     asset          text   not null,
     amount         numeric(78, 0) not null check (amount > 0),
     value_micro    bigint not null check (value_micro >= 0),
     size           text   not null check (size in ('small', 'large')),
     destination    text   not null check (destination ~ '^0x[0-9a-f]{40}$'),
-    state          text   not null check (state in ('reserved', 'slotted', 'posted', 'voided', 'unknown')),
-    reason         text,                -- why it is deferred, voided or unknown, in words for the customer
+    state          text   not null check (state in ('reserved', 'slotted', 'posted', 'voided',
+                                                    'unknown')),
+    reason         text,                -- for the customer: why it is deferred, voided or unknown
     slot_id        bigint references slots,
     requested_at   timestamptz not null default clock_timestamp(),
     check ((state in ('slotted', 'posted')) <= (slot_id is not null)),
     check ((state in ('voided', 'unknown')) <= (reason is not null)),
     check (state <> 'reserved' or slot_id is null)
 );
-create index withdrawals_claimable on withdrawals (network, asset, size, seq) where state = 'reserved';
+create index withdrawals_claimable on withdrawals (network, asset, size, seq)
+    where state = 'reserved';
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
-create index withdrawals_open on withdrawals (requested_at) where state in ('reserved', 'slotted', 'unknown');
+create index withdrawals_open on withdrawals (requested_at)
+    where state in ('reserved', 'slotted', 'unknown');
 
-create function refuse_arrow() returns trigger language plpgsql as $$
+create function refuse_transition() returns trigger language plpgsql as $$
 begin
-    raise exception 'a withdrawal does not go from % to % by the hand of %', old.state, new.state, current_user;
+    raise exception 'a withdrawal may not go from % to % as role %',
+        old.state, new.state, current_user;
 end $$;
--- Claim, post, hold, release, cancel; the api may only cancel.
-create trigger withdrawal_arrows before update of state on withdrawals for each row
+-- The transitions are: claim, post, hold, release, cancel. The api may only cancel.
+create trigger withdrawal_transitions before update of state on withdrawals for each row
     when (old.state <> new.state and (
-        (old.state, new.state) not in (('reserved', 'slotted'), ('slotted', 'posted'), ('slotted', 'unknown'), ('slotted', 'reserved'),
+        (old.state, new.state) not in (('reserved', 'slotted'), ('slotted', 'posted'),
+                                       ('slotted', 'unknown'), ('slotted', 'reserved'),
                                        ('reserved', 'voided'))
         or (current_user = 'seawall_api' and new.state <> 'voided')))
-    execute function refuse_arrow();
+    execute function refuse_transition();
 
 create table topups (
     id           uuid primary key,
@@ -185,7 +208,8 @@ create table topups (
 );
 create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
 
--- What a wallet may still pay out: its balance on chain less what is already signed away. Written by the settler that holds its lane.
+-- What a wallet may still pay out: its balance on chain less what its slots will pay. Written by
+-- the settler that holds its lane.
 create table floats (
     wallet    text not null,
     network   text not null,
@@ -206,9 +230,11 @@ create table swaps (
     at          timestamptz not null default clock_timestamp()
 );
 
-create table postings (                 -- one event of the ledger; insert only
+-- One event of the ledger; insert only.
+create table postings (
     id            bigint generated always as identity primary key,
-    kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup', 'swap')),
+    kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup',
+                                                'swap')),
     withdrawal_id uuid references withdrawals,
     topup_id      uuid references topups,
     swap_id       uuid references swaps,
@@ -219,11 +245,13 @@ create table postings (                 -- one event of the ledger; insert only
     check ((kind = 'swap') = (swap_id is not null))
 );
 create unique index postings_reserve_once on postings (withdrawal_id) where kind = 'reserve';
-create unique index postings_resolve_once on postings (withdrawal_id) where kind in ('post', 'void');
+create unique index postings_resolve_once on postings (withdrawal_id)
+    where kind in ('post', 'void');
 create unique index postings_topup_once on postings (topup_id) where kind = 'topup';
 create unique index postings_swap_once on postings (swap_id) where kind = 'swap';
 
-create table entries (                  -- insert only
+-- The amounts of a posting by account; insert only.
+create table entries (
     id         bigint generated always as identity primary key,
     posting_id bigint not null references postings,
     account_id bigint not null references accounts,
@@ -241,7 +269,9 @@ begin
         raise exception 'a posting does not sum to zero per network and asset';
     end if;
     if exists (
-        select 1 from added join accounts a on a.id = added.account_id join postings p on p.id = added.posting_id
+        select 1 from added
+        join accounts a on a.id = added.account_id
+        join postings p on p.id = added.posting_id
         where p.approval_id is null
         group by added.posting_id having count(distinct a.bucket) > 1
     ) then
@@ -249,10 +279,14 @@ begin
     end if;
     return null;
 end $$;
--- All entries of a posting are inserted by one statement; a later statement could only unbalance it again.
-create trigger entries_balance after insert on entries referencing new table as added for each statement execute function entries_balance();
+-- All entries of a posting are inserted by one statement: a later statement could only unbalance
+-- it.
+create trigger entries_balance after insert on entries
+    referencing new table as added for each statement execute function entries_balance();
 
-create table flow (                     -- counters that api and settlers commit with their batches; what the guard watches; insert only
+-- Counters that api and settlers commit with their batches; the mode controller reads them. Insert
+-- only.
+create table flow (
     id          bigint generated always as identity primary key,
     kind        text   not null check (kind in ('reserved', 'posted', 'voided', 'signing_failed')),
     network     text   not null,
@@ -263,7 +297,8 @@ create table flow (                     -- counters that api and settlers commit
     at          timestamptz not null default clock_timestamp()
 );
 
-create table mode (                     -- the one row that every claim reads
+-- The mode: the one row that every claim and every reservation reads.
+create table mode (
     only_row boolean primary key default true check (only_row),
     epoch    bigint not null,
     tier     text   not null check (tier in ('normal', 'stressed', 'protected')),
@@ -271,25 +306,28 @@ create table mode (                     -- the one row that every claim reads
     since    timestamptz not null default clock_timestamp()
 );
 
-create table mode_log (                 -- every flip with what was known when it was decided; insert only
+-- Every change of the mode, with the sample that it was decided on; insert only.
+create table mode_log (
     epoch          bigint primary key,
     previous       text   not null,
     tier           text   not null,
     reason         text   not null check (length(reason) > 0),
-    trigger_name   text,                -- null on the way back to calm
+    trigger_name   text,                -- null on the way back to a calmer tier
     indicators     jsonb  not null,
     sample_flow_id bigint not null,     -- newest flow row that the sample contained
     sampled_at     timestamptz not null,
     at             timestamptz not null default clock_timestamp()
 );
 
-create table guard_lease (
+-- The heartbeat of the mode controller. Without a recent one no slot is claimed.
+create table mode_controller_lease (
     only_row boolean primary key default true check (only_row),
     holder   text not null,
-    beat_at  timestamptz not null
+    renewed_at  timestamptz not null
 );
 
-create table journal (                  -- decisions with their justification; append only, hash-chained, one writer each
+-- Decisions with their justification; append only, hash-chained per writer, one process per writer.
+create table journal (
     writer        text   not null,
     n             bigint not null,
     kind          text   not null,
@@ -316,8 +354,10 @@ end $$;
 do $$
 declare t text;
 begin
-    foreach t in array array['postings', 'entries', 'flow', 'mode_log', 'lane_log', 'slot_events', 'journal'] loop
-        execute format('create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()', t);
+    foreach t in array array['postings', 'entries', 'flow', 'mode_log', 'lane_log', 'slot_events',
+                             'journal'] loop
+        execute format('create trigger append_only before update or delete or truncate on %I '
+                       'for each statement execute function refuse_change()', t);
     end loop;
 end $$;
 
@@ -326,26 +366,34 @@ begin
     raise exception '% keeps the bytes that were signed first', tg_table_name;
 end $$;
 create trigger signed_once before update of raw, tx_hash on slots for each row
-    when (old.raw is not null and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash)) execute function refuse_other_bytes();
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
 create trigger signed_once before update of raw, tx_hash on sign_log for each row
-    when (old.raw is not null and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash)) execute function refuse_other_bytes();
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
 
--- Who may do what. Roles are made by genesis (they are per cluster); nobody but the owner has more than is listed here.
-grant select on all tables in schema public to seawall_api, seawall_settler, seawall_guard, seawall_treasury, seawall_auditor;
+-- Grants. Roles belong to the cluster and are created by genesis; no role but the owner has more
+-- rights than these.
+grant select on all tables in schema public
+    to seawall_api, seawall_settler, seawall_mode_controller, seawall_treasury, seawall_auditor;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason) on withdrawals to seawall_api;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
-grant update (state, signer_region, tx_hash, raw, block_number, block_hash) on slots to seawall_settler;
+grant update (state, signer_region, tx_hash, raw, block_number, block_hash) on slots
+    to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
 grant update (state, reason, slot_id) on withdrawals to seawall_settler;
-grant insert, update on mode, guard_lease to seawall_guard;
-grant insert on mode_log, journal to seawall_guard;
+grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
+grant insert on mode_log, journal to seawall_mode_controller;
 grant insert on topups, journal to seawall_treasury;
--- The signer sees lanes to check the fence, and its own log; the settler cannot write that log and the signer cannot move money.
--- It holds the lane while it writes, through a function, because a row lock needs a right to update that it must not have.
+-- The signer reads lanes, to check the epoch, and writes its own logs. The settler cannot write the
+-- sign log, and the signer cannot move money. While the signer writes, it locks the lane through a
+-- function, because a row lock needs the right to update, which the signer must not have.
 create function hold_lane(of_chain_id bigint, of_address text) returns bigint
 language sql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
     select epoch from lanes where chain_id = of_chain_id and address = of_address for share

@@ -16,6 +16,7 @@ import asyncpg
 
 from seawall.errors import EvidenceError
 from seawall.formats.journal import chain_breaks
+from seawall.formats.venue_records import VenueState
 
 _COMMITTED = "extract(epoch from pg_xact_commit_timestamp({row}.xmin))"
 _AT = "extract(epoch from {column})"
@@ -86,11 +87,21 @@ _JOURNAL_COUNTS = "select writer, kind, count(*) as entries from journal group b
 _JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
 
 
+_STATE = """
+    select (select tier from mode) as tier,
+           (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
+           (select coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)
+            from withdrawals where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
+           (select count(*) from postings where kind = 'post') as posted,
+           (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""
+_STATE_S_MAX = 2.0
+
+
 @asynccontextmanager
-async def _auditing(auditor_url: str, *, patience_s: float) -> AsyncIterator[asyncpg.Connection]:
+async def _auditing(auditor_url: str, *, timeout_s: float) -> AsyncIterator[asyncpg.Connection]:
     """A connection as auditor. Raises :class:`EvidenceError` for whatever goes wrong on it."""
     try:
-        connection = await asyncpg.connect(auditor_url, timeout=patience_s)
+        connection = await asyncpg.connect(auditor_url, timeout=timeout_s)
         try:
             yield connection
         finally:
@@ -108,7 +119,7 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
     """
     into.mkdir(parents=True, exist_ok=True)
     async with (
-        _auditing(auditor_url, patience_s=10) as connection,
+        _auditing(auditor_url, timeout_s=10) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         for name, query in EXPORTS.items():
@@ -135,5 +146,26 @@ async def under_way(auditor_url: str) -> int:
 
     Raises :class:`EvidenceError` when the database does not answer.
     """
-    async with _auditing(auditor_url, patience_s=5) as connection:
+    async with _auditing(auditor_url, timeout_s=5) as connection:
         return int(await connection.fetchval(_UNDER_WAY, timeout=5))
+
+
+async def read_state(auditor_url: str) -> VenueState | None:
+    """The venue at this instant; None when the database does not answer within seconds."""
+    try:
+        connection = await asyncpg.connect(auditor_url, timeout=_STATE_S_MAX)
+        try:
+            row = await connection.fetchrow(_STATE, timeout=_STATE_S_MAX)
+        finally:
+            await connection.close(timeout=_STATE_S_MAX)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
+    if row is None:
+        return None
+    return VenueState(
+        tier=row["tier"],
+        open_withdrawals=row["open"],
+        oldest_s=float(row["oldest_s"]),
+        posted=row["posted"],
+        signing_region=row["regions"],
+    )

@@ -1,38 +1,39 @@
-"""Faults by name: one file each, with ``apply``, an idempotent ``revert``, and ``observe`` as proof
-from outside.
-"""
+"""Faults by name; a fault is one file, with ``apply``, ``undo`` and ``observe``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from chaos.deployment import Targets
 from chaos.faults.base import Fault, Observation
 from chaos.faults.kms_dark import KmsDark
 from chaos.faults.noop import Noop
 from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
 from seawall.policy import GameDay
 
 __all__ = ["FAULTS", "Fault", "Observation", "make_fault"]
 
-FAULTS: dict[str, Callable[[Targets], Fault]] = {KmsDark.name: KmsDark, Noop.name: Noop}
+FAULTS: dict[str, Callable[[Deployment], Fault]] = {KmsDark.name: KmsDark, Noop.name: Noop}
 
 
-def make_fault(name: str, *, targets: Targets, gameday: GameDay) -> Fault:
-    """The fault called ``name``.
+def make_fault(name: str, *, deployment: Deployment, gameday: GameDay) -> Fault:
+    """The fault called ``name``, for ``deployment``.
 
-    Raises :class:`UsageError` if there is none or it would reach beyond the game day's blast
-    radius.
+    Raises:
+        UsageError: There is no such fault, it does not fit the deployment, or it would reach beyond
+            the blast radius of ``gameday``.
     """
     if name not in FAULTS:
-        message = f"there is no fault {name}"
-        raise UsageError(message, remedy=f"name one of {', '.join(sorted(FAULTS))}")
-    fault = FAULTS[name](targets)
+        raise UsageError(
+            f"there is no fault {name}", remedy=f"name one of {', '.join(sorted(FAULTS))}"
+        )
+    fault = FAULTS[name](deployment)
     beyond = [target for target in fault.reaches if target not in gameday.blast_radius]
     if beyond:
-        message = f"the fault {name} reaches {', '.join(beyond)}, which is outside the blast radius of the game day {gameday.name}"
+        allowed = ", ".join(gameday.blast_radius) or "nothing"
         raise UsageError(
-            message,
-            remedy=f"it may touch {', '.join(gameday.blast_radius) or 'nothing'}; change the policy, not the fault",
+            f"the fault {name} reaches {', '.join(beyond)}, which is outside the blast radius of "
+            f"the game day {gameday.name}",
+            remedy=f"it may touch {allowed}; change the policy, not the fault",
         )
     return fault

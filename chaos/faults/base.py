@@ -1,4 +1,4 @@
-"""The port of a fault."""
+"""What every fault offers: how it is applied, how it is undone, and how either is observed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from seawall.lease import UndoCall, perform
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One look from outside the injector.
+    """What one probe of the target showed.
 
-    The fault is seen at work, seen gone, or neither can be said (``unclear``).
+    Attributes:
+        state: The fault is in force, it is not, or the probe proves neither (``unclear``).
+        what: What was seen, in words.
     """
 
     state: Literal["effective", "clear", "unclear"]
@@ -21,10 +23,12 @@ class Observation:
 
 
 class Fault(ABC):
-    """Something that breaks, how it is mended, and how one sees either from outside.
+    """One kind of failure that can be injected.
 
-    ``reaches`` names what it touches in the words of a game day's blast radius; ``target`` is the
-    same as an operator finds it.
+    Attributes:
+        name: Its name in experiments.
+        reaches: What it touches, in the words of a game day's blast radius.
+        target: The same in an operator's words.
     """
 
     name: ClassVar[str]
@@ -33,22 +37,24 @@ class Fault(ABC):
 
     @abstractmethod
     def undo(self) -> tuple[UndoCall, ...]:
-        """The calls that take the fault back, whether or not it is applied; a lease keeps them."""
+        """The calls that undo the fault, whether or not it is applied. A lease keeps them."""
 
     @abstractmethod
     def apply(self) -> None:
-        """Break it. Raises :class:`ServiceError` if that could not be done.
+        """Inject the fault.
 
-        It may then be partly done.
+        Raises:
+            ServiceError: It could not be done; it may be done in part.
         """
 
     @abstractmethod
     def observe(self) -> Observation:
-        """Look once."""
+        """Probe the target once, independently of what injects the fault."""
 
     def revert(self, *, within_ms: int) -> None:
-        """Mend it; idempotent.
+        """Undo the fault; idempotent.
 
-        Raises :class:`ServiceError` if it is not mended within ``within_ms``.
+        Raises:
+            ServiceError: It is not undone within ``within_ms``.
         """
         perform(self.undo(), within_ms=within_ms)

@@ -1,50 +1,50 @@
-"""The key service of the primary region hangs: it takes requests and never answers."""
+"""The fault in which the primary region's key service accepts requests and never answers."""
 
 from __future__ import annotations
 
 from chaos import toxiproxy
-from chaos.deployment import Targets
+from chaos.endpoint import SILENT_S_MIN, probe
 from chaos.faults.base import Fault, Observation
-from chaos.outside import SILENT_S_MIN, look
 from seawall.conventions import aws, components
 from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
 from seawall.lease import UndoCall
 
 TOXIC = f"{aws.PREFIX}-kms-dark"
 UNTIL_REMOVED = 0
-"""Toxiproxy's `timeout` toxic with 0 lets nothing through until it is removed, then closes what
-hung.
+"""Toxiproxy's `timeout` toxic with 0 passes nothing until it is removed.
+
+It then closes the connections that hung.
 """
 
 
 class KmsDark(Fault):
-    """A hang, which is worse than a refusal: only the caller's own timeout ends it.
+    """A hang. It is worse than a refusal, because only the caller's own timeout ends it.
 
-    The toxic sits on the upstream stream, because downstream the emulator's close would pass
-    through and the caller would see a closed connection after some milliseconds instead of silence.
-    It acts on kept-alive connections too.
+    The toxic is on the upstream stream: on the downstream one, the emulator's close would pass
+    through, and after some milliseconds the caller would see a closed connection instead of
+    silence. It also acts on connections that are kept alive.
     """
 
     name = "kms-dark"
     reaches = ("kms.primary",)
 
-    def __init__(self, targets: Targets) -> None:
-        self.target = components.kms_proxy(targets.regions.primary)
-        if self.target not in targets.proxies:
-            message = f"the targets name no proxy {self.target}"
+    def __init__(self, deployment: Deployment) -> None:
+        self.target = components.kms_proxy(deployment.regions.primary)
+        if self.target not in deployment.proxies:
             raise UsageError(
-                message,
+                f"the deployment file names no proxy {self.target}",
                 remedy="route the signers' KMS traffic through Toxiproxy and name it under proxies",
             )
-        self._toxiproxy = targets.toxiproxy
-        self._listen = targets.proxies[self.target].listen
+        self._toxiproxy = deployment.toxiproxy
+        self._listen = deployment.proxies[self.target].listen
 
     def undo(self) -> tuple[UndoCall, ...]:
-        """Take the toxic away."""
+        """Remove the toxic."""
         return (toxiproxy.removal(self._toxiproxy, proxy=self.target, name=TOXIC),)
 
     def apply(self) -> None:
-        """Swallow whatever is sent to the region's key service from now on."""
+        """Drop everything that is sent to the region's key service from now on."""
         toxiproxy.add_toxic(
             self._toxiproxy,
             proxy=self.target,
@@ -55,8 +55,8 @@ class KmsDark(Fault):
         )
 
     def observe(self) -> Observation:
-        """Silence is the fault; an answer is its absence; a refusal is some other trouble."""
-        match look(self._listen):
+        """Silence is the fault, an answer its absence; a refusal has another cause."""
+        match probe(self._listen):
             case "answered":
                 return Observation(state="clear", what=f"{self._listen} answered")
             case "silent":

@@ -1,10 +1,14 @@
-"""A resource as the program declares it, before anything is made."""
+"""What the rules read: resources as the program declares them, and what is demanded of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from infra.expected_resources import ExpectedResource
+from seawall.keys import access as segregation
+from seawall.policy import Policy
 
 
 class _Unknown:
@@ -19,9 +23,13 @@ UNKNOWN: Final = _Unknown()
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """``kind`` is the type's token, ``name`` the logical one; ``inputs`` have the engine's names.
+    """One resource.
 
-    ``protect`` as in its options.
+    Args:
+        kind: the type's token, such as ``aws:kms/key:Key``.
+        name: the logical name.
+        inputs: by the engine's names, such as ``enableKeyRotation``.
+        protect: as in its resource options.
     """
 
     kind: str
@@ -39,3 +47,30 @@ class Declared:
     def is_known(self, name: str) -> bool:
         """Whether the input can be judged; one that was not given can."""
         return self.inputs.get(name) is not UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What is demanded of the program.
+
+    Args:
+        policy: what the business promises.
+        protected: whether nothing that matters may be removed.
+        key_window_days: how long a key must wait for its deletion.
+        expected: what must be declared; rendered from the policy, committed and reviewed.
+    """
+
+    policy: Policy
+    protected: bool
+    key_window_days: int
+    expected: Sequence[ExpectedResource]
+
+    @property
+    def signing_keys(self) -> frozenset[str]:
+        """Logical names of the keys that sign: each is an address."""
+        return frozenset(key.name for key in segregation.keys(self.policy))
+
+    @property
+    def listed_as_protected(self) -> frozenset[tuple[str, str]]:
+        """Type and name of what a protected stack must protect according to the list."""
+        return frozenset((each.kind, each.name) for each in self.expected if each.protected)

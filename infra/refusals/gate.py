@@ -1,14 +1,16 @@
-"""The gate between the program and the engine.
-
-Nothing is registered before the whole program has been judged.
+"""The gate between the program and the engine: nothing is registered before everything is judged.
 
 Every resource waits for the gate, so a refused program makes nothing, in a preview or an update,
-also with --skip-preview. What is then still unknown (a policy with the ARN of a key in it) is
-judged by a transform of the engine's when it is known, just before the resource is made; that one
-also sees what packaged components declare. Pulumi: "Resource transforms", and "Transformations" for
-the older kind, which alone can hold a registration back. A program that ends before it was judged
-is refused, too: the SDK waits for every registration before it reports why a program ended, so one
-that was still held would be waited for without end, and nobody told.
+also with --skip-preview.
+
+A value that is still unknown then (a policy with the ARN of a key in it) is judged by a resource
+transform once it is known, just before the resource is made; transforms also see what packaged
+components declare. Only the older transformations can hold a registration back (Pulumi, "Resource
+transforms" and "Transformations").
+
+A program that ends before it was judged is refused, too. The SDK waits for every registration
+before it reports why a program ended, so a registration that was still held would block it for
+ever, and the reason would never be shown.
 """
 
 from __future__ import annotations
@@ -24,26 +26,53 @@ import pulumi
 from pulumi._types import input_type_to_dict, is_input_type
 from pulumi.runtime import register_resource_transform, register_stack_transformation
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 from infra.refusals.judge import judge, judge_all
 from seawall.errors import SeawallError, UsageError
 
-_REMEDY = "correct the program or the policy; nothing was changed"
+_REMEDY = (
+    "correct the program or the policy; if the stack is meant to lack a listed resource, run"
+    " bin/seawall render and have the change reviewed; nothing was changed"
+)
+
+
+class Collector:
+    """Keeps everything that is declared and is no component.
+
+    Attributes:
+        declared: as the rules read it, in the order of the program.
+        resources: the same, as Pulumi's objects.
+    """
+
+    def __init__(self) -> None:
+        self.declared: list[Declared] = []
+        self.resources: list[pulumi.Resource] = []
+
+    def keep(self, args: pulumi.ResourceTransformationArgs) -> None:
+        """A stack transformation that changes nothing."""
+        if isinstance(args.resource, pulumi.CustomResource):
+            inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
+            self.resources.append(args.resource)
+            self.declared.append(
+                Declared(
+                    kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
+                )
+            )
 
 
 class Gate:
     """Opened by :meth:`open`, once, after everything has been declared, within ``with``.
 
-    Must be made before anything that it shall judge.
+    Must be made before anything that it is to judge.
 
-    ``resources``: everything that was declared so far and is no component.
+    Attributes:
+        resources: everything that was declared so far and is no component.
     """
 
     def __init__(self, demands: Demands) -> None:
         self._demands = demands
-        self._declared: list[Declared] = []
-        self.resources: list[pulumi.Resource] = []
+        self._collector = Collector()
+        self.resources = self._collector.resources
         self._judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: Any = pulumi.Output.from_input(self._wait())
         register_resource_transform(self._judge_known)
@@ -55,16 +84,16 @@ class Gate:
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        """Whoever still waits ends with the program, and for its reason.
+        """End everything that still waits, with the reason for which the program ended.
 
-        Left unopened, nothing is registered.
+        If the gate was not opened, nothing is registered.
         """
         if self._judged.done():
             return
         if isinstance(error, SeawallError):
             self._judged.set_exception(pulumi.RunError(str(error)))
             return
-        # In words: the SDK reports this one in place of the error, and overwrites its cause.
+        # As text: the SDK reports this error in place of the first one, and overwrites its cause.
         why = "" if error is None else f":\n{''.join(format_exception(error))}"
         self._judged.set_exception(
             pulumi.RunError(f"the program ended before it was judged; nothing was changed{why}")
@@ -75,7 +104,7 @@ class Gate:
 
         Raises :class:`UsageError` with every refusal.
         """
-        refusals = judge_all(self._declared, self._demands)
+        refusals = judge_all(self._collector.declared, self._demands)
         if refusals:
             lines = "\n".join(f"  {refusal}" for refusal in refusals)
             raise UsageError(
@@ -85,14 +114,7 @@ class Gate:
         self._judged.set_result(None)
 
     def _hold(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
-        if isinstance(args.resource, pulumi.CustomResource):
-            inputs = {_wire_name(name): _known(value) for name, value in args.props.items()}
-            self.resources.append(args.resource)
-            self._declared.append(
-                Declared(
-                    kind=args.type_, name=args.name, inputs=inputs, protect=bool(args.opts.protect)
-                )
-            )
+        self._collector.keep(args)
         opts = pulumi.ResourceOptions.merge(
             args.opts, pulumi.ResourceOptions(depends_on=[self._opened])
         )
@@ -114,9 +136,7 @@ class Gate:
 
 
 def _known(value: Any) -> Any:
-    """Plain data; what only AWS can tell is :data:`UNKNOWN`, and a list with such a part is as a
-    whole.
-    """
+    """``value`` as plain data, with :data:`UNKNOWN` for each part that only AWS can tell."""
     if isinstance(value, pulumi.Output) or asyncio.isfuture(value) or asyncio.iscoroutine(value):
         return UNKNOWN
     if isinstance(value, Mapping):

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.refusals.declared import Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import Declared, Demands
 from seawall.iam.allowed_wildcards import is_allowed, is_allowed_managed_policy
 from seawall.iam.documents import NoDocumentError, Statement, UnreadableError, read
 
@@ -28,12 +27,14 @@ _STANDING_CREDENTIALS = frozenset(
 def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
     """Boundaries of roles, and every policy document of any resource."""
     if resource.kind in _STANDING_CREDENTIALS:
-        yield "standing credentials; this stack makes roles, and somebody else owns who takes them on"
+        yield (
+            "standing credentials; this stack makes roles, and somebody else owns who takes them on"
+        )
     if resource.kind == "aws:kms/grant:Grant":
         yield "a grant, which allows what no policy shows; write it into the key's policy"
     if resource.kind == ROLE:
         if resource.given("permissionsBoundary") in (None, ""):
-            yield "no permission boundary; give it that of its kind (infra.boundaries)"
+            yield "no permission boundary; give it that of its kind (infra.roles)"
         for block in ("inlinePolicies", "managedPolicyArns"):
             if resource.given(block):
                 yield f"{block}, which this check does not read; attach a policy of its own"

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from infra.refusals.complete import missing
-from infra.refusals.declared import Declared
-from infra.refusals.demands import Demands
+from infra.refusals.completeness import incomplete
+from infra.refusals.declared import Declared, Demands
 from infra.refusals.identity import judge_identity
-from infra.refusals.keys import judge_key
-from infra.refusals.protection import judge_protection
-from infra.refusals.storage import judge_storage, lone_buckets
+from infra.refusals.keys import KEY, REPLICA, judge_key
+from infra.refusals.storage import BUCKET, buckets_without_companions, judge_storage
+
+LASTING = frozenset({KEY, REPLICA, BUCKET, "aws:backup/vault:Vault", "aws:cloudtrail/trail:Trail"})
+"""Types that a protected stack always protects: keys are addresses; evidence, copies and the trail
+are what remains when all else is gone.
+"""
+
+
+def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
+    """In a protected stack, lasting resources and those listed as protected have protect=True."""
+    lasts = (
+        resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
+    )
+    if demands.protected and lasts and not resource.protect:
+        yield "not protected, and this stack is protected; write protect=True"
+
 
 _OF_ONE: tuple[Callable[[Declared, Demands], Iterator[str]], ...] = (
     judge_key,
@@ -26,9 +39,9 @@ def judge(resource: Declared, demands: Demands) -> list[str]:
 
 
 def judge_all(declared: Sequence[Declared], demands: Demands) -> list[str]:
-    """What is wrong with a whole program, resource by resource, and what it lacks."""
+    """What is wrong with a whole program: resource by resource, then what it lacks."""
     return [
         *(line for resource in declared for line in judge(resource, demands)),
-        *(f"{bucket}: {refusal}" for bucket, refusal in lone_buckets(declared, demands)),
-        *missing(declared, demands),
+        *buckets_without_companions(declared),
+        *incomplete(declared, demands),
     ]

@@ -1,4 +1,4 @@
-"""Keys: a signing key is an address, so what cannot be put right later is refused beforehand.
+"""Rules for keys: a signing key is an address, so what cannot be corrected later is refused.
 
 A single-Region key can never become a multi-Region one (KMS developer guide, "Multi-Region keys"),
 another spec or usage is another key (API reference, CreateKey), and KMS rotates no asymmetric key
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 from seawall.iam.documents import UnreadableError, read
 
 KEY = "aws:kms/key:Key"
@@ -37,7 +36,10 @@ def judge_key(resource: Declared, demands: Demands) -> Iterator[str]:
     if resource.is_known("deletionWindowInDays") and (
         window is None or window < demands.key_window_days
     ):
-        yield f"deletion window of {window if window is not None else 'no'} days; this stack demands {demands.key_window_days}"
+        yield (
+            f"deletion window of {window if window is not None else 'no'} days; this stack "
+            f"demands {demands.key_window_days}"
+        )
 
 
 def _nature(key: Declared, demands: Demands) -> Iterator[str]:
@@ -46,12 +48,17 @@ def _nature(key: Declared, demands: Demands) -> Iterator[str]:
         if key.is_known("customerMasterKeySpec") and spec != _SPEC:
             yield f"spec {spec}; a key that signs for a chain is {_SPEC}"
         if key.is_known("keyUsage") and key.given("keyUsage") != _USAGE:
-            yield f"usage {key.given('keyUsage') or 'ENCRYPT_DECRYPT'}; a key that signs is {_USAGE}"
+            yield (
+                f"usage {key.given('keyUsage') or 'ENCRYPT_DECRYPT'}; a key that signs is {_USAGE}"
+            )
         if key.is_known("multiRegion") and key.given("multiRegion") is not True:
             yield "single-Region, and can never be converted; write multi_region=True"
     rotates = [name for name in _ROTATION if key.given(name) not in (None, False, UNKNOWN)]
     if spec not in (_SYMMETRIC, UNKNOWN) and rotates:
-        yield f"{' and '.join(rotates)} on an asymmetric key, which is never rotated: another key is another address"
+        yield (
+            f"{' and '.join(rotates)} on an asymmetric key, which is never rotated: another key "
+            "is another address"
+        )
     if key.given("isEnabled") is False:
         yield "declared as disabled; stop a signer at the signer, and a key by break-glass"
     if key.given("bypassPolicyLockoutSafetyCheck") is True:

@@ -1,13 +1,13 @@
-"""Buckets: each is versioned, locked, encrypted and closed to the public by resources of its own
-name.
+"""Rules for buckets: versioned, locked, encrypted and closed to the public.
+
+Each of these is a resource of its own, under the bucket's logical name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 
 BUCKET = "aws:s3/bucket:Bucket"
 _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
@@ -26,15 +26,18 @@ _CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrict
 
 
 def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
-    """What a bucket or one of its companions says."""
+    """What is wrong with a bucket or with one of these resources."""
     if resource.kind == BUCKET:
         if (
             resource.is_known("objectLockEnabled")
             and resource.given("objectLockEnabled") is not True
         ):
-            yield "made without object lock, which protects from the first object on; write object_lock_enabled=True"
-        if demands.guarded and resource.given("forceDestroy") is True:
-            yield "force_destroy in a guarded stack would empty it"
+            yield (
+                "made without object lock, which protects from the first object on; write "
+                "object_lock_enabled=True"
+            )
+        if demands.protected and resource.given("forceDestroy") is True:
+            yield "force_destroy in a protected stack would empty it"
     elif resource.kind == _PRIVATE:
         open_ = [
             name for name in _CLOSED if resource.is_known(name) and resource.given(name) is not True
@@ -47,7 +50,7 @@ def judge_storage(resource: Declared, demands: Demands) -> Iterator[str]:
             yield f"versioning {status or 'not said'}; an overwritten object must stay"
 
 
-def lone_buckets(declared: Sequence[Declared], _demands: Demands) -> Iterator[tuple[Declared, str]]:
+def buckets_without_companions(declared: Sequence[Declared]) -> Iterator[str]:
     """Buckets that lack a companion; companions carry the bucket's logical name."""
     known = {(resource.kind, resource.name) for resource in declared}
     for bucket in declared:
@@ -57,6 +60,6 @@ def lone_buckets(declared: Sequence[Declared], _demands: Demands) -> Iterator[tu
             ]
             if missing:
                 yield (
-                    bucket,
-                    f"without {', '.join(missing)}; declare it under the name {bucket.name}",
+                    f"{bucket}: without {', '.join(missing)};"
+                    f" declare it under the name {bucket.name}"
                 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sandbox import unprivileged
 from sandbox.database import SUPERUSER, Credentials
-from sandbox.parts.base import Part, Site, run
-from seawall.errors import MissingProgramError
+from sandbox.parts.part import Context, Part, run
+from seawall.errors import MissingProgramError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.processes.failures import os_failure
 from seawall.processes.readiness import log_line
@@ -50,12 +50,13 @@ def binaries() -> Path:
     raise MissingProgramError(message, remedy="run `seawall doctor`")
 
 
-def part(site: Site, credentials: Credentials) -> Part:
+def part(context: Context, credentials: Credentials) -> Part:
     """Ready when it accepts connections; a new cluster is made first."""
-    cluster = site.data_dir / "pg"
+    cluster = context.data_dir / "pg"
 
     def prepare() -> None:
-        password_file = site.data_dir / ".initdb-password"
+        _refuse_closed_directories(cluster)
+        password_file = context.data_dir / ".initdb-password"
         write_private(password_file, credentials.passwords["owner"].get_secret_value())
         try:
             cluster.mkdir(mode=0o700)
@@ -82,14 +83,14 @@ def part(site: Site, credentials: Credentials) -> Part:
                     "--no-sync",
                 ),  # a cluster that is made anew each time need not survive a crash in initdb
             ),
-            env=site.env,
+            env=context.env,
             timeout_s=INITDB_TIMEOUT_S,
         )
         password_file.unlink()
         with (cluster / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.writelines(
                 f"{name} = {value}\n"
-                for name, value in {**SETTINGS, "port": str(site.ports.of(NAME))}.items()
+                for name, value in {**SETTINGS, "port": str(context.ports.of(NAME))}.items()
             )
 
     return Part(
@@ -97,8 +98,26 @@ def part(site: Site, credentials: Credentials) -> Part:
         argv=_as_server(binaries() / "postgres", "-D", cluster),
         prepare=prepare,
         ready=log_line("database system is ready to accept connections"),
-        cwd=site.data_dir,
+        cwd=context.data_dir,
     )
+
+
+def _refuse_closed_directories(cluster: Path) -> None:
+    """Raise :class:`WorldError` if the server could not reach its programs or its cluster.
+
+    Only a root without CAP_SETPCAP or CAP_DAC_OVERRIDE meets this; see `sandbox.unprivileged`.
+    """
+    if not unprivileged.needed() or unprivileged.passes_closed_directories(unprivileged.held()):
+        return
+    for path in (binaries() / "postgres", cluster):
+        closed = unprivileged.first_closed(path)
+        if closed is not None:
+            raise WorldError(
+                f"PostgreSQL refuses to run as root, and the account {unprivileged.ACCOUNT!r} may"
+                f" not enter {closed}",
+                remedy="run as an ordinary user, give root CAP_SETPCAP and CAP_DAC_OVERRIDE, or"
+                " point XDG_CACHE_HOME at a folder that everyone may enter",
+            )
 
 
 def _as_server(*argv: str | Path) -> tuple[str | Path, ...]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 
-from sandbox.parts import exchange, moto, pager, postgres, rpc
-from sandbox.parts.base import Part, Site
+from sandbox.parts import chains, monitoring, postgres, services
+from sandbox.parts.part import Context, Part
 from seawall.conventions import components
 from seawall.formats.atomic import write_private
 from seawall.processes.readiness import http_answers
@@ -15,29 +15,29 @@ from seawall.processes.readiness import http_answers
 NAME = "toxiproxy"
 
 
-def upstreams(site: Site) -> dict[str, str]:
+def upstreams(context: Context) -> dict[str, str]:
     """What stands behind each proxy, as a port name.
 
     Venue processes start later, on ports promised to them here.
     """
-    regions = (site.policy.regions.primary, site.policy.regions.standby)
-    behind = {components.kms_proxy(region): moto.NAME for region in regions}
+    regions = (context.policy.regions.primary, context.policy.regions.standby)
+    behind = {components.kms_proxy(region): services.AWS for region in regions}
     behind |= {
         components.signer_proxy(region): components.signer_process(region) for region in regions
     }
     behind |= {
-        components.rpc_proxy(network, side): rpc.endpoint(network, side)
-        for network in site.policy.networks
-        for side in rpc.SIDES
+        components.rpc_proxy(network, side): chains.endpoint_port(network, side)
+        for network in context.policy.networks
+        for side in components.SIDES
     }
     behind |= {
-        components.exchange_proxy(which): exchange.component(which)
-        for which in exchange.names(site)
+        components.exchange_proxy(which): services.exchange_component(which)
+        for which in services.exchange_names(context)
     }
     return behind | {
         components.API_PROXY: components.API_PROCESS,
         components.POSTGRES_PROXY: postgres.NAME,
-        components.PAGER_PROXY: pager.NAME,
+        components.PAGER_PROXY: monitoring.PAGER,
     }
 
 
@@ -46,17 +46,17 @@ def port_name(proxy: str) -> str:
     return f"proxy {proxy}"
 
 
-def part(site: Site) -> Part:
+def part(context: Context) -> Part:
     """Ready when its API lists every proxy as enabled."""
-    behind = upstreams(site)
-    path = site.data_dir / "toxiproxy.json"
+    behind = upstreams(context)
+    path = context.data_dir / "toxiproxy.json"
 
     def prepare() -> None:
         proxies = [
             {
                 "name": proxy,
-                "listen": site.ports.address(port_name(proxy)),
-                "upstream": site.ports.address(upstream),
+                "listen": context.ports.address(port_name(proxy)),
+                "upstream": context.ports.address(upstream),
                 "enabled": True,
             }
             for proxy, upstream in behind.items()
@@ -66,17 +66,17 @@ def part(site: Site) -> Part:
     return Part(
         name=NAME,
         argv=(
-            site.program("toxiproxy-server"),
+            context.program("toxiproxy-server"),
             "-host",
             "127.0.0.1",
             "-port",
-            str(site.ports.of(NAME)),
+            str(context.ports.of(NAME)),
             "-config",
             path,
         ),
         prepare=prepare,
         ready=http_answers(
-            f"{site.ports.url(NAME)}/proxies",
+            f"{context.ports.url(NAME)}/proxies",
             holds=lambda listed: (
                 {name for name, proxy in listed.items() if proxy["enabled"]} == behind.keys()
             ),

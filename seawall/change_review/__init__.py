@@ -1,14 +1,14 @@
-"""The judgement of a planned change to the infrastructure, before anybody applies it.
+"""Change review: the judgement of a planned infrastructure change, before it is applied.
 
-`seawall guard`.
+The command is `seawall review`; `seawall drift` compares the stack with the cloud.
 
-In: a preview of the engine, the policy, what is known of the venue's state, perhaps an override.
-Out: allowed, refused or unknown, with what stands behind each refusal in money. It has nothing to
-do with the venue's own guard, which writes the mode row.
+What enters: a preview of the Pulumi engine, the policy, the venue's state, perhaps an override.
+What leaves: allowed, refused or unknown, with the money behind each refusal. The venue's mode
+controller is something else: it writes the mode row.
 
-    preview ──> rules ──> findings ──> stakes ──> judgement ──> journal ──> view
+    preview ──> rules ──> findings ──> exposure ──> judgement ──> journal ──> view
                                freeze ──┘   override ──┘
 
-Everything but ``sources`` (endpoints), ``journal`` (a file) and ``run`` (which puts it together) is
-pure.
+All modules are pure but five: ``engine`` runs `pulumi`, ``drift`` reads its refresh and S3,
+``sources`` asks endpoints, ``journal`` writes a file, ``run`` puts it together.
 """

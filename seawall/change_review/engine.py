@@ -1,9 +1,7 @@
-"""The Pulumi engine as a command of the kit runs it.
+"""Run the real `pulumi` once, without questions and without changes, for review and drift.
 
-The real `pulumi`, once, without a question and without a change.
-
-With a stack of the caller's own, the caller's environment holds. Where nothing in it says otherwise
-and a sandbox is kept, the engine gets what ``eval "$(bin/seawall env)"`` would give.
+The caller's environment says which stack is meant. If it does not and a sandbox is kept, the engine
+gets the environment that ``eval "$(bin/seawall env)"`` would give.
 """
 
 from __future__ import annotations
@@ -14,32 +12,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.kept import kept_data_dir
-from sandbox.stack_environment import STACK
 from seawall import setup
 from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.processes.environment import clean_own_process
+from seawall.sandbox_program import kept_deployment, kept_environment
 
 _RUN_S_MAX = 900
-"""A large stack on a slow day; beyond it something hangs."""
+"""A large stack on a slow day; a run that takes longer hangs."""
 _CHOSEN = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_DEBUG_PROVIDERS")
-"""A caller whose environment has one of these has said where the stack is."""
+"""Variables that say where the stack is; with one of them set, the kept sandbox is not meant."""
 _NO_STACK = "no stack named"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """How a run of the engine ended."""
+class EngineRun:
+    """How a run of `pulumi` ended."""
 
     exit_code: int
-    out: str
-    complaint: str
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """``stack`` and ``config_file``: as the engine's options of these names.
+    """`pulumi` in the repository ``root`` with ``environment``.
 
-    None leaves the choice to the engine.
+    ``stack`` and ``config_file`` are its options of these names; None leaves the choice to it.
     """
 
     root: Path
@@ -47,11 +45,13 @@ class Engine:
     stack: str | None = None
     config_file: Path | None = None
 
-    def run(self, *arguments: str) -> Finished:
-        """Run `pulumi` with ``arguments``; how it ended, whatever that is.
+    def run(self, *arguments: str) -> EngineRun:
+        """Run `pulumi` with ``arguments`` and return how it ended, also when it failed.
 
-        Raises :class:`UsageError` for a stack that does not exist, :class:`MissingProgramError` and
-        :class:`ServiceError`.
+        Raises:
+            UsageError: the stack does not exist.
+            MissingProgramError: `pulumi` is not on PATH.
+            ServiceError: it did not end in time.
         """
         command = ["pulumi", "--non-interactive", "--color", "never", *arguments]
         command += ["--stack", self.stack] if self.stack is not None else []
@@ -70,43 +70,37 @@ class Engine:
                 check=False,
             )
         except FileNotFoundError as error:
-            message = "pulumi is not on PATH"
-            raise MissingProgramError(message, remedy="run bin/seawall doctor") from error
+            raise MissingProgramError(
+                "pulumi is not on PATH", remedy="run bin/seawall doctor"
+            ) from error
         except subprocess.TimeoutExpired as error:
-            message = f"pulumi {arguments[0]} did not end within {_RUN_S_MAX} s"
             raise ServiceError(
-                message, remedy="is the state locked, or does the provider not answer?"
+                f"pulumi {arguments[0]} did not end within {_RUN_S_MAX} s",
+                remedy="is the state locked, or does the provider not answer?",
             ) from error
         if done.returncode != 0 and _NO_STACK in done.stderr:
-            message = done.stderr.strip().removeprefix("error: ")
-            raise UsageError(message, remedy="`pulumi stack ls` lists the stacks of this backend")
-        return Finished(exit_code=done.returncode, out=done.stdout, complaint=done.stderr)
+            raise UsageError(
+                done.stderr.strip().removeprefix("error: "),
+                remedy="`pulumi stack ls` lists the stacks of this backend",
+            )
+        return EngineRun(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def engine_here(root: Path, *, stack: str | None, config_file: Path | None = None) -> Engine:
-    """The engine for the stack that a command is about.
-
-    The caller's own, or that of the kept sandbox.
-    """
-    environment = _environment(root, stack)
-    environment.pop(
-        "PULUMI_ENABLE_STREAMING_JSON_PREVIEW", None
-    )  # one document, not a line per event
+    """Return the engine for the stack of a command: the caller's own, or the kept sandbox's."""
+    environment = _environment(stack)
+    # With this variable `preview --json` prints a line per event instead of one document.
+    environment.pop("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", None)
     return Engine(root=root, environment=environment, stack=stack, config_file=config_file)
 
 
-def _environment(root: Path, stack: str | None) -> dict[str, str]:
-    # it draws in the whole game day
-    from sandbox.shell import THE_USERS_OWN, variables  # noqa: PLC0415
-
+def _environment(stack: str | None) -> dict[str, str]:
     found = {**os.environ, **setup.environment()}
-    if (
-        any(name in os.environ for name in _CHOSEN)
-        or stack not in (None, STACK)
-        or kept_data_dir() is None
-    ):
+    if any(name in os.environ for name in _CHOSEN):
         return found
-    return {
-        **{name: value for name, value in found.items() if name not in THE_USERS_OWN},
-        **variables(root),
-    }
+    kept = kept_deployment()
+    if kept is None or stack not in (None, kept.stack):
+        return found
+    found = kept_environment().applied_to(found)
+    clean_own_process()  # whatever asks AWS beside the engine must not see the user's, either
+    return found

@@ -1,10 +1,8 @@
-"""What stands behind a resource in money.
+"""Exposure: the money behind a resource that a change would touch; pure.
 
-The most that the policy lets its wallets hold, and what lies there now; pure.
-
-The wallet of a resource is found by its tags, or by its name, which begins with the wallet's.
-Amounts are integer base units, values millionths of the unit of account at the policy's reference
-prices.
+It is the most that the policy lets the resource's wallets hold, and their balance now. The wallet
+of a resource is found by its tags, or by its name, which begins with the wallet's. Amounts are
+integer base units; values are millionths of the unit of account at the policy's reference prices.
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ BUCKET_TAG = "bucket"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
-    """What an observer found of one asset: an amount in base units, or why it is not known."""
+class LiveBalance:
+    """The balance of one asset in base units, or the reason why it is not known."""
 
     amount: int | None
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Possession:
+class AssetExposure:
     """One asset of one wallet.
 
-    ``maximum``: base units that the policy lets it hold; ``live``: None if nobody was asked.
+    ``maximum``: base units that the policy lets it hold; ``live``: None if no chain was asked.
     """
 
     wallet: str
@@ -46,21 +44,21 @@ class Possession:
     maximum: int
     maximum_value_micro: int
     price: Decimal
-    live: Live | None = None
+    live: LiveBalance | None = None
 
     @property
     def live_value_micro(self) -> int | None:
-        """Value of what lies there now; None if it is not known."""
+        """Value of the balance now; None if it is not known."""
         if self.live is None or self.live.amount is None:
             return None
         return int(Decimal(self.live.amount) * self.price * MICRO / 10**self.decimals)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stake:
-    """What a change puts at risk.
+class Exposure:
+    """The money that a change puts at risk.
 
-    ``wallets`` is empty if the policy knows none of that name; ``held_at``: address by wallet.
+    ``wallets`` is empty if the policy has none of that name; ``addresses``: address by wallet.
     """
 
     scope: Literal["wallet", "bucket"]
@@ -68,44 +66,44 @@ class Stake:
     owner: str | None
     unit: str
     wallets: tuple[str, ...]
-    possessions: tuple[Possession, ...]
-    held_at: Mapping[str, str]
+    holdings: tuple[AssetExposure, ...]
+    addresses: Mapping[str, str]
 
     @property
     def maximum_value_micro(self) -> int:
-        """The most that may lie there, over all assets."""
-        return sum(each.maximum_value_micro for each in self.possessions)
+        """The most that the wallets may hold, over all assets."""
+        return sum(each.maximum_value_micro for each in self.holdings)
 
     @property
     def live_value_micro(self) -> int | None:
-        """What lies there now; None as soon as one part is not known."""
-        values = [each.live_value_micro for each in self.possessions]
+        """Value of the balances now; None if one of them is not known."""
+        values = [each.live_value_micro for each in self.holdings]
         known = [value for value in values if value is not None]
         return sum(known) if values and len(known) == len(values) else None
 
     @property
     def why_unknown(self) -> str:
-        """Why the live value is not known, once per reason."""
+        """Each reason why a balance is not known, once."""
         reasons = [
             each.live.reason
-            for each in self.possessions
+            for each in self.holdings
             if each.live is not None and each.live.amount is None
         ]
         return "; ".join(dict.fromkeys(reasons)) or "no endpoint was named"
 
-    def observed(self, found: Mapping[tuple[str, str], Live]) -> Stake:
-        """The same with what observers found, by wallet and asset."""
-        seen = tuple(
+    def with_live(self, found: Mapping[tuple[str, str], LiveBalance]) -> Exposure:
+        """Return a copy with the balances ``found``, by wallet and asset."""
+        holdings = tuple(
             replace(each, live=found.get((each.wallet, each.asset), each.live))
-            for each in self.possessions
+            for each in self.holdings
         )
-        return replace(self, possessions=seen)
+        return replace(self, holdings=holdings)
 
 
 def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
-    """The wallet that a resource belongs to, by its tag, or else its name.
+    """Return the wallet that a resource belongs to, by its tag, or else by its name.
 
-    A tagged one need not be declared any more.
+    The wallet in a tag may be one that the policy no longer declares.
     """
     tagged = change.tags.get(WALLET_TAG)
     if isinstance(tagged, str) and tagged:
@@ -114,13 +112,16 @@ def wallet_of(change: Change, wallets: Iterable[str]) -> str | None:
     return max(names, key=len) if names else None
 
 
-def stake_of(
+def exposure_of(
     change: Change, policy: Policy, addresses: Mapping[str, str], *, also: Policy
-) -> Stake | None:
-    """What stands behind the resource of ``change``; None if neither tags nor name lead to money.
+) -> Exposure | None:
+    """Return the money behind the resource of ``change``; None without a wallet or a bucket.
 
-    ``policy`` is the one in force until now, ``also`` the one that the change brings, for wallets
-    that only it declares.
+    Args:
+        change: one step of the preview.
+        policy: the policy in force until now.
+        addresses: address by wallet, from the stack's outputs.
+        also: the policy that the change brings, for wallets that only it declares.
     """
     wallet = wallet_of(change, {*policy.wallets, *also.wallets, *addresses})
     bucket = change.tags.get(BUCKET_TAG)
@@ -128,7 +129,7 @@ def stake_of(
         declaring = policy if wallet in policy.wallets else also
         declared = declaring.wallets.get(wallet)
         inside = [wallet] if declared is not None else []
-        return _stake(
+        return _exposure(
             wallet,
             inside,
             declaring,
@@ -140,25 +141,25 @@ def stake_of(
         inside = [
             name for name, each in declaring.signing_wallets().items() if each.bucket == bucket
         ]
-        return _stake(None, inside, declaring, addresses, bucket=bucket)
+        return _exposure(None, inside, declaring, addresses, bucket=bucket)
     return None
 
 
-def _stake(
+def _exposure(
     wallet: str | None,
     inside: list[str],
     policy: Policy,
     addresses: Mapping[str, str],
     *,
     bucket: Any,
-) -> Stake:
-    possessions = []
+) -> Exposure:
+    holdings = []
     for name in inside:
         network = policy.networks[policy.wallets[name].network]
         for asset, holding in policy.wallets[name].holdings.items():
             maximum = policy.base_units(asset, holding.maximum)
-            possessions.append(
-                Possession(
+            holdings.append(
+                AssetExposure(
                     wallet=name,
                     network=policy.wallets[name].network,
                     chain_id=network.chain_id,
@@ -171,20 +172,21 @@ def _stake(
                 )
             )
     owner = policy.buckets.get(str(bucket))
-    return Stake(
+    return Exposure(
         scope="bucket" if wallet is None else "wallet",
         name=wallet or str(bucket),
         owner=owner.owner if owner is not None else None,
         unit=policy.venue.unit_of_account,
         wallets=tuple(inside),
-        possessions=tuple(possessions),
-        held_at={name: addresses[name] for name in inside if name in addresses},
+        holdings=tuple(holdings),
+        addresses={name: addresses[name] for name in inside if name in addresses},
     )
 
 
 def declared_addresses(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Address by wallet, from the outputs that the stack had before the change
-    (`signers.<wallet>.address`).
+    """Read address by wallet from the stack's outputs before the change.
+
+    They are at `signers.<wallet>.address`.
     """
     signers = outputs.get("signers")
     if not isinstance(signers, Mapping):
@@ -197,12 +199,12 @@ def declared_addresses(outputs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def money(value_micro: int, unit: str) -> str:
-    """``1680000000000``, USD -> ``1,680,000.00 USD``, cut and not rounded."""
+    """Write ``1680000000000``, USD as ``1,680,000.00 USD``, truncated and not rounded."""
     whole, part = divmod(value_micro, MICRO)
     return f"{whole:,}.{part * 100 // MICRO:02d} {unit}"
 
 
 def units(amount: int, decimals: int, asset: str) -> str:
-    """``420000000000000000000``, 18, AST -> ``420 AST``, exactly."""
+    """Write ``420000000000000000000``, 18, AST as ``420 AST``, exactly."""
     scaled = (Decimal(amount) / 10**decimals).normalize()
     return f"{scaled:,f} {asset}"

@@ -1,8 +1,8 @@
-"""Change freeze: while an incident is open or the tier is not normal, nothing is changed without an
-override; pure.
+"""Change freeze: no change while an incident is open or the tier is not normal; pure.
 
-What is not known counts as frozen, but is told apart: it makes the judgement UNKNOWN, not refused.
-A stack without a venue has no tier, which must be said by a person, never concluded from silence.
+An override can let a change pass. A fact that is not known makes the judgement UNKNOWN instead of
+refused. A stack without a venue has no tier; a person must say so (`--no-venue`), because a venue
+that does not answer looks the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ State = Literal["clear", "frozen", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One fact about whether changes are frozen: what was asked, what it said."""
+    """One fact about whether changes are frozen: what was asked, and its answer."""
 
     name: str
     state: State
@@ -32,7 +32,7 @@ class Freeze:
 
     @property
     def state(self) -> State:
-        """What holds, over all sources; nothing asked is not known."""
+        """The state over all sources; without any source it is unknown."""
         states = {source.state for source in self.sources}
         if "frozen" in states:
             return "frozen"
@@ -40,33 +40,33 @@ class Freeze:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is not clear, as phrases."""
+        """Why the state is not clear, as phrases."""
         return [source.says for source in self.sources if source.state != "clear"] or (
             [] if self.sources else ["neither the tier nor an incident was asked for"]
         )
 
 
 def tier_known(tier: Tier, *, reason: str) -> Source:
-    """The venue said which tier it is in."""
+    """Build the source for a venue that answered with its tier."""
     says = f"the tier is {tier}" + (f" ({reason})" if reason and tier != "normal" else "")
     return Source(name="tier", state="clear" if tier == "normal" else "frozen", says=says)
 
 
 def tier_unknown(why: str) -> Source:
-    """The venue did not say, or there is nobody to ask."""
+    """Build the source for a venue that did not answer, or that was not named."""
     return Source(name="tier", state="unknown", says=f"the tier is not known: {why}")
 
 
 def tier_absent() -> Source:
-    """A person says that no venue runs on this stack."""
+    """Build the source for a stack that has no venue, as a person says."""
     return Source(name="tier", state="clear", says="no venue runs on this stack (--no-venue)")
 
 
 def incident_open(summary: str) -> Source:
-    """The marker of an open incident is there."""
+    """Build the source for an incident marker that exists."""
     return Source(name="incident", state="frozen", says=f"an incident is open: {summary}")
 
 
 def no_incident(where: str) -> Source:
-    """No marker where one would be."""
+    """Build the source for an incident marker that does not exist."""
     return Source(name="incident", state="clear", says=f"no incident is open ({where})")

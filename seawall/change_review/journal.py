@@ -1,11 +1,10 @@
-"""Where overrides are written down before they take effect.
+"""The change journal: the file in which overrides are written down before they take effect.
 
-A file that only grows, each line chained to the one before.
-
-One line is one entry, `{"writer", "n", "kind", "justification", "body", "previous_hash", "hash"}`,
-hashed by :mod:`seawall.formats.journal`. There is one writer at a time (a lock on the file), and an
-entry counts once it is on the disk. A chain shows changed, missing and swapped entries; it cannot
-show that its end was cut off, so keep a real stack's journal where nobody can delete.
+It only grows. One line is one entry,
+`{"writer", "n", "kind", "justification", "body", "previous_hash", "hash"}`, and its hash covers the
+entry before (:mod:`seawall.formats.journal`). A lock on the file admits one writer at a time, and
+an entry counts once it is on the disk. The chain shows changed, missing and swapped entries. It
+cannot show that its end was cut off, so keep a real stack's journal where it cannot be deleted.
 """
 
 from __future__ import annotations
@@ -21,15 +20,23 @@ from typing import IO, Any
 from seawall.errors import EvidenceError, WorldError
 from seawall.formats.journal import GENESIS_HASH, chain_breaks, entry_hash
 
-WRITER = "change-guard"
+WRITER = "change-review"
+_FORMER_WRITER = "change-guard"
+"""The name in journals that were begun before the command was renamed.
+
+An entry's hash covers its writer's name, so such a journal is continued under the old one.
+"""
 OVERRIDE = "change.override"
 _PRIVATE = 0o600
 
 
 def breaks(path: Path) -> list[str]:
-    """Where the journal at ``path`` does not hold, as sentences; none if there is no journal yet.
+    """Return where the chain of the journal at ``path`` is broken, as sentences.
 
-    Raises :class:`WorldError`.
+    A journal that does not exist yet has no breaks.
+
+    Raises:
+        WorldError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -37,37 +44,39 @@ def breaks(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        message = f"the journal {path} cannot be read: {error.strerror}"
         raise WorldError(
-            message, remedy="name another with --journal, or make it readable"
+            f"the journal {path} cannot be read: {error.strerror}",
+            remedy="name another with --journal, or make it readable",
         ) from error
 
 
 def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]) -> int:
     """Write an entry and return its number once it is on the disk.
 
-    Raises :class:`EvidenceError` if the chain does not hold: nothing is written then. Raises
-    :class:`WorldError` if the file cannot be.
+    Raises:
+        EvidenceError: the chain is broken; nothing was written.
+        WorldError: the file cannot be written.
     """
     try:
         with _locked(path) as file:
             rows, broken = _breaks(file.read())
             if broken:
-                message = f"the journal {path} does not hold: {broken[0]}"
                 raise EvidenceError(
-                    message, remedy="find out who changed it; keep it, and begin another only then"
+                    f"the journal {path} does not hold: {broken[0]}",
+                    remedy="find out who changed it and keep it; then begin another",
                 )
+            writer = rows[0]["writer"] if rows else WRITER
             n, previous = len(rows) + 1, rows[-1]["hash"] if rows else GENESIS_HASH
             digest = entry_hash(
                 previous_hash=previous,
-                writer=WRITER,
+                writer=writer,
                 n=n,
                 kind=kind,
                 justification=justification,
                 body=body,
             )
             entry = {
-                "writer": WRITER,
+                "writer": writer,
                 "n": n,
                 "kind": kind,
                 "justification": justification,
@@ -82,9 +91,8 @@ def append(path: Path, *, kind: str, justification: str, body: Mapping[str, Any]
                 _sync_folder(path.parent)
             return n
     except OSError as error:
-        message = f"the journal {path} cannot be written: {error.strerror or error}"
         raise WorldError(
-            message,
+            f"the journal {path} cannot be written: {error.strerror or error}",
             remedy="an override without its entry does not count; name another file with --journal",
         ) from error
 
@@ -106,10 +114,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _breaks(content: bytes) -> tuple[list[dict[str, Any]], list[str]]:
-    """The entries, and where they do not hold."""
+    """The entries, and where the chain does not hold.
+
+    All entries have the writer of the first, which is one of the two names of this program.
+    """
     rows: list[dict[str, Any]] = []
+    writer = WRITER
     if content and not content.endswith(b"\n"):
-        return rows, [f"{WRITER}: the last entry was not written to its end"]
+        return rows, [f"{writer}: the last entry was not written to its end"]
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             row = json.loads(line)
@@ -118,12 +130,14 @@ def _breaks(content: bytes) -> tuple[list[dict[str, Any]], list[str]]:
                 "previous_hash": bytes.fromhex(row["previous_hash"]),
                 "hash": bytes.fromhex(row["hash"]),
             }
+            if not rows and row["writer"] == _FORMER_WRITER:
+                writer = _FORMER_WRITER
             strange = (
-                row["writer"] != WRITER or not {"n", "kind", "justification", "body"} <= row.keys()
+                row["writer"] != writer or not {"n", "kind", "justification", "body"} <= row.keys()
             )
         except (ValueError, KeyError, TypeError):
-            return rows, [f"{WRITER}: line {number} is no entry"]
+            return rows, [f"{writer}: line {number} is no entry"]
         if strange:
-            return rows, [f"{WRITER}: line {number} is not this writer's"]
+            return rows, [f"{writer}: line {number} is not this writer's"]
         rows.append(row)
     return rows, chain_breaks(rows)

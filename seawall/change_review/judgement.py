@@ -1,7 +1,8 @@
-"""May this change be applied? Refused beats unknown beats allowed; pure.
+"""Judge whether a planned change may be applied; pure.
 
-A refusal can be overridden, one resource at a time. What cannot: doubts about the preview, a change
-that the engine itself refuses, a journal that does not hold.
+Refused beats unknown beats allowed. A refusal can be overridden, one resource at a time. An
+override has no effect on doubts about the preview, on a change that the engine itself refuses, or
+on a journal whose chain is broken.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from seawall.change_review.exposure import Stake, declared_addresses, stake_of
+from seawall.change_review.exposure import Exposure, declared_addresses, exposure_of
 from seawall.change_review.freeze import Freeze
 from seawall.change_review.override import Override
 from seawall.change_review.preview import Change, Preview
@@ -21,7 +22,7 @@ from seawall.errors import ExitCode
 from seawall.policy import Policy
 
 
-class Outcome(Enum):
+class ReviewOutcome(Enum):
     """Whether the change may go ahead."""
 
     ALLOWED = "allowed"
@@ -30,11 +31,11 @@ class Outcome(Enum):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process tells its caller."""
+        """The exit code of the process."""
         return {
-            Outcome.ALLOWED: ExitCode.PASS,
-            Outcome.REFUSED: ExitCode.FAIL,
-            Outcome.UNKNOWN: ExitCode.UNKNOWN,
+            ReviewOutcome.ALLOWED: ExitCode.PASS,
+            ReviewOutcome.REFUSED: ExitCode.FAIL,
+            ReviewOutcome.UNKNOWN: ExitCode.UNKNOWN,
         }[self]
 
 
@@ -42,23 +43,25 @@ FREEZE = Rule(
     id="change-freeze",
     kinds=frozenset(),
     checks=(),
-    consequence="A change in the middle of an incident hides its cause and can take away what carries the venue through.",
-    instead="Wait until the tier is normal and the incident is closed; override only the change that ends the incident.",
+    consequence="A change in the middle of an incident hides its cause,"
+    " and can take away what keeps the venue running.",
+    instead="Wait until the tier is normal and the incident is closed;"
+    " override only the change that ends the incident.",
     source="this kit: design, change freeze",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One refusal: a rule, a resource, what was found.
+    """One refusal: a rule, a resource and the evidence.
 
-    ``unknown``: it is refused for want of knowledge.
+    ``unknown``: it is refused because something is not known.
     """
 
     rule: Rule
     change: Change
     evidence: tuple[str, ...]
-    stake: Stake | None
+    exposure: Exposure | None
     advice: str
     unknown: bool = False
     overridden: bool = False
@@ -68,7 +71,8 @@ class Finding:
 class Judgement:
     """The outcome and all that led to it.
 
-    ``faults``: what no override can let pass; ``notes``: what a reviewer should also know.
+    ``faults``: reasons for refusal that no override can let pass; ``doubts``: reasons why the
+    preview may not be the whole truth; ``notes``: what a reviewer should also know.
     """
 
     preview: Preview
@@ -82,16 +86,16 @@ class Judgement:
     changed: int
 
     @property
-    def outcome(self) -> Outcome:
-        """What to do; see the exit codes."""
+    def outcome(self) -> ReviewOutcome:
+        """Whether the change may go ahead."""
         standing = [finding for finding in self.findings if not finding.overridden]
         if self.faults or any(not finding.unknown for finding in standing):
-            return Outcome.REFUSED
-        return Outcome.UNKNOWN if standing or self.doubts else Outcome.ALLOWED
+            return ReviewOutcome.REFUSED
+        return ReviewOutcome.UNKNOWN if standing or self.doubts else ReviewOutcome.ALLOWED
 
     @property
     def overridden(self) -> tuple[Finding, ...]:
-        """Refusals that the override lets pass."""
+        """The refusals that the override lets pass."""
         return tuple(finding for finding in self.findings if finding.overridden)
 
 
@@ -103,26 +107,35 @@ def judge(
     override: Override | None,
     now: datetime,
     faults: Iterable[str] = (),
-    stakes: Mapping[str, Stake],
+    exposures: Mapping[str, Exposure],
 ) -> Judgement:
-    """Judge every step. ``faults``: what already speaks against any change.
+    """Judge every step of ``preview``.
 
-    ``stakes``: what stands behind each resource, by URN.
+    Args:
+        preview: the planned change.
+        policy: the policy that the stack is declared from.
+        freeze: whether changes are frozen now.
+        override: the refusals that a person lets pass, if any.
+        now: the present time; an expired override covers nothing.
+        faults: reasons against any change that are known already.
+        exposures: the money behind each resource, by URN.
     """
     notes: list[str] = []
     in_force = override if override is not None and not override.expired(now) else None
     if override is not None and in_force is None:
         notes.append(
-            f"the override of {override.who} expired at {override.expires.isoformat()}; it covers nothing"
+            f"the override of {override.who} expired at {override.expires.isoformat()};"
+            " it covers nothing"
         )
     findings = [
         _covered(finding, in_force)
         for change in preview.changes
-        for finding in _findings(change, preview, freeze, stakes)
+        for finding in _findings(change, preview, freeze, exposures)
     ]
     if in_force is not None:
         notes += [
-            f"the override covers {cover.rule or 'everything'} on {cover.urn}, which was not refused"
+            f"the override covers {cover.rule or 'everything'} on {cover.urn},"
+            " which was not refused"
             for cover in in_force.covers
             if not any(cover.matches(finding.rule.id, finding.change.urn) for finding in findings)
         ]
@@ -139,41 +152,41 @@ def judge(
     )
 
 
-def stakes_of(
+def exposures_of(
     preview: Preview, policy: Policy, *, before: Policy | None = None
-) -> dict[str, Stake]:
-    """What stands behind each resource, by URN.
+) -> dict[str, Exposure]:
+    """Return the money behind each resource, by URN.
 
-    ``before`` is the policy in force until now, if it is another one.
+    ``before`` is the policy in force until now, if the change brings another one.
     """
     addresses = declared_addresses(preview.outputs)
     found = {
-        change.urn: stake_of(change, before or policy, addresses, also=policy)
+        change.urn: exposure_of(change, before or policy, addresses, also=policy)
         for change in preview.changes
         if change.custom
     }
-    return {urn: stake for urn, stake in found.items() if stake is not None}
+    return {urn: exposure for urn, exposure in found.items() if exposure is not None}
 
 
 def _findings(
-    change: Change, preview: Preview, freeze: Freeze, stakes: Mapping[str, Stake]
+    change: Change, preview: Preview, freeze: Freeze, exposures: Mapping[str, Exposure]
 ) -> Iterable[Finding]:
     for rule in TABLE:
         evidence = rule.broken_by(change, preview)
         if evidence:
-            yield _finding(rule, change, evidence, stakes, advice=_advice(rule, change, preview))
+            yield _finding(rule, change, evidence, exposures, advice=_advice(rule, change, preview))
     strange = not_understood(change)
     if strange:
-        yield _finding(NOT_UNDERSTOOD, change, strange, stakes)
+        yield _finding(NOT_UNDERSTOOD, change, strange, exposures)
     if change.changes and freeze.state != "clear":
-        yield _finding(FREEZE, change, freeze.reasons, stakes, unknown=freeze.state == "unknown")
+        yield _finding(FREEZE, change, freeze.reasons, exposures, unknown=freeze.state == "unknown")
 
 
 def _finding(
     rule: Rule,
     change: Change,
     evidence: Iterable[str],
-    stakes: Mapping[str, Stake],
+    exposures: Mapping[str, Exposure],
     *,
     advice: str = "",
     unknown: bool = False,
@@ -182,29 +195,31 @@ def _finding(
         rule=rule,
         change=change,
         evidence=tuple(evidence),
-        stake=stakes.get(change.urn) if rule.touches_money else None,
+        exposure=exposures.get(change.urn) if rule.touches_money else None,
         advice=advice or rule.instead,
         unknown=unknown,
     )
 
 
 def _advice(rule: Rule, change: Change, preview: Preview) -> str:
-    """A key that is deleted under one name and made under another was renamed.
+    """Return what to do instead of ``change``.
 
-    The engine can be told so.
+    A key that is deleted under one name and made under another was probably renamed. An alias of
+    the engine keeps it.
     """
     if change.kind == KEY and change.op == "delete":
         for other in preview.changes:
             if other.kind == KEY and other.op == "create" and _alike(change, other):
                 return (
-                    f"It would be made again as {other.name}, with another address. If this is a new name, place or provider for the same key, add "
+                    f"It would be made again as {other.name}, with another address. "
+                    "If this is a new name, place or provider for the same key, add "
                     f'`aliases=["{change.urn}"]` to it.'
                 )
     return rule.instead
 
 
 def _alike(gone: Change, made: Change) -> bool:
-    """Same purpose: all inputs but those that carry the name."""
+    """Tell whether two keys have the same inputs, apart from those that carry the name."""
     parts = ("customerMasterKeySpec", "keyUsage", "multiRegion", "region")
     same = all((gone.before or {}).get(part) == (made.after or {}).get(part) for part in parts)
     return same and gone.tags.get("bucket") == made.tags.get("bucket")
@@ -217,9 +232,9 @@ def _covered(finding: Finding, override: Override | None) -> Finding:
 
 
 def _engine_refusals(preview: Preview) -> list[str]:
-    """The engine would not apply it, and may have stopped looking.
+    """Return why the engine would refuse to apply the change.
 
-    What follows is then missing from the preview.
+    It may have stopped there, and the preview then lacks the steps that follow.
     """
     if not preview.protected:
         return []
@@ -230,5 +245,6 @@ def _engine_refusals(preview: Preview) -> list[str]:
         for urn in preview.protected
     ]
     return [
-        f"the engine itself refuses, and may not show what else would change: protected are {', '.join(names)}"
+        "the engine itself refuses, and may not show what else would change: protected are "
+        + ", ".join(names)
     ]

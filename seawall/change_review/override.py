@@ -1,6 +1,6 @@
-"""An override: who lets which refusals pass, why, and until when; pure.
+"""An override: a person lets named refusals pass, with a reason and an end; pure.
 
-It names each resource; nothing covers everything.
+Each resource is named; there is no wildcard.
 
 who: jane.doe@venue.example
 justification: >
@@ -23,18 +23,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from seawall.errors import UsageError
 
 LIFE_MAX = timedelta(days=7)
-"""Long enough for a weekend and a review; what is still needed then is asked for again."""
+"""Long enough for a weekend and a review; an override that is needed longer is written anew."""
 JUSTIFICATION_CHARACTERS_MIN = 30
 _WORDS_MIN = 5
 _DISTINCT_WORDS_MIN = 4
 _PLACEHOLDER = re.compile(
     r"\b(to"
     r"do|tbd|tba|fix"
-    r"me|xx+|lorem|ipsum|foo|bar|baz|asdf\w*|qwerty\w*|blah|placeholder|insert reason|your reason|justification here|"
-    r"reason here|none|n/a)\b|<[^>]*>|\{\{",
+    r"me|xx+|lorem|ipsum|foo|bar|baz|asdf\w*|qwerty\w*|blah|placeholder|"
+    r"insert reason|your reason|justification here|reason here|none|n/a)\b|<[^>]*>|\{\{",
     re.IGNORECASE,
 )
-_NOBODY = frozenset(
+_NOT_A_PERSON = frozenset(
     {
         "me",
         "us",
@@ -58,7 +58,7 @@ _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Cover(BaseModel):
-    """One resource, and one rule on it or all of them."""
+    """A resource that an override covers, for one rule or for all rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,18 +67,18 @@ class Cover(BaseModel):
 
     @field_validator("urn")
     @classmethod
-    def _one_resource(cls, value: str) -> str:
+    def _names_one_resource(cls, value: str) -> str:
         if not _URN.match(value):
             raise ValueError("name one resource by its whole URN, without wildcards")
         return value
 
     def matches(self, rule: str, urn: str) -> bool:
-        """Whether it covers this refusal."""
+        """Tell whether it covers the refusal of ``urn`` by ``rule``."""
         return self.urn == urn and self.rule in (None, rule)
 
 
 class Override(BaseModel):
-    """A decision of a person, with its reason."""
+    """The decision of a person, with its reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,15 +89,15 @@ class Override(BaseModel):
 
     @field_validator("who")
     @classmethod
-    def _somebody(cls, value: str) -> str:
+    def _is_a_person(cls, value: str) -> str:
         value = value.strip()
-        if len(value) < len("a b") or value.lower() in _NOBODY or _PLACEHOLDER.search(value):
+        if len(value) < len("a b") or value.lower() in _NOT_A_PERSON or _PLACEHOLDER.search(value):
             raise ValueError("name the person who decides")
         return value
 
     @field_validator("justification")
     @classmethod
-    def _reasoned(cls, value: str) -> str:
+    def _is_a_reason(cls, value: str) -> str:
         text = " ".join(value.split())
         words = re.findall(r"[^\W\d_]{2,}", text.lower())
         if (
@@ -105,49 +105,57 @@ class Override(BaseModel):
             or len(words) < _WORDS_MIN
             or len(set(words)) < _DISTINCT_WORDS_MIN
         ):
-            message = f"say why in at least {JUSTIFICATION_CHARACTERS_MIN} characters and {_WORDS_MIN} words"
-            raise ValueError(message)
+            raise ValueError(
+                f"say why in at least {JUSTIFICATION_CHARACTERS_MIN} characters"
+                f" and {_WORDS_MIN} words"
+            )
         if found := _PLACEHOLDER.search(text):
-            message = f"{found.group()!r} is a placeholder, not a reason"
-            raise ValueError(message)
+            raise ValueError(f"{found.group()!r} is a placeholder, not a reason")
         return text
 
     @field_validator("expires")
     @classmethod
-    def _in_a_zone(cls, value: datetime) -> datetime:
+    def _has_a_zone(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
             raise ValueError("write the time with its zone, such as 2030-01-31T18:00:00Z")
         return value
 
     def expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
+        """Tell whether its time is over."""
         return now >= self.expires
 
     def covers_finding(self, rule: str, urn: str) -> bool:
-        """Whether it lets this refusal pass."""
+        """Tell whether it lets the refusal of ``urn`` by ``rule`` pass."""
         return any(cover.matches(rule, urn) for cover in self.covers)
 
 
 def read_override(text: str, *, source: str, now: datetime) -> Override:
-    """The override in a YAML or JSON text.
+    """Read the override in a YAML or JSON text.
 
-    Raises :class:`UsageError` with every problem at once.
+    Raises:
+        UsageError: with every problem at once.
     """
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        message = f"{source} is no YAML: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{source} is no YAML: {error}") from error
     return _checked(document, source=source, now=now)
 
 
 def make_override(
     *, who: str, justification: str, expires: str, covers: Iterable[str], now: datetime
 ) -> Override:
-    """The override in options.
+    """Make the override that a command's options describe.
 
-    ``expires`` is a time or a span such as `4h`, a cover is `URN` or `RULE@URN`. Raises
-    :class:`UsageError`.
+    Args:
+        who: the person who decides.
+        justification: the reason.
+        expires: a time, or a span from ``now`` such as `4h`.
+        covers: each `URN` or `RULE@URN`.
+        now: the present time.
+
+    Raises:
+        UsageError: with every problem at once.
     """
     span = _SPAN.match(expires)
     until = (
@@ -166,12 +174,17 @@ def _checked(document: object, *, source: str, now: datetime) -> Override:
         override = Override.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'it'}: {each['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(str(part) for part in each['loc']) or 'it'}: "
+            f"{each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()
         )
-        message = f"{source} is no override: {problems}"
-        raise UsageError(message, remedy="see docs/runbooks/infrastructure-change.md") from error
+        raise UsageError(
+            f"{source} is no override: {problems}",
+            remedy="see docs/runbooks/infrastructure-change.md",
+        ) from error
     if override.expires - now > LIFE_MAX:
-        message = f"{source} would hold until {override.expires.isoformat()}"
-        raise UsageError(message, remedy=f"let it expire within {LIFE_MAX.days} days")
+        raise UsageError(
+            f"{source} would hold until {override.expires.isoformat()}",
+            remedy=f"let it expire within {LIFE_MAX.days} days",
+        )
     return override

@@ -1,6 +1,4 @@
-"""What `pulumi preview --json` says, read without trusting it.
-
-Steps, and every reason to doubt that they are all of them.
+"""Read the output of `pulumi preview --json`: its steps, and reasons to doubt that they are all.
 
 The shape is the engine's `PreviewDigest` (pulumi/pkg/display/json.go, 3.258.0): `steps` with `op`,
 `urn`, `oldState`, `newState`; `diagnostics`; `changeSummary`, which is written last, so that a
@@ -19,8 +17,9 @@ from typing import Any
 from seawall.errors import EvidenceError
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine writes for a value that only an update will know (sdk/go/common/resource/plugin,
-UnknownStringValue).
+"""The engine's word for a value that is known only after the update.
+
+It is UnknownStringValue in pulumi/sdk/go/common/resource/plugin.
 """
 SECRET = "[secret]"  # noqa: S105  (what the engine prints in place of one)
 STACK_KIND = "pulumi:pulumi:Stack"
@@ -28,7 +27,7 @@ STACK_KIND = "pulumi:pulumi:Stack"
 HARMLESS = frozenset(
     {"same", "create", "update", "read", "refresh", "import", "diff", "extend-parameterize"}
 )
-"""Steps that leave the resource where it is; what they change is judged by its inputs."""
+"""Steps that keep the resource; what they change is judged by its inputs."""
 REMOVING = frozenset(
     {
         "delete",
@@ -42,30 +41,30 @@ REMOVING = frozenset(
         "import-replacement",
     }
 )
-"""Steps after which the resource that was there is gone, or is not looked after any more
-(pulumi/pkg/resource/deploy/step.go).
+"""Steps after which the former resource is gone, or no longer managed.
+
+They are listed in pulumi/pkg/resource/deploy/step.go.
 """
 _REPLACING = frozenset(
     {"replace", "create-replacement", "delete-replaced", "read-replacement", "import-replacement"}
 )
 _COMPARED = frozenset({"update", "replace"})
 _PROTECTED = ("marked for protection", "because it is protected")
-"""The engine's words when `protect` stopped it (pulumi/pkg/resource/deploy.
+"""The engine's words when `protect` stopped it.
 
-Step_generator.go, step.go).
+They are in step_generator.go and step.go of pulumi/pkg/resource/deploy.
 """
 _EPILOGUE = "preview failed"
-"""What it adds, without a resource, once something else failed."""
+"""The error without a resource that the engine adds after another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One step. ``before`` and ``after`` are the inputs.
+    """One step of a preview.
 
-    None if the resource did not or will not exist.
-
-    ``provider_before`` and ``provider_after`` name providers without their ids, which change with
-    every replacement.
+    ``before`` and ``after`` are the resource's inputs, None if it did not or will not exist;
+    ``known`` are its outputs before the change. ``provider_before`` and ``provider_after`` name
+    providers without their ids, which change with every replacement.
     """
 
     urn: str
@@ -83,30 +82,27 @@ class Change:
 
     @property
     def removes(self) -> bool:
-        """Whether what was there is gone afterwards."""
+        """Whether the former resource is gone afterwards."""
         return self.op in REMOVING
 
     @property
     def replaces(self) -> bool:
-        """Whether something else stands in its place afterwards."""
+        """Whether another resource takes its place."""
         return self.op in _REPLACING
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything at all.
-
-        A step that is `same` may still drop its protection.
-        """
+        """Whether it changes anything; a step that is `same` may still drop the protection."""
         return self.op not in {"same", "refresh", "read"} or self.unprotects
 
     @property
     def unprotects(self) -> bool:
-        """Whether a later delete would pass that is refused today."""
+        """Whether it lets a later delete pass that the engine refuses today."""
         return self.protected_before and not self.protected_after and self.after is not None
 
     @property
     def tags(self) -> Mapping[str, Any]:
-        """Tags before the change: what is there now is what can be lost."""
+        """The tags before the change, because that resource can be lost; else those after it."""
         for inputs in (self.before, self.after):
             tags = (inputs or {}).get("tags")
             if isinstance(tags, Mapping) and tags:
@@ -115,7 +111,7 @@ class Change:
 
     @property
     def digest(self) -> str:
-        """Identity of exactly this change."""
+        """SHA-256 that identifies exactly this change."""
         protected = [self.protected_before, self.protected_after]
         text = json.dumps([self.op, self.urn, self.before, self.after, *protected], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -123,9 +119,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A preview. ``doubts``: why it may not be the whole truth.
+    """A preview of one stack.
 
-    ``protected``: what the engine itself refused to touch, by URN.
+    ``doubts``: reasons why it may not be the whole truth; ``protected``: the engine's message for
+    each resource that it refused to touch, by URN.
     """
 
     stack: str
@@ -137,13 +134,18 @@ class Preview:
     digest: str
 
 
-def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Preview:
-    """Read a preview; ``exit_code`` and ``complaint`` (standard error) are the engine's, if it was
-    run here.
+def parse(text: str, *, exit_code: int | None = None, stderr: str = "") -> Preview:
+    """Read a preview.
 
-    Raises :class:`EvidenceError` if ``text`` is no such document at all.
+    Args:
+        text: the output of `pulumi preview --json`.
+        exit_code: the engine's, if it was run here.
+        stderr: the engine's, if it was run here.
+
+    Raises:
+        EvidenceError: ``text`` is no preview of one stack.
     """
-    document = _document(text, complaint)
+    document = _document(text, stderr)
     doubts: list[str] = []
     changes: list[Change] = []
     for number, step in enumerate(document.get("steps") or []):
@@ -152,13 +154,15 @@ def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Pr
             changes.append(change)
     stacks = {change.urn.split("::")[0].rpartition(":")[2] for change in changes}
     if len(stacks) != 1:
-        message = f"the preview is of {len(stacks)} stacks"
-        raise EvidenceError(message, remedy="give the whole output of one `pulumi preview --json`")
+        raise EvidenceError(
+            f"the preview is of {len(stacks)} stacks",
+            remedy="give the whole output of one `pulumi preview --json`",
+        )
     protected = _diagnostics(document.get("diagnostics") or [], doubts)
     doubts += _uncounted(document.get("changeSummary"), changes)
     if exit_code not in (None, 0) and not protected and not doubts:
         doubts.append(
-            f"pulumi preview ended with {exit_code}: {complaint.strip() or 'it did not say why'}"
+            f"pulumi preview ended with {exit_code}: {stderr.strip() or 'it did not say why'}"
         )
     outputs = next((change.known for change in changes if change.kind == STACK_KIND), {})
     return Preview(
@@ -172,18 +176,20 @@ def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Pr
     )
 
 
-def _document(text: str, complaint: str) -> Mapping[str, Any]:
+def _document(text: str, stderr: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        said = complaint.strip() or text.strip()[:200] or "nothing"
-        message = f"there is no preview to judge; pulumi said: {said}"
+        said = stderr.strip() or text.strip()[:200] or "nothing"
         raise EvidenceError(
-            message, remedy="make one with `pulumi preview --json --show-sames`"
+            f"there is no preview to judge; pulumi said: {said}",
+            remedy="make one with `pulumi preview --json --show-sames`",
         ) from error
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
-        message = "this is no preview: it lists no steps"
-        raise EvidenceError(message, remedy="give the whole output of `pulumi preview --json`")
+        raise EvidenceError(
+            "this is no preview: it lists no steps",
+            remedy="give the whole output of `pulumi preview --json`",
+        )
     return document
 
 
@@ -238,7 +244,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _diagnostics(found: list[Any], doubts: list[str]) -> dict[str, str]:
-    """What `protect` refused, by URN; every other error is a doubt."""
+    """Return what `protect` refused, by URN; add every other error to ``doubts``."""
     errors = [
         entry for entry in found if isinstance(entry, dict) and entry.get("severity") == "error"
     ]
@@ -250,7 +256,7 @@ def _diagnostics(found: list[Any], doubts: list[str]) -> dict[str, str]:
             protected[str(entry.get("urn") or "the stack")] = message
         else:
             others.append((entry.get("urn"), message))
-    # The epilogue explains nothing; it may be ignored only where something else does.
+    # The epilogue explains nothing; it is ignored if another error is there.
     telling = [
         (urn, text)
         for urn, text in others
@@ -263,7 +269,7 @@ def _diagnostics(found: list[Any], doubts: list[str]) -> dict[str, str]:
 
 
 def _uncounted(summary: Any, changes: list[Change]) -> list[str]:
-    """Steps that the engine counted and the document does not list."""
+    """Return the steps that the engine counted and the document does not list."""
     if not isinstance(summary, dict):
         return ["the preview has no summary of changes: it was cut short"]
     listed = Counter(change.op for change in changes)

@@ -1,7 +1,4 @@
-"""One judgement from start to end.
-
-Get the preview, ask the world, judge, and write an override down before it counts.
-"""
+"""Review one change: read the preview, ask endpoints, judge, and journal an override."""
 
 from __future__ import annotations
 
@@ -14,19 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.kept import kept_data_dir, load_record
-from sandbox.stack_environment import STACK
 from seawall.change_review import journal, sources
 from seawall.change_review.engine import engine_here
 from seawall.change_review.freeze import Freeze, tier_absent
-from seawall.change_review.judgement import Judgement, Outcome, judge, stakes_of
+from seawall.change_review.judgement import Judgement, ReviewOutcome, exposures_of, judge
 from seawall.change_review.override import Override
 from seawall.change_review.preview import Change, Preview, parse
 from seawall.conventions import environment
 from seawall.errors import UsageError
-from seawall.formats.deployment import TARGETS_FILE, Targets, load_targets
+from seawall.formats.deployment import Deployment, deployment_of_environment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from seawall.sandbox_program import kept_deployment
 
 STANDARD_INPUT = "-"
 JOURNAL_FILE = "change-journal.jsonl"
@@ -34,10 +30,10 @@ _VENUE_FILE = "venue.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the caller asked for.
+class ReviewRequest:
+    """The options of a review.
 
-    None leaves it to the environment, and for the sandbox's own stack to its data directory.
+    None leaves an option to the environment, and for the sandbox's own stack to its data directory.
     """
 
     root: Path
@@ -56,12 +52,13 @@ class Request:
     venue: Path | None = None
 
 
-def run_guard(request: Request) -> Judgement:
-    """Judge, and journal an override that takes effect.
+def review_change(request: ReviewRequest) -> Judgement:
+    """Judge the change, and journal an override that takes effect.
 
-    Raises :class:`EvidenceError` if there is no preview to judge, :class:`UsageError` for what does
-    not fit together, :class:`WorldError` if the journal cannot be written: an override that is not
-    written down does not count.
+    Raises:
+        EvidenceError: there is no preview to judge.
+        UsageError: options do not fit together.
+        WorldError: the journal cannot be written; an override without its entry does not count.
     """
     preview = _preview(request)
     sandbox = _sandbox_of(preview)
@@ -74,13 +71,13 @@ def run_guard(request: Request) -> Judgement:
     )
     freeze = _freeze(request, sandbox)
     before = load_policy(request.policy_before) if request.policy_before is not None else None
-    stakes = stakes_of(preview, policy, before=before)
+    exposures = exposures_of(preview, policy, before=before)
     plain = judge(
-        preview, policy=policy, freeze=freeze, override=None, now=request.now, stakes=stakes
+        preview, policy=policy, freeze=freeze, override=None, now=request.now, exposures=exposures
     )
-    at_risk = {finding.change.urn for finding in plain.findings if finding.stake is not None}
+    at_risk = {finding.change.urn for finding in plain.findings if finding.exposure is not None}
     live = sources.balances(
-        (stakes[urn] for urn in sorted(at_risk)), chains=_chains(request, sandbox)
+        (exposures[urn] for urn in sorted(at_risk)), chains=_chains(request, sandbox)
     )
     judgement = judge(
         preview,
@@ -89,24 +86,26 @@ def run_guard(request: Request) -> Judgement:
         override=request.override,
         now=request.now,
         faults=faults,
-        stakes={urn: stake.observed(live) for urn, stake in stakes.items()},
+        exposures={urn: exposure.with_live(live) for urn, exposure in exposures.items()},
     )
-    if judgement.outcome is Outcome.ALLOWED and judgement.overridden:
+    if judgement.outcome is ReviewOutcome.ALLOWED and judgement.overridden:
         _write_down(judgement, path, now=request.now)
     return judgement
 
 
-def _preview(request: Request) -> Preview:
+def _preview(request: ReviewRequest) -> Preview:
     if request.preview is None:
         done = engine_here(request.root, stack=request.stack, config_file=request.config_file).run(
             "preview", "--json", "--show-sames"
         )
-        preview = parse(done.out, exit_code=done.exit_code, complaint=done.complaint)
+        preview = parse(done.stdout, exit_code=done.exit_code, stderr=done.stderr)
     else:
         preview = parse(_text(request.preview))
     if request.stack is not None and request.stack.rpartition("/")[2] != preview.stack:
-        message = f"the preview is of the stack {preview.stack}, not of {request.stack}"
-        raise UsageError(message, remedy="give the preview of the stack that is meant")
+        raise UsageError(
+            f"the preview is of the stack {preview.stack}, not of {request.stack}",
+            remedy="give the preview of the stack that is meant",
+        )
     return preview
 
 
@@ -116,27 +115,20 @@ def _text(source: str) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        message = f"the preview {source} cannot be read: {error}"
         raise UsageError(
-            message, remedy="make one with `pulumi preview --json --show-sames`"
+            f"the preview {source} cannot be read: {error}",
+            remedy="make one with `pulumi preview --json --show-sames`",
         ) from error
 
 
-def _sandbox_of(preview: Preview) -> Targets | None:
-    """The sandbox that the stack lives in.
-
-    Never for another stack, whatever the shell is set to.
-    """
-    if preview.stack != STACK:
-        return None
-    named = os.environ.get(environment.TARGETS_VARIABLE)
-    if named:
-        return load_targets(Path(named))
-    kept = kept_data_dir()
-    return load_targets(kept / TARGETS_FILE) if kept is not None else None
+def _sandbox_of(preview: Preview) -> Deployment | None:
+    """Return the deployment of the stack; None for any other stack, whatever the environment says."""
+    named = deployment_of_environment()
+    found = load_deployment(named) if named is not None else kept_deployment()
+    return found if found is not None and found.stack == preview.stack else None
 
 
-def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Policy:
+def _policy(request: ReviewRequest, preview: Preview, sandbox: Deployment | None) -> Policy:
     """The policy that the stack is declared from.
 
     As asked, else as the environment says, else as the stack's configuration names it.
@@ -150,16 +142,22 @@ def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Poli
     elif in_force:
         path = Path(in_force)
     elif sandbox is not None:
-        path = load_record(sandbox.data_dir).policy_path
+        path = sandbox.policy
     else:
-        message = f"no policy: neither --policy nor the configuration of {preview.stack} nor the environment names one"
+        message = (
+            f"no policy: neither --policy nor the configuration of {preview.stack}"
+            " nor the environment names one"
+        )
         raise UsageError(message, remedy="say --policy policies/<name>.yaml")
     policy = load_policy(path)
     digests = {
         tags["policy"] for change in preview.changes for tags in _tags(change) if "policy" in tags
     }
     if digests and policy.digest not in digests:
-        message = f"the stack {preview.stack} is declared from another policy than {path} (its digest is {policy.digest[:12]}...)"
+        message = (
+            f"the stack {preview.stack} is declared from another policy than {path}"
+            f" (its digest is {policy.digest[:12]}...)"
+        )
         raise UsageError(
             message,
             remedy="give the policy that the preview was made with: --policy policies/<name>.yaml",
@@ -168,8 +166,9 @@ def _policy(request: Request, preview: Preview, sandbox: Targets | None) -> Poli
 
 
 def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
-    """Tags that a resource would have, and those that a provider gives to all of its own (an
-    object, in text or not).
+    """Yield the tags of a resource, and the default tags of a provider.
+
+    The default tags are a mapping, or its JSON.
     """
     after = change.after or {}
     defaults = after.get("defaultTags")
@@ -186,7 +185,7 @@ def _tags(change: Change) -> Iterator[Mapping[str, Any]]:
             yield tags
 
 
-def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
+def _freeze(request: ReviewRequest, sandbox: Deployment | None) -> Freeze:
     if request.no_venue:
         tier = tier_absent()
     else:
@@ -199,7 +198,7 @@ def _freeze(request: Request, sandbox: Targets | None) -> Freeze:
     return Freeze(sources=(tier, sources.incident(marker)))
 
 
-def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
+def _chains(request: ReviewRequest, sandbox: Deployment | None) -> sources.Chains:
     rpc = (
         {name: network.node for name, network in sandbox.networks.items()}
         if sandbox is not None
@@ -219,7 +218,9 @@ def _chains(request: Request, sandbox: Targets | None) -> sources.Chains:
     return sources.chains_of(None, {**rpc, **request.rpc})
 
 
-def _named(option: Path | None, variable: str, sandbox: Targets | None, file: str) -> Path | None:
+def _named(
+    option: Path | None, variable: str, sandbox: Deployment | None, file: str
+) -> Path | None:
     """A file by option, environment, or in the sandbox's data directory."""
     if option is not None:
         return option
@@ -231,10 +232,10 @@ def _named(option: Path | None, variable: str, sandbox: Targets | None, file: st
 
 def _write_down(judgement: Judgement, path: Path | None, *, now: datetime) -> None:
     if path is None:
-        message = "an override needs a journal to be written in before it counts"
         raise UsageError(
-            message,
-            remedy=f"name it with --journal or {environment.CHANGE_JOURNAL_VARIABLE}, outside the work tree",
+            "an override needs a journal to be written in before it counts",
+            remedy=f"name it with --journal or {environment.CHANGE_JOURNAL_VARIABLE},"
+            " outside the work tree",
         )
     override = judgement.override
     assert override is not None
@@ -253,8 +254,8 @@ def _write_down(judgement: Judgement, path: Path | None, *, now: datetime) -> No
                 "op": finding.change.op,
                 "change": finding.change.digest,
                 "evidence": list(finding.evidence),
-                "maximum_value_micro": finding.stake.maximum_value_micro
-                if finding.stake is not None
+                "maximum_value_micro": finding.exposure.maximum_value_micro
+                if finding.exposure is not None
                 else None,
             }
             for finding in judgement.overridden

@@ -1,7 +1,7 @@
-"""A judgement for people, for a pull request and for machines; pure.
+"""Render a judgement for a terminal, for a pull request and as JSON; pure.
 
-Names and values come from the change under review, so whatever is rendered as markdown is escaped:
-a proposal must not write its review.
+Names and values come from the change under review. So all text in markdown is escaped and control
+characters are masked: the author of a change must not be able to forge its review.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from seawall.change_review.exposure import Possession, Stake, money, units
-from seawall.change_review.judgement import FREEZE, Finding, Judgement, Outcome
+from seawall.change_review.exposure import AssetExposure, Exposure, money, units
+from seawall.change_review.judgement import FREEZE, Finding, Judgement, ReviewOutcome
 from seawall.change_review.rules import TABLE
 
 _NAMED_MAX = 4
-"""Resources named for one refusal that many share; the JSON has all."""
+"""Resources named for one refusal that many share; the JSON names all."""
 _RANK = {rule.id: number for number, rule in enumerate(TABLE)}
-"""The table begins with what cannot be undone."""
+"""Position in the table, which begins with what cannot be undone."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|~@])")
 _BLANK = re.compile(r"\s+")
 
 
 def sentence(judgement: Judgement) -> str:
-    """The outcome in one line."""
+    """Say the outcome in one line."""
     stack, changed = judgement.preview.stack, judgement.changed
     planned = f"{changed} of {len(judgement.preview.changes)} resources of {stack} would change"
     standing = [finding for finding in judgement.findings if not finding.overridden]
-    if judgement.outcome is Outcome.ALLOWED:
+    if judgement.outcome is ReviewOutcome.ALLOWED:
         passed = judgement.overridden
         return (
             f"{planned}; {len(passed)} refusals are overridden by {judgement.override.who}"
             if passed and judgement.override
             else (f"{planned}; nothing speaks against it")
         )
-    if judgement.outcome is Outcome.UNKNOWN:
+    if judgement.outcome is ReviewOutcome.UNKNOWN:
         why = [*judgement.doubts, *(each for finding in standing for each in finding.evidence)]
         return f"{planned}; it cannot be judged: {why[0]}"
     rules = sorted({finding.rule.id for finding in standing if not finding.unknown})
@@ -44,7 +44,7 @@ def sentence(judgement: Judgement) -> str:
 
 
 def lines(judgement: Judgement) -> Iterator[str]:
-    """The view for a terminal, which must not be steered by what a proposal contains."""
+    """Render for a terminal, with unprintable characters masked."""
     return (
         "".join(each if each.isprintable() else "?" for each in line) for line in _lines(judgement)
     )
@@ -64,23 +64,25 @@ def _lines(judgement: Judgement) -> Iterator[str]:
         yield f"{_mark(first)} {first.rule.id}: {_who(findings)}"
         yield from (f"    {each}" for each in first.evidence)
         yield f"    so: {first.rule.consequence}"
-        yield from (f"    at stake: {_stake_line(stake)}" for stake in _stakes(findings))
+        yield from (
+            f"    exposure: {_exposure_line(exposure)}" for exposure in _exposures(findings)
+        )
         yield f"    instead: {first.advice}"
         yield f"    source: {first.rule.source}"
         yield from (f"    urn: {finding.change.urn}" for finding in findings[:_NAMED_MAX])
     yield ""
-    for stake in _stakes(judgement.findings):
-        yield from _holding_lines(stake)
+    for exposure in _exposures(judgement.findings):
+        yield from _holding_lines(exposure)
     yield f"freeze: {'; '.join(source.says for source in judgement.freeze.sources)}"
 
 
 def markdown(judgement: Judgement) -> str:
-    """The view for a pull request.
+    """Render for a pull request.
 
-    The outcome, a table, then what each refusal means and what to do instead.
+    First the outcome, then a table, then what each refusal means and what to do instead.
     """
     parts = [
-        f"### seawall guard: {judgement.outcome.value.upper()}",
+        f"### seawall review: {judgement.outcome.value.upper()}",
         "",
         f"{_escaped(sentence(judgement))}.",
         "",
@@ -95,7 +97,7 @@ def markdown(judgement: Judgement) -> str:
     if groups:
         parts += [
             "",
-            "| | resource | rule | what would change | at stake |",
+            "| | resource | rule | what would change | exposure |",
             "|---|---|---|---|---|",
         ]
         parts += [_row(findings) for findings in groups]
@@ -112,7 +114,7 @@ def markdown(judgement: Judgement) -> str:
 
 
 def document(judgement: Judgement) -> dict[str, Any]:
-    """The judgement for machines; amounts and values are decimal strings of integers."""
+    """Render as JSON; amounts and values are decimal strings of integers."""
     return {
         "outcome": judgement.outcome.value,
         "exit_code": int(judgement.outcome.exit_code),
@@ -151,23 +153,23 @@ def _found(finding: Finding) -> dict[str, Any]:
         "instead": finding.advice,
         "source": finding.rule.source,
         "change_digest": finding.change.digest,
-        "stake": _stake(finding.stake),
+        "exposure": _exposure(finding.exposure),
     }
 
 
-def _stake(stake: Stake | None) -> dict[str, Any] | None:
-    if stake is None:
+def _exposure(exposure: Exposure | None) -> dict[str, Any] | None:
+    if exposure is None:
         return None
-    live = stake.live_value_micro
+    live = exposure.live_value_micro
     return {
-        "scope": stake.scope,
-        "name": stake.name,
-        "owner": stake.owner,
-        "unit_of_account": stake.unit,
-        "addresses": dict(stake.held_at),
-        "maximum_value_micro": str(stake.maximum_value_micro) if stake.possessions else None,
+        "scope": exposure.scope,
+        "name": exposure.name,
+        "owner": exposure.owner,
+        "unit_of_account": exposure.unit,
+        "addresses": dict(exposure.addresses),
+        "maximum_value_micro": str(exposure.maximum_value_micro) if exposure.holdings else None,
         "live_value_micro": str(live) if live is not None else None,
-        "live_unknown_because": None if live is not None else stake.why_unknown,
+        "live_unknown_because": None if live is not None else exposure.why_unknown,
         "holdings": [
             {
                 "wallet": each.wallet,
@@ -178,21 +180,21 @@ def _stake(stake: Stake | None) -> dict[str, Any] | None:
                 if each.live is not None and each.live.amount is not None
                 else None,
             }
-            for each in stake.possessions
+            for each in exposure.holdings
         ],
     }
 
 
 def _grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    """Findings that say the same of many resources, together; refusals first, the freeze last."""
+    """Group findings that say the same of many resources; refusals first, the freeze last."""
 
-    def weight(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
-        value = finding.stake.maximum_value_micro if finding.stake is not None else 0
+    def order(finding: Finding) -> tuple[bool, int, int, str, tuple[str, ...], str]:
+        value = finding.exposure.maximum_value_micro if finding.exposure is not None else 0
         rank = _RANK.get(finding.rule.id, len(_RANK)) + (finding.rule is FREEZE)
         return finding.overridden, rank, -value, finding.rule.id, finding.evidence, finding.advice
 
-    ordered = sorted(findings, key=weight)
-    for _, same in groupby(ordered, key=weight):
+    ordered = sorted(findings, key=order)
+    for _, same in groupby(ordered, key=order):
         yield list(same)
 
 
@@ -201,7 +203,8 @@ def _mark(finding: Finding) -> str:
 
 
 def _label(finding: Finding) -> str:
-    return f"{finding.change.name} ({finding.change.kind.removeprefix('aws:').partition(':')[2] or finding.change.kind})"
+    kind = finding.change.kind
+    return f"{finding.change.name} ({kind.removeprefix('aws:').partition(':')[2] or kind})"
 
 
 def _who(findings: list[Finding]) -> str:
@@ -210,29 +213,30 @@ def _who(findings: list[Finding]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _stakes(findings: Iterable[Finding]) -> list[Stake]:
-    """Each once, the largest first."""
+def _exposures(findings: Iterable[Finding]) -> list[Exposure]:
+    """Return each exposure once, the largest first."""
     found = {
-        (finding.stake.scope, finding.stake.name): finding.stake
+        (finding.exposure.scope, finding.exposure.name): finding.exposure
         for finding in findings
-        if finding.stake is not None
+        if finding.exposure is not None
     }
-    return sorted(found.values(), key=lambda stake: -stake.maximum_value_micro)
+    return sorted(found.values(), key=lambda exposure: -exposure.maximum_value_micro)
 
 
-def _stake_line(stake: Stake) -> str:
-    owner = f", owner {stake.owner}" if stake.owner else ""
-    return f"{stake.scope} {stake.name}{owner}: {_at_most(stake)}; now {_now(stake)}"
+def _exposure_line(exposure: Exposure) -> str:
+    owner = f", owner {exposure.owner}" if exposure.owner else ""
+    return f"{exposure.scope} {exposure.name}{owner}: {_at_most(exposure)}; now {_now(exposure)}"
 
 
-def _holding_lines(stake: Stake) -> Iterator[str]:
-    for wallet in stake.wallets:
-        held = [each for each in stake.possessions if each.wallet == wallet]
-        where = stake.held_at.get(wallet, "address not known")
-        yield f"{wallet} on {held[0].network if held else '?'} ({where}): {', '.join(_holding(each) for each in held)}"
+def _holding_lines(exposure: Exposure) -> Iterator[str]:
+    for wallet in exposure.wallets:
+        held = [each for each in exposure.holdings if each.wallet == wallet]
+        where = exposure.addresses.get(wallet, "address not known")
+        network = held[0].network if held else "?"
+        yield f"{wallet} on {network} ({where}): {', '.join(_holding(each) for each in held)}"
 
 
-def _holding(each: Possession) -> str:
+def _holding(each: AssetExposure) -> str:
     now = (
         units(each.live.amount, each.decimals, each.asset)
         if each.live is not None and each.live.amount is not None
@@ -241,15 +245,19 @@ def _holding(each: Possession) -> str:
     return f"at most {units(each.maximum, each.decimals, each.asset)}, now {now}"
 
 
-def _at_most(stake: Stake) -> str:
-    if not stake.possessions:
-        return f"unknown, for the policy declares no such {stake.scope} any more"
-    return f"at most {money(stake.maximum_value_micro, stake.unit)}"
+def _at_most(exposure: Exposure) -> str:
+    if not exposure.holdings:
+        return f"unknown, for the policy declares no such {exposure.scope} any more"
+    return f"at most {money(exposure.maximum_value_micro, exposure.unit)}"
 
 
-def _now(stake: Stake) -> str:
-    live = stake.live_value_micro
-    return money(live, stake.unit) if live is not None else f"unknown ({stake.why_unknown})"
+def _now(exposure: Exposure) -> str:
+    return _live_value(exposure) or f"unknown ({exposure.why_unknown})"
+
+
+def _live_value(exposure: Exposure) -> str | None:
+    live = exposure.live_value_micro
+    return money(live, exposure.unit) if live is not None else None
 
 
 def _escaped(text: str) -> str:
@@ -257,30 +265,33 @@ def _escaped(text: str) -> str:
 
 
 def _row(findings: list[Finding]) -> str:
-    first, stakes = findings[0], _stakes(findings)
-    at_stake = "; ".join(
-        f"{stake.name}: {_at_most(stake)}, now {money(live, stake.unit) if (live := stake.live_value_micro) is not None else 'unknown'}"
-        for stake in stakes
+    first, exposures = findings[0], _exposures(findings)
+    exposed = "; ".join(
+        f"{exposure.name}: {_at_most(exposure)}, now {_live_value(exposure) or 'unknown'}"
+        for exposure in exposures
     )
     cells = (
         _mark(first),
         _who(findings),
         first.rule.id,
         "; ".join(first.evidence),
-        at_stake or "no money directly",
+        exposed or "no money directly",
     )
     return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
 
 
 def _explained(groups: list[list[Finding]]) -> Iterator[str]:
-    told: set[tuple[str, str]] = set()
+    explained: set[tuple[str, str]] = set()
     for findings in groups:
         first = findings[0]
-        if (first.rule.id, first.advice) in told:
+        if (first.rule.id, first.advice) in explained:
             continue
-        told.add((first.rule.id, first.advice))
-        yield f"- **{first.rule.id}**: {_escaped(first.rule.consequence)} _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
-    stakes = _stakes([finding for findings in groups for finding in findings])
-    for stake in stakes:
-        told_of = (_stake_line(stake), *_holding_lines(stake))
-        yield f"- {'; '.join(_escaped(each) for each in told_of)}."
+        explained.add((first.rule.id, first.advice))
+        yield (
+            f"- **{first.rule.id}**: {_escaped(first.rule.consequence)}"
+            f" _Instead_: {_escaped(first.advice)} _Source_: {_escaped(first.rule.source)}."
+        )
+    exposures = _exposures([finding for findings in groups for finding in findings])
+    for exposure in exposures:
+        parts = (_exposure_line(exposure), *_holding_lines(exposure))
+        yield f"- {'; '.join(_escaped(each) for each in parts)}."

@@ -13,29 +13,87 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from seawall.cli import drills, infra
 from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
+from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
+from seawall.formats.run_directory import UNKNOWN, commit_of
 
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
+_HELP = """
+If everyone withdraws at once while a provider fails: do we keep paying, degrade as promised, and
+recover in time?
+
+Begin with `seawall gameday`: it starts everything, drills, and ends with a report and a verdict.
+
+Exit codes: 0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment.
+"""
+_COMMANDS = (
+    "gameday",
+    "drill",
+    "scorecard",
+    "check",
+    "up",
+    "env",
+    "down",
+    "review",
+    "drift",
+    "render",
+    "doctor",
+)
+"""The order in which help lists them: as a newcomer needs them."""
+
+
+class _Commands(TyperGroup):
+    """Lists the commands in the order of `_COMMANDS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands; one that is not in `_COMMANDS` comes last."""
+        known = {name: place for place, name in enumerate(_COMMANDS)}
+        return sorted(super().list_commands(ctx), key=lambda name: known.get(name, len(known)))
+
+
 app = typer.Typer(
     name="seawall",
-    help="If everyone withdraws at once while a provider fails: do we keep paying, degrade as promised, and recover in time?\n\n"
-    "Exit codes: 0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environment.",
+    cls=_Commands,
+    help=_HELP,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.add_typer(drills.app, name="drill")
 infra.register(app)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        commit, dirty = commit_of(ROOT)
+        print(f"seawall {commit}{' with local changes' if dirty and commit != UNKNOWN else ''}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the commit of this checkout and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,6 +106,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     except SeawallError as error:
         return _refuse(arguments, str(error), error.exit_code)
+    except SystemExit as stop:  # how Typer ends --show-completion
+        return stop.code if isinstance(stop.code, int) else ExitCode.PASS
     # the top: an unexpected error is UNKNOWN, never a traceback or a pass
     except Exception as error:  # noqa: BLE001
         with tempfile.NamedTemporaryFile(
@@ -138,19 +198,19 @@ def render(
         bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")
     ] = False,
 ) -> int:
-    """Render alert rules, their tests and alert routing from the policy into generated/."""
+    """Render alert rules, their tests, alert routing and the list of expected resources from the
+    policy into generated/.
+    """
     import subprocess  # noqa: PLC0415
 
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "monitors.render",
-        "--policy",
-        str(policy),
-        *(["--check"] if check_only else []),
+    options = ["--policy", str(policy), *(["--check"] if check_only else [])]
+    codes = [
+        subprocess.run(
+            [sys.executable, "-P", "-m", module, *options], cwd=ROOT, check=False
+        ).returncode
+        for module in ("monitors.render", "infra.render")
     ]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return next((code for code in codes if code), ExitCode.PASS)
 
 
 @app.command()
@@ -168,7 +228,8 @@ def gameday(
     sabotage: Annotated[
         str | None,
         typer.Option(
-            help="Switch a control off by name (failover, guard): the drill must then FAIL."
+            help="Switch this control off; the drill must then FAIL.",
+            metavar="|".join(GAMEDAY_SABOTAGES),
         ),
     ] = None,
     keep: Annotated[
@@ -206,10 +267,9 @@ def up(
 @app.command()
 def down() -> int:
     """Remove the sandbox that `up` or `gameday --keep` left running."""
-    from sandbox.kept import down as take_down  # noqa: PLC0415
+    from seawall.sandbox_program import end_kept  # noqa: PLC0415
 
-    removed = take_down()
-    print(f"removed {removed}" if removed else "no sandbox is running")
+    print(end_kept())
     return ExitCode.PASS
 
 
@@ -217,11 +277,11 @@ def down() -> int:
 def env() -> int:
     """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand.
 
-    Eval "$(bin/seawall env)".
+    Use it as: eval "$(bin/seawall env)".
     """
-    from sandbox.shell import exports  # noqa: PLC0415
+    from seawall.sandbox_program import kept_exports  # noqa: PLC0415
 
-    print("\n".join(exports(ROOT)))
+    print(kept_exports(), end="")
     return ExitCode.PASS
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
+from seawall.conventions.sabotage import SABOTAGE_BULKHEAD
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
     from seawall.drill.result import DrillResult
 
 app = typer.Typer(
-    help="Drill one control at a time, each on a sandbox of its own; exit codes as everywhere: 0 pass, 1 fail, 2 unknown.",
+    help="Drill one control at a time, on a sandbox of its own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -29,7 +30,9 @@ def noisy_neighbour(
     ] = None,
     sabotage: Annotated[
         str | None,
-        typer.Option(help="Switch the control off (bulkhead): the drill must then FAIL."),
+        typer.Option(
+            help="Switch this control off; the drill must then FAIL.", metavar=SABOTAGE_BULKHEAD
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:

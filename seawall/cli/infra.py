@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,11 +24,12 @@ _ConfigFile = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.command()(guard)
+    app.command()(review)
+    app.command(name="guard", hidden=True)(_guard)
     app.command()(drift)
 
 
-def guard(
+def review(
     *,
     preview: Annotated[
         str | None,
@@ -87,7 +90,7 @@ def guard(
     """
     # start-up of other commands stays quick
     from seawall.change_review.override import make_override, read_override  # noqa: PLC0415
-    from seawall.change_review.run import Request, run_guard  # noqa: PLC0415
+    from seawall.change_review.run import ReviewRequest, review_change  # noqa: PLC0415
     from seawall.change_review.view import document, lines, markdown  # noqa: PLC0415
 
     now = datetime.now(tz=UTC)
@@ -119,8 +122,8 @@ def guard(
         )
         raise UsageError(message, remedy="say who lets what pass, why, and until when")
 
-    judgement = run_guard(
-        Request(
+    judgement = review_change(
+        ReviewRequest(
             root=ROOT,
             now=now,
             preview=preview,
@@ -144,6 +147,13 @@ def guard(
     else:
         print("\n".join(lines(judgement)))
     return judgement.outcome.exit_code
+
+
+@wraps(review)
+def _guard(**options: Any) -> int:
+    """Do what `review` does, under the name that pull-request gates still call."""
+    print("`seawall guard` is now `seawall review`", file=sys.stderr)
+    return review(**options)
 
 
 def drift(

@@ -1,4 +1,4 @@
-"""Controls: pure decisions of guard, intake, treasury and settler.
+"""Controls: pure decisions of mode controller, intake, treasury and settler.
 
 No I/O, no clock, no randomness; everything is passed in.
 """

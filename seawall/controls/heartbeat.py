@@ -1,11 +1,11 @@
-"""The guard's heartbeat: how long its silence is borne, and what a venue does then."""
+"""The mode controller's heartbeat: how old it may be, and what the venue does after that."""
 
 from __future__ import annotations
 
 from seawall.policy import TIERS, Tier
 
 BEAT_EVERY_MS = 200
-"""How often the guard renews its lease row."""
+"""How often the mode controller renews its lease row."""
 STALE_AFTER_MS = 1_500
 """A lease older than this counts as silence.
 
@@ -19,5 +19,5 @@ def stale(age_ms: int | None) -> bool:
 
 
 def tier_without_heartbeat(committed: Tier) -> Tier:
-    """The tier that customers are told while the guard is silent: never calmer than stressed."""
+    """The tier that customers are told while the mode controller is silent: never calmer than stressed."""
     return max(committed, "stressed", key=TIERS.index)

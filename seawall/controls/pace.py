@@ -6,10 +6,10 @@ them (``seawall.feasibility``).
 
 from __future__ import annotations
 
-GUARD_TICK_MS = 20
-"""The longest time between two samples of the guard."""
-GUARD_AGES_EVERY_MS = 100
-"""How often the guard asks how old the queue is."""
+MODE_CONTROLLER_TICK_MS = 20
+"""The longest time between two samples of the mode controller."""
+MODE_CONTROLLER_AGES_EVERY_MS = 100
+"""How often the mode controller reads how old the queue is."""
 CLAIM_LOOK_MS = 100
 """How often a settler looks for withdrawals that nobody woke it for."""
 CLAIM_SPACING_MS = 250

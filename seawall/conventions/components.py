@@ -27,7 +27,7 @@ API_PROXY = "api"
 POSTGRES_PROXY = "postgres"
 PAGER_PROXY = "pager"
 API_PROCESS = "venue-api"
-GUARD_PROCESS = "venue-guard"
+MODE_CONTROLLER_PROCESS = "mode-controller"
 TREASURY_PROCESS = "venue-treasury"
 
 

@@ -11,8 +11,8 @@ No process is told another's.
 """
 SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
 """Names the controls that are switched off; read by those controls alone."""
-TARGETS_VARIABLE = "SEAWALL_TARGETS"
-"""Path of targets.json: where faults and probes find the running stack."""
+DEPLOYMENT_VARIABLE = "SEAWALL_DEPLOYMENT"
+"""Path of the deployment file, which describes the running stack."""
 POLICY_VARIABLE = "SEAWALL_POLICY"
 """Path of the policy file in force."""
 RUNNER_VARIABLE = "SEAWALL_RUNNER_PID"
@@ -23,7 +23,7 @@ T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
 Unset under a plain `chaos run`, which acts at once.
 """
 CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
-"""Path of the journal that `seawall guard` writes overrides to; a sandbox has its own."""
+"""Path of the journal that `seawall review` writes overrides to; a sandbox has its own."""
 INCIDENT_VARIABLE = "SEAWALL_INCIDENT"
 """Path of the marker that is there while an incident is open: JSON with at least `summary`.
 
@@ -34,7 +34,7 @@ INCIDENT_FILE = "incident.json"
 GENERATED_VARIABLE = "SEAWALL_GENERATED"
 """Folder with what was rendered from the policy in force; unset it is generated/<policy>."""
 KILL_SWITCH_VARIABLE = "SEAWALL_KILL_SWITCH"
-"""A further kill switch that a runner obeys, as JSON like that of targets.json.
+"""A further kill switch that a runner obeys, as JSON like that of deployment.json.
 
 The one of the stack that scheduled it.
 """

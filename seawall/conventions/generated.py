@@ -4,6 +4,8 @@ from __future__ import annotations
 
 RULES_FILE, AMP_ROUTING_FILE = "rules.yml", "amp_alertmanager.yml"
 """Names of the rendered files that the stack uploads."""
+EXPECTED_RESOURCES_FILE = "expected_resources.txt"
+"""Name of the rendered list of the resources that a stack must declare."""
 REGION_PLACE = "region"
 """Place in AMP_ROUTING_FILE, as string.Template knows it, that the stack fills in with a region."""
 RULE_NAMESPACE = "seawall"

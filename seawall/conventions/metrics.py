@@ -7,12 +7,14 @@ REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outco
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
 TICKETS = "seawall_support_tickets_total"  # counter; api; labels kind
 HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: the yardstick of drawdown
-TIER = "seawall_tier"  # gauge; guard: 0 normal, 1 stressed, 2 protected
-MODE_EPOCH = "seawall_mode_epoch"  # gauge; guard
-INDICATOR = "seawall_indicator"  # gauge; guard; label indicator
+TIER = "seawall_tier"  # gauge; mode controller: 0 normal, 1 stressed, 2 protected
+MODE_EPOCH = "seawall_mode_epoch"  # gauge; mode controller
+INDICATOR = "seawall_indicator"  # gauge; mode controller; label indicator
 INDICATOR_LABEL = "indicator"
 """Also the dimension of the CloudWatch metric of this name."""
-GUARD_BEAT = "seawall_guard_beat_timestamp_seconds"  # gauge; guard
+MODE_CONTROLLER_HEARTBEAT = (
+    "seawall_mode_controller_heartbeat_timestamp_seconds"  # gauge; mode controller
+)
 QUEUE_AGE = "seawall_queue_age_seconds"  # gauge; treasury; label scope: all | guaranteed
 QUEUE_DEPTH = "seawall_queue_depth"  # gauge; treasury; label scope: all | guaranteed
 HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels network, asset

@@ -7,11 +7,13 @@ import os
 from seawall.conventions.environment import SABOTAGE_VARIABLE
 
 SABOTAGE_FAILOVER = "failover"
-SABOTAGE_GUARD = "guard"
+SABOTAGE_MODE_CONTROLLER = "mode-controller"
 SABOTAGE_BULKHEAD = "bulkhead"
-SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_GUARD, SABOTAGE_BULKHEAD)
-GAMEDAY_SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_GUARD)
+SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_MODE_CONTROLLER, SABOTAGE_BULKHEAD)
+GAMEDAY_SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_MODE_CONTROLLER)
 """Controls that a game day covers; it must FAIL without them."""
+FORMER_SPELLINGS = {"guard": SABOTAGE_MODE_CONTROLLER}
+"""Names from before a control was renamed; the command line still takes them."""
 
 
 def sabotaged(control: str) -> bool:

@@ -1,4 +1,4 @@
-"""After the drill: gather each source by itself, and seal what was gathered.
+"""After the drill: gather each source by itself, and note the digests of what was gathered.
 
 A source that cannot be read is missing evidence, which the scorecard calls UNKNOWN; it never hides
 what another source says.
@@ -6,23 +6,30 @@ what another source says.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.reference_venue.records import export_records
-from sandbox.bring_up import Stage
-from seawall.evidence.chain import export_chain
+from seawall.errors import EvidenceError
+from seawall.evidence.chain import NATIVE, ChainSource, export_chain
 from seawall.evidence.metrics import export_metrics
+from seawall.formats.deployment import Deployment
 from seawall.formats.run_directory import Manifest
-from seawall.scorecard import seal
+from seawall.formats.venue_records import VenueRecords
+from seawall.policy import Policy
+from seawall.scorecard import digests
 
 
 def collect(
-    stage: Stage, *, manifest: Manifest, run_dir: Path, report: Callable[[str], None]
+    deployment: Deployment,
+    *,
+    records: VenueRecords,
+    policy: Policy,
+    manifest: Manifest,
+    run_dir: Path,
+    report: Callable[[str], None],
 ) -> None:
     """Fill ``run_dir`` from the venue's records, the chains, Prometheus and the pager.
 
@@ -30,23 +37,23 @@ def collect(
 
     Whatever goes wrong with one source is reported and leaves its files out.
     """
-    data_dir, now = stage.sandbox.data_dir, time.time()
+    now = time.time()
     sources: dict[str, Callable[[], object]] = {
-        "records": lambda: asyncio.run(export_records(stage.auditor_url, into=run_dir / "records")),
+        "records": lambda: records.export(run_dir / "records"),
         "chains": lambda: export_chain(
-            stage.chain_sites(),
+            chain_sources(deployment, policy),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
         ),
         "metrics": lambda: export_metrics(
-            stage.sandbox.targets.urls.prometheus,
+            deployment.urls.prometheus,
             start=manifest.started_at,
             end=now,
-            step_s=stage.policy.monitoring.scrape_every / 1000,
+            step_s=policy.monitoring.scrape_every / 1000,
             into=run_dir / "metrics.json",
         ),
-        "pages": lambda: shutil.copyfile(data_dir / "pages.jsonl", run_dir / "pages.jsonl"),
-        "arrivals": lambda: shutil.copyfile(data_dir / "arrivals.csv", run_dir / "arrivals.csv"),
+        "pages": lambda: _copy("pages", deployment.pages, run_dir / "pages.jsonl"),
+        "arrivals": lambda: _copy("arrivals", deployment.arrivals, run_dir / "arrivals.csv"),
     }
     for name, gather in sources.items():
         try:
@@ -56,10 +63,38 @@ def collect(
             report(f"no evidence from {name}: {type(error).__name__}: {error}")
 
 
+def _copy(what: str, source: Path | None, into: Path) -> None:
+    if source is None:
+        raise EvidenceError(f"the deployment file names no {what}")
+    shutil.copyfile(source, into)
+
+
+def chain_sources(deployment: Deployment, policy: Policy) -> list[ChainSource]:
+    """Each network as an auditor reads it: from the node, past every proxy.
+
+    Raises :class:`EvidenceError` for a network where the payouts cannot be seen.
+    """
+    sites = []
+    for name, network in deployment.networks.items():
+        if network.payouts is None:
+            raise EvidenceError(f"the deployment file does not say where {name} is paid from")
+        sites.append(
+            ChainSource(
+                network=name,
+                node_url=network.node,
+                payout_contracts=network.payouts.contracts,
+                wallets=network.payouts.wallets,
+                assets={policy.networks[name].native: NATIVE, **network.payouts.tokens},
+                lanes=network.payouts.signers,
+            )
+        )
+    return sites
+
+
 def finish(manifest: Manifest, run_dir: Path) -> None:
     """Write the manifest for the last time, with the length and digest of every file of evidence."""
     manifest.ended_at = time.time()
-    manifest.files = seal(run_dir)
+    manifest.files = digests(run_dir)
     manifest.write(run_dir)
 
 

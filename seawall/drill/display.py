@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -17,24 +16,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from seawall.formats.venue_records import VenueState
+
 _TIER_STYLES = {"normal": "green", "stressed": "yellow", "protected": "bold red"}
 _PLAIN_EVERY_S = 5.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Vitals:
-    """The venue at one instant, for the eye only: the verdict never reads it."""
-
-    tier: str
-    open_withdrawals: int
-    oldest_s: float
-    posted: int
-    signing_region: str
-    offered_per_s: float
-
-
 class Display:
-    """Lines of progress, and the vitals below them when there is a terminal.
+    """Lines of progress, and the state of the venue below them when there is a terminal.
 
     Everything goes to standard error, so that standard output carries only the result (``--json``).
     """
@@ -45,7 +34,8 @@ class Display:
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._clock = clock
         self._started = clock()
-        self._vitals: Vitals | None = None
+        self._state: VenueState | None = None
+        self._offered_per_s = 0.0
         self._phase = ""
         self._live: Live | None = None
         self._last_plain = 0.0
@@ -84,27 +74,28 @@ class Display:
         self._phase = text
         self.line(text)
 
-    def vitals(self, vitals: Vitals) -> None:
-        """The venue as it is now; without a terminal, every fifth second is enough."""
-        self._vitals = vitals
+    def state(self, state: VenueState, *, offered_per_s: float) -> None:
+        """The venue as it is now; without a terminal it is printed every fifth second."""
+        self._state, self._offered_per_s = state, offered_per_s
         if self._live is None and self._clock() - self._last_plain >= _PLAIN_EVERY_S:
             self._last_plain = self._clock()
             self.line(
-                f"tier {vitals.tier}, {vitals.open_withdrawals} withdrawals open (oldest {vitals.oldest_s:.1f} s), {vitals.posted} posted, "
-                f"signing in {vitals.signing_region}, {vitals.offered_per_s:.0f} requests/s offered"
+                f"tier {state.tier}, {state.open_withdrawals} withdrawals open (oldest"
+                f" {state.oldest_s:.1f} s), {state.posted} posted, signing in"
+                f" {state.signing_region}, {offered_per_s:.0f} requests/s offered"
             )
 
     def _panel(self) -> Group:
         body: list[Text | Table] = []
-        if self._vitals is not None:
+        if self._state is not None:
             table = Table.grid(padding=(0, 3))
-            vitals = self._vitals
+            state = self._state
             table.add_row(
-                Text(f"tier {vitals.tier}", style=_TIER_STYLES.get(vitals.tier, "")),
-                f"{vitals.open_withdrawals} open, oldest {vitals.oldest_s:.1f} s",
-                f"{vitals.posted} posted",
-                f"signing in {vitals.signing_region}",
-                f"{vitals.offered_per_s:.0f} requests/s",
+                Text(f"tier {state.tier}", style=_TIER_STYLES.get(state.tier, "")),
+                f"{state.open_withdrawals} open, oldest {state.oldest_s:.1f} s",
+                f"{state.posted} posted",
+                f"signing in {state.signing_region}",
+                f"{self._offered_per_s:.0f} requests/s",
             )
             body.append(table)
         body.append(

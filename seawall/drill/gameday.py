@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
-import shutil
 import signal
 import sys
 import time
@@ -15,9 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.bring_up import Stage, bring_up_stage
-from sandbox.kept import new_data_dir
-from sandbox.supervisor import Sandbox
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.drill.collect import collect, finish
@@ -26,6 +21,7 @@ from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.shock import Drill
 from seawall.errors import DrillError, ExitCode, ServiceError, UsageError
 from seawall.formats import timeline
+from seawall.formats.deployment import set_run_directory
 from seawall.formats.run_directory import (
     Manifest,
     create_run_directory,
@@ -33,8 +29,11 @@ from seawall.formats.run_directory import (
     point_latest_at,
     write_policy,
 )
+from seawall.formats.venue_records import connect
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
+from seawall.processes.environment import clean_own_process
+from seawall.sandbox_program import RunningSandbox, running_sandbox
 from seawall.scorecard import terminal_summary, write
 
 
@@ -80,6 +79,9 @@ def make_request(
         raise UsageError(
             message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}"
         ) from error
+    if sabotage in sabotage_names.FORMER_SPELLINGS:
+        former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
+        sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
     if sabotage is not None and sabotage not in sabotage_names.GAMEDAY_SABOTAGES:
         message = f"a game day covers no control called {sabotage!r} that could be switched off"
         raise UsageError(message, remedy=f"one of: {', '.join(sabotage_names.GAMEDAY_SABOTAGES)}")
@@ -105,7 +107,7 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     Raises the error tree for everything that prevents a drill.
     """
     end_like_ctrl_c(signal.SIGTERM)
-    programs = _programs()
+    programs = _set_up()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
         run_dir = create_run_directory(request.root, seed=request.seed, now=time.time())
@@ -123,7 +125,7 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
         )
         manifest.write(run_dir)
         write_policy(request.policy, run_dir)
-        _drill(request, programs=programs, manifest=manifest, run_dir=run_dir, display=display)
+        _drill(request, manifest=manifest, run_dir=run_dir, display=display)
         display.phase("judging the evidence")
         verdict = write(run_dir)
     if as_json:
@@ -134,109 +136,104 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
 
 
 def bring_up(request: Request) -> int:
-    """Start sandbox, stack and venue, and leave them running."""
+    """Start a sandbox with its stack and venue, and leave it running."""
     end_like_ctrl_c(signal.SIGTERM)
-    programs = _programs()
+    _set_up()
     with Display() as display:
-        sandbox = _start_sandbox(
-            request,
+        display.phase("starting the sandbox")
+        with running_sandbox(
+            policy_path=request.policy_path,
+            gameday=request.day.name,
+            seed=request.seed,
             run_id=f"up-{request.seed}-{uuid.uuid4().hex[:8]}",
-            programs=programs,
-            display=display,
-        )
-        try:
-            stage = _bring_up(request, sandbox, display=display, run_dir=None)
-        except BaseException:
-            sandbox.close()
-            raise
-    print(f"the venue answers at {stage.sandbox.targets.urls.api}")
+            report=display.line,
+            keep=True,
+        ) as sandbox:
+            deployment = sandbox.deployment
+    print(f"the venue answers at {deployment.urls.api}")
+    print(f"deployment file: {deployment.path}")
     print('use it by hand:  eval "$(bin/seawall env)"      remove it:  bin/seawall down')
     return ExitCode.PASS
 
 
-def _programs() -> Mapping[str, setup.Located]:
+def _set_up() -> Mapping[str, setup.Located]:
+    """Make sure that every external program is there, then forget the user's environment.
+
+    Set-up needs the user's proxy and registry settings; nothing after it may depend on them.
+    """
     with setup.shown() as report:
-        return setup.ensure(report=report)
+        programs = setup.ensure(report=report)
+    clean_own_process()
+    return programs
 
 
-def _start_sandbox(
-    request: Request, *, run_id: str, programs: Mapping[str, setup.Located], display: Display
-) -> Sandbox:
-    display.phase("starting the sandbox")
-    return Sandbox.start(
-        policy=request.policy,
-        policy_path=request.policy_path,
-        run_id=run_id,
-        data_dir=new_data_dir(run_id),
-        programs={name: located.path for name, located in programs.items()},
-        report=display.line,
-        sabotage=request.sabotage,
-        keep=request.keep,
-    )
+def _drill(request: Request, *, manifest: Manifest, run_dir: Path, display: Display) -> None:
+    """Bring a deployment up, apply the shock, gather the evidence.
 
+    A drill that broke leaves what it has, and that is judged.
+    """
 
-def _bring_up(
-    request: Request, sandbox: Sandbox, *, display: Display, run_dir: Path | None
-) -> Stage:
     def event(name: str) -> None:
-        if run_dir is not None:
-            timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
+        timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
 
-    event("sandbox.started")
-    return bring_up_stage(
-        sandbox,
-        root=request.root,
-        policy=request.policy,
+    display.phase("starting the sandbox")
+    point_latest_at(run_dir)
+    with running_sandbox(
         policy_path=request.policy_path,
         gameday=request.day.name,
         seed=request.seed,
+        run_id=manifest.run_id,
         report=display.line,
         event=event,
-    )
+        sabotage=request.sabotage,
+        keep=request.keep,
+        logs_to=run_dir / "logs",
+    ) as sandbox:
+        try:
+            _drill_on(sandbox, request, manifest=manifest, run_dir=run_dir, display=display)
+        except BaseException:
+            if request.keep:
+                display.line("the sandbox is still up: bin/seawall down removes it")
+            raise
 
 
-def _drill(
+def _drill_on(
+    sandbox: RunningSandbox,
     request: Request,
     *,
-    programs: Mapping[str, setup.Located],
     manifest: Manifest,
     run_dir: Path,
     display: Display,
 ) -> None:
-    """Bring the stage up, apply the shock, gather the evidence.
-
-    A drill that broke leaves what it has, and that is judged.
-    """
-    sandbox = _start_sandbox(request, run_id=manifest.run_id, programs=programs, display=display)
+    deployment = sandbox.deployment
+    records = connect(deployment)
+    set_run_directory(deployment.data_dir, run_dir)
+    drill = Drill(
+        sandbox=sandbox,
+        records=records,
+        policy=request.policy,
+        day=request.day,
+        root=request.root,
+        run_dir=run_dir,
+        display=display,
+    )
     try:
-        point_latest_at(run_dir)
-        sandbox.set_run_dir(run_dir)
-        stage = _bring_up(request, sandbox, display=display, run_dir=run_dir)
-        drill = Drill(
-            stage=stage, day=request.day, root=request.root, run_dir=run_dir, display=display
-        )
-        try:
-            drill.run()
-        except (DrillError, ServiceError) as error:
-            manifest.broke = str(error)
-            drill.event("broke", reason=str(error))
-            display.line(f"the drill broke: {error}")
-        display.phase("gathering the evidence")
-        manifest.components = [dataclasses.asdict(component) for component in sandbox.components()]
-        collect(stage, manifest=manifest, run_dir=run_dir, report=display.line)
-        drill.event("collected")
-        sandbox.set_run_dir(
-            None
-        )  # what happens on a kept sandbox from here on is no part of this run
-        finish(manifest, run_dir)
-    finally:
-        try:
-            shutil.copytree(sandbox.data_dir / "logs", run_dir / "logs", dirs_exist_ok=True)
-        except OSError as error:
-            display.line(f"the logs could not be copied: {error}")
-        finally:
-            if not request.keep:
-                sandbox.close()
-                shutil.rmtree(sandbox.data_dir, ignore_errors=True)
-            elif sys.exc_info()[0] is not None:
-                display.line("the sandbox is still up: bin/seawall down removes it")
+        drill.run()
+    except (DrillError, ServiceError) as error:
+        manifest.broke = str(error)
+        drill.event("broke", reason=str(error))
+        display.line(f"the drill broke: {error}")
+    display.phase("gathering the evidence")
+    manifest.components = [component.model_dump() for component in drill.components()]
+    collect(
+        deployment,
+        records=records,
+        policy=request.policy,
+        manifest=manifest,
+        run_dir=run_dir,
+        report=display.line,
+    )
+    drill.event("collected")
+    # What happens on a kept sandbox from here on is no part of this run.
+    set_run_directory(deployment.data_dir, None)
+    finish(manifest, run_dir)

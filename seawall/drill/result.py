@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from seawall.formats.atomic import write_whole
 from seawall.processes.failures import os_failure
 from seawall.scorecard.outcome import Finding, Outcome, combine
 
@@ -62,16 +63,11 @@ class DrillResult:
         Raises :class:`WorldError`.
         """
         path = directory / f"{self.drill}.json"
-        draft = path.with_suffix(".draft")
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            draft.write_text(
-                json.dumps({**self.document(), "evidence": self.evidence}, indent=1),
-                encoding="utf-8",
-            )
-            draft.replace(path)
         except OSError as error:
             raise os_failure(f"{path} cannot be written", error) from error
+        write_whole(path, json.dumps({**self.document(), "evidence": self.evidence}, indent=1))
         return path
 
     def panel(self, path: Path | None) -> Group:

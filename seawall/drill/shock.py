@@ -4,7 +4,6 @@ its bound has passed.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -17,18 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import asyncpg
-
-from adapters.reference_venue.records import under_way
-from sandbox.bring_up import Stage
-from sandbox.environment import inherited
+from seawall import setup
 from seawall.conventions import environment
-from seawall.drill.display import Display, Vitals
-from seawall.errors import DrillError, ServiceError
+from seawall.drill.display import Display
+from seawall.errors import ComponentDiedError, DrillError, ServiceError
 from seawall.formats import timeline
-from seawall.kill_switch import SwitchWatch, switches_of
-from seawall.policy import GameDay
+from seawall.formats.deployment import ComponentStatus, Deployment
+from seawall.formats.venue_records import VenueRecords, VenueState
+from seawall.kill_switch import KillSwitchWatch, kill_switches
+from seawall.policy import GameDay, Policy
+from seawall.processes.components import Component
+from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.failures import tail
+from seawall.sandbox_program import RunningSandbox
 
 _WATCH_EVERY_S = 0.25
 _AFTERGLOW_S = 3.0
@@ -51,28 +51,36 @@ _FAULT_LINES = {
 }
 """What a person is told when the timeline says so, and not a moment before."""
 
-_VITALS = """
-    select (select tier from mode) as tier,
-           (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
-           (select coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0) from withdrawals
-            where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
-           (select count(*) from postings where kind = 'post') as posted,
-           (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""
-
 
 @dataclass(kw_only=True)
 class Drill:
-    """One shock on a running stage. Writes into ``run_dir``; judged later from there alone."""
+    """One shock on a running deployment, written into ``run_dir`` and judged from there alone.
 
-    stage: Stage
+    ``records`` are the venue's; ``sandbox`` supervises the deployment's processes.
+    """
+
+    sandbox: RunningSandbox
+    records: VenueRecords
+    policy: Policy
     day: GameDay
     root: Path
     run_dir: Path
     display: Display
     clock: Callable[[], float] = time.time
-    switch: SwitchWatch | None = None
+    switch: KillSwitchWatch | None = None
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _prober: Component | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment that is drilled."""
+        return self.sandbox.deployment
+
+    def components(self) -> list[ComponentStatus]:
+        """What became of every process that the evidence rests on."""
+        prober = [self._prober.status()] if self._prober is not None else []
+        return [*self.sandbox.components(), *prober]
 
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""
@@ -111,17 +119,17 @@ class Drill:
         finally:
             switch.stop()
             self._end_children()
-            if PROBER in {component.name for component in self.stage.sandbox.components()}:
-                self.stage.sandbox.stop(PROBER)
+            if self._prober is not None:
+                self._prober.stop()
         self._await_quiet()
 
-    def _armed(self) -> SwitchWatch:
+    def _armed(self) -> KillSwitchWatch:
         """The watch of the kill switch, looking from now on.
 
         Raises :class:`DrillError` unless it says armed everywhere.
         """
         if self.switch is None:
-            self.switch = SwitchWatch(switches=switches_of(self.stage.sandbox.targets.kill_switch))
+            self.switch = KillSwitchWatch(switches=kill_switches(self.deployment.kill_switch))
         self.switch.require_armed()
         return self.switch.start()
 
@@ -144,45 +152,36 @@ class Drill:
 
     def _observe(self) -> None:
         """Start the black-box prober."""
-        stage = self.stage
-        stage.sandbox.spawn(
-            PROBER,
-            [
-                *_module("seawall.evidence.probe"),
-                *(
-                    "--targets",
-                    str(stage.sandbox.targets_path),
-                    "--customers",
-                    str(stage.customers),
-                ),
-                *("--lanes", str(stage.lanes), "--out", str(self.run_dir / "probes.jsonl")),
+        lanes = self.deployment.data_dir / "lanes.json"
+        signers = {
+            network: {name: site.payouts.signers[name] for name in site.payouts.contracts}
+            for network, site in self.deployment.networks.items()
+            if site.payouts is not None
+        }
+        lanes.write_text(json.dumps(signers), encoding="utf-8")
+        self._prober = Component(
+            name=PROBER,
+            argv=[
+                *_module("seawall.evidence.prober"),
+                *("--targets", str(self.deployment.path), "--customers", self._customers()),
+                *("--lanes", str(lanes), "--out", str(self.run_dir / "probes.jsonl")),
             ],
-            niceness=0,  # an observer that is late sees late
+            env=self._environment(),
+            log=self.deployment.data_dir / "logs" / f"{PROBER}.log",
+            cwd=self.root,
+            niceness=0,  # times are measured: an observer that waits for a processor measures that
         )
 
     def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
         """Start Locust; returns its process, its progress and the planned zero that all its workers
         share.
         """
-        stage = self.stage
         flood = self._start(
             "flood",
             [
                 *_module("loadtests.flood"),
-                *(
-                    "--arrivals",
-                    str(stage.sandbox.data_dir / "arrivals.csv"),
-                    "--customers",
-                    str(stage.customers),
-                ),
-                *(
-                    "--url",
-                    stage.sandbox.targets.urls.api,
-                    "--out",
-                    str(self.run_dir),
-                    "--workers",
-                    "2",
-                ),
+                *("--arrivals", str(self.deployment.arrivals), "--customers", self._customers()),
+                *("--url", self.deployment.urls.api, "--out", str(self.run_dir), "--workers", "2"),
             ],
             stdout=subprocess.PIPE,
         )
@@ -197,12 +196,12 @@ class Drill:
         env: Mapping[str, str] | None = None,
         stdout: int | None = None,
     ) -> subprocess.Popen[bytes]:
-        log = (self.stage.sandbox.data_dir / "logs" / f"{name}.log").open("ab")
+        log = (self.deployment.data_dir / "logs" / f"{name}.log").open("ab")
         with log:
             child = subprocess.Popen(
                 argv,
                 cwd=self.root,
-                env={**inherited(), **self.stage.sandbox.environment, **(env or {})},
+                env={**self._environment(), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
@@ -210,6 +209,26 @@ class Drill:
             )
         self._children[name] = child
         return child
+
+    def _environment(self) -> dict[str, str]:
+        """Variables of a process that ends with the run."""
+        path = setup.environment()["PATH"]
+        deployment = self.deployment
+        given = of_deployment(
+            deployment.path, policy=deployment.policy, path=path, run_id=deployment.run_id
+        )
+        return {**inherited(), **given}
+
+    def _customers(self) -> str:
+        if self.deployment.customers is None:
+            raise DrillError(f"{self.deployment.path} names no customers to act as")
+        return str(self.deployment.customers)
+
+    def _check(self) -> None:
+        """Raise :class:`ComponentDiedError` if a process ended that nobody stopped."""
+        self.sandbox.check()
+        if self._prober is not None and self._prober.died:
+            raise ComponentDiedError(PROBER, log_tail=self._prober.status().log_tail or "")
 
     def _await_zero(self, flood: subprocess.Popen[bytes], progress: _JsonLines) -> float:
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -219,7 +238,7 @@ class Drill:
                     return float(line["t_zero"])
             if flood.poll() is not None:
                 break
-            self.stage.sandbox.check()
+            self._check()
             self._obey()
             time.sleep(0.05)
         message = f"the flood did not start:\n{self._tail('flood')}"
@@ -250,13 +269,13 @@ class Drill:
             for event in facts.new():
                 if event in _FAULT_LINES:
                     self.display.phase(
-                        _FAULT_LINES[event].format(region=self.stage.policy.regions.primary)
+                        _FAULT_LINES[event].format(region=self.policy.regions.primary)
                     )
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
                 raise DrillError(
                     message,
-                    remedy=f"see flood.log and chaos.log in {self.stage.sandbox.data_dir / 'logs'}",
+                    remedy=f"see flood.log and chaos.log in {self.deployment.data_dir / 'logs'}",
                 )
         for planned in plan:
             self._announce(*planned)
@@ -276,7 +295,7 @@ class Drill:
         cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
         since = cleared if cleared is not None else self.clock()
         self.event("healed", cleared_at=cleared)
-        policy = self.stage.policy
+        policy = self.policy
         # A calm venue always has some withdrawals under way; the policy says from which age on they
         # are a backlog.
         calm_age_s = min(
@@ -286,8 +305,8 @@ class Drill:
         )
         deadline = since + policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
         while self.clock() < deadline:
-            vitals = self._tick(None)
-            if vitals is not None and vitals.tier == "normal" and vitals.oldest_s < calm_age_s:
+            state = self._tick(None)
+            if state is not None and state.tier == "normal" and state.oldest_s < calm_age_s:
                 self.event("drained")
                 self.display.line(
                     f"drained and back to normal {self.clock() - since:.1f} s after the region came back"
@@ -301,26 +320,26 @@ class Drill:
         """Until what the last clients asked for is final, so that records and chains are read at
         rest; bounded.
         """
-        deadline = time.monotonic() + self.stage.policy.targets.small_withdrawal_within / 1000
-        while time.monotonic() < deadline and asyncio.run(under_way(self.stage.auditor_url)):
+        deadline = time.monotonic() + self.policy.targets.small_withdrawal_within / 1000
+        while time.monotonic() < deadline and self.records.unfinished():
             self._tick(None)
 
-    def _tick(self, progress: _JsonLines | None) -> Vitals | None:
+    def _tick(self, progress: _JsonLines | None) -> VenueState | None:
         """Look at everything once; about four times a second."""
-        self.stage.sandbox.check()
+        self._check()
         self._obey()
         for line in progress.read() if progress is not None else ():
             self._offered_per_s = float(line.get("offered_per_s", self._offered_per_s))
         if progress is None:
             self._offered_per_s = 0.0
         time.sleep(_WATCH_EVERY_S)
-        vitals = asyncio.run(_vitals(self.stage.auditor_url, self._offered_per_s))
-        if vitals is not None:
-            self.display.vitals(vitals)
-        return vitals
+        state = self.records.state()
+        if state is not None:
+            self.display.state(state, offered_per_s=self._offered_per_s)
+        return state
 
     def _tail(self, name: str) -> str:
-        log = self.stage.sandbox.data_dir / "logs" / f"{name}.log"
+        log = self.deployment.data_dir / "logs" / f"{name}.log"
         return tail(log.read_text(encoding="utf-8", errors="replace"))
 
     def _end_children(self) -> None:
@@ -403,28 +422,3 @@ def _last_event(path: Path, event: str) -> float | None:
             if entry["event"] == event:
                 found = float(entry["at"])
     return found
-
-
-async def _vitals(auditor_url: str, offered_per_s: float) -> Vitals | None:
-    """The venue at this instant.
-
-    None when the database is too busy to say (only the display misses it).
-    """
-    try:
-        connection = await asyncpg.connect(auditor_url, timeout=2)
-        try:
-            row = await connection.fetchrow(_VITALS, timeout=2)
-        finally:
-            await connection.close(timeout=2)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        return None
-    if row is None:
-        return None
-    return Vitals(
-        tier=row["tier"],
-        open_withdrawals=row["open"],
-        oldest_s=float(row["oldest_s"]),
-        posted=row["posted"],
-        signing_region=row["regions"],
-        offered_per_s=offered_per_s,
-    )

@@ -13,9 +13,9 @@ from seawall.drill.display import Display
 from seawall.drill.neighbour import judge as neighbour
 from seawall.drill.neighbour.flood import flood
 from seawall.drill.neighbour.judge import Who
-from seawall.drill.own_sandbox import any_sandbox, own_stage
+from seawall.drill.own_sandbox import any_sandbox, own_sandbox
 from seawall.drill.result import DrillResult
-from seawall.drill.segregation.deployments import in_sandbox, on_real_stack
+from seawall.drill.segregation.deployments import on_deployment, on_real_stack, stack_outputs
 from seawall.drill.segregation.page import render
 from seawall.drill.segregation.run import SEGREGATION, drill_segregation
 from seawall.errors import UsageError
@@ -50,16 +50,12 @@ def drill_neighbour(
         )
         display.line(f"seed {seed}; replay with: {again}")
         directory = create_run_directory(root, seed=seed, now=time.time())
-        with own_stage(
-            NEIGHBOUR,
-            root=root,
-            policy_path=policy_path,
-            seed=seed,
-            sabotage=sabotage,
-            display=display,
-        ) as stage:
-            site = stage.venue["signers"][region]
-            quota = int(site["operations_per_s"])
+        with own_sandbox(
+            NEIGHBOUR, policy_path=policy_path, seed=seed, sabotage=sabotage, display=display
+        ) as deployment:
+            signer = deployment.signers[region]
+            quota = signer.operations_per_s
+            declared = stack_outputs(deployment)["signers"]
             display.phase(
                 f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s {wallets['noisy']} asks for "
                 f"{float(neighbour.FLOOD_OVER_QUOTA):g} times the quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
@@ -67,14 +63,11 @@ def drill_neighbour(
             answers = asyncio.run(
                 flood(
                     neighbour.plan(operations_per_s=quota, seed=seed),
-                    url=site["url"],
+                    url=signer.url,
                     region=region,
-                    stack="sandbox",
+                    stack=deployment.stack,
                     wallets=wallets,
-                    addresses={
-                        wallet: stage.outputs["signers"][wallet]["address"]
-                        for wallet in wallets.values()
-                    },
+                    addresses={wallet: declared[wallet]["address"] for wallet in wallets.values()},
                 )
             )
             display.phase("judging the answers")
@@ -108,9 +101,10 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> tuple[Dril
     with Display() as display:
         directory = create_run_directory(root, seed=0, now=time.time())
         with any_sandbox(
-            SEGREGATION, root=root, policy_path=policy_path, seed=1, display=display
-        ) as (sandbox, policy):
-            result = drill_segregation(in_sandbox(sandbox, policy), report=display.phase)
+            SEGREGATION, policy_path=policy_path, seed=1, display=display
+        ) as deployment:
+            policy = load_policy(deployment.policy)
+            result = drill_segregation(on_deployment(deployment, policy), report=display.phase)
     return result, _written(result, directory)
 
 

@@ -1,5 +1,6 @@
-"""Evidence: what a drill left behind, gathered from three places that do not know of each other.
+"""Evidence: what a drill left behind, gathered from sources that are independent of each other.
 
-In: the venue's records (read as auditor), the chains themselves (read from the nodes, past every
-proxy), Prometheus. Out: the files of a run directory, which is all that the scorecard reads.
+In: the chains (read from the nodes, past every proxy), Prometheus, and the prober, which acts as a
+customer. Out: files of a run directory, which is all that the scorecard reads. The venue's own
+records are read by its adapter.
 """

@@ -1,9 +1,11 @@
-"""The chains' own account of the drill.
+"""Evidence from the chains: what was paid, read from the nodes and never from the venue.
 
-What was paid, read from the nodes and never from the venue.
+Only finalized blocks count.
 
-Only finalized blocks count. Events are decoded here from their raw topics, so that a mistake in the
-venue's decoder cannot repeat itself in the evidence.
+This reader has its own JSON-RPC client and decodes events from their raw topics, although
+`seawall.ethereum` and `venue/contracts` could do both. An observer that shares code with what it
+judges shares its bugs: a mistake in the venue's client or decoder would repeat itself in the
+evidence and stay unseen.
 """
 
 from __future__ import annotations
@@ -28,12 +30,11 @@ _BATCH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainSite:
-    """A network as an auditor sees it.
+class ChainSource:
+    """What the export must know of one network.
 
-    Its node, its payout contracts and wallets by name, its assets by token address.
-
-    ``lanes`` is the address that signs for each wallet, by its name.
+    Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
+    of its assets by asset name, and the address that signs for each wallet (``lanes``).
     """
 
     network: str
@@ -47,9 +48,9 @@ class ChainSite:
 class _Node:
     """JSON-RPC of one node; every failure is an :class:`EvidenceError`."""
 
-    def __init__(self, client: httpx.Client, site: ChainSite) -> None:
+    def __init__(self, client: httpx.Client, source: ChainSource) -> None:
         self._client = client
-        self._site = site
+        self._source = source
 
     def call(self, method: str, *params: Any) -> Any:
         return self.batch(method, [params])[0]
@@ -64,25 +65,25 @@ class _Node:
             part = requests[start : start + _BATCH]
             try:
                 answers = (
-                    self._client.post(self._site.node_url, json=part).raise_for_status().json()
+                    self._client.post(self._source.node_url, json=part).raise_for_status().json()
                 )
             except (httpx.HTTPError, json.JSONDecodeError) as error:
-                message = f"the chain {self._site.network} cannot be read: {error}"
-                raise EvidenceError(message) from error
+                raise EvidenceError(
+                    f"the chain {self._source.network} cannot be read: {error}"
+                ) from error
             by_id = {answer["id"]: answer for answer in answers}
             for request in part:
                 answer = by_id.get(request["id"], {})
                 if "result" not in answer:
-                    message = (
-                        f"the chain {self._site.network} refused {method}: {answer.get('error')}"
+                    raise EvidenceError(
+                        f"the chain {self._source.network} refused {method}: {answer.get('error')}"
                     )
-                    raise EvidenceError(message)
                 results.append(answer["result"])
         return results
 
 
 def export_chain(
-    sites: Iterable[ChainSite], *, observed: Mapping[tuple[str, int], float], into: Path
+    sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
 ) -> None:
     """Write payouts.csv, failed.csv, blocks.csv, balances.csv and lanes.csv under ``into``.
 
@@ -96,17 +97,17 @@ def export_chain(
     balances: list[list[Any]] = []
     lanes: list[list[Any]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
-        for site in sites:
-            node = _Node(client, site)
+        for source in sources:
+            node = _Node(client, source)
             head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
-            stamps = _blocks(node, site, head, observed, blocks)
-            paid, not_paid = _events(node, site, head, stamps)
+            stamps = _blocks(node, source, head, observed, blocks)
+            paid, not_paid = _events(node, source, head, stamps)
             payouts += paid
             failed += not_paid
-            _balances(node, site, head, balances)
-            for wallet, address in site.lanes.items():
+            _balances(node, source, head, balances)
+            for wallet, address in source.lanes.items():
                 nonce = node.call("eth_getTransactionCount", address, hex(head))
-                lanes.append([site.network, wallet, address.lower(), int(nonce, 16)])
+                lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
     _write(
         into / "payouts.csv",
         "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
@@ -120,7 +121,7 @@ def export_chain(
 
 def _blocks(
     node: _Node,
-    site: ChainSite,
+    source: ChainSource,
     head: int,
     observed: Mapping[tuple[str, int], float],
     rows: list[list[Any]],
@@ -131,19 +132,19 @@ def _blocks(
     ):
         number = int(block["number"], 16)
         stamps[number] = int(block["timestamp"], 16)
-        seen = observed.get((site.network, number))
-        rows.append([site.network, number, stamps[number], "" if seen is None else f"{seen:.6f}"])
+        seen = observed.get((source.network, number))
+        rows.append([source.network, number, stamps[number], "" if seen is None else f"{seen:.6f}"])
     return stamps
 
 
 def _events(
-    node: _Node, site: ChainSite, head: int, stamps: Mapping[int, int]
+    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """Rows of every Paid and every Failed event of the payout contracts."""
     payouts: list[list[Any]] = []
     failed: list[list[Any]] = []
-    asset_of = {address: asset for asset, address in site.assets.items()}
-    for contract in site.payout_contracts.values():
+    asset_of = {address: asset for asset, address in source.assets.items()}
+    for contract in source.payout_contracts.values():
         span = {"address": contract, "fromBlock": "0x0", "toBlock": hex(head)}
         logs = node.call("eth_getLogs", {**span, "topics": [PAID_TOPIC]})
         hashes = sorted({log["transactionHash"] for log in logs})
@@ -154,7 +155,7 @@ def _events(
             number = int(log["blockNumber"], 16)
             payouts.append(
                 [
-                    site.network,
+                    source.network,
                     int(log["topics"][1], 16),
                     "0x" + log["topics"][2][-40:].lower(),
                     token,
@@ -168,7 +169,7 @@ def _events(
             )
         failed += [
             [
-                site.network,
+                source.network,
                 int(log["topics"][1], 16),
                 log["transactionHash"],
                 int(log["blockNumber"], 16),
@@ -178,16 +179,16 @@ def _events(
     return payouts, failed
 
 
-def _balances(node: _Node, site: ChainSite, head: int, rows: list[list[Any]]) -> None:
-    for wallet, address in site.wallets.items():
+def _balances(node: _Node, source: ChainSource, head: int, rows: list[list[Any]]) -> None:
+    for wallet, address in source.wallets.items():
         nonce = int(node.call("eth_getTransactionCount", address, hex(head)), 16)
-        for asset, token in site.assets.items():
+        for asset, token in source.assets.items():
             if token == NATIVE:
                 held = node.call("eth_getBalance", address, hex(head))
             else:
                 data = BALANCE_OF_SELECTOR + address.removeprefix("0x").rjust(64, "0")
                 held = node.call("eth_call", {"to": token, "data": data}, hex(head))
-            rows.append([site.network, wallet, address, asset, int(held, 16), nonce])
+            rows.append([source.network, wallet, address, asset, int(held, 16), nonce])
 
 
 def _write(path: Path, header: str, rows: list[list[Any]]) -> None:

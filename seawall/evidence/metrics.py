@@ -46,6 +46,5 @@ def export_metrics(
                 )
                 series += answer.raise_for_status().json()["data"]["result"]
             except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
-                message = f"Prometheus cannot be read: {error}"
-                raise EvidenceError(message) from error
+                raise EvidenceError(f"Prometheus cannot be read: {error}") from error
     into.write_text(json.dumps({"step_s": step_s, "series": series}) + "\n", encoding="utf-8")

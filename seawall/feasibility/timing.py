@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from seawall.controls.pace import GUARD_AGES_EVERY_MS, GUARD_TICK_MS
+from seawall.controls.pace import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
 from seawall.feasibility import steps
 from seawall.feasibility.steps import ms
 from seawall.feasibility.sums import Sum, Term
@@ -85,8 +85,11 @@ def _switches(policy: Policy) -> Iterator[Sum]:
         "protection",
         "targets.protected_max",
         policy.targets.protected_max,
-        (ms("guard's tick", GUARD_TICK_MS), ms("ages of the queue", GUARD_AGES_EVERY_MS)),
-        "raise protected_max; the guard looks no oftener",
+        (
+            ms("mode controller's tick", MODE_CONTROLLER_TICK_MS),
+            ms("ages of the queue", MODE_CONTROLLER_AGES_EVERY_MS),
+        ),
+        "raise protected_max; the mode controller samples no oftener",
     )
     for key, served in policy.served.items():
         pace_ms = int(served.check_every.removesuffix("s")) * 1_000

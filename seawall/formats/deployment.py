@@ -1,63 +1,89 @@
-"""``targets.json``: where faults and probes find the running stack. Holds no secret."""
+"""The deployment file: all that the kit knows of a running stack.
+
+A sandbox writes it, or a user does for staging. Drills, faults, probes, evidence and the change
+review read it; nothing else tells them where they are. It holds no secret: secrets lie in files of
+mode 0600 that it names.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seawall.errors import UsageError
-from seawall.kill_switch import SwitchSite
-from seawall.processes.failures import os_failure
+from seawall.conventions.environment import DEPLOYMENT_VARIABLE
+from seawall.errors import UsageError, WorldError
+from seawall.formats.atomic import write_private
+from seawall.kill_switch import KillSwitchLocation
 
-TARGETS_FILE = "targets.json"
+DEPLOYMENT_FILE = "deployment.json"
+COMPONENTS_FILE = "components.json"
+_RUN_FILE = "current-run"
 
 
-class _Target(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ProxyTarget(_Target):
-    """A Toxiproxy proxy: ``host:port`` to talk to, ``host:port`` behind it."""
+class Proxy(_Part):
+    """A Toxiproxy proxy: ``listen`` is where clients connect, ``upstream`` is behind it; host:port."""
 
     listen: str
     upstream: str
 
 
-class ProcessTarget(_Target):
+class Process(_Part):
     """A process and its log."""
 
     pid: int
     log: Path
 
 
-class RegionTargets(_Target):
+class Regions(_Part):
     """The two signing regions."""
 
     primary: str
     standby: str
 
 
-class RpcTargets(_Target):
+class RpcEndpoints(_Part):
     """RPC endpoints as the venue reaches them: through their proxies."""
 
     primary: str
     standby: str
 
 
-class NetworkTarget(_Target):
-    """A network; ``node`` is the node itself, for observers."""
+class Payouts(_Part):
+    """Where an outside observer sees the venue's money on one network; addresses are lower case.
+
+    ``contracts``: payout contract by wallet; ``wallets``: the address that holds a wallet's money;
+    ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet.
+    """
+
+    contracts: dict[str, str]
+    wallets: dict[str, str]
+    tokens: dict[str, str]
+    signers: dict[str, str]
+
+
+class Network(_Part):
+    """A network; ``node`` is the node itself, for observers.
+
+    ``payouts`` is there once the venue's contracts are deployed.
+    """
 
     chain_id: int
-    rpc: RpcTargets
+    rpc: RpcEndpoints
     node: str
+    payouts: Payouts | None = None
 
 
-class Urls(_Target):
+class Urls(_Part):
     """Base URLs. ``api`` passes the proxy, ``api_direct`` does not.
 
-    ``provider`` is there once the AWS provider runs.
+    ``provider`` (host:port) is there once the AWS provider runs.
     """
 
     api: str
@@ -70,23 +96,54 @@ class Urls(_Target):
     provider: str | None = None
 
 
-class Targets(_Target):
-    """Everything that a fault or a probe may look for.
+class Signer(_Part):
+    """A region's signer: its URL, and the elliptic-curve operations that KMS allows it a second."""
 
-    ``kill_switch`` is there once the stack is.
+    url: str
+    operations_per_s: int = Field(gt=0)
+
+
+class Venue(_Part):
+    """How to reach a venue's records.
+
+    ``adapter`` is the Python module that reads them; ``settings`` are its own, by name.
+    """
+
+    adapter: str
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class Deployment(_Part):
+    """A running stack.
+
+    ``data_dir`` is the folder of the kit's own state for it (leases, change journal, incident
+    marker). ``policy`` is the policy in force, ``stack`` the name of the Pulumi stack, ``outputs``
+    a file with its outputs. ``customers`` lists customers whose keys a drill may use, ``arrivals``
+    the flood that was planned for them. ``principals`` is an AWS configuration file with a profile
+    for each principal, called like its role; without it the user's own AWS configuration counts.
+    ``play_money`` says that nothing of value can be lost, so that drills may do harm.
     """
 
     run_id: str
     data_dir: Path
-    run_dir: Path | None = None
+    policy: Path
+    stack: str
+    play_money: bool = False
     toxiproxy: str
-    proxies: dict[str, ProxyTarget]
-    processes: dict[str, ProcessTarget]
+    proxies: dict[str, Proxy]
+    processes: dict[str, Process]
     urls: Urls
-    regions: RegionTargets
-    networks: dict[str, NetworkTarget]
+    regions: Regions
+    networks: dict[str, Network]
+    signers: dict[str, Signer] = Field(default_factory=dict)
     metrics_ports: dict[str, int]
-    kill_switch: SwitchSite | None = None
+    outputs: Path | None = None
+    customers: Path | None = None
+    arrivals: Path | None = None
+    pages: Path | None = None
+    principals: Path | None = None
+    venue: Venue | None = None
+    kill_switch: KillSwitchLocation | None = None
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""
@@ -96,25 +153,94 @@ class Targets(_Target):
         """Port that the process behind ``proxy`` must bind. Raises KeyError."""
         return int(self.proxies[proxy].upstream.rpartition(":")[2])
 
+    @property
+    def path(self) -> Path:
+        """Where the file of this deployment is."""
+        return self.data_dir / DEPLOYMENT_FILE
+
     def write(self) -> Path:
-        """Write the file in the data directory, whole or not at all; returns its path."""
-        path = self.data_dir / TARGETS_FILE
-        draft = self.data_dir / f".{TARGETS_FILE}.{os.getpid()}"
-        try:
-            draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise os_failure(f"{path} cannot be written", error) from error
-        return path
+        """Write the file into the data directory, whole or not at all; returns its path."""
+        write_private(self.path, self.model_dump_json(indent=1) + "\n")
+        return self.path
 
 
-def load_targets(path: Path) -> Targets:
+def load_deployment(path: Path) -> Deployment:
     """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
     try:
-        return Targets.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise UsageError(message, remedy="start a sandbox with `seawall up`") from error
+        return Deployment.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(
+            f"cannot read {path}: {reason}", remedy="start a sandbox with `seawall up`"
+        ) from error
     except ValidationError as error:
-        message = f"{path} does not describe a running stack: {error.error_count()} problems, the first: {error.errors()[0]['msg']}"
-        raise UsageError(message) from error
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "(file)"
+        raise UsageError(
+            f"{path} does not describe a running stack: {error.error_count()} problems, the first"
+            f" at {where}: {first['msg']}"
+        ) from error
+
+
+def deployment_of_environment() -> Path | None:
+    """Path of the deployment file that the environment names, if it names one."""
+    named = os.environ.get(DEPLOYMENT_VARIABLE)
+    return Path(named) if named else None
+
+
+def set_run_directory(data_dir: Path, run_dir: Path | None) -> None:
+    """Name the run directory in progress, for every process that writes evidence; None after it."""
+    marker = data_dir / _RUN_FILE
+    if run_dir is not None:
+        write_private(marker, f"{run_dir}\n")
+        return
+    try:
+        marker.unlink(missing_ok=True)
+    except OSError as error:
+        raise WorldError(f"{marker} cannot be removed: {error.strerror}") from error
+
+
+def run_directory(data_dir: Path) -> Path | None:
+    """The run directory in progress on the deployment with ``data_dir``; None outside a run."""
+    try:
+        text = (data_dir / _RUN_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    return Path(text) if text else None
+
+
+class ComponentStatus(_Part):
+    """What became of a process; ``died_at`` (Unix seconds) and ``log_tail`` only if it died.
+
+    ``exit_code`` is None while it runs.
+    """
+
+    name: str
+    pid: int
+    exit_code: int | None
+    died_at: float | None
+    log_tail: str | None
+
+
+class _Components(_Part):
+    components: list[ComponentStatus]
+
+
+def write_components(data_dir: Path, components: Sequence[ComponentStatus]) -> None:
+    """Publish the state of the stack's processes, in the order of their start."""
+    document = _Components(components=list(components))
+    write_private(data_dir / COMPONENTS_FILE, document.model_dump_json(indent=1) + "\n")
+
+
+def read_components(data_dir: Path) -> list[ComponentStatus]:
+    """The state of the stack's processes; empty if whoever runs the stack does not publish it.
+
+    Raises :class:`WorldError` for a file that is malformed.
+    """
+    path = data_dir / COMPONENTS_FILE
+    try:
+        return _Components.model_validate_json(path.read_text(encoding="utf-8")).components
+    except FileNotFoundError:
+        return []
+    except (OSError, ValidationError) as error:
+        raise WorldError(f"{path} cannot be read: {error}") from error

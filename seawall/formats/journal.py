@@ -1,8 +1,7 @@
-"""The decision journal's chain.
+"""The hash chain of decision journals: the hash of an entry, and where a chain is broken.
 
-Each entry's hash covers the one before it, so a later edit or removal shows.
-
-Writers (guard, treasury) and auditors use the same two functions.
+The hash of each entry covers the entry before it, so a later change or removal is visible. Writers
+(mode controller, treasury, change review) and auditors use the same functions.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 GENESIS_HASH = b"\x00" * 32
-"""What the first entry of a writer points back to."""
+"""The previous hash of a writer's first entry."""
 
 
 def entry_hash(
@@ -25,7 +24,7 @@ def entry_hash(
     justification: str,
     body: Mapping[str, Any],
 ) -> bytes:
-    """SHA-256 over the previous hash and the canonical JSON of the entry; 32 bytes."""
+    """SHA-256 (32 bytes) over the previous hash and the canonical JSON of the entry."""
     text = json.dumps(
         {"writer": writer, "n": n, "kind": kind, "justification": justification, "body": body},
         sort_keys=True,
@@ -35,9 +34,9 @@ def entry_hash(
 
 
 def chain_breaks(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Where the chain does not hold, as sentences.
+    """Every break of the chains, as sentences.
 
-    ``rows`` are journal rows ordered by writer and n (body: JSON text or mapping).
+    ``rows`` are journal rows, ordered by writer and n; a body is JSON text or a mapping.
     """
     breaks: list[str] = []
     expected: dict[str, tuple[int, bytes]] = {}

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seawall.cache import cache_root
+from seawall.formats.atomic import write_whole
 from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 
 RUNS = "runs"
+UNKNOWN = "unknown"
+"""In place of a commit where there is no git checkout."""
 PACKAGES = (
     "pulumi",
     "pulumi-aws",
@@ -62,17 +66,29 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """Write manifest.json whole or not at all. Raises :class:`WorldError`."""
-        _write_whole(directory / "manifest.json", vars(self))
+        _write_json(directory / "manifest.json", vars(self))
 
 
 def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>``. Raises :class:`WorldError` if it cannot be made."""
-    directory = root / RUNS / (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}")
+    """Make ``root/runs/<UTC time>-<seed>``; in the user's cache where ``root`` is read-only.
+
+    Raises :class:`WorldError` if it can be made in neither place.
+    """
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}"
+    parent = root if _is_writable(root) else cache_root()
+    directory = parent / RUNS / name
     try:
         directory.mkdir(parents=True)
     except OSError as error:
         raise os_failure(f"the run directory {directory} cannot be made", error) from error
     return directory
+
+
+def _is_writable(root: Path) -> bool:
+    folder = root / RUNS if (root / RUNS).exists() else root
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    return not os.statvfs(folder).f_flag & os.ST_RDONLY  # root passes permissions, not a mount
 
 
 def point_latest_at(directory: Path) -> None:
@@ -90,16 +106,11 @@ def point_latest_at(directory: Path) -> None:
 
 def write_policy(policy: Policy, directory: Path) -> None:
     """Keep the whole policy with the run. Raises :class:`WorldError`."""
-    _write_whole(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
+    _write_json(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
 
 
-def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise os_failure(f"{path} cannot be written", error) from error
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def describe(
@@ -114,7 +125,7 @@ def describe(
     programs: Mapping[str, str],
 ) -> Manifest:
     """The manifest of a run that starts now."""
-    commit, dirty = _commit(root)
+    commit, dirty = commit_of(root)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
     versions["python"] = platform.python_version()
     day = policy.gameday(gameday)
@@ -138,7 +149,7 @@ def describe(
     )
 
 
-def _commit(root: Path) -> tuple[str, bool]:
+def commit_of(root: Path) -> tuple[str, bool]:
     """The commit in the work tree and whether it was changed since.
 
     ("unknown", True) outside git.
@@ -159,5 +170,5 @@ def _commit(root: Path) -> tuple[str, bool]:
             timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown", True
+        return UNKNOWN, True
     return commit.stdout.strip(), bool(status.stdout.strip())

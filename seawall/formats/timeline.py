@@ -1,8 +1,7 @@
-"""One line per fact in a run's ``timeline.jsonl``, written by several processes at once without
-tearing.
+"""``timeline.jsonl`` of a run: one line per fact, written by several processes at once.
 
-In: a fact. Out: a line ``{"at", "source", "event", "detail"}``, appended by one write to a file
-opened for appending.
+A line is ``{"at", "source", "event", "detail"}``. It is appended by one write to a file that is
+opened for appending, so lines of different processes do not mix.
 """
 
 from __future__ import annotations
@@ -13,52 +12,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seawall.errors import DiskFullError, UsageError
+from seawall.errors import DiskFullError
 
 TIMELINE = "timeline.jsonl"
-TARGETS = "targets.json"
 
 
 def append(run_dir: Path, *, source: str, event: str, at: float, detail: Mapping[str, Any]) -> None:
     """Append one fact that became true ``at`` Unix seconds.
 
-    Raises :class:`DiskFullError` if it cannot be written whole.
+    Raises:
+        DiskFullError: It cannot be written whole.
     """
-    line = (
-        json.dumps(
-            {"at": round(at, 6), "source": source, "event": event, "detail": dict(detail)},
-            separators=(",", ":"),
-        )
-        + "\n"
-    )
-    data = line.encode()
+    fact = {"at": round(at, 6), "source": source, "event": event, "detail": dict(detail)}
+    line = (json.dumps(fact, separators=(",", ":")) + "\n").encode()
+    path = run_dir / TIMELINE
     try:
-        descriptor = os.open(run_dir / TIMELINE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            written = os.write(descriptor, data)
+            written = os.write(descriptor, line)
         finally:
             os.close(descriptor)
     except OSError as error:
-        message = f"cannot write to {run_dir / TIMELINE}: {error.strerror}"
-        raise DiskFullError(message) from error
-    if written != len(data):
-        message = f"only {written} of {len(data)} bytes fitted into {run_dir / TIMELINE}"
-        raise DiskFullError(message)
-
-
-def run_directory(data_dir: Path) -> Path | None:
-    """Where the run in progress writes, as ``targets.json`` says just now; None outside a run.
-
-    Raises :class:`UsageError` if the file is none that a sandbox or a user wrote whole.
-    """
-    path = data_dir / TARGETS
-    try:
-        named = json.loads(path.read_text(encoding="utf-8"))["run_dir"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{path} does not say where the run writes: {error!r}"
-        raise UsageError(
-            message, remedy="write it whole, with a run_dir that may be null"
-        ) from error
-    return None if named is None else Path(named)
+        raise DiskFullError(f"cannot write to {path}: {error.strerror}") from error
+    if written != len(line):
+        raise DiskFullError(f"only {written} of {len(line)} bytes fitted into {path}")

@@ -1,9 +1,9 @@
-"""Where a venue process finds its neighbours.
+"""The venue's configuration file, `venue.json`: where each venue process reaches what it needs.
 
-One JSON file, written by the sandbox or by a user from stack outputs.
-
-It holds no secret: each process gets the database URL of its own role, and each signer its AWS
-credentials, by its environment or by a shared credentials file with a profile per bucket.
+It is written by the sandbox, or by a user from the outputs of a stack, and read by every process of
+the venue. It holds no secret: each process gets the database URL of its own role from its
+environment, and each signer its AWS credentials from its environment or from a shared credentials
+file with a profile per bucket.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import UsageError
+from seawall.formats.atomic import write_private
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
@@ -26,19 +27,18 @@ class _Part(BaseModel):
 
 
 class Endpoint(_Part):
-    """One way to a service, and its alternative."""
+    """The URLs of a service and of its standby."""
 
     primary: str
     standby: str
 
 
-class NetworkSite(_Part):
-    """Where a network is reached and what lives on it.
+class NetworkConfig(_Part):
+    """Where a network is reached, and the venue's contracts on it.
 
-    Contract addresses by wallet name, token addresses by asset.
-
+    ``payout_contracts`` and ``reserve_contracts`` are addresses by wallet, ``tokens`` by asset.
     Reserve wallets are contracts of the same code (docs/decisions/0005): they hold exactly what the
-    ledger says, gas lies elsewhere.
+    ledger says, and the gas money of their keys lies elsewhere.
     """
 
     chain_id: int
@@ -48,30 +48,24 @@ class NetworkSite(_Part):
     tokens: dict[str, str]
 
     def contract_of(self, wallet: str) -> str | None:
-        """The contract that holds ``wallet``'s money.
-
-        None if it lies at the address of its own key.
-        """
+        """The contract that holds the money of ``wallet``; None if its key's address holds it."""
         return self.payout_contracts.get(wallet) or self.reserve_contracts.get(wallet)
 
 
 class Key(_Part):
-    """A wallet's key as the stack made it.
-
-    The id is valid in both regions, the address follows from the public key.
-    """
+    """The key of a wallet; the id is valid in both regions, the address is that of the key."""
 
     key_id: str
     address: str
     role_arn: str
 
 
-class SignerSite(_Part):
-    """A region's signer: where it listens, where others reach it, where its KMS and STS answer, its
-    keys by wallet.
+class SignerConfig(_Part):
+    """The signer of one region.
 
+    ``listen_port`` is where it listens, ``url`` where others reach it, ``keys`` are by wallet.
     ``operations_per_s``: elliptic-curve operations that the account may use in this region (Service
-    Quotas); buckets share them.
+    Quotas); all buckets share them.
     """
 
     listen_port: int
@@ -83,12 +77,12 @@ class SignerSite(_Part):
 
 
 class VenueConfig(_Part):
-    """Everything that a venue process is told."""
+    """The whole file; ``networks`` by name, ``signers`` by region, ``metrics_ports`` by process."""
 
     run_id: str
     policy: Path
-    networks: dict[str, NetworkSite]
-    signers: dict[str, SignerSite]
+    networks: dict[str, NetworkConfig]
+    signers: dict[str, SignerConfig]
     exchange: Endpoint
     api_listen_port: int
     api_url: str
@@ -97,23 +91,23 @@ class VenueConfig(_Part):
     def own_addresses(self, policy: Policy) -> frozenset[str]:
         """Lower-case addresses on any network that are the venue's own.
 
-        What is paid there would be paid to itself.
+        The venue refuses to pay to them, because such a payment would stay in the venue.
         """
         cold = {wallet.address for wallet in policy.wallets.values() if wallet.address is not None}
         keys = {key.address for signer in self.signers.values() for key in signer.keys.values()}
-        sites = self.networks.values()
-        placed = {
-            each
-            for site in sites
-            for each in (*site.payout_contracts.values(), *site.reserve_contracts.values())
+        networks = self.networks.values()
+        contracts = {
+            address
+            for network in networks
+            for address in (*network.payout_contracts.values(), *network.reserve_contracts.values())
         }
-        tokens = {token for site in sites for token in site.tokens.values()}
-        return frozenset(address.lower() for address in cold | keys | placed | tokens)
+        tokens = {token for network in networks for token in network.tokens.values()}
+        return frozenset(address.lower() for address in cold | keys | contracts | tokens)
 
     def holder_of(self, policy: Policy, wallet: str) -> str:
-        """Lower-case address at which ``wallet``'s money lies.
+        """Lower-case address at which the money of ``wallet`` lies.
 
-        Its contract, its cold address, or that of its key.
+        Its contract, its cold address, or the address of its key.
         """
         declared = policy.wallets[wallet]
         address = self.networks[declared.network].contract_of(wallet) or declared.address
@@ -123,13 +117,19 @@ class VenueConfig(_Part):
         """The policy in force."""
         return load_policy(self.policy)
 
+    def write(self, path: Path) -> None:
+        """Write the file at ``path``, whole or not at all. Raises :class:`WorldError`."""
+        write_private(path, self.model_dump_json(indent=1))
+
 
 def database_url() -> str:
-    """Where this process finds its database, as its own role. Raises :class:`UsageError`."""
+    """The database URL of this process, with its own role. Raises :class:`UsageError`."""
     url = os.environ.get(DATABASE_VARIABLE)
     if not url:
-        message = f"{DATABASE_VARIABLE} is not set"
-        raise UsageError(message, remedy="set it to the PostgreSQL URL of this process's role")
+        raise UsageError(
+            f"{DATABASE_VARIABLE} is not set",
+            remedy="set it to the PostgreSQL URL of this process's role",
+        )
     return url
 
 
@@ -138,18 +138,24 @@ def load_config(path: Path) -> VenueConfig:
     try:
         return VenueConfig.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"cannot read the venue's configuration {path}: {error.strerror}"
-        raise UsageError(message) from error
+        raise UsageError(
+            f"cannot read the venue's configuration {path}: {error.strerror}"
+        ) from error
     except ValidationError as error:
-        message = f"{path} is no venue configuration: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{path} is no venue configuration: {error}") from error
 
 
 def config_from_arguments(
     description: str, *, optional: Mapping[str, str] | None = None, **options: str
 ) -> tuple[VenueConfig, argparse.Namespace]:
-    """Parse ``--config FILE`` and the named string ``options`` (name -> help), all required but the
-    ``optional`` ones.
+    """Parse ``--config FILE`` and string options of the command line; load the file.
+
+    Args:
+        description: What the program does, for its help.
+        optional: Help by name of options that may be left out.
+        options: Help by name of options that are required.
+
+    Raises :class:`UsageError`.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")

@@ -1,4 +1,4 @@
-"""What the guard knew at one instant: every indicator's level, and which rows were counted."""
+"""What the mode controller knew at one instant: every indicator's level, and which rows were counted."""
 
 from __future__ import annotations
 

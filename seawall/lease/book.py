@@ -1,15 +1,21 @@
-"""Who holds which undo until when: the pure core of leases.
+"""The book of leases: which undo is kept under which name, and until when.
 
-A book is a value: every operation returns a new one, so that it can be written to disk before it
-becomes true. Times are integer milliseconds of a monotonic clock that is shared by all processes of
-the machine.
+A book is a value: each operation returns a new one, so that it can be written to disk before it
+takes effect. Times are integer milliseconds of the monotonic clock that all processes of the
+machine share. The file is what one of the two lease processes leaves to the other when it dies.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seawall.errors import DiskFullError, InternalError, WorldError
+from seawall.formats.atomic import write_whole
+
+FILE = "leases.json"
 
 LeaseName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -19,9 +25,9 @@ class _Value(BaseModel):
 
 
 class UndoCall(_Value):
-    """One idempotent HTTP call that takes a fault back.
+    """One idempotent HTTP call that undoes a fault.
 
-    Done when it is answered with 2xx or 404 (nothing to undo).
+    It is done when the answer is 2xx or 404 (nothing to undo).
     """
 
     method: Literal["DELETE", "POST", "PUT", "PATCH"]
@@ -30,15 +36,17 @@ class UndoCall(_Value):
 
 
 class LeaseRequest(_Value):
-    """What an owner lodges: how to undo its fault, and how long it may be silent (milliseconds)."""
+    """How an owner's fault is undone, and how long the owner may be silent (milliseconds)."""
 
     ttl_ms: int = Field(gt=0)
     undo: tuple[UndoCall, ...]
 
 
 class Lease(_Value):
-    """An undo in force; ``expiring`` once its owner has been silent for too long and the undo is
-    under way.
+    """An undo that is kept.
+
+    ``expiring`` is set once its owner has been silent for too long and the undo is under way.
+    ``renewed_at`` is in Unix seconds.
     """
 
     name: LeaseName
@@ -55,9 +63,9 @@ class LeaseBook(_Value):
     leases: dict[str, Lease] = Field(default_factory=dict)
 
     def lodge(self, name: str, request: LeaseRequest, *, now_ms: int) -> LeaseBook | None:
-        """The book with the lease in it; lodging the same again renews it.
+        """The book with the lease in it; lodging the same request again renews it.
 
-        None if the name is taken for something else.
+        None if the name is held for another request, or its lease is overdue.
         """
         held = self.leases.get(name)
         if held is not None and (
@@ -69,7 +77,7 @@ class LeaseBook(_Value):
     def renew(self, name: str, *, now_ms: int, at: float) -> LeaseBook | None:
         """The book with a later deadline for ``name``; ``at`` is Unix seconds.
 
-        None once it has expired: nothing brings it back.
+        None once it has expired; an expired lease cannot be renewed.
         """
         held = self.leases.get(name)
         if held is None or held.expiring or now_ms >= held.deadline_ms:
@@ -87,7 +95,7 @@ class LeaseBook(_Value):
     def release(self, name: str) -> LeaseBook | None:
         """The book without ``name``, whose owner has undone its fault itself.
 
-        None if the owner no longer holds it.
+        None if the owner does not hold it any more.
         """
         held = self.leases.get(name)
         return None if held is None or held.expiring else self.forget(name)
@@ -114,3 +122,42 @@ class LeaseBook(_Value):
 
     def _with(self, lease: Lease) -> LeaseBook:
         return LeaseBook(leases=self.leases | {lease.name: lease})
+
+
+def save(data_dir: Path, book: LeaseBook, *, durable: bool) -> None:
+    """Replace the book in ``data_dir``.
+
+    Args:
+        data_dir: Folder of the file.
+        book: Its new content.
+        durable: Whether it must survive a power cut when this returns. Only a new undo must: what a
+            process merely wrote survives the end of that process.
+
+    Raises:
+        DiskFullError: It cannot be written.
+    """
+    try:
+        write_whole(data_dir / FILE, book.model_dump_json(by_alias=True), durable=durable)
+    except WorldError as error:
+        raise DiskFullError(
+            f"cannot keep leases: {error}",
+            remedy="free some space; no fault is applied without a lease",
+        ) from error
+
+
+def load(data_dir: Path) -> LeaseBook:
+    """The book in ``data_dir``, empty if none was ever written.
+
+    Raises:
+        InternalError: The file is no book of leases.
+    """
+    path = data_dir / FILE
+    try:
+        return LeaseBook.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return LeaseBook()
+    except ValidationError as error:
+        raise InternalError(
+            f"{path} is no book of leases: {error}",
+            remedy="undo the faults that it names by hand, then remove it",
+        ) from error

@@ -1,6 +1,6 @@
-"""The holder of leases.
+"""The holder of leases: keeps the book, and makes the undo calls of an owner that fell silent.
 
-Keeps the book, tells the timeline, and makes the undo calls of an owner that fell silent.
+Every change is written to the run's timeline.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from typing import Any
 
 from seawall.errors import ServiceError
 from seawall.formats import timeline
-from seawall.lease import state
-from seawall.lease.book import Lease, LeaseBook, LeaseRequest
+from seawall.formats.deployment import run_directory
+from seawall.lease.book import Lease, LeaseBook, LeaseRequest, load, save
 from seawall.lease.undo import Clock, perform
 
 UNDO_MS_MAX = 30_000
-"""How long an expired lease tries its undo before it reports that it could not.
+"""How long the undo of an expired lease is tried before its failure is reported.
 
-It is tried further, and not reported again.
+It is still tried after that, but not reported again.
 """
 STOPPING_MS_MAX = 1_000
-"""The same when the holder is told to end: its ender waits."""
+"""The same when the holder must end, because the sandbox waits for it."""
 
 
 class Holder:
-    """All operations on the one book; safe to call from several threads.
+    """All operations on the book; safe to call from several threads.
 
-    ``announce`` tells the sentinel that the file changed.
+    ``announce`` is called after each change of the file, so that the sentinel reads it again.
     """
 
     def __init__(self, *, data_dir: Path, clock: Clock, announce: Callable[[], None]) -> None:
         self._data_dir = data_dir
         self._clock = clock
         self._announce = announce
-        self._book = state.load(data_dir)
+        self._book = load(data_dir)
         self._changed = threading.Condition()
 
     def lodge(self, name: str, request: LeaseRequest) -> Lease | None:
-        """Keep the undo, on disk before this returns.
+        """Keep the undo; it is on disk when this returns.
 
-        None if the name is held for something else or is just expiring.
+        None if the name is held for another request, or its lease is expiring.
         """
         with self._changed:
             book = self._book.lodge(name, request, now_ms=self._clock.monotonic_ms())
             if book is None:
                 return None
             self._keep(book, durable=True)
-        self._tell("lodged", {"name": name, "ttl_ms": request.ttl_ms})
+        self._record("lodged", {"name": name, "ttl_ms": request.ttl_ms})
         return book.leases[name]
 
     def renew(self, name: str) -> Lease | None:
@@ -62,19 +62,19 @@ class Holder:
             self._keep(book, durable=False)
         lease = book.leases[name]
         if lease.renewals == 1:
-            self._tell("renewed", {"name": name, "renewals": 1}, at=lease.renewed_at)
+            self._record("renewed", {"name": name, "renewals": 1}, at=lease.renewed_at)
         return lease
 
     def release(self, name: str) -> bool:
-        """Forget an undo whose owner has already made it. False if the owner no longer holds it."""
+        """Forget an undo that its owner has made. False if the owner does not hold it any more."""
         with self._changed:
             book = self._book.release(name)
             if book is None:
                 return False
             lease = self._book.leases[name]
             self._keep(book, durable=False)
-        self._tell_last_renewal(lease)
-        self._tell("released", {"name": name})
+        self._record_last_renewal(lease)
+        self._record("released", {"name": name})
         return True
 
     def leases(self) -> list[Lease]:
@@ -94,14 +94,14 @@ class Holder:
             self.expire_due(cause="its owner fell silent")
 
     def expire_due(self, *, cause: str) -> list[threading.Thread]:
-        """Start the undo of every overdue lease, each on a thread of its own.
+        """Start the undo of every overdue lease.
 
-        A stuck one delays no other.
+        Each has a thread of its own, so that one that is stuck delays no other.
         """
         return self._expire(self._clock.monotonic_ms(), cause=cause, within_ms=UNDO_MS_MAX)
 
     def expire_all(self, *, cause: str, within_ms: int = UNDO_MS_MAX) -> bool:
-        """Undo everything now and wait for it; True if nothing is left."""
+        """Undo everything now and wait for it. True if nothing is left."""
         with self._changed:
             latest_ms = max((lease.deadline_ms for lease in self._book.leases.values()), default=0)
         for thread in self._expire(latest_ms, cause=cause, within_ms=within_ms):
@@ -112,8 +112,8 @@ class Holder:
         with self._changed:
             book, overdue = self._book.expire(now_ms=now_ms)
             if overdue:
-                # In memory only: on disk they stay held, and the sentinel undoes them if we die in
-                # the middle.
+                # In memory only: on disk they stay held, so that the sentinel undoes them if this
+                # process dies in the middle.
                 self._book = book
         threads = [
             threading.Thread(target=self._undo, args=(lease, cause, within_ms), daemon=True)
@@ -129,14 +129,14 @@ class Holder:
         if failure is None:
             self._forget(lease)
         else:
-            threading.Thread(target=self._insist, args=(lease,), daemon=True).start()
-        self._tell_last_renewal(lease)
-        tell_expired(self._data_dir, lease, cause=cause, failure=failure, at=at)
+            threading.Thread(target=self._retry, args=(lease,), daemon=True).start()
+        self._record_last_renewal(lease)
+        record_expired(self._data_dir, lease, cause=cause, failure=failure, at=at)
 
-    def _insist(self, lease: Lease) -> None:
-        """Go on trying, for as long as this process lives.
+    def _retry(self, lease: Lease) -> None:
+        """Try until the undo is done, for as long as this process runs.
 
-        A fault is in force until its undo is done. It was reported already.
+        The failure was reported already, and the fault is in force until its undo is done.
         """
         while undo_now(lease, clock=self._clock, within_ms=UNDO_MS_MAX) is not None:
             continue  # each bound pauses between its attempts
@@ -147,24 +147,24 @@ class Holder:
             self._keep(self._book.forget(lease.name), durable=False)
 
     def _keep(self, book: LeaseBook, *, durable: bool) -> None:
-        """First the file, then the memory: what was answered is what the sentinel finds."""
-        state.save(self._data_dir, book, durable=durable)
+        """Write the file, then change the memory: the sentinel must know what was answered."""
+        save(self._data_dir, book, durable=durable)
         self._book = book
         self._announce()
         self._changed.notify_all()
 
-    def _tell_last_renewal(self, lease: Lease) -> None:
+    def _record_last_renewal(self, lease: Lease) -> None:
         if lease.renewals > 1:
-            self._tell(
+            self._record(
                 "renewed", {"name": lease.name, "renewals": lease.renewals}, at=lease.renewed_at
             )
 
-    def _tell(self, event: str, detail: Mapping[str, Any], *, at: float | None = None) -> None:
-        tell(self._data_dir, event, detail, at=self._clock.unix_s() if at is None else at)
+    def _record(self, event: str, detail: Mapping[str, Any], *, at: float | None = None) -> None:
+        record(self._data_dir, event, detail, at=self._clock.unix_s() if at is None else at)
 
 
 def undo_now(lease: Lease, *, clock: Clock, within_ms: int) -> str | None:
-    """Make a lease's undo calls; None when all are done, else what prevented it."""
+    """Make the undo calls of ``lease``. None when all are done, else what prevented it."""
     try:
         perform(lease.request.undo, within_ms=within_ms, clock=clock)
     except ServiceError as error:
@@ -172,16 +172,18 @@ def undo_now(lease: Lease, *, clock: Clock, within_ms: int) -> str | None:
     return None
 
 
-def tell_expired(
+def record_expired(
     data_dir: Path, lease: Lease, *, cause: str, failure: str | None, at: float
 ) -> None:
     """Write that a lease expired ``at`` Unix seconds and whether the undo was done by then."""
     detail: dict[str, Any] = {"name": lease.name, "cause": cause, "undone": failure is None}
-    tell(data_dir, "expired", detail if failure is None else {**detail, "failure": failure}, at=at)
+    record(
+        data_dir, "expired", detail if failure is None else {**detail, "failure": failure}, at=at
+    )
 
 
-def tell(data_dir: Path, event: str, detail: Mapping[str, Any], *, at: float) -> None:
+def record(data_dir: Path, event: str, detail: Mapping[str, Any], *, at: float) -> None:
     """Write one fact about leases to the timeline of the run in progress, if there is one."""
-    run_dir = timeline.run_directory(data_dir)
+    run_dir = run_directory(data_dir)
     if run_dir is not None:
         timeline.append(run_dir, source="lease", event=event, at=at, detail=detail)

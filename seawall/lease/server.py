@@ -1,9 +1,11 @@
-"""HTTP on loopback in front of the holder.
+"""The lease holder's HTTP interface, on loopback.
 
-    PUT    /leases/{name}        {"ttl_ms", "undo": [{"method", "url", "json"?}]}  -> 200 {"name", "expires_in_ms"}; 409 taken; 422
-    POST   /leases/{name}/renew                                                   -> 200 {"name", "expires_in_ms"}; 404 expired
-    DELETE /leases/{name}        the owner has undone its fault itself            -> 204; 404 expired
-    GET    /leases               -> 200 {"holder", "sentinel" (process ids), "leases": [{"name", "expires_in_ms", "expiring", ...}]}
+    PUT    /leases/{name}        {"ttl_ms", "undo": [{"method", "url", "json"?}]}
+                                 -> 200 {"name", "expires_in_ms"}; 409 taken; 422 invalid
+    POST   /leases/{name}/renew  -> 200 {"name", "expires_in_ms"}; 404 expired
+    DELETE /leases/{name}        the owner has undone its fault itself -> 204; 404 expired
+    GET    /leases               -> 200 {"holder", "sentinel" (process ids),
+                                         "leases": [{"name", "expires_in_ms", "expiring", ...}]}
 
 An error is ``{"code", "reason"}``. The standard library's server suffices: a drill makes about one
 request a second.
@@ -29,7 +31,7 @@ Answer = tuple[int, dict[str, Any] | None]
 
 
 class LeaseServer(ThreadingHTTPServer):
-    """Bound at once, so that a busy port is known before anything depends on it."""
+    """A server that binds its port when it is made, so that a busy port is known at once."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -39,8 +41,10 @@ class LeaseServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
-            message = f"the lease holder cannot listen on {HOST}:{port}: {error.strerror}"
-            raise PortBusyError(message, remedy="choose another port") from error
+            raise PortBusyError(
+                f"the lease holder cannot listen on {HOST}:{port}: {error.strerror}",
+                remedy="choose another port",
+            ) from error
 
     def serve(self, holder: Holder, *, sentinel_pid: int, holder_pid: int, clock: Clock) -> None:
         """Answer requests from ``holder`` until shut down."""
@@ -60,7 +64,7 @@ def _not_ready(_method: str, _path: str, _body: bytes) -> Answer:
 
 
 def _operate(holder: Holder, clock: Clock, method: str, path: str, body: bytes) -> Answer:
-    """One operation on one lease."""
+    """Answer a request about one lease."""
     parts = path.strip("/").split("/")
     if len(parts) not in (2, 3) or parts[0] != "leases":
         return _error(404, "unknown_path", path)
@@ -135,9 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    # the names that http.server looks up
+    # The names that http.server calls.
     do_GET = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815
 
-    # the base class names it so
+    # The parameter's name is the base class's.
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: renewals would fill the log."""

@@ -1,4 +1,4 @@
-"""Make undo calls until each is answered with 2xx or 404, or a bound has passed."""
+"""Undo calls, repeated until each is answered with 2xx or 404 or a bound has passed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ Two attempts fit into the second that a lease has after its time to live.
 PAUSE_S = 0.05
 """Between two attempts at the same call."""
 NOTHING_THERE = 404
+"""The fault is not there, so its undo is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The ports to time: a monotonic clock shared by all processes (milliseconds), Unix time
-    (seconds), and sleep (seconds).
+    """Time, as a parameter so that tests can give their own.
+
+    Attributes:
+        monotonic_ms: The monotonic clock that all processes of the machine share.
+        unix_s: Seconds since 1970.
+        sleep: Waits for that many seconds.
     """
 
     monotonic_ms: Callable[[], int]
@@ -46,9 +51,11 @@ def perform(
 ) -> None:
     """Make ``calls`` in order, each repeated until it is done.
 
-    Raises :class:`ServiceError` with the last answer if they are not all done within ``within_ms``;
-    calls after the one that would not succeed are still tried once, so that one dead service does
-    not keep the others in the dark.
+    Calls after one that cannot be done are still tried once, so that one dead service does not keep
+    the faults of others in force.
+
+    Raises:
+        ServiceError: Not all are done within ``within_ms``; holds the last answers.
     """
     give_up_ms = clock.monotonic_ms() + within_ms
     failures: list[str] = []
@@ -61,18 +68,17 @@ def perform(
             if answer is not None:
                 failures.append(f"{call.method} {call.url}: {answer}")
     if failures:
-        message = f"not undone after {within_ms} ms: " + "; ".join(failures)
-        raise ServiceError(message, remedy="make these calls by hand")
+        raise ServiceError(
+            f"not undone after {within_ms} ms: " + "; ".join(failures),
+            remedy="make these calls by hand",
+        )
 
 
 def _attempt(client: httpx.Client, call: UndoCall) -> str | None:
-    """None if the call is done, else what came instead."""
+    """None if the call is done, else what was answered instead."""
     try:
         response = client.request(call.method, call.url, json=call.json_body)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}"
-    return (
-        None
-        if response.is_success or response.status_code == NOTHING_THERE
-        else f"HTTP {response.status_code}"
-    )
+    done = response.is_success or response.status_code == NOTHING_THERE
+    return None if done else f"HTTP {response.status_code}"

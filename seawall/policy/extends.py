@@ -10,7 +10,7 @@ milliseconds is refused rather than rounded.
 from __future__ import annotations
 
 import typing
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -29,6 +29,9 @@ from seawall.policy.quantities import (
 
 OVERRIDABLE = ("policy", "extends", "scale", "addresses")
 """Keys that a policy with ``extends`` may carry."""
+
+_DIGITS = 160
+"""Enough for an amount of 40 + 36 digits times a factor of as many."""
 
 UNSCALED_AMOUNTS = ("reference_price",)
 """A price is a ratio between two amounts: scaling both leaves it as it was."""
@@ -54,43 +57,62 @@ def derive(
 
     Returns the new tree and every problem met.
     """
-    factors, problems = _factors(child.get("scale") or {})
-    if problems:
-        return tree, problems
+    mappings, problems = _mappings_of(child, "scale", "addresses")
+    factors, more = _factors(mappings["scale"])
+    problems += more
     scaler = _Scaler(amounts=factors["amounts"], durations=factors["durations"])
     body = _walk(tree, model, "", scaler)
-    problems = [*scaler.problems, *_readdress(body, child.get("addresses") or {})]
-    return {**body, **{key: child[key] for key in OVERRIDABLE if key in child}}, problems
+    problems += [*scaler.problems, *_set_addresses(body, mappings["addresses"])]
+    own = {key: child[key] for key in ("policy", "extends") if key in child}
+    return {**body, **own, **mappings}, problems
+
+
+def _mappings_of(
+    child: dict[str, Any], *keys: str
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The mappings that ``child`` has under ``keys``; one that is missing or wrong is empty."""
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    for key in keys:
+        value = child.get(key)
+        found[key] = value if isinstance(value, dict) else {}
+        if value is not None and not isinstance(value, dict):
+            problems.append(Problem(path=key, found=repr(value), remedy="write a mapping"))
+    return found, problems
 
 
 def _factors(scale: dict[str, Any]) -> tuple[dict[str, Fraction], list[Problem]]:
+    """The two factors; 1 stands for one that is wrong."""
     factors: dict[str, Fraction] = {}
     problems: list[Problem] = []
     for kind in ("amounts", "durations"):
+        written = scale.get(kind, "1")
+        factors[kind] = Fraction(1)
         try:
-            factors[kind] = parse_fraction(scale.get(kind, "1"))
+            factor = parse_fraction(written)
         except ValueError as error:
-            problems.append(
-                Problem(path=f"scale.{kind}", found=repr(scale.get(kind)), remedy=str(error))
-            )
+            problem = Problem(path=f"scale.{kind}", found=repr(written), remedy=str(error))
+            problems.append(problem)
+            continue
+        if factor > 0:
+            factors[kind] = factor
         else:
-            if factors[kind] == 0:
-                problems.append(
-                    Problem(path=f"scale.{kind}", found="0", remedy="write a factor above zero")
-                )
+            remedy = "write a factor above zero"
+            problems.append(Problem(path=f"scale.{kind}", found=repr(written), remedy=remedy))
     return factors, problems
 
 
-def _readdress(body: dict[str, Any], addresses: dict[str, Any]) -> list[Problem]:
+def _set_addresses(body: dict[str, Any], addresses: dict[str, Any]) -> list[Problem]:
     """Put each address into its cold wallet, in place."""
     problems: list[Problem] = []
+    wallets = body.get("wallets")
     for name, address in addresses.items():
-        wallet = (body.get("wallets") or {}).get(name)
-        if wallet is None or "address" not in wallet:
+        wallet = wallets.get(name) if isinstance(wallets, dict) else None
+        if isinstance(wallet, dict) and "address" in wallet:
+            wallet["address"] = address
+        else:
             remedy = "name a cold wallet of the extended policy"
             problems.append(Problem(path=f"addresses.{name}", found=repr(address), remedy=remedy))
-        else:
-            wallet["address"] = address
     return problems
 
 
@@ -111,7 +133,8 @@ class _Scaler:
             scaled = Fraction(parse_decimal(value)) * self._amounts
         except ValueError:
             return value
-        decimal = Decimal(scaled.numerator) / Decimal(scaled.denominator)
+        with localcontext(prec=_DIGITS):
+            decimal = Decimal(scaled.numerator) / Decimal(scaled.denominator)
         if Fraction(decimal) != scaled:
             self._refuse(value, path, self._amounts, "choose a factor that divides it exactly")
         return format(decimal, "f")

@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from seawall.policy.provision import Approvals, Backup, Rail, ServedName, Signing, Stress
-from seawall.policy.quantities import MICRO, Amount, DurationMs, Level, Ratio, to_base_units
-from seawall.policy.section import Name, Section
+from seawall.policy.quantities import (
+    FROM_DUMP,
+    MICRO,
+    Amount,
+    Count,
+    DurationMs,
+    Flag,
+    Level,
+    Ratio,
+    to_base_units,
+)
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 Tier = Literal["normal", "stressed", "protected"]
 TIERS: tuple[Tier, ...] = ("normal", "stressed", "protected")
 """Tiers from calm to worst; their order is their severity."""
@@ -26,6 +35,15 @@ IndicatorName = Literal[
 Severity = Literal["info", "warning", "critical"]
 WalletClass = Literal["hot", "reserve", "cold"]
 AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+Url = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$")]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+RailKind = Literal["network", "exchange", "processor"]
+
+
+class Section(BaseModel):
+    """A part of the policy: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Venue(Section):
@@ -46,18 +64,18 @@ class Regions(Section):
 class Asset(Section):
     """A kind of money; ``reference_price`` is units of account for one whole unit."""
 
-    decimals: int = Field(ge=0, le=36)
+    decimals: Count = Field(ge=0, le=36)
     reference_price: Amount
 
 
 class Network(Section):
     """A chain; a block is final once ``finality_depth_blocks`` lie on top of it."""
 
-    chain_id: int = Field(gt=0)
+    chain_id: Count = Field(gt=0)
     native: Name
     tokens: tuple[Name, ...]
     block_time: DurationMs = Field(gt=0)
-    finality_depth_blocks: int = Field(ge=0)
+    finality_depth_blocks: Count = Field(ge=0)
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -93,6 +111,111 @@ class Wallet(Section):
     wallet_class: WalletClass = Field(alias="class")
     address: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
     holdings: dict[Name, Holding]
+
+
+class Endpoints(Section):
+    """Where the two sides of a rail are reached."""
+
+    primary: Url
+    standby: Url
+
+
+class Rail(Section):
+    """A way to pay, with a primary and a standby.
+
+    Signing regions for a network, providers for an exchange or processor.
+
+    ``asynchronous``: the answer to an instruction comes later, so instructions and answers wait in
+    queues. ``credential_age_max``: how old the provider's credentials may grow. ``credit_line``:
+    value that the provider advances, in the unit of account.
+    """
+
+    kind: RailKind
+    primary: str
+    standby: str
+    endpoints: Endpoints
+    asynchronous: Flag = False
+    credential_age_max: DurationMs = Field(gt=0)
+    credit_line: Amount
+
+
+class ServedName(Section):
+    """A name that we serve ourselves, so that a health check may move it from its primary to its
+    standby target.
+
+    ``check_every`` is one of the two paces that Route 53 has (API reference, HealthCheckConfig,
+    RequestInterval), so no factor scales it.
+    """
+
+    name: Host
+    zone: Host
+    primary: Host
+    standby: Host
+    port: Count = Field(gt=0, lt=65_536)
+    path: Annotated[str, Field(pattern=r"^/")]
+    check_every: Literal["10s", "30s"]
+    failures: Count = Field(ge=1, le=10)
+    ttl: DurationMs = Field(gt=0)
+
+
+class Signing(Section):
+    """Elliptic-curve operations a second that an account may use in a region, over all keys, and
+    each bucket's share of them.
+
+    A bucket that keeps to its share gets ``completed_min`` of its signatures ``within`` that time,
+    whatever the others ask for.
+    """
+
+    operations_per_s: Count = Field(gt=0)
+    shares: dict[Name, Ratio]
+    within: DurationMs = Field(gt=0)
+    completed_min: Ratio
+
+
+class Stress(Section):
+    """One declared cycle of stress.
+
+    What customers may ask for, by network and asset, while nobody acts by hand.
+
+    ``withdrawals``: into how many requests that divides; no factor scales a number of people.
+    """
+
+    length: DurationMs = Field(gt=0)
+    withdrawals: Count = Field(gt=0)
+    outflow: dict[Name, dict[Name, Amount]]
+
+
+class Backup(Section):
+    """Copies: how often the ledger's database is backed up, how long backups and evidence are kept."""
+
+    every: DurationMs = Field(gt=0)
+    keep: DurationMs = Field(gt=0)
+    evidence_keep: DurationMs = Field(gt=0)
+
+
+class ApprovalLane(Section):
+    """How a movement of funds is approved: ``needed`` of ``approvers``, then a cooling delay.
+
+    ``value_max`` caps one movement.
+    """
+
+    approvers: tuple[Name, ...]
+    needed: Count = Field(ge=1)
+    cooling: DurationMs
+    value_max: Amount
+
+
+class EmergencyLane(ApprovalLane):
+    """The fast lane: tighter cap, shorter delay, and a deadline for the review that follows."""
+
+    review_within: DurationMs = Field(gt=0)
+
+
+class Approvals(Section):
+    """The two lanes."""
+
+    routine: ApprovalLane
+    emergency: EmergencyLane
 
 
 class Limits(Section):
@@ -242,6 +365,15 @@ class Policy(Section):
             self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def from_dump(cls, tree: Any) -> Policy:
+        """The policy that ``model_dump(mode="json")`` wrote, where durations are integers.
+
+        Raises:
+            ValidationError: ``tree`` is no such dump.
+        """
+        return cls.model_validate(tree, context=FROM_DUMP)
 
     def base_units(self, asset: str, amount: Amount) -> int:
         """``amount`` whole units of ``asset`` as integer base units."""

@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from seawall.formats.deployment import ComponentStatus
 from seawall.processes.failures import hopeless, os_failure, start_failure, tail
 from seawall.processes.readiness import Ready
 
@@ -28,20 +28,6 @@ NICENESS_MAX = 19
 """Beyond it nothing is nicer (setpriority(2))."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ComponentStatus:
-    """What became of a component.
-
-    ``died_at`` (Unix seconds) and ``log_tail`` are set only if it ended by itself.
-    """
-
-    name: str
-    pid: int
-    exit_code: int | None
-    died_at: float | None
-    log_tail: str | None
-
-
 class Component:
     """A running process of the sandbox; restarts nothing."""
 
@@ -55,13 +41,17 @@ class Component:
         cwd: Path,
         niceness: int = NICENESS,
         clock: Callable[[], float] = time.time,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start it. Raises :class:`MissingProgramError`, :class:`DiskFullError` or
+        """Start it; ``ended`` is called from a thread once it has ended.
+
+        Raises :class:`MissingProgramError`, :class:`DiskFullError` or
         :class:`WorldError`.
         """
         self.name = name
         self.log = log
         self._clock = clock
+        self._on_end = ended
         self._stopping = False
         self._died_at: float | None = None
         self._ended = threading.Event()
@@ -91,6 +81,7 @@ class Component:
         if not self._stopping:
             self._died_at = self._clock()
         self._ended.set()
+        self._on_end()
 
     @property
     def died(self) -> bool:

@@ -4,12 +4,12 @@ Nothing but the run directory is read, so a verdict can be repeated from its evi
 anyone, at any time.
 """
 
+from seawall.scorecard.checks import SABOTAGE_FAILS
 from seawall.scorecard.files import write
 from seawall.scorecard.judgement import judge
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.run import seal
-from seawall.scorecard.sabotage import SABOTAGE_FAILS
-from seawall.scorecard.summary import terminal_summary
+from seawall.scorecard.report.terminal import terminal_summary
+from seawall.scorecard.run import digests
 from seawall.scorecard.verdict import Verdict
 
-__all__ = ["SABOTAGE_FAILS", "Outcome", "Verdict", "judge", "seal", "terminal_summary", "write"]
+__all__ = ["SABOTAGE_FAILS", "Outcome", "Verdict", "digests", "judge", "terminal_summary", "write"]

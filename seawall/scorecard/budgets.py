@@ -1,7 +1,7 @@
 """The time budgets: from which moment, to which moment, seen by whom, against which target.
 
 Observer 1 is the venue's database (commit timestamps), observer 2 stands outside (status and nonce
-probes, the pager). A time is only worth something if both saw it; see :func:`weigh`.
+probes, the pager). A time is only worth something if both saw it; see :func:`compare_observers`.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ class Budget:
         return f"> {format_s(self.limit_us)}" if self.outcome is Outcome.FAIL else "unknown"
 
 
-def weigh(
+def compare_observers(
     *,
     limit_us: int,
     measured_us: int | None,
     witness_us: int | None,
     tolerance_us: int,
     bound_passed: bool,
-    observers_awake: bool,
+    observers_watching: bool,
 ) -> tuple[Outcome, str]:
     """What two observers of one moment prove about a bound.
 
@@ -95,7 +95,7 @@ def weigh(
     needs both to have seen it.
     """
     if measured_us is None and witness_us is None:
-        if bound_passed and observers_awake:
+        if bound_passed and observers_watching:
             return (
                 Outcome.FAIL,
                 "it never happened, and both observers watched until the bound had passed",
@@ -108,7 +108,7 @@ def weigh(
         return Outcome.UNKNOWN, f"it was not seen to happen, but {missing}"
     if (
         all(time is None or time > limit_us for time in (measured_us, witness_us))
-        and observers_awake
+        and observers_watching
         and bound_passed
     ):
         return Outcome.FAIL, "it happened after the bound"
@@ -144,15 +144,13 @@ def failover(facts: Facts) -> Budget:
     )
     before = [slot for slot in broadcasts if (slot.broadcast_at or FOREVER) < facts.fault_applied]
     if not before:
-        message = (
+        raise EvidenceError(
             "nothing was broadcast before the fault, so there was no signing that could fail over"
         )
-        raise EvidenceError(message)
     if before[-1].signer_region == standby:
-        message = (
+        raise EvidenceError(
             f"{before[-1].wallet} was already signed for by {standby} when the fault was applied"
         )
-        raise EvidenceError(message)
     after = [
         slot
         for slot in broadcasts
@@ -183,14 +181,14 @@ def failover(facts: Facts) -> Budget:
     witness_us = None if seen is None else max(0, seen.seen_at - starts)
     tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
     deadline = Instant(starts + limit_us)
-    outcome, reason = weigh(
+    outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
         tolerance_us=tolerance_us,
         bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
-        observers_awake=_awake(facts, "pending_nonce", starts, deadline)
-        and _records_awake(facts, deadline),
+        observers_watching=_answered_throughout(facts, "pending_nonce", starts, deadline)
+        and _records_went_on(facts, deadline),
     )
     return Budget(
         id="failover",
@@ -221,14 +219,14 @@ def protection(facts: Facts) -> Budget:
         None,
     )
     if flip is not None and flip.committed_at < starts:
-        message = f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
-        raise EvidenceError(message)
+        raise EvidenceError(
+            f"protected mode was committed {format_s(starts - flip.committed_at)} before any row reached {trigger.name}"
+        )
     if flip is not None and flip.sample_flow_id < crossing.flow_id:
-        message = (
-            f"the guard decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
+        raise EvidenceError(
+            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, but row {crossing.flow_id} is the first "
             f"to reach {trigger.name}: the flip had another cause"
         )
-        raise EvidenceError(message)
     samples = facts.status_samples
     seen = sighting(
         samples,
@@ -239,7 +237,7 @@ def protection(facts: Facts) -> Budget:
     if flip is not None:
         marks = [
             Mark(
-                name="detect: the guard's sample",
+                name="detect: the mode controller's sample",
                 offset_us=flip.sampled_at - starts,
                 observer=RECORDS,
             ),
@@ -257,14 +255,14 @@ def protection(facts: Facts) -> Budget:
     witness_us = None if seen is None else seen.seen_at - starts
     tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
     deadline = Instant(starts + limit_us)
-    outcome, reason = weigh(
+    outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
-        observers_awake=_awake(facts, "status", starts, deadline)
-        and _records_awake(facts, deadline),
+        observers_watching=_answered_throughout(facts, "status", starts, deadline)
+        and _records_went_on(facts, deadline),
     )
     return Budget(
         id="protection",
@@ -292,7 +290,7 @@ def failover_alerts(facts: Facts) -> tuple[str, ...]:
 
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
-    """The alert that witnesses the breach, whatever the guard does about it."""
+    """The alert that witnesses the breach, whatever the mode controller does about it."""
     return (metrics.trigger_alert(facts.breach[0].name),)
 
 
@@ -309,8 +307,9 @@ def page(
         if received.received_at < starts and received.alertname in alerts:
             firing[received.alertname] = received.status == "firing"
     if any(firing.values()):
-        message = f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
-        raise EvidenceError(message)
+        raise EvidenceError(
+            f"{', '.join(name for name, still in firing.items() if still)} was already firing when the shock began"
+        )
     marks = _page_mark(facts, alerts, starts)
     measured_us = marks[0].offset_us if marks else None
     if measured_us is not None:
@@ -396,12 +395,12 @@ def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
     )
 
 
-def _awake(facts: Facts, probe: str, starts: Instant, ends: Instant) -> bool:
+def _answered_throughout(facts: Facts, probe: str, starts: Instant, ends: Instant) -> bool:
     """Whether an outside probe was answered all the time from ``starts`` to ``ends``."""
     moments = [sample.done_at for sample in facts.samples(probe) if sample.ok]
     return longest_gap_us(sorted(moments), starts=starts, ends=ends) <= OBSERVER_GAP_US_MAX
 
 
-def _records_awake(facts: Facts, ends: Instant) -> bool:
+def _records_went_on(facts: Facts, ends: Instant) -> bool:
     """Whether the venue's database still recorded commits at ``ends`` or later."""
     return any(row.committed_at >= ends for row in facts.run.flow)

@@ -17,7 +17,7 @@ from seawall import indicators
 from seawall.errors import EvidenceError
 from seawall.policy import Tier, Trigger
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Arrival, Payout, Probe, Request, Withdrawal
+from seawall.scorecard.rows import Arrival, LoggedRequest, Payout, ProbeSample, Withdrawal
 from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
@@ -89,8 +89,7 @@ class Facts:
         """
         found = self.moment(event)
         if found is None:
-            message = f"timeline.jsonl has no {event}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"timeline.jsonl has no {event}")
         return found
 
     @cached_property
@@ -160,8 +159,7 @@ class Facts:
     def _phase(self, phase: str) -> tuple[Instant, Instant]:
         offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]
         if not offsets:
-            message = f"arrivals.csv plans no arrival of the {phase}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"arrivals.csv plans no arrival of the {phase}")
         first, last = (
             self._within(
                 Instant(self.calm_starts + round(offset * SECOND)),
@@ -176,24 +174,24 @@ class Facts:
         of the run's start.
         """
         if abs(moment - round(self.run.manifest.started_at * SECOND)) > RUN_US_MAX:
-            message = f"{what} is not within a day of the start of the run that manifest.json names"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                f"{what} is not within a day of the start of the run that manifest.json names"
+            )
         return moment
 
     # --- requests
     # --------------------------------------------------------------------------------------------------
     @cached_property
-    def sent(self) -> tuple[tuple[Arrival, Request], ...]:
+    def sent(self) -> tuple[tuple[Arrival, LoggedRequest], ...]:
         """Every request that left, with the arrival that it carried out."""
         by_index = {arrival.index: arrival for arrival in self.run.arrivals}
         pairs = []
         for request in self.run.requests:
             arrival = by_index.get(request.index)
             if arrival is None:
-                message = (
+                raise EvidenceError(
                     f"requests.csv has index {request.index}, which arrivals.csv never planned"
                 )
-                raise EvidenceError(message)
             if request.sent_at is not None:
                 pairs.append((arrival, request))
         return tuple(pairs)
@@ -273,22 +271,24 @@ class Facts:
                 if crossing is not None:
                     found.append((trigger, crossing))
         if not found:
-            message = "no committed row ever reached a trigger of protected mode, so protection was not called for"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                "no committed row ever reached a trigger of protected mode, so protection was not called for"
+            )
         trigger, crossing = min(found, key=lambda pair: pair[1].at_us)
         if crossing.at_us < self.run_starts:
-            message = f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                f"the trigger {trigger.name} was reached {format_s(self.run_starts - crossing.at_us)} before the run began"
+            )
         return trigger, crossing
 
     # --- the outside observers
     # ---------------------------------------------------------------------------------------
-    def samples(self, probe: str) -> tuple[Probe, ...]:
+    def samples(self, probe: str) -> tuple[ProbeSample, ...]:
         """Samples of one probe in order of time; empty if there is none."""
         return self.run.probes.get(probe, ())
 
     @cached_property
-    def status_samples(self) -> tuple[Probe, ...]:
+    def status_samples(self) -> tuple[ProbeSample, ...]:
         """Samples of the status that were answered with a tier."""
         return tuple(
             sample
@@ -314,13 +314,14 @@ class Facts:
         """
         seen = self.block_seen.get((payout.network, payout.block_number))
         if seen is None:
-            message = f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                f"chain/blocks.csv lacks block {payout.block_number} of {payout.network}, which chain/payouts.csv names"
+            )
         return seen
 
 
 def sighting(
-    samples: tuple[Probe, ...], shows: tuple[bool, ...], *, after: Instant
+    samples: tuple[ProbeSample, ...], shows: tuple[bool, ...], *, after: Instant
 ) -> Sighting | None:
     """The first of ``samples`` begun at or after ``after`` for which ``shows`` is true, or None.
 
@@ -355,8 +356,7 @@ def percentile(values: list[int], hundredths: int) -> int:
     Raises ValueError if empty.
     """
     if not values:
-        message = "no values"
-        raise ValueError(message)
+        raise ValueError("no values")
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * hundredths // 100) - 1)]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from seawall.errors import DiskFullError
+from seawall.errors import DiskFullError, WorldError
+from seawall.formats.atomic import write_whole
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome, combine
@@ -34,10 +35,10 @@ def write(run_dir: Path) -> Verdict:
         _put(run_dir / "scorecard.json", json.dumps(scorecard(verdict), indent=1) + "\n")
         _put(run_dir / "junit.xml", junit(verdict))
         _put(run_dir / "report.html", report)
-    except OSError as error:
-        message = f"the verdict cannot be written to {run_dir}: {error.strerror}"
+    except WorldError as error:
         raise DiskFullError(
-            message, remedy="make room there, then run `seawall scorecard` on it"
+            f"the verdict cannot be written to {run_dir}: {error}",
+            remedy="make room there, then run `seawall scorecard` on it",
         ) from error
     return verdict
 
@@ -174,8 +175,5 @@ def _printable(text: str) -> str:
 
 
 def _put(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(
-        text, encoding="utf-8", errors="backslashreplace"
-    )  # evidence may hold half a character
-    part.replace(path)
+    # evidence may hold half a character
+    write_whole(path, text.encode(errors="backslashreplace").decode())

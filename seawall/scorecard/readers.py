@@ -1,10 +1,9 @@
-"""Read evidence files into typed rows.
+"""Readers of evidence files, which make typed rows of them.
 
-Whatever is wrong is one :class:`EvidenceError` that names file, line and fault.
-
-CSV cells that are empty are absent values. Times are Unix seconds in the files and :data:`Instant`
-(whole microseconds) here. ``length`` is how many bytes of a file count, all of them if None: what
-came after a file was sealed is no evidence.
+Whatever is wrong is one :class:`EvidenceError` that names file, line and fault. CSV cells that are
+empty are absent values. Times are Unix seconds in the files and :data:`Instant` (whole
+microseconds) here. ``length`` is how many bytes of a file count, all of them if None: what came
+after the run's digests were made is no evidence.
 """
 
 from __future__ import annotations
@@ -31,36 +30,31 @@ SECOND = 1_000_000
 """Microseconds in a second."""
 
 UNIX_SECONDS_MAX = 4_102_444_800
-"""The year 2100: no drill was run outside of 1970 and then, and sums with larger numbers would only
-break later on.
-"""
+"""The year 2100. Later moments are broken evidence, and sums with them would fail later on."""
 
 Row = TypeVar("Row")
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def instant(seconds: float | str) -> Instant:
-    """Unix seconds to whole microseconds.
+    """Whole microseconds of Unix seconds.
 
     Raises ValueError for anything but a number from 1970 to 2100.
     """
     try:
         number = float(seconds)
     except OverflowError as error:
-        message = f"{seconds!r} is no moment"
-        raise ValueError(message) from error
+        raise ValueError(f"{seconds!r} is no moment") from error
     if not 0 <= number < UNIX_SECONDS_MAX:
-        message = f"{seconds!r} is no moment"
-        raise ValueError(message)
+        raise ValueError(f"{seconds!r} is no moment")
     return Instant(round(number * SECOND))
 
 
 def finite(text: str) -> float:
-    """A number from text. Raises ValueError for infinities and for what is none."""
+    """The number in ``text``. Raises ValueError for infinities and for what is no number."""
     number = float(text)
     if not math.isfinite(number):
-        message = f"{text!r} is not finite"
-        raise ValueError(message)
+        raise ValueError(f"{text!r} is not finite")
     return number
 
 
@@ -72,11 +66,9 @@ def read_text(path: Path, *, length: int | None = None) -> str:
     try:
         return path.read_bytes()[:length].decode("utf-8")
     except FileNotFoundError as error:
-        message = f"{_name(path)} is missing"
-        raise EvidenceError(message) from error
+        raise EvidenceError(f"{_name(path)} is missing") from error
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{_name(path)} cannot be read: {error}"
-        raise EvidenceError(message) from error
+        raise EvidenceError(f"{_name(path)} cannot be read: {error}") from error
 
 
 def read_table(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
@@ -86,33 +78,32 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
     """
     text = read_text(path, length=length)
     if not text.endswith("\n"):
-        message = f"{_name(path)} is truncated: its last line has no end"
-        raise EvidenceError(message)
+        raise EvidenceError(f"{_name(path)} is truncated: its last line has no end")
     converters = _converters(row_type, _from_cell)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader)
         missing = [name for name in converters if name not in header]
         if missing:
-            message = f"{_name(path)} line 1: no column {', '.join(missing)}"
-            raise EvidenceError(message)
+            raise EvidenceError(f"{_name(path)} line 1: no column {', '.join(missing)}")
         columns = [(name, header.index(name), convert) for name, convert in converters.items()]
         rows = []
         for cells in reader:
             if len(cells) != len(header):
-                message = f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
-                raise EvidenceError(message)
+                raise EvidenceError(
+                    f"{_name(path)} line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
+                )
             values = {}
             for name, index, convert in columns:
                 try:
                     values[name] = convert(cells[index])
                 except ValueError as error:
-                    message = f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}"
-                    raise EvidenceError(message) from error
+                    raise EvidenceError(
+                        f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}"
+                    ) from error
             rows.append(row_type(**values))
     except csv.Error as error:
-        message = f"{_name(path)} line {reader.line_num}: {error}"
-        raise EvidenceError(message) from error
+        raise EvidenceError(f"{_name(path)} line {reader.line_num}: {error}") from error
     return tuple(rows)
 
 
@@ -123,15 +114,13 @@ def read_lines(path: Path, row_type: type[Row], *, length: int | None = None) ->
     """
     text = read_text(path, length=length)
     if text and not text.endswith("\n"):
-        message = f"{_name(path)} is truncated: its last line has no end"
-        raise EvidenceError(message)
+        raise EvidenceError(f"{_name(path)} is truncated: its last line has no end")
     lines = text.splitlines()
     converters = _converters(row_type, _from_json)
     rows = []
     for number, mapping in enumerate(_parse_lines(path, lines), start=1):
         if not isinstance(mapping, dict):
-            message = f"{_name(path)} line {number}: not an object"
-            raise EvidenceError(message)
+            raise EvidenceError(f"{_name(path)} line {number}: not an object")
         rows.append(row_type(**_convert_mapping(path, number, mapping, converters)))
     return tuple(rows)
 
@@ -145,8 +134,7 @@ def read_document(path: Path, model: type[Document], *, length: int | None = Non
             f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
             for fault in error.errors()[:3]
         )
-        message = f"{_name(path)}: {faults}"
-        raise EvidenceError(message) from error
+        raise EvidenceError(f"{_name(path)}: {faults}") from error
 
 
 def read_json(path: Path, *, length: int | None = None) -> Any:
@@ -155,26 +143,23 @@ def read_json(path: Path, *, length: int | None = None) -> Any:
     try:
         return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
-        message = f"{_name(path)} is truncated or not JSON: {error}"
-        raise EvidenceError(message) from error
+        raise EvidenceError(f"{_name(path)} is truncated or not JSON: {error}") from error
 
 
 def _parse_lines(path: Path, lines: list[str]) -> list[Any]:
     try:
-        parsed = json.loads(
-            f"[{','.join(lines)}]", parse_constant=finite
-        )  # several times quicker than line by line
+        # Several times faster than line by line.
+        parsed = json.loads(f"[{','.join(lines)}]", parse_constant=finite)
         if isinstance(parsed, list) and len(parsed) == len(lines):
             return parsed
     except (ValueError, RecursionError):
-        pass  # some line is broken: the slow way finds which
+        pass  # some line is broken: the loop below finds which
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
             rows.append(json.loads(line, parse_constant=finite))
         except (ValueError, RecursionError) as error:
-            message = f"{_name(path)} line {number}: not JSON: {error}"
-            raise EvidenceError(message) from error
+            raise EvidenceError(f"{_name(path)} line {number}: not JSON: {error}") from error
     return rows
 
 
@@ -190,16 +175,12 @@ def _convert_mapping(
             values[name] = convert(mapping.get(name))
         except (ValueError, TypeError) as error:
             found = f"is {mapping[name]!r}" if name in mapping else "is missing"
-            message = f"{_name(path)} line {number}: {name} {found}"
-            raise EvidenceError(message) from error
+            raise EvidenceError(f"{_name(path)} line {number}: {name} {found}") from error
     return values
 
 
 def _name(path: Path) -> str:
-    """``records/slots.csv``.
-
-    The last folder matters only below the run directory, but it never hurts.
-    """
+    """The path of an evidence file below its run directory, as in ``records/slots.csv``."""
     return (
         f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
     )
@@ -235,12 +216,10 @@ def _from_json(hint: Any, optional: bool) -> Callable[[Any], Any]:  # noqa: FBT0
     def basic(value: Any) -> Any:
         if hint is Instant:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                message = "not a number"
-                raise ValueError(message)
+                raise ValueError("not a number")
             return instant(value)
         if not isinstance(value, origin):
-            message = f"not a {origin}"
-            raise TypeError(message)
+            raise TypeError(f"not a {origin}")
         return value
 
     if optional:

@@ -12,12 +12,12 @@ from seawall.scorecard.budgets import (
     RECORDS,
     Budget,
     Mark,
-    weigh,
+    compare_observers,
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, longest_gap_us
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Probe, Withdrawal
+from seawall.scorecard.rows import ProbeSample, Withdrawal
 
 _QUEUE_INDICATOR = "queue_age_s"
 
@@ -90,10 +90,9 @@ def _final_seen(facts: Facts, network: str, block: int) -> Instant:
         return seen
     mined = facts.block_seen.get((network, block))
     if mined is None:
-        message = (
+        raise EvidenceError(
             f"chain/blocks.csv lacks block {block} of {network}, which chain/payouts.csv names"
         )
-        raise EvidenceError(message)
     return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
 
 
@@ -158,13 +157,13 @@ def recovery(facts: Facts) -> Budget:
     ]
     tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
     deadline = Instant(starts + limit_us)
-    outcome, reason = weigh(
+    outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=None if normal is None else normal - starts,
         witness_us=None if seen is None else seen.seen_at - starts,
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
-        observers_awake=longest_gap_us(
+        observers_watching=longest_gap_us(
             [sample.done_at for sample in facts.status_samples],
             starts=starts,
             ends=facts.watch_ends,
@@ -175,14 +174,14 @@ def recovery(facts: Facts) -> Budget:
     witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
     if outcome is Outcome.PASS:
         drained_tolerance_us = _drained_tolerance_us(facts, paid, since=starts)
-        outcome, why = weigh(
+        outcome, why = compare_observers(
             limit_us=limit_us,
             measured_us=None if drained is None else drained - starts,
             witness_us=None if paid is None else paid - starts,
             tolerance_us=drained_tolerance_us,
             bound_passed=facts.observed_until >= deadline,
             # the chains and the request log cannot have been asleep: both end later
-            observers_awake=True,
+            observers_watching=True,
         )
         if outcome is Outcome.PASS and paid is not None and paid > deadline:
             outcome, why = (
@@ -219,12 +218,13 @@ def queue_age_us_max(facts: Facts) -> int:
         if trigger.indicator == _QUEUE_INDICATOR
     ]
     if not levels:
-        message = f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
-        raise EvidenceError(message)
+        raise EvidenceError(
+            f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when the queue is drained"
+        )
     return int(min(levels) * SECOND)
 
 
-def _normal_seen(samples: tuple[Probe, ...], *, after: Instant) -> Sighting | None:
+def _normal_seen(samples: tuple[ProbeSample, ...], *, after: Instant) -> Sighting | None:
     """The first sample at or after ``after`` from which on all say normal."""
     found: Sighting | None = None
     last_other = after

@@ -39,11 +39,10 @@ class Component(Document):
 class Manifest(Document):
     """What was run: enough to run it again.
 
-    Which control was switched off is no business of a judge, so it is not read.
-
-    ``files`` is the seal of :func:`seawall.scorecard.run.seal`; without it, a file cut off between
-    two lines looks whole. ``policy_path`` is relative to the repository; ``broke`` says what of the
-    kit itself ended the drill early.
+    ``files`` are the digests of :func:`seawall.scorecard.run.digests`; without them, a file cut off
+    between two lines looks whole. ``policy_path`` is relative to the repository; ``broke`` says
+    which fault of the kit itself ended the drill early. Which control was switched off is not read:
+    it must not influence a check.
     """
 
     run_id: str
@@ -151,7 +150,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class LoggedRequest:
     """What became of an arrival; a missed one has no ``sent_at``."""
 
     index: int
@@ -165,7 +164,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Probe:
+class ProbeSample:
     """One sample of the black-box prober.
 
     What it saw was true at some moment from ``at`` to ``done_at``.
@@ -272,7 +271,7 @@ class LaneChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """A counter committed with a batch: what the guard watches."""
+    """A counter committed with a batch: what the mode controller watches."""
 
     id: int
     kind: str

@@ -1,6 +1,6 @@
-"""A run directory as typed evidence, each file read when a check first asks for it.
+"""A run directory as typed evidence; each file is read when a check first needs it.
 
-A broken file makes UNKNOWN what rests on it, and ``evidence.complete`` reads them all.
+A broken file makes every check UNKNOWN that needs it, and ``evidence.complete`` reads them all.
 """
 
 from __future__ import annotations
@@ -58,26 +58,26 @@ OFFSET_S_MAX = 24 * 3600
 _LENGTH_DIGITS_MAX = 15
 
 
-def seal(run_dir: Path) -> dict[str, str]:
-    """Length and SHA-256 (``1234:ab12...``) of every evidence file that is there, by its path below
-    ``run_dir``.
+def digests(run_dir: Path) -> dict[str, str]:
+    """Length and SHA-256 (``1234:ab12...``) of every evidence file that is there, by its path.
 
-    It belongs under ``files`` in the manifest, which is written last and therefore not sealed.
+    Paths are relative to ``run_dir``. The digests belong under ``files`` in the manifest, which is
+    written last and is therefore not among them.
     """
     return {
-        name: _sealed((run_dir / name).read_bytes())
+        name: _digest((run_dir / name).read_bytes())
         for name in FILES.values()
         if name != FILES["manifest"] and (run_dir / name).is_file()
     }
 
 
-def _sealed(content: bytes) -> str:
+def _digest(content: bytes) -> str:
     return f"{len(content)}:{hashlib.sha256(content).hexdigest()}"
 
 
-def _sealed_length(seal_of_file: str | None) -> int | None:
-    """How many bytes of a file were sealed; None if its seal does not say."""
-    length = (seal_of_file or "").partition(":")[0]
+def _length_in(digest: str | None) -> int | None:
+    """How many bytes of a file ``digest`` covers; None without a digest that says so."""
+    length = (digest or "").partition(":")[0]
     return (
         int(length)
         if length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS_MAX
@@ -85,18 +85,16 @@ def _sealed_length(seal_of_file: str | None) -> int | None:
     )
 
 
-def _unbroken(path: Path, sealed: str) -> bool:
-    """Whether the file is what was sealed.
+def _unchanged(path: Path, digest: str) -> bool:
+    """Whether the file still is what ``digest`` was made of.
 
-    Files of lines may have grown, since pages and lease events come when they come.
+    Files of lines may have grown: pages and lease events may come after the digests were made.
     """
     try:
         content = path.read_bytes()
     except OSError:
         return False
-    return (
-        _sealed(content[: _sealed_length(sealed)] if path.suffix == ".jsonl" else content) == sealed
-    )
+    return _digest(content[: _length_in(digest)] if path.suffix == ".jsonl" else content) == digest
 
 
 @dataclass(frozen=True)
@@ -112,12 +110,12 @@ class Run:
         return self.directory / FILES[name]
 
     def _length(self, name: str) -> int | None:
-        """How many bytes of the file are evidence.
+        """How many bytes of the file are evidence: those that its digest covers.
 
-        All of them where no seal says otherwise, which ``evidence.complete`` finds.
+        None (all of them) where there is no digest, which ``evidence.complete`` reports.
         """
         try:
-            return _sealed_length(self.manifest.files.get(FILES[name]))
+            return _length_in(self.manifest.files.get(FILES[name]))
         except EvidenceError:
             return None
 
@@ -133,16 +131,17 @@ class Run:
     def _table(self, name: str, row_type: type[Row]) -> tuple[Row, ...]:
         return read_table(self._path(name), row_type, length=self._length(name))
 
-    def broken_seals(self) -> list[str]:
-        """What is wrong with each file that is not sealed, or no longer what the run sealed."""
+    def changed_files(self) -> list[str]:
+        """What is wrong with each file that has no digest, or is not what its digest was made of."""
         found = []
         for name in FILES.values():
-            sealed = self.manifest.files.get(name)
-            if sealed is None and name != FILES["manifest"]:
+            digest = self.manifest.files.get(name)
+            if digest is None and name != FILES["manifest"]:
                 found.append(
-                    f"{name} is not sealed by manifest.json, so one cut off between two lines would look whole"
+                    f"{name} has no digest in manifest.json, "
+                    "so that a file cut off between two lines would look whole"
                 )
-            elif sealed is not None and not _unbroken(self.directory / name, sealed):
+            elif digest is not None and not _unchanged(self.directory / name, digest):
                 found.append(f"{name} is not the file that the run wrote")
         return found
 
@@ -155,14 +154,16 @@ class Run:
     def policy(self) -> Policy:
         """The policy in force; its digest must be the one in the manifest."""
         try:
-            policy = Policy.model_validate(self._json("policy"))
+            policy = Policy.from_dump(self._json("policy"))
         except ValidationError as error:
             fault = error.errors()[0]
-            message = f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            raise EvidenceError(message) from error
+            raise EvidenceError(
+                f"policy.json: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            ) from error
         if policy.digest != self.manifest.policy_digest:
-            message = f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                f"policy.json has digest {policy.digest[:12]}, manifest.json names {self.manifest.policy_digest[:12]}"
+            )
         return policy
 
     @cached_property
@@ -171,8 +172,9 @@ class Run:
         try:
             return self.policy.gameday(self.manifest.gameday)
         except KeyError as error:
-            message = f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare"
-            raise EvidenceError(message) from error
+            raise EvidenceError(
+                f"manifest.json names the game day {self.manifest.gameday!r}, which policy.json does not declare"
+            ) from error
 
     @cached_property
     def timeline(self) -> tuple[rows.Event, ...]:
@@ -184,14 +186,15 @@ class Run:
         """The schedule."""
         arrivals = self._table("arrivals", rows.Arrival)
         if any(not 0 <= arrival.offset_s <= OFFSET_S_MAX for arrival in arrivals):
-            message = "arrivals.csv plans an arrival that is not within a day of the flood's zero"
-            raise EvidenceError(message)
+            raise EvidenceError(
+                "arrivals.csv plans an arrival that is not within a day of the flood's zero"
+            )
         return arrivals
 
     @cached_property
-    def requests(self) -> tuple[rows.Request, ...]:
+    def requests(self) -> tuple[rows.LoggedRequest, ...]:
         """The generator's log."""
-        return self._table("requests", rows.Request)
+        return self._table("requests", rows.LoggedRequest)
 
     @cached_property
     def flood(self) -> rows.Flood:
@@ -203,15 +206,14 @@ class Run:
         """Chaos Toolkit's journal."""
         journal = self._json("journal")
         if not isinstance(journal, dict):
-            message = "chaos-journal.json: not an object"
-            raise EvidenceError(message)
+            raise EvidenceError("chaos-journal.json: not an object")
         return journal
 
     @cached_property
-    def probes(self) -> dict[str, tuple[rows.Probe, ...]]:
+    def probes(self) -> dict[str, tuple[rows.ProbeSample, ...]]:
         """Samples of the black-box prober by probe, in order of time."""
-        by_name: dict[str, list[rows.Probe]] = {}
-        for sample in self._lines("probes", rows.Probe):
+        by_name: dict[str, list[rows.ProbeSample]] = {}
+        for sample in self._lines("probes", rows.ProbeSample):
             by_name.setdefault(sample.probe, []).append(sample)
         return {
             name: tuple(sorted(samples, key=lambda sample: sample.at))

@@ -24,8 +24,7 @@ def per_second(moments: Iterable[int], *, starts: int, ends: int) -> Points:
     Raises :class:`EvidenceError` for more than a day.
     """
     if ends - starts > RUN_US_MAX:
-        message = "the evidence has moments more than a day apart"
-        raise EvidenceError(message)
+        raise EvidenceError("the evidence has moments more than a day apart")
     buckets = [0] * max(1, -(-(ends - starts) // SECOND))
     for moment in moments:
         index = (moment - starts) // SECOND
@@ -105,6 +104,5 @@ def payout_moments(facts: Facts) -> list[Instant]:
     """
     moments = [facts.paid_at(payout) for payout in facts.run.payouts]
     if not moments:
-        message = "chain/payouts.csv holds no payout"
-        raise EvidenceError(message)
+        raise EvidenceError("chain/payouts.csv holds no payout")
     return sorted(moments)

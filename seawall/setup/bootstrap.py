@@ -1,17 +1,14 @@
-"""Makes the Python environment.
-
-A virtual environment with exactly what requirements.lock names, by hash.
+"""Makes the Python environment: a virtual environment with the packages of requirements.lock.
 
 ``bin/seawall`` runs this with the bare Python of the machine (3.11 to 3.13, standard library only)
-and reads the environment's path from standard output; what people read goes to standard error. The
+and reads the environment's path from standard output. What people read goes to standard error. The
 environment is complete when its ``complete`` file exists and its interpreter starts; anything else
-is rebuilt.
+is rebuilt. Packages are checked against the hashes of the lock.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import signal
@@ -31,16 +28,17 @@ from seawall.cache import (
 )
 from seawall.errors import ExitCode, MissingProgramError, SeawallError
 from seawall.setup.commands import run_logged
+from seawall.setup.variables import pip_environment, uv_environment, uv_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
 PINS = ("requirements.lock", "bootstrap.lock")
-"""What the key is made of, in this order; ``bin/seawall`` joins the same files."""
+"""The files that the environment's key is made of, in the order in which bin/seawall joins them."""
 MARKER = "complete"
 START_S_MAX = 30.0
-"""Bare Python starts in some 20 ms; a machine that needs seconds is only busy."""
+"""Bare Python starts in about 20 ms; a machine that needs seconds is only busy."""
 FREE_BYTES_MIN = 2 * 2**30
 """The environment takes 0.75 GiB, the installer's download cache as much again (measured on Linux
 x86_64).
@@ -62,9 +60,9 @@ def environment_folder() -> Path:
 
 
 def ensure_environment(*, say: Callable[[str], None]) -> Path:
-    """Return the complete environment, made first if need be.
+    """Return the complete environment, made first where it is missing.
 
-    Two clones that start together make it once: the second waits for the first.
+    When two clones start together, the second waits for the first and uses what it made.
     """
     folder = environment_folder()
     with exclusive(
@@ -78,32 +76,20 @@ def ensure_environment(*, say: Callable[[str], None]) -> Path:
 
 
 def starts(folder: Path) -> bool:
-    """Whether the interpreter of the environment in ``folder`` runs.
+    """Return whether the interpreter of the environment in ``folder`` runs.
 
-    It is the system's, which may have been replaced.
+    The interpreter belongs to the system, which may have replaced it since.
     """
+    command = [str(folder / "bin" / "python"), "-I", "-S", "-c", ""]
     try:
-        command = [str(folder / "bin" / "python"), "-I", "-S", "-c", ""]
-        return (
-            subprocess.run(
-                command, capture_output=True, timeout=START_S_MAX, check=False
-            ).returncode
-            == 0
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=START_S_MAX, check=True)
+    except (OSError, subprocess.SubprocessError):
         return False
-
-
-def uv_folder() -> Path:
-    """Return where the pinned uv is or will be."""
-    pins = repository_root() / "tools" / "python" / "bootstrap.lock"
-    return cache_root() / "uv" / f"{digest_of(pins.read_bytes())}-{platform.machine()}" / "bin"
+    return True
 
 
 def ensure_uv(*, say: Callable[[str], None]) -> Path:
-    """Return the pinned installer ``uv``, put in the cache by pip and by hash if it is not there
-    yet.
-    """
+    """Return the pinned installer ``uv``; where it is missing, pip puts it into the cache."""
     pins = repository_root() / "tools" / "python" / "bootstrap.lock"
     folder = uv_folder().parent
     with exclusive(
@@ -112,86 +98,72 @@ def ensure_uv(*, say: Callable[[str], None]) -> Path:
         if not folder.exists():
             say("fetching the package installer uv (a few seconds)")
             with published(folder) as draft:
-                command = [
-                    *_pip(draft),
-                    "install",
-                    "--quiet",
-                    "--retries",
-                    "2",
-                    "--no-deps",
-                    "--only-binary",
-                    ":all:",
-                ]
-                command += ["--require-hashes", "--target", str(draft), "-r", str(pins)]
-                run_logged(command, purpose="fetching uv", log_name="uv", env=os.environ)
+                command = [*_pip(draft), "install", "--quiet", "--retries", "2", "--no-deps"]
+                command += ["--only-binary", ":all:", "--require-hashes"]
+                command += ["--target", str(draft), "-r", str(pins)]
+                run_logged(command, purpose="fetching uv", log_name="uv", env=pip_environment())
                 shutil.rmtree(draft / "pip-venv", ignore_errors=True)
     return folder / "bin" / "uv"
-
-
-def uv_environment() -> dict[str, str]:
-    """Return the variables for uv: the caller's, and pip's index where only pip was told of one."""
-    env = dict(os.environ)
-    env.pop("VIRTUAL_ENV", None)
-    # Of 14,000 modules a game day imports some 2,000, which cost it a few seconds once; compiling
-    # all takes longer than installing.
-    env.pop("UV_COMPILE_BYTECODE", None)
-    if "PIP_INDEX_URL" in env:
-        env.setdefault("UV_DEFAULT_INDEX", env["PIP_INDEX_URL"])
-    return env
 
 
 def _pip(draft: Path) -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if importlib.util.find_spec("ensurepip") is None:
-        message = f"{sys.executable} has neither pip nor ensurepip"
         raise MissingProgramError(
-            message, remedy="install the system's python3-pip or python3-venv package"
+            f"{sys.executable} has neither pip nor ensurepip",
+            remedy="install the system's python3-pip or python3-venv package",
         )
     venv = draft / "pip-venv"
     run_logged(
         [sys.executable, "-m", "venv", str(venv)],
         purpose="preparing pip",
         log_name="pip",
-        env=os.environ,
+        env=pip_environment(),
     )
     return [str(venv / "bin" / "python"), "-m", "pip"]
 
 
 def _make(folder: Path, *, say: Callable[[str], None]) -> None:
-    """Build in place, marker last.
+    """Make the environment in ``folder`` itself, and its `MARKER` last.
 
-    A virtual environment holds its own path and cannot be renamed.
+    A virtual environment holds its own path, so it cannot be made elsewhere and renamed.
     """
     uv = str(ensure_uv(say=say))
     say(f"making the Python environment in {folder} (about a minute the first time, then a second)")
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder.parent)
-    # The resolved binary, not /usr/bin/python3: when the system moves to another Python the link
-    # must break, not change.
+    # The resolved binary, not /usr/bin/python3: when the system moves to another Python, the link
+    # must break rather than point to the other one.
     python = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
     env = uv_environment()
+    # uv reads the uv.toml and pyproject.toml of the folder that it runs in and of those above:
+    # never those of the project that the caller happens to be in.
+    root = repository_root()
     run_logged(
         [uv, "venv", "--python", python, str(folder)],
         purpose="making the Python environment",
         log_name="venv",
         env=env,
+        cwd=root,
     )
-    lock = str(repository_root() / "tools" / "python" / "requirements.lock")
+    lock = str(root / "tools" / "python" / "requirements.lock")
+
+    def show(line: str) -> None:
+        if line.strip().startswith(("Resolved ", "Downloading ", "Prepared ", "Installed ")):
+            say(f"  {line.strip()}")
+
     run_logged(
         [uv, "pip", "sync", "--require-hashes", "--python", str(folder / "bin" / "python"), lock],
         purpose="installing the Python packages",
         log_name="packages",
         env=env,
-        hear=lambda line: say(f"  {line.strip()}") if _worth_showing(line) else None,
+        cwd=root,
+        on_line=show,
     )
     (folder / MARKER).write_text(
         "every package of requirements.lock is installed\n", encoding="utf-8"
     )
-
-
-def _worth_showing(line: str) -> bool:
-    return line.strip().startswith(("Resolved ", "Downloading ", "Prepared ", "Installed "))
 
 
 def end_on_sigterm() -> None:
@@ -204,24 +176,24 @@ def end_on_sigterm() -> None:
 
 
 def main() -> int:
-    """Print the environment's path; 4 if the machine or the registry is in the way."""
+    """Print the environment's path and return the exit code.
+
+    That is 4 where the machine or the package registry is in the way.
+    """
+
+    def say(line: str) -> None:
+        print(f"seawall: {line}", file=sys.stderr, flush=True)
+
     end_on_sigterm()
     try:
-        print(
-            ensure_environment(
-                say=lambda line: print(f"seawall: {line}", file=sys.stderr, flush=True)
-            )
-        )
+        print(ensure_environment(say=say))
     except SeawallError as exc:
-        print(f"seawall: {exc}", file=sys.stderr)
+        say(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
-        print("seawall: set-up interrupted; the next command takes it up again", file=sys.stderr)
+        say("set-up interrupted; the next command goes on from here")
         return INTERRUPTED
     except OSError as exc:
-        print(
-            f"seawall: the Python environment cannot be made: {exc} (check the cache folder {cache_root()})",
-            file=sys.stderr,
-        )
+        say(f"the Python environment cannot be made: {exc} (check the cache folder {cache_root()})")
         return ExitCode.UNFIT
     return 0

@@ -1,6 +1,4 @@
-"""Runs a foreign installer or compiler.
-
-Its output to a log, its lines to a listener, its failure into our words.
+"""Runs an installer or compiler: its output goes to a log, its failure becomes one of our errors.
 
 Standard library only: the bare Python that makes the environment imports this module too.
 """
@@ -32,10 +30,12 @@ DISK_FULL = re.compile(
 )
 """How pip, uv, npm and go say that a disk is full (errno texts of the C library, Rust and Node)."""
 UNREACHABLE = re.compile(
-    r"error sending request|dns error|failed to lookup address|could not connect|connection (refused|reset|timed out)"
-    r"|temporary failure in name resolution|name or service not known|network is unreachable|no route to host"
-    r"|newconnectionerror|max retries exceeded|read timed out|dial tcp|i/o timeout|tls handshake timeout|no such host"
-    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|failed to fetch|bad gateway|service unavailable",
+    r"error sending request|dns error|failed to lookup address|could not connect"
+    r"|connection (refused|reset|timed out)|temporary failure in name resolution"
+    r"|name or service not known|network is unreachable|no route to host|newconnectionerror"
+    r"|max retries exceeded|read timed out|dial tcp|i/o timeout|tls handshake timeout|no such host"
+    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|failed to fetch"
+    r"|bad gateway|service unavailable",
     re.IGNORECASE,
 )
 """How the same four say that a registry does not answer."""
@@ -48,13 +48,15 @@ def run_logged(
     log_name: str,
     env: Mapping[str, str],
     cwd: Path | None = None,
-    hear: Callable[[str], None] = lambda _line: None,
+    on_line: Callable[[str], None] = lambda _line: None,
 ) -> str:
-    """Run ``command`` to its end and return its output; ``hear`` gets each line as it comes.
+    """Run ``command`` to its end and return its output; ``on_line`` gets each line as it comes.
 
-    The command leads a process group of its own, which dies with this call: an interrupted set-up
-    leaves no compiler behind. Raises `MissingProgramError`, `RegistryError`, `DiskFullError`, or
-    `WorldError` with the end of the log; each names ``purpose`` and the log's path.
+    The command leads a process group of its own, which is killed when this call is interrupted: a
+    set-up that was stopped leaves no compiler behind.
+
+    Raises `MissingProgramError`, `RegistryError`, `DiskFullError`, or `WorldError` with the end of
+    the log; each names ``purpose`` and the log's path.
     """
     log_path = make_folder(cache_root() / "logs") / f"{log_name}.log"
     try:
@@ -73,17 +75,20 @@ def run_logged(
                 start_new_session=True,
                 pass_fds=held_locks(),
             )
-            lines, exit_code = _follow(process, log, hear)
+            lines, exit_code = _follow(process, log, on_line)
     except FileNotFoundError as exc:
-        message = f"{purpose}: {command[0]} is not there"
         raise MissingProgramError(
-            message, remedy="run the command again to set up what is missing"
+            f"{purpose}: {command[0]} is not there",
+            remedy="run the command again to set up what is missing",
+        ) from exc
+    except PermissionError as exc:
+        raise WorldError(
+            f"{purpose}: {exc.filename or command[0]}: {exc.strerror}",
+            remedy="if that file system is mounted noexec, point XDG_CACHE_HOME at another one",
         ) from exc
     except OSError as exc:
-        message = f"{purpose}: {exc.strerror}"
-        raise (DiskFullError if exc.errno == errno.ENOSPC else WorldError)(
-            message, remedy=f"log: {log_path}"
-        ) from exc
+        kind = DiskFullError if exc.errno == errno.ENOSPC else WorldError
+        raise kind(f"{purpose}: {exc.strerror}", remedy=f"log: {log_path}") from exc
     output = "\n".join(lines)
     if exit_code != 0:
         raise explain(purpose=purpose, output=output, exit_code=exit_code, log_path=log_path)
@@ -92,16 +97,16 @@ def run_logged(
 
 def explain(*, purpose: str, output: str, exit_code: int, log_path: Path) -> WorldError:
     """Translate what a failed installer or compiler wrote into one of our errors."""
-    if match := DISK_FULL.search(output):
-        message = f"{purpose}: the disk is full"
+    if DISK_FULL.search(output):
         return DiskFullError(
-            message, remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}"
+            f"{purpose}: the disk is full",
+            remedy=f"free some space or point XDG_CACHE_HOME elsewhere; log: {log_path}",
         )
     if match := UNREACHABLE.search(output):
         line = next(line.strip() for line in output.splitlines() if match.group() in line)
-        message = f"{purpose}: the package registry cannot be reached: {line[:200]}"
         return RegistryError(
-            message, remedy=f"check the network, proxy and registry settings; log: {log_path}"
+            f"{purpose}: the package registry cannot be reached: {line[:200]}",
+            remedy=f"check the network, proxy and registry settings; log: {log_path}",
         )
     tail = "\n".join(f"    {line}" for line in output.splitlines()[-TAIL_LINES:])
     return WorldError(
@@ -110,7 +115,7 @@ def explain(*, purpose: str, output: str, exit_code: int, log_path: Path) -> Wor
 
 
 def end_running_commands() -> None:
-    """Kill every command that another thread is running now; each fails in its own thread."""
+    """Kill every command that other threads run now; `run_logged` raises in each of them."""
     with _running_lock:
         for process in _running:
             if process.poll() is None:
@@ -118,9 +123,9 @@ def end_running_commands() -> None:
 
 
 def _follow(
-    process: subprocess.Popen[str], log: IO[str], hear: Callable[[str], None]
+    process: subprocess.Popen[str], log: IO[str], on_line: Callable[[str], None]
 ) -> tuple[list[str], int]:
-    """Pass on each line until the command ends by itself; if we are interrupted first, end it."""
+    """Pass on each line until the command ends; kill the command if this thread is interrupted."""
     with _running_lock:
         _running.add(process)
     lines: list[str] = []
@@ -128,7 +133,7 @@ def _follow(
         for raw_line in process.stdout or ():
             log.write(raw_line)
             lines.append(raw_line.rstrip("\n"))
-            hear(lines[-1])
+            on_line(lines[-1])
         return lines, process.wait()
     finally:
         with _running_lock:

@@ -1,9 +1,6 @@
-"""Examines every part.
+"""The doctor: which release each part has, where it is, and what to do if it is not fit.
 
-What release it is, where it was found, and what to do if it is missing or too old.
-
-Looks, never repairs: nothing is built, fetched or started here, apart from asking programs for
-their version.
+It only reads. Nothing is built, fetched or started, apart from asking programs for their version.
 """
 
 from __future__ import annotations
@@ -24,15 +21,14 @@ from typing import TYPE_CHECKING
 
 from seawall.cache import cache_root, repository_root
 from seawall.setup.bootstrap import MARKER
-from seawall.setup.compilers import GO_VERSION_MIN, NODE_VERSION_MIN
-from seawall.setup.location import find, version_of
-from seawall.setup.programs import PROGRAMS, Program, Version, format_version
+from seawall.setup.build import GO_VERSION_MIN, NODE_VERSION_MIN
+from seawall.setup.programs import PROGRAMS, Program, Version, find, format_version, version_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 PYTHON_VERSIONS = ((3, 11), (3, 12), (3, 13))
-"""Those that every pinned package has wheels for; ``bin/seawall`` takes the newest of them."""
+"""Releases that every pinned package has wheels for; ``bin/seawall`` takes the newest of them."""
 PACKAGES = (
     ("moto", "the AWS emulator"),
     ("pulumi", "the Pulumi SDK"),
@@ -41,16 +37,17 @@ PACKAGES = (
     ("chaostoolkit", "experiments"),
     ("vyper", "the compiler of the payout contract"),
 )
-"""The Python packages that people know by name; all others are checked as one."""
+"""Packages that users know by name; all packages together are checked as one part."""
 PORTS_MIN = 64
-"""More than a whole sandbox listens on at once."""
+"""More ports than a whole sandbox listens on."""
 DISK_FREE_BYTES_MIN = 2 * 2**30
 SHM_FREE_BYTES_MIN = 32 * 2**20
-"""PostgreSQL keeps dynamic shared memory there.
+"""Least room in /dev/shm, where PostgreSQL keeps dynamic shared memory.
 
-Containers that leave it at a few megabytes make parallel queries fail.
+In containers that leave it at a few megabytes, parallel queries fail.
 """
 OPEN_FILES_MIN = 1024
+"""Least limit of open files; ``bin/seawall`` raises a lower soft limit where it may."""
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)", re.MULTILINE)
 SHOWN_MAX = 5
 """How many packages a remedy names."""
@@ -70,7 +67,7 @@ class Part:
 
 
 def examine() -> list[Part]:
-    """Return every part in the order in which a drill comes to need it."""
+    """Return every part in the order in which a drill needs them."""
     return [
         _python(),
         _environment(),
@@ -85,14 +82,14 @@ def examine() -> list[Part]:
             DISK_FREE_BYTES_MIN,
             "free some space, or point XDG_CACHE_HOME at a larger disk",
         ),
-        # looked at, not written
+        # S108 warns of writing to a shared folder; this one is only measured.
         _space("shared memory", Path("/dev/shm"), SHM_FREE_BYTES_MIN, "give /dev/shm more room"),  # noqa: S108
         _open_files(),
     ]
 
 
 def render(parts: list[Part]) -> Table:
-    """Return the parts as a table for a terminal, what needs doing in the last column."""
+    """Return the parts as a table for a terminal; the last column says what to do."""
     # Imported here: a machine reader (--json) needs no table.
     from rich.table import Table  # noqa: PLC0415
 
@@ -196,11 +193,11 @@ def _on_path(executable: str, arguments: tuple[str, ...]) -> Iterator[tuple[str,
 
 
 def _helpers() -> Iterator[Part]:
-    """Compilers and git: none stops a drill, since their wheels serve where they are absent."""
-    for name, arguments, minimum, substitute in (
-        ("go", ("version",), GO_VERSION_MIN, "its wheel serves if something must be built"),
-        ("node", ("--version",), NODE_VERSION_MIN, "its wheel serves if something must be fetched"),
-        ("git", ("--version",), (2, 0, 0), "without it the manifest cannot name the commit"),
+    """Compilers and git, which are of use but not needed: these parts are always ``ok``."""
+    for name, arguments, minimum, consequence in (
+        ("go", ("version",), GO_VERSION_MIN, "not needed: its wheel is used where it is missing"),
+        ("node", ("--version",), NODE_VERSION_MIN, "not needed: its wheel is used instead"),
+        ("git", ("--version",), (2, 0, 0), "not needed: evidence then says 'commit unknown'"),
     ):
         found = next(_on_path(name, arguments), None)
         fit = found is not None and found[1] is not None and found[1] >= minimum
@@ -209,8 +206,8 @@ def _helpers() -> Iterator[Part]:
             version=format_version(found[1]) if found is not None and found[1] is not None else "",
             where=found[0] if found is not None else "",
             source="path" if found is not None else "",
-            ok=fit or name != "git",
-            remedy="" if fit else substitute,
+            ok=True,
+            remedy="" if fit else consequence,
         )
 
 
@@ -221,14 +218,14 @@ def _ports() -> Part:
             try:
                 probe.bind(("127.0.0.1", 0))
             except OSError as exc:
-                remedy = f"only {count} loopback ports could be bound ({exc.strerror}); end what holds them"
                 return Part(
                     name="ports",
                     version="",
                     where="127.0.0.1",
                     source="machine",
                     ok=False,
-                    remedy=remedy,
+                    remedy=f"only {count} loopback ports could be bound ({exc.strerror}); "
+                    "end the programs that hold them",
                 )
     return Part(
         name="ports", version=f"{PORTS_MIN} free", where="127.0.0.1", source="machine", ok=True

@@ -1,28 +1,30 @@
-"""The external programs: which releases count, and how the pinned one is built.
+"""The external programs: which releases may be used, how the pinned one is built, and where it is.
 
-One table, no second place.
-
-A program on PATH counts when it is not older than the pin and of the same major release: those are
-what the drills have been run with. Sources: the release names are those of the projects; module
-versions are in ``tools/`` (Prometheus numbers its Go module 0.311.0 for release 3.11.0).
+A program on PATH may be used when it is not older than the pin and of the same major release: those
+are what the drills have been run with. Otherwise the cache's is used. Sources: the release names
+are those of the projects; module versions are in ``tools/`` (Prometheus numbers its Go module
+0.311.0 for release 3.11.0).
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
 from seawall.cache import cache_root, digest_of, machine_tag, repository_root
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from seawall.errors import MissingProgramError
 
 Version = tuple[int, int, int]
 
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 TOOLS_GO = "tools/go"
 TOOLS_NODE = "tools/node"
+VERSION_TIMEOUT_S = 10.0
+"""A program that takes longer to print its version is too slow to drill with."""
 PROMETHEUS_VERSION_SYMBOL = "github.com/prometheus/common/version.Version"
 
 
@@ -30,9 +32,8 @@ PROMETHEUS_VERSION_SYMBOL = "github.com/prometheus/common/version.Version"
 class GoBuild:
     """One ``go build`` of a package of a ``tools/go`` module.
 
-    ``renamed`` maps what go names to what we call it.
-
-    A package that begins with ``./`` is source of ours within that module.
+    ``renamed`` has pairs of the name that go gives to an executable and the name that it gets here.
+    A package that begins with ``./`` is this repository's own source within that module.
     """
 
     module: str
@@ -54,57 +55,45 @@ class NpmInstall:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyFromModule:
-    """Scripts that a Go module carries beside its code.
-
-    Copied from the module that the build resolved.
-    """
+    """A copy of scripts from a Go module, in the version that the build resolved."""
 
     module: str
     source_module: str
     files: tuple[str, ...]
 
 
-Step = GoBuild | NpmInstall | CopyFromModule
+BuildStep = GoBuild | NpmInstall | CopyFromModule
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One external program.
-
-    The executables it must bring, the pinned release, and the steps that build it.
-    """
+    """An external program: its executables, its pinned release, and the steps that build it."""
 
     name: str
     executables: tuple[str, ...]
     pinned: Version
     version_arguments: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[BuildStep, ...]
     duration: str
     remedy: str
 
     def accepts(self, version: Version) -> bool:
-        """Whether a release found on PATH may stand in for the pinned one."""
+        """Return whether a release found on PATH may be used instead of the pinned one."""
         return version >= self.pinned and version[0] == self.pinned[0]
 
     def key(self) -> str:
-        """Return the digest of everything that decides what the build makes.
-
-        Pins, flags, platform.
-        """
+        """Return the digest of all that decides what is built: pins, flags, platform."""
         parts = [repr(self.steps).encode(), machine_tag().encode()]
         for folder, names in self.pin_files():
             parts += [(repository_root() / folder / name).read_bytes() for name in names]
         return digest_of(*parts)
 
     def folder(self) -> Path:
-        """Return where in the cache the build of these pins is, or will be."""
+        """Return the folder in the cache where the build of these pins is, or will be."""
         return cache_root() / "programs" / f"{self.name}-{format_version(self.pinned)}-{self.key()}"
 
     def pin_files(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the files that decide what the build makes.
-
-        Folders of the repository, with names of files in them.
-        """
+        """Return the files that decide what is built, as (folder of the repository, file names)."""
         modules = sorted({step.module for step in self.steps if not isinstance(step, NpmInstall)})
         files: list[tuple[str, tuple[str, ...]]] = [
             (f"{TOOLS_GO}/{name}", ("go.mod", "go.sum")) for name in modules
@@ -254,11 +243,77 @@ PROGRAMS = (PULUMI, PROMETHEUS, ALERTMANAGER, TOXIPROXY, ANVIL)
 
 
 def program_of(executable: str) -> Program:
-    """Return the program that brings ``executable``.
-
-    Raise `KeyError` for a name that the table does not have.
-    """
+    """Return the program that ``executable`` belongs to; raise `KeyError` for an unknown name."""
     for program in PROGRAMS:
         if executable in program.executables or executable == program.name:
             return program
     raise KeyError(executable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """An executable that may be used: where it is, and its release."""
+
+    path: Path
+    version: Version
+    source: Literal["path", "cache"]
+
+
+def locate(executable: str) -> Located:
+    """Return where ``executable`` is.
+
+    Raises `MissingProgramError` if neither PATH nor the cache has a release that may be used.
+    """
+    program = program_of(executable)
+    found = find(program)
+    if found is None:
+        release = format_version(program.pinned)
+        raise MissingProgramError(
+            f"{executable} {release} or newer is neither on PATH nor in {cache_root()}",
+            remedy=f"{program.remedy}, or let `make test` or a game day build it",
+        )
+    return Located(path=found.path / executable, version=found.version, source=found.source)
+
+
+def find(program: Program) -> Located | None:
+    """Return the folder that holds all executables of ``program``, or None."""
+    folder = _on_path(program)
+    if folder is not None:
+        return folder
+    binaries = program.folder() / "bin"
+    if all(os.access(binaries / name, os.X_OK) for name in program.executables):
+        return Located(path=binaries, version=program.pinned, source="cache")
+    return None
+
+
+def version_of(binary: Path, arguments: tuple[str, ...]) -> Version | None:
+    """Ask ``binary`` for its release; None if it does not start, hangs, fails or prints none."""
+    # No update check: asking for a version must not use the network.
+    env = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        answer = subprocess.run(
+            [str(binary), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_S,
+            check=True,
+            env=env,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return parse_version(answer.stdout) or parse_version(answer.stderr)
+
+
+def _on_path(program: Program) -> Located | None:
+    for entry in os.get_exec_path():
+        folder = Path(entry)
+        # `environment` puts the cache on PATH. What is found there counts as the cache's: it may be
+        # of older pins.
+        if not entry or folder.is_relative_to(cache_root()):
+            continue
+        if not all(os.access(folder / name, os.X_OK) for name in program.executables):
+            continue
+        version = version_of(folder / program.executables[0], program.version_arguments)
+        if version is not None and program.accepts(version):
+            return Located(path=folder, version=version, source="path")
+    return None

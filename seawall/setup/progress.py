@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 PLAIN_INTERVAL_S = 10.0
-"""Plain lines repeat no faster than this while a build goes on: a log, not a film."""
+"""How often plain lines repeat while a build goes on: often enough to see that it lives."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """Where one program's set-up is.
+class SetupProgress:
+    """What the set-up of one program does now, and how much of it is done.
 
-    What it does now, and how much of it (a total of 0 where nobody can say).
+    ``total`` is 0 where it is not known beforehand.
     """
 
     program: str
@@ -33,15 +33,15 @@ class Step:
 
     @property
     def measure(self) -> str:
-        """Return how far the step is, for people."""
+        """Return how much is done, for people: `` 3/900``, or `` 3`` without a total."""
         if self.total:
             return f" {min(self.done, self.total)}/{self.total}"
         return f" {self.done}" if self.done else ""
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[Step], None]]:
-    """Yield the callback that shows each `Step` on standard error, in the way that fits it."""
+def shown() -> Iterator[Callable[[SetupProgress], None]]:
+    """Yield a callback that shows each `SetupProgress` on standard error, a terminal or not."""
     if sys.stderr.isatty():
         with _bars() as report:
             yield report
@@ -53,14 +53,12 @@ def shown() -> Iterator[Callable[[Step], None]]:
 
 def plain_lines(
     *, write: Callable[[str], None], clock: Callable[[], float]
-) -> Callable[[Step], None]:
-    """Return a callback that writes a line when a program's activity changes, and one per interval
-    in between.
-    """
+) -> Callable[[SetupProgress], None]:
+    """Return a callback that writes a line per new activity, and one per `PLAIN_INTERVAL_S`."""
     lock = threading.Lock()
     last: dict[str, tuple[str, float]] = {}
 
-    def report(step: Step) -> None:
+    def report(step: SetupProgress) -> None:
         with lock:
             activity, when = last.get(step.program, ("", float("-inf")))
             if (
@@ -76,7 +74,7 @@ def plain_lines(
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[Step], None]]:
+def _bars() -> Iterator[Callable[[SetupProgress], None]]:
     # Imported here: only a terminal needs it, and `exec` must start fast.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -91,7 +89,7 @@ def _bars() -> Iterator[Callable[[Step], None]]:
     lock = threading.Lock()
     with Progress(*columns, console=Console(stderr=True)) as progress:
 
-        def report(step: Step) -> None:
+        def report(step: SetupProgress) -> None:
             with lock:
                 if step.program not in tasks:
                     tasks[step.program] = progress.add_task(

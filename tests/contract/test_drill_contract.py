@@ -21,7 +21,7 @@ from seawall.formats.drill_contract import (
     openapi,
 )
 from venue.api.app import make_app
-from venue.api.services import Services
+from venue.api.front import Services
 
 
 class _NobodyKnown:
@@ -80,7 +80,7 @@ async def client_of() -> AsyncIterator[Callable[[object], httpx.AsyncClient]]:
 async def test_the_reference_api_serves_every_operation_of_the_contract(
     client_of: Callable[[object], httpx.AsyncClient],
 ) -> None:
-    """Each is known by method and path; anything else is not."""
+    """Each operation is served by method and path, and no other route exists."""
     http = client_of(_NobodyKnown())
     for operation in OPERATIONS:
         answer = await http.request(
@@ -94,7 +94,7 @@ async def test_the_reference_api_serves_every_operation_of_the_contract(
 async def test_its_openapi_document_is_the_contract(
     client_of: Callable[[object], httpx.AsyncClient],
 ) -> None:
-    """What it publishes is what is agreed, and every reference in it resolves."""
+    """The api publishes the contract's document, and every reference in it resolves."""
     document = (await client_of(_NobodyKnown()).get("/openapi.json")).json()
     assert document == openapi()
     schemas = document["components"]["schemas"]
@@ -117,10 +117,10 @@ async def test_its_openapi_document_is_the_contract(
     [operation for operation in OPERATIONS if operation.keyed],
     ids=lambda operation: operation.name,
 )
-async def test_every_keyed_operation_refuses_a_stranger(
+async def test_every_operation_with_a_key_refuses_an_unknown_key(
     operation: Any, client_of: Callable[[object], httpx.AsyncClient]
 ) -> None:
-    """401 with a refusal of the contract, whatever else is wrong with the request."""
+    """401 with a refusal of the contract, also if the request is malformed."""
     body = {
         "request_withdrawal": {
             "id": str(uuid.uuid4()),
@@ -160,10 +160,10 @@ async def test_every_keyed_operation_refuses_a_stranger(
         ({"destination": "x" * 5_000}, "body: more than 4096 bytes"),
     ],
 )
-async def test_malformed_requests_are_refused_before_they_meet_others(
+async def test_malformed_requests_are_refused_before_they_get_into_a_batch(
     body: dict[str, Any], fault: str, client_of: Callable[[object], httpx.AsyncClient]
 ) -> None:
-    """400 names the field; nothing malformed reaches a batch."""
+    """400 names the field."""
     whole = {
         "id": str(uuid.uuid4()),
         "network": "n",
@@ -191,12 +191,12 @@ async def test_a_venue_without_its_database_says_unavailable(
     balances = await VenueClient(http).balances("k")
     assert isinstance(balances, Refusal)
     assert balances.code == "unavailable"
-    with pytest.raises(ServiceError, match="refused to tell its status: unavailable"):
+    with pytest.raises(ServiceError, match="refused to give its status: unavailable"):
         await VenueClient(http).status()
 
 
 async def test_a_client_calls_anything_outside_the_contract_a_service_error() -> None:
-    """No answer, a wrong body, or a wrong type: the caller learns which call, and why."""
+    """No answer, a wrong body, or a wrong type: the error names the call and the reason."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/login":

@@ -1,7 +1,4 @@
-"""The default game day and its sabotages, end to end through the command line.
-
-What the product promises.
-"""
+"""The default game day and its sabotages through the command line: what the product promises."""
 
 from __future__ import annotations
 
@@ -9,39 +6,48 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from seawall.scorecard import SABOTAGE_FAILS
 from tests.testing.drill_kit import (
-    RUNS,
-    carriers,
+    ROOT,
+    GameDay,
+    latest_run,
+    processes_of,
     run_directories,
     run_id_of,
-    saw,
     scorecard_of,
     seawall,
-    start,
-    until,
     verdict_of,
 )
 
 pytestmark = pytest.mark.drill
 
+SEED = "20250221"
 
-def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
-    """Exit 0, a whole run directory, a report that needs nothing else, and no process left behind."""
-    done = seawall("gameday", "--seed", "20250221")
+
+@pytest.fixture(scope="module")
+def healthy() -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The default game day, once for all tests that need one: what it printed, and its directory."""
+    done = seawall("gameday", "--seed", SEED)
+    return done, latest_run()
+
+
+def test_a_healthy_venue_passes_and_leaves_its_evidence(
+    healthy: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """Exit 0, all files of a run, a report that needs nothing else, and no process left behind."""
+    done, run_dir = healthy
 
     assert done.returncode == 0, done.stdout + done.stderr
-    run_dir = (RUNS / "latest").resolve()
     verdict = verdict_of(run_dir)
     assert verdict["outcome"] == "PASS"
     assert verdict["failed"] == verdict["unknown"] == []
     assert len(scorecard_of(run_dir)["checks"]) > 20
-    last = done.stdout.strip().splitlines()[-1]
-    assert "PASS" in last
+    assert "PASS" in done.stdout.strip().splitlines()[-1]
     report = (run_dir / "report.html").read_text(encoding="utf-8")
     assert "<svg" in report
     assert 'src="http' not in report
@@ -55,67 +61,17 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence() -> None:
         "junit.xml",
     ):
         assert (run_dir / name).stat().st_size > 0, name
-    assert carriers(run_id_of(run_dir)) == []
+    assert processes_of(run_id_of(run_dir)) == []
 
 
-@pytest.mark.parametrize("sabotage", sorted(SABOTAGE_FAILS))
-def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
-    sabotage: str,
+def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
+    healthy: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
 ) -> None:
-    """A drill that cannot fail proves nothing.
-
-    Same seed, one control off, exit 1, and only the declared ids fail.
-    """
-    done = seawall("gameday", "--seed", "20250221", "--sabotage", sabotage)
-
-    assert done.returncode == 1, done.stdout + done.stderr
-    verdict = verdict_of((RUNS / "latest").resolve())
-    assert set(verdict["failed"]) == SABOTAGE_FAILS[sabotage]
-
-
-def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
-    tmp_path: Path,
-) -> None:
-    """The guard dies in the middle of the run.
-
-    Nothing is proven, and the report says who died and its last words.
-    """
-    before = run_directories()
-    log = tmp_path / "out.txt"
-    runner = start("gameday", "--seed", "11", log=log)
-    run_dir = until(
-        lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory"
-    )
-    until(lambda: saw(run_dir, "run.started"), within_s=120, what="the run")
-    targets = json.loads(
-        next(
-            (
-                Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-                / "seawall"
-                / "sandboxes"
-            ).glob(f"{run_id_of(run_dir)}/targets.json")
-        ).read_text(encoding="utf-8")
-    )
-    os.kill(targets["processes"]["venue-guard"]["pid"], signal.SIGKILL)
-
-    assert runner.wait(timeout=240) == 2, log.read_text(encoding="utf-8")
-    verdict = verdict_of(run_dir)
-    assert verdict["outcome"] == "UNKNOWN"
-    assert "venue-guard" in json.dumps(scorecard_of(run_dir)["checks"])
-    assert "venue-guard" in log.read_text(encoding="utf-8")
-
-
-def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_path: Path) -> None:
     """The verdict follows from the files alone.
 
-    The same for a copy, and UNKNOWN once a file of it is cut short.
+    It is the same for a copy, and UNKNOWN after a file of the copy is cut short.
     """
-    passed = [
-        path
-        for path in run_directories()
-        if (path / "verdict.json").is_file() and verdict_of(path)["exit_code"] == 0
-    ]
-    copy = shutil.copytree(max(passed), tmp_path / "run")
+    copy = shutil.copytree(healthy[1], tmp_path / "run")
 
     again = seawall("scorecard", str(copy), "--json")
 
@@ -132,11 +88,47 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(tmp_
     assert "Traceback" not in cut.stdout + cut.stderr
 
 
+@pytest.mark.parametrize("sabotage", sorted(SABOTAGE_FAILS))
+def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
+    sabotage: str,
+) -> None:
+    """A drill that cannot fail proves nothing.
+
+    Same seed, one control off: exit 1, and only the declared ids fail.
+    """
+    done = seawall("gameday", "--seed", SEED, "--sabotage", sabotage)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert set(verdict_of(latest_run())["failed"]) == SABOTAGE_FAILS[sabotage]
+
+
+@pytest.mark.nightly  # that a component's death is found and named is an integration test, too
+def test_a_component_that_dies_by_itself_makes_the_verdict_unknown_and_is_named(
+    tmp_path: Path,
+) -> None:
+    """The mode controller dies in the middle of the run.
+
+    Nothing is proven, and the report says who died, with its last words.
+    """
+    game_day = GameDay.start("--seed", "11", log=tmp_path / "out.txt")
+    try:
+        game_day.wait_for("run.started")
+        os.kill(game_day.targets()["processes"]["mode-controller"]["pid"], signal.SIGKILL)
+        code = game_day.runner.wait(timeout=240)
+    finally:
+        game_day.end()
+
+    assert code == 2, game_day.printed()
+    assert verdict_of(game_day.run_dir)["outcome"] == "UNKNOWN"
+    assert "mode-controller" in json.dumps(scorecard_of(game_day.run_dir)["checks"])
+    assert "mode-controller" in game_day.printed()
+
+
 def test_a_broken_policy_is_refused_with_every_problem_and_nothing_is_started(
     tmp_path: Path,
 ) -> None:
     """Several mistakes, several lines, exit 3, no run directory."""
-    policy = (RUNS.parent / "policies" / "production.yaml").read_text(encoding="utf-8")
+    policy = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
     broken = tmp_path / "broken.yaml"
     broken.write_text(
         policy.replace("failover_max: 30s", "failover_max: soon").replace(

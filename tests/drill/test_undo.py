@@ -1,8 +1,10 @@
-"""Undo always happens: whatever kills the runner, the processes end, or the fault does."""
+"""The undo always happens: without ``--keep`` the processes end, with it the fault ends.
+
+`make test` kills at one early point and during the fault; `make nightly` kills at every point.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -13,30 +15,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.testing.drill_kit import carriers, run_directories, run_id_of, saw, seawall, start, until
+from seawall.policy_file import load_policy
+from tests.testing.drill_kit import POLICY_PATH, GameDay, processes_of, seawall, until
 
 pytestmark = pytest.mark.drill
 
 LEASE_TTL_S = 4.0
-"""gamedays[0].lease_ttl of policies/sandbox.yaml.
-
-Test_the_lease_is_what_the_policy_says keeps it honest.
-"""
+"""``lease_ttl`` of the game day in policies/sandbox.yaml; a test compares the two."""
 SLACK_S = 1.0
-"""What the issue of a lease may take beyond its time to live."""
-POINTS = (
-    ("sandbox.started", 0.0),
-    ("stack.up", 0.0),
-    ("venue.ready", 0.0),
-    ("calm.started", 0.0),
-    ("run.started", 0.0),
-    ("fault.applied", 0.0),
-    ("fault.effective", 0.0),
-    ("fault.effective", 6.0),
-    ("fault.effective", 20.0),
-    ("fault.cleared", 0.0),
-)
-"""Where the runner is killed: an event on the timeline and seconds after it."""
+"""How much longer than its time to live the undo of a lease may take."""
+PROCESSES_MIN = 10
+"""A sandbox that is up has more processes than this."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,18 +34,22 @@ def _no_sandbox_left() -> Iterator[None]:
     seawall("down")
 
 
-def _started(tmp_path: Path, *arguments: str) -> tuple[Any, Path]:
-    before = run_directories()
-    runner = start("gameday", "--seed", "5", *arguments, log=tmp_path / "out.txt")
-    run_dir = until(
-        lambda: next(iter(run_directories() - before), None), within_s=60, what="a run directory"
-    )
-    until(lambda: (run_dir / "manifest.json").is_file() or None, within_s=10, what="its manifest")
-    return runner, run_dir
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    """Start a game day with further arguments; it ends with the test."""
+    started: list[GameDay] = []
+
+    def start_one(*arguments: str) -> GameDay:
+        started.append(GameDay.start("--seed", "5", *arguments, log=tmp_path / "out.txt"))
+        return started[-1]
+
+    yield start_one
+    for game_day in started:
+        game_day.end()
 
 
-def _answers(listen: str) -> bool:
-    """Whether the proxied endpoint answers at all within 300 ms: the probe outside the injector."""
+def answers(listen: str) -> bool:
+    """Whether the endpoint behind the fault answers within 300 ms."""
     try:
         httpx.get(f"http://{listen}/", timeout=0.3)
     except httpx.HTTPError:
@@ -64,105 +57,106 @@ def _answers(listen: str) -> bool:
     return True
 
 
-def test_the_lease_is_what_the_policy_says() -> None:
-    """The constant above is a copy, so compare it."""
-    from seawall.policy_file import load_policy
+def primary_kms(targets: dict[str, Any]) -> str:
+    """Host and port of the endpoint that the fault makes dark."""
+    return str(targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"])
 
-    policy = load_policy(Path(__file__).resolve().parents[2] / "policies" / "sandbox.yaml")
-    assert policy.gameday().lease_ttl == LEASE_TTL_S * 1000
+
+def test_the_lease_is_what_the_policy_says() -> None:
+    assert load_policy(POLICY_PATH).gameday().lease_ttl == LEASE_TTL_S * 1000
 
 
 @pytest.mark.parametrize(
     ("event", "number"),
     [
         ("stack.up", signal.SIGINT),
-        ("fault.effective", signal.SIGINT),
-        ("fault.effective", signal.SIGTERM),
-        ("fault.effective", signal.SIGKILL),
+        pytest.param("fault.effective", signal.SIGINT, marks=pytest.mark.nightly),
+        pytest.param("fault.effective", signal.SIGTERM, marks=pytest.mark.nightly),
+        pytest.param("fault.effective", signal.SIGKILL, marks=pytest.mark.nightly),
     ],
 )
-def test_without_keep_nothing_of_the_run_lives_five_seconds_after_its_runner(
-    tmp_path: Path, event: str, number: signal.Signals
+def test_without_keep_no_process_of_the_run_lives_five_seconds_after_its_runner(
+    start: Any, event: str, number: signal.Signals
 ) -> None:
-    """Interrupted while the venue comes up, and ended in every way in the middle of the run, with
-    the region dark.
-    """
-    runner, run_dir = _started(tmp_path)
-    run_id = run_id_of(run_dir)
-    until(lambda: saw(run_dir, event), within_s=150, what=event)
-    assert len(carriers(run_id)) > 10
+    """Ended while the venue comes up, and in every way while the region is dark."""
+    game_day = start()
+    game_day.wait_for(event)
+    assert len(processes_of(game_day.run_id)) > PROCESSES_MIN
 
-    runner.send_signal(number)
+    game_day.runner.send_signal(number)
 
     until(
-        lambda: carriers(run_id) == [] or None, within_s=5, what=f"every process of {run_id} gone"
+        lambda: processes_of(game_day.run_id) == [] or None,
+        within_s=5,
+        what=f"every process of {game_day.run_id} gone",
     )
-    runner.wait(timeout=10)
+    game_day.runner.wait(timeout=10)
 
 
-@pytest.mark.parametrize(("event", "after_s"), POINTS)
+@pytest.mark.parametrize(
+    ("event", "after_s"),
+    [
+        ("sandbox.started", 0.0),
+        pytest.param("stack.up", 0.0, marks=pytest.mark.nightly),
+        pytest.param("venue.ready", 0.0, marks=pytest.mark.nightly),
+        pytest.param("calm.started", 0.0, marks=pytest.mark.nightly),
+        pytest.param("run.started", 0.0, marks=pytest.mark.nightly),
+        pytest.param("fault.applied", 0.0, marks=pytest.mark.nightly),
+        ("fault.effective", 0.0),
+        pytest.param("fault.effective", 6.0, marks=pytest.mark.nightly),
+        pytest.param("fault.effective", 20.0, marks=pytest.mark.nightly),
+        pytest.param("fault.cleared", 0.0, marks=pytest.mark.nightly),
+    ],
+)
 def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
-    tmp_path: Path, event: str, after_s: float
+    start: Any, event: str, after_s: float
 ) -> None:
-    """Kill -9 at each point.
+    """Kill -9 of the runner, seconds after an event of the timeline.
 
-    Sandbox up, endpoint answering within lease + 1 s, payouts going on.
+    The sandbox is up, the endpoint answers within the lease + 1 s, and the venue pays.
     """
-    runner, run_dir = _started(tmp_path, "--keep")
-    run_id = run_id_of(run_dir)
-    until(lambda: saw(run_dir, event), within_s=150, what=event)
-    time.sleep(after_s)  # how deep into the fault the runner dies is what varies
+    game_day = start("--keep")
+    game_day.wait_for(event)
+    time.sleep(after_s)
 
-    runner.send_signal(signal.SIGKILL)
-    runner.wait(timeout=5)
+    game_day.runner.send_signal(signal.SIGKILL)
+    game_day.runner.wait(timeout=5)
 
-    targets = json.loads((_data_dir(run_id) / "targets.json").read_text(encoding="utf-8"))
-    listen = targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"]
+    targets = game_day.targets()
     until(
-        lambda: _answers(listen) or None,
+        lambda: answers(primary_kms(targets)) or None,
         within_s=LEASE_TTL_S + SLACK_S,
         what="the region's endpoint answering",
     )
-    assert len(carriers(run_id)) > 10
-    if saw(run_dir, "venue.ready"):
-        _pays(targets, _data_dir(run_id))
+    assert len(processes_of(game_day.run_id)) > PROCESSES_MIN
+    if game_day.event("venue.ready"):
+        pays_a_withdrawal(game_day)
 
 
-def test_the_fault_ends_with_its_lease_holder(tmp_path: Path) -> None:
-    """Kill -9 of the lease holder under a live fault: the other half undoes it."""
-    runner, run_dir = _started(tmp_path, "--keep")
-    run_id = run_id_of(run_dir)
-    until(lambda: saw(run_dir, "fault.effective"), within_s=150, what="the fault")
-    targets = json.loads((_data_dir(run_id) / "targets.json").read_text(encoding="utf-8"))
-    listen = targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"]
-    assert not _answers(listen)
+def test_the_fault_ends_with_its_lease_holder(start: Any) -> None:
+    """Kill -9 of the lease holder during the fault: the proxy's own half of the lease undoes it."""
+    game_day = start("--keep")
+    game_day.wait_for("fault.effective")
+    targets = game_day.targets()
+    assert not answers(primary_kms(targets))
 
     os.kill(targets["processes"]["lease"]["pid"], signal.SIGKILL)
 
     until(
-        lambda: _answers(listen) or None,
+        lambda: answers(primary_kms(targets)) or None,
         within_s=LEASE_TTL_S + SLACK_S,
         what="the region's endpoint answering",
     )
-    runner.send_signal(signal.SIGKILL)
-    runner.wait(timeout=5)
+    game_day.runner.send_signal(signal.SIGKILL)
+    game_day.runner.wait(timeout=5)
 
 
-def _data_dir(run_id: str) -> Path:
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        / "seawall"
-        / "sandboxes"
-        / run_id
-    )
-
-
-def _pays(targets: dict[str, Any], data_dir: Path) -> None:
+def pays_a_withdrawal(game_day: GameDay) -> None:
     """A small withdrawal of a customer is accepted and reaches the chain."""
     rows = [
         line.split(",")
-        for line in (data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()[1:]
-    ]
+        for line in (game_day.data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()
+    ][1:]
     key, network = next(
         (row[1], row[2]) for row in rows if row[3] == "USDX" and int(row[4]) > 50_000_000
     )
@@ -174,14 +168,12 @@ def _pays(targets: dict[str, Any], data_dir: Path) -> None:
         "destination": "0x" + "5e" * 20,
     }
     headers = {"Authorization": f"Bearer {key}"}
-    url = targets["urls"]["api_direct"]
-    asked = httpx.post(f"{url}/v1/withdrawals", json=body, headers=headers, timeout=10)
+    withdrawals = f"{game_day.targets()['urls']['api_direct']}/v1/withdrawals"
+    asked = httpx.post(withdrawals, json=body, headers=headers, timeout=10)
     assert asked.status_code == 202, asked.text
 
     def posted() -> bool | None:
-        state = httpx.get(f"{url}/v1/withdrawals/{body['id']}", headers=headers, timeout=10).json()[
-            "state"
-        ]
-        return state == "posted" or None
+        answer = httpx.get(f"{withdrawals}/{body['id']}", headers=headers, timeout=10)
+        return answer.json()["state"] == "posted" or None
 
     until(posted, within_s=30, what="the withdrawal posted")

@@ -13,8 +13,8 @@ from contextlib import closing
 import httpx
 import pytest
 
-from seawall.setup.location import locate
-from tests.testing.venue_harness import database_url, founded, postgres_server
+from seawall.setup.programs import locate
+from tests.testing.venue_harness import database_url, founded, new_database, postgres_server
 
 
 def free_port() -> int:
@@ -85,5 +85,6 @@ def start_anvil() -> Iterator[AnvilStarter]:
 __all__ = [
     "database_url",
     "founded",
+    "new_database",
     "postgres_server",
 ]  # fixtures of a founded venue, for pytest to find

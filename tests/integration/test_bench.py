@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import AWS, ENGINE, PROVIDER
 from benchmarks.meter import LANGUAGE_HOST
 from benchmarks.phases import PHASES
-from benchmarks.site import AWS, ENGINE, PROVIDER
 from benchmarks.stack import main
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 TIMES_OVER = 8
 """How often over a limit is a hang rather than a busy machine."""

@@ -15,15 +15,13 @@ import asyncpg
 import pytest
 
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
-from tests.testing.venue_harness import Founded, connected
-from venue.api.batch import commit_batch
-from venue.api.cancel import cancel_withdrawal
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.api.directory import Directory
-from venue.api.intake import Ask, ask_of
+from venue.api.intake import Reservation, reservation_of
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
-from venue.settler.lanes import Lanes
-from venue.settler.model import Lane
+from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
 
 pytestmark = pytest.mark.integration
@@ -49,7 +47,7 @@ class Bench:
 
     async def reserve(self, count: int) -> list[uuid.UUID]:
         """Small withdrawals of customer 1, by the real intake."""
-        asks: list[Ask] = []
+        asks: list[Reservation] = []
         for _ in range(count):
             request = WithdrawalRequest(
                 id=uuid.uuid4(),
@@ -58,8 +56,8 @@ class Bench:
                 amount="1000000",
                 destination="0x" + "ab" * 20,
             )
-            ask = await ask_of(self.founded.policy, self.directory, frozenset(), 1, request)
-            assert isinstance(ask, Ask)
+            ask = await reservation_of(self.founded.policy, self.directory, frozenset(), 1, request)
+            assert isinstance(ask, Reservation)
             asks.append(ask)
         async with self.api.acquire() as connection:
             answers = await commit_batch(connection, self.founded.policy, asks)
@@ -80,7 +78,7 @@ class Bench:
     async def somebody_waits(self) -> None:
         """Until a transaction of this database waits for a lock."""
         query = """select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_AFTER_S):
             while not await self.owner.fetchval(query):  # noqa: ASYNC110  (another server process)
                 await asyncio.sleep(0.002)
 
@@ -93,11 +91,11 @@ class Bench:
 
 @pytest.fixture
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
-    """A founded venue whose guard has beaten for a day to come."""
+    """A founded venue whose mode controller's lease is valid for a day."""
     config, policy = founded.config, founded.policy
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)
@@ -193,9 +191,7 @@ async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None
     hands.
     """
     (withdrawal,) = await bench.reserve(1)
-    with pytest.raises(
-        asyncpg.RaiseError, match="from reserved to unknown by the hand of seawall_api"
-    ):
+    with pytest.raises(asyncpg.RaiseError, match="from reserved to unknown as role seawall_api"):
         await bench.api.execute(
             "update withdrawals set state = 'unknown', reason = 'x' where id = $1", withdrawal
         )
@@ -203,7 +199,7 @@ async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None
     for part, state in (("api", "voided"), ("settler", "voided"), ("api", "posted")):
         async with connected(getattr(bench.founded.database, part)) as connection:
             with pytest.raises(
-                asyncpg.RaiseError, match=f"from slotted to {state} by the hand of seawall_{part}"
+                asyncpg.RaiseError, match=f"from slotted to {state} as role seawall_{part}"
             ):
                 await connection.execute(
                     "update withdrawals set state = $2 where id = $1", withdrawal, state

@@ -1,4 +1,4 @@
-"""`seawall guard` and `seawall drift` on a guarded stack of the real engine.
+"""`seawall review` and `seawall drift` on a protected stack of the real engine.
 
 They judge and compare, and change nothing.
 """
@@ -25,8 +25,8 @@ from tests.testing.engine_harness import (
     POLICY_PATH,
     ROOT,
     STACK_FILE,
-    EngineSite,
-    engine_site,
+    EngineHarness,
+    running_engine,
 )
 
 pytestmark = pytest.mark.integration
@@ -37,27 +37,25 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
-    """A stack whose deletion is guarded and whose locks nobody can lift, from a configuration of
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]:
+    """A stack whose deletion is protected and whose locks nobody can lift, from a configuration of
     its own.
     """
-    folder = tmp_path_factory.mktemp("guarded")
+    folder = tmp_path_factory.mktemp("protected")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "replaced by the site")
         for name in (
-            environment.TARGETS_VARIABLE,
+            environment.DEPLOYMENT_VARIABLE,
             environment.CHANGE_JOURNAL_VARIABLE,
             environment.INCIDENT_VARIABLE,
         ):
             patch.delenv(name, raising=False)
-        with engine_site(folder) as found:
-            guarded = STACK_FILE.read_text(encoding="utf-8").replace(
+        with running_engine(folder) as found:
+            protected = STACK_FILE.read_text(encoding="utf-8").replace(
                 "seawall:deletion: disposable",
-                "seawall:deletion: guarded\n  seawall:irrevocableCompliance: true",
+                "seawall:deletion: protected\n  seawall:irrevocableCompliance: true",
             )
-            assert "irrevocableCompliance" in guarded
-            (folder / "guarded.yaml").write_text(guarded, encoding="utf-8")
+            assert "irrevocableCompliance" in protected
+            (folder / "protected.yaml").write_text(protected, encoding="utf-8")
             found.pulumi("stack", "select", "sandbox", "--create")
             found.pulumi(
                 "up",
@@ -65,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
                 "--skip-preview",
                 "--suppress-outputs",
                 "--config-file",
-                str(folder / "guarded.yaml"),
+                str(folder / "protected.yaml"),
             )
             yield found
 
@@ -81,17 +79,17 @@ def _no_kept_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(
-    site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """Run a command in the shell of the site; its exit code and its document."""
-    for name, value in site.variables.items():
+    """Run a command in the shell of the harness; its exit code and its document."""
+    for name, value in harness.variables.items():
         monkeypatch.setenv(name, value)
 
-    def command(*arguments: str, guarded: bool = True) -> tuple[int, dict[str, Any]]:
-        extra = ["--config-file", str(site.folder / "guarded.yaml")] if guarded else []
-        before, stack_file = site.state, STACK_FILE.read_bytes()
+    def command(*arguments: str, protected: bool = True) -> tuple[int, dict[str, Any]]:
+        extra = ["--config-file", str(harness.folder / "protected.yaml")] if protected else []
+        before, stack_file = harness.state, STACK_FILE.read_bytes()
         code = main([*arguments, *extra, "--json"])
-        assert site.state == before, "a command that only looks has written state"
+        assert harness.state == before, "a command that only looks has written state"
         assert STACK_FILE.read_bytes() == stack_file
         return int(code), json.loads(capsys.readouterr().out)
 
@@ -99,42 +97,44 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def replacement(site: EngineSite) -> Path:
+def replacement(harness: EngineHarness) -> Path:
     """A preview in which the engine would make one key anew; nothing protects it there."""
     # `--target-replace` forces what no input explains: the provider sees no difference.
-    found = site.pulumi(
-        "preview", "--json", "--show-sames", "--target-replace", site.urn(KEY, WALLET)
+    found = harness.pulumi(
+        "preview", "--json", "--show-sames", "--target-replace", harness.urn(KEY, WALLET)
     )
-    path = site.folder / "replacement.json"
+    path = harness.folder / "replacement.json"
     path.write_text(found, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
-def stopped(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+def stopped(
+    harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, Path]:
     """A preview that protect stopped, the policy that it was made with, and the repository that was
     rendered from that one.
     """
     folder = tmp_path_factory.mktemp("renamed")
     policy = renamed(folder)
-    there = site.rendered(folder / "repository", policy)
-    guarded = str(site.folder / "guarded.yaml")
+    there = harness.rendered(folder / "repository", policy)
+    protected = str(harness.folder / "protected.yaml")
     found = there.pulumi(
         "preview",
         "--json",
         "--show-sames",
         "--config-file",
-        guarded,
+        protected,
         ok=False,
         SEAWALL_POLICY=str(policy),
     )
-    path = site.folder / "stopped.json"
+    path = harness.folder / "stopped.json"
     path.write_text(found, encoding="utf-8")
     return path, policy, there.settings.root
 
 
 @pytest.fixture(scope="module")
-def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def harmless(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A preview of another description, and of the tag with the policy's digest on everything.
 
     And the policy that says so.
@@ -150,10 +150,12 @@ def harmless(site: EngineSite, tmp_path_factory: pytest.TempPathFactory) -> tupl
     policy.write_text(
         (ROOT / "policies" / "sandbox.yaml").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    guarded = str(site.folder / "guarded.yaml")
-    there = site.rendered(folder / "repository", policy)
-    found = there.pulumi("preview", "--json", "--config-file", guarded, SEAWALL_POLICY=str(policy))
-    path = site.folder / "harmless.json"
+    protected = str(harness.folder / "protected.yaml")
+    there = harness.rendered(folder / "repository", policy)
+    found = there.pulumi(
+        "preview", "--json", "--config-file", protected, SEAWALL_POLICY=str(policy)
+    )
+    path = harness.folder / "harmless.json"
     path.write_text(found, encoding="utf-8")
     return path, policy
 
@@ -177,13 +179,13 @@ def renamed(folder: Path) -> Path:
 
 
 def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
-    code, found = run("guard", "--no-venue")
+    code, found = run("review", "--no-venue")
     assert (code, found["changed"], found["findings"]) == (0, 0, [])
     assert found["resources"] > len(POLICY.signing_wallets())
 
     code, found = run("drift")
     assert (code, found["drifted"]) == (0, [])
-    assert found["looked_at"] > len(POLICY.signing_wallets())
+    assert found["compared"] > len(POLICY.signing_wallets())
 
 
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
@@ -195,25 +197,25 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(stopped[1]))
     monkeypatch.setattr(infra, "ROOT", stopped[2])
 
-    code, found = run("guard", "--no-venue", "--policy-before", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy-before", str(POLICY_PATH))
 
     assert code == 1
     assert found["doubts"] == []
     assert "the engine itself refuses" in found["faults"][0]
     assert WALLET in found["faults"][0]
-    stakes = {
-        finding["stake"]["name"]: finding["stake"]["maximum_value_micro"]
+    exposures = {
+        finding["exposure"]["name"]: finding["exposure"]["maximum_value_micro"]
         for finding in found["findings"]
-        if finding["stake"]
+        if finding["exposure"]
     }
-    assert stakes[WALLET] == str(maximum(WALLET))
+    assert exposures[WALLET] == str(maximum(WALLET))
 
 
 def test_no_override_moves_what_the_engine_protects(
     run: Any, stopped: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     where = (
-        "guard",
+        "review",
         "--preview",
         str(stopped[0]),
         "--policy",
@@ -235,18 +237,18 @@ def test_no_override_moves_what_the_engine_protects(
 
 
 def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_expired(
-    run: Any, site: EngineSite, replacement: Path, tmp_path: Path
+    run: Any, harness: EngineHarness, replacement: Path, tmp_path: Path
 ) -> None:
-    key = site.urn(KEY, WALLET)
+    key = harness.urn(KEY, WALLET)
     where = (
-        "guard",
+        "review",
         "--preview",
         str(replacement),
         "--no-venue",
         "--journal",
         str(tmp_path / "journal"),
     )
-    code, found = run(*where, guarded=False)
+    code, found = run(*where, protected=False)
     assert code == 1
     lost = {
         finding["urn"]: finding
@@ -254,10 +256,10 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
         if finding["rule"] == "signing-key-replaced"
     }
     assert set(lost) == {key}
-    stake = lost[key]["stake"]
-    assert stake["maximum_value_micro"] == str(maximum(WALLET))
-    assert stake["addresses"][WALLET].startswith("0x")
-    assert stake["live_unknown_because"] == "no endpoint of birch was named"
+    exposure = lost[key]["exposure"]
+    assert exposure["maximum_value_micro"] == str(maximum(WALLET))
+    assert exposure["addresses"][WALLET].startswith("0x")
+    assert exposure["live_unknown_because"] == "no endpoint of birch was named"
 
     def override(expires: datetime) -> str:
         covers = [{"rule": finding["rule"], "urn": finding["urn"]} for finding in found["findings"]]
@@ -275,10 +277,10 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
         return str(path)
 
     now = datetime.now(tz=UTC)
-    assert run(*where, "--override", override(now - timedelta(minutes=1)), guarded=False)[0] == 1
+    assert run(*where, "--override", override(now - timedelta(minutes=1)), protected=False)[0] == 1
     assert not (tmp_path / "journal").exists()
 
-    code, _ = run(*where, "--override", override(now + timedelta(hours=1)), guarded=False)
+    code, _ = run(*where, "--override", override(now + timedelta(hours=1)), protected=False)
     assert code == 0
     [entry] = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
     assert entry["justification"] == REASON
@@ -287,12 +289,12 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
 
 
 def test_the_review_of_a_replaced_key_says_what_it_is_worth(
-    site: EngineSite, replacement: Path, capsys: pytest.CaptureFixture[str]
+    harness: EngineHarness, replacement: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
         main(
             [
-                "guard",
+                "review",
                 "--preview",
                 str(replacement),
                 "--no-venue",
@@ -308,12 +310,12 @@ def test_the_review_of_a_replaced_key_says_what_it_is_worth(
     assert f"{WALLET}: at most {money(maximum(WALLET), 'USD')}, now unknown" in said
 
 
-def test_unguarding_a_stack_is_refused_before_anything_is_lost(run: Any) -> None:
+def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run: Any) -> None:
     """The committed configuration is disposable.
 
     Applied to this stack, it would take every protection away.
     """
-    code, found = run("guard", "--no-venue", guarded=False)
+    code, found = run("review", "--no-venue", protected=False)
 
     assert code == 1
     refused = {finding["rule"] for finding in found["findings"]}
@@ -329,7 +331,7 @@ def test_unguarding_a_stack_is_refused_before_anything_is_lost(run: Any) -> None
 def test_a_harmless_change_waits_until_the_tier_is_normal(
     tier: str, expected: int, run: Any, harmless: tuple[Path, Path]
 ) -> None:
-    where = ("guard", "--preview", str(harmless[0]), "--policy", str(harmless[1]))
+    where = ("review", "--preview", str(harmless[0]), "--policy", str(harmless[1]))
     with serving(venue(tier)) as url:
         code, found = run(*where, "--status-url", url)
 
@@ -348,7 +350,7 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
     wrong.write_text(json.dumps({"policy": "wrong"}), encoding="utf-8")
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(wrong))
 
-    code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy", str(POLICY_PATH))
 
     assert code == 2
     assert "venue: found nothing; add it" in found["doubts"][0]
@@ -357,20 +359,17 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
 def test_a_program_that_ends_before_it_is_judged_says_why_and_lets_nothing_wait(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rules that were rendered from another policy.
-
-    By then, half of the stack is declared and held.
-    """
+    """Rules that were rendered from another policy: nothing is declared by then."""
     monkeypatch.setenv(environment.POLICY_VARIABLE, str(renamed(tmp_path)))
 
-    code, found = run("guard", "--no-venue", "--policy", str(POLICY_PATH))
+    code, found = run("review", "--no-venue", "--policy", str(POLICY_PATH))
 
     assert code == 2
     assert "was rendered from another policy than sandbox as it is now" in found["doubts"][0]
     assert found["changed"] == 0
 
 
-@pytest.mark.parametrize("command", [("guard", "--no-venue"), ("drift",)])
+@pytest.mark.parametrize("command", [("review", "--no-venue"), ("drift",)])
 def test_a_stack_that_does_not_exist_is_the_callers_mistake(
     command: tuple[str, ...], run: Any
 ) -> None:
@@ -380,10 +379,10 @@ def test_a_stack_that_does_not_exist_is_the_callers_mistake(
     assert "no stack named 'nowhere'" in found["error"]
 
 
-def test_what_somebody_changed_behind_the_stack_is_named(run: Any, site: EngineSite) -> None:
-    who = site.identities.deployer.environment()
-    cloudwatch = client("cloudwatch", site.endpoint, who, region=STANDBY)
-    sns = client("sns", site.endpoint, who, region=STANDBY)
+def test_what_somebody_changed_behind_the_stack_is_named(run: Any, harness: EngineHarness) -> None:
+    who = harness.identities.deployer.environment()
+    cloudwatch = client("cloudwatch", harness.endpoint, who, region=STANDBY)
+    sns = client("sns", harness.endpoint, who, region=STANDBY)
     names = [
         aws.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers[:2]
     ]

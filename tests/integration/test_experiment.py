@@ -1,7 +1,4 @@
-"""Experiments by their native command and in the kit's way.
-
-A real Chaos Toolkit, a real Toxiproxy, a small venue.
-"""
+"""Experiments run by hand and as a game day runs them, with real Chaos Toolkit and Toxiproxy."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from typing import Any
 import pytest
 
 from seawall.scorecard.journal import problems_of_journal
-from tests.testing.fault_harness import EXPERIMENT, ROOT, Site, running, site, wait_for
+from tests.testing.fault_harness import EXPERIMENT, ROOT, FaultHarness, harness, running, wait_for
 
-__all__ = ["site"]
+__all__ = ["harness"]
 pytestmark = pytest.mark.integration
 
 
@@ -41,10 +38,8 @@ def _kit_command(name: str, journal: Path, *more: str) -> list[str]:
     ]
 
 
-def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> None:
-    """`chaos run FILE` with the two variables set is a whole, sound experiment that lasts as long
-    as the policy says.
-    """
+def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path: Path) -> None:
+    """`chaos run FILE` needs two variables, and holds the fault for as long as the policy says."""
     experiment = str(ROOT / "chaos/experiments" / f"{EXPERIMENT}.json")
     command = [
         str(Path(sys.executable).with_name("chaos")),
@@ -55,7 +50,7 @@ def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> 
     ended = subprocess.run(
         command,
         cwd=tmp_path,
-        env=site.environment,
+        env=harness.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -63,16 +58,18 @@ def test_the_dark_region_runs_by_plain_chaos_run(site: Site, tmp_path: Path) -> 
     )
     assert ended.returncode == 0, ended.stderr
     assert problems_of_journal(_journal(tmp_path / "journal.json")) == []
-    told = {fact["event"]: fact["at"] for fact in site.timeline("chaos")}
+    told = {fact["event"]: fact["at"] for fact in harness.timeline("chaos")}
     assert list(told) == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
     assert 2.5 <= told["fault.reverted"] - told["fault.effective"] <= 5
-    assert not site.hangs()
+    assert not harness.hangs()
 
 
-def test_the_control_experiment_is_sound_in_the_kits_way(site: Site, tmp_path: Path) -> None:
+def test_the_control_experiment_is_sound_as_a_game_day_runs_it(
+    harness: FaultHarness, tmp_path: Path
+) -> None:
     """With the run's zero given, the fault comes `calm` and `dark_after` later.
 
-    Journal and log lie where they were asked for.
+    Journal and log are written where they were asked for.
     """
     journal = tmp_path / "out" / "chaos-journal.json"
     journal.parent.mkdir()
@@ -81,7 +78,7 @@ def test_the_control_experiment_is_sound_in_the_kits_way(site: Site, tmp_path: P
     ended = subprocess.run(
         command,
         cwd=tmp_path,
-        env=site.environment,
+        env=harness.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -91,27 +88,27 @@ def test_the_control_experiment_is_sound_in_the_kits_way(site: Site, tmp_path: P
     assert ended.stdout.splitlines()[-1] == str(journal)
     assert problems_of_journal(_journal(journal)) == []
     applied = next(
-        fact["at"] for fact in site.timeline("chaos") if fact["event"] == "fault.applied"
+        fact["at"] for fact in harness.timeline("chaos") if fact["event"] == "fault.applied"
     )
-    assert 0.7 <= applied - zero <= 10, (
-        "never early; late only by what a busy machine needs to get there"
-    )
+    assert 0.7 <= applied - zero <= 10, "never early; late only by what a busy machine needs"
     assert sorted(path.name for path in journal.parent.iterdir()) == [
         "chaos-journal.json",
         "chaos-journal.log",
     ]
 
 
-def test_an_unsteady_start_is_no_success_and_breaks_nothing(site: Site, tmp_path: Path) -> None:
-    """Chaos Toolkit's own status is 0 then.
+def test_an_unsteady_start_is_no_success_and_breaks_nothing(
+    harness: FaultHarness, tmp_path: Path
+) -> None:
+    """Chaos Toolkit's exit status is 0; the judgement of the journal says what was wrong.
 
-    The journal's judge is not deceived, and the region was never touched.
+    The region was never touched.
     """
-    site.venue.stuck = True
+    harness.venue.stuck = True
     journal = tmp_path / "journal.json"
     ended = subprocess.run(
         _kit_command(EXPERIMENT, journal),
-        env=site.environment,
+        env=harness.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -122,38 +119,39 @@ def test_an_unsteady_start_is_no_success_and_breaks_nothing(site: Site, tmp_path
         _journal(journal)
     )
     assert "was not posted within 5.0 s" in journal.with_suffix(".log").read_text()
-    assert site.timeline("chaos") == []
+    assert harness.timeline("chaos") == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_ending_the_experiment_rolls_back(
-    site: Site, tmp_path: Path, number: signal.Signals
+    harness: FaultHarness, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Told to end, or killed.
+    """Whether told to end or killed, Chaos Toolkit rolls back at once and leaves its journal.
 
-    Chaos Toolkit rolls back at once, within less than the lease would need, and leaves its journal.
+    The lease alone would need longer.
     """
     journal = tmp_path / "journal.json"
-    with running(*_kit_command(EXPERIMENT, journal), environment=site.environment) as process:
-        wait_for(lambda: site.toxics, within_s=20)
-        wait_for(lambda: len(site.timeline("chaos")) >= 2, within_s=5)
+    with running(*_kit_command(EXPERIMENT, journal), environment=harness.environment) as process:
+        wait_for(lambda: harness.toxics, within_s=20)
+        wait_for(lambda: len(harness.timeline("chaos")) >= 2, within_s=5)
         os.kill(process.pid, number)
-        wait_for(
-            lambda: not site.toxics, within_s=1.9
-        )  # the lease needs at least two thirds of 3 s
+        # The lease alone needs at least two thirds of 3 s.
+        wait_for(lambda: not harness.toxics, within_s=1.9)
         wait_for(journal.exists, within_s=5)
         wait_for(lambda: journal.read_text().endswith("}"), within_s=5)
     found = _journal(journal)
     assert found["status"] == "interrupted"
     assert found["rollbacks"][0]["status"] == "succeeded"
-    assert site.timeline("lease")[-1]["event"] == "released"
+    assert harness.timeline("lease")[-1]["event"] == "released"
 
 
-def test_an_experiment_that_leaves_no_journal_is_unknown(site: Site, tmp_path: Path) -> None:
+def test_an_experiment_that_leaves_no_journal_is_unknown(
+    harness: FaultHarness, tmp_path: Path
+) -> None:
     """Exit status 2, and the reason in one line."""
     command = _kit_command("noop", tmp_path / "missing" / "journal.json")
     ended = subprocess.run(
-        command, env=site.environment, capture_output=True, text=True, timeout=60, check=False
+        command, env=harness.environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines()[-1].startswith(
@@ -162,10 +160,7 @@ def test_an_experiment_that_leaves_no_journal_is_unknown(site: Site, tmp_path: P
 
 
 def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
-    """Exit status 3, with the names that there are.
-
-    A journal of an earlier run stays where it is.
-    """
+    """Exit status 3, and the names of those that exist."""
     ended = subprocess.run(
         _kit_command("nothing", tmp_path / "journal.json"),
         capture_output=True,

@@ -1,4 +1,7 @@
-"""The dark signing region, with a real Toxiproxy: seen from outside, undone whoever dies."""
+"""The fault kms-dark with a real Toxiproxy and a real lease.
+
+It is observed independently, and undone when any process that belongs to it dies.
+"""
 
 from __future__ import annotations
 
@@ -19,38 +22,41 @@ from tests.testing.fault_harness import (
     EXPERIMENT,
     SLACK_S,
     TTL_S,
-    Site,
+    FaultHarness,
     first_line,
+    harness,
     running,
-    site,
     wait_for,
 )
 
-__all__ = ["site"]
+__all__ = ["harness"]
 pytestmark = pytest.mark.integration
 
-APPLY = f"from chaos.actions import apply_fault, hold; apply_fault('kms-dark', '{EXPERIMENT}'); print('dark', flush=True); "
+APPLY = (
+    "from chaos.actions import apply_fault, hold; "
+    f"apply_fault('kms-dark', '{EXPERIMENT}'); print('dark', flush=True); "
+)
 FOR_EVER = "import time; time.sleep(60)"
 
 
 @pytest.fixture
-def here(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """The site, with this process as the one that runs the experiment."""
-    for name in ("SEAWALL_TARGETS", "SEAWALL_POLICY"):
-        monkeypatch.setenv(name, site.environment[name])
+def here(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultHarness]:
+    """The harness, with this process as the one that runs the experiment."""
+    for name in ("SEAWALL_DEPLOYMENT", "SEAWALL_POLICY"):
+        monkeypatch.setenv(name, harness.environment[name])
     for name in ("SEAWALL_RUNNER_PID", "SEAWALL_T_ZERO"):
         monkeypatch.delenv(name, raising=False)
     sessions: dict[str, FaultSession] = {}
     monkeypatch.setattr(actions, "_sessions", sessions)
-    yield site
+    yield harness
     for session in sessions.values():
         session.close()
 
 
-def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Site) -> None:
-    """Applied: silence, also on a connection that was open before. Reverted, twice: answers.
+def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: FaultHarness) -> None:
+    """Applied, it silences open connections, too; reverted, even twice, the service answers.
 
-    Each fact is told once, in order.
+    Each fact is recorded once, in order.
     """
     host, _, port = here.listen.rpartition(":")
     kept = http.client.HTTPConnection(host, int(port), timeout=0.3)
@@ -69,58 +75,60 @@ def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Site)
 
     assert not here.hangs()
     assert here.toxics == []
-    told = here.timeline("chaos")
-    assert [fact["event"] for fact in told] == [
+    facts = here.timeline("chaos")
+    assert [fact["event"] for fact in facts] == [
         "fault.applied",
         "fault.effective",
         "fault.reverted",
         "fault.cleared",
     ]
-    assert [fact["at"] for fact in told] == sorted(fact["at"] for fact in told)
-    assert all(fact["detail"]["target"] == "kms.us-east-1" for fact in told)
-    assert told[2]["at"] - told[1]["at"] >= 2.5
+    assert [fact["at"] for fact in facts] == sorted(fact["at"] for fact in facts)
+    assert all(fact["detail"]["target"] == "kms.us-east-1" for fact in facts)
+    assert facts[2]["at"] - facts[1]["at"] >= 2.5
     leases = [fact["event"] for fact in here.timeline("lease")]
     assert (leases[0], leases[-1]) == ("lodged", "released")
 
 
-def test_the_death_of_the_process_that_applied_it_ends_it(site: Site) -> None:
-    """`kill -9`: the region answers within the lease's time to live and a second."""
-    with running(sys.executable, "-c", APPLY + FOR_EVER, environment=site.environment) as runner:
+def test_the_death_of_the_process_that_applied_it_ends_it(harness: FaultHarness) -> None:
+    """After `kill -9` the region answers within the lease's time to live and a second."""
+    with running(sys.executable, "-c", APPLY + FOR_EVER, environment=harness.environment) as runner:
         assert first_line(runner) == "dark"
         time.sleep(TTL_S * 1.3)
-        assert site.hangs(), "a living owner keeps its fault beyond one time to live"
+        assert harness.hangs(), "a living owner keeps its fault beyond one time to live"
         runner.kill()
-        wait_for(lambda: not site.hangs(), within_s=TTL_S + SLACK_S)
-    wait_for(lambda: site.timeline("lease")[-1]["event"] == "expired", within_s=1)
-    assert site.timeline("lease")[-1]["detail"]["undone"] is True
+        wait_for(lambda: not harness.hangs(), within_s=TTL_S + SLACK_S)
+    wait_for(lambda: harness.timeline("lease")[-1]["event"] == "expired", within_s=1)
+    assert harness.timeline("lease")[-1]["detail"]["undone"] is True
 
 
-def test_the_death_of_the_runner_ends_it_although_the_experiment_lives(site: Site) -> None:
-    """Renewal stops with the game day that the experiment belongs to, and holding the fault then
-    fails.
-    """
+def test_the_death_of_the_runner_ends_it_although_the_experiment_lives(
+    harness: FaultHarness,
+) -> None:
+    """Renewal stops when the game day's process dies, and holding the fault then fails."""
     with running(sys.executable, "-c", FOR_EVER) as gameday:
-        environment = site.environment | {"SEAWALL_RUNNER_PID": str(gameday.pid)}
+        environment = harness.environment | {"SEAWALL_RUNNER_PID": str(gameday.pid)}
         held = APPLY + f"hold('kms-dark', '{EXPERIMENT}'); print('held')"
         with running(sys.executable, "-c", held, environment=environment) as experiment:
             assert first_line(experiment) == "dark"
             gameday.kill()  # and not reaped: a zombie is dead
-            wait_for(lambda: not site.hangs(), within_s=TTL_S + SLACK_S)
+            wait_for(lambda: not harness.hangs(), within_s=TTL_S + SLACK_S)
             assert first_line(experiment) == ""
             assert experiment.wait(5) == 1
 
 
 @pytest.mark.parametrize("victim", ["holder", "sentinel"])
-def test_the_death_of_a_lease_process_ends_it_at_once(site: Site, victim: str) -> None:
-    """Without anyone left to undo it later, it is undone now."""
-    with running(sys.executable, "-c", APPLY + FOR_EVER, environment=site.environment) as runner:
+def test_the_death_of_a_lease_process_ends_it_at_once(harness: FaultHarness, victim: str) -> None:
+    """The process that is left undoes it now, because nothing might be left to do it later."""
+    with running(sys.executable, "-c", APPLY + FOR_EVER, environment=harness.environment) as runner:
         assert first_line(runner) == "dark"
-        os.kill(httpx.get(f"{site.lease}/leases", trust_env=False).json()[victim], signal.SIGKILL)
-        wait_for(lambda: not site.hangs(), within_s=SLACK_S)
+        os.kill(
+            httpx.get(f"{harness.lease}/leases", trust_env=False).json()[victim], signal.SIGKILL
+        )
+        wait_for(lambda: not harness.hangs(), within_s=SLACK_S)
 
 
-def test_a_service_that_is_down_already_proves_nothing(here: Site) -> None:
-    """The fault is not applied to what does not answer, and nothing is told."""
+def test_a_service_that_is_down_already_proves_nothing(here: FaultHarness) -> None:
+    """The fault is not applied to what does not answer, and nothing is recorded."""
     here.venue.close()
     with pytest.raises(
         ServiceError,

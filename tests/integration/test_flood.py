@@ -1,4 +1,4 @@
-"""The flood against a real HTTP server: all is sent on time, and a frozen venue hides nothing."""
+"""The flood against a real HTTP server: requests are sent on time, also while it is frozen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loadtests.arrivals import Arrival, write_arrivals
 
 pytestmark = pytest.mark.integration
 
-# A venue that acknowledges, and stands still for a second when a marked id arrives.
+# A venue that acknowledges, and freezes for a second when a marked id arrives.
 VENUE = """
 import json, sys, time, uvicorn
 seen = set()
@@ -61,7 +61,7 @@ def venue() -> Iterator[str]:
 
 
 def _plan(folder: Path, *, seconds: int, frozen_at_s: float | None = None) -> None:
-    """An even schedule of ``RATE_PER_S``, all of it run; the last request repeats the first."""
+    """A run at an even ``RATE_PER_S``; the last request repeats the first."""
     count = RATE_PER_S * seconds
     frozen = None if frozen_at_s is None else int(frozen_at_s * RATE_PER_S)
     arrivals = [
@@ -91,24 +91,9 @@ def _plan(folder: Path, *, seconds: int, frozen_at_s: float | None = None) -> No
 
 
 def _start(folder: Path, url: str) -> subprocess.Popen[str]:
-    schedule = [
-        "--arrivals",
-        str(folder / "arrivals.csv"),
-        "--customers",
-        str(folder / "customers.csv"),
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "loadtests.flood",
-        *schedule,
-        "--url",
-        url,
-        "--out",
-        str(folder),
-        "--workers",
-        "2",
-    ]
+    command = [sys.executable, "-m", "loadtests.flood", "--url", url, "--workers", "2"]
+    command += ["--arrivals", str(folder / "arrivals.csv")]
+    command += ["--customers", str(folder / "customers.csv"), "--out", str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -134,34 +119,34 @@ def _processes_of(session: int) -> list[str]:
 def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_instant(
     tmp_path: Path, venue: str
 ) -> None:
-    """Nothing is missed while the venue stands still for a second.
+    """Nothing is missed while the venue is frozen for a second.
 
-    A fifth of a thousand requests shows it, evenly from 1 s to 0.
+    The latency of the 200 requests of that second falls evenly from 1 s to 0.
     """
     _plan(tmp_path, seconds=4, frozen_at_s=2.0)
 
     flood = _start(tmp_path, venue)
     zero = _wait_for(flood, lambda line: line["event"] == "zero")
     flood.communicate(timeout=60)
-    told = json.loads((tmp_path / "flood.json").read_text())
+    result = json.loads((tmp_path / "flood.json").read_text())
     with (tmp_path / "requests.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     late = [float(row["latency_ms"]) for row in rows if 400 <= int(row["index"]) < 600]
 
     assert flood.returncode == 0
-    assert told["complete"] is True
-    assert told["t_zero"] == zero["t_zero"]
-    assert {key: told["run"][key] for key in ("planned", "sent", "missed", "acknowledged")} == {
+    assert result["complete"] is True
+    assert result["t_zero"] == zero["t_zero"]
+    assert {key: result["run"][key] for key in ("planned", "sent", "missed", "acknowledged")} == {
         "planned": 800,
         "sent": 800,
         "missed": 0,
         "acknowledged": 800,
     }
-    assert told["run"]["offered_per_s"] == RATE_PER_S
+    assert result["run"]["offered_per_s"] == RATE_PER_S
     assert rows[-1]["outcome"] == "replayed"
     assert {row["worker"] for row in rows} == {"0", "1"}
-    # Of 200 planned within the frozen second half have waited for more than half of it; a closed
-    # loop would show one or two.
+    # Half of the 200 requests that were planned within the frozen second wait for more than half a
+    # second. A closed load model would show one or two of them.
     assert sum(latency > 500 for latency in late) >= 90
     assert max(late) > 900
 
@@ -178,16 +163,16 @@ def test_sigterm_ends_all_of_it_within_two_seconds_and_marks_it_incomplete(
     flood.send_signal(signal.SIGTERM)
     flood.communicate(timeout=10)
     took_s = time.monotonic() - asked_at
-    told = json.loads((tmp_path / "flood.json").read_text())
+    result = json.loads((tmp_path / "flood.json").read_text())
 
     assert took_s < 2.0
     assert flood.returncode == 2
-    assert told["complete"] is False
-    assert told["run"]["missed"] > 0
+    assert result["complete"] is False
+    assert result["run"]["missed"] > 0
     assert _processes_of(flood.pid) == []
 
 
-def test_a_lost_worker_is_told_and_not_hidden(tmp_path: Path, venue: str) -> None:
+def test_a_lost_worker_is_reported(tmp_path: Path, venue: str) -> None:
     """Its arrivals are missed, the others go on, and the flood does not end well."""
     _plan(tmp_path, seconds=6)
     flood = _start(tmp_path, venue)
@@ -201,35 +186,19 @@ def test_a_lost_worker_is_told_and_not_hidden(tmp_path: Path, venue: str) -> Non
 
     os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
     flood.communicate(timeout=60)
-    told = json.loads((tmp_path / "flood.json").read_text())
+    result = json.loads((tmp_path / "flood.json").read_text())
 
     assert flood.returncode == 2
-    assert told["complete"] is False
-    assert len(told["workers_lost"]) == 1
-    assert 300 < told["run"]["missed"] < 650
+    assert result["complete"] is False
+    assert len(result["workers_lost"]) == 1
+    assert 300 < result["run"]["missed"] < 650
 
 
 def test_a_flood_that_cannot_begin_says_why_and_ends(tmp_path: Path) -> None:
-    """No schedule: a line, an exit code, and no process that waits for ever."""
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "loadtests.flood",
-            "--arrivals",
-            "none.csv",
-            "--customers",
-            "none.csv",
-            "--url",
-            "http://127.0.0.1:9",
-            "--out",
-            str(tmp_path),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Without a schedule: one line, an exit code, and no process that waits for ever."""
+    command = [sys.executable, "-m", "loadtests.flood", "--arrivals", "none.csv"]
+    command += ["--customers", "none.csv", "--url", "http://127.0.0.1:9", "--out", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert ended.returncode == 3
     assert ended.stderr.startswith("cannot read the arrivals none.csv: No such file or directory")

@@ -1,7 +1,4 @@
-"""The kill switch in the sandbox's AWS.
-
-Read in the runner's role, and obeyed by a flood that is under way.
-"""
+"""The kill switch in the emulated AWS, read in the runner's role and obeyed by a running flood."""
 
 from __future__ import annotations
 
@@ -23,15 +20,16 @@ from loadtests.arrivals import Arrival, write_arrivals
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
 from seawall.errors import ExitCode
-from seawall.kill_switch import RunnerKey, SsmSwitch, SwitchSite, SwitchWatch
+from seawall.kill_switch import AccessKey, KillSwitchLocation, KillSwitchWatch, SsmKillSwitch
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.deployments import urls, write_deployment
 
 pytestmark = pytest.mark.integration
 
 PARAMETER = aws_names.kill_switch("harbour")
 SECONDS, RATE_PER_S = 20, 50
 STOP_S_MAX = 5.0
-"""Two looks of a second, and what Locust takes to quit on a busy machine."""
+"""Two readings a second apart, and what Locust takes to quit on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def aws() -> Iterator[str]:
 
 
 @pytest.fixture
-def site(aws: str, tmp_path: Path) -> SwitchSite:
+def location(aws: str, tmp_path: Path) -> KillSwitchLocation:
     """An armed switch, and a role that may read nothing else."""
     for region in (PRIMARY, STANDBY):
         put(aws, region, aws_names.KILL_SWITCH_ARMED)
@@ -58,13 +56,13 @@ def site(aws: str, tmp_path: Path) -> SwitchSite:
         iam.create_role(
             RoleName=aws_names.gameday_role("harbour"), AssumeRolePolicyDocument=document
         )
-    key = RunnerKey(
+    key = AccessKey(
         access_key_id=ROOT_KEY["AWS_ACCESS_KEY_ID"],
         secret_access_key=ROOT_KEY["AWS_SECRET_ACCESS_KEY"],
     )
     (tmp_path / "key.json").write_text(key.model_dump_json(), encoding="utf-8")
     role = f"arn:aws:iam::123456789012:role/{aws_names.gameday_role('harbour')}"
-    return SwitchSite(
+    return KillSwitchLocation(
         parameter=PARAMETER,
         regions=(PRIMARY, STANDBY),
         endpoint=aws,
@@ -80,20 +78,24 @@ def put(aws: str, region: str, value: str) -> None:
     )
 
 
-def test_a_switch_is_read_in_both_regions_and_a_flip_is_seen(aws: str, site: SwitchSite) -> None:
-    watch = SwitchWatch(switches=[SsmSwitch(site=site)])
+def test_a_switch_is_read_in_both_regions_and_a_flip_is_seen(
+    aws: str, location: KillSwitchLocation
+) -> None:
+    watch = KillSwitchWatch(switches=[SsmKillSwitch(location=location)])
     watch.require_armed()
-    watch.step()
+    watch.poll()
     assert watch() is None
     put(aws, STANDBY, aws_names.KILL_SWITCH_STOPPED)
-    watch.step()
+    watch.poll()
     assert watch() == f"the kill switch in {STANDBY} says 'stopped'"
     assert watch.refusal() == f"the kill switch in {STANDBY} says 'stopped'"
 
 
-def test_a_switch_that_is_not_there_lets_nothing_start(site: SwitchSite) -> None:
-    watch = SwitchWatch(
-        switches=[SsmSwitch(site=site.model_copy(update={"parameter": "/seawall/none"}))]
+def test_a_switch_that_is_not_there_lets_nothing_start(location: KillSwitchLocation) -> None:
+    watch = KillSwitchWatch(
+        switches=[
+            SsmKillSwitch(location=location.model_copy(update={"parameter": "/seawall/none"}))
+        ]
     )
     assert str(watch.refusal()).startswith(
         f"the kill switch in {PRIMARY} cannot be read: ParameterNotFound"
@@ -136,7 +138,7 @@ def venue() -> Iterator[tuple[str, list[float]]]:
 
 @pytest.fixture
 def flood(
-    tmp_path: Path, site: SwitchSite, venue: tuple[str, list[float]]
+    tmp_path: Path, location: KillSwitchLocation, venue: tuple[str, list[float]]
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Starts floods of 20 s that know the switch; ends them."""
     arrivals = [
@@ -162,26 +164,13 @@ def flood(
     (tmp_path / "customers.csv").write_text(
         "customer_id,api_key,network,asset,amount\n4,sk_4,aster,AST,100000\n", encoding="utf-8"
     )
-    targets = {"urls": {"api": venue[0]}, "kill_switch": json.loads(site.model_dump_json())}
-    (tmp_path / "targets.json").write_text(json.dumps(targets), encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "loadtests.flood",
-        "--arrivals",
-        str(tmp_path / "arrivals.csv"),
-    ]
-    command += [
-        "--customers",
-        str(tmp_path / "customers.csv"),
-        "--url",
-        venue[0],
-        "--out",
-        str(tmp_path),
-        "--workers",
-        "1",
-    ]
-    environment = {**os.environ, environment_names.TARGETS_VARIABLE: str(tmp_path / "targets.json")}
+    deployment_file = write_deployment(
+        tmp_path, urls=urls(api=venue[0]), kill_switch=location.model_dump(mode="json")
+    )
+    command = [sys.executable, "-m", "loadtests.flood", "--url", venue[0], "--workers", "1"]
+    command += ["--arrivals", str(tmp_path / "arrivals.csv")]
+    command += ["--customers", str(tmp_path / "customers.csv"), "--out", str(tmp_path)]
+    environment = {**os.environ, environment_names.DEPLOYMENT_VARIABLE: str(deployment_file)}
     started = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -196,9 +185,9 @@ def flood(
 
 
 @pytest.fixture
-def stopped_beforehand(aws: str, site: SwitchSite) -> None:
-    """Somebody stopped drills before this one began; ``site`` armed it."""
-    assert site.parameter == PARAMETER
+def stopped_beforehand(aws: str, location: KillSwitchLocation) -> None:
+    """A person stopped drills before this one began; ``location`` armed the switch."""
+    assert location.parameter == PARAMETER
     put(aws, PRIMARY, aws_names.KILL_SWITCH_STOPPED)
 
 
@@ -215,7 +204,7 @@ def test_a_flood_does_not_start_when_drills_are_stopped(
     assert venue[1] == []
 
 
-def test_a_flood_under_way_ends_when_somebody_stops_drills(
+def test_a_running_flood_ends_when_a_person_stops_drills(
     aws: str, flood: list[subprocess.Popen[str]], venue: tuple[str, list[float]], tmp_path: Path
 ) -> None:
     [process] = flood

@@ -1,6 +1,6 @@
-"""A lodged undo is made whoever dies: its owner, the holder or the sentinel.
+"""A lodged undo is made when its owner, the holder or the sentinel dies.
 
-Real processes, real signals.
+Real processes and signals.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import pytest
 
 from seawall.errors import ServiceError
 from seawall.lease import LeaseClient, UndoCall
+from tests.testing.deployments import write_deployment
 
 pytestmark = pytest.mark.integration
 
 TTL_MS = 1_500
 LONG_MS = 60_000
 SLACK_S = 1.0
-"""The promise itself: within the time to live and one second."""
+"""The promise: the undo is made within the time to live and one second."""
 
 
 class Undone:
-    """A service whose fault is taken back by ``DELETE /fault``; remembers when."""
+    """A service whose fault is undone by ``DELETE /fault``; remembers when."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -74,7 +75,7 @@ class Holder:
     """``python -m seawall.lease`` as the sandbox starts it, with a run in progress."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / "targets.json").write_text(json.dumps({"run_dir": str(folder)}))
+        write_deployment(folder, run_dir=folder)
         self.folder = folder
         command = [sys.executable, "-m", "seawall.lease", "--data-dir", str(folder), "--port", "0"]
         self.process = subprocess.Popen(
@@ -85,7 +86,7 @@ class Holder:
 
     @property
     def sentinel(self) -> int:
-        """Process id of the sentinel, as the holder tells it."""
+        """Process id of the sentinel, from the holder."""
         return int(httpx.get(self.url + "/leases", trust_env=False).json()["sentinel"])
 
     def events(self) -> list[str]:
@@ -131,7 +132,7 @@ def test_an_owner_that_falls_silent_is_undone_after_its_time_to_live(
 ) -> None:
     """Renewals put the undo off.
 
-    Without them it comes within the time to live and a second, and the lease cannot be revived.
+    Without them it is made within the time to live and a second, and the lease cannot be renewed.
     """
     undone.refusals = 2
     with lodge(holder, undone) as client:
@@ -148,7 +149,7 @@ def test_an_owner_that_falls_silent_is_undone_after_its_time_to_live(
 
 
 def test_a_released_lease_is_not_undone(holder: Holder, undone: Undone) -> None:
-    """An owner that undid its own fault is believed, and nothing happens later."""
+    """An owner that undid its own fault has nothing undone later."""
     with lodge(holder, undone) as client:
         assert client.release("fault")
         assert not client.release("fault")
@@ -161,9 +162,7 @@ def test_a_released_lease_is_not_undone(holder: Holder, undone: Undone) -> None:
 def test_the_death_of_either_process_undoes_at_once(
     holder: Holder, undone: Undone, victim: str
 ) -> None:
-    """`kill -9` of one makes the other undo, without waiting for the time to live, and then end
-    itself.
-    """
+    """`kill -9` of one makes the other undo at once, and then end itself."""
     pid, sentinel = holder.process.pid, holder.sentinel
     with LeaseClient(holder.url) as client:
         client.lodge("fault", ttl_ms=LONG_MS, undo=[UndoCall(method="DELETE", url=undone.url)])
@@ -175,7 +174,7 @@ def test_the_death_of_either_process_undoes_at_once(
 
 
 def test_a_frozen_holder_is_replaced_by_the_sentinel(holder: Holder, undone: Undone) -> None:
-    """A holder that stands still cannot keep a fault alive."""
+    """A holder that does not run cannot keep a fault in force."""
     with lodge(holder, undone):
         os.kill(holder.process.pid, signal.SIGSTOP)
         try:
@@ -194,7 +193,9 @@ def test_being_told_to_end_undoes_what_is_held(holder: Holder, undone: Undone) -
     wait_for(lambda: not _lives(sentinel), within_s=2)
 
 
-def test_leases_of_an_earlier_life_are_undone_first(tmp_path: Path, undone: Undone) -> None:
+def test_leases_of_an_earlier_pair_of_processes_are_undone_first(
+    tmp_path: Path, undone: Undone
+) -> None:
     """If both processes died together, the next start still undoes what they held."""
     first = Holder(tmp_path)
     with lodge(first, undone, ttl_ms=LONG_MS):
@@ -221,10 +222,7 @@ def test_a_name_that_is_held_is_refused_to_another(holder: Holder, undone: Undon
 
 
 def test_bad_requests_are_refused_by_name(holder: Holder) -> None:
-    """Every problem of a request is told.
-
-    An unknown path is not mistaken for an expired lease's success.
-    """
+    """Every problem of a request is named, and an unknown path is no expired lease."""
     with httpx.Client(base_url=holder.url, trust_env=False) as http:
         answer = http.put(
             "/leases/fault", json={"ttl_ms": 0, "undo": [{"method": "GET", "url": "ftp://x"}]}

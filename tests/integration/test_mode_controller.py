@@ -1,25 +1,32 @@
+"""The mode controller as a process: what flips the mode row, what does not, and its heartbeat."""
+
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 
 import pytest
 import yaml
 
 from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import SABOTAGE_VARIABLE
-from seawall.conventions.sabotage import SABOTAGE_GUARD
+from seawall.conventions.sabotage import SABOTAGE_MODE_CONTROLLER
 from seawall.formats.journal import chain_breaks
 from seawall.indicators import FlowRow, first_crossing
 from seawall.policy_file import load_policy
-from tests.testing.venue_harness import POLICY, Founded, connected, record_withdrawal, venue_process
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    POLICY,
+    Founded,
+    connected,
+    record_withdrawal,
+    venue_process,
+)
 from venue.database import COMMITTED_AT_US, Connection
 
 pytestmark = pytest.mark.integration
 
-CYCLES = int(os.environ.get("SEAWALL_TEST_FLIPS", "6"))
-"""A benchmark sets more (200 are the engineering goal's)."""
+CYCLES = 6
 
 
 def _quicken(founded: Founded) -> None:
@@ -39,7 +46,7 @@ def _quicken(founded: Founded) -> None:
 
 
 async def _reserve(api: Connection, value_micro: int) -> int:
-    """What an intake batch tells the guard."""
+    """What an intake batch tells the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
             "insert into flow (kind, network, asset, size, count, value_micro) values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
@@ -49,35 +56,32 @@ async def _reserve(api: Connection, value_micro: int) -> int:
     return int(row)
 
 
-async def _tier(connection: Connection, wanted: str, *, within_s: float) -> bool:
-    try:
-        async with asyncio.timeout(within_s):
-            # another process changes it
-            while await connection.fetchval("select tier from mode") != wanted:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        return False
-    return True
+async def _tier_is(connection: Connection, wanted: str) -> None:
+    """Wait until another process has written the tier ``wanted``."""
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while await connection.fetchval("select tier from mode") != wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
     founded: Founded,
 ) -> None:
-    """Each breach is in protected mode within a quarter second of its commit, for the row that
-    replay finds, and comes back by hysteresis.
+    """Each breach leads to protected mode, for the row that replay finds, and back by hysteresis.
+
+    How long after a breach the mode is protected is what a game day measures.
     """
     _quicken(founded)
     half = founded.policy.hot_target_value_micro() // 2
     async with (
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         breaches = []
         for _ in range(CYCLES):
             await asyncio.sleep(0.07)
             breaches.append(await _reserve(api, half))
-            assert await _tier(api, "protected", within_s=2)
-            assert await _tier(api, "normal", within_s=5)
+            await _tier_is(api, "protected")
+            await _tier_is(api, "normal")
     async with connected(founded.database.auditor) as auditor:
         flips = await auditor.fetch(
             f"select epoch, previous, tier, trigger_name, sample_flow_id, {COMMITTED_AT_US.format(row='mode_log')} as at_us from mode_log order by epoch"
@@ -102,13 +106,7 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
     crossing = first_crossing(rows.values(), quick.trigger("run-on-the-bank"), quick)
     assert crossing is not None
     assert crossing.flow_id == breaches[0]
-    delays_ms = sorted(
-        (row["at_us"] - rows[row["sample_flow_id"]].committed_at_us) / 1_000 for row in entered
-    )
-    print(
-        f"breach to commit: p50 {delays_ms[len(delays_ms) // 2]:.1f} ms, max {delays_ms[-1]:.1f} ms over {CYCLES}"
-    )
-    assert delays_ms[len(delays_ms) // 2] < 250
+    assert all(row["at_us"] > rows[row["sample_flow_id"]].committed_at_us for row in entered)
     assert len(journal) == 3 * CYCLES
     assert chain_breaks(journal) == []
 
@@ -119,7 +117,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     async with (
         connected(founded.database.api) as slow,
         connected(founded.database.api) as api,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         transaction = slow.transaction()
         await transaction.start()
@@ -129,7 +127,7 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
             await asyncio.sleep(0.05)
         assert await api.fetchval("select tier from mode") == "normal"
         await transaction.commit()
-        assert await _tier(api, "protected", within_s=2)
+        await _tier_is(api, "protected")
 
 
 async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded) -> None:
@@ -139,12 +137,12 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
     """
     async with (
         connected(founded.database.settler) as settler,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await settler.execute(
             "insert into flow (kind, network, count, value_micro) values ('signing_failed', 'aster', 2, 0)"
         )
-        assert await _tier(settler, "stressed", within_s=2)
+        await _tier_is(settler, "stressed")
         reason = await settler.fetchval("select reason from mode")
         assert reason.startswith("signing-degraded: signing_failures 2.000 reached 2.000.")
 
@@ -156,43 +154,47 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
     """
     async with (
         connected(founded.database.owner) as owner,
-        venue_process("guard", founded.config_path, founded.database),
+        venue_process("mode_controller", founded.config_path, founded.database),
     ):
         await record_withdrawal(owner, "unknown", age_s=3_600)
-        assert not await _tier(owner, "stressed", within_s=1)
+        await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
+        assert await owner.fetchval("select tier from mode") == "normal"
         await record_withdrawal(owner, "reserved", age_s=3_600)
-        assert await _tier(owner, "stressed", within_s=2)
+        await _tier_is(owner, "stressed")
 
 
-async def test_a_guard_beats_and_ends_when_told(founded: Founded) -> None:
-    """The lease is never older than its limit while the guard lives, and not renewed after its end."""
-    age = "select extract(epoch from clock_timestamp() - beat_at)::float8 from guard_lease"
+async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> None:
+    """The lease is renewed again and again while the process runs, and not after its end."""
+    beat = "select renewed_at from mode_controller_lease"
     async with connected(founded.database.auditor) as auditor:
-        async with venue_process("guard", founded.config_path, founded.database):
-            await asyncio.sleep(0.3)
-            ages = []
-            for _ in range(20):
-                ages.append(await auditor.fetchval(age))
-                await asyncio.sleep(0.05)
-        assert max(ages) < 1.5
+        async with venue_process("mode_controller", founded.config_path, founded.database):
+            beats: set[object] = set()
+            async with asyncio.timeout(HANGS_AFTER_S):
+                while len(beats) < 4:
+                    beats.add(await auditor.fetchval(beat))
+                    await asyncio.sleep(0.01)
+        last = await auditor.fetchval(beat)
         await asyncio.sleep(0.5)
-        assert await auditor.fetchval(age) > 0.5
+        assert await auditor.fetchval(beat) == last
 
 
-async def test_a_sabotaged_guard_watches_and_does_nothing(founded: Founded) -> None:
+async def test_a_sabotaged_mode_controller_watches_and_does_nothing(founded: Founded) -> None:
     """The switch takes its decisions away and leaves the heartbeat, so that only the drill can
     tell.
     """
     async with (
         connected(founded.database.api) as api,
         venue_process(
-            "guard", founded.config_path, founded.database, **{SABOTAGE_VARIABLE: SABOTAGE_GUARD}
+            "mode_controller",
+            founded.config_path,
+            founded.database,
+            **{SABOTAGE_VARIABLE: SABOTAGE_MODE_CONTROLLER},
         ),
     ):
         await _reserve(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)
         assert await api.fetchval("select tier from mode") == "normal"
         assert await api.fetchval(
-            "select clock_timestamp() - beat_at < interval '1 second' from guard_lease"
+            "select clock_timestamp() - renewed_at < interval '1 second' from mode_controller_lease"
         )
         assert await api.fetchval("select count(*) from mode_log") == 0

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from seawall.conventions.database import MODE_LOCK
-from tests.testing.venue_harness import Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
 from venue.database import Connection
 
 pytestmark = pytest.mark.integration
@@ -67,14 +67,14 @@ async def _flip_then_claim(founded: Founded, reading: Reading) -> tuple[int, int
     """
     database = founded.database
     async with (
-        connected(database.guard) as guard,
+        connected(database.mode_controller) as mode_controller,
         connected(database.api) as claimant,
         connected(database.owner) as observer,
     ):
-        flip = guard.transaction()
+        flip = mode_controller.transaction()
         await flip.start()
-        await guard.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
-        await guard.execute("update mode set epoch = epoch + 1")
+        await mode_controller.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
+        await mode_controller.execute("update mode set epoch = epoch + 1")
         read, go_on = asyncio.Event(), asyncio.Event()
         pid = claimant.get_server_pid()
         claim = asyncio.create_task(_claim(claimant, reading, read, go_on))
@@ -114,7 +114,7 @@ async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
     """
     database = founded.database
     async with (
-        connected(database.guard) as guard,
+        connected(database.mode_controller) as mode_controller,
         connected(database.api) as claimant,
         connected(database.owner) as observer,
     ):
@@ -123,13 +123,13 @@ async def test_a_flip_waits_for_claims_in_flight(founded: Founded) -> None:
         await read.wait()
 
         async def flip() -> None:
-            async with guard.transaction():
-                await guard.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
-                await guard.execute("update mode set epoch = epoch + 1")
+            async with mode_controller.transaction():
+                await mode_controller.execute("select pg_advisory_xact_lock($1)", MODE_LOCK)
+                await mode_controller.execute("update mode set epoch = epoch + 1")
 
         flipping = asyncio.create_task(flip())
-        async with asyncio.timeout(5):
-            await _waits_for_lock(observer, guard.get_server_pid())
+        async with asyncio.timeout(HANGS_AFTER_S):
+            await _waits_for_lock(observer, mode_controller.get_server_pid())
         assert await observer.fetchval("select epoch from mode") == 1
         go_on.set()
         assert await claim == 1

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from venue.chain.fees import fees
-from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
-from venue.chain.rpc import Receipt, Rpc
+from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient, Receipt
+from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.chain.transaction import (
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )
@@ -26,7 +27,6 @@ from venue.contracts.calls import (
     GAS_PER_ITEM,
     NATIVE,
     Item,
-    balance_of,
     cancel,
     decode_paid_many,
     mint,
@@ -52,7 +52,7 @@ ANSWERS_FALSE = "600060005260206000f3"  # returns one zero word
 class Bench:
     """A node with one payout contract and one token."""
 
-    rpc: Rpc
+    rpc: AsyncRpcClient
     nonces: dict[bytes, int] = field(default_factory=dict)
     token: str = ""
     contract: str = ""
@@ -74,7 +74,7 @@ class Bench:
         fee = fees(base_fee_wei=(await self.rpc.head()).base_fee_wei, gas_limit=gas)
         raw = encode_signed(intent, fee, sign_locally(signing_hash(intent, fee), secret=secret))
         await self.rpc.broadcast(raw)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_AFTER_S):
             # a node is polled
             while (receipt := await self.rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -115,7 +115,7 @@ def item(seq: int, *, to: str | None = None, token: str = NATIVE, amount: int = 
 @pytest.fixture
 async def bench(start_anvil: Callable[..., str]) -> AsyncIterator[Bench]:
     """A funded contract whose cap is one coin and as many tokens."""
-    async with Rpc("aster", (start_anvil(),)) as rpc:
+    async with AsyncRpcClient("aster", (start_anvil(),)) as rpc:
         bench = Bench(rpc=rpc)
         bench.token = await bench.create(token_creation(symbol="USDX", decimals=6))
         caps = {NATIVE: CAP, bench.token: CAP}
@@ -145,7 +145,7 @@ async def test_a_number_is_paid_once_in_one_batch_and_across_batches(bench: Benc
     assert set(again.paid) == {3}
     assert await bench.bits(1, 2, 3, 4) == [True, True, True, False]
     assert await bench.rpc.balance(item(1).to) == 1000
-    assert int.from_bytes(await bench.rpc.read(bench.token, balance_of(item(2).to)), "big") == 1000
+    assert await bench.rpc.balance(item(2).to, token=bench.token) == 1000
 
 
 async def test_bad_recipients_and_tokens_fail_alone_and_may_be_paid_later(bench: Bench) -> None:

@@ -20,8 +20,8 @@ async def test_the_journals_entries_are_counted_by_writer_and_kind(
     """A verdict holds the counts against the flips and top-ups that were made."""
     async with connected(founded.database.owner) as owner:
         for writer, kind in (
-            ("guard", "flip"),
-            ("guard", "flip"),
+            ("mode-controller", "flip"),
+            ("mode-controller", "flip"),
             ("treasury", "topup"),
             ("treasury", "drift"),
         ):
@@ -32,4 +32,7 @@ async def test_the_journals_entries_are_counted_by_writer_and_kind(
 
     faults = json.loads((tmp_path / "records" / "ledger_faults.json").read_text(encoding="utf-8"))
     assert faults["journal_breaks"] == []
-    assert faults["journal_entries"] == {"guard": {"flip": 2}, "treasury": {"drift": 1, "topup": 1}}
+    assert faults["journal_entries"] == {
+        "mode-controller": {"flip": 2},
+        "treasury": {"drift": 1, "topup": 1},
+    }

@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from sandbox import reaper
-from sandbox.environment import shell_environment
+from sandbox.environment import additions
 from sandbox.kept import down, kept_data_dir
 from sandbox.ports import pick_port
 from sandbox.supervisor import Sandbox
@@ -32,6 +32,7 @@ from seawall.errors import ComponentDiedError, PolicyError, PortBusyError
 from seawall.policy_file import load_policy
 from seawall.processes.readiness import http_answers, log_line
 from seawall.setup import locate
+from tests.testing.nightly import repetitions
 from tests.testing.sandbox_runner import PROGRAMS, ROOT, start
 
 pytestmark = pytest.mark.integration
@@ -101,7 +102,7 @@ def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(
     sandbox: Sandbox,
 ) -> None:
     """Finalized is two blocks behind; the endpoint serves no control method, the node does."""
-    for network in sandbox.targets.networks.values():
+    for network in sandbox.deployment.networks.values():
         deadline = time.monotonic() + 10
         while int(rpc(network.node, "eth_blockNumber")["result"], 16) < 3:
             assert time.monotonic() < deadline
@@ -121,8 +122,8 @@ def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(
 
 
 def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
-    """Faults are applied where targets.json says."""
-    targets = json.loads(sandbox.targets_path.read_text())
+    """Faults are applied where deployment.json says."""
+    targets = json.loads(sandbox.deployment.path.read_text())
     name = components.exchange_proxy("primary")
     url = f"http://{targets['proxies'][name]['listen']}/price?sell=AST&buy=USDX"
     assert httpx.get(url, timeout=2).status_code == 200
@@ -139,12 +140,12 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
     """
     metrics = tmp_path / "metrics"
     metrics.write_text(f"{metrics_names.TIER} 0\n")
-    name = components.GUARD_PROCESS
-    port = str(sandbox.targets.metrics_ports[name])
+    name = components.MODE_CONTROLLER_PROCESS
+    port = str(sandbox.deployment.metrics_ports[name])
     sandbox.spawn(
         name, [sys.executable, "-c", EXPORTER, port, str(metrics)], ready=log_line("^ready$")
     )
-    prometheus = sandbox.targets.urls.prometheus
+    prometheus = sandbox.deployment.urls.prometheus
 
     def scraped() -> bool:
         return bool(
@@ -165,7 +166,7 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
         time.sleep(0.1)
         pages = [
             p
-            for p in httpx.get(f"{sandbox.targets.urls.pager}/pages").json()
+            for p in httpx.get(f"{sandbox.deployment.urls.pager}/pages").json()
             if p["alertname"] == metrics_names.ALERT_TIER_PROTECTED
         ]
     page_max_s = load_policy(ROOT / "policies" / "sandbox.yaml").targets.page_max / 1000
@@ -174,11 +175,14 @@ def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_pat
     sandbox.stop(name)
 
 
-def test_a_shell_gets_the_targets_but_not_the_runs_id(sandbox: Sandbox) -> None:
-    """Teardown would end the shell, too."""
-    given = shell_environment(sandbox.targets)
-    assert given[environment.TARGETS_VARIABLE] == str(sandbox.targets_path)
-    assert environment.RUN_ID_VARIABLE not in given
+def test_a_shell_gets_the_deployment_but_not_the_id_of_the_run(sandbox: Sandbox) -> None:
+    """Teardown ends every process that carries the id, and must not end the user's shell."""
+    deployment = sandbox.deployment
+    shell = additions(
+        run_id=None, data_dir=deployment.data_dir, policy_path=deployment.policy, programs={}
+    )
+    assert shell[environment.DEPLOYMENT_VARIABLE] == str(deployment.path)
+    assert environment.RUN_ID_VARIABLE not in shell
     assert environment.RUN_ID_VARIABLE in sandbox.environment
 
 
@@ -209,13 +213,7 @@ def run(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.P
 def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess.Popen[bytes]:
     """A runner in a process of its own that is about to start its sandbox."""
     return subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "tests" / "integration" / "sandbox_runner.py"),
-            str(data_dir),
-            run_id,
-            *options,
-        ],
+        [sys.executable, "-m", "tests.testing.sandbox_runner", str(data_dir), run_id, *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)}
         | ({"XDG_CACHE_HOME": str(cache)} if "--keep" in options else {}),
         stdout=subprocess.PIPE,
@@ -223,7 +221,9 @@ def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    repetitions([signal.SIGKILL, signal.SIGINT, signal.SIGTERM], keep=1),
+    ids=lambda number: number.name,
 )
 def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> None:
     """Within five seconds no process carries the run's id, PostgreSQL's children are gone, and no
@@ -287,8 +287,8 @@ def test_a_kept_sandbox_outlives_its_runner_until_it_is_taken_down(
         time.sleep(1)  # the reaper's own delay: it must not have been at work
         assert kept_data_dir() == data_dir
         attached = Sandbox.attach(data_dir)
-        assert http_answers(f"{attached.targets.toxiproxy}/proxies")(attached)  # type: ignore[arg-type]
-        assert "result" in rpc(attached.targets.networks["aster"].rpc.primary, "eth_chainId")
+        assert http_answers(f"{attached.deployment.toxiproxy}/proxies")(attached)  # type: ignore[arg-type]
+        assert "result" in rpc(attached.deployment.networks["aster"].rpc.primary, "eth_chainId")
         assert down() == data_dir
         assert kept_data_dir() is None
         assert [path.name for path in data_dir.iterdir()] == ["logs"]

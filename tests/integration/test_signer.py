@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from seawall.keys.proofs import proof_text, recovered_address
+from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locally
+from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import POLICY, Founded
-from venue.chain.keys import keccak256, sign_locally
 from venue.database import Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
-from venue.signer.protocol import ProveRequest, SignRequest
+from venue.signer.logs import ProofLog, SignLog
+from venue.signer.protocol import ProveRequest, SigningRefusedError, SignRequest
 from venue.signer.service import SignerMetrics, SigningService
 
 pytestmark = pytest.mark.integration
@@ -79,7 +77,7 @@ class Desk:
 @pytest.fixture
 async def desk(founded: Founded) -> AsyncIterator[Desk]:
     """Two regions, one key at hand."""
-    from venue.chain.keys import address_of_private_key
+    from seawall.ethereum.keys import address_of_private_key
 
     address = address_of_private_key(SECRET)
     owner = await open_pool(founded.database.owner, name="owner", size=2)
@@ -190,7 +188,7 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
     desk.providers["one"].meanwhile = look
     proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
 
-    assert recovered_address(_proof(), proven.signature) == proven.address == desk.address
+    assert recover_message_signer(_proof(), proven.signature) == proven.address == desk.address
     assert seen == [1, 0]
     row = await desk.owner.fetchrow(
         "select * from proof_log join proof_signatures on proof_id = id"

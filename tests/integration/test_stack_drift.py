@@ -15,12 +15,13 @@ import pytest
 
 from localaws.provider.registry import RESOURCES
 from seawall.cli.app import main
-from tests.testing.engine_harness import EngineSite, engine_site
+from tests.testing.engine_harness import EngineHarness, running_engine
 from tests.testing.stack_drift import messaging, s3
 from tests.testing.stack_drift.change import Account, Change, Removal, Resource, all_of, names
 from tests.testing.stack_harness import bare
 
-pytestmark = pytest.mark.integration
+# In `make test` one change of each kind is found by test_change_review.py.
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 CHANGES: tuple[Change, ...] = all_of("CHANGES")
 REMOVALS: tuple[Removal, ...] = all_of("REMOVALS")
@@ -39,30 +40,29 @@ NOT_HERE = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSite]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "replaced by the site")
-        with engine_site(tmp_path_factory.mktemp("drift")) as found:
-            found.pulumi("stack", "select", "sandbox", "--create")
-            found.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs")
-            yield found
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]:
+    with running_engine(tmp_path_factory.mktemp("drift")) as found:
+        found.pulumi("stack", "select", "sandbox", "--create")
+        found.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs")
+        yield found
 
 
 @pytest.fixture
 def account(
-    site: EngineSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Account:
     """The account of a stack that is as declared; the command finds it as in a shell."""
-    for name, value in site.variables.items():
+    for name, value in harness.variables.items():
         monkeypatch.setenv(name, value)
     assert drift(capsys) == {}
-    return Account(endpoint=site.endpoint, resources=recorded(site))
+    return Account(endpoint=harness.endpoint, resources=recorded(harness))
 
 
-def recorded(site: EngineSite) -> tuple[Resource, ...]:
+def recorded(harness: EngineHarness) -> tuple[Resource, ...]:
     """Those of AWS that the engine wrote down, with what it was told and what AWS answered."""
-    listed = json.loads(site.pulumi("stack", "export", "--show-secrets"))["deployment"]["resources"]
+    listed = json.loads(harness.pulumi("stack", "export", "--show-secrets"))["deployment"][
+        "resources"
+    ]
     return tuple(
         Resource(
             urn=each["urn"],
@@ -93,9 +93,9 @@ def top(leaf: str) -> str:
     return re.split(r"[.\[]", leaf)[0]
 
 
-def put_right(site: EngineSite) -> None:
+def put_right(harness: EngineHarness) -> None:
     """As the runbook says: look first, then bring the stack up."""
-    site.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs")
+    harness.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs")
 
 
 def drift(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
@@ -176,7 +176,7 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
 
 
 def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
-    account: Account, site: EngineSite, capsys: pytest.CaptureFixture[str]
+    account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each with what AWS has now, and nothing else.
 
@@ -203,7 +203,7 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
     for change, resource, _ in done:
         if change.back is not None:
             change.back(account, resource)
-    put_right(site)
+    put_right(harness)
     assert drift(capsys) == {}
     s3_client, by_leaf = (
         account.client("s3"),
@@ -217,7 +217,7 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
 
 
 def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
-    account: Account, site: EngineSite, capsys: pytest.CaptureFixture[str]
+    account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The versions of the objects in it, which nobody can bring back, are gone with it.
 
@@ -238,7 +238,7 @@ def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
     hit = {each.urn for each in account.resources if each.outputs.get("bucket") == bucket.id}
     assert set(found) <= hit, "no other bucket"
 
-    put_right(site)
+    put_right(harness)
     assert drift(capsys) == {}
 
 

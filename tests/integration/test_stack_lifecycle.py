@@ -17,11 +17,13 @@ from localaws.provider.registry import RESOURCES
 from tests.testing.aws_harness import PRIMARY, STANDBY
 from tests.testing.inventory import everything
 from tests.testing.provider_engine import Engine
-from tests.testing.stack_harness import StackSite, stack_site
+from tests.testing.stack_harness import StackHarness, running_stack
 from tests.testing.stack_types.example import all_examples, resolved
 from tests.testing.stack_types.program import name_of, program_of
 
-pytestmark = pytest.mark.integration
+# In `make test` the program's own stack goes through the engine (test_stack.py), and each type
+# through the provider's protocol (test_stack_types.py).
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 EXAMPLES = all_examples()
 FIRST, CHANGED = program_of(EXAMPLES), program_of(EXAMPLES, changed=True)
@@ -34,8 +36,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[StackSite]:
-    with stack_site(tmp_path_factory.mktemp("stack"), log=log) as running:
+def harness(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[StackHarness]:
+    with running_stack(tmp_path_factory.mktemp("stack"), log=log) as running:
         yield running
 
 
@@ -53,25 +55,25 @@ def writes(log: Path, since: int) -> list[LoggedRequest]:
     return [asked for asked in read_log(log)[since:] if not asked.reads]
 
 
-def standing(site: StackSite) -> dict[str, list[str]]:
-    return everything(site.root, regions=(PRIMARY, STANDBY))
+def standing(harness: StackHarness) -> dict[str, list[str]]:
+    return everything(harness.root, regions=(PRIMARY, STANDBY))
 
 
-def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> None:
+def test_all_types_live_through_the_real_engine(harness: StackHarness, log: Path) -> None:
     """Up, no drift, no change; a previewed change writes nothing; changed in place.
 
     Unchanged again; removed to nothing.
     """
-    empty = standing(site)
-    site.declare(FIRST)
-    site.up()
-    assert set(FIRST) <= set(site.state())
-    site.refresh("--expect-no-changes")
+    empty = standing(harness)
+    harness.declare(FIRST)
+    harness.up()
+    assert set(FIRST) <= set(harness.state())
+    harness.refresh("--expect-no-changes")
     before = len(read_log(log))
-    site.pulumi("preview", "--expect-no-changes")
+    harness.pulumi("preview", "--expect-no-changes")
 
-    site.declare(CHANGED)
-    proposed = steps(site.pulumi("preview", "--json"))
+    harness.declare(CHANGED)
+    proposed = steps(harness.pulumi("preview", "--json"))
     assert {name: step["op"] for name, step in proposed.items()} == dict.fromkeys(
         CHANGING, "update"
     )
@@ -79,27 +81,27 @@ def test_all_types_live_through_the_real_engine(site: StackSite, log: Path) -> N
         assert set(proposed[name]["diffReasons"]) == set(EXAMPLES[kind].changed), name
     assert writes(log, before) == [], "a preview only looks"
     looked = {asked.caller for asked in read_log(log)[before:]}
-    assert site.identities.deployer.arn in looked, "the log works"
+    assert harness.identities.deployer.arn in looked, "the log works"
 
-    site.up()
-    site.refresh("--expect-no-changes")
+    harness.up()
+    harness.refresh("--expect-no-changes")
     before = len(read_log(log))
-    site.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+    harness.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert writes(log, before) == []
 
-    site.destroy()
-    assert standing(site) == empty
+    harness.destroy()
+    assert standing(harness) == empty
 
 
-def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path) -> None:
+def test_what_stands_can_be_taken_over_by_import(harness: StackHarness, tmp_path: Path) -> None:
     """Another stack imports everything by id and then proposes nothing but what AWS does not keep.
 
     The first sees all gone afterwards.
     """
-    site.declare(FIRST)
-    site.up()
-    site.refresh()  # a policy counts its attachments, which came after it
-    made, other = site.shown(), site.another("other")
+    harness.declare(FIRST)
+    harness.up()
+    harness.refresh()  # a policy counts its attachments, which came after it
+    made, other = harness.shown(), harness.another("other")
     other.declare({})
     other.up()
     wanted = [
@@ -142,16 +144,18 @@ def test_what_stands_can_be_taken_over_by_import(site: StackSite, tmp_path: Path
     other.up()
     other.pulumi("preview", "--expect-no-changes")
     other.destroy()
-    site.refresh()
-    assert not set(site.state()) & set(FIRST), "what is gone is gone from the state as well"
+    harness.refresh()
+    assert not set(harness.state()) & set(FIRST), "what is gone is gone from the state as well"
 
 
-def test_the_code_that_an_import_writes_is_the_program(site: StackSite, tmp_path: Path) -> None:
+def test_the_code_that_an_import_writes_is_the_program(
+    harness: StackHarness, tmp_path: Path
+) -> None:
     """As from a shell, with the provider that the stack's configuration describes.
 
     Run as it was written, it changes nothing.
     """
-    kms, s3 = site.root("kms"), site.root("s3")
+    kms, s3 = harness.root("kms"), harness.root("s3")
     key = kms.create_key(
         KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True, Description="hot"
     )
@@ -164,7 +168,7 @@ def test_the_code_that_an_import_writes_is_the_program(site: StackSite, tmp_path
         Bucket="seawall-found",
         ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
     )
-    single = site.another("single")
+    single = harness.another("single")
     single.pulumi("config", "set", "aws:region", PRIMARY)
     found = {
         "hot": ("aws:kms/key:Key", key["KeyMetadata"]["KeyId"]),
@@ -174,7 +178,7 @@ def test_the_code_that_an_import_writes_is_the_program(site: StackSite, tmp_path
         ),
     }
     code = tmp_path / "imported.py"
-    program = site.program / "__main__.py"
+    program = harness.program / "__main__.py"
     before, texts = program.read_text(encoding="utf-8"), []
     for name, (kind, identifier) in found.items():
         single.pulumi(
@@ -200,15 +204,15 @@ def import_id(recorded: dict[str, Any]) -> str:
     return str(recorded["id"]) if region == PRIMARY else f"{recorded['id']}@{region}"
 
 
-def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> None:
+def test_a_change_behind_pulumis_back_is_named_by_a_refresh(harness: StackHarness) -> None:
     """Property by property, of every type.
 
     A refresh proposes exactly that property of exactly that resource.
     """
-    site.declare(FIRST)
-    site.up()
-    engine = Engine(site.provider_port, region=PRIMARY)
-    recorded = site.shown()
+    harness.declare(FIRST)
+    harness.up()
+    engine = Engine(harness.provider_port, region=PRIMARY)
+    recorded = harness.shown()
     drifts = {name: EXAMPLES[kind].drifts() for name, kind in CHANGING.items()}
     rounds = max(map(len, drifts.values()))
     for turn in range(rounds):
@@ -217,7 +221,9 @@ def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> 
             change(
                 engine, recorded, name, {each: CHANGED[name]["inputs"][each] for each in properties}
             )
-        said = site.pulumi("refresh", "--preview-only", "--json", "--expect-no-changes", ok=False)
+        said = harness.pulumi(
+            "refresh", "--preview-only", "--json", "--expect-no-changes", ok=False
+        )
         proposed = steps(said[: said.rindex("}") + 1])  # the error follows
         assert {name: sorted(step["diffReasons"]) for name, step in proposed.items()} == drifted
         for name in drifted:
@@ -226,9 +232,9 @@ def test_a_change_behind_pulumis_back_is_named_by_a_refresh(site: StackSite) -> 
     print(
         f"{named} changes of properties of {len(CHANGING)} types were named, in {rounds} refreshes"
     )
-    site.refresh("--expect-no-changes")
+    harness.refresh("--expect-no-changes")
     engine.channel.close()
-    site.destroy()
+    harness.destroy()
 
 
 def change(engine: Engine, recorded: dict[str, Any], name: str, properties: dict[str, Any]) -> None:

@@ -14,12 +14,18 @@ import pytest
 
 from seawall.conventions.components import TREASURY_PROCESS
 from seawall.conventions.metrics import LEDGER_DRIFT
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
 from tests.testing.settler_harness import Venue, Wanted, venue_bench
-from tests.testing.venue_harness import Founded, connected, record_withdrawal, venue_process
-from venue.chain.rpc import Rpc
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    Founded,
+    connected,
+    record_withdrawal,
+    venue_process,
+)
 from venue.treasury import metrics
-from venue.treasury.gauges import expose_queue
+from venue.treasury.metrics import expose_queue
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +36,7 @@ USDX = 10**6
 async def venue(
     database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
 ) -> AsyncIterator[Venue]:
-    """Everything but settlers and treasury; the guard's heartbeat is fresh for a day."""
+    """Everything but settlers and treasury; the mode controller's lease is valid for a day."""
     async with venue_bench(database_url, tmp_path, start_anvil) as bench:
         yield bench
 
@@ -88,17 +94,10 @@ async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
 
 async def test_money_that_the_chain_lacks_is_noticed_and_stops_top_ups(venue: Venue) -> None:
     """One wei less than the ledger says is a drift of one; nothing moves until it is explained."""
-    async with httpx.AsyncClient() as http:
-        site = venue.config.networks["aster"]
-        contract = site.payout_contracts["customer-aster-hot"]
-        held = 210 * 10**18 - 1
-        request = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "anvil_setBalance",
-            "params": [contract, hex(held)],
-        }
-        assert "error" not in (await http.post(site.rpc.primary, json=request)).json()
+    site = venue.config.networks["aster"]
+    held = 210 * 10**18 - 1
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("anvil_setBalance", site.payout_contracts["customer-aster-hot"], hex(held))
     await _changes_final(site.rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
     async with venue_process("treasury", venue.config_path, venue.database):
@@ -118,20 +117,9 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
 
     What escrow lacks is its own alarm, and customers' wallets are refilled all the same.
     """
-    async with httpx.AsyncClient() as http:
-        holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
-        request = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "anvil_setBalance",
-            "params": [holder, hex(50 * 10**18 - 3)],
-        }
-        assert (
-            "error"
-            not in (
-                await http.post(venue.config.networks["aster"].rpc.primary, json=request)
-            ).json()
-        )
+    holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
+    async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
+        await rpc.call("anvil_setBalance", holder, hex(50 * 10**18 - 3))
     await _changes_final(venue.config.networks["aster"].rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
     async with venue_process("treasury", venue.config_path, venue.database):
@@ -140,7 +128,7 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
         books = {
             (wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()
         }
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_AFTER_S):
             while None in [await _drift(venue, at, "USDX", of) for at, of in books]:  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
         assert await _drift(venue, "aster", "AST", "escrow") == 3.0
@@ -157,8 +145,10 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
 
 
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
-    """A silent guard stops the treasury too."""
-    await venue.owner.execute("update guard_lease set beat_at = now() - interval '2 seconds'")
+    """A silent mode controller stops the treasury too."""
+    await venue.owner.execute(
+        "update mode_controller_lease set renewed_at = now() - interval '2 seconds'"
+    )
     await venue.owner.execute("update floats set available = 0")
     async with venue_process("treasury", venue.config_path, venue.database):
         async for _ in _polls(
@@ -168,7 +158,9 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         ):
             pass
         assert await venue.owner.fetchval("select count(*) from topups") == 0
-        await venue.owner.execute("update guard_lease set beat_at = now() + interval '1 day'")
+        await venue.owner.execute(
+            "update mode_controller_lease set renewed_at = now() + interval '1 day'"
+        )
         await venue.until("select count(*) = 4 from topups")
 
 
@@ -197,7 +189,7 @@ async def _changes_final(url: str) -> None:
 
     Before that a comparison would rightly find the old balance.
     """
-    async with Rpc("aster", (url,)) as rpc, asyncio.timeout(20):
+    async with AsyncRpcClient("aster", (url,)) as rpc, asyncio.timeout(HANGS_AFTER_S):
         head = (await rpc.head()).number
         while (await rpc.head("finalized")).number <= head:  # noqa: ASYNC110  (a node is polled)
             await asyncio.sleep(0.1)

@@ -16,49 +16,15 @@ import pulumi
 from pulumi.runtime import mocks, rpc, set_all_config, settings
 from pulumi.runtime.stack import run_pulumi_func
 
+from infra.dry_run import MadeUpAws
 from infra.program import declare
-
-PUBLIC_KEY = (
-    "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ"
-    "WfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA=="
-)
-"""That of the private key 1, in base64 of DER."""
-
-
-class MadeUp(mocks.Mocks):
-    """Computed properties are made up from a resource's region and name.
-
-    The caller is of ``account``.
-    """
-
-    def __init__(self, account: str) -> None:
-        self.account = account
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        """Whatever was given, and an id and ARN."""
-        arn = f"arn:{args.inputs.get('region', '')}:{args.name}"
-        made_up = {
-            "arn": arn,
-            "keyId": f"mrk-{args.name}",
-            "url": f"url:{args.name}",
-            "prometheusEndpoint": f"prometheus:{args.name}/",
-        }
-        return f"{args.name}-id", {**made_up, **args.inputs}
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        """What the data sources in use answer."""
-        return {
-            "accountId": self.account,
-            "publicKey": PUBLIC_KEY,
-            "zoneId": f"zone:{args.args.get('name', '')}",
-        }, []
 
 
 class Recorder(mocks.MockMonitor):
     """Keeps every registration as the engine would get it."""
 
     def __init__(self, account: str) -> None:
-        super().__init__(MadeUp(account))
+        super().__init__(MadeUpAws(account))
         self.declared: list[dict[str, Any]] = []
         self.transforms: list[Any] = []
 

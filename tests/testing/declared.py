@@ -1,6 +1,6 @@
-"""What the program declares under a configuration, for tests.
+"""What the Pulumi program declares under a configuration, for tests.
 
-Declared in a process of its own, once per configuration.
+It runs on the engine's own mocks, in a process of its own, once per configuration.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ import yaml
 
 from seawall.conventions import environment
 from seawall.policy_file import load_policy
+from tests.testing.remembered import remembered
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
 POLICY = load_policy(POLICY_PATH)
 ACCOUNT = POLICY.accounts["sandbox"]
-PRIMARY, STANDBY = POLICY.regions.primary, POLICY.regions.standby
+REGIONS = (PRIMARY, STANDBY) = (POLICY.regions.primary, POLICY.regions.standby)
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+_SECRET = "4dabf18193072939515e22adb298388d"
+"""The key under which the engine's protocol marks a value as secret (pulumi.runtime.rpc)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +81,13 @@ def run(
 
 @cache
 def _declared(stack: str, config: tuple[tuple[str, str], ...]) -> tuple[Declared, ...]:
-    done = run(stack, dict(config))
-    assert done.returncode == 0, done.stderr
-    return tuple(Declared(**resource) for resource in json.loads(done.stdout))
+    def make() -> str:
+        done = run(stack, dict(config))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    text = remembered(json.dumps([stack, config]), make)
+    return tuple(Declared(**resource) for resource in json.loads(text))
 
 
 def declared(stack: str = "sandbox", **change: Any) -> tuple[Declared, ...]:
@@ -90,3 +98,23 @@ def declared(stack: str = "sandbox", **change: Any) -> tuple[Declared, ...]:
 def of(kind: str, stack: str = "sandbox", **change: Any) -> list[Declared]:
     """Those of one type."""
     return [resource for resource in declared(stack, **change) if resource.type == kind]
+
+
+def inputs_of(kind: str, *, protected: bool = False) -> dict[str, dict[str, Any]]:
+    """Inputs by logical name of the sandbox's resources of one type, without the engine's marks of
+    what is secret.
+    """
+    change = {"deletion": "protected"} if protected else {}
+    return {each.name: _plain(each.inputs) for each in of(kind, **change)}
+
+
+def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value["value"] if isinstance(value, dict) and _SECRET in value else value
+        for name, value in inputs.items()
+    }
+
+
+def statements(text: str) -> dict[str, dict[str, Any]]:
+    """Statements of a policy document by their Sid."""
+    return {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}

@@ -1,7 +1,4 @@
-"""What drill tests share.
-
-The real command line, the timeline of the run in progress, and a look at /proc.
-"""
+"""What drill tests share: the command line, the timeline of a running game day, a kept sandbox."""
 
 from __future__ import annotations
 
@@ -10,12 +7,21 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import boto3
+
+from sandbox.identities import Identities
+from sandbox.kept import SANDBOXES
+from seawall.cache import cache_root
+from seawall.formats.deployment import DEPLOYMENT_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 SEAWALL = ROOT / "bin" / "seawall"
 RUNS = ROOT / "runs"
+POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
 T = TypeVar("T")
 
 
@@ -35,27 +41,131 @@ def seawall(
     )
 
 
-def start(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    """Start ``bin/seawall`` in a session of its own, its output in ``log``."""
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [str(SEAWALL), *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+def drill_result(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Run ``bin/seawall drill``; its exit code and its result, which is also printed."""
+    done = seawall("drill", *arguments, "--json", env=env)
+    assert done.stdout, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    print(json.dumps(result, indent=1)[:4000])
+    return done.returncode, result
+
+
+def not_passed(result: Mapping[str, Any]) -> dict[str, str]:
+    """The outcome of each check of a drill's result that is not PASS."""
+    return {
+        check: found["outcome"]
+        for check, found in result["checks"].items()
+        if found["outcome"] != "PASS"
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameDay:
+    """A game day that runs in a session of its own."""
+
+    runner: subprocess.Popen[bytes]
+    run_dir: Path
+    run_id: str
+    log: Path
+
+    @classmethod
+    def start(cls, *arguments: str, log: Path) -> GameDay:
+        """Start ``bin/seawall gameday``, its output in ``log``; returns when it has a manifest."""
+        before = run_directories()
+        with log.open("wb") as output:
+            runner = subprocess.Popen(
+                [str(SEAWALL), "gameday", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        run_dir = until(
+            lambda: next(iter(run_directories() - before), None),
+            within_s=60,
+            what="a run directory",
+        )
+        manifest = run_dir / "manifest.json"
+        until(lambda: manifest.is_file() or None, within_s=10, what="its manifest")
+        return cls(
+            runner=runner, run_dir=run_dir, run_id=str(read_json(manifest)["run_id"]), log=log
         )
 
+    @property
+    def data_dir(self) -> Path:
+        """Where its sandbox keeps its files."""
+        return cache_root() / SANDBOXES / self.run_id
 
-def until(look: Callable[[], T | None], *, within_s: float, what: str) -> T:
-    """The first thing that ``look`` finds.
+    def targets(self) -> dict[str, Any]:
+        """The file that says where the parts of its sandbox are."""
+        return read_json(self.data_dir / DEPLOYMENT_FILE)
 
-    Fails the test when ``within_s`` have passed; the bound is the test's claim.
+    def event(self, name: str) -> dict[str, Any] | None:
+        """The last event of that name on the timeline so far, or None."""
+        path = self.run_dir / "timeline.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        events = [json.loads(line) for line in lines if line.endswith("}")]
+        return next((event for event in reversed(events) if event["event"] == name), None)
+
+    def wait_for(self, name: str, *, within_s: float = 180) -> dict[str, Any]:
+        """Wait for an event on the timeline."""
+        return until(lambda: self.event(name), within_s=within_s, what=name)
+
+    def printed(self) -> str:
+        """What it wrote to its terminal."""
+        return self.log.read_text(encoding="utf-8")
+
+    def end(self) -> None:
+        """Stop it if a failed test left it running."""
+        if self.runner.poll() is None:
+            self.runner.terminate()
+            self.runner.wait(timeout=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptSandbox:
+    """The sandbox of ``bin/seawall up``."""
+
+    data_dir: Path
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where its parts answer."""
+        urls: dict[str, str] = read_json(self.data_dir / DEPLOYMENT_FILE)["urls"]
+        return urls
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of its stack."""
+        return read_json(self.data_dir / "outputs.json")
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client with the deployer's key, as a person at a shell has one."""
+        return deployer_client(self.data_dir, service, region)
+
+
+def deployer_client(data_dir: Path, service: str, region: str) -> Any:
+    """A boto3 client with the deployer's key for the sandbox in ``data_dir``."""
+    deployer = Identities.read(data_dir / "identities.json").deployer
+    session: Any = boto3.Session(
+        aws_access_key_id=deployer.access_key_id, aws_secret_access_key=deployer.secret_access_key
+    )
+    endpoint = read_json(data_dir / DEPLOYMENT_FILE)["urls"]["aws"]
+    return session.client(service, region_name=region, endpoint_url=endpoint)
+
+
+def until(probe: Callable[[], T | None], *, within_s: float, what: str) -> T:
+    """Wait for the first result of ``probe`` that is not None.
+
+    Fails the test when ``within_s`` have passed. Where the product promises a bound, it is that
+    bound; elsewhere it only ends a test that hangs.
     """
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        found = look()
+        found = probe()
         if found is not None:
             return found
         time.sleep(0.05)
@@ -63,38 +173,24 @@ def until(look: Callable[[], T | None], *, within_s: float, what: str) -> T:
 
 
 def run_directories() -> set[Path]:
-    """Every run directory there is."""
-    return (
-        {path for path in RUNS.iterdir() if path.is_dir() and not path.is_symlink()}
-        if RUNS.is_dir()
-        else set()
-    )
+    """All run directories of this clone."""
+    if not RUNS.is_dir():
+        return set()
+    return {path for path in RUNS.iterdir() if path.is_dir() and not path.is_symlink()}
 
 
-def events(run_dir: Path) -> list[dict[str, Any]]:
-    """The timeline so far."""
-    path = run_dir / "timeline.jsonl"
-    if not path.is_file():
-        return []
-    return [
-        json.loads(line)
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.endswith("}")
-    ]
-
-
-def saw(run_dir: Path, event: str) -> dict[str, Any] | None:
-    """The last ``event`` on the timeline, if it is there."""
-    return next((entry for entry in reversed(events(run_dir)) if entry["event"] == event), None)
+def latest_run() -> Path:
+    """The directory of the run that ended last."""
+    return (RUNS / "latest").resolve()
 
 
 def run_id_of(run_dir: Path) -> str:
-    """The run's id."""
-    return str(json.loads((run_dir / "manifest.json").read_text(encoding="utf-8"))["run_id"])
+    """The id of a run."""
+    return str(read_json(run_dir / "manifest.json")["run_id"])
 
 
-def carriers(run_id: str) -> list[int]:
-    """Processes whose environment carries the run's id: what must be gone after a teardown."""
+def processes_of(run_id: str) -> list[int]:
+    """Processes whose environment carries the id of the run: after a teardown there are none."""
     wanted = f"SEAWALL_RUN_ID={run_id}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -108,15 +204,16 @@ def carriers(run_id: str) -> list[int]:
 
 
 def verdict_of(run_dir: Path) -> dict[str, Any]:
-    """verdict.json of a run."""
-    return _document(run_dir / "verdict.json")
+    """The verdict of a run."""
+    return read_json(run_dir / "verdict.json")
 
 
 def scorecard_of(run_dir: Path) -> dict[str, Any]:
-    """scorecard.json of a run: every check with its finding."""
-    return _document(run_dir / "scorecard.json")
+    """The scorecard of a run: every check with its finding."""
+    return read_json(run_dir / "scorecard.json")
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object in a file."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -1,5 +1,6 @@
-"""A stack that the real engine keeps in the sandbox's AWS, for tests of commands that look at it
-without changing it.
+"""The stack of the program in the sandbox's AWS, kept by the real engine.
+
+For tests of the stack itself and of commands that read it.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from localaws.provider.server import start_provider
 from monitors.render import write
 from sandbox import stack
-from sandbox.hosted_zones import prepare_landing
+from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
 from seawall import setup
 from seawall.policy_file import load_policy
@@ -29,10 +33,8 @@ STACK_FILE = ROOT / "infra" / "stacks" / "Pulumi.sandbox.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineSite:
-    """A running AWS with the attached provider, and the variables of a shell that works on the
-    stack in it.
-    """
+class EngineHarness:
+    """A running AWS with the attached provider, and how a shell works on the stack in it."""
 
     endpoint: str
     identities: Identities
@@ -46,13 +48,13 @@ class EngineSite:
 
     @property
     def state(self) -> bytes:
-        """What the engine has written down of the stack."""
+        """The engine's state file of the stack."""
         return (
             self.settings.data_dir / "pulumi" / ".pulumi" / "stacks" / "seawall" / "sandbox.json"
         ).read_bytes()
 
     def urn(self, kind: str, name: str) -> str:
-        """The whole name of a resource in the stack, whatever components it lies in."""
+        """The URN of a resource, with the components that it lies in."""
         listed = json.loads(self.state)["checkpoint"]["latest"]["resources"]
         [found] = [
             each["urn"]
@@ -62,7 +64,10 @@ class EngineSite:
         return str(found)
 
     def pulumi(self, *arguments: str, ok: bool = True, **variables: str) -> str:
-        """What a shell with these variables gets from the engine."""
+        """Run `pulumi` as such a shell does and return its standard output.
+
+        ``ok``: whether it must succeed, which is asserted.
+        """
         done = subprocess.run(
             ["pulumi", "--non-interactive", "--color", "never", *arguments],
             cwd=self.settings.root,
@@ -75,19 +80,26 @@ class EngineSite:
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout
 
-    def rendered(self, folder: Path, policy: Path) -> EngineSite:
-        """The same stack from a repository in ``folder`` whose rules and routing were rendered from
-        ``policy``, as whoever changes it does.
+    def rendered(self, folder: Path, policy: Path) -> EngineHarness:
+        """The same stack from a copy of the repository whose generated files are those of ``policy``.
+
+        That is what the author of a changed policy commits. The copy is in ``folder``.
         """
         root = copied(folder, "generated")
-        write(load_policy(policy), folder=root / "generated" / POLICY.policy)
+        out = root / "generated" / POLICY.policy
+        write(load_policy(policy), folder=out)
+        subprocess.run(
+            [sys.executable, "-m", "infra.render", "--policy", policy, "--out", out],
+            cwd=ROOT,
+            check=True,
+        )
         return replace(self, settings=replace(self.settings, root=root))
 
 
 def copied(folder: Path, *own: str) -> Path:
-    """The repository with a program of its own, and folders of its own that ``own`` names.
+    """Make ``folder`` a repository with its own `infra` and its own copies of what ``own`` names.
 
-    Everything else is the original.
+    Everything else is a link to the original.
     """
     folder.mkdir()
     for each in ROOT.iterdir():
@@ -99,13 +111,16 @@ def copied(folder: Path, *own: str) -> Path:
 
 
 @contextmanager
-def engine_site(folder: Path) -> Iterator[EngineSite]:
-    """An empty site; its data is in ``folder``."""
-    with running_aws() as endpoint:
-        prepare_landing(endpoint=endpoint, policy=POLICY)
+def running_engine(folder: Path) -> Iterator[EngineHarness]:
+    """An AWS without a stack, with the provider attached to this process; data goes to ``folder``.
+
+    The provider reads the deployer's key from this process's environment.
+    """
+    with running_aws() as endpoint, pytest.MonkeyPatch.context() as patch:
+        prepare_hosted_zones(endpoint=endpoint, policy=POLICY)
         identities = create_identities(endpoint=endpoint, policy=POLICY)
         for name, value in identities.deployer.environment().items():
-            os.environ[name] = value  # the provider is attached to this process
+            patch.setenv(name, value)
         server, port = start_provider(aws_endpoint=endpoint)
         try:
             (folder / "pulumi").mkdir()
@@ -120,7 +135,7 @@ def engine_site(folder: Path) -> Iterator[EngineSite]:
                 region=PRIMARY,
                 path=setup.environment()["PATH"],
             )
-            yield EngineSite(
+            yield EngineHarness(
                 endpoint=endpoint, identities=identities, settings=settings, folder=folder
             )
         finally:

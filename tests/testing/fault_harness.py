@@ -1,7 +1,7 @@
-"""A small site to break.
+"""A small deployment to inject faults into, for tests of chaos.
 
-A real Toxiproxy before an HTTP service, a real lease holder, and a venue that speaks the drill
-contract.
+It has a real Toxiproxy before an HTTP service, a real lease holder, and a venue that follows the
+drill contract.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import httpx
 import pytest
 import yaml
 
-from chaos.outside import look
+from chaos.endpoint import probe
+from tests.testing.deployments import urls, write_deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = "kms.us-east-1"
@@ -38,13 +39,13 @@ GAMEDAY = {
 }
 TTL_S = 3.0
 SLACK_S = 1.0
-"""What a lease may take beyond its time to live."""
+"""How long an undo may take beyond the lease's time to live."""
 
 
 class Venue:
-    """Enough of a venue to be in a steady state.
+    """Enough of a venue and its Prometheus to be in a steady state.
 
-    Payouts are posted when asked for the second time, unless ``stuck``.
+    A payout is posted when its state is asked for the second time, unless ``stuck``.
     """
 
     def __init__(self) -> None:
@@ -117,8 +118,9 @@ class Venue:
 
 
 def hurried_policy() -> dict[str, Any]:
-    """Production's promises with a short dark and an early withdrawal, and all that must hurry
-    along for these to be feasible.
+    """Production's policy with a short fault and a fast small withdrawal.
+
+    Whatever must be faster for these to be feasible is faster, too.
     """
     policy: dict[str, Any] = yaml.safe_load((ROOT / "policies/production.yaml").read_text())
     policy["gamedays"][0] |= GAMEDAY
@@ -133,8 +135,8 @@ def hurried_policy() -> dict[str, Any]:
     return policy
 
 
-class Site:
-    """Where everything is, and what it says."""
+class FaultHarness:
+    """The deployment's addresses and files, the environment that names them, and what they show."""
 
     def __init__(self, folder: Path, venue: Venue, *, toxiproxy: str, lease: str) -> None:
         self.folder = folder
@@ -148,35 +150,31 @@ class Site:
         self.listen = listen
         self.toxics_url = f"{toxiproxy}/proxies/{PROXY}/toxics"
         url = f"http://{venue.address}"
-        targets = {
-            "run_id": "r",
-            "data_dir": str(folder),
-            "run_dir": str(folder),
-            "toxiproxy": toxiproxy,
-            "proxies": {PROXY: {"listen": listen, "upstream": venue.address}},
-            "processes": {},
-            "urls": {"api": url, "prometheus": url, "lease": lease},
-            "regions": {"primary": "us-east-1", "standby": "us-west-2"},
-        }
-        (folder / "targets.json").write_text(json.dumps(targets))
+        deployment_file = write_deployment(
+            folder,
+            run_dir=folder,
+            toxiproxy=toxiproxy,
+            proxies={PROXY: {"listen": listen, "upstream": venue.address}},
+            urls=urls(api=url, prometheus=url, lease=lease),
+        )
         rows = "".join(f"{number},key-{number},aster,USDX,9000000\n" for number in range(1, 5))
         (folder / "customers.csv").write_text("customer_id,api_key,network,asset,amount\n" + rows)
         (folder / "policy.yaml").write_text(yaml.safe_dump(hurried_policy()))
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("SEAWALL_")},
-            "SEAWALL_TARGETS": str(folder / "targets.json"),
+            "SEAWALL_DEPLOYMENT": str(deployment_file),
             "SEAWALL_POLICY": str(folder / "policy.yaml"),
             "PYTHONPATH": str(ROOT),
         }
 
     @property
     def toxics(self) -> list[dict[str, Any]]:
-        """What Toxiproxy has on the key service's proxy."""
+        """The toxics on the key service's proxy."""
         return list(httpx.get(self.toxics_url, trust_env=False).json())
 
     def hangs(self) -> bool:
-        """Whether a request from outside is swallowed."""
-        return look(self.listen) == "silent"
+        """Whether a request to the key service gets no answer."""
+        return probe(self.listen) == "silent"
 
     def timeline(self, source: str) -> list[dict[str, Any]]:
         """Facts in the timeline from ``source``, in order."""
@@ -191,7 +189,7 @@ class Site:
 def running(
     *command: str, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process with its first lines readable, surely ended afterwards."""
+    """A process whose output can be read; killed at the end."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
@@ -217,8 +215,8 @@ def wait_for(condition: Callable[[], object], *, within_s: float) -> float:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A whole site on free ports."""
+def harness(tmp_path: Path) -> Iterator[FaultHarness]:
+    """A whole deployment on free ports."""
     server = which("toxiproxy-server")
     if server is None:
         pytest.fail("toxiproxy-server is not on PATH; run the tests by `make test`")
@@ -231,7 +229,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
                 sys.executable, "-m", "seawall.lease", "--data-dir", str(tmp_path), "--port", "0"
             )
         )
-        yield Site(tmp_path, venue, toxiproxy=toxiproxy, lease=first_line(holder).split()[-1])
+        lease = first_line(holder).split()[-1]
+        yield FaultHarness(tmp_path, venue, toxiproxy=toxiproxy, lease=lease)
         holder.terminate()  # with its sentinel
         holder.wait(5)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.change_review.freeze import Freeze, tier_known
-from seawall.change_review.judgement import Judgement, judge, stakes_of
+from seawall.change_review.judgement import Judgement, exposures_of, judge
 from seawall.change_review.override import Override
 from seawall.change_review.preview import parse
 from seawall.policy_file import load_policy
@@ -107,7 +107,7 @@ def judged(
         freeze=freeze,
         override=override,
         now=now,
-        stakes=stakes_of(preview, POLICY),
+        exposures=exposures_of(preview, POLICY),
     )
 
 

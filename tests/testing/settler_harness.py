@@ -21,10 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
+from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
     POLICY,
     DatabaseUrls,
     connected,
@@ -34,16 +37,15 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
-from venue.chain.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
+from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
+BLOCK_TIME_S = 1
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 _RESERVE = """
@@ -129,7 +131,7 @@ class Venue:
             await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
 
     async def set_mode(self, tier: str) -> None:
-        """Flip as the guard does."""
+        """Flip as the mode controller does."""
         async with self.owner.transaction():
             await self.owner.execute(
                 "update mode set epoch = epoch + 1, tier = $1, reason = 'test'", tier
@@ -152,24 +154,24 @@ class Venue:
         )
         self.settlers.append(process)
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_AFTER_S):
             assert await process.stdout.readline() == b"ready\n"
         return process
 
     async def stop(self, process: asyncio.subprocess.Process) -> int:
-        """SIGTERM; the exit code, within two seconds."""
+        """SIGTERM; the exit code."""
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(HANGS_AFTER_S):
             return await process.wait()
 
-    async def until(self, query: str, *arguments: Any, within_s: float = 30) -> None:
+    async def until(self, query: str, *arguments: Any, within_s: float = HANGS_AFTER_S) -> None:
         """Wait until ``query`` answers true."""
         async with asyncio.timeout(within_s):
             # a database is polled
             while not await self.owner.fetchval(query, *arguments):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
-    async def all_posted(self, within_s: float = 30) -> None:
+    async def all_posted(self, within_s: float = HANGS_AFTER_S) -> None:
         """Wait until no withdrawal is open."""
         await self.until(
             "select not exists (select 1 from withdrawals where state in ('reserved', 'slotted'))",
@@ -190,8 +192,7 @@ async def venue_bench(
     secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
     addresses = {wallet: address_of_private_key(secret) for wallet, secret in secrets.items()}
     nodes = {
-        name: start_anvil(chain_id=network.chain_id, block_time=1)
-        for name, network in policy.networks.items()
+        name: start_anvil(chain_id=network.chain_id) for name, network in policy.networks.items()
     }
     plan = Plan(
         policy=POLICY,
@@ -201,7 +202,11 @@ async def venue_bench(
         },
         wallets=addresses,
     )
+    # Deployed with a block for each transaction, which saves seconds; then a block a second.
     deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
+    for name, url in nodes.items():
+        async with AsyncRpcClient(name, (url,)) as rpc:
+            await rpc.call("evm_setIntervalMining", BLOCK_TIME_S)
     path = directory / "venue.json"
     write_config(path, database_url, policy)
     payload = json.loads(path.read_text(encoding="utf-8"))
@@ -231,7 +236,7 @@ async def venue_bench(
             roles=database.roles,
         )
         await owner.execute(
-            "insert into guard_lease (holder, beat_at) values ('test', now() + interval '1 day')"
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now() + interval '1 day')"
         )
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []

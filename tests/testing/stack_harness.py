@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from localaws.provider.values import Properties
-from sandbox.environment import inherited
 from sandbox.identities import Identities, create_identities
 from sandbox.stack_environment import environment
 from seawall import setup
 from seawall.policy_file import load_policy
+from seawall.processes.environment import inherited
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
 from tests.testing.provider_engine import running_provider
 
@@ -36,7 +36,7 @@ def declared(kind: str, inputs: Properties, **more: Any) -> dict[str, Any]:
 
 
 @dataclass(kw_only=True)
-class StackSite:
+class StackHarness:
     """One stack: ``declare`` what it is to have, then let ``pulumi`` do something about it."""
 
     endpoint: str
@@ -67,7 +67,7 @@ class StackSite:
         assert (done.returncode == 0) is ok, done.stdout
         return done.stdout
 
-    def another(self, stack: str) -> StackSite:
+    def another(self, stack: str) -> StackHarness:
         """The same AWS and program under another, new stack."""
         made = replace(self, stack=stack)
         made.pulumi("stack", "init", stack)
@@ -162,15 +162,15 @@ def bare(value: Any) -> Any:
 
 
 @contextmanager
-def stack_site(data_dir: Path, *, log: Path | None = None) -> Iterator[StackSite]:
-    """A site with an empty stack called ``test``; ``log``: where its AWS writes its requests."""
+def running_stack(data_dir: Path, *, log: Path | None = None) -> Iterator[StackHarness]:
+    """A harness with an empty stack called ``test``; ``log``: where its AWS writes its requests."""
     with running_aws(*(("--log", str(log)) if log else ())) as endpoint:
         identities = create_identities(endpoint=endpoint, policy=load_policy(POLICY_PATH))
         with running_provider(endpoint, identities.deployer) as port:
-            site = StackSite(
+            harness = StackHarness(
                 endpoint=endpoint, identities=identities, provider_port=port, data_dir=data_dir
             )
             (data_dir / "pulumi").mkdir()
-            shutil.copytree(PROGRAM, site.program)
-            site.pulumi("stack", "init", "test")
-            yield site
+            shutil.copytree(PROGRAM, harness.program)
+            harness.pulumi("stack", "init", "test")
+            yield harness

@@ -1,4 +1,4 @@
-"""What set-up builds appears whole or not at all, once, under a key made of its pins."""
+"""The cache: a build appears whole or not at all, once, under a key made of its pins."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def test_a_relative_cache_home_is_ignored_as_the_xdg_specification_demands(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     assert cache.cache_root() == Path.home() / ".cache" / "seawall"
+
+
+def test_without_any_home_the_remedy_names_the_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose account has no entry in the passwd database."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    with pytest.raises(WorldError, match=r"^neither HOME nor .*export XDG_CACHE_HOME=FOLDER"):
+        cache.cache_root()
 
 
 def test_a_build_becomes_visible_only_when_it_is_whole(own_cache: Path) -> None:
@@ -58,23 +69,23 @@ def test_leftovers_of_a_killed_build_are_removed_and_those_of_others_are_not(
     assert foreign.exists()
 
 
-def test_a_second_holder_is_told_and_waits_for_the_first() -> None:
-    told, entered = threading.Event(), threading.Event()
+def test_a_second_holder_is_notified_and_waits_for_the_first() -> None:
+    notified, entered = threading.Event(), threading.Event()
 
     def second() -> None:
-        with cache.exclusive("tool", waiting=told.set):
+        with cache.exclusive("tool", waiting=notified.set):
             entered.set()
 
     thread = threading.Thread(target=second)
     with cache.exclusive("tool", waiting=lambda: pytest.fail("nobody held it")):
         thread.start()
-        assert told.wait(timeout=10)
+        assert notified.wait(timeout=10)
         assert not entered.is_set()
     thread.join(timeout=10)
     assert entered.is_set()
 
 
-def test_too_little_space_is_said_with_both_figures() -> None:
+def test_too_little_space_is_reported_with_both_figures() -> None:
     with pytest.raises(
         DiskFullError,
         match=r"^building x needs \d+\.\d GiB, but .* has .* GiB free \(free some space",

@@ -14,7 +14,7 @@ import pytest
 
 from seawall.cache import KEY_CHARACTERS
 from seawall.setup.bootstrap import PINS, environment_key
-from seawall.setup.compilers import GO_VERSION_MIN
+from seawall.setup.build import GO_VERSION_MIN
 from seawall.setup.programs import PROGRAMS, GoBuild, format_version
 
 ROOT = Path(__file__).resolve().parents[2]

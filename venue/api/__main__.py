@@ -5,9 +5,9 @@ from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.api import metrics
 from venue.api.app import make_app
 from venue.api.directory import Directory
-from venue.api.exchange import Exchange
 from venue.api.flusher import Flusher
-from venue.api.services import Services
+from venue.api.front import Services
+from venue.api.swaps import Exchange
 from venue.database import open_pool
 from venue.process import run, serve_http
 
@@ -22,9 +22,8 @@ async def _main(stop: asyncio.Event) -> None:
     exchange = Exchange(config.exchange)
     flusher = Flusher(policy, intake_pool)
     flushing = asyncio.create_task(flusher.work())
-    flushing.add_done_callback(
-        lambda _: stop.set()
-    )  # without a flusher nobody would ever be answered
+    # Without a flusher no request would ever be answered.
+    flushing.add_done_callback(lambda _: stop.set())
     app = make_app(
         Services(
             policy=policy,

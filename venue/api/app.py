@@ -1,6 +1,6 @@
-"""The drill contract over HTTP, as the reference venue serves it.
+"""The HTTP app of the api: every operation of the drill contract but withdrawal requests.
 
-Withdrawal requests are served by the front door.
+Those are served by :class:`venue.api.front.Front`, which wraps this app.
 """
 
 from __future__ import annotations
@@ -31,30 +31,29 @@ from seawall.formats.drill_contract import (
     openapi,
 )
 from venue.api import metrics
-from venue.api.batch import STATE
-from venue.api.cancel import NOT_FOUND, cancel_withdrawal
-from venue.api.exchange import bought
-from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, customer_of, malformed
+from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, Services, customer_of, malformed
 from venue.api.intake import STATUS_OF
 from venue.api.mode import read_mode
-from venue.api.services import Services
-from venue.api.swaps import Trade, commit_swap
+from venue.api.reservations import NOT_FOUND, STATE, cancel_withdrawal
+from venue.api.swaps import Trade, bought, commit_swap
 from venue.database import FAILURES
 
 QUOTE_VALID_MS = 1_000
-"""How long a quote may be shown; a swap is booked at the price of its own moment."""
+"""How long a quote may be shown; a swap is booked at the price at its own time."""
 
 _BALANCES = """
     select a.network, a.asset, b.available from accounts a join balances b on b.account_id = a.id
     where a.customer_id = $1 order by a.network, a.asset"""
 _FOLLOW = f"""
-    select w.id, w.seq, case when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason, {STATE} as state, s.tx_hash
-    from withdrawals w left join slots s on s.id = w.slot_id where w.id = $1 and w.customer_id = $2"""
+    select w.id, w.seq, {STATE} as state, s.tx_hash,
+           case when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason
+    from withdrawals w left join slots s on s.id = w.slot_id
+    where w.id = $1 and w.customer_id = $2"""
 _TICKET = "insert into tickets (customer_id, kind, text) values ($1, $2, $3) returning id"
 
 
 class RefusedError(Exception):
-    """Ends a request early with a refusal; turned into its answer by the app."""
+    """Ends a request with a refusal, which the app sends as the answer."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -88,7 +87,7 @@ Customer = Annotated[int, Depends(_customer)]
 def make_app(services: Services) -> Front:
     """The api over ``services``; its OpenAPI document is that of the contract."""
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
-    # # FastAPI documents this as the way to bring one's own
+    # The documented way to serve another OpenAPI document (FastAPI, "Extending OpenAPI").
     app.openapi = openapi  # type: ignore[method-assign]
     app.state.services = services
     app.post("/v1/login")(login)
@@ -130,7 +129,7 @@ async def _unavailable(request: Request, _error: Exception) -> Response:
 
 
 async def login(request: Request, services: With, customer: Customer) -> Response:
-    """A session, for a customer whom the database knows at this moment."""
+    """A session; the customer is checked in the database, not in the directory."""
     if await services.pool.fetchval("select true from customers where id = $1", customer) is None:
         raise RefusedError(UNAUTHORIZED)
     _count(request, "ok")
@@ -154,7 +153,7 @@ async def balances(request: Request, services: With, customer: Customer) -> Resp
 async def follow_withdrawal(
     request: Request, services: With, customer: Customer, withdrawal_id: UUID
 ) -> Response:
-    """Where it is on its way."""
+    """The state of a withdrawal."""
     row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer)
     if row is None:
         raise RefusedError(NOT_FOUND)
@@ -165,7 +164,7 @@ async def follow_withdrawal(
 async def cancel(
     request: Request, services: With, customer: Customer, withdrawal_id: UUID
 ) -> Response:
-    """Give the money back, if its payment has not begun."""
+    """Cancel a withdrawal whose payment has not begun."""
     async with services.pool.acquire() as connection:
         outcome = await cancel_withdrawal(connection, customer, withdrawal_id)
     _count(request, "ok" if isinstance(outcome, Withdrawal) else outcome.code)
@@ -193,7 +192,7 @@ async def quote(
     buy: str,
     amount: Annotated[str, Query(pattern=r"^[1-9][0-9]{0,76}$")],
 ) -> Response:
-    """What would be bought now."""
+    """What a swap would buy now."""
     _tradable(services, network, sell, buy)
     price = await services.exchange.price(sell=sell, buy=buy)
     _count(request, "ok")

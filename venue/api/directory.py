@@ -1,6 +1,6 @@
-"""Who a key belongs to, and where that customer's money is booked.
+"""The directory: which customer an API key belongs to, and in which accounts money is booked.
 
-Facts that never change once committed, so they are kept.
+These facts never change once committed, so they are kept in memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,20 +38,20 @@ class HouseAccounts:
 
 
 class Directory:
-    """Customers by key, accounts by what they hold.
+    """Customers by key, and accounts by network and asset.
 
-    A customer that came later is looked up once.
+    A customer who was added after the start is read from the database once.
     """
 
     def __init__(self, policy: Policy, pool: Pool) -> None:
-        self._rails = rails(policy)
+        self._routes = payout_routes(policy)
         self._pool = pool
         self._customers: dict[bytes, int] = {}
         self._accounts: dict[int, dict[tuple[str, str], int]] = {}
         self._house: dict[tuple[str, str], HouseAccounts] = {}
 
     async def load(self) -> None:
-        """Read everybody at once, so that a flood finds them in memory."""
+        """Read all customers and accounts at once, so that a flood finds them in memory."""
         self._customers = {
             bytes(row["api_key_sha256"]): row["id"] for row in await self._pool.fetch(_CUSTOMERS)
         }
@@ -64,20 +64,20 @@ class Directory:
                     row["id"]
                 )
         for (bucket, network, asset, kind), account in books.items():
-            rail = self._rails.get(network)
-            if kind == "reserved" and rail is not None and rail.bucket == bucket:
+            route = self._routes.get(network)
+            if kind == "reserved" and route is not None and route.bucket == bucket:
                 self._house[network, asset] = HouseAccounts(
                     bucket=bucket,
                     reserved=account,
                     clearing=books[bucket, network, asset, "clearing"],
                     inventory=None
-                    if rail.house is None
-                    else books.get((rail.house, network, asset, "inventory")),
-                    house=rail.house,
+                    if route.house is None
+                    else books.get((route.house, network, asset, "inventory")),
+                    house=route.house,
                 )
 
     async def customer_of(self, api_key: str) -> int | None:
-        """Who holds this key; None: nobody."""
+        """The customer with this key, or None."""
         digest = hashlib.sha256(api_key.encode()).digest()
         known = self._customers.get(digest)
         if known is None:
@@ -87,7 +87,7 @@ class Directory:
         return known
 
     async def accounts_of(self, customer_id: int) -> Mapping[tuple[str, str], int]:
-        """(network, asset) -> account of the customer."""
+        """The customer's account by (network, asset)."""
         known = self._accounts.get(customer_id)
         if known is None:
             rows = await self._pool.fetch(_ACCOUNTS_OF, customer_id)
@@ -97,5 +97,5 @@ class Directory:
         return known
 
     def house(self, network: str, asset: str) -> HouseAccounts | None:
-        """The venue's own accounts of an asset on a network; None: it carries no such thing."""
+        """The venue's own accounts of an asset on a network; None if it has no such asset there."""
         return self._house.get((network, asset))

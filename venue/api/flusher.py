@@ -1,9 +1,8 @@
-"""The flusher: handlers enqueue, one task commits whatever has gathered, and only then does anyone
-get an answer.
+"""The flusher: handlers enqueue requests, one task commits them in batches and then answers them.
 
-It never waits for a batch to fill: a request that finds it idle is committed at once, and while one
-batch commits the next gathers. It only rests between batches, since a transaction costs the same
-for one row as for twenty.
+It does not wait for a batch to fill: a request that arrives while it is idle is committed at once,
+and while one batch commits the next one gathers. It only pauses between batches, because a
+transaction of one row costs as much as one of twenty.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ import asyncpg
 
 from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
 from venue.api import metrics
-from venue.api.batch import Answer, commit_batch
 from venue.api.mode import CommitInDoubtError
+from venue.api.reservations import Answer, commit_batch
 from venue.database import FAILURES
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
-    from venue.api.intake import Ask
+    from venue.api.intake import Reservation
     from venue.database import Pool
 
 BATCH_MAX = 500
-"""Rows of one transaction; bounds how long a flip of the mode may have to wait for it."""
+"""Rows of one transaction; bounds how long a flip of the mode has to wait for it."""
 REST_S = 0.015
-"""From the start of one batch to the start of the next at least.
+"""Shortest time between the starts of two batches.
 
-Bounds the transactions, and the wake-ups of guard and settlers.
+It bounds the number of transactions, and of wake-ups of mode controller and settlers.
 """
 WAITING_MAX = 20_000
 """Requests that may wait; beyond it intake refuses, so that memory and latency stay bounded."""
 _ATTEMPTS = 3
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _UNAVAILABLE = Refusal(
     code="unavailable",
     reason="The request could not be recorded; nothing was taken. Send it again with the same id.",
@@ -48,13 +47,16 @@ _UNAVAILABLE = Refusal(
 
 _IN_DOUBT = Refusal(
     code="unavailable",
-    reason="We do not know whether the request was recorded; ask for it, or send it again with the same id.",
+    reason=(
+        "We do not know whether the request was recorded; "
+        "ask for it, or send it again with the same id."
+    ),
 )
 
 
 @dataclass(slots=True)
 class _Waiting:
-    ask: Ask
+    reservation: Reservation
     answer: asyncio.Future[Answer]
     since: float
 
@@ -68,12 +70,14 @@ class Flusher:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
 
-    async def submit(self, ask: Ask) -> Answer:
-        """The durable outcome of ``ask``."""
+    async def submit(self, reservation: Reservation) -> Answer:
+        """The durable outcome of ``reservation``."""
         if len(self._waiting) >= WAITING_MAX:
             return _UNAVAILABLE
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(ask=ask, answer=future, since=time.monotonic()))
+        self._waiting.append(
+            _Waiting(reservation=reservation, answer=future, since=time.monotonic())
+        )
         self._wake.set()
         return await future
 
@@ -91,20 +95,20 @@ class Flusher:
     async def _commit(
         self, batch: Sequence[_Waiting], attempt: int = 1, *, in_doubt: bool = False
     ) -> None:
-        """Commit ``batch``; a row that PostgreSQL refuses is found by committing each alone, and
-        fails alone.
+        """Commit ``batch`` and answer its requests.
 
-        A lost connection leaves the outcome unknown, and the same ids are simply sent again: what
-        had committed is a replay. If that fails too, ``in_doubt`` (an attempt got as far as its
-        commit) decides what can truthfully be said.
+        If PostgreSQL refuses a row, each request is committed alone, so only the bad one fails. A
+        lost connection leaves the outcome unknown: the same ids are sent again, and what had
+        committed is a replay. If that fails too, ``in_doubt`` (an attempt got as far as its commit)
+        decides which answer is true.
         """
         try:
             async with self._pool.acquire() as connection:
                 answers = await commit_batch(
-                    connection, self._policy, [waiting.ask for waiting in batch]
+                    connection, self._policy, [waiting.reservation for waiting in batch]
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
-            _LOG.exception("a batch of %d was refused by the database", len(batch))
+            _log.exception("a batch of %d was refused by the database", len(batch))
             if len(batch) == 1:
                 self._tell(batch[0], _IN_DOUBT if in_doubt else _UNAVAILABLE)
                 return
@@ -112,7 +116,7 @@ class Flusher:
                 await self._commit([waiting], attempt, in_doubt=in_doubt)
         except (CommitInDoubtError, *FAILURES) as error:
             in_doubt = in_doubt or isinstance(error, CommitInDoubtError)
-            _LOG.warning(
+            _log.warning(
                 "a batch of %d could not be committed (attempt %d): %r", len(batch), attempt, error
             )
             if attempt == _ATTEMPTS:
@@ -133,9 +137,10 @@ class Flusher:
     def _tell(self, waiting: _Waiting, answer: Answer) -> None:
         metrics.INTAKE_SECONDS.observe(time.monotonic() - waiting.since)
         if isinstance(answer, WithdrawalReceipt) and answer.outcome == "accepted":
-            ask = waiting.ask
-            metrics.RESERVED_VALUE.labels(ask.network, ask.asset, ask.size).inc(ask.value_micro)
-        if (
-            not waiting.answer.done()
-        ):  # its client may have hung up; the reservation stands all the same
+            reservation = waiting.reservation
+            metrics.RESERVED_VALUE.labels(
+                reservation.network, reservation.asset, reservation.size
+            ).inc(reservation.value_micro)
+        # The client may have disconnected; its reservation is valid all the same.
+        if not waiting.answer.done():
             waiting.answer.set_result(answer)

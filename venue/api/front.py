@@ -1,39 +1,50 @@
-"""The api's front door.
+"""The api's front door: withdrawal requests bypass the web framework.
 
-Withdrawal requests go straight to the flusher, everything else to the framework behind it.
-
+``POST /v1/withdrawals`` goes straight to the flusher, all other requests to the FastAPI app behind.
 In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and
-validation cost three times the work of intake itself (profiled); a request in a run on the bank
-should not wait for them.
+validation cost three times the work of intake itself (profiled).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from seawall.formats.drill_contract import Message, Refusal, WithdrawalReceipt, WithdrawalRequest
+from seawall.policy import Policy
 from venue.api import metrics
-from venue.api.intake import STATUS_OF, ask_of
-from venue.database import FAILURES
+from venue.api.directory import Directory
+from venue.api.flusher import Flusher
+from venue.api.intake import STATUS_OF, reservation_of
+from venue.api.swaps import Exchange
+from venue.database import FAILURES, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
-
-    from venue.api.services import Services
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that request handlers use; made once per process."""
+
+    policy: Policy
+    pool: Pool
+    directory: Directory
+    flusher: Flusher
+    exchange: Exchange
+    own_addresses: frozenset[str]
+
+
 PATH = "/v1/withdrawals"
 BODY_BYTES_MAX = 4_096
-"""A withdrawal request has a few hundred bytes.
-
-Whoever sends more is cut off before it costs memory.
-"""
+"""A withdrawal request has a few hundred bytes; a longer body is not kept in memory."""
 
 UNAUTHORIZED = Refusal(
     code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`."
@@ -78,10 +89,14 @@ class Front:
         except ValidationError as error:
             return malformed(error.errors(include_url=False))
         services = self._services
-        ask = await ask_of(
+        reservation = await reservation_of(
             services.policy, services.directory, services.own_addresses, customer, request
         )
-        return ask if isinstance(ask, Refusal) else await self._services.flusher.submit(ask)
+        return (
+            reservation
+            if isinstance(reservation, Refusal)
+            else await self._services.flusher.submit(reservation)
+        )
 
 
 def malformed(faults: Any) -> Refusal:
@@ -93,7 +108,7 @@ def malformed(faults: Any) -> Refusal:
 
 
 async def customer_of(services: Services, authorization: str) -> int | None:
-    """Whose key an ``Authorization`` header carries; None: nobody's."""
+    """The customer whose key an ``Authorization`` header carries, or None."""
     scheme, _, key = authorization.partition(" ")
     return await services.directory.customer_of(key) if scheme.lower() == "bearer" and key else None
 
@@ -106,7 +121,7 @@ def _authorization(scope: Scope) -> str:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None if it is longer than any honest one."""
+    """The whole body, or None if it is longer than ``BODY_BYTES_MAX``."""
     parts: list[bytes] = []
     size = 0
     while True:

@@ -1,9 +1,8 @@
-"""Intake's decisions, apart from any I/O.
+"""Intake: whether each withdrawal request of a batch is reserved or refused; no I/O.
 
-What becomes of each request of a batch, given what is committed.
-
-Requests are judged in the order in which they arrived. A replay has its first outcome; the rest is
-admitted by the tier and then by the balance, so one overdraft refuses itself and nobody else.
+Requests are decided in the order in which they arrived. A replay gets its first outcome. Any other
+request must be admitted by the tier and then covered by the balance, so an overdraft is refused
+alone and does not affect the rest of its batch.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from venue.api.directory import Directory
 
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
-_NOBODY = "0x" + "0" * 40
+_ZERO_ADDRESS = "0x" + "0" * 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class Reservation:
     """A well-formed withdrawal request with the accounts that it moves."""
 
     id: UUID
@@ -53,12 +52,12 @@ class Ask:
 
     @property
     def cross_rail(self) -> bool:
-        """Whether the money comes from another network than it leaves by."""
+        """Whether a balance on one network pays for a payout on another."""
         return self.source_network != self.network
 
     @property
     def content(self) -> tuple[int, str, str, str, int, str]:
-        """What a replay must repeat to be one."""
+        """The fields that a replay must repeat unchanged."""
         return (
             self.customer_id,
             self.source_network,
@@ -82,22 +81,22 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accept:
-    """Reserve it; ``reason`` tells the customer why it is paid later, if it is."""
+    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None."""
 
     reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """It has an outcome already.
+    """The id has an outcome already.
 
-    ``original`` is None if that is the one of an earlier request of this very batch.
+    ``original`` is None if the first request with this id is in the same batch.
     """
 
     original: Committed | None
 
 
-Judgement = Accept | Replay | Refusal
+IntakeDecision = Accept | Replay | Refusal
 STATUS_OF: dict[RefusalCode, int] = {
     "unauthorized": 401,
     "malformed": 400,
@@ -118,18 +117,24 @@ _REUSED = Refusal(code="id_reused", reason="This id was used for another request
 _OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
 
 
-async def ask_of(
+async def reservation_of(
     policy: Policy,
     directory: Directory,
     own_addresses: frozenset[str],
     customer_id: int,
     request: WithdrawalRequest,
-) -> Ask | Refusal:
-    """Check everything about ``request`` that needs no lock, so that a bad one never reaches the
-    batch of others.
+) -> Reservation | Refusal:
+    """Check everything about ``request`` that needs no lock.
 
-    ``own_addresses`` are the venue's, in lower case: a payment there would move money that the
-    ledger says is gone.
+    So a bad request never gets into a batch with others.
+
+    Args:
+        policy: The policy in force.
+        directory: Accounts of customers and of the venue.
+        own_addresses: The venue's own addresses, lower case. A payment to one of them would stay in
+            the venue while the ledger says that it is gone.
+        customer_id: Who asks.
+        request: The request as it was received.
     """
     source = request.source_network or request.network
     paying, receiving = (
@@ -142,7 +147,7 @@ async def ask_of(
             code="unknown_asset",
             reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
-    if not _ADDRESS.match(request.destination) or request.destination == _NOBODY:
+    if not _ADDRESS.match(request.destination) or request.destination == _ZERO_ADDRESS:
         return Refusal(
             code="bad_address", reason="The destination is no address that could be paid."
         )
@@ -157,9 +162,12 @@ async def ask_of(
         limit = policy.limits.withdrawal_value_max
         return Refusal(
             code="over_limit",
-            reason=f"One request may be worth {limit} {policy.venue.unit_of_account} at most; split it.",
+            reason=(
+                f"One request may be worth {limit} {policy.venue.unit_of_account} at most; "
+                "split it."
+            ),
         )
-    return Ask(
+    return Reservation(
         id=request.id,
         customer_id=customer_id,
         bucket=receiving.bucket,
@@ -177,51 +185,67 @@ async def ask_of(
     )
 
 
-def judge(
+def decide(
     policy: Policy,
     tier: Tier,
-    asks: Sequence[Ask],
+    reservations: Sequence[Reservation],
     *,
     committed: Mapping[UUID, Committed],
     available: Mapping[int, int],
-) -> list[Judgement]:
-    """One judgement per request, in order; ``available`` holds the locked balances by account."""
-    left = dict(available)
-    seen: dict[UUID, tuple[Ask, Judgement]] = {}
-    judgements: list[Judgement] = []
-    for ask in asks:
-        judgement = _told_before(ask, committed, seen) or _judge_new(
-            policy, tier, ask, left.get(ask.source_account, 0)
-        )
-        if isinstance(judgement, Accept):
-            left[ask.source_account] -= ask.amount
-        seen.setdefault(ask.id, (ask, judgement))
-        judgements.append(judgement)
-    return judgements
+) -> list[IntakeDecision]:
+    """One decision per request, in order.
 
-
-def _told_before(
-    ask: Ask, committed: Mapping[UUID, Committed], seen: Mapping[UUID, tuple[Ask, Judgement]]
-) -> Judgement | None:
-    """The first outcome of this id, if it has one.
-
-    A refusal is not kept beyond its batch, so it is judged anew.
+    Args:
+        policy: The policy in force.
+        tier: The tier of the committed mode.
+        reservations: The batch, in order of arrival.
+        committed: What earlier transactions reserved, by the ids of the batch.
+        available: The locked balances by account, base units.
     """
-    if ask.id in committed:
-        original = committed[ask.id]
-        return Replay(original=original) if original.content == ask.content else _REUSED
-    if ask.id in seen:
-        first, outcome = seen[ask.id]
-        if first.content != ask.content:
+    left = dict(available)
+    seen: dict[UUID, tuple[Reservation, IntakeDecision]] = {}
+    decisions: list[IntakeDecision] = []
+    for reservation in reservations:
+        decision = _first_outcome(reservation, committed, seen) or _decide_new(
+            policy, tier, reservation, left.get(reservation.source_account, 0)
+        )
+        if isinstance(decision, Accept):
+            left[reservation.source_account] -= reservation.amount
+        seen.setdefault(reservation.id, (reservation, decision))
+        decisions.append(decision)
+    return decisions
+
+
+def _first_outcome(
+    reservation: Reservation,
+    committed: Mapping[UUID, Committed],
+    seen: Mapping[UUID, tuple[Reservation, IntakeDecision]],
+) -> IntakeDecision | None:
+    """The first outcome of this id, or None.
+
+    A refusal is not stored, so it counts within its batch only.
+    """
+    if reservation.id in committed:
+        original = committed[reservation.id]
+        return Replay(original=original) if original.content == reservation.content else _REUSED
+    if reservation.id in seen:
+        first, outcome = seen[reservation.id]
+        if first.content != reservation.content:
             return _REUSED
         return Replay(original=None) if isinstance(outcome, Accept) else outcome
     return None
 
 
-def _judge_new(policy: Policy, tier: Tier, ask: Ask, available: int) -> Accept | Refusal:
+def _decide_new(
+    policy: Policy, tier: Tier, reservation: Reservation, available: int
+) -> Accept | Refusal:
     admission = admit(
-        policy, tier, *functions_of_withdrawal(policy, ask.value_micro, cross_rail=ask.cross_rail)
+        policy,
+        tier,
+        *functions_of_withdrawal(
+            policy, reservation.value_micro, cross_rail=reservation.cross_rail
+        ),
     )
     if admission.outcome == "suspended":
         return Refusal(code="suspended", reason=admission.reason or "")
-    return _OVERDRAFT if available < ask.amount else Accept(reason=admission.reason)
+    return _OVERDRAFT if available < reservation.amount else Accept(reason=admission.reason)

@@ -1,6 +1,6 @@
-"""What the api counts.
+"""The metrics of the api.
 
-Every label set exists from the start, so that the first event is a step that a rate can see.
+Every label set exists from the start, so that Prometheus sees the first event as an increase.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTAKE_SECONDS = Histogram(
 TICKETS = Counter(metrics.TICKETS, "Requests for help.", ("kind",))
 HOT_TARGET_VALUE = Gauge(
     metrics.HOT_TARGET_VALUE,
-    "Value of all customer hot targets, in millionths: the yardstick of drawdown.",
+    "Value of all customer hot targets, in millionths; drawdown is measured against it.",
 )
 
 

@@ -1,6 +1,6 @@
-"""The mode as the api reads it: the committed row, with a silent guard counting as stressed.
+"""The mode as the api reads it: the committed row, at least stressed while the lease is stale.
 
-Never cached.
+It is never cached. :func:`holding_mode` is the lock that every money transaction of the api takes.
 """
 
 from __future__ import annotations
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
 
 READ_MODE = """
     select epoch, tier, reason, extract(epoch from since)::float8 as since_s,
-           (select (extract(epoch from clock_timestamp() - beat_at) * 1000)::bigint from guard_lease) as beat_age_ms
+           (select (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint
+            from mode_controller_lease) as lease_age_ms
     from mode"""
+_SILENT = (
+    "The mode controller is silent; "
+    "until it answers, payouts wait and the venue counts as stressed."
+)
 _BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
 
 
 class CommitInDoubtError(ServiceError):
-    """A commit was sent and its reply never came.
-
-    The transaction may be in force or not, and only a look can tell.
-    """
+    """A commit was sent and its reply never came: it may have happened or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """The tier that customers are served under; ``epoch`` is that of the committed row."""
+    """The tier under which customers are served; ``epoch`` is that of the committed row."""
 
     tier: Tier
     epoch: int
@@ -47,13 +49,13 @@ class Mode:
 
 @asynccontextmanager
 async def holding_mode(connection: Connection) -> AsyncIterator[None]:
-    """A transaction during which no flip can commit.
+    """A transaction during which no flip can commit; read the mode inside, in a later statement.
 
-    The mode is to be read inside, by a later statement.
+    The lock is a statement of its own, with its own snapshot; otherwise a flip that commits during
+    the wait would not be seen (design section 5, ring 0). Begin and lock are sent together, which
+    saves a round trip per batch.
 
-    The lock is a statement of its own with a snapshot of its own, else a flip that commits in
-    between would go unseen (design, ring 0). Begin and lock travel together: a round trip saved on
-    every batch. Raises :class:`CommitInDoubtError`.
+    Raises :class:`CommitInDoubtError`.
     """
     await connection.execute(_BEGIN)
     try:
@@ -65,8 +67,7 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
     try:
         await connection.execute("commit")
     except FAILURES as error:
-        message = f"the reply to a commit was lost: {error!r}"
-        raise CommitInDoubtError(message) from error
+        raise CommitInDoubtError(f"the reply to a commit was lost: {error!r}") from error
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:
@@ -83,11 +84,8 @@ async def read_mode(connection: Connection | Pool) -> Mode:
 def mode_of(row: asyncpg.Record) -> Mode:
     """The mode that a row of :data:`READ_MODE` states."""
     tier, reason = row["tier"], row["reason"]
-    if stale(row["beat_age_ms"]):
-        told = tier_without_heartbeat(tier)
-        if told != tier:
-            tier, reason = (
-                told,
-                "The guard is silent; until it answers, payouts wait and the venue counts as stressed.",
-            )
+    if stale(row["lease_age_ms"]):
+        served = tier_without_heartbeat(tier)
+        if served != tier:
+            tier, reason = served, _SILENT
     return Mode(tier=tier, epoch=row["epoch"], since_s=row["since_s"], reason=reason)

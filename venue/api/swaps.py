@@ -1,33 +1,89 @@
-"""Swaps: a customer trades with the house's inventory.
-
-Money crosses buckets, so every swap carries its approval.
-"""
+"""Swaps: prices from the exchange, and trades with the house at these prices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import httpx
+
 from seawall.controls.admission import admit
+from seawall.errors import ServiceError
 from seawall.formats.drill_contract import Refusal, SwapReceipt, SwapRequest
 from venue.api.mode import holding_mode, read_mode
 
 if TYPE_CHECKING:
+    from seawall.formats.venue_config import Endpoint
     from seawall.policy import Policy
     from venue.database import Connection
 
-_KNOWN = "select customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount from swaps where id = $1"
-_LOCK = "select account_id, available from balances where account_id = any($1::bigint[]) order by account_id for update"
-_APPROVE = "insert into approvals (id, from_bucket, to_bucket, actor, justification) values ($1, $2, $3, 'api', $4)"
+
+TIMEOUT_S = 0.3
+
+
+class Exchange:
+    """The exchange: its primary, and its standby if that does not answer in time."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._urls = (endpoint.primary, endpoint.standby)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def price(self, *, sell: str, buy: str) -> Fraction:
+        """Whole units of ``buy`` per whole unit of ``sell``, exact as quoted.
+
+        Raises :class:`ServiceError` if neither answers.
+        """
+        failures: list[str] = []
+        for url in self._urls:
+            try:
+                response = await self._http.get(f"{url}/price", params={"sell": sell, "buy": buy})
+                quoted = Decimal(str(response.raise_for_status().json()["price"]))
+            except (httpx.HTTPError, ValueError, KeyError, TypeError, InvalidOperation) as error:
+                failures.append(f"{url}: {error!r}")
+                continue
+            if quoted.is_finite() and quoted > 0:
+                return Fraction(quoted)
+            failures.append(f"{url}: price {quoted}")
+        raise ServiceError(f"no exchange quotes {sell} for {buy}: {'; '.join(failures)}")
+
+
+def bought(policy: Policy, price: Fraction, *, sell: str, buy: str, amount: int) -> int:
+    """Base units of ``buy`` for ``amount`` base units of ``sell``, rounded down.
+
+    The house never pays a fraction too much.
+    """
+    scale = Fraction(10 ** policy.assets[buy].decimals, 10 ** policy.assets[sell].decimals)
+    return int(amount * price * scale)
+
+
+_KNOWN = """
+    select customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount
+    from swaps where id = $1"""
+_LOCK = """
+    select account_id, available from balances
+    where account_id = any($1::bigint[]) order by account_id for update"""
+_APPROVE = """
+    insert into approvals (id, from_bucket, to_bucket, actor, justification)
+    values ($1, $2, $3, 'api', $4)"""
 _SWAP = """
-    insert into swaps (id, customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount, mode_epoch)
+    insert into swaps (id, customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount,
+                       mode_epoch)
     values ($1, $2, $3, $4, $5, $6, $7, $8)"""
 _POST = "insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2) returning id"
-_ENTER = "insert into entries (posting_id, account_id, amount) select $1, * from unnest($2::bigint[], $3::numeric[])"
+_ENTER = """
+    insert into entries (posting_id, account_id, amount)
+    select $1, * from unnest($2::bigint[], $3::numeric[])"""
 _MOVE = """
     update balances b set available = b.available + t.delta
-    from unnest($1::bigint[], $2::numeric[]) as t (account_id, delta) where b.account_id = t.account_id"""
+    from unnest($1::bigint[], $2::numeric[]) as t (account_id, delta)
+    where b.account_id = t.account_id"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +153,10 @@ async def commit_swap(
 
 async def _book(connection: Connection, trade: Trade, mode_epoch: int) -> None:
     request, approval = trade.request, uuid4()
-    reason = f"swap {request.id} at the exchange's price: both legs cross between {trade.bucket} and {trade.house}"
+    reason = (
+        f"swap {request.id} at the exchange's price: "
+        f"both legs cross between {trade.bucket} and {trade.house}"
+    )
     await connection.execute(_APPROVE, approval, trade.bucket, trade.house, reason)
     await connection.execute(
         _SWAP,
@@ -112,6 +171,6 @@ async def _book(connection: Connection, trade: Trade, mode_epoch: int) -> None:
     )
     posting = await connection.fetchval(_POST, request.id, approval)
     deltas = [-trade.sell_amount, trade.buy_amount, trade.sell_amount, -trade.buy_amount]
-    # What is owed is negative in the books and positive as an available balance.
+    # What the venue owes is negative in the ledger and positive as an available balance.
     await connection.execute(_ENTER, posting, list(trade.accounts), [-delta for delta in deltas])
     await connection.execute(_MOVE, list(trade.accounts), deltas)

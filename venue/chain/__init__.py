@@ -1,1 +1,1 @@
-"""The way to a chain: keys and addresses, transactions, JSON-RPC with a standby, deployment."""
+"""Transactions of the venue, and the deployment of its contracts."""

@@ -1,12 +1,14 @@
-"""Put the venue on its chains: tokens, one contract per paying wallet, and every wallet's target.
+"""Deploy the venue's contracts and fund its wallets, on all networks side by side.
 
     SEAWALL_DEPLOYER_KEY=0x... python -m venue.chain.deploy --plan plan.json --out deployed.json
 
 The plan is ``{"policy": path, "networks": {name: {"chain_id", "rpc"}}, "wallets": {wallet: address
-of its key}}``; out comes ``{"networks": {name: {"tokens", "payout_contracts",
-"reserve_contracts"}}}``, as `venue.json` wants it. The deployer is the governance address: it sets
-each contract's caps, once, and mints the sandbox's tokens. All transactions of a network leave
-together, since addresses follow from nonces; networks go side by side.
+of its key}}``. The result is ``{"networks": {name: {"tokens", "payout_contracts",
+"reserve_contracts"}}}``, the part of `venue.json` that describes contracts.
+
+The deployer is the governance address: it sets the caps of each contract, once, and mints the
+sandbox's tokens. All transactions of a network are sent at once, because the addresses of contracts
+follow from nonces.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
-from venue.chain.fees import fees
-from venue.chain.keys import address_of_private_key, sign_locally, to_bytes
-from venue.chain.rpc import Rpc
 from venue.chain.transaction import (
     Intent,
     contract_address,
     encode_signed,
+    fees,
     signing_hash,
     transaction_hash,
 )
@@ -46,12 +48,12 @@ Sixteen full batches in flight at fifty times a base fee of 1 gwei reserve about
 """
 _CREATE_GAS = 3_000_000
 _CALL_GAS = 120_000
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 _POLL_S = 0.1
 
 
 class PlannedNetwork(BaseModel):
-    """A network to deploy on, and one endpoint of it."""
+    """A network to deploy on; ``rpc`` is one endpoint of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +62,7 @@ class PlannedNetwork(BaseModel):
 
 
 class Plan(BaseModel):
-    """Where to deploy, and whose keys the wallets have."""
+    """Where to deploy; ``wallets`` are the addresses of keys by wallet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,7 +82,7 @@ class Deployed:
 
 @dataclass(kw_only=True)
 class _Batch:
-    """Transactions of one deployer on one network, numbered in the order in which they are added."""
+    """Transactions of one deployer on one network; nonces follow the order of :meth:`add`."""
 
     chain_id: int
     secret: bytes
@@ -90,7 +92,11 @@ class _Batch:
     raws: list[tuple[str, bytes]] = field(default_factory=list)
 
     def add(self, what: str, *, to: str | None, value: int = 0, data: bytes = b"") -> str:
-        """Append a transaction; the address of the contract if it is a deployment, else ``to``."""
+        """Append a transaction.
+
+        Returns:
+            The address of the contract for a deployment (``to`` is None), else ``to``.
+        """
         intent = Intent(
             chain_id=self.chain_id,
             sender=self.sender,
@@ -109,7 +115,7 @@ class _Batch:
 
 
 def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, int]:
-    """Base units that ``wallet``'s contract may pay per window, by token address."""
+    """What the contract of ``wallet`` may pay per window: base units by token address."""
     network = policy.networks[policy.wallets[wallet].network]
     return {
         NATIVE if asset == network.native else tokens[asset]: policy.base_units(
@@ -120,7 +126,7 @@ def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, in
 
 
 def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) -> Deployed:
-    """Fill ``batch`` with everything that ``network`` needs."""
+    """Add all deployments and funding of ``network`` to ``batch``."""
     declared = policy.networks[network]
     tokens = {
         asset: batch.add(
@@ -159,17 +165,15 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
 
 
 async def deploy_network(
-    policy: Policy, network: str, *, rpc: Rpc, keys: dict[str, str], secret: bytes
+    policy: Policy, network: str, *, rpc: AsyncRpcClient, keys: dict[str, str], secret: bytes
 ) -> Deployed:
     """Deploy and fund one network; returns when all of it is final.
 
     Raises :class:`ServiceError` if a transaction fails or takes too long.
     """
     sender = address_of_private_key(secret)
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    if chain_id != policy.networks[network].chain_id:
-        message = f"the node of {network} is chain {chain_id}, the policy says {policy.networks[network].chain_id}"
-        raise UsageError(message)
+    chain_id = policy.networks[network].chain_id
+    await rpc.check_chain(chain_id)
     head = await rpc.head()
     batch = _Batch(
         chain_id=chain_id,
@@ -182,17 +186,16 @@ async def deploy_network(
     for _, raw in batch.raws:
         await rpc.broadcast(raw)
     last = 0
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(_TIMEOUT_S):
         for what, raw in batch.raws:
             # a node is polled
             while (receipt := await rpc.receipt(transaction_hash(raw))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
             if not receipt.succeeded:
-                message = f"on {network}: {what} failed"
-                raise ServiceError(message)
+                raise ServiceError(f"on {network}: {what} failed")
             last = max(last, receipt.block_number)
-        # Reconciliation reads finalized blocks: a ledger opened before the funding is final would
-        # start with a drift.
+        # Reconciliation reads finalized blocks: if the ledger were opened before the funding is
+        # final, it would start with a drift.
         while (await rpc.head("finalized")).number < last:  # noqa: ASYNC110  (a node is polled)
             await asyncio.sleep(_POLL_S)
     return deployed
@@ -206,19 +209,19 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
     policy = load_policy(plan.policy)
     missing = sorted(set(policy.signing_wallets()) - set(plan.wallets))
     if missing:
-        message = f"the plan lacks the addresses of {', '.join(missing)}"
-        raise UsageError(message)
+        raise UsageError(f"the plan lacks the addresses of {', '.join(missing)}")
     keys = {wallet: address.lower() for wallet, address in plan.wallets.items()}
 
-    async def one(name: str, site: PlannedNetwork) -> Deployed:
-        async with Rpc(name, (site.rpc,)) as rpc:
+    async def one(name: str, planned: PlannedNetwork) -> Deployed:
+        async with AsyncRpcClient(name, (planned.rpc,)) as rpc:
             try:
                 return await deploy_network(policy, name, rpc=rpc, keys=keys, secret=secret)
             except TimeoutError as error:
-                message = f"{name} did not finalize the deployment within {_PATIENCE_S:.0f} s"
-                raise ServiceError(message) from error
+                raise ServiceError(
+                    f"{name} did not finalize the deployment within {_TIMEOUT_S:.0f} s"
+                ) from error
 
-    done = await asyncio.gather(*(one(name, site) for name, site in plan.networks.items()))
+    done = await asyncio.gather(*(one(name, planned) for name, planned in plan.networks.items()))
     return dict(zip(plan.networks, done, strict=True))
 
 
@@ -232,11 +235,9 @@ def _main() -> int:
             plan = Plan.model_validate_json(arguments.plan.read_text(encoding="utf-8"))
             secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
         except (OSError, ValidationError, ValueError) as error:
-            message = f"no usable plan or deployer key: {error}"
-            raise UsageError(message) from error
+            raise UsageError(f"no usable plan or deployer key: {error}") from error
         except KeyError as error:
-            message = f"{DEPLOYER_KEY_VARIABLE} is not set"
-            raise UsageError(message) from error
+            raise UsageError(f"{DEPLOYER_KEY_VARIABLE} is not set") from error
         deployed = asyncio.run(deploy(plan, secret=secret))
     except SeawallError as error:
         sys.stderr.write(f"{error}\n")

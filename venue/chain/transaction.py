@@ -1,8 +1,6 @@
-"""A transaction in two parts.
+"""Transactions of type 2 (EIP-1559) without access list: the intent, its fees and their encoding.
 
-The intent, which is what a nonce may be used for, and the fees, which may change.
-
-Encoding is EIP-1559 (type 2) without access list.
+The intent is what a nonce may be used for and never changes; the fees may.
 """
 
 from __future__ import annotations
@@ -12,14 +10,14 @@ from dataclasses import dataclass
 
 import rlp
 
-from venue.chain.keys import Signature, keccak256, to_bytes
+from seawall.ethereum.keys import Signature, keccak256, to_bytes
 
 _TYPE = b"\x02"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """What is to happen under one nonce; ``to`` is None for a deployment, ``value`` is in wei.
+    """What one nonce is used for; ``to`` is None for a deployment, ``value`` is in wei.
 
     Addresses are lower case.
     """
@@ -33,10 +31,7 @@ class Intent:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over ``chain_id|from|nonce|to|value|data``.
-
-        The identity that the sign log holds against a nonce.
-        """
+        """SHA-256 over ``chain_id|from|nonce|to|value|data``: the identity in the sign log."""
         fields = (
             str(self.chain_id),
             self.sender,
@@ -50,7 +45,7 @@ class Intent:
 
 @dataclass(frozen=True, kw_only=True)
 class Fees:
-    """What inclusion may cost: ``gas_limit`` in gas, the rest in wei per gas."""
+    """What inclusion may cost: ``gas_limit`` in gas, the others in wei per gas."""
 
     gas_limit: int
     max_fee_wei: int
@@ -84,10 +79,30 @@ def encode_signed(intent: Intent, fees: Fees, signature: Signature) -> bytes:
 
 
 def transaction_hash(raw: bytes) -> str:
-    """The name of signed bytes on the chain, lower-case hex."""
+    """The hash by which the chain knows signed bytes, lower-case hex."""
     return "0x" + keccak256(raw).hex()
 
 
 def contract_address(sender: str, nonce: int) -> str:
-    """Where a deployment by ``sender`` under ``nonce`` will live, lower case."""
+    """The address of the contract that ``sender`` deploys under ``nonce``, lower case."""
     return "0x" + keccak256(rlp.encode([to_bytes(sender), nonce]))[-20:].hex()
+
+
+PRIORITY_FEE_WEI = 10**9
+MAX_FEE_FLOOR_WEI = 2 * 10**9
+"""An idle chain's base fee falls to a few wei; a multiple of that would leave no headroom."""
+BASE_FEE_HEADROOM = 50
+"""33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
+
+
+def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
+    """Fees for a transaction that is sent when the latest block has ``base_fee_wei``.
+
+    Fees are never raised later, so the ceiling leaves room for a long run of full blocks.
+    """
+    ceiling = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
+    return Fees(
+        gas_limit=gas_limit,
+        max_fee_wei=ceiling + PRIORITY_FEE_WEI,
+        priority_fee_wei=PRIORITY_FEE_WEI,
+    )

@@ -1,6 +1,6 @@
-"""Calls of the payout contract and of tokens as calldata, and their events as facts.
+"""Calldata of the payout contract and of tokens, and the contract's events.
 
-Encoded from the signatures, so that no process but the deployer loads the compiler.
+Everything is encoded from function signatures, so that only the deployer needs the compiler.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from eth_abi.abi import decode, encode
 
 from seawall.controls.sizing import BATCH_ITEMS_MAX
-from venue.chain.keys import keccak256, to_bytes
+from seawall.ethereum.keys import event_topic, selector, to_bytes
 
 NATIVE = "0x" + "00" * 20
 """Token address that stands for the native coin."""
@@ -21,16 +21,17 @@ ITEMS_MAX = BATCH_ITEMS_MAX
 GAS_BASE = 300_000
 """Intrinsic gas, and what must be left before the last item (ITEM_GAS_MIN of payout.vy)."""
 GAS_PER_ITEM = 45_000
-"""Ceiling per item: new accounts in either asset cost 34,600, recipients that burn their allowance
-34,300 (measured, 200 items).
+"""Gas limit per item.
 
-Blocks are filled by limits, not by use; a loose ceiling would halve what a block can pay.
+Measured over 200 items: new accounts in either asset cost 34,600, recipients that burn their
+allowance 34,300. Blocks are filled by gas limits, not by gas used, so a loose limit would halve
+what a block can pay.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One payment: ``seq`` is its bit, ``amount`` base units of ``token``."""
+    """One payment: ``seq`` is the number of its bit, ``amount`` is in base units of ``token``."""
 
     seq: int
     to: str
@@ -40,28 +41,19 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """What one transaction said: sequence numbers paid (with what left the wallet) and failed."""
+    """The events of one transaction: what was paid by sequence number, and which failed."""
 
     paid: dict[int, Item]
     failed: frozenset[int]
 
 
-def _selector(signature: str) -> bytes:
-    return keccak256(signature.encode())[:4]
-
-
-def _topic(signature: str) -> str:
-    return "0x" + keccak256(signature.encode()).hex()
-
-
-_PAY = _selector("pay((uint256,address,address,uint256)[])")
-_CANCEL = _selector("cancel(uint256)")
-_PAID_MANY = _selector("paid_many(uint256[])")
-_TRANSFER = _selector("transfer(address,uint256)")
-_MINT = _selector("mint(address,uint256)")
-_BALANCE_OF = _selector("balanceOf(address)")
-_PAID = _topic("Paid(uint256,address,address,uint256)")
-_FAILED = _topic("Failed(uint256)")
+_PAY = selector("pay((uint256,address,address,uint256)[])")
+_CANCEL = selector("cancel(uint256)")
+_PAID_MANY = selector("paid_many(uint256[])")
+_TRANSFER = selector("transfer(address,uint256)")
+_MINT = selector("mint(address,uint256)")
+_PAID = event_topic("Paid(uint256,address,address,uint256)")
+_FAILED = event_topic("Failed(uint256)")
 
 
 def pay(items: Sequence[Item]) -> bytes:
@@ -71,22 +63,22 @@ def pay(items: Sequence[Item]) -> bytes:
 
 
 def pay_gas_limit(items: int) -> int:
-    """Gas limit of a `pay` of so many items."""
+    """Gas limit of a `pay` of ``items`` items."""
     return GAS_BASE + GAS_PER_ITEM * items
 
 
 def cancel(seq: int) -> bytes:
-    """Calldata that burns a bit without paying."""
+    """Calldata that sets a bit without paying."""
     return _CANCEL + encode(("uint256",), (seq,))
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:
-    """Calldata that asks for up to 500 bits at once."""
+    """Calldata that reads up to 500 bits at once."""
     return _PAID_MANY + encode(("uint256[]",), (list(seqs),))
 
 
 def decode_paid_many(answer: bytes) -> list[bool]:
-    """Bits in the order in which they were asked for."""
+    """The bits, in the order of the sequence numbers that were asked for."""
     (bits,) = decode(("bool[]",), answer)
     return list(bits)
 
@@ -97,13 +89,8 @@ def transfer(to: str, amount: int) -> bytes:
 
 
 def mint(to: str, amount: int) -> bytes:
-    """Calldata with which the minter makes tokens."""
+    """Calldata with which the minter creates tokens."""
     return _MINT + encode(("address", "uint256"), (to, amount))
-
-
-def balance_of(holder: str) -> bytes:
-    """Calldata that asks a token for a balance."""
-    return _BALANCE_OF + encode(("address",), (holder,))
 
 
 def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:

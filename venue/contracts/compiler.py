@@ -1,4 +1,4 @@
-"""Vyper sources become bytecode once per process; only deployment needs it."""
+"""Compile the Vyper contracts; only deployment needs it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from pathlib import Path
 
 from eth_abi.abi import encode
 
-from venue.chain.keys import to_bytes
+from seawall.ethereum.keys import to_bytes
 
 _SOURCES = Path(__file__).parent
 
 
 @functools.cache
 def bytecode(contract: str) -> bytes:
-    """Creation code of ``contract`` (the name of a source without its suffix), without constructor
-    arguments.
-    """
-    import vyper  # noqa: PLC0415  half a second that only deployment pays
+    """Creation code without constructor arguments; ``contract`` is a source without its suffix."""
+    import vyper  # noqa: PLC0415  takes half a second, which only deployment needs
 
     source = (_SOURCES / f"{contract}.vy").read_text(encoding="utf-8")
     return to_bytes(vyper.compile_code(source, output_formats=("bytecode",))["bytecode"])

@@ -2,9 +2,10 @@
 """
 @title Payout: a wallet that pays each sequence number at most once
 @notice The contract holds the money; the signer's address holds only gas and may only call it.
-    A sequence number's bit is set before its money moves, so that neither a repeated batch nor a
-    recipient that calls back can be paid twice. An item that fails clears its bit and the batch goes on.
-    Whatever is wrong off-chain, no more than the cap of a token leaves in one window.
+    The bit of a sequence number is set before its money moves, so that neither a repeated batch nor
+    a recipient that calls back can be paid twice. If an item fails, its bit is cleared and the
+    batch continues. Whatever goes wrong off-chain, no more than the cap of a token leaves in one
+    window.
 """
 
 struct Item:
@@ -25,12 +26,13 @@ event Failed:
 event Cancelled:
     seq: indexed(uint256)
 
-# A recipient's own code may burn this much and no more.
+# The most gas that the code of a recipient may use.
 NATIVE_CALL_GAS: constant(uint256) = 10_000
 # Two new storage slots and a log in a token.
 TOKEN_CALL_GAS: constant(uint256) = 80_000
-# Left before an item starts: a call gets at most 63/64 of what is left, and an item must never be judged by a starved call.
-# Covers the token call, a new account (34,000) and the item's own storage and log.
+# Gas that must be left before an item starts. A call gets at most 63/64 of what is left, and an
+# item must never fail because its call had too little gas. Covers the token call, a new account
+# (34,000) and the item's own storage and log.
 ITEM_GAS_MIN: constant(uint256) = 150_000
 
 signer: public(immutable(address))
@@ -42,7 +44,12 @@ bits: HashMap[uint256, uint256]
 
 
 @deploy
-def __init__(signer_: address, window_seconds_: uint256, tokens: DynArray[address, 16], caps: DynArray[uint256, 16]):
+def __init__(
+    signer_: address,
+    window_seconds_: uint256,
+    tokens: DynArray[address, 16],
+    caps: DynArray[uint256, 16],
+):
     assert len(tokens) == len(caps), "one cap per token"
     assert window_seconds_ > 0, "no window"
     signer = signer_
@@ -60,7 +67,9 @@ def __default__():
 @internal
 def _send(item: Item) -> bool:
     if item.token == empty(address):
-        return raw_call(item.to, b"", value=item.amount, gas=NATIVE_CALL_GAS, revert_on_failure=False)
+        return raw_call(
+            item.to, b"", value=item.amount, gas=NATIVE_CALL_GAS, revert_on_failure=False
+        )
     success: bool = False
     answer: Bytes[32] = b""
     success, answer = raw_call(
@@ -70,7 +79,7 @@ def _send(item: Item) -> bool:
         gas=TOKEN_CALL_GAS,
         revert_on_failure=False,
     )
-    # Some tokens answer nothing, some answer false instead of reverting.
+    # Some tokens return nothing, some return false instead of reverting.
     return success and (len(answer) == 0 or (len(answer) == 32 and convert(answer, uint256) == 1))
 
 
@@ -85,7 +94,8 @@ def pay(items: DynArray[Item, 200]):
         if self.bits[word] & bit != 0:
             continue
         assert msg.gas >= ITEM_GAS_MIN, "gas would starve an item"
-        # Checked before the call, also for an item that then fails: an unknown token or an excess stops the whole batch.
+        # Checked before the call, also for an item that then fails: a token without a cap or an
+        # amount above it reverts the whole batch.
         spent: uint256 = self.spent[item.token][window] + item.amount
         assert spent <= self.cap[item.token], "cap of the window"
         self.bits[word] |= bit

@@ -1,1 +1,1 @@
-"""Genesis: an empty database becomes a venue with roles, lanes, customers and balanced books."""
+"""Genesis: create a venue in an empty database: roles, schema, lanes, customers, opening ledger."""

@@ -30,7 +30,7 @@ async def _main(_stop: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     config, arguments = config_from_arguments(
-        "Found the venue in an empty database.",
+        "Create the venue in an empty database.",
         customers="opening balances, customers.csv",
         roles="database URL of each role, roles.json; readable by its owner alone",
     )

@@ -1,6 +1,6 @@
-"""Read ``customers.csv`` and hold it against the policy.
+"""Read ``customers.csv`` and compare it with the policy.
 
-What customers are owed must equal what their wallets are to hold.
+What customers are owed must equal what the wallets that pay them hold at the start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seawall.errors import UsageError
-from venue.ledger.chart import rails
+from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,18 +37,16 @@ class OpeningBalance:
 def read_customers(path: Path) -> list[OpeningBalance]:
     """Every opening balance in the file.
 
-    Raises :class:`UsageError` naming the line that is wrong; a key is never repeated back.
+    Raises :class:`UsageError` that names the wrong line; it never contains an API key.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                message = f"{path} must have the columns {', '.join(COLUMNS)}"
-                raise UsageError(message)
+                raise UsageError(f"{path} must have the columns {', '.join(COLUMNS)}")
             balances = [_balance(path, reader.line_num, row) for row in reader]
     except OSError as error:
-        message = f"cannot read the customers in {path}: {error.strerror}"
-        raise UsageError(message) from error
+        raise UsageError(f"cannot read the customers in {path}: {error.strerror}") from error
     _check_identities(path, balances)
     return balances
 
@@ -57,11 +55,13 @@ def _balance(path: Path, line: int, row: dict[str, str]) -> OpeningBalance:
     try:
         customer_id, amount = int(row["customer_id"]), int(row["amount"])
     except (TypeError, ValueError) as error:
-        message = f"{path}, line {line}: customer_id and amount must be whole numbers"
-        raise UsageError(message) from error
+        raise UsageError(
+            f"{path}, line {line}: customer_id and amount must be whole numbers"
+        ) from error
     if amount <= 0 or not row["api_key"]:
-        message = f"{path}, line {line}: an amount must be above zero and a key must not be empty"
-        raise UsageError(message)
+        raise UsageError(
+            f"{path}, line {line}: an amount must be above zero and a key must not be empty"
+        )
     return OpeningBalance(
         customer_id=customer_id,
         api_key_sha256=hashlib.sha256(row["api_key"].encode()).digest(),
@@ -76,20 +76,20 @@ def _check_identities(path: Path, balances: Iterable[OpeningBalance]) -> None:
     seen: set[tuple[int, str, str]] = set()
     for balance in balances:
         if keys.setdefault(balance.customer_id, balance.api_key_sha256) != balance.api_key_sha256:
-            message = f"{path}: customer {balance.customer_id} has two keys"
-            raise UsageError(message)
+            raise UsageError(f"{path}: customer {balance.customer_id} has two keys")
         where = (balance.customer_id, balance.network, balance.asset)
         if where in seen:
-            message = f"{path}: customer {balance.customer_id} has two balances of {balance.asset} on {balance.network}"
-            raise UsageError(message)
+            raise UsageError(
+                f"{path}: customer {balance.customer_id} has two balances "
+                f"of {balance.asset} on {balance.network}"
+            )
         seen.add(where)
     if len(set(keys.values())) != len(keys):
-        message = f"{path}: two customers share a key"
-        raise UsageError(message)
+        raise UsageError(f"{path}: two customers share a key")
 
 
 def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, int]]:
-    """Asset -> wallet class -> target of the bucket's wallets on ``network``, in base units."""
+    """Targets of the bucket's wallets on ``network``, base units by asset and wallet class."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for wallet in policy.wallets.values():
         if (wallet.bucket, wallet.network) == (bucket, network):
@@ -99,26 +99,28 @@ def targets(policy: Policy, bucket: str, network: str) -> dict[str, dict[str, in
 
 
 def check_backing(policy: Policy, balances: Iterable[OpeningBalance]) -> None:
-    """Every asset owed is backed one to one.
+    """Check that every asset owed is backed one to one.
 
-    Raises :class:`UsageError` naming each (network, asset) that is not.
+    Raises :class:`UsageError` that names each (network, asset) that is not.
     """
     owed: dict[tuple[str, str], int] = defaultdict(int)
     for balance in balances:
         owed[balance.network, balance.asset] += balance.amount
     held = {
         (network, asset): sum(by_class.values())
-        for network, rail in rails(policy).items()
-        for asset, by_class in targets(policy, rail.bucket, network).items()
+        for network, route in payout_routes(policy).items()
+        for asset, by_class in targets(policy, route.bucket, network).items()
     }
     faults = [
-        f"{network} {asset}: customers are owed {owed[network, asset]}, wallets hold {held.get((network, asset), 0)}"
+        f"{network} {asset}: customers are owed {owed[network, asset]}, "
+        f"wallets hold {held.get((network, asset), 0)}"
         for network, asset in sorted(owed.keys() | held.keys())
         if owed[network, asset] != held.get((network, asset), 0)
     ]
     if faults:
-        message = "customers.csv is not backed one to one: " + "; ".join(faults)
         raise UsageError(
-            message,
-            remedy="make the balances per network and asset sum to the targets of the bucket that pays",
+            "customers.csv is not backed one to one: " + "; ".join(faults),
+            remedy=(
+                "make the balances per network and asset sum to the targets of the bucket that pays"
+            ),
         )

@@ -1,6 +1,4 @@
-"""Found a venue: schema, lanes, floats, mode, customers and the opening postings, in one
-transaction.
-"""
+"""Create a venue: schema, lanes, floats, mode, customers, opening postings, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seawall.errors import UsageError
-from venue.chain.rpc import Rpc
+from seawall.ethereum.rpc import AsyncRpcClient
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
-from venue.ledger.chart import Book, books, rails
+from venue.ledger.chart import Book, books, payout_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,16 +20,18 @@ if TYPE_CHECKING:
 
 _SCHEMA = Path(__file__).parent.parent / "schema.sql"
 
-# Every customer gets an account for every asset of every network, so that the api never has to open
-# one.
+# Every customer gets an account for every asset of every network: the api never has to open one.
 _CUSTOMERS = """
-    insert into customers (id, api_key_sha256) select distinct customer_id, api_key_sha256 from opening"""
+    insert into customers (id, api_key_sha256)
+    select distinct customer_id, api_key_sha256 from opening"""
 _CUSTOMER_ACCOUNTS = """
     insert into accounts (bucket, network, asset, kind, customer_id)
     select c.bucket, c.network, c.asset, 'customer', k.id
-    from unnest($1::text[], $2::text[], $3::text[]) as c (bucket, network, asset) cross join customers k order by k.id"""
+    from unnest($1::text[], $2::text[], $3::text[]) as c (bucket, network, asset)
+    cross join customers k order by k.id"""
 _HOUSE_ACCOUNTS = """
-    insert into accounts (bucket, network, asset, kind) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])"""
+    insert into accounts (bucket, network, asset, kind)
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])"""
 _BALANCES = """
     insert into balances (account_id, available)
     select a.id, coalesce(o.amount, 0) from accounts a
@@ -40,7 +40,8 @@ _BALANCES = """
 _CUSTOMER_ENTRIES = """
     insert into entries (posting_id, account_id, amount)
     select $1::bigint, a.id, -o.amount from opening o
-    join accounts a on (a.customer_id, a.network, a.asset) = (o.customer_id, o.network, o.asset) and a.kind = 'customer'
+    join accounts a on (a.customer_id, a.network, a.asset) = (o.customer_id, o.network, o.asset)
+                   and a.kind = 'customer'
     where (a.bucket, a.network, a.asset) = ($2::text, $3::text, $4::text)
     union all
     select $1::bigint, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
@@ -48,22 +49,31 @@ _CUSTOMER_ENTRIES = """
     where h.amount <> 0"""
 _INVENTORY = """
     insert into balances (account_id, available)
-    select id, $4::numeric from accounts where (bucket, network, asset, kind) = ($1, $2, $3, 'inventory')"""
+    select id, $4::numeric from accounts
+    where (bucket, network, asset, kind) = ($1, $2, $3, 'inventory')"""
 _LANE = """
-    insert into lanes (chain_id, address, network, wallet, signer_region, next_nonce) values ($1, $2, $3, $4, $5, $6)"""
+    insert into lanes (chain_id, address, network, wallet, signer_region, next_nonce)
+    values ($1, $2, $3, $4, $5, $6)"""
+_OPENING = """
+    create temporary table opening (
+        customer_id bigint, api_key_sha256 bytea, network text, asset text, amount numeric(78, 0),
+        unique (customer_id, network, asset)) on commit drop"""
+_FILL_OPENING = """
+    insert into opening
+    select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::numeric[])"""
 _FLOAT = "insert into floats (wallet, network, asset, available) values ($1, $2, $3, $4)"
 
 
 async def next_nonces(config: VenueConfig, policy: Policy) -> dict[str, int]:
-    """Wallet -> next nonce of its address on its chain, for every wallet that has a lane.
+    """The next nonce on chain by wallet, for every wallet that has a lane.
 
     Raises :class:`ServiceError`.
     """
     found: dict[str, int] = {}
-    for network, rail in rails(policy).items():
+    for network, route in payout_routes(policy).items():
         endpoint = config.networks[network].rpc
-        async with Rpc(network, (endpoint.primary, endpoint.standby)) as rpc:
-            for wallet in rail.lanes:
+        async with AsyncRpcClient(network, (endpoint.primary, endpoint.standby)) as rpc:
+            for wallet in route.lanes:
                 found[wallet] = await rpc.nonce(_address(config, policy, wallet))
     return found
 
@@ -77,16 +87,23 @@ async def found_venue(
     nonces: Mapping[str, int],
     roles: Mapping[str, str],
 ) -> None:
-    """Make an empty database the venue's; ``roles`` is the URL of each part's role. All or nothing.
+    """Create the venue in an empty database, completely or not at all.
 
-    Raises :class:`UsageError` if the database is not empty or the customers are not backed by the
-    policy's targets.
+    Args:
+        connection: The owner's.
+        config: Where networks and signers are.
+        policy: The policy in force.
+        customers: Opening balances.
+        nonces: Next nonce by wallet, as :func:`next_nonces` reads them.
+        roles: Database URL by role.
+
+    Raises :class:`UsageError` if the database is not empty, or if the customers' balances do not
+    equal the policy's targets.
     """
     check_backing(policy, customers)
     async with connection.transaction():
         if await connection.fetchval("select to_regclass('public.mode') is not null"):
-            message = "this database holds a venue already"
-            raise UsageError(message, remedy="name an empty database")
+            raise UsageError("this database holds a venue already", remedy="name an empty database")
         await create_roles(connection, roles)
         await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
         await connection.execute(
@@ -105,40 +122,33 @@ def _address(config: VenueConfig, policy: Policy, wallet: str) -> str:
 async def _lanes(
     connection: Connection, config: VenueConfig, policy: Policy, nonces: Mapping[str, int]
 ) -> None:
-    for network, rail in rails(policy).items():
-        for wallet in rail.lanes:
+    for network, route in payout_routes(policy).items():
+        for wallet in route.lanes:
             address = _address(config, policy, wallet)
             chain_id = policy.networks[network].chain_id
             await connection.execute(
                 _LANE, chain_id, address, network, wallet, policy.regions.primary, nonces[wallet]
             )
-        for asset, holding in policy.wallets[rail.hot].holdings.items():
+        for asset, holding in policy.wallets[route.hot].holdings.items():
             await connection.execute(
-                _FLOAT, rail.hot, network, asset, policy.base_units(asset, holding.target)
+                _FLOAT, route.hot, network, asset, policy.base_units(asset, holding.target)
             )
 
 
 async def _open_accounts(
     connection: Connection, policy: Policy, customers: Iterable[OpeningBalance]
 ) -> None:
-    await connection.execute(
-        """create temporary table opening
-           (customer_id bigint, api_key_sha256 bytea, network text, asset text, amount numeric(78, 0), unique (customer_id, network, asset))
-           on commit drop"""
-    )
+    await connection.execute(_OPENING)
     rows = [
         (row.customer_id, row.api_key_sha256, row.network, row.asset, row.amount)
         for row in customers
     ]
-    await connection.execute(
-        "insert into opening select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::numeric[])",
-        *map(list, zip(*rows, strict=True)),
-    )
+    await connection.execute(_FILL_OPENING, *map(list, zip(*rows, strict=True)))
     await connection.execute("analyze opening")
     await connection.execute(_CUSTOMERS)
     paying = [
-        (rail.bucket, network, asset)
-        for network, rail in rails(policy).items()
+        (route.bucket, network, asset)
+        for network, route in payout_routes(policy).items()
         for asset in policy.networks[network].assets
     ]
     await connection.execute(_CUSTOMER_ACCOUNTS, *map(list, zip(*paying, strict=True)))
@@ -159,21 +169,21 @@ async def _open_accounts(
 
 
 def _counterparts(policy: Policy) -> list[tuple[Book, str]]:
-    """Every book whose money is the venue's own, and the kind of account that it stands against."""
-    rail = rails(policy)
-    paying = {each.site for each in rail.values()}
-    houses = {(network, each.house) for network, each in rail.items()}
+    """Every book that holds the venue's own money, with the kind of account that balances it."""
+    routes = payout_routes(policy)
+    paying = {route.book_key for route in routes.values()}
+    houses = {(network, route.house) for network, route in routes.items()}
     return [
-        (book, "inventory" if book.site in houses else "own")
+        (book, "inventory" if book.key in houses else "own")
         for book in books(policy)
-        if book.site not in paying
+        if book.key not in paying
     ]
 
 
 async def _fund(connection: Connection, policy: Policy) -> None:
-    for network, rail in rails(policy).items():
-        for asset, held in targets(policy, rail.bucket, network).items():
-            await _post_funding(connection, rail.bucket, network, asset, held)
+    for network, route in payout_routes(policy).items():
+        for asset, held in targets(policy, route.bucket, network).items():
+            await _post_funding(connection, route.bucket, network, asset, held)
     for book, kind in _counterparts(policy):
         for asset, held in targets(policy, book.bucket, book.network).items():
             total = sum(held.values())

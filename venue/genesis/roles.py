@@ -1,4 +1,4 @@
-"""The database roles of the venue's processes, with the passwords that their URLs carry."""
+"""The database roles of the venue's processes, with the passwords in their URLs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from venue.database import Connection
 
-ROLES = ("api", "settler", "signer", "guard", "treasury", "auditor")
+ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 
 
 def role_of(part: str) -> str:
@@ -23,42 +23,39 @@ def role_of(part: str) -> str:
 
 
 def read_roles(path: Path) -> dict[str, str]:
-    """Part -> database URL of its role, as the file tells.
+    """The database URL by role, read from the file at ``path``.
 
-    Raises :class:`UsageError` for a file that others may read, or a wrong one.
+    Raises :class:`UsageError` if other users may read the file, or if it is malformed.
     """
     try:
         if path.stat().st_mode & 0o077:
-            message = f"{path} holds passwords and others may read it"
-            raise UsageError(message, remedy=f"chmod 600 {path}")
+            raise UsageError(
+                f"{path} holds passwords and others may read it", remedy=f"chmod 600 {path}"
+            )
         urls = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"cannot read the database roles in {path}: {error.strerror}"
-        raise UsageError(message) from error
+        raise UsageError(f"cannot read the database roles in {path}: {error.strerror}") from error
     except ValueError as error:
-        message = f"{path} is not JSON"
-        raise UsageError(message) from error
+        raise UsageError(f"{path} is not JSON") from error
     if (
         not isinstance(urls, dict)
         or set(urls) != set(ROLES)
         or not all(isinstance(url, str) for url in urls.values())
     ):
-        message = f"{path} must give one database URL for each of {', '.join(ROLES)}"
-        raise UsageError(message)
+        raise UsageError(f"{path} must give one database URL for each of {', '.join(ROLES)}")
     return urls
 
 
 async def create_roles(connection: Connection, urls: Mapping[str, str]) -> None:
-    """Create each role, or renew its password if the cluster has it already.
+    """Create each role, or set its password if the cluster has it already.
 
-    Raises :class:`UsageError` for a URL that names another role, since the grants of the schema
+    Raises :class:`UsageError` for a URL that names another role, because the grants of the schema
     would not apply to it.
     """
     for part in ROLES:
         url = urlsplit(urls[part])
         if unquote(url.username or "") != role_of(part):
-            message = f"the database URL of {part} must use the role {role_of(part)}"
-            raise UsageError(message)
+            raise UsageError(f"the database URL of {part} must use the role {role_of(part)}")
         exists = await connection.fetchval(
             "select true from pg_roles where rolname = $1", role_of(part)
         )

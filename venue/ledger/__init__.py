@@ -1,7 +1,5 @@
-"""The ledger's vocabulary that the venue's processes share.
+"""The ledger: which accounts a policy needs, and the journal of decisions.
 
-Which accounts there are, and how the journal grows.
-
-Postings are written set-based by whoever moves money (intake, swaps, settler, genesis); their rules
-are constraints of ``venue/schema.sql``.
+Postings are written by the processes that move money (api, settler, genesis), set-based; their
+rules are constraints of ``venue/schema.sql``.
 """

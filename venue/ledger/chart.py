@@ -1,11 +1,9 @@
-"""The chart of accounts that follows from a policy.
-
-Who pays on a network, what refills it, whose inventory trades, what else is held.
+"""The chart of accounts of a policy: its books, and the payout route of each network.
 
 Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved,
-clearing) is negative; the house's inventory is what the venue owes to the bucket that trades, so it
-is negative too and a swap is the exchange of two claims. What a bucket holds that neither pays nor
-trades stands against its own account, what the venue owes to itself.
+clearing) is negative. The house's inventory is what the venue owes to the bucket that trades, so it
+is negative too, and a swap exchanges two claims. What a bucket holds that neither pays nor trades
+is balanced by its account ``own``: what the venue owes to itself.
 """
 
 from __future__ import annotations
@@ -21,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """What one bucket holds on one network; ``wallets`` by kind: hot, reserve, cold."""
+    """The wallets of one bucket on one network, by class: hot, reserve, cold."""
 
     bucket: str
     network: str
     wallets: Mapping[str, str]
 
     @property
-    def site(self) -> tuple[str, str]:
-        """(network, bucket): what a comparison with the chain is about."""
+    def key(self) -> tuple[str, str]:
+        """(network, bucket)."""
         return self.network, self.bucket
 
 
 def books(policy: Policy) -> list[Book]:
-    """One book per bucket and network with a wallet, in the order of their declaration."""
+    """One book per bucket and network with a wallet, in the order of declaration."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name, wallet in policy.wallets.items():
         found.setdefault((wallet.bucket, wallet.network), {})[wallet.wallet_class] = name
@@ -45,10 +43,11 @@ def books(policy: Policy) -> list[Book]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rail:
-    """What one network pays with.
+class PayoutRoute:
+    """How withdrawals of one network are paid.
 
-    The bucket, its hot and reserve wallets, and the bucket whose inventory customers trade with.
+    ``bucket`` pays from its wallet ``hot``, which is refilled from ``reserve``. ``house`` is the
+    bucket whose inventory customers trade with, or None.
     """
 
     network: str
@@ -58,23 +57,23 @@ class Rail:
     house: str | None
 
     @property
-    def site(self) -> tuple[str, str]:
+    def book_key(self) -> tuple[str, str]:
         """(network, bucket) of the book that pays."""
         return self.network, self.bucket
 
     @property
     def lanes(self) -> tuple[str, str]:
-        """Wallets whose keys sign on this network."""
+        """The wallets whose keys sign on this network."""
         return self.hot, self.reserve
 
 
-def rails(policy: Policy) -> dict[str, Rail]:
-    """One rail per network that has a payout wallet; the first declared wallet pays."""
-    found: dict[str, Rail] = {}
+def payout_routes(policy: Policy) -> dict[str, PayoutRoute]:
+    """One route per network that has a payout wallet; the first declared wallet pays."""
+    found: dict[str, PayoutRoute] = {}
     for hot, wallet in policy.payout_wallets().items():
         if wallet.network in found:
             continue
-        found[wallet.network] = Rail(
+        found[wallet.network] = PayoutRoute(
             network=wallet.network,
             bucket=wallet.bucket,
             hot=hot,

@@ -1,4 +1,4 @@
-"""Append decisions to the journal, chained to the writer's last entry."""
+"""Append entries to the decision journal; each is chained to its writer's last entry by a hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _LAST = "select n, hash from journal where writer = $1 order by n desc limit 1"
 _APPEND = """
-    insert into journal (writer, n, kind, justification, body, previous_hash, hash) values ($1, $2, $3, $4, $5::jsonb, $6, $7)"""
+    insert into journal (writer, n, kind, justification, body, previous_hash, hash)
+    values ($1, $2, $3, $4, $5::jsonb, $6, $7)"""
 
 
 async def append(
@@ -25,10 +26,17 @@ async def append(
     justification: str,
     body: Mapping[str, str | int | None],
 ) -> None:
-    """Write one entry within the caller's transaction, before the change that it justifies.
+    """Write one entry in the caller's transaction, before the change that it justifies.
 
-    Values are text or whole numbers, which ``jsonb`` gives back unchanged; each writer has one
-    process, so the chain never forks (the primary key would refuse it).
+    Values are text or whole numbers, because ``jsonb`` returns those unchanged. Each writer is one
+    process, so its chain cannot fork (the primary key would refuse it).
+
+    Args:
+        connection: Within a transaction.
+        writer: The process that decides, for example ``treasury``.
+        kind: What was decided, for example ``topup``.
+        justification: Why, as a sentence for people.
+        body: The details.
     """
     last = await connection.fetchrow(_LAST, writer)
     n, previous = (1, GENESIS_HASH) if last is None else (last["n"] + 1, bytes(last["hash"]))

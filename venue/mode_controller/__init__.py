@@ -1,4 +1,5 @@
-"""The guard: the only writer of the mode.
+"""The mode controller: the only process that writes the venue's mode.
 
-It watches committed flow, decides by `seawall.controls`, and flips in one transaction.
+It samples what intake and settlers have committed, decides with `seawall.controls`, and writes a
+new mode in one transaction (a flip).
 """

@@ -21,12 +21,11 @@ _log = logging.getLogger("venue.settler")
 
 async def _main(stop: asyncio.Event) -> None:
     config, arguments = config_from_arguments(
-        "Settle one network.", network="the network to settle"
+        "Settle one network: pay its withdrawals and top-ups.", network="the network to settle"
     )
     network = arguments.network
     if network not in config.networks:
-        message = f"the configuration knows no network {network}"
-        raise UsageError(message)
+        raise UsageError(f"the configuration knows no network {network}")
     name = components.settler_process(network)
     serve_metrics(config.metrics_ports[name])
     metrics = SettlerMetrics(network, assets=config.load_policy().networks[network].assets)
@@ -42,10 +41,11 @@ async def _main(stop: asyncio.Event) -> None:
         try:
             await settle(config, network, holder=holder, metrics=metrics, stop=stop, ready=ready)
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
-            message = f"the ledger refused what the settler of {network} wanted to write: {error}"
-            raise InternalError(message) from error
+            raise InternalError(
+                f"the ledger refused what the settler of {network} wanted to write: {error}"
+            ) from error
         except (ServiceError, *FAILURES) as error:
-            # What is committed is all that counts: start over from there, under a new epoch.
+            # Only what is committed counts: start over from there, under a new epoch.
             _log.warning("settling %s starts over: %s", network, error)
             await pause(stop, _START_AGAIN_S)
 

@@ -1,34 +1,84 @@
-"""Claims: withdrawals and top-ups become slots, in one transaction that no flip of the mode can
-overtake.
+"""Claims: the settler chooses withdrawals or a top-up and allocates a slot for them.
 
-The advisory lock is taken in a statement of its own and the mode is read in a later one: under READ
-COMMITTED only then does the reading see a flip that committed while we waited (design section 5,
-ring 0).
+A claim is one transaction, which no flip of the mode can overtake. The advisory lock is taken in a
+statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
+read see a flip that committed during the wait for the lock (design section 5, ring 0).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.policy import Policy
-from venue.chain.fees import fees
-from venue.chain.transaction import Fees, Intent
+from venue.chain.transaction import Fees, Intent, fees
 from venue.contracts.calls import ITEMS_MAX, NATIVE, Item, pay, pay_gas_limit
 from venue.database import Pool
-from venue.settler.model import Lane, LaneLostError, Slot
-from venue.settler.selection import Candidate, select_batch
+from venue.settler.lanes import Lane, LaneLostError, Slot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A reserved withdrawal that could be paid next; ``amount`` in base units."""
+
+    id: UUID
+    seq: int
+    asset: str
+    amount: int
+    size: Literal["small", "large"]
+    destination: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Candidate:
+        """Made from a row of ``withdrawals``."""
+        return cls(
+            **{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")}
+        )
+
+
+def select_batch(
+    candidates: Iterable[Candidate],
+    *,
+    floats: Mapping[str, int],
+    floors: Mapping[str, int],
+    limit: int,
+) -> list[Candidate]:
+    """At most ``limit`` candidates that leave every asset's float at or above its floor.
+
+    Small withdrawals come first, then large ones, each in the order in which they were accepted.
+    Within an asset no withdrawal overtakes another: the first one that the float cannot pay waits
+    for a top-up, and those behind it wait too.
+    """
+    left = {asset: available - floors.get(asset, 0) for asset, available in floats.items()}
+    stopped: set[str] = set()
+    chosen: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda each: (each.size != "small", each.seq)):
+        if len(chosen) == limit:
+            break
+        if candidate.asset in stopped:
+            continue
+        if candidate.amount > left.get(candidate.asset, 0):
+            stopped.add(candidate.asset)
+            continue
+        left[candidate.asset] -= candidate.amount
+        chosen.append(candidate)
+    return chosen
+
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
     select m.epoch, m.tier,
-           exists (select 1 from guard_lease g where clock_timestamp() - g.beat_at <= $1 * interval '1 ms') as guarded
+           exists (select 1 from mode_controller_lease l
+                   where clock_timestamp() - l.renewed_at <= $1 * interval '1 ms') as controlled
     from mode m"""
-_LANE = "select holder, epoch, next_nonce from lanes where (chain_id, address) = ($1, $2) for no key update"
+_LANE = """
+    select holder, epoch, next_nonce from lanes
+    where (chain_id, address) = ($1, $2) for no key update"""
 _FLOATS = "select asset, available from floats where wallet = $1 for no key update"
 _WAITING = "select exists (select 1 from withdrawals where network = $1 and state = 'reserved')"
 _CANDIDATES = """
@@ -36,29 +86,33 @@ _CANDIDATES = """
     where network = $1 and asset = $2 and size = $3 and bucket = $4 and state = 'reserved'
     order by seq limit $5 for no key update skip locked"""
 _TOPUP = """
-    select id, asset, to_wallet, amount from topups where network = $1 and from_wallet = $2 and state = 'requested'
+    select id, asset, to_wallet, amount from topups
+    where network = $1 and from_wallet = $2 and state = 'requested'
     order by requested_at limit 1 for no key update skip locked"""
 _OPEN = """
-    insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value, data, gas_limit, max_fee_wei,
-                       priority_fee_wei, digest, state)
+    insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value,
+                       data, gas_limit, max_fee_wei, priority_fee_wei, digest, state)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
 _EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
 _NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
 _SLOT_WITHDRAWALS = """
     with slotted as (
-        update withdrawals set state = 'slotted', slot_id = $1, reason = null where id = any($2::uuid[]) and state = 'reserved' returning 1
+        update withdrawals set state = 'slotted', slot_id = $1, reason = null
+        where id = any($2::uuid[]) and state = 'reserved' returning 1
     ) select count(*) from slotted"""
 _LOWER_FLOATS = """
     update floats f set available = f.available - d.amount
-    from unnest($2::text[], $3::numeric[]) as d (asset, amount) where f.wallet = $1 and f.asset = d.asset"""
+    from unnest($2::text[], $3::numeric[]) as d (asset, amount)
+    where f.wallet = $1 and f.asset = d.asset"""
 _SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """How the settler of a network claims.
+    """Claims of the settler of one network.
 
-    ``tokens`` is addresses by asset, ``contracts`` where each wallet's money lies.
+    ``holder`` is the settler's name in its lanes; ``tokens`` are token addresses by asset,
+    ``contracts`` are the addresses of wallets' contracts by wallet.
     """
 
     pool: Pool
@@ -69,11 +123,11 @@ class Claims:
     contracts: Mapping[str, str]
 
     async def waiting(self) -> bool:
-        """Whether any withdrawal is waiting, at the price of one look into an index."""
+        """Whether any withdrawal is waiting; costs one index scan, no lock."""
         return bool(await self.pool.fetchval(_WAITING, self.network))
 
     async def claim_payouts(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
-        """One slot for the next withdrawals; None if nothing may or can be paid now.
+        """Claim one slot for the next withdrawals; None if nothing may or can be paid now.
 
         Raises :class:`LaneLostError`.
         """
@@ -117,13 +171,12 @@ class Claims:
             slotted = await connection.fetchval(
                 _SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen]
             )
-            if (
-                slotted != len(chosen)
-                # they are locked since they were picked: a cancellation came before that or is too
-                # late
-            ):
-                message = f"{len(chosen)} withdrawals were picked and {slotted} were still reserved"
-                raise InternalError(message)
+            # The rows are locked since they were chosen: a cancellation committed before that, or
+            # it waits for this transaction and is then too late.
+            if slotted != len(chosen):
+                raise InternalError(
+                    f"{len(chosen)} withdrawals were chosen and {slotted} were still reserved"
+                )
             spent = {
                 asset: sum(each.amount for each in chosen if each.asset == asset)
                 for asset in floats
@@ -133,7 +186,7 @@ class Claims:
         return slot
 
     async def claim_topup(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
-        """One slot for the oldest requested top-up out of the lane's wallet.
+        """Claim one slot for the oldest requested top-up out of the lane's wallet, or None.
 
         Raises :class:`LaneLostError`.
         """
@@ -144,8 +197,8 @@ class Claims:
             row = await connection.fetchrow(_TOPUP, self.network, lane.wallet)
             if row is None:
                 return None
-            # The nonce is the sequence number: unique in this wallet's contract, which nothing else
-            # calls.
+            # The nonce serves as the sequence number: it is unique in this wallet's contract,
+            # because only this lane calls the contract.
             item = Item(
                 seq=claim.next_nonce,
                 to=self.contracts[row["to_wallet"]],
@@ -160,16 +213,15 @@ class Claims:
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
         await connection.execute(_LOCK, database.MODE_LOCK)
         mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
-        if mode is None or not mode["guarded"]:
+        if mode is None or not mode["controlled"]:
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
             if row["holder"] == self.holder and row["epoch"] > lane.epoch:
-                return None  # our own move to another signer is committed and not yet noted here
-            message = (
+                return None  # this settler has just moved the lane and not updated its memory yet
+            raise LaneLostError(
                 f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
             )
-            raise LaneLostError(message)
         return _Claim(
             mode_epoch=mode["epoch"],
             tier=mode["tier"],

@@ -1,49 +1,117 @@
-"""Lanes in the database.
+"""Lanes and slots: as the settler holds them in memory, and how it writes them to the database.
 
-Taken at start, moved to another signing region, each time under a new epoch.
-
-An epoch is raised in the same transaction that writes why, so an old holder can neither claim nor
-have anything signed from that commit on.
+A lane is (chain, signer address). Its holder is fenced by an epoch, which is raised when a settler
+takes the lane and when signing moves to another region. The epoch is raised in the same transaction
+that records the reason, so from that commit on an old holder can neither claim nor get a signature.
+The database is authoritative; what is in memory is a copy.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from seawall.conventions import database
-from seawall.errors import UsageError
-from venue.chain.transaction import Fees
+from seawall.errors import InternalError, UsageError
+from seawall.ethereum.rpc import Receipt
+from venue.chain.transaction import Fees, Intent
 from venue.database import Pool
-from venue.settler.model import Lane, LaneLostError, Slot
+from venue.signer.protocol import Signed
+
+Purpose = Literal["payout", "topup"]
+SlotState = Literal["open", "signed", "broadcast", "included", "final"]
+
+
+class LaneLostError(InternalError):
+    """Another settler has taken a lane or moved a slot that this process held."""
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """A lane that this process holds.
+
+    ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
+    ``rest_until_s`` of the monotonic clock.
+    """
+
+    chain_id: int
+    address: str
+    network: str
+    wallet: str
+    contract: str
+    purpose: Purpose
+    epoch: int = 0
+    signer_region: str = ""
+    in_flight: int = 0
+    rest_until_s: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Slot:
+    """One nonce: its intent and the state of its transaction.
+
+    ``items`` is the number of its withdrawals; ``sent_at_block`` is the number of the newest block
+    when the transaction was last broadcast.
+    """
+
+    id: int
+    lane: Lane
+    nonce: int
+    to: str
+    value: int
+    data: bytes
+    fees: Fees
+    state: SlotState
+    items: int = 0
+    signer_region: str | None = None
+    tx_hash: str | None = None
+    raw: bytes | None = field(default=None, repr=False)
+    block_number: int | None = None
+    block_hash: str | None = None
+    sent_at_block: int = 0
+
+    @property
+    def intent(self) -> Intent:
+        """The intent for which the nonce was claimed."""
+        return Intent(
+            chain_id=self.lane.chain_id,
+            sender=self.lane.address,
+            nonce=self.nonce,
+            to=self.to,
+            value=self.value,
+            data=self.data,
+        )
+
 
 _TAKE = """
-    update lanes set epoch = epoch + 1, holder = $3 where (chain_id, address) = ($1, $2) returning epoch, signer_region"""
+    update lanes set epoch = epoch + 1, holder = $3
+    where (chain_id, address) = ($1, $2) returning epoch, signer_region"""
 _MOVE = """
     update lanes set epoch = epoch + 1, signer_region = $5
     where (chain_id, address, epoch, holder) = ($1, $2, $3, $4) returning epoch"""
-_LOG = """
-    insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at) values ($1, $2, $3, $4, $5, $6, $7)"""
+_RECORD = """
+    insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at)
+    values ($1, $2, $3, $4, $5, $6, $7)"""
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
 _IN_FLIGHT = """
-    select id, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, state, signer_region, tx_hash, raw,
-           block_number, block_hash, (select count(*) from withdrawals w where w.slot_id = s.id) as items
+    select id, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, state,
+           signer_region, tx_hash, raw, block_number, block_hash,
+           (select count(*) from withdrawals w where w.slot_id = s.id) as items
     from slots s where (chain_id, address) = ($1, $2) and state <> 'final' order by nonce"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes:
-    """The lanes of one settler, held under its name ``holder``."""
+    """The lanes of one settler in the database; ``holder`` is the settler's name."""
 
     pool: Pool
     holder: str
     lanes: Sequence[Lane]
 
     async def take(self) -> None:
-        """Become the holder of every lane, under a new epoch.
+        """Make this settler the holder of every lane, under a new epoch.
 
         Raises :class:`UsageError` if genesis made no such lane.
         """
@@ -51,14 +119,20 @@ class Lanes:
             for lane in self.lanes:
                 row = await connection.fetchrow(_TAKE, lane.chain_id, lane.address, self.holder)
                 if row is None:
-                    message = f"no lane of {lane.wallet} ({lane.address}) was founded"
-                    raise UsageError(message)
+                    raise UsageError(f"no lane of {lane.wallet} ({lane.address}) was founded")
                 lane.epoch, lane.signer_region = row["epoch"], row["signer_region"]
                 key = (lane.chain_id, lane.address, lane.epoch, self.holder, lane.signer_region)
-                await connection.execute(_LOG, *key, "The settler started and took the lane.", None)
+                await connection.execute(
+                    _RECORD, *key, "The settler started and took the lane.", None
+                )
 
     async def move(self, *, region: str, reason: str, detected_at_us: int | None) -> None:
-        """Have ``region`` sign from now on, for all lanes at once.
+        """Let ``region`` sign from now on, for all lanes in one transaction.
+
+        Args:
+            region: The region whose signer is asked from now on.
+            reason: Recorded with the move.
+            detected_at_us: When the breaker opened, Unix microseconds; None for the way back.
 
         Raises :class:`LaneLostError`.
         """
@@ -74,23 +148,23 @@ class Lanes:
                     _MOVE, lane.chain_id, lane.address, lane.epoch, self.holder, region
                 )
                 if epoch is None:
-                    message = f"the lane of {lane.wallet} is no longer ours at epoch {lane.epoch}"
-                    raise LaneLostError(message)
+                    raise LaneLostError(
+                        f"the lane of {lane.wallet} is no longer ours at epoch {lane.epoch}"
+                    )
                 epochs.append(epoch)
                 key = (lane.chain_id, lane.address, epoch, self.holder, region)
-                await connection.execute(_LOG, *key, reason, detected)
+                await connection.execute(_RECORD, *key, reason, detected)
         for lane, epoch in zip(self.lanes, epochs, strict=True):
             lane.epoch, lane.signer_region = epoch, region
 
     async def signing_failed(self, network: str) -> None:
-        """Commit that a signature was refused for want of the provider, so that the guard sees it."""
-        body = json.dumps({"kind": "signing_failed", "network": network})
+        """Record for the mode controller that the key provider did not sign."""
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_FAILED, network)
-            await connection.execute("select pg_notify($1, $2)", database.FLOW_CHANNEL, body)
+            await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
 
     async def in_flight(self) -> list[Slot]:
-        """Slots that are not final, oldest nonce first within each lane."""
+        """Slots that are not final, lowest nonce first within each lane."""
         slots: list[Slot] = []
         for lane in self.lanes:
             rows = await self.pool.fetch(_IN_FLIGHT, lane.chain_id, lane.address)
@@ -121,3 +195,68 @@ class Lanes:
                 )
             lane.in_flight = len(rows)
         return slots
+
+
+_SIGNED = """
+    update slots set state = 'signed', raw = $2, tx_hash = $3, signer_region = $4
+    where id = $1 and state = 'open' returning id"""
+_BROADCAST = "update slots set state = 'broadcast' where id = $1 and state = 'signed' returning id"
+_INCLUDED = """
+    update slots set state = 'included', block_number = $2, block_hash = $3
+    where id = $1 and state in ('broadcast', 'included') returning id"""
+_EVENT = """
+    insert into slot_events (slot_id, state, signer_region) values ($1, $2, $3)
+    on conflict (slot_id, state) do nothing"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotProgress:
+    """Writes the steps of a slot between its claim and its posting: signed, broadcast, included.
+
+    Each is committed before the next step is taken. If a slot is not in the state that this process
+    remembers, another settler has moved it: :class:`LaneLostError`.
+    """
+
+    pool: Pool
+
+    async def signed(self, slot: Slot, signed: Signed) -> None:
+        """Store the signed bytes; they never change afterwards."""
+        await self._step(
+            slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region
+        )
+        slot.state, slot.raw, slot.tx_hash, slot.signer_region = (
+            "signed",
+            signed.raw,
+            signed.tx_hash,
+            signed.region,
+        )
+
+    async def broadcast(self, slot: Slot) -> None:
+        """Record that a node has taken the bytes."""
+        await self._step(slot, _BROADCAST, "broadcast", slot.signer_region)
+        slot.state = "broadcast"
+
+    async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
+        """Record the blocks that contain these slots; after a reorganisation, the new blocks."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            for slot, receipt in found:
+                row = await connection.fetchval(
+                    _INCLUDED, slot.id, receipt.block_number, receipt.block_hash
+                )
+                if row is None:
+                    raise LaneLostError(f"slot {slot.id} was finished by another settler")
+                await connection.execute(_EVENT, slot.id, "included", slot.signer_region)
+        for slot, receipt in found:
+            slot.state, slot.block_number, slot.block_hash = (
+                "included",
+                receipt.block_number,
+                receipt.block_hash,
+            )
+
+    async def _step(
+        self, slot: Slot, statement: str, state: str, region: str | None, *values: object
+    ) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(statement, slot.id, *values) is None:
+                raise LaneLostError(f"slot {slot.id} is no longer {slot.state}")
+            await connection.execute(_EVENT, slot.id, state, region)

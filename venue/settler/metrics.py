@@ -1,4 +1,4 @@
-"""What a settler shows: the route in force, slots under way, payouts that are final."""
+"""The metrics of a settler: signing region in force, slots in flight, final payouts."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class SettlerMetrics:
             self._final.labels(network, asset)
 
     def route(self, wallet: str, region: str, *, in_force: bool) -> None:
-        """Whether ``region`` signs for ``wallet``."""
+        """Show whether ``region`` signs for ``wallet``."""
         self._route.labels(self._network, wallet, region).set(in_force)
 
     def final(self, payouts: Mapping[str, int]) -> None:
-        """So many more payouts by asset."""
+        """Add payouts that became final; counts by asset."""
         for asset, count in payouts.items():
             self._final.labels(self._network, asset).inc(count)
 
     def in_flight(self, wallet: str, slots: int) -> None:
-        """So many slots of ``wallet`` are under way."""
+        """Show how many slots of ``wallet`` are not final."""
         self._in_flight.labels(self._network, wallet).set(slots)

@@ -1,7 +1,4 @@
-"""The settler of a network put together.
-
-Lanes taken, slots resumed, loops run until told to stop.
-"""
+"""Run the settler of one network: take its lanes, resume their slots, run the loops."""
 
 from __future__ import annotations
 
@@ -14,27 +11,24 @@ import httpx
 
 from seawall.conventions import database
 from seawall.errors import UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
-from venue.chain.rpc import Rpc
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool
 from venue.settler.claims import Claims
-from venue.settler.driver import Driver
-from venue.settler.follower import Follower
-from venue.settler.lanes import Lanes
+from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.model import Lane, Purpose, Slot
+from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
-from venue.settler.progress import Progress
-from venue.settler.routes import Routes
+from venue.settler.signing_routes import SigningRoutes
 
 _DATABASE_CONNECTIONS = 6
 _GRACE_S = 1.2
 
 
 def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
-    """The lanes of ``network``: payout wallets and the reserves that refill them.
+    """The lanes of ``network``: its payout wallets, and the reserve wallets that refill them.
 
     Raises :class:`UsageError`.
     """
@@ -47,9 +41,8 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
     for wallet, purpose in purposes.items():
         contract = site.contract_of(wallet)
         if contract is None:
-            message = f"the configuration names no contract of {wallet}"
             raise UsageError(
-                message,
+                f"the configuration names no contract of {wallet}",
                 remedy="deploy the venue's contracts and write their addresses to venue.json",
             )
         lanes.append(
@@ -74,9 +67,9 @@ async def settle(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    """Settle ``network`` until ``stop``; ``ready`` is called once the lanes are ours.
+    """Settle ``network`` until ``stop``; ``ready`` is called once the lanes are taken.
 
-    Raises whatever ends it; a new call goes on from what is committed.
+    The error of the first loop that fails is raised; a new call continues from what is committed.
     """
     policy, site = config.load_policy(), config.networks[network]
     tokens = {asset: address.lower() for asset, address in site.tokens.items()}
@@ -88,10 +81,12 @@ async def settle(
             database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
         )
         stack.callback(pool.terminate)
-        rpc = await stack.enter_async_context(Rpc(network, (site.rpc.primary, site.rpc.standby)))
+        rpc = await stack.enter_async_context(
+            AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
+        )
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
-        routes = Routes(
+        routes = SigningRoutes(
             urls={region: signer.url for region, signer in config.signers.items()},
             primary=policy.regions.primary,
             standby=policy.regions.standby,
@@ -100,10 +95,9 @@ async def settle(
             client=client,
             metrics=metrics,
         )
-        progress = Progress(pool=pool)
+        progress = SlotProgress(pool=pool)
         poster = Poster(
             pool=pool,
-            network=network,
             native=native,
             tokens=tokens,
             contracts=contracts,
@@ -165,7 +159,7 @@ def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:
 async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run ``loops`` until one fails or ``stop`` is set.
 
-    Then give the others time to end what they have begun.
+    After ``stop`` they have ``_GRACE_S`` to finish the step in progress.
     """
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())

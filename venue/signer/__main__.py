@@ -5,19 +5,18 @@ import logging
 from datetime import UTC, datetime
 
 from seawall.errors import UsageError
-from seawall.formats.venue_config import SignerSite, config_from_arguments, database_url
+from seawall.formats.venue_config import SignerConfig, config_from_arguments, database_url
 from seawall.policy import Policy
 from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
+from venue.signer.logs import ProofLog, SignLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
 
 _DATABASE_CONNECTIONS = 12
-"""Twice what one bucket may have under way: a flood of one leaves connections to the others."""
+"""Twice what one bucket may have in flight, so a flood of one leaves connections to others."""
 _REFRESH_EVERY_S = 60.0
 
 
@@ -28,37 +27,41 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
 
 
 def _share(
-    site: SignerSite, *, policy: Policy, bucket: str | None
-) -> tuple[SignerSite, dict[str, str | None]]:
-    """The keys that this process signs with, and the profile of each wallet's bucket.
+    site: SignerConfig, *, policy: Policy, bucket: str | None
+) -> tuple[SignerConfig, dict[str, str | None]]:
+    """The signer's settings with the keys of this process, and an AWS profile by wallet.
 
-    One bucket alone needs none.
+    A process of one ``bucket`` uses the credentials of its environment (profile None); a process of
+    all buckets uses one profile per bucket.
     """
     buckets = {wallet: policy.wallets[wallet].bucket for wallet in site.keys}
     if bucket is None:
         return site, dict(buckets)
     keys = {wallet: key for wallet, key in site.keys.items() if buckets[wallet] == bucket}
     if not keys:
-        message = f"the configuration has no key of bucket {bucket}"
-        raise UsageError(message, remedy=f"name one of {', '.join(sorted(set(buckets.values())))}")
+        raise UsageError(
+            f"the configuration has no key of bucket {bucket}",
+            remedy=f"name one of {', '.join(sorted(set(buckets.values())))}",
+        )
     return site.model_copy(update={"keys": keys}), dict.fromkeys(keys)
 
 
 async def _main(stop: asyncio.Event) -> None:
-    logging.getLogger("botocore").setLevel(
-        logging.WARNING
-    )  # it says at each client where its credentials came from
+    # At INFO, botocore logs for each client where its credentials came from.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     config, arguments = config_from_arguments(
         "Sign for one region.",
         region="the region whose keys sign",
         optional={
-            "bucket": "sign for this bucket only, as whoever the environment says; else for all, each by its own profile"
+            "bucket": (
+                "sign for this bucket only, with the credentials of the environment; "
+                "without it for all buckets, each with its own profile"
+            )
         },
     )
     region = arguments.region
     if region not in config.signers:
-        message = f"the configuration knows no signer of {region}"
-        raise UsageError(message)
+        raise UsageError(f"the configuration knows no signer of {region}")
     policy = config.load_policy()
     site, who = _share(config.signers[region], policy=policy, bucket=arguments.bucket)
     bulkhead = Bulkhead.of_policy(policy, site.keys, operations_per_s=site.operations_per_s)

@@ -9,11 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from venue.signer.errors import SigningRefusedError
-from venue.signer.protocol import ProveRequest, Refusal, Refused, SignRequest
+from venue.signer.protocol import (
+    ProveRequest,
+    Refused,
+    SigningRefusedError,
+    SignRefusalCode,
+    SignRequest,
+)
 from venue.signer.service import SigningService
 
-_STATUS: dict[Refusal, int] = {
+_STATUS: dict[SignRefusalCode, int] = {
     "stale_epoch": 409,
     "digest_conflict": 409,
     "provider_unavailable": 503,

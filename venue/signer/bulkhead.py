@@ -1,6 +1,6 @@
-"""The bulkhead of a running signer.
+"""The bulkhead of a signer: each bucket has its own share of the signing quota.
 
-Admits each request into its bucket's room, or refuses it as throttled.
+A request waits for its turn within its bucket's share, or is refused as throttled.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from seawall.controls.bulkhead import Room, admit, room_of
 from seawall.conventions import sabotage
 from seawall.policy import Policy
-from venue.signer.errors import SigningRefusedError
+from venue.signer.protocol import SigningRefusedError
 
 _US_PER_S = 1_000_000
 
@@ -62,15 +62,12 @@ class Bulkhead:
 
     @property
     def in_flight_max(self) -> int:
-        """Signatures that can be under way at once, over all buckets.
-
-        What threads and connections must be enough for.
-        """
+        """Signatures in flight at once over all buckets; threads and connections must suffice."""
         return sum(room.in_flight_max for room in self.rooms.values())
 
     @asynccontextmanager
     async def inside(self, wallet: str) -> AsyncIterator[None]:
-        """Hold a place of ``wallet``'s bucket, once its turn has come.
+        """Wait for a place in the share of ``wallet``'s bucket, and hold it.
 
         Raises :class:`SigningRefusedError` (``throttled``).
         """
@@ -80,14 +77,15 @@ class Bulkhead:
         bucket = self.buckets[wallet]
         place = self._compartments[bucket]
         if place.inside >= place.room.in_flight_max:
-            reason = (
-                f"{bucket} has {place.inside} signatures under way, which is all that it may have"
+            raise SigningRefusedError(
+                "throttled",
+                f"{bucket} has {place.inside} signatures under way, which is all that it may have",
             )
-            raise SigningRefusedError("throttled", reason)
         answer = admit(place.room, arrival_us=place.arrival_us, now_us=self.now_us())
         if answer.wait_us is None:
-            reason = f"{bucket} has used up its share of the signing quota for the moment"
-            raise SigningRefusedError("throttled", reason)
+            raise SigningRefusedError(
+                "throttled", f"{bucket} has used up its share of the signing quota for the moment"
+            )
         place.arrival_us = answer.arrival_us
         place.inside += 1
         try:

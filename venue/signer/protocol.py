@@ -1,4 +1,4 @@
-"""What the settler asks of a signer, and what it is told."""
+"""The messages between settler and signer, and a refusal as an error."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from venue.chain.keys import to_bytes
+from seawall.errors import ServiceError
+from seawall.ethereum.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
-Refusal: TypeAlias = Literal[
+SignRefusalCode: TypeAlias = Literal[
     "stale_epoch", "digest_conflict", "provider_unavailable", "throttled", "bad_request"
 ]
 
 
 def _whole(value: object) -> object:
     if isinstance(value, str) and not value.isdecimal():
-        message = "write a whole number in decimal"
-        raise ValueError(message)
+        raise ValueError("write a whole number in decimal")
     return value
 
 
@@ -37,9 +37,9 @@ class _Message(BaseModel):
 
 
 class SignRequest(_Message):
-    """An intent, what it may cost, and the epoch under which the caller holds the lane.
+    """An intent, its fees, and the epoch under which the caller holds the lane.
 
-    Big numbers travel as decimal strings.
+    Large numbers are decimal strings in JSON.
     """
 
     wallet: str
@@ -56,7 +56,7 @@ class SignRequest(_Message):
 
     @property
     def intent(self) -> Intent:
-        """What the nonce is asked for."""
+        """What the nonce is to be used for."""
         return Intent(
             chain_id=self.chain_id,
             sender=self.address,
@@ -77,7 +77,7 @@ class SignRequest(_Message):
 
 
 class Signed(_Message):
-    """The stored bytes: ``region`` is whose signature was kept, ``digest`` that of the intent."""
+    """The stored signature: signed bytes, the region that made it, the digest of the intent."""
 
     raw: Hex
     tx_hash: str
@@ -86,16 +86,14 @@ class Signed(_Message):
 
 
 class ProveRequest(_Message):
-    """A text that says what it is for (``seawall.keys.proofs``), to be signed by the key of
-    ``wallet``.
-    """
+    """A proof of key control (`seawall.keys.proofs`) that the key of ``wallet`` is to sign."""
 
     wallet: str
     text: str
 
 
 class Proven(_Message):
-    """The signature: r, s and v in 65 bytes. ``number`` is its line in the proof log."""
+    """A signed proof: r, s and v in 65 bytes; ``number`` is its row in the proof log."""
 
     number: int
     address: Address
@@ -106,5 +104,14 @@ class Proven(_Message):
 class Refused(_Message):
     """Why there is no signature."""
 
-    code: Refusal
+    code: SignRefusalCode
     reason: str
+
+
+class SigningRefusedError(ServiceError):
+    """The signer refused; ``code`` is the kind of refusal."""
+
+    def __init__(self, code: SignRefusalCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason

@@ -1,8 +1,8 @@
-"""Where private keys live: a port with one question, and KMS behind it.
+"""The key provider: the port through which the signer has digests signed, and AWS KMS behind it.
 
-Every wallet is signed for under its own role, assumed when the process starts, so that failing over
-needs no control plane. Each role trusts its own bucket's principal only, so a process that signs
-for several buckets has a profile of credentials for each.
+Each wallet is signed for under its own role. The roles are assumed when the process starts, so
+signing and failover need no control plane. Each role trusts only the principal of its own bucket,
+so a process that signs for several buckets has one profile of credentials per bucket.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from botocore.session import Session as BotocoreSession
 
 from seawall.controls.pace import PROVIDER_PATIENCE_MS
 from seawall.errors import ServiceError, UsageError
-from seawall.formats.venue_config import Key, SignerSite
-from venue.chain.keys import address_of_public_key_der
+from seawall.ethereum.keys import address_of_public_key_der
+from seawall.formats.venue_config import Key, SignerConfig
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -53,14 +53,14 @@ class Provider(Protocol):
 
 @dataclass(kw_only=True)
 class KmsProvider:
-    """KMS of one region. Make it with :meth:`open`, which assumes the roles and proves that the
-    keys are ours.
+    """KMS of one region; made with :meth:`open`, which assumes the roles and checks the keys.
 
-    ``profiles``: by wallet, as whom its role is assumed; None means whoever the environment says.
+    ``profiles`` is the AWS profile by wallet with which its role is assumed; None stands for the
+    credentials of the environment.
     """
 
     region: str
-    site: SignerSite
+    site: SignerConfig
     profiles: Mapping[str, str | None]
     threads: int
     _models: Loader = field(default_factory=create_loader)
@@ -73,7 +73,7 @@ class KmsProvider:
 
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(self.threads, thread_name_prefix="kms")
-        # One attempt: a retry would only be late, the standby is the retry.
+        # One attempt: a retry would come too late, and the standby region is the retry.
         self._brisk = Config(
             connect_timeout=TIMEOUT_S,
             read_timeout=TIMEOUT_S,
@@ -84,7 +84,7 @@ class KmsProvider:
 
     @classmethod
     async def open(
-        cls, region: str, site: SignerSite, *, profiles: Mapping[str, str | None], threads: int
+        cls, region: str, site: SignerConfig, *, profiles: Mapping[str, str | None], threads: int
     ) -> KmsProvider:
         """Assume every wallet's role and check its key against its address.
 
@@ -99,7 +99,7 @@ class KmsProvider:
         return provider
 
     def close(self) -> None:
-        """Let the threads end; calls under way are abandoned."""
+        """End the threads; calls in flight are abandoned."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def sign(self, wallet: str, digest: bytes) -> bytes:
@@ -107,7 +107,7 @@ class KmsProvider:
         return await self._in_thread(self._sign, wallet, digest)
 
     async def refresh(self, now: datetime) -> None:
-        """Assume roles anew whose credentials end soon; the old ones stay in use if that fails."""
+        """Assume roles again whose credentials expire soon; on failure the old ones stay in use."""
         for wallet, expires in list(self._expires.items()):
             if expires - now > _REFRESH_BEFORE:
                 continue
@@ -124,8 +124,9 @@ class KmsProvider:
                 self._threads, function, *arguments
             )
         except (BotoCoreError, ClientError) as error:
-            message = f"the key provider of {self.region} does not serve: {error}"
-            raise ServiceError(message) from error
+            raise ServiceError(
+                f"the key provider of {self.region} does not serve: {error}"
+            ) from error
 
     def _sign(self, wallet: str, digest: bytes) -> bytes:
         answer = self._clients[wallet].sign(
@@ -138,7 +139,7 @@ class KmsProvider:
 
     def _assume(self, wallet: str) -> None:
         key = self.site.keys[wallet]
-        # Clients may be used by several threads, but not made by them.
+        # boto3's clients are thread-safe, the making of clients is not.
         with self._making:
             session = self._session(self.profiles[wallet])
             sts: STSClient = session.client(
@@ -153,7 +154,7 @@ class KmsProvider:
         self._expires[wallet] = credentials["Expiration"].astimezone(UTC)
 
     def _session(self, profile: str | None) -> boto3.Session:
-        """One session per profile; all read the same models, because reading them costs 100 ms.
+        """One session per profile; all share the service models, whose reading costs 100 ms.
 
         Raises :class:`UsageError`.
         """
@@ -163,9 +164,13 @@ class KmsProvider:
             try:
                 core.get_scoped_config()
             except ProfileNotFound as error:
-                message = f"there are no credentials for bucket {profile}"
-                remedy = f"put a profile [{profile}] into the file that AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
-                raise UsageError(message, remedy=remedy) from error
+                raise UsageError(
+                    f"there are no credentials for bucket {profile}",
+                    remedy=(
+                        f"put a profile [{profile}] into the file that "
+                        "AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
+                    ),
+                ) from error
             self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
         return self._sessions[profile]
 
@@ -185,5 +190,6 @@ class KmsProvider:
 def _prove(key: Key, wallet: str, client: KMSClient) -> None:
     address = address_of_public_key_der(client.get_public_key(KeyId=key.key_id)["PublicKey"])
     if address != key.address.lower():
-        message = f"the key of {wallet} has address {address}, the configuration says {key.address}"
-        raise UsageError(message)
+        raise UsageError(
+            f"the key of {wallet} has address {address}, the configuration says {key.address}"
+        )

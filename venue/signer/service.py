@@ -1,7 +1,7 @@
-"""Sign once, answer for ever: the order of record, sign and keep.
+"""The signing service: record the digest, let the key provider sign, store the signature.
 
-Nothing is held in the database while the provider is asked; a signature that comes back late meets
-the fence again.
+A second request for the same intent gets the stored signature. No database lock is held while the
+provider works; a signature that comes back late is checked against the lane's epoch again.
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ import prometheus_client
 
 from seawall.conventions import metrics as metrics_names
 from seawall.errors import ServiceError
-from seawall.keys.proofs import message_hash, recoverable
-from venue.chain.keys import Signature, keccak256, signature_from_der
+from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.errors import SigningRefusedError
-from venue.signer.log import SignLog
-from venue.signer.proofs import ProofLog
-from venue.signer.protocol import Proven, ProveRequest, Refusal, Signed, SignRequest
+from venue.signer.logs import ProofLog, SignLog
+from venue.signer.protocol import (
+    Proven,
+    ProveRequest,
+    Signed,
+    SigningRefusedError,
+    SignRefusalCode,
+    SignRequest,
+)
 from venue.signer.provider import Provider
 
-Outcome = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
-_OUTCOMES: tuple[Outcome, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
-_OUTCOME_OF: Mapping[Refusal, Outcome] = {
+SignResult = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
+_RESULTS: tuple[SignResult, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
+_RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
     "throttled": "throttled",
 }
-"""How a refusal is counted; the others are ``refused``."""
+"""How a refusal is counted; all others are ``refused``."""
 _PROBE = keccak256(b"seawall signing probe: this is no transaction")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignerMetrics:
-    """What a signer counts.
+    """The metrics of a signer.
 
-    Every outcome exists from the start, so that a first failure is a step and not an appearance.
+    Every outcome exists from the start, so that Prometheus sees a first failure as an increase.
     """
 
     region: str
@@ -57,7 +61,7 @@ class SignerMetrics:
             names,
             registry=self.registry,
         )
-        for outcome in _OUTCOMES:
+        for outcome in _RESULTS:
             requests.labels(self.region, outcome)
         seconds = prometheus_client.Histogram(
             metrics_names.SIGN_SECONDS, "Time of one signature", ("region",), registry=self.registry
@@ -65,17 +69,14 @@ class SignerMetrics:
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
 
-    def count(self, outcome: Outcome) -> None:
-        """One more request that ended so."""
+    def count(self, outcome: SignResult) -> None:
+        """Count one request with this result."""
         self.requests.labels(self.region, outcome).inc()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SigningService:
-    """The signer of a region.
-
-    ``chains`` is the chain id of each wallet that it signs for, ``addresses`` its address.
-    """
+    """The signer of one region; ``chains`` are chain ids and ``addresses`` addresses by wallet."""
 
     region: str
     log: SignLog
@@ -91,31 +92,31 @@ class SigningService:
         try:
             signed, fresh = await self._sign(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed" if fresh else "replayed")
         return signed
 
     async def prove(self, request: ProveRequest) -> Proven:
-        """The wallet's key signs a text that is no transaction; logged before and after.
+        """Sign a proof of key control with the wallet's key; logged before and after.
 
         Raises :class:`SigningRefusedError`.
         """
         try:
             proven = await self._prove(request)
         except SigningRefusedError as error:
-            self.metrics.count(_OUTCOME_OF.get(error.code, "refused"))
+            self.metrics.count(_RESULT_OF.get(error.code, "refused"))
             raise
         self.metrics.count("signed")
         return proven
 
     async def probe(self) -> None:
-        """Have the provider sign a fixed text that is no transaction.
+        """Let the provider sign a fixed text that is no transaction.
+
+        It bypasses the bulkhead, because it tests the provider and not a bucket; once a second fits
+        into the part of the quota that no share takes.
 
         Raises :class:`SigningRefusedError`.
-
-        Past the bulkhead, because it asks after the provider and not after a bucket; once a second
-        fits into what no share takes.
         """
         await self._ask(min(self.addresses), _PROBE)
 
@@ -124,10 +125,10 @@ class SigningService:
             request.chain_id,
             request.address,
         ):
-            reason = (
-                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}"
+            raise SigningRefusedError(
+                "bad_request",
+                f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}",
             )
-            raise SigningRefusedError("bad_request", reason)
         async with self.bulkhead.inside(request.wallet):
             if (stored := await self.log.record(request)) is not None:
                 return stored, False
@@ -143,13 +144,14 @@ class SigningService:
             raise SigningRefusedError("bad_request", f"this signer has no key of {request.wallet}")
         async with self.bulkhead.inside(request.wallet):
             number = await self.proofs.asked(request.wallet, address, request.text)
-            found = await self._signature(request.wallet, message_hash(request.text))
-            signature = recoverable(r=found.r, s=found.s, y_parity=found.y_parity)
-            await self.proofs.given(number, signature)
-        return Proven(number=number, address=address, region=self.region, signature=signature)
+            found = await self._signature(request.wallet, personal_message_hash(request.text))
+            await self.proofs.given(number, found.recoverable)
+        return Proven(
+            number=number, address=address, region=self.region, signature=found.recoverable
+        )
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
-        """The canonical signature of ``digest`` by the wallet's key, proven to be by its address."""
+        """The canonical signature of ``digest``, checked to be by the wallet's address."""
         der = await self._ask(wallet, digest)
         try:
             return signature_from_der(der, digest=digest, address=self.addresses[wallet])

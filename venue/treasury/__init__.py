@@ -1,3 +1,6 @@
-"""The treasury: refills hot wallets from their reserve, holds the ledger against the chain, and
-tells how the venue stands.
+"""The treasury: top-ups of hot wallets, reconciliation with the chain, gauges of the venue.
+
+- `topups`: when a hot wallet is low, ask its reserve wallet for more; the settler carries it out.
+- `reconcile`: compare the ledger with the chain.
+- `metrics`: queue, hot balances, ledger sums. `loop`: run each of these at its interval.
 """

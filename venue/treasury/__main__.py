@@ -2,12 +2,12 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from seawall.conventions.components import TREASURY_PROCESS
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import config_from_arguments, database_url
-from venue.chain.rpc import Rpc
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
-from venue.treasury.loop import TreasuryDesk
+from venue.treasury.loop import Treasury
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -18,17 +18,17 @@ async def _main(stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         rpcs = {
             network: await stack.enter_async_context(
-                Rpc(network, (site.rpc.primary, site.rpc.standby))
+                AsyncRpcClient(network, (declared.rpc.primary, declared.rpc.standby))
             )
-            for network, site in config.networks.items()
+            for network, declared in config.networks.items()
         }
         say_ready()
-        await TreasuryDesk(config, policy, pool=pool, rpcs=rpcs).work(stop)
+        await Treasury(config, policy, pool=pool, rpcs=rpcs).work(stop)
     pool.terminate()
 
 
 if __name__ == "__main__":
     config, _ = config_from_arguments(
-        "Keep the venue's hot wallets filled and its books level with the chains."
+        "Keep the venue's hot wallets filled and compare its ledger with the chains."
     )
     run(_main)

@@ -1,4 +1,4 @@
-"""What the treasury exposes."""
+"""The metrics of the treasury: queue, hot balances, ledger sums and drift, top-ups."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 
+from seawall.controls.admission import guaranteed_sizes
 from seawall.conventions import metrics
-from venue.ledger.chart import rails
+from seawall.errors import InternalError
+from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
+    from venue.database import Connection
+
 
 QUEUE_AGE = Gauge(metrics.QUEUE_AGE, "Age of the oldest open withdrawal.", ("scope",))
 QUEUE_DEPTH = Gauge(metrics.QUEUE_DEPTH, "Open withdrawals.", ("scope",))
@@ -31,7 +35,46 @@ TOP_UPS = Counter(metrics.TOP_UPS, "Top-ups requested.", ("network", "asset"))
 
 
 def initialise(policy: Policy) -> None:
-    """Create every counter's label sets, so that the first event is a step that a rate can see."""
-    for network in rails(policy):
+    """Create every label set, so that Prometheus sees the first event as an increase."""
+    for network in payout_routes(policy):
         for asset in policy.networks[network].assets:
             TOP_UPS.labels(network, asset)
+
+
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts.
+_QUEUE = """
+    select count(*) as depth,
+           count(*) filter (where size = any($1::text[])) as depth_guaranteed,
+           coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)::float8 as age_s,
+           coalesce(extract(epoch from clock_timestamp() - min(requested_at)
+                filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
+    from withdrawals where state in ('reserved', 'slotted')"""
+_FLOATS = "select network, asset, available from floats"
+_SUMS = """
+    select a.network, a.asset, sum(e.amount) as total
+    from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
+
+
+async def expose_queue(connection: Connection, policy: Policy) -> None:
+    """Show depth and age of the queue and what hot wallets may still pay.
+
+    Depth and age are of all open withdrawals, and of those that the present tier guarantees.
+    """
+    tier = await connection.fetchval("select tier from mode")
+    row = await connection.fetchrow(_QUEUE, guaranteed_sizes(policy, tier))
+    if row is None:
+        raise InternalError("an aggregate gave no row")
+    QUEUE_AGE.labels("all").set(row["age_s"])
+    QUEUE_AGE.labels("guaranteed").set(row["age_guaranteed_s"])
+    QUEUE_DEPTH.labels("all").set(row["depth"])
+    QUEUE_DEPTH.labels("guaranteed").set(row["depth_guaranteed"])
+    for held in await connection.fetch(_FLOATS):
+        HOT_BALANCE.labels(held["network"], held["asset"]).set(
+            policy.value_micro(held["asset"], held["available"])
+        )
+
+
+async def expose_sums(connection: Connection) -> None:
+    """Show the sum of all entries by network and asset; anything but zero is a fault."""
+    for row in await connection.fetch(_SUMS):
+        LEDGER_SUM.labels(row["network"], row["asset"]).set(row["total"])

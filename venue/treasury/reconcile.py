@@ -1,33 +1,83 @@
-"""Reconciliation: the ledger against the chain, exactly and also under load.
+"""Reconciliation: compare the ledger with the chain, exactly, also while payouts go on.
 
-Both sides are cut at the same place. On the chain that is a finalized block; there, each lane's
-nonce says which of its slots the block contains. In the ledger it is every posting except those of
-later slots. As long as a slot that the block contains is not posted yet, the sides cannot be
-compared and the pass waits.
+Both sides are cut at the same place. On the chain that is a finalized block; the nonce of each lane
+at that block says which of its slots the block contains. In the ledger it is every posting except
+those of later slots. While a slot that the block contains is not posted yet, the sides cannot be
+compared, and the pass waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from venue.contracts.calls import balance_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.chain.rpc import Rpc
     from venue.database import Connection
     from venue.ledger.chart import Book
 
+
+BookKey = tuple[str, str]
+"""(network, bucket)."""
+MISSED_MAX = 3
+"""After so many reconciliation periods without a new result, the last one counts no longer."""
+
+
+@dataclass(kw_only=True)
+class Comparisons:
+    """The last comparison by book; ``every_s`` is how often each is due.
+
+    Times are seconds of one monotonic clock. An old result counts as none.
+    """
+
+    every_s: Mapping[BookKey, float]
+    _drift: dict[BookKey, dict[str, int]] = field(default_factory=dict)
+    _at_s: dict[BookKey, float] = field(default_factory=dict)
+
+    def note(self, key: BookKey, drift: Mapping[str, int], *, now_s: float) -> dict[str, int]:
+        """Keep a result: ``drift`` in base units by asset.
+
+        Returns:
+            The assets whose drift has changed since the last result; before the first it was zero.
+        """
+        before = self._drift.get(key, {})
+        self._drift[key], self._at_s[key] = dict(drift), now_s
+        return {asset: amount for asset, amount in drift.items() if amount != before.get(asset, 0)}
+
+    def stale(self, now_s: float) -> list[BookKey]:
+        """Books without a result that still counts."""
+        return [
+            key
+            for key, every_s in self.every_s.items()
+            if now_s - self._at_s.get(key, float("-inf")) > MISSED_MAX * every_s
+        ]
+
+    def assets(self, key: BookKey) -> list[str]:
+        """Assets of the last result of ``key``, however old."""
+        return list(self._drift.get(key, {}))
+
+    def drift(self, now_s: float, keys: Iterable[BookKey]) -> int | None:
+        """The sum of all drift over ``keys``, in base units over all assets.
+
+        None unless each of them has a result that still counts.
+        """
+        wanted, stale = list(keys), self.stale(now_s)
+        if any(key in stale for key in wanted):
+            return None
+        return sum(sum(self._drift[key].values()) for key in wanted)
+
+
 WAITS = 20
 WAIT_S = 0.25
-"""A settler posts within a poll of finality.
+"""A settler posts within one poll after finality.
 
-Five seconds of patience, then the pass is given up and the next one tries.
+A pass waits ``WAITS`` times so long (5 s in all), then the next pass tries again.
 """
 
 _LANES = "select wallet, address from lanes where wallet = any($1::text[])"
@@ -42,12 +92,18 @@ _BOOKED = """
         join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
         where s.nonce >= cut.nonce and s.state = 'final'
     ), postings_later as (
-        select p.id from later join withdrawals w on w.slot_id = later.id join postings p on p.withdrawal_id = w.id and p.kind = 'post'
+        select p.id from later
+        join withdrawals w on w.slot_id = later.id
+        join postings p on p.withdrawal_id = w.id and p.kind = 'post'
         union all
-        select p.id from later join topups t on t.slot_id = later.id join postings p on p.topup_id = t.id
+        select p.id from later
+        join topups t on t.slot_id = later.id
+        join postings p on p.topup_id = t.id
     )
-    select a.asset, a.kind, coalesce(sum(e.amount), 0) - coalesce((
-               select sum(x.amount) from postings_later q join entries x on x.posting_id = q.id where x.account_id = a.id), 0) as booked
+    select a.asset, a.kind,
+           coalesce(sum(e.amount), 0) - coalesce((
+               select sum(x.amount) from postings_later q
+               join entries x on x.posting_id = q.id where x.account_id = a.id), 0) as booked
     from accounts a left join entries e on e.account_id = a.id
     where (a.bucket, a.network) = ($3, $4) and a.kind in ('hot', 'reserve', 'cold')
     group by a.id, a.asset, a.kind"""
@@ -55,8 +111,9 @@ _BOOKED = """
 
 @dataclass(frozen=True, kw_only=True)
 class ChainCut:
-    """A finalized block: each lane's next nonce there, and what each (kind, asset) held, in base
-    units.
+    """The state of a book at a finalized block.
+
+    ``nonces`` are next nonces by wallet, ``held`` base units by (kind of wallet, asset).
     """
 
     block: int
@@ -65,7 +122,12 @@ class ChainCut:
 
 
 async def cut_chain(
-    config: VenueConfig, policy: Policy, book: Book, rpc: Rpc, *, lanes: Mapping[str, str]
+    config: VenueConfig,
+    policy: Policy,
+    book: Book,
+    rpc: AsyncRpcClient,
+    *,
+    lanes: Mapping[str, str],
 ) -> ChainCut:
     """Read one finalized block; ``lanes`` are signing addresses by wallet.
 
@@ -79,22 +141,17 @@ async def cut_chain(
     for kind, wallet in book.wallets.items():
         holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
-            if asset == native:
-                held[kind, asset] = await rpc.balance(holder, tag)
-            else:
-                held[kind, asset] = int.from_bytes(
-                    await rpc.read(tokens[asset], balance_of(holder), tag), "big"
-                )
+            token = None if asset == native else tokens[asset]
+            held[kind, asset] = await rpc.balance(holder, token=token, tag=tag)
     return ChainCut(block=block, nonces=nonces, held=held)
 
 
 async def reconcile(
-    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: Rpc
+    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
 ) -> dict[str, int] | None:
-    """Asset -> distance between ledger and chain, summed over the book's wallets without their
-    signs (so none hides another).
+    """Drift by asset: absolute differences of ledger and chain, summed over the book's wallets.
 
-    None: the ledger had not caught up with the chain in time; nothing can be said.
+    None if the ledger had not caught up with the chain in time: then nothing is known.
     """
     rows = await connection.fetch(_LANES, list(book.wallets.values()))
     cut = await cut_chain(
@@ -116,7 +173,7 @@ async def _booked_at(
 ) -> dict[tuple[str, str], int] | None:
     """What the ledger says of the book's wallets at ``cut``.
 
-    None while it lacks a slot that the block contains.
+    None while a slot that the block contains is not posted.
     """
     wallets, nonces = list(cut.nonces), list(cut.nonces.values())
     async with connection.transaction(isolation="repeatable_read", readonly=True):

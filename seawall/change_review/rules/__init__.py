@@ -1,9 +1,8 @@
-"""The table of what a change may not do unseen.
+"""The table of rules: which changes are refused unless a person overrides; data with citations.
 
-Data with citations, one module per part of the stack.
-
-What enters: one change of a preview. What leaves: phrases that say what it does against which rule.
-Whatever the table does not know and would delete or replace is refused as not understood.
+One module for each part of the stack. What enters: one change of a preview. What leaves: phrases
+that say which rule it breaks and how. The deletion or replacement of a type that the table does not
+know is refused as not understood.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ __all__ = ["NOT_UNDERSTOOD", "TABLE", "UNPROTECTED", "Rule", "not_understood"]
 _PROVIDERS = "pulumi:providers:"
 _REMOVABLE = frozenset(
     {
-        # nothing expires any more
+        # Without a lifecycle configuration nothing expires.
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2",
-        "aws:kms/grant:Grant",  # a power less
+        # Without the grant a principal has one right less.
+        "aws:kms/grant:Grant",
     }
 )
-"""Known to the table, and without harm when they go."""
+"""Types that are known and whose removal does no harm."""
 
 
 def _unprotected(change: Change, _: Preview) -> list[str]:
@@ -35,8 +35,9 @@ UNPROTECTED = Rule(
     kinds=frozenset(),
     checks=(_unprotected,),
     touches_money=True,
-    consequence="The engine would let the next update delete or replace it without a word.",
-    instead="Leave `deletion: guarded`; take a single resource out of protection with an override, in the change that removes it.",
+    consequence="The engine would let the next update delete or replace it without a refusal.",
+    instead="Leave `deletion: protected`; take a single resource out of protection with an "
+    "override, in the change that removes it.",
     source="Pulumi documentation, Resource options: protect",
 )
 
@@ -54,7 +55,8 @@ _PROVIDER_MOVED = Rule(
             "skipRequestingAccountId",
         ),
     ),
-    consequence="Every resource of this provider would be looked for somewhere else, not found there, and made anew: keys, addresses and all.",
+    consequence="Every resource of this provider would be read in another place, not found there, "
+    "and made anew, including keys and with them addresses.",
     instead="Make a second stack for the other account or region.",
     source="Pulumi AWS Provider: region, profile, assumeRoles, endpoints, allowedAccountIds",
 )
@@ -74,16 +76,17 @@ NOT_UNDERSTOOD = Rule(
     kinds=frozenset(),
     checks=(),
     touches_money=True,
-    consequence="This table does not know what would be lost, so nobody has said that it may be.",
-    instead="Add the type to seawall/guard/rules with its source, or have a person look and override this one change.",
+    consequence="This table does not know what would be lost.",
+    instead="Add the type to seawall/change_review/rules with its source, or have a person check "
+    "it and override this one change.",
     source="this kit: what is not known is refused",
 )
 
 
 def not_understood(change: Change) -> list[str]:
-    """Why the table cannot judge ``change`` at all, as phrases.
+    """Return why the table cannot judge ``change``, as phrases.
 
-    A component is no resource, its children are judged.
+    A component is passed over, since its children are resources and are judged.
     """
     if change.op not in HARMLESS and change.op not in REMOVING:
         return [f"the operation {change.op} is not known"]
@@ -91,6 +94,5 @@ def not_understood(change: Change) -> list[str]:
         return []
     if change.kind in _KNOWN or change.kind.startswith(_PROVIDERS):
         return []
-    return [
-        f"{change.kind} would be {'replaced' if change.replaces else 'deleted'}, and the table does not know that type"
-    ]
+    verb = "replaced" if change.replaces else "deleted"
+    return [f"{change.kind} would be {verb}, and the table does not know that type"]

@@ -1,6 +1,4 @@
-"""Who may do what: roles, their trust, their policies and boundaries, and anything that names
-everything.
-"""
+"""Rules for permissions: roles, their trust, policies and boundaries, and wildcards."""
 
 from __future__ import annotations
 
@@ -12,9 +10,9 @@ from seawall.change_review.rules.rule import (
     Rule,
     both,
     changed_once_set,
-    either,
     gone,
     kinds,
+    only,
     removed,
     shown,
     value_at,
@@ -75,7 +73,7 @@ _DESTRUCTIVE = (
     "ssm:DeleteParameter",
     "sts:AssumeRole",
 )
-"""Actions that undo what the stack is for; a role that gains one is looked at by a person."""
+"""Actions that undo what the stack is for; a role that gains one is reviewed by a person."""
 
 
 def _is_role(change: Change) -> bool:
@@ -85,7 +83,11 @@ def _is_role(change: Change) -> bool:
 def _documents(
     change: Change,
 ) -> tuple[tuple[documents.Statement, ...], tuple[documents.Statement, ...]]:
-    """Statements before and after. Raises :class:`documents.UnreadableError`."""
+    """Read the statements before and after.
+
+    Raises:
+        UnreadableError: one of the two documents cannot be judged.
+    """
     pair = both(change)
     if pair is None or value_at(pair[0], "policy") == value_at(pair[1], "policy"):
         return (), ()
@@ -109,7 +111,7 @@ def _wider(change: Change, _: Preview) -> list[str]:
 
 
 def _powerless(change: Change, _: Preview) -> list[str]:
-    """The holder loses the right to sign."""
+    """Find a holder that loses the right to sign."""
     try:
         before, after = _documents(change)
     except documents.UnreadableError:
@@ -134,7 +136,7 @@ def _trusted(change: Change, _: Preview) -> list[str]:
 
 
 def _everything(change: Change, _: Preview) -> list[str]:
-    """A wildcard that was not there before, in a new document or an old one."""
+    """Find a wildcard that was not there before, in a new document or in a changed one."""
     if change.after is None:
         return []
     found: list[str] = []
@@ -145,8 +147,7 @@ def _everything(change: Change, _: Preview) -> list[str]:
         try:
             now = comparison.wildcards(documents.read(new), resources=resources)
         except documents.UnreadableError:
-            # of a resource that is not there yet; a change of one that is, is judged by its own
-            # rule
+            # A new resource; the change of an existing one is judged by the rule for its type.
             continue
         try:
             then = (
@@ -174,8 +175,9 @@ def _everything(change: Change, _: Preview) -> list[str]:
 
 
 def _texts(change: Change) -> Iterable[tuple[str, bool]]:
-    """Inputs that hold a document, and whether a resource of `*` means more there than the resource
-    itself.
+    """Yield the inputs that hold a document.
+
+    With each: whether the resource `*` in it means more than the resource itself.
     """
     if change.kind in _POLICIES:
         yield "policy", True
@@ -205,8 +207,10 @@ RULES: tuple[Rule, ...] = (
         kinds=_ROLES,
         checks=(gone("permissionsBoundary"), changed_once_set("permissionsBoundary")),
         touches_money=True,
-        consequence="Nothing caps what the role may be given: whoever may write its policies may let it sign anywhere.",
-        instead="Change the document of the boundary, where the change can be read; never the boundary itself.",
+        consequence="Nothing limits what the role may be given: a principal that may write its "
+        "policies may let it sign anywhere.",
+        instead="Change the document of the boundary, where a reviewer can read the change; never "
+        "attach another boundary.",
         source=f"{_IAM}, Permissions boundaries: the most that identity policies can grant",
     ),
     Rule(
@@ -214,8 +218,10 @@ RULES: tuple[Rule, ...] = (
         kinds=_ROLES,
         checks=(_trusted,),
         touches_money=True,
-        consequence="Somebody new can become this role, and do all that it may: sign, administer or break the glass.",
-        instead="Name the principal in the stack's configuration and have the owner of the bucket approve the override.",
+        consequence="A new principal can assume this role, and do all that it may: sign, "
+        "administer or stop keys.",
+        instead="Name the principal in the stack's configuration and have the owner of the bucket "
+        "approve the override.",
         source=f"{_IAM}, Roles terms and concepts: the trust policy says who may assume the role",
     ),
     Rule(
@@ -223,7 +229,7 @@ RULES: tuple[Rule, ...] = (
         kinds=_POLICIES,
         checks=(_wider,),
         touches_money=True,
-        consequence="The holder can sign, destroy or unguard what it could not before.",
+        consequence="The holder can sign, destroy or unprotect what it could not before.",
         instead="Give the smallest action on the one resource, to a role of its own.",
         source=f"{_IAM}, Policy evaluation logic",
     ),
@@ -231,23 +237,28 @@ RULES: tuple[Rule, ...] = (
         id="role-removed",
         kinds=_ROLES | _POLICIES | _ATTACHMENTS,
         checks=(
-            either(removed(), when=_is_role),
-            either(removed(replaced_too=False), when=lambda change: not _is_role(change)),
+            only(removed(), when=_is_role),
+            only(removed(replaced_too=False), when=lambda change: not _is_role(change)),
             changed_once_set("name"),
             _powerless,
         ),
         touches_money=True,
-        consequence="Who acts through it cannot any more: a signer does not sign, a break-glass role does not open. "
-        "A role of the same name made later is another principal to the key policies that named it.",
+        consequence="Principals that act through it no longer can: a signer does not sign, a "
+        "break-glass role stops no key. "
+        "A role of the same name made later is another principal to the key policies that named "
+        "it.",
         instead="Make the second role, move its users, then remove the first with an override.",
-        source=f"{_IAM}, AWS JSON policy elements, Principal: a deleted and recreated role has another unique id",
+        source=f"{_IAM}, AWS JSON policy elements, Principal: a deleted and recreated role has "
+        "another unique id",
     ),
     Rule(
         id="wildcard-introduced",
         kinds=_ROLES | _POLICIES | _RESOURCE_POLICIES,
         checks=(_everything,),
-        consequence="The statement means more than anybody can review, and every resource that is made later.",
-        instead="Name the actions and the resource; where AWS knows no resource for an action, add it to the list with its source.",
+        consequence="The statement covers more than a reviewer can list, and every resource that "
+        "is made later.",
+        instead="Name the actions and the resource; where AWS defines no resource for an action, "
+        "add it to the list with its source.",
         source=f"{_IAM}, Grant least privilege; Service Authorization Reference",
     ),
     Rule(

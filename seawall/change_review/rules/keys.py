@@ -1,6 +1,6 @@
-"""Signing keys, their replicas, policies and aliases.
+"""Rules for signing keys, their replicas, policies and aliases.
 
-Whoever loses one of these loses an address, and the money at it.
+To lose one of these is to lose an address, and the money at it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from seawall.change_review.rules.rule import (
     Rule,
     both,
     changed,
-    either,
     kinds,
     left,
     lowered,
     moved,
+    only,
     removed,
     value_at,
 )
@@ -41,16 +41,16 @@ POWERS = (
     "kms:Decrypt",
     "kms:DeleteImportedKeyMaterial",
 )
-"""What a key policy must not hand to anyone new unseen.
+"""Actions that a key policy must not give to a new principal without an override.
 
-Signing, and whatever ends in it or in the loss of the key.
+Signing, and the actions that lead to it or to the loss of the key.
 """
 
 
 def signs(change: Change) -> bool:
-    """Whether a key is one that signs.
+    """Tell whether a key signs.
 
-    A replica takes that from its primary, and here all of them do.
+    A replica has the usage of its primary, and in this stack all replicas are of signing keys.
     """
     if change.kind == REPLICA:
         return True
@@ -73,7 +73,10 @@ def _weaker_policy(change: Change, _: Preview) -> list[str]:
         return []
     if new is None:
         return [
-            "the policy is gone, and the default lets every identity policy of the account give any right on the key"
+            (
+                "the policy is gone, and the default policy lets every identity policy of the"
+                " account give any right on the key"
+            )
         ]
     if old is None:
         return []
@@ -88,14 +91,13 @@ def _weaker_policy(change: Change, _: Preview) -> list[str]:
 
 
 def _root_signs(change: Change, _: Preview) -> list[str]:
-    """Of a new key; for an old one it is a new power as any other."""
+    """Find a new key that everyone or the account's root may sign with."""
     if change.before is not None:
         return []
     try:
         statements = documents.read(value_at(change.after, "policy", {"Statement": []}))
     except documents.UnreadableError:
-        # the policy of a new key is often not known yet; the program itself refuses this one when
-        # it is
+        # The policy of a new key is often not known yet; the program judges it once it is.
         return []
     return [
         f"{principal} may sign"
@@ -131,7 +133,7 @@ def _grants(change: Change, _: Preview) -> list[str]:
         if isinstance(operations, list)
         else ["?"]
     )
-    who = value_at(change.after, "granteePrincipal", "somebody")
+    who = value_at(change.after, "granteePrincipal", "a principal")
     return [f"{who} is granted {', '.join(risky)}"] if risky else []
 
 
@@ -141,9 +143,9 @@ def _rotated(change: Change, _: Preview) -> list[str]:
 
 
 def _made_again(change: Change, preview: Preview) -> list[str]:
-    """A key for a wallet that has an address already.
+    """Find a new key for a wallet that has an address already.
 
-    The engine has lost sight of the first one, or never refreshed.
+    The first key is missing in the engine's state.
     """
     if change.op not in {"create", "import"} or not signs(change):
         return []
@@ -156,12 +158,12 @@ def _made_again(change: Change, preview: Preview) -> list[str]:
 
 def _for(when: Callable[[Change], bool]) -> tuple[Check, ...]:
     return (
-        either(removed(), when=when),
-        either(changed("customerMasterKeySpec", default="SYMMETRIC_DEFAULT"), when=when),
-        either(changed("keyUsage", default="ENCRYPT_DECRYPT"), when=when),
-        either(changed("multiRegion", default=False), when=when),
-        either(changed("region", "customKeyStoreId", "xksKeyId"), when=when),
-        either(moved, when=when),
+        only(removed(), when=when),
+        only(changed("customerMasterKeySpec", default="SYMMETRIC_DEFAULT"), when=when),
+        only(changed("keyUsage", default="ENCRYPT_DECRYPT"), when=when),
+        only(changed("multiRegion", default=False), when=when),
+        only(changed("region", "customKeyStoreId", "xksKeyId"), when=when),
+        only(moved, when=when),
     )
 
 
@@ -171,17 +173,21 @@ RULES: tuple[Rule, ...] = (
         kinds=frozenset({KEY}),
         checks=(*_for(signs), _made_again),
         touches_money=True,
-        consequence="The address dies with the key: nobody can ever sign for it again, and what lies there stays there.",
-        instead="Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
+        consequence="The address dies with the key: no one can ever sign for it again, and the "
+        "money there cannot be moved.",
+        instead="Keep the key. Make a second wallet beside it, move the money by an approved "
+        "transfer, retire the first when it is empty; "
         "for a new name add `aliases=` to the resource.",
-        source="Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new resource; "
+        source="Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
+        "resource; "
         f"{_KMS}, ScheduleKeyDeletion: a deleted key cannot be recovered",
     ),
     Rule(
         id="encryption-key-replaced",
         kinds=frozenset({KEY}),
         checks=_for(_encrypts),
-        consequence="Everything that was encrypted under the key (evidence, backups, secrets) becomes unreadable for ever.",
+        consequence="Everything that was encrypted under the key (evidence, backups, secrets) "
+        "becomes unreadable forever.",
         instead="Keep the key; let new data use a second one.",
         source=f"{_KMS}, ScheduleKeyDeletion: data encrypted under a deleted key is unrecoverable",
     ),
@@ -190,8 +196,10 @@ RULES: tuple[Rule, ...] = (
         kinds=frozenset({REPLICA}),
         checks=(removed(), changed("region", "primaryKeyArn"), moved),
         touches_money=True,
-        consequence="The standby region cannot sign for this address: when the primary region is dark, payouts stop.",
-        instead="Make the new replica first, let its signer sign in a drill, then remove the old one with an override.",
+        consequence="The standby region cannot sign for this address: when the primary region is "
+        "dark, payouts stop.",
+        instead="Make the new replica first, let its signer sign in a drill, then remove the old "
+        "one with an override.",
         source="Pulumi AWS kms.ReplicaKey: region and primaryKeyArn force a new resource; "
         "AWS KMS Developer Guide, Multi-Region keys: one replica per region",
     ),
@@ -201,7 +209,8 @@ RULES: tuple[Rule, ...] = (
         checks=(left("isEnabled", True, default=True), left("enabled", True, default=True)),
         touches_money=True,
         consequence="A disabled key signs nothing: payouts from this address stop.",
-        instead="Stop the signer at the signer; disabling a key is the break-glass role's act in an incident, not a deployment.",
+        instead="Stop the signer at the signer; only the break-glass role disables a key, in an "
+        "incident.",
         source=f"{_KMS}, DisableKey",
     ),
     Rule(
@@ -209,8 +218,9 @@ RULES: tuple[Rule, ...] = (
         kinds=_KEYS,
         checks=(lowered("deletionWindowInDays", default=30),),
         touches_money=True,
-        consequence="A deletion by mistake or malice can be taken back only within the window; afterwards the address is dead.",
-        instead="Leave the window at 30 days, the longest that KMS has.",
+        consequence="A deletion by mistake or malice can be cancelled only within the window; "
+        "afterwards the address is lost.",
+        instead="Leave the window at 30 days, the longest that KMS allows.",
         source=f"{_KMS}, ScheduleKeyDeletion: PendingWindowInDays from 7 to 30, default 30",
     ),
     Rule(
@@ -219,13 +229,16 @@ RULES: tuple[Rule, ...] = (
         checks=(
             _weaker_policy,
             _root_signs,
-            either(removed(), when=lambda change: change.kind.endswith(":KeyPolicy")),
+            only(removed(), when=lambda change: change.kind.endswith(":KeyPolicy")),
             left("bypassPolicyLockoutSafetyCheck", False, default=False),
         ),
         touches_money=True,
-        consequence="Somebody new can sign for this address, or can take the steps that end there or in the loss of the key.",
-        instead="Name the new principal in the policy of the venue and have the owner of the bucket approve the override.",
-        source="AWS KMS Developer Guide, Key policies: the key policy decides who may use the key, and an explicit deny wins",
+        consequence="A new principal can sign for this address, or can take steps that lead to "
+        "that or to the loss of the key.",
+        instead="Name the new principal in the policy of the venue and have the owner of the "
+        "bucket approve the override.",
+        source="AWS KMS Developer Guide, Key policies: the key policy decides who may use the key, "
+        "and an explicit deny wins",
     ),
     Rule(
         id="signer-excluded",
@@ -233,7 +246,8 @@ RULES: tuple[Rule, ...] = (
         checks=(_signer_excluded,),
         touches_money=True,
         consequence="A signer loses its key: payouts through it stop at the next signature.",
-        instead="Allow the new signer first, move the lane to it, then take the right from the old one.",
+        instead="Allow the new signer first, move the lane to it, then take the right away from "
+        "the old one.",
         source="AWS KMS Developer Guide, Key policies: what no statement allows is denied",
     ),
     Rule(
@@ -241,7 +255,8 @@ RULES: tuple[Rule, ...] = (
         kinds=kinds("kms/alias:Alias"),
         checks=(removed(), changed("targetKeyId", "name", "region")),
         touches_money=True,
-        consequence="Whoever signs by this alias signs with another key, for another address, or not at all.",
+        consequence="A process that signs by this alias signs with another key, for another "
+        "address, or not at all.",
         instead="Leave the alias; give a new key an alias of its own.",
         source=f"{_KMS}, UpdateAlias: associates an existing alias with a different key",
     ),
@@ -250,7 +265,8 @@ RULES: tuple[Rule, ...] = (
         kinds=kinds("kms/grant:Grant"),
         checks=(_grants,),
         touches_money=True,
-        consequence="A grant gives the right to sign beside the key policy, where no reviewer of the policy sees it.",
+        consequence="A grant gives the right to sign beside the key policy, where no reviewer of "
+        "the policy sees it.",
         instead="Name the principal in the key policy; this kit uses no grants.",
         source=f"{_KMS}, CreateGrant",
     ),
@@ -259,8 +275,9 @@ RULES: tuple[Rule, ...] = (
         kinds=frozenset({KEY}),
         checks=(_rotated,),
         touches_money=True,
-        consequence="An asymmetric key cannot be rotated; another key material would be another address. AWS refuses half-way through the update.",
-        instead="Take enableKeyRotation away.",
+        consequence="An asymmetric key cannot be rotated; other key material would be another "
+        "address. AWS would refuse in the middle of the update.",
+        instead="Remove enableKeyRotation.",
         source=f"{_KMS}, EnableKeyRotation: not for asymmetric KMS keys",
     ),
 )

@@ -1,6 +1,6 @@
-"""What sees trouble and tells people.
+"""Rules for monitoring and paging.
 
-Trails, event rules, alarms, rule groups, topics, health checks, game days.
+Trails, event rules, alarms, alert rules, topics, health checks, game days, logs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 
 
 def _threshold(change: Change, _: Preview) -> list[str]:
-    """The alarm needs more to fire; which way is worse depends on the comparison."""
+    """Find a threshold that fires later; the comparison says which direction that is."""
     pair = both(change)
     if pair is None:
         return []
@@ -68,9 +68,9 @@ def _pattern(change: Change, _: Preview) -> list[str]:
 
 
 def _narrower(old: Any, new: Any, path: str) -> list[str]:
-    """Where the new pattern matches less.
+    """Find where the new pattern matches less.
 
-    Every key and every value is another condition (EventBridge User Guide, Event patterns).
+    Each key adds a condition, each value an alternative (EventBridge User Guide, Event patterns).
     """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         found = [f"{path}.{key} is a new condition" for key in new if key not in old]
@@ -115,10 +115,9 @@ def _weaker_alert(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
         old.get("for", "0s")
     ):
         found.append(f"{name}: for {old.get('for', '0s')} -> {new['for']}")
-    if old.get("labels", {}).get("severity") != new.get("labels", {}).get("severity"):
-        found.append(
-            f"{name}: severity {old.get('labels', {}).get('severity')} -> {new.get('labels', {}).get('severity')}"
-        )
+    severities = [rule.get("labels", {}).get("severity") for rule in (old, new)]
+    if severities[0] != severities[1]:
+        found.append(f"{name}: severity {severities[0]} -> {severities[1]}")
     before, after = str(old.get("expr", "")), str(new.get("expr", ""))
     if before != after and not _sooner(before, after):
         found.append(f"{name}: {shown(before)} -> {shown(after)}")
@@ -126,7 +125,7 @@ def _weaker_alert(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 
 
 def _sooner(before: str, after: str) -> bool:
-    """Whether only the number at the end was moved, and so that the alert fires earlier."""
+    """Tell whether only the number at the end differs, so that the alert fires earlier."""
     old, new = (
         re.fullmatch(r"(?s)(.*?)(>=?|<=?)\s*(\d+(?:\.\d+)?)\s*", text) for text in (before, after)
     )
@@ -147,17 +146,14 @@ def _receivers(change: Change, _: Preview) -> list[str]:
     if pair is None or value_at(pair[0], "definition") == value_at(pair[1], "definition"):
         return []
     try:
-        old, new = (_told(value_at(side, "definition", "")) for side in pair)
+        old, new = (_receivers_of(value_at(side, "definition", "")) for side in pair)
     except (yaml.YAMLError, TypeError, AttributeError):
         return ["definition: the new one cannot be read"]
-    return [f"{each} is not told any more" for each in sorted(old - new)]
+    return [f"{each} is no longer notified" for each in sorted(old - new)]
 
 
-def _told(text: str) -> set[str]:
-    """Who is told and who is routed to: `receiver.
-
-    Target` and `route to receiver with matchers`.
-    """
+def _receivers_of(text: str) -> set[str]:
+    """List the receivers of a definition, their targets and the routes to them, as phrases."""
     document = yaml.safe_load(text)
     if isinstance(document, Mapping) and "alertmanager_config" in document:
         document = yaml.safe_load(document["alertmanager_config"])
@@ -180,9 +176,8 @@ def _told(text: str) -> set[str]:
 
 
 def _routes(route: Mapping[str, Any]) -> set[str]:
-    found = {
-        f"route to {route.get('receiver')} for {json.dumps(route.get('matchers') or route.get('match') or 'all the rest')}"
-    }
+    matchers = json.dumps(route.get("matchers") or route.get("match") or "all the rest")
+    found = {f"route to {route.get('receiver')} for {matchers}"}
     for child in route.get("routes") or []:
         found |= _routes(child)
     return found
@@ -197,13 +192,16 @@ def _filtered(change: Change, _: Preview) -> list[str]:
 
 
 def _log_retention(change: Change, _: Preview) -> list[str]:
-    """Zero means for ever (CloudWatch Logs; Pulumi AWS cloudwatch.LogGroup, retentionInDays)."""
+    """Find a shorter retention.
+
+    Zero means forever (CloudWatch Logs; Pulumi AWS cloudwatch.LogGroup, retentionInDays).
+    """
     pair = both(change)
     if pair is None:
         return []
     old, new = (number(value_at(side, "retentionInDays", 0)) for side in pair)
     shorter = new is None or (new != 0 and (old == 0 or (old is not None and new < old)))
-    return [f"retentionInDays: {old or 'for ever'} -> {new}"] if shorter else []
+    return [f"retentionInDays: {old or 'forever'} -> {new}"] if shorter else []
 
 
 RULES: tuple[Rule, ...] = (
@@ -220,9 +218,11 @@ RULES: tuple[Rule, ...] = (
             changed("eventSelectors", "advancedEventSelectors"),
             moved,
         ),
-        consequence="Nobody would see who disables a key, changes its policy or schedules its deletion.",
-        instead="Run a second trail until the first may go.",
-        source="AWS CloudTrail User Guide: EventBridge gets API calls only from a trail that logs them",
+        consequence="No record would show who disables a key, changes its policy or schedules its "
+        "deletion.",
+        instead="Run a second trail before the first is removed.",
+        source="AWS CloudTrail User Guide: EventBridge gets API calls only from a trail that logs "
+        "them",
     ),
     Rule(
         id="event-rule-weakened",
@@ -244,8 +244,10 @@ RULES: tuple[Rule, ...] = (
             changed_once_set("arn", "rule", "eventBusName", "scheduleExpression", "region"),
             moved,
         ),
-        consequence="An attack on a key (disable, delete, new policy, grant, alias, primary region) would page nobody.",
-        instead="Widen the pattern or add a target; take the old one away with an override once the new one was seen to page.",
+        consequence="An attack on a key (disable, delete, new policy, grant, alias, primary "
+        "region) would page no one.",
+        instead="Widen the pattern or add a target; remove the old one with an override once the "
+        "new one was seen to page.",
         source="EventBridge User Guide, Event patterns; API Reference, DisableRule, RemoveTargets",
     ),
     Rule(
@@ -273,9 +275,11 @@ RULES: tuple[Rule, ...] = (
             ),
             moved,
         ),
-        consequence="The shock that the alarm stands for would be seen later, or by nobody.",
-        instead="Change the trigger in the policy, with the customer impact that it stands for, and have it reviewed there.",
-        source="CloudWatch API Reference, PutMetricAlarm: ActionsEnabled, AlarmActions, Threshold, EvaluationPeriods, TreatMissingData",
+        consequence="The shock that the alarm stands for would be noticed later, or not at all.",
+        instead="Change the trigger in the policy, with the customer impact that it stands for, "
+        "and have it reviewed there.",
+        source="CloudWatch API Reference, PutMetricAlarm: ActionsEnabled, AlarmActions, Threshold, "
+        "EvaluationPeriods, TreatMissingData",
     ),
     Rule(
         id="rule-group-weakened",
@@ -283,23 +287,29 @@ RULES: tuple[Rule, ...] = (
         checks=(removed(), _alerts, changed_once_set("workspaceId", "name", "region"), moved),
         consequence="An alert of the policy would fire later or never.",
         instead="Change the trigger in the policy and render the rules from it.",
-        source="Amazon Managed Service for Prometheus User Guide, Rules files; Pulumi AWS amp.RuleGroupNamespace: name, workspaceId force a new resource",
+        source="Amazon Managed Service for Prometheus User Guide, Rules files; Pulumi AWS "
+        "amp.RuleGroupNamespace: name, workspaceId force a new resource",
     ),
     Rule(
         id="alert-routing-weakened",
         kinds=kinds("amp/alertManagerDefinition:AlertManagerDefinition"),
         checks=(removed(replaced_too=False), _receivers, changed_once_set("workspaceId", "region")),
-        consequence="Alerts would fire and page nobody, or fewer people.",
-        instead="Add receivers and routes; take one away with an override once the new one was seen to page.",
-        source="Amazon Managed Service for Prometheus User Guide, Alert manager: a workspace has one definition",
+        consequence="Alerts would fire and page no one, or fewer people.",
+        instead="Add receivers and routes; remove one with an override once the new one was seen "
+        "to page.",
+        source="Amazon Managed Service for Prometheus User Guide, Alert manager: a workspace has "
+        "one definition",
     ),
     Rule(
         id="topic-removed",
         kinds=kinds("sns/topic:Topic"),
         checks=(removed(), changed_once_set("name", "region"), moved),
-        consequence="Every alarm that writes to the topic pages nobody; its subscribers must confirm again on another.",
-        instead="Make the second topic, subscribe and confirm everyone, let the alarms write to both, then remove the first.",
-        source="Pulumi AWS sns.Topic: name forces a new resource; Amazon SNS API Reference, DeleteTopic deletes all its subscriptions",
+        consequence="Every alarm that publishes to the topic pages no one; its subscribers must "
+        "confirm again on another topic.",
+        instead="Make the second topic, subscribe and confirm everyone, let the alarms publish to "
+        "both, then remove the first.",
+        source="Pulumi AWS sns.Topic: name forces a new resource; Amazon SNS API Reference, "
+        "DeleteTopic deletes all its subscriptions",
     ),
     Rule(
         id="subscription-weakened",
@@ -309,9 +319,12 @@ RULES: tuple[Rule, ...] = (
             changed_once_set("endpoint", "protocol", "topic", "region"),
             _filtered,
         ),
-        consequence="Somebody who must be paged is not: a new address is told nothing before its owner has confirmed it.",
-        instead="Add the new subscription, see it confirmed, then remove the old one with an override.",
-        source="Amazon SNS API Reference, Subscribe, ConfirmSubscription, SetSubscriptionAttributes (FilterPolicy)",
+        consequence="A person who must be paged is not: a new address receives nothing before its "
+        "owner has confirmed it.",
+        instead="Add the new subscription, see it confirmed, then remove the old one with an "
+        "override.",
+        source="Amazon SNS API Reference, Subscribe, ConfirmSubscription, "
+        "SetSubscriptionAttributes (FilterPolicy)",
     ),
     Rule(
         id="health-check-weakened",
@@ -326,9 +339,12 @@ RULES: tuple[Rule, ...] = (
             fewer("records"),
             changed_once_set("setIdentifier"),
         ),
-        consequence="Clients of a name that we serve would not be moved to the standby, or later.",
-        instead="Add the new check or record beside the old one and fail over to it in a drill first.",
-        source="Route 53 API Reference, HealthCheckConfig: Disabled, FailureThreshold, RequestInterval; a disabled check counts as healthy",
+        consequence="Clients of a name that we serve would be moved to the standby later, or not "
+        "at all.",
+        instead="Add the new check or record beside the old one and fail over to it in a drill "
+        "first.",
+        source="Route 53 API Reference, HealthCheckConfig: Disabled, FailureThreshold, "
+        "RequestInterval; a disabled check counts as healthy",
     ),
     Rule(
         id="game-day-weakened",
@@ -343,23 +359,27 @@ RULES: tuple[Rule, ...] = (
             left("state", "ENABLED", default="ENABLED"),
             fewer("stopConditions"),
         ),
-        consequence="A game day of the policy would not take place, or could not be stopped by its alarm; the readiness that it proves grows stale.",
+        consequence="A game day of the policy would not take place, or could not be stopped by its "
+        "alarm; its evidence of readiness becomes too old.",
         instead="Use the kill switch for a pause; change the schedule in the policy.",
-        source="EventBridge Scheduler API Reference, UpdateSchedule: State; AWS FIS User Guide, Stop conditions",
+        source="EventBridge Scheduler API Reference, UpdateSchedule: State; AWS FIS User Guide, "
+        "Stop conditions",
     ),
     Rule(
         id="parameter-removed",
         kinds=kinds("ssm/parameter:Parameter"),
         checks=(removed(), changed_once_set("name", "region", "type")),
-        consequence="Who reads it before acting finds nothing: the kill switch of the game days, or the endpoints that a rail fails over to.",
+        consequence="Processes that read it before they act find nothing: the kill switch of the "
+        "game days, or the endpoints that a rail fails over to.",
         instead="Leave the parameter; set its value.",
-        source="AWS Systems Manager API Reference, DeleteParameter; Pulumi AWS ssm.Parameter: name forces a new resource",
+        source="AWS Systems Manager API Reference, DeleteParameter; Pulumi AWS ssm.Parameter: name "
+        "forces a new resource",
     ),
     Rule(
         id="logs-removed",
         kinds=kinds("cloudwatch/logGroup:LogGroup"),
         checks=(removed(), _log_retention, changed_once_set("name", "region")),
-        consequence="Logs that an investigation will ask for are gone, or go earlier.",
+        consequence="Logs that an investigation will need are gone, or expire earlier.",
         instead="Keep the group; a longer retention is always allowed.",
         source="CloudWatch Logs API Reference, DeleteLogGroup, PutRetentionPolicy",
     ),

@@ -1,8 +1,7 @@
-"""What an entry of the table of rules says, and the comparisons that entries are made of; pure.
+"""The parts of the table of rules: what a rule is, and the comparisons that its checks use; pure.
 
-A check looks at one change and returns what it found, each as a phrase; nothing found is allowed.
-Defaults are those of the AWS provider's documentation: an input that is not there means its
-default.
+A check takes one change and returns what it found, as phrases; no phrases mean that it has no
+objection. An input that is absent has the default of the AWS provider's documentation.
 """
 
 from __future__ import annotations
@@ -19,26 +18,29 @@ Check = Callable[[Change, Preview], list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A check of inputs at known ``paths``, so that a test can ask whether the AWS provider has
-    them at all.
-    """
+    """A check of inputs at ``paths``; a test asks whether the AWS provider has such inputs."""
 
     paths: tuple[str, ...]
-    look: Callable[[Change, Preview], list[str]]
+    compare: Callable[[Change, Preview], list[str]]
 
     def __call__(self, change: Change, preview: Preview) -> list[str]:
-        """What was found, as phrases."""
-        return self.look(change, preview)
+        """Return what was found, as phrases."""
+        return self.compare(change, preview)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One way to weaken the stack.
+    """One way to weaken the stack, and what a reviewer needs to know about it.
 
-    ``consequence`` and ``instead`` are sentences for a reviewer; ``source``: where AWS says so.
-
-    ``touches_money``: whether the address or the power to sign is at stake, so that the wallet's
-    maximum is what can be lost.
+    Attributes:
+        id: the name under which a refusal is shown and overridden.
+        kinds: resource types that it applies to; all types if empty.
+        checks: what breaks the rule.
+        consequence: what would happen, in a sentence.
+        instead: what to do instead, in a sentence.
+        source: where AWS documents the consequence.
+        touches_money: whether the address or the right to sign is at risk, so that the wallet's
+            maximum is what can be lost.
     """
 
     id: str
@@ -50,7 +52,7 @@ class Rule:
     touches_money: bool = False
 
     def broken_by(self, change: Change, preview: Preview) -> list[str]:
-        """What ``change`` does against this rule, as phrases."""
+        """Return how ``change`` breaks this rule, as phrases."""
         if self.kinds and change.kind not in self.kinds:
             return []
         return list(
@@ -59,14 +61,14 @@ class Rule:
 
 
 def kinds(*tokens: str) -> frozenset[str]:
-    """``"kms/key:Key"`` -> ``"aws:kms/key:Key"``."""
+    """Return type tokens with the package: ``kms/key:Key`` becomes ``aws:kms/key:Key``."""
     return frozenset(f"aws:{token}" for token in tokens)
 
 
 def value_at(inputs: Mapping[str, Any] | None, path: str, default: Any = None) -> Any:
-    """The input at a dotted ``path``, which steps into the only item of a list.
+    """Return the input at a dotted ``path``, which also steps into the only item of a list.
 
-    ``default`` if it or a part of the way is not there.
+    It is ``default`` if a part of the path is absent.
     """
     found: Any = inputs or {}
     for part in path.split("."):
@@ -81,7 +83,7 @@ def value_at(inputs: Mapping[str, Any] | None, path: str, default: Any = None) -
 
 
 def shown(value: Any) -> str:
-    """A value for people: short, and never a secret."""
+    """Write a value for people, shortened."""
     if value == UNKNOWN:
         return "a value that only the update will know"
     text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -92,14 +94,14 @@ _SHOWN_MAX = 90
 
 
 def both(change: Change) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """Inputs before and after, if the resource is there before and after."""
+    """Return the inputs before and after, if the resource exists before and after."""
     if change.before is None or change.after is None:
         return None
     return change.before, change.after
 
 
 def removed(*, replaced_too: bool = True) -> Check:
-    """It is gone afterwards; ``replaced_too``: or is another one."""
+    """Find a removal, and with ``replaced_too`` a replacement."""
 
     def check(change: Change, _: Preview) -> list[str]:
         if not change.removes or (change.replaces and not replaced_too):
@@ -110,37 +112,37 @@ def removed(*, replaced_too: bool = True) -> Check:
 
 
 def changed(*paths: str, default: Any = None) -> Check:
-    """An input is another one afterwards, whatever the provider says that this means."""
+    """Find an input that differs, also where the provider would update it in place."""
     return _compared(paths, default, lambda old, new: old != new)
 
 
 def changed_once_set(*paths: str) -> Check:
-    """As :func:`changed`, for an input that was given before."""
+    """Find an input that differs and that was given before."""
     return _compared(paths, None, lambda old, new: old is not None and old != new)
 
 
 def left(path: str, *values: Any, default: Any = None) -> Check:
-    """An input was one of ``values`` and is none of them any more."""
+    """Find an input that was one of ``values`` and is none of them now."""
     return _compared((path,), default, lambda old, new: old in values and new not in values)
 
 
 def lowered(*paths: str, default: Any = None) -> Check:
-    """A number is smaller afterwards, or is gone where there is no default."""
+    """Find a number that is smaller now, or absent without a default."""
     return _compared(paths, default, lambda old, new: _below(new, old))
 
 
 def raised(*paths: str, default: Any = None) -> Check:
-    """A number is larger afterwards."""
+    """Find a number that is larger now."""
     return _compared(paths, default, _below)
 
 
 def gone(*paths: str) -> Check:
-    """An input that was given is not given any more, or is empty."""
+    """Find an input that was given and is absent or empty now."""
     return _compared(paths, None, lambda old, new: bool(old) and not new)
 
 
 def fewer(*paths: str) -> Check:
-    """A list that was given lacks one of its items afterwards."""
+    """Find a list that lacks one of its former items."""
 
     def check(change: Change, _: Preview) -> list[str]:
         found = []
@@ -152,19 +154,19 @@ def fewer(*paths: str) -> Check:
                 found += [f"{path} loses {shown(item)}" for item in old if item not in new]
         return found
 
-    return Comparison(paths=paths, look=check)
+    return Comparison(paths=paths, compare=check)
 
 
-def either(check: Check, *, when: Callable[[Change], bool]) -> Check:
-    """``check``, for the changes that ``when`` picks."""
+def only(check: Check, *, when: Callable[[Change], bool]) -> Check:
+    """Restrict ``check`` to the changes that ``when`` picks."""
     paths = check.paths if isinstance(check, Comparison) else ()
     return Comparison(
-        paths=paths, look=lambda change, preview: check(change, preview) if when(change) else []
+        paths=paths, compare=lambda change, preview: check(change, preview) if when(change) else []
     )
 
 
 def moved(change: Change, _: Preview) -> list[str]:
-    """Another provider looks after it: another account, endpoint or set of credentials."""
+    """Find a change of provider: another account, endpoint or set of credentials."""
     if (
         change.provider_before
         and change.provider_after
@@ -196,16 +198,16 @@ def _compared(paths: tuple[str, ...], default: Any, worse: Callable[[Any, Any], 
                 found.append(f"{path}: {shown(old)} -> {'nothing' if new is None else shown(new)}")
         return found
 
-    return Comparison(paths=paths, look=check)
+    return Comparison(paths=paths, compare=check)
 
 
 def _hidden(old: Any, new: Any) -> bool:
-    """Whether a value that was known becomes one that cannot be judged."""
+    """Tell whether a value that was known becomes one that cannot be judged."""
     return new in (UNKNOWN, SECRET) and old != new if isinstance(new, str) else False
 
 
 def number(value: Any) -> Decimal | None:
-    """A number however it is written; None for anything else."""
+    """Read a number in any notation; None for anything else."""
     if isinstance(value, bool):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What must outlive an incident.
+"""Rules for storage that must outlive an incident.
 
 Evidence, backups, the offline kit, the rails' secrets and queues.
 """
@@ -13,7 +13,6 @@ from seawall.change_review.rules.rule import (
     Rule,
     both,
     changed_once_set,
-    either,
     fewer,
     gone,
     kinds,
@@ -21,6 +20,7 @@ from seawall.change_review.rules.rule import (
     lowered,
     moved,
     number,
+    only,
     raised,
     removed,
     shown,
@@ -47,7 +47,7 @@ _POLICIES = kinds(
     "secretsmanager/secretPolicy:SecretPolicy",
 )
 _WITH_POLICY = kinds("secretsmanager/secret:Secret", "sns/topic:Topic", "sqs/queue:Queue")
-"""Types that carry their policy themselves."""
+"""Types whose own inputs hold their policy."""
 _READING = (
     "secretsmanager:GetSecretValue",
     "s3:GetObject",
@@ -60,7 +60,7 @@ _READING = (
     "backup:DeleteRecoveryPoint",
     "backup:CopyFromBackupVault",
 )
-"""What a policy on a resource must not hand to anyone new unseen."""
+"""Actions that a resource's policy must not give to a new principal without an override."""
 _RETENTION = "rule.defaultRetention"
 _DAYS_A_YEAR = 365
 _EXPIRIES = ("expiration.days", "noncurrentVersionExpiration.noncurrentDays")
@@ -124,8 +124,9 @@ def _replication(change: Change, _: Preview) -> list[str]:
 
 
 def _lifecycle(change: Change, preview: Preview) -> list[str]:
-    """An expiry that is shorter than it was, or a new one that is not known to be beyond the
-    bucket's retention.
+    """Find an expiry that is shorter than before, or a new one below the bucket's retention.
+
+    A retention that is not known counts as longer.
     """
     if change.after is None or (change.removes and not change.replaces):
         return []
@@ -142,9 +143,10 @@ def _lifecycle(change: Change, preview: Preview) -> list[str]:
             least = before if before is not None else floor
             wanted = number(days)
             if wanted is None or least is None or wanted < least:
-                reason = f"retention {shown(floor) if floor is not None else 'unknown'}"
+                former = shown(before) if before is not None else "none"
+                retention = shown(floor) if floor is not None else "unknown"
                 found.append(
-                    f"rule {name}: {path} {shown(before) if before is not None else 'none'} -> {shown(days)} ({reason})"
+                    f"rule {name}: {path} {former} -> {shown(days)} (retention {retention})"
                 )
     return found
 
@@ -186,9 +188,8 @@ def _plan(change: Change, _: Preview) -> list[str]:
             number(value_at(side[name], "lifecycle.deleteAfter")) for side in (old, new)
         )
         if after is not None and (before is None or after < before):
-            found.append(
-                f"rule {name}: deleteAfter {shown(before) if before is not None else 'never'} -> {after}"
-            )
+            former = shown(before) if before is not None else "never"
+            found.append(f"rule {name}: deleteAfter {former} -> {after}")
         found += [
             f"rule {name}: {part} {shown(old[name].get(part))} -> {shown(new[name].get(part))}"
             for part in ("schedule", "targetVaultName")
@@ -198,7 +199,7 @@ def _plan(change: Change, _: Preview) -> list[str]:
             copy.get("destinationVaultArn") for copy in _listed(new[name].get("copyActions", []))
         ]
         found += [
-            f"rule {name} copies no more to {shown(copy.get('destinationVaultArn'))}"
+            f"rule {name} no longer copies to {shown(copy.get('destinationVaultArn'))}"
             for copy in _listed(old[name].get("copyActions", []))
             if copy.get("destinationVaultArn") not in copies
         ]
@@ -214,15 +215,17 @@ RULES: tuple[Rule, ...] = (
         id="bucket-removed",
         kinds=_BUCKETS,
         checks=(removed(), changed_once_set("bucket", "region"), moved),
-        consequence="The records in the bucket go with it, or the name that everyone writes to is gone.",
-        instead="Keep the bucket and let the new one receive what comes from now on.",
+        consequence="The records in the bucket go with it, or the name that all writers use is "
+        "gone.",
+        instead="Keep the bucket and write new records to the new one.",
         source="Pulumi AWS s3.Bucket: bucket and objectLockEnabled force a new resource",
     ),
     Rule(
         id="bucket-emptiable",
         kinds=_BUCKETS,
         checks=(left("forceDestroy", False, default=False),),
-        consequence="A later delete of the bucket would first delete every object in it, without asking.",
+        consequence="A later delete of the bucket would first delete every object in it, without "
+        "asking.",
         instead="Leave forceDestroy off outside disposable stacks.",
         source="Pulumi AWS s3.Bucket: forceDestroy deletes all objects, locked ones included",
     ),
@@ -232,11 +235,13 @@ RULES: tuple[Rule, ...] = (
         checks=(
             left("objectLockEnabled", True, default=None),
             _lock,
-            either(removed(replaced_too=False), when=lambda change: change.kind in _LOCKS),
+            only(removed(replaced_too=False), when=lambda change: change.kind in _LOCKS),
         ),
-        consequence="Evidence or backups written from now on can be deleted or overwritten earlier, or by more people.",
+        consequence="Evidence or backups written from now on can be deleted or overwritten "
+        "earlier, or by more people.",
         instead="Leave mode and retention; a longer retention is always allowed.",
-        source=f"{_S3}, Object Lock: compliance mode cannot be shortened, governance mode can be bypassed with s3:BypassGovernanceRetention",
+        source=f"{_S3}, Object Lock: compliance mode cannot be shortened, governance mode can be "
+        "bypassed with s3:BypassGovernanceRetention",
     ),
     Rule(
         id="versioning-suspended",
@@ -249,23 +254,25 @@ RULES: tuple[Rule, ...] = (
             left("versioningConfiguration.mfaDelete", "Enabled"),
             changed_once_set("bucket"),
         ),
-        consequence="The next write of an object destroys the one before it.",
-        instead="Leave versioning enabled; let a lifecycle rule beyond the retention remove old versions.",
+        consequence="The next write of an object destroys its former version.",
+        instead="Leave versioning enabled; let a lifecycle rule beyond the retention remove old "
+        "versions.",
         source=f"{_S3}, Versioning: suspended versioning overwrites the null version",
     ),
     Rule(
         id="replication-weakened",
         kinds=kinds("s3/bucketReplicationConfig:BucketReplicationConfig"),
         checks=(removed(replaced_too=False), _replication, changed_once_set("bucket")),
-        consequence="What is written from now on is lost with its region.",
-        instead="Add the new rule first, see objects arrive, then take the old one away with an override.",
+        consequence="Objects written from now on are lost if their region is lost.",
+        instead="Add the new rule first, see objects arrive, then remove the old one with an "
+        "override.",
         source=f"{_S3}, Replication: a disabled or removed rule replicates nothing",
     ),
     Rule(
         id="lifecycle-shortened",
         kinds=_LIFECYCLES,
         checks=(_lifecycle,),
-        consequence="Records disappear before they may, or before they used to.",
+        consequence="Records are deleted earlier than they may be, or earlier than before.",
         instead="Keep every expiry at or beyond the bucket's retention.",
         source=f"{_S3}, Lifecycle: expiration and noncurrent version expiration delete for good",
     ),
@@ -288,7 +295,7 @@ RULES: tuple[Rule, ...] = (
                 )
             ),
         ),
-        consequence="Evidence, backups or the offline kit could be made readable for everyone.",
+        consequence="Evidence, backups or the offline kit could be made readable by everyone.",
         instead="Leave all four blocks on.",
         source=f"{_S3}, Blocking public access",
     ),
@@ -305,7 +312,8 @@ RULES: tuple[Rule, ...] = (
             ),
             changed_once_set("rules.applyServerSideEncryptionByDefault.kmsMasterKeyId"),
         ),
-        consequence="Objects written from now on are readable by whoever may read the bucket, without a right on a key.",
+        consequence="Objects written from now on are readable by every reader of the bucket, "
+        "without a right on a key.",
         instead="Keep encryption under the stack's key.",
         source=f"{_S3}, Setting default server-side encryption",
     ),
@@ -313,18 +321,21 @@ RULES: tuple[Rule, ...] = (
         id="resource-policy-weakened",
         kinds=_POLICIES | _WITH_POLICY,
         checks=(
-            either(removed(replaced_too=False), when=lambda change: change.kind in _POLICIES),
+            only(removed(replaced_too=False), when=lambda change: change.kind in _POLICIES),
             _resource_policy,
         ),
-        consequence="What was denied on this resource is denied no more, or somebody new may read, write or destroy what is in it.",
-        instead="Keep each denial; let a role of the stack act for whoever is new.",
-        source="IAM User Guide, Policy evaluation logic: an explicit deny wins; without it any allowance holds",
+        consequence="An action that was denied on this resource is no longer denied, or a new "
+        "principal may read, write or destroy its content.",
+        instead="Keep each denial; let the new principal act through a role of the stack.",
+        source="IAM User Guide, Policy evaluation logic: an explicit deny wins; without it any "
+        "allowance holds",
     ),
     Rule(
         id="kit-removed",
         kinds=kinds("s3/bucketObject:BucketObject", "s3/bucketObjectv2:BucketObjectv2"),
         checks=(removed(replaced_too=False),),
-        consequence="A part of the offline kit (runbooks, ceremonies, contact tree) is missing when everything else is dark.",
+        consequence="A part of the offline kit (runbooks, ceremonies, contact tree) is missing "
+        "when all other systems are down.",
         instead="Upload the new text under the same key; versions keep the old one.",
         source=f"{_S3}, Deleting objects",
     ),
@@ -337,8 +348,9 @@ RULES: tuple[Rule, ...] = (
             left("forceDestroy", False, default=False),
             moved,
         ),
-        consequence="Its recovery points go with it, or nobody looks after them any more.",
-        instead="Make the second vault beside it and let the plan write to both until the first has expired.",
+        consequence="Its recovery points go with it, or are no longer managed.",
+        instead="Make the second vault beside it and let the plan write to both until the first "
+        "has expired.",
         source=f"{_BACKUP}, Deleting a vault; Pulumi AWS backup.Vault: name forces a new resource",
     ),
     Rule(
@@ -365,8 +377,10 @@ RULES: tuple[Rule, ...] = (
             gone("selectionTags"),
             changed_once_set("planId", "selectionTags", "conditions"),
         ),
-        consequence="There is less to restore from, or for a shorter time; the policy's recovery point was promised on the old plan.",
-        instead="Add rules; take one away once the recovery points of another have been restored in a drill.",
+        consequence="There is less to restore from, or for a shorter time; the policy's recovery "
+        "point was promised on the old plan.",
+        instead="Add rules; remove one once the recovery points of another have been restored in a "
+        "drill.",
         source=f"{_BACKUP}, Backup plan options",
     ),
     Rule(
@@ -378,7 +392,8 @@ RULES: tuple[Rule, ...] = (
             fewer("replicas"),
             changed_once_set("name", "region"),
         ),
-        consequence="A rail loses its credentials, or has them in one region only: its standby cannot be used.",
+        consequence="A rail loses its credentials, or has them in one region only: its standby "
+        "cannot be used.",
         instead="Rotate the value in place; keep the secret and its replicas.",
         source="AWS Secrets Manager API Reference, DeleteSecret: RecoveryWindowInDays from 7 to 30",
     ),
@@ -391,8 +406,11 @@ RULES: tuple[Rule, ...] = (
             gone("redrivePolicy"),
             changed_once_set("name", "region", "fifoQueue"),
         ),
-        consequence="Payments of an asynchronous rail that are still queued are lost, or a poisoned one is lost instead of set aside.",
-        instead="Drain the queue, move producers and consumers to the new one, then remove it with an override.",
-        source="Amazon SQS API Reference, DeleteQueue: messages in the queue are lost; SetQueueAttributes: MessageRetentionPeriod, RedrivePolicy",
+        consequence="Payments of an asynchronous rail that are still queued are lost, or one that "
+        "cannot be processed is lost instead of set aside.",
+        instead="Drain the queue, move producers and consumers to the new one, then remove it with "
+        "an override.",
+        source="Amazon SQS API Reference, DeleteQueue: messages in the queue are lost; "
+        "SetQueueAttributes: MessageRetentionPeriod, RedrivePolicy",
     ),
 )

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import httpx
 
 from seawall.drill.neighbour.judge import SIGNED, Answer, Ask, Who
-from seawall.keys.proofs import proof_text, recovered_address
+from seawall.ethereum.keys import recover_message_signer, to_bytes
+from seawall.keys.proofs import proof_text
 
 _PATIENCE_S = 5.0
 """How long an answer is waited for in all.
@@ -79,7 +80,7 @@ async def _prove(
         body = answer.json()
         if not answer.is_success:
             return str(body["code"])
-        signer = recovered_address(text, bytes.fromhex(str(body["signature"]).removeprefix("0x")))
+        signer = recover_message_signer(text, to_bytes(str(body["signature"])))
     except (TimeoutError, httpx.TimeoutException):
         return "timeout"
     except httpx.HTTPError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
@@ -11,7 +11,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from botocore.session import Session as BotocoreSession
 
-from sandbox.identities import Identities, Identity
 from seawall.errors import ServiceError, UsageError
 from seawall.keys.access import Principal
 
@@ -26,7 +25,7 @@ _CONFIG = Config(
 class Actors(Protocol):
     """Clients by principal; safe to ask from several threads.
 
-    Raises :class:`WorldError` or :class:`UsageError` for one it cannot be.
+    Raises :class:`WorldError` or :class:`UsageError` for a principal that cannot be taken on.
     """
 
     def kms(self, principal: Principal, region: str) -> KMSClient:
@@ -34,103 +33,49 @@ class Actors(Protocol):
         ...
 
 
-class SandboxActors:
-    """Every principal of the sandbox, by the credentials of the users who may take on its role."""
+class ProfileActors:
+    """Every principal by an AWS profile that is called like its role.
 
-    def __init__(self, identities: Identities, *, endpoint: str, account: str, region: str) -> None:
-        nowhere = (None, None, os.devnull, None)
-        # One session for all clients, because making one costs 100 ms; it knows nothing of the
-        # user's own AWS.
-        core = BotocoreSession(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": nowhere,
-                "credentials_file": nowhere,
-            }
-        )
-        self._session = boto3.Session(botocore_session=core, region_name=region)
-        self._identities = identities
-        self._endpoint = endpoint
-        self._account = account
+    Profiles are those in ``config_file``, or without it those of the user's AWS configuration.
+    """
+
+    def __init__(self, config_file: Path | None = None) -> None:
+        self._config_file = config_file
         self._lock = threading.Lock()
-        self._credentials: dict[str, dict[str, str]] = {}
+        self._sessions: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[str, str], KMSClient] = {}
 
     def kms(self, principal: Principal, region: str) -> KMSClient:
         """As the protocol says."""
         with self._lock:
             if (principal.name, region) not in self._clients:
-                if principal.name not in self._credentials:
-                    self._credentials[principal.name] = self._become(principal)
-                self._clients[principal.name, region] = self._client(
-                    "kms", region, self._credentials[principal.name]
+                session = self._session(principal)
+                self._clients[principal.name, region] = session.client(
+                    "kms", region_name=region, config=_CONFIG
                 )
             return self._clients[principal.name, region]
 
-    def _become(self, principal: Principal) -> dict[str, str]:
-        user = {
-            "aws_access_key_id": self._identity(principal).access_key_id,
-            "aws_secret_access_key": self._identity(principal).secret_access_key,
-        }
-        if principal.kind == "deployer":
-            return user
-        sts = self._client("sts", self._session.region_name, user)
+    def _session(self, principal: Principal) -> boto3.Session:
+        """One session per principal: its credentials are taken on once for all regions."""
+        if principal.name in self._sessions:
+            return self._sessions[principal.name]
+        known: dict[str, Any] = {"profile": (None, None, principal.name, None)}
+        if self._config_file is not None:
+            known["config_file"] = (None, None, str(self._config_file), None)
         try:
-            got = sts.assume_role(
-                RoleArn=principal.arn(self._account), RoleSessionName="segregation"
-            )["Credentials"]
-        except (ClientError, BotoCoreError) as error:
-            message = f"nobody could become {principal.name}: {error}"
-            raise ServiceError(
-                message, remedy="bring the stack up with `pulumi up`, then try again"
-            ) from error
-        return {
-            "aws_access_key_id": got["AccessKeyId"],
-            "aws_secret_access_key": got["SecretAccessKey"],
-            "aws_session_token": got["SessionToken"],
-        }
-
-    def _identity(self, principal: Principal) -> Identity:
-        people = self._identities
-        found: dict[str, Identity | None] = {
-            "signer": people.signers.get(str(principal.region), {}).get(str(principal.bucket)),
-            "admin": people.admins.get(str(principal.bucket)),
-            "break-glass": people.break_glass.get(str(principal.bucket)),
-            "approver": people.approvers.get(str(principal.approver)),
-            "kit": people.kit,
-            "gameday": people.gamedays,
-            "deployer": people.deployer,
-        }
-        identity = found[principal.kind]
-        if identity is None:
-            message = f"the sandbox has no user who may become {principal.name}"
+            core = BotocoreSession(session_vars=known)
+            session = boto3.Session(botocore_session=core)
+            session.get_credentials()
+        except ProfileNotFound as error:
             raise UsageError(
-                message,
-                remedy="its policy has changed; remove it with `bin/seawall down` and start another",
-            )
-        return identity
-
-    def _client(self, service: str, region: str, who: dict[str, str]) -> Any:
-        make: Any = self._session.client
-        return make(service, region_name=region, endpoint_url=self._endpoint, config=_CONFIG, **who)
-
-
-class ProfileActors:
-    """Every principal by a profile of the user's AWS configuration that is called like its role."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], KMSClient] = {}
-
-    def kms(self, principal: Principal, region: str) -> KMSClient:
-        """As the protocol says."""
-        with self._lock:
-            if (principal.name, region) not in self._clients:
-                try:
-                    session = boto3.Session(profile_name=principal.name, region_name=region)
-                except ProfileNotFound as error:
-                    message = f"there is no AWS profile called {principal.name}"
-                    remedy = "write one with the role's ARN and its source_profile, as docs/real-account.md shows"
-                    raise UsageError(message, remedy=remedy) from error
-                self._clients[principal.name, region] = session.client("kms", config=_CONFIG)
-            return self._clients[principal.name, region]
+                f"there is no AWS profile called {principal.name}",
+                remedy="write one with the role's ARN and its source_profile, as"
+                " docs/real-account.md shows",
+            ) from error
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceError(
+                f"the role of {principal.name} cannot be assumed: {error}",
+                remedy="bring the stack up with `pulumi up`, then try again",
+            ) from error
+        self._sessions[principal.name] = session
+        return session

@@ -17,12 +17,18 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.trials import Proof
 from seawall.errors import ServiceError
+from seawall.ethereum.keys import (
+    ORDER,
+    Signature,
+    personal_message_hash,
+    recover_address,
+    recover_message_signer,
+    to_bytes,
+)
 from seawall.keys import access as segregation
-from seawall.keys.proofs import message_hash, proof_text, recoverable, recovered_address
+from seawall.keys.proofs import proof_text
 from seawall.policy import Policy
 
-_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-"""Order of secp256k1 (SEC 2, section 2.4.1)."""
 _TIMEOUT_S = 10
 _LOGGED = """
     select l.id from proof_log l join proof_signatures s on s.proof_id = l.id
@@ -81,9 +87,7 @@ def through_signer(
             return Challenged(
                 proof=replace(proof, reason=str(body.get("reason", answer.status_code)))
             )
-        recovered = recovered_address(
-            text, bytes.fromhex(str(body["signature"]).removeprefix("0x"))
-        )
+        recovered = recover_message_signer(text, to_bytes(str(body["signature"])))
         return Challenged(
             proof=replace(proof, recovered=recovered, reason="answered by its signer"),
             number=int(body["number"]),
@@ -113,28 +117,28 @@ def by_role(
         reason="",
         text=text,
     )
-    digest = message_hash(text)
+    digest = personal_message_hash(text)
     try:
         der = actors.kms(principal, region).sign(
             KeyId=key.key_id, Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256"
         )["Signature"]
-        recovered = _recover(der, text, key.address)
+        recovered = _recover(der, digest, key.address)
     except (ClientError, BotoCoreError, ServiceError, ValueError) as error:
         return Challenged(proof=replace(proof, reason=str(error)))
     return Challenged(proof=replace(proof, recovered=recovered, reason="answered by its role"))
 
 
-def _recover(der: bytes, text: str, declared: str) -> str:
+def _recover(der: bytes, digest: bytes, declared: str) -> str:
     """Address of the key that made ``der``.
 
     KMS leaves out which of two it is, so the declared one is looked for first.
     """
     r, s = decode_dss_signature(der)
-    s = min(s, _ORDER - s)
+    s = min(s, ORDER - s)
     found = []
     for y_parity in (0, 1):
         try:
-            found.append(recovered_address(text, recoverable(r=r, s=s, y_parity=y_parity)))
+            found.append(recover_address(digest, Signature(y_parity=y_parity, r=r, s=s)))
         except ValueError:  # no point has this r with this parity
             continue
     if not found:

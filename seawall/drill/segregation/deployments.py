@@ -1,4 +1,4 @@
-"""Where a segregation drill can be held: a sandbox that runs, or a real stack."""
+"""What a segregation drill works on: a deployment, or a stack that has no deployment file."""
 
 from __future__ import annotations
 
@@ -7,46 +7,41 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sandbox.bring_up import IDENTITIES, OUTPUTS
-from sandbox.identities import Identities
-from sandbox.stack_environment import STACK
-from sandbox.supervisor import Sandbox
-from seawall.conventions import components, environment
-from seawall.drill.segregation.actors import ProfileActors, SandboxActors
+from seawall.conventions import environment
+from seawall.drill.segregation.actors import ProfileActors
 from seawall.drill.segregation.run import Ground
 from seawall.drill.segregation.trial import Means
 from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
+from seawall.formats.venue_records import connect
 from seawall.policy import Policy
 
 
-def in_sandbox(sandbox: Sandbox, policy: Policy) -> Ground:
-    """A sandbox whose stack is up; its money is play money, so everything is tried in earnest.
-
-    Raises :class:`UsageError` if it has none.
-    """
-    data_dir, targets = sandbox.data_dir, sandbox.targets
-    if not (data_dir / OUTPUTS).is_file():
-        message = f"the sandbox in {data_dir} has no stack"
+def stack_outputs(deployment: Deployment) -> dict[str, Any]:
+    """The outputs of the deployment's stack. Raises :class:`UsageError` if it names none."""
+    if deployment.outputs is None:
         raise UsageError(
-            message,
-            remedy="remove it with `bin/seawall down` and start another with `bin/seawall up`",
+            f"{deployment.path} names no outputs of a stack",
+            remedy="remove the sandbox with `bin/seawall down` and start another with"
+            " `bin/seawall up`",
         )
+    return _document(deployment.outputs)
+
+
+def on_deployment(deployment: Deployment, policy: Policy) -> Ground:
+    """A stack that a deployment file describes.
+
+    Where all its money is play money, everything is tried in earnest. Raises :class:`UsageError`
+    if the file does not say enough.
+    """
     return Ground(
         policy=policy,
-        stack=STACK,
-        outputs=_document(data_dir / OUTPUTS),
-        actors=SandboxActors(
-            Identities.read(data_dir / IDENTITIES),
-            endpoint=targets.urls.aws,
-            account=policy.accounts[STACK],
-            region=policy.regions.primary,
-        ),
-        means=Means(dry_run=False, harm=True),
-        signer_urls={
-            region: targets.proxy_url(components.signer_proxy(region))
-            for region in (policy.regions.primary, policy.regions.standby)
-        },
-        auditor_url=sandbox.database_url("auditor"),
+        stack=deployment.stack,
+        outputs=stack_outputs(deployment),
+        actors=ProfileActors(deployment.principals),
+        means=Means(dry_run=not deployment.play_money, harm=deployment.play_money),
+        signer_urls={region: signer.url for region, signer in deployment.signers.items()},
+        auditor_url=connect(deployment).auditor_url() if deployment.venue is not None else None,
     )
 
 

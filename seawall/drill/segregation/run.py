@@ -74,9 +74,9 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
             *((segregation.approver_key(policy, role), approvers[role]) for role in approvers),
         )
     }
-    guarded = outputs.get("deletion") == "guarded"
+    protected = outputs.get("deletion") == "protected"
     who = (*segregation.principals(policy), segregation.DEPLOYER)
-    cells = list(segregation.matrix(policy, guarded=guarded, who=who))
+    cells = list(segregation.matrix(policy, protected=protected, who=who))
     primary, standby = segregation.regions(policy)
     report(f"{len(who)} principals x {len(placed)} keys x 2 regions: {len(cells):,} cells to try")
     facts = read_facts(ground.actors, placed, (primary, standby))
@@ -129,7 +129,7 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
             "account": account,
             "policy": policy.policy,
             "policy_digest": policy.digest,
-            "guarded": guarded,
+            "protected": protected,
             "dry_run": ground.means.dry_run,
             "harm": ground.means.harm,
             "not_proven": cold,

@@ -1,6 +1,4 @@
-"""The drill contract: the few operations and names that drills use of a venue, and the client that
-speaks them.
-"""
+"""The drill contract: the HTTP operations of a venue that drills use, as messages and a client."""
 
 from seawall.formats.drill_contract.client import VenueClient
 from seawall.formats.drill_contract.messages import (

@@ -1,7 +1,4 @@
-"""A client of the drill contract.
-
-What probes and experiments say to a venue, whichever venue it is.
-"""
+"""The HTTP client of the drill contract, which probes and experiments use with any venue."""
 
 from __future__ import annotations
 
@@ -34,10 +31,10 @@ _Answer = TypeVar("_Answer", bound=Message)
 
 
 class VenueClient:
-    """Speaks the drill contract over ``http``, whose base URL is the venue's.
+    """The operations of the drill contract over ``http``, whose base URL is the venue's.
 
-    A refusal is an answer and is returned; no answer, a late one, or one outside the contract
-    raises :class:`ServiceError`.
+    A refusal is an answer and is returned. No answer, a late one, or one that does not follow the
+    contract raises :class:`ServiceError`.
     """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
@@ -54,15 +51,15 @@ class VenueClient:
     async def withdraw(
         self, api_key: str, request: WithdrawalRequest
     ) -> WithdrawalReceipt | Refusal:
-        """Ask for a withdrawal; a receipt means that it is durably reserved."""
+        """Request a withdrawal; a receipt means that it is durably reserved."""
         return await self._call("POST", "/v1/withdrawals", WithdrawalReceipt, api_key, body=request)
 
     async def withdrawal(self, api_key: str, withdrawal_id: UUID) -> Withdrawal | Refusal:
-        """Follow a withdrawal."""
+        """Read the state of a withdrawal."""
         return await self._call("GET", f"/v1/withdrawals/{withdrawal_id}", Withdrawal, api_key)
 
     async def cancel(self, api_key: str, withdrawal_id: UUID) -> Withdrawal | Refusal:
-        """Take a withdrawal back whose payment has not begun; asking again is harmless."""
+        """Cancel a withdrawal whose payment has not begun; a repetition is harmless."""
         return await self._call(
             "POST", f"/v1/withdrawals/{withdrawal_id}/cancel", Withdrawal, api_key
         )
@@ -79,15 +76,14 @@ class VenueClient:
         return await self._call("POST", "/v1/swaps", SwapReceipt, api_key, body=request)
 
     async def ticket(self, api_key: str, request: TicketRequest) -> Ticket | Refusal:
-        """Ask for help."""
+        """Open a support ticket."""
         return await self._call("POST", "/v1/tickets", Ticket, api_key, body=request)
 
     async def status(self) -> Status:
         """The mode in force; needs no key and is never refused."""
         answer = await self._call("GET", "/v1/status", Status, None)
         if isinstance(answer, Refusal):
-            message = f"the venue refused to tell its status: {answer.code}"
-            raise ServiceError(message)
+            raise ServiceError(f"the venue refused to give its status: {answer.code}")
         return answer
 
     async def _call(
@@ -110,11 +106,12 @@ class VenueClient:
                 method, path, headers=headers, content=content, params=query
             )
         except httpx.HTTPError as error:
-            message = f"{method} {path} was not answered: {error!r}"
-            raise ServiceError(message) from error
+            raise ServiceError(f"{method} {path} was not answered: {error!r}") from error
         kind = expected if response.is_success else Refusal
         try:
             return kind.model_validate_json(response.content)
         except ValidationError as error:
-            message = f"{method} {path} was answered outside the contract ({response.status_code}): {error}"
-            raise ServiceError(message) from error
+            raise ServiceError(
+                f"{method} {path} was answered outside the contract "
+                f"({response.status_code}): {error}"
+            ) from error

@@ -1,6 +1,6 @@
-"""Messages of the drill contract.
+"""The messages of the drill contract, as models.
 
-Amounts are decimal strings of integer base units, times Unix seconds.
+Amounts are decimal strings of whole base units; times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -42,15 +42,13 @@ RefusalCode = Literal[
 
 
 class Message(BaseModel):
-    """Anything sent over the wire: unknown keys are refused, values never change."""
+    """Base of all messages: unknown keys are refused, and messages are immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Refusal(Message):
-    """Why a request was not carried out, for a program (``code``) and for the customer
-    (``reason``).
-    """
+    """Why a request was refused: ``code`` for a program, ``reason`` for the customer."""
 
     code: RefusalCode
     reason: str
@@ -80,7 +78,7 @@ class Balances(Message):
 class WithdrawalRequest(Message):
     """Pay ``amount`` of ``asset`` to ``destination`` on ``network``.
 
-    ``id`` is made by the client: a replay returns the first outcome. With ``source_network`` the
+    ``id`` is chosen by the client: a replay returns the first outcome. With ``source_network`` the
     money comes from the customer's balance there (a cross-rail transfer).
     """
 
@@ -104,7 +102,7 @@ class WithdrawalReceipt(Message):
 
 
 class Withdrawal(Message):
-    """Where a withdrawal is on its way to the chain."""
+    """The state of a withdrawal (docs/withdrawal-states.md)."""
 
     id: UUID
     seq: int
@@ -114,7 +112,7 @@ class Withdrawal(Message):
 
 
 class Quote(Message):
-    """What would be bought now."""
+    """What a swap would buy now; valid for ``valid_ms``."""
 
     buy_amount: AmountText
     valid_ms: int
@@ -123,7 +121,7 @@ class Quote(Message):
 class SwapRequest(Message):
     """Sell ``amount`` of ``sell`` for ``buy``, both on ``network``.
 
-    ``id`` is made by the client.
+    ``id`` is chosen by the client.
     """
 
     id: UUID
@@ -141,7 +139,7 @@ class SwapReceipt(Message):
 
 
 class Status(Message):
-    """The mode in force and what it means, read from the committed row."""
+    """The mode in force, from the committed row, and what it means for customers."""
 
     tier: Tier
     epoch: int
@@ -153,13 +151,13 @@ class Status(Message):
 
 
 class TicketRequest(Message):
-    """A customer asks for help."""
+    """A customer's support ticket."""
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,31}$")]
     text: Annotated[str, Field(max_length=4_000)]
 
 
 class Ticket(Message):
-    """The request for help is recorded."""
+    """The ticket is recorded."""
 
     id: int

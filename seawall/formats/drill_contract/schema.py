@@ -1,4 +1,4 @@
-"""The drill contract as OpenAPI 3.1: one table of operations, rendered."""
+"""The drill contract's table of operations, and the OpenAPI 3.1 document made from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from seawall.formats.drill_contract.messages import (
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One call: what goes in, what comes out on success, and the statuses of its refusals."""
+    """One operation: its request, its answer on success, and the statuses of its refusals."""
 
     name: str
     method: str
@@ -107,10 +107,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def openapi() -> dict[str, Any]:
-    """The contract as an OpenAPI document.
-
-    Every venue that is drilled, and every adapter to one, satisfies it.
-    """
+    """The contract as an OpenAPI document; every drilled venue or its adapter satisfies it."""
     models = (
         {operation.answer for operation in OPERATIONS}
         | {operation.request for operation in OPERATIONS if operation.request}

@@ -1,21 +1,26 @@
-"""The readiness checks, one question each, in files by topic.
+"""The readiness checks, one question each, in files by topic; see :data:`ALL`."""
 
-:data:`ALL` is every one of them in the order of a report.
-"""
-
-from seawall.scorecard.checks import drill, evidence, experiment, floor, promises, safety, times
+from seawall.conventions import sabotage
+from seawall.scorecard.checks import drill, evidence, promises, safety, times
 from seawall.scorecard.outcome import Check
 
 COMPLETE = evidence.complete
-"""Unless this one passes, no other finding counts, save a violation that is proven by its own rows.
-"""
+"""Unless this one passes, no other finding counts, except a violation that its own rows prove."""
 
 ALL: tuple[Check, ...] = (
     *evidence.CHECKS,
     *drill.CHECKS,
-    *experiment.CHECKS,
     *times.CHECKS,
     *promises.CHECKS,
     *safety.CHECKS,
-    *floor.CHECKS,
 )
+"""Every check, in the order of a report."""
+
+SABOTAGE_FAILS: dict[str, frozenset[str]] = {
+    sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
+    sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
+}
+"""By control that is switched off: exactly the ids of the checks that must fail then.
+
+A drill that cannot fail proves nothing. Tests read this; no check does.
+"""

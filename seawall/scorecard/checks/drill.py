@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
 from seawall.scorecard.facts import Facts, format_s
-from seawall.scorecard.holdings import hot_at
-from seawall.scorecard.outcome import Finding, check, passed, unknown
+from seawall.scorecard.hot_wallets import hot_at
+from seawall.scorecard.journal import problems_of_journal
+from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Probe
+from seawall.scorecard.rows import ProbeSample
 
 # The smallest drill that counts. These size the proof, not the venue, so no policy declares them.
 CALM_S_MIN = 15
@@ -242,13 +243,15 @@ def fault_landed(facts: Facts) -> Finding:
     )
 
 
-def _timed_out(sample: Probe) -> bool:
+def _timed_out(sample: ProbeSample) -> bool:
     """Whether a probe of a key service got no word at all, in its prober's words or the system's."""
     told = str((sample.detail or {}).get("error", ""))
     return not sample.ok and (told == "TimeoutError" or "timed out" in told)
 
 
-def _doubt_of_start(samples: list[Probe], *, effective: Instant, applied: Instant) -> str | None:
+def _doubt_of_start(
+    samples: list[ProbeSample], *, effective: Instant, applied: Instant
+) -> str | None:
     """Why the prober's first silence is not the one that ``effective`` names.
 
     None if it is, to within the prober's own sampling.
@@ -268,4 +271,52 @@ def _doubt_of_start(samples: list[Probe], *, effective: Instant, applied: Instan
     return None
 
 
-CHECKS = (calm, flood, flood_value, dark, dark_payouts, fault_landed)
+_DEVIATED = "the steady state was not met after the method"
+
+
+@check(
+    "experiment.sound",
+    question="Did the experiment run as planned, steady before and after, with every activity and rollback succeeded?",
+    motivation="`chaos run` alone reports success when the shock was never applied or nothing was checked.",
+    evidence=("chaos-journal.json",),
+    remediation="Read the journal's failed activities; run `chaos run` by hand against a kept sandbox.",
+)
+def sound(facts: Facts) -> Finding:
+    """FAIL if the venue did not return to its steady state, UNKNOWN if the experiment is not to be
+    trusted.
+    """
+    target = "completed, steady before and after"
+    problems = problems_of_journal(facts.run.journal)
+    if not problems:
+        return passed(
+            measured="as planned",
+            target=target,
+            reason="completed, not deviated, all activities and rollbacks succeeded",
+        )
+    finding = failed if _DEVIATED in problems and not _unsound_before(problems) else unknown
+    return finding(
+        measured=f"{len(problems)} problems",
+        target=target,
+        reason=problems[0],
+        details=problems[1:],
+    )
+
+
+_AFTER = (
+    _DEVIATED,
+    "steady state after",
+    "the journal does not say that the steady state held",
+    "the experiment ended as 'failed'",
+)
+"""How problems begin that follow from a steady state which did not come back.
+
+Chaos Toolkit then ends as failed and deviated.
+"""
+
+
+def _unsound_before(problems: list[str]) -> bool:
+    """Whether anything else was wrong: then the shock may not have been the planned one."""
+    return not all(problem.startswith(_AFTER) for problem in problems)
+
+
+CHECKS = (calm, flood, flood_value, dark, dark_payouts, fault_landed, sound)

@@ -10,7 +10,7 @@ from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Probe, Slot, Withdrawal
+from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 
 SAMPLES_MIN = 5
 """Fewer samples of a promise than this prove nothing about it."""
@@ -134,7 +134,7 @@ def guarantees(facts: Facts) -> Finding:
     question="While protected, was every swap and every large cross-rail transfer refused, with its reason?",
     motivation="What protected mode does not stop empties the wallets by another door.",
     evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
-    remediation="Look at the guard if the mode never came, at admission if it did.",
+    remediation="Look at the mode controller if the mode never came, at admission if it did.",
 )
 def suspensions(facts: Facts) -> Finding:
     """Refused inside protected mode, and accepted at least once in normal mode, or the refusal
@@ -245,10 +245,9 @@ def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[
         if row.slot_id is None:
             continue
         if row.slot_id not in slots:
-            message = (
+            raise EvidenceError(
                 f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
             )
-            raise EvidenceError(message)
         yield seq, slots[row.slot_id]
 
 
@@ -278,7 +277,7 @@ def _never_protected(facts: Facts, *, target: str) -> Finding:
     return unknown(target=target, measured="never protected", reason=budget.reason)
 
 
-def _code(sample: Probe) -> str | None:
+def _code(sample: ProbeSample) -> str | None:
     """The venue's code in its answer; None if it gave none, or no answer."""
     code = (sample.detail or {}).get("code")
     return None if code is None else str(code)
@@ -286,12 +285,12 @@ def _code(sample: Probe) -> str | None:
 
 def _inside(
     facts: Facts, probe: str, *, tier: str = "protected", whole: bool = False
-) -> list[Probe]:
+) -> list[ProbeSample]:
     """Samples that lie within a time of ``tier`` with room for the flips' uncertainty.
 
     From the run on unless ``whole``.
     """
-    found: list[Probe] = []
+    found: list[ProbeSample] = []
     for span in facts.tiers:
         if span.tier != tier or (not whole and span.ends <= facts.run_starts):
             continue

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.hot_wallets import hot_at, moves
 from seawall.scorecard.outcome import Finding, check, violations
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Slot
@@ -310,8 +311,9 @@ def nonces_contiguous(facts: Facts) -> Finding:
                 f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one {lane.nonce}"
             )
     if uncounted and not found:
-        message = f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent"
-        raise EvidenceError(message)
+        raise EvidenceError(
+            f"chain/lanes.csv does not say how many transactions {uncounted[0]} has sent"
+        )
     return violations(
         found,
         checked=len(facts.run.slots),
@@ -407,12 +409,11 @@ def journal_chain(facts: Facts) -> Finding:
     faults = facts.run.ledger_faults
     found = [str(item) for item in faults.journal_breaks]
     decided = (
-        ("guard", "flip", len(facts.run.flips)),
+        ("mode-controller", "flip", len(facts.run.flips)),
         ("treasury", "topup", len(facts.run.top_ups)),
     )
     if faults.journal_entries is None and not found:
-        message = "records/ledger_faults.json does not count the journal's entries"
-        raise EvidenceError(message)
+        raise EvidenceError("records/ledger_faults.json does not count the journal's entries")
     for writer, kind, made in decided:
         entries = (faults.journal_entries or {}).get(writer, {}).get(kind, 0)
         if entries != made:
@@ -425,6 +426,50 @@ def journal_chain(facts: Facts) -> Finding:
         checked=max(decisions, len(found)),
         what="decisions",
         reason="every hash follows from the one before, every decision has its entry",
+    )
+
+
+@check(
+    "safety.floor_held",
+    question="Did every claim leave the hot wallet its minimum, or at least nothing less than zero while protected?",
+    motivation="The minimum is what protected mode pays small withdrawals from until a refill comes.",
+    evidence=(
+        "records/slots.csv",
+        "records/withdrawals.csv",
+        "records/topups.csv",
+        "chain/balances.csv",
+        "chain/payouts.csv",
+        "policy.json",
+    ),
+    remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
+)
+def floor_held(facts: Facts) -> Finding:
+    """What each claim left.
+
+    The wallet's balance at first by its chain, plus top-ups posted, less all claims until then.
+    """
+    policy = facts.run.policy
+    protected = {span.epoch for span in facts.tiers if span.tier == "protected"}
+    left = Counter(hot_at(facts, Instant(0)))
+    found = []
+    checked = 0
+    for move in moves(facts):
+        for asset, amount in move.amounts.items():
+            left[move.wallet, asset] += amount
+            if move.claim is None:
+                continue
+            checked += 1
+            minimum = policy.base_units(asset, policy.wallets[move.wallet].holdings[asset].minimum)
+            floor = 0 if move.claim.mode_epoch in protected else minimum
+            if left[move.wallet, asset] < floor:
+                found.append(
+                    f"nonce {move.claim.nonce} of {move.wallet} left {left[move.wallet, asset]} {asset}, its floor was {floor}"
+                )
+    return violations(
+        found,
+        checked=checked,
+        what="claims",
+        reason="every claim left at least the floor of its mode",
     )
 
 
@@ -441,4 +486,5 @@ CHECKS = (
     old_epoch,
     hot_reconciles,
     journal_chain,
+    floor_held,
 )

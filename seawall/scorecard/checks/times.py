@@ -26,7 +26,7 @@ def failover_time(facts: Facts) -> Finding:
     question="After the breach was committed, was protected mode committed in time?",
     motivation="Every second in between pays large withdrawals from the money that the small ones need.",
     evidence=("records/flow.csv", "records/mode_log.csv", "probes.jsonl"),
-    remediation="Look at the guard: its wake-up, its sample's query, the wait for the mode lock.",
+    remediation="Look at the mode controller: its wake-up, its sample's query, the wait for the mode lock.",
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""

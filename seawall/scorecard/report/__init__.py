@@ -18,8 +18,8 @@ from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.outcome import combine
 from seawall.scorecard.report.plots import all_plots
+from seawall.scorecard.report.terminal import GATES
 from seawall.scorecard.report.waterfall import STYLES, waterfall
-from seawall.scorecard.summary import GATES
 from seawall.scorecard.verdict import Verdict
 
 _HERE = Path(__file__).parent

@@ -116,8 +116,7 @@ def _hot_balance(facts: Facts, title: str) -> Plot:
     policy = facts.run.policy
     pools = series.hot_balance(facts)
     if not pools:
-        message = "metrics.json holds no hot balance"
-        raise EvidenceError(message)
+        raise EvidenceError("metrics.json holds no hot balance")
     totals: dict[int, float] = {}
     for points in pools.values():
         for at, value in points:
@@ -191,8 +190,7 @@ def _latency(facts: Facts, title: str) -> Plot:
     middle = series.latency_per_second(facts, 50, starts=starts, ends=ends)
     high = series.latency_per_second(facts, 99, starts=starts, ends=ends)
     if not high:
-        message = "no request was answered"
-        raise EvidenceError(message)
+        raise EvidenceError("no request was answered")
     top = 10 * LATENCY_MS_MIN
     while top < max(value for _, value in high):
         top *= 10

@@ -1,7 +1,7 @@
 """A chart in SVG: lines, steps and shaded times over a shared axis of seconds, coloured by the
 page's style sheet.
 
-Made by hand, because colours must follow light and dark and a figure must not weigh a megabyte.
+Made by hand, because colours must follow light and dark and a figure must not have a megabyte.
 """
 
 from __future__ import annotations

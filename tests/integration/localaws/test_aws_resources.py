@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, STANDBY
 from tests.testing.iam_requests import ACCOUNT, allow, deny, document
+from tests.testing.nightly import repetitions
 from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
@@ -218,7 +219,7 @@ SCOPED: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("service", "action", "resource", "call"), SCOPED)
+@pytest.mark.parametrize(("service", "action", "resource", "call"), repetitions(SCOPED, keep=8))
 def test_a_statement_on_an_arn_allows_that_name_and_no_other(
     policy_harness: PolicyHarness, service: str, action: Any, resource: Any, call: Call
 ) -> None:
@@ -460,7 +461,9 @@ S3_NAMES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("action", "call"), S3_NAMES, ids=[action for action, _ in S3_NAMES])
+@pytest.mark.parametrize(
+    ("action", "call"), repetitions(S3_NAMES, keep=4), ids=[action for action, _ in S3_NAMES]
+)
 def test_s3_actions_have_the_names_that_aws_gives_them(
     policy_harness: PolicyHarness, action: str, call: Callable[[Any], Any]
 ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from seawall import indicators
 from seawall.policy_file import load_policy
-from seawall.scorecard import seal
+from seawall.scorecard import digests
 from tests.testing.scorecard.observers import documents, observe
 from tests.testing.scorecard.story import (
     APPLIED,
@@ -55,7 +55,7 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     _write(story, directory)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     (directory / "manifest.json").write_text(
-        json.dumps(manifest | {"files": seal(directory)}), encoding="utf-8"
+        json.dumps(manifest | {"files": digests(directory)}), encoding="utf-8"
     )
     return directory
 

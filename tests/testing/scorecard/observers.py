@@ -156,7 +156,7 @@ def documents(story: Story) -> dict[str, Any]:
             "ended_at": ZERO + ENDS + 1,
             "components": [
                 {"name": name, "pid": 1, "exit_code": None, "died_at": None, "log_tail": None}
-                for name in ("venue-api", "guard")
+                for name in ("venue-api", "mode-controller")
             ],
         },
         "policy.json": story.policy.model_dump(mode="json", by_alias=True),
@@ -194,7 +194,7 @@ def documents(story: Story) -> dict[str, Any]:
             "balance_mismatches": 0,
             "journal_breaks": [],
             "journal_entries": {
-                "guard": {"flip": len(story.flips)},
+                "mode-controller": {"flip": len(story.flips)},
                 "treasury": {"topup": len(story.table("records/topups")), "drift": 2},
             },
         },

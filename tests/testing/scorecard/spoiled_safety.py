@@ -126,7 +126,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"safety.hot_reconciles": FAIL},
     ),
     "the journal was edited": (
-        lambda run: ledger_faults(run, journal_breaks=("guard 3",)),
+        lambda run: ledger_faults(run, journal_breaks=("mode-controller 3",)),
         {"safety.journal_chain": FAIL},
     ),
     "the journal is empty": (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Probe, Slot, Withdrawal
+from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 from seawall.scorecard.run import Run
 
 ZERO_US = 1_700_000_000 * SECOND
@@ -81,9 +81,9 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
 
 
 def decided(run: Run, *, flips: int) -> Files:
-    """A journal with so many flips of the guard."""
+    """A journal with so many flips of the mode controller."""
     entries = run.ledger_faults.journal_entries or {}
-    return ledger_faults(run, journal_entries=entries | {"guard": {"flip": flips}})
+    return ledger_faults(run, journal_entries=entries | {"mode-controller": {"flip": flips}})
 
 
 def primary_only(run: Run) -> Files:
@@ -111,7 +111,7 @@ def primary_only(run: Run) -> Files:
 
 
 def never_protected(run: Run) -> Files:
-    """The guard never acts."""
+    """The mode controller never acts."""
     return {
         **decided(run, flips=0),
         "flips": (),
@@ -194,7 +194,7 @@ def payout(slot: Slot) -> bool:
     return slot.purpose == "payout"
 
 
-def protected(sample: Probe) -> bool:
+def protected(sample: ProbeSample) -> bool:
     """Well inside protected mode."""
     return us(25) < sample.at < us(60)
 

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.machine import speed
-from benchmarks.meter import Meter
+from benchmarks.meter import Meter, speed
 
 MEMORY = 64 * 2**20
 HOLDS_MEMORY_AND_WORKS = (
@@ -18,14 +17,17 @@ HOLDS_MEMORY_AND_WORKS = (
 
 
 def test_a_childs_memory_and_work_are_the_part_that_started_it() -> None:
-    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLDS_MEMORY_AND_WORKS!r}])"
+    code = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', "
+        f"{HOLDS_MEMORY_AND_WORKS!r}])"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         with Meter(roots={"engine": process.pid}) as meter:
             assert process.stdout is not None
             assert process.stdout.readline() == "worked\n"
-            meter._look()
+            meter._sample()
         process.communicate("\n")
     assert meter.parts["engine"].peak_bytes > MEMORY
     assert meter.parts["engine"].cpu_s > 0.25  # the system counts in hundredths

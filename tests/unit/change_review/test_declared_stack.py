@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from seawall.change_review.judgement import Outcome, judge, stakes_of
+from seawall.change_review.judgement import ReviewOutcome, exposures_of, judge
 from seawall.change_review.preview import Preview, parse
 from tests.testing.declared import Declared, declared
 from tests.testing.proposals import CALM, NOW, POLICY, document, judged, refusals, step
@@ -37,13 +37,13 @@ def test_the_first_deployment_of_a_stack_is_allowed(stack: str) -> None:
         freeze=CALM,
         override=None,
         now=NOW,
-        stakes=stakes_of(preview, POLICY),
+        exposures=exposures_of(preview, POLICY),
     )
 
     assert [
         (finding.rule.id, finding.change.name, finding.evidence) for finding in judgement.findings
     ] == []
-    assert judgement.outcome is Outcome.ALLOWED
+    assert judgement.outcome is ReviewOutcome.ALLOWED
     assert judgement.changed > len(POLICY.signing_wallets())
 
 
@@ -90,6 +90,6 @@ def test_every_signing_key_of_a_wallet_and_its_roles_lead_to_the_money_behind_it
 
     for each in of_wallets:
         [finding] = judged(step(each.type, each.inputs, None, name=each.name)).findings
-        assert finding.stake is not None
-        assert finding.stake.wallets == (each.inputs["tags"]["wallet"],)
-        assert finding.stake.maximum_value_micro > 0
+        assert finding.exposure is not None
+        assert finding.exposure.wallets == (each.inputs["tags"]["wallet"],)
+        assert finding.exposure.maximum_value_micro > 0

@@ -12,30 +12,31 @@ from typing import Any
 
 import pytest
 
-from sandbox import shell
 from seawall.change_review import engine
 from seawall.cli.app import main
 from seawall.conventions import environment as environment_names
 from seawall.errors import MissingProgramError, ServiceError, UsageError
-from seawall.formats.deployment import Targets
+from seawall.sandbox_program import ShellEnvironment
+from tests.testing.deployments import make_deployment
 from tests.testing.endpoints import chain, serving, venue
 from tests.testing.proposals import ROOT, WALLET_TAGS, document, step
 
-SANDBOX = {"PULUMI_BACKEND_URL": "file:///kept"}
+SANDBOX = ShellEnvironment(unset=["AWS_PROFILE"], variables={"PULUMI_BACKEND_URL": "file:///kept"})
 
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         *engine._CHOSEN,
-        environment_names.TARGETS_VARIABLE,
+        environment_names.DEPLOYMENT_VARIABLE,
         environment_names.POLICY_VARIABLE,
         environment_names.CHANGE_JOURNAL_VARIABLE,
         environment_names.INCIDENT_VARIABLE,
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(engine, "kept_data_dir", lambda: Path("kept"))
-    monkeypatch.setattr(shell, "variables", lambda _: SANDBOX)
+    monkeypatch.setattr(engine, "kept_deployment", lambda: make_deployment(Path("kept")))
+    monkeypatch.setattr(engine, "kept_environment", lambda: SANDBOX)
+    monkeypatch.setattr(engine, "clean_own_process", list)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_kept_sandbox_is_meant_only_where_the_caller_names_nothing_else(
 def test_without_a_kept_sandbox_the_callers_environment_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "kept_data_dir", lambda: None)
+    monkeypatch.setattr(engine, "kept_deployment", lambda: None)
     monkeypatch.setenv("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", "true")
     monkeypatch.setenv("AWS_PROFILE", "production")
 
@@ -99,10 +100,10 @@ def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(
 
     done = made.run("preview", "--json")
 
-    assert done == engine.Finished(
+    assert done == engine.EngineRun(
         exit_code=7,
-        out="--non-interactive --color never preview --json --stack s --config-file c.yaml\n",
-        complaint="oops\n",
+        stdout="--non-interactive --color never preview --json --stack s --config-file c.yaml\n",
+        stderr="oops\n",
     )
 
 
@@ -129,33 +130,10 @@ def test_a_stack_that_is_not_there_is_the_callers(
         made.run("preview")
 
 
-def targets(folder: Path, *, api: str, node: str) -> Path:
-    """targets.json of a sandbox in ``folder``."""
-    none = "http://127.0.0.1:1"
-    urls = {
-        "api": none,
-        "api_direct": api,
-        **dict.fromkeys(("prometheus", "alertmanager", "pager", "aws", "lease"), none),
-    }
-    network = {"chain_id": 73311, "rpc": {"primary": none, "standby": none}, "node": node}
-    found: dict[str, Any] = {
-        "run_id": "r",
-        "data_dir": str(folder),
-        "toxiproxy": none,
-        "proxies": {},
-        "processes": {},
-        "urls": urls,
-        "regions": {"primary": "us-east-1", "standby": "us-west-2"},
-        "networks": {"aster": network},
-        "metrics_ports": {},
-    }
-    return Targets.model_validate(found).write()
-
-
 def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tier, incident, balances and journal come from targets.json and its data directory.
+    """Tier, incident, balances and journal come from deployment.json and its data directory.
 
     Another stack gets none of them.
     """
@@ -167,23 +145,27 @@ def test_the_sandboxs_own_stack_is_judged_with_its_venue_its_chains_and_its_file
     (tmp_path / "production-preview.json").write_text(text)
     monkeypatch.setenv(environment_names.POLICY_VARIABLE, str(ROOT / "policies" / "sandbox.yaml"))
 
-    def guard(stack: str) -> tuple[int, dict[str, Any]]:
-        code = main(["guard", "--preview", str(tmp_path / f"{stack}-preview.json"), "--json"])
+    def review(stack: str) -> tuple[int, dict[str, Any]]:
+        code = main(["review", "--preview", str(tmp_path / f"{stack}-preview.json"), "--json"])
         return int(code), json.loads(capsys.readouterr().out)
 
     with serving(venue("normal")) as api, serving(chain(73311, native=5, tokens=0)) as node:
-        monkeypatch.setenv(
-            environment_names.TARGETS_VARIABLE, str(targets(tmp_path, api=api, node=node))
-        )
-        _, own = guard("sandbox")
-        _, other = guard("production")
+        deployment = make_deployment(tmp_path)
+        network = deployment.networks["aster"].model_copy(update={"node": node})
+        urls = deployment.urls.model_copy(update={"api_direct": api})
+        known = deployment.model_copy(update={"networks": {"aster": network}, "urls": urls})
+        monkeypatch.setenv(environment_names.DEPLOYMENT_VARIABLE, str(known.write()))
+        _, own = review("sandbox")
+        _, other = review("production")
         (tmp_path / environment_names.INCIDENT_FILE).write_text('{"summary": "drill"}')
-        _, frozen = guard("sandbox")
+        _, frozen = review("sandbox")
 
     assert own["freeze"]["state"] == "clear"
     assert [
-        each["live"] for each in own["findings"][0]["stake"]["holdings"] if each["asset"] == "AST"
+        each["live"]
+        for each in own["findings"][0]["exposure"]["holdings"]
+        if each["asset"] == "AST"
     ] == ["5"]
     assert other["freeze"]["state"] == "unknown"
-    assert other["findings"][0]["stake"]["live_value_micro"] is None
+    assert other["findings"][0]["exposure"]["live_value_micro"] is None
     assert frozen["freeze"]["state"] == "frozen"

@@ -98,7 +98,36 @@ def test_another_writers_journal_is_not_continued_although_its_chain_holds(
         patch.setattr(journal, "WRITER", "guard")
         write(path)
         assert journal.breaks(path) == []
-    assert journal.breaks(path) == ["change-guard: line 1 is not this writer's"]
+    assert journal.breaks(path) == ["change-review: line 1 is not this writer's"]
+
+
+def test_a_journal_that_was_begun_under_the_former_name_is_continued_under_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "WRITER", "change-guard")
+        write(path)
+
+    assert journal.breaks(path) == []
+    assert write(path) == 2
+    assert journal.breaks(path) == []
+    writers = [json.loads(line)["writer"] for line in path.read_text().splitlines()]
+    assert writers == ["change-guard", "change-guard"]
+
+
+def test_the_two_names_of_the_writer_do_not_share_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name has a chain of its own, so an entry under the other one was put there by hand."""
+    path, other = tmp_path / "journal.jsonl", tmp_path / "other.jsonl"
+    write(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "WRITER", "change-guard")
+        write(other)
+    path.write_text(path.read_text() + other.read_text())
+
+    assert journal.breaks(path) == ["change-review: line 2 is not this writer's"]
 
 
 def test_an_entry_is_written_alone_and_counts_once_it_is_on_the_disk(

@@ -18,7 +18,7 @@ from seawall.change_review.freeze import (
     tier_known,
     tier_unknown,
 )
-from seawall.change_review.judgement import Outcome
+from seawall.change_review.judgement import ReviewOutcome
 from seawall.change_review.override import Override, make_override, read_override
 from seawall.errors import UsageError
 from tests.testing.proposals import NOW, judged, step, urn
@@ -117,10 +117,10 @@ def test_it_lets_pass_what_it_names_and_nothing_else() -> None:
         step("aws:kms/replicaKey:ReplicaKey", {"region": "us-west-2"}, None),
     )
 
-    assert judged(key, override=override()).outcome is Outcome.ALLOWED
-    assert judged(key, replica, override=override()).outcome is Outcome.REFUSED
+    assert judged(key, override=override()).outcome is ReviewOutcome.ALLOWED
+    assert judged(key, replica, override=override()).outcome is ReviewOutcome.REFUSED
     other = judged(step(KEY, INPUTS, None, name="customer-birch-hot"), override=override())
-    assert other.outcome is Outcome.REFUSED
+    assert other.outcome is ReviewOutcome.REFUSED
     assert other.notes == (
         f"the override covers signing-key-replaced on {URN}, which was not refused",
     )
@@ -139,29 +139,31 @@ def test_another_rule_on_the_same_resource_is_not_covered() -> None:
         "signing-key-replaced": True,
         "deletion-window-shortened": False,
     }
-    assert judgement.outcome is Outcome.REFUSED
-    assert judged(weakened, override=override(covers=[{"urn": URN}])).outcome is Outcome.ALLOWED
+    assert judgement.outcome is ReviewOutcome.REFUSED
+    assert (
+        judged(weakened, override=override(covers=[{"urn": URN}])).outcome is ReviewOutcome.ALLOWED
+    )
 
 
 def test_an_expired_override_covers_nothing() -> None:
     decided = override()
     late = judged(step(KEY, INPUTS, None), override=decided, now=NOW + timedelta(hours=4))
 
-    assert late.outcome is Outcome.REFUSED
+    assert late.outcome is ReviewOutcome.REFUSED
     assert late.notes[0].startswith(
         "the override of jane.doe@venue.example expired at 2030-01-15T16:00:00"
     )
     just_in_time = judged(
         step(KEY, INPUTS, None), override=decided, now=NOW + timedelta(hours=3, minutes=59)
     )
-    assert just_in_time.outcome is Outcome.ALLOWED
+    assert just_in_time.outcome is ReviewOutcome.ALLOWED
 
 
 def test_no_override_mends_a_preview_that_failed() -> None:
     failed = [{"message": "error: boom", "severity": "error"}]
     assert (
         judged(step(KEY, INPUTS, None), diagnostics=failed, override=override()).outcome
-        is Outcome.UNKNOWN
+        is ReviewOutcome.UNKNOWN
     )
 
 
@@ -175,26 +177,30 @@ FREEZE_COVER = [{"urn": URN, "rule": "change-freeze"}]
 @pytest.mark.parametrize(
     ("freeze", "outcome", "says"),
     [
-        (PROTECTED, Outcome.REFUSED, "the tier is protected (a run)"),
+        (PROTECTED, ReviewOutcome.REFUSED, "the tier is protected (a run)"),
         (
             Freeze(sources=(tier_known("stressed", reason=""),)),
-            Outcome.REFUSED,
+            ReviewOutcome.REFUSED,
             "the tier is stressed",
         ),
-        (INCIDENT, Outcome.REFUSED, "an incident is open: phishing"),
-        (SILENT, Outcome.UNKNOWN, "the tier is not known: it did not answer"),
+        (INCIDENT, ReviewOutcome.REFUSED, "an incident is open: phishing"),
+        (SILENT, ReviewOutcome.UNKNOWN, "the tier is not known: it did not answer"),
         (
             Freeze(sources=(tier_unknown("silence"), incident_open("phishing"))),
-            Outcome.REFUSED,
+            ReviewOutcome.REFUSED,
             "an incident is open: phishing",
         ),
-        (Freeze(sources=()), Outcome.UNKNOWN, "neither the tier nor an incident was asked for"),
-        (Freeze(sources=(tier_absent(),)), Outcome.ALLOWED, None),
-        (Freeze(sources=(tier_known("normal", reason="calm"),)), Outcome.ALLOWED, None),
+        (
+            Freeze(sources=()),
+            ReviewOutcome.UNKNOWN,
+            "neither the tier nor an incident was asked for",
+        ),
+        (Freeze(sources=(tier_absent(),)), ReviewOutcome.ALLOWED, None),
+        (Freeze(sources=(tier_known("normal", reason="calm"),)), ReviewOutcome.ALLOWED, None),
     ],
 )
 def test_while_changes_are_frozen_even_a_tag_is_refused(
-    freeze: Freeze, outcome: Outcome, says: str | None
+    freeze: Freeze, outcome: ReviewOutcome, says: str | None
 ) -> None:
     judgement = judged(TAGGED, freeze=freeze)
 
@@ -209,18 +215,20 @@ def test_while_changes_are_frozen_even_a_tag_is_refused(
 def test_a_freeze_gives_way_to_an_override_of_the_one_change(freeze: Freeze) -> None:
     assert (
         judged(TAGGED, freeze=freeze, override=override(covers=FREEZE_COVER)).outcome
-        is Outcome.ALLOWED
+        is ReviewOutcome.ALLOWED
     )
     more = step("aws:sns/topic:Topic", None, {"name": "t"}, name="t")
     assert (
         judged(TAGGED, more, freeze=freeze, override=override(covers=FREEZE_COVER)).outcome
-        is not Outcome.ALLOWED
+        is not ReviewOutcome.ALLOWED
     )
 
 
 @pytest.mark.parametrize("op", ["same", "refresh", "read"])
 def test_a_plan_without_a_change_is_not_frozen(op: str) -> None:
-    assert judged(step(KEY, INPUTS, INPUTS, op=op), freeze=PROTECTED).outcome is Outcome.ALLOWED
+    assert (
+        judged(step(KEY, INPUTS, INPUTS, op=op), freeze=PROTECTED).outcome is ReviewOutcome.ALLOWED
+    )
 
 
 def test_a_plan_that_only_drops_a_protection_is_a_change() -> None:

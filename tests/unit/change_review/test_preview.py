@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seawall.change_review.judgement import Outcome, judge, stakes_of
+from seawall.change_review.judgement import ReviewOutcome, exposures_of, judge
 from seawall.change_review.preview import parse
 from seawall.errors import EvidenceError
 from tests.testing.proposals import (
@@ -41,7 +41,7 @@ UNDELETABLE = {
 EPILOGUE = {"message": "error: preview failed\n", "severity": "error"}
 
 
-def outcome(found: dict[str, Any], **engine: Any) -> tuple[Outcome, tuple[str, ...]]:
+def outcome(found: dict[str, Any], **engine: Any) -> tuple[ReviewOutcome, tuple[str, ...]]:
     preview = parse(json.dumps(found), **engine)
     judgement = judge(
         preview,
@@ -49,7 +49,7 @@ def outcome(found: dict[str, Any], **engine: Any) -> tuple[Outcome, tuple[str, .
         freeze=CALM,
         override=None,
         now=NOW,
-        stakes=stakes_of(preview, POLICY),
+        exposures=exposures_of(preview, POLICY),
     )
     return judgement.outcome, judgement.doubts
 
@@ -63,7 +63,7 @@ def test_a_preview_that_protect_refused_is_still_judged_and_refused() -> None:
     )
 
     assert refusals(judgement) == {"signing-key-replaced"}
-    assert judgement.outcome is Outcome.REFUSED
+    assert judgement.outcome is ReviewOutcome.REFUSED
     assert judgement.doubts == ()
     assert judgement.faults == (
         "the engine itself refuses, and may not show what else would change: protected are customer-aster-hot (aws:kms/key:Key)",
@@ -78,7 +78,7 @@ def test_a_preview_that_protect_cut_short_is_refused_although_it_lists_no_key() 
     judgement = judged(diagnostics=[UNDELETABLE, EPILOGUE], exit_code=255)
 
     assert judgement.findings == ()
-    assert judgement.outcome is Outcome.REFUSED
+    assert judgement.outcome is ReviewOutcome.REFUSED
     assert judgement.doubts == ()
 
 
@@ -106,20 +106,22 @@ def test_a_preview_that_failed_for_another_reason_is_in_doubt(
     judgement = judged(diagnostics=diagnostics, exit_code=1)
 
     assert doubt in judgement.doubts[0]
-    assert judgement.outcome is (Outcome.REFUSED if PROTECTED in diagnostics else Outcome.UNKNOWN)
+    assert judgement.outcome is (
+        ReviewOutcome.REFUSED if PROTECTED in diagnostics else ReviewOutcome.UNKNOWN
+    )
 
 
 def test_warnings_are_no_doubt() -> None:
     assert (
         judged(diagnostics=[{"message": "warning: old", "severity": "warning"}]).outcome
-        is Outcome.ALLOWED
+        is ReviewOutcome.ALLOWED
     )
 
 
 def test_an_engine_that_failed_without_a_word_is_not_believed() -> None:
-    found, doubts = outcome(document(), exit_code=1, complaint="error: the lock is held\n")
+    found, doubts = outcome(document(), exit_code=1, stderr="error: the lock is held\n")
 
-    assert found is Outcome.UNKNOWN
+    assert found is ReviewOutcome.UNKNOWN
     assert doubts == ("pulumi preview ended with 1: error: the lock is held",)
 
 
@@ -168,7 +170,7 @@ def test_a_preview_that_lacks_something_is_in_doubt(found: dict[str, Any], doubt
     judged_as, doubts = outcome(found)
 
     assert any(doubt in each for each in doubts)
-    assert judged_as is not Outcome.ALLOWED
+    assert judged_as is not ReviewOutcome.ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -204,11 +206,11 @@ def test_what_stands_behind_a_key_is_what_the_policy_allows_and_the_address_is_t
 
     [finding] = judged(step(KEY, INPUTS, None)).findings
 
-    assert finding.stake is not None
-    assert finding.stake.maximum_value_micro == expected > 0
-    assert finding.stake.held_at == {"customer-aster-hot": ADDRESS}
-    assert finding.stake.owner == "treasury-lead"
-    assert finding.stake.live_value_micro is None
+    assert finding.exposure is not None
+    assert finding.exposure.maximum_value_micro == expected > 0
+    assert finding.exposure.addresses == {"customer-aster-hot": ADDRESS}
+    assert finding.exposure.owner == "treasury-lead"
+    assert finding.exposure.live_value_micro is None
 
 
 def test_a_tag_leads_to_the_wallet_and_a_bucket_to_all_of_its_wallets() -> None:
@@ -219,11 +221,11 @@ def test_a_tag_leads_to_the_wallet_and_a_bucket_to_all_of_its_wallets() -> None:
         step("aws:iam/role:Role", {"tags": {"bucket": "customer"}}, None, name="admin")
     ).findings
 
-    assert by_tag.stake is not None
-    assert by_tag.stake.wallets == ("customer-birch-hot",)
-    assert by_bucket.stake is not None
-    assert by_bucket.stake.scope == "bucket"
-    assert set(by_bucket.stake.wallets) == {
+    assert by_tag.exposure is not None
+    assert by_tag.exposure.wallets == ("customer-birch-hot",)
+    assert by_bucket.exposure is not None
+    assert by_bucket.exposure.scope == "bucket"
+    assert set(by_bucket.exposure.wallets) == {
         name for name, each in POLICY.signing_wallets().items() if each.bucket == "customer"
     }
 
@@ -232,6 +234,6 @@ def test_a_wallet_that_the_policy_dropped_is_still_named_and_its_worth_unknown()
     tags = {"wallet": "forgotten-aster-hot", "bucket": "customer"}
     [finding] = judged(step(KEY, {**INPUTS, "tags": tags}, None, name="whatever")).findings
 
-    assert finding.stake is not None
-    assert finding.stake.name == "forgotten-aster-hot"
-    assert finding.stake.possessions == ()
+    assert finding.exposure is not None
+    assert finding.exposure.name == "forgotten-aster-hot"
+    assert finding.exposure.holdings == ()

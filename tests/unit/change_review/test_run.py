@@ -33,7 +33,7 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's shell."""
     for name in (
-        environment.TARGETS_VARIABLE,
+        environment.DEPLOYMENT_VARIABLE,
         environment.POLICY_VARIABLE,
         environment.CHANGE_JOURNAL_VARIABLE,
         environment.INCIDENT_VARIABLE,
@@ -49,17 +49,17 @@ class Shell:
         self.journal = folder / "journal.jsonl"
         self._capture = capture
 
-    def guard(
+    def review(
         self,
         *steps: dict[str, Any],
         options: tuple[str, ...] = ("--no-venue",),
         policy: str | None = POLICY,
     ) -> tuple[int, dict[str, Any]]:
-        """Exit code and document of a guard on a preview with ``steps``."""
+        """Exit code and document of a review of a preview with ``steps``."""
         preview = self.folder / "preview.json"
         preview.write_text(json.dumps(document(*steps)))
         chosen = ["--policy", policy] if policy is not None else []
-        code = main(["guard", "--preview", str(preview), *chosen, "--json", *options])
+        code = main(["review", "--preview", str(preview), *chosen, "--json", *options])
         return int(code), json.loads(self._capture.readouterr().out)
 
     def override(self, *covers: str, expires: datetime | None = None) -> tuple[str, ...]:
@@ -85,8 +85,8 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 
 
 def test_a_lost_key_exits_one_and_a_description_zero(shell: Shell) -> None:
-    assert shell.guard(LOST)[0] == 1
-    assert shell.guard(TAGGED)[0] == 0
+    assert shell.review(LOST)[0] == 1
+    assert shell.review(TAGGED)[0] == 0
 
 
 def test_a_preview_comes_from_standard_input_too(
@@ -94,12 +94,12 @@ def test_a_preview_comes_from_standard_input_too(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document(LOST))))
 
-    assert main(["guard", "--preview", "-", "--policy", POLICY, "--no-venue", "--markdown"]) == 1
-    assert capsys.readouterr().out.startswith("### seawall guard: REFUSED\n")
+    assert main(["review", "--preview", "-", "--policy", POLICY, "--no-venue", "--markdown"]) == 1
+    assert capsys.readouterr().out.startswith("### seawall review: REFUSED\n")
 
 
 def test_an_override_is_written_down_before_it_counts(shell: Shell) -> None:
-    code, found = shell.guard(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
+    code, found = shell.review(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
 
     assert code == 0
     assert found["findings"][0]["status"] == "overridden"
@@ -114,7 +114,7 @@ def test_an_override_is_written_down_before_it_counts(shell: Shell) -> None:
 
 def test_an_override_that_does_not_open_the_gate_is_not_in_effect(shell: Shell) -> None:
     other = step("aws:sns/topic:Topic", {"name": "t"}, None, name="t")
-    code, _ = shell.guard(LOST, other, options=shell.override(urn(KEY, "customer-aster-hot")))
+    code, _ = shell.review(LOST, other, options=shell.override(urn(KEY, "customer-aster-hot")))
 
     assert code == 1
     assert not shell.journal.exists()
@@ -122,7 +122,7 @@ def test_an_override_that_does_not_open_the_gate_is_not_in_effect(shell: Shell) 
 
 def test_an_override_that_cannot_be_written_down_does_not_count(shell: Shell) -> None:
     shell.journal = shell.folder / "missing" / "journal.jsonl"
-    code, found = shell.guard(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
+    code, found = shell.review(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
 
     assert code == 4
     assert "cannot be written" in found["error"]
@@ -134,7 +134,7 @@ def test_an_override_without_a_journal_does_not_count(shell: Shell) -> None:
         for each in shell.override(urn(KEY, "customer-aster-hot"))
         if each not in ("--journal", str(shell.journal))
     )
-    code, found = shell.guard(LOST, options=options)
+    code, found = shell.review(LOST, options=options)
 
     assert code == 3
     assert "needs a journal" in found["error"]
@@ -142,7 +142,7 @@ def test_an_override_without_a_journal_does_not_count(shell: Shell) -> None:
 
 def test_an_expired_override_refuses(shell: Shell) -> None:
     past = datetime.now(tz=UTC) - timedelta(seconds=1)
-    code, found = shell.guard(
+    code, found = shell.review(
         LOST, options=shell.override(urn(KEY, "customer-aster-hot"), expires=past)
     )
 
@@ -152,14 +152,14 @@ def test_an_expired_override_refuses(shell: Shell) -> None:
 
 
 def test_a_broken_journal_refuses_everything(shell: Shell) -> None:
-    shell.guard(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
+    shell.review(LOST, options=shell.override(urn(KEY, "customer-aster-hot")))
     shell.journal.write_text(shell.journal.read_text().replace("jane.doe", "john.doe"))
 
-    code, found = shell.guard(TAGGED, options=("--no-venue", "--journal", str(shell.journal)))
+    code, found = shell.review(TAGGED, options=("--no-venue", "--journal", str(shell.journal)))
 
     assert code == 1
     assert found["faults"] == [
-        "the journal does not hold: change-guard: entry 1 was changed after it was written"
+        "the journal does not hold: change-review: entry 1 was changed after it was written"
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_broken_journal_refuses_everything(shell: Shell) -> None:
 def test_what_makes_no_sense_is_a_usage_error(
     options: tuple[str, ...], says: str, shell: Shell
 ) -> None:
-    code, found = shell.guard(LOST, options=("--no-venue", *options))
+    code, found = shell.review(LOST, options=("--no-venue", *options))
 
     assert code == 3
     assert says in found["error"]
@@ -202,16 +202,16 @@ def test_what_makes_no_sense_is_a_usage_error(
 def test_a_stack_that_names_no_policy_needs_one_and_another_stacks_policy_is_refused(
     shell: Shell,
 ) -> None:
-    assert shell.guard(TAGGED, policy=None)[1]["error"].startswith("no policy: ")
+    assert shell.review(TAGGED, policy=None)[1]["error"].startswith("no policy: ")
 
     foreign = step(KEY, INPUTS, {**INPUTS, "tags": {**WALLET_TAGS, "policy": "0" * 64}})
-    code, found = shell.guard(foreign)
+    code, found = shell.review(foreign)
     assert code == 3
     assert "is declared from another policy" in found["error"]
 
     for tags in ({"tags": {"policy": "0" * 64}}, json.dumps({"tags": {"policy": "0" * 64}})):
         provider = {"region": "us-east-1", "defaultTags": tags}
-        code, found = shell.guard(
+        code, found = shell.review(
             step("pulumi:providers:aws", provider, provider, op="same", name="aws")
         )
         assert code == 3
@@ -220,18 +220,18 @@ def test_a_stack_that_names_no_policy_needs_one_and_another_stacks_policy_is_ref
 @pytest.mark.parametrize(("tier", "code"), [("normal", 0), ("stressed", 1), ("protected", 1)])
 def test_the_venue_is_asked_for_its_tier(tier: str, code: int, shell: Shell) -> None:
     with serving(venue(tier)) as url:
-        assert shell.guard(TAGGED, options=("--status-url", url))[0] == code
-        assert shell.guard(TAGGED, options=("--status-url", f"{url}/v1/status"))[0] == code
+        assert shell.review(TAGGED, options=("--status-url", url))[0] == code
+        assert shell.review(TAGGED, options=("--status-url", f"{url}/v1/status"))[0] == code
 
 
 def test_a_venue_that_does_not_answer_is_not_known(shell: Shell) -> None:
     with serving(lambda *_: (503, {})) as url:
-        code, found = shell.guard(TAGGED, options=("--status-url", url))
+        code, found = shell.review(TAGGED, options=("--status-url", url))
     assert (code, found["freeze"]["state"]) == (2, "unknown")
     with serving(lambda *_: (200, {"tier": "normal"})) as url:
-        assert shell.guard(TAGGED, options=("--status-url", url))[0] == 2
-    assert shell.guard(TAGGED, options=("--status-url", "http://127.0.0.1:1"))[0] == 2
-    assert shell.guard(TAGGED, options=())[0] == 2
+        assert shell.review(TAGGED, options=("--status-url", url))[0] == 2
+    assert shell.review(TAGGED, options=("--status-url", "http://127.0.0.1:1"))[0] == 2
+    assert shell.review(TAGGED, options=())[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -247,71 +247,74 @@ def test_the_marker_of_an_incident_freezes_whatever_it_says(
 ) -> None:
     marker = shell.folder / "incident.json"
     marker.write_text(content)
-    code, found = shell.guard(TAGGED, options=("--no-venue", "--incident", str(marker)))
+    code, found = shell.review(TAGGED, options=("--no-venue", "--incident", str(marker)))
     assert code == 1
     assert says in found["findings"][0]["evidence"][0]
 
     monkeypatch.setenv(environment.INCIDENT_VARIABLE, str(marker))
-    assert shell.guard(TAGGED)[0] == 1
+    assert shell.review(TAGGED)[0] == 1
     marker.unlink()
-    assert shell.guard(TAGGED)[0] == 0
+    assert shell.review(TAGGED)[0] == 0
 
 
 def venue_file(folder: Path) -> str:
     path = folder / "venue.json"
-    site = {
+    section = {
         "tokens": {"USDX": "0x" + "11" * 20},
         "payout_contracts": {"customer-aster-hot": "0x" + "22" * 20},
     }
-    path.write_text(json.dumps({"networks": {"aster": site}}))
+    path.write_text(json.dumps({"networks": {"aster": section}}))
     return str(path)
 
 
 def test_an_endpoint_tells_what_lies_at_the_address_and_in_its_contract(shell: Shell) -> None:
     with serving(chain(73311, native=3 * 10**18, tokens=5 * 10**6)) as url:
-        _, found = shell.guard(
+        _, found = shell.review(
             LOST,
             options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder)),
         )
 
-    stake = found["findings"][0]["stake"]
-    assert {each["asset"]: each["live"] for each in stake["holdings"]} == {
+    exposure = found["findings"][0]["exposure"]
+    assert {each["asset"]: each["live"] for each in exposure["holdings"]} == {
         "AST": str(6 * 10**18),
         "USDX": str(10 * 10**6),
     }
-    assert int(stake["live_value_micro"]) == (6 * 2000 + 10) * 10**6
+    assert int(exposure["live_value_micro"]) == (6 * 2000 + 10) * 10**6
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (chain(1, native=1, tokens=1), "it serves chain 1, not 73311"),
-        (lambda *_: (500, {}), "the endpoint of aster did not tell"),
-        (lambda *_: (200, {"error": {"code": -32000}}), "eth_chainId: "),
-        (lambda *_: (200, "no json"), "the endpoint of aster did not tell"),
+        (chain(1, native=1, tokens=1), "serves chain 1, not 73311"),
+        (lambda *_: (500, {}), "the endpoint of aster did not answer"),
+        (lambda *_: (200, {"error": {"code": -32000}}), "refused eth_chainId: "),
+        (lambda *_: (200, "no json"), "the endpoint of aster did not answer"),
     ],
 )
 def test_an_endpoint_that_cannot_be_believed_leaves_the_balance_unknown(
     answer: Any, why: str, shell: Shell
 ) -> None:
     with serving(answer) as url:
-        code, found = shell.guard(
+        code, found = shell.review(
             LOST,
             options=("--no-venue", "--rpc", f"aster={url}", "--venue", venue_file(shell.folder)),
         )
 
     assert code == 1
-    assert found["findings"][0]["stake"]["live_value_micro"] is None
-    assert why in found["findings"][0]["stake"]["live_unknown_because"]
+    assert found["findings"][0]["exposure"]["live_value_micro"] is None
+    assert why in found["findings"][0]["exposure"]["live_unknown_because"]
 
 
 def test_a_token_whose_contract_nobody_named_is_unknown_and_the_coin_is_not(shell: Shell) -> None:
     with serving(chain(73311, native=7, tokens=1)) as url:
-        _, found = shell.guard(LOST, options=("--no-venue", "--rpc", f"aster={url}"))
+        _, found = shell.review(LOST, options=("--no-venue", "--rpc", f"aster={url}"))
 
-    stake = found["findings"][0]["stake"]
-    assert {each["asset"]: each["live"] for each in stake["holdings"]} == {"AST": "7", "USDX": None}
-    assert "the contract of USDX on aster is not known" in stake["live_unknown_because"]
+    exposure = found["findings"][0]["exposure"]
+    assert {each["asset"]: each["live"] for each in exposure["holdings"]} == {
+        "AST": "7",
+        "USDX": None,
+    }
+    assert "the contract of USDX on aster is not known" in exposure["live_unknown_because"]
 
 
 def test_the_policy_before_says_what_a_dropped_wallet_may_hold(
@@ -326,11 +329,27 @@ def test_the_policy_before_says_what_a_dropped_wallet_may_hold(
     tags = {"wallet": "treasury-birch-hot", "bucket": "treasury"}
     lost = step(KEY, {**INPUTS, "tags": tags}, None, name="treasury-birch-hot")
 
-    blind = shell.guard(lost, policy=str(dropped))[1]["findings"][0]["stake"]
+    blind = shell.review(lost, policy=str(dropped))[1]["findings"][0]["exposure"]
     before = str(ROOT / "policies" / "production.yaml")
-    seeing = shell.guard(
+    seeing = shell.review(
         lost, policy=str(dropped), options=("--no-venue", "--policy-before", before)
-    )[1]["findings"][0]["stake"]
+    )[1]["findings"][0]["exposure"]
 
     assert (blind["name"], blind["maximum_value_micro"]) == ("treasury-birch-hot", None)
     assert seeing["maximum_value_micro"] == str(400_000 * 10**6)
+
+
+def test_the_former_name_of_the_command_does_the_same_and_says_so_on_stderr(
+    shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gates of pull requests call it; what they read on stdout is unchanged."""
+    preview = shell.folder / "preview.json"
+    preview.write_text(json.dumps(document(LOST)))
+
+    assert (
+        main(["guard", "--preview", str(preview), "--policy", POLICY, "--no-venue", "--json"]) == 1
+    )
+
+    said = capsys.readouterr()
+    assert json.loads(said.out)["outcome"] == "refused"
+    assert said.err == "`seawall guard` is now `seawall review`\n"

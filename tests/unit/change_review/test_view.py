@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from seawall.change_review.exposure import Live, money, units
+from seawall.change_review.exposure import LiveBalance, money, units
 from seawall.change_review.freeze import Freeze, tier_known
 from seawall.change_review.view import document, lines, markdown
 from tests.testing.proposals import ADDRESS, CALM, POLICY, WALLET_TAGS, judged, step
@@ -41,12 +41,12 @@ def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
     )
 
     assert markdown(judged(MOVED)).splitlines() == [
-        "### seawall guard: REFUSED",
+        "### seawall review: REFUSED",
         "",
         "1 of 2 resources of production would change; refused: signing-key-replaced.",
         "",
         "",
-        "| | resource | rule | what would change | at stake |",
+        "| | resource | rule | what would change | exposure |",
         "|---|---|---|---|---|",
         (
             "| refused | customer-aster-hot (Key) | signing-key-replaced | it is replaced by another one; region: us-east-1 -&gt; eu-west-1 "
@@ -54,7 +54,7 @@ def test_a_replaced_key_is_explained_in_money_in_a_pull_request() -> None:
         ),
         "",
         (
-            "- **signing-key-replaced**: The address dies with the key: nobody can ever sign for it again, and what lies there stays there. "
+            "- **signing-key-replaced**: The address dies with the key: no one can ever sign for it again, and the money there cannot be moved. "
             "_Instead_: Keep the key. Make a second wallet beside it, move the money by an approved transfer, retire the first when it is empty; "
             "for a new name add \\`aliases=\\` to the resource. _Source_: Pulumi AWS kms.Key: customerMasterKeySpec, keyUsage, multiRegion force a new "
             "resource; AWS KMS API Reference, ScheduleKeyDeletion: a deleted key cannot be recovered."
@@ -77,7 +77,7 @@ def test_the_terminal_names_rule_money_remedy_and_urn() -> None:
     )
     assert "\n    region: us-east-1 -> eu-west-1\n" in text
     assert (
-        f"\n    at stake: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named)\n"
+        f"\n    exposure: wallet customer-aster-hot, owner treasury-lead: at most {maximum()}; now unknown (no endpoint was named)\n"
         in text
     )
     assert "\n    instead: Keep the key." in text
@@ -94,16 +94,16 @@ def test_machines_get_every_finding_and_integers_as_text() -> None:
         "refused",
         MOVED["urn"],
     )
-    assert finding["stake"]["addresses"] == {"customer-aster-hot": ADDRESS}
-    assert int(finding["stake"]["maximum_value_micro"]) > 0
-    assert finding["stake"]["live_value_micro"] is None
+    assert finding["exposure"]["addresses"] == {"customer-aster-hot": ADDRESS}
+    assert int(finding["exposure"]["maximum_value_micro"]) > 0
+    assert finding["exposure"]["live_value_micro"] is None
 
 
 def test_an_allowed_change_is_one_sentence() -> None:
     judgement = judged(step(KEY, INPUTS, {**INPUTS, "description": "x"}))
 
     assert markdown(judgement) == (
-        "### seawall guard: ALLOWED\n\n1 of 2 resources of production would change; nothing speaks against it.\n\n\n_Freeze: the tier is normal._\n"
+        "### seawall review: ALLOWED\n\n1 of 2 resources of production would change; nothing speaks against it.\n\n\n_Freeze: the tier is normal._\n"
     )
 
 
@@ -164,15 +164,15 @@ def test_what_cannot_be_undone_comes_first_and_the_freeze_last() -> None:
 def test_what_lies_there_now_is_told_or_why_it_is_not_known() -> None:
     judgement = judged(MOVED)
     [finding] = judgement.findings
-    assert finding.stake is not None
+    assert finding.exposure is not None
     whole = {
-        (each.wallet, each.asset): Live(amount=3 * 10**each.decimals)
-        for each in finding.stake.possessions
+        (each.wallet, each.asset): LiveBalance(amount=3 * 10**each.decimals)
+        for each in finding.exposure.holdings
     }
 
-    known = finding.stake.observed(whole)
-    partly = finding.stake.observed(
-        {**whole, ("customer-aster-hot", "USDX"): Live(amount=None, reason="it was silent")}
+    known = finding.exposure.with_live(whole)
+    partly = finding.exposure.with_live(
+        {**whole, ("customer-aster-hot", "USDX"): LiveBalance(amount=None, reason="it was silent")}
     )
 
     assert known.live_value_micro == 3 * 2000 * 10**6 + 3 * 10**6

@@ -11,34 +11,17 @@ from typing import Any
 
 import pytest
 
-from chaos.customer import api_key, smallest_sum
-from chaos.deployment import Targets, look_around
+from chaos.context import read_context
 from chaos.faults import FAULTS, make_fault
+from chaos.probes import api_key, smallest_sum
 from chaos.run import EXPERIMENTS
 from seawall.errors import UsageError
 from seawall.formats.drill_contract import Balance
 from seawall.policy_file import load_policy
+from tests.testing.deployments import make_deployment, write_broken_deployment, write_deployment
 
 POLICY = Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml"
 FILES = sorted(EXPERIMENTS.glob("*.json"))
-
-
-def _targets(folder: Path, **changes: Any) -> dict[str, Any]:
-    targets: dict[str, Any] = {
-        "run_id": "r",
-        "data_dir": str(folder),
-        "run_dir": None,
-        "toxiproxy": "http://127.0.0.1:1",
-        "proxies": {"kms.us-east-1": {"listen": "127.0.0.1:2", "upstream": "127.0.0.1:3"}},
-        "urls": {
-            "api": "http://a",
-            "prometheus": "http://p",
-            "lease": "http://l",
-            "pager": "http://x",
-        },
-        "regions": {"primary": "us-east-1", "standby": "us-west-2"},
-    }
-    return targets | changes
 
 
 def _activities(experiment: dict[str, Any]) -> list[dict[str, Any]]:
@@ -77,7 +60,7 @@ def test_no_number_stands_in_an_experiment(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
-    """Also by plain `chaos run`, whose default is to leave it after an interruption."""
+    """Also by plain `chaos run`, which by default skips rollbacks after an interruption."""
     experiment = json.loads(file.read_text())
     applied = {
         a["provider"]["arguments"]["fault"]
@@ -96,54 +79,51 @@ def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
 
 
 def test_a_fault_stays_within_the_blast_radius() -> None:
-    """What a game day does not name is not touched, and an unknown fault is refused with those
-    there are.
-    """
+    """A fault must not touch what its game day does not name, and an unknown one is refused."""
     day = load_policy(POLICY).gameday()
-    targets = Targets.model_validate(_targets(Path()))
-    assert make_fault("kms-dark", targets=targets, gameday=day).target == "kms.us-east-1"
+    stack = make_deployment(Path())
+    assert make_fault("kms-dark", deployment=stack, gameday=day).target == "kms.us-east-1"
     narrow = day.model_copy(update={"blast_radius": ("exchange.primary",)})
     with pytest.raises(
         UsageError,
         match=r"^the fault kms-dark reaches kms\.primary, which is outside the blast radius",
     ):
-        make_fault("kms-dark", targets=targets, gameday=narrow)
-    assert make_fault("noop", targets=targets, gameday=narrow).target == "nothing"
+        make_fault("kms-dark", deployment=stack, gameday=narrow)
+    assert make_fault("noop", deployment=stack, gameday=narrow).target == "nothing"
     with pytest.raises(
         UsageError, match=r"^there is no fault flood \(name one of kms-dark, noop\)$"
     ):
-        make_fault("flood", targets=targets, gameday=day)
+        make_fault("flood", deployment=stack, gameday=day)
 
 
 def test_a_fault_needs_the_proxy_that_it_breaks() -> None:
-    """A stack whose signers do not go through a proxy cannot be drilled so."""
-    targets = Targets.model_validate(_targets(Path(), proxies={}))
-    with pytest.raises(UsageError, match=r"^the targets name no proxy kms\.us-east-1"):
-        make_fault("kms-dark", targets=targets, gameday=load_policy(POLICY).gameday())
+    """This fault cannot be applied to signers that do not reach KMS through a proxy."""
+    stack = make_deployment(Path(), proxies={})
+    with pytest.raises(UsageError, match=r"^the deployment file names no proxy kms\.us-east-1"):
+        make_fault("kms-dark", deployment=stack, gameday=load_policy(POLICY).gameday())
 
 
-def test_surroundings_are_read_whole_or_refused(tmp_path: Path) -> None:
+def test_the_context_is_read_whole_or_refused(tmp_path: Path) -> None:
     """Each missing or broken variable is named."""
-    path = tmp_path / "targets.json"
-    path.write_text(json.dumps(_targets(tmp_path)))
+    path = write_deployment(tmp_path)
     environment = {
         "SEAWALL_POLICY": str(POLICY),
-        "SEAWALL_TARGETS": str(path),
+        "SEAWALL_DEPLOYMENT": str(path),
         "SEAWALL_RUNNER_PID": "7",
         "SEAWALL_T_ZERO": "17.5",
     }
-    surroundings = look_around(environment)
-    assert (surroundings.runner_pid, surroundings.t_zero) == (7, 17.5)
-    assert surroundings.gameday("signing-region-dark").blast_radius == ("kms.primary",)
+    context = read_context(environment)
+    assert (context.runner_pid, context.t_zero) == (7, 17.5)
+    assert context.gameday("signing-region-dark").blast_radius == ("kms.primary",)
     with pytest.raises(UsageError, match=r"has no game day with the experiment noop"):
-        surroundings.gameday("noop")
-    with pytest.raises(UsageError, match=r"^SEAWALL_TARGETS is not set"):
-        look_around({"SEAWALL_POLICY": str(POLICY)})
+        context.gameday("noop")
+    with pytest.raises(UsageError, match=r"^SEAWALL_DEPLOYMENT is not set"):
+        read_context({"SEAWALL_POLICY": str(POLICY)})
     with pytest.raises(UsageError, match=r"^SEAWALL_T_ZERO is 'soon', not a number$"):
-        look_around(environment | {"SEAWALL_T_ZERO": "soon"})
-    path.write_text(json.dumps(_targets(tmp_path, urls={"api": "http://a"}, regions=None)))
+        read_context(environment | {"SEAWALL_T_ZERO": "soon"})
+    write_broken_deployment(tmp_path, urls={"api": "http://a"}, regions=None)
     with pytest.raises(UsageError, match=r"urls\.prometheus: .*urls\.lease: .*regions: "):
-        look_around(environment)
+        read_context(environment)
 
 
 def test_experiments_act_as_the_third_customer(tmp_path: Path) -> None:

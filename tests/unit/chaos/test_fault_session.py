@@ -1,4 +1,4 @@
-"""One fault from lease to proven end, with fault, lease and time as ports."""
+"""One fault from its lease until it is gone; fault, lease holder and time are the test's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seawall.lease import Clock, UndoCall
 
 
 class World:
-    """A fault, a lease holder, a clock and a timeline in one.
+    """A fault, a lease holder, a clock and a timeline.
 
     ``log`` is the order in which they were used.
     """
@@ -28,7 +28,7 @@ class World:
         gone: str | None = None,
     ) -> None:
         self.log: list[str] = []
-        self.told: list[tuple[str, float]] = []
+        self.recorded: list[tuple[str, float]] = []
         self.now_ms = 1_000_000
         self.broken = False
         self.blind = blind
@@ -41,7 +41,7 @@ class World:
             ttl_ms=4_000,
             watch=lambda: gone or (self.stopped if self.broken else None),
             permit=self._permit,
-            tell=self._tell,
+            record=self._record,
             clock=Clock(
                 monotonic_ms=lambda: self.now_ms,
                 unix_s=lambda: self.now_ms / 1_000,
@@ -74,14 +74,14 @@ class World:
         self.now_ms += round(seconds * 1_000)
         self.on_sleep()
 
-    def _tell(self, event: str, at: float, detail: Mapping[str, Any]) -> None:
+    def _record(self, event: str, at: float, detail: Mapping[str, Any]) -> None:
         assert detail["fault"] == "test"
         self.log.append(event)
-        self.told.append((event, at))
+        self.recorded.append((event, at))
 
 
 class _Fault(Fault):
-    """Takes effect at once; each look takes 20 ms."""
+    """Takes effect at once; each probe takes 20 ms."""
 
     name = "test"
     reaches = ()
@@ -106,12 +106,13 @@ class _Fault(Fault):
 
     def observe(self) -> Observation:
         self._world.now_ms += 20
-        return Observation(state="effective" if self._world.broken else "clear", what="looked")
+        return Observation(state="effective" if self._world.broken else "clear", what="probed")
 
 
 def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_that_order() -> None:
-    """The undo is kept before anything breaks, what an earlier run left is reverted first, and the
-    lease is given back last.
+    """The undo is kept before anything breaks, and the lease is given back last.
+
+    What an earlier run left is reverted first.
     """
     world = World()
     world.session.apply()
@@ -130,32 +131,30 @@ def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_t
     ]
 
 
-def test_times_are_those_of_the_looks_and_the_dark_lasts_as_long_as_asked() -> None:
-    """`effective` is when the look began that was not answered, so that a failover is never
-    measured too short.
-    """
+def test_times_are_those_of_the_probes_and_the_fault_lasts_as_long_as_asked() -> None:
+    """`effective` is when the unanswered probe began, so that no failover is measured too short."""
     world = World()
     world.session.apply()
     world.session.hold(30_000)
     world.session.revert()
-    told = dict(world.told)
-    assert told["fault.effective"] == told["fault.applied"] == 1_000.02
-    assert told["fault.reverted"] - told["fault.effective"] == pytest.approx(30.02)
-    assert told["fault.cleared"] == told["fault.reverted"]
+    at = dict(world.recorded)
+    assert at["fault.effective"] == at["fault.applied"] == 1_000.02
+    assert at["fault.reverted"] - at["fault.effective"] == pytest.approx(30.02)
+    assert at["fault.cleared"] == at["fault.reverted"]
 
 
-def test_reverting_again_tells_nothing_again() -> None:
+def test_reverting_again_records_nothing_again() -> None:
     """The rollback after a reverted fault changes nothing and writes nothing."""
     world = World()
     world.session.apply()
     world.session.revert()
-    told = list(world.told)
+    before = list(world.recorded)
     world.session.revert()
-    assert world.told == told
+    assert world.recorded == before
 
 
 def test_without_a_runner_nothing_is_lodged_or_broken() -> None:
-    """A dead runner has no use for a fault."""
+    """A fault is of no use once its runner is dead."""
     world = World(gone="the runner (process 7) is gone")
     with pytest.raises(ServiceError, match=r"^the runner \(process 7\) is gone"):
         world.session.apply()
@@ -163,7 +162,7 @@ def test_without_a_runner_nothing_is_lodged_or_broken() -> None:
 
 
 def test_an_expired_lease_keeps_the_fault_from_being_applied() -> None:
-    """If its undo has been made already, nobody would undo what comes now."""
+    """If the undo has been made already, a fault that is applied now would not be undone."""
     world = World(expired=True)
     with pytest.raises(
         ServiceError, match=r"^the lease fault\.test expired before the fault was applied"
@@ -173,18 +172,15 @@ def test_an_expired_lease_keeps_the_fault_from_being_applied() -> None:
     world.session.revert()
 
 
-def test_a_fault_that_nobody_sees_was_not_applied() -> None:
-    """The injector's word is no proof.
-
-    Without an effect seen from outside, the action fails, and only the revert is told.
-    """
+def test_a_fault_that_is_not_observed_was_not_applied() -> None:
+    """That the injector took the fault proves nothing: without an observed effect, it fails."""
     world = World(blind=True)
     with pytest.raises(
-        ServiceError, match=r"^somewhere was not seen effective within 4000 ms: looked"
+        ServiceError, match=r"^somewhere was not seen effective within 4000 ms: probed"
     ):
         world.session.apply()
     world.session.revert()
-    assert [event for event, _ in world.told] == [
+    assert [event for event, _ in world.recorded] == [
         "fault.applied",
         "fault.reverted",
         "fault.cleared",
@@ -192,7 +188,7 @@ def test_a_fault_that_nobody_sees_was_not_applied() -> None:
 
 
 def test_a_fault_that_ends_early_was_not_held() -> None:
-    """Someone mended it in the middle: the dark was shorter than the policy asks for."""
+    """If it is mended in the middle, it was shorter than the policy asks for."""
     world = World()
     world.session.apply()
 
@@ -206,16 +202,13 @@ def test_a_fault_that_ends_early_was_not_held() -> None:
 
 
 def test_a_fault_that_does_not_revert_keeps_its_lease_for_the_holder_to_undo() -> None:
-    """The lease is not given back, so that it expires and goes on trying.
-
-    Nothing is told that is not so.
-    """
+    """The lease expires and its holder goes on trying; no revert is recorded."""
     world = World(stubborn=True)
     world.session.apply()
     with pytest.raises(ServiceError, match=r"^not undone"):
         world.session.revert()
     assert "release fault.test" not in world.log
-    assert [event for event, _ in world.told] == ["fault.applied", "fault.effective"]
+    assert [event for event, _ in world.recorded] == ["fault.applied", "fault.effective"]
 
 
 def test_a_fault_is_not_applied_when_drills_are_stopped() -> None:

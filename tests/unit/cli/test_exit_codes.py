@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from seawall.cli import app as command_line
+from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallError, UsageError
 from tests.testing.breaking import production, put, write
 
@@ -28,7 +29,7 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         (UsageError("no such thing"), ExitCode.USAGE),
         (DiskFullError("no room", remedy="free some space"), ExitCode.UNFIT),
-        (ComponentDiedError("venue-guard", log_tail="last words"), ExitCode.UNKNOWN),
+        (ComponentDiedError("mode-controller", log_tail="last words"), ExitCode.UNKNOWN),
         (RuntimeError("a bug"), ExitCode.UNKNOWN),
     ],
 )
@@ -138,3 +139,35 @@ def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
         "targets.failover_max: found failover of signing, at most 2s: claim 350ms + breaker opens 1.2s"
         in said.err
     )
+
+
+def test_help_leads_with_what_a_newcomer_runs_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["--help"]) == ExitCode.PASS
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].split("\n")
+    assert listed[0].split()[0] == "gameday"
+
+
+def test_help_lists_the_controls_that_can_be_switched_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command_line.main(["gameday", "--help"]) == ExitCode.PASS
+    assert f"--sabotage {'|'.join(GAMEDAY_SABOTAGES)}" in capsys.readouterr().out
+
+
+def test_the_version_is_the_commit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tarball has none, and says so."""
+    for found, expected in (
+        (("abc123", False), "seawall abc123\n"),
+        (("abc123", True), "seawall abc123 with local changes\n"),
+        (("unknown", True), "seawall unknown\n"),
+    ):
+        monkeypatch.setattr(command_line, "commit_of", lambda _root, found=found: found)
+        assert command_line.main(["--version"]) == ExitCode.PASS
+        assert capsys.readouterr().out == expected
+
+
+def test_a_shell_can_ask_for_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["--show-completion", "bash"]) == ExitCode.PASS
+    assert "_SEAWALL_COMPLETE" in capsys.readouterr().out

@@ -76,7 +76,7 @@ def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: boo
     ("committed", "told"),
     [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")],
 )
-def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
+def test_a_silent_mode_controller_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
     """Stressed at least, protected if that is committed."""
     assert tier_without_heartbeat(committed) == told
 

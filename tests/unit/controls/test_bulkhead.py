@@ -8,7 +8,7 @@ import pytest
 
 from seawall.controls.bulkhead import Room, admit, room_of
 from seawall.policy_file import load_policy
-from venue.settler import routes
+from venue.settler import signing_routes
 from venue.signer import provider
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
@@ -73,4 +73,4 @@ def test_waiting_for_room_never_looks_like_a_dark_region() -> None:
     region; an answer also has to get to it.
     """
     room = room_of(POLICY, "customer", operations_per_s=100)
-    assert room.wait_us_max / 1_000_000 + 2 * provider.TIMEOUT_S < routes.TIMEOUT_S
+    assert room.wait_us_max / 1_000_000 + 2 * provider.TIMEOUT_S < signing_routes.TIMEOUT_S

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.quotas import KMS_ECC_PER_S
+from sandbox.parts.services import KMS_ECC_PER_S
 from seawall.controls.bulkhead import admit, room_of
 from seawall.drill.neighbour.judge import CALM_S, FLOOD_S, QUIET_PER_S, Answer, judge, plan
 from seawall.policy_file import load_policy

@@ -18,7 +18,7 @@ from seawall.scorecard.outcome import Finding, Outcome
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 CELLS = list(
     segregation.matrix(
-        POLICY, guarded=False, who=(*segregation.principals(POLICY), segregation.DEPLOYER)
+        POLICY, protected=False, who=(*segregation.principals(POLICY), segregation.DEPLOYER)
     )
 )
 KEYS = [

@@ -41,7 +41,7 @@ def test_the_page_frames_a_stray_cell_and_nothing_else() -> None:
                 "policy": "sandbox",
                 "policy_digest": "0" * 64,
                 "account": "1",
-                "guarded": False,
+                "protected": False,
                 "dry_run": False,
                 "not_proven": ["cold"],
             },

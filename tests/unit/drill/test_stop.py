@@ -15,7 +15,7 @@ import pytest
 from seawall.conventions import aws
 from seawall.drill.shock import Drill
 from seawall.errors import DrillError
-from seawall.kill_switch import Look, SwitchWatch
+from seawall.kill_switch import KillSwitchWatch, Reading
 from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,28 +29,29 @@ class Hand:
     def __init__(self) -> None:
         self.value = aws.KILL_SWITCH_ARMED
 
-    def look(self) -> Look:
+    def read(self) -> Reading:
         """What it says."""
-        return Look(says={"us-west-2": self.value}, unreadable={})
+        return Reading(values={"us-west-2": self.value}, unreadable={})
 
 
 def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
     """A drill with nothing to drill on, and what it shows."""
     shown: list[str] = []
-    stage: Any = SimpleNamespace(
-        sandbox=SimpleNamespace(
-            check=lambda: None, targets=SimpleNamespace(kill_switch=None), components=list
-        )
+    sandbox: Any = SimpleNamespace(
+        check=lambda: None, deployment=SimpleNamespace(kill_switch=None), components=list
     )
-    display: Any = SimpleNamespace(phase=shown.append, line=shown.append, vitals=lambda _: None)
-    day = load_policy(ROOT / "policies" / "sandbox.yaml").gameday()
+    display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
+    policy = load_policy(ROOT / "policies" / "sandbox.yaml")
+    records: Any = None
     made = Drill(
-        stage=stage,
-        day=day,
+        sandbox=sandbox,
+        records=records,
+        policy=policy,
+        day=policy.gameday(),
         root=ROOT,
         run_dir=run_dir,
         display=display,
-        switch=SwitchWatch(switches=[hand]),
+        switch=KillSwitchWatch(switches=[hand]),
     )
     return made, shown
 
@@ -79,7 +80,7 @@ def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> 
         assert experiment.poll() is None
         hand.value = aws.KILL_SWITCH_STOPPED
         assert made.switch is not None
-        made.switch.step()
+        made.switch.poll()
         with pytest.raises(DrillError, match="says 'stopped'"):
             made._obey()
         assert experiment.returncode == 17  # it was waited for, and had its own way of ending

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from seawall.evidence.chain import NATIVE, ChainSite, export_chain
+from seawall.evidence.chain import NATIVE, ChainSource, export_chain
 
 LANE = "0x" + "Ab" * 20
 CONTRACT = "0x" + "cd" * 20
@@ -18,8 +18,9 @@ FINALIZED = 3
 
 
 def answer(method: str, params: list[Any]) -> Any:
-    """A chain of four final blocks, on which the lane has sent seven transactions by then and nine
-    by now.
+    """A chain with four final blocks.
+
+    The lane had sent seven transactions at the last of them and has sent nine by now.
     """
     if method == "eth_getBlockByNumber":
         number = FINALIZED if params[0] == "finalized" else int(params[0], 16)
@@ -54,7 +55,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("node")
 def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -> None:
     """What is not final yet may still not happen; addresses are lower case as everywhere."""
-    site = ChainSite(
+    site = ChainSource(
         network="aster",
         node_url="http://node",
         payout_contracts={"hot": CONTRACT},

@@ -12,10 +12,15 @@ import httpx
 import pytest
 
 from seawall.errors import ServiceError, UsageError
-from seawall.evidence.probe import read_accounts
-from seawall.evidence.prober.beat import Sample
-from seawall.evidence.prober.customer import Account, CustomerProbes, StatusProbe
-from seawall.evidence.prober.world import KeyServiceProbe, NodeProbe
+from seawall.evidence.prober import read_accounts
+from seawall.evidence.probes import (
+    Account,
+    CustomerProbes,
+    KeyServiceProbe,
+    NodeProbe,
+    Sample,
+    StatusProbe,
+)
 from seawall.formats.drill_contract import VenueClient
 from seawall.policy_file import load_policy
 
@@ -126,7 +131,7 @@ def test_the_status_shows_tier_and_epoch() -> None:
 
 
 def _node(heights: list[int]) -> tuple[NodeProbe, list[str]]:
-    """A node whose height follows ``heights``, one per look; and the methods it was asked for."""
+    """A node whose height follows ``heights``, one per read; and the methods it was asked for."""
     methods: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -151,20 +156,20 @@ def _node(heights: list[int]) -> tuple[NodeProbe, list[str]]:
     return NodeProbe(http=http, network="aster", url="http://node", lanes={"hot": "0x1"}), methods
 
 
-def test_every_block_is_seen_once_also_when_several_came_between_two_looks() -> None:
-    """First look: the newest alone; then all that are new."""
+def test_every_block_is_seen_once_also_when_several_came_between_two_reads() -> None:
+    """First read: the newest alone; then all that are new."""
     probe, _ = _node([7, 7, 10, 10])
 
     async def four() -> list[list[Sample]]:
-        return [list(await probe.look()) for _ in range(4)]
+        return [list(await probe.read()) for _ in range(4)]
 
-    looks = asyncio.run(four())
+    reads = asyncio.run(four())
     blocks = [
-        [sample.detail["number"] for sample in look if sample.probe == "block"] for look in looks
+        [sample.detail["number"] for sample in read if sample.probe == "block"] for read in reads
     ]
 
     assert blocks == [[7], [], [8, 9, 10], []]
-    assert looks[0][0] == Sample(
+    assert reads[0][0] == Sample(
         probe="pending_nonce", ok=True, detail={"network": "aster", "wallet": "hot", "nonce": 42}
     )
 
@@ -178,8 +183,8 @@ def test_a_node_that_errs_is_an_error_and_no_sample() -> None:
         http=httpx.AsyncClient(transport=broken), network="aster", url="http://node", lanes={}
     )
 
-    with pytest.raises(ServiceError, match=r"^the node of aster answered"):
-        asyncio.run(probe.look())
+    with pytest.raises(ServiceError, match=r"^aster refused eth_blockNumber"):
+        asyncio.run(probe.read())
 
 
 async def test_a_key_service_that_takes_requests_and_is_silent_does_not_answer() -> None:

@@ -39,11 +39,11 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "targets.failover_max",
         "at most 2s: claim 350ms + breaker opens 1.2s (2 failures x 600ms) + signature 600ms = 2.15s",
     ),
-    "protected before the guard looks": (
+    "protected before the mode controller samples": (
         "targets.protected_max",
         "100ms",
         "targets.protected_max",
-        "at most 100ms: guard's tick 20ms + ages of the queue 100ms = 120ms",
+        "at most 100ms: mode controller's tick 20ms + ages of the queue 100ms = 120ms",
     ),
     "a name moves faster than its checks": (
         "served.api.check_every",

@@ -10,34 +10,33 @@ from pathlib import Path
 import pytest
 
 from infra.backup import days, schedule_of
-from infra.kit import contents_of
-from infra.kit.contents import contacts, digest_list
+from infra.kit import contacts, contents_of, digest_list
 from seawall.conventions import aws
 from seawall.errors import UsageError
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
-from tests.testing.standing import (
+from tests.testing.declared import (
     ACCOUNT,
     DEPLOYER,
     POLICY,
     REGIONS,
     ROOT,
     declared,
-    of,
+    inputs_of,
     statements,
 )
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(POLICY)
+    return POLICY
 
 
-@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("protected", [False, True])
 def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
-    guarded: bool,
+    protected: bool,
 ) -> None:
-    buckets = of("aws:s3/bucket:Bucket", guarded=guarded)
+    buckets = inputs_of("aws:s3/bucket:Bucket", protected=protected)
     assert {
         "evidence",
         "backups-us-east-1",
@@ -54,29 +53,31 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
         "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "bucketPolicy:BucketPolicy",
     ):
-        assert set(of(f"aws:s3/{kind}", guarded=guarded)) >= set(buckets), kind
+        assert set(inputs_of(f"aws:s3/{kind}", protected=protected)) >= set(buckets), kind
     for name, bucket in buckets.items():
-        said = statements(of("aws:s3/bucketPolicy:BucketPolicy", guarded=guarded)[name]["policy"])
+        said = statements(
+            inputs_of("aws:s3/bucketPolicy:BucketPolicy", protected=protected)[name]["policy"]
+        )
         assert said["OverTlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         if name == "trail":  # the service writes it; test_signers says what holds for it
             continue
         removes = said["NobodyRemovesVersions"]
         assert "s3:DeleteObjectVersion" in removes["Action"]
-        # A guarded stack lets nobody remove a version, a disposable one its deployer, who must be
+        # A protected stack lets nobody remove a version, a disposable one its deployer, who must be
         # able to throw it away.
         assert removes.get("Condition") == (
-            None if guarded else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
+            None if protected else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
         )
-        assert bucket["forceDestroy"] is not guarded
+        assert bucket["forceDestroy"] is not protected
 
 
 def test_nothing_expires_before_its_lock(policy: Policy) -> None:
-    locks = of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration")
+    locks = inputs_of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration")
     assert locks["evidence"]["rule"]["defaultRetention"] == {
         "mode": "GOVERNANCE",
         "days": days(policy.backup.evidence_keep),
     }
-    for name, lifecycle in of(
+    for name, lifecycle in inputs_of(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     ).items():
         locked = locks[name]["rule"]["defaultRetention"]["days"]
@@ -86,22 +87,22 @@ def test_nothing_expires_before_its_lock(policy: Policy) -> None:
 
 
 def test_backups_are_replicated_by_a_role_that_can_do_nothing_else() -> None:
-    [config] = of("aws:s3/bucketReplicationConfig:BucketReplicationConfig").values()
-    copy = f"arn:aws:s3:::{of('aws:s3/bucket:Bucket')['backups-us-west-2']['bucket']}"
+    [config] = inputs_of("aws:s3/bucketReplicationConfig:BucketReplicationConfig").values()
+    copy = f"arn:aws:s3:::{inputs_of('aws:s3/bucket:Bucket')['backups-us-west-2']['bucket']}"
     assert config["rules"][0]["destination"]["bucket"] == copy
-    said = statements(of("aws:iam/rolePolicy:RolePolicy")["replication"]["policy"])
+    said = statements(inputs_of("aws:iam/rolePolicy:RolePolicy")["replication"]["policy"])
     assert said["WriteCopies"]["Resource"] == f"{copy}/*"
-    assert of("aws:iam/role:Role")["replication"]["permissionsBoundary"]
+    assert inputs_of("aws:iam/role:Role")["replication"]["permissionsBoundary"]
 
 
 def test_a_vault_can_be_locked_for_ever_only_on_purpose(policy: Policy) -> None:
-    locks = of("aws:backup/vaultLockConfiguration:VaultLockConfiguration", guarded=True)
+    locks = inputs_of("aws:backup/vaultLockConfiguration:VaultLockConfiguration", protected=True)
     assert set(locks) == set(REGIONS)
     assert all("changeableForDays" not in lock for lock in locks.values())
     assert {lock["minRetentionDays"] for lock in locks.values()} == {days(policy.backup.keep)}
-    [rule] = of("aws:backup/plan:Plan")["ledger"]["rules"]
+    [rule] = inputs_of("aws:backup/plan:Plan")["ledger"]["rules"]
     assert rule["copyActions"][0]["destinationVaultArn"] == "arn:us-west-2:us-west-2"
-    [tag] = of("aws:backup/selection:Selection")["tagged"]["selectionTags"]
+    [tag] = inputs_of("aws:backup/selection:Selection")["tagged"]["selectionTags"]
     assert (tag["key"], tag["value"]) == (aws.BACKUP_TAG, policy.venue.name)
 
 
@@ -118,7 +119,7 @@ def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(
     )
     assert schedule_of(promised) == cron
     # A drill's factor shortens the policy's durations, not AWS's clock.
-    assert schedule_of(load_policy(POLICY)) == "cron(0 * ? * * *)"
+    assert schedule_of(POLICY) == "cron(0 * ? * * *)"
 
 
 @pytest.mark.parametrize("every_ms", [1_200_000, 5 * 3_600_000, 48 * 3_600_000])
@@ -133,7 +134,7 @@ def test_a_pace_that_aws_does_not_have_is_refused(every_ms: int) -> None:
 
 
 def test_aws_backup_may_snapshot_databases_of_this_account_and_use_keys_through_rds_alone() -> None:
-    said = statements(of("aws:iam/rolePolicy:RolePolicy")["backup"]["policy"])
+    said = statements(inputs_of("aws:iam/rolePolicy:RolePolicy")["backup"]["policy"])
     assert said["UseKeysOfDatabases"]["Condition"] == {
         "StringEquals": {"kms:ViaService": [f"rds.{region}.amazonaws.com" for region in REGIONS]}
     }
@@ -150,7 +151,7 @@ def test_aws_backup_may_snapshot_databases_of_this_account_and_use_keys_through_
 def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_it() -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/seawall-harbour-break-glass-kit"
     for region in REGIONS:
-        said = statements(of("aws:kms/key:Key")[f"kit-{region}"]["policy"])
+        said = statements(inputs_of("aws:kms/key:Key")[f"kit-{region}"]["policy"])
         decrypt = [
             sid
             for sid, each in said.items()
@@ -164,18 +165,20 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
             "Action": ["kms:GenerateDataKey"],
             "Resource": "*",
         }
-        guarded = statements(of("aws:s3/bucketPolicy:BucketPolicy")[f"kit-{region}"]["policy"])
-        assert guarded["NobodyElseReads"]["Condition"] == {
+        kit_policy = statements(
+            inputs_of("aws:s3/bucketPolicy:BucketPolicy")[f"kit-{region}"]["policy"]
+        )
+        assert kit_policy["NobodyElseReads"]["Condition"] == {
             "ArnNotEquals": {"aws:PrincipalArn": [role, DEPLOYER]}
         }
-        assert guarded["NobodyElseWrites"]["Condition"] == {
+        assert kit_policy["NobodyElseWrites"]["Condition"] == {
             "ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}
         }
 
 
 def test_the_kit_lies_whole_in_both_regions_with_a_digest_for_every_file(policy: Policy) -> None:
     files = contents_of(policy, repository=ROOT)
-    objects = of("aws:s3/bucketObjectv2:BucketObjectv2")
+    objects = inputs_of("aws:s3/bucketObjectv2:BucketObjectv2")
     assert {name: each["content"] for name, each in objects.items()} == {
         f"{path}-{region}": text for path, text in files.items() for region in REGIONS
     }
@@ -215,9 +218,9 @@ def test_the_contact_tree_says_whom_to_reach_who_is_paged_and_who_approves(polic
     text = contacts(policy)
     assert all(f"- **{name}**: {role.email}" in text for name, role in policy.roles.items())
     assert (
-        "- run-on-the-bank (critical): incident-commander, then treasury-lead, then communications-owner"
-        in text
-    )
+        "- run-on-the-bank (critical): incident-commander, then treasury-lead, then "
+        "communications-owner"
+    ) in text
     assert "- routine: 2 of treasury-lead, wallet-ops-lead, incident-commander" in text
 
 
@@ -228,19 +231,21 @@ def test_a_kit_without_its_procedures_is_refused(policy: Policy, tmp_path: Path)
         contents_of(policy, repository=tmp_path)
 
 
-def test_what_must_last_is_protected_in_a_guarded_stack() -> None:
+def test_what_must_last_is_protected_in_a_protected_stack() -> None:
     kinds = (
         "aws:s3/bucket:Bucket",
         "aws:backup/vault:Vault",
         "aws:backup/vaultLockConfiguration:VaultLockConfiguration",
         "aws:kms/key:Key",
     )
-    for guarded in (True, False):
-        assert {each.protect for each in declared(guarded=guarded) if each.type in kinds} == {
-            guarded
-        }
+    for protected in (True, False):
+        assert {
+            each.protect
+            for each in declared(deletion="protected" if protected else "disposable")
+            if each.type in kinds
+        } == {protected}
 
 
 def test_the_head_of_every_object_of_the_kit_tells_its_digest() -> None:
-    for each in of("aws:s3/bucketObjectv2:BucketObjectv2").values():
+    for each in inputs_of("aws:s3/bucketObjectv2:BucketObjectv2").values():
         assert each["metadata"] == {"sha256": hashlib.sha256(each["content"].encode()).hexdigest()}

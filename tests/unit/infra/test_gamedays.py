@@ -7,25 +7,23 @@ import re
 
 import pytest
 
-from infra.gamedays import problem_of
-from infra.gamedays.gamedays import region_of
-from infra.gamedays.roles import pulling
+from infra.gamedays import pulling, region_of
+from infra.schedules import problem_of
 from seawall.errors import UsageError
 from seawall.policy import Policy
-from seawall.policy_file import load_policy
-from tests.testing.standing import ACCOUNT, POLICY, REGIONS, of, statements
+from tests.testing.declared import ACCOUNT, POLICY, REGIONS, inputs_of, statements
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(POLICY)
+    return POLICY
 
 
 def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targets_only(
     policy: Policy,
 ) -> None:
     day = policy.gameday()
-    schedule = of("aws:scheduler/schedule:Schedule")[day.name]
+    schedule = inputs_of("aws:scheduler/schedule:Schedule")[day.name]
     assert (schedule["scheduleExpression"], schedule["state"], schedule["groupName"]) == (
         day.schedule,
         "ENABLED",
@@ -33,13 +31,13 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
     )
     told = json.loads(schedule["target"]["input"])["containerOverrides"][0]["command"]
     assert told[-2:] == ["--gameday", day.name]
-    said = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday"]["policy"])
+    said = statements(inputs_of("aws:iam/rolePolicy:RolePolicy")["gameday"]["policy"])
     assert said["BreakTargets"]["Condition"] == {
         "StringEquals": {"aws:ResourceTag/seawall:gameday": "target"}
     }
-    boundary = statements(of("aws:iam/policy:Policy")["boundary-gameday"]["policy"])
+    boundary = statements(inputs_of("aws:iam/policy:Policy")["boundary-gameday"]["policy"])
     assert {"kms:*", "iam:*", "sts:AssumeRole"} <= set(boundary["NeverKeysOrPermissions"]["Action"])
-    passes = statements(of("aws:iam/rolePolicy:RolePolicy")["gameday-scheduler"]["policy"])[
+    passes = statements(inputs_of("aws:iam/rolePolicy:RolePolicy")["gameday-scheduler"]["policy"])[
         "HandOverRoles"
     ]
     assert passes["Condition"] == {
@@ -51,13 +49,13 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
     }
 
 
-@pytest.mark.parametrize(("guarded", "value"), [(True, "stopped"), (False, "armed")])
-def test_the_kill_switch_lies_in_both_regions_and_a_guarded_stack_begins_stopped(
-    guarded: bool, value: str
+@pytest.mark.parametrize(("protected", "value"), [(True, "stopped"), (False, "armed")])
+def test_the_kill_switch_lies_in_both_regions_and_a_protected_stack_begins_stopped(
+    protected: bool, value: str
 ) -> None:
     switches = {
         name: each
-        for name, each in of("aws:ssm/parameter:Parameter", guarded=guarded).items()
+        for name, each in inputs_of("aws:ssm/parameter:Parameter", protected=protected).items()
         if name.startswith("kill-switch-")
     }
     assert {each["region"] for each in switches.values()} == set(REGIONS)

@@ -12,8 +12,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from infra.refusals.declared import UNKNOWN
-from infra.refusals.demands import Demands
+from infra.refusals.declared import UNKNOWN, Demands
 from infra.refusals.gate import Gate, _known, _wire_name
 from seawall.errors import UsageError
 from tests.testing.declared import POLICY
@@ -27,7 +26,7 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     """One that no engine knows of, and that is open."""
     for name in ("register_resource_transform", "register_stack_transformation"):
         monkeypatch.setattr(f"infra.refusals.gate.{name}", lambda _: None)
-    made = Gate(Demands(policy=POLICY, guarded=True, key_window_days=30))
+    made = Gate(Demands(policy=POLICY, protected=True, key_window_days=30, expected=()))
     made._judged.set_result(None)
     return made
 
@@ -61,11 +60,11 @@ def told(
 
 
 @pytest.mark.parametrize("protect", [True, False, None])
-async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_seal(
+async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_destroy_guard(
     gate: Gate, protect: bool | None
 ) -> None:
     made = hold(gate, aws.cloudtrail.Trail, protect=protect)
-    [declared] = gate._declared
+    [declared] = gate._collector.declared
     assert str(declared) == f"{TRAIL} trail"
     assert declared.inputs == {"isMultiRegionTrail": True}
     assert declared.protect is (protect is True)
@@ -74,7 +73,7 @@ async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_seal(
 
 async def test_a_component_is_nothing_that_aws_makes(gate: Gate) -> None:
     hold(gate, pulumi.ComponentResource)
-    assert (gate._declared, gate.resources) == ([], [])
+    assert (gate._collector.declared, gate.resources) == ([], [])
     gate._judge_known(told(custom=False, **STRANGE))
 
 

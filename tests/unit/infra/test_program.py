@@ -21,7 +21,7 @@ def test_every_stack_file_declares_a_whole_stack(stack: str) -> None:
 @pytest.mark.parametrize(
     ("stack", "window", "force"), [("production", 30, False), ("sandbox", 7, True)]
 )
-def test_a_guarded_stack_keeps_its_keys_and_evidence(
+def test_a_protected_stack_keeps_its_keys_and_evidence(
     stack: str, window: int, *, force: bool
 ) -> None:
     keys = [*of("aws:kms/key:Key", stack), *of("aws:kms/replicaKey:ReplicaKey", stack)]

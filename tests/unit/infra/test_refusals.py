@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
-from infra.refusals.complete import demanded
-from infra.refusals.declared import UNKNOWN, Declared
-from infra.refusals.demands import Demands
+from infra.generated_files import read_expected
+from infra.refusals.declared import UNKNOWN, Declared, Demands
 from infra.refusals.judge import judge, judge_all
 from seawall.iam.allowed_wildcards import ALLOWED_WILDCARDS, AllowedWildcard
-from tests.testing.declared import POLICY, declared
+from seawall.policy import Policy
+from tests.testing.declared import POLICY, PRIMARY, ROOT, STANDBY, declared
 
-GUARDED = Demands(policy=POLICY, guarded=True, key_window_days=30)
+EXPECTED = read_expected(POLICY, folder=ROOT / "generated" / "sandbox")
+PROTECTED = Demands(policy=POLICY, protected=True, key_window_days=30, expected=EXPECTED)
 KEY, REPLICA, ROLE = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:iam/role:Role"
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 BUCKET, SECRET = "aws:s3/bucket:Bucket", "aws:secretsmanager/secret:Secret"
 ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
@@ -59,7 +61,7 @@ def policy(*statements: dict[str, Any]) -> str:
 
 
 def test_the_program_as_it_is_passes_every_rule() -> None:
-    assert judge_all(program(), GUARDED) == []
+    assert judge_all(program(), PROTECTED) == []
 
 
 def allow(**more: Any) -> str:
@@ -226,7 +228,7 @@ def allow(**more: Any) -> str:
         ),
         (BUCKET, None, {"objectLockEnabled": False}, "made without object lock"),
         (BUCKET, None, {"objectLockEnabled": None}, "made without object lock"),
-        (BUCKET, None, {"forceDestroy": True}, "force_destroy in a guarded stack"),
+        (BUCKET, None, {"forceDestroy": True}, "force_destroy in a protected stack"),
         (ACCESS_BLOCK, None, {"blockPublicAcls": False}, "leaves blockPublicAcls open"),
         (ACCESS_BLOCK, None, {"blockPublicPolicy": None}, "leaves blockPublicPolicy open"),
         (ACCESS_BLOCK, None, {"ignorePublicAcls": False}, "leaves ignorePublicAcls open"),
@@ -251,8 +253,8 @@ def test_a_forbidden_state_is_refused_and_named(
     kind: str, name: str | None, change: dict[str, Any], said: str
 ) -> None:
     resource = the(kind, name)
-    assert judge(resource, GUARDED) == []
-    refusals = judge(changed(resource, **change), GUARDED)
+    assert judge(resource, PROTECTED) == []
+    refusals = judge(changed(resource, **change), PROTECTED)
     assert [line for line in refusals if said in line and line.startswith(f"{resource}: ")], (
         refusals
     )
@@ -269,14 +271,14 @@ def test_a_forbidden_state_is_refused_and_named(
         ("aws:ssm/parameter:Parameter", "deployed"),
     ],
 )
-def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(
+def test_what_lasts_is_protected_where_the_stack_is_protected_and_nowhere_else(
     kind: str, name: str | None
 ) -> None:
     bare = changed(the(kind, name), protect=False)
-    assert judge(bare, GUARDED) == [
-        f"{bare}: not protected, and this stack is guarded; write protect=True"
+    assert judge(bare, PROTECTED) == [
+        f"{bare}: not protected, and nothing of a protected stack may be removed; write protect=True"
     ]
-    assert judge(bare, replace(GUARDED, guarded=False)) == []
+    assert judge(bare, replace(PROTECTED, protected=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_what_lasts_is_protected_where_the_stack_is_guarded_and_nowhere_else(
     ],
 )
 def test_some_types_are_refused_whatever_they_say(kind: str, said: str) -> None:
-    [refusal] = judge(Declared(kind=kind, name="x", inputs={}, protect=True), GUARDED)
+    [refusal] = judge(Declared(kind=kind, name="x", inputs={}, protect=True), PROTECTED)
     assert said in refusal
 
 
@@ -306,9 +308,11 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         "enableKeyRotation",
     )
     nothing: dict[str, Any] = dict.fromkeys(names, UNKNOWN)
-    assert judge(changed(key, **nothing), GUARDED) == []
-    assert judge(changed(key, customerMasterKeySpec=UNKNOWN, enableKeyRotation=True), GUARDED) == []
-    assert judge(changed(key, enableKeyRotation=UNKNOWN), GUARDED) == []
+    assert judge(changed(key, **nothing), PROTECTED) == []
+    assert (
+        judge(changed(key, customerMasterKeySpec=UNKNOWN, enableKeyRotation=True), PROTECTED) == []
+    )
+    assert judge(changed(key, enableKeyRotation=UNKNOWN), PROTECTED) == []
     changes: list[tuple[str, dict[str, Any]]] = [
         (ROLE, {"permissionsBoundary": UNKNOWN}),
         (ROLE_POLICY, {"policy": UNKNOWN}),
@@ -318,8 +322,8 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         (VERSIONING, {"versioningConfiguration": {"status": UNKNOWN}}),
     ]
     for kind, change in changes:
-        assert judge(changed(the(kind), **change), GUARDED) == []
-    assert judge(attached(UNKNOWN), GUARDED) == []
+        assert judge(changed(the(kind), **change), PROTECTED) == []
+    assert judge(attached(UNKNOWN), PROTECTED) == []
 
 
 @pytest.mark.parametrize(
@@ -334,17 +338,17 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
 def test_what_is_said_although_it_goes_without_saying_is_not_refused(
     kind: str, change: dict[str, Any]
 ) -> None:
-    assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), GUARDED) == []
+    assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), PROTECTED) == []
 
 
 def test_a_bucket_may_be_emptied_in_a_disposable_stack() -> None:
-    assert judge(changed(the(BUCKET), forceDestroy=True), replace(GUARDED, guarded=False)) == []
+    assert judge(changed(the(BUCKET), forceDestroy=True), replace(PROTECTED, protected=False)) == []
 
 
 def test_what_is_wrong_with_one_resource_is_wrong_with_the_program() -> None:
     key = the(KEY, WALLET)
     spoilt = [changed(key, isEnabled=False) if each is key else each for each in program()]
-    assert judge_all(spoilt, GUARDED) == judge(changed(key, isEnabled=False), GUARDED) != []
+    assert judge_all(spoilt, PROTECTED) == judge(changed(key, isEnabled=False), PROTECTED) != []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +368,7 @@ def test_a_policy_that_cannot_be_read_is_refused_where_it_says_who_may_what(
     kind: str, name: str, refused: bool
 ) -> None:
     strange = Declared(kind=kind, name="x", inputs={name: '{"rules": []}'}, protect=False)
-    assert judge(strange, GUARDED) == (
+    assert judge(strange, PROTECTED) == (
         [f"{strange}: {name} is no policy document"] if refused else []
     )
 
@@ -377,9 +381,9 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of_aws = attached("arn:aws:iam::aws:policy/AdministratorAccess")
-    [refusal] = judge(of_aws, GUARDED)
+    [refusal] = judge(of_aws, PROTECTED)
     assert "a policy that AWS owns and changes" in refusal
-    assert judge(attached("arn:aws:iam::123456789012:policy/ours"), GUARDED) == []
+    assert judge(attached("arn:aws:iam::123456789012:policy/ours"), PROTECTED) == []
 
     listed = AllowedWildcard(
         kind=ATTACHMENT,
@@ -390,7 +394,7 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
         reason="tried here",
     )
     monkeypatch.setattr("seawall.iam.allowed_wildcards.ALLOWED_WILDCARDS", (listed,))
-    assert judge(of_aws, GUARDED) == []
+    assert judge(of_aws, PROTECTED) == []
 
 
 @pytest.mark.parametrize(
@@ -408,27 +412,128 @@ def test_a_policy_that_aws_owns_is_refused_unless_it_is_listed(
 def test_a_bucket_without_one_of_its_companions_is_refused(companion: str, what: str) -> None:
     rest = [each for each in program() if (each.kind, each.name) != (companion, "evidence")]
     assert f"{BUCKET} evidence: without {what}; declare it under the name evidence" in judge_all(
-        rest, GUARDED
+        rest, PROTECTED
     )
 
 
-def test_each_thing_that_the_policy_demands_is_missed_by_name_and_all_are_told_at_once() -> None:
-    wanted = list(demanded(POLICY))
-    assert len(wanted) == len(set(wanted))
-    for kind, name, _ in wanted:
-        rest = [each for each in program() if (each.kind, each.name) != (kind, name)]
-        assert len(rest) < len(program()), (kind, name)
-    assert judge_all([], GUARDED) == [
-        f"{kind} {name} is missing: {why}" for kind, name, why in wanted
-    ]
+def without(kind: str, *names: str) -> list[Declared]:
+    """The program with some resources of one type left out."""
+    rest = [each for each in program() if each.kind != kind or each.name not in names]
+    assert len(rest) == len(program()) - len(names)
+    return rest
+
+
+def test_each_resource_on_the_list_is_missed_by_name() -> None:
+    for expected in EXPECTED:
+        rest = without(expected.kind, expected.name)
+        missing = (
+            f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
+        )
+        assert missing in judge_all(rest, PROTECTED)
+
+
+def test_everything_that_a_program_lacks_is_refused_at_once() -> None:
+    lines = [line for line in judge_all([], PROTECTED) if "is missing" in line]
+    assert len(lines) == len(EXPECTED)
 
 
 def test_a_resource_under_another_type_or_name_does_not_count() -> None:
     [key, replica] = [the(KEY, WALLET), the(REPLICA, WALLET)]
     rest = [each for each in program() if each not in (key, replica)]
     renamed = [*rest, replace(key, name="other"), replace(replica, kind=KEY)]
-    [missed] = [line for line in judge_all(renamed, GUARDED) if "is missing" in line]
+    [missed] = [line for line in judge_all(renamed, PROTECTED) if "is missing" in line]
     assert missed.startswith(f"{REPLICA} {WALLET} is missing")
+
+
+def test_a_resource_in_another_region_than_the_list_says_is_refused() -> None:
+    vault = the("aws:backup/vault:Vault", STANDBY)
+    rest = [each for each in program() if each is not vault]
+    moved = [*rest, changed(vault, region=PRIMARY)]
+    assert judge_all(moved, PROTECTED) == [f"{vault}: in {PRIMARY}, and listed in {STANDBY}"]
+    nowhere = [*rest, changed(vault, region=None)]
+    assert judge_all(nowhere, PROTECTED) == [
+        f"{vault}: in no region of its own, and listed in {STANDBY}"
+    ]
+    assert judge_all([*rest, changed(vault, region=UNKNOWN)], PROTECTED) == []
+
+
+def test_the_region_of_game_days_is_for_the_stacks_settings_to_decide() -> None:
+    group = the("aws:scheduler/scheduleGroup:ScheduleGroup")
+    moved = [each for each in program() if each is not group]
+    assert judge_all([*moved, changed(group, region="eu-west-1")], PROTECTED) == []
+
+
+def test_what_the_list_protects_is_protected_in_a_protected_stack_whatever_its_type() -> None:
+    """Vault locks are of no lasting type; the list was rendered from a program that protects them."""
+    bare = changed(the("aws:backup/vaultLockConfiguration:VaultLockConfiguration"), protect=False)
+    assert judge(bare, PROTECTED) == [
+        f"{bare}: not protected, and this stack is protected; write protect=True"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "refusal"),
+    [
+        (KEY, WALLET, f"no key {WALLET}: wallet {WALLET} would have no address"),
+        (
+            REPLICA,
+            "approver-treasury-lead",
+            (
+                "no replica approver-treasury-lead: approver treasury-lead could not sign in "
+                f"{STANDBY}"
+            ),
+        ),
+        (ROLE_POLICY, "backup", f"{ROLE} backup: may do nothing; declare a role policy"),
+        (ROLE_POLICY, "kit", f"{ROLE} kit: may do nothing; declare a role policy"),
+        (ROLE_POLICY, "replication", f"{ROLE} replication: may do nothing; declare a role policy"),
+        (ROLE_POLICY, "gameday", f"{ROLE} gameday: may do nothing; declare a role policy"),
+    ],
+)
+def test_what_the_policy_promises_is_asked_for_even_if_the_list_does_not_have_it(
+    kind: str, name: str, refusal: str
+) -> None:
+    """As if a faulty program had been rendered, and nobody had seen the line that went."""
+    listed = [each for each in EXPECTED if (each.kind, each.name) != (kind, name)]
+    [line] = judge_all(without(kind, name), replace(PROTECTED, expected=listed))
+    assert line.startswith(refusal)
+
+
+@pytest.mark.parametrize("region", [PRIMARY, STANDBY])
+def test_each_role_that_a_trigger_pages_is_subscribed_even_if_the_list_does_not_have_it(
+    region: str,
+) -> None:
+    subscriptions = [
+        each for each in program() if each.kind == SUBSCRIPTION and each.given("region") == region
+    ]
+    assert subscriptions
+    for subscription in subscriptions:
+        rest = [each for each in program() if each is not subscription]
+        listed = [each for each in EXPECTED if each.kind != SUBSCRIPTION]
+        [line] = judge_all(rest, replace(PROTECTED, expected=listed))
+        assert line.startswith(f"{region} would not page "), line
+        assert f"({subscription.given('endpoint')}) for every severity" in line
+
+
+def test_an_address_that_is_not_known_beforehand_pages_nobody() -> None:
+    subscription = the(SUBSCRIPTION)
+    rest = [each for each in program() if each is not subscription]
+    lines = judge_all([*rest, changed(subscription, endpoint=UNKNOWN)], PROTECTED)
+    assert f"{subscription}: its address or region is not known beforehand; write it down" in lines
+
+
+def test_health_checks_page_from_the_region_of_their_metrics_wherever_the_venue_is() -> None:
+    """Route 53 puts the metrics of health checks into us-east-1, and an alarm acts on topics of its
+    own region.
+    """
+    regions = POLICY.regions.model_copy(update={"primary": "eu-west-1", "standby": "eu-central-1"})
+    elsewhere = POLICY.model_copy(update={"regions": regions})
+
+    def unpaged(policy: Policy) -> set[str]:
+        lines = judge_all([], replace(PROTECTED, policy=policy, expected=()))
+        return {line.split()[0] for line in lines if "would not page" in line}
+
+    assert unpaged(elsewhere) == {"eu-west-1", "eu-central-1", "us-east-1"}
+    assert unpaged(elsewhere.model_copy(update={"served": {}})) == {"eu-west-1", "eu-central-1"}
 
 
 def test_every_exception_has_a_reason() -> None:
@@ -516,7 +621,9 @@ def test_what_is_next_to_an_exception_is_refused(
     near = Declared(
         kind=kind, name=name, inputs={"policy": allow(Sid=sid, Resource=value)}, protect=True
     )
-    assert [line for line in judge(near, GUARDED) if f"statement {sid}: Resource {value!r}" in line]
+    assert [
+        line for line in judge(near, PROTECTED) if f"statement {sid}: Resource {value!r}" in line
+    ]
 
 
 def wildcards(resource: Declared) -> list[tuple[str, str, str]]:

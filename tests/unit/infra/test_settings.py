@@ -38,7 +38,7 @@ def policy_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_stacks_of_the_repository_are_well_formed() -> None:
-    assert [read(stack).guarded for stack in ("sandbox", "staging", "production")] == [
+    assert [read(stack).protected for stack in ("sandbox", "staging", "production")] == [
         False,
         True,
         True,
@@ -61,7 +61,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     said = str(caught.value)
     for line in (
         "the stack: found 'elsewhere'; select one of production, sandbox, staging",
-        "seawall:deletion: found 'maybe'; write guarded or disposable",
+        "seawall:deletion: found 'maybe'; write protected or disposable",
         "seawall:principals.signers.us-west-2.escrow: found nothing; name the ARN",
         "seawall:principals.gamedays: found nothing",
         "seawall:runner.cluster: found None",
@@ -99,11 +99,17 @@ def _no_kit(found: dict[str, Any]) -> None:
     [
         (
             _share,
-            r"signers.us-west-2.escrow: found .*customer-us-west-2'; seawall:principals.signers.us-west-2.customer has it",
+            (
+                r"signers.us-west-2.escrow: found .*customer-us-west-2'; "
+                r"seawall:principals.signers.us-west-2.customer has it"
+            ),
         ),
         (
             _admin_signs,
-            r"admins.customer: found .*; seawall:principals.signers.us-east-1.customer has it already; give admin of",
+            (
+                r"admins.customer: found .*; seawall:principals.signers.us-east-1.customer has "
+                r"it already; give admin of"
+            ),
         ),
         (_anyone, r"gamedays: found '\*'; name the ARN .* nobody else and no wildcard"),
         (_root, r"breakGlass.kit: found 'arn:aws:iam::123456789012:root'; name the ARN"),

@@ -87,7 +87,7 @@ def test_a_key_names_its_own_signer_admin_and_break_glass_and_the_account_cannot
 
 
 @pytest.mark.parametrize("stack", ["staging", "production"])
-def test_in_a_guarded_stack_nobody_deletes_and_only_break_glass_stops(stack: str) -> None:
+def test_in_a_protected_stack_nobody_deletes_and_only_break_glass_stops(stack: str) -> None:
     account = POLICY.accounts[stack]
     for key in [
         *signing("aws:kms/key:Key", stack),

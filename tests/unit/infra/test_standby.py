@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.monitoring import addressed, rendered
-from infra.rails.failover import failover_of
+from infra.generated_files import read_generated
+from infra.monitoring import addressed
+from infra.rails import failover_of
 from seawall.controls.breaker import BreakerSettings
 from seawall.conventions import aws, generated
 from seawall.errors import UsageError
 from seawall.policy import Policy
-from seawall.policy_file import load_policy
-from tests.testing.standing import ACCOUNT, POLICY, REGIONS, ROOT, of, statements
+from tests.testing.declared import ACCOUNT, POLICY, REGIONS, ROOT, inputs_of, statements
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(POLICY)
+    return POLICY
 
 
 def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_rails_workload_reads_it(
     policy: Policy,
 ) -> None:
-    secrets = of("aws:secretsmanager/secret:Secret")
+    secrets = inputs_of("aws:secretsmanager/secret:Secret")
     wanted = {
         f"{rail}-{side}-{region}"
         for rail in policy.rails
@@ -44,13 +44,13 @@ def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_
 
 
 def test_no_value_of_a_secret_is_ever_declared() -> None:
-    assert not of("aws:secretsmanager/secretVersion:SecretVersion")
+    assert not inputs_of("aws:secretsmanager/secretVersion:SecretVersion")
 
 
 def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_age_is_published(
     policy: Policy,
 ) -> None:
-    alarms = of("aws:cloudwatch/metricAlarm:MetricAlarm")
+    alarms = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")
     for rail, promised in policy.rails.items():
         for region in REGIONS:
             alarm = alarms[f"{rail}-standby-age-{region}"]
@@ -67,7 +67,7 @@ def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_ag
 def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an_alarm_on_it(
     policy: Policy,
 ) -> None:
-    queues = of("aws:sqs/queue:Queue")
+    queues = inputs_of("aws:sqs/queue:Queue")
     later = [rail for rail, promised in policy.rails.items() if promised.asynchronous]
     assert later == ["fiat"]
     assert len([name for name in queues if name.startswith("fiat-")]) == 2 * 2 * 2
@@ -89,14 +89,14 @@ def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an
             "AWS": f"arn:aws:iam::{ACCOUNT}:user/rails-{region}"
         }
         assert queue["sqsManagedSseEnabled"] is dead["sqsManagedSseEnabled"] is True
-        alarm = of("aws:cloudwatch/metricAlarm:MetricAlarm")[
+        alarm = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")[
             f"fiat-instructions-dead-depth-{region}"
         ]
         assert (alarm["threshold"], alarm["dimensions"]) == (1, {"QueueName": dead["name"]})
 
 
 def test_what_a_client_needs_to_fail_over_lies_in_its_own_region(policy: Policy) -> None:
-    parameters = of("aws:ssm/parameter:Parameter")
+    parameters = inputs_of("aws:ssm/parameter:Parameter")
     for rail in policy.rails:
         for region in REGIONS:
             told = json.loads(parameters[f"{rail}-{region}"]["value"])
@@ -118,7 +118,10 @@ def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_with
 
 
 def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy: Policy) -> None:
-    records, checks = of("aws:route53/record:Record"), of("aws:route53/healthCheck:HealthCheck")
+    records, checks = (
+        inputs_of("aws:route53/record:Record"),
+        inputs_of("aws:route53/healthCheck:HealthCheck"),
+    )
     assert (
         set(records)
         == set(checks)
@@ -133,12 +136,12 @@ def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy
         assert records[f"{name}-standby"]["records"] == [served.standby]
         assert records[f"{name}-primary"]["ttl"] * 1_000 <= served.ttl + 999
         assert checks[f"{name}-primary"]["fqdn"] == served.primary
-        alarm = of("aws:cloudwatch/metricAlarm:MetricAlarm")[f"{name}-primary-health"]
+        alarm = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")[f"{name}-primary-health"]
         assert (alarm["region"], alarm["namespace"]) == ("us-east-1", "AWS/Route53")
 
 
 def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -> None:
-    topics = of("aws:sns/topic:Topic")
+    topics = inputs_of("aws:sns/topic:Topic")
     assert set(topics) == {
         f"{severity}-{region}" for severity in ("info", "warning", "critical") for region in REGIONS
     }
@@ -162,12 +165,12 @@ def test_each_region_pages_by_itself_and_only_for_this_account(policy: Policy) -
         }
         subscribed = {
             name
-            for name in of("aws:sns/topicSubscription:TopicSubscription")
+            for name in inputs_of("aws:sns/topicSubscription:TopicSubscription")
             if name.startswith("critical-") and name.endswith(region)
         }
         assert subscribed == {f"critical-{role}-{region}" for role in paged}
         assert {f"{trigger.name}-{region}" for trigger in policy.triggers} <= set(
-            of("aws:cloudwatch/metricAlarm:MetricAlarm")
+            inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")
         )
 
 
@@ -175,9 +178,11 @@ def test_prometheus_gets_the_rules_of_this_policy_and_pages_through_its_own_regi
     rules = (ROOT / "generated" / "sandbox" / "rules.yml").read_text(encoding="utf-8")
     assert {
         region: each["data"]
-        for region, each in of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()
+        for region, each in inputs_of("aws:amp/ruleGroupNamespace:RuleGroupNamespace").items()
     } == dict.fromkeys(REGIONS, rules)
-    for region, definition in of("aws:amp/alertManagerDefinition:AlertManagerDefinition").items():
+    for region, definition in inputs_of(
+        "aws:amp/alertManagerDefinition:AlertManagerDefinition"
+    ).items():
         routing = yaml.safe_load(yaml.safe_load(definition["definition"])["alertmanager_config"])
         sns = {each["name"]: each["sns_configs"][0] for each in routing["receivers"]}
         assert {name: each["topic_arn"] for name, each in sns.items()} == {
@@ -193,13 +198,13 @@ def test_rules_of_another_policy_are_refused(policy: Policy, tmp_path: Path) -> 
         f"# DO NOT EDIT\n{generated.rendered_from('0' * 64)}\ngroups: []\n", encoding="utf-8"
     )
     with pytest.raises(UsageError, match="rendered from another policy than sandbox"):
-        rendered(policy, "rules.yml", folder=tmp_path)
+        read_generated(policy, "rules.yml", folder=tmp_path)
     file.write_text(
         f"# DO NOT EDIT\n{generated.rendered_from(policy.digest)}\ngroups: []\n", encoding="utf-8"
     )
-    assert rendered(policy, "rules.yml", folder=tmp_path).endswith("groups: []\n")
+    assert read_generated(policy, "rules.yml", folder=tmp_path).endswith("groups: []\n")
     with pytest.raises(UsageError, match=r"cannot be read: No such file.*run bin/seawall render"):
-        rendered(policy, "none.yml", folder=tmp_path)
+        read_generated(policy, "none.yml", folder=tmp_path)
 
 
 def test_a_place_that_nobody_fills_in_is_an_error() -> None:
@@ -210,7 +215,7 @@ def test_a_place_that_nobody_fills_in_is_an_error() -> None:
 
 def test_everything_that_carries_tags_of_a_rail_names_it(policy: Policy) -> None:
     for kind in ("aws:secretsmanager/secret:Secret", "aws:sqs/queue:Queue"):
-        for name, inputs in of(kind).items():
+        for name, inputs in inputs_of(kind).items():
             if name.startswith("key-changes"):
                 continue  # belongs to no rail
             assert name.startswith(inputs["tags"]["rail"]), name

@@ -1,4 +1,4 @@
-"""The declared matrix: who may do what with which key, stated here once more by hand."""
+"""The declared matrix of who may do what with which key, stated here a second time by hand."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CHANGES = {tried.action for tried in s.TRIED if tried.changes}
 
 
 def allowed(
-    principal: s.Principal, key: s.SigningKey, region: str = PRIMARY, *, guarded: bool = True
+    principal: s.Principal, key: s.SigningKey, region: str = PRIMARY, *, protected: bool = True
 ) -> set[str]:
-    """What is tried of ``principal`` and expected to succeed."""
+    """Return the tried actions that must succeed for ``principal``."""
     found = {
         cell.tried.action
-        for cell in s.matrix(POLICY, guarded=guarded, who=[principal])
+        for cell in s.matrix(POLICY, protected=protected, who=[principal])
         if (cell.key, cell.region) == (key, region) and cell.allowed
     }
     for tried in s.TRIED:
@@ -35,7 +35,7 @@ def allowed(
             key=key,
             region=region,
             action=tried.action,
-            guarded=guarded,
+            protected=protected,
         )
         assert one is (tried.action in found)
     return found
@@ -48,10 +48,10 @@ def test_a_signer_signs_with_its_own_key_in_its_own_region_and_nothing_else() ->
     assert allowed(SIGNER, LEAD) == set()
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-def test_an_admin_writes_policies_and_neither_signs_nor_stops(*, guarded: bool) -> None:
+@pytest.mark.parametrize("protected", [True, False])
+def test_an_admin_writes_policies_and_neither_signs_nor_stops(*, protected: bool) -> None:
     for region in (PRIMARY, STANDBY):
-        assert allowed(ADMIN, ESCROW, region, guarded=guarded) == {
+        assert allowed(ADMIN, ESCROW, region, protected=protected) == {
             "kms:GetPublicKey",
             "kms:DescribeKey",
             "kms:GetKeyPolicy",
@@ -59,15 +59,17 @@ def test_an_admin_writes_policies_and_neither_signs_nor_stops(*, guarded: bool) 
             "kms:TagResource",
             "kms:UpdateKeyDescription",
         }
-        assert allowed(ADMIN, CUSTOMER, region, guarded=guarded) == set()
+        assert allowed(ADMIN, CUSTOMER, region, protected=protected) == set()
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-def test_break_glass_stops_and_rescues_and_neither_signs_nor_deletes(*, guarded: bool) -> None:
+@pytest.mark.parametrize("protected", [True, False])
+def test_break_glass_stops_and_rescues_and_neither_signs_nor_deletes(*, protected: bool) -> None:
     expected = {"kms:DescribeKey", "kms:DisableKey", "kms:EnableKey", "kms:CancelKeyDeletion"}
-    assert allowed(GLASS, ESCROW, guarded=guarded) == expected
+    assert allowed(GLASS, ESCROW, protected=protected) == expected
     assert (
-        allowed(GLASS, CUSTOMER, guarded=guarded) == allowed(GLASS, LEAD, guarded=guarded) == set()
+        allowed(GLASS, CUSTOMER, protected=protected)
+        == allowed(GLASS, LEAD, protected=protected)
+        == set()
     )
 
 
@@ -82,20 +84,20 @@ def test_an_approver_signs_with_its_own_key_in_both_regions() -> None:
 
 
 def test_the_kit_and_game_days_reach_no_key() -> None:
-    cells = s.matrix(POLICY, guarded=True, who=[s.kit(POLICY), s.gameday(POLICY)])
+    cells = s.matrix(POLICY, protected=True, who=[s.kit(POLICY), s.gameday(POLICY)])
     assert Counter(cell.allowed for cell in cells) == {
         False: 2 * len(s.keys(POLICY)) * 2 * len(s.TRIED)
     }
 
 
-def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_what_is_guarded() -> None:
+def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_a_protected_key() -> None:
     provisions = {
         "kms:GetPublicKey", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy",
         "kms:TagResource", "kms:UpdateKeyDescription", "kms:UpdateAlias", "kms:ReplicateKey",
     }  # fmt: skip
     for key in (ESCROW, LEAD):
         assert allowed(s.DEPLOYER, key) == provisions
-        assert allowed(s.DEPLOYER, key, guarded=False) == provisions | {
+        assert allowed(s.DEPLOYER, key, protected=False) == provisions | {
             "kms:ScheduleKeyDeletion",
             "kms:DisableKey",
             "kms:EnableKey",
@@ -103,11 +105,9 @@ def test_the_deployer_provisions_never_signs_and_cannot_stop_or_delete_what_is_g
         }
 
 
-def test_nobody_makes_a_grant_or_moves_the_primary_and_one_role_signs_per_wallet_and_region() -> (
-    None
-):
-    cells = [cell for guarded in (True, False) for cell in s.matrix(POLICY, guarded=guarded)]
-    cells += s.matrix(POLICY, guarded=False, who=[s.DEPLOYER])
+def test_no_role_makes_a_grant_or_moves_the_primary_and_one_signs_per_wallet_and_region() -> None:
+    cells = [cell for protected in (True, False) for cell in s.matrix(POLICY, protected=protected)]
+    cells += s.matrix(POLICY, protected=False, who=[s.DEPLOYER])
     assert not [
         cell
         for cell in cells
@@ -115,7 +115,7 @@ def test_nobody_makes_a_grant_or_moves_the_primary_and_one_role_signs_per_wallet
     ]
     signs = Counter(
         (cell.key.name, cell.region)
-        for cell in s.matrix(POLICY, guarded=True)
+        for cell in s.matrix(POLICY, protected=True)
         if cell.tried.action == "kms:Sign" and cell.allowed
     )
     assert signs == {
@@ -126,7 +126,7 @@ def test_nobody_makes_a_grant_or_moves_the_primary_and_one_role_signs_per_wallet
 def test_the_matrix_has_every_cell_once() -> None:
     cells = Counter(
         (cell.principal, cell.key, cell.region, cell.tried)
-        for cell in s.matrix(POLICY, guarded=True)
+        for cell in s.matrix(POLICY, protected=True)
     )
     assert set(cells.values()) == {1}
     assert len(cells) == len(s.principals(POLICY)) * len(s.keys(POLICY)) * 2 * len(s.TRIED)
@@ -137,13 +137,13 @@ def test_every_role_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names))
 
 
-def test_a_document_says_what_its_rules_say() -> None:
-    """Read back as AWS would for these elements.
+def test_a_document_allows_what_its_statements_allow() -> None:
+    """The document is evaluated here as AWS does for these elements.
 
     Named principals, and a deny for all but the named.
     """
-    for key, region, guarded in product((ESCROW, LEAD), (PRIMARY, STANDBY), (True, False)):
-        statements = s.key_policy(POLICY, key, region, account=ACCOUNT, guarded=guarded)[
+    for key, region, protected in product((ESCROW, LEAD), (PRIMARY, STANDBY), (True, False)):
+        statements = s.key_policy(POLICY, key, region, account=ACCOUNT, protected=protected)[
             "Statement"
         ]
         for principal in s.principals(POLICY):
@@ -169,7 +169,7 @@ def test_a_document_says_what_its_rules_say() -> None:
                     key=key,
                     region=region,
                     action=tried.action,
-                    guarded=guarded,
+                    protected=protected,
                 )
                 assert expected is (effects == {"Allow"}), (principal, key, region, tried)
 

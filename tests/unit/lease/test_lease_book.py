@@ -37,15 +37,15 @@ def test_a_lease_is_overdue_exactly_at_its_deadline(now_ms: int, overdue: int) -
 
 
 @pytest.mark.parametrize("late_ms", [5_000, 60_000])
-def test_nothing_brings_an_overdue_lease_back(late_ms: int) -> None:
-    """Neither a renewal nor lodging it again, even before anyone has noticed that it is overdue."""
+def test_an_overdue_lease_cannot_be_renewed_or_lodged_again(late_ms: int) -> None:
+    """Even before it is marked as expiring."""
     held = _held()
     assert held.renew("dark", now_ms=late_ms, at=0.0) is None
     assert held.lodge("dark", REQUEST, now_ms=late_ms) is None
 
 
-def test_an_expiring_lease_belongs_to_its_undo_alone() -> None:
-    """Renew, release and lodge are refused until the undo is done; then the name is free."""
+def test_an_expiring_lease_refuses_everything_until_its_undo_is_done() -> None:
+    """Then its name is free."""
     expiring, _ = _held().expire(now_ms=5_000)
     assert expiring.renew("dark", now_ms=5_000, at=0.0) is None
     assert expiring.release("dark") is None
@@ -55,7 +55,7 @@ def test_an_expiring_lease_belongs_to_its_undo_alone() -> None:
 
 
 def test_a_held_name_takes_only_the_same_request_again() -> None:
-    """Lodging is idempotent for its owner and refused to anyone else."""
+    """Lodging is idempotent for its owner and refused to others."""
     assert _held().lodge("dark", OTHER, now_ms=1_500) is None
     again = _held().lodge("dark", REQUEST, now_ms=1_500)
     assert again is not None
@@ -71,7 +71,7 @@ def test_release_forgets_and_an_unknown_name_is_not_held() -> None:
 
 
 def test_a_book_survives_being_written_down() -> None:
-    """What the sentinel reads is what the holder knew."""
+    """The sentinel reads what the holder knew."""
     assert LeaseBook.model_validate_json(_held().model_dump_json(by_alias=True)) == _held()
 
 

@@ -1,4 +1,4 @@
-"""Renewing, undoing and the timeline, with time and the network as ports."""
+"""Renewals, undo calls and the timeline, with time and network given by the test."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seawall.errors import DiskFullError, ServiceError, UsageError
-from seawall.formats.timeline import append, run_directory
-from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform, state
-from seawall.lease.book import LeaseRequest
+from seawall.errors import DiskFullError, InternalError, ServiceError
+from seawall.formats.timeline import append
+from seawall.lease import Clock, Renewer, RunnerWatch, UndoCall, holder, perform
+from seawall.lease.book import FILE, LeaseBook, LeaseRequest, load, save
+from tests.testing.deployments import write_deployment
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -55,7 +56,7 @@ def test_a_lease_is_renewed_three_times_in_each_time_to_live() -> None:
     renewer.require_held()
 
 
-def test_a_dead_runner_is_never_renewed_for() -> None:
+def test_no_lease_is_renewed_for_a_dead_runner() -> None:
     """Not one renewal is sent once the runner is gone."""
     renewer = _renewer(Holder(), Time(), gone="the runner (process 7) is gone")
     assert renewer.step() is None
@@ -66,7 +67,7 @@ def test_a_dead_runner_is_never_renewed_for() -> None:
 
 
 def test_an_expired_lease_is_lost_at_once() -> None:
-    """The holder's word that it expired is final."""
+    """If the holder says that it expired, it is not asked again."""
     renewer = _renewer(Holder(False), Time())
     assert renewer.step() is None
     assert renewer.lost == "it expired"
@@ -75,7 +76,7 @@ def test_an_expired_lease_is_lost_at_once() -> None:
 def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() -> None:
     """Unanswered renewals are repeated quickly.
 
-    A time to live after the last answer the lease counts as lost.
+    One time to live after the last answer, the lease counts as lost.
     """
     time = Time()
     silent = ServiceError("no answer")
@@ -92,14 +93,14 @@ def test_silence_of_the_holder_is_bridged_until_the_lease_must_have_expired() ->
 
 
 def test_a_zombie_runner_is_dead_and_no_runner_is_not_watched() -> None:
-    """A killed process that nobody has reaped yet does not keep a fault alive."""
+    """A killed process that is not reaped yet does not keep a fault in force."""
     assert RunnerWatch(None)() is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as runner:
         watch = RunnerWatch(runner.pid)
         assert watch() is None
         runner.kill()
         while Path(f"/proc/{runner.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            pass  # the kernel needs a moment; nobody reaps it before the `with` ends
+            pass  # the kernel needs a moment; it is not reaped before the `with` ends
         assert watch() == f"the runner (process {runner.pid}) is gone"
     assert watch() == f"the runner (process {runner.pid}) is gone"
     assert RunnerWatch(runner.pid)() == f"the runner (process {runner.pid}) is gone"
@@ -129,12 +130,12 @@ def _undo(*statuses: int, within_ms: int = 1_000) -> int:
 def test_an_undo_is_done_when_answered_so_or_when_nothing_is_there(
     statuses: tuple[int, ...], made: int
 ) -> None:
-    """Errors of the service are outlasted."""
+    """After an error of the service the call is repeated."""
     assert _undo(*statuses) == made
 
 
 def test_an_undo_that_cannot_be_made_is_reported_with_the_last_answer() -> None:
-    """It is never taken for done."""
+    """It does not count as done."""
     with pytest.raises(
         ServiceError,
         match=r"^not undone after 100 ms: DELETE http://127\.0\.0\.1:1/fault: HTTP 500",
@@ -158,34 +159,18 @@ def test_the_timeline_takes_whole_lines_and_says_when_it_cannot(tmp_path: Path) 
         append(tmp_path / "missing", source="lease", event="lodged", at=0, detail={})
 
 
-def test_the_run_in_progress_is_what_the_targets_say(tmp_path: Path) -> None:
-    """No targets and a null run directory mean no run; a torn file is an error."""
-    assert run_directory(tmp_path) is None
-    (tmp_path / "targets.json").write_text('{"run_dir": null}')
-    assert run_directory(tmp_path) is None
-    (tmp_path / "targets.json").write_text('{"run_dir": "/runs/1"}')
-    assert run_directory(tmp_path) == Path("/runs/1")
-    (tmp_path / "targets.json").write_text('{"run_d')
-    with pytest.raises(UsageError, match="does not say where the run writes"):
-        run_directory(tmp_path)
-
-
 def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The failure is reported once.
-
-    The lease is in the book until the fault is really gone, and its name is free then.
-    """
-    (tmp_path / "targets.json").write_text(json.dumps({"run_dir": str(tmp_path)}))
+    """The failure is reported once; the lease stays in the book until the fault is gone."""
+    write_deployment(tmp_path, run_dir=tmp_path)
     time = Time()
     bounds = iter([False, False, True])
 
     def script(*_: object, within_ms: int, **__: object) -> None:
         time.now_ms += within_ms
         if not next(bounds):
-            message = "HTTP 500"
-            raise ServiceError(message)
+            raise ServiceError("HTTP 500")
 
     monkeypatch.setattr(holder, "perform", script)
     keeper = holder.Holder(data_dir=tmp_path, clock=time.clock, announce=lambda: None)
@@ -198,10 +183,22 @@ def test_an_undo_that_failed_for_its_whole_bound_is_tried_until_it_is_done(
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
     assert keeper.leases() == []
-    assert state.load(tmp_path).leases == {}
+    assert load(tmp_path).leases == {}
     lines = [json.loads(line) for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
     assert [(line["event"], line["detail"].get("undone")) for line in lines] == [
         ("lodged", None),
         ("expired", False),
     ]
     assert keeper.lodge("dark", request) is not None
+
+
+def test_a_book_that_cannot_be_written_is_an_error_and_not_a_lost_lease(tmp_path: Path) -> None:
+    with pytest.raises(DiskFullError, match=r"^cannot keep leases: "):
+        save(tmp_path / "missing", LeaseBook(), durable=True)
+    assert load(tmp_path / "missing") == LeaseBook()
+
+
+def test_a_file_that_is_no_book_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"leases": {')
+    with pytest.raises(InternalError, match=r"is no book of leases"):
+        load(tmp_path)

@@ -1,6 +1,6 @@
 """What of Prometheus' answer goes to CloudWatch.
 
-What a living guard tells and a trigger watches, and nothing in the place of what is missing.
+What a living mode controller shows and a trigger watches, and nothing in the place of what is missing.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def test_what_nobody_tells_is_missing_and_no_number_is_made_up_for_it(level: str
 
     assert turn.missing == (first,)
     assert first not in turn.values
-    assert list(lines(turn, [])) == [f"nobody tells {first}: is the guard alive, and scraped?"]
+    assert list(lines(turn, [])) == [
+        f"nobody tells {first}: is the mode controller alive, and scraped?"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +80,10 @@ def test_an_answer_that_is_no_vector_is_an_error(answer: Any) -> None:
         turn_of(answer, POLICY)
 
 
-def test_prometheus_itself_leaves_out_the_guard_that_no_longer_beats(tmp_path: Path) -> None:
-    """By its own tool: two guards tell a level, the worse one stopped beating.
+def test_prometheus_itself_leaves_out_a_mode_controller_that_renews_no_lease(
+    tmp_path: Path,
+) -> None:
+    """By its own tool: two mode controllers show a level, the worse one stopped renewing its lease.
 
     Of two that beat, the worse counts.
     """
@@ -107,7 +111,10 @@ def test_prometheus_itself_leaves_out_the_guard_that_no_longer_beats(tmp_path: P
                     series(metrics.INDICATOR, name, level, indicator="drawdown")
                     for name, level in levels.items()
                 ),
-                *(series(metrics.GUARD_BEAT, name, beat) for name, beat in beats.items()),
+                *(
+                    series(metrics.MODE_CONTROLLER_HEARTBEAT, name, beat)
+                    for name, beat in beats.items()
+                ),
             ],
             "promql_expr_test": [
                 {"expr": query_of(POLICY), "eval_time": f"{at}s", "exp_samples": samples}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import threading
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from monitors.pager import PageBook, make_server, pages_of
+from monitors.pager import PageBook, listen, make_app, pages_of
 from seawall.errors import PortBusyError
 
+ROOT = Path(__file__).resolve().parents[3]
 ALERT = {
     "status": "firing",
     "labels": {"alertname": "SeawallSigningDark", "severity": "critical", "region": "r1"},
@@ -45,33 +50,70 @@ def test_anything_else_is_refused(message: Any) -> None:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    book = PageBook(tmp_path / "pages.jsonl")
-    server = make_server(0, book, clock=lambda: 7.0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    book.close()
+async def pager(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a pager whose clock stands at 7 seconds."""
+    with closing(PageBook(tmp_path / "pages.jsonl")) as book:
+        transport = httpx.ASGITransport(make_app(book, clock=lambda: 7.0))
+        async with httpx.AsyncClient(transport=transport, base_url="http://pager") as client:
+            yield client
 
 
-def test_a_message_is_on_the_disk_when_it_is_answered(url: str, tmp_path: Path) -> None:
-    """And listed for whoever asks."""
-    assert httpx.post(f"{url}/", json={"alerts": [ALERT]}).status_code == 200
+async def test_a_message_is_on_the_disk_when_it_is_answered(
+    pager: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """And is listed."""
+    assert (await pager.post("/", json={"alerts": [ALERT]})).status_code == 200
     written = [json.loads(line) for line in (tmp_path / "pages.jsonl").read_text().splitlines()]
-    assert httpx.get(f"{url}/pages").json() == written
+    assert (await pager.get("/pages")).json() == written
     assert [page["received_at"] for page in written] == [7.0]
 
 
-def test_a_broken_message_is_no_page(url: str, tmp_path: Path) -> None:
-    assert httpx.post(f"{url}/", content=b"{").status_code == 422
+async def test_a_broken_message_is_no_page(pager: httpx.AsyncClient, tmp_path: Path) -> None:
+    assert (await pager.post("/", content=b"{")).status_code == 422
     assert (tmp_path / "pages.jsonl").read_text() == ""
 
 
-def test_a_busy_port_is_one_clear_line(url: str, tmp_path: Path) -> None:
-    book = PageBook(tmp_path / "other.jsonl")
-    with pytest.raises(PortBusyError, match="cannot listen on port"):
-        make_server(int(url.rpartition(":")[2]), book)
-    book.close()
+async def test_a_message_that_is_too_large_is_no_page(
+    pager: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitors.pager.MESSAGE_BYTES_MAX", 10)
+    assert (await pager.post("/", json={"alerts": [ALERT]})).status_code == 413
+    assert (tmp_path / "pages.jsonl").read_text() == ""
+
+
+async def test_a_page_that_cannot_be_written_was_not_received(
+    pager: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alertmanager sends it again after a 5xx."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PageBook, "add", full)
+    assert (await pager.post("/", json={"alerts": [ALERT]})).status_code == 507
+
+
+def test_a_busy_port_is_one_clear_line() -> None:
+    with listen(0) as listener, pytest.raises(PortBusyError, match="cannot listen on port"):
+        listen(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_receives_pages_until_a_signal_and_ends_well(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    out = tmp_path / "pages.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "monitors.pager", "--port", "0", "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout as said:
+        port = said.readline().removeprefix("ready on port ").strip()
+        answer = httpx.post(f"http://127.0.0.1:{port}/", json={"alerts": [ALERT]}, trust_env=False)
+        assert answer.status_code == 200
+        process.send_signal(number)
+        assert process.wait() == 0
+    assert len(out.read_text().splitlines()) == 1

@@ -10,7 +10,7 @@ import yaml
 
 from monitors import render
 from monitors.alerts import alerts_of
-from monitors.expressions import duration, grown, number
+from monitors.promql import duration, grown, number
 from seawall.conventions import metrics
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -70,7 +70,7 @@ def test_every_alert_has_a_test_and_a_runbook(policy: Policy) -> None:
     assert all((ROOT / alert.runbook).is_file() for alert in alerts_of(policy))
 
 
-def test_no_alert_reads_what_the_guard_decided_but_the_tier(policy: Policy) -> None:
+def test_no_alert_reads_what_the_mode_controller_decided_but_the_tier(policy: Policy) -> None:
     """Witnesses look for themselves."""
     assert not any(metrics.INDICATOR in alert.expression for alert in alerts_of(policy))
 

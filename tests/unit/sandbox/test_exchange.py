@@ -12,6 +12,7 @@ from sandbox.counterparties.book import Exchange
 from sandbox.counterparties.exchange import answer
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from tests.testing.nightly import repetitions
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -48,10 +49,13 @@ def test_buying_and_selling_at_once_costs_the_spread(policy: Policy) -> None:
     assert bought.value_micro > sold.value_micro
 
 
-def test_prices_walk_the_same_way_for_the_same_seed_and_stay_in_their_band(policy: Policy) -> None:
+@pytest.mark.parametrize("ticks", repetitions([200, 2_000], keep=1))
+def test_prices_walk_the_same_way_for_the_same_seed_and_stay_in_their_band(
+    policy: Policy, ticks: int
+) -> None:
     """One percent around the policy's reference price."""
     one, two, other = (Exchange(policy, seed=seed) for seed in (1, 1, 2))
-    for _ in range(2_000):
+    for _ in range(ticks):
         for exchange in (one, two, other):
             exchange.tick()
         assert Decimal("0.98") < one.price(sell="AST", buy="USDX") / 2_000 < Decimal("1.02")

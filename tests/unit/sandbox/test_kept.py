@@ -75,4 +75,4 @@ def test_only_the_holder_of_a_control_learns_that_it_is_switched_off() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     assert sabotaged_components(policy, None) == {}
     assert set(sabotaged_components(policy, "failover")) == {"settler-aster", "settler-birch"}
-    assert sabotaged_components(policy, "guard") == {"venue-guard": "guard"}
+    assert sabotaged_components(policy, "mode-controller") == {"mode-controller": "mode-controller"}

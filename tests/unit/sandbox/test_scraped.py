@@ -26,10 +26,10 @@ def _scraping(*answers: list[str]) -> httpx.MockTransport:
 def test_it_waits_until_every_process_is_scraped() -> None:
     """Two of three are not enough."""
     naps: list[float] = []
-    transport = _scraping([], ["api", "guard"], ["api", "guard", "treasury"])
+    transport = _scraping([], ["api", "mode-controller"], ["api", "mode-controller", "treasury"])
 
     watching.await_watched(
-        URL, ["api", "guard", "treasury"], transport=transport, sleep=naps.append
+        URL, ["api", "mode-controller", "treasury"], transport=transport, sleep=naps.append
     )
 
     assert len(naps) == 2
@@ -39,10 +39,10 @@ def test_a_process_that_is_never_scraped_is_named() -> None:
     """Better no drill than one that nobody watches."""
     now = iter(range(0, 1000, 10))
 
-    with pytest.raises(ServiceError, match=r"^Prometheus does not see guard"):
+    with pytest.raises(ServiceError, match=r"^Prometheus does not see mode-controller"):
         watching.await_watched(
             URL,
-            ["api", "guard"],
+            ["api", "mode-controller"],
             transport=_scraping(["api"]),
             clock=lambda: float(next(now)),
             sleep=lambda _: None,

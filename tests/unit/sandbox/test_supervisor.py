@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import reaper
-from sandbox.environment import inherited
 from sandbox.kept import Record
 from sandbox.layout import Layout
 from sandbox.ports import pick_port
 from sandbox.supervisor import Sandbox
 from seawall.errors import ServiceError, UsageError
 from seawall.policy_file import load_policy
+from seawall.processes.environment import inherited
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = ROOT / "policies" / "sandbox.yaml"
@@ -47,9 +47,13 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         pick=pick_port,
     )
     (tmp_path / reaper.LOGS).mkdir()
-    targets = layout.targets(run_id=record.run_id)
+    deployment = layout.deployment(run_id=record.run_id)
     empty = Sandbox(
-        targets=targets, record=record, credentials=layout.credentials, sabotaged={}, watch=None
+        deployment=deployment,
+        record=record,
+        credentials=layout.credentials,
+        sabotaged={},
+        watch=None,
     )
     yield empty
     empty.close()
@@ -67,7 +71,9 @@ def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
 
     def press() -> None:
         deadline = time.monotonic() + 20
-        while len(reaper.carriers(sandbox.targets.run_id)) < count and time.monotonic() < deadline:
+        while (
+            len(reaper.carriers(sandbox.deployment.run_id)) < count and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -87,10 +93,10 @@ def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
     """
     with interrupted_when_running(sandbox, 2), pytest.raises(KeyboardInterrupt):
         sandbox.spawn_all(
-            {name: (DEAF, {}) for name in ("venue-api", "venue-guard")}, ready_line="ready"
+            {name: (DEAF, {}) for name in ("venue-api", "mode-controller")}, ready_line="ready"
         )
     assert time.monotonic() - PRESSED_AT[-1] < GONE_WITHIN_S
-    assert reaper.carriers(sandbox.targets.run_id) == set()
+    assert reaper.carriers(sandbox.deployment.run_id) == set()
     assert not [status for status in sandbox.components() if status.died_at]
     with pytest.raises(UsageError, match="the sandbox is closing"):
         sandbox.spawn("late", DEAF)
@@ -105,4 +111,4 @@ def test_one_component_that_fails_ends_the_wait_for_the_others(sandbox: Sandbox)
     ):
         sandbox.spawn_all({"deaf": (DEAF, {}), "doomed": (doomed, {})}, ready_line="ready")
     assert time.monotonic() - began < GONE_WITHIN_S
-    assert reaper.carriers(sandbox.targets.run_id) == set()
+    assert reaper.carriers(sandbox.deployment.run_id) == set()

@@ -227,7 +227,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {"slots": each(run.slots, payout, signer_region=run.policy.regions.standby)},
         {"failover.time": UNKNOWN},
     ),
-    "the guard never acted": (
+    "the mode controller never acted": (
         never_protected,
         {
             "protection.time": FAIL,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from seawall.errors import EvidenceError
-from seawall.scorecard import judge, seal, write
+from seawall.scorecard import digests, judge, write
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, Run
 
@@ -28,9 +28,9 @@ def change_manifest(directory: Path, **changes: object) -> None:
     rewrite(path, json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes))
 
 
-def reseal(directory: Path) -> None:
+def write_digests(directory: Path) -> None:
     """Seal the files as they are now, as if the run had written them so."""
-    change_manifest(directory, files=seal(directory))
+    change_manifest(directory, files=digests(directory))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -105,7 +105,7 @@ def test_an_empty_directory_is_unknown(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_cut_off_between_two_lines_is_unknown_by_its_seal(directory: Path) -> None:
+def test_a_file_cut_off_between_two_lines_is_unknown_by_its_digest(directory: Path) -> None:
     """Such a file parses, and would look like lost payouts."""
     path = directory / "records" / "withdrawals.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -120,7 +120,7 @@ def test_a_file_cut_off_between_two_lines_is_unknown_by_its_seal(directory: Path
     )
 
 
-def test_lines_that_came_after_the_seal_break_nothing(directory: Path) -> None:
+def test_lines_that_came_after_the_digests_break_nothing(directory: Path) -> None:
     """A page may be resolved when the evidence has long been gathered."""
     path = directory / "pages.jsonl"
     text = path.read_text(encoding="utf-8")
@@ -129,12 +129,12 @@ def test_lines_that_came_after_the_seal_break_nothing(directory: Path) -> None:
     assert judge(directory).outcome is Outcome.PASS
 
 
-def test_lines_that_came_after_the_seal_prove_nothing(directory: Path) -> None:
+def test_lines_that_came_after_the_digests_prove_nothing(directory: Path) -> None:
     """A page that somebody wrote into the file afterwards was not received in the drill."""
     path = directory / "pages.jsonl"
     text = path.read_text(encoding="utf-8")
     rewrite(path, "")
-    reseal(directory)
+    write_digests(directory)
     rewrite(path, text)
 
     verdict = judge(directory)
@@ -144,17 +144,17 @@ def test_lines_that_came_after_the_seal_prove_nothing(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["records/withdrawals.csv", "probes.jsonl"])
-def test_a_file_that_is_not_sealed_is_unknown(name: str, directory: Path) -> None:
+def test_a_file_without_a_digest_is_unknown(name: str, directory: Path) -> None:
     """Nobody could tell whether such a file is whole."""
     change_manifest(
-        directory, files={path: told for path, told in seal(directory).items() if path != name}
+        directory, files={path: told for path, told in digests(directory).items() if path != name}
     )
 
     verdict = judge(directory)
 
     assert verdict.outcome is Outcome.UNKNOWN
     assert verdict.result("evidence.complete").reason.startswith(
-        f"{name} is not sealed by manifest.json"
+        f"{name} has no digest in manifest.json"
     )
 
 
@@ -180,7 +180,7 @@ def test_a_drill_that_the_kit_broke_is_unknown_and_says_why(where: str, director
         path = directory / name
         head, _, last = path.read_text(encoding="utf-8").rstrip("\n").rpartition("\n")
         rewrite(path, f"{head}\n{last.replace(old, new)}\n")
-    reseal(directory)
+    write_digests(directory)
 
     verdict = judge(directory)
 
@@ -237,7 +237,7 @@ def test_absurd_evidence_is_unknown_and_still_reported(what: str, directory: Pat
     assert old in text
     rewrite(path, text.replace(old, new, 1))
     if name != "manifest.json":
-        reseal(directory)
+        write_digests(directory)
 
     verdict = write(directory)
 
@@ -296,7 +296,7 @@ def test_a_part_that_died_makes_the_drill_unknown_with_its_name_and_log(director
     change_manifest(directory, components=[dead])
     (directory / "pages.jsonl").unlink()
     (directory / "pages.jsonl").touch()
-    reseal(directory)
+    write_digests(directory)
 
     verdict = judge(directory)
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from seawall.scorecard import SABOTAGE_FAILS, seal, terminal_summary, write
+from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.report import SECTIONS
 
@@ -76,7 +76,7 @@ def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
     journal = directory / "chaos-journal.json"
     journal.unlink()
     journal.write_text("{}", encoding="utf-8")
-    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"files": seal(directory)}
+    changed = json.loads(manifest.read_text(encoding="utf-8")) | {"files": digests(directory)}
     manifest.unlink()
     manifest.write_text(json.dumps(changed), encoding="utf-8")
 

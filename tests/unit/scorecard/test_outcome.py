@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seawall.scorecard.budgets import weigh
+from seawall.scorecard.budgets import compare_observers
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Finding, Outcome, check, combine, violations
@@ -49,13 +49,13 @@ def test_what_two_observers_prove_about_a_bound(
     *, measured: int | None, witness: int | None, passed: bool, awake: bool, outcome: Outcome
 ) -> None:
     """One row per case, with a bound of 1000 and a tolerance of 60."""
-    found, reason = weigh(
+    found, reason = compare_observers(
         limit_us=1000,
         measured_us=measured,
         witness_us=witness,
         tolerance_us=60,
         bound_passed=passed,
-        observers_awake=awake,
+        observers_watching=awake,
     )
 
     assert found is outcome, reason

@@ -78,7 +78,7 @@ def test_every_line_is_heard_and_returned() -> None:
         purpose="x",
         log_name="x",
         env=os.environ,
-        hear=heard.append,
+        on_line=heard.append,
     )
     assert output == "one\ntwo"
     assert heard == ["one", "two"]
@@ -109,16 +109,24 @@ def ends(pid: int) -> bool:
 def test_a_stopped_command_dies_with_everything_that_it_started(how: str) -> None:
     children: list[int] = []
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         children.append(int(line))
         if how == "the listener is interrupted":
             raise KeyboardInterrupt
         threading.Thread(target=end_running_commands).start()
 
-    script = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, flush=True); sys.stdin.close(); import signal; signal.pause()"
+    script = (
+        "import signal, subprocess\n"
+        "print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+        "signal.pause()\n"
+    )
     with pytest.raises((KeyboardInterrupt, WorldError)):
         run_logged(
-            [sys.executable, "-c", script], purpose="x", log_name="x", env=os.environ, hear=hear
+            [sys.executable, "-c", script],
+            purpose="x",
+            log_name="x",
+            env=os.environ,
+            on_line=on_line,
         )
     (child,) = children
     assert ends(child)
@@ -133,8 +141,8 @@ def test_an_installer_that_outlives_a_killed_set_up_keeps_the_lock_until_it_ends
         "from seawall.cache import exclusive\n"
         "from seawall.setup.commands import run_logged\n"
         "with exclusive('tool', waiting=lambda: None):\n"
-        "    run_logged(['sh', '-c', 'echo $$; exec sleep 600'], purpose='x', log_name='x', env=os.environ,"
-        " hear=lambda line: print(line, flush=True))\n"
+        "    run_logged(['sh', '-c', 'echo $$; exec sleep 600'], purpose='x', log_name='x',"
+        " env=os.environ, on_line=lambda line: print(line, flush=True))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(repository_root())}
     with subprocess.Popen(

@@ -1,13 +1,10 @@
-"""``bin/seawall`` itself.
-
-It finds a Python that serves, trusts no environment that does not start, and never ends in 1 on its
-own.
-"""
+"""``bin/seawall``: which Python and which environment it uses, and the exit code of a failure."""
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,13 +18,13 @@ from seawall.setup import bootstrap
 LAUNCHER = repository_root() / "bin" / "seawall"
 TOOLS = ("env", "bash", "dirname", "readlink", "cat", "sha256sum", "uname")
 """All that the launcher needs besides a Python."""
+STARTED = '#!/bin/bash\n[[ "$*" == *-m* ]] || exit 0\n'
+"""Begins a fake interpreter that prints nothing when it is only asked whether it starts."""
 REMADE = "the environment was made anew"
 
 
 class Machine:
-    """A PATH with the launcher's tools and the Pythons that a test puts there, and a cache of its
-    own.
-    """
+    """A PATH with the launcher's tools and the test's own Pythons, and an empty cache."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.cache = folder / "path", folder / "cache"
@@ -39,7 +36,10 @@ class Machine:
 
     def python(self, name: str, *, version: str, bootstrap_says: str = "exit 7") -> None:
         """Put a Python of ``version`` on PATH that answers the two questions the launcher asks."""
-        body = f'#!/bin/bash\ncase "$*" in\n*version_info*) echo {version} ;;\n*) {bootstrap_says} ;;\nesac\n'
+        body = (
+            '#!/bin/bash\ncase "$*" in\n'
+            f"*version_info*) echo {version} ;;\n*) {bootstrap_says} ;;\nesac\n"
+        )
         self._script(self.path / name, body)
 
     def environment(self, interpreter: str) -> Path:
@@ -51,9 +51,10 @@ class Machine:
         self._script(folder / "bin" / "python", interpreter)
         return folder
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What the launcher makes of ``arguments``."""
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the launcher; ``variables`` are added to PATH and the cache's, empty ones removed."""
         env = {"PATH": str(self.path), "XDG_CACHE_HOME": str(self.cache), "HOME": str(self.cache)}
+        env = {name: value for name, value in (env | variables).items() if value}
         return subprocess.run(
             [LAUNCHER, *arguments], env=env, capture_output=True, text=True, check=False, timeout=30
         )
@@ -74,6 +75,55 @@ def test_a_complete_environment_is_used_as_it_is(machine: Machine) -> None:
     done = machine.run("doctor", "--json")
     assert (done.returncode, done.stdout) == (0, "started -P -m seawall.cli doctor --json\n")
     assert machine.run("exec", "--", "true").stdout == "started -P -m seawall.setup exec -- true\n"
+
+
+def test_functions_and_options_of_the_callers_shell_have_no_effect(machine: Machine) -> None:
+    machine.environment(STARTED + "echo started\n")
+    hostile = {
+        "BASH_FUNC_cat%%": "() { echo evil; }",
+        "BASH_FUNC_readlink%%": "() { echo evil; }",
+        "SHELLOPTS": "noglob:xtrace",
+        "BASHOPTS": "failglob",
+        "CDPATH": "/",
+        "GLOBIGNORE": "*",
+        "POSIXLY_CORRECT": "1",
+    }
+    assert machine.run("doctor", **hostile).stdout == "started\n"
+
+
+def test_settings_of_the_callers_python_are_not_passed_on_and_text_is_utf_8(
+    machine: Machine,
+) -> None:
+    machine.environment(STARTED + "exec env\n")
+    ours = ("PYTHONPATH", "PYTHONUTF8", "PYTHONPYCACHEPREFIX")
+    settings = ("PYTHONHOME", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONWARNINGS", *ours)
+    done = machine.run("doctor", **dict.fromkeys(settings, "x"), PYTHON_KEYRING_BACKEND="x")
+    lines = (line for line in done.stdout.splitlines() if line.startswith("PYTHON"))
+    seen = dict(line.split("=", 1) for line in lines)
+    assert set(seen) == {*ours, "PYTHON_KEYRING_BACKEND"}
+    assert seen["PYTHONPATH"] == str(repository_root())
+    assert seen["PYTHONUTF8"] == "1"
+
+
+def test_a_home_that_does_not_exist_is_refused_with_the_remedy(
+    machine: Machine, tmp_path: Path
+) -> None:
+    done = machine.run("doctor", HOME=str(tmp_path / "none"), XDG_CACHE_HOME="")
+    assert done.returncode == 4
+    assert "does not exist (export XDG_CACHE_HOME=FOLDER" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_low_soft_limit_of_open_files_is_raised(machine: Machine) -> None:
+    machine.environment(STARTED + "ulimit -Sn\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1024:
+        pytest.skip("the hard limit of open files is below 1024")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert machine.run("doctor").stdout == "1024\n"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_environment_whose_interpreter_is_gone_is_made_anew(machine: Machine) -> None:
@@ -153,17 +203,3 @@ def test_bootstrap_trusts_a_marker_only_with_an_interpreter_that_starts(
     monkeypatch.setattr(bootstrap, "_make", lambda folder, **_: made.append(os.fspath(folder)))
     folder = bootstrap.ensure_environment(say=lambda _line: None)
     assert made == ([] if interpreter == "sound" else [str(folder)])
-
-
-def test_the_installer_compiles_nothing_and_hears_of_pips_index(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in {
-        "UV_COMPILE_BYTECODE": "1",
-        "PIP_INDEX_URL": "https://index.example",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    env = bootstrap.uv_environment()
-    assert "UV_COMPILE_BYTECODE" not in env
-    assert env["UV_DEFAULT_INDEX"] == "https://index.example"

@@ -1,0 +1,104 @@
+"""boto3 clients that know nothing of the user's own AWS configuration.
+
+A sandbox runs in the environment of a user who may have profiles, endpoints, proxies and
+certificate bundles of their own. None of these may decide where the sandbox's requests go, or make
+a client fail before it has sent anything. Clients of a real account are made with boto3 in the
+usual way instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+_lock = threading.Lock()
+"""boto3 sessions must not make clients in two threads at once."""
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether ``url`` points at this machine. None, AWS's own endpoint, does not."""
+    host = urlsplit(url).hostname if url is not None else None
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def isolated_client(
+    service: str,
+    *,
+    endpoint: str | None,
+    region: str,
+    access_key_id: str,
+    secret_access_key: str,
+    session_token: str | None = None,
+    config: Config | None = None,
+) -> Any:
+    """A boto3 client of ``service`` that uses nothing but its arguments. Safe in several threads.
+
+    The user's profile, configuration and credentials files, ``AWS_*`` variables and, for an
+    endpoint on loopback, proxies are ignored.
+
+    Args:
+        service: Its boto3 name, such as ``ssm``.
+        endpoint: Base URL; None for AWS's own endpoint of ``region``.
+        region: Name of the region that requests are signed for.
+        access_key_id: Of the access key that signs the requests.
+        secret_access_key: Of the same access key.
+        session_token: Of a role's temporary credentials.
+        config: Timeouts, retries and connections; wins over the isolation where both say something.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: The service or an argument is unknown to boto3.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - see `_session`
+
+    isolated = Config(
+        use_fips_endpoint=False,
+        use_dualstack_endpoint=False,
+        # An empty mapping means no proxy, None those of HTTP_PROXY, ALL_PROXY and so on.
+        proxies={} if is_loopback(endpoint) else None,
+    )
+    with _lock:
+        make: Any = _session().client
+        return make(
+            service,
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            aws_session_token=session_token,
+            config=isolated if config is None else isolated.merge(config),
+        )
+
+
+@cache
+def _session() -> boto3.Session:
+    """One session for all clients, because making one takes 100 ms."""
+    import boto3  # noqa: PLC0415 - slow to import, and often not needed
+    from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES  # noqa: PLC0415
+    from botocore.session import Session  # noqa: PLC0415
+
+    # Each entry is (name in a configuration file, environment variable, default, conversion):
+    # without the first two, only the default is left.
+    variables = {
+        name: (None, None, default, convert)
+        for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
+    }
+    nowhere = (None, None, os.devnull, None)
+    variables |= {
+        "ignore_configured_endpoint_urls": (None, None, True, None),
+        "config_file": nowhere,
+        "credentials_file": nowhere,
+    }
+    return boto3.Session(botocore_session=Session(session_vars=variables))

@@ -1,0 +1,343 @@
+"""The probes of the black-box prober: what each one asks, and what it makes of the answer.
+
+As a customer: the venue's status, a login, balances, small and large money. From outside the venue:
+blocks and pending nonces at the nodes, and whether a region's key service answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import cycle
+from typing import Any
+
+import httpx
+
+from seawall.errors import ServiceError, UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.formats.drill_contract import Refusal, SwapRequest, VenueClient, WithdrawalRequest
+from seawall.policy import Policy
+
+STATUS_EVERY_S = 0.05
+ACCOUNT_EVERY_S = 1.0
+SMALL_VALUE = Fraction(1)
+"""Units of account that a small withdrawal or swap moves: too little to matter to the run."""
+LARGE_OVER_MIN = Fraction(6, 5)
+"""A large transfer is this many times the smallest that the policy calls large."""
+ACCEPTED = "accepted"
+NODE_EVERY_S = 0.05
+KMS_EVERY_S = 0.2
+SILENT_S_MIN = 0.3
+"""A key service that has not answered for this long counts as hanging."""
+BLOCKS_BEHIND_MAX = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What one probe found; ``ok`` if the answer is one of a healthy venue that suspends nothing."""
+
+    probe: str
+    ok: bool
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A question that is asked every ``period_s``.
+
+    ``ask`` returns samples or raises; ``about`` is then the detail of the failed sample.
+    """
+
+    name: str
+    period_s: float
+    ask: Callable[[], Awaitable[Sequence[Sample]]]
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A customer that the prober acts for.
+
+    ``pools`` are its (network, asset) with money in them.
+    """
+
+    api_key: str
+    pools: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return "Account(...)"  # the key is a secret
+
+
+def destination(network: str) -> str:
+    """The address on ``network`` that the prober's withdrawals pay to; there is no key to it."""
+    return "0x" + hashlib.sha256(f"seawall prober {network}".encode()).hexdigest()[:40]
+
+
+class StatusProbe:
+    """The venue's status page, over a client whose timeout is shorter than a customer's."""
+
+    def __init__(self, *, venue: VenueClient) -> None:
+        self._venue = venue
+
+    def probes(self) -> Sequence[Probe]:
+        """The probe and its period."""
+        return (Probe(name="status", period_s=STATUS_EVERY_S, ask=self.status),)
+
+    async def status(self) -> Sequence[Sample]:
+        """The tier and epoch that the venue shows."""
+        shown = await self._venue.status()
+        return [Sample(probe="status", ok=True, detail={"tier": shown.tier, "epoch": shown.epoch})]
+
+
+class CustomerProbes:
+    """Probes of a customer's account.
+
+    ``small`` and ``large`` are separate accounts, so that neither uses up the other's money.
+    """
+
+    def __init__(
+        self, *, venue: VenueClient, policy: Policy, small: Account, large: Account
+    ) -> None:
+        self._venue, self._policy, self._small, self._large = venue, policy, small, large
+        self._pools = cycle(small.pools)
+        self._swaps = cycle(self._swap_pairs())
+        self._routes = cycle(self._transfer_routes())
+
+    def probes(self) -> Sequence[Probe]:
+        """All of them with their periods."""
+        return (
+            Probe(name="login", period_s=ACCOUNT_EVERY_S, ask=self.login),
+            Probe(name="balances", period_s=ACCOUNT_EVERY_S, ask=self.balances),
+            Probe(name="small_withdrawal", period_s=ACCOUNT_EVERY_S, ask=self.small_withdrawal),
+            Probe(name="swap", period_s=ACCOUNT_EVERY_S, ask=self.swap),
+            Probe(name="large_transfer", period_s=ACCOUNT_EVERY_S, ask=self.large_transfer),
+        )
+
+    async def login(self) -> Sequence[Sample]:
+        """Whether a customer can log in."""
+        return [_sample("login", await self._venue.login(self._small.api_key))]
+
+    async def balances(self) -> Sequence[Sample]:
+        """Whether a customer can see the balances."""
+        return [_sample("balances", await self._venue.balances(self._small.api_key))]
+
+    async def small_withdrawal(self) -> Sequence[Sample]:
+        """Whether a small withdrawal is accepted; ``detail.id`` is its id in the records."""
+        network, asset = next(self._pools)
+        request = WithdrawalRequest(
+            id=uuid.uuid4(),
+            network=network,
+            asset=asset,
+            amount=self._worth(asset, SMALL_VALUE),
+            destination=destination(network),
+        )
+        answer = await self._venue.withdraw(self._small.api_key, request)
+        return [
+            _sample("small_withdrawal", answer, id=str(request.id), network=network, asset=asset)
+        ]
+
+    async def swap(self) -> Sequence[Sample]:
+        """Whether swaps are carried out or suspended (``detail.code``)."""
+        network, sell, buy = next(self._swaps)
+        request = SwapRequest(
+            id=uuid.uuid4(),
+            network=network,
+            sell=sell,
+            buy=buy,
+            amount=self._worth(sell, SMALL_VALUE),
+        )
+        return [
+            _sample(
+                "swap",
+                await self._venue.swap(self._small.api_key, request),
+                id=str(request.id),
+                network=network,
+                sell=sell,
+            )
+        ]
+
+    async def large_transfer(self) -> Sequence[Sample]:
+        """Whether a large transfer between networks is accepted or suspended (``detail.code``)."""
+        source, network, asset = next(self._routes)
+        request = WithdrawalRequest(
+            id=uuid.uuid4(),
+            network=network,
+            source_network=source,
+            asset=asset,
+            amount=self._worth(
+                asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
+            ),
+            destination=destination(network),
+        )
+        answer = await self._venue.withdraw(self._large.api_key, request)
+        return [
+            _sample(
+                "large_transfer", answer, id=str(request.id), network=network, source_network=source
+            )
+        ]
+
+    def _worth(self, asset: str, value: Fraction) -> str:
+        declared = self._policy.assets[asset]
+        return str(max(1, int(value / Fraction(declared.reference_price) * 10**declared.decimals)))
+
+    def _swap_pairs(self) -> Sequence[tuple[str, str, str]]:
+        """(network, sell, buy), both directions in turn, so that the account does not run out."""
+        pairs = [
+            pair
+            for network, asset in self._small.pools
+            for other in (self._policy.networks[network].native,)
+            if other != asset
+            for pair in ((network, asset, other), (network, other, asset))
+        ]
+        if not pairs:
+            raise UsageError(
+                "the prober's first customer has no pair of assets to swap",
+                remedy="give it a token on some network",
+            )
+        return pairs
+
+    def _transfer_routes(self) -> Sequence[tuple[str, str, str]]:
+        """(from, to, asset) for every asset that the account holds on two networks."""
+
+        def routes() -> Iterator[tuple[str, str, str]]:
+            for source, asset in self._large.pools:
+                for network, other in self._large.pools:
+                    if asset == other and network != source:
+                        yield source, network, asset
+
+        found = list(routes())
+        if not found:
+            raise UsageError(
+                "the prober's second customer holds no asset on two networks",
+                remedy="give it a token on both",
+            )
+        return found
+
+
+def _sample(probe: str, answer: object, **detail: Any) -> Sample:
+    """A sample of the venue's answer; a refusal is an answer, but not ``ok``."""
+    if isinstance(answer, Refusal):
+        return Sample(
+            probe=probe, ok=False, detail={**detail, "code": answer.code, "reason": answer.reason}
+        )
+    return Sample(probe=probe, ok=True, detail={**detail, "code": ACCEPTED})
+
+
+class NodeProbe:
+    """Probe of one network's node; ``lanes`` are the payout addresses by wallet.
+
+    Nonces and height are asked for in one batch, to take little of the two cores that the prober
+    shares with the venue.
+    """
+
+    def __init__(
+        self, *, http: httpx.AsyncClient, network: str, url: str, lanes: dict[str, str]
+    ) -> None:
+        self._network, self._lanes = network, lanes
+        self._node = AsyncRpcClient(network, (url,), client=http)
+        self._newest: int | None = None
+
+    def probes(self) -> Sequence[Probe]:
+        """The probe and its period; a failure is one of the nonces if any are watched."""
+        name = "pending_nonce" if self._lanes else "block"
+        return (
+            Probe(
+                name=name, period_s=NODE_EVERY_S, ask=self.read, about={"network": self._network}
+            ),
+        )
+
+    async def read(self) -> Sequence[Sample]:
+        """The next nonce of every lane, with pending transactions, and every new block once."""
+        asked = [
+            ("eth_getTransactionCount", [address, "pending"]) for address in self._lanes.values()
+        ]
+        *nonces, height = (
+            int(found, 16) for found in await self._call([*asked, ("eth_blockNumber", [])])
+        )
+        samples = [
+            Sample(
+                probe="pending_nonce",
+                ok=True,
+                detail={"network": self._network, "wallet": wallet, "nonce": nonce},
+            )
+            for wallet, nonce in zip(self._lanes, nonces, strict=True)
+        ]
+        known = (
+            height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
+        )
+        if height > known:
+            new = await self._call(
+                [
+                    ("eth_getBlockByNumber", [hex(number), False])
+                    for number in range(known + 1, height + 1)
+                ]
+            )
+            self._newest = height
+            samples += [
+                Sample(
+                    probe="block",
+                    ok=True,
+                    detail={
+                        "network": self._network,
+                        "number": int(block["number"], 16),
+                        "timestamp": int(block["timestamp"], 16),
+                    },
+                )
+                for block in new
+            ]
+        return samples
+
+    async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """Results of a JSON-RPC batch, in order.
+
+        Raises :class:`ServiceError` if the node answers with an error or not to every call.
+        """
+        results = await self._node.batch(calls)
+        if None in results:
+            raise ServiceError(f"the node of {self._network} answered {results!r}")
+        return results
+
+
+class KeyServiceProbe:
+    """Whether the key service of ``region`` answers at all.
+
+    ``listen`` is the ``host:port`` where the region's signers reach it.
+    """
+
+    def __init__(self, *, region: str, listen: str) -> None:
+        self._region = region
+        self._host, _, port = listen.rpartition(":")
+        self._port = int(port)
+
+    def probes(self) -> Sequence[Probe]:
+        """The probe and its period."""
+        return (
+            Probe(
+                name="kms", period_s=KMS_EVERY_S, ask=self.answers, about={"region": self._region}
+            ),
+        )
+
+    async def answers(self) -> Sequence[Sample]:
+        """One request over a new connection: any HTTP answer is ``ok``.
+
+        Raises TimeoutError after ``SILENT_S_MIN`` without one.
+        """
+        async with asyncio.timeout(SILENT_S_MIN):
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+            try:
+                writer.write(
+                    b"GET / HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % self._host.encode()
+                )
+                first = await reader.readline()
+            finally:
+                writer.close()
+        told = "answered" if first.startswith(b"HTTP/") else "closed"
+        return [
+            Sample(
+                probe="kms", ok=told == "answered", detail={"region": self._region, "told": told}
+            )
+        ]

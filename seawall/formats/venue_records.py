@@ -1,0 +1,76 @@
+"""How the kit reads a venue's own records: the interface that every adapter fulfils.
+
+A deployment file names an adapter by its Python module. The module has one function,
+``connect(settings) -> VenueRecords``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenueState:
+    """The venue at one instant, for people to watch; no verdict rests on it.
+
+    ``oldest_s`` is the age of the oldest withdrawal that is not resolved.
+    """
+
+    tier: str
+    open_withdrawals: int
+    oldest_s: float
+    posted: int
+    signing_region: str
+
+
+class VenueRecords(Protocol):
+    """Read-only access to a venue's records."""
+
+    def state(self) -> VenueState | None:
+        """The venue now; None while its records do not answer."""
+        ...
+
+    def unfinished(self) -> int:
+        """How many withdrawals and transactions are not in their final state.
+
+        Raises :class:`EvidenceError` when the records do not answer.
+        """
+        ...
+
+    def export(self, into: Path) -> None:
+        """Write the records as files under ``into``; half an export is no evidence.
+
+        Raises :class:`EvidenceError` when they cannot be read to the end.
+        """
+        ...
+
+    def auditor_url(self) -> str:
+        """PostgreSQL URL of a read-only role, for checks that look up single rows."""
+        ...
+
+
+def connect(deployment: Deployment) -> VenueRecords:
+    """The records of the venue of ``deployment``.
+
+    Raises :class:`UsageError` if it names no adapter, or one that is not there.
+    """
+    if deployment.venue is None:
+        raise UsageError(f"{deployment.path} names no adapter for the venue's records")
+    try:
+        module = importlib.import_module(deployment.venue.adapter)
+    except ImportError as error:
+        raise UsageError(
+            f"the adapter {deployment.venue.adapter} cannot be loaded: {error}",
+            remedy="name a Python module that is below the repository, such as"
+            " adapters.reference_venue",
+        ) from error
+    settings: Mapping[str, str] = deployment.venue.settings
+    records: VenueRecords = module.connect(settings)
+    return records

@@ -1,0 +1,114 @@
+"""What hot wallets held, and when.
+
+Counted back from what the chains say they hold at the end, never from what a policy wished.
+
+Keys are (wallet, asset), amounts integer base units.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seawall.errors import EvidenceError
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.readers import Instant
+from seawall.scorecard.rows import Payout, Slot, TopUp
+
+Pool = tuple[str, str]
+
+
+def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
+    """What each payout wallet held on its chain at ``moment``.
+
+    At the end, plus payouts since, less top-ups since, by block.
+
+    Raises :class:`EvidenceError` if the records do not know whose transaction a payout was, or in
+    which block a top-up came.
+    """
+    end = held_at_end(facts)
+    wallets = {slot.tx_hash: slot.wallet for slot in facts.run.slots if slot.tx_hash is not None}
+    found = Counter(end)
+    for payout in facts.run.payouts:
+        if facts.paid_at(payout) >= moment:
+            found[_payer(wallets, payout), payout.asset] += payout.amount
+    slots = {slot.id: slot for slot in facts.run.slots}
+    for top_up in facts.run.top_ups:
+        if top_up.state == "posted" and _mined_at(facts, slots, top_up) >= moment:
+            found[top_up.to_wallet, top_up.asset] -= top_up.amount
+    strangers = sorted(found.keys() - end.keys())
+    if strangers:
+        raise EvidenceError(f"chain/balances.csv lacks {strangers[0][1]} of {strangers[0][0]}")
+    return dict(found)
+
+
+def held_at_end(facts: Facts) -> dict[Pool, int]:
+    """What each payout wallet holds when the evidence ends.
+
+    Raises :class:`EvidenceError` if the chains' export lacks one.
+    """
+    held = {(row.wallet, row.asset): row.balance for row in facts.run.chain_balances}
+    found = {}
+    for name, wallet in facts.run.policy.payout_wallets().items():
+        for asset in wallet.holdings:
+            if (name, asset) not in held:
+                raise EvidenceError(f"chain/balances.csv lacks {asset} of {name}")
+            found[name, asset] = held[name, asset]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """Amounts by asset that a wallet may pay more (or, by a claim, less) from ``at`` on."""
+
+    at: Instant
+    wallet: str
+    amounts: Mapping[str, int]
+    claim: Slot | None = None
+
+
+def moves(facts: Facts) -> list[Move]:
+    """What raised and lowered what hot wallets may pay, in order of time.
+
+    All are commit times of transactions that lock the same row, so their order is the one in which
+    they happened. A held payment gives its amount back when its slot is final, whether or not the
+    venue dared to, and the claim of a payment that waits again is not on record: what these moves
+    leave is never less than the venue had.
+    """
+    claimed: dict[int, Counter[str]] = {}
+    held: dict[int, Counter[str]] = {}
+    for row in facts.run.withdrawals:
+        if row.slot_id is not None:
+            claimed.setdefault(row.slot_id, Counter())[row.asset] -= row.amount
+            if row.state == "unknown":
+                held.setdefault(row.slot_id, Counter())[row.asset] += row.amount
+    found = [
+        Move(at=top_up.posted_at, wallet=top_up.to_wallet, amounts={top_up.asset: top_up.amount})
+        for top_up in facts.run.top_ups
+        if top_up.posted_at is not None
+    ]
+    for slot in facts.run.slots:
+        if slot.purpose == "payout" and slot.id in claimed:
+            found.append(
+                Move(at=slot.opened_at, wallet=slot.wallet, amounts=claimed[slot.id], claim=slot)
+            )
+        if slot.id in held and slot.final_at is not None:
+            found.append(Move(at=slot.final_at, wallet=slot.wallet, amounts=held[slot.id]))
+    return sorted(found, key=lambda move: (move.at, move.claim is not None))
+
+
+def _payer(wallets: Mapping[str, str], payout: Payout) -> str:
+    if payout.tx_hash not in wallets:
+        raise EvidenceError(
+            f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
+        )
+    return wallets[payout.tx_hash]
+
+
+def _mined_at(facts: Facts, slots: Mapping[int, Slot], top_up: TopUp) -> Instant:
+    slot = slots.get(top_up.slot_id or 0)
+    seen = None if slot is None else facts.block_seen.get((top_up.network, slot.block_number or 0))
+    if seen is None:
+        raise EvidenceError(f"nothing says in which block the top-up {top_up.id} was made")
+    return seen

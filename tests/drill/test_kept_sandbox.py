@@ -1,0 +1,284 @@
+"""What works against one kept sandbox: a plain shell as in the README, and the segregation drill.
+
+All tests share the sandbox. They run in this order: the shell first, then the drills, the one that
+changes a key's policy late, and the end of the stack last.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.kept import kept_data_dir
+from seawall.conventions import aws
+from seawall.policy_file import load_policy
+from tests.testing.drill_kit import (
+    POLICY_PATH,
+    ROOT,
+    KeptSandbox,
+    drill_result,
+    not_passed,
+    read_json,
+    seawall,
+    until,
+)
+
+pytestmark = pytest.mark.drill
+
+POLICY = load_policy(POLICY_PATH)
+STRANGER, KEY, REGION = "treasury-aster-hot", "customer-aster-hot", "us-west-2"
+ALARMS_FOLLOW_WITHIN_S = 30.0
+"""An alarm's period is ten seconds."""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[KeptSandbox]:
+    done = seawall("up", timeout_s=240)
+    assert done.returncode == 0, done.stderr
+    data_dir = kept_data_dir()
+    assert data_dir is not None
+    yield KeptSandbox(data_dir=data_dir)
+    assert seawall("down").returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _work_tree_stays_as_it_is() -> Iterator[None]:
+    def state() -> str:
+        return subprocess.run(
+            ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+
+    before = state()
+    yield
+    assert state() == before
+
+
+def shell(command: str, *, timeout_s: float = 240) -> str:
+    """Run ``command`` in a shell that evaluated ``bin/seawall env``; its output. It must end well."""
+    done = subprocess.run(
+        ["bash", "-c", f'set -e; eval "$(bin/seawall env)"; {command}'],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions(
+    sandbox: KeptSandbox,
+) -> None:
+    """An alarm without data is in ALARM; the published indicators of a healthy venue end that."""
+    names = [aws.cloudwatch_alarm(POLICY.venue.name, trigger.name) for trigger in POLICY.triggers]
+    regions = (POLICY.regions.primary, POLICY.regions.standby)
+
+    def all_are(state: str) -> Callable[[], bool | None]:
+        def probe() -> bool | None:
+            found = [
+                sandbox.client("cloudwatch", region).describe_alarms(AlarmNames=names)[
+                    "MetricAlarms"
+                ]
+                for region in regions
+            ]
+            assert [len(each) for each in found] == [len(names)] * len(regions)
+            return {alarm["StateValue"] for each in found for alarm in each} == {state} or None
+
+        return probe
+
+    until(all_are("ALARM"), within_s=ALARMS_FOLLOW_WITHIN_S, what="alarms without data")
+
+    published = shell(
+        'bin/seawall exec -- python -m monitors.indicators --once --policy "$SEAWALL_POLICY"'
+        f" --prometheus {sandbox.urls['prometheus']}"
+    )
+
+    names_published = [line.partition(":")[0] for line in published.splitlines()]
+    assert names_published == sorted({trigger.indicator for trigger in POLICY.triggers})
+    until(all_are("OK"), within_s=ALARMS_FOLLOW_WITHIN_S, what="alarms with data")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_pulumi_finds_the_running_stack_unchanged() -> None:
+    preview = json.loads(shell("pulumi preview --non-interactive --json"))
+    assert {step["op"] for step in preview["steps"]} <= {"same", "read"}
+
+    assert "created" not in shell("pulumi up --yes --non-interactive")
+
+    shell("pulumi refresh --yes --non-interactive --skip-preview --expect-no-changes")
+
+
+def test_pulumi_imports_a_topic_that_was_made_by_hand_and_removes_it_again(
+    sandbox: KeptSandbox, tmp_path: Path
+) -> None:
+    topic = sandbox.client("sns", POLICY.regions.primary).create_topic(Name="seawall-made-by-hand")
+    code = tmp_path / "imported.py"
+    provider = "urn:pulumi:sandbox::seawall::pulumi:providers:aws::aws"
+
+    shell(
+        f"pulumi import aws:sns/topic:Topic found {topic['TopicArn']} --yes --non-interactive"
+        f" --skip-preview --protect=false --provider aws={provider} --out {code}"
+    )
+
+    assert "aws.sns.Topic(" in code.read_text(encoding="utf-8")
+    assert "1 deleted" in shell("pulumi up --yes --non-interactive --skip-preview")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_drift_and_change_review_find_nothing_in_an_unchanged_stack() -> None:
+    shell("bin/seawall drift")
+    shell("bin/seawall review")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_promtool_and_chaos_work_in_a_shell_with_the_environment() -> None:
+    shell("promtool test rules generated/sandbox/rules_test.yml")
+
+    journal = shell(
+        'cd "$(mktemp -d)" && chaos --no-version-check run --rollback-strategy always'
+        f" --journal-path journal.json {ROOT}/chaos/experiments/noop.json && cat journal.json"
+    )
+
+    assert '"status": "completed"' in journal
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_every_cell_of_the_matrix_is_as_the_policy_says_and_every_key_answers() -> None:
+    code, result = drill_result("segregation")
+
+    assert (code, not_passed(result)) == (0, {})
+    assert result["conditions"]["not_proven"] == ["customer-aster-cold", "customer-birch-cold"]
+
+
+def test_a_real_stack_is_drilled_by_profiles_without_harm(
+    sandbox: KeptSandbox, tmp_path: Path
+) -> None:
+    """The way to a real account, tried on the sandbox.
+
+    A profile per role, dry runs, and canaries in place of calls that could stop a key.
+    """
+    config, credentials = tmp_path / "config", tmp_path / "credentials"
+    users = {user["arn"]: user for user in _users(read_json(sandbox.data_dir / "identities.json"))}
+    credentials.write_text(
+        "".join(
+            f"[{user['user']}]\naws_access_key_id = {user['access_key_id']}\n"
+            f"aws_secret_access_key = {user['secret_access_key']}\n"
+            for user in users.values()
+        ),
+        encoding="utf-8",
+    )
+    config.write_text(
+        "".join(
+            f"[profile {name}]\nrole_arn = {role['arn']}\n"
+            f"source_profile = {users[role['trusts']]['user']}\nregion = {REGION}\n"
+            for name, role in sandbox.outputs["principals"].items()
+        ),
+        encoding="utf-8",
+    )
+
+    code, result = drill_result(
+        *("segregation", "--stack", "sandbox"),
+        *("--outputs", str(sandbox.data_dir / "outputs.json")),
+        *("--venue", str(sandbox.data_dir / "venue.json")),
+        env={
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_ENDPOINT_URL": sandbox.urls["aws"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+        },
+    )
+
+    assert result["conditions"]["dry_run"] is True
+    # The signers' log cannot be read without a database, so it is unknown whether it has the proofs.
+    assert not_passed(result) == {"control.logged": "UNKNOWN"}
+    assert code == 2
+
+
+def _users(tree: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Every user in identities.json, at any depth."""
+    if "access_key_id" in tree:
+        yield dict(tree)
+        return
+    for value in tree.values():
+        yield from _users(value)
+
+
+def test_a_stack_of_another_policy_is_refused(tmp_path: Path) -> None:
+    """On a real stack nothing is tried before the outputs are those of the policy."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"policy_digest": "another"}), encoding="utf-8")
+
+    done = seawall("drill", "segregation", "--stack", "staging", "--outputs", str(outputs))
+
+    assert done.returncode == 3
+    assert "brought up from another policy" in done.stderr
+
+
+def test_a_stray_statement_is_named_as_exactly_that_cell(sandbox: KeptSandbox) -> None:
+    """Added with boto3, not by Pulumi.
+
+    The treasury's signer may sign with a customers' key in one region.
+    """
+    kms = sandbox.client("kms", REGION)
+    signers = sandbox.outputs["signers"]
+    key_id = signers[KEY]["key_id"]
+    before = kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
+    stray = json.loads(before)
+    stranger = signers[STRANGER]["roles"][REGION]
+    stray["Statement"].append(
+        {
+            "Sid": "Stray",
+            "Effect": "Allow",
+            "Principal": {"AWS": stranger},
+            "Action": "kms:Sign",
+            "Resource": "*",
+        }
+    )
+    kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=json.dumps(stray))
+    try:
+        code, result = drill_result("segregation")
+    finally:
+        kms.put_key_policy(KeyId=key_id, PolicyName="default", Policy=before)
+
+    assert code == 1
+    assert not_passed(result) == dict.fromkeys(
+        ("segregation.matrix", "segregation.one_signer", "segregation.buckets_apart"), "FAIL"
+    )
+    [cell] = result["checks"]["segregation.matrix"]["details"]
+    role = stranger.rpartition("/")[2]
+    assert cell.startswith(f"{role} may kms:Sign with {KEY} in {REGION}; the policy denies it")
+
+
+@pytest.mark.nightly  # a whole flood of 50 s; a flood from the command line is an integration test
+@pytest.mark.usefixtures("sandbox")
+def test_locust_floods_from_a_shell_with_the_environment() -> None:
+    flood = shell(
+        'locust -f loadtests/locustfile.py --headless && cat "$SEAWALL_FLOOD_OUT/flood.json"'
+    )
+
+    assert '"complete": true' in flood
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_pulumi_destroys_the_stack_from_a_shell() -> None:
+    """The last test with this sandbox."""
+    shell("pulumi destroy --yes --non-interactive")
+
+
+def test_without_a_sandbox_the_environment_is_refused_with_the_remedy() -> None:
+    """One line, exit 3, and nothing on standard output that `eval` could run."""
+    seawall("down")
+
+    done = seawall("env")
+
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "seawall up" in done.stderr

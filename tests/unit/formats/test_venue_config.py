@@ -1,0 +1,125 @@
+"""The venue's configuration file: written and read by one model, and what it says of addresses."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from seawall.errors import UsageError
+from seawall.formats.venue_config import (
+    Endpoint,
+    Key,
+    NetworkConfig,
+    SignerConfig,
+    VenueConfig,
+    load_config,
+)
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+
+POLICY_PATH = Path(__file__).parents[3] / "policies" / "sandbox.yaml"
+NOWHERE = Endpoint(primary="http://127.0.0.1:9", standby="http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return load_policy(POLICY_PATH)
+
+
+@pytest.fixture
+def config(policy: Policy) -> VenueConfig:
+    """Addresses are numbers; those of contracts have upper-case digits."""
+    keys = {
+        wallet: Key(key_id=wallet, address=f"0x{number:040x}", role_arn="arn")
+        for number, wallet in enumerate(policy.signing_wallets(), start=1)
+    }
+    (hot, declared), *_ = policy.payout_wallets().items()
+    return VenueConfig(
+        run_id="test",
+        policy=POLICY_PATH,
+        networks={
+            declared.network: NetworkConfig(
+                chain_id=1,
+                rpc=NOWHERE,
+                payout_contracts={hot: "0x" + "AB" * 20},
+                reserve_contracts={policy.reserve_of(hot): "0x" + "CD" * 20},
+                tokens={"USDX": "0x" + "EF" * 20},
+            )
+        },
+        signers={
+            policy.regions.primary: SignerConfig(
+                listen_port=9,
+                operations_per_s=10,
+                url="http://127.0.0.1:9",
+                kms_endpoint="http://127.0.0.1:9",
+                sts_endpoint="http://127.0.0.1:9",
+                keys=keys,
+            )
+        },
+        exchange=NOWHERE,
+        api_listen_port=9,
+        api_url="http://127.0.0.1:9",
+        metrics_ports={},
+    )
+
+
+def test_what_is_written_is_read_back_unchanged(config: VenueConfig, tmp_path: Path) -> None:
+    path = tmp_path / "venue.json"
+    config.write(path)
+
+    assert load_config(path) == config
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_money_lies_in_the_contract_or_at_the_key(config: VenueConfig, policy: Policy) -> None:
+    """Hot and reserve wallets of the bucket that pays have a contract."""
+    hot = next(iter(policy.payout_wallets()))
+    network = policy.wallets[hot].network
+    without = next(
+        name
+        for name, wallet in policy.wallets.items()
+        if wallet.network == network
+        and wallet.wallet_class == "hot"
+        and name not in policy.payout_wallets()
+    )
+
+    assert config.holder_of(policy, hot) == "0x" + "ab" * 20
+    assert config.holder_of(policy, policy.reserve_of(hot)) == "0x" + "cd" * 20
+    assert (
+        config.holder_of(policy, without)
+        == config.signers[policy.regions.primary].keys[without].address
+    )
+
+
+def test_the_venues_own_addresses_are_contracts_keys_tokens_and_cold_wallets(
+    config: VenueConfig, policy: Policy
+) -> None:
+    own = config.own_addresses(policy)
+    keys = config.signers[policy.regions.primary].keys.values()
+    cold = {wallet.address.lower() for wallet in policy.wallets.values() if wallet.address}
+
+    assert own >= {"0x" + "ab" * 20, "0x" + "cd" * 20, "0x" + "ef" * 20}
+    assert own >= {key.address for key in keys}
+    assert own >= cold
+    assert all(address == address.lower() for address in own)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot read the venue's configuration"),
+        ("{", "is no venue configuration"),
+        ("{}", "is no venue configuration"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(
+    text: str | None, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "venue.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(UsageError, match=why):
+        load_config(path)

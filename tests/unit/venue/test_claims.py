@@ -1,0 +1,74 @@
+"""The choice of withdrawals for a slot."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+import pytest
+
+from venue.settler.claims import Candidate, select_batch
+
+
+def wd(
+    seq: int, amount: int, *, asset: str = "USDX", size: Literal["small", "large"] = "small"
+) -> Candidate:
+    """A reserved withdrawal."""
+    return Candidate(
+        id=UUID(int=seq), seq=seq, asset=asset, amount=amount, size=size, destination="0x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidates", "floats", "floors", "chosen"),
+    [
+        pytest.param(
+            [wd(2, 5), wd(1, 5)], {"USDX": 10}, {}, [1, 2], id="in the order of acceptance"
+        ),
+        pytest.param(
+            [wd(1, 5, size="large"), wd(2, 5)], {"USDX": 99}, {}, [2, 1], id="small ones first"
+        ),
+        pytest.param(
+            [wd(1, 5), wd(2, 5)], {"USDX": 10}, {"USDX": 1}, [1], id="not below the floor"
+        ),
+        pytest.param([wd(1, 10)], {"USDX": 10}, {}, [1], id="down to the floor exactly"),
+        pytest.param(
+            [wd(1, 11), wd(2, 1)],
+            {"USDX": 10},
+            {},
+            [],
+            id="no withdrawal overtakes one that must wait",
+        ),
+        pytest.param(
+            [wd(1, 11), wd(2, 1, asset="AST")],
+            {"USDX": 10, "AST": 1},
+            {},
+            [2],
+            id="other assets go on",
+        ),
+        pytest.param(
+            [wd(1, 1, asset="DOGE")],
+            {"USDX": 10},
+            {},
+            [],
+            id="an asset without a float is not paid",
+        ),
+        pytest.param(
+            [wd(n, 1) for n in range(9)],
+            {"USDX": 99},
+            {},
+            [0, 1, 2, 3],
+            id="as many as fit a batch",
+        ),
+        pytest.param(
+            [wd(1, 4)], {"USDX": 10}, {"USDX": 20}, [], id="a float below its floor pays nothing"
+        ),
+    ],
+)
+def test_a_batch_pays_small_ones_first_in_order_and_leaves_the_floor(
+    candidates: list[Candidate], floats: dict[str, int], floors: dict[str, int], chosen: list[int]
+) -> None:
+    """One row per rule; a batch holds four."""
+    batch = select_batch(candidates, floats=floats, floors=floors, limit=4)
+
+    assert [each.seq for each in batch] == chosen

@@ -1,0 +1,117 @@
+"""Intake decides each request of a batch: accepted, deferred, replayed or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seawall.formats.drill_contract import Refusal
+from seawall.policy_file import load_policy
+from tests.testing.reservations import ACCOUNT, reservation
+from venue.api.intake import Accept, Committed, IntakeDecision, Replay, decide
+
+POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+
+
+def code(decision: IntakeDecision) -> str:
+    """A decision in one word."""
+    match decision:
+        case Refusal():
+            return decision.code
+        case Accept():
+            return "deferred" if decision.reason else "accepted"
+        case Replay():
+            return "replayed"
+
+
+def test_a_batch_spends_a_balance_in_order_of_arrival() -> None:
+    """What an earlier request took is gone for the later one.
+
+    A smaller one after a refused one still fits.
+    """
+    reservations = [reservation(1, 60), reservation(2, 50), reservation(3, 40), reservation(4, 1)]
+    decisions = decide(POLICY, "normal", reservations, committed={}, available={ACCOUNT: 100})
+    assert [code(one) for one in decisions] == [
+        "accepted",
+        "insufficient_balance",
+        "accepted",
+        "insufficient_balance",
+    ]
+
+
+def test_replays_keep_the_first_outcome_even_when_the_tier_would_now_refuse() -> None:
+    """A committed transfer is a replay in protected mode.
+
+    The same id with another amount is not.
+    """
+    first = reservation(1, 5, source="birch", value=5_000)
+    known = Committed(seq=9, content=first.content, state="broadcast", size="large", deferred=False)
+    again = decide(
+        POLICY, "protected", [first, reservation(1, 6)], committed={first.id: known}, available={}
+    )
+    assert again[0] == Replay(original=known)
+    assert code(again[1]) == "id_reused"
+    assert (
+        code(decide(POLICY, "protected", [first], committed={}, available={ACCOUNT: 9})[0])
+        == "suspended"
+    )
+
+
+def test_two_requests_with_one_id_in_a_batch_take_the_money_once() -> None:
+    """The second is a replay of the first; of a refused first it is the same refusal."""
+    decisions = decide(
+        POLICY,
+        "normal",
+        [reservation(1, 60), reservation(1, 60), reservation(2, 60), reservation(2, 60)],
+        committed={},
+        available={ACCOUNT: 100},
+    )
+    assert [code(one) for one in decisions] == [
+        "accepted",
+        "replayed",
+        "insufficient_balance",
+        "insufficient_balance",
+    ]
+
+
+def test_large_withdrawals_are_deferred_in_protected_mode_and_still_reserved() -> None:
+    """Deferred money is reserved, so it cannot be withdrawn twice."""
+    decisions = decide(
+        POLICY,
+        "protected",
+        [reservation(1, 60, value=1_001), reservation(2, 60)],
+        committed={},
+        available={ACCOUNT: 100},
+    )
+    assert [code(one) for one in decisions] == ["deferred", "insufficient_balance"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 50), st.integers(1, 3))),
+    st.integers(0, 120),
+)
+def test_no_batch_ever_overdraws_an_account(
+    rows: list[tuple[int, int, int]], available: int
+) -> None:
+    """Whatever is asked, in whatever order, with whatever ids.
+
+    What is accepted fits, and each id is accepted at most once.
+    """
+    reservations = [
+        reservation(number, amount, account=account) for number, amount, account in rows
+    ]
+    decisions = decide(
+        POLICY, "normal", reservations, committed={}, available={1: available, 2: available}
+    )
+    taken: dict[int, int] = {}
+    accepted: list[UUID] = []
+    for one, decision in zip(reservations, decisions, strict=True):
+        if isinstance(decision, Accept):
+            taken[one.source_account] = taken.get(one.source_account, 0) + one.amount
+            accepted.append(one.id)
+    assert all(total <= available for total in taken.values())
+    assert set(taken) <= {1, 2}
+    assert len(accepted) == len(set(accepted))

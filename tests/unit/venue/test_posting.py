@@ -1,0 +1,63 @@
+"""The settlement of a payment for every combination of events and bitmap."""
+
+from __future__ import annotations
+
+import pytest
+
+from venue.contracts.calls import Events, Item
+from venue.settler.posting import Settlement, settlement_of
+
+ITEM = Item(seq=7, to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
+OTHER = Item(seq=7, to="0x" + "cd" * 20, token="0x" + "00" * 20, amount=5)
+PAID, FAILED, UNCLEAR, UNTRIED = (
+    Settlement(paid=(7,), failed=(), unclear=()),
+    Settlement(paid=(), failed=(7,), unclear=()),
+    Settlement(paid=(), failed=(), unclear=(7,)),
+    Settlement(paid=(), failed=(), unclear=(), untried=(7,)),
+)
+
+
+def events(paid: Item | None = None, *, failed: bool = False) -> Events:
+    """Events of one transaction about number 7."""
+    return Events(paid={} if paid is None else {7: paid}, failed=frozenset({7} if failed else ()))
+
+
+@pytest.mark.parametrize(
+    ("events", "bit", "succeeded", "settlement"),
+    [
+        pytest.param(events(ITEM), True, True, PAID, id="paid"),
+        pytest.param(events(failed=True), False, True, FAILED, id="refused by its destination"),
+        pytest.param(events(), False, False, UNTRIED, id="reverted with its whole batch"),
+        pytest.param(events(ITEM), False, True, UNCLEAR, id="an event without its bit"),
+        pytest.param(
+            events(),
+            True,
+            True,
+            UNCLEAR,
+            id="a bit without its event: paid by another transaction, or burnt",
+        ),
+        pytest.param(
+            events(failed=True), True, True, UNCLEAR, id="failed here, but the bit is set"
+        ),
+        pytest.param(events(OTHER), True, True, UNCLEAR, id="paid to somebody else"),
+        pytest.param(events(), False, True, UNCLEAR, id="never mentioned"),
+        pytest.param(events(), True, False, UNCLEAR, id="reverted, but the bit is set"),
+    ],
+)
+def test_a_payment_counts_only_if_event_and_bit_agree(
+    events: Events, bit: bool, succeeded: bool, settlement: Settlement
+) -> None:
+    """Paid needs both, failed needs both; all other combinations are held."""
+    assert settlement_of([ITEM], events=events, bits={7: bit}, succeeded=succeeded) == settlement
+
+
+def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:
+    """One bit that is set contradicts the revert.
+
+    That item is held as unclear, and nothing of the batch goes back to the queue.
+    """
+    two = [ITEM, Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6)]
+    both = settlement_of(two, events=events(), bits={7: False, 8: False}, succeeded=False)
+    assert both == Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))
+    one = settlement_of(two, events=events(), bits={7: False, 8: True}, succeeded=False)
+    assert one == Settlement(paid=(), failed=(7,), unclear=(8,))

@@ -1,0 +1,284 @@
+"""Reservations: a batch of withdrawals is reserved, or one withdrawal is cancelled.
+
+Each is one transaction under the mode lock.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
+from seawall.errors import InternalError
+from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
+from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
+from venue.api.mode import READ_MODE, holding_mode, mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seawall.policy import Policy
+    from venue.database import Connection
+
+
+Answer = WithdrawalReceipt | Refusal
+
+# The state that a customer is shown: a slotted withdrawal has the state of its slot.
+STATE = """
+    case when w.state <> 'slotted' then w.state
+         when s.state = 'open' then 'slotted'
+         when s.state = 'final' then 'included'
+         else s.state end"""
+# Balances are locked in order of id, so that two batches never deadlock; the lock returns their
+# newest version. A withdrawal that commits during the wait for a lock is not among `known`, but the
+# insert refuses its id.
+_READ = f"""
+    with locked as materialized (
+        select account_id, available from balances
+        where account_id = any($1::bigint[]) order by account_id for update
+    )
+    select mode.*,
+           array(select account_id from locked) as accounts,
+           array(select available::text from locked) as available,
+           (select json_agg(json_build_array(
+                w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text,
+                w.destination, w.size, w.reason, {STATE}))
+            from withdrawals w left join slots s on s.id = w.slot_id
+            where w.id = any($2::uuid[])) as known
+    from ({READ_MODE}) mode"""
+_RESERVE = """
+    with asked as (
+        select * from unnest(
+            $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+            $7::numeric[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+            $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
+        with ordinality as t (
+            id, customer_id, bucket, source_network, network, asset,
+            amount, value_micro, size, destination, reason,
+            source_account, source_clearing, clearing, reserved_account, ord)
+    ), made as (
+        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount,
+                                 value_micro, size, destination, state, reason)
+        select id, customer_id, bucket, source_network, network, asset, amount,
+               value_micro, size, destination, 'reserved', reason
+        from asked order by ord
+        on conflict (id) do nothing
+        returning id, seq
+    ), posted as (
+        insert into postings (kind, withdrawal_id)
+        select 'reserve', id from made order by seq returning id as posting_id, withdrawal_id
+    ), booked as (
+        select a.*, m.seq, p.posting_id
+        from asked a join made m on m.id = a.id join posted p on p.withdrawal_id = a.id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select posting_id, source_account, amount from booked
+        union all select posting_id, reserved_account, -amount from booked
+        union all
+        select posting_id, source_clearing, -amount from booked where source_network <> network
+        union all
+        select posting_id, clearing, amount from booked where source_network <> network
+    ), charged as (
+        update balances b set available = b.available - t.total
+        from (select source_account, sum(amount) as total from booked group by source_account) t
+        where b.account_id = t.source_account
+    ), counted as (
+        insert into flow (kind, network, asset, size, count, value_micro)
+        select 'reserved', network, asset, size, count(*), sum(value_micro)::bigint
+        from booked group by network, asset, size
+    )
+    select id, seq, pg_notify($16, ''), pg_notify($17, '') from booked"""
+
+
+async def commit_batch(
+    connection: Connection, policy: Policy, reservations: Sequence[Reservation]
+) -> list[Answer | None]:
+    """Reserve what may be reserved, in one transaction; it has committed when this returns.
+
+    Tier and admission are those of the mode epoch under which the transaction committed.
+
+    Returns:
+        One answer per request, in order. None: another worker has just committed the same id;
+        submit the request again, and it is a replay.
+    """
+    async with holding_mode(connection):
+        seen = await connection.fetchrow(
+            _READ,
+            sorted({reservation.source_account for reservation in reservations}),
+            [reservation.id for reservation in reservations],
+        )
+        if seen is None:
+            raise InternalError("the venue has no mode row: genesis has not run")
+        mode = mode_of(seen)
+        available = dict(zip(seen["accounts"], map(int, seen["available"]), strict=True))
+        committed = dict(map(_original, json.loads(seen["known"] or "[]")))
+        decisions = decide(
+            policy, mode.tier, reservations, committed=committed, available=available
+        )
+        accepted = [
+            (reservation, verdict)
+            for reservation, verdict in zip(reservations, decisions, strict=True)
+            if isinstance(verdict, Accept)
+        ]
+        seqs = await _reserve(connection, accepted) if accepted else {}
+    return _answers(reservations, decisions, seqs)
+
+
+async def _reserve(
+    connection: Connection, accepted: Sequence[tuple[Reservation, Accept]]
+) -> dict[UUID, int]:
+    columns = zip(
+        *(
+            (
+                reservation.id,
+                reservation.customer_id,
+                reservation.bucket,
+                reservation.source_network,
+                reservation.network,
+                reservation.asset,
+                reservation.amount,
+                reservation.value_micro,
+                reservation.size,
+                reservation.destination,
+                verdict.reason,
+                reservation.source_account,
+                reservation.source_clearing,
+                reservation.clearing,
+                reservation.reserved_account,
+            )
+            for reservation, verdict in accepted
+        ),
+        strict=True,
+    )
+    rows = await connection.fetch(_RESERVE, *map(list, columns), FLOW_CHANNEL, WITHDRAWAL_CHANNEL)
+    return {row["id"]: row["seq"] for row in rows}
+
+
+def _original(fields: Sequence[Any]) -> tuple[UUID, Committed]:
+    """A row of `known`: its id, and the rest."""
+    withdrawal, seq, customer, source, network, asset, amount, destination, size, reason, state = (
+        fields
+    )
+    content = (customer, source, network, asset, int(amount), destination)
+    deferred = state == "reserved" and reason is not None
+    return UUID(withdrawal), Committed(
+        seq=seq, content=content, state=state, size=size, deferred=deferred
+    )
+
+
+def _answers(
+    reservations: Sequence[Reservation], decisions: Sequence[IntakeDecision], seqs: dict[UUID, int]
+) -> list[Answer | None]:
+    answers: list[Answer | None] = []
+    first: dict[UUID, Accept] = {}
+    for reservation, decision in zip(reservations, decisions, strict=True):
+        match decision:
+            case Refusal():
+                answers.append(decision)
+            case Accept():
+                first[reservation.id] = decision
+                answers.append(_receipt(reservation, decision, seqs, outcome="accepted"))
+            case Replay(original=None):
+                answers.append(
+                    _receipt(reservation, first[reservation.id], seqs, outcome="replayed")
+                )
+            case Replay(original=Committed() as original):
+                answers.append(
+                    WithdrawalReceipt(
+                        id=reservation.id,
+                        seq=original.seq,
+                        state=original.state,
+                        size=original.size,
+                        outcome="replayed",
+                        deferred=original.deferred,
+                    )
+                )
+            case _:
+                raise InternalError(f"no answer to {decision!r}")
+    return answers
+
+
+def _receipt(
+    reservation: Reservation,
+    verdict: Accept,
+    seqs: dict[UUID, int],
+    *,
+    outcome: Literal["accepted", "replayed"],
+) -> WithdrawalReceipt | None:
+    seq = seqs.get(reservation.id)
+    if seq is None:
+        return None
+    return WithdrawalReceipt.model_construct(
+        id=reservation.id,
+        seq=seq,
+        state="reserved",
+        size=reservation.size,
+        outcome=outcome,
+        deferred=verdict.reason is not None,
+    )
+
+
+REASON = "cancelled by its customer"
+_TOO_LATE = Refusal(
+    code="too_late",
+    reason="Its payment has begun and can no longer be cancelled; follow the withdrawal instead.",
+)
+NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with this id.")
+
+_LOCK = """
+    select seq, state, reason from withdrawals
+    where id = $1 and customer_id = $2 for no key update"""
+# The entries are those of the reservation with the opposite sign, clearing included.
+_VOID = """
+    with voided as (
+        update withdrawals set state = 'voided', reason = $2 where id = $1 and state = 'reserved'
+        returning id, network, asset, size, value_micro
+    ), posted as (
+        insert into postings (kind, withdrawal_id)
+        select 'void', id from voided returning id, withdrawal_id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, e.account_id, -e.amount
+        from posted p
+        join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve'
+        join entries e on e.posting_id = r.id
+        returning account_id, amount
+    ), given_back as (
+        update balances b set available = b.available - e.amount
+        from entered e where b.account_id = e.account_id returning 1
+    ), counted as (
+        insert into flow (kind, network, asset, size, count, value_micro)
+        select 'voided', network, asset, size, 1, value_micro from voided
+    )
+    select (select count(*) from voided) as withdrawals,
+           (select count(*) from given_back) as balances,
+           pg_notify($3, '')"""
+
+
+async def cancel_withdrawal(
+    connection: Connection, customer_id: int, withdrawal_id: UUID
+) -> Withdrawal | Refusal:
+    """Void a withdrawal that is still reserved; it has committed when this returns.
+
+    A claim locks the rows that it slots, and so does this. A claim skips a row that is being
+    cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
+    cancellation gets the same answer.
+
+    Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
+    """
+    async with holding_mode(connection):
+        row = await connection.fetchrow(_LOCK, withdrawal_id, customer_id)
+        if row is None:
+            return NOT_FOUND
+        if row["state"] == "reserved":
+            done = await connection.fetchrow(_VOID, withdrawal_id, REASON, FLOW_CHANNEL)
+            if done is None or (done["withdrawals"], done["balances"]) != (1, 1):
+                raise InternalError(
+                    f"withdrawal {withdrawal_id} cannot be voided: "
+                    f"the ledger would take {done and dict(done)}"
+                )
+        elif row["state"] != "voided":
+            return _TOO_LATE
+    reason = REASON if row["state"] == "reserved" else row["reason"]
+    return Withdrawal(id=withdrawal_id, seq=row["seq"], state="voided", reason=reason, tx_hash=None)

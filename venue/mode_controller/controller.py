@@ -1,0 +1,193 @@
+"""The mode controller's loop: sample, decide, write the new mode, renew the lease.
+
+The loop is woken by commits of intake and settlers, and runs at least every ``TICK_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge
+
+from seawall.controls.heartbeat import BEAT_EVERY_MS
+from seawall.controls.modes import Decision, ModeState, decide, watch
+from seawall.controls.pace import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
+from seawall.conventions import metrics, sabotage
+from seawall.conventions.components import MODE_CONTROLLER_PROCESS
+from seawall.conventions.database import MODE_LOCK
+from seawall.errors import InternalError
+from seawall.policy import TIERS
+from venue.ledger.journal import append
+from venue.mode_controller.sampler import Sampler
+
+if TYPE_CHECKING:
+    from seawall.indicators import Sample
+    from seawall.policy import Policy
+    from venue.database import Connection
+
+TICK_S = MODE_CONTROLLER_TICK_MS / 1_000
+REST_S = 0.004
+"""Shortest time between two samples; in a flood there are more commits than samples are needed."""
+AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
+
+_RENEW_LEASE = """
+    insert into mode_controller_lease (holder, renewed_at) values ($1, clock_timestamp())
+    on conflict (only_row) do update
+    set holder = excluded.holder, renewed_at = excluded.renewed_at"""
+_READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
+_LOCK = "select pg_advisory_xact_lock($1)"
+_CHANGE = """
+    update mode set epoch = epoch + 1, tier = $1, reason = $2, since = clock_timestamp()
+    where epoch = $3
+    returning epoch, (extract(epoch from since) * 1000000)::bigint as since_us"""
+_RECORD = """
+    insert into mode_log
+        (epoch, previous, tier, reason, trigger_name, indicators, sample_flow_id, sampled_at)
+    values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8)"""
+_log = logging.getLogger(__name__)
+
+TIER = Gauge(metrics.TIER, "0 normal, 1 stressed, 2 protected.")
+MODE_EPOCH = Gauge(metrics.MODE_EPOCH, "Epoch of the committed mode.")
+INDICATOR = Gauge(metrics.INDICATOR, "Level of an indicator.", ("indicator",))
+HEARTBEAT = Gauge(
+    metrics.MODE_CONTROLLER_HEARTBEAT, "When the mode controller last renewed its lease."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InForce:
+    """The committed mode as the mode controller knows it; no other process writes it."""
+
+    epoch: int
+    state: ModeState
+
+
+async def mode_in_force(connection: Connection) -> InForce:
+    """The committed mode. Raises :class:`InternalError` if genesis has not run."""
+    row = await connection.fetchrow(_READ)
+    if row is None:
+        raise InternalError("the venue has no mode row: genesis has not run")
+    return InForce(epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=row["since_us"]))
+
+
+async def flip(
+    connection: Connection, in_force: InForce, decision: Decision, sample: Sample
+) -> InForce:
+    """Commit ``decision``: mode, its log entry and the journal entry in one transaction.
+
+    The exclusive lock waits for claims in flight; no claim commits under the old epoch afterwards.
+    The lock is a statement of its own, so that the later statements see what committed during the
+    wait (design section 5, ring 0).
+
+    Raises :class:`InternalError` if another mode controller has flipped in between: only one may
+    run.
+    """
+    levels = {name: str(level) for name, level in sample.levels.items()}
+    sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.at_us)
+    async with connection.transaction():
+        await connection.execute(_LOCK, MODE_LOCK)
+        body: dict[str, str | int | None] = {str(name): level for name, level in levels.items()}
+        body |= {"epoch": in_force.epoch + 1, "previous": in_force.state.tier}
+        body |= {"tier": decision.tier, "trigger": decision.trigger}
+        await append(
+            connection,
+            writer=MODE_CONTROLLER_PROCESS,
+            kind="flip",
+            justification=decision.reason,
+            body=body,
+        )
+        row = await connection.fetchrow(_CHANGE, decision.tier, decision.reason, in_force.epoch)
+        if row is None:
+            raise InternalError(
+                f"epoch {in_force.epoch} is no longer in force: a second mode controller is running"
+            )
+        await connection.execute(
+            _RECORD,
+            row["epoch"],
+            in_force.state.tier,
+            decision.tier,
+            decision.reason,
+            decision.trigger,
+            json.dumps(levels),
+            sample.newest_flow_id,
+            sampled_at,
+        )
+    return InForce(
+        epoch=row["epoch"], state=ModeState(tier=decision.tier, since_us=row["since_us"])
+    )
+
+
+class ModeController:
+    """Samples and decides over ``connection``, which no other task uses.
+
+    ``wake`` is set by notifications of commits; ``holder`` is the name in the lease row.
+    """
+
+    def __init__(
+        self, policy: Policy, connection: Connection, *, wake: asyncio.Event, holder: str
+    ) -> None:
+        self._policy = policy
+        self._connection = connection
+        self._wake = wake
+        self._holder = holder
+        self._sampler = Sampler(policy, connection)
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Control the mode until ``stop``."""
+        loop = asyncio.get_running_loop()
+        in_force = await mode_in_force(self._connection)
+        await self._sampler.start()
+        renewed_at = ages_at = float("-inf")
+        while not stop.is_set():
+            self._wake.clear()
+            began = loop.time()
+            if began - ages_at >= AGES_EVERY_S:
+                await self._sampler.refresh_ages(in_force.state.tier)
+                ages_at = began
+            sample = await self._sampler.sample()
+            after = await self._decided(in_force, sample)
+            if after.epoch != in_force.epoch:
+                ages_at = float("-inf")  # another tier guarantees other withdrawals
+            in_force = after
+            if began - renewed_at >= BEAT_EVERY_MS / 1_000:
+                # After the decision: a process that can no longer decide must also stop renewing.
+                await self._connection.execute(_RENEW_LEASE, self._holder)
+                renewed_at = began
+                self._expose(in_force, sample)
+            await self._rest(began)
+
+    async def _decided(self, in_force: InForce, sample: Sample) -> InForce:
+        in_force = replace(in_force, state=watch(self._policy, in_force.state, sample))
+        decision = decide(self._policy, in_force.state, sample, sample.at_us)
+        if decision is None or sabotage.sabotaged(sabotage.SABOTAGE_MODE_CONTROLLER):
+            return in_force
+        after = await flip(self._connection, in_force, decision, sample)
+        _log.info(
+            "%s -> %s (epoch %d): %s",
+            in_force.state.tier,
+            decision.tier,
+            after.epoch,
+            decision.reason,
+        )
+        return after
+
+    def _expose(self, in_force: InForce, sample: Sample) -> None:
+        TIER.set(TIERS.index(in_force.state.tier))
+        MODE_EPOCH.set(in_force.epoch)
+        HEARTBEAT.set_to_current_time()
+        for name, level in sample.levels.items():
+            INDICATOR.labels(name).set(float(level))
+
+    async def _rest(self, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, began + REST_S - loop.time()))
+        try:
+            async with asyncio.timeout_at(began + TICK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return

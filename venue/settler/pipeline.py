@@ -1,0 +1,231 @@
+"""The pipeline of a lane: claim, sign, broadcast in the order of nonces, follow to finality.
+
+:class:`Driver` claims and sends for one lane. :class:`Follower` watches one network for all lanes.
+A slot is final when its transaction is in the block in which it was last seen and that block is at
+or below the block that the network calls finalized. A transaction that no block contains for some
+blocks is broadcast again, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from seawall.controls.pace import CLAIM_LOOK_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
+from seawall.errors import ServiceError
+from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
+from venue.contracts.calls import ITEMS_MAX, decode_paid_many, paid_many, read_events
+from venue.process import pause
+from venue.settler.claims import Claims
+from venue.settler.lanes import Lane, Slot, SlotProgress
+from venue.settler.metrics import SettlerMetrics
+from venue.settler.posting import Poster, settlement_of
+from venue.settler.signing_routes import SigningRoutes
+
+_HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
+_MISSING_BLOCKS = 3
+"""A transaction that is in none of so many blocks is broadcast again.
+
+Full blocks delay a transaction by one or two blocks; after three, the pool has probably lost it.
+"""
+_AFTER_REVERT_S = 5.0
+"""Pause of a lane after a whole batch reverted.
+
+The cause is most likely a cap of the contract, which ends with its window; a new attempt at once
+would only burn gas.
+"""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Follower:
+    """Follows broadcast slots of one network; ``on_final`` is called for each that is final."""
+
+    rpc: AsyncRpcClient
+    progress: SlotProgress
+    poster: Poster
+    metrics: SettlerMetrics
+    assets: dict[str, str]
+    on_final: Callable[[Slot], None]
+    head_number: int = 0
+    base_fee_wei: int | None = None
+    _following: dict[int, Slot] = field(default_factory=dict)
+
+    def follow(self, slot: Slot) -> None:
+        """Follow ``slot`` until it is final."""
+        self._following[slot.id] = slot
+
+    async def loop(self, stop: asyncio.Event) -> None:
+        """Read every new block until ``stop``."""
+        while not stop.is_set():
+            try:
+                head = await self.rpc.head()
+                if head.number != self.head_number:
+                    self.head_number, self.base_fee_wei = head.number, head.base_fee_wei
+                    await self._read_block(head, stop)
+            except ServiceError as error:
+                _log.warning("the network cannot be followed: %s", error)
+            await pause(stop, _HEAD_EVERY_S)
+
+    async def _read_block(self, head: Head, stop: asyncio.Event) -> None:
+        if not self._following:
+            return
+        finalized = await self.rpc.head("finalized")
+        found = [
+            (slot, receipt)
+            for slot in list(self._following.values())
+            if (slot.block_number is None or slot.block_number <= finalized.number)
+            and (receipt := await self._receipt(slot, head)) is not None
+        ]
+        moved = [
+            (slot, receipt) for slot, receipt in found if slot.block_hash != receipt.block_hash
+        ]
+        if moved:
+            await self.progress.included(moved)
+        for slot, receipt in found:
+            if receipt.block_number <= finalized.number and not stop.is_set():
+                await self._finish(slot, receipt)
+
+    async def _receipt(self, slot: Slot, head: Head) -> Receipt | None:
+        receipt = await self.rpc.receipt(slot.tx_hash or "")
+        if receipt is None and head.number - slot.sent_at_block >= _MISSING_BLOCKS:
+            _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
+            try:  # a transaction that no node takes must not keep the others from being followed
+                await self.rpc.broadcast(slot.raw or b"")
+            except ServiceError as error:
+                _log.warning("slot %s was not broadcast again: %s", slot.id, error)
+            slot.sent_at_block = head.number
+        return receipt
+
+    async def _finish(self, slot: Slot, receipt: Receipt) -> None:
+        items = await self.poster.items(slot)
+        seqs = [item.seq for item in items]
+        bits = decode_paid_many(
+            await self.rpc.read(slot.lane.contract, paid_many(seqs), "finalized")
+        )
+        events = read_events(receipt.logs, contract=slot.lane.contract)
+        settlement = settlement_of(
+            items,
+            events=events,
+            bits=dict(zip(seqs, bits, strict=True)),
+            succeeded=receipt.succeeded,
+        )
+        # Set before the commit: a claim could take the released withdrawals at once.
+        if settlement.untried:
+            slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+        posted = await self.poster.post(slot, settlement)
+        del self._following[slot.id]
+        slot.lane.in_flight -= 1
+        self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)
+        if posted and slot.lane.purpose == "payout":
+            paid = set(settlement.paid)
+            self.metrics.final(
+                Counter(self.assets[item.token] for item in items if item.seq in paid)
+            )
+        self.on_final(slot)
+
+
+IN_FLIGHT_MAX = 16
+"""Slots of one lane between claim and finality.
+
+With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
+"""
+CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
+_CLAIM_EVERY_S = CLAIM_LOOK_MS / 1_000
+_SEND_AGAIN_S = 0.3
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Driver:
+    """Claims and sends slots of one lane.
+
+    ``wake`` is set when a withdrawal was accepted or a slot became final.
+    """
+
+    lane: Lane
+    claims: Claims
+    routes: SigningRoutes
+    progress: SlotProgress
+    follower: Follower
+    rpc: AsyncRpcClient
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
+
+    def resume(self, slots: Iterable[Slot]) -> None:
+        """Continue with slots that an earlier holder left; they come lowest nonce first."""
+        for slot in slots:
+            if slot.state in ("open", "signed"):
+                self._queue.put_nowait(slot)
+            else:
+                self.follower.follow(slot)
+
+    async def claim_loop(self, stop: asyncio.Event) -> None:
+        """Claim while withdrawals wait and fewer than ``IN_FLIGHT_MAX`` slots are in flight."""
+        claimed_at = 0.0
+        while not stop.is_set():
+            await self._rest(_CLAIM_EVERY_S)
+            if self.lane.in_flight >= IN_FLIGHT_MAX or self.follower.base_fee_wei is None:
+                continue
+            if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
+                await pause(stop, early)
+            slot = await self._claim(self.follower.base_fee_wei)
+            claimed_at = time.monotonic()
+            while slot is not None:
+                self._queue.put_nowait(slot)
+                if slot.items < ITEMS_MAX or self.lane.in_flight >= IN_FLIGHT_MAX or stop.is_set():
+                    break
+                slot = await self._claim(self.follower.base_fee_wei)
+
+    async def send_loop(self, stop: asyncio.Event) -> None:
+        """Sign, commit, broadcast, commit: one slot after the other.
+
+        So nonces reach the pool in order.
+        """
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(_CLAIM_EVERY_S):
+                    slot = await self._queue.get()
+            except TimeoutError:
+                continue
+            if slot.state == "open":
+                signed = await self.routes.sign(slot, stop)
+                if signed is None:
+                    return
+                await self.progress.signed(slot, signed)
+            while not stop.is_set() and not await self._sent(slot):
+                await pause(stop, _SEND_AGAIN_S)
+            if stop.is_set() and not slot.sent_at_block:
+                return
+            await self.progress.broadcast(slot)
+            self.follower.follow(slot)
+
+    async def _claim(self, base_fee_wei: int) -> Slot | None:
+        if time.monotonic() < self.lane.rest_until_s:
+            return None
+        if self.lane.purpose == "topup":
+            return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
+        if not await self.claims.waiting():
+            return None
+        return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
+
+    async def _sent(self, slot: Slot) -> bool:
+        try:
+            await self.rpc.broadcast(slot.raw or b"")
+        except ServiceError as error:
+            _log.warning("slot %s was not broadcast: %s", slot.id, error)
+            return False
+        slot.sent_at_block = max(self.follower.head_number, 1)
+        return True
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+        self.wake.clear()

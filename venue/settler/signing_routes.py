@@ -1,0 +1,185 @@
+"""Signing routes: the primary region signs slots, or the standby while the breaker is open.
+
+Each move to another region raises the lanes' epochs before the new region is asked, so a late
+signature of the old region is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+from pydantic import ValidationError
+
+from seawall.controls.breaker import (
+    Breaker,
+    BreakerSettings,
+    after_probe,
+    after_signing,
+    opened,
+    probe_due,
+)
+from seawall.controls.pace import SIGNER_PATIENCE_MS
+from seawall.conventions import sabotage
+from seawall.errors import InternalError
+from venue.process import pause
+from venue.settler.lanes import LaneLostError, Lanes, Slot
+from venue.settler.metrics import SettlerMetrics
+from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRequest
+
+TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
+_BETWEEN_FAILURES_S = 0.25
+_THROTTLED_S = 0.05
+"""Pause after a throttled request.
+
+A throttled signer works, and its bucket's share refills continuously: no reason to fail over.
+"""
+_PROBE_TICK_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+@dataclass(kw_only=True)
+class SigningRoutes:
+    """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
+
+    urls: Mapping[str, str]
+    primary: str
+    standby: str
+    network: str
+    lanes: Lanes
+    client: httpx.AsyncClient
+    metrics: SettlerMetrics
+    settings: BreakerSettings = field(default_factory=BreakerSettings)
+    breaker: Breaker = field(default_factory=Breaker)
+    _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def adopt(self) -> None:
+        """Continue with the region that the lanes' rows name."""
+        if any(lane.signer_region == self.standby for lane in self.lanes.lanes):
+            self.breaker = opened(_now_us())
+        self._show()
+
+    async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
+        """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
+
+        Raises :class:`LaneLostError`.
+        """
+        failures = 0
+        while not stop.is_set():
+            region, epoch = slot.lane.signer_region, slot.lane.epoch
+            try:
+                signed = await self._ask(region, slot, epoch)
+            except SigningRefusedError as error:
+                if error.code == "stale_epoch" and slot.lane.epoch != epoch:
+                    continue  # the route moved during the request
+                if error.code == "stale_epoch" and self._moving.locked():
+                    async with self._moving:
+                        continue
+                if error.code == "stale_epoch":
+                    raise LaneLostError(error.reason) from error
+                if error.code == "throttled":
+                    await pause(stop, _THROTTLED_S)
+                    continue
+                if error.code != "provider_unavailable":
+                    raise InternalError(
+                        f"the signer of {region} refuses slot {slot.id}: {error.reason}"
+                    ) from error
+                _log.warning("%s did not sign: %s", region, error.reason)
+                failures += 1
+                await self._failed(region)
+                if failures > 1 and slot.lane.signer_region == region:
+                    await pause(stop, _BETWEEN_FAILURES_S)
+            else:
+                if region == self.primary:
+                    self.breaker = after_signing(
+                        self.breaker, self.settings, answered=True, now_us=_now_us()
+                    )
+                return signed
+        return None
+
+    async def probe_loop(self, stop: asyncio.Event) -> None:
+        """While the standby signs, probe the primary; go back once it has answered long enough."""
+        while not stop.is_set():
+            if probe_due(self.breaker, self.settings, _now_us()):
+                answered = await self._probe()
+                async with self._moving:
+                    self.breaker = after_probe(
+                        self.breaker, self.settings, answered=answered, now_us=_now_us()
+                    )
+                    if not self.breaker.on_standby:
+                        await self._move(
+                            self.primary, "The primary region has answered its probes again.", None
+                        )
+            await pause(stop, _PROBE_TICK_S)
+
+    async def _failed(self, region: str) -> None:
+        await self.lanes.signing_failed(self.network)
+        if region != self.primary or sabotage.sabotaged(sabotage.SABOTAGE_FAILOVER):
+            return
+        async with self._moving:
+            before = self.breaker
+            self.breaker = after_signing(before, self.settings, answered=False, now_us=_now_us())
+            if self.breaker.on_standby and not before.on_standby:
+                count = self.settings.failures_to_open
+                reason = f"The primary region failed to sign {count} times in a row."
+                await self._move(self.standby, reason, self.breaker.opened_at_us)
+
+    async def _move(self, region: str, reason: str, detected_at_us: int | None) -> None:
+        await self.lanes.move(region=region, reason=reason, detected_at_us=detected_at_us)
+        _log.warning("signing moved to %s: %s", region, reason)
+        self._show()
+
+    def _show(self) -> None:
+        for lane in self.lanes.lanes:
+            for region in (self.primary, self.standby):
+                self.metrics.route(lane.wallet, region, in_force=lane.signer_region == region)
+
+    async def _ask(self, region: str, slot: Slot, epoch: int) -> Signed:
+        request = SignRequest(
+            wallet=slot.lane.wallet,
+            chain_id=slot.lane.chain_id,
+            address=slot.lane.address,
+            nonce=slot.nonce,
+            epoch=epoch,
+            to=slot.to,
+            value=slot.value,
+            data=slot.data,
+            gas_limit=slot.fees.gas_limit,
+            max_fee_wei=slot.fees.max_fee_wei,
+            priority_fee_wei=slot.fees.priority_fee_wei,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self.client.post(
+                    f"{self.urls[region]}/sign", content=request.model_dump_json()
+                )
+            if answer.is_success:
+                signed = Signed.model_validate_json(answer.content)
+            else:
+                refused = Refused.model_validate_json(answer.content)
+                raise SigningRefusedError(refused.code, refused.reason)
+        except (httpx.HTTPError, TimeoutError, ValidationError) as error:
+            raise SigningRefusedError(
+                "provider_unavailable", f"the signer of {region} does not answer: {error!r}"
+            ) from error
+        if signed.digest != slot.intent.digest:
+            raise InternalError(
+                f"the signer of {region} signed another intent than that of slot {slot.id}"
+            )
+        return signed
+
+    async def _probe(self) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self.client.post(f"{self.urls[self.primary]}/probe")
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        return answer.is_success

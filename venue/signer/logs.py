@@ -1,0 +1,141 @@
+"""The signer's two logs: what it signed for each nonce, and which proofs of key control it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seawall.errors import ServiceError
+from seawall.keys.proofs import is_proof_text
+from venue.database import FAILURES, Connection, Pool
+from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
+
+_RECORD = """
+    insert into sign_log (chain_id, address, nonce, digest, epoch, region)
+    values ($1, $2, $3, $4, $5, $6)
+    on conflict (chain_id, address, nonce) do nothing"""
+_READ = """
+    select digest, raw, tx_hash, signed_by from sign_log
+    where (chain_id, address, nonce) = ($1, $2, $3)"""
+_STORE = """
+    update sign_log set raw = $5, tx_hash = $6, signed_by = $7, signed_at = clock_timestamp()
+    where (chain_id, address, nonce, digest) = ($1, $2, $3, $4) and raw is null"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignLog:
+    """The sign log: one digest per (chain, address, nonce), one signature per digest.
+
+    Each write is one transaction that locks the lane against a change of its epoch, so an old epoch
+    can neither claim a nonce nor store a signature.
+    """
+
+    pool: Pool
+    region: str
+
+    async def record(self, request: SignRequest) -> Signed | None:
+        """Claim the nonce for the digest of the request; the stored signature, or None.
+
+        Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``), and
+        ``provider_unavailable`` without the database.
+        """
+        digest = request.intent.digest
+        key = (request.chain_id, request.address, request.nonce)
+        try:
+            async with self.pool.acquire() as connection, connection.transaction():
+                await _fence(connection, request)
+                await connection.execute(_RECORD, *key, digest, request.epoch, self.region)
+                return await _stored(connection, request, digest)
+        except FAILURES as error:
+            raise SigningRefusedError(
+                "provider_unavailable", f"the sign log does not answer: {error}"
+            ) from error
+
+    async def keep(self, request: SignRequest, *, raw: bytes, tx_hash: str) -> Signed:
+        """Store the signature, unless one is stored already; the stored one is returned.
+
+        Raises as :meth:`record`.
+        """
+        digest = request.intent.digest
+        key = (request.chain_id, request.address, request.nonce)
+        try:
+            async with self.pool.acquire() as connection, connection.transaction():
+                await _fence(connection, request)
+                await connection.execute(_STORE, *key, digest, raw, tx_hash, self.region)
+                kept = await _stored(connection, request, digest)
+        except FAILURES as error:
+            raise SigningRefusedError(
+                "provider_unavailable", f"the sign log does not answer: {error}"
+            ) from error
+        if kept is None:
+            raise ServiceError(
+                f"nonce {request.nonce} of {request.address} was signed without being recorded"
+            )
+        return kept
+
+
+async def _fence(connection: Connection, request: SignRequest) -> None:
+    epoch = await connection.fetchval("select hold_lane($1, $2)", request.chain_id, request.address)
+    if epoch != request.epoch:
+        raise SigningRefusedError(
+            "stale_epoch",
+            f"the request has epoch {request.epoch}, "
+            f"but the lane of {request.address} is at {epoch or 'none'}",
+        )
+
+
+async def _stored(connection: Connection, request: SignRequest, digest: bytes) -> Signed | None:
+    row = await connection.fetchrow(_READ, request.chain_id, request.address, request.nonce)
+    if row is None:
+        return None
+    if row["digest"] != digest:
+        raise SigningRefusedError(
+            "digest_conflict",
+            f"nonce {request.nonce} of {request.address} belongs to another intent",
+        )
+    if row["raw"] is None:
+        return None
+    return Signed(raw=row["raw"], tx_hash=row["tx_hash"], region=row["signed_by"], digest=digest)
+
+
+_ASKED = (
+    "insert into proof_log (wallet, address, region, text) values ($1, $2, $3, $4) returning id"
+)
+_GIVEN = "insert into proof_signatures (proof_id, signature) values ($1, $2)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofLog:
+    """The proof log: texts that the signer was asked to sign, and the signatures that it gave.
+
+    The text is signed as a personal message (EIP-191), which can never be a transaction, and only
+    texts of the form of `seawall.keys.proofs` are signed at all.
+    """
+
+    pool: Pool
+    region: str
+
+    async def asked(self, wallet: str, address: str, text: str) -> int:
+        """Record the request before it is signed; returns its number.
+
+        Raises :class:`SigningRefusedError` for other texts, or without the database.
+        """
+        if not is_proof_text(text):
+            raise SigningRefusedError(
+                "bad_request", "only a text that proves key control is signed"
+            )
+        try:
+            number: int = await self.pool.fetchval(_ASKED, wallet, address, self.region, text)
+        except FAILURES as error:
+            raise SigningRefusedError(
+                "provider_unavailable", f"the proof log does not answer: {error}"
+            ) from error
+        return number
+
+    async def given(self, number: int, signature: bytes) -> None:
+        """Store the signature of request ``number``. Raises as :meth:`asked`."""
+        try:
+            await self.pool.execute(_GIVEN, number, signature)
+        except FAILURES as error:
+            raise SigningRefusedError(
+                "provider_unavailable", f"the proof log does not answer: {error}"
+            ) from error
