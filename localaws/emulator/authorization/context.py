@@ -102,7 +102,7 @@ class RequestContext(Mapping[str, ContextValue]):
             return None
         elif self._resource.tags is None:
             raise UnevaluatedElementError(
-                f"{key} on {self._asked.arn or 'a resource that is not known'}"
+                f"{key} on {self._resource.arn or 'a resource that is not known'}"
             )
         else:
             tags = self._resource.tags()
