@@ -47,9 +47,8 @@ class Clients:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._session: Any = (
-            boto3.Session()
-        )  # the service is chosen at run time, which no overload fits
+        # the service is chosen at run time, which no overload fits
+        self._session: Any = boto3.Session()
         if self._session.get_credentials() is None:
             raise UsageError(
                 "no AWS credentials in the environment",

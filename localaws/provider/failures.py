@@ -46,11 +46,11 @@ _REMEDIES = {
 
 
 def reason(label: str, error: BaseException) -> str:
-    """One line: which resource, what AWS said, what to do."""
+    """One line: which resource, the error of AWS, what to do."""
     if isinstance(error, ClientError):
         code = code_of(error)
-        said = f"{label}: {code}: {error.response.get('Error', {}).get('Message', error)}"
-        return f"{said} ({_REMEDIES[code]})" if code in _REMEDIES else said
+        text = f"{label}: {code}: {error.response.get('Error', {}).get('Message', error)}"
+        return f"{text} ({_REMEDIES[code]})" if code in _REMEDIES else text
     if isinstance(error, (NoConnectionError, HTTPClientError)):
         return f"{label}: AWS does not answer: {error} (see that the sandbox runs: bin/seawall up)"
     return f"{label}: {type(error).__name__}: {error}"
@@ -65,20 +65,20 @@ def translated(context: grpc.ServicerContext, label: str, call: Callable[[], _Re
 
 
 def half_made(
-    context: grpc.ServicerContext, *, identifier: str, properties: Properties, said: str
+    context: grpc.ServicerContext, *, identifier: str, properties: Properties, message: str
 ) -> NoReturn:
-    """End the call: the resource exists as ``properties`` say, but ``said`` went wrong.
+    """End the call: the resource exists as ``properties`` say, and ``message`` says what failed.
 
     The engine records it, and the next `up` updates it even if the program stays the same (pulumi,
     proto/provider.proto, ErrorResourceInitFailed).
     """
     detail = provider_pb2.ErrorResourceInitFailed(
-        id=identifier, properties=to_struct(properties), reasons=[said]
+        id=identifier, properties=to_struct(properties), reasons=[message]
     )
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=said)
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
     status.details.add().Pack(detail)
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    abort(context, said)
+    abort(context, message)
 
 
 def abort(

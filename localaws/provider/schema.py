@@ -45,9 +45,8 @@ def describe(kind: str) -> Described:
     name = kind.rpartition(":")[2]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # the SDK warns of its own old classes as it loads them
+            # the SDK warns of its own old classes as it loads them
+            warnings.simplefilter("ignore", DeprecationWarning)
             resource = getattr(importlib.import_module(f"pulumi_aws.{_package(kind)}"), name)
     except (ImportError, AttributeError) as error:
         raise LookupError(f"the installed pulumi_aws has no {kind}") from error

@@ -198,11 +198,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
                 properties=_struct(resource, rules.previewed(resource, given))
             )
         aws, label = self._aws(given, context), _label(request.urn)
-        said = ""
+        message = ""
         try:
             identifier = resource.create(aws, rules.for_aws(resource, given))
         except HalfMadeError as error:
-            identifier, said = error.identifier, reason(label, error.__cause__ or error)
+            identifier, message = error.identifier, reason(label, error.__cause__ or error)
         except _FOREIGN as error:
             abort(context, reason(label, error))
         state = self._as_it_is(resource, aws, identifier, given, context)
@@ -211,11 +211,14 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
                 context,
                 identifier=identifier,
                 properties=_wrapped(resource, given),
-                said=said or reason(label, state),
+                message=message or reason(label, state),
             )
-        if said:
+        if message:
             half_made(
-                context, identifier=identifier, properties=_wrapped(resource, state), said=said
+                context,
+                identifier=identifier,
+                properties=_wrapped(resource, state),
+                message=message,
             )
         return provider_pb2.CreateResponse(id=identifier, properties=_struct(resource, state))
 
@@ -261,24 +264,27 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
                 f"{label}: AWS has no {request.id} any more (run pulumi refresh, then pulumi up)",
             )
         wanted = rules.for_aws(resource, new)
-        said = ""
+        message = ""
         try:
             resource.change(
                 aws, request.id, found, rules.standing(resource, found, old, wanted), wanted
             )
         except _FOREIGN as error:
-            said = reason(label, error)
+            message = reason(label, error)
         after = self._as_it_is(resource, aws, request.id, new, context)
         if isinstance(after, Exception):
             half_made(
                 context,
                 identifier=request.id,
                 properties=_wrapped(resource, state),
-                said=said or reason(label, after),
+                message=message or reason(label, after),
             )
-        if said:
+        if message:
             half_made(
-                context, identifier=request.id, properties=_wrapped(resource, after), said=said
+                context,
+                identifier=request.id,
+                properties=_wrapped(resource, after),
+                message=message,
             )
         return provider_pb2.UpdateResponse(properties=_struct(resource, after))
 

@@ -40,9 +40,8 @@ class _Variable:
     default: str | None
 
 
-_Part = (
-    str | _Variable | tuple[str]
-)  # text with wildcards, a variable, or a character that stands for itself
+# text with wildcards, a variable, or a character that stands for itself
+_Part = str | _Variable | tuple[str]
 
 
 @dataclass(frozen=True)

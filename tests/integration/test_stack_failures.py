@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.testing.aws_harness import PRIMARY, STANDBY, client
+from tests.testing.iam_requests import document
 from tests.testing.provider_engine import running_provider
 from tests.testing.stack_harness import StackHarness, declared, running_stack
-from tests.testing.stack_types.example import document
 from tests.testing.stack_types.iam import TRUST
 from tests.testing.stack_types.kms import KEY
 

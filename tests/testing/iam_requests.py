@@ -65,7 +65,10 @@ def may(
         else ResourcePolicy(documents=(document(*on_resource),), decisive=decisive),
     )
     request = Request(
-        principal=principal, action=action, resource=resource, resource_account=owner,
+        principal=principal,
+        action=action,
+        resource=resource,
+        resource_account=owner,
         context={key.lower(): value for key, value in (context or {}).items()},
-    )  # fmt: skip
+    )
     return permitted(request, policies)

@@ -6,28 +6,15 @@ Root makes them, each with nothing but what the test gives it.
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
+from tests.testing.iam_requests import document
 
-ACCOUNT = "123456789012"
 _numbers = itertools.count()
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-def deny(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Deny", "Action": action, "Resource": resource, **more}
 
 
 def code(call: Any) -> str:

@@ -63,7 +63,7 @@ class RequestContext(Mapping[str, ContextValue]):
     def __init__(self, call: ApiCall, caller: Caller, asked: RequestedResource) -> None:
         self._call = call
         self._caller = caller
-        self._asked = asked
+        self._resource = asked
         self._known: dict[str, ContextValue | None] = {}
 
     def __getitem__(self, key: str) -> ContextValue:
@@ -81,7 +81,7 @@ class RequestContext(Mapping[str, ContextValue]):
         return sum(1 for _ in self)
 
     def _value(self, key: str) -> ContextValue | None:
-        found = self._asked.context.get(key) or self._caller.context.get(key)
+        found = self._resource.context.get(key) or self._caller.context.get(key)
         if found is not None:
             return found
         if "/" in key:
@@ -100,18 +100,18 @@ class RequestContext(Mapping[str, ContextValue]):
             tags = self._call.request_tags
         elif kind != "aws:resourcetag" and kind.partition(":")[0] != self._call.service:
             return None
-        elif self._asked.tags is None:
+        elif self._resource.tags is None:
             raise UnevaluatedElementError(
-                f"{key} on {self._asked.arn or 'a resource that is not known'}"
+                f"{key} on {self._resource.arn or 'a resource that is not known'}"
             )
         else:
-            tags = self._asked.tags()
+            tags = self._resource.tags()
         return next((value for tag, value in tags.items() if tag.lower() == name), None)
 
     def _global(self, key: str) -> ContextValue | None:
         now = datetime.now(UTC)
         known: dict[str, ContextValue] = {
-            "aws:requestedregion": self._asked.region or self._region(),
+            "aws:requestedregion": self._resource.region or self._region(),
             "aws:resourceaccount": self._call.account,
             "aws:securetransport": "true",
             "aws:currenttime": now.isoformat(timespec="seconds"),
@@ -160,7 +160,7 @@ class RequestContext(Mapping[str, ContextValue]):
         if key == "kms:grantisforawsresource":
             return "false" if call.operation in _GRANTING else None
         if key == "secretsmanager:secretid":
-            return self._asked.arn if "SecretId" in call.parameters else None
+            return self._resource.arn if "SecretId" in call.parameters else None
         if key == "iam:policyarn" and not call.operation.startswith(("Attach", "Detach")):
             return None
         if (call.operation, key) in _DEFAULTS:

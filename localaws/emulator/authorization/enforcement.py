@@ -159,8 +159,8 @@ def _authorize(self: Any, iam_request_class: type, resource: str = "*") -> None:
 
 
 def _others(call: ApiCall, key: Any) -> Iterable[RequestedResource]:
-    asked = requested_resources(call, key)
-    return (*asked, *tagged(call, asked), *passed_roles(call))
+    requested = requested_resources(call, key)
+    return (*requested, *tagged(call, requested), *passed_roles(call))
 
 
 def _s3(call: ApiCall, arn: str) -> Iterable[RequestedResource]:
@@ -170,9 +170,9 @@ def _s3(call: ApiCall, arn: str) -> Iterable[RequestedResource]:
     return (*requested_buckets(request), *requested_object_keys(request), *handed)
 
 
-def _judge(call: ApiCall, who: Caller, asked: Iterable[RequestedResource]) -> None:
+def _judge(call: ApiCall, who: Caller, requested: Iterable[RequestedResource]) -> None:
     """Raise the refusal of the first resource that is not allowed."""
-    for one in asked:
+    for one in requested:
         action = one.action or call.action
         request = Request(
             principal=who.principal,
@@ -234,9 +234,8 @@ def _refusal(self: Any, service: str, code: str, message: str, *, s3: bool) -> E
     if not s3:
         return _RefusalError(self, service, code, message)
     if code == "AccessDenied" and "delete" in self.querystring and self.method == "POST":
-        return BucketAccessDeniedError(
-            bucket=self.data.get("BucketName")
-        )  # which DeleteObjects answers with an error per key
+        # which DeleteObjects answers with an error per key
+        return BucketAccessDeniedError(bucket=self.data.get("BucketName"))
     refusal = S3AccessDeniedError() if code == "AccessDenied" else S3ClientError(code, message)
     refusal.message = message
     return refusal

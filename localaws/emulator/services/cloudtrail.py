@@ -171,14 +171,14 @@ def _reported(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _report(
     response: Any, operation: str, status: int, body: Any, before: list[dict[str, str]]
 ) -> None:
-    said = json.loads(body or "null") if isinstance(body, (str, bytes)) else None
+    result = json.loads(body or "null") if isinstance(body, (str, bytes)) else None
     failed = int(status) >= 400  # noqa: PLR2004 - HTTP
-    code = str((said or {}).get("__type", "InternalFailure")) if failed else None
+    code = str((result or {}).get("__type", "InternalFailure")) if failed else None
     identity = user_identity(response)
     if code in _NOT_THE_CALLERS or identity is None:
         return
     denied = code == "AccessDeniedException"
-    resources = before or _resources(response, said if isinstance(said, dict) else None)
+    resources = before or _resources(response, result if isinstance(result, dict) else None)
     record = {
         "eventVersion": "1.08",
         "userIdentity": identity,
@@ -191,13 +191,13 @@ def _report(
         **(
             {
                 "errorCode": _ERRORS.get(code, code),
-                "errorMessage": str((said or {}).get("message", "")),
+                "errorMessage": str((result or {}).get("message", "")),
             }
             if code
             else {}
         ),
         "requestParameters": None if denied else _parameters(response),
-        "responseElements": None if failed else _elements(said, resources),
+        "responseElements": None if failed else _elements(result, resources),
         "requestID": str(uuid4()),
         "eventID": str(uuid4()),
         "readOnly": False,
@@ -254,20 +254,20 @@ def _parameters(response: Any) -> dict[str, Any]:
     return given
 
 
-def _elements(said: Any, resources: list[dict[str, str]]) -> dict[str, Any] | None:
+def _elements(result: Any, resources: list[dict[str, str]]) -> dict[str, Any] | None:
     answer = {
         name[:1].lower() + name[1:]: value
-        for name, value in (said or {}).items()
+        for name, value in (result or {}).items()
         if name != "GrantToken"
     }
     key = next((each["ARN"] for each in resources if each["type"] == "AWS::KMS::Key"), None)
     return {**answer, **({"keyId": key} if key else {})} or None
 
 
-def _resources(response: Any, said: dict[str, Any] | None = None) -> list[dict[str, str]]:
+def _resources(response: Any, result: dict[str, Any] | None = None) -> list[dict[str, str]]:
     """The keys and aliases that a call is about.
 
-    ``said`` is the answer, which names a key that was made.
+    ``result`` is the answer, which names a key that was made.
     """
     account, region = response.current_account, response.region
     body = json.loads(response.body or "{}")
@@ -276,7 +276,7 @@ def _resources(response: Any, said: dict[str, Any] | None = None) -> list[dict[s
     key_id = str(
         body.get("KeyId")
         or body.get("TargetKeyId")
-        or (said or {}).get("KeyMetadata", {}).get("KeyId", "")
+        or (result or {}).get("KeyMetadata", {}).get("KeyId", "")
     )
     alias = body.get("AliasName")
     if not key_id and alias:
@@ -322,9 +322,8 @@ def user_identity(response: Any) -> dict[str, Any] | None:
         name = key.role_arn.rpartition("/")[2]
         role = next((role for role in backend.roles.values() if role.arn == key.role_arn), None)
         issuer = {"type": "Role", "arn": key.role_arn, "accountId": account, "userName": name}
-        principal = (
-            "" if role is None else f"{role.id}:{key.name}"
-        )  # a role that was deleted since has no id any more
+        # a role that was deleted since has no id any more
+        principal = "" if role is None else f"{role.id}:{key.name}"
         return {
             "type": "AssumedRole",
             "principalId": principal,

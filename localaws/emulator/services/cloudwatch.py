@@ -155,12 +155,12 @@ def _unix(when: datetime | None) -> float:
 
 def _sample(datum: dict[str, Any]) -> Sample:
     if datum.get("StatisticValues"):
-        said = datum["StatisticValues"]
+        fields = datum["StatisticValues"]
         return Sample(
-            minimum=float(said["Minimum"]),
-            maximum=float(said["Maximum"]),
-            total=float(said["Sum"]),
-            count=float(said["SampleCount"]),
+            minimum=float(fields["Minimum"]),
+            maximum=float(fields["Maximum"]),
+            total=float(fields["Sum"]),
+            count=float(fields["SampleCount"]),
         )
     if datum.get("Values"):
         counts = [int(float(each)) for each in datum.get("Counts") or [1] * len(datum["Values"])]
@@ -425,7 +425,7 @@ def _notify(backend: CloudWatchBackend, alarm: Alarm, before: str) -> None:
 
 
 def _message(alarm: Alarm, before: str, account: str, region: str) -> str:
-    said = {
+    fields = {
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.description,
         "AWSAccountId": account,
@@ -440,7 +440,7 @@ def _message(alarm: Alarm, before: str, account: str, region: str) -> str:
         "InsufficientDataActions": alarm.insufficient_data_actions,
     }
     if alarm.rule is not None:
-        return json.dumps({**said, "AlarmRule": alarm.rule})
+        return json.dumps({**fields, "AlarmRule": alarm.rule})
     trigger = {
         "MetricName": alarm.metric_name,
         "Namespace": alarm.namespace,
@@ -459,7 +459,7 @@ def _message(alarm: Alarm, before: str, account: str, region: str) -> str:
             else {"Statistic": str(alarm.statistic).upper()}
         ),
     }
-    return json.dumps({**said, "Trigger": trigger})
+    return json.dumps({**fields, "Trigger": trigger})
 
 
 def _put_event(backend: CloudWatchBackend, alarm: Alarm, before: str) -> None:

@@ -54,10 +54,8 @@ def _install_digests() -> None:
     response: Any = KmsResponse
     response.sign = _with_message_type(response.sign)
     response.verify = _with_message_type(response.verify)
-    curve, rsa = (
-        cast("Any", ECDSAPrivateKey),
-        cast("Any", RSAPrivateKey),
-    )  # what is replaced is private to moto
+    # what is replaced is private to moto
+    curve, rsa = cast("Any", ECDSAPrivateKey), cast("Any", RSAPrivateKey)
     hash_of_curve = curve._ECDSAPrivateKey__hash_algorithm
     scheme_of_rsa = rsa._RSAPrivateKey__padding_and_hash_algorithm
 
@@ -371,10 +369,8 @@ class EccQuota:
         with self._lock:
             if self._per_s is None:
                 return True
-            now, full = (
-                self._now_ns(),
-                self._per_s * _NANOSECONDS,
-            )  # a nanosecond brings per_s, a request costs a billion
+            # a nanosecond brings per_s, a request costs a billion
+            now, full = self._now_ns(), self._per_s * _NANOSECONDS
             left, then = self._left.get((account, region), (full, now))
             left = min(full, left + (now - then) * self._per_s)
             granted = left >= _NANOSECONDS

@@ -149,33 +149,33 @@ def _change(self: Any, zoneid: str, change_list: list[dict[str, Any]]) -> None:
 
 def _apply(records: _Records, action: str, wanted: Any) -> None:
     place = (wanted.name, wanted.type, wanted.set_identifier)
-    said = f"[name='{wanted.name}', type='{wanted.type}'"
-    said += f", set identifier='{wanted.set_identifier}']" if wanted.set_identifier else "]"
+    label = f"[name='{wanted.name}', type='{wanted.type}'"
+    label += f", set identifier='{wanted.set_identifier}']" if wanted.set_identifier else "]"
     if action not in ("CREATE", "UPSERT", "DELETE"):
         raise InvalidActionValue(action)
     if action == "DELETE":
         if place not in records:
-            _refuse(f"Tried to delete resource record set {said} but it was not found")
+            _refuse(f"Tried to delete resource record set {label} but it was not found")
         if _values(records[place]) != _values(wanted):
             _refuse(
-                f"Tried to delete resource record set {said} but the values provided do "
+                f"Tried to delete resource record set {label} but the values provided do "
                 "not match the current values"
             )
         del records[place]
         return
     if action == "CREATE" and place in records:
-        _refuse(f"Tried to create resource record set {said} but it already exists")
+        _refuse(f"Tried to create resource record set {label} but it already exists")
     beside = [
         record for other, record in records.items() if other[:2] == place[:2] and other != place
     ]
     if any((record.set_identifier is None) != (wanted.set_identifier is None) for record in beside):
         _refuse(
-            f"RRSet {said} cannot be created because a record with another routing policy "
+            f"RRSet {label} cannot be created because a record with another routing policy "
             "exists with this name and type"
         )
     if wanted.failover and any(record.failover == wanted.failover for record in beside):
         _refuse(
-            f"RRSet {said} cannot be created: there is a {wanted.failover} record of this "
+            f"RRSet {label} cannot be created: there is a {wanted.failover} record of this "
             "name and type"
         )
     records[place] = wanted

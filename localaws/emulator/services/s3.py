@@ -354,9 +354,8 @@ def _then_replicate(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
         result = operation(self)
         bucket = self.backend.get_bucket(self.bucket_name)
         if getattr(bucket, "replication", None):
-            version = result[1].get(
-                "x-amz-version-id"
-            )  # another put of this key may have come meanwhile
+            # another put of this key may have come meanwhile
+            version = result[1].get("x-amz-version-id")
             key = self.backend.get_object(
                 self.bucket_name, self.parse_key_name(), version_id=version
             )

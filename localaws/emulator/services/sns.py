@@ -18,7 +18,7 @@ import httpx
 from moto.sns.models import Subscription, sns_backends
 
 from localaws.emulator.authorization.service_calls import service_may
-from localaws.emulator.services.sqs import UndeliveredError, log_undelivered, queue_named, send
+from localaws.emulator.services.sqs import UndeliveredError, check_may_send, log_undelivered, send
 
 SNS_SERVICE = "sns.amazonaws.com"
 _HTTP_TIMEOUT_S = 15
@@ -64,7 +64,7 @@ def _delivered_by_itself(moto_publish: Callable[..., None]) -> Callable[..., Non
             return
         try:
             if self.protocol == "sqs":
-                queue_named(self.endpoint, service=SNS_SERVICE, context=context)
+                check_may_send(self.endpoint, service=SNS_SERVICE, context=context)
             moto_publish(self, message, message_id, **more)
         except UndeliveredError as error:
             _give_up(self, message, error)

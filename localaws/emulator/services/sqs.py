@@ -69,7 +69,7 @@ def send(
 
     Raises :class:`UndeliveredError` if there is no such queue or its policy does not allow it.
     """
-    queue_named(queue_arn, service=service, context=context)
+    check_may_send(queue_arn, service=service, context=context)
     region, account, name = queue_arn.split(":")[3:6]
     typed = {
         name: {"DataType": "String", "StringValue": text}
@@ -83,7 +83,7 @@ def send(
         raise UndeliveredError("SDK_CLIENT_ERROR", f"{queue_arn} refused: {error}") from error
 
 
-def queue_named(queue_arn: str, *, service: str, context: Mapping[str, str]) -> None:
+def check_may_send(queue_arn: str, *, service: str, context: Mapping[str, str]) -> None:
     """Check that there is such a queue and that its policy lets ``service`` send to it.
 
     Raises :class:`UndeliveredError` otherwise.

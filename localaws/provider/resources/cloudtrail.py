@@ -107,9 +107,8 @@ def _update_trail(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
     aws.cloudtrail.update_trail(**{**_fields(new), "Name": arn, **cleared})
     if new.get("eventSelectors") or new.get("advancedEventSelectors"):
         _put_selectors(aws, arn, new)
-    elif old.get("eventSelectors") or old.get(
-        "advancedEventSelectors"
-    ):  # back to what every new trail logs
+    # back to what every new trail logs
+    elif old.get("eventSelectors") or old.get("advancedEventSelectors"):
         _put_selectors(aws, arn, {"eventSelectors": [_DEFAULT_SELECTOR]})
     _set_logging(aws, arn, wanted=new["enableLogging"])
     had, wanted = old.get("tags") or {}, new.get("tags") or {}

@@ -101,9 +101,8 @@ def _put_metric_alarm(aws: Aws, inputs: Properties) -> str:
         **to_aws(_METRIC_ALARM, inputs),
         Dimensions=tag_pairs(inputs.get("dimensions"), key="Name"),
         **({"Metrics": queries} if queries else {}),
-        **_TAGGING.argument(
-            inputs.get("tags")
-        ),  # ignored for an alarm that exists (API reference, PutMetricAlarm)
+        # ignored for an alarm that exists (API reference, PutMetricAlarm)
+        **_TAGGING.argument(inputs.get("tags")),
     )
     return str(inputs["name"])
 

@@ -91,9 +91,8 @@ def _attached(aws: Aws, role: str) -> list[str]:
 
 
 def _delete_role(aws: Aws, name: str, properties: Properties) -> None:
-    if properties.get(
-        "forceDetachPolicies"
-    ):  # else IAM refuses a role that still has policies: DeleteConflict
+    # else IAM refuses a role that still has policies: DeleteConflict
+    if properties.get("forceDetachPolicies"):
         for arn in _attached(aws, name):
             aws.iam.detach_role_policy(RoleName=name, PolicyArn=arn)
         for page in aws.iam.get_paginator("list_role_policies").paginate(RoleName=name):

@@ -104,9 +104,8 @@ def _read_key(aws: Aws, key_id: str) -> Properties | None:
 
 def _update_key(aws: Aws, key_id: str, old: Properties, new: Properties) -> None:
     enabled = "enabled" if "enabled" in new else "isEnabled"
-    if (
-        new[enabled] and not old[enabled]
-    ):  # first, for KMS refuses changes of a key that is disabled
+    # first, for KMS refuses changes of a key that is disabled
+    if new[enabled] and not old[enabled]:
         aws.kms.enable_key(KeyId=key_id)
     _set_rotation(aws, key_id, old, new)
     if new.get("policy") and not same_document(old.get("policy"), new["policy"]):

@@ -378,9 +378,8 @@ def _zone_properties(answer: dict[str, Any]) -> Properties:
 
 
 def _delete_zone(aws: Aws, identifier: str, properties: Properties) -> None:
-    if properties.get(
-        "forceDestroy"
-    ):  # else Route 53 refuses a zone that has records: HostedZoneNotEmpty
+    # else Route 53 refuses a zone that has records: HostedZoneNotEmpty
+    if properties.get("forceDestroy"):
         pages = (
             route53(aws)
             .get_paginator("list_resource_record_sets")

@@ -140,9 +140,8 @@ def _delete_secret(aws: Aws, arn: str, properties: Properties) -> None:
     found = _read_secret(aws, arn)
     if found is None:
         return
-    _remove_replicas(
-        aws, arn, list(_regions(found["replicas"]))
-    )  # first, or the deletion is refused
+    # first, or the deletion is refused
+    _remove_replicas(aws, arn, list(_regions(found["replicas"])))
     days = properties.get("recoveryWindowInDays", _RECOVERY_DAYS)
     how: dict[str, Any] = (
         {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}

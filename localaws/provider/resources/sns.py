@@ -184,9 +184,8 @@ def _update_subscription(aws: Aws, arn: str, old: Properties, new: Properties) -
             continue
         if ours == "filterPolicyScope" and new.get(ours) is None:
             continue  # it goes with the policy
-        value = (
-            _attribute(new[ours]) if new.get(ours) is not None else "{}"
-        )  # as the API reference has them taken away
+        # as the API reference has them taken away
+        value = _attribute(new[ours]) if new.get(ours) is not None else "{}"
         aws.sns.set_subscription_attributes(
             SubscriptionArn=arn, AttributeName=theirs, AttributeValue=value
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,18 +15,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "123456789012"
 PERIOD_S = 60
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +107,7 @@ def watch(aws: str) -> Watch:
     )
 
 
-def test_a_breached_alarm_changes_state_and_its_topic_hears_of_it(watch: Watch) -> None:
+def test_a_breached_alarm_changes_state_and_notifies_its_topic(watch: Watch) -> None:
     watch.alarm(AlarmDescription="hot wallet low")
     assert watch.state() == "OK"
     watch.heard()
@@ -259,7 +252,7 @@ def test_a_change_of_state_is_an_event(watch: Watch, aws: str) -> None:
     assert event["resources"] == [f"arn:aws:cloudwatch:{PRIMARY}:{ACCOUNT}:alarm:{watch.name}"]
 
 
-def test_a_letter_among_the_dead_is_an_alarm(watch: Watch) -> None:
+def test_a_message_in_a_dead_letter_queue_is_an_alarm(watch: Watch) -> None:
     name = f"{watch.name}-dead"
     queue = watch.sqs.create_queue(QueueName=name)["QueueUrl"]
     metric = {
@@ -271,7 +264,7 @@ def test_a_letter_among_the_dead_is_an_alarm(watch: Watch) -> None:
     watch.alarm(**metric, MetricName="ApproximateNumberOfMessagesVisible", Threshold=0)
     assert watch.state() == "OK"
     watch.heard()
-    watch.sqs.send_message(QueueUrl=queue, MessageBody="a payout that nobody could make")
+    watch.sqs.send_message(QueueUrl=queue, MessageBody="a payout that failed")
     assert watch.state() == "ALARM"
     assert watch.changes() == [("OK", "ALARM")]
     watch.alarm(**metric, MetricName="ApproximateAgeOfOldestMessage", Threshold=3600)

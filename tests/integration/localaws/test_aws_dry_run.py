@@ -6,14 +6,13 @@ Each test fails without ``localaws.emulator.services.kms``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.aws_harness import running_aws
-from tests.testing.policy_harness import PolicyHarness, allow, code
+from tests.testing.iam_requests import allow
+from tests.testing.policy_harness import PolicyHarness, code
 
 pytestmark = pytest.mark.integration
 
@@ -21,42 +20,36 @@ DIGEST = hashlib.sha256(b"payout").digest()
 SIGNING = {"Message": DIGEST, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
 
 
-@pytest.fixture(scope="module")
-def harness() -> Iterator[PolicyHarness]:
-    with running_aws() as endpoint:
-        harness = PolicyHarness(endpoint)
-        harness.iam.create_user(UserName="deployer")
-        yield harness
-
-
 @pytest.fixture
-def key(harness: PolicyHarness) -> str:
-    made = harness.root("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
+def key(policy_harness: PolicyHarness) -> str:
+    made = policy_harness.root("kms").create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
     return str(made["KeyMetadata"]["KeyId"])
 
 
 def test_an_allowed_dry_run_of_signing_answers_412_and_no_signature(
-    harness: PolicyHarness, key: str
+    policy_harness: PolicyHarness, key: str
 ) -> None:
-    _, me = harness.user(allow("kms:Sign"))
+    _, me = policy_harness.user(allow("kms:Sign"))
     with pytest.raises(ClientError) as raised:
-        harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING)
+        policy_harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING)
     answer: Any = raised.value.response
     assert answer["Error"]["Code"] == "DryRunOperationException"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 412
     assert "Signature" not in answer
 
 
-def test_a_denied_dry_run_is_denied(harness: PolicyHarness, key: str) -> None:
-    _, me = harness.user(allow("kms:Verify"))
+def test_a_denied_dry_run_is_denied(policy_harness: PolicyHarness, key: str) -> None:
+    _, me = policy_harness.user(allow("kms:Verify"))
     assert (
-        code(lambda: harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING))
+        code(lambda: policy_harness.client("kms", me).sign(KeyId=key, DryRun=True, **SIGNING))
         == "AccessDeniedException"
     )
 
 
-def test_a_dry_run_that_would_fail_fails_in_the_same_way(harness: PolicyHarness, key: str) -> None:
-    kms = harness.root("kms")
+def test_a_dry_run_that_would_fail_fails_in_the_same_way(
+    policy_harness: PolicyHarness, key: str
+) -> None:
+    kms = policy_harness.root("kms")
     short = {**SIGNING, "Message": DIGEST[1:]}
     assert code(lambda: kms.sign(KeyId=key, DryRun=True, **short)) == "ValidationException"
     kms.disable_key(KeyId=key)
@@ -65,12 +58,14 @@ def test_a_dry_run_that_would_fail_fails_in_the_same_way(harness: PolicyHarness,
     assert code(lambda: kms.sign(KeyId=missing, DryRun=True, **SIGNING)) == "NotFoundException"
 
 
-def test_a_dry_run_of_a_grant_makes_and_revokes_none(harness: PolicyHarness, key: str) -> None:
-    arn, me = harness.user()
-    kms = harness.root("kms")
+def test_a_dry_run_of_a_grant_makes_and_revokes_none(
+    policy_harness: PolicyHarness, key: str
+) -> None:
+    arn, me = policy_harness.user()
+    kms = policy_harness.root("kms")
     grant = {"KeyId": key, "GranteePrincipal": arn, "Operations": ["Sign"]}
     assert (
-        code(lambda: harness.client("kms", me).create_grant(DryRun=True, **grant))
+        code(lambda: policy_harness.client("kms", me).create_grant(DryRun=True, **grant))
         == "AccessDeniedException"
     )
     assert code(lambda: kms.create_grant(DryRun=True, **grant)) == "DryRunOperationException"
@@ -83,8 +78,8 @@ def test_a_dry_run_of_a_grant_makes_and_revokes_none(harness: PolicyHarness, key
     assert [one["GrantId"] for one in kms.list_grants(KeyId=key)["Grants"]] == [made]
 
 
-def test_a_call_that_is_no_dry_run_acts(harness: PolicyHarness, key: str) -> None:
-    kms = harness.root("kms")
+def test_a_call_that_is_no_dry_run_acts(policy_harness: PolicyHarness, key: str) -> None:
+    kms = policy_harness.root("kms")
     signature = kms.sign(KeyId=key, DryRun=False, **SIGNING)["Signature"]
     assert kms.verify(KeyId=key, Signature=signature, **SIGNING)["SignatureValid"]
     assert (

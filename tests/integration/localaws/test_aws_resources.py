@@ -5,25 +5,18 @@ Each test fails without ``localaws.emulator.authorization``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.aws_harness import PRIMARY, STANDBY, running_aws
+from tests.testing.aws_harness import PRIMARY, STANDBY
+from tests.testing.iam_requests import ACCOUNT, allow, deny, document
 from tests.testing.nightly import repetitions
-from tests.testing.policy_harness import ACCOUNT, DENIED, PolicyHarness, allow, code, deny, document
+from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def harness() -> Iterator[PolicyHarness]:
-    with running_aws() as endpoint:
-        harness = PolicyHarness(endpoint)
-        harness.iam.create_user(UserName="deployer")
-        yield harness
 
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/a-role"
@@ -228,17 +221,17 @@ SCOPED: list[Any] = [
 
 @pytest.mark.parametrize(("service", "action", "resource", "call"), repetitions(SCOPED, keep=8))
 def test_a_statement_on_an_arn_allows_that_name_and_no_other(
-    harness: PolicyHarness, service: str, action: Any, resource: Any, call: Call
+    policy_harness: PolicyHarness, service: str, action: Any, resource: Any, call: Call
 ) -> None:
-    _, who = harness.user(allow(action, resource))
-    theirs = harness.client(service, who)
+    _, who = policy_harness.user(allow(action, resource))
+    theirs = policy_harness.client(service, who)
     assert code(lambda: call(theirs, "other-x")) in DENIED
     try:
         call(theirs, "seawall-x")
     except ClientError as error:
         # moto may not have the thing
         assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
-    elsewhere = harness.client(service, who, region=STANDBY)
+    elsewhere = policy_harness.client(service, who, region=STANDBY)
     if f":{PRIMARY}:" in str(resource):
         assert code(lambda: call(elsewhere, "seawall-x")) in DENIED
 
@@ -273,28 +266,28 @@ def test_a_statement_on_an_arn_allows_that_name_and_no_other(
     ],
 )
 def test_an_action_without_a_resource_type_needs_a_star(
-    harness: PolicyHarness, service: str, action: str, call: Callable[[Any], Any]
+    policy_harness: PolicyHarness, service: str, action: str, call: Callable[[Any], Any]
 ) -> None:
     prefix = action.partition(":")[0]
     named = {"s3": "arn:aws:s3:::b", "iam": "arn:aws:iam::*:role/*"}.get(
         prefix, f"arn:aws:{prefix}:*:*:nothing/*"
     )
-    _, who = harness.user(allow(action, named))
-    assert code(lambda: call(harness.client(service, who))) in DENIED
-    _, who = harness.user(allow(action))
+    _, who = policy_harness.user(allow(action, named))
+    assert code(lambda: call(policy_harness.client(service, who))) in DENIED
+    _, who = policy_harness.user(allow(action))
     try:
-        call(harness.client(service, who))
+        call(policy_harness.client(service, who))
     except ClientError as error:
         # moto may not have the thing
         assert error.response["Error"]["Code"] not in DENIED, error  # noqa: PT017
 
 
 def test_what_the_sandbox_cannot_place_is_allowed_by_a_star_only_and_denied_by_any_deny(
-    harness: PolicyHarness,
+    policy_harness: PolicyHarness,
 ) -> None:
     def ask(*statements: dict[str, Any]) -> str:
-        _, who = harness.user(*statements)
-        return code(lambda: harness.client("lambda", who).delete_function(FunctionName="f"))
+        _, who = policy_harness.user(*statements)
+        return code(lambda: policy_harness.client("lambda", who).delete_function(FunctionName="f"))
 
     assert ask(allow("lambda:*", "arn:aws:lambda:*:*:function:f")) in DENIED
     assert ask(allow("lambda:*"), deny("lambda:*", "arn:aws:lambda:*:*:function:g")) in DENIED
@@ -382,12 +375,12 @@ PASSING = [
 
 @pytest.mark.parametrize(("service", "actions", "passed_to", "call"), PASSING)
 def test_a_role_is_handed_to_a_service_only_by_a_caller_that_may_pass_it(
-    harness: PolicyHarness, service: str, actions: str, passed_to: str, call: Call
+    policy_harness: PolicyHarness, service: str, actions: str, passed_to: str, call: Call
 ) -> None:
     def ask(*statements: dict[str, Any]) -> str | None:
-        _, who = harness.user(allow(actions), *statements)
+        _, who = policy_harness.user(allow(actions), *statements)
         try:
-            call(harness.client(service, who), "seawall-pass")
+            call(policy_harness.client(service, who), "seawall-pass")
         except ClientError as error:
             return f"{error.response['Error']['Code']}: {error}"
         return None
@@ -406,26 +399,32 @@ def test_a_role_is_handed_to_a_service_only_by_a_caller_that_may_pass_it(
     assert allowed is None or allowed.partition(":")[0] not in DENIED, allowed
 
 
-def test_tags_on_what_is_created_need_permission_of_their_own(harness: PolicyHarness) -> None:
-    _, who = harness.user(allow("sqs:CreateQueue"))
-    queues = harness.client("sqs", who)
+def test_tags_on_what_is_created_need_permission_of_their_own(
+    policy_harness: PolicyHarness,
+) -> None:
+    _, who = policy_harness.user(allow("sqs:CreateQueue"))
+    queues = policy_harness.client("sqs", who)
     assert queues.create_queue(QueueName="plain")
     assert code(lambda: queues.create_queue(QueueName="tagged", tags={"owner": "x"})) in DENIED
-    _, who = harness.user(allow(["sqs:CreateQueue", "sqs:TagQueue"]))
-    assert harness.client("sqs", who).create_queue(QueueName="tagged", tags={"owner": "x"})
+    _, who = policy_harness.user(allow(["sqs:CreateQueue", "sqs:TagQueue"]))
+    assert policy_harness.client("sqs", who).create_queue(QueueName="tagged", tags={"owner": "x"})
 
 
-def test_a_replica_key_needs_create_key_in_its_region(harness: PolicyHarness) -> None:
-    key = harness.root("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+def test_a_replica_key_needs_create_key_in_its_region(policy_harness: PolicyHarness) -> None:
+    key = policy_harness.root("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
     here = allow("kms:*", Condition={"StringEquals": {"aws:RequestedRegion": PRIMARY}})
-    _, who = harness.user(here)
+    _, who = policy_harness.user(here)
     assert (
-        code(lambda: harness.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY))
+        code(
+            lambda: policy_harness.client("kms", who).replicate_key(
+                KeyId=key, ReplicaRegion=STANDBY
+            )
+        )
         in DENIED
     )
     there = allow("kms:CreateKey", Condition={"StringEquals": {"aws:RequestedRegion": STANDBY}})
-    _, who = harness.user(here, there)
-    assert harness.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)[
+    _, who = policy_harness.user(here, there)
+    assert policy_harness.client("kms", who).replicate_key(KeyId=key, ReplicaRegion=STANDBY)[
         "ReplicaKeyMetadata"
     ]
 
@@ -466,27 +465,31 @@ S3_NAMES: list[Any] = [
     ("action", "call"), repetitions(S3_NAMES, keep=4), ids=[action for action, _ in S3_NAMES]
 )
 def test_s3_actions_have_the_names_that_aws_gives_them(
-    harness: PolicyHarness, action: str, call: Callable[[Any], Any]
+    policy_harness: PolicyHarness, action: str, call: Callable[[Any], Any]
 ) -> None:
-    if "names" not in {bucket["Name"] for bucket in harness.root("s3").list_buckets()["Buckets"]}:
-        harness.root("s3").create_bucket(Bucket="names", ObjectLockEnabledForBucket=True)
-    _, who = harness.user({"Effect": "Allow", "NotAction": action, "Resource": "*"})
-    failed = code(lambda: call(harness.client("s3", who)))
+    if "names" not in {
+        bucket["Name"] for bucket in policy_harness.root("s3").list_buckets()["Buckets"]
+    }:
+        policy_harness.root("s3").create_bucket(Bucket="names", ObjectLockEnabledForBucket=True)
+    _, who = policy_harness.user({"Effect": "Allow", "NotAction": action, "Resource": "*"})
+    failed = code(lambda: call(policy_harness.client("s3", who)))
     assert failed in {"AccessDenied", "403"}
-    _, who = harness.user(allow(action, ["arn:aws:s3:::names", "arn:aws:s3:::names/*"]))
+    _, who = policy_harness.user(allow(action, ["arn:aws:s3:::names", "arn:aws:s3:::names/*"]))
     try:
-        call(harness.client("s3", who))
+        call(policy_harness.client("s3", who))
     except ClientError as error:
         # nothing is configured
         assert error.response["Error"]["Code"] not in {"AccessDenied", "403"}, error  # noqa: PT017
 
 
-def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(harness: PolicyHarness) -> None:
-    harness.root("s3").create_bucket(Bucket="more", ObjectLockEnabledForBucket=True)
-    harness.root("s3").put_object(Bucket="more", Key="source", Body=b"x")
+def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(
+    policy_harness: PolicyHarness,
+) -> None:
+    policy_harness.root("s3").create_bucket(Bucket="more", ObjectLockEnabledForBucket=True)
+    policy_harness.root("s3").put_object(Bucket="more", Key="source", Body=b"x")
     objects = "arn:aws:s3:::more/*"
-    _, who = harness.user(allow("s3:PutObject", objects))
-    theirs = harness.client("s3", who)
+    _, who = policy_harness.user(allow("s3:PutObject", objects))
+    theirs = policy_harness.client("s3", who)
     assert theirs.put_object(Bucket="more", Key="o", Body=b"x")
     held = {"Bucket": "more", "Key": "o", "Body": b"x", "ObjectLockLegalHoldStatus": "ON"}
     tagged = {"Bucket": "more", "Key": "o", "Body": b"x", "Tagging": "a=b"}
@@ -494,24 +497,24 @@ def test_an_object_with_a_lock_tags_or_a_source_needs_more_than_put(harness: Pol
     assert code(lambda: theirs.put_object(**held)) == "AccessDenied"
     assert code(lambda: theirs.put_object(**tagged)) == "AccessDenied"
     assert code(lambda: theirs.copy_object(**copied)) == "AccessDenied"
-    _, who = harness.user(
+    _, who = policy_harness.user(
         allow(
             ["s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectTagging", "s3:GetObject"],
             objects,
         )
     )
-    theirs = harness.client("s3", who)
+    theirs = policy_harness.client("s3", who)
     assert theirs.put_object(**held)
     assert theirs.put_object(**tagged)
     assert theirs.copy_object(**copied)
 
 
-def test_many_objects_are_deleted_if_each_may_be(harness: PolicyHarness) -> None:
-    harness.root("s3").create_bucket(Bucket="many")
+def test_many_objects_are_deleted_if_each_may_be(policy_harness: PolicyHarness) -> None:
+    policy_harness.root("s3").create_bucket(Bucket="many")
     for key in ("a/1", "b/1"):
-        harness.root("s3").put_object(Bucket="many", Key=key, Body=b"x")
-    _, who = harness.user(allow("s3:DeleteObject", "arn:aws:s3:::many/a/*"))
-    theirs = harness.client("s3", who)
+        policy_harness.root("s3").put_object(Bucket="many", Key=key, Body=b"x")
+    _, who = policy_harness.user(allow("s3:DeleteObject", "arn:aws:s3:::many/a/*"))
+    theirs = policy_harness.client("s3", who)
     refused = theirs.delete_objects(
         Bucket="many", Delete={"Objects": [{"Key": "a/1"}, {"Key": "b/1"}]}
     )
@@ -525,15 +528,15 @@ def test_many_objects_are_deleted_if_each_may_be(harness: PolicyHarness) -> None
     ] == ["a/1"]
 
 
-def test_an_error_is_json_where_the_service_speaks_json(harness: PolicyHarness) -> None:
-    _, who = harness.user()
+def test_an_error_is_json_where_the_service_speaks_json(policy_harness: PolicyHarness) -> None:
+    _, who = policy_harness.user()
     with pytest.raises(
         ClientError,
         match="because no identity-based policy allows the scheduler:ListSchedules action",
     ):
-        harness.client("scheduler", who).list_schedules()
+        policy_harness.client("scheduler", who).list_schedules()
     with pytest.raises(
         ClientError,
         match="because no identity-based policy allows the route53:ListHostedZones action",
     ):
-        harness.client("route53", who).list_hosted_zones()
+        policy_harness.client("route53", who).list_hosted_zones()

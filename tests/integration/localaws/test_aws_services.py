@@ -33,12 +33,6 @@ DIGEST = hashlib.sha256(b"payout").digest()
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
 def identities(aws: str) -> Identities:
     return create_identities(endpoint=aws, policy=POLICY)
 

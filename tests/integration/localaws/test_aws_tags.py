@@ -5,24 +5,17 @@ Each test fails without ``localaws.emulator.authorization``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
-from tests.testing.policy_harness import ACCOUNT, DENIED, PolicyHarness, allow, code
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
+from tests.testing.iam_requests import ACCOUNT, allow
+from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def harness() -> Iterator[PolicyHarness]:
-    with running_aws() as endpoint:
-        harness = PolicyHarness(endpoint)
-        harness.iam.create_user(UserName="deployer")
-        yield harness
 
 
 def tags(team: str) -> list[dict[str, str]]:
@@ -204,36 +197,40 @@ MAKERS: list[Any] = [
 
 @pytest.mark.parametrize(("service", "action", "make", "call"), MAKERS)
 def test_only_what_has_the_tag_may_be_touched(
-    harness: PolicyHarness,
+    policy_harness: PolicyHarness,
     service: str,
     action: str,
     make: Callable[[Any, str], str],
     call: Callable[[Any, str], Any],
 ) -> None:
-    root = harness.root(service)
+    root = policy_harness.root(service)
     red, blue = make(root, "red"), make(root, "blue")
-    _, who = harness.user(
+    _, who = policy_harness.user(
         allow(action, Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})
     )
-    theirs = harness.client(service, who)
+    theirs = policy_harness.client(service, who)
     assert code(lambda: call(theirs, blue)) in DENIED
     assert call(theirs, red)
 
 
-def test_tags_that_are_not_known_are_refused_by_name(harness: PolicyHarness) -> None:
-    harness.root("s3").create_bucket(Bucket="tagged")
-    _, who = harness.user(allow("*", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}}))
+def test_tags_that_are_not_known_are_refused_by_name(policy_harness: PolicyHarness) -> None:
+    policy_harness.root("s3").create_bucket(Bucket="tagged")
+    _, who = policy_harness.user(
+        allow("*", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}})
+    )
     with pytest.raises(ClientError, match="aws:resourcetag/team on arn:aws:s3:::tagged"):
-        harness.client("s3", who).list_objects_v2(Bucket="tagged")
+        policy_harness.client("s3", who).list_objects_v2(Bucket="tagged")
 
 
-def test_what_is_made_must_carry_the_tags_that_a_policy_asks_for(harness: PolicyHarness) -> None:
+def test_what_is_made_must_carry_the_tags_that_a_policy_asks_for(
+    policy_harness: PolicyHarness,
+) -> None:
     demanded = {
         "StringEquals": {"aws:RequestTag/team": "red"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "owner"]},
     }
-    _, who = harness.user(allow(["sns:CreateTopic", "sns:TagResource"], Condition=demanded))
-    topics = harness.client("sns", who)
+    _, who = policy_harness.user(allow(["sns:CreateTopic", "sns:TagResource"], Condition=demanded))
+    topics = policy_harness.client("sns", who)
     assert code(lambda: topics.create_topic(Name="bare")) in DENIED
     assert code(lambda: topics.create_topic(Name="blue", Tags=tags("blue"))) in DENIED
     assert (
@@ -247,26 +244,28 @@ def test_what_is_made_must_carry_the_tags_that_a_policy_asks_for(harness: Policy
     assert topics.create_topic(Name="red", Tags=[*tags("red"), {"Key": "owner", "Value": "me"}])
 
 
-def test_events_go_to_the_buses_that_are_named(harness: PolicyHarness) -> None:
-    root = harness.root("events")
+def test_events_go_to_the_buses_that_are_named(policy_harness: PolicyHarness) -> None:
+    root = policy_harness.root("events")
     root.create_event_bus(Name="rails")
-    _, who = harness.user(
+    _, who = policy_harness.user(
         allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/rails")
     )
     entry = {"Source": "s", "DetailType": "d", "Detail": "{}"}
-    assert harness.client("events", who).put_events(Entries=[{**entry, "EventBusName": "rails"}])
-    assert code(lambda: harness.client("events", who).put_events(Entries=[entry])) in DENIED
-    _, who = harness.user(
+    assert policy_harness.client("events", who).put_events(
+        Entries=[{**entry, "EventBusName": "rails"}]
+    )
+    assert code(lambda: policy_harness.client("events", who).put_events(Entries=[entry])) in DENIED
+    _, who = policy_harness.user(
         allow("events:PutEvents", f"arn:aws:events:{PRIMARY}:{ACCOUNT}:event-bus/default")
     )
-    assert harness.client("events", who).put_events(Entries=[entry])
+    assert policy_harness.client("events", who).put_events(Entries=[entry])
 
 
-def test_a_managed_policy_of_aws_can_be_attached_and_counts(harness: PolicyHarness) -> None:
-    arn, who = harness.user()
-    kms = harness.client("kms", who)
+def test_a_managed_policy_of_aws_can_be_attached_and_counts(policy_harness: PolicyHarness) -> None:
+    arn, who = policy_harness.user()
+    kms = policy_harness.client("kms", who)
     assert code(kms.list_keys) in DENIED
-    harness.iam.attach_user_policy(
+    policy_harness.iam.attach_user_policy(
         UserName=arn.rpartition("/")[2], PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
     )
     assert kms.list_keys()["ResponseMetadata"]["HTTPStatusCode"] == 200

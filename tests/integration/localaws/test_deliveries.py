@@ -9,24 +9,17 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
 from typing import Any
 
 import pytest
 
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "123456789012"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture
@@ -119,7 +112,7 @@ class Receiver(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def test_an_endpoint_that_is_gone_costs_neither_the_publisher_nor_its_neighbour(
+def test_an_endpoint_that_is_gone_harms_neither_the_publisher_nor_other_subscriptions(
     aws: str, topic: str
 ) -> None:
     server = HTTPServer(("127.0.0.1", 0), Receiver)

@@ -83,7 +83,7 @@ def refused(call: Any, **request: Any) -> str:
     return str(raised.value)
 
 
-def test_who_writes_needs_a_data_key_and_who_reads_needs_to_decrypt(people: dict[str, Any]) -> None:
+def test_writing_needs_a_data_key_and_reading_needs_decrypt(people: dict[str, Any]) -> None:
     people["writer"].put_object(Bucket=BUCKET, Key="runbook", Body=b"stop the signer")
     assert (
         people["reader"].get_object(Bucket=BUCKET, Key="runbook")["Body"].read()

@@ -17,19 +17,13 @@ from botocore.exceptions import ClientError
 
 from sandbox.identities import Identities, create_identities
 from seawall.policy_file import load_policy
-from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client
 
 pytestmark = pytest.mark.integration
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 ACCOUNT = "123456789012"
 KEY_CALLS = {"source": ["aws.kms"], "detail-type": ["AWS API Call via CloudTrail"]}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with running_aws() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture(scope="module")

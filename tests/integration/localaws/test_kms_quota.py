@@ -45,9 +45,8 @@ def sign(kms: Any, key_id: str, algorithm: str = "ECDSA_SHA_256") -> str:
 def test_all_keys_of_a_region_share_one_quota_and_other_regions_and_keys_do_not(aws: str) -> None:
     kms, there = client("kms", aws, ROOT_KEY), client("kms", aws, ROOT_KEY, region=STANDBY)
     one, other, rsa, far = key(kms), key(kms), key(kms, "RSA_2048"), key(there)
-    set_kms_quota(
-        aws, 1
-    )  # full buckets; refilling takes a second, far longer than the next two calls
+    # full buckets; refilling takes a second, far longer than the next two calls
+    set_kms_quota(aws, 1)
     assert [sign(kms, one), sign(kms, other)] == ["ok", "ThrottlingException"]
     assert sign(kms, rsa, "RSASSA_PKCS1_V1_5_SHA_256") == "ok"
     assert sign(there, far) == "ok"

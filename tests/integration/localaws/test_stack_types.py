@@ -109,7 +109,7 @@ def test_a_resource_lives_as_the_engine_expects(engine: Engine, prepared: Any, k
             )
             _, _, drifted = engine.read(kind, identifier, state, inputs)
             assert engine.diff(kind, drifted, inputs).changes != none, (
-                "what somebody else changed is seen"
+                "what was changed elsewhere is seen"
             )
     finally:
         engine.delete(kind, identifier, state)

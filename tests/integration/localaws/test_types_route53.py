@@ -11,7 +11,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from localaws.provider.values import Properties, from_struct, to_struct
 from tests.testing.aws_harness import STANDBY
-from tests.testing.provider_harness import ProviderHarness, running_harness
+from tests.testing.provider_harness import ProviderHarness
 
 pytestmark = pytest.mark.integration
 
@@ -23,17 +23,13 @@ CHECK, RECORD, ZONE = (
 ENDPOINT: Properties = {"type": "HTTPS", "fqdn": "api.venue.example", "requestInterval": 30}
 
 
-@pytest.fixture(scope="module")
-def harness() -> Iterator[ProviderHarness]:
-    with running_harness() as running:
-        yield running
-
-
 @pytest.fixture
-def zone(harness: ProviderHarness) -> Iterator[str]:
-    identifier, state, _ = harness.made(ZONE, {"name": "venue.example", "forceDestroy": True})
+def zone(provider_harness: ProviderHarness) -> Iterator[str]:
+    identifier, state, _ = provider_harness.made(
+        ZONE, {"name": "venue.example", "forceDestroy": True}
+    )
     yield identifier
-    harness.engine.delete(ZONE, identifier, state)
+    provider_harness.engine.delete(ZONE, identifier, state)
 
 
 def failover(zone: str, name: str, role: str, **more: Any) -> Properties:
@@ -49,22 +45,24 @@ def failover(zone: str, name: str, role: str, **more: Any) -> Properties:
     }
 
 
-def config(harness: ProviderHarness, identifier: str) -> Properties:
-    described: Properties = harness.root("route53").get_health_check(HealthCheckId=identifier)[
-        "HealthCheck"
-    ]["HealthCheckConfig"]
+def config(provider_harness: ProviderHarness, identifier: str) -> Properties:
+    described: Properties = provider_harness.root("route53").get_health_check(
+        HealthCheckId=identifier
+    )["HealthCheck"]["HealthCheckConfig"]
     return described
 
 
-def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(harness: ProviderHarness) -> None:
+def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(
+    provider_harness: ProviderHarness,
+) -> None:
     about = {
         "type": "CLOUDWATCH_METRIC",
         "cloudwatchAlarmName": "seawall-api",
         "cloudwatchAlarmRegion": "us-east-1",
         "insufficientDataHealthStatus": "Unhealthy",
     }
-    identifier, state, inputs = harness.made(CHECK, about)
-    described = config(harness, identifier)
+    identifier, state, inputs = provider_harness.made(CHECK, about)
+    described = config(provider_harness, identifier)
     assert described["AlarmIdentifier"] == {"Name": "seawall-api", "Region": "us-east-1"}
     assert not {"Port", "RequestInterval", "FailureThreshold", "MeasureLatency"} & set(described)
     moved = {
@@ -72,75 +70,85 @@ def test_a_check_of_an_alarm_names_it_and_has_no_endpoint(harness: ProviderHarne
         "cloudwatchAlarmName": "seawall-rpc",
         "insufficientDataHealthStatus": "LastKnownStatus",
     }
-    state = harness.engine.update(CHECK, identifier, state, inputs, moved)
-    assert harness.engine.read(CHECK, identifier, state, moved) == (identifier, state, moved)
-    assert config(harness, identifier)["AlarmIdentifier"]["Name"] == "seawall-rpc"
-    harness.root("route53").update_health_check(
+    state = provider_harness.engine.update(CHECK, identifier, state, inputs, moved)
+    assert provider_harness.engine.read(CHECK, identifier, state, moved) == (
+        identifier,
+        state,
+        moved,
+    )
+    assert config(provider_harness, identifier)["AlarmIdentifier"]["Name"] == "seawall-rpc"
+    provider_harness.root("route53").update_health_check(
         HealthCheckId=identifier, AlarmIdentifier={"Name": "theirs", "Region": STANDBY}
     )
-    _, _, described = harness.engine.read(CHECK, identifier, state, moved)
-    assert set(harness.engine.diff(CHECK, described, moved).diffs) == {
+    _, _, described = provider_harness.engine.read(CHECK, identifier, state, moved)
+    assert set(provider_harness.engine.diff(CHECK, described, moved).diffs) == {
         "cloudwatchAlarmName",
         "cloudwatchAlarmRegion",
     }
 
 
-def test_a_calculated_check_counts_its_children(harness: ProviderHarness) -> None:
-    children = [harness.made(CHECK, ENDPOINT)[0] for _ in range(2)]
+def test_a_calculated_check_counts_its_children(provider_harness: ProviderHarness) -> None:
+    children = [provider_harness.made(CHECK, ENDPOINT)[0] for _ in range(2)]
     about = {"type": "CALCULATED", "childHealthchecks": children, "childHealthThreshold": 1}
-    identifier, state, inputs = harness.made(CHECK, about)
-    assert harness.engine.read(CHECK, identifier, state, inputs) == (identifier, state, inputs)
+    identifier, state, inputs = provider_harness.made(CHECK, about)
+    assert provider_harness.engine.read(CHECK, identifier, state, inputs) == (
+        identifier,
+        state,
+        inputs,
+    )
     fewer = {**inputs, "childHealthchecks": children[:1]}
-    harness.engine.update(CHECK, identifier, state, inputs, fewer)
-    assert config(harness, identifier)["ChildHealthChecks"] == children[:1]
+    provider_harness.engine.update(CHECK, identifier, state, inputs, fewer)
+    assert config(provider_harness, identifier)["ChildHealthChecks"] == children[:1]
 
 
-def test_what_is_no_longer_declared_of_a_check_is_reset(harness: ProviderHarness) -> None:
+def test_what_is_no_longer_declared_of_a_check_is_reset(provider_harness: ProviderHarness) -> None:
     regions = ["us-east-1", "us-west-2", "eu-west-1"]
     whole = {**ENDPOINT, "ipAddress": "192.0.2.1", "resourcePath": "/health", "regions": regions}
-    identifier, state, inputs = harness.made(CHECK, whole)
-    assert config(harness, identifier)["Port"] == 443, "as HTTPS has it"
+    identifier, state, inputs = provider_harness.made(CHECK, whole)
+    assert config(provider_harness, identifier)["Port"] == 443, "as HTTPS has it"
     fewer = {
         name: value
         for name, value in inputs.items()
         if name not in ("resourcePath", "regions", "fqdn")
     }
-    state = harness.engine.update(
+    state = provider_harness.engine.update(
         CHECK, identifier, state, inputs, {**fewer, "failureThreshold": 5}
     )
     assert not {"resourcePath", "regions", "fqdn"} & set(state)
     assert (state["failureThreshold"], state["ipAddress"]) == (5, "192.0.2.1")
 
 
-def test_an_update_leaves_what_it_does_not_name(harness: ProviderHarness) -> None:
+def test_an_update_leaves_what_it_does_not_name(provider_harness: ProviderHarness) -> None:
     regions = ["us-east-1", "us-west-2", "eu-west-1"]
-    identifier, state, inputs = harness.made(CHECK, {**ENDPOINT, "regions": regions})
-    harness.root("route53").update_health_check(HealthCheckId=identifier, Disabled=True)
-    _, _, described = harness.engine.read(CHECK, identifier, state, inputs)
-    assert list(harness.engine.diff(CHECK, described, inputs).diffs) == ["disabled"]
+    identifier, state, inputs = provider_harness.made(CHECK, {**ENDPOINT, "regions": regions})
+    provider_harness.root("route53").update_health_check(HealthCheckId=identifier, Disabled=True)
+    _, _, described = provider_harness.engine.read(CHECK, identifier, state, inputs)
+    assert list(provider_harness.engine.diff(CHECK, described, inputs).diffs) == ["disabled"]
 
 
 @pytest.mark.parametrize(
     "change", [{"type": "TCP"}, {"requestInterval": 10}, {"measureLatency": True}]
 )
 def test_what_route_53_cannot_change_of_a_check_means_another_check(
-    harness: ProviderHarness, change: Properties
+    provider_harness: ProviderHarness, change: Properties
 ) -> None:
     old = {**ENDPOINT, "measureLatency": False}
-    assert list(harness.engine.diff(CHECK, old, {**old, **change}).replaces) == list(change)
+    assert list(provider_harness.engine.diff(CHECK, old, {**old, **change}).replaces) == list(
+        change
+    )
 
 
-def test_the_order_of_regions_means_nothing(harness: ProviderHarness) -> None:
+def test_the_order_of_regions_means_nothing(provider_harness: ProviderHarness) -> None:
     old, new = ({**ENDPOINT, "regions": regions} for regions in (["a", "b", "c"], ["c", "a", "b"]))
-    assert list(harness.engine.diff(CHECK, old, new).diffs) == []
+    assert list(provider_harness.engine.diff(CHECK, old, new).diffs) == []
 
 
 def test_records_of_two_names_may_share_their_set_identifiers(
-    harness: ProviderHarness, zone: str
+    provider_harness: ProviderHarness, zone: str
 ) -> None:
-    check, _, _ = harness.made(CHECK, ENDPOINT)
+    check, _, _ = provider_harness.made(CHECK, ENDPOINT)
     api, rpc, other = (
-        harness.made(RECORD, inputs)
+        provider_harness.made(RECORD, inputs)
         for inputs in (
             failover(zone, "api", "PRIMARY", healthCheckId=check),
             failover(zone, "rpc", "PRIMARY", healthCheckId=check),
@@ -148,37 +156,45 @@ def test_records_of_two_names_may_share_their_set_identifiers(
         )
     )
     assert api[0] == f"{zone}_api.venue.example_A_primary"
-    harness.engine.delete(RECORD, api[0], api[1])
+    provider_harness.engine.delete(RECORD, api[0], api[1])
     for identifier, state, inputs in (rpc, other):
-        assert harness.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
-    assert harness.engine.read(RECORD, api[0], api[1], api[2])[0] == ""
+        assert provider_harness.engine.read(RECORD, identifier, state, inputs) == (
+            identifier,
+            state,
+            inputs,
+        )
+    assert provider_harness.engine.read(RECORD, api[0], api[1], api[2])[0] == ""
 
 
 def test_a_record_is_imported_by_zone_name_type_and_set(
-    harness: ProviderHarness, zone: str
+    provider_harness: ProviderHarness, zone: str
 ) -> None:
-    identifier, _, inputs = harness.made(RECORD, failover(zone, "api_1", "PRIMARY"))
-    found, _, described = harness.engine.read(RECORD, identifier, {}, {})
+    identifier, _, inputs = provider_harness.made(RECORD, failover(zone, "api_1", "PRIMARY"))
+    found, _, described = provider_harness.engine.read(RECORD, identifier, {}, {})
     assert (found, described) == (identifier, inputs)
     with pytest.raises(grpc.RpcError, match="no id of a record"):
-        harness.engine.read(RECORD, "api.venue.example", {}, {})
+        provider_harness.engine.read(RECORD, "api.venue.example", {}, {})
 
 
-def test_an_alias_record_says_where_it_leads(harness: ProviderHarness, zone: str) -> None:
+def test_an_alias_record_says_where_it_leads(provider_harness: ProviderHarness, zone: str) -> None:
     alias = {
         "name": "Lb.Elsewhere.example.",
         "zoneId": "Z35SXDOTRQ7X7K",
         "evaluateTargetHealth": True,
     }
     inputs = {"zoneId": zone, "name": "venue.example", "type": "A", "aliases": [alias]}
-    identifier, state, inputs = harness.made(RECORD, inputs)
-    assert harness.engine.read(RECORD, identifier, state, inputs) == (identifier, state, inputs)
+    identifier, state, inputs = provider_harness.made(RECORD, inputs)
+    assert provider_harness.engine.read(RECORD, identifier, state, inputs) == (
+        identifier,
+        state,
+        inputs,
+    )
     changed = {**inputs, "aliases": [{**alias, "evaluateTargetHealth": False}]}
-    assert list(harness.engine.diff(RECORD, inputs, changed).diffs) == ["aliases"]
+    assert list(provider_harness.engine.diff(RECORD, inputs, changed).diffs) == ["aliases"]
 
 
 def test_an_existing_record_is_taken_over_only_with_allow_overwrite(
-    harness: ProviderHarness, zone: str
+    provider_harness: ProviderHarness, zone: str
 ) -> None:
     inputs = {
         "zoneId": zone,
@@ -187,10 +203,10 @@ def test_an_existing_record_is_taken_over_only_with_allow_overwrite(
         "ttl": 30,
         "records": ['"ours"'],
     }
-    harness.made(RECORD, {**inputs, "records": ['"theirs"']})
+    provider_harness.made(RECORD, {**inputs, "records": ['"theirs"']})
     with pytest.raises(grpc.RpcError, match=r"InvalidChangeBatch: .* already exists"):
-        harness.made(RECORD, inputs)
-    _, state, _ = harness.made(RECORD, {**inputs, "allowOverwrite": True})
+        provider_harness.made(RECORD, inputs)
+    _, state, _ = provider_harness.made(RECORD, {**inputs, "allowOverwrite": True})
     assert state["records"] == ['"ours"']
 
 
@@ -212,17 +228,17 @@ def test_an_existing_record_is_taken_over_only_with_allow_overwrite(
     ],
 )
 def test_a_record_that_route_53_would_refuse_is_refused(
-    harness: ProviderHarness, zone: str, more: Properties, complaint: str
+    provider_harness: ProviderHarness, zone: str, more: Properties, complaint: str
 ) -> None:
-    harness.made(RECORD, failover(zone, "api", "PRIMARY"))
+    provider_harness.made(RECORD, failover(zone, "api", "PRIMARY"))
     wanted = {**failover(zone, "api", "PRIMARY"), **more}
     inputs = {name: value for name, value in wanted.items() if value is not None}
     with pytest.raises(grpc.RpcError, match=complaint):
-        harness.made(RECORD, inputs)
+        provider_harness.made(RECORD, inputs)
 
 
-def test_half_of_a_batch_is_never_applied(harness: ProviderHarness, zone: str) -> None:
-    route53 = harness.root("route53")
+def test_half_of_a_batch_is_never_applied(provider_harness: ProviderHarness, zone: str) -> None:
+    route53 = provider_harness.root("route53")
     good = {
         "Name": "good.venue.example",
         "Type": "A",
@@ -244,9 +260,9 @@ def test_half_of_a_batch_is_never_applied(harness: ProviderHarness, zone: str) -
 
 
 def test_a_record_that_was_changed_elsewhere_is_seen_and_still_deleted(
-    harness: ProviderHarness, zone: str
+    provider_harness: ProviderHarness, zone: str
 ) -> None:
-    identifier, state, inputs = harness.made(RECORD, failover(zone, "api", "PRIMARY"))
+    identifier, state, inputs = provider_harness.made(RECORD, failover(zone, "api", "PRIMARY"))
     theirs = {
         "Name": "api.venue.example",
         "Type": "A",
@@ -255,18 +271,20 @@ def test_a_record_that_was_changed_elsewhere_is_seen_and_still_deleted(
         "TTL": 5,
     }
     theirs["ResourceRecords"] = [{"Value": "203.0.113.9"}]
-    harness.root("route53").change_resource_record_sets(
+    provider_harness.root("route53").change_resource_record_sets(
         HostedZoneId=zone,
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": theirs}]},
     )
-    _, _, described = harness.engine.read(RECORD, identifier, state, inputs)
-    assert set(harness.engine.diff(RECORD, described, inputs).diffs) == {"ttl", "records"}
-    harness.engine.delete(RECORD, identifier, state)
-    assert harness.engine.read(RECORD, identifier, state, inputs)[0] == ""
+    _, _, described = provider_harness.engine.read(RECORD, identifier, state, inputs)
+    assert set(provider_harness.engine.diff(RECORD, described, inputs).diffs) == {"ttl", "records"}
+    provider_harness.engine.delete(RECORD, identifier, state)
+    assert provider_harness.engine.read(RECORD, identifier, state, inputs)[0] == ""
 
 
-def test_a_zone_with_records_is_deleted_only_with_force_destroy(harness: ProviderHarness) -> None:
-    identifier, state, _ = harness.made(ZONE, {"name": "full.example"})
+def test_a_zone_with_records_is_deleted_only_with_force_destroy(
+    provider_harness: ProviderHarness,
+) -> None:
+    identifier, state, _ = provider_harness.made(ZONE, {"name": "full.example"})
     inputs = {
         "zoneId": identifier,
         "name": "a.full.example",
@@ -274,24 +292,26 @@ def test_a_zone_with_records_is_deleted_only_with_force_destroy(harness: Provide
         "ttl": 1,
         "records": ["192.0.2.1"],
     }
-    harness.made(RECORD, inputs)
+    provider_harness.made(RECORD, inputs)
     with pytest.raises(grpc.RpcError, match="HostedZoneNotEmpty"):
-        harness.engine.delete(ZONE, identifier, state)
-    harness.engine.delete(ZONE, identifier, {**state, "forceDestroy": True})
-    assert harness.engine.read(ZONE, identifier, state, {})[0] == ""
+        provider_harness.engine.delete(ZONE, identifier, state)
+    provider_harness.engine.delete(ZONE, identifier, {**state, "forceDestroy": True})
+    assert provider_harness.engine.read(ZONE, identifier, state, {})[0] == ""
 
 
-def asked(harness: ProviderHarness, **arguments: Any) -> Properties:
+def asked(provider_harness: ProviderHarness, **arguments: Any) -> Properties:
     request = provider_pb2.InvokeRequest(
         tok="aws:route53/getZone:getZone", args=to_struct(arguments)
     )
-    return from_struct(getattr(harness.engine.stub.Invoke(request), "return"))
+    return from_struct(getattr(provider_harness.engine.stub.Invoke(request), "return"))
 
 
-def test_an_existing_zone_is_found_by_name_or_id(harness: ProviderHarness, zone: str) -> None:
-    described = asked(harness, name="venue.example.")
+def test_an_existing_zone_is_found_by_name_or_id(
+    provider_harness: ProviderHarness, zone: str
+) -> None:
+    described = asked(provider_harness, name="venue.example.")
     assert (described["zoneId"], described["arn"]) == (zone, f"arn:aws:route53:::hostedzone/{zone}")
     assert (described["privateZone"], described["name"]) == (False, "venue.example")
-    assert asked(harness, zoneId=zone) == described
+    assert asked(provider_harness, zoneId=zone) == described
     with pytest.raises(grpc.RpcError, match=r"there are 0 private zones venue\.example"):
-        asked(harness, name="venue.example", privateZone=True)
+        asked(provider_harness, name="venue.example", privateZone=True)

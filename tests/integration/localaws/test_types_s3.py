@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from localaws.provider.resources.s3.objects import _SIGNATURE
 from localaws.provider.values import Properties
 from tests.testing.aws_harness import PRIMARY, STANDBY, client
-from tests.testing.provider_harness import ProviderHarness, running_harness
-from tests.testing.stack_types.example import document
+from tests.testing.iam_requests import document
+from tests.testing.provider_harness import ProviderHarness
 
 pytestmark = pytest.mark.integration
 
@@ -28,15 +28,9 @@ NO_MARKERS = {"status": "Disabled"}
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 
 
-@pytest.fixture(scope="module")
-def harness() -> Iterator[ProviderHarness]:
-    with running_harness() as running:
-        yield running
-
-
 @pytest.fixture
-def locked(harness: ProviderHarness) -> str:
-    s3 = harness.root("s3")
+def locked(provider_harness: ProviderHarness) -> str:
+    s3 = provider_harness.root("s3")
     name = f"seawall-locked-{len(s3.list_buckets()['Buckets'])}"
     s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     return name
@@ -70,9 +64,9 @@ def held(s3: Any, bucket: str, mode: str) -> Properties:
     ],
 )
 def test_a_compliance_retention_cannot_be_shortened_or_lifted(
-    harness: ProviderHarness, locked: str, retention: Properties
+    provider_harness: ProviderHarness, locked: str, retention: Properties
 ) -> None:
-    s3 = harness.root("s3")
+    s3 = provider_harness.root("s3")
     version = held(s3, locked, "COMPLIANCE")
     assert (
         refused(lambda: s3.put_object_retention(**version, Retention=retention)) == "AccessDenied"
@@ -92,17 +86,19 @@ def test_a_compliance_retention_cannot_be_shortened_or_lifted(
     }
 
 
-def test_a_compliance_retention_can_be_lengthened(harness: ProviderHarness, locked: str) -> None:
-    s3 = harness.root("s3")
+def test_a_compliance_retention_can_be_lengthened(
+    provider_harness: ProviderHarness, locked: str
+) -> None:
+    s3 = provider_harness.root("s3")
     version, longer = held(s3, locked, "COMPLIANCE"), IN_A_YEAR + timedelta(days=1)
     s3.put_object_retention(**version, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": longer})
     assert s3.get_object_retention(**version)["Retention"]["RetainUntilDate"] == longer
 
 
-def test_a_governance_retention_gives_way_to_who_may_bypass_it_and_says_so(
-    harness: ProviderHarness, locked: str
+def test_a_governance_retention_can_be_bypassed_with_permission_and_header(
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
-    root = harness.root("s3")
+    root = provider_harness.root("s3")
     version, shorter = held(root, locked, "GOVERNANCE"), IN_A_YEAR - timedelta(days=30)
     retention = {"Mode": "GOVERNANCE", "RetainUntilDate": shorter}
     assert (
@@ -118,8 +114,8 @@ def test_a_governance_retention_gives_way_to_who_may_bypass_it_and_says_so(
     assert refused(lambda: root.head_object(**version)) == "404"
 
 
-def test_a_bypass_takes_its_own_permission(harness: ProviderHarness, locked: str) -> None:
-    iam, s3 = harness.root("iam"), harness.root("s3")
+def test_a_bypass_takes_its_own_permission(provider_harness: ProviderHarness, locked: str) -> None:
+    iam, s3 = provider_harness.root("iam"), provider_harness.root("s3")
     iam.create_user(UserName="cleaner")
     allowed = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention"]
     policy = document(
@@ -128,7 +124,7 @@ def test_a_bypass_takes_its_own_permission(harness: ProviderHarness, locked: str
     iam.put_user_policy(UserName="cleaner", PolicyName="p", PolicyDocument=policy)
     key = iam.create_access_key(UserName="cleaner")["AccessKey"]
     who = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    cleaner, version = client("s3", harness.endpoint, who), held(s3, locked, "GOVERNANCE")
+    cleaner, version = client("s3", provider_harness.endpoint, who), held(s3, locked, "GOVERNANCE")
     assert (
         refused(lambda: cleaner.delete_object(**version, BypassGovernanceRetention=True))
         == "AccessDenied"
@@ -138,16 +134,16 @@ def test_a_bypass_takes_its_own_permission(harness: ProviderHarness, locked: str
     listed = {"Objects": [{"Key": "k", "VersionId": version["VersionId"]}]}
     many = {"Bucket": locked, "Delete": listed, "BypassGovernanceRetention": True}
     assert refused(lambda: cleaner.delete_objects(**many)) == "AccessDenied", (
-        "in a list nobody judges the bypass"
+        "in a list the bypass is not judged"
     )
     cleaner.delete_object(**version, BypassGovernanceRetention=True)
     assert refused(lambda: s3.head_object(**version)) == "404"
 
 
 def test_a_retention_that_the_bucket_gave_can_be_read(
-    harness: ProviderHarness, locked: str
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
-    s3 = harness.root("s3")
+    s3 = provider_harness.root("s3")
     s3.put_object(Bucket=locked, Key="before", Body=b"x")
     assert (
         refused(lambda: s3.get_object_retention(Bucket=locked, Key="before"))
@@ -163,8 +159,10 @@ def test_a_retention_that_the_bucket_gave_can_be_read(
     assert timedelta(days=2) < kept["RetainUntilDate"] - datetime.now(UTC) < timedelta(days=4)
 
 
-def test_a_bucket_under_object_lock_stays_versioned(harness: ProviderHarness, locked: str) -> None:
-    s3 = harness.root("s3")
+def test_a_bucket_under_object_lock_stays_versioned(
+    provider_harness: ProviderHarness, locked: str
+) -> None:
+    s3 = provider_harness.root("s3")
     status = {"Status": "Suspended"}
     assert refused(
         lambda: s3.put_bucket_versioning(Bucket=locked, VersioningConfiguration=status)
@@ -172,7 +170,7 @@ def test_a_bucket_under_object_lock_stays_versioned(harness: ProviderHarness, lo
 
 
 def test_the_provider_neither_shortens_nor_deletes_what_compliance_holds(
-    harness: ProviderHarness, locked: str
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
     inputs = {
         "bucket": locked,
@@ -183,16 +181,16 @@ def test_the_provider_neither_shortens_nor_deletes_what_compliance_holds(
         "objectLockMode": "COMPLIANCE",
         "objectLockRetainUntilDate": "2040-01-01T00:00:00Z",
     }
-    identifier, state, checked = harness.made(OBJECT, inputs)
+    identifier, state, checked = provider_harness.made(OBJECT, inputs)
     earlier = {**checked, "objectLockRetainUntilDate": "2039-01-01T00:00:00Z"}
     with pytest.raises(grpc.RpcError, match="AccessDenied"):
-        harness.engine.update(OBJECT, identifier, state, checked, earlier)
+        provider_harness.engine.update(OBJECT, identifier, state, checked, earlier)
     with pytest.raises(grpc.RpcError, match="AccessDenied"):
-        harness.engine.delete(OBJECT, identifier, state)
+        provider_harness.engine.delete(OBJECT, identifier, state)
     later = {**checked, "objectLockRetainUntilDate": "2041-01-01T00:00:00Z"}
-    state = harness.engine.update(OBJECT, identifier, state, checked, later)
+    state = provider_harness.engine.update(OBJECT, identifier, state, checked, later)
     assert state["objectLockRetainUntilDate"] == "2041-01-01T00:00:00Z"
-    assert len(harness.root("s3").list_object_versions(Bucket=locked)["Versions"]) == 1, (
+    assert len(provider_harness.root("s3").list_object_versions(Bucket=locked)["Versions"]) == 1, (
         "changed as it stands"
     )
 
@@ -202,9 +200,9 @@ def asset(**more: Any) -> Properties:
 
 
 def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
-    harness: ProviderHarness, locked: str, tmp_path: Path
+    provider_harness: ProviderHarness, locked: str, tmp_path: Path
 ) -> None:
-    s3 = harness.root("s3")
+    s3 = provider_harness.root("s3")
     (tmp_path / "kit.bin").write_bytes(b"\xff\x00")
     digest = hashlib.sha256(b"\xff\x00").hexdigest()
     for given, expected in (
@@ -213,7 +211,7 @@ def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
         ({"source": asset(text="a")}, b"a"),
         ({"source": asset(path=str(tmp_path / "kit.bin"), hash=digest)}, b"\xff\x00"),
     ):
-        harness.made(OBJECT, {"bucket": locked, "key": "a/b", **given})
+        provider_harness.made(OBJECT, {"bucket": locked, "key": "a/b", **given})
         assert s3.get_object(Bucket=locked, Key="a/b")["Body"].read() == expected
 
 
@@ -228,38 +226,38 @@ def test_an_object_is_made_of_a_text_of_bytes_or_of_an_asset(
     ],
 )
 def test_a_source_that_is_no_plain_asset_is_refused(
-    harness: ProviderHarness, locked: str, source: Properties, complaint: str
+    provider_harness: ProviderHarness, locked: str, source: Properties, complaint: str
 ) -> None:
     with pytest.raises(grpc.RpcError, match=complaint):
-        harness.made(OBJECT, {"bucket": locked, "key": "k", "source": source})
+        provider_harness.made(OBJECT, {"bucket": locked, "key": "k", "source": source})
 
 
-def test_an_asset_is_compared_by_what_is_in_it(harness: ProviderHarness) -> None:
+def test_an_asset_is_compared_by_what_is_in_it(provider_harness: ProviderHarness) -> None:
     one = {"bucket": "b", "key": "k", "source": asset(path="here", hash="a" * 64)}
     moved, edited = (
         {**one, "source": asset(path="there", hash="a" * 64)},
         {**one, "source": asset(path="here", hash="b" * 64)},
     )
-    assert list(harness.engine.diff(OBJECT, one, moved).diffs) == []
-    assert list(harness.engine.diff(OBJECT, one, edited).diffs) == ["source"]
-    assert list(harness.engine.diff(OBJECT, one, {**one, "key": "l"}).replaces) == ["key"]
+    assert list(provider_harness.engine.diff(OBJECT, one, moved).diffs) == []
+    assert list(provider_harness.engine.diff(OBJECT, one, edited).diffs) == ["source"]
+    assert list(provider_harness.engine.diff(OBJECT, one, {**one, "key": "l"}).replaces) == ["key"]
 
 
 def test_content_that_was_put_elsewhere_is_seen_by_the_etag(
-    harness: ProviderHarness, locked: str
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
     digest = hashlib.md5(b"ours").hexdigest()  # noqa: S324 - it is how S3 makes an ETag
     inputs = {"bucket": locked, "key": "k", "content": "ours", "etag": digest}
-    identifier, state, checked = harness.made(OBJECT, inputs)
-    harness.root("s3").put_object(Bucket=locked, Key="k", Body=b"theirs")
-    _, _, described = harness.engine.read(OBJECT, identifier, state, checked)
-    assert list(harness.engine.diff(OBJECT, described, checked).diffs) == ["etag"]
-    harness.engine.update(OBJECT, identifier, state, described, checked)
-    assert harness.root("s3").get_object(Bucket=locked, Key="k")["Body"].read() == b"ours"
+    identifier, state, checked = provider_harness.made(OBJECT, inputs)
+    provider_harness.root("s3").put_object(Bucket=locked, Key="k", Body=b"theirs")
+    _, _, described = provider_harness.engine.read(OBJECT, identifier, state, checked)
+    assert list(provider_harness.engine.diff(OBJECT, described, checked).diffs) == ["etag"]
+    provider_harness.engine.update(OBJECT, identifier, state, described, checked)
+    assert provider_harness.root("s3").get_object(Bucket=locked, Key="k")["Body"].read() == b"ours"
 
 
 def replicating(
-    harness: ProviderHarness,
+    provider_harness: ProviderHarness,
     name: str,
     *,
     trusts: str = "s3.amazonaws.com",
@@ -269,13 +267,17 @@ def replicating(
     """A bucket here and the one in the other region to which the provider lets it replicate."""
     here, there, role = f"seawall-{name}-here", f"seawall-{name}-there", f"seawall-{name}"
     for bucket, region in ((here, PRIMARY), (there, STANDBY)):
-        harness.made(BUCKET, {"bucket": bucket, "objectLockEnabled": True, "region": region})
+        provider_harness.made(
+            BUCKET, {"bucket": bucket, "objectLockEnabled": True, "region": region}
+        )
     trust = document(
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": trusts}}
     )
-    _, made, _ = harness.made("aws:iam/role:Role", {"name": role, "assumeRolePolicy": trust})
+    _, made, _ = provider_harness.made(
+        "aws:iam/role:Role", {"name": role, "assumeRolePolicy": trust}
+    )
     may_copy = document({"Effect": "Allow", "Action": f"s3:{may}", "Resource": "*"})
-    harness.made(
+    provider_harness.made(
         "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "copy", "policy": may_copy}
     )
     rules = [
@@ -288,7 +290,7 @@ def replicating(
             **rule,
         }
     ]
-    harness.made(
+    provider_harness.made(
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
         {"bucket": here, "role": made["arn"], "rules": rules},
     )
@@ -296,10 +298,10 @@ def replicating(
 
 
 def test_what_is_put_arrives_in_the_other_region_with_all_that_belongs_to_it(
-    harness: ProviderHarness,
+    provider_harness: ProviderHarness,
 ) -> None:
-    here, there = replicating(harness, "whole")
-    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
+    here, there = replicating(provider_harness, "whole")
+    s3, west = provider_harness.root("s3"), provider_harness.root("s3", region=STANDBY)
     put = s3.put_object(
         Bucket=here,
         Key="k",
@@ -332,10 +334,12 @@ def test_what_is_put_arrives_in_the_other_region_with_all_that_belongs_to_it(
 
 
 def test_delete_markers_are_copied_if_the_rule_says_so_and_deleted_versions_never(
-    harness: ProviderHarness,
+    provider_harness: ProviderHarness,
 ) -> None:
-    here, there = replicating(harness, "markers", deleteMarkerReplication={"status": "Enabled"})
-    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
+    here, there = replicating(
+        provider_harness, "markers", deleteMarkerReplication={"status": "Enabled"}
+    )
+    s3, west = provider_harness.root("s3"), provider_harness.root("s3", region=STANDBY)
     version = s3.put_object(Bucket=here, Key="k", Body=b"one")["VersionId"]
     s3.delete_object(Bucket=here, Key="k", VersionId=version)
     assert west.head_object(Bucket=there, Key="k")["VersionId"] == version
@@ -344,9 +348,9 @@ def test_delete_markers_are_copied_if_the_rule_says_so_and_deleted_versions_neve
     assert refused(lambda: west.get_object(Bucket=there, Key="k")) == "NoSuchKey"
 
 
-def test_only_what_a_rule_selects_is_copied(harness: ProviderHarness) -> None:
-    here, there = replicating(harness, "some", filter={"prefix": "journal/"})
-    s3, west = harness.root("s3"), harness.root("s3", region=STANDBY)
+def test_only_what_a_rule_selects_is_copied(provider_harness: ProviderHarness) -> None:
+    here, there = replicating(provider_harness, "some", filter={"prefix": "journal/"})
+    s3, west = provider_harness.root("s3"), provider_harness.root("s3", region=STANDBY)
     s3.put_object(Bucket=here, Key="other", Body=b"x")
     s3.put_object(Bucket=here, Key="journal/secret", Body=b"x", ServerSideEncryption="aws:kms")
     s3.put_object(Bucket=here, Key="journal/plain", Body=b"x")
@@ -356,15 +360,19 @@ def test_only_what_a_rule_selects_is_copied(harness: ProviderHarness) -> None:
     assert "ReplicationStatus" not in s3.head_object(Bucket=here, Key="other")
 
 
-def test_an_encrypted_object_is_copied_if_the_rule_selects_it(harness: ProviderHarness) -> None:
+def test_an_encrypted_object_is_copied_if_the_rule_selects_it(
+    provider_harness: ProviderHarness,
+) -> None:
     criteria = {"sseKmsEncryptedObjects": {"status": "Enabled"}}
     key = {"replicaKmsKeyId": "arn:aws:kms:us-west-2:123456789012:key/there"}
     destination = {"bucket": "arn:aws:s3:::seawall-sealed-there", "encryptionConfiguration": key}
     here, there = replicating(
-        harness, "sealed", sourceSelectionCriteria=criteria, destination=destination
+        provider_harness, "sealed", sourceSelectionCriteria=criteria, destination=destination
     )
-    harness.root("s3").put_object(Bucket=here, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
-    copy = harness.root("s3", region=STANDBY).head_object(Bucket=there, Key="k")
+    provider_harness.root("s3").put_object(
+        Bucket=here, Key="k", Body=b"x", ServerSideEncryption="aws:kms"
+    )
+    copy = provider_harness.root("s3", region=STANDBY).head_object(Bucket=there, Key="k")
     assert (copy["ServerSideEncryption"], copy["SSEKMSKeyId"]) == (
         "aws:kms",
         key["replicaKmsKeyId"],
@@ -376,18 +384,23 @@ def test_an_encrypted_object_is_copied_if_the_rule_selects_it(harness: ProviderH
     [("stranger", "ec2.amazonaws.com", "*"), ("weak", "s3.amazonaws.com", "Get*")],
 )
 def test_a_role_that_s3_may_not_take_or_that_may_not_write_copies_nothing(
-    harness: ProviderHarness, name: str, trusts: str, may: str
+    provider_harness: ProviderHarness, name: str, trusts: str, may: str
 ) -> None:
-    here, there = replicating(harness, name, trusts=trusts, may=may)
-    harness.root("s3").put_object(Bucket=here, Key="k", Body=b"x")
-    assert harness.root("s3").head_object(Bucket=here, Key="k")["ReplicationStatus"] == "FAILED"
-    assert "Contents" not in harness.root("s3", region=STANDBY).list_objects_v2(Bucket=there)
+    here, there = replicating(provider_harness, name, trusts=trusts, may=may)
+    provider_harness.root("s3").put_object(Bucket=here, Key="k", Body=b"x")
+    assert (
+        provider_harness.root("s3").head_object(Bucket=here, Key="k")["ReplicationStatus"]
+        == "FAILED"
+    )
+    assert "Contents" not in provider_harness.root("s3", region=STANDBY).list_objects_v2(
+        Bucket=there
+    )
 
 
 def test_a_destination_must_be_versioned_and_locked_like_its_source(
-    harness: ProviderHarness, locked: str
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
-    s3 = harness.root("s3")
+    s3 = provider_harness.root("s3")
     s3.create_bucket(Bucket="seawall-unversioned")
     kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     rule = {
@@ -399,12 +412,12 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(
     }
     inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
     with pytest.raises(grpc.RpcError, match="versioning enabled"):
-        harness.made(kind, inputs)
+        provider_harness.made(kind, inputs)
     s3.put_bucket_versioning(
         Bucket="seawall-unversioned", VersioningConfiguration={"Status": "Enabled"}
     )
     with pytest.raises(grpc.RpcError, match="object lock enabled"):
-        harness.made(kind, inputs)
+        provider_harness.made(kind, inputs)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +434,7 @@ def test_a_destination_must_be_versioned_and_locked_like_its_source(
     ],
 )
 def test_a_rule_that_leaves_out_what_s3_wants_is_refused(
-    harness: ProviderHarness, locked: str, more: Properties, complaint: str
+    provider_harness: ProviderHarness, locked: str, more: Properties, complaint: str
 ) -> None:
     rule = {
         "id": "all",
@@ -432,37 +445,41 @@ def test_a_rule_that_leaves_out_what_s3_wants_is_refused(
     }
     inputs = {"bucket": locked, "role": "arn:aws:iam::123456789012:role/seawall-r", "rules": [rule]}
     with pytest.raises(grpc.RpcError, match=complaint):
-        harness.made("aws:s3/bucketReplicationConfig:BucketReplicationConfig", inputs)
+        provider_harness.made("aws:s3/bucketReplicationConfig:BucketReplicationConfig", inputs)
 
 
-def test_a_rule_without_a_priority_has_the_lowest(harness: ProviderHarness) -> None:
+def test_a_rule_without_a_priority_has_the_lowest(provider_harness: ProviderHarness) -> None:
     kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     rule = {"id": "all", "status": "Enabled", "filter": {}}
     old, new = (
         {"bucket": "b", "role": "r", "rules": [one]} for one in (rule, {**rule, "priority": 0})
     )
-    assert list(harness.engine.diff(kind, old, new).diffs) == []
+    assert list(provider_harness.engine.diff(kind, old, new).diffs) == []
     assert list(
-        harness.engine.diff(kind, old, {**new, "rules": [{**rule, "priority": 1}]}).diffs
+        provider_harness.engine.diff(kind, old, {**new, "rules": [{**rule, "priority": 1}]}).diffs
     ) == ["rules"]
 
 
-def test_the_order_of_rules_means_nothing_and_their_content_does(harness: ProviderHarness) -> None:
+def test_the_order_of_rules_means_nothing_and_their_content_does(
+    provider_harness: ProviderHarness,
+) -> None:
     kind = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     one, two = ({"id": name, "status": "Enabled", "filter": {"prefix": name}} for name in "ab")
     old = {"bucket": "b", "rules": [one, two]}
-    assert list(harness.engine.diff(kind, old, {**old, "rules": [two, one]}).diffs) == []
+    assert list(provider_harness.engine.diff(kind, old, {**old, "rules": [two, one]}).diffs) == []
     assert list(
-        harness.engine.diff(kind, old, {**old, "rules": [{**one, "status": "Disabled"}, two]}).diffs
+        provider_harness.engine.diff(
+            kind, old, {**old, "rules": [{**one, "status": "Disabled"}, two]}
+        ).diffs
     ) == ["rules"]
 
 
 def test_a_lifecycle_that_was_shortened_elsewhere_is_seen(
-    harness: ProviderHarness, locked: str
+    provider_harness: ProviderHarness, locked: str
 ) -> None:
     kind, s3 = (
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        harness.root("s3"),
+        provider_harness.root("s3"),
     )
     noncurrent = {"noncurrentDays": 400, "newerNoncurrentVersions": 5}
     rule = {
@@ -471,19 +488,21 @@ def test_a_lifecycle_that_was_shortened_elsewhere_is_seen(
         "filter": {"prefix": ""},
         "noncurrentVersionExpiration": noncurrent,
     }
-    identifier, state, checked = harness.made(kind, {"bucket": locked, "rules": [rule]})
+    identifier, state, checked = provider_harness.made(kind, {"bucket": locked, "rules": [rule]})
     kept = s3.get_bucket_lifecycle_configuration(Bucket=locked)["Rules"]
     kept[0]["NoncurrentVersionExpiration"]["NewerNoncurrentVersions"] = 1
     s3.put_bucket_lifecycle_configuration(Bucket=locked, LifecycleConfiguration={"Rules": kept})
-    _, _, described = harness.engine.read(kind, identifier, state, checked)
+    _, _, described = provider_harness.engine.read(kind, identifier, state, checked)
     assert described["rules"][0]["noncurrentVersionExpiration"]["newerNoncurrentVersions"] == 1
-    assert list(harness.engine.diff(kind, described, checked).diffs) == ["rules"]
+    assert list(provider_harness.engine.diff(kind, described, checked).diffs) == ["rules"]
 
 
-def test_an_object_is_imported_by_bucket_and_key(harness: ProviderHarness, locked: str) -> None:
+def test_an_object_is_imported_by_bucket_and_key(
+    provider_harness: ProviderHarness, locked: str
+) -> None:
     inputs = {"bucket": locked, "key": "a/b", "content": "x", "contentType": "text/plain"}
-    identifier, _, _ = harness.made(OBJECT, inputs)
+    identifier, _, _ = provider_harness.made(OBJECT, inputs)
     assert identifier == f"{locked}/a/b"
-    _, _, described = harness.engine.read(OBJECT, identifier, {}, {})
+    _, _, described = provider_harness.engine.read(OBJECT, identifier, {}, {})
     assert (described["key"], described["contentType"]) == ("a/b", "text/plain")
     assert json.dumps(described).count('"x"') == 0, "what is in it is not read back"

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 VAULT_NEEDED = ("aws:backup/vault:Vault", {"name": "seawall-vault"})
 PLAN_NEEDED = (
     "aws:backup/plan:Plan",
     {"name": "seawall-plan", "rules": [{"ruleName": "daily", "targetVaultName": "seawall-vault"}]},
 )
-NOBODY_DELETES = {
+DENY_DELETION = {
     "Effect": "Deny",
     "Principal": "*",
     "Action": "backup:DeleteRecoveryPoint",
@@ -25,10 +26,10 @@ EXAMPLES: dict[str, Example] = {
         changed={"tags": {"a": "3"}},
     ),
     "aws:backup/vaultPolicy:VaultPolicy": Example(
-        inputs={"backupVaultName": "$vault.name", "policy": document(NOBODY_DELETES)},
+        inputs={"backupVaultName": "$vault.name", "policy": document(DENY_DELETION)},
         changed={
             "policy": document(
-                NOBODY_DELETES, {**NOBODY_DELETES, "Action": "backup:PutBackupVaultAccessPolicy"}
+                DENY_DELETION, {**DENY_DELETION, "Action": "backup:PutBackupVaultAccessPolicy"}
             )
         },
         needs={"vault": VAULT_NEEDED},

@@ -7,7 +7,6 @@ itself.
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +74,3 @@ def reference(value: Any) -> tuple[str, str] | None:
     """Name and property in ``$name.property``; None for anything else, such as a JSON path."""
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     return None if match is None else (match[1], match[2])
-
-
-def document(*statements: Properties) -> str:
-    """A policy document of ``statements``."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

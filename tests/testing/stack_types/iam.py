@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 TRUST = document(
     {

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from tests.testing.aws_harness import STANDBY
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 READ = {
     "Effect": "Deny",

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from localaws.provider.values import Properties
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 TOPIC_NEEDED = ("aws:sns/topic:Topic", {"name": "seawall-topic"})
 DEAD = "arn:aws:sqs:us-east-1:123456789012:dead"

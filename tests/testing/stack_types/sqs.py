@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from tests.testing.stack_types.example import Example, document
+from tests.testing.iam_requests import document
+from tests.testing.stack_types.example import Example
 
 QUEUE_NEEDED = ("aws:sqs/queue:Queue", {"name": "seawall-dead"})
 ARN = "arn:aws:sqs:us-east-1:123456789012"

@@ -397,7 +397,7 @@ ROOT = "arn:aws:iam::444455556666:root"
             BOB_HIMSELF,
             [BOB_HIMSELF.arn, ROOT],
             {"boundary": [allow("*")]},
-            id="boundaries: whoever has a boundary is always denied",
+            id="boundaries: a principal with a boundary is always denied",
         ),
     ],
 )

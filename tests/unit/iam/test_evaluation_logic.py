@@ -267,7 +267,7 @@ OF_THE_ROLE = {"ArnEquals": {"aws:PrincipalArn": ROLE.role}}
         ),
     ],
 )
-def test_what_a_grant_is_worth_depends_on_whom_it_names(
+def test_what_a_grant_allows_depends_on_the_principal_that_it_names(
     allowed: bool, who: Principal, policy: list[dict[str, Any]], limits: dict[str, Any]
 ) -> None:
     context = {"aws:PrincipalArn": who.role or who.arn}

@@ -51,7 +51,7 @@ ROLES = [
             "kms:Sign",
             DEFAULT,
             {},
-            id="default: the account's statement grants to nobody by itself",
+            id="default: the account's statement alone grants nothing",
         ),
         pytest.param(
             False,

@@ -87,7 +87,7 @@ def test_actions_that_only_read_are_distinguished_from_changes(action: str, *, r
     assert asked.reads is reads
 
 
-def test_a_request_is_noted_with_its_caller_and_its_end_and_moto_s_own_pages_are_not(
+def test_a_request_is_logged_with_its_caller_and_status_and_motos_own_pages_are_not(
     tmp_path: Path,
 ) -> None:
     def app(_environ: Any, start_response: Any) -> list[bytes]:

@@ -78,7 +78,7 @@ def test_the_policy_decides(statements: list[dict[str, Any]], may: bool) -> None
     assert service_may(json.dumps({"Statement": statements}), **asked, context=context) is may
 
 
-def test_the_default_policy_of_a_topic_admits_who_carries_its_owners_account() -> None:
+def test_the_default_policy_of_a_topic_admits_calls_with_its_owners_account() -> None:
     asked = {"service": "cloudwatch.amazonaws.com", "action": "sns:Publish", "resource": TOPIC}
     policy = json.dumps({"Statement": OWNER_ONLY})
     assert service_may(policy, **asked, context={"AWS:SourceOwner": "123456789012"})

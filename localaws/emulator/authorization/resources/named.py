@@ -251,9 +251,8 @@ def requested_named(call: ApiCall) -> Iterator[RequestedResource]:
         for arn in _arns(call, parameter, template)
     }
     if call.service == "ecs" and call.operation not in service.operations:
-        found = dict(
-            list(found.items())[:1]
-        )  # a service or task names its cluster too, which is not what is asked for
+        # a service or task names its cluster too, which is not what is asked for
+        found = dict(list(found.items())[:1])
     for arn in found:
         yield RequestedResource(arn=arn, tags=_tags(call, service, arn))
     if not found:

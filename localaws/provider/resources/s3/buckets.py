@@ -144,9 +144,8 @@ def _update_versioning(aws: Aws, _bucket: str, _old: Properties, new: Properties
 
 
 def _delete_versioning(aws: Aws, bucket: str, _properties: Properties) -> None:
-    if (
-        _exists(aws, bucket) and _lock(aws, bucket) is None
-    ):  # under object lock, versioning stays on for the life of the bucket
+    # under object lock, versioning stays on for the life of the bucket
+    if _exists(aws, bucket) and _lock(aws, bucket) is None:
         aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 

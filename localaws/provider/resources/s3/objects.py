@@ -208,9 +208,8 @@ def _release(aws: Aws, place: Properties) -> None:
     try:
         aws.s3.put_object_legal_hold(**place, LegalHold={"Status": "OFF"})
     except ClientError as error:
-        if (
-            code_of(error) != "InvalidRequest"
-        ):  # the bucket has no object lock, hence there is nothing to release
+        # the bucket has no object lock, hence there is nothing to release
+        if code_of(error) != "InvalidRequest":
             raise
 
 
