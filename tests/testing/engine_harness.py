@@ -81,7 +81,7 @@ class EngineHarness:
         return done.stdout
 
     def rendered(self, folder: Path, policy: Path) -> EngineHarness:
-        """The same stack from a copy of the repository whose generated files are those of ``policy``.
+        """The same stack, from a copy of the repository with the generated files of ``policy``.
 
         That is what the author of a changed policy commits. The copy is in ``folder``.
         """

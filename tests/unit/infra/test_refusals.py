@@ -276,7 +276,7 @@ def test_what_lasts_is_protected_where_the_stack_is_protected_and_nowhere_else(
 ) -> None:
     bare = changed(the(kind, name), protect=False)
     assert judge(bare, PROTECTED) == [
-        f"{bare}: not protected, and nothing of a protected stack may be removed; write protect=True"
+        f"{bare}: not protected, which a protected stack does not allow; write protect=True"
     ]
     assert judge(bare, replace(PROTECTED, protected=False)) == []
 
@@ -292,12 +292,12 @@ def test_what_lasts_is_protected_where_the_stack_is_protected_and_nowhere_else(
         ("aws:kms/replicaExternalKey:ReplicaExternalKey", "key material made elsewhere"),
     ],
 )
-def test_some_types_are_refused_whatever_they_say(kind: str, said: str) -> None:
+def test_some_types_are_always_refused(kind: str, said: str) -> None:
     [refusal] = judge(Declared(kind=kind, name="x", inputs={}, protect=True), PROTECTED)
     assert said in refusal
 
 
-def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong() -> None:
+def test_values_that_are_not_known_yet_are_judged_later() -> None:
     key = the(KEY, WALLET)
     names = (
         "policy",
@@ -335,9 +335,7 @@ def test_what_is_not_known_yet_is_judged_later_and_not_taken_for_right_or_wrong(
         (ROLE, {"managedPolicyArns": []}),
     ],
 )
-def test_what_is_said_although_it_goes_without_saying_is_not_refused(
-    kind: str, change: dict[str, Any]
-) -> None:
+def test_a_default_that_is_written_out_is_not_refused(kind: str, change: dict[str, Any]) -> None:
     assert judge(changed(the(kind, WALLET if kind == KEY else None), **change), PROTECTED) == []
 
 
@@ -464,10 +462,10 @@ def test_the_region_of_game_days_is_for_the_stacks_settings_to_decide() -> None:
 
 
 def test_what_the_list_protects_is_protected_in_a_protected_stack_whatever_its_type() -> None:
-    """Vault locks are of no lasting type; the list was rendered from a program that protects them."""
+    """The type of vault locks is not a lasting one, but the list has them as protected."""
     bare = changed(the("aws:backup/vaultLockConfiguration:VaultLockConfiguration"), protect=False)
     assert judge(bare, PROTECTED) == [
-        f"{bare}: not protected, and this stack is protected; write protect=True"
+        f"{bare}: not protected, which a protected stack does not allow; write protect=True"
     ]
 
 
@@ -522,9 +520,7 @@ def test_an_address_that_is_not_known_beforehand_pages_nobody() -> None:
 
 
 def test_health_checks_page_from_the_region_of_their_metrics_wherever_the_venue_is() -> None:
-    """Route 53 puts the metrics of health checks into us-east-1, and an alarm acts on topics of its
-    own region.
-    """
+    """Route 53 puts them into us-east-1, and an alarm acts on topics of its own region."""
     regions = POLICY.regions.model_copy(update={"primary": "eu-west-1", "standby": "eu-central-1"})
     elsewhere = POLICY.model_copy(update={"regions": regions})
 
@@ -541,8 +537,8 @@ def test_every_exception_has_a_reason() -> None:
     assert all(len(each.reason) > len("it is needed") for each in ALLOWED_WILDCARDS)
 
 
-def test_an_exception_that_nothing_needs_is_taken_out() -> None:
-    """What it lets through must exist in the program, else it waits for somebody to use it."""
+def test_every_exception_is_needed_by_the_program() -> None:
+    """An exception that matches nothing in the program would only wait to be misused."""
     unused = [
         each
         for each in ALLOWED_WILDCARDS
@@ -611,7 +607,7 @@ def arn(
         (ROLE_POLICY, "gameday-scheduler", "RunGameDays", arn("ecs", "task-definition/*")),
     ],
 )
-def test_what_is_next_to_an_exception_is_refused(
+def test_what_is_close_to_an_exception_is_refused(
     kind: str, name: str, sid: str, value: str
 ) -> None:
     """Another resource, another statement, a wider wildcard.
