@@ -147,7 +147,10 @@ def _start(
 
 
 def find_programs() -> dict[str, Path]:
-    """Every external program that a sandbox needs, from PATH. Raises :class:`MissingProgramError`."""
+    """Path of every external program that a sandbox needs, found on PATH.
+
+    Raises :class:`MissingProgramError`.
+    """
     found = {name: shutil.which(name) for name in PROGRAMS}
     missing = [name for name, path in found.items() if path is None]
     if missing:

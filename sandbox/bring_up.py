@@ -9,30 +9,34 @@ from __future__ import annotations
 import functools
 import json
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from coincurve import PrivateKey
 
 from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
-from sandbox.identities import Identities, create_identities
-from sandbox.kill_switch import describe_kill_switch
+from sandbox.identities import Identities, Identity, create_identities
 from sandbox.parts.monitoring import PAGES_FILE
 from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
-from sandbox.task import Task
 from seawall.conventions import components, environment
+from seawall.errors import ExitCode, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
 from seawall.formats.deployment import Payouts, Signer, Venue
 from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
+from seawall.kill_switch import AccessKey, KillSwitchLocation
 from seawall.policy import Policy
+from seawall.processes.environment import inherited
+from seawall.processes.failures import tail
 
 IDENTITIES = "identities.json"
 """In the data directory, mode 0600: who deploys and who signs; `seawall env` reads it."""
@@ -44,6 +48,9 @@ AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 _NODE_ANSWER_S_MAX = 10.0
+KEY_FILE = "gameday.json"
+"""In the data directory, mode 0600: the access key of whoever runs game days."""
+TASK_S_MAX = 120.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -90,7 +97,7 @@ def bring_up(
             identities=identities,
             report=report,
         )
-        describe_kill_switch(sandbox, runner=identities.gamedays, outputs=outputs)
+        _describe_kill_switch(sandbox, runner=identities.gamedays, outputs=outputs)
         write_private(sandbox.data_dir / OUTPUTS, json.dumps(outputs, indent=1))
         principals = sandbox.data_dir / PRINCIPALS
         identities.write_profiles(
@@ -199,9 +206,7 @@ def _provision(
 def _deploy(
     sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Deploy tokens and payout contracts and fund every wallet from a key that exists for this one
-    run.
-    """
+    """Deploy tokens and payout contracts and fund every wallet, with a key made for this run."""
     key = PrivateKey(secrets.token_bytes(32))
     address = address_of_private_key(key.secret)
     networks = {}
@@ -324,3 +329,77 @@ def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: 
     """Run a task to its end. Raises :class:`ServiceError` with the end of its log."""
     with Task(sandbox, root=root, name=name, module=module, **env) as task:
         task.finish()
+
+
+def _describe_kill_switch(
+    sandbox: Sandbox, *, runner: Identity, outputs: Mapping[str, Any]
+) -> None:
+    """Describe the switch of the stack with ``outputs``.
+
+    It is read as ``runner`` in the role that game days have.
+
+    Raises :class:`WorldError` if the files cannot be written.
+    """
+    gamedays = outputs["gamedays"]
+    path = sandbox.data_dir / KEY_FILE
+    key = AccessKey(access_key_id=runner.access_key_id, secret_access_key=runner.secret_access_key)
+    write_private(path, key.model_dump_json())
+    sandbox.describe(
+        kill_switch=KillSwitchLocation(
+            parameter=gamedays["kill_switch"]["parameter"],
+            regions=tuple(gamedays["kill_switch"]["regions"]),
+            endpoint=sandbox.deployment.urls.aws,
+            role=gamedays["role"],
+            credentials=path,
+        )
+    )
+
+
+class Task:
+    """A run of ``python -m <module ...>`` in the sandbox, with output in ``logs/<name>.log``.
+
+    As a context manager it is ended when the block is left, so that no interrupt waits for it.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, *, root: Path, name: str, module: Sequence[str], **env: str
+    ) -> None:
+        self._name = name
+        self._log = sandbox.data_dir / "logs" / f"{name}.log"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", *module],
+                cwd=root,
+                env={**inherited(), **sandbox.environment, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def finish(self) -> None:
+        """Wait for its end.
+
+        Raises :class:`UsageError` if it refused its input, :class:`ServiceError` if it failed.
+        """
+        try:
+            code = self._process.wait(timeout=TASK_S_MAX)
+        except subprocess.TimeoutExpired as error:
+            message = f"{self._name} did not end within {TASK_S_MAX:g} s"
+            raise ServiceError(message) from error
+        if code != 0:
+            blame = UsageError if code == ExitCode.USAGE else ServiceError
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+            raise blame(f"{self._name} ended with {code}: {tail(text)}")

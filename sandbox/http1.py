@@ -86,7 +86,10 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
 
 def response(status: int, body: bytes) -> bytes:
     """The bytes of a JSON response."""
-    head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     return head.encode("latin-1") + body
 
 

@@ -71,9 +71,7 @@ class Identities(BaseModel):
     rails: dict[str, Identity]
 
     def principals(self) -> dict[str, Any]:
-        """Who takes on the roles of the stack, by ARN, in the shape of the stack's setting
-        ``seawall:principals``.
-        """
+        """ARNs of the users who may assume the stack's roles, as in ``seawall:principals``."""
         return {
             "signers": {region: _arns(by_bucket) for region, by_bucket in self.signers.items()},
             "admins": _arns(self.admins),
@@ -92,14 +90,14 @@ class Identities(BaseModel):
         write_private(path, self.model_dump_json(indent=2))
 
     def write_signers(self, region: str, path: Path) -> None:
-        """Write the credentials of a region's signers as a shared credentials file, a profile per
-        bucket, readable by its owner only.
+        """Write the credentials of a region's signers: a profile per bucket, mode 0600.
 
         Format: AWS SDKs reference guide, "Shared config and credentials files". Raises
         :class:`WorldError`.
         """
         profiles = (
-            f"[{bucket}]\naws_access_key_id = {identity.access_key_id}\naws_secret_access_key = {identity.secret_access_key}\n"
+            f"[{bucket}]\naws_access_key_id = {identity.access_key_id}\n"
+            f"aws_secret_access_key = {identity.secret_access_key}\n"
             for bucket, identity in self.signers[region].items()
         )
         write_private(path, "\n".join(profiles))
@@ -107,7 +105,7 @@ class Identities(BaseModel):
     def write_profiles(self, path: Path, *, policy: Policy, account: str, endpoint: str) -> None:
         """Write an AWS configuration with a profile for each principal, called like its role.
 
-        A profile takes on the role as the user who may, at ``endpoint``. Readable by its owner only.
+        A profile assumes the role as the user who may, at ``endpoint``. Mode 0600.
         Format: AWS SDKs reference guide, "Shared config and credentials files". Raises
         :class:`WorldError`.
         """
@@ -250,11 +248,10 @@ def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Iden
 
 
 def _may_deploy() -> list[dict[str, Any]]:
-    """The deployer makes and removes everything of ours, signs with nothing, takes on no role, and
-    touches no user.
+    """Statements for the deployer, who creates and deletes all resources of the stack.
 
-    By name where a request names what it is about; the others make or list, and are scoped by
-    action.
+    It signs with no key, assumes no role and changes no user. Permissions are scoped by resource
+    name where the request has one; requests that create or list are scoped by action.
     """
     ours = aws.PREFIX
     by_name = {

@@ -21,9 +21,7 @@ RECORD_FILE = "sandbox.json"
 
 
 class Record(BaseModel):
-    """What a later command needs to know of a sandbox and that deployment.json, which others read too,
-    does not hold.
-    """
+    """What a later command needs to know of a sandbox, beyond its deployment file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +57,7 @@ def new_data_dir(run_id: str) -> Path:
 
 
 def kept_data_dir() -> Path | None:
-    """Data directory of the sandbox that was left running, or None if nothing of it runs any more."""
+    """Data directory of the sandbox that was left running; None if no process of it runs."""
     try:
         kept = json.loads(_pointer().read_text(encoding="utf-8"))
         run_id, data_dir = str(kept["run_id"]), Path(kept["data_dir"])

@@ -52,8 +52,11 @@ def pick_port() -> int:
                     ) from error
                 continue
         return port
-    message = f"no free port between {candidates.start} and {candidates.stop} after {ATTEMPTS_MAX} attempts"
-    raise PortBusyError(message, remedy="end some programs that listen")
+    raise PortBusyError(
+        f"no free port between {candidates.start} and {candidates.stop} after"
+        f" {ATTEMPTS_MAX} attempts",
+        remedy="end some programs that listen",
+    )
 
 
 class Ports:

@@ -155,7 +155,7 @@ def _pulumi(
         except BaseException:
             _stop(process)
             raise
-    if watch.barked:
+    if watch.timed_out:
         message = (
             f"pulumi {' '.join(arguments[:2])} said nothing for {_SILENCE_S_MAX} s and was ended"
         )
@@ -163,15 +163,15 @@ def _pulumi(
             message, remedy="see whether the sandbox's AWS and provider run, and run it again"
         )
     if process.returncode != 0:
-        message = f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n{diagnostics(text + complaint)}"
-        raise ServiceError(message)
+        raise ServiceError(
+            f"pulumi {' '.join(arguments[:2])} ended with {process.returncode}:\n"
+            f"{diagnostics(text + complaint)}"
+        )
     return text
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End the engine; it would rather wait for every resource under way than lose one, but the
-    sandbox goes with it.
-    """
+    """End the engine at once; it would wait for resources in progress, which vanish anyway."""
     process.terminate()
     try:
         process.wait(_STOP_S_MAX)
@@ -181,12 +181,10 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @dataclass(kw_only=True)
 class _Watch:
-    """When the engine was last heard, on the monotonic clock, and whether it was ended for its
-    silence.
-    """
+    """When the engine last printed something (monotonic clock), and whether it was ended."""
 
     heard: float
-    barked: bool = False
+    timed_out: bool = False
 
 
 @contextmanager
@@ -197,7 +195,7 @@ def _watched(process: subprocess.Popen[str]) -> Iterator[_Watch]:
     def look() -> None:
         while not over.wait(_LOOK_EVERY_S):
             if time.monotonic() - watch.heard > _SILENCE_S_MAX:
-                watch.barked = True
+                watch.timed_out = True
                 _stop(process)
                 return
 

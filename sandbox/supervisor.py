@@ -81,7 +81,6 @@ class Sandbox:
         self._closing = False
 
     # --- life
-    # ------------------------------------------------------------------------------------------------------
 
     @classmethod
     def start(
@@ -200,7 +199,6 @@ class Sandbox:
             raise ServiceError(message)
 
     # --- what others are told
-    # --------------------------------------------------------------------------------------
 
     @property
     def deployment(self) -> Deployment:
@@ -224,8 +222,7 @@ class Sandbox:
         )
 
     def database_url(self, role: str, *, through_proxy: bool = False) -> str:
-        """PostgreSQL URL of ``role`` (owner, api, settler, signer, mode_controller, treasury,
-        auditor).
+        """PostgreSQL URL of ``role``, which is ``owner`` or one of `sandbox.database.ROLES`.
 
         Raises KeyError.
         """
@@ -241,7 +238,6 @@ class Sandbox:
             self._deployment.write()
 
     # --- components
-    # ------------------------------------------------------------------------------------------------
 
     def spawn(
         self,
@@ -311,8 +307,9 @@ class Sandbox:
         )
 
     def start_provider(self, *, credentials: Mapping[str, str]) -> int:
-        """Start the AWS provider that Pulumi attaches to, as whoever ``credentials`` (variables)
-        name; returns its port.
+        """Start the AWS provider that Pulumi attaches to; returns its port.
+
+        ``credentials`` are the AWS variables that it works with.
         """
         provider = self.spawn(
             PROVIDER,
@@ -355,16 +352,14 @@ class Sandbox:
         return [component.status() for component in components]
 
     # --- inside
-    # ----------------------------------------------------------------------------------------------------
 
     def _launch_all(self, parts: Sequence[Part], *, report: Callable[[str], None]) -> None:
         began = time.monotonic()
         ready = itertools.count(1)
 
         def tell(name: str) -> None:
-            report(
-                f"{name} ready after {time.monotonic() - began:.1f} s ({next(ready)} of {len(parts)})"
-            )
+            passed_s = time.monotonic() - began
+            report(f"{name} ready after {passed_s:.1f} s ({next(ready)} of {len(parts)})")
 
         self._side_by_side({part.name: partial(self._launch, part) for part in parts}, done=tell)
 
@@ -441,8 +436,11 @@ def _prepare(data_dir: Path) -> None:
             raise UsageError(message, remedy="name a new directory")
         free_bytes = shutil.disk_usage(data_dir).free
         if free_bytes < FREE_BYTES_MIN:
-            message = f"{data_dir} has {free_bytes / 2**20:.0f} MiB free; a sandbox needs {FREE_BYTES_MIN / 2**20:.0f}"
-            raise DiskFullError(message, remedy="free some space")
+            raise DiskFullError(
+                f"{data_dir} has {free_bytes / 2**20:.0f} MiB free; a sandbox needs"
+                f" {FREE_BYTES_MIN / 2**20:.0f}",
+                remedy="free some space",
+            )
         (data_dir / reaper.LOGS).mkdir(exist_ok=True)
         (data_dir / reaper.MARKER).touch()
     except OSError as error:

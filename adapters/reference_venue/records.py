@@ -27,51 +27,64 @@ def _committed(row: str) -> str:
 
 
 def _event(state: str) -> str:
-    return f"(select {_committed('e')} from slot_events e where e.slot_id = s.id and e.state = '{state}')"
+    return (
+        f"(select {_committed('e')} from slot_events e"
+        f" where e.slot_id = s.id and e.state = '{state}')"
+    )
 
 
 EXPORTS: dict[str, str] = {
     "withdrawals": f"""
-        select w.id, w.seq, w.customer_id, w.network, w.source_network, w.asset, w.amount, w.value_micro, w.size, w.destination,
-               w.state, w.reason, w.slot_id, {_AT.format(column="w.requested_at")} as requested_at,
+        select w.id, w.seq, w.customer_id, w.network, w.source_network, w.asset, w.amount,
+               w.value_micro, w.size, w.destination, w.state, w.reason, w.slot_id,
+               {_AT.format(column="w.requested_at")} as requested_at,
                {_committed("r")} as reserved_at, {_committed("p")} as resolved_at
         from withdrawals w
         left join postings r on r.withdrawal_id = w.id and r.kind = 'reserve'
         left join postings p on p.withdrawal_id = w.id and p.kind in ('post', 'void')
         order by w.seq""",
     "slots": f"""
-        select s.id, s.chain_id, l.network, l.wallet, s.address, s.nonce, s.epoch, s.mode_epoch, s.purpose, s.state, s.signer_region,
-               s.tx_hash, s.block_number, encode(s.digest, 'hex') as digest,
-               {_event("open")} as opened_at, {_event("signed")} as signed_at, {_event("broadcast")} as broadcast_at,
-               {_event("included")} as included_at, {_event("final")} as final_at, encode(sha256(s.data), 'hex') as payload_digest
+        select s.id, s.chain_id, l.network, l.wallet, s.address, s.nonce, s.epoch, s.mode_epoch,
+               s.purpose, s.state, s.signer_region, s.tx_hash, s.block_number,
+               encode(s.digest, 'hex') as digest,
+               {_event("open")} as opened_at, {_event("signed")} as signed_at,
+               {_event("broadcast")} as broadcast_at, {_event("included")} as included_at,
+               {_event("final")} as final_at, encode(sha256(s.data), 'hex') as payload_digest
         from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
         order by s.id""",
     "sign_log": f"""
-        select g.chain_id, g.address, g.nonce, encode(g.digest, 'hex') as digest, g.region, g.signed_by, g.tx_hash,
-               {_AT.format(column="g.requested_at")} as requested_at, {_AT.format(column="g.signed_at")} as signed_at
+        select g.chain_id, g.address, g.nonce, encode(g.digest, 'hex') as digest, g.region,
+               g.signed_by, g.tx_hash, {_AT.format(column="g.requested_at")} as requested_at,
+               {_AT.format(column="g.signed_at")} as signed_at
         from sign_log g order by g.chain_id, g.address, g.nonce""",
     "mode_log": f"""
-        select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators, m.sample_flow_id,
-               {_AT.format(column="m.sampled_at")} as sampled_at, {_committed("m")} as committed_at
+        select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators,
+               m.sample_flow_id, {_AT.format(column="m.sampled_at")} as sampled_at,
+               {_committed("m")} as committed_at
         from mode_log m order by m.epoch""",
     "lane_log": f"""
         select l.network, l.wallet, g.address, g.epoch, g.holder, g.signer_region, g.reason,
-               {_AT.format(column="g.detected_at")} as detected_at, {_committed("g")} as committed_at
+               {_AT.format(column="g.detected_at")} as detected_at,
+               {_committed("g")} as committed_at
         from lane_log g join lanes l on (l.chain_id, l.address) = (g.chain_id, g.address)
         order by committed_at, g.epoch""",
     "flow": f"""
-        select f.id, f.kind, f.network, f.asset, f.size, f.count, f.value_micro, {_committed("f")} as committed_at
+        select f.id, f.kind, f.network, f.asset, f.size, f.count, f.value_micro,
+               {_committed("f")} as committed_at
         from flow f order by committed_at, f.id""",
     "topups": f"""
-        select t.id, t.network, t.asset, t.from_wallet, t.to_wallet, t.amount, t.state, t.justification, t.slot_id,
-               {_AT.format(column="t.requested_at")} as requested_at, {_committed("p")} as posted_at
+        select t.id, t.network, t.asset, t.from_wallet, t.to_wallet, t.amount, t.state,
+               t.justification, t.slot_id, {_AT.format(column="t.requested_at")} as requested_at,
+               {_committed("p")} as posted_at
         from topups t left join postings p on p.topup_id = t.id
         order by t.requested_at""",
     "ledger": """
         select a.bucket, a.network, a.asset, a.kind, sum(e.amount) as balance
         from entries e join accounts a on a.id = e.account_id
-        group by a.bucket, a.network, a.asset, a.kind order by a.bucket, a.network, a.asset, a.kind""",
+        group by a.bucket, a.network, a.asset, a.kind
+        order by a.bucket, a.network, a.asset, a.kind""",
 }
+"""By file name: the query whose rows become ``<name>.csv``."""
 
 _UNBALANCED = """
     select count(*) from (
@@ -80,13 +93,17 @@ _UNBALANCED = """
 _NEGATIVE = "select count(*) from balances where available < 0"
 _MISMATCHED = """
     select count(*) from balances b
-    where b.available is distinct from (select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
+    where b.available is distinct from (
+        select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
 _UNDER_WAY = """
-    select (select count(*) from withdrawals where state in ('reserved', 'slotted')) + (select count(*) from slots where state <> 'final')"""
-_JOURNAL_COUNTS = "select writer, kind, count(*) as entries from journal group by writer, kind order by writer, kind"
-_JOURNAL = "select writer, n, kind, justification, body, previous_hash, hash from journal order by writer, n"
-
-
+    select (select count(*) from withdrawals where state in ('reserved', 'slotted'))
+         + (select count(*) from slots where state <> 'final')"""
+_JOURNAL_COUNTS = """
+    select writer, kind, count(*) as entries from journal
+    group by writer, kind order by writer, kind"""
+_JOURNAL = """
+    select writer, n, kind, justification, body, previous_hash, hash from journal
+    order by writer, n"""
 _STATE = """
     select (select tier from mode) as tier,
            (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,

@@ -88,9 +88,7 @@ class Exchange:
             self._refill(market)
 
     def tick(self) -> None:
-        """Let every price take one step of its walk, within the band, and makers refill their
-        levels.
-        """
+        """Move every price by one random step within its band, and refill the levels."""
         for market in self._markets.values():
             step = Fraction(self._random.randint(-1_000, 1_000), 1_000) * DRIFT_MAX
             moved = int(market.price_micro * (1 + step))
@@ -121,8 +119,7 @@ class Exchange:
         }
 
     def order(self, *, client_order_id: str, side: Side, asset: str, amount: int) -> Outcome:
-        """Trade ``amount`` base units against the book, at once or not at all for what the book
-        lacks.
+        """Trade ``amount`` base units against the book; what it lacks is not filled.
 
         The same id returns its first outcome and trades nothing. Raises KeyError for an unknown
         asset, ValueError for another order under a used id.

@@ -30,7 +30,8 @@ def check_finality(policy: Policy, source: str) -> None:
         Problem(
             path=f"networks.{name}.finality_depth_blocks",
             found=str(network.finality_depth_blocks),
-            remedy=f"the sandbox's nodes finalize at a depth of {FINALITY_DEPTH_BLOCKS}; write that",
+            remedy="write the depth at which the sandbox's nodes finalize:"
+            f" {FINALITY_DEPTH_BLOCKS}",
         )
         for name, network in policy.networks.items()
         if network.finality_depth_blocks != FINALITY_DEPTH_BLOCKS
@@ -88,7 +89,8 @@ def endpoint_port(network: str, side: str) -> str:
 def endpoints(context: Context) -> Part:
     """Ready when every endpoint listens."""
     routes = [
-        f"{context.ports.of(endpoint_port(network, side))}={context.ports.address(node_name(network))}"
+        f"{context.ports.of(endpoint_port(network, side))}"
+        f"={context.ports.address(node_name(network))}"
         for network in context.policy.networks
         for side in SIDES
     ]

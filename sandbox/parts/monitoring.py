@@ -29,8 +29,9 @@ def scrape_targets_file(data_dir: Path) -> Path:
 
 
 def write_scrape_targets(data_dir: Path, ports: Mapping[str, int]) -> None:
-    """Have the processes in ``ports`` (process name -> metrics port) scraped, each under its name
-    as label ``process``.
+    """Write which processes are scraped: ``ports`` maps process names to metrics ports.
+
+    The name becomes the label ``process``.
     """
     groups = [
         {"targets": [f"127.0.0.1:{port}"], "labels": {"process": name}}

@@ -1,4 +1,4 @@
-"""The database: PostgreSQL 18 from the wheel, a cluster of its own per sandbox, on loopback only."""
+"""The database: PostgreSQL 18 from a wheel, one cluster per sandbox, on loopback only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Wire faults: Toxiproxy with a proxy between every pair that talks, all of them there from its
-first moment.
-"""
+"""Wire faults: Toxiproxy with a proxy between every pair of processes that talk to each other."""
 
 from __future__ import annotations
 

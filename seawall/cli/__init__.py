@@ -1,3 +1,1 @@
-"""The command line: a human view by default, ``--json`` for machines, and exit codes that mean one
-thing each.
-"""
+"""The command line: a human view by default, ``--json`` for machines, and fixed exit codes."""

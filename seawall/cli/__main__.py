@@ -12,7 +12,8 @@ try:
     from seawall.cli.app import main
 except ImportError as error:
     print(
-        f"seawall: the Python environment is incomplete: {error} (remove it from the cache and try again)",
+        f"seawall: the Python environment is incomplete: {error}"
+        " (remove it from the cache and try again)",
         file=sys.stderr,
     )
     sys.exit(UNFIT)

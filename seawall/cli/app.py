@@ -114,7 +114,10 @@ def main(arguments: Sequence[str]) -> int:
             "w", prefix="seawall-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
             traceback.print_exc(file=file)
-        text = f"{type(error).__name__}: {error}; this is a bug in the kit, the details are in {file.name}"
+        text = (
+            f"{type(error).__name__}: {error}; this is a bug in the kit,"
+            f" the details are in {file.name}"
+        )
         return _refuse(arguments, text, ExitCode.UNKNOWN)
     if result == _INTERRUPTED:
         return _refuse(arguments, "interrupted; nothing was proven", ExitCode.UNKNOWN)
@@ -134,7 +137,10 @@ def _refuse(arguments: Sequence[str], text: str, code: ExitCode) -> ExitCode:
 
 @app.command()
 def doctor(*, as_json: JsonOption = False) -> int:
-    """List every part: its version, where it was found, and what to do if it is missing or too old."""
+    """List every external part that the kit needs.
+
+    With its version, where it was found, and what to do if it is missing or too old.
+    """
     # start-up of other commands stays quick
     from seawall.setup.doctor import examine, render  # noqa: PLC0415
 
@@ -154,8 +160,9 @@ def check(
     *,
     as_json: JsonOption = False,
 ) -> int:
-    """Validate a policy: every problem at once, each with its path, the value found and the remedy;
-    else the room it leaves.
+    """Validate a policy, and show how much room it leaves.
+
+    Every problem at once, each with its path, the value found and the remedy.
     """
     from seawall.cli.margins import as_document, as_table  # noqa: PLC0415
     from seawall.feasibility import sums_of  # noqa: PLC0415
@@ -198,8 +205,9 @@ def render(
         bool, typer.Option("--check", help="Change nothing; exit 1 if a file is stale.")
     ] = False,
 ) -> int:
-    """Render alert rules, their tests, alert routing and the list of expected resources from the
-    policy into generated/.
+    """Render what follows from a policy into generated/.
+
+    Alert rules, their tests, alert routing and the list of expected resources.
     """
     import subprocess  # noqa: PLC0415
 
@@ -238,7 +246,7 @@ def gameday(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Drill a run on the bank with a dark signing region, end to end.
+    """Drill a bank run while a signing region is dark.
 
     Ends with a report, a verdict and an exit code.
     """
@@ -256,7 +264,7 @@ def up(
     policy: PolicyOption = DEFAULT_POLICY,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the customers.")] = 1,
 ) -> int:
-    """Start the sandbox, provision the stack, start and fund the venue, and leave it running."""
+    """Start a sandbox with stack and venue, and leave it running."""
     from seawall.drill.gameday import bring_up, make_request  # noqa: PLC0415
 
     return bring_up(
@@ -266,7 +274,7 @@ def up(
 
 @app.command()
 def down() -> int:
-    """Remove the sandbox that `up` or `gameday --keep` left running."""
+    """Remove the sandbox that `up` or `gameday --keep` left."""
     from seawall.sandbox_program import end_kept  # noqa: PLC0415
 
     print(end_kept())
@@ -275,7 +283,9 @@ def down() -> int:
 
 @app.command()
 def env() -> int:
-    """Print what a shell needs to use pulumi, chaos, locust, promtool and aws by hand.
+    """Print the environment for working on it by hand.
+
+    For pulumi, chaos, locust, promtool and aws.
 
     Use it as: eval "$(bin/seawall env)".
     """
@@ -293,8 +303,9 @@ def scorecard(
     *,
     as_json: JsonOption = False,
 ) -> int:
-    """Judge a run directory again from its evidence alone, and write its verdict, scorecard and
-    report.
+    """Judge a run directory again, from its files alone.
+
+    Writes its verdict, scorecard and report.
     """
     from seawall.scorecard import terminal_summary, write  # noqa: PLC0415
 

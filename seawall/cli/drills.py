@@ -53,9 +53,7 @@ def segregation(
     policy: PolicyOption = DEFAULT_POLICY,
     stack: Annotated[
         str | None,
-        typer.Option(
-            help="A real stack, by its name in the policy; without it the drill is held in a sandbox."
-        ),
+        typer.Option(help="A real stack, by its name in the policy; without it a sandbox is used."),
     ] = None,
     outputs: Annotated[
         Path | None, typer.Option(help="What `pulumi stack output --json` says of that stack.")
@@ -68,10 +66,9 @@ def segregation(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Every principal tries every action with every key in both regions, and every key answers a
-    challenge.
+    """Every principal tries every action on every key.
 
-    The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile
+    In both regions; then every key answers a challenge. The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile
     called like its role; signatures are dry runs there, and what could stop a key is tried on a
     canary with the key's own policy.
     """

@@ -34,7 +34,8 @@ def review(
     preview: Annotated[
         str | None,
         typer.Option(
-            help="Output of `pulumi preview --json --show-sames`; - for standard input. Made here by default."
+            help="Output of `pulumi preview --json --show-sames`; - for standard input."
+            " Made here by default."
         ),
     ] = None,
     stack: _Stack = None,
@@ -48,7 +49,8 @@ def review(
     policy_before: Annotated[
         Path | None,
         typer.Option(
-            help="The policy in force until now, if the change brings another: what stands behind a wallet."
+            help="The policy in force until now, if the change brings another:"
+            " what stands behind a wallet."
         ),
     ] = None,
     override: Annotated[Path | None, typer.Option(help="An override as a YAML file.")] = None,
@@ -159,10 +161,9 @@ def _guard(**options: Any) -> int:
 def drift(
     *, stack: _Stack = None, config_file: _ConfigFile = None, as_json: JsonOption = False
 ) -> int:
-    """Compare what the stack declared with what the cloud says now, and name every property that
-    differs; changes nothing.
+    """Name every property that differs from its declaration.
 
-    Exit codes: 0 no drift, 1 drift, 2 it could not be compared, 3 usage, 4 unfit.
+    Compares what the stack declared with what the cloud has now; changes nothing. Exit codes: 0 no drift, 1 drift, 2 it could not be compared, 3 usage, 4 unfit.
     """
     from seawall.change_review.drift import find_drift  # noqa: PLC0415
     from seawall.change_review.engine import engine_here  # noqa: PLC0415

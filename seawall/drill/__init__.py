@@ -1,5 +1,4 @@
-"""The game day: bring the stage up, apply the shock, gather what happened, and hand it to the
-scorecard.
+"""Drills: the game day, and drills of one control.
 
-In: a policy, a seed. Out: a run directory with a verdict.
+In: a policy and a seed, or a running deployment. Out: a run directory, and a verdict or findings.
 """

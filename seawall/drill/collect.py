@@ -92,7 +92,7 @@ def chain_sources(deployment: Deployment, policy: Policy) -> list[ChainSource]:
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:
-    """Write the manifest for the last time, with the length and digest of every file of evidence."""
+    """Write the manifest for the last time, with length and digest of each file of evidence."""
     manifest.ended_at = time.time()
     manifest.files = digests(run_dir)
     manifest.write(run_dir)

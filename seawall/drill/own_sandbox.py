@@ -21,7 +21,7 @@ from seawall.sandbox_program import kept_deployment, running_sandbox
 def any_sandbox(
     drill: str, *, policy_path: Path, seed: int, display: Display
 ) -> Iterator[Deployment]:
-    """The sandbox that was kept, or else one for ``drill`` alone; for drills that change nothing."""
+    """The kept sandbox, or else one for ``drill`` alone; for drills that change nothing."""
     clean_own_process()
     kept = kept_deployment()
     if kept is not None:

@@ -22,9 +22,7 @@ _DETAILS_SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class DrillResult:
-    """Findings by check; ``evidence`` is everything that they rest on, ``conditions`` under what
-    they were made.
-    """
+    """Findings by check, with the ``evidence`` for them and the ``conditions`` of the drill."""
 
     drill: str
     sentence: str

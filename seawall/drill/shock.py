@@ -1,5 +1,6 @@
-"""The shock itself: flood, experiment and observers run side by side until the venue has healed or
-its bound has passed.
+"""The shock: flood, experiment and observers side by side, until the venue has healed.
+
+Or until the bound on its recovery has passed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from seawall.processes.failures import tail
 from seawall.sandbox_program import RunningSandbox
 
 _WATCH_EVERY_S = 0.25
-_AFTERGLOW_S = 3.0
+_CALM_AFTER_S = 3.0
 """How long observers go on after recovery, so that they see calm and not only its first instant."""
 _BEYOND_BOUND_S = 5.0
 """How long we look past a bound, so that a miss is seen as a miss and not as the end of the
@@ -173,9 +174,7 @@ class Drill:
         )
 
     def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
-        """Start Locust; returns its process, its progress and the planned zero that all its workers
-        share.
-        """
+        """Start Locust; its process, its progress, and the zero that its workers share."""
         flood = self._start(
             "flood",
             [
@@ -251,9 +250,7 @@ class Drill:
         progress: _JsonLines,
         t_zero: float,
     ) -> None:
-        """Until both have ended, or until the game day's own length and a bound on its tail have
-        passed.
-        """
+        """Wait for the end of both; bounded by the game day's length and a tail."""
         run_at = t_zero + self.day.calm / 1000
         end_at = run_at + self.day.flood / 1000
         facts = _Facts(self.run_dir / timeline.TIMELINE)
@@ -288,8 +285,9 @@ class Drill:
         self.event(event, planned_at=at)
 
     def _await_recovery(self) -> None:
-        """Until every withdrawal is resolved and the tier is normal, or until the bound has passed
-        by a margin.
+        """Wait until all withdrawals are resolved and the tier is normal.
+
+        Ends a margin after the bound on recovery.
         """
         self.display.phase("healing: the queue drains and the tier returns")
         cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
@@ -309,16 +307,18 @@ class Drill:
             if state is not None and state.tier == "normal" and state.oldest_s < calm_age_s:
                 self.event("drained")
                 self.display.line(
-                    f"drained and back to normal {self.clock() - since:.1f} s after the region came back"
+                    f"drained and back to normal {self.clock() - since:.1f} s"
+                    " after the region came back"
                 )
                 break
-        afterglow = time.monotonic() + _AFTERGLOW_S
-        while time.monotonic() < afterglow:
+        calm_until = time.monotonic() + _CALM_AFTER_S
+        while time.monotonic() < calm_until:
             self._tick(None)
 
     def _await_quiet(self) -> None:
-        """Until what the last clients asked for is final, so that records and chains are read at
-        rest; bounded.
+        """Wait until the last requests are final, so that records and chains are read at rest.
+
+        Bounded by the time within which small withdrawals complete.
         """
         deadline = time.monotonic() + self.policy.targets.small_withdrawal_within / 1000
         while time.monotonic() < deadline and self.records.unfinished():

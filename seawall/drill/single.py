@@ -57,8 +57,9 @@ def drill_neighbour(
             quota = signer.operations_per_s
             declared = stack_outputs(deployment)["signers"]
             display.phase(
-                f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s {wallets['noisy']} asks for "
-                f"{float(neighbour.FLOOD_OVER_QUOTA):g} times the quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
+                f"{wallets['quiet']} signs calmly; after {neighbour.CALM_S:g} s"
+                f" {wallets['noisy']} asks for {float(neighbour.FLOOD_OVER_QUOTA):g} times the"
+                f" quota of {quota} signatures a second, for {neighbour.FLOOD_S:g} s"
             )
             answers = asyncio.run(
                 flood(
@@ -77,7 +78,8 @@ def drill_neighbour(
     )
     result = DrillResult(
         drill=NEIGHBOUR,
-        sentence=f"a flood of {buckets['noisy']} against {buckets['quiet']} at one signer of {region}",
+        sentence=f"a flood of {buckets['noisy']} against {buckets['quiet']} at one signer of"
+        f" {region}",
         findings=findings,
         conditions={
             "seed": seed,
@@ -112,10 +114,10 @@ def drill_segregation_on_stack(
     *, root: Path, policy_path: Path, stack: str, outputs: Path, venue: Path | None
 ) -> tuple[DrillResult, Path]:
     """Try the matrix on a real stack; the result and the file that it was written to."""
-    ground = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
+    drilled = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
     with Display() as display:
         directory = create_run_directory(root, seed=0, now=time.time())
-        result = drill_segregation(ground, report=display.phase)
+        result = drill_segregation(drilled, report=display.phase)
     return result, _written(result, directory)
 
 

@@ -46,9 +46,7 @@ def start_failure(name: str, *, how: str, log_text: str, log: Path) -> SeawallEr
 
 
 def explain(what: str, *, said: str, remedy: str) -> SeawallError:
-    """One line that begins with ``what`` and gives the cause that a program ``said``, as the error
-    of whom it blames.
-    """
+    """The error for ``what`` failed, with the cause that the program printed (``said``)."""
     if _FULL.search(said):
         return DiskFullError(
             f"{what}: no space left on the disk", remedy="free some space and try again"

@@ -26,8 +26,9 @@ Ready = Callable[[Started], bool]
 
 
 def log_line(pattern: str) -> Ready:
-    """Ready when a line of the component's output matches ``pattern`` (a regular expression, whole
-    lines by ``^`` and ``$``).
+    """Ready when a line of the component's output matches the regular expression ``pattern``.
+
+    ``^`` and ``$`` match at line ends.
     """
     compiled = re.compile(pattern, re.MULTILINE)
     return lambda started: compiled.search(started.log_text()) is not None
@@ -36,10 +37,9 @@ def log_line(pattern: str) -> Ready:
 def http_answers(
     url: str, *, holds: Callable[[Any], bool] | None = None, body: Any = None
 ) -> Ready:
-    """Ready when ``url`` answers with a status below 500 and, if given, ``holds`` is true of its
-    JSON.
+    """Ready when ``url`` answers with a status below 500.
 
-    A ``body`` makes it a POST of that JSON.
+    If ``holds`` is given, it must be true of the JSON. A ``body`` makes it a POST of that JSON.
     """
 
     def answers(_started: Started) -> bool:

@@ -67,7 +67,8 @@ def environment() -> dict[str, str]:
         "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
         # UTF-8 whatever the locale says.
         "PYTHONUTF8": "1",
-        "MYPY_CACHE_DIR": str(cache / "mypy"),
+        # One per checkout: mypy keys it by relative path, and takes another checkout's for its own.
+        "MYPY_CACHE_DIR": str(cache / "mypy" / digest_of(str(repository_root()).encode())),
         "RUFF_CACHE_DIR": str(cache / "ruff"),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
         "PYTEST_ADDOPTS": _once(

@@ -14,7 +14,7 @@ from seawall.drill.neighbour.judge import SIGNED, Answer, Ask, Who
 from seawall.ethereum.keys import recover_message_signer, to_bytes
 from seawall.keys.proofs import proof_text
 
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 """How long an answer is waited for in all.
 
 Far beyond any bound, so that a late answer is seen as late and not as lost.
@@ -41,7 +41,7 @@ async def flood(
         max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
     )
     async with httpx.AsyncClient(
-        base_url=url, timeout=_PATIENCE_S, limits=limits, trust_env=False
+        base_url=url, timeout=_TIMEOUT_S, limits=limits, trust_env=False
     ) as client:
         zero = clock() + _HEAD_START_S
 
@@ -75,7 +75,7 @@ async def _prove(
         challenge=secrets.token_hex(8),
     )
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             answer = await client.post("/prove", json={"wallet": wallet, "text": text})
         body = answer.json()
         if not answer.is_success:

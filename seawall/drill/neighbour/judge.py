@@ -116,7 +116,10 @@ def _completed(
     good = [
         answer for answer in answers if answer.outcome == SIGNED and answer.latency_ms <= within_ms
     ]
-    measured = f"{len(good) / len(answers):.2%} ({len(good):,} of {len(answers):,}), p99 {_quantile_ms(answers):.0f} ms"
+    measured = (
+        f"{len(good) / len(answers):.2%} ({len(good):,} of {len(answers):,}),"
+        f" p99 {_quantile_ms(answers):.0f} ms"
+    )
     reason = f"{why}: {_tally(answers)}"
     if Fraction(len(good), len(answers)) >= wanted:
         return passed(measured=measured, target=target, reason=reason)
@@ -158,7 +161,10 @@ def _on_time(answers: Sequence[Answer]) -> Finding:
 
 def _share(flood: Sequence[Answer], *, share: Fraction, wanted: Fraction, noisy: str) -> Finding:
     """The bulkhead keeps the noisy bucket to its share, and leaves it that share."""
-    target = f">= {float(wanted):.0%} of its share of {float(share):.0f}/s, and no more than its share and a burst"
+    target = (
+        f">= {float(wanted):.0%} of its share of {float(share):.0f}/s,"
+        " and no more than its share and a burst"
+    )
     signed = sum(answer.outcome == SIGNED for answer in flood)
     most = share * (Fraction(FLOOD_S) + 1)
     measured = f"{signed / FLOOD_S:.0f} signed a second"

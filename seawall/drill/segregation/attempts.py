@@ -59,10 +59,10 @@ class KeyFacts:
 def facts_of(kms: KMSClient, *, key_id: str, alias: str, region: str) -> KeyFacts:
     """Read the facts as somebody who may. Raises botocore's errors."""
     metadata = kms.describe_key(KeyId=key_id)["KeyMetadata"]
-    placed = metadata["MultiRegionConfiguration"]
+    declared_keys = metadata["MultiRegionConfiguration"]
     regions = [
-        placed["PrimaryKey"]["Region"],
-        *(replica["Region"] for replica in placed["ReplicaKeys"]),
+        declared_keys["PrimaryKey"]["Region"],
+        *(replica["Region"] for replica in declared_keys["ReplicaKeys"]),
     ]
     tags = kms.list_resource_tags(KeyId=key_id)["Tags"]
     return KeyFacts(

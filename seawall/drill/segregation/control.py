@@ -1,5 +1,6 @@
-"""Key control: every key signs a challenge that names stack, key and time, in both regions, and
-must be the one that was declared.
+"""Key control: every key signs a challenge, and must be the key that was declared.
+
+The challenge names stack, key and time; it is signed in both regions.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 from seawall.conventions import environment
 from seawall.drill.segregation.actors import ProfileActors
-from seawall.drill.segregation.run import Ground
+from seawall.drill.segregation.run import DrilledStack
 from seawall.drill.segregation.trial import Means
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
@@ -28,13 +28,13 @@ def stack_outputs(deployment: Deployment) -> dict[str, Any]:
     return _document(deployment.outputs)
 
 
-def on_deployment(deployment: Deployment, policy: Policy) -> Ground:
+def on_deployment(deployment: Deployment, policy: Policy) -> DrilledStack:
     """A stack that a deployment file describes.
 
     Where all its money is play money, everything is tried in earnest. Raises :class:`UsageError`
     if the file does not say enough.
     """
-    return Ground(
+    return DrilledStack(
         policy=policy,
         stack=deployment.stack,
         outputs=stack_outputs(deployment),
@@ -45,7 +45,7 @@ def on_deployment(deployment: Deployment, policy: Policy) -> Ground:
     )
 
 
-def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | None) -> Ground:
+def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | None) -> DrilledStack:
     """A stack of the user's, by its outputs and a profile per principal.
 
     Nothing there is done that is not undone by itself.
@@ -54,7 +54,7 @@ def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | No
     environment names a database.
     """
     signers = _document(venue).get("signers", {}) if venue is not None else {}
-    return Ground(
+    return DrilledStack(
         policy=policy,
         stack=stack,
         outputs=_document(outputs),

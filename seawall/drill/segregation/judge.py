@@ -50,7 +50,8 @@ def _complete(cells: Sequence[Cell], trials: Sequence[Trial]) -> Finding:
         return unknown(target=target, reason="the policy declares no principals or keys")
     if missing or unclear:
         details = [trial.sentence() for trial in unclear] + [
-            f"{cell.principal.name} x {cell.key.name} x {cell.region} x {cell.tried.action} was not tried"
+            f"{cell.principal.name} x {cell.key.name} x {cell.region} x {cell.tried.action}"
+            " was not tried"
             for cell in missing
         ]
         reason = f"{len(missing):,} cells were not tried and {len(unclear):,} gave no clear answer"
@@ -168,7 +169,8 @@ def _control(
         proof = by_place.get((name, region))
         if proof is None or proof.recovered is None:
             silent.append(
-                f"{name} in {region} did not answer: {proof.reason if proof else 'it was not asked'}"
+                f"{name} in {region} did not answer:"
+                f" {proof.reason if proof else 'it was not asked'}"
             )
         elif not proof.proven:
             wrong.append(
@@ -185,7 +187,10 @@ def _control(
         return unknown(
             measured=measured, target=target, reason=reason, details=[*silent, *not_here]
         )
-    reason = f"each signed a text that names stack, key and time; not proven: {', '.join(cold) or 'none'} (cold)"
+    reason = (
+        "each signed a text that names stack, key and time;"
+        f" not proven: {', '.join(cold) or 'none'} (cold)"
+    )
     return passed(measured=measured, target=target, reason=reason, details=not_here)
 
 

@@ -1,4 +1,4 @@
-"""Drill segregation on a ground: a stack, its principals and, where a venue runs, its signers."""
+"""Drill segregation on a drilled: a stack, its principals and, where a venue runs, its signers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEGREGATION = "segregation"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class DrilledStack:
     """Where the drill is held.
 
     ``outputs`` are the stack's; ``signer_urls`` by region and ``auditor_url`` are the venue's, if
@@ -50,13 +50,13 @@ class Ground:
         return self.policy.accounts[self.stack]
 
 
-def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> DrillResult:
+def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -> DrillResult:
     """Try everything and judge it.
 
     Raises :class:`UsageError` for outputs of another policy, :class:`ServiceError` if KMS does not
     serve.
     """
-    policy, account, outputs = ground.policy, ground.account, ground.outputs
+    policy, account, outputs = drilled.policy, drilled.account, drilled.outputs
     if outputs.get("policy_digest") != policy.digest:
         message = "the stack was brought up from another policy than this one"
         raise UsageError(
@@ -67,7 +67,7 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
     approvers = _declared(
         outputs, "approvers", policy.approver_roles(), lambda role: f"approver-{role}"
     )
-    placed = {
+    declared_keys = {
         key.name: (declared.key_id, key.alias)
         for key, declared in (
             *((segregation.wallet_key(policy, wallet), wallets[wallet]) for wallet in wallets),
@@ -78,23 +78,25 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
     who = (*segregation.principals(policy), segregation.DEPLOYER)
     cells = list(segregation.matrix(policy, protected=protected, who=who))
     primary, standby = segregation.regions(policy)
-    report(f"{len(who)} principals x {len(placed)} keys x 2 regions: {len(cells):,} cells to try")
-    facts = read_facts(ground.actors, placed, (primary, standby))
+    report(
+        f"{len(who)} principals x {len(declared_keys)} keys x 2 regions: {len(cells):,} cells to try"
+    )
+    facts = read_facts(drilled.actors, declared_keys, (primary, standby))
     try:
         with canaries(
-            ground.actors,
+            drilled.actors,
             venue=policy.venue.name,
             account=account,
             primary=primary,
             standby=standby,
-        ) as birds:
+        ) as canary_of:
             trials = try_all(
                 cells,
-                actors=ground.actors,
+                actors=drilled.actors,
                 account=account,
                 facts=facts,
-                canaries=birds,
-                means=ground.means,
+                canaries=canary_of,
+                means=drilled.means,
                 report=report,
             )
     except (ClientError, BotoCoreError) as error:
@@ -104,34 +106,35 @@ def drill_segregation(ground: Ground, *, report: Callable[[str], None]) -> Drill
         ) from error
     report("every key signs a challenge, in both regions")
     challenged = challenge_all(
-        ground.actors,
+        drilled.actors,
         policy,
-        stack=ground.stack,
+        stack=drilled.stack,
         wallets=wallets,
         approvers=approvers,
-        signer_urls=ground.signer_urls,
+        signer_urls=drilled.signer_urls,
     )
-    proofs = asyncio.run(looked_up(challenged, ground.auditor_url))
+    proofs = asyncio.run(looked_up(challenged, drilled.auditor_url))
     cold = [name for name, wallet in policy.wallets.items() if wallet.wallet_class == "cold"]
     findings = judge(
         cells=cells,
         trials=trials,
-        keys=[(name, region) for name in placed for region in (primary, standby)],
+        keys=[(name, region) for name in declared_keys for region in (primary, standby)],
         proofs=proofs,
         cold=cold,
     )
     return DrillResult(
         drill=SEGREGATION,
-        sentence=f"{len(who)} principals, {len(placed)} keys, {len(cells):,} cells of stack {ground.stack}",
+        sentence=f"{len(who)} principals, {len(declared_keys)} keys, {len(cells):,} cells of stack"
+        f" {drilled.stack}",
         findings=findings,
         conditions={
-            "stack": ground.stack,
+            "stack": drilled.stack,
             "account": account,
             "policy": policy.policy,
             "policy_digest": policy.digest,
             "protected": protected,
-            "dry_run": ground.means.dry_run,
-            "harm": ground.means.harm,
+            "dry_run": drilled.means.dry_run,
+            "harm": drilled.means.harm,
             "not_proven": cold,
         },
         evidence={

@@ -34,7 +34,7 @@ _ORDER = (
 )
 """On a canary: what leaves it whole first, then what stops it, each followed by its undoing."""
 
-Place = tuple[str, str]
+KeyInRegion = tuple[str, str]
 """(name of a key, region)."""
 
 
@@ -51,7 +51,7 @@ class Means:
 
 def read_facts(
     actors: Actors, keys: Mapping[str, tuple[str, str]], regions: Iterable[str]
-) -> dict[Place, KeyFacts]:
+) -> dict[KeyInRegion, KeyFacts]:
     """Every key as it is, by place; ``keys`` is (key id, alias) by name.
 
     Raises :class:`ServiceError` for one that cannot be read.
@@ -75,7 +75,7 @@ def try_all(
     *,
     actors: Actors,
     account: str,
-    facts: Mapping[Place, KeyFacts],
+    facts: Mapping[KeyInRegion, KeyFacts],
     canaries: Mapping[str, Canary],
     means: Means,
     report: Callable[[str], None],
@@ -120,7 +120,7 @@ def _spared(cell: Cell, means: Means) -> bool:
 
 
 def _on_key(
-    cell: Cell, actors: Actors, account: str, facts: Mapping[Place, KeyFacts], means: Means
+    cell: Cell, actors: Actors, account: str, facts: Mapping[KeyInRegion, KeyFacts], means: Means
 ) -> Trial:
     key = facts[cell.key.name, cell.region]
     kms = actors.kms(cell.principal, cell.region)
@@ -157,7 +157,7 @@ def _on_canary(
     *,
     actors: Actors,
     account: str,
-    facts: Mapping[Place, KeyFacts],
+    facts: Mapping[KeyInRegion, KeyFacts],
     means: Means,
 ) -> Iterable[Trial]:
     grouped: dict[str, dict[Principal, list[Cell]]] = defaultdict(lambda: defaultdict(list))

@@ -42,8 +42,8 @@ class Trial:
         ]
         wanted = "allows" if cell.allowed else "denies"
         return (
-            f"{cell.principal.name} {may} {cell.tried.action} with {cell.key.name} in {cell.region}; "
-            f"the policy {wanted} it (answered {self.code}, on the {self.on})"
+            f"{cell.principal.name} {may} {cell.tried.action} with {cell.key.name} in"
+            f" {cell.region}; the policy {wanted} it (answered {self.code}, on the {self.on})"
         )
 
     def line(self) -> dict[str, Any]:
