@@ -29,7 +29,7 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
     """Boundaries of roles, and every policy document of any resource."""
     if resource.kind in _STANDING_CREDENTIALS:
         yield (
-            "standing credentials; this stack makes roles, and somebody else owns who takes them on"
+            "standing credentials; this stack makes roles, which principals from elsewhere take on"
         )
     if resource.kind == "aws:kms/grant:Grant":
         yield "a grant, which allows what no policy shows; write it into the key's policy"
