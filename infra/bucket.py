@@ -11,10 +11,6 @@ import pulumi_aws as aws
 
 from infra.documents import Statement, document
 
-_Rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs
-_ByDefault = (
-    aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
-)
 ABORT_UPLOADS_AFTER_DAYS = 7
 """Parts of an abandoned upload are billed, and nobody sees them."""
 
@@ -123,12 +119,23 @@ class LockedBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket})
 
 
-def _encryption(key: pulumi.Output[str] | None) -> _Rule:
+def _encryption(
+    key: pulumi.Output[str] | None,
+) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
+    # Not at the module's level: importing pulumi_aws.s3 warns of its own deprecated names.
+    by_default = (
+        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
+    )
     if key is None:
-        by = _ByDefault(sse_algorithm="AES256")
-        return _Rule(apply_server_side_encryption_by_default=by)
-    by = _ByDefault(sse_algorithm="aws:kms", kms_master_key_id=key)
-    return _Rule(apply_server_side_encryption_by_default=by, bucket_key_enabled=True)
+        return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+            apply_server_side_encryption_by_default=by_default(sse_algorithm="AES256")
+        )
+    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+        apply_server_side_encryption_by_default=by_default(
+            sse_algorithm="aws:kms", kms_master_key_id=key
+        ),
+        bucket_key_enabled=True,
+    )
 
 
 def _lifecycle(args: BucketArgs) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:

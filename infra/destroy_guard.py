@@ -1,9 +1,9 @@
 """The destroy guard: a resource at which `pulumi destroy` of a protected stack stops, first of all.
 
 A destroy begins with what nothing depends on. Without this resource it would remove the aliases,
-alarms, roles and subscriptions of a protected stack before it met the first protected key and stopped
-(seen with the engine 3.258: 242 resources gone, then 25 refusals). The destroy guard depends on
-everything, so a destroy meets it first; it is protected, so the destroy ends there.
+alarms, roles and subscriptions of a protected stack before it met the first protected key and
+stopped (seen with the engine 3.258: 242 resources gone, then 25 refusals). The destroy guard
+depends on everything, so a destroy meets it first; it is protected, so the destroy ends there.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ policies/production.yaml --prometheus http://127.0.0.1:9090``, with credentials 
 cloudwatch:PutMetricData; ``--once`` publishes once. Only indicators that the policy's triggers
 watch are published, each with the worst value of all processes that serve it.
 
-An indicator is only as alive as the mode controller that computes it. One whose mode controller has not renewed its
-lease within the policy's ``absent_for``, one that nobody tells and one that is no number are not
-published: the alarms take missing data as breaching, so a venue that says nothing pages.
+An indicator is only as current as the mode controller that computes it. An indicator is not
+published if its mode controller has not renewed its lease within the policy's ``absent_for``, if no
+process serves it, or if it is not a number: the alarms treat missing data as breaching, so a venue
+that reports nothing pages.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Turn:
 
 def query_of(policy: Policy) -> str:
     """PromQL: the worst level of each indicator that a living mode controller shows."""
-    fresh = f"time() - {metrics.MODE_CONTROLLER_HEARTBEAT} < {number(Fraction(policy.monitoring.absent_for, 1_000))}"
+    absent_s = number(Fraction(policy.monitoring.absent_for, 1_000))
+    fresh = f"time() - {metrics.MODE_CONTROLLER_HEARTBEAT} < {absent_s}"
     return (
         f"max by ({metrics.INDICATOR_LABEL}) ({metrics.INDICATOR} and on (instance, job) ({fresh}))"
     )

@@ -1,5 +1,6 @@
-"""Roles and policies: no wildcard that is not listed with a reason, no role without a boundary,
-nobody who is anybody.
+"""Rules for roles and policies: wildcards are listed with a reason, each role has a boundary.
+
+Also no standing credentials, no grants, and no statement that lets anybody in.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
     """Boundaries of roles, and every policy document of any resource."""
     if resource.kind in _STANDING_CREDENTIALS:
         yield (
-            "standing credentials; this stack makes roles, and somebody else owns who takes them on"
+            "standing credentials; this stack makes roles, which principals from elsewhere take on"
         )
     if resource.kind == "aws:kms/grant:Grant":
         yield "a grant, which allows what no policy shows; write it into the key's policy"
@@ -44,7 +45,10 @@ def judge_identity(resource: Declared, _demands: Demands) -> Iterator[str]:
         and ":iam::aws:" in attached
         and not is_allowed_managed_policy(kind=resource.kind, name=resource.name, arn=attached)
     ):
-        yield f"a policy that AWS owns and changes ({attached}); write one, or list it in seawall.iam.allowed_wildcards with a reason"
+        yield (
+            f"a policy that AWS owns and changes ({attached});"
+            " write one, or list it in seawall.iam.allowed_wildcards with a reason"
+        )
     for name in _DOCUMENTS:
         text = resource.given(name)
         if isinstance(text, (str, Mapping)):

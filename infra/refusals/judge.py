@@ -22,7 +22,7 @@ def judge_protection(resource: Declared, demands: Demands) -> Iterator[str]:
         resource.kind in LASTING or (resource.kind, resource.name) in demands.listed_as_protected
     )
     if demands.protected and lasts and not resource.protect:
-        yield "not protected, and this stack is protected; write protect=True"
+        yield "not protected, which a protected stack does not allow; write protect=True"
 
 
 _OF_ONE: tuple[Callable[[Declared, Demands], Iterator[str]], ...] = (

@@ -62,7 +62,7 @@ def _nature(key: Declared, demands: Demands) -> Iterator[str]:
     if key.given("isEnabled") is False:
         yield "declared as disabled; stop a signer at the signer, and a key by break-glass"
     if key.given("bypassPolicyLockoutSafetyCheck") is True:
-        yield "bypasses the check that somebody can still change its policy"
+        yield "bypasses the check that its policy can still be changed"
 
 
 def _has_statements(policy: object) -> bool:

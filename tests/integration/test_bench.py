@@ -21,7 +21,7 @@ TIMES_OVER = 8
 """How often over a limit is a hang rather than a busy machine."""
 
 
-def test_the_smallest_benchmark_tells_of_every_phase_part_and_limit(
+def test_the_smallest_benchmark_reports_every_phase_part_and_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["--wallets", "--json", "--out", str(tmp_path / "found")])

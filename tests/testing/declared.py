@@ -59,8 +59,9 @@ def configuration(stack: str = "sandbox", **change: Any) -> dict[str, str]:
 def run(
     stack: str, config: dict[str, str], *, account: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program on the engine's mocks with credentials of ``account``, by default the stack's
-    own.
+    """Run the program on the engine's mocks with credentials of ``account``.
+
+    By default that is the stack's own account.
     """
     return subprocess.run(
         [
@@ -101,8 +102,9 @@ def of(kind: str, stack: str = "sandbox", **change: Any) -> list[Declared]:
 
 
 def inputs_of(kind: str, *, protected: bool = False) -> dict[str, dict[str, Any]]:
-    """Inputs by logical name of the sandbox's resources of one type, without the engine's marks of
-    what is secret.
+    """Inputs by logical name of the sandbox's resources of one type.
+
+    The engine's marks of what is secret are removed.
     """
     change = {"deletion": "protected"} if protected else {}
     return {each.name: _plain(each.inputs) for each in of(kind, **change)}

@@ -63,8 +63,9 @@ IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 
 
 def imports_of(source: str, package: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the dotted name of every import in ``source``, relative ones resolved
-    against ``package``.
+    """Yield the line and the dotted name of every import in ``source``.
+
+    Relative imports are resolved against ``package``.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -171,9 +172,7 @@ def test_an_allowed_arrow_is_silent(source: str, package: str) -> None:
 
 
 def test_what_runs_before_the_environment_exists_needs_the_standard_library_only() -> None:
-    """The bare Python of the machine imports all of seawall.setup's top level while nothing is
-    installed yet.
-    """
+    """The machine's own Python imports seawall.setup's top level before anything is installed."""
     import sys
 
     found = []

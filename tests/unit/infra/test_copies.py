@@ -110,9 +110,7 @@ def test_a_vault_can_be_locked_for_ever_only_on_purpose(policy: Policy) -> None:
     ("every", "cron"),
     [(1, "cron(0 * ? * * *)"), (6, "cron(0 0/6 ? * * *)"), (24, "cron(0 0 ? * * *)")],
 )
-def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(
-    every: int, cron: str
-) -> None:
+def test_backups_run_at_the_promised_interval_in_a_cron_that_aws_has(every: int, cron: str) -> None:
     production = load_policy(ROOT / "policies" / "production.yaml")
     promised = production.model_copy(
         update={"backup": production.backup.model_copy(update={"every": every * 3_600_000})}
@@ -123,7 +121,7 @@ def test_the_pace_of_backups_is_one_that_aws_has_and_the_one_that_was_promised(
 
 
 @pytest.mark.parametrize("every_ms", [1_200_000, 5 * 3_600_000, 48 * 3_600_000])
-def test_a_pace_that_aws_does_not_have_is_refused(every_ms: int) -> None:
+def test_an_interval_that_aws_does_not_have_is_refused(every_ms: int) -> None:
     production = load_policy(ROOT / "policies" / "production.yaml")
     with pytest.raises(UsageError, match="which AWS Backup has no schedule for"):
         schedule_of(
@@ -176,7 +174,7 @@ def test_only_the_kits_role_can_decrypt_the_kit_and_only_the_deployer_can_write_
         }
 
 
-def test_the_kit_lies_whole_in_both_regions_with_a_digest_for_every_file(policy: Policy) -> None:
+def test_the_kit_is_complete_in_both_regions_with_a_digest_for_every_file(policy: Policy) -> None:
     files = contents_of(policy, repository=ROOT)
     objects = inputs_of("aws:s3/bucketObjectv2:BucketObjectv2")
     assert {name: each["content"] for name, each in objects.items()} == {
@@ -214,7 +212,7 @@ def test_sha256sum_accepts_the_digest_list_and_finds_a_changed_file(tmp_path: Pa
     )
 
 
-def test_the_contact_tree_says_whom_to_reach_who_is_paged_and_who_approves(policy: Policy) -> None:
+def test_the_contact_tree_lists_roles_pages_and_approvers(policy: Policy) -> None:
     text = contacts(policy)
     assert all(f"- **{name}**: {role.email}" in text for name, role in policy.roles.items())
     assert (
@@ -246,6 +244,6 @@ def test_what_must_last_is_protected_in_a_protected_stack() -> None:
         } == {protected}
 
 
-def test_the_head_of_every_object_of_the_kit_tells_its_digest() -> None:
+def test_the_metadata_of_every_object_of_the_kit_has_its_digest() -> None:
     for each in inputs_of("aws:s3/bucketObjectv2:BucketObjectv2").values():
         assert each["metadata"] == {"sha256": hashlib.sha256(each["content"].encode()).hexdigest()}

@@ -1,4 +1,4 @@
-"""The list of what a stack must declare: committed fresh, read back as written, refused if damaged."""
+"""The list of what a stack must declare: committed fresh, and refused if it is damaged."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ TEXT = written([KEY, ROLE], head="# head\n")
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_the_committed_list_is_fresh(path: Path) -> None:
-    """A change of the program that adds, drops, renames or moves a resource is rendered again on
-    purpose, and is then a line in the review.
-    """
+    """So a resource that is added, dropped, renamed or moved is a line in the review."""
     done = subprocess.run(
         [sys.executable, "-m", "infra.render", "--policy", path, "--check"],
         cwd=ROOT,

@@ -50,7 +50,7 @@ def test_game_days_start_at_the_policys_hour_in_a_role_that_reaches_tagged_targe
 
 
 @pytest.mark.parametrize(("protected", "value"), [(True, "stopped"), (False, "armed")])
-def test_the_kill_switch_lies_in_both_regions_and_a_protected_stack_begins_stopped(
+def test_the_kill_switch_is_in_both_regions_and_a_protected_stack_begins_stopped(
     protected: bool, value: str
 ) -> None:
     switches = {
@@ -119,7 +119,7 @@ def test_a_schedule_that_eventbridge_would_refuse_is_refused_with_what_to_write(
 @pytest.mark.parametrize(
     "image", ["seawall:latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com/seawall:latest"]
 )
-def test_an_image_that_may_change_or_lies_elsewhere_is_refused(image: str) -> None:
+def test_an_image_without_digest_or_outside_ecr_is_refused(image: str) -> None:
     """What runs with the power to break things is named by its digest."""
     with pytest.raises(UsageError, match="name it with its digest"):
         pulling(image)

@@ -46,10 +46,10 @@ def hold(gate: Gate, of: type[pulumi.Resource], *, protect: bool | None = None) 
     return made  # type: ignore[no-any-return]
 
 
-def told(
+def transform_args(
     *, custom: bool = True, protect: bool | None = True, **inputs: Any
 ) -> pulumi.ResourceTransformArgs:
-    """What the engine says just before it makes something."""
+    """What the engine passes to a transform just before it makes a resource."""
     return pulumi.ResourceTransformArgs(
         custom=custom,
         type_=TRAIL,
@@ -71,25 +71,25 @@ async def test_what_is_declared_is_kept_for_the_judgement_and_for_the_destroy_gu
     assert gate.resources == [made]
 
 
-async def test_a_component_is_nothing_that_aws_makes(gate: Gate) -> None:
+async def test_components_are_not_judged(gate: Gate) -> None:
     hold(gate, pulumi.ComponentResource)
     assert (gate._collector.declared, gate.resources) == ([], [])
-    gate._judge_known(told(custom=False, **STRANGE))
+    gate._judge_known(transform_args(custom=False, **STRANGE))
 
 
 @pytest.mark.parametrize(
     ("protect", "inputs", "said"),
     [(False, {}, "not protected"), (None, {}, "not protected"), (True, STRANGE, "AWS owns")],
 )
-async def test_what_the_engine_is_about_to_make_is_judged_once_more(
+async def test_a_resource_is_judged_again_just_before_it_is_made(
     gate: Gate, protect: bool | None, inputs: dict[str, Any], said: str
 ) -> None:
-    gate._judge_known(told(protect=True))
+    gate._judge_known(transform_args(protect=True))
     with pytest.raises(UsageError, match=said):
-        gate._judge_known(told(protect=protect, **inputs))
+        gate._judge_known(transform_args(protect=protect, **inputs))
 
 
-async def test_what_only_aws_can_tell_is_not_known_wherever_it_stands() -> None:
+async def test_values_that_only_aws_knows_are_unknown_at_any_depth() -> None:
     async def later() -> str:
         return "arn"
 

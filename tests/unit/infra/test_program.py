@@ -39,7 +39,7 @@ def test_a_protected_stack_keeps_its_keys_and_evidence(
         ("production", True, "COMPLIANCE"),
     ],
 )
-def test_locks_that_nobody_can_undo_are_only_made_on_a_word(
+def test_locks_that_nobody_can_undo_need_a_setting_of_their_own(
     stack: str, irrevocable: object, mode: str
 ) -> None:
     locks = of(
@@ -50,7 +50,7 @@ def test_locks_that_nobody_can_undo_are_only_made_on_a_word(
     assert {lock.inputs["rule"]["defaultRetention"]["mode"] for lock in locks} == {mode}
 
 
-def test_everything_that_can_be_tagged_says_whose_it_is_and_by_which_policy() -> None:
+def test_everything_that_can_be_tagged_has_owner_and_policy() -> None:
     tagged = [resource for resource in declared() if "tags" in resource.inputs]
     assert {resource.type for resource in tagged} >= {
         "aws:kms/key:Key",
@@ -61,7 +61,7 @@ def test_everything_that_can_be_tagged_says_whose_it_is_and_by_which_policy() ->
     assert all(resource.inputs["tags"]["owner"] for resource in tagged)
 
 
-def test_alarms_witness_every_trigger_in_both_regions() -> None:
+def test_every_trigger_has_an_alarm_in_both_regions() -> None:
     alarms = {alarm.name: alarm.inputs for alarm in of("aws:cloudwatch/metricAlarm:MetricAlarm")}
     for trigger, region in product(POLICY.triggers, (PRIMARY, STANDBY)):
         alarm = alarms[f"{trigger.name}-{region}"]

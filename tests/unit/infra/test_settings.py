@@ -1,6 +1,4 @@
-"""A stack's configuration is refused as a whole, with everything that is wrong with it and what to
-do.
-"""
+"""A wrong stack configuration is refused with every problem at once, and what to write instead."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ def test_the_stacks_of_the_repository_are_well_formed() -> None:
     assert read("production", irrevocableCompliance=True).lock_mode == "COMPLIANCE"
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         read(
             "elsewhere",

@@ -23,7 +23,7 @@ def policy() -> Policy:
     return POLICY
 
 
-def test_each_side_of_each_rail_has_a_secret_in_both_regions_and_nobody_but_the_rails_workload_reads_it(
+def test_each_rail_has_secrets_in_both_regions_that_only_its_workload_may_read(
     policy: Policy,
 ) -> None:
     secrets = inputs_of("aws:secretsmanager/secret:Secret")
@@ -47,9 +47,7 @@ def test_no_value_of_a_secret_is_ever_declared() -> None:
     assert not inputs_of("aws:secretsmanager/secretVersion:SecretVersion")
 
 
-def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_age_is_published(
-    policy: Policy,
-) -> None:
+def test_old_or_unmeasured_credentials_page_once_their_age_is_published(policy: Policy) -> None:
     alarms = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")
     for rail, promised in policy.rails.items():
         for region in REGIONS:
@@ -64,9 +62,7 @@ def test_credentials_that_grow_too_old_or_are_not_watched_are_told_once_their_ag
             assert alarm["alarmActions"] == [f"arn:{region}:warning-{region}"]
 
 
-def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an_alarm_on_it(
-    policy: Policy,
-) -> None:
+def test_an_asynchronous_rail_has_queues_with_dead_letter_queues_and_alarms(policy: Policy) -> None:
     queues = inputs_of("aws:sqs/queue:Queue")
     later = [rail for rail, promised in policy.rails.items() if promised.asynchronous]
     assert later == ["fiat"]
@@ -95,7 +91,7 @@ def test_a_rail_that_answers_later_has_queues_with_a_place_for_what_fails_and_an
         assert (alarm["threshold"], alarm["dimensions"]) == (1, {"QueueName": dead["name"]})
 
 
-def test_what_a_client_needs_to_fail_over_lies_in_its_own_region(policy: Policy) -> None:
+def test_the_failover_data_of_a_client_is_in_its_own_region(policy: Policy) -> None:
     parameters = inputs_of("aws:ssm/parameter:Parameter")
     for rail in policy.rails:
         for region in REGIONS:
@@ -105,7 +101,7 @@ def test_what_a_client_needs_to_fail_over_lies_in_its_own_region(policy: Policy)
             assert told["sides"]["standby"]["endpoint"] == policy.rails[rail].endpoints.standby
 
 
-def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_within_the_target(
+def test_a_region_prefers_its_own_side_of_a_network_and_fails_over_within_the_target(
     policy: Policy,
 ) -> None:
     assert failover_of(policy, "aster", region="us-east-1")["order"] == ["primary", "standby"]
@@ -117,7 +113,7 @@ def test_a_region_prefers_its_own_side_of_a_network_and_gives_a_provider_up_with
     assert 0 < told["timeout_ms"] * attempts <= policy.targets.failover_max
 
 
-def test_names_that_we_serve_move_to_their_standby_and_no_other_name_does(policy: Policy) -> None:
+def test_served_names_fail_over_to_their_standby_and_no_other_name_does(policy: Policy) -> None:
     records, checks = (
         inputs_of("aws:route53/record:Record"),
         inputs_of("aws:route53/healthCheck:HealthCheck"),
@@ -207,7 +203,7 @@ def test_rules_of_another_policy_are_refused(policy: Policy, tmp_path: Path) -> 
         read_generated(policy, "none.yml", folder=tmp_path)
 
 
-def test_a_place_that_nobody_fills_in_is_an_error() -> None:
+def test_a_placeholder_without_a_value_is_an_error() -> None:
     assert addressed("a: ${region} ${topic_info}", region="r", topics={"info": "t"}) == "a: r t"
     with pytest.raises(KeyError, match="topic_critical"):
         addressed("a: ${topic_critical}", region="r", topics={"info": "t"})

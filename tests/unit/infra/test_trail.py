@@ -1,6 +1,4 @@
-"""What is done to keys is recorded where nobody removes it, and pages somebody in the region in
-which it was done.
-"""
+"""Changes of keys are recorded where nobody can remove them, and page in their own region."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ WATCHED = {
 }
 
 
-def test_one_trail_records_all_regions_and_lies_in_the_standby_region() -> None:
+def test_one_trail_records_all_regions_into_the_standby_region() -> None:
     [trail] = of("aws:cloudtrail/trail:Trail")
     assert (trail.inputs["region"], trail.inputs["isMultiRegionTrail"]) == (STANDBY, True)
     assert trail.inputs["enableLogFileValidation"] is True

@@ -39,7 +39,7 @@ def tool(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["sandbox", "production"])
-def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(
+def test_alertmanager_accepts_the_definition_with_its_placeholders_filled_in(
     name: str, tmp_path: Path
 ) -> None:
     text = render(load_policy(ROOT / "policies" / f"{name}.yaml"))[AMP_ROUTING_FILE]
@@ -70,7 +70,7 @@ def test_alertmanager_accepts_the_definition_once_its_places_are_filled_in(
     assert unknown.stdout.strip() == "critical"  # better one page too many
 
 
-def test_every_rendered_file_names_the_policy_that_it_says_the_same_as() -> None:
+def test_every_rendered_file_names_the_digest_of_its_policy() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     assert all(
         text.splitlines()[1] == generated.rendered_from(policy.digest)
@@ -78,7 +78,7 @@ def test_every_rendered_file_names_the_policy_that_it_says_the_same_as() -> None
     )
 
 
-def test_prometheus_accepts_what_feeds_both_regions(
+def test_prometheus_accepts_the_remote_write_of_both_regions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = tmp_path / "outputs.json"

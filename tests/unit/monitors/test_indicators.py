@@ -1,6 +1,7 @@
-"""What of Prometheus' answer goes to CloudWatch.
+"""Which part of Prometheus' answer goes to CloudWatch.
 
-What a living mode controller shows and a trigger watches, and nothing in the place of what is missing.
+Indicators that a living mode controller serves and a trigger watches; nothing replaces one that is
+missing.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def test_every_indicator_that_a_trigger_watches_is_published_and_no_other() -> N
 
 
 @pytest.mark.parametrize("level", [None, "NaN", "+Inf"])
-def test_what_nobody_tells_is_missing_and_no_number_is_made_up_for_it(level: str | None) -> None:
+def test_an_indicator_that_no_process_serves_is_missing_and_not_replaced(level: str | None) -> None:
     first, *others = WATCHED
     told = dict.fromkeys(others, "1") | ({} if level is None else {first: level})
 
@@ -175,7 +176,7 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "none that opens anything")
 
 
-def test_a_dark_region_is_told_and_the_other_gets_its_data() -> None:
+def test_a_region_that_fails_is_reported_and_the_other_gets_its_data() -> None:
     west, east = Region(dark=True), Region()
 
     found, failed = publisher(calm(), us_west_2=west, us_east_1=east).turn(now=NOW)
@@ -186,7 +187,7 @@ def test_a_dark_region_is_told_and_the_other_gets_its_data() -> None:
     assert east.got == [{"Namespace": "Seawall", "MetricData": data_of(found, now=NOW)}]
 
 
-def test_nothing_is_put_where_nothing_is_told() -> None:
+def test_nothing_is_published_if_no_process_serves_anything() -> None:
     east = Region()
 
     found, failed = publisher(vector(), us_east_1=east).turn(now=NOW)
@@ -200,7 +201,7 @@ def test_a_prometheus_that_does_not_answer_is_an_error(answer: Any) -> None:
         publisher(answer, us_east_1=Region()).turn(now=NOW)
 
 
-def test_the_service_goes_on_and_tells_only_what_changes(
+def test_the_service_continues_and_prints_changes_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Calm, calm, Prometheus away twice, calm again; then it is ended."""
@@ -230,7 +231,7 @@ def test_the_service_goes_on_and_tells_only_what_changes(
     assert all(0 < each <= 2 for each in slept)
 
 
-def test_a_pace_that_would_leave_periods_empty_is_refused(
+def test_an_interval_that_would_leave_periods_empty_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended:

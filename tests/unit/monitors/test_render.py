@@ -26,7 +26,7 @@ def policy() -> Policy:
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_generated_files_are_fresh(path: Path) -> None:
-    """Whoever changes a policy renders it again."""
+    """A change of the policy is rendered again."""
     assert render.stale(load_policy(path)) == []
 
 
@@ -43,7 +43,7 @@ def test_a_changed_missing_or_foreign_file_is_stale(policy: Policy, tmp_path: Pa
     }
 
 
-def test_every_trigger_has_its_witness_with_the_policys_people(policy: Policy) -> None:
+def test_every_trigger_has_an_alert_with_the_policys_roles(policy: Policy) -> None:
     """Severity, roles, impact and threshold are the policy's own."""
     rules = {
         rule["alert"]: rule
@@ -61,7 +61,7 @@ def test_every_trigger_has_its_witness_with_the_policys_people(policy: Policy) -
 
 
 def test_every_alert_has_a_test_and_a_runbook(policy: Policy) -> None:
-    """An alert that nobody saw firing, or that tells nobody what to do, is not shipped."""
+    """An alert that no test fires, or that says nothing of what to do, is not shipped."""
     tested = {
         test["name"].partition(":")[0]
         for test in yaml.safe_load(render.render(policy)["rules_test.yml"])["tests"]
@@ -71,7 +71,7 @@ def test_every_alert_has_a_test_and_a_runbook(policy: Policy) -> None:
 
 
 def test_no_alert_reads_what_the_mode_controller_decided_but_the_tier(policy: Policy) -> None:
-    """Witnesses look for themselves."""
+    """Alerts are evidence that does not depend on the mode controller."""
     assert not any(metrics.INDICATOR in alert.expression for alert in alerts_of(policy))
 
 
