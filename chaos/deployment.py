@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
+from seawall.formats.documents import read_json_model
 from seawall.kill_switch import SwitchSite
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
@@ -126,16 +127,5 @@ def _number(environment: Mapping[str, str], variable: str, kind: type[_Number]) 
 
 
 def _targets(path: Path) -> Targets:
-    try:
-        return Targets.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read the targets {path}: {error.strerror}"
-        raise UsageError(
-            message, remedy="start a sandbox, or write the file for your own stack"
-        ) from error
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
-        )
-        message = f"{path} does not describe a running stack: {problems}"
-        raise UsageError(message) from error
+    remedy = "start a sandbox, or write the file for your own stack"
+    return read_json_model(path, Targets, remedy=remedy)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from loadtests.results import ACKNOWLEDGED, Sent
 from loadtests.sender import PATH, Limits, Sender
 from seawall.conventions.environment import TARGETS_VARIABLE
 from seawall.errors import ExitCode, UsageError
+from seawall.formats.documents import read_json
 from seawall.kill_switch import SwitchSite, SwitchWatch, switches_of
 
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
@@ -98,8 +98,8 @@ def _api_of_targets() -> str:
             remedy=f"give --host, or name targets.json in {TARGETS_VARIABLE}",
         )
     try:
-        return str(json.loads(Path(path).read_text(encoding="utf-8"))["urls"]["api"])
-    except (OSError, ValueError, KeyError) as error:
+        return str(read_json(Path(path))["urls"]["api"])
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} names no api: {error!r}") from error
 
 
@@ -112,9 +112,9 @@ def _switch_site() -> SwitchSite | None:
     if path is None:
         return None
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")).get("kill_switch")
+        found = read_json(Path(path)).get("kill_switch")
         return None if found is None else SwitchSite.model_validate(found)
-    except (OSError, ValueError) as error:
+    except (ValueError, AttributeError) as error:
         raise UsageError(f"{path} does not say which kill switch to obey: {error}") from error
 
 
@@ -149,7 +149,7 @@ class _Master:
         self._patience_s = float(options.answer_s_max) + GRACE_S
         self._conductor = Conductor(
             arrivals=arrivals,
-            plan=json.loads(plan.read_text(encoding="utf-8")) if plan.exists() else {},
+            plan=read_json(plan) if plan.exists() else {},
             out=out,
             progress=_opened(options.progress),
         )

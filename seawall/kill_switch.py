@@ -13,7 +13,6 @@ drill at once, and so does having read none for UNREADABLE_S_MAX.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -27,7 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seawall.conventions import aws
 from seawall.conventions import environment as environment_names
-from seawall.errors import DrillError, UsageError
+from seawall.errors import DocumentError, DrillError, UsageError
+from seawall.formats.documents import parse_json
 
 LOOK_EVERY_S = 1.0
 """How often the switch is read on the way.
@@ -261,8 +261,12 @@ def switches_of(
     told = environment.get(environment_names.KILL_SWITCH_VARIABLE)
     if told:
         try:
-            sites.append(SwitchSite.model_validate(json.loads(told)))
-        except (ValueError, ValidationError) as error:
+            sites.append(
+                SwitchSite.model_validate(
+                    parse_json(told, source=environment_names.KILL_SWITCH_VARIABLE)
+                )
+            )
+        except (DocumentError, ValidationError) as error:
             message = f"{environment_names.KILL_SWITCH_VARIABLE} names no kill switch: {error}"
             raise UsageError(
                 message, remedy='write {"parameter": "...", "regions": ["..."]}'

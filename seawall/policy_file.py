@@ -91,9 +91,8 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         raise PolicyError(str(path), error.problems) from error
     except UsageError as error:
         raise UsageError(
-            f"cannot read the policy {path}: {_reason(error)}",
-            remedy="name a file under policies/",
-        ) from error
+            f"cannot read the policy {path}: {_reason(error)}", remedy="name a file under policies/"
+        ) from error.__cause__
     if not isinstance(tree, dict):
         if not problems:
             found = "an empty file" if tree is None else f"a {type(tree).__name__}"

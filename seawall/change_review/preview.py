@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seawall.errors import EvidenceError
+from seawall.errors import DocumentError, EvidenceError
+from seawall.formats.documents import parse_json
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the engine writes for a value that only an update will know (sdk/go/common/resource/plugin,
@@ -174,8 +175,8 @@ def parse(text: str, *, exit_code: int | None = None, complaint: str = "") -> Pr
 
 def _document(text: str, complaint: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = parse_json(text, source="the preview")
+    except DocumentError as error:
         said = complaint.strip() or text.strip()[:200] or "nothing"
         message = f"there is no preview to judge; pulumi said: {said}"
         raise EvidenceError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import json
 import os
 import signal
 import ssl
@@ -30,6 +29,7 @@ from seawall.errors import SeawallError, UsageError
 from seawall.evidence.prober.beat import Probe, ProbeLog, Time, keep_looking
 from seawall.evidence.prober.customer import Account, CustomerProbes, StatusProbe
 from seawall.evidence.prober.world import KeyServiceProbe, NodeProbe
+from seawall.formats import documents
 from seawall.formats.drill_contract import VenueClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -70,12 +70,7 @@ def read_accounts(path: Path) -> list[Account]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises :class:`UsageError`."""
-    try:
-        parsed = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+    parsed = documents.read_json(path)
     if not isinstance(parsed, dict):
         raise UsageError(f"{path} holds no JSON object")
     return parsed

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from seawall.errors import UsageError
+from seawall.formats.documents import read_json_model
 from seawall.kill_switch import SwitchSite
 from seawall.processes.failures import os_failure
 
@@ -110,11 +110,4 @@ class Targets(_Target):
 
 def load_targets(path: Path) -> Targets:
     """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
-    try:
-        return Targets.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise UsageError(message, remedy="start a sandbox with `seawall up`") from error
-    except ValidationError as error:
-        message = f"{path} does not describe a running stack: {error.error_count()} problems, the first: {error.errors()[0]['msg']}"
-        raise UsageError(message) from error
+    return read_json_model(path, Targets, remedy="start a sandbox with `seawall up`")

@@ -67,8 +67,10 @@ _WHOLE = "(file)"
 _LONGEST_SHOWN = 80
 
 
-def read_text(path: Path, *, bytes_max: int = YAML_BYTES_MAX) -> str:
+def read_text(path: Path, *, bytes_max: int = YAML_BYTES_MAX, remedy: str = "") -> str:
     """The text of a UTF-8 file; a byte order mark is dropped.
+
+    ``remedy`` says where such a file comes from, for one that cannot be read.
 
     Raises:
         UsageError: the file cannot be read.
@@ -79,7 +81,7 @@ def read_text(path: Path, *, bytes_max: int = YAML_BYTES_MAX) -> str:
             data = file.read(bytes_max + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"cannot read {path}: {reason}") from error
+        raise UsageError(f"cannot read {path}: {reason}", remedy=remedy) from error
     return decode(data, source=str(path), bytes_max=bytes_max)
 
 
@@ -106,14 +108,14 @@ def decode(data: bytes, *, source: str, bytes_max: int = YAML_BYTES_MAX) -> str:
     return text
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, remedy: str = "") -> Any:
     """The plain values of a YAML file.
 
     Raises:
         UsageError: the file cannot be read.
         DocumentError: it is refused, with every problem at once.
     """
-    return parse_yaml(read_text(path), source=str(path))
+    return parse_yaml(read_text(path, remedy=remedy), source=str(path))
 
 
 def parse_yaml(text: str, *, source: str) -> Any:
@@ -164,14 +166,15 @@ def examine_yaml(text: str) -> tuple[Any, list[Problem]]:
         return None, [*builder.problems, problem]
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, remedy: str = "") -> Any:
     """The plain values of a JSON file.
 
     Raises:
         UsageError: the file cannot be read.
         DocumentError: it is refused.
     """
-    return parse_json(read_text(path, bytes_max=JSON_BYTES_MAX), source=str(path))
+    text = read_text(path, bytes_max=JSON_BYTES_MAX, remedy=remedy)
+    return parse_json(text, source=str(path))
 
 
 def parse_json(text: str, *, source: str) -> Any:
@@ -230,14 +233,14 @@ def parse_json(text: str, *, source: str) -> Any:
     return values
 
 
-def read_json_model(path: Path, model: type[Model]) -> Model:
+def read_json_model(path: Path, model: type[Model], *, remedy: str = "") -> Model:
     """A JSON file as ``model``.
 
     Raises:
         UsageError: the file cannot be read.
         DocumentError: it is no JSON or does not fit the model, with every problem at once.
     """
-    text = read_text(path, bytes_max=JSON_BYTES_MAX)
+    text = read_text(path, bytes_max=JSON_BYTES_MAX, remedy=remedy)
     parse_json(text, source=str(path))
     try:
         return model.model_validate_json(text)
@@ -251,7 +254,7 @@ def model_problems(error: ValidationError) -> list[Problem]:
 
 
 def shown(value: object) -> str:
-    """``value`` as a message shows it: with quotes around text, and not longer than 80 characters."""
+    """``value`` as a message shows it: text in quotes, and at most 80 characters."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
@@ -323,7 +326,8 @@ class _YamlValues:
             inner = f"{path}.{name}".lstrip(".")
             line = key.start_mark.line + 1
             if name in lines:
-                found = f"the key {name!r} a second time on line {line}; the first is on line {lines[name]}"
+                first = f"the first is on line {lines[name]}"
+                found = f"the key {name!r} a second time on line {line}; {first}"
                 remedy = "keep one of them; which was meant cannot be known"
                 self.problems.append(Problem(path=inner, found=found, remedy=remedy))
                 continue
@@ -340,7 +344,9 @@ class _YamlValues:
             if key.tag == f"{_TAG}merge":
                 merges += 1
                 if merges > 1 or merged == DEPTH_MAX:
-                    self._problem(path, key, "a second merge key (<<)", "merge a list: <<: [*a, *b]")
+                    self._problem(
+                        path, key, "a second merge key (<<)", "merge a list: <<: [*a, *b]"
+                    )
                     continue
                 for each in value.value if isinstance(value, SequenceNode) else [value]:
                     if isinstance(each, MappingNode):

@@ -13,10 +13,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import UsageError
+from seawall.formats.documents import read_json_model
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
@@ -135,14 +136,7 @@ def database_url() -> str:
 
 def load_config(path: Path) -> VenueConfig:
     """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
-    try:
-        return VenueConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read the venue's configuration {path}: {error.strerror}"
-        raise UsageError(message) from error
-    except ValidationError as error:
-        message = f"{path} is no venue configuration: {error}"
-        raise UsageError(message) from error
+    return read_json_model(path, VenueConfig)
 
 
 def config_from_arguments(

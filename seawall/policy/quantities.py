@@ -39,7 +39,9 @@ def parse_duration_ms(value: object) -> int:
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("write a duration as a whole number with its unit: 250ms, 30s, 5m, 6h, 90d")
+        raise ValueError(
+            "write a duration as a whole number with its unit: 250ms, 30s, 5m, 6h, 90d"
+        )
     duration_ms = int(match[1]) * _MILLISECONDS[match[2]]
     if duration_ms > _DURATION_MS_MAX:
         raise ValueError("write a duration of at most 100000d")
@@ -101,7 +103,9 @@ def _plain(value: Decimal) -> str:
 
 
 DurationMs = Annotated[int, BeforeValidator(_validated_duration_ms)]
-Amount = Annotated[Decimal, BeforeValidator(parse_decimal), PlainSerializer(_plain, return_type=str)]
+Amount = Annotated[
+    Decimal, BeforeValidator(parse_decimal), PlainSerializer(_plain, return_type=str)
+]
 Ratio = Annotated[Fraction, BeforeValidator(parse_fraction), PlainSerializer(str, return_type=str)]
 Level = Annotated[Fraction, BeforeValidator(parse_level), PlainSerializer(str, return_type=str)]
 Count = Annotated[int, Strict(), Field(le=2**53 - 1)]

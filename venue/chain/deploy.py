@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.controls.sizing import window_cap, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
+from seawall.formats.documents import read_json_model
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from venue.chain.fees import fees
@@ -229,7 +230,7 @@ def _main() -> int:
     arguments = parser.parse_args()
     try:
         try:
-            plan = Plan.model_validate_json(arguments.plan.read_text(encoding="utf-8"))
+            plan = read_json_model(arguments.plan, Plan)
             secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
         except (OSError, ValidationError, ValueError) as error:
             message = f"no usable plan or deployer key: {error}"

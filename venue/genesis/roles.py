@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from seawall.errors import UsageError
+from seawall.formats.documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,13 +31,10 @@ def read_roles(path: Path) -> dict[str, str]:
         if path.stat().st_mode & 0o077:
             message = f"{path} holds passwords and others may read it"
             raise UsageError(message, remedy=f"chmod 600 {path}")
-        urls = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         message = f"cannot read the database roles in {path}: {error.strerror}"
         raise UsageError(message) from error
-    except ValueError as error:
-        message = f"{path} is not JSON"
-        raise UsageError(message) from error
+    urls = read_json(path)
     if (
         not isinstance(urls, dict)
         or set(urls) != set(ROLES)

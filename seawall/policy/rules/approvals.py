@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from seawall.errors import Problem
 
 if TYPE_CHECKING:
-    from seawall.policy.model import Policy
-    from seawall.policy.model import ApprovalLane
+    from seawall.policy.model import ApprovalLane, Policy
 
 
 def approvals(policy: Policy) -> Iterator[Problem]:

@@ -142,7 +142,7 @@ def test_surroundings_are_read_whole_or_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^SEAWALL_T_ZERO is 'soon', not a number$"):
         look_around(environment | {"SEAWALL_T_ZERO": "soon"})
     path.write_text(json.dumps(_targets(tmp_path, urls={"api": "http://a"}, regions=None)))
-    with pytest.raises(UsageError, match=r"urls\.prometheus: .*urls\.lease: .*regions: "):
+    with pytest.raises(UsageError, match=r"(?s)urls\.prometheus: .*urls\.lease: .*regions: "):
         look_around(environment)
 
 

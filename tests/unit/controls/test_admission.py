@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from seawall.controls.admission import (
@@ -13,9 +11,9 @@ from seawall.controls.admission import (
 )
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
 from seawall.policy import MICRO, Tier
-from seawall.policy_file import load_policy
+from tests.testing import policies
 
-POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from seawall.controls.bulkhead import Room, admit, room_of
-from seawall.policy_file import load_policy
+from tests.testing import policies
 from venue.settler import routes
 from venue.signer import provider
 
-POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 ROOM = Room(interval_us=10_000, burst_us=30_000, wait_us_max=20_000)
 
 

@@ -16,7 +16,9 @@ from seawall.controls.pace import SIGNER_PATIENCE_MS
 from seawall.feasibility import Sum, Term, sums_of
 from seawall.feasibility.sums import Relation, show
 from seawall.policy_file import load_policy
-from tests.testing.breaking import PRODUCTION, SANDBOX, problems, production, put, write
+from tests.testing import policies
+from tests.testing.breaking import PRODUCTION, SANDBOX, problems
+from tests.testing.policies import put, tree, write
 from venue.signer.provider import TIMEOUT_S
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
@@ -177,12 +179,12 @@ def test_a_promise_that_cannot_be_kept_is_refused_at_its_place_with_its_terms(
 ) -> None:
     """One row per sum: exactly that place is named."""
     where, value, named, said = BROKEN[what]
-    tree = production()
-    put(tree, where, value)
+    changed = tree()
+    put(changed, where, value)
     for place, other in ALSO.get(what, {}).items():
-        put(tree, place, other)
+        put(changed, place, other)
 
-    found = problems(write(tmp_path, tree))
+    found = problems(write(tmp_path, changed))
 
     assert list(found) == [named, *FOLLOWS.get(what, [])]
     assert said in found[named]
@@ -190,7 +192,7 @@ def test_a_promise_that_cannot_be_kept_is_refused_at_its_place_with_its_terms(
 
 def test_no_sum_is_left_that_was_not_broken_above() -> None:
     """A sum that nobody breaks might be one that cannot break."""
-    assert {_place(each.path) for each in sums_of(load_policy(PRODUCTION))} <= {
+    assert {_place(each.path) for each in sums_of(policies.policy())} <= {
         _place(named) for _, _, named, _ in BROKEN.values()
     }
 
@@ -206,18 +208,18 @@ def _place(path: str) -> str:
 
 def test_a_contract_that_lets_less_through_is_refused(tmp_path: Path) -> None:
     """A cap below the cycle's outflow stops customers, however much the wallet holds."""
-    tree = production()
+    changed = tree()
     put(
-        tree,
+        changed,
         "wallets.customer-aster-hot.holdings.AST",
         {"minimum": "0", "target": "500", "maximum": "500"},
     )
-    put(tree, "stress.length", "31500ms")
+    put(changed, "stress.length", "31500ms")
     for place in ("aster.USDX", "birch.USDX", "birch.BIR"):
-        put(tree, f"stress.outflow.{place}", "1")
-    put(tree, "stress.outflow.aster.AST", "1001")
+        put(changed, f"stress.outflow.{place}", "1")
+    put(changed, "stress.outflow.aster.AST", "1001")
 
-    said = problems(write(tmp_path, tree))["stress.outflow.aster.AST"]
+    said = problems(write(tmp_path, changed))["stress.outflow.aster.AST"]
 
     assert (
         "aster AST through the payout contract, at least 1001 AST: caps 1000 AST (1 windows of 30s x 1000) = 1000 AST"
@@ -256,7 +258,7 @@ def test_the_manual_shows_what_the_command_prints() -> None:
 
 def test_constants_of_the_venue_are_terms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever makes the settler more patient meets the targets that this breaks."""
-    policy = load_policy(SANDBOX)
+    policy = policies.policy(durations="1/3")
     monkeypatch.setattr("seawall.feasibility.steps.SIGNER_PATIENCE_MS", 4_000)
 
     broken = {each.name for each in sums_of(policy) if not each.holds}

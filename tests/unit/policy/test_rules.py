@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.testing.breaking import problems, production, put, write
+from tests.testing.breaking import problems
+from tests.testing.policies import put, tree, write
 
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
@@ -63,7 +64,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
     ),
     "a network rail names no network": (
         "rails.comet",
-        production()["rails"]["aster"]
+        tree()["rails"]["aster"]
         | {"endpoints": {"primary": "https://a.example", "standby": "https://b.example"}},
         "rails.comet",
         "aster, birch",
@@ -233,7 +234,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
     ),
     "two game days share a name": (
         "gamedays",
-        production()["gamedays"] * 2,
+        tree()["gamedays"] * 2,
         "gamedays.1.name",
         "its own name",
     ),
@@ -246,10 +247,10 @@ def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
 ) -> None:
     """The value found and the remedy come along."""
     where, value, named, said = BROKEN[what]
-    tree = production()
-    put(tree, where, value)
+    changed = tree()
+    put(changed, where, value)
 
-    found = problems(write(tmp_path, tree))
+    found = problems(write(tmp_path, changed))
 
     assert list(found) == [named]
     assert said in found[named]
@@ -257,12 +258,12 @@ def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
 
 def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
     """Sums need names that resolve; the other rules do not wait for them."""
-    tree = production()
-    put(tree, "wallets.escrow-aster-hot.bucket", "nobody")
-    put(tree, "accounts.staging", "210987654321")
-    put(tree, "backup.keep", "1h")
+    changed = tree()
+    put(changed, "wallets.escrow-aster-hot.bucket", "nobody")
+    put(changed, "accounts.staging", "210987654321")
+    put(changed, "backup.keep", "1h")
 
-    assert set(problems(write(tmp_path, tree))) == {
+    assert set(problems(write(tmp_path, changed))) == {
         "wallets.escrow-aster-hot.bucket",
         "accounts.staging",
         "backup.keep",

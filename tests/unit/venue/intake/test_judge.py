@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import UUID
 
 from hypothesis import given
@@ -8,10 +7,10 @@ from hypothesis import strategies as st
 
 from seawall.formats.drill_contract import Refusal
 from seawall.policy import MICRO
-from seawall.policy_file import load_policy
+from tests.testing import policies
 from venue.api.intake import Accept, Ask, Committed, Judgement, Replay, judge
 
-POLICY = load_policy(Path(__file__).parents[4] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 ACCOUNT = 7
 
 

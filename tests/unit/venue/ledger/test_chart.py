@@ -6,20 +6,21 @@ from pathlib import Path
 
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
-from tests.testing.breaking import PRODUCTION, production, put, write
+from tests.testing import policies
+from tests.testing.policies import put, tree, write
 from venue.ledger.chart import books, rails
 
 
 def _reversed(tmp_path: Path) -> Policy:
-    tree = production()
-    tree["wallets"] = dict(reversed(list(tree["wallets"].items())))
-    tree["buckets"] = dict(reversed(list(tree["buckets"].items())))
-    return load_policy(write(tmp_path, tree))
+    changed = tree()
+    changed["wallets"] = dict(reversed(list(changed["wallets"].items())))
+    changed["buckets"] = dict(reversed(list(changed["buckets"].items())))
+    return load_policy(write(tmp_path, changed))
 
 
 def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> None:
     """Escrow, promotional and contingency hold hot money too, and none of it is for sale."""
-    for policy in (load_policy(PRODUCTION), _reversed(tmp_path)):
+    for policy in (policies.policy(), _reversed(tmp_path)):
         assert {network: rail.house for network, rail in rails(policy).items()} == {
             "aster": "treasury",
             "birch": "treasury",
@@ -32,12 +33,12 @@ def test_the_bucket_that_says_so_trades_wherever_it_stands(tmp_path: Path) -> No
 
 def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
     """Its swaps are refused by name; the policy may then guarantee none."""
-    tree = production()
-    put(tree, "buckets.treasury.trades", [])
+    changed = tree()
+    put(changed, "buckets.treasury.trades", [])
     for tier in ("normal", "stressed"):
-        tree["tiers"][tier]["guarantees"].remove("swaps")
+        changed["tiers"][tier]["guarantees"].remove("swaps")
 
-    assert [rail.house for rail in rails(load_policy(write(tmp_path, tree))).values()] == [
+    assert [rail.house for rail in rails(load_policy(write(tmp_path, changed))).values()] == [
         None,
         None,
     ]
@@ -45,7 +46,7 @@ def test_a_network_on_which_nobody_trades_has_no_house(tmp_path: Path) -> None:
 
 def test_every_wallet_is_in_exactly_one_book() -> None:
     """What is in no book is on no ledger."""
-    policy = load_policy(PRODUCTION)
+    policy = policies.policy()
 
     found = [
         (book.bucket, book.network, kind, name)
