@@ -11,7 +11,7 @@ from prometheus_client import Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.modes import decide, watch
-from seawall.controls.pace import GUARD_AGES_EVERY_MS, GUARD_TICK_MS
+from seawall.controls.timing import GUARD_AGES_EVERY_MS, GUARD_TICK_MS
 from seawall.conventions import metrics, sabotage
 from seawall.policy import TIERS
 from venue.mode_controller.flip import InForce, flip, mode_in_force

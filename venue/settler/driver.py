@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from seawall.controls.pace import CLAIM_LOOK_MS, CLAIM_SPACING_MS
+from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS
 from seawall.errors import ServiceError
 from venue.chain.rpc import Rpc
 from venue.contracts.calls import ITEMS_MAX
@@ -27,7 +27,7 @@ IN_FLIGHT_MAX = 16
 At 200 payouts each and 3 s to finality, 1,000 payouts a second.
 """
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
-_LOOK_EVERY_S = CLAIM_LOOK_MS / 1_000
+_LOOK_EVERY_S = CLAIM_POLL_MS / 1_000
 _SEND_AGAIN_S = 0.3
 _log = logging.getLogger(__name__)
 

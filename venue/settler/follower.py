@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from seawall.controls.pace import FOLLOW_EVERY_MS
+from seawall.controls.timing import FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
 from venue.chain.rpc import Head, Receipt, Rpc
 from venue.contracts.calls import decode_paid_many, paid_many, read_events

@@ -21,7 +21,7 @@ from seawall.controls.breaker import (
     opened,
     probe_due,
 )
-from seawall.controls.pace import SIGNER_PATIENCE_MS
+from seawall.controls.timing import SIGNER_TIMEOUT_MS
 from seawall.conventions import sabotage
 from seawall.errors import InternalError
 from venue.process import pause
@@ -31,7 +31,7 @@ from venue.settler.model import LaneLostError, Slot
 from venue.signer.errors import SigningRefusedError
 from venue.signer.protocol import Refused, Signed, SignRequest
 
-TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
+TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _THROTTLED_S = 0.05
 """A throttled signer is well and its bucket's room refills all the time.

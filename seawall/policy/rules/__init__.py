@@ -1,9 +1,7 @@
-"""What a well-formed policy must also satisfy.
+"""Rules for a well-formed policy: its names resolve, and its sections agree with each other.
 
-References that resolve, and sections that agree with each other.
-
-Whether its promises can be kept at all is asked afterwards, in sums (``seawall.feasibility``),
-which need references that resolve.
+Whether its promises can be kept is checked afterwards, with sums (:mod:`seawall.feasibility`),
+which need names that resolve.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ def references_of(policy: Policy) -> list[Problem]:
 def relations_of(policy: Policy) -> list[Problem]:
     """Every section of ``policy`` that contradicts itself or another.
 
-    Also of one whose references do not resolve.
+    It also works for a policy whose names do not all resolve.
     """
     return [
         *wallets(policy),

@@ -1,5 +1,6 @@
-"""Who approves: distinct people, enough of them, and an emergency lane that is faster only because
-it may move less.
+"""Rules for approvals: enough distinct people, and an emergency lane that may move less.
+
+The emergency lane may be faster only because its cap is lower.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ def approvals(policy: Policy) -> Iterator[Problem]:
         yield Problem(
             path=f"{path}.value_max",
             found=f"{emergency.value_max}, routine {routine.value_max}",
-            remedy="cap it below the routine lane: who may move as much with less is never routine again",
+            remedy=(
+                "cap it below the routine lane: who may move as much with less is never routine "
+                "again"
+            ),
         )
     if emergency.cooling > routine.cooling:
         yield Problem(

@@ -1,4 +1,4 @@
-"""Game days: there is one, each has a name of its own, and its fault ends under load."""
+"""Rules for game days: at least one, names are unique, and each fault ends under load."""
 
 from __future__ import annotations
 

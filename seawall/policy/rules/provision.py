@@ -1,6 +1,7 @@
-"""What must stand before a shock.
+"""Rules for what is provisioned before a shock.
 
-Accounts apart, rails and names with two sides that differ, room to sign, copies that last.
+Stacks do not share an account; the two sides of a rail or served name differ; every signing bucket
+has a share of the quota; stress is declared for all that pays; backups last.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ _COPIES_MIN = 2
 
 
 def provision(policy: Policy) -> Iterator[Problem]:
-    """Every fault of accounts, rails, served names, signing shares, the cycle of stress, and
-    backups.
-    """
+    """Every fault of accounts, rails, served names, signing shares, stress and backups."""
     yield from _accounts(policy)
     yield from _rails(policy)
     yield from _served(policy)

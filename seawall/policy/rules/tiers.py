@@ -1,6 +1,4 @@
-"""Triggers and tiers: what enters a tier can leave it again, and a worse tier never promises more
-than a calmer one.
-"""
+"""Rules for triggers and tiers: tiers can be left, and a worse tier never promises more."""
 
 from __future__ import annotations
 
@@ -28,7 +26,10 @@ def tiers(policy: Policy) -> Iterator[Problem]:
                 yield Problem(
                     path=f"tiers.{tier}.guarantees",
                     found="no withdrawals_small",
-                    remedy="guarantee them, or set targets.small_withdrawals_completed_min to 0: a target demands them in every tier",
+                    remedy=(
+                        "guarantee them, or set targets.small_withdrawals_completed_min to 0: a "
+                        "target demands them in every tier"
+                    ),
                 )
 
 
@@ -60,7 +61,9 @@ def _triggers(policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 path=f"{path}.exit_below",
                 found="0",
-                remedy="write a level that can be reached from above, else the tier can never be left",
+                remedy=(
+                    "write a level that can be reached from above, else the tier can never be left"
+                ),
             )
     for tier in TIERS[1:]:
         if not any(trigger.tier == tier for trigger in policy.triggers):

@@ -33,7 +33,7 @@ POLICY = policies.policy(durations="1/3")
 def test_a_tier_does_with_a_withdrawal_what_it_promises(
     tier: Tier, value: int, cross_rail: bool, outcome: str
 ) -> None:
-    """By size, by transfer, and the strictest answer wins; whatever is not allowed says why."""
+    """By size and by transfer; the strictest answer wins, and a refusal says why."""
     admission = admit(
         POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail)
     )
@@ -51,7 +51,7 @@ def test_swaps_stop_in_protected_mode(tier: Tier, outcome: str) -> None:
 
 
 def test_bounds_belong_to_the_calmer_side() -> None:
-    """Exactly the small bound is small, exactly the limit is within it, one millionth more is not."""
+    """A bound itself is on the calmer side, one millionth more is not."""
     assert (size_of(POLICY, 1_000 * MICRO), size_of(POLICY, 1_000 * MICRO + 1)) == (
         "small",
         "large",
@@ -63,18 +63,20 @@ def test_bounds_belong_to_the_calmer_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)]
+    ("age_ms", "missing"), [(None, True), (0, False), (1_500, False), (1_501, True)]
 )
-def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:
-    """No lease at all is silence too."""
-    assert stale(age_ms) is silent
+def test_a_heartbeat_is_missing_when_its_lease_is_older_than_the_limit(
+    age_ms: int | None, missing: bool
+) -> None:
+    """No lease at all is no heartbeat."""
+    assert stale(age_ms) is missing
 
 
 @pytest.mark.parametrize(
     ("committed", "told"),
     [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")],
 )
-def test_a_silent_guard_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
+def test_a_missing_heartbeat_never_makes_the_tier_calmer(committed: Tier, told: Tier) -> None:
     """Stressed at least, protected if that is committed."""
     assert tier_without_heartbeat(committed) == told
 

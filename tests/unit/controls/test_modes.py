@@ -56,8 +56,9 @@ def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
 def test_a_worse_tier_is_entered_at_once(
     tier: Tier, levels: dict[str, str], expected: Tier | None, trigger: str | None
 ) -> None:
-    """At the level itself, past tiers in between, for the trigger that demands it, whatever the
-    dwell.
+    """At the level itself, past tiers in between, for the trigger that demands it.
+
+    The dwell of the present tier does not delay it.
     """
     decision = decide(POLICY, ModeState(tier=tier, since_us=0), sample(levels), 0)
     if expected is None:
