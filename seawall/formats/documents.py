@@ -277,8 +277,7 @@ class _BoundedLoader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self._depth += 1
         if self._depth > DEPTH_MAX:
-            line = self.peek_event().start_mark.line + 1
-            raise _TooDeepError(f"more than {DEPTH_MAX} levels on line {line}")
+            raise _TooDeepError(f"more than {DEPTH_MAX} levels on line {self.line + 1}")
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seawall.policy.rules.approvals import approvals
-from seawall.policy.rules.drills import drills
-from seawall.policy.rules.provision import provision
+from seawall.policy.rules.promises import drills, tiers
+from seawall.policy.rules.provision import approvals, provision
 from seawall.policy.rules.references import references
-from seawall.policy.rules.tiers import tiers
 from seawall.policy.rules.wallets import wallets
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Rules for what is provisioned before a shock.
 
 Stacks do not share an account; the two sides of a rail or served name differ; every signing bucket
-has a share of the quota; stress is declared for all that pays; backups last.
+has a share of the quota; stress is declared for all that pays; backups last; a quorum of distinct
+people can be reached.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from seawall.errors import Problem
 
 if TYPE_CHECKING:
-    from seawall.policy.model import Policy
+    from seawall.policy.model import ApprovalLane, Policy
 
 _COPIES_MIN = 2
 """One backup that is being replaced and one to fall back on."""
@@ -158,4 +159,52 @@ def _copies(policy: Policy) -> Iterator[Problem]:
             path="backup.evidence_keep",
             found=f"{backup.evidence_keep} ms, review {review} ms",
             remedy=remedy,
+        )
+
+
+def approvals(policy: Policy) -> Iterator[Problem]:
+    """Every fault of the two lanes.
+
+    The emergency lane may be faster only because its cap is lower.
+    """
+    routine, emergency = policy.approvals.routine, policy.approvals.emergency
+    yield from _lane(policy, "routine", routine)
+    yield from _lane(policy, "emergency", emergency)
+    path = "approvals.emergency"
+    if emergency.value_max >= routine.value_max:
+        yield Problem(
+            path=f"{path}.value_max",
+            found=f"{emergency.value_max}, routine {routine.value_max}",
+            remedy=(
+                "cap it below the routine lane: who may move as much with less is never routine "
+                "again"
+            ),
+        )
+    if emergency.cooling > routine.cooling:
+        yield Problem(
+            path=f"{path}.cooling",
+            found=f"{emergency.cooling} ms, routine {routine.cooling} ms",
+            remedy="keep it at or below the routine delay, else it is no fast lane",
+        )
+
+
+def _lane(policy: Policy, name: str, lane: ApprovalLane) -> Iterator[Problem]:
+    path = f"approvals.{name}"
+    people: dict[str, str] = {}
+    for role in lane.approvers:
+        email = policy.roles[role].email.lower() if role in policy.roles else role
+        other = people.setdefault(email, role)
+        if other != role or lane.approvers.count(role) > 1:
+            yield Problem(
+                path=f"{path}.approvers",
+                found=f"{role}, the same person as {other}"
+                if other != role
+                else f"{role} more than once",
+                remedy="name distinct people: one person's two signatures are one",
+            )
+    if lane.needed > len(people):
+        yield Problem(
+            path=f"{path}.needed",
+            found=f"{lane.needed} of {len(people)}",
+            remedy="name more approvers or need fewer: this quorum can never be reached",
         )

@@ -226,4 +226,5 @@ def test_the_literal_policy_is_one_that_a_user_could_write(tmp_path: Path) -> No
     """Every rule and every sum holds for it, also when all durations are a third."""
     assert policies.load(tmp_path, tree()).digest == policies.policy().digest
     (tmp_path / "literal.yaml").write_text(yaml.safe_dump(tree()))
-    assert load_policy(write(tmp_path, CHILD | {"scale": {"durations": "1/3"}}))
+    scaled = load_policy(write(tmp_path, CHILD | {"scale": {"durations": "1/3"}}))
+    assert scaled.targets.page_max == 5_000
