@@ -107,7 +107,7 @@ def _reason(error: UsageError) -> str:
 
 
 def _contradictions(policy: Policy) -> list[Problem]:
-    """What a well-formed policy says that cannot be true together.
+    """What a well-formed policy says that cannot all be true.
 
     Sums are built only when every name resolves.
     """

@@ -49,11 +49,8 @@ def top_up(
         ValueError: an amount is negative.
     """
     if min(available, in_flight, reserve) < 0:
-        message = (
-            f"amounts cannot be negative: available {available}, in flight {in_flight}, reserve "
-            f"{reserve}"
-        )
-        raise ValueError(message)
+        found = f"available {available}, in flight {in_flight}, reserve {reserve}"
+        raise ValueError(f"amounts cannot be negative: {found}")
     holding = policy.wallets[wallet].holdings[asset]
     expected = available + in_flight
     if expected >= policy.treasury.top_up_below * policy.base_units(asset, holding.target):

@@ -71,7 +71,7 @@ def _pages(policy: Policy) -> Iterator[Sum]:
             ms("group wait", monitoring.group_wait),
         ),
         (
-            "lower absent_for, or raise targets.page_max: nobody is told of a shock while its "
+            "lower absent_for, or raise targets.page_max: no page is sent for a shock while its "
             "alerts are blind"
         ),
     )

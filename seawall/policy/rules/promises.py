@@ -73,7 +73,7 @@ def _triggers(policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 path="triggers",
                 found=f"none that enters {tier}",
-                remedy="declare one; a tier that nothing enters protects nobody",
+                remedy="declare one; a tier that is never entered protects no customer",
             )
 
 

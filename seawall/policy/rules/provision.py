@@ -99,7 +99,9 @@ def _served(policy: Policy) -> Iterator[Problem]:
 def _shares(policy: Policy) -> Iterator[Problem]:
     total = sum(policy.signing.shares.values())
     if total > 1:
-        remedy = "keep the sum at or below 1: a share that others may take protects nobody"
+        remedy = (
+            "keep the sum at or below 1: a share that other buckets may use up protects no bucket"
+        )
         yield Problem(
             path="signing.shares", found=f"shares that sum to {float(total):g}", remedy=remedy
         )

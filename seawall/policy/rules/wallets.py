@@ -179,6 +179,6 @@ def _houses(policy: Policy) -> Iterator[Problem]:
             )
             yield Problem(
                 path="buckets",
-                found=f"swaps guaranteed and nobody who trades on {network}",
+                found=f"swaps guaranteed and no bucket that trades on {network}",
                 remedy=remedy,
             )

@@ -73,12 +73,12 @@ def test_a_heartbeat_is_missing_when_its_lease_is_older_than_the_limit(
 
 
 @pytest.mark.parametrize(
-    ("committed", "told"),
+    ("committed", "shown"),
     [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")],
 )
-def test_a_missing_heartbeat_never_makes_the_tier_calmer(committed: Tier, told: Tier) -> None:
+def test_a_missing_heartbeat_never_makes_the_tier_calmer(committed: Tier, shown: Tier) -> None:
     """Stressed at least, protected if that is committed."""
-    assert tier_without_heartbeat(committed) == told
+    assert tier_without_heartbeat(committed) == shown
 
 
 @pytest.mark.parametrize(

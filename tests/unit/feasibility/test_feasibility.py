@@ -158,7 +158,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "stress.outflow.aster.AST",
         "top-ups 0 AST (no reserve holds any) = 189 AST",
     ),
-    "more than anyone is owed": (
+    "more than customers are owed": (
         "triggers.1.enter_at",
         "51",
         "triggers.1.enter_at",

@@ -97,7 +97,7 @@ def test_a_value_that_is_not_what_it_seems_is_refused_at_its_path(
         (b"venue: " + b"[" * 2_000 + b"]" * 2_000, "more than 64 levels"),
         (LITERAL.encode() + b"---\n" + LITERAL.encode(), "a second document"),
         (b"venue:\n\tname: x\n", "indent with spaces, not tabs"),
-        (b"#" * (1 << 20) + b"\n", "more than 1048576 bytes"),
+        (b"#" * (256 << 10) + b"\n", "more than 262144 bytes"),
         (b"venue: {name: *x}\n", "undefined alias"),
     ],
 )

@@ -1,7 +1,4 @@
-"""One row per rule of what must stand before a shock.
-
-Break it, and exactly that place is named, and no other.
-"""
+"""One row per rule of a well-formed policy: break it, and exactly that place is named."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ ASTER = "https://aster.us-east-1.rpc.harbour.example"
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
     # what: (place that is changed, what to, place that is named, what is said of it)
-    "a bucket is owned by nobody": (
+    "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
         "nobody",
         "buckets.escrow.owner",
@@ -54,7 +51,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "buckets.treasury.trades",
         [],
         "buckets",
-        "nobody who trades on aster",
+        "no bucket that trades on aster",
     ),
     "swaps have two counterparties": (
         "buckets.escrow.trades",
@@ -153,7 +150,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "stress.outflow.comet",
         "aster, birch",
     ),
-    "stress asks for what nobody holds": (
+    "stress asks for an asset that no wallet holds": (
         "stress.outflow.birch.AST",
         "1",
         "stress.outflow.birch",
@@ -208,7 +205,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "approvals.emergency.cooling",
         "no fast lane",
     ),
-    "nobody reviews an emergency": (
+    "no time is left to review an emergency": (
         "approvals.emergency.review_within",
         "0s",
         "approvals.emergency.review_within",
