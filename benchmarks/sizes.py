@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from seawall.errors import Problem, ServiceError, UsageError
+from seawall.formats.documents import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "policies"
@@ -47,7 +48,7 @@ def generated(wallets: int, *, folder: Path) -> Size:
 
     Raises :class:`UsageError`, :class:`ServiceError`.
     """
-    tree = yaml.safe_load((COMMITTED / BASE).read_text(encoding="utf-8"))
+    tree = read_yaml(COMMITTED / BASE)
     folder.mkdir(parents=True)
     (folder / BASE).write_text(
         yaml.safe_dump(grown(tree, wallets=wallets), sort_keys=False), encoding="utf-8"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from loadtests.sender import PATH, Limits, Sender
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import ExitCode, UsageError
 from seawall.formats.deployment import Deployment, load_deployment
+from seawall.formats.documents import read_json
 from seawall.kill_switch import KillSwitchWatch, kill_switches
 
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
@@ -139,7 +139,7 @@ class _Master:
         self._timeout_s = float(options.answer_s_max) + GRACE_S
         self._coordinator = Coordinator(
             arrivals=arrivals,
-            plan=json.loads(plan.read_text(encoding="utf-8")) if plan.exists() else {},
+            plan=read_json(plan) if plan.exists() else {},
             out=out,
             progress=_opened(options.progress),
         )

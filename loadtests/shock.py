@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from seawall.errors import UsageError
+from seawall.errors import DocumentError, UsageError
+from seawall.formats.documents import decode, model_problems, parse_yaml
 from seawall.policy.quantities import Ratio
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -89,11 +89,14 @@ def load_profile(name: str, *, folder: Path = PROFILES) -> Profile:
     """
     path = folder / f"{name}.yaml"
     try:
-        return Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = path.read_bytes()
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
         raise UsageError(
             f"there is no shock profile {name!r}", remedy=f"name one of: {known}"
         ) from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise UsageError(f"{path.name} is no shock profile: {error}") from error
+    tree = parse_yaml(decode(text, source=str(path)), source=str(path))
+    try:
+        return Profile.model_validate(tree)
+    except ValidationError as error:
+        raise DocumentError(str(path), model_problems(error)) from error

@@ -8,7 +8,6 @@ workspaces (AMP user guide, Set up metrics ingestion from a Prometheus server).
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from seawall.errors import SeawallError, UsageError
+from seawall.formats.documents import parse_json, read_json
 
 _QUEUE = {"max_samples_per_send": 1_000, "max_shards": 200, "capacity": 2_500}
 """What the guide gives for one workspace."""
@@ -48,15 +48,11 @@ def remote_write_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_outputs(path: Path | None) -> Mapping[str, Any]:
     """A stack's outputs from a file, or from standard input. Raises :class:`UsageError`."""
-    try:
-        found: Any = json.loads(
-            sys.stdin.read() if path is None else path.read_text(encoding="utf-8")
-        )
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the stack's outputs cannot be read: {error}",
-            remedy="write them with `pulumi stack output --json`",
-        ) from error
+    remedy = "write them with `pulumi stack output --json`"
+    if path is None:
+        found: Any = parse_json(sys.stdin.read(), source="standard input")
+    else:
+        found = read_json(path, remedy=remedy)
     if not isinstance(found, dict):
         raise UsageError(
             "the stack's outputs are no JSON object",

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sandbox.identities import Identity
 from sandbox.stack_environment import STACK, environment
 from seawall.errors import MissingProgramError, ServiceError, UsageError
+from seawall.formats.documents import read_yaml
 from seawall.processes.environment import inherited
 
 _SILENCE_S_MAX = 180
@@ -108,7 +107,7 @@ def outputs(settings: Settings) -> Mapping[str, Any]:
 
 def _refuse_other_principals(settings: Settings) -> None:
     path = settings.root / _STACK_FILE
-    trusted = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]["seawall:principals"]
+    trusted = read_yaml(path)["config"]["seawall:principals"]
     known, ours = dict(_leaves(trusted)), dict(_leaves(settings.principals))
     wrong = [f"{name}: {arn}" for name, arn in ours.items() if known.get(name) != arn]
     wrong += [f"no {name}" for name in known if name not in ours]

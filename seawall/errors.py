@@ -61,7 +61,7 @@ class UsageError(CallerError):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One fault in a policy or document: where it is, what was found there, and what to write instead."""
+    """One fault in a policy or document: its place, what was found, what to write instead."""
 
     path: str
     found: str

@@ -14,7 +14,6 @@ stops the drill at once, and so do UNREADABLE_S_MAX seconds in which no region c
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -29,7 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seawall.aws import is_loopback, isolated_client
 from seawall.conventions import aws
 from seawall.conventions import environment as environment_names
-from seawall.errors import DrillError, UsageError
+from seawall.errors import DocumentError, DrillError, UsageError
+from seawall.formats.documents import parse_json
 
 READ_EVERY_S = 1.0
 """How often the switch is read during a drill.
@@ -297,8 +297,9 @@ def kill_switches(
     text = environment.get(environment_names.KILL_SWITCH_VARIABLE)
     if text:
         try:
-            locations.append(KillSwitchLocation.model_validate(json.loads(text)))
-        except (ValueError, ValidationError) as error:
+            document = parse_json(text, source=environment_names.KILL_SWITCH_VARIABLE)
+            locations.append(KillSwitchLocation.model_validate(document))
+        except (DocumentError, ValidationError) as error:
             raise UsageError(
                 f"{environment_names.KILL_SWITCH_VARIABLE} names no kill switch: {error}",
                 remedy='write {"parameter": "...", "regions": ["..."]}',

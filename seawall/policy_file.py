@@ -92,7 +92,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     except UsageError as error:
         raise UsageError(
             f"cannot read the policy {path}: {_reason(error)}", remedy="name a file under policies/"
-        ) from error
+        ) from error.__cause__
     if not isinstance(tree, dict):
         if not problems:
             found = "an empty file" if tree is None else f"a {type(tree).__name__}"
@@ -107,7 +107,7 @@ def _reason(error: UsageError) -> str:
 
 
 def _contradictions(policy: Policy) -> list[Problem]:
-    """What a well-formed policy says that cannot be true together.
+    """What a well-formed policy says that cannot all be true.
 
     Sums are built only when every name resolves.
     """

@@ -17,10 +17,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from seawall.errors import UsageError
+from seawall.formats.documents import parse_yaml
 
 LIFE_MAX = timedelta(days=7)
 """Long enough for a weekend and a review; an override that is needed longer is written anew."""
@@ -135,11 +135,7 @@ def read_override(text: str, *, source: str, now: datetime) -> Override:
     Raises:
         UsageError: with every problem at once.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{source} is no YAML: {error}") from error
-    return _checked(document, source=source, now=now)
+    return _checked(parse_yaml(text, source=source), source=source, now=now)
 
 
 def make_override(

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seawall.errors import EvidenceError
+from seawall.errors import DocumentError, EvidenceError
+from seawall.formats.documents import parse_json
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The engine's word for a value that is known only after the update.
@@ -178,8 +179,8 @@ def parse(text: str, *, exit_code: int | None = None, stderr: str = "") -> Previ
 
 def _document(text: str, stderr: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = parse_json(text, source="the preview")
+    except DocumentError as error:
         said = stderr.strip() or text.strip()[:200] or "nothing"
         raise EvidenceError(
             f"there is no preview to judge; pulumi said: {said}",

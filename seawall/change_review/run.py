@@ -20,6 +20,7 @@ from seawall.change_review.preview import Change, Preview, parse
 from seawall.conventions import environment
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment, deployment_of_environment, load_deployment
+from seawall.formats.documents import JSON_BYTES_MAX, read_json, read_text
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.sandbox_program import kept_deployment
@@ -112,13 +113,11 @@ def _preview(request: ReviewRequest) -> Preview:
 def _text(source: str) -> str:
     if source == STANDARD_INPUT:
         return sys.stdin.read()
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the preview {source} cannot be read: {error}",
-            remedy="make one with `pulumi preview --json --show-sames`",
-        ) from error
+    return read_text(
+        Path(source),
+        bytes_max=JSON_BYTES_MAX,
+        remedy="make one with `pulumi preview --json --show-sames`",
+    )
 
 
 def _sandbox_of(preview: Preview) -> Deployment | None:
@@ -207,14 +206,12 @@ def _chains(request: ReviewRequest, sandbox: Deployment | None) -> sources.Chain
     path = request.venue or (sandbox.data_dir / _VENUE_FILE if sandbox is not None else None)
     venue: Any = None
     if path is not None and (request.venue is not None or path.is_file()):
+        remedy = "--venue takes the venue.json of the venue on this stack"
+        venue = read_json(path, remedy=remedy)
         try:
-            venue = json.loads(path.read_text(encoding="utf-8"))
             return sources.chains_of(venue, {**rpc, **request.rpc})
-        except (OSError, ValueError, AttributeError) as error:
-            message = f"{path} cannot be read: {error}"
-            raise UsageError(
-                message, remedy="--venue takes the venue.json of the venue on this stack"
-            ) from error
+        except (ValueError, AttributeError) as error:
+            raise UsageError(f"{path} is no venue configuration: {error}", remedy=remedy) from error
     return sources.chains_of(None, {**rpc, **request.rpc})
 
 

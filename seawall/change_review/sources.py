@@ -5,7 +5,6 @@ An endpoint that does not answer makes the fact unknown; it is no error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,9 @@ from seawall.change_review.freeze import (
     tier_known,
     tier_unknown,
 )
+from seawall.errors import DocumentError
 from seawall.ethereum.rpc import RpcClient, RpcError, WrongChainError
+from seawall.formats.documents import parse_json
 from seawall.formats.drill_contract.messages import Status
 from seawall.processes.environment import is_loopback
 
@@ -63,8 +64,8 @@ def incident(marker: Path | None) -> Source:
     except (OSError, UnicodeDecodeError) as error:
         return incident_open(f"{marker} is there and cannot be read ({error})")
     try:
-        summary = str(json.loads(text)["summary"])
-    except (ValueError, KeyError, TypeError):
+        summary = str(parse_json(text, source=str(marker))["summary"])
+    except (DocumentError, KeyError, TypeError):
         summary = f"{marker} is there and does not say which"
     return incident_open(summary)
 

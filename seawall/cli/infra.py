@@ -94,6 +94,7 @@ def review(
     from seawall.change_review.override import make_override, read_override  # noqa: PLC0415
     from seawall.change_review.run import ReviewRequest, review_change  # noqa: PLC0415
     from seawall.change_review.view import document, lines, markdown  # noqa: PLC0415
+    from seawall.formats.documents import read_text  # noqa: PLC0415
 
     now = datetime.now(tz=UTC)
     options = {
@@ -108,12 +109,7 @@ def review(
         message = f"an override is given twice: --override and {given[0]}"
         raise UsageError(message, remedy="give one")
     if override is not None:
-        try:
-            text = override.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"the override {override} cannot be read: {error}"
-            raise UsageError(message) from error
-        decided = read_override(text, source=str(override), now=now)
+        decided = read_override(read_text(override), source=str(override), now=now)
     elif justification and who and expires and cover:
         decided = make_override(
             who=who, justification=justification, expires=expires, covers=cover, now=now

@@ -1,4 +1,4 @@
-"""Controls: pure decisions of mode controller, intake, treasury and settler.
+"""Controls: the pure decisions of the mode controller, intake, treasury, signer and settler.
 
-No I/O, no clock, no randomness; everything is passed in.
+No I/O, no clock, no randomness; every input is an argument.
 """

@@ -1,4 +1,4 @@
-"""Admission: what a tier does with a customer's request, in words that a customer can be shown."""
+"""Admission: what a tier does with a customer's request, and why, in words for the customer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from seawall.policy import Function, Policy, Tier
 
 Size = Literal["small", "large"]
-Outcome = Literal["allowed", "deferred", "suspended"]
 
 _WORDS: dict[Function, str] = {
     "login": "Signing in",
@@ -27,10 +26,10 @@ _WORDS: dict[Function, str] = {
 class Admission:
     """Allowed, deferred (reserved now, paid when the tier is left) or suspended (refused).
 
-    ``reason`` unless allowed.
+    ``reason`` is text for the customer, and None if the request is allowed.
     """
 
-    outcome: Outcome
+    outcome: Literal["allowed", "deferred", "suspended"]
     reason: str | None
 
 
@@ -47,9 +46,10 @@ def within_limit(policy: Policy, value_micro: int) -> bool:
 def functions_of_withdrawal(
     policy: Policy, value_micro: int, *, cross_rail: bool
 ) -> tuple[Function, ...]:
-    """The functions that a withdrawal uses.
+    """The functions that a withdrawal needs.
 
-    By its size, and by its size as a transfer if its money comes from another network.
+    One follows from its size. A large ``cross_rail`` withdrawal, whose money comes from another
+    network, needs that of large transfers as well.
     """
     used: tuple[Function, ...] = (
         "withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",
@@ -69,19 +69,22 @@ def guaranteed_sizes(policy: Policy, tier: Tier) -> list[Size]:
 
 
 def admit(policy: Policy, tier: Tier, *functions: Function) -> Admission:
-    """What ``tier`` does with a request that uses ``functions``.
-
-    The strictest answer of them all.
-    """
+    """What ``tier`` does with a request that needs ``functions``: the strictest answer."""
     promise = policy.tiers.promise(tier)
     for function in functions:
         if function in promise.suspends:
             return Admission(
                 outcome="suspended",
-                reason=f"{_WORDS[function]} are suspended while the venue is in {tier} mode; nothing was taken.",
+                reason=(
+                    f"{_WORDS[function]} are suspended while the venue is in {tier} mode; nothing "
+                    "was taken."
+                ),
             )
     for function in functions:
         if function in promise.defers:
-            reason = f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is set aside for you."
+            reason = (
+                f"{_WORDS[function]} are paid after the venue has left {tier} mode; the amount is "
+                "set aside for you."
+            )
             return Admission(outcome="deferred", reason=reason)
     return Admission(outcome="allowed", reason=None)

@@ -5,8 +5,8 @@
                                      +------no answer------+
 
 Closed: the primary signs. Open and half open: the standby signs; half open only means that probes
-of the primary have begun to answer. Probes run every second, so a primary that answers now and then
-never gets the route back.
+of the primary have begun to answer. Probes run every second, so a primary that answers only now and
+then does not get the route back.
 """
 
 from __future__ import annotations
@@ -19,23 +19,19 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class BreakerSettings:
-    """How much failure opens, and how much health closes."""
+    """How many failures open the breaker, and how many answers close it."""
 
     failures_to_open: int = 2
-    """One failure may be a lost packet.
-
-    Each costs the customer a whole time-out, so no more than two.
-    """
+    """One failure may be a lost packet, and each costs the customer a whole timeout."""
     successes_to_close: int = 5
     probe_every_ms: int = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
-    """A state of the machine.
+    """A state of the machine; times are Unix microseconds.
 
-    ``count`` is failures in a row when closed, probes answered in a row otherwise. Unix
-    microseconds.
+    ``count`` is failures in a row while closed, and answered probes in a row otherwise.
     """
 
     phase: Literal["closed", "open", "half_open"] = "closed"
@@ -50,9 +46,9 @@ class Breaker:
 
 
 def opened(now_us: int) -> Breaker:
-    """A breaker that starts open.
+    """A breaker that starts open, for a process that finds its lane on the standby.
 
-    A process that finds its lane on the standby must earn the way back.
+    The primary gets the route back only after enough answered probes.
     """
     return Breaker(phase="open", opened_at_us=now_us, probed_at_us=now_us)
 
@@ -60,10 +56,7 @@ def opened(now_us: int) -> Breaker:
 def after_signing(
     breaker: Breaker, settings: BreakerSettings, *, answered: bool, now_us: int
 ) -> Breaker:
-    """The state after the primary was asked to sign.
-
-    What the standby does never moves this breaker.
-    """
+    """The state after a request to the primary; one to the standby never changes it."""
     if breaker.phase != "closed":
         return breaker
     if answered:

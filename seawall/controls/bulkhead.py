@@ -1,10 +1,8 @@
-"""The bulkhead between buckets at a signer.
+"""The bulkhead between buckets at a signer: a rate limit for each bucket's signatures.
 
-How long a request waits for its own bucket's room, or that it is refused.
-
-KMS has one quota of elliptic-curve operations for all keys of an account and region, so keys of
-their own do not keep buckets apart: whoever asks most takes most. Each bucket therefore spends only
-its declared share, on the caller's side, before KMS is asked.
+KMS has one quota of elliptic-curve operations for all keys of an account and region, so separate
+keys do not separate buckets: the bucket with the most requests would use up the quota of all. The
+signer therefore limits each bucket to its declared share before it calls KMS.
 
 The rule is the generic cell rate algorithm (ITU-T I.371, annex A; the virtual scheduling form): a
 bucket has a theoretical arrival time, each admitted request moves it by one interval, and a request
@@ -24,62 +22,59 @@ _US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
-    """What a bucket may use.
-
-    One operation each ``interval_us``, ``burst_us`` ahead of time, ``in_flight_max`` at once.
-    """
+class RateLimit:
+    """One operation per ``interval_us``, ``burst_us`` early at most, ``in_flight_max`` at once."""
 
     interval_us: int
     burst_us: int = 250_000
     """A quarter of a second.
 
-    A batch of payouts goes out at once, and all bursts together stay within a second's quota.
+    It lets a batch of payouts be signed at once, and keeps all bursts together within the quota of
+    one second.
     """
     wait_us_max: int = 50_000
-    """A request that would wait longer is refused.
+    """A request that would have to wait longer is refused.
 
-    With the provider's two time-outs on top, the settler's patience must not end, or a busy bucket
-    would look like a dark region.
+    This wait and two timeouts of the provider must fit into the settler's timeout; otherwise a busy
+    bucket would look like a dark region.
     """
     in_flight_max: int = 6
-    """Threads and connections are shared as well.
-
-    A bucket whose calls hang may hold only so many.
-    """
+    """Bounds the threads and connections, shared by all buckets, that hanging calls can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admission:
-    """The answer to one request: its wait, or None for refused.
+class RateDecision:
+    """The answer to one request.
 
-    And the bucket's next theoretical arrival time.
+    ``wait_us`` is None if it is refused; ``arrival_us`` is the bucket's next theoretical arrival
+    time.
     """
 
     wait_us: int | None
     arrival_us: int
 
 
-def room_of(policy: Policy, bucket: str, *, operations_per_s: int) -> Room:
-    """The room of ``bucket`` in a region whose quota is ``operations_per_s``.
+def rate_limit_of(policy: Policy, bucket: str, *, operations_per_s: int) -> RateLimit:
+    """The rate limit of ``bucket`` in a region whose quota is ``operations_per_s``.
 
-    Raises KeyError for a bucket without a share.
+    Raises:
+        KeyError: the policy gives ``bucket`` no share.
+        ValueError: its share of the quota is zero.
     """
     rate = policy.signing.shares[bucket] * operations_per_s
     if rate <= 0:
-        message = f"{bucket} has no share of {operations_per_s} operations a second"
-        raise ValueError(message)
-    return Room(
-        interval_us=-(-_US_PER_S // Fraction(rate))
-    )  # rounded up: shares never add to more than the quota
+        raise ValueError(f"{bucket} has no share of {operations_per_s} operations a second")
+    interval_us = -(-_US_PER_S // Fraction(rate))  # rounded up: shares never exceed the quota
+    return RateLimit(interval_us=interval_us)
 
 
-def admit(room: Room, *, arrival_us: int, now_us: int) -> Admission:
-    """Judge a request at ``now_us`` of a bucket whose theoretical arrival time is ``arrival_us``
-    (0: it never asked).
+def admit(limit: RateLimit, *, arrival_us: int, now_us: int) -> RateDecision:
+    """Admit, delay or refuse a request of one bucket at ``now_us``.
+
+    ``arrival_us`` is the bucket's theoretical arrival time; 0 before its first request.
     """
     due = max(arrival_us, now_us)
-    wait_us = max(0, due - room.burst_us - now_us)
-    if wait_us > room.wait_us_max:
-        return Admission(wait_us=None, arrival_us=arrival_us)
-    return Admission(wait_us=wait_us, arrival_us=due + room.interval_us)
+    wait_us = max(0, due - limit.burst_us - now_us)
+    if wait_us > limit.wait_us_max:
+        return RateDecision(wait_us=None, arrival_us=arrival_us)
+    return RateDecision(wait_us=wait_us, arrival_us=due + limit.interval_us)

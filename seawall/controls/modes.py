@@ -1,4 +1,7 @@
-"""The tier machine: worse at once, better one tier at a time and only after calm without a break."""
+"""The tier machine, which decides when a venue changes its tier.
+
+It enters a worse tier at once. It returns one tier at a time, after a dwell and unbroken calm.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class ModeState:
-    """The tier in force, when it was entered, and since when its triggers have been calm (None.
+    """The tier in force, when it was entered, and since when its triggers have been calm.
 
-    They are not). Unix microseconds.
+    Times are Unix microseconds. ``calm_since_us`` is None while a trigger is not calm.
     """
 
     tier: Tier
@@ -30,10 +33,7 @@ class ModeState:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Go to ``tier`` for ``reason``.
-
-    ``trigger`` names what forced it, and is None on the way back to calm.
-    """
+    """Go to ``tier`` for ``reason``; ``trigger`` is what forced it, None on the way back."""
 
     tier: Tier
     reason: str
@@ -41,7 +41,7 @@ class Decision:
 
 
 def watch(policy: Policy, state: ModeState, sample: Sample) -> ModeState:
-    """``state`` with the calm clock moved by ``sample``: started, kept running, or broken off."""
+    """``state`` with its calm clock started, kept running or reset, as ``sample`` demands."""
     if not _calm(policy, state.tier, sample):
         return replace(state, calm_since_us=None)
     return state if state.calm_since_us is not None else replace(state, calm_since_us=sample.at_us)
@@ -70,7 +70,10 @@ def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Dec
     ):
         return None
     names = ", ".join(trigger.name for trigger in _holding(policy, state.tier))
-    reason = f"{names} below exit for {promise.exit_after} ms, {state.tier} for {(now_us - state.since_us) // _US_PER_MS} ms"
+    reason = (
+        f"{names} below exit for {promise.exit_after} ms, {state.tier} for "
+        f"{(now_us - state.since_us) // _US_PER_MS} ms"
+    )
     return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
 
 
@@ -90,4 +93,5 @@ def _calm(policy: Policy, tier: Tier, sample: Sample) -> bool:
 
 
 def _why(trigger: Trigger, level: Fraction) -> str:
-    return f"{trigger.name}: {trigger.indicator} {float(level):.3f} reached {float(trigger.enter_at):.3f}. {trigger.customer_impact}"
+    reached = f"{float(level):.3f} reached {float(trigger.enter_at):.3f}"
+    return f"{trigger.name}: {trigger.indicator} {reached}. {trigger.customer_impact}"

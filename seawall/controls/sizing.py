@@ -1,7 +1,4 @@
-"""How much may move at once.
-
-In a batch, within a window of the payout contract, and as a top-up of a hot wallet.
-"""
+"""How much may move at once: in a batch, in a window of the payout contract, and as a top-up."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ BATCH_ITEMS_MAX = 200
 CAP_OF_MAXIMUM = 2
 """A wallet may pay twice its maximum within one refill lead time.
 
-What it held, and one refill that arrived meanwhile.
+That is what it held, and one refill that arrived meanwhile.
 """
 
 
@@ -35,16 +32,25 @@ def window_seconds(policy: Policy) -> int:
 def top_up(
     policy: Policy, wallet: str, asset: str, *, available: int, in_flight: int, reserve: int
 ) -> int | None:
-    """What to move, in base units, from the reserve into hot ``wallet``, or None if it has enough
-    or the reserve has nothing.
+    """Base units of ``asset`` to move from the reserve into the hot ``wallet``.
 
-    ``available`` counts what is already signed away as gone, ``in_flight`` what is already on its
-    way here; ``reserve`` is what the reserve holds beyond that. Raises KeyError for a wallet or
-    asset that the policy does not know, ValueError for negatives.
+    None if the wallet holds enough or the reserve holds nothing.
+
+    Args:
+        policy: declares the wallet's bounds and the level below which it is refilled.
+        wallet: name of the hot wallet.
+        asset: name of the asset.
+        available: what it holds, without what is already signed away.
+        in_flight: what is already on its way to it.
+        reserve: what the reserve holds, without ``in_flight``.
+
+    Raises:
+        KeyError: the policy declares no such wallet or asset.
+        ValueError: an amount is negative.
     """
     if min(available, in_flight, reserve) < 0:
-        message = f"amounts cannot be negative: available {available}, in flight {in_flight}, reserve {reserve}"
-        raise ValueError(message)
+        found = f"available {available}, in flight {in_flight}, reserve {reserve}"
+        raise ValueError(f"amounts cannot be negative: {found}")
     holding = policy.wallets[wallet].holdings[asset]
     expected = available + in_flight
     if expected >= policy.treasury.top_up_below * policy.base_units(asset, holding.target):

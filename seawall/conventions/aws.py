@@ -21,9 +21,7 @@ def key_admin_role(venue: str, bucket: str) -> str:
 
 
 def break_glass_role(venue: str, bucket: str) -> str:
-    """IAM role that may stop and restart the keys of one bucket in an emergency, and signs with
-    none.
-    """
+    """IAM role that may stop and restart the keys of one bucket, and signs with none."""
     return f"{PREFIX}-{venue}-break-glass-{bucket}"
 
 
@@ -53,10 +51,7 @@ def gameday_role(venue: str) -> str:
 
 
 def kill_switch(venue: str) -> str:
-    """SSM parameter that stops every game day.
-
-    A runner starts and goes on only while it says ``armed``.
-    """
+    """SSM parameter that stops every game day unless its value is ``armed``."""
     return f"/{PREFIX}/{venue}/gameday/kill-switch"
 
 
@@ -71,10 +66,11 @@ def cloudwatch_alarm(venue: str, trigger: str) -> str:
 
 
 RAIL_DIRECTIONS = ("instructions", "answers")
-"""What waits in the queues of an asynchronous rail: what we ask for, and what comes of it."""
+"""What the queues of an asynchronous rail hold: our orders, and the provider's answers."""
 CREDENTIAL_AGE = "credential_age_seconds"
-"""CloudWatch metric: seconds since the credentials of a rail's side were last put, in the region
-that they lie in; dimensions rail, side.
+"""CloudWatch metric: seconds since the credentials of a rail's side were last written.
+
+It is in the region of the credentials; dimensions rail, side.
 """
 KILL_SWITCH_ARMED = "armed"
 """The only value of the kill switch that lets a drill run."""
@@ -85,18 +81,13 @@ GAMEDAY_TARGET = "target"
 BACKUP_TAG = "seawall:backup"
 """Tag of what AWS Backup copies; its value is the venue's name."""
 DIGEST_LIST = "SHA256SUMS"
+"""Object of the offline kit: the digests of all others, in the format of sha256sum(1)."""
 KIT_DIGEST = "sha256"
-"""Metadata of each object of the kit: the SHA-256 of its text, in hex."""
-"""Object of the offline kit that lists the digest of every other one, as sha256sum(1) writes and
-checks it.
-"""
+"""Metadata key of each object of the offline kit: the SHA-256 of its text, in hex."""
 
 
 def rail_parameter(venue: str, rail: str) -> str:
-    """SSM parameter with everything that a client of a rail needs to fail over by itself.
-
-    One JSON document.
-    """
+    """SSM parameter with what a client of a rail needs to fail over: one JSON document."""
     return f"/{PREFIX}/{venue}/rails/{rail}"
 
 
@@ -151,10 +142,7 @@ def gameday_group(venue: str) -> str:
 
 
 def service_role(venue: str, service: str) -> str:
-    """IAM role that an AWS service works under for the stack.
-
-    Replication, backup, gameday-scheduler.
-    """
+    """IAM role of an AWS service for the stack: replication, backup or gameday-scheduler."""
     return f"{PREFIX}-{venue}-{service}"
 
 
@@ -182,8 +170,9 @@ def deployed_parameter(venue: str) -> str:
 
 
 def trail(venue: str) -> str:
-    """CloudTrail trail of the account, the rules that page for changes of keys, and the queues that
-    keep what they saw.
+    """CloudTrail trail of the account.
+
+    Also the name of the rules that page for changes of keys, and of the queues that keep them.
     """
     return f"{PREFIX}-{venue}-key-changes"
 
@@ -194,7 +183,7 @@ def trail_bucket(venue: str, account: str) -> str:
 
 
 def evidence_bucket(venue: str, account: str) -> str:
-    """Bucket that keeps the evidence of drills; the account makes the name unique in the world."""
+    """Bucket that keeps the evidence of drills; the account makes the name globally unique."""
     return f"{PREFIX}-{venue}-evidence-{account}"
 
 
@@ -235,8 +224,9 @@ def rails_user(region: str) -> str:
 
 
 KIT = "kit"
-"""Under which the stack's setting of break-glass principals names who reads the offline kit, beside
-the buckets.
+"""Key in the stack's setting of break-glass principals for those who read the offline kit.
+
+The other keys are names of buckets.
 """
 KIT_USER = "kit-reader"
 """IAM user of the sandbox who may assume the role that reads the offline kit."""

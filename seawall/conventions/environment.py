@@ -7,7 +7,7 @@ RUN_ID_VARIABLE = "SEAWALL_RUN_ID"
 DATABASE_VARIABLE = "SEAWALL_DATABASE_URL"
 """PostgreSQL URL of a venue process's own role, or of the owner for genesis.
 
-No process is told another's.
+No process gets the URL of another role.
 """
 SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
 """Names the controls that are switched off; read by those controls alone."""
@@ -25,16 +25,16 @@ Unset under a plain `chaos run`, which acts at once.
 CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
 """Path of the journal that `seawall review` writes overrides to; a sandbox has its own."""
 INCIDENT_VARIABLE = "SEAWALL_INCIDENT"
-"""Path of the marker that is there while an incident is open: JSON with at least `summary`.
+"""Path of the file that exists while an incident is open: JSON with at least `summary`.
 
 A sandbox has its own.
 """
 INCIDENT_FILE = "incident.json"
 """Name of that marker in a sandbox's data directory."""
 GENERATED_VARIABLE = "SEAWALL_GENERATED"
-"""Folder with what was rendered from the policy in force; unset it is generated/<policy>."""
+"""Folder with what was rendered from the policy in force; generated/<policy> if unset."""
 KILL_SWITCH_VARIABLE = "SEAWALL_KILL_SWITCH"
 """A further kill switch that a runner obeys, as JSON like that of deployment.json.
 
-The one of the stack that scheduled it.
+It is the switch of the stack that scheduled the run.
 """

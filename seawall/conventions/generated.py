@@ -7,16 +7,16 @@ RULES_FILE, AMP_ROUTING_FILE = "rules.yml", "amp_alertmanager.yml"
 EXPECTED_RESOURCES_FILE = "expected_resources.txt"
 """Name of the rendered list of the resources that a stack must declare."""
 REGION_PLACE = "region"
-"""Place in AMP_ROUTING_FILE, as string.Template knows it, that the stack fills in with a region."""
+"""Placeholder (string.Template) in AMP_ROUTING_FILE that the stack replaces by a region."""
 RULE_NAMESPACE = "seawall"
 """Namespace of the rule groups in Amazon Managed Prometheus."""
 
 
 def topic_place(severity: str) -> str:
-    """Place in AMP_ROUTING_FILE that the stack fills in with the ARN of a severity's topic."""
+    """Placeholder in AMP_ROUTING_FILE that the stack replaces by the ARN of a severity's topic."""
     return f"topic_{severity}"
 
 
 def rendered_from(digest: str) -> str:
-    """Line at the head of a rendered file: the digest of the policy that it says the same as."""
+    """First line of a rendered file: the digest of the policy that it was rendered from."""
     return f"# policy digest: {digest}"

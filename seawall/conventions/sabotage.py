@@ -1,4 +1,4 @@
-"""Controls that can be switched off by name, so that a drill can prove that it would fail."""
+"""Controls that can be switched off by name, so that a drill can be shown to fail without them."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ from seawall.evidence.probes import (
     Sample,
     StatusProbe,
 )
+from seawall.formats import documents
 from seawall.formats.drill_contract import VenueClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -135,12 +136,7 @@ def read_accounts(path: Path) -> list[Account]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in ``path``. Raises :class:`UsageError` if it is none."""
-    try:
-        parsed = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+    parsed = documents.read_json(path)
     if not isinstance(parsed, dict):
         raise UsageError(f"{path} holds no JSON object")
     return parsed

@@ -1,6 +1,6 @@
-"""Feasibility: whether what a policy promises can hold at all, as sums with their terms.
+"""Feasibility: whether a policy's promises can be kept at all, as sums with their terms.
 
-Pure; a policy in, sums out.
+Pure: a policy in, sums out.
 
 In time (:mod:`~seawall.feasibility.timing`), in money (:mod:`~seawall.feasibility.money`), in
 capacity (:mod:`~seawall.feasibility.capacity`) and in logic (:mod:`~seawall.feasibility.logic`).
@@ -25,6 +25,6 @@ __all__ = ["Sum", "Term", "sums_of"]
 def sums_of(policy: Policy) -> list[Sum]:
     """Every sum that ``policy`` must satisfy, also those that hold.
 
-    Every reference of ``policy`` must resolve.
+    Every name in ``policy`` must resolve (:func:`seawall.policy.rules.references_of`).
     """
     return [*in_time(policy), *in_capacity(policy), *in_money(policy), *in_logic(policy)]

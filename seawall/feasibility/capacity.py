@@ -1,7 +1,4 @@
-"""Feasibility in capacity.
-
-The paying buckets' share of the signing quota is enough for the declared cycle of stress.
-"""
+"""Feasibility in capacity: a paying bucket's signing quota suffices for one cycle of stress."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.controls.breaker import BreakerSettings
-from seawall.controls.pace import CLAIM_SPACING_MS
 from seawall.controls.sizing import BATCH_ITEMS_MAX
+from seawall.controls.timing import CLAIM_SPACING_MS
 from seawall.feasibility.steps import span
 from seawall.feasibility.sums import Sum, Term
 
@@ -22,7 +19,7 @@ _MS_PER_S = 1_000
 
 
 def in_capacity(policy: Policy) -> Iterator[Sum]:
-    """Signatures a second, at worst, against each paying bucket's share of the quota of one region."""
+    """The most signatures a second of each paying bucket, against its share of a region's quota."""
     payers = {wallet.bucket for wallet in policy.payout_wallets().values()}
     for bucket in sorted(payers):
         hot = [wallet for wallet in policy.payout_wallets().values() if wallet.bucket == bucket]
@@ -43,7 +40,10 @@ def in_capacity(policy: Policy) -> Iterator[Sum]:
                 Term(
                     name="withdrawals",
                     value=full,
-                    detail=f"{policy.stress.withdrawals} in {span(policy.stress.length)}, batches of {BATCH_ITEMS_MAX}",
+                    detail=(
+                        f"{policy.stress.withdrawals} in {span(policy.stress.length)}, batches of "
+                        f"{BATCH_ITEMS_MAX}"
+                    ),
                 ),
                 Term(
                     name="batches that are not full",
@@ -57,5 +57,8 @@ def in_capacity(policy: Policy) -> Iterator[Sum]:
                 ),
                 Term(name="probes", value=probes, detail=f"{len(networks)} networks"),
             ),
-            remedy=f"raise the share of {bucket}, or signing.operations_per_s once KMS has raised the quota",
+            remedy=(
+                f"raise the share of {bucket}, or signing.operations_per_s once KMS has raised the "
+                "quota"
+            ),
         )

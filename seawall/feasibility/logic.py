@@ -1,7 +1,4 @@
-"""Feasibility in logic.
-
-A tier that is entered can be left, and a trigger that is declared can fire in time to help.
-"""
+"""Feasibility in logic: a tier that is entered can be left, and a trigger can fire in time."""
 
 from __future__ import annotations
 
@@ -21,9 +18,7 @@ _MS_PER_S = 1_000
 
 
 def in_logic(policy: Policy) -> Iterator[Sum]:
-    """Per trigger: whether its indicator can reach its level, and, where calm has a level above
-    zero, come back below its exit.
-    """
+    """Per trigger: its indicator can reach ``enter_at`` and, on a calm day, is below its exit."""
     for index, trigger in enumerate(policy.triggers):
         path = f"triggers.{index}"
         if trigger.indicator == "drawdown_velocity":
@@ -82,9 +77,10 @@ def _failures(policy: Policy, trigger: Trigger, path: str) -> Sum:
 
 
 def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
-    """An age comes back only as far as a payment takes that waits for nothing.
+    """Sums of a trigger on an age.
 
-    And a warning must come before the promise breaks.
+    On a calm day the age is what a payment takes that waits for nothing, so the exit must be above
+    that. A warning must come before the promise is broken.
     """
     for network in dict.fromkeys(wallet.network for wallet in policy.payout_wallets().values()):
         yield Sum(
@@ -95,7 +91,10 @@ def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
             limit=trigger.exit_below * _MS_PER_S,
             unit="ms",
             terms=(steps.claiming(), steps.signing(), *steps.becoming_final(policy, network)),
-            remedy="raise exit_below above what a payment takes on a calm day, else the tier is never left",
+            remedy=(
+                "raise exit_below above what a payment takes on a calm day, else the tier is never "
+                "left"
+            ),
         )
     if trigger.indicator == "queue_age_guaranteed_s":
         yield Sum(
@@ -109,5 +108,8 @@ def _ages(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
                 Term(name="enter at", value=trigger.enter_at * _MS_PER_S),
                 *steps.noticing(policy),
             ),
-            remedy="lower enter_at, or raise targets.small_withdrawal_within: the page would come after the broken promise",
+            remedy=(
+                "lower enter_at, or raise targets.small_withdrawal_within: the page would come "
+                "after the broken promise"
+            ),
         )

@@ -1,7 +1,4 @@
-"""Feasibility in money.
-
-What hot wallets hold, and what refills them by itself, covers one declared cycle of stress.
-"""
+"""Feasibility in money: hot wallets and automatic refills cover one declared cycle of stress."""
 
 from __future__ import annotations
 
@@ -24,7 +21,8 @@ _MS_PER_S = 1_000
 def in_money(policy: Policy) -> Iterator[Sum]:
     """Per network and asset of the cycle, in whole units.
 
-    What may be paid out without anyone's hand, and what contracts let through.
+    One sum is what can be paid out without an act of a person, the other what the payout contract's
+    caps allow.
     """
     hot = {wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))}
     for network, assets in policy.stress.outflow.items():
@@ -40,8 +38,9 @@ def in_money(policy: Policy) -> Iterator[Sum]:
 def _supply(
     policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding
 ) -> Sum:
-    """Only what lies above the wallet's minimum counts, and a refill counts as no larger than the
-    policy makes sure of.
+    """The hot wallet above its minimum and its refills, against the outflow.
+
+    A refill counts with the least amount that the policy guarantees.
     """
     treasury = policy.treasury
     one = _refill(policy, holding)
@@ -78,11 +77,17 @@ def _supply(
             Term(
                 name="hot target",
                 value=Fraction(holding.target - holding.minimum),
-                detail=f"{_plain(Fraction(holding.target))} less its minimum {_plain(Fraction(holding.minimum))}",
+                detail=(
+                    f"{_plain(Fraction(holding.target))} less its minimum "
+                    f"{_plain(Fraction(holding.minimum))}"
+                ),
             ),
             Term(name="top-ups", value=limits[least] if source else Fraction(0), detail=least),
         ),
-        remedy="raise the hot target or maximum or what the reserve holds, shorten treasury.refill_lead_time, or promise less",
+        remedy=(
+            "raise the hot target or maximum or what the reserve holds, shorten "
+            "treasury.refill_lead_time, or promise less"
+        ),
     )
 
 
@@ -101,15 +106,20 @@ def _contract(
             Term(
                 name="caps",
                 value=_through(policy, holding),
-                detail=f"{windows} windows of {window_seconds(policy)}s x {_plain(Fraction(window_cap(holding)))}",
+                detail=(
+                    f"{windows} windows of {window_seconds(policy)}s x "
+                    f"{_plain(Fraction(window_cap(holding)))}"
+                ),
             ),
         ),
-        remedy=f"raise the maximum of {name}, from which its contract's cap follows, or promise less",
+        remedy=(
+            f"raise the maximum of {name}, from which its contract's cap follows, or promise less"
+        ),
     )
 
 
 def _refill(policy: Policy, holding: Holding) -> Fraction:
-    """What a top-up brings at least: it is asked for below the level, and fills up from there."""
+    """The least that a top-up brings: it starts below ``top_up_below`` and fills up from there."""
     goal = holding.maximum if policy.treasury.top_up_to == "maximum" else holding.target
     return max(
         Fraction(0), Fraction(goal) - policy.treasury.top_up_below * Fraction(holding.target)
@@ -125,7 +135,7 @@ def _reserve(policy: Policy, hot: str, asset: str) -> tuple[str, Holding] | None
 
 
 def _windows(policy: Policy) -> int:
-    """Caps begin anew at fixed times, so a cycle sees at least so many whole ones, and never none."""
+    """Whole windows of the contract's cap in one cycle, at least one; they start at fixed times."""
     return max(1, policy.stress.length // (window_seconds(policy) * _MS_PER_S))
 
 

@@ -1,4 +1,4 @@
-"""Chains of steps that more than one promise rests on, as terms in milliseconds."""
+"""Steps that several promises are made of, as terms in milliseconds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.controls.breaker import BreakerSettings
-from seawall.controls.pace import (
-    CLAIM_LOOK_MS,
+from seawall.controls.timing import (
+    CLAIM_POLL_MS,
     CLAIM_SPACING_MS,
     FOLLOW_EVERY_MS,
-    SIGNER_PATIENCE_MS,
+    SIGNER_TIMEOUT_MS,
 )
 from seawall.feasibility.sums import Term, show
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def ms(name: str, value: int, detail: str = "") -> Term:
-    """A term of so many milliseconds."""
+    """A term of ``value`` milliseconds."""
     return Term(name=name, value=Fraction(value), detail=detail)
 
 
@@ -29,9 +29,9 @@ def span(milliseconds: int) -> str:
 
 
 def noticing(policy: Policy) -> tuple[Term, ...]:
-    """From a level that is reached to a page that leaves the Alertmanager.
+    """From the moment that a level is reached until the page leaves the Alertmanager.
 
-    What a provider takes to deliver it is no term: nobody states a bound (SNS has none in its
+    Delivery by the provider is no term, because no bound is known for it (SNS has none in its
     service level agreement).
     """
     monitoring = policy.monitoring
@@ -44,40 +44,38 @@ def noticing(policy: Policy) -> tuple[Term, ...]:
 
 
 def claiming() -> Term:
-    """From a withdrawal that is accepted to its slot."""
-    return ms("claim", CLAIM_LOOK_MS + CLAIM_SPACING_MS)
+    """From an accepted withdrawal to its slot."""
+    return ms("claim", CLAIM_POLL_MS + CLAIM_SPACING_MS)
 
 
 def switching() -> Term:
-    """From the first signature that does not come to a route over the standby."""
+    """From the first signature that fails to a route over the standby."""
     count = BreakerSettings().failures_to_open
     return ms(
-        "breaker opens",
-        count * SIGNER_PATIENCE_MS,
-        f"{count} failures x {span(SIGNER_PATIENCE_MS)}",
+        "breaker opens", count * SIGNER_TIMEOUT_MS, f"{count} failures x {span(SIGNER_TIMEOUT_MS)}"
     )
 
 
 def signing() -> Term:
-    """One signature that comes at the last moment."""
-    return ms("signature", SIGNER_PATIENCE_MS)
+    """One signature, just before its timeout."""
+    return ms("signature", SIGNER_TIMEOUT_MS)
 
 
 def becoming_final(policy: Policy, network: str) -> tuple[Term, Term]:
     """From a transaction in the pool to a payment that the ledger calls final.
 
-    Its block, the blocks on top, and a look at them.
+    That takes its block, the blocks on top, and the settler's poll that sees them.
     """
     declared = policy.networks[network]
     blocks = declared.finality_depth_blocks + 1
     return (
         ms("blocks", blocks * declared.block_time, f"{blocks} x {span(declared.block_time)}"),
-        ms("look at the chain", FOLLOW_EVERY_MS),
+        ms("poll of the chain", FOLLOW_EVERY_MS),
     )
 
 
 def refilling(policy: Policy) -> tuple[Term, Term]:
-    """From a hot wallet that runs low to the refill that it may spend."""
+    """From a hot wallet below its level to a refill that it can spend."""
     return (
         ms("top-up every", policy.treasury.top_up_every),
         ms("refill lead time", policy.treasury.refill_lead_time),

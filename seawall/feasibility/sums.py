@@ -1,4 +1,4 @@
-"""A sum: what a policy promises, and the declared terms that the promise has to have room for."""
+"""A sum: the limit that a policy promises, and the terms that must fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGER_MS = (("h", 3_600_000, 1), ("m", 60_000, 10))
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """One part of a sum, in the unit of its sum; ``detail`` says how it comes about."""
+    """One part of a sum, in the unit of the sum; ``detail`` says how the value is computed."""
 
     name: str
     value: Fraction
@@ -31,11 +31,10 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Sum:
-    """``path`` is the place in the policy that states ``limit``.
+    """A limit and its terms.
 
-    ``unit`` is ``ms``, an asset, ``/s``, or empty for a bare number.
-
-    ``remedy`` says what to change if it does not hold.
+    ``path`` is the place in the policy that states ``limit``; ``unit`` is ``ms``, an asset, ``/s``,
+    or empty for a bare number; ``remedy`` says what to change if the sum does not hold.
     """
 
     kind: Kind
@@ -54,7 +53,7 @@ class Sum:
 
     @property
     def margin(self) -> Fraction:
-        """What is left of the limit, or above it; negative if the promise cannot hold."""
+        """What is left of the limit, or above it for ``covers``; negative if it does not hold."""
         return self.total - self.limit if self.relation == "covers" else self.limit - self.total
 
     @property
@@ -64,12 +63,12 @@ class Sum:
 
     @property
     def bound(self) -> str:
-        """The limit in words."""
+        """The limit, as text."""
         return f"{_WORDS[self.relation]} {show(self.limit, self.unit)}"
 
     @property
     def addition(self) -> str:
-        """The terms and what they come to."""
+        """The terms and their total, as text."""
         parts = " + ".join(
             f"{term.name} {show(term.value, self.unit)}{f' ({term.detail})' if term.detail else ''}"
             for term in self.terms
@@ -81,10 +80,7 @@ class Sum:
 
 
 def show(value: Fraction, unit: str) -> str:
-    """``value`` as people write it.
-
-    1500 ms as 1.5s, an amount with its asset, a bare number as it is.
-    """
+    """``value`` as text: 1500 ms as 1.5s, an amount with its asset, a bare number as it is."""
     if unit != "ms":
         return f"{_decimal(value)} {unit}".rstrip() if unit != "/s" else f"{_decimal(value)}/s"
     if abs(value) < _MS_PER_S and value:

@@ -1,4 +1,4 @@
-"""Feasibility in time: no target is shorter than the steps that it is made of."""
+"""Feasibility in time: no target is shorter than the sum of its steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from seawall.controls.pace import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
+from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
 from seawall.feasibility import steps
 from seawall.feasibility.steps import ms
 from seawall.feasibility.sums import Sum, Term
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from seawall.policy.model import Policy
 
 DISABLE_KEY_PER_S = 5
-"""KMS: DisableKey requests a second, by account and region (KMS developer guide, "Request quotas",
-requests-per-second).
+"""DisableKey requests a second that KMS accepts, by account and region.
+
+KMS developer guide, "Request quotas", requests-per-second.
 """
 _BACKUP_START_WINDOW_MS = 3_600_000
-"""AWS Backup may begin a job so much later than scheduled.
+"""How much later than scheduled AWS Backup may begin a job.
 
-The smallest window that it takes (API reference, BackupRuleInput, StartWindowMinutes).
+It is the smallest window that the API accepts (BackupRuleInput, StartWindowMinutes).
 """
 
 
@@ -69,7 +70,10 @@ def _pages(policy: Policy) -> Iterator[Sum]:
             ms("absent for", monitoring.absent_for),
             ms("group wait", monitoring.group_wait),
         ),
-        "lower absent_for, or raise targets.page_max: nobody is told of a shock while its alerts are blind",
+        (
+            "lower absent_for, or raise targets.page_max: no page is sent for a shock while its "
+            "alerts are blind"
+        ),
     )
 
 
@@ -86,10 +90,10 @@ def _switches(policy: Policy) -> Iterator[Sum]:
         "targets.protected_max",
         policy.targets.protected_max,
         (
-            ms("mode controller's tick", MODE_CONTROLLER_TICK_MS),
+            ms("tick of the mode controller", MODE_CONTROLLER_TICK_MS),
             ms("ages of the queue", MODE_CONTROLLER_AGES_EVERY_MS),
         ),
-        "raise protected_max; the mode controller samples no oftener",
+        "raise protected_max; the mode controller reads no more often",
     )
     for key, served in policy.served.items():
         pace_ms = int(served.check_every.removesuffix("s")) * 1_000
@@ -132,7 +136,10 @@ def _payments(policy: Policy) -> Iterator[Sum]:
             "treasury.refill_lead_time",
             policy.treasury.refill_lead_time,
             (*final, steps.switching()),
-            "raise refill_lead_time; a top-up is a payment like any other, also over the standby region",
+            (
+                "raise refill_lead_time; a top-up is a payment like any other, also over the "
+                "standby region"
+            ),
         )
         yield _within(
             f"small withdrawal on {network} from an empty wallet",
@@ -172,7 +179,10 @@ def _ways_back(policy: Policy) -> Iterator[Sum]:
                 steps.signing(),
                 *steps.becoming_final(policy, network),
             ),
-            "raise recovery_max, or shorten the stays in tiers, the windows or the refill lead time",
+            (
+                "raise recovery_max, or shorten the stays in tiers, the windows or the refill lead "
+                "time"
+            ),
         )
 
 

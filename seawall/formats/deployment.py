@@ -14,8 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
-from seawall.errors import UsageError, WorldError
+from seawall.errors import WorldError
 from seawall.formats.atomic import write_private
+from seawall.formats.documents import read_json_model
 from seawall.kill_switch import KillSwitchLocation
 
 DEPLOYMENT_FILE = "deployment.json"
@@ -166,20 +167,7 @@ class Deployment(_Part):
 
 def load_deployment(path: Path) -> Deployment:
     """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
-    try:
-        return Deployment.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(
-            f"cannot read {path}: {reason}", remedy="start a sandbox with `seawall up`"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "(file)"
-        raise UsageError(
-            f"{path} does not describe a running stack: {error.error_count()} problems, the first"
-            f" at {where}: {first['msg']}"
-        ) from error
+    return read_json_model(path, Deployment, remedy="start a sandbox with `seawall up`")
 
 
 def deployment_of_environment() -> Path | None:

@@ -1,6 +1,6 @@
-"""Indicators over insert-only flow rows.
+"""Drawdown velocity and signing failures: sums over insert-only flow rows.
 
-Drawdown velocity and signing failures, by sliding window over commit times.
+Both use a sliding window over the rows' commit times.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """What a batch committed.
-
-    ``count`` events of ``kind`` worth ``value_micro`` together, at ``committed_at_us``.
-    """
+    """What one batch committed: ``count`` events of ``kind``, together worth ``value_micro``."""
 
     id: int
     kind: str
@@ -34,9 +31,7 @@ class FlowRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crossing:
-    """The first row with which an indicator reached a trigger, when it was committed, and the level
-    reached.
-    """
+    """The first row with which an indicator reached a trigger, its commit time and the level."""
 
     flow_id: int
     at_us: int
@@ -46,25 +41,26 @@ class Crossing:
 class Window:
     """A sliding sum over flow rows: ``(now - window, now]`` by commit time.
 
-    Rows may be added in any order and more than once (the same id counts once while it is inside).
-    Time may not go backwards. Raises ValueError for an indicator that is no windowed sum, or one
-    for which the policy declares no window.
+    Rows may be added in any order and more than once: an id counts once while it is inside. Time
+    may not go backwards.
+
+    Raises:
+        ValueError: the indicator is no sum over a window, or the policy declares no window for it.
     """
 
     def __init__(self, policy: Policy, indicator: IndicatorName) -> None:
         window_ms = policy.indicators[indicator].window
         if indicator not in ("drawdown_velocity", "signing_failures") or window_ms is None:
-            message = f"{indicator} is no sum over a window"
-            raise ValueError(message)
+            raise ValueError(f"{indicator} is no sum over a window")
         self._velocity = indicator == "drawdown_velocity"
-        self._yardstick = policy.hot_target_value_micro() if self._velocity else 1
+        self._divisor = policy.hot_target_value_micro() if self._velocity else 1
         self._window_us = window_ms * _US_PER_MS
         self._inside: list[tuple[int, int, int]] = []  # heap of (committed_at_us, id, amount)
         self._ids: set[int] = set()
         self._sum = 0
 
     def add(self, row: FlowRow) -> None:
-        """Take a row into account, if it is of the kind that the indicator counts."""
+        """Count a row, if it is of the indicator's kind."""
         if row.kind != ("reserved" if self._velocity else "signing_failed") or row.id in self._ids:
             return
         amount = row.value_micro if self._velocity else row.count
@@ -73,23 +69,26 @@ class Window:
         self._sum += amount
 
     def value(self, now_us: int) -> Fraction:
-        """Level at ``now_us``.
+        """The level at ``now_us``.
 
-        Value reserved in the window / value of all customer hot targets, or failures in the window.
+        Drawdown velocity is the value reserved in the window over the value of all customer hot
+        targets; signing failures are counted.
         """
         while self._inside and self._inside[0][0] <= now_us - self._window_us:
             _, row_id, amount = heapq.heappop(self._inside)
             self._ids.discard(row_id)
             self._sum -= amount
-        return Fraction(self._sum, self._yardstick)
+        return Fraction(self._sum, self._divisor)
 
 
 def first_crossing(flows: Iterable[FlowRow], trigger: Trigger, policy: Policy) -> Crossing | None:
     """The first committed row with which ``trigger`` was reached, or None.
 
-    Rows of one transaction share a commit time; all of them become true at once, and the last of
-    them by id is named. Raises ValueError if the trigger's indicator is no windowed sum of flow
-    rows.
+    Rows of one transaction share a commit time and become visible together; the last of them by id
+    is named.
+
+    Raises:
+        ValueError: the trigger's indicator is no sum over a window of flow rows.
     """
     window = Window(policy, trigger.indicator)
     ordered = sorted(flows, key=lambda row: (row.committed_at_us, row.id))

@@ -1,4 +1,4 @@
-"""What the mode controller knew at one instant: every indicator's level, and which rows were counted."""
+"""A sample: every indicator's level at one instant, and the newest row that was counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Levels by indicator at ``at_us`` (Unix microseconds).
+    """Levels by indicator at ``at_us``, in Unix microseconds.
 
     ``newest_flow_id`` is the newest row that was counted.
     """
@@ -25,9 +25,9 @@ class Sample:
 
 
 def age_s(oldest_us: int | None, now_us: int) -> Fraction:
-    """Age in seconds of something that has waited since ``oldest_us``.
+    """Age in seconds of what has waited since ``oldest_us``.
 
-    Nothing waiting is 0, and so is a clock that lags.
+    0 if nothing waits (None), or if the clock of ``now_us`` is behind.
     """
     if oldest_us is None:
         return Fraction(0)

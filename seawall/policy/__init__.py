@@ -1,6 +1,7 @@
 """The policy: one file that declares everything that must hold; all else is derived from it.
 
-In: ``policies/<name>.yaml``. Out: a frozen, validated :class:`Policy`.
+This package is pure: the model, its quantities, how one policy extends another, and the rules that
+a well-formed policy must satisfy. :mod:`seawall.policy_file` reads the file.
 """
 
 from seawall.policy.model import (

@@ -1,9 +1,9 @@
-"""How one policy follows another.
+"""How one policy extends another.
 
 Only addresses, amounts by one factor and durations by one factor may differ.
 
-Scaling works on the plain YAML tree, guided by the model's types, so that a new field is scaled by
-what it *is* and nobody has to remember a list. A duration that does not divide into whole
+Scaling works on the plain YAML tree, guided by the types of the model, so that a new field is
+scaled by its type and needs no entry in a list. A duration that does not divide into whole
 milliseconds is refused rather than rounded.
 """
 
@@ -34,16 +34,19 @@ _DIGITS = 160
 """Enough for an amount of 40 + 36 digits times a factor of as many."""
 
 UNSCALED_AMOUNTS = ("reference_price",)
-"""A price is a ratio between two amounts: scaling both leaves it as it was."""
+"""A price is a ratio between two amounts: scaling both does not change it."""
 
 
 def forbidden_overrides(tree: dict[str, Any]) -> list[Problem]:
-    """Every key of a derived policy that would make it say something else than the one it extends."""
+    """Every key of a derived policy that would change what the extended policy promises."""
     return [
         Problem(
             path=key,
             found="an override",
-            remedy=f"a policy with `extends` may only carry {', '.join(OVERRIDABLE)}; change the extended policy instead",
+            remedy=(
+                f"a policy with `extends` may only carry {', '.join(OVERRIDABLE)}; change the "
+                "extended policy instead"
+            ),
         )
         for key in tree
         if key not in OVERRIDABLE
@@ -53,10 +56,7 @@ def forbidden_overrides(tree: dict[str, Any]) -> list[Problem]:
 def derive(
     tree: dict[str, Any], *, child: dict[str, Any], model: type[BaseModel]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Apply the factors and addresses of ``child`` to ``tree``.
-
-    Returns the new tree and every problem met.
-    """
+    """``tree`` with the factors and addresses of ``child`` applied, and every problem found."""
     mappings, problems = _mappings_of(child, "scale", "addresses")
     factors, more = _factors(mappings["scale"])
     problems += more
@@ -117,10 +117,7 @@ def _set_addresses(body: dict[str, Any], addresses: dict[str, Any]) -> list[Prob
 
 
 class _Scaler:
-    """Scales what it is given.
-
-    A value that is malformed passes unchanged, and the model reports it with its path.
-    """
+    """Scales single values; a malformed one is left unchanged for the model to report."""
 
     def __init__(self, *, amounts: Fraction, durations: Fraction) -> None:
         self._amounts = amounts
@@ -152,7 +149,7 @@ class _Scaler:
         return f"{int(scaled)}ms"
 
     def level(self, value: Any, path: str) -> Any:
-        """A level: a duration is scaled, no factor touches a ratio."""
+        """A level: a duration is scaled, a ratio is not."""
         try:
             parse_duration_ms(value)
         except ValueError:
@@ -164,9 +161,7 @@ class _Scaler:
 
 
 def _walk(value: Any, annotation: Any, path: str, on: _Scaler) -> Any:
-    """Rebuild ``value`` along the type ``annotation``, passing amounts, durations and levels to
-    ``on``.
-    """
+    """``value``, of type ``annotation``, with ``on`` applied to amounts, durations and levels."""
     if annotation is DurationMs:
         return on.duration(value, path)
     if annotation is Level:

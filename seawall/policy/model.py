@@ -84,7 +84,7 @@ class Network(Section):
 
 
 class Bucket(Section):
-    """Funds with one purpose and one owner; ``trades``: whose swaps its inventory answers."""
+    """Funds with one purpose and one owner; ``trades`` says for whom it holds swap inventory."""
 
     purpose: str
     owner: Name
@@ -123,11 +123,11 @@ class Endpoints(Section):
 class Rail(Section):
     """A way to pay, with a primary and a standby.
 
-    Signing regions for a network, providers for an exchange or processor.
+    The two are signing regions for a network, and providers for an exchange or processor.
 
-    ``asynchronous``: the answer to an instruction comes later, so instructions and answers wait in
-    queues. ``credential_age_max``: how old the provider's credentials may grow. ``credit_line``:
-    value that the provider advances, in the unit of account.
+    ``asynchronous``: the answer to an instruction comes later, so both wait in queues.
+    ``credential_age_max``: the greatest age of the provider's credentials. ``credit_line``: value
+    that the provider advances, in the unit of account.
     """
 
     kind: RailKind
@@ -140,10 +140,9 @@ class Rail(Section):
 
 
 class ServedName(Section):
-    """A name that we serve ourselves, so that a health check may move it from its primary to its
-    standby target.
+    """A DNS name that we serve: a health check moves it from its primary to its standby target.
 
-    ``check_every`` is one of the two paces that Route 53 has (API reference, HealthCheckConfig,
+    ``check_every`` is one of the two intervals of Route 53 (API reference, HealthCheckConfig,
     RequestInterval), so no factor scales it.
     """
 
@@ -159,11 +158,10 @@ class ServedName(Section):
 
 
 class Signing(Section):
-    """Elliptic-curve operations a second that an account may use in a region, over all keys, and
-    each bucket's share of them.
+    """The signing quota of an account and region, and each bucket's share of it.
 
-    A bucket that keeps to its share gets ``completed_min`` of its signatures ``within`` that time,
-    whatever the others ask for.
+    ``operations_per_s`` counts elliptic-curve operations over all keys. A bucket that keeps to its
+    share gets ``completed_min`` of its signatures ``within`` that time, whatever others ask for.
     """
 
     operations_per_s: Count = Field(gt=0)
@@ -173,11 +171,10 @@ class Signing(Section):
 
 
 class Stress(Section):
-    """One declared cycle of stress.
+    """One declared cycle of stress: what customers may withdraw while no person acts.
 
-    What customers may ask for, by network and asset, while nobody acts by hand.
-
-    ``withdrawals``: into how many requests that divides; no factor scales a number of people.
+    ``outflow`` is by network and asset, in whole units. ``withdrawals`` is the number of requests
+    that it divides into; no factor scales it, because it counts people.
     """
 
     length: DurationMs = Field(gt=0)
@@ -186,7 +183,7 @@ class Stress(Section):
 
 
 class Backup(Section):
-    """Copies: how often the ledger's database is backed up, how long backups and evidence are kept."""
+    """How often the ledger's database is backed up; how long backups and evidence are kept."""
 
     every: DurationMs = Field(gt=0)
     keep: DurationMs = Field(gt=0)
@@ -227,13 +224,13 @@ class Limits(Section):
 
 
 class IndicatorSettings(Section):
-    """How an indicator looks at committed rows; ``window`` slides over commit times."""
+    """How an indicator is computed; ``window`` slides over the commit times of rows."""
 
     window: DurationMs | None = Field(default=None, gt=0)
 
 
 class Trigger(Section):
-    """When an indicator forces a tier, whom that wakes, and which customers feel it."""
+    """When an indicator forces a tier, who is paged, and what customers experience."""
 
     name: Name
     indicator: IndicatorName
@@ -246,7 +243,7 @@ class Trigger(Section):
 
 
 class TierPromise(Section):
-    """What a tier guarantees, defers (accepted, paid later) and suspends (refused with a reason)."""
+    """What a tier guarantees, defers (accepts, pays later) and suspends (refuses with a reason)."""
 
     guarantees: tuple[Function, ...]
     defers: tuple[Function, ...]
@@ -277,13 +274,13 @@ class Treasury(Section):
 
 
 class Role(Section):
-    """A person's hat in an incident."""
+    """A role of a person in an incident."""
 
     email: str
 
 
 class Monitoring(Section):
-    """The pace of metrics and alerts."""
+    """How often metrics are scraped and alerts evaluated, and how long alerts wait."""
 
     scrape_every: DurationMs = Field(gt=0)
     evaluate_every: DurationMs = Field(gt=0)
@@ -380,8 +377,9 @@ class Policy(Section):
         return to_base_units(amount, decimals=self.assets[asset].decimals)
 
     def value_micro(self, asset: str, base_units: int) -> int:
-        """Value of ``base_units`` of ``asset`` at its reference price, in millionths of the unit of
-        account, rounded down.
+        """Value of ``base_units`` of ``asset`` at its reference price, rounded down.
+
+        In millionths of the unit of account.
         """
         declared = self.assets[asset]
         return int(
@@ -395,7 +393,7 @@ class Policy(Section):
     def hot_target_value_micro(self) -> int:
         """Summed target of all customer hot wallets, in millionths of the unit of account.
 
-        The yardstick of drawdown.
+        Drawdown velocity is measured against it.
         """
         return sum(
             self.value_micro(asset, self.base_units(asset, holding.target))
@@ -418,10 +416,7 @@ class Policy(Section):
         }
 
     def house_of(self, network: str) -> str | None:
-        """Name of the bucket whose hot inventory on ``network`` customers trade with.
-
-        None if nobody's.
-        """
+        """Name of the bucket whose hot inventory on ``network`` customers trade with, or None."""
         for wallet in self.wallets.values():
             if (wallet.network, wallet.wallet_class) == (network, "hot") and self.buckets[
                 wallet.bucket
@@ -447,8 +442,9 @@ class Policy(Section):
         )
 
     def wallet_value_micro_max(self, wallet: str) -> int:
-        """Value of the declared maxima of ``wallet``'s holdings, in millionths of the unit of
-        account: what its key answers for.
+        """The most that ``wallet`` may hold: the value that its key controls.
+
+        In millionths of the unit of account.
         """
         holdings = self.wallets[wallet].holdings
         return sum(

@@ -1,12 +1,10 @@
-"""Take the production policy, break it, and see what is said about it."""
+"""Where the shipped policies lie, and every problem of a policy that must be refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from seawall.errors import PolicyError
 from seawall.policy_file import load_policy
@@ -16,23 +14,10 @@ PRODUCTION = ROOT / "policies" / "production.yaml"
 SANDBOX = ROOT / "policies" / "sandbox.yaml"
 
 
-def production() -> dict[str, Any]:
-    """The tree of the production policy, to be changed."""
-    tree: dict[str, Any] = yaml.safe_load(PRODUCTION.read_text(encoding="utf-8"))
-    return tree
-
-
-def write(folder: Path, tree: dict[str, Any], name: str = "policy.yaml") -> Path:
-    """``tree`` as a file."""
-    path = folder / name
-    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
-    return path
-
-
 def problems(path: Path) -> dict[str, str]:
-    """Path -> what was found there and the remedy, of a policy that must be refused.
+    """Path -> what was found there and the remedy, of the policy file at ``path``.
 
-    Several of one path in lines.
+    Several problems at one path are several lines.
     """
     with pytest.raises(PolicyError) as caught:
         load_policy(path)
@@ -41,14 +26,3 @@ def problems(path: Path) -> dict[str, str]:
         found.setdefault(problem.path, "")
         found[problem.path] += f"{problem.found} | {problem.remedy}\n"
     return found
-
-
-def put(tree: Any, path: str, value: Any) -> None:
-    """Set ``a.b.0.c`` in ``tree``."""
-    *above, last = path.split(".")
-    for part in above:
-        tree = tree[int(part)] if isinstance(tree, list) else tree[part]
-    if isinstance(tree, list):
-        tree[int(last)] = value
-    else:
-        tree[last] = value

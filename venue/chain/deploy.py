@@ -234,6 +234,7 @@ def _main() -> int:
     try:
         plan = read_json_model(arguments.plan, Plan)
         try:
+            plan = read_json_model(arguments.plan, Plan)
             secret = to_bytes(os.environ[DEPLOYER_KEY_VARIABLE])
         except KeyError as error:
             raise UsageError(f"{DEPLOYER_KEY_VARIABLE} is not set") from error

@@ -16,7 +16,7 @@ from prometheus_client import Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.modes import Decision, ModeState, decide, watch
-from seawall.controls.pace import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
+from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
 from seawall.conventions import metrics, sabotage
 from seawall.conventions.components import MODE_CONTROLLER_PROCESS
 from seawall.conventions.database import MODE_LOCK

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from seawall.controls.pace import CLAIM_LOOK_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
+from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
 from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
 from venue.contracts.calls import ITEMS_MAX, decode_paid_many, paid_many, read_events
@@ -135,7 +135,7 @@ IN_FLIGHT_MAX = 16
 With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
 """
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
-_CLAIM_EVERY_S = CLAIM_LOOK_MS / 1_000
+_CLAIM_EVERY_S = CLAIM_POLL_MS / 1_000
 _SEND_AGAIN_S = 0.3
 _log = logging.getLogger(__name__)
 

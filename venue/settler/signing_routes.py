@@ -23,7 +23,7 @@ from seawall.controls.breaker import (
     opened,
     probe_due,
 )
-from seawall.controls.pace import SIGNER_PATIENCE_MS
+from seawall.controls.timing import SIGNER_TIMEOUT_MS
 from seawall.conventions import sabotage
 from seawall.errors import InternalError
 from venue.process import pause
@@ -31,7 +31,7 @@ from venue.settler.lanes import LaneLostError, Lanes, Slot
 from venue.settler.metrics import SettlerMetrics
 from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRequest
 
-TIMEOUT_S = SIGNER_PATIENCE_MS / 1_000
+TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _THROTTLED_S = 0.05
 """Pause after a throttled request.

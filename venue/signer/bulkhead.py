@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from seawall.controls.bulkhead import Room, admit, room_of
+from seawall.controls.bulkhead import RateLimit, admit, rate_limit_of
 from seawall.conventions import sabotage
 from seawall.policy import Policy
 from venue.signer.protocol import SigningRefusedError
@@ -25,7 +25,7 @@ def _now_us() -> int:
 
 @dataclass(kw_only=True)
 class _Compartment:
-    room: Room
+    room: RateLimit
     arrival_us: int = 0
     inside: int = 0
 
@@ -34,7 +34,7 @@ class _Compartment:
 class Bulkhead:
     """Rooms by bucket, and the bucket of each wallet. One per process; not safe between threads."""
 
-    rooms: Mapping[str, Room]
+    rooms: Mapping[str, RateLimit]
     buckets: Mapping[str, str]
     now_us: Callable[[], int] = _now_us
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -55,7 +55,7 @@ class Bulkhead:
         """
         buckets = {wallet: policy.wallets[wallet].bucket for wallet in wallets}
         rooms = {
-            bucket: room_of(policy, bucket, operations_per_s=operations_per_s)
+            bucket: rate_limit_of(policy, bucket, operations_per_s=operations_per_s)
             for bucket in buckets.values()
         }
         return cls(rooms=rooms, buckets=buckets)

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session as BotocoreSession
 
-from seawall.controls.pace import PROVIDER_PATIENCE_MS
+from seawall.controls.timing import PROVIDER_TIMEOUT_MS
 from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import Key, SignerConfig
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
-TIMEOUT_S = PROVIDER_PATIENCE_MS / 1_000
+TIMEOUT_S = PROVIDER_TIMEOUT_MS / 1_000
 _START_TIMEOUT_S = 10
 _PATIENT = Config(connect_timeout=_START_TIMEOUT_S, read_timeout=_START_TIMEOUT_S)
 _REFRESH_BEFORE = timedelta(minutes=15)

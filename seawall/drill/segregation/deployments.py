@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from seawall.drill.segregation.run import DrilledStack
 from seawall.drill.segregation.trial import Means
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
+from seawall.formats.documents import read_json
 from seawall.formats.venue_records import connect
 from seawall.policy import Policy
 
@@ -66,14 +66,7 @@ def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | No
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise UsageError(message, remedy="write it with `pulumi stack output --json`") from error
-    except ValueError as error:
-        message = f"{path} is no JSON"
-        raise UsageError(message, remedy="write it with `pulumi stack output --json`") from error
+    found = read_json(path, remedy="write it with `pulumi stack output --json`")
     if not isinstance(found, dict):
         message = f"{path} holds no mapping"
         raise UsageError(message, remedy="write it with `pulumi stack output --json`")

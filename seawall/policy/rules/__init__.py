@@ -1,20 +1,16 @@
-"""What a well-formed policy must also satisfy.
+"""Rules for a well-formed policy: its names resolve, and its sections agree with each other.
 
-References that resolve, and sections that agree with each other.
-
-Whether its promises can be kept at all is asked afterwards, in sums (``seawall.feasibility``),
-which need references that resolve.
+Whether its promises can be kept is checked afterwards, with sums (:mod:`seawall.feasibility`),
+which need names that resolve.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seawall.policy.rules.approvals import approvals
-from seawall.policy.rules.drills import drills
-from seawall.policy.rules.provision import provision
+from seawall.policy.rules.promises import drills, tiers
+from seawall.policy.rules.provision import approvals, provision
 from seawall.policy.rules.references import references
-from seawall.policy.rules.tiers import tiers
 from seawall.policy.rules.wallets import wallets
 
 if TYPE_CHECKING:
@@ -32,7 +28,7 @@ def references_of(policy: Policy) -> list[Problem]:
 def relations_of(policy: Policy) -> list[Problem]:
     """Every section of ``policy`` that contradicts itself or another.
 
-    Also of one whose references do not resolve.
+    It also works for a policy whose names do not all resolve.
     """
     return [
         *wallets(policy),

@@ -1,6 +1,8 @@
-"""What must stand before a shock.
+"""Rules for what is provisioned before a shock.
 
-Accounts apart, rails and names with two sides that differ, room to sign, copies that last.
+Stacks do not share an account; the two sides of a rail or served name differ; every signing bucket
+has a share of the quota; stress is declared for all that pays; backups last; a quorum of distinct
+people can be reached.
 """
 
 from __future__ import annotations
@@ -12,16 +14,14 @@ from urllib.parse import urlsplit
 from seawall.errors import Problem
 
 if TYPE_CHECKING:
-    from seawall.policy.model import Policy
+    from seawall.policy.model import ApprovalLane, Policy
 
 _COPIES_MIN = 2
 """One backup that is being replaced and one to fall back on."""
 
 
 def provision(policy: Policy) -> Iterator[Problem]:
-    """Every fault of accounts, rails, served names, signing shares, the cycle of stress, and
-    backups.
-    """
+    """Every fault of accounts, rails, served names, signing shares, stress and backups."""
     yield from _accounts(policy)
     yield from _rails(policy)
     yield from _served(policy)
@@ -99,7 +99,9 @@ def _served(policy: Policy) -> Iterator[Problem]:
 def _shares(policy: Policy) -> Iterator[Problem]:
     total = sum(policy.signing.shares.values())
     if total > 1:
-        remedy = "keep the sum at or below 1: a share that others may take protects nobody"
+        remedy = (
+            "keep the sum at or below 1: a share that other buckets may use up protects no bucket"
+        )
         yield Problem(
             path="signing.shares", found=f"shares that sum to {float(total):g}", remedy=remedy
         )
@@ -159,4 +161,52 @@ def _copies(policy: Policy) -> Iterator[Problem]:
             path="backup.evidence_keep",
             found=f"{backup.evidence_keep} ms, review {review} ms",
             remedy=remedy,
+        )
+
+
+def approvals(policy: Policy) -> Iterator[Problem]:
+    """Every fault of the two lanes.
+
+    The emergency lane may be faster only because its cap is lower.
+    """
+    routine, emergency = policy.approvals.routine, policy.approvals.emergency
+    yield from _lane(policy, "routine", routine)
+    yield from _lane(policy, "emergency", emergency)
+    path = "approvals.emergency"
+    if emergency.value_max >= routine.value_max:
+        yield Problem(
+            path=f"{path}.value_max",
+            found=f"{emergency.value_max}, routine {routine.value_max}",
+            remedy=(
+                "cap it below the routine lane: who may move as much with less is never routine "
+                "again"
+            ),
+        )
+    if emergency.cooling > routine.cooling:
+        yield Problem(
+            path=f"{path}.cooling",
+            found=f"{emergency.cooling} ms, routine {routine.cooling} ms",
+            remedy="keep it at or below the routine delay, else it is no fast lane",
+        )
+
+
+def _lane(policy: Policy, name: str, lane: ApprovalLane) -> Iterator[Problem]:
+    path = f"approvals.{name}"
+    people: dict[str, str] = {}
+    for role in lane.approvers:
+        email = policy.roles[role].email.lower() if role in policy.roles else role
+        other = people.setdefault(email, role)
+        if other != role or lane.approvers.count(role) > 1:
+            yield Problem(
+                path=f"{path}.approvers",
+                found=f"{role}, the same person as {other}"
+                if other != role
+                else f"{role} more than once",
+                remedy="name distinct people: one person's two signatures are one",
+            )
+    if lane.needed > len(people):
+        yield Problem(
+            path=f"{path}.needed",
+            found=f"{lane.needed} of {len(people)}",
+            remedy="name more approvers or need fewer: this quorum can never be reached",
         )

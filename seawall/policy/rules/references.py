@@ -1,4 +1,4 @@
-"""Every name that a section uses is declared by another."""
+"""Rules for names: every name that a section uses is declared by another section."""
 
 from __future__ import annotations
 

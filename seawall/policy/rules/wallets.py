@@ -1,6 +1,7 @@
-"""Buckets and their wallets.
+"""Rules for networks, buckets and their wallets.
 
-One of each, an address of its own, bounds in order, and somebody who pays and trades.
+One wallet per bucket, network and class, each with its own address and ordered bounds; customers
+are paid from one bucket and trade with another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def wallets(policy: Policy) -> Iterator[Problem]:
-    """Every fault of wallets, of the networks that they are on, and of what they may hold and pay."""
+    """Every fault of wallets, of their networks, and of what they may hold and pay."""
     yield from _networks(policy)
     yield from _kinds(policy)
     yield from _addresses(policy)
@@ -84,7 +85,10 @@ def _addresses(policy: Policy) -> Iterator[Problem]:
                 other = policy.wallets[owner].bucket
                 whose = f"{owner} has it already"
                 if other != wallet.bucket:
-                    whose += f", in another bucket: money of {other} and {wallet.bucket} could not be told apart"
+                    whose += (
+                        f", in another bucket: money of {other} and {wallet.bucket} could not be "
+                        "told apart"
+                    )
                 yield Problem(
                     path=path,
                     found=wallet.address,
@@ -98,7 +102,9 @@ def _holdings(policy: Policy, name: str, wallet: Wallet) -> Iterator[Problem]:
         if not holding.minimum <= holding.target <= holding.maximum:
             yield Problem(
                 path=path,
-                found=f"minimum {holding.minimum}, target {holding.target}, maximum {holding.maximum}",
+                found=(
+                    f"minimum {holding.minimum}, target {holding.target}, maximum {holding.maximum}"
+                ),
                 remedy="write minimum <= target <= maximum",
             )
         for bound in ("minimum", "target", "maximum"):
@@ -137,7 +143,7 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
 def _houses(policy: Policy) -> Iterator[Problem]:
     """Customers trade with one bucket, never with their own money.
 
-    And where swaps are guaranteed, with somebody.
+    Where swaps are guaranteed there must be such a bucket.
     """
     for name, bucket in policy.buckets.items():
         if bucket.trades and bucket.pays:
@@ -167,9 +173,12 @@ def _houses(policy: Policy) -> Iterator[Problem]:
                 remedy="let one of them trade: a swap names one counterparty",
             )
         if guaranteed and not houses and declared.tokens and any(bucket.pays for bucket in hot):
-            remedy = f"say `trades: [customers]` for a bucket with a hot wallet on {network}, or guarantee no swaps"
+            remedy = (
+                f"say `trades: [customers]` for a bucket with a hot wallet on {network}, or "
+                "guarantee no swaps"
+            )
             yield Problem(
                 path="buckets",
-                found=f"swaps guaranteed and nobody who trades on {network}",
+                found=f"swaps guaranteed and no bucket that trades on {network}",
                 remedy=remedy,
             )

@@ -184,10 +184,10 @@ def test_a_broken_journal_refuses_everything(shell: Shell) -> None:
             ),
             "let it expire within 7 days",
         ),
-        (("--override", "nowhere.yaml"), "cannot be read"),
+        (("--override", "nowhere.yaml"), "cannot read nowhere.yaml"),
         (("--rpc", "aster"), "is no NETWORK=URL"),
         (("--stack", "staging"), "the preview is of the stack production, not of staging"),
-        (("--venue", "nowhere.json"), "cannot be read"),
+        (("--venue", "nowhere.json"), "cannot read nowhere.json"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(

@@ -122,7 +122,7 @@ def test_the_context_is_read_whole_or_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^SEAWALL_T_ZERO is 'soon', not a number$"):
         read_context(environment | {"SEAWALL_T_ZERO": "soon"})
     write_broken_deployment(tmp_path, urls={"api": "http://a"}, regions=None)
-    with pytest.raises(UsageError, match=r"urls\.prometheus: .*urls\.lease: .*regions: "):
+    with pytest.raises(UsageError, match=r"(?s)urls\.prometheus: .*urls\.lease: .*regions: "):
         read_context(environment)
 
 

@@ -14,7 +14,7 @@ import pytest
 from seawall.cli import app as command_line
 from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallError, UsageError
-from tests.testing.breaking import production, put, write
+from tests.testing.policies import put, tree, write
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -128,10 +128,10 @@ def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 3, and the sum on standard error."""
-    tree = production()
-    put(tree, "targets.failover_max", "2s")
+    changed = tree()
+    put(changed, "targets.failover_max", "2s")
 
-    assert command_line.main(["check", str(write(tmp_path, tree))]) == ExitCode.USAGE
+    assert command_line.main(["check", str(write(tmp_path, changed))]) == ExitCode.USAGE
 
     said = capsys.readouterr()
     assert said.out == ""

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from seawall.controls.admission import (
@@ -13,9 +11,9 @@ from seawall.controls.admission import (
 )
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
 from seawall.policy import MICRO, Tier
-from seawall.policy_file import load_policy
+from tests.testing import policies
 
-POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +33,7 @@ POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
 def test_a_tier_does_with_a_withdrawal_what_it_promises(
     tier: Tier, value: int, cross_rail: bool, outcome: str
 ) -> None:
-    """By size, by transfer, and the strictest answer wins; whatever is not allowed says why."""
+    """By size and by transfer; the strictest answer wins, and a refusal says why."""
     admission = admit(
         POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail)
     )
@@ -53,7 +51,7 @@ def test_swaps_stop_in_protected_mode(tier: Tier, outcome: str) -> None:
 
 
 def test_bounds_belong_to_the_calmer_side() -> None:
-    """Exactly the small bound is small, exactly the limit is within it, one millionth more is not."""
+    """A bound itself is on the calmer side, one millionth more is not."""
     assert (size_of(POLICY, 1_000 * MICRO), size_of(POLICY, 1_000 * MICRO + 1)) == (
         "small",
         "large",
@@ -65,20 +63,22 @@ def test_bounds_belong_to_the_calmer_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "silent"), [(None, True), (0, False), (1_500, False), (1_501, True)]
+    ("age_ms", "missing"), [(None, True), (0, False), (1_500, False), (1_501, True)]
 )
-def test_silence_is_a_lease_older_than_its_limit(age_ms: int | None, silent: bool) -> None:
-    """No lease at all is silence too."""
-    assert stale(age_ms) is silent
+def test_a_heartbeat_is_missing_when_its_lease_is_older_than_the_limit(
+    age_ms: int | None, missing: bool
+) -> None:
+    """No lease at all is no heartbeat."""
+    assert stale(age_ms) is missing
 
 
 @pytest.mark.parametrize(
-    ("committed", "told"),
+    ("committed", "shown"),
     [("normal", "stressed"), ("stressed", "stressed"), ("protected", "protected")],
 )
-def test_a_silent_mode_controller_never_makes_things_calmer(committed: Tier, told: Tier) -> None:
+def test_a_missing_heartbeat_never_makes_the_tier_calmer(committed: Tier, shown: Tier) -> None:
     """Stressed at least, protected if that is committed."""
-    assert tier_without_heartbeat(committed) == told
+    assert tier_without_heartbeat(committed) == shown
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,9 +10,9 @@ from hypothesis import strategies as st
 from seawall.controls.modes import ModeState, decide, watch
 from seawall.indicators import Sample
 from seawall.policy import TIERS, IndicatorName, Policy, Tier
-from seawall.policy_file import load_policy
+from tests.testing import policies
 
-POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 SECOND = 1_000_000
 
 
@@ -57,8 +56,9 @@ def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
 def test_a_worse_tier_is_entered_at_once(
     tier: Tier, levels: dict[str, str], expected: Tier | None, trigger: str | None
 ) -> None:
-    """At the level itself, past tiers in between, for the trigger that demands it, whatever the
-    dwell.
+    """At the level itself, past tiers in between, for the trigger that demands it.
+
+    The dwell of the present tier does not delay it.
     """
     decision = decide(POLICY, ModeState(tier=tier, since_us=0), sample(levels), 0)
     if expected is None:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.controls.sizing import top_up
-from seawall.policy_file import load_policy
+from tests.testing import policies
 
-POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 USDX = 10**6
 
 

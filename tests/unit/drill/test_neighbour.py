@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.parts.services import KMS_ECC_PER_S
-from seawall.controls.bulkhead import admit, room_of
+from seawall.controls.bulkhead import admit, rate_limit_of
 from seawall.drill.neighbour.judge import CALM_S, FLOOD_S, QUIET_PER_S, Answer, judge, plan
 from seawall.policy_file import load_policy
 from seawall.scorecard.outcome import Outcome
@@ -51,7 +51,7 @@ def test_a_bulkhead_that_holds_passes() -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_the_quiet_bucket_never_asks_for_more_than_its_own_room(seed: int) -> None:
-    room, arrival_us = room_of(POLICY, "escrow", operations_per_s=KMS_ECC_PER_S), 0
+    room, arrival_us = rate_limit_of(POLICY, "escrow", operations_per_s=KMS_ECC_PER_S), 0
     asks = [ask for ask in plan(operations_per_s=KMS_ECC_PER_S, seed=seed) if ask.who == "quiet"]
     assert len(asks) == int((CALM_S + FLOOD_S) * QUIET_PER_S)
     for ask in asks:

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.indicators import Crossing, FlowRow, Window, age_s, first_crossing
-from seawall.policy_file import load_policy
+from tests.testing import policies
 
-POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+POLICY = policies.policy(durations="1/3")
 TARGET = POLICY.hot_target_value_micro()
 WINDOW_US = 5_000_000
 

@@ -9,7 +9,8 @@ import pytest
 
 from seawall.errors import UsageError
 from seawall.policy_file import load_policy
-from tests.testing.breaking import PRODUCTION, SANDBOX, problems, production, write
+from tests.testing.breaking import PRODUCTION, SANDBOX, problems
+from tests.testing.policies import tree, write
 
 
 def test_the_sandbox_scales_every_duration_and_nothing_else() -> None:
@@ -44,13 +45,13 @@ def test_hot_targets_are_about_two_percent_of_what_customers_are_owed() -> None:
 
 def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: Path) -> None:
     """Mistakes of several kinds all come back together."""
-    tree = production()
-    tree["limits"]["small_withdrawal_value_max"] = 1000.5
-    tree["targets"]["failover_max"] = "soon"
-    tree["venue"]["colour"] = "blue"
-    del tree["regions"]["standby"]
+    changed = tree()
+    changed["limits"]["small_withdrawal_value_max"] = 1000.5
+    changed["targets"]["failover_max"] = "soon"
+    changed["venue"]["colour"] = "blue"
+    del changed["regions"]["standby"]
 
-    found = problems(write(tmp_path, tree))
+    found = problems(write(tmp_path, changed))
 
     assert found["limits.small_withdrawal_value_max"].startswith("1000.5 | ")
     assert "30s" in found["targets.failover_max"]
@@ -108,17 +109,18 @@ def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(
     tmp_path: Path, change: Any, path: str
 ) -> None:
     """One row per rule: break it, and exactly that place is named."""
-    tree = production()
-    change(tree)
+    changed = tree()
+    change(changed)
 
-    assert path in problems(write(tmp_path, tree))
+    assert path in problems(write(tmp_path, changed))
 
 
 def test_a_derived_policy_may_not_say_something_else(tmp_path: Path) -> None:
-    """Only addresses and the two factors may differ, else a drill would say nothing about
-    production.
+    """Only addresses and the two factors may differ.
+
+    Otherwise a drill would say nothing about production.
     """
-    write(tmp_path, production(), "production.yaml")
+    write(tmp_path, tree(), "production.yaml")
     child = {"policy": "drill", "extends": "production.yaml", "targets": {"failover_max": "9m"}}
 
     assert "targets" in problems(write(tmp_path, child))
@@ -126,7 +128,7 @@ def test_a_derived_policy_may_not_say_something_else(tmp_path: Path) -> None:
 
 def test_a_factor_that_would_round_is_refused(tmp_path: Path) -> None:
     """Rounding would make the scaled promise a different one."""
-    write(tmp_path, production(), "production.yaml")
+    write(tmp_path, tree(), "production.yaml")
     child = {"policy": "drill", "extends": "production.yaml", "scale": {"durations": "1/7"}}
 
     assert "whole milliseconds" in problems(write(tmp_path, child))["targets.failover_max"]

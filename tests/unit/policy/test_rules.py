@@ -1,7 +1,4 @@
-"""One row per rule of what must stand before a shock.
-
-Break it, and exactly that place is named, and no other.
-"""
+"""One row per rule of a well-formed policy: break it, and exactly that place is named."""
 
 from __future__ import annotations
 
@@ -10,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.testing.breaking import problems, production, put, write
+from tests.testing.breaking import problems
+from tests.testing.policies import put, tree, write
 
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
     # what: (place that is changed, what to, place that is named, what is said of it)
-    "a bucket is owned by nobody": (
+    "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
         "nobody",
         "buckets.escrow.owner",
@@ -53,7 +51,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "buckets.treasury.trades",
         [],
         "buckets",
-        "nobody who trades on aster",
+        "no bucket that trades on aster",
     ),
     "swaps have two counterparties": (
         "buckets.escrow.trades",
@@ -63,7 +61,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
     ),
     "a network rail names no network": (
         "rails.comet",
-        production()["rails"]["aster"]
+        tree()["rails"]["aster"]
         | {"endpoints": {"primary": "https://a.example", "standby": "https://b.example"}},
         "rails.comet",
         "aster, birch",
@@ -152,7 +150,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "stress.outflow.comet",
         "aster, birch",
     ),
-    "stress asks for what nobody holds": (
+    "stress asks for an asset that no wallet holds": (
         "stress.outflow.birch.AST",
         "1",
         "stress.outflow.birch",
@@ -207,7 +205,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "approvals.emergency.cooling",
         "no fast lane",
     ),
-    "nobody reviews an emergency": (
+    "no time is left to review an emergency": (
         "approvals.emergency.review_within",
         "0s",
         "approvals.emergency.review_within",
@@ -233,7 +231,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
     ),
     "two game days share a name": (
         "gamedays",
-        production()["gamedays"] * 2,
+        tree()["gamedays"] * 2,
         "gamedays.1.name",
         "its own name",
     ),
@@ -246,10 +244,10 @@ def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
 ) -> None:
     """The value found and the remedy come along."""
     where, value, named, said = BROKEN[what]
-    tree = production()
-    put(tree, where, value)
+    changed = tree()
+    put(changed, where, value)
 
-    found = problems(write(tmp_path, tree))
+    found = problems(write(tmp_path, changed))
 
     assert list(found) == [named]
     assert said in found[named]
@@ -257,12 +255,12 @@ def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
 
 def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
     """Sums need names that resolve; the other rules do not wait for them."""
-    tree = production()
-    put(tree, "wallets.escrow-aster-hot.bucket", "nobody")
-    put(tree, "accounts.staging", "210987654321")
-    put(tree, "backup.keep", "1h")
+    changed = tree()
+    put(changed, "wallets.escrow-aster-hot.bucket", "nobody")
+    put(changed, "accounts.staging", "210987654321")
+    put(changed, "backup.keep", "1h")
 
-    assert set(problems(write(tmp_path, tree))) == {
+    assert set(problems(write(tmp_path, changed))) == {
         "wallets.escrow-aster-hot.bucket",
         "accounts.staging",
         "backup.keep",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from seawall.controls.bulkhead import Room
+from seawall.controls.bulkhead import RateLimit
 from seawall.conventions import environment, sabotage
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.protocol import SigningRefusedError
@@ -41,7 +41,7 @@ def clock() -> Clock:
 @pytest.fixture
 def bulkhead(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Bulkhead:
     monkeypatch.delenv(environment.SABOTAGE_VARIABLE, raising=False)
-    room = Room(interval_us=100_000, burst_us=100_000, wait_us_max=50_000, in_flight_max=2)
+    room = RateLimit(interval_us=100_000, burst_us=100_000, wait_us_max=50_000, in_flight_max=2)
     return Bulkhead(
         rooms={"customer": room, "escrow": room},
         buckets={HOT: "customer", ESCROW: "escrow"},

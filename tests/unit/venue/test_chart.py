@@ -6,20 +6,21 @@ from pathlib import Path
 
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
-from tests.testing.breaking import PRODUCTION, production, put, write
+from tests.testing import policies
+from tests.testing.policies import put, tree, write
 from venue.ledger.chart import books, payout_routes
 
 
 def _reversed(tmp_path: Path) -> Policy:
-    tree = production()
-    tree["wallets"] = dict(reversed(list(tree["wallets"].items())))
-    tree["buckets"] = dict(reversed(list(tree["buckets"].items())))
-    return load_policy(write(tmp_path, tree))
+    changed = tree()
+    changed["wallets"] = dict(reversed(list(changed["wallets"].items())))
+    changed["buckets"] = dict(reversed(list(changed["buckets"].items())))
+    return load_policy(write(tmp_path, changed))
 
 
 def test_the_bucket_that_is_declared_as_the_house_trades_wherever_it_stands(tmp_path: Path) -> None:
     """Escrow, promotional and contingency hold hot money too, and none of it is for sale."""
-    for policy in (load_policy(PRODUCTION), _reversed(tmp_path)):
+    for policy in (policies.policy(), _reversed(tmp_path)):
         assert {network: route.house for network, route in payout_routes(policy).items()} == {
             "aster": "treasury",
             "birch": "treasury",
@@ -31,20 +32,20 @@ def test_the_bucket_that_is_declared_as_the_house_trades_wherever_it_stands(tmp_
 
 
 def test_a_network_without_a_trading_bucket_has_no_house(tmp_path: Path) -> None:
-    """Its swaps are refused, so the policy must not guarantee them."""
-    tree = production()
-    put(tree, "buckets.treasury.trades", [])
+    """Its swaps are refused by name; the policy may then guarantee none."""
+    changed = tree()
+    put(changed, "buckets.treasury.trades", [])
     for tier in ("normal", "stressed"):
-        tree["tiers"][tier]["guarantees"].remove("swaps")
+        changed["tiers"][tier]["guarantees"].remove("swaps")
 
     assert [
-        route.house for route in payout_routes(load_policy(write(tmp_path, tree))).values()
+        route.house for route in payout_routes(load_policy(write(tmp_path, changed))).values()
     ] == [None, None]
 
 
 def test_every_wallet_is_in_exactly_one_book() -> None:
-    """A wallet in no book would be on no ledger."""
-    policy = load_policy(PRODUCTION)
+    """What is in no book is on no ledger."""
+    policy = policies.policy()
 
     found = [
         (book.bucket, book.network, kind, name)

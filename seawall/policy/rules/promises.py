@@ -1,5 +1,6 @@
-"""Triggers and tiers: what enters a tier can leave it again, and a worse tier never promises more
-than a calmer one.
+"""Rules for triggers, tiers and the game days that drill them.
+
+A tier can be left, a worse tier never promises more, and the fault of a game day ends under load.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def tiers(policy: Policy) -> Iterator[Problem]:
                 yield Problem(
                     path=f"tiers.{tier}.guarantees",
                     found="no withdrawals_small",
-                    remedy="guarantee them, or set targets.small_withdrawals_completed_min to 0: a target demands them in every tier",
+                    remedy=(
+                        "guarantee them, or set targets.small_withdrawals_completed_min to 0: a "
+                        "target demands them in every tier"
+                    ),
                 )
 
 
@@ -60,14 +64,16 @@ def _triggers(policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 path=f"{path}.exit_below",
                 found="0",
-                remedy="write a level that can be reached from above, else the tier can never be left",
+                remedy=(
+                    "write a level that can be reached from above, else the tier can never be left"
+                ),
             )
     for tier in TIERS[1:]:
         if not any(trigger.tier == tier for trigger in policy.triggers):
             yield Problem(
                 path="triggers",
                 found=f"none that enters {tier}",
-                remedy="declare one; a tier that nothing enters protects nobody",
+                remedy="declare one; a tier that is never entered protects no customer",
             )
 
 
@@ -107,3 +113,28 @@ def _order(policy: Policy) -> Iterator[Problem]:
                 found=f"{', '.join(sorted(kept))} not suspended",
                 remedy=f"suspend what {calmer} suspends already",
             )
+
+
+def drills(policy: Policy) -> Iterator[Problem]:
+    """Every fault of the declared game days."""
+    names: set[str] = set()
+    for index, day in enumerate(policy.gamedays):
+        if day.name in names:
+            yield Problem(
+                path=f"gamedays.{index}.name",
+                found=repr(day.name),
+                remedy="give every game day its own name",
+            )
+        names.add(day.name)
+        if day.dark_after + day.dark > day.flood:
+            yield Problem(
+                path=f"gamedays.{index}",
+                found=f"dark until {day.dark_after + day.dark} ms of a flood of {day.flood} ms",
+                remedy="end the fault before the flood ends, so that failover is seen under load",
+            )
+    if not policy.gamedays:
+        yield Problem(
+            path="gamedays",
+            found="none",
+            remedy="declare at least one; what is not drilled is not proven",
+        )
