@@ -121,7 +121,7 @@ def _text(source: str) -> str:
 
 
 def _sandbox_of(preview: Preview) -> Deployment | None:
-    """Return the deployment of the stack; None for any other stack, whatever the environment says."""
+    """Return the deployment of the stack; None for another stack, whatever the environment says."""
     named = deployment_of_environment()
     found = load_deployment(named) if named is not None else kept_deployment()
     return found if found is not None and found.stack == preview.stack else None

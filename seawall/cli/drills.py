@@ -68,9 +68,9 @@ def segregation(
 ) -> int:
     """Every principal tries every action on every key.
 
-    In both regions; then every key answers a challenge. The answers must be the policy's, cell by cell. On a real stack each principal is an AWS profile
-    called like its role; signatures are dry runs there, and what could stop a key is tried on a
-    canary with the key's own policy.
+    In both regions; then every key answers a challenge. The answers must be the policy's, cell by
+    cell. On a real stack each principal is an AWS profile called like its role; signatures are dry
+    runs there, and what could stop a key is tried on a canary with the key's own policy.
     """
     from seawall.drill.single import drill_segregation_in_sandbox, drill_segregation_on_stack  # noqa: PLC0415
 

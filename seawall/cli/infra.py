@@ -159,7 +159,9 @@ def drift(
 ) -> int:
     """Name every property that differs from its declaration.
 
-    Compares what the stack declared with what the cloud has now; changes nothing. Exit codes: 0 no drift, 1 drift, 2 it could not be compared, 3 usage, 4 unfit.
+    Compares what the stack declared with what the cloud has now; changes nothing.
+
+    Exit codes: 0 no drift, 1 drift, 2 it could not be compared, 3 usage, 4 unfit.
     """
     from seawall.change_review.drift import find_drift  # noqa: PLC0415
     from seawall.change_review.engine import engine_here  # noqa: PLC0415

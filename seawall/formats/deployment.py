@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class Proxy(_Part):
-    """A Toxiproxy proxy: ``listen`` is where clients connect, ``upstream`` is behind it; host:port."""
+    """A Toxiproxy proxy; clients connect to ``listen``, ``upstream`` is behind it (host:port)."""
 
     listen: str
     upstream: str

@@ -1,4 +1,4 @@
-"""The run directory: one per drill, named by time and seed, with a manifest that says what was run."""
+"""The run directory: one per drill, named by time and seed, with a manifest of what was run."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ What a reader would ask for first when a run cannot be repeated.
 
 @dataclass(kw_only=True)
 class Manifest:
-    """What was run; written at the start and again at the end, so that an interrupted run is
-    recognisable.
+    """What was run.
+
+    Written at the start and again at the end, so that an interrupted run can be recognised.
     """
 
     run_id: str

@@ -1,7 +1,7 @@
 """Proofs of key control: the text that a key signs to show that it is usable.
 
-The text is signed as a personal message (:func:`seawall.ethereum.keys.personal_message_hash`), which
-can never be a transaction.
+The text is signed as a personal message, which can never be a transaction
+(:func:`seawall.ethereum.keys.personal_message_hash`).
 """
 
 from __future__ import annotations

@@ -135,9 +135,7 @@ def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
 
 
 def test_a_metric_over_its_threshold_reaches_the_pager(sandbox: Sandbox, tmp_path: Path) -> None:
-    """From the exporter through Prometheus, Alertmanager and the pager's proxy, within the policy's
-    time for a page.
-    """
+    """Through Prometheus, Alertmanager and the pager's proxy, in the policy's time for a page."""
     metrics = tmp_path / "metrics"
     metrics.write_text(f"{metrics_names.TIER} 0\n")
     name = components.MODE_CONTROLLER_PROCESS
@@ -226,9 +224,7 @@ def begin(data_dir: Path, run_id: str, *options: str, cache: Path) -> subprocess
     ids=lambda number: number.name,
 )
 def test_nothing_outlives_the_runner(number: signal.Signals, tmp_path: Path) -> None:
-    """Within five seconds no process carries the run's id, PostgreSQL's children are gone, and no
-    data is left.
-    """
+    """Within five seconds: no process of the run, no child of PostgreSQL, no data."""
     run_id = f"test-{uuid.uuid4().hex}"
     data_dir = tmp_path / "data"
     with run(data_dir, run_id, cache=tmp_path) as runner:

@@ -79,7 +79,8 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
     cells = list(segregation.matrix(policy, protected=protected, who=who))
     primary, standby = segregation.regions(policy)
     report(
-        f"{len(who)} principals x {len(declared_keys)} keys x 2 regions: {len(cells):,} cells to try"
+        f"{len(who)} principals x {len(declared_keys)} keys x 2 regions:"
+        f" {len(cells):,} cells to try"
     )
     facts = read_facts(drilled.actors, declared_keys, (primary, standby))
     try:

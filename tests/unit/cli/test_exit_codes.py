@@ -116,7 +116,8 @@ def test_a_good_policy_shows_the_room_that_it_leaves(capsys: pytest.CaptureFixtu
     )
     assert [term["name"] for term in page["terms"]] == ["scrape", "evaluate", "for", "group wait"]
     assert re.search(
-        r"page of run-on-the-bank +at most 5s +scrape 1s \+ evaluate 1s \+ for 0s \+ group wait 0s = 2s +3s",
+        r"page of run-on-the-bank +at most 5s +"
+        r"scrape 1s \+ evaluate 1s \+ for 0s \+ group wait 0s = 2s +3s",
         table,
     )
     assert all(
@@ -136,8 +137,8 @@ def test_a_promise_that_cannot_be_kept_is_a_policy_error_with_its_terms(
     said = capsys.readouterr()
     assert said.out == ""
     assert (
-        "targets.failover_max: found failover of signing, at most 2s: claim 350ms + breaker opens 1.2s"
-        in said.err
+        "targets.failover_max: found failover of signing, at most 2s:"
+        " claim 350ms + breaker opens 1.2s" in said.err
     )
 
 

@@ -111,7 +111,8 @@ def test_a_stray_allow_is_named_as_exactly_that_cell() -> None:
     )
     assert len(findings["segregation.matrix"].details) == 1
     assert findings["segregation.matrix"].reason.startswith(
-        f"{stray.cell.principal.name} may kms:Sign with customer-aster-hot in us-west-2; the policy denies it"
+        f"{stray.cell.principal.name} may kms:Sign with customer-aster-hot in us-west-2;"
+        " the policy denies it"
     )
 
 

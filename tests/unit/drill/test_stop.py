@@ -19,12 +19,17 @@ from seawall.kill_switch import KillSwitchWatch, Reading
 from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
-EXPERIMENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(17)); print('ready', flush=True); signal.pause()"
+EXPERIMENT = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: exit(17))
+print("ready", flush=True)
+signal.pause()
+"""
 """Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal."""
 
 
 class Hand:
-    """A switch in one hand."""
+    """A kill switch that the test sets."""
 
     def __init__(self) -> None:
         self.value = aws.KILL_SWITCH_ARMED

@@ -94,7 +94,9 @@ def test_an_end_of_its_own_is_a_death_with_the_tail_of_the_log(start: Start) -> 
 def test_a_stop_on_purpose_is_no_death(start: Start) -> None:
     """And it ends the children of the component, too."""
     component = start(
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); print(p.pid, flush=True); p.wait()"
+        "import subprocess, sys; "
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+        "print(p.pid, flush=True); p.wait()"
     )
     component.wait_ready(log_line(r"^\d+$"), timeout_s=READY_TIMEOUT_S)
     child = int(component.log_text())
@@ -117,9 +119,11 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
 def test_a_component_is_nicer_than_its_runner_even_under_nice(tmp_path: Path) -> None:
     """Setting a niceness below the runner's own is refused to everyone but root."""
     script = (
-        "import os, sys; from pathlib import Path; from seawall.processes.components import Component\n"
+        "import os, sys; from pathlib import Path\n"
+        "from seawall.processes.components import Component\n"
         "folder = Path(sys.argv[1]); os.nice(10)\n"
-        "part = Component(name='part', argv=['sleep', '60'], env=dict(os.environ), log=folder / 'log', cwd=folder)\n"
+        "part = Component(name='part', argv=['sleep', '60'], env=dict(os.environ),\n"
+        "                 log=folder / 'log', cwd=folder)\n"
         "print(os.getpriority(os.PRIO_PROCESS, part.pid)); part.stop(grace_s=0.1)\n"
     )
     own = os.getpriority(os.PRIO_PROCESS, 0)

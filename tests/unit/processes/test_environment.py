@@ -71,7 +71,7 @@ def test_the_own_process_forgets_them_too() -> None:
 def test_after_cleaning_no_library_obeys_the_users_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before: httpx fails on a SOCKS proxy, boto3 on a profile that is not there, asyncpg asks for TLS."""
+    """Before, httpx fails on a SOCKS proxy, boto3 on a missing profile, and asyncpg wants TLS."""
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ImportError):

@@ -14,7 +14,12 @@ import pytest
 from sandbox import reaper
 from seawall.conventions import environment
 
-IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+IGNORES_SIGTERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(60)
+"""
 
 
 def test_the_variable_is_the_one_that_components_carry() -> None:

@@ -16,9 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_engine_sees_the_deployer_and_none_of_the_users_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A profile or a session token of the user's would win over, or be mixed with, the deployer's
-    key.
-    """
+    """The user's profile would win over the deployer's key, a session token be mixed with it."""
     # In the place of the engine: tells the variables that it was given.
     engine = tmp_path / "pulumi"
     engine.write_text(

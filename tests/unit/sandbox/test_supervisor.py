@@ -1,4 +1,4 @@
-"""Whatever interrupts a start, nobody waits for what will never be ready and nothing stays behind."""
+"""An interrupted start waits for no component, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 @contextmanager
 def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
-    """Ctrl-C, as another signal (the test runner has its own ways with SIGINT), once ``count``
-    processes of the run are there.
+    """Raise KeyboardInterrupt once ``count`` processes of the run are there.
+
+    By SIGUSR1, because the test runner handles SIGINT itself.
     """
 
     def interrupt(*_: object) -> None:
@@ -88,9 +89,7 @@ def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
 
 
 def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
-    """Within five seconds nothing carries the run's id, although no component was ready and none
-    would go.
-    """
+    """All end within five seconds, although none was ready and none ends when asked."""
     with interrupted_when_running(sandbox, 2), pytest.raises(KeyboardInterrupt):
         sandbox.spawn_all(
             {name: (DEAF, {}) for name in ("venue-api", "mode-controller")}, ready_line="ready"
