@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from seawall import errors
-from seawall.errors import ComponentDiedError, PolicyError, SeawallError, ServiceError
+from seawall.errors import ComponentDiedError, SeawallError, ServiceError
 
 
 class SandboxMessage(BaseModel):
@@ -48,11 +48,14 @@ def error_message(error: SeawallError) -> SandboxMessage:
 
 def error_of(message: SandboxMessage) -> SeawallError:
     """The error that ``message`` carries; its exit code is that of the original."""
-    kind = getattr(errors, message.error_type, ServiceError)
-    if kind is ComponentDiedError:
+    if message.error_type == ComponentDiedError.__name__:
         return ComponentDiedError(message.component, log_tail=message.text)
-    if kind is PolicyError:  # its text already lists the problems
-        kind = errors.CallerError
+    kind = getattr(errors, message.error_type, None)
     if not (isinstance(kind, type) and issubclass(kind, SeawallError)):
         kind = ServiceError
-    return kind(message.text, remedy=message.remedy)
+    # Some errors are made of parts that the text already lists: then the nearest plain class.
+    plain = next(
+        each for each in kind.__mro__ if each is SeawallError or "__init__" not in vars(each)
+    )
+    error: SeawallError = plain(message.text, remedy=message.remedy)
+    return error

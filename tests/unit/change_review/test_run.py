@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seawall.change_review import journal
+from seawall.change_review import journal, run
 from seawall.cli.app import main
 from seawall.conventions import environment
 from tests.testing.endpoints import chain, serving, venue
@@ -31,7 +31,8 @@ REASON = "The wallet was emptied and checked by two people, see ticket 4711."
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the developer's shell."""
+    """No variable of the developer's shell counts, and no sandbox that runs on this machine."""
+    monkeypatch.setattr(run, "kept_deployment", lambda: None)
     for name in (
         environment.DEPLOYMENT_VARIABLE,
         environment.POLICY_VARIABLE,

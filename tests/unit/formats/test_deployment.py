@@ -38,12 +38,12 @@ def test_money_is_real_unless_the_file_says_otherwise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{}", r"does not describe a running stack: \d+ problems, the first at run_id"),
-        ('{"run_id": 1', "does not describe a running stack: 1 problems, the first at"),
-        ("[]", "does not describe a running stack"),
+        ("{}", r"(?s)has \d+ problems:\n  run_id: found .*networks: found "),
+        ('{"run_id": 1', r"(?s)has 1 problem:\n  \(file\): found text that is not JSON"),
+        ("[]", r"has 1 problem:\n  \(file\): found \[\]"),
     ],
 )
-def test_a_malformed_file_is_refused_with_its_first_problem(
+def test_a_malformed_file_is_refused_with_every_problem(
     tmp_path: Path, text: str, complaint: str
 ) -> None:
     path = tmp_path / "deployment.json"
@@ -56,7 +56,7 @@ def test_a_missing_file_or_one_in_another_encoding_is_refused(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"cannot read .*: No such file.*seawall up"):
         load_deployment(tmp_path / "deployment.json")
     (tmp_path / "deployment.json").write_bytes(b"\xff\xfe{}")
-    with pytest.raises(UsageError, match="it is not UTF-8"):
+    with pytest.raises(UsageError, match="found text in UTF-16"):
         load_deployment(tmp_path / "deployment.json")
 
 

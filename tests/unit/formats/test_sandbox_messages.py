@@ -7,6 +7,7 @@ import pytest
 from seawall.errors import (
     ComponentDiedError,
     DiskFullError,
+    DocumentError,
     PolicyError,
     Problem,
     SeawallError,
@@ -24,6 +25,7 @@ from seawall.formats.sandbox_messages import SandboxMessage, error_message, erro
         ServiceError("postgres ended"),
         ComponentDiedError("moto", log_tail="Traceback"),
         PolicyError("p.yaml", [Problem(path="a", found="1", remedy="write 2")]),
+        DocumentError("d.json", [Problem(path="a", found="1", remedy="write 2")]),
     ],
 )
 def test_an_error_arrives_as_it_was(error: SeawallError) -> None:
@@ -31,7 +33,7 @@ def test_an_error_arrives_as_it_was(error: SeawallError) -> None:
     arrived = error_of(SandboxMessage.model_validate_json(line))
     assert str(arrived) == str(error)
     assert arrived.exit_code == error.exit_code
-    if not isinstance(error, PolicyError):
+    if not isinstance(error, PolicyError | DocumentError):
         assert type(arrived) is type(error)
 
 
