@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -36,6 +36,8 @@ from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REPORT_EVERY_S = 1.0
 PROGRAMS = ("alertmanager", "anvil", "prometheus", "promtool", "pulumi", "toxiproxy-server")
 
 
@@ -58,9 +60,9 @@ def _up(options: argparse.Namespace) -> int:
     clean_own_process()
     policy_path = options.policy.resolve()
     policy = load_policy(policy_path)
-    programs = find_programs()
+    programs = find_programs(options.program)
     run_id = options.run_id or f"up-{options.seed}-{uuid.uuid4().hex[:8]}"
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _interrupt)
     if options.attached:
         closed = threading.Event()
@@ -94,10 +96,10 @@ def _attached(
     )
     _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
     try:
-        while not closed.wait(timeout=3600):
-            pass
+        while not closed.wait(timeout=_REPORT_EVERY_S):
+            sandbox.report_components()
     except KeyboardInterrupt:
-        closed.set()
+        pass
     if not options.keep:
         sandbox.close()
     return ExitCode.PASS
@@ -146,12 +148,13 @@ def _start(
     return sandbox
 
 
-def find_programs() -> dict[str, Path]:
-    """Path of every external program that a sandbox needs, found on PATH.
+def find_programs(given: Iterable[str] = ()) -> dict[str, Path]:
+    """Path of every external program that a sandbox needs: ``given`` as NAME=PATH, or on PATH.
 
     Raises :class:`MissingProgramError`.
     """
-    found = {name: shutil.which(name) for name in PROGRAMS}
+    named = dict(each.split("=", 1) for each in given)
+    found = {name: named.get(name) or shutil.which(name) for name in PROGRAMS}
     missing = [name for name, path in found.items() if path is None]
     if missing:
         raise MissingProgramError(
@@ -195,6 +198,8 @@ def _progress(line: str) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in _ENDING:  # the first one ends the sandbox; a second must not end the ending
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -202,8 +207,9 @@ def _interrupt_at_end_of_input(closed: threading.Event) -> None:
     """Interrupt the main thread once the program that started this one has closed our input."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    if not closed.is_set():
-        os.kill(os.getpid(), signal.SIGINT)
+    # Whatever becomes of the interrupt, a sandbox that is up ends now.
+    closed.set()
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,6 +223,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--run-id", help="carried by every process; made up by default")
     up.add_argument("--data-dir", type=Path, help="an empty folder; in the cache by default")
     up.add_argument("--sabotage", choices=SABOTAGES, help="switch this control off")
+    up.add_argument(
+        "--program", action="append", default=[], metavar="NAME=PATH", help="instead of PATH's"
+    )
     up.add_argument("--attached", action="store_true", help="report in JSON, end with our input")
     up.add_argument("--keep", action="store_true", help="with --attached: leave it running")
     down = commands.add_parser("down", help="end the kept sandbox and remove its data")

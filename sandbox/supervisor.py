@@ -6,6 +6,7 @@ Restarts nothing by itself.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import sys
@@ -30,9 +31,11 @@ from seawall.conventions import environment as environment_names
 from seawall.errors import (
     ComponentDiedError,
     DiskFullError,
+    ExitCode,
     PortBusyError,
     ServiceError,
     UsageError,
+    WorldError,
 )
 from seawall.formats.deployment import (
     DEPLOYMENT_FILE,
@@ -276,12 +279,12 @@ class Sandbox:
                 log=self._log(name),
                 cwd=cwd,
                 niceness=niceness,
-                ended=self._publish,
+                ended=self.report_components,
             )
             self._components[name] = component
             process = Process(pid=component.pid, log=component.log)
             self.describe(processes={**self._deployment.processes, name: process})
-            self._publish()
+            self.report_components()
         if ready is not None:
             component.wait_ready(ready, timeout_s=timeout_s)
         self._scrape(name)
@@ -413,11 +416,20 @@ class Sandbox:
             self._scraped[name] = port
             monitoring.write_scrape_targets(self.data_dir, self._scraped)
 
-    def _publish(self) -> None:
-        """Write the state of every process beside the deployment file."""
+    def report_components(self) -> None:
+        """Write the state of every process beside the deployment file.
+
+        A supervisor that cannot report must not seem to say that all is well, so it ends at once:
+        whoever reads the reports sees that, and the reaper ends the rest.
+        """
         with self._lock:
-            if not self._closing:
+            if self._closing:
+                return
+            try:
                 write_components(self.data_dir, self.components())
+            except WorldError as error:
+                print(f"the state of the processes cannot be reported: {error}", file=sys.stderr)
+                os._exit(ExitCode.UNFIT)
 
     def _log(self, name: str) -> Path:
         return self.data_dir / reaper.LOGS / f"{name}.log"

@@ -71,6 +71,11 @@ def passes_closed_directories(capabilities: int) -> bool:
     return all(capabilities >> bit & 1 for bit in (_CAP_SETPCAP, _CAP_DAC_OVERRIDE))
 
 
+def overrides_permissions(capabilities: int) -> bool:
+    """Whether a process with ``capabilities`` may open files whatever their permissions say."""
+    return bool(capabilities >> _CAP_DAC_OVERRIDE & 1)
+
+
 def first_closed(path: Path, *, below: Path = Path("/")) -> Path | None:
     """The first folder on the way from ``below`` to ``path`` that others may not enter."""
     others_may_enter = 0o001
@@ -98,6 +103,12 @@ class _Sets(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
 
 
+def _check(result: int) -> None:
+    """Raise OSError if a call of the C library failed."""
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def become(who: pwd.struct_passwd) -> None:
     """Drop root for ``who``; CAP_DAC_OVERRIDE is kept over the next exec if root has it.
 
@@ -106,14 +117,10 @@ def become(who: pwd.struct_passwd) -> None:
     keeps = bool(held() >> _CAP_DAC_OVERRIDE & 1)
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def call(result: int) -> None:
-        if result != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
     if keeps:
         # Refused (EPERM) without CAP_SETPCAP: then closed directories stay closed to access(2).
         libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
-        call(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+        _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
     os.setgroups([])
     os.setgid(who.pw_gid)
     os.setuid(who.pw_uid)
@@ -121,24 +128,26 @@ def become(who: pwd.struct_passwd) -> None:
         return
     bit = 1 << _CAP_DAC_OVERRIDE
     sets = (_Sets * 2)(_Sets(bit, bit, bit), _Sets(0, 0, 0))
-    call(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(sets)))
-    call(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
+    _check(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(sets)))
+    _check(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
 
 
 def become_in_namespace(who: pwd.struct_passwd) -> None:
     """Map the ids of this process to those of ``who``, in a user namespace. Raises OSError."""
     uid, gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWUSER) != 0:
+    try:
+        _check(libc.unshare(_CLONE_NEWUSER))
+        process = Path("/proc/self")
+        (process / "setgroups").write_text("deny", encoding="ascii")
+        (process / "uid_map").write_text(f"{who.pw_uid} {uid} 1", encoding="ascii")
+        (process / "gid_map").write_text(f"{who.pw_gid} {gid} 1", encoding="ascii")
+    except OSError as error:
         raise OSError(
-            ctypes.get_errno(),
+            error.errno,
             f"user id {uid} has no entry in the passwd database, and no user namespace may be"
-            " made: add an entry, or run as a user that has one",
-        )
-    process = Path("/proc/self")
-    (process / "setgroups").write_text("deny", encoding="ascii")
-    (process / "uid_map").write_text(f"{who.pw_uid} {uid} 1", encoding="ascii")
-    (process / "gid_map").write_text(f"{who.pw_gid} {gid} 1", encoding="ascii")
+            f" made ({error.strerror}): add an entry, or run as a user that has one",
+        ) from error
 
 
 if __name__ == "__main__":

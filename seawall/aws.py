@@ -8,12 +8,12 @@ usual way instead.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+from seawall.processes.environment import is_loopback
 
 if TYPE_CHECKING:
     import boto3
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 """boto3 sessions must not make clients in two threads at once."""
-
-
-def is_loopback(url: str | None) -> bool:
-    """Whether ``url`` points at this machine. None, AWS's own endpoint, does not."""
-    host = urlsplit(url).hostname if url is not None else None
-    if host is None or host == "localhost":
-        return host is not None
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def isolated_client(
@@ -67,7 +56,7 @@ def isolated_client(
         use_fips_endpoint=False,
         use_dualstack_endpoint=False,
         # An empty mapping means no proxy, None those of HTTP_PROXY, ALL_PROXY and so on.
-        proxies={} if is_loopback(endpoint) else None,
+        proxies={} if is_loopback(endpoint or "") else None,
     )
     with _lock:
         make: Any = _session().client

@@ -25,11 +25,12 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seawall.aws import is_loopback, isolated_client
+from seawall.aws import isolated_client
 from seawall.conventions import aws
 from seawall.conventions import environment as environment_names
 from seawall.errors import DocumentError, DrillError, UsageError
 from seawall.formats.documents import parse_json
+from seawall.processes.environment import is_loopback
 
 READ_EVERY_S = 1.0
 """How often the switch is read during a drill.
@@ -185,7 +186,7 @@ class SsmKillSwitch:
                 session_token=key.session_token,
                 config=config,
             )
-        if is_loopback(endpoint):
+        if is_loopback(endpoint or ""):
             config = config.merge(Config(proxies={}))
         make: Any = boto3.Session(region_name=region).client
         return make(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,13 +24,21 @@ from pydantic import ValidationError
 from seawall import setup
 from seawall.cache import repository_root
 from seawall.errors import ComponentDiedError, ExitCode, ServiceError, UsageError
-from seawall.formats.deployment import ComponentStatus, Deployment, load_deployment, read_components
+from seawall.formats.deployment import (
+    COMPONENTS_FILE,
+    ComponentStatus,
+    Deployment,
+    load_deployment,
+    read_components,
+)
 from seawall.formats.sandbox_messages import SandboxMessage, error_of
 from seawall.processes.failures import os_failure, tail
 
 _END_S_MAX = 20.0
 """How long a sandbox may take to end all its processes; beyond it, its reaper ends it."""
 _COMMAND_S_MAX = 60.0
+_REPORT_S_MAX = 20.0
+"""The supervisor reports once a second; a machine that is this busy cannot be measured on."""
 
 
 @dataclass(kw_only=True)
@@ -40,8 +49,21 @@ class RunningSandbox:
     _process: subprocess.Popen[str]
 
     def components(self) -> list[ComponentStatus]:
-        """The state of every process of the sandbox, in the order of their start."""
-        return read_components(self.deployment.data_dir)
+        """The state of every process of the sandbox, in the order of their start.
+
+        Raises :class:`ServiceError` if the supervisor does not report it, or not any more: then it
+        is not known whether a process died.
+        """
+        path = self.deployment.data_dir / COMPONENTS_FILE
+        found = read_components(self.deployment.data_dir)
+        if not found:
+            raise ServiceError("the sandbox's supervisor reports no process")
+        silence_s = time.time() - path.stat().st_mtime
+        if silence_s > _REPORT_S_MAX:
+            raise ServiceError(
+                f"the sandbox's supervisor has not reported its processes for {silence_s:.0f} s"
+            )
+        return found
 
     def check(self) -> None:
         """Raise :class:`ComponentDiedError` or :class:`ServiceError` if a part of it ended."""
@@ -57,6 +79,7 @@ class RunningSandbox:
 @contextmanager
 def running_sandbox(
     *,
+    programs: Mapping[str, Path],
     policy_path: Path,
     gameday: str,
     seed: int,
@@ -70,6 +93,7 @@ def running_sandbox(
     """A sandbox, brought up whole, for as long as the block lasts; with ``keep`` it stays.
 
     Args:
+        programs: the external executables to use, by name.
         policy_path: the policy to bring up.
         gameday: the game day whose flood is planned.
         seed: of customers and arrivals.
@@ -86,6 +110,7 @@ def running_sandbox(
         *("--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed)),
         *("--run-id", run_id, *(["--sabotage", sabotage] if sabotage else [])),
         *(["--keep"] if keep else []),
+        *(f"--program={name}={path}" for name, path in programs.items()),
     ]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as complaints:
         try:
@@ -103,16 +128,16 @@ def running_sandbox(
         except OSError as error:
             raise os_failure("the sandbox cannot be started", error) from error
         data_dir: list[Path] = []
-        up = False
         try:
             deployment = _follow(process, complaints, report=report, event=event, data_dir=data_dir)
-            up = True
             yield RunningSandbox(deployment=deployment, _process=process)
         finally:
             for folder in data_dir:
                 _copy_logs(folder, logs_to, report)
             _end(process, report)
-            for folder in data_dir if not (keep and up) else []:
+            # A kept sandbox says with exit code 0 that it is up; anything else left nothing behind.
+            stays = keep and process.returncode == ExitCode.PASS
+            for folder in data_dir if not stays else []:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -121,7 +146,10 @@ def kept_deployment() -> Deployment | None:
     done = _run("where")
     if done.returncode == ExitCode.USAGE:
         return None
-    return load_deployment(Path(_output(done).strip()))
+    try:
+        return load_deployment(Path(_output(done).strip()))
+    except UsageError:  # of a sandbox that an older checkout started; `up` says how to remove it
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

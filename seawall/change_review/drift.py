@@ -26,8 +26,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from seawall.aws import isolated_client
 from seawall.change_review.engine import Engine
 from seawall.errors import EvidenceError, ExitCode
+from seawall.processes.environment import is_loopback
 
 _UNCHANGED = frozenset({"refresh", "same"})
 _ABSENT = object()
@@ -338,6 +340,34 @@ def with_overwritten(
     return replace(drift, resources=tuple(drifted.values()))
 
 
+def _s3(environment: Mapping[str, str], endpoint: str | None, region: str | None) -> Any:
+    """A client of S3 with the credentials in ``environment``.
+
+    At an endpoint on this machine nothing else of the user's AWS configuration counts.
+    """
+    key, secret, token = (
+        environment.get(f"AWS_{name}")
+        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+    )
+    if endpoint is not None and key is not None and secret is not None and is_loopback(endpoint):
+        return isolated_client(
+            "s3",
+            endpoint=endpoint,
+            region=region or environment["AWS_REGION"],
+            access_key_id=key,
+            secret_access_key=secret,
+            session_token=token,
+            config=_CONFIG,
+        )
+    session = boto3.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        region_name=environment.get("AWS_REGION"),
+    )
+    return session.client("s3", region_name=region, endpoint_url=endpoint, config=_CONFIG)
+
+
 def head_reader(environment: Mapping[str, str]) -> Callable[[StoredObject], Head | None]:
     """Return a function that calls HeadObject as the engine would with ``environment``.
 
@@ -345,12 +375,6 @@ def head_reader(environment: Mapping[str, str]) -> Callable[[StoredObject], Head
     and raises :class:`EvidenceError` if S3 does not answer: then it is not known whether the
     object is the stack's.
     """
-    session = boto3.Session(
-        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-        region_name=environment.get("AWS_REGION"),
-    )
     clients: dict[str | None, Any] = {}
 
     def read_head(stored: StoredObject) -> Head | None:
@@ -359,9 +383,7 @@ def head_reader(environment: Mapping[str, str]) -> Callable[[StoredObject], Head
                 endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get(
                     "AWS_ENDPOINT_URL"
                 )
-                clients[stored.region] = session.client(
-                    "s3", region_name=stored.region, endpoint_url=endpoint, config=_CONFIG
-                )
+                clients[stored.region] = _s3(environment, endpoint, stored.region)
             answer: Head = clients[stored.region].head_object(Bucket=stored.bucket, Key=stored.key)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _NOT_THERE:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from seawall import setup
 from seawall.errors import MissingProgramError, ServiceError, UsageError
-from seawall.processes.environment import clean_own_process
 from seawall.sandbox_program import kept_deployment, kept_environment
 
 _RUN_S_MAX = 900
@@ -94,13 +93,16 @@ def engine_here(root: Path, *, stack: str | None, config_file: Path | None = Non
     return Engine(root=root, environment=environment, stack=stack, config_file=config_file)
 
 
+def has_chosen_a_stack() -> bool:
+    """Whether the caller's environment says where the stack is, so that no sandbox is meant."""
+    return any(name in os.environ for name in _CHOSEN)
+
+
 def _environment(stack: str | None) -> dict[str, str]:
     found = {**os.environ, **setup.environment()}
-    if any(name in os.environ for name in _CHOSEN):
+    if has_chosen_a_stack():
         return found
     kept = kept_deployment()
     if kept is None or stack not in (None, kept.stack):
         return found
-    found = kept_environment().applied_to(found)
-    clean_own_process()  # whatever asks AWS beside the engine must not see the user's, either
-    return found
+    return kept_environment().applied_to(found)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.change_review import journal, sources
-from seawall.change_review.engine import engine_here
+from seawall.change_review.engine import engine_here, has_chosen_a_stack
 from seawall.change_review.freeze import Freeze, tier_absent
 from seawall.change_review.judgement import Judgement, ReviewOutcome, exposures_of, judge
 from seawall.change_review.override import Override
@@ -123,7 +123,10 @@ def _text(source: str) -> str:
 def _sandbox_of(preview: Preview) -> Deployment | None:
     """Return the deployment of the stack; None for another stack, whatever the environment says."""
     named = deployment_of_environment()
-    found = load_deployment(named) if named is not None else kept_deployment()
+    if named is not None:
+        found = load_deployment(named) if named.is_file() else None
+    else:
+        found = None if has_chosen_a_stack() else kept_deployment()
     return found if found is not None and found.stack == preview.stack else None
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.shock import Drill
-from seawall.errors import DrillError, ExitCode, ServiceError, UsageError
+from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.formats import timeline
 from seawall.formats.deployment import set_run_directory
 from seawall.formats.run_directory import (
@@ -30,6 +30,7 @@ from seawall.formats.run_directory import (
     write_policy,
 )
 from seawall.formats.venue_records import connect
+from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
@@ -107,6 +108,10 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     Raises the error tree for everything that prevents a drill.
     """
     end_like_ctrl_c(signal.SIGTERM)
+    # Read before the user's environment is forgotten: a stack that schedules game days names its
+    # kill switch there, and the credentials that read it.
+    switches = kill_switches(None)
+    KillSwitchWatch(switches=switches).require_armed()
     programs = _set_up()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
@@ -125,7 +130,14 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
         )
         manifest.write(run_dir)
         write_policy(request.policy, run_dir)
-        _drill(request, manifest=manifest, run_dir=run_dir, display=display)
+        _drill(
+            request,
+            programs={name: located.path for name, located in programs.items()},
+            switches=switches,
+            manifest=manifest,
+            run_dir=run_dir,
+            display=display,
+        )
         display.phase("judging the evidence")
         verdict = write(run_dir)
     if as_json:
@@ -138,10 +150,11 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
 def bring_up(request: Request) -> int:
     """Start a sandbox with its stack and venue, and leave it running."""
     end_like_ctrl_c(signal.SIGTERM)
-    _set_up()
+    programs = _set_up()
     with Display() as display:
         display.phase("starting the sandbox")
         with running_sandbox(
+            programs={name: located.path for name, located in programs.items()},
             policy_path=request.policy_path,
             gameday=request.day.name,
             seed=request.seed,
@@ -167,18 +180,28 @@ def _set_up() -> Mapping[str, setup.Located]:
     return programs
 
 
-def _drill(request: Request, *, manifest: Manifest, run_dir: Path, display: Display) -> None:
+def _drill(
+    request: Request,
+    *,
+    programs: Mapping[str, Path],
+    switches: Sequence[KillSwitch],
+    manifest: Manifest,
+    run_dir: Path,
+    display: Display,
+) -> None:
     """Bring a deployment up, apply the shock, gather the evidence.
 
     A drill that broke leaves what it has, and that is judged.
     """
 
     def event(name: str) -> None:
+        if name == "sandbox.started":
+            point_latest_at(run_dir)
         timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
 
     display.phase("starting the sandbox")
-    point_latest_at(run_dir)
     with running_sandbox(
+        programs=programs,
         policy_path=request.policy_path,
         gameday=request.day.name,
         seed=request.seed,
@@ -190,7 +213,14 @@ def _drill(request: Request, *, manifest: Manifest, run_dir: Path, display: Disp
         logs_to=run_dir / "logs",
     ) as sandbox:
         try:
-            _drill_on(sandbox, request, manifest=manifest, run_dir=run_dir, display=display)
+            _drill_on(
+                sandbox,
+                request,
+                switches=switches,
+                manifest=manifest,
+                run_dir=run_dir,
+                display=display,
+            )
         except BaseException:
             if request.keep:
                 display.line("the sandbox is still up: bin/seawall down removes it")
@@ -201,13 +231,35 @@ def _drill_on(
     sandbox: RunningSandbox,
     request: Request,
     *,
+    switches: Sequence[KillSwitch],
+    manifest: Manifest,
+    run_dir: Path,
+    display: Display,
+) -> None:
+    """Drill and gather; while it lasts, every process that writes evidence knows ``run_dir``."""
+    data_dir = sandbox.deployment.data_dir
+    set_run_directory(data_dir, run_dir)
+    try:
+        _drill_and_collect(
+            sandbox, request, switches=switches, manifest=manifest, run_dir=run_dir, display=display
+        )
+    finally:
+        # What happens on a kept sandbox from here on is no part of this run.
+        set_run_directory(data_dir, None)
+    finish(manifest, run_dir)
+
+
+def _drill_and_collect(
+    sandbox: RunningSandbox,
+    request: Request,
+    *,
+    switches: Sequence[KillSwitch],
     manifest: Manifest,
     run_dir: Path,
     display: Display,
 ) -> None:
     deployment = sandbox.deployment
     records = connect(deployment)
-    set_run_directory(deployment.data_dir, run_dir)
     drill = Drill(
         sandbox=sandbox,
         records=records,
@@ -216,15 +268,20 @@ def _drill_on(
         root=request.root,
         run_dir=run_dir,
         display=display,
+        switches=switches,
     )
     try:
         drill.run()
-    except (DrillError, ServiceError) as error:
+        drill.check()  # a part that died after the last look would go unseen
+    except SeawallError as error:
         manifest.broke = str(error)
         drill.event("broke", reason=str(error))
         display.line(f"the drill broke: {error}")
     display.phase("gathering the evidence")
-    manifest.components = [component.model_dump() for component in drill.components()]
+    try:
+        manifest.components = [component.model_dump() for component in drill.components()]
+    except SeawallError as error:
+        manifest.broke = manifest.broke or str(error)
     collect(
         deployment,
         records=records,
@@ -234,6 +291,3 @@ def _drill_on(
         report=display.line,
     )
     drill.event("collected")
-    # What happens on a kept sandbox from here on is no part of this run.
-    set_run_directory(deployment.data_dir, None)
-    finish(manifest, run_dir)

@@ -45,10 +45,11 @@ def own_sandbox(
     end_like_ctrl_c(signal.SIGTERM)
     policy = load_policy(policy_path)
     with setup.shown() as report:
-        setup.ensure(report=report)
+        programs = setup.ensure(report=report)
     clean_own_process()
     display.phase("starting the sandbox")
     with running_sandbox(
+        programs={name: located.path for name, located in programs.items()},
         policy_path=policy_path.resolve(),
         gameday=policy.gameday().name,
         seed=seed,

@@ -20,11 +20,11 @@ from typing import IO, Any
 from seawall import setup
 from seawall.conventions import environment
 from seawall.drill.display import Display
-from seawall.errors import ComponentDiedError, DrillError, ServiceError
+from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
 from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.venue_records import VenueRecords, VenueState
-from seawall.kill_switch import KillSwitchWatch, kill_switches
+from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
@@ -69,6 +69,7 @@ class Drill:
     display: Display
     clock: Callable[[], float] = time.time
     switch: KillSwitchWatch | None = None
+    switches: Sequence[KillSwitch] = ()
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
@@ -130,7 +131,8 @@ class Drill:
         Raises :class:`DrillError` unless it says armed everywhere.
         """
         if self.switch is None:
-            self.switch = KillSwitchWatch(switches=kill_switches(self.deployment.kill_switch))
+            of_stack = kill_switches(self.deployment.kill_switch, environment={})
+            self.switch = KillSwitchWatch(switches=[*self.switches, *of_stack])
         self.switch.require_armed()
         return self.switch.start()
 
@@ -223,7 +225,7 @@ class Drill:
             raise DrillError(f"{self.deployment.path} names no customers to act as")
         return str(self.deployment.customers)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raise :class:`ComponentDiedError` if a process ended that nobody stopped."""
         self.sandbox.check()
         if self._prober is not None and self._prober.died:
@@ -237,7 +239,7 @@ class Drill:
                     return float(line["t_zero"])
             if flood.poll() is not None:
                 break
-            self._check()
+            self.check()
             self._obey()
             time.sleep(0.05)
         message = f"the flood did not start:\n{self._tail('flood')}"
@@ -326,14 +328,17 @@ class Drill:
 
     def _tick(self, progress: _JsonLines | None) -> VenueState | None:
         """Look at everything once; about four times a second."""
-        self._check()
+        self.check()
         self._obey()
         for line in progress.read() if progress is not None else ():
             self._offered_per_s = float(line.get("offered_per_s", self._offered_per_s))
         if progress is None:
             self._offered_per_s = 0.0
         time.sleep(_WATCH_EVERY_S)
-        state = self.records.state()
+        try:
+            state = self.records.state()
+        except SeawallError:  # only people see it; the evidence is gathered elsewhere
+            state = None
         if state is not None:
             self.display.state(state, offered_per_s=self._offered_per_s)
         return state

@@ -151,25 +151,27 @@ def describe(
 
 
 def commit_of(root: Path) -> tuple[str, bool]:
-    """The commit in the work tree and whether it was changed since.
+    """The commit of the checkout at ``root``, and whether it was changed since.
 
-    ("unknown", True) outside git.
+    (UNKNOWN, True) where ``root`` is no checkout, such as an unpacked archive.
     """
+    # GIT_DIR and the like name another repository, for example in a git hook.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+            env=environment,
+        )
+        return done.stdout.strip()
+
     try:
-        commit = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-        status = subprocess.run(
-            ["git", "-C", str(root), "status", "--porcelain"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return UNKNOWN, True
+        return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
         return UNKNOWN, True
-    return commit.stdout.strip(), bool(status.stdout.strip())

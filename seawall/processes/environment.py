@@ -5,7 +5,7 @@ parses options or loads code are removed, from every child process and from the 
 before it talks to a running stack.
 
 Everything else passes: PATH, HOME, TMPDIR, locale, terminal, XDG folders, and whatever the machine
-needs to start programs (LD_LIBRARY_PATH and the like).
+needs to start programs (LD_LIBRARY_PATH, LD_PRELOAD, MALLOC_*, OPENSSL_CONF).
 
 Two commands keep the whole environment on purpose. Set-up installs packages through the user's
 own proxy and registry settings. `review` and `drift` of a stack of the user's own use the user's
@@ -31,20 +31,34 @@ REMOVED_PREFIXES = (
     "DAPP_",  # anvil and Foundry
     "ETH_",  # anvil: RPC of a chain to fork
     "FOUNDRY_",
+    "GEVENT_",
+    "GIT_",  # another repository's commit would be named
+    "GRPC_",
     "LOCUST_",  # locust takes every option from a variable of this prefix
     "MOTO_",
     "PG",  # libpq's variables, which asyncpg and psycopg obey, too (PGHOST, PGSSLMODE, ...)
     "PULUMI_",
     "SEAWALL_",  # another run's
     "S3_",  # moto
+    "TOKIO_",
     "TOXIPROXY_",
     "UVICORN_",
 )
 REMOVED_NAMES = frozenset(
     {
+        "CURL_CA_BUNDLE",
         "DEFAULT_CONTAINER_REGISTRY",  # moto
+        "FORWARDED_ALLOW_IPS",  # uvicorn
+        # Go's runtime: a slow part would look like a venue that misses its bounds.
+        "GODEBUG",
+        "GOGC",
+        "GOMAXPROCS",
+        "GOMEMLIMIT",
         "INITIAL_NO_AUTH_ACTION_COUNT",  # moto: when IAM is enforced from
         "LOG_LEVEL",  # toxiproxy
+        "NETRC",
+        "PROMETHEUS_MULTIPROC_DIR",
+        "PURE_PYTHON",  # gevent
         "PYTHONASYNCIODEBUG",
         "PYTHONDEVMODE",
         "PYTHONHOME",
@@ -57,6 +71,10 @@ REMOVED_NAMES = frozenset(
         "PYTHONTRACEMALLOC",
         "PYTHONWARNINGS",
         "REQUESTS_CA_BUNDLE",
+        "RUST_LOG",
+        "SSLKEYLOGFILE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
         "TEST_SERVER_MODE",  # moto
         "WEB_CONCURRENCY",  # uvicorn
         # Proxies, in the two spellings that clients read. All parts of a sandbox are on loopback.
@@ -68,6 +86,9 @@ REMOVED_NAMES = frozenset(
         "SOCKS_PROXY",
         "all_proxy",
         "ftp_proxy",
+        "grpc_proxy",
+        "no_grpc_proxy",
+        "prometheus_multiproc_dir",
         "https_proxy",
         "http_proxy",
         "no_proxy",

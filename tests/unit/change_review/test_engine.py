@@ -36,7 +36,6 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(engine, "kept_deployment", lambda: make_deployment(Path("kept")))
     monkeypatch.setattr(engine, "kept_environment", lambda: SANDBOX)
-    monkeypatch.setattr(engine, "clean_own_process", list)
 
 
 @pytest.mark.parametrize(
