@@ -1,7 +1,7 @@
 """The users that a sandbox starts with: who deploys, and who may take on each role of the stack.
 
-``python -m sandbox.identities --endpoint URL --policy FILE --out FILE``. On a real account these
-are made by whoever owns it; here creating ``deployer`` is also what starts enforcement.
+``python -m sandbox.identities --endpoint URL --policy FILE --out FILE``. On a real account its
+owner makes these; here creating ``deployer`` is also what starts enforcement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The lay-out of one sandbox.
-
-Which parts there are, on which ports, and what is told about them.
-"""
+"""The layout of one sandbox: its parts, their ports, and what the deployment file says of them."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ other makes every undo that is kept, at once, and ends. The sentinel also makes 
 holder, frozen perhaps, has not made in time. Leases that an earlier pair left in the data directory
 are undone before the first answer. SIGTERM, SIGINT and SIGHUP undo what is held, then end both.
 
-Exit status: 0 if told to end and nothing is left applied; 1 if the other process died or an undo
-was not done; 4 if the port is busy.
+Exit status: 0 after such a signal if nothing is left applied; 1 if the other process died or an
+undo was not done; 4 if the port is busy.
 """
 
 from __future__ import annotations

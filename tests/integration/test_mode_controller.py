@@ -46,7 +46,7 @@ def _quicken(founded: Founded) -> None:
 
 
 async def _reserve(api: Connection, value_micro: int) -> int:
-    """What an intake batch tells the mode controller."""
+    """The notification that an intake batch sends to the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
             "insert into flow (kind, network, asset, size, count, value_micro) "

@@ -1,6 +1,6 @@
 """Every resource type lives through the real engine.
 
-One program with all examples is made, looked at, changed, taken over and removed.
+One program with all examples is made, previewed, changed, imported and removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests to a deployment ignore the proxies that the user's environment names.
 
 A sandbox is on loopback, which a company's proxy cannot reach. httpx reads HTTP_PROXY, ALL_PROXY
-and so on unless it is told ``trust_env=False``; for a SOCKS proxy it even fails without an extra
+and so on unless it gets ``trust_env=False``; for a SOCKS proxy it even fails without an extra
 package.
 """
 

@@ -1,4 +1,4 @@
-"""Who tries: a KMS client for every principal in every region."""
+"""KMS clients of the segregation drill: one for every principal in every region."""
 
 from __future__ import annotations
 

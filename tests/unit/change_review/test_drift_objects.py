@@ -49,7 +49,7 @@ def answering(*heads: Head | None) -> Any:
 
 @pytest.mark.parametrize("op", ["refresh", "update"])
 def test_the_objects_are_read_from_the_stacks_own_state(op: str) -> None:
-    """Also that of one that drifted otherwise: its new state tells what AWS has."""
+    """Of an object that drifted otherwise, too: its new state has what AWS has."""
     theirs = {"outputs": {**OUTPUTS, "versionId": "v2"}}
     step = {"op": op, "urn": URN, "oldState": {"outputs": OUTPUTS}, "newState": theirs}
     bucket = {

@@ -1,6 +1,6 @@
 """Which stack a command is about: the caller's own, or the kept sandbox's.
 
-And what is asked of whom there.
+The engine's environment and arguments follow from that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a file and endpoints to an exit code, and the journal in between."""
+"""The whole review: a preview file and endpoints in, an exit code and a journal entry out."""
 
 from __future__ import annotations
 

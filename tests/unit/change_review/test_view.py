@@ -1,6 +1,6 @@
-"""What a reviewer sees: the outcome first, the money, what to do instead.
+"""The view for a reviewer: the outcome first, then the money and what to do instead.
 
-And nothing that the proposal wrote itself.
+A proposal cannot write any of it itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The noisy-neighbour drill tells a bulkhead from none, and nothing at all from both."""
+"""The noisy-neighbour drill: PASS with a bulkhead, FAIL without, UNKNOWN if nothing was tried."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ async def pager(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_message_is_on_the_disk_when_it_is_answered(
     pager: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    """And is listed."""
+    """It is listed by then, too."""
     assert (await pager.post("/", json={"alerts": [ALERT]})).status_code == 200
     written = [json.loads(line) for line in (tmp_path / "pages.jsonl").read_text().splitlines()]
     assert (await pager.get("/pages")).json() == written

@@ -34,7 +34,7 @@ def _live(run_id: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_second_sandbox_is_refused_while_the_first_lives(run_id: str) -> None:
-    """And the refusal says how to remove the first."""
+    """The refusal says how to remove the first."""
     data_dir = kept.new_data_dir(run_id)
     (data_dir / reaper.MARKER).touch()
     kept.keep(run_id, data_dir)
