@@ -205,7 +205,7 @@ def import_id(recorded: dict[str, Any]) -> str:
 
 
 def test_a_change_behind_pulumis_back_is_named_by_a_refresh(harness: StackHarness) -> None:
-    """Property by property, of every type.
+    """Of every type, property by property.
 
     A refresh proposes exactly that property of exactly that resource.
     """

@@ -1,3 +1,5 @@
+"""Changes outside the stack in S3."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

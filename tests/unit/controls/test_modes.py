@@ -1,3 +1,5 @@
+"""The tier machine: when a tier is entered and when it is left."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
