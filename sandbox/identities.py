@@ -128,7 +128,7 @@ class Identities(BaseModel):
         write_private(path, "\n".join(profiles))
 
     def _user_of(self, principal: access.Principal) -> Identity:
-        """The user who may take on the role of ``principal``. Raises KeyError for a stranger."""
+        """The user who may take on the role of ``principal``. Raises KeyError if none may."""
         bucket = str(principal.bucket)
         match principal.kind:
             case "signer":

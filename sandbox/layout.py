@@ -133,9 +133,9 @@ class Layout:
 
 
 def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]:
-    """Which components learn that a control is switched off.
+    """The components whose environment says that a control is switched off.
 
-    The ones that hold it, and no observer.
+    Only those that hold it get the variable, and no observer.
     """
     if sabotage is None:
         return {}

@@ -322,7 +322,7 @@ class Drill:
             self._tick(None)
 
     def _tick(self, progress: _JsonLines | None) -> VenueState | None:
-        """Look at everything once; about four times a second."""
+        """Check processes, kill switch and progress once; called about four times a second."""
         self._check()
         self._obey()
         for line in progress.read() if progress is not None else ():

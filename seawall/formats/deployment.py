@@ -57,7 +57,7 @@ class RpcEndpoints(_Part):
 
 
 class Payouts(_Part):
-    """Where an outside observer sees the venue's money on one network; addresses are lower case.
+    """What an outside observer reads the venue's money from; addresses are lower case.
 
     ``contracts``: payout contract by wallet; ``wallets``: the address that holds a wallet's money;
     ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet.

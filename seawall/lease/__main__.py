@@ -135,10 +135,10 @@ def _announce(sentinel: socket.socket) -> None:
 
 
 def watch(*, holder: socket.socket, data_dir: Path, clock: Clock) -> int:
-    """Be the sentinel until the holder is gone, whose end of the socket is ``holder``.
+    """Run the sentinel until the holder is gone; ``holder`` is the socket to it.
 
-    A byte in the socket means that the file changed, its end that the holder is gone. The file says
-    what is to be undone.
+    A byte in the socket means that the file of leases changed; end of file means that the holder is
+    gone. The file says what is to be undone.
 
     Returns:
         The exit status: 0 if the holder left nothing to undo, else 1.

@@ -121,7 +121,7 @@ class Component:
         return self._process.returncode if self._ended.wait(timeout_s) else None
 
     def announce_stop(self) -> None:
-        """From now on its end is wanted."""
+        """Note that it is being stopped, so that its end does not count as a death."""
         self._stopping = True
 
     def stop(
