@@ -176,7 +176,7 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
     ]
 
 
-def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
+def test_every_property_that_the_program_sets_is_named_when_it_was_changed(
     account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each is named with what AWS has now, and nothing else is named.
@@ -217,7 +217,7 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
     )
 
 
-def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
+def test_a_bucket_that_was_made_anew_is_named_with_all_that_it_lost(
     account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The old versions of its objects are lost; an `up` writes the objects again."""
@@ -240,7 +240,7 @@ def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
     assert drift(capsys) == {}
 
 
-def test_what_cannot_change_is_named_as_gone_when_somebody_removes_the_resource(
+def test_a_resource_whose_properties_cannot_change_is_named_when_it_is_gone(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name, a key's kind, a revision.

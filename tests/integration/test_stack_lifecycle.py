@@ -93,7 +93,9 @@ def test_all_types_live_through_the_real_engine(harness: StackHarness, log: Path
     assert standing(harness) == empty
 
 
-def test_what_stands_can_be_taken_over_by_import(harness: StackHarness, tmp_path: Path) -> None:
+def test_existing_resources_can_be_imported_into_another_stack(
+    harness: StackHarness, tmp_path: Path
+) -> None:
     """Another stack imports everything by id and then proposes nothing but what AWS does not keep.
 
     The first sees all gone afterwards.

@@ -54,7 +54,7 @@ def test_no_client_of_a_deployment_trusts_the_environment() -> None:
         ("client.get(url)", []),
     ],
 )
-def test_such_a_client_is_found(source: str, lines: list[int]) -> None:
+def test_a_client_that_trusts_the_environment_is_found(source: str, lines: list[int]) -> None:
     assert list(clients_that_trust_the_environment(source)) == lines
 
 

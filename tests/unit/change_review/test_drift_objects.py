@@ -103,7 +103,7 @@ def test_another_version_is_drift_of_the_content(
     assert found.exit_code == 1
 
 
-def test_it_stands_beside_what_the_refresh_found() -> None:
+def test_drift_of_content_is_listed_beside_what_the_refresh_found() -> None:
     kind = Difference(path="contentType", before="text/plain", after="text/html")
     known = DriftedResource(
         urn=URN, kind=KIND, name="runbooks/drawdown.md", gone=False, differences=(kind,)
@@ -123,7 +123,7 @@ def test_it_stands_beside_what_the_refresh_found() -> None:
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_an_object_that_is_gone_is_the_refreshs_to_name(gone: bool) -> None:
+def test_an_object_that_is_gone_is_named_by_the_refresh_alone(gone: bool) -> None:
     known = (
         (
             DriftedResource(

@@ -44,7 +44,7 @@ def test_one_page_per_alert() -> None:
 @pytest.mark.parametrize(
     "message", [{}, [], {"alerts": [{}]}, {"alerts": [{**ALERT, "startsAt": "soon"}]}, None]
 )
-def test_anything_else_is_refused(message: Any) -> None:
+def test_anything_but_a_webhook_message_is_refused(message: Any) -> None:
     with pytest.raises(ValueError, match="not a webhook message"):
         pages_of(message, received_at=0.0)
 
