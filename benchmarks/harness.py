@@ -1,7 +1,4 @@
-"""Processes and a folder that a benchmark brings a stack up in.
-
-The emulated AWS, its provider, and the engine's state.
-"""
+"""What a benchmark brings a stack up in: the emulated AWS, its provider, the engine's state."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Leases(Protocol):
     """The part of the lease client that a session needs."""
 
     def lodge(self, name: str, *, ttl_ms: int, undo: tuple[UndoCall, ...]) -> None:
-        """Have the undo kept."""
+        """Ask the holder to keep the undo."""
 
     def renew(self, name: str) -> bool:
         """Put the expiry off; False once the lease has expired."""

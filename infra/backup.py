@@ -80,9 +80,9 @@ class BackupsArgs:
 
     Args:
         lock_mode: of objects, GOVERNANCE or COMPLIANCE.
-        irrevocable: whether vault locks are such that nobody, not even AWS, can lift them.
+        irrevocable: whether vault locks are of the kind that not even AWS can lift.
         remover: ARN of the principal that may remove copies of a disposable stack; None in a
-            protected stack, where nobody may.
+            protected stack, where none may.
     """
 
     policy: Policy
@@ -170,7 +170,7 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _vault(self, region: str) -> aws.backup.Vault:
-        """A vault under lock: nobody removes a copy before its time.
+        """A vault under lock: no copy is removed before its time.
 
         A lock with a number of days in which it can be changed is in compliance mode. One without
         is in governance mode (API reference, PutBackupVaultLockConfiguration): a principal that may

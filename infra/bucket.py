@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from infra.documents import Statement, document
 
 ABORT_UPLOADS_AFTER_DAYS = 7
-"""Parts of an abandoned upload are billed, and nobody sees them."""
+"""Parts of an abandoned upload are billed, and not listed with the objects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ def _everywhere(arn: str) -> list[Statement]:
 
 
 def nobody_removes(arn: str, *, unless: str | None) -> list[Statement]:
-    """Statements by which nobody but ``unless`` (an ARN) removes a version, a lock or the bucket.
+    """Statements that let only ``unless`` (an ARN) remove a version, a lock or the bucket.
 
     A lifecycle still removes versions whose lock has ended: it is S3's own and passes no policy (S3
     user guide, Lifecycle and other bucket configurations). To undo this, the bucket's policy must

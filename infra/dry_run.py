@@ -111,7 +111,7 @@ def _expected(declared: Declared) -> ExpectedResource:
 
 
 def _settings(policy: Policy) -> Settings:
-    """Those of a protected stack in nobody's account."""
+    """Placeholders: the settings of a protected stack in an account that does not exist."""
     buckets = segregation.key_buckets(policy)
     regions = segregation.regions(policy)
     people = dict.fromkeys(buckets, _ARN)

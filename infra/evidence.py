@@ -20,7 +20,7 @@ class EvidenceArgs:
         retention_days: how long a new object is locked.
         lock_mode: GOVERNANCE or COMPLIANCE.
         remover: ARN of the principal that may remove evidence of a disposable stack; None in a
-            protected stack, where nobody may.
+            protected stack, where none may.
     """
 
     bucket: str

@@ -1,4 +1,4 @@
-"""Game days on a calendar.
+"""Game days on a calendar: what starts them, what stops them, and what they may reach.
 
 Schedules with the policy's cron, a kill switch that stops them all, the task that runs them, and
 roles that reach only resources that are tagged as targets. The Sid of every permission says what it

@@ -63,7 +63,7 @@ class KitArgs:
         retention_days: how long a new version is locked.
         lock_mode: GOVERNANCE or COMPLIANCE.
         remover: ARN of the principal that may remove versions of a disposable stack; None in a
-            protected stack, where nobody may.
+            protected stack, where none may.
     """
 
     venue: str

@@ -62,7 +62,7 @@ class PagingArgs:
     Args:
         regions: each gets topics.
         alarmed: those of them that get alarms on the policy's triggers.
-        armed: whether these alarms act. An alarm whose metric nobody publishes fires for ever.
+        armed: whether these alarms act. An alarm whose metric is not published fires for ever.
     """
 
     policy: Policy

@@ -46,7 +46,7 @@ _VISIBLE_AFTER_S = 60
 _ATTEMPTS = 5
 """After so many failures the message goes to the dead-letter queue, which pages."""
 _AGE_S_MAX = 4 * 3_600
-"""A message that nobody has taken for half a working day is stuck.
+"""A message that was not taken for half a working day is stuck.
 
 Outside bank hours instructions are held back before the queue, not in it.
 """
@@ -193,7 +193,7 @@ def _secret(
 
 
 def reading_policy(reader: str) -> str:
-    """The policy of a secret: nobody but ``reader`` may read it, whatever identity policies say.
+    """The policy of a secret: only ``reader`` may read it, whatever identity policies say.
 
     In a secret's own policy the resource is the secret itself, written ``*`` (Secrets Manager user
     guide, Resource-based policies).

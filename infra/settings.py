@@ -1,7 +1,4 @@
-"""The stack's configuration, read and checked.
-
-Which policy and account, who may take on which role, and whether the stack may be thrown away.
-"""
+"""Reads and checks the configuration of a stack: policy, account, principals, runner, deletion."""
 
 from __future__ import annotations
 
@@ -75,8 +72,8 @@ class Settings:
         deletion: whether the stack may be thrown away.
         principals: who may take on which role.
         runner: where game days run.
-        irrevocable_compliance: whether object and vault locks may be of the kind that nobody can
-            ever lift.
+        irrevocable_compliance: whether object and vault locks may be of the kind that
+            can never be lifted.
         indicators_published: whether the venue's indicators are published to CloudWatch. Until they
             are, alarms on them act on nothing; otherwise all of them would page at once.
     """

@@ -3,7 +3,7 @@
 One trail covers all regions; in each region a rule pages for changes of keys. EventBridge sees the
 API calls that a trail records ("AWS API Call via CloudTrail"; EventBridge user guide, AWS service
 events via CloudTrail) in the region in which they were made, so both regions have a rule. The rule
-is about every key of the account, because the key that matters may be one that nobody expected.
+is about every key of the account, because the key that matters may be one that was not expected.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class KeyTrailArgs:
         topics: ARN by region of the topic that a change of a key pages.
         lock_mode: of the log files, GOVERNANCE or COMPLIANCE.
         remover: ARN of the principal that may remove the log files of a disposable stack; None in a
-            protected stack, where nobody may.
+            protected stack, where none may.
     """
 
     policy: Policy

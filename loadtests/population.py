@@ -57,7 +57,7 @@ class Population:
 
     @property
     def depositors(self) -> tuple[Customer, ...]:
-        """Those who may withdraw in the flood."""
+        """The customers who may withdraw in the flood."""
         return self.customers[SET_ASIDE:]
 
 

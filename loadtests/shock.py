@@ -1,7 +1,4 @@
-"""Shock profiles: a real event as data.
-
-Each number has its source, or the reason why it was assumed.
-"""
+"""Shock profiles: a real event as data, each number with its source or the reason for it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Alertmanager's routing: every alert is sent at once and by itself.
 
-To the pager, or in Amazon Managed Prometheus to the topic of its severity.
+Alerts go to the pager; in Amazon Managed Prometheus, to the topic of their severity.
 """
 
 from __future__ import annotations

@@ -1,4 +1,1 @@
-"""The sandbox: every part that a drill needs, real, on one machine.
-
-One supervisor owns them all.
-"""
+"""The sandbox: every part that a drill needs, on one machine, started and ended by a supervisor."""

@@ -49,7 +49,7 @@ AUDITOR = "auditor.url"
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 _NODE_ANSWER_S_MAX = 10.0
 KEY_FILE = "gameday.json"
-"""In the data directory, mode 0600: the access key of whoever runs game days."""
+"""In the data directory, mode 0600: the access key of the principal that runs game days."""
 TASK_S_MAX = 120.0
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""

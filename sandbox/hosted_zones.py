@@ -1,7 +1,7 @@
-"""What an account holds before the stack comes: the hosted zones of the names that we serve.
+"""Makes the hosted zones that an account must have before the stack: those of the served names.
 
-On a real account whoever owns the domain makes them; the program only looks them up, and a stack
-that is destroyed leaves them alone.
+On a real account the owner of the domain makes them. The Pulumi program only looks them up, and a
+stack that is destroyed leaves them alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The users that a sandbox starts with: who deploys, and who may take on each role of the stack.
 
-``python -m sandbox.identities --endpoint URL --policy FILE --out FILE``. On a real account these
-are made by whoever owns it; here creating ``deployer`` is also what starts enforcement.
+``python -m sandbox.identities --endpoint URL --policy FILE --out FILE``. On a real account its
+owner makes these; here creating ``deployer`` is also what starts enforcement.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Identities(BaseModel):
         write_private(path, "\n".join(profiles))
 
     def _user_of(self, principal: access.Principal) -> Identity:
-        """The user who may take on the role of ``principal``. Raises KeyError for a stranger."""
+        """The user who may take on the role of ``principal``. Raises KeyError if none may."""
         bucket = str(principal.bucket)
         match principal.kind:
             case "signer":

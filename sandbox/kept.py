@@ -1,7 +1,4 @@
-"""A sandbox that outlives the command that started it.
-
-At most one per user, found through a file in the cache.
-"""
+"""A sandbox that outlives its command: at most one per user, found through a file in the cache."""
 
 from __future__ import annotations
 
@@ -90,12 +87,10 @@ def forget(run_id: str) -> None:
 
 
 def down(data_dir: Path | None = None) -> Path | None:
-    """End every process of the sandbox in ``data_dir`` (default.
+    """End every process of a sandbox and remove its data but the logs.
 
-    The kept one) and remove its data but the logs.
-
-    Returns the data directory, or None if no sandbox was kept. Raises :class:`ServiceError` if a
-    process would not end.
+    ``data_dir`` is that of the kept sandbox by default. Returns the data directory, or None if no
+    sandbox was kept. Raises :class:`ServiceError` if a process would not end.
     """
     if data_dir is None:
         try:

@@ -1,7 +1,4 @@
-"""The lay-out of one sandbox.
-
-Which parts there are, on which ports, and what is told about them.
-"""
+"""The layout of one sandbox: its parts, their ports, and what the deployment file says of them."""
 
 from __future__ import annotations
 
@@ -136,9 +133,9 @@ class Layout:
 
 
 def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]:
-    """Which components learn that a control is switched off.
+    """The components whose environment says that a control is switched off.
 
-    The ones that hold it, and no observer.
+    Only those that hold it get the variable, and no observer.
     """
     if sabotage is None:
         return {}

@@ -116,7 +116,7 @@ def _signal(victims: Iterable[Process], *, force: bool) -> None:
             # no shared memory behind.
             name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
             os.kill(pid, signal.SIGQUIT if name == "postgres" else signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)  # a frozen process hears nothing else
+            os.kill(pid, signal.SIGCONT)  # a frozen process acts on no other signal before it
         except (ProcessLookupError, FileNotFoundError):
             continue  # gone meanwhile, which is what we want
 

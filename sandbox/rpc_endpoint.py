@@ -1,10 +1,8 @@
-"""RPC endpoints before a node, as a provider offers them.
-
-The node's public methods, none of its control methods.
+"""RPC endpoints before a node: its public methods and none of its control methods.
 
 Usage: ``python -m sandbox.rpc_endpoint PORT=HOST:PORT ...``: each port forwards to the node behind
 it. One process serves all; each client connection has its own connection to the node, so that a
-slow answer holds up nobody else.
+slow answer delays no other client.
 """
 
 from __future__ import annotations
@@ -108,7 +106,7 @@ async def _answer(node_reader: asyncio.StreamReader) -> Message:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve every route of the command line until told to end; returns the exit code."""
+    """Serve every route of the command line until a signal; returns the exit code."""
     try:
         handlers: dict[int, Handle] = {}
         for route in arguments:

@@ -1,7 +1,4 @@
-"""Wait until the monitors watch.
-
-A drill that begins before them would have nothing to page anyone with.
-"""
+"""Waits until Prometheus scrapes every process of the venue; before that no alert could fire."""
 
 from __future__ import annotations
 

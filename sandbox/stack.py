@@ -19,9 +19,9 @@ from seawall.formats.documents import read_yaml
 from seawall.processes.environment import inherited
 
 _SILENCE_S_MAX = 180
-"""How long the engine may say nothing.
+"""How long the engine may print nothing.
 
-It tells every resource and has a heartbeat besides, so beyond this something hangs.
+It reports every resource and has a heartbeat besides, so beyond this it hangs.
 """
 _LOOK_EVERY_S = 1.0
 _STOP_S_MAX = 1.0

@@ -1,7 +1,4 @@
-"""The supervisor: starts every part of a sandbox, watches them, ends them all.
-
-Restarts nothing by itself.
-"""
+"""The supervisor: starts every part of a sandbox, watches them, ends them all; restarts none."""
 
 from __future__ import annotations
 
@@ -52,9 +49,9 @@ from seawall.processes.failures import os_failure
 from seawall.processes.readiness import Ready, log_line
 
 ATTEMPTS_MAX = 3
-"""A port is promised before it is bound.
+"""How often a start is tried, each time with other ports.
 
-Whoever takes it meanwhile costs one more attempt with other ports.
+A port is chosen before it is bound, so another process may take it meanwhile.
 """
 FREE_BYTES_MIN = 1 << 30
 PROVIDER = "aws-provider"
@@ -201,7 +198,7 @@ class Sandbox:
             message = f"processes that would not end: {sorted(pid for pid, _ in left)}"
             raise ServiceError(message)
 
-    # --- what others are told
+    # --- what other processes may read
 
     @property
     def deployment(self) -> Deployment:
@@ -372,10 +369,10 @@ class Sandbox:
         *,
         done: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """Run ``starts`` (by component name) at once; ``done`` hears of each.
+        """Run ``starts`` (by component name) at once; ``done`` is called with each.
 
-        The first failure, or an interruption, ends the whole sandbox: whoever is still waiting for
-        a component to be ready stops waiting as soon as its process ends, and none starts any more.
+        The first failure, or an interruption, ends the whole sandbox: a thread that waits for a
+        component to be ready stops waiting as soon as its process ends, and none starts another.
         """
         with ThreadPoolExecutor(max_workers=len(starts)) as pool:
             running = {pool.submit(start): name for name, start in starts.items()}

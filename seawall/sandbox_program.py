@@ -189,7 +189,7 @@ def _command(*words: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """As the user's, so that `env` can say what of it to remove; programs are on PATH."""
+    """The user's variables, so that `env` can list what to remove of them; programs are on PATH."""
     return {**os.environ, **setup.environment()}
 
 

@@ -1,4 +1,4 @@
-"""What a stack lacks.
+"""Rules for the whole stack: refuses a program that lacks a resource.
 
 Presence is read from the committed list of expected resources, by type and logical name: one with
 another name, or another type under the name, counts as missing. What presence alone does not show

@@ -1,6 +1,6 @@
 """Rules for roles and policies: wildcards are listed with a reason, each role has a boundary.
 
-Also no standing credentials, no grants, and no statement that lets anybody in.
+Standing credentials, grants, and statements that let everyone in are refused.
 """
 
 from __future__ import annotations

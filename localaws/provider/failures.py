@@ -1,6 +1,6 @@
 """Reports to the engine what AWS refused: the resource's name, AWS's code, and what to do.
 
-Also that a resource exists although a later step failed.
+Where a resource was made and a later step failed, the report says that the resource exists.
 """
 
 from __future__ import annotations

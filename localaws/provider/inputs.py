@@ -1,6 +1,6 @@
 """Judges the inputs of a resource by its entry in the table; pure.
 
-Which are refused, what a change of one means, what a resource shows of itself.
+It says which inputs are refused, what a change of one means, and what a resource shows of itself.
 """
 
 from __future__ import annotations

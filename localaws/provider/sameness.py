@@ -1,6 +1,6 @@
 """Whether two settings mean the same to AWS although they are written differently.
 
-For ``Property(same=...)``.
+The functions are for ``Property(same=...)``.
 """
 
 from __future__ import annotations

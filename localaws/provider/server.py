@@ -1,7 +1,7 @@
 """The gRPC service that the Pulumi engine calls (pulumirpc.ResourceProvider), on ``registry``.
 
 Configuration belongs to the connection: several explicit providers attach to one port, and calls
-are told apart by their gRPC peer. Secrets: the engine unwraps them for us and marks what comes
+are distinguished by their gRPC peer. Secrets: the engine unwraps them for us and marks what comes
 back under the same name (it does so for a plugin that does not accept secrets); what the table
 calls secret is marked here as well, since an imported value was never declared secret.
 """

@@ -75,7 +75,7 @@ def _order(exchange: Exchange, body: bytes) -> Answer:
 
 
 async def run(exchange: Exchange, *, port: int, clock: Callable[[], float] = time.time) -> None:
-    """Serve ``exchange`` on ``port`` until told to end, with a tick of its prices every second."""
+    """Serve ``exchange`` on ``port`` until a signal ends it; prices tick every second."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -18,7 +18,7 @@ reaches its own limit.
 def aws(context: Context) -> Part:
     """Ready when it answers over HTTP.
 
-    Its quota is what the venue's signers are told that they have.
+    Its KMS quota is the one that the venue's signers are configured with.
     """
     port = str(context.ports.of(AWS))
     return Part(

@@ -247,10 +247,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _at(state: Any, path: str) -> Any:
-    """Return the value at a property path of the engine.
-
-    Such as `tags.owner`, `rules[0].days` or `tags["a.b"]`.
-    """
+    """Return the value at a property path of the engine: `tags.owner`, `rules[0].days`, ..."""
     found = state
     for quoted, index, name in _PATH_PART.findall(path):
         if isinstance(found, list) and index and int(index) < len(found):

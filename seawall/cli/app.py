@@ -283,7 +283,7 @@ def down() -> int:
 
 @app.command()
 def env() -> int:
-    """Print the environment for working on it by hand.
+    """Print the environment for working on the kept sandbox by hand.
 
     For pulumi, chaos, locust, promtool and aws.
 

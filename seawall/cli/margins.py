@@ -1,7 +1,4 @@
-"""Sums of feasibility for people and for machines.
-
-What each promise has to have room for, and how much is left.
-"""
+"""The sums of feasibility, as a table and as JSON: terms of each promise, and the room left."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ def as_table(sums: Iterable[Sum]) -> Table:
         ("terms", "left"),
         ("room", "right"),
     ):
-        # # rich wants its own literal
+        # rich expects its own literal type
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for each in sums:
         table.add_row(each.kind, each.name, each.bound, each.addition, show(each.margin, each.unit))

@@ -1,7 +1,4 @@
-"""What several commands share.
-
-Where the repository is, the options that mean the same everywhere, and JSON on standard output.
-"""
+"""Shared by several commands: the repository's path, common options, JSON on standard output."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _PIPED_COLUMNS = 240
 def console() -> Console:
     """Where people read results.
 
-    Where nobody looks at columns, paths are copied: they must be whole.
+    Output that is piped is wide, so that no path is broken over two lines.
     """
     return Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 

@@ -61,7 +61,7 @@ def severity_topic(venue: str, severity: str) -> str:
 
 
 def cloudwatch_alarm(venue: str, trigger: str) -> str:
-    """CloudWatch alarm that witnesses a policy trigger."""
+    """CloudWatch alarm of a policy trigger."""
     return f"{PREFIX}-{venue}-{trigger}"
 
 

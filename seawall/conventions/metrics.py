@@ -35,5 +35,5 @@ ALERT_LEDGER_DRIFT = "SeawallLedgerDrift"
 
 
 def trigger_alert(trigger: str) -> str:
-    """``run-on-the-bank`` -> ``SeawallRunOnTheBank``: the alert that witnesses a policy trigger."""
+    """``run-on-the-bank`` -> ``SeawallRunOnTheBank``: the alert of a policy trigger."""
     return "Seawall" + "".join(part.capitalize() for part in trigger.split("-"))

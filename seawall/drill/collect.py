@@ -1,7 +1,7 @@
-"""After the drill: gather each source by itself, and note the digests of what was gathered.
+"""Gather the evidence after a drill, source by source, and note the digests of its files.
 
-A source that cannot be read is missing evidence, which the scorecard calls UNKNOWN; it never hides
-what another source says.
+A source that cannot be read is missing evidence, which the scorecard calls UNKNOWN; the other
+sources are gathered all the same.
 """
 
 from __future__ import annotations

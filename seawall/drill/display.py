@@ -1,7 +1,4 @@
-"""What a person sees while a drill runs.
-
-A live panel on a terminal, one plain line per event elsewhere.
-"""
+"""Shows the progress of a drill: a live panel on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def bring_up(request: Request) -> int:
 
 
 def _set_up() -> Mapping[str, setup.Located]:
-    """Make sure that every external program is there, then forget the user's environment.
+    """Make sure that every external program is there, then drop the user's variables.
 
     Set-up needs the user's proxy and registry settings; nothing after it may depend on them.
     """

@@ -1,7 +1,4 @@
-"""How a drill is ended from outside.
-
-Every signal that asks for it goes through every ``finally``.
-"""
+"""Ends a drill on a signal as Ctrl-C does, so that every ``finally`` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drill of one control found, and how it is told to people and to machines."""
+"""The result of a drill of one control: as text for people, as JSON for machines."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The shock: flood, experiment and observers side by side, until the venue has healed.
+"""The shock of a game day: flood, experiment and observers, run side by side.
 
-Or until the bound on its recovery has passed.
+It ends when the venue has healed, or when the bound on its recovery has passed.
 """
 
 from __future__ import annotations
@@ -35,12 +35,9 @@ _WATCH_EVERY_S = 0.25
 _CALM_AFTER_S = 3.0
 """How long observers go on after recovery, so that they see calm and not only its first instant."""
 _BEYOND_BOUND_S = 5.0
-"""How long we look past a bound, so that a miss is seen as a miss and not as the end of the
-recording.
-"""
+"""How long the recording goes on past a bound, so that it shows a miss and not only its own end."""
 _START_TIMEOUT_S = 75.0
-"""Longer than Locust itself waits for its workers, so that its own reason is the one that is heard.
-"""
+"""Longer than Locust itself waits for its workers, so that its reason is the one reported."""
 _TAIL_TIMEOUT_S = 30.0
 _CHILDREN_GRACE_S = 1.5
 _UNDO_S = 2.0
@@ -50,7 +47,7 @@ _FAULT_LINES = {
     "fault.effective": "{region} is dark: an outside probe gets no answer from it",
     "fault.cleared": "{region} answers again",
 }
-"""What a person is told when the timeline says so, and not a moment before."""
+"""Progress lines by event; each is shown once the event is in the timeline."""
 
 
 @dataclass(kw_only=True)
@@ -226,7 +223,7 @@ class Drill:
         return str(self.deployment.customers)
 
     def check(self) -> None:
-        """Raise :class:`ComponentDiedError` if a process ended that nobody stopped."""
+        """Raise :class:`ComponentDiedError` if a process ended without being stopped."""
         self.sandbox.check()
         if self._prober is not None and self._prober.died:
             raise ComponentDiedError(PROBER, log_tail=self._prober.status().log_tail or "")
@@ -327,7 +324,7 @@ class Drill:
             self._tick(None)
 
     def _tick(self, progress: _JsonLines | None) -> VenueState | None:
-        """Look at everything once; about four times a second."""
+        """Check processes, kill switch and progress once; called about four times a second."""
         self.check()
         self._obey()
         for line in progress.read() if progress is not None else ():

@@ -132,12 +132,11 @@ def _written(result: DrillResult, directory: Path) -> Path:
 
 
 def _wallets(policy: Policy) -> dict[Who, str]:
-    """Who floods and who is to be spared.
+    """The wallets of the noisy and of the quiet bucket.
 
-    The first wallet that pays customers, and one of another bucket on its network.
-
-    Escrow first: other people's trades hang on it. Raises :class:`UsageError` if there is no other
-    bucket with a key.
+    The first wallet that pays customers, and one of another bucket on its network: escrow's if
+    there is one, because other people's trades depend on it. Raises :class:`UsageError` if there is
+    no other bucket with a key.
     """
     noisy, paying = next(iter(policy.payout_wallets().items()))
     others = [

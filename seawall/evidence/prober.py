@@ -2,8 +2,8 @@
 
     python -m seawall.evidence.prober --targets FILE --customers FILE --out probes.jsonl
 
-In: where things are (``--targets``) and a list of customers; the prober acts as the first two,
-which floods leave alone. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
+In: the deployment file (``--targets``) and a list of customers; the prober acts as the first two,
+which take no part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
 It talks to the venue and the nodes directly, never through the proxies that faults act on. Only the
 probe of the key services goes through theirs, because it must see that fault.

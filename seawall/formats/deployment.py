@@ -1,7 +1,7 @@
 """The deployment file: all that the kit knows of a running stack.
 
 A sandbox writes it, or a user does for staging. Drills, faults, probes, evidence and the change
-review read it; nothing else tells them where they are. It holds no secret: secrets lie in files of
+review read it and know of the stack only what it says. It holds no secret: secrets lie in files of
 mode 0600 that it names.
 """
 
@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class Proxy(_Part):
-    """A Toxiproxy proxy; clients connect to ``listen``, ``upstream`` is behind it (host:port)."""
+    """A Toxiproxy proxy: clients connect to ``listen`` and reach ``upstream`` (both host:port)."""
 
     listen: str
     upstream: str
@@ -57,7 +57,7 @@ class RpcEndpoints(_Part):
 
 
 class Payouts(_Part):
-    """Where an outside observer sees the venue's money on one network; addresses are lower case.
+    """What an outside observer reads the venue's money from; addresses are lower case.
 
     ``contracts``: payout contract by wallet; ``wallets``: the address that holds a wallet's money;
     ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet.
@@ -221,7 +221,7 @@ def write_components(data_dir: Path, components: Sequence[ComponentStatus]) -> N
 
 
 def read_components(data_dir: Path) -> list[ComponentStatus]:
-    """The state of the stack's processes; empty if whoever runs the stack does not publish it.
+    """The state of the stack's processes; empty if it is not published.
 
     Raises :class:`WorldError` for a file that is malformed.
     """

@@ -1,4 +1,4 @@
-"""What `python -m sandbox` says to the program that started it: one JSON object per line.
+"""The messages of `python -m sandbox` to the program that started it: one JSON object per line.
 
 The first is ``data_dir``, then any number of ``line`` and ``event``, then ``ready`` or ``error``.
 """

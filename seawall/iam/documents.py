@@ -31,8 +31,8 @@ class NoDocumentError(UnreadableError):
 class Statement:
     """One statement as it is written, each value as text.
 
-    An absent element is empty; ``elements`` tells it from one that is present without values. Names
-    of actions are in lower case, since AWS ignores their case.
+    An absent element is empty; ``elements`` shows which are present without
+    values. Names of actions are in lower case, since AWS ignores their case.
     """
 
     elements: Mapping[str, Any] = field(compare=False)

@@ -60,7 +60,7 @@ class Request:
     context: Mapping[str, ContextValue] = field(default_factory=dict)
     resource_account: str | None = None
     unknown_keys: frozenset[str] = frozenset()
-    """Condition keys in lower case that AWS would have a value for and that cannot be told here. A
+    """Condition keys, in lower case, whose value AWS would know and the emulator does not. A
     condition that tests one cannot be evaluated.
     """
 

@@ -5,8 +5,8 @@ other makes every undo that is kept, at once, and ends. The sentinel also makes 
 holder, frozen perhaps, has not made in time. Leases that an earlier pair left in the data directory
 are undone before the first answer. SIGTERM, SIGINT and SIGHUP undo what is held, then end both.
 
-Exit status: 0 if told to end and nothing is left applied; 1 if the other process died or an undo
-was not done; 4 if the port is busy.
+Exit status: 0 after such a signal if nothing is left applied; 1 if the other process died or an
+undo was not done; 4 if the port is busy.
 """
 
 from __future__ import annotations
@@ -135,10 +135,10 @@ def _announce(sentinel: socket.socket) -> None:
 
 
 def watch(*, holder: socket.socket, data_dir: Path, clock: Clock) -> int:
-    """Be the sentinel until the holder is gone, whose end of the socket is ``holder``.
+    """Run the sentinel until the holder is gone; ``holder`` is the socket to it.
 
-    A byte in the socket means that the file changed, its end that the holder is gone. The file says
-    what is to be undone.
+    A byte in the socket means that the file of leases changed; end of file means that the holder is
+    gone. The file says what is to be undone.
 
     Returns:
         The exit status: 0 if the holder left nothing to undo, else 1.

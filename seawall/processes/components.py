@@ -18,14 +18,13 @@ from seawall.processes.readiness import Ready
 POLL_S = 0.03
 STOP_GRACE_S = 3.0
 NICENESS = 5
-"""Where one machine holds both, the generator and the observers go first.
+"""Added to the niceness of the process that starts a component.
 
-A request that leaves late is no evidence.
-
-Counted from the niceness of the process that starts a component.
+Load generator and observers are started without it: on one machine with the stack they must run
+first, because a request that leaves late is no evidence.
 """
 NICENESS_MAX = 19
-"""Beyond it nothing is nicer (setpriority(2))."""
+"""The largest niceness that the kernel takes (setpriority(2))."""
 
 
 class Component:
@@ -85,7 +84,7 @@ class Component:
 
     @property
     def died(self) -> bool:
-        """Whether it ended although nobody stopped it."""
+        """Whether it ended without being stopped."""
         return self._died_at is not None
 
     def log_text(self) -> str:
@@ -122,7 +121,7 @@ class Component:
         return self._process.returncode if self._ended.wait(timeout_s) else None
 
     def announce_stop(self) -> None:
-        """From now on its end is wanted."""
+        """Note that it is being stopped, so that its end does not count as a death."""
         self._stopping = True
 
     def stop(

@@ -1,7 +1,4 @@
-"""What a failed start means, read from the component's own words.
-
-Our errors, one clear line each.
-"""
+"""Translates the failed start of a component, by its log, into one of our errors."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ANSWER_TIMEOUT_S = 1.0
 
 
 class Started(Protocol):
-    """What a check may look at."""
+    """What a check may read of a component."""
 
     def log_text(self) -> str:
         """Everything that the component has written so far."""

@@ -1,7 +1,4 @@
-"""The reference api against the drill contract.
-
-Routes, statuses, refusals and bodies, without a network or a database.
-"""
+"""The reference api keeps the drill contract: routes, statuses, refusals and bodies."""
 
 from __future__ import annotations
 

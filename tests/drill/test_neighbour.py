@@ -24,7 +24,7 @@ def test_without_the_bulkhead_the_quiet_bucket_starves() -> None:
     assert failed == {"neighbour.quiet_completed", "neighbour.noisy_share"}
 
 
-def test_another_sabotage_is_refused_before_anything_starts() -> None:
+def test_a_sabotage_of_another_control_is_refused_before_anything_starts() -> None:
     done = seawall("drill", "noisy-neighbour", "--sabotage", "mode-controller")
 
     assert done.returncode == 3

@@ -24,7 +24,7 @@ from tests.testing.venue_harness import (
 
 
 def free_port() -> int:
-    """A loopback port that nobody holds right now."""
+    """A loopback port that is free right now."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

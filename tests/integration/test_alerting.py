@@ -1,6 +1,6 @@
 """Every committed alert is checked by Prometheus' own tools: silent, firing, silent again.
 
-And a broken rule is noticed.
+The tools also notice a broken rule.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+"""The api for customers on a real database: withdrawals, cancellations, swaps, status."""
+
 from __future__ import annotations
 
 import asyncio

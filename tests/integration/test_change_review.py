@@ -130,7 +130,7 @@ def stopped(
 def harmless(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A preview of another description, and of the tag with the policy's digest on everything.
 
-    And the policy that says so.
+    Returned with the policy that it was made from.
     """
     folder = tmp_path_factory.mktemp("harmless")
     words = POLICY.triggers[0].customer_impact

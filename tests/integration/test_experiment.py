@@ -126,7 +126,7 @@ def test_an_unsteady_start_is_no_success_and_breaks_nothing(
 def test_ending_the_experiment_rolls_back(
     harness: FaultHarness, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Whether told to end or killed, Chaos Toolkit rolls back at once and leaves its journal.
+    """Whether it is ended or killed, Chaos Toolkit rolls back at once and leaves its journal.
 
     The lease alone would need longer.
     """

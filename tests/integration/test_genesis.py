@@ -196,7 +196,7 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
 
 
 async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
-    """Neither the settler's copy nor the signer's own, not even by the owner.
+    """Not even the owner may replace the settler's copy or the signer's own.
 
     Storing the first ones is no change.
     """

@@ -1,4 +1,4 @@
-"""What the sandbox's account holds before the stack comes."""
+"""The hosted zones that the sandbox's account has before the stack is made."""
 
 from __future__ import annotations
 

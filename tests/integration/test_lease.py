@@ -183,7 +183,7 @@ def test_a_frozen_holder_is_replaced_by_the_sentinel(holder: Holder, undone: Und
             os.kill(holder.process.pid, signal.SIGCONT)
 
 
-def test_being_told_to_end_undoes_what_is_held(holder: Holder, undone: Undone) -> None:
+def test_a_signal_to_end_undoes_what_is_held(holder: Holder, undone: Undone) -> None:
     """SIGTERM leaves neither a fault nor a process."""
     sentinel = holder.sentinel
     with lodge(holder, undone, ttl_ms=LONG_MS):

@@ -46,7 +46,7 @@ def _quicken(founded: Founded) -> None:
 
 
 async def _reserve(api: Connection, value_micro: int) -> int:
-    """What an intake batch tells the mode controller."""
+    """The notification that an intake batch sends to the mode controller."""
     async with api.transaction():
         row = await api.fetchval(
             "insert into flow (kind, network, asset, size, count, value_micro) "
@@ -167,7 +167,7 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         await _tier_is(owner, "stressed")
 
 
-async def test_a_mode_controller_beats_and_ends_when_told(founded: Founded) -> None:
+async def test_a_mode_controller_renews_its_lease_and_ends_on_sigterm(founded: Founded) -> None:
     """The lease is renewed again and again while the process runs, and not after its end."""
     beat = "select renewed_at from mode_controller_lease"
     async with connected(founded.database.auditor) as auditor:

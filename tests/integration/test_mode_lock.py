@@ -1,7 +1,4 @@
-"""Claims and flips interleaved step by step.
-
-Which ways of reading the mode let a claim commit under an old epoch.
-"""
+"""Claims and flips, step by step: which reads of the mode let a claim commit under an old epoch."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ async def _claim(
 ) -> int:
     """A claim as settlers and intake make it.
 
-    The row it leaves behind tells the epoch that it believed in.
+    The row that it inserts has the epoch that it read.
     """
     async with connection.transaction():
         epoch = await reading(connection)

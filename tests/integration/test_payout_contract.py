@@ -195,7 +195,7 @@ async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None
 
 
 async def test_only_the_signer_pays_and_cancels(bench: Bench) -> None:
-    """Also the deployer, who set the caps, is refused."""
+    """The deployer, who set the caps, is refused too."""
     assert not (await bench.send(DEPLOYER, to=bench.contract, data=pay([item(1)]))).succeeded
     assert not (await bench.send(DEPLOYER, to=bench.contract, data=cancel(1))).succeeded
     assert await bench.bits(1) == [False]

@@ -76,7 +76,7 @@ def spoilt(harness: EngineHarness, folder: Path, file: str, old: str, new: str) 
 def test_a_program_that_is_tampered_with_makes_nothing(
     harness: EngineHarness, tmp_path: Path, change: tuple[str, str, str], said: str
 ) -> None:
-    """Also without a preview: `stack.up` skips it."""
+    """A preview is not needed for that: `stack.up` skips it."""
     with pytest.raises(ServiceError, match="this stack may not be made") as caught:
         stack.up(spoilt(harness, tmp_path / "root", *change), report=print)
     assert said in str(caught.value)
@@ -102,9 +102,9 @@ def test_a_program_that_is_tampered_with_makes_nothing(
 def test_a_program_that_ends_before_it_is_judged_makes_nothing_and_says_why(
     harness: EngineHarness, tmp_path: Path, instead: str, said: str
 ) -> None:
-    """By then everything is declared and held.
+    """By then every registration is declared and held back.
 
-    The engine must not wait for what nobody will let go.
+    The engine must not wait for a gate that will never open.
     """
     settings = spoilt(
         harness, tmp_path / "root", "infra/program.py", "        gate.open()\n", instead
@@ -145,13 +145,13 @@ def protected(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_protected_stack_is_not_destroyed(
     harness: EngineHarness, protected: stack.Settings
 ) -> None:
-    """Neither by the engine, nor past it by whoever provisioned it."""
+    """The engine refuses to destroy it, and AWS refuses the deployer that goes past the engine."""
     keys, before = enabled_keys(harness), urns(harness)
     assert len(keys[PRIMARY]) >= len(POLICY.signing_wallets()) + len(POLICY.approver_roles())
     with pytest.raises(ServiceError, match="protect"):
         stack._pulumi(protected, ["destroy", "--yes", "--skip-preview"])
     assert urns(harness) == before, (
-        "it meets the seal first, so that not even what is unprotected goes"
+        "it meets the destroy guard first, so that nothing unprotected goes either"
     )
     assert enabled_keys(harness) == keys
 
@@ -170,7 +170,7 @@ def test_a_protected_stack_is_not_destroyed(
 def test_what_is_known_only_once_its_key_is_made_is_judged_then(
     harness: EngineHarness, protected: stack.Settings, tmp_path: Path
 ) -> None:
-    """A wildcard beside the ARN of a key that only AWS can tell.
+    """A wildcard beside the ARN of a key, which is known only once the key is made.
 
     The registration itself is refused.
     """

@@ -39,8 +39,8 @@ pytestmark = pytest.mark.integration
 
 GONE_WITHIN_S = 5.0
 PAGE_WITHIN_S = 25.0
-"""Prometheus takes up to 10 s to begin scraping a target that it has just been told of (two delays
-of 5 s in its discovery).
+"""Prometheus takes up to 10 s to begin scraping a new target (two delays of 5 s in its
+discovery).
 """
 START_WITHIN_S = 60.0
 

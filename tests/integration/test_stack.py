@@ -198,7 +198,7 @@ def test_a_stack_that_trusts_other_principals_is_refused_before_anything_is_made
         )
 
 
-def test_a_failing_program_is_told_in_pulumis_own_words(
+def test_the_error_of_a_failing_program_has_pulumis_own_words(
     harness: EngineHarness, tmp_path: Path
 ) -> None:
     wrong = tmp_path / "wrong.yaml"

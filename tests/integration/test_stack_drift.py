@@ -143,7 +143,7 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
     for change, resource, value in done:
         differences = found.get(resource.urn, {}).get("differences", [])
         hits = [each for each in differences if names(each["path"], change.leaf)]
-        # A list that has as many items as before is told item by item.
+        # A list that has as many items as before is compared item by item.
         words = {said(value), *map(said, value if isinstance(value, list) else ())}
         if not any(value is None or each["after"].removesuffix("...") in words for each in hits):
             wrong.append(
@@ -151,7 +151,7 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
                 f" named is {hits or differences}"
             )
         explained |= {(resource.urn, each["path"]) for each in hits}
-        # Of a property that changed, what the program left to AWS is told beside what changed.
+        # Of a property that changed, what the program left to AWS is listed beside what changed.
         explained |= {
             (resource.urn, each["path"])
             for each in differences
@@ -176,12 +176,12 @@ def judge(found: dict[str, dict[str, Any]], done: list[tuple[Change, Resource, A
     ]
 
 
-def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
+def test_every_property_that_the_program_sets_is_named_when_it_was_changed(
     account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each with what AWS has now, and nothing else.
+    """Each is named with what AWS has now, and nothing else is named.
 
-    Afterwards an `up` that looks first puts all of it right.
+    Afterwards `up --refresh` puts all of it right, except what the runbook lists.
     """
     done: list[tuple[Change, Resource, Any]] = []
     turns = rounds(account.resources)
@@ -217,13 +217,10 @@ def test_every_property_that_the_program_sets_is_named_when_somebody_changes_it(
     )
 
 
-def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
+def test_a_bucket_that_was_made_anew_is_named_with_all_that_it_lost(
     account: Account, harness: EngineHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The versions of the objects in it, which nobody can bring back, are gone with it.
-
-    An `up` makes them anew.
-    """
+    """The old versions of its objects are lost; an `up` writes the objects again."""
     bucket = next(each for each in account.resources if each.kind == s3.BUCKET)
     s3.make_anew(account, bucket)
 
@@ -243,7 +240,7 @@ def test_a_bucket_that_somebody_made_anew_is_named_with_all_that_it_lost(
     assert drift(capsys) == {}
 
 
-def test_what_cannot_change_is_named_as_gone_when_somebody_removes_the_resource(
+def test_a_resource_whose_properties_cannot_change_is_named_when_it_is_gone(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name, a key's kind, a revision.

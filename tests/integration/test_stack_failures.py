@@ -350,7 +350,7 @@ def tags_of(harness: StackHarness, arn: str) -> dict[str, str]:
 def test_a_secret_input_is_in_the_state_in_no_clear_text(
     harness: StackHarness, tmp_path: Path
 ) -> None:
-    """Neither as input nor as output, after an update, and after a refresh with another value."""
+    """True of inputs and outputs, after an update, and after a refresh with another value."""
     for text in ("correct-horse", "battery-staple"):
         harness.declare(
             {

@@ -1,6 +1,6 @@
 """Every resource type lives through the real engine.
 
-One program with all examples is made, looked at, changed, taken over and removed.
+One program with all examples is made, previewed, changed, imported and removed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def test_all_types_live_through_the_real_engine(harness: StackHarness, log: Path
     assert standing(harness) == empty
 
 
-def test_what_stands_can_be_taken_over_by_import(harness: StackHarness, tmp_path: Path) -> None:
+def test_existing_resources_can_be_imported_into_another_stack(
+    harness: StackHarness, tmp_path: Path
+) -> None:
     """Another stack imports everything by id and then proposes nothing but what AWS does not keep.
 
     The first sees all gone afterwards.
@@ -205,7 +207,7 @@ def import_id(recorded: dict[str, Any]) -> str:
 
 
 def test_a_change_behind_pulumis_back_is_named_by_a_refresh(harness: StackHarness) -> None:
-    """Property by property, of every type.
+    """Of every type, property by property.
 
     A refresh proposes exactly that property of exactly that resource.
     """

@@ -53,7 +53,7 @@ def settings(tmp_path: Path, engine: str) -> stack.Settings:
     )
 
 
-def test_an_engine_that_says_nothing_is_ended_and_told(tmp_path: Path) -> None:
+def test_an_engine_that_prints_nothing_is_ended_and_reported(tmp_path: Path) -> None:
     silent = settings(tmp_path, "if 'up' in sys.argv: print('begun', flush=True); time.sleep(600)")
     with pytest.raises(
         ServiceError, match=r"pulumi up --yes said nothing for 0\.5 s and was ended"

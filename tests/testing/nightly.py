@@ -106,7 +106,7 @@ class Deselection:
 
 @dataclass(kw_only=True)
 class Recording:
-    """Records passes and says what was left out. Lives in the process that the user started."""
+    """Records passes and says what was left out. Runs in the process that the user started."""
 
     root: Path
     work_tree: WorkTree

@@ -1,7 +1,4 @@
-"""Previews as literals.
-
-What the engine would print for a step, and a judgement of it with the sandbox's policy.
-"""
+"""Previews for tests, written out as the engine would print them, and their judgement."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A founded venue on a real PostgreSQL.
-
-A server of the test session, an empty database per test, genesis.
-"""
+"""A venue after genesis on a real PostgreSQL: one server per session, one database per test."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Requests to a deployment ignore the proxies that the user's environment names.
 
 A sandbox is on loopback, which a company's proxy cannot reach. httpx reads HTTP_PROXY, ALL_PROXY
-and so on unless it is told ``trust_env=False``; for a SOCKS proxy it even fails without an extra
+and so on unless it gets ``trust_env=False``; for a SOCKS proxy it even fails without an extra
 package.
 """
 
@@ -54,7 +54,7 @@ def test_no_client_of_a_deployment_trusts_the_environment() -> None:
         ("client.get(url)", []),
     ],
 )
-def test_such_a_client_is_found(source: str, lines: list[int]) -> None:
+def test_a_client_that_trusts_the_environment_is_found(source: str, lines: list[int]) -> None:
     assert list(clients_that_trust_the_environment(source)) == lines
 
 

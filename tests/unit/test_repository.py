@@ -1,7 +1,4 @@
-"""The repository keeps its own rules.
-
-Short files, locks without addresses, no traces of a machine.
-"""
+"""Rules for every tracked file: its length, locks without addresses, no paths of a machine."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ CODE = (
     "tests",
     "venue",
 )
-# A URL with a path to packages or an index, whoever serves it; and folders of somebody's machine.
+# A URL with a path to packages or an index, on any host; and folders of a user's machine.
 REGISTRY = re.compile(
     r"https?://[\w.-]*(?:pypi|pythonhosted|npmjs|registry|goproxy|artifactory|nexus)[\w.-]*",
     re.IGNORECASE,

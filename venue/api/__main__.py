@@ -1,3 +1,5 @@
+"""``python -m venue.api --config FILE``: serve customers until SIGTERM."""
+
 import asyncio
 
 from seawall.errors import InternalError

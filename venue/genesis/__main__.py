@@ -1,3 +1,5 @@
+"""``python -m venue.genesis --config FILE ...``: create a venue in an empty database, then end."""
+
 import asyncio
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""``python -m venue.mode_controller --config FILE``: control the mode until SIGTERM."""
+
 import asyncio
 
 from seawall.conventions.components import MODE_CONTROLLER_PROCESS

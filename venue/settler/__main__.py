@@ -1,3 +1,5 @@
+"""``python -m venue.settler --config FILE --network NAME``: settle one network until SIGTERM."""
+
 from __future__ import annotations
 
 import asyncio

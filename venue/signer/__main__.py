@@ -1,3 +1,5 @@
+"""``python -m venue.signer --config FILE --region NAME [--bucket NAME]``: sign until SIGTERM."""
+
 from __future__ import annotations
 
 import asyncio

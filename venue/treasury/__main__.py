@@ -1,3 +1,5 @@
+"""``python -m venue.treasury --config FILE``: refill, reconcile and measure until SIGTERM."""
+
 import asyncio
 from contextlib import AsyncExitStack
 

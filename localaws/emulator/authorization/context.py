@@ -137,7 +137,7 @@ class RequestContext(Mapping[str, ContextValue]):
         return given.get(key.removeprefix(f"{_ENCRYPTION}:"))
 
     def _region(self) -> str:
-        """The Region that a policy sees.
+        """The value of aws:RequestedRegion.
 
         IAM is global, and answers from us-east-1 (reference_policies_condition-keys.html,
         aws:RequestedRegion).

@@ -19,7 +19,7 @@ from seawall.errors import CallerError
 # What state a CloudWatch alarm is in, given its recent data points; pure.
 #
 # CloudWatch user guide, "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing
-# data": a data point is the statistic of one period; an alarm looks at the newest ``evaluation
+# data": a data point is the statistic of one period; an alarm reads the newest ``evaluation
 # periods`` of them and goes to ALARM when at least ``datapoints to alarm`` breach. It reads
 # somewhat further back, so that gaps are filled from older real points; only what is then still
 # missing counts as the alarm says.

@@ -177,7 +177,7 @@ _same_rule_terms = same_with_defaults(
 
 
 def _same_rules(one: Any, other: Any) -> bool:
-    """Rules are a set, told apart by their names."""
+    """Rules are a set, identified by their names."""
     ordered = [
         sorted(rules or [], key=lambda rule: str(rule.get("ruleName"))) for rules in (one, other)
     ]

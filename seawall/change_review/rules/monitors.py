@@ -1,7 +1,4 @@
-"""Rules for monitoring and paging.
-
-Trails, event rules, alarms, alert rules, topics, health checks, game days, logs.
-"""
+"""Rules for monitors: trails, event rules, alarms, alert rules, topics, health checks, logs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Rules for storage that must outlive an incident.
-
-Evidence, backups, the offline kit, the rails' secrets and queues.
-"""
+"""Rules for storage that must outlive an incident: evidence, backups, kit, secrets, queues."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Drills of one control each, on a running stage and without a game day.
+"""The noisy-neighbour drill: does the signers' bulkhead keep one bucket's flood from another?
 
-Does it hold, and does its drill fail without it?
-
-In: a policy, a sandbox (a kept one or one of its own). Out: findings, one verdict, and a file with
-everything that it rests on.
+In: a policy and a signer of a running sandbox. Out: findings by check. ``flood`` sends the requests
+on a schedule; ``judge`` plans them and says what the answers mean.
 """

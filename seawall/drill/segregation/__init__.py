@@ -1,6 +1,6 @@
-"""Segregation, tried live.
+"""The segregation drill: every principal tries every action on every key, in both regions.
 
-Every principal x every key x both regions x every action, and each key's answer to a challenge.
+Each key also answers a challenge.
 
 In: a stack and the credentials of its principals. Out: a matrix of allowed and denied that must
 equal the policy's, cell by cell. Read in this order: ``attempts`` (how an action is tried without

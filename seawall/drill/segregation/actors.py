@@ -1,4 +1,4 @@
-"""Who tries: a KMS client for every principal in every region."""
+"""KMS clients of the segregation drill: one for every principal in every region."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ProfileActors:
         self._clients: dict[tuple[str, str], KMSClient] = {}
 
     def kms(self, principal: Principal, region: str) -> KMSClient:
-        """As the protocol says."""
+        """KMS of ``region`` as ``principal``."""
         with self._lock:
             if (principal.name, region) not in self._clients:
                 session = self._session(principal)

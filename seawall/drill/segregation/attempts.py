@@ -39,7 +39,7 @@ _AUTHORISED = frozenset(
         "InvalidAliasNameException",
     }
 )
-"""Answers that KMS gives only to whoever may ask."""
+"""Answers that KMS gives only to a principal that is allowed the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class KeyFacts:
 
 
 def facts_of(kms: KMSClient, *, key_id: str, alias: str, region: str) -> KeyFacts:
-    """Read the facts as somebody who may. Raises botocore's errors."""
+    """Read the facts with a client that may read them. Raises botocore's errors."""
     metadata = kms.describe_key(KeyId=key_id)["KeyMetadata"]
     declared_keys = metadata["MultiRegionConfiguration"]
     regions = [

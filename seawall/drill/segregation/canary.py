@@ -42,7 +42,7 @@ class Canary:
     blank: str
 
     def carry(self, policy: str) -> KeyFacts:
-        """Be whole again and carry ``policy``; the facts for an attempt."""
+        """Enable the canary again and give it ``policy``; returns the facts for an attempt."""
         self._put(self.blank)
         state = self.kms.describe_key(KeyId=self.facts.key_id)["KeyMetadata"]["KeyState"]
         if state in _PENDING:

@@ -54,7 +54,7 @@ class Challenged:
 
 
 def challenge(*, stack: str, key: DeclaredKey, region: str, now: datetime) -> str:
-    """A text that nobody signed before."""
+    """A text that was never signed before."""
     return proof_text(
         stack=stack,
         name=key.name,

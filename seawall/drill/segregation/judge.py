@@ -1,8 +1,8 @@
-"""What the trials and proofs mean; pure.
+"""Judges the segregation drill: findings from the trials and proofs; pure.
 
 The matrix is compared with the policy's, and two claims are read off what was found alone, so that
 a mistake in the declaration, from which stack and expectation both follow, does not hide itself:
-one signer per key and region, and nobody with power over two buckets.
+one signer per key and region, and no principal with power over two buckets.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _one_signer(trials: Sequence[Trial]) -> Finding:
             if trial.found is Found.ALLOWED:
                 signers[place].append(trial.cell.principal.name)
     everybody = max(tries.values(), default=0)
-    # Where somebody was not tried, two signers are proven, and none is not.
+    # Where a principal was not tried, two signers are proven, and none is not.
     wrong = {
         place: signers[place]
         for place in tries

@@ -1,4 +1,4 @@
-"""Drill segregation on a drilled: a stack, its principals and, where a venue runs, its signers."""
+"""Run the segregation drill on a stack, its principals and, where a venue runs, its signers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEGREGATION = "segregation"
 
 @dataclass(frozen=True, kw_only=True)
 class DrilledStack:
-    """Where the drill is held.
+    """The stack that is drilled.
 
     ``outputs`` are the stack's; ``signer_urls`` by region and ``auditor_url`` are the venue's, if
     one runs.

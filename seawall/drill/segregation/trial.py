@@ -137,9 +137,9 @@ def _on_key(
 
 
 def _undo(actors: Actors, key: KeyFacts) -> str:
-    """Make a key whole that a principal could stop against the policy.
+    """Enable a key again that a principal could stop against the policy.
 
-    In words, for whoever reads of it.
+    Returns what happened, in words for the report.
     """
     kms = actors.kms(DEPLOYER, key.region)
     try:

@@ -69,8 +69,8 @@ class Proof:
 
     ``recovered`` is None if it did not answer; ``logged``: the signer's log has it.
 
-    None of ``logged`` means that nobody looked: there is no signer in front of the key, or its log
-    could not be asked.
+    ``logged`` is None if it is not known: there is no signer in front of the key, or its log could
+    not be read.
     """
 
     name: str

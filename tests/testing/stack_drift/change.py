@@ -146,7 +146,7 @@ def patched(
 
 
 def stray(document: str) -> str:
-    """A policy document of which somebody changed one statement."""
+    """The policy document with one statement changed."""
     opened = json.loads(document)
     opened["Statement"][0]["Sid"] = "Stray"
     return json.dumps(opened)

@@ -1,4 +1,4 @@
-"""Route 53."""
+"""Changes outside the stack in Route 53."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Changes outside the stack in IAM."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Changes outside the stack in KMS."""
+
 from __future__ import annotations
 
 from tests.testing.stack_drift.change import Account, Change, Removal, Resource, stray

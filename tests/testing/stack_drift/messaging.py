@@ -1,4 +1,4 @@
-"""SNS and SQS."""
+"""Changes outside the stack in SNS and SQS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backup, Managed Prometheus, Scheduler and ECS: what the sandbox stores and never runs."""
+"""Changes outside the stack in Backup, Managed Prometheus, Scheduler and ECS."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Changes outside the stack in S3."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -86,7 +88,7 @@ def place_of(thing: Resource) -> dict[str, str]:
 
 
 def write_over(account: Account, thing: Resource) -> None:
-    """As whoever means harm does it: all that is told of the object stays as it was."""
+    """As an attacker does it: content type and metadata of the object stay as they were."""
     told = {"ContentType": thing.outputs["contentType"], "Metadata": thing.outputs["metadata"]}
     account.of(thing, "s3").put_object(**place_of(thing), Body=b"# Send everything to us", **told)
 

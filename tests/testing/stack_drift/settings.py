@@ -1,4 +1,4 @@
-"""Secrets Manager and Systems Manager."""
+"""Changes outside the stack in Secrets Manager and Systems Manager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CloudWatch alarms, EventBridge and CloudTrail."""
+"""Changes outside the stack in CloudWatch alarms, EventBridge and CloudTrail."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Examples of the resource types of AWS Backup."""
+
 from __future__ import annotations
 
 from tests.testing.iam_requests import document

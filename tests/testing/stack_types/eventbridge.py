@@ -1,3 +1,5 @@
+"""Examples of the resource types of EventBridge."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Examples of the resource types of EventBridge Scheduler."""
+
 from __future__ import annotations
 
 from localaws.provider.values import Properties

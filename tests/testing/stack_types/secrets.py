@@ -1,3 +1,5 @@
+"""Examples of the resource types of Secrets Manager."""
+
 from __future__ import annotations
 
 from tests.testing.aws_harness import STANDBY

@@ -1,3 +1,5 @@
+"""Examples of the resource types of SNS."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Examples of the resource types of Parameter Store."""
+
 from __future__ import annotations
 
 from tests.testing.stack_types.example import Example

@@ -1,3 +1,5 @@
+"""The meter of benchmarks: memory and processor time of processes with their children."""
+
 from __future__ import annotations
 
 import os

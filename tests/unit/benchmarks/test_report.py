@@ -1,3 +1,5 @@
+"""The report of the benchmark: limits, growth, and its forms as a table and as JSON."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Policies with more wallets than the committed one, made for benchmarks."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""The guard and the program speak of the same stack.
+"""The change review and the Pulumi program agree about the stack.
 
-What is declared may be made, and nothing of it may go unseen.
+What the program declares may be made, and no removal of it goes unnoticed.
 """
 
 from __future__ import annotations

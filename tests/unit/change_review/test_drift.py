@@ -1,6 +1,6 @@
-"""What the engine's refresh says, as literals.
+"""Drift, read from outputs of the engine's refresh that are written out here.
 
-Each drifted property by name, and silence never taken for sameness.
+Each drifted property is named; a refresh that lacks something is never taken for "no drift".
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def answering(*heads: Head | None) -> Any:
 
 @pytest.mark.parametrize("op", ["refresh", "update"])
 def test_the_objects_are_read_from_the_stacks_own_state(op: str) -> None:
-    """Also that of one that drifted otherwise: its new state tells what AWS has."""
+    """Of an object that drifted otherwise, too: its new state has what AWS has."""
     theirs = {"outputs": {**OUTPUTS, "versionId": "v2"}}
     step = {"op": op, "urn": URN, "oldState": {"outputs": OUTPUTS}, "newState": theirs}
     bucket = {
@@ -103,7 +103,7 @@ def test_another_version_is_drift_of_the_content(
     assert found.exit_code == 1
 
 
-def test_it_stands_beside_what_the_refresh_found() -> None:
+def test_drift_of_content_is_listed_beside_what_the_refresh_found() -> None:
     kind = Difference(path="contentType", before="text/plain", after="text/html")
     known = DriftedResource(
         urn=URN, kind=KIND, name="runbooks/drawdown.md", gone=False, differences=(kind,)
@@ -123,7 +123,7 @@ def test_it_stands_beside_what_the_refresh_found() -> None:
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_an_object_that_is_gone_is_the_refreshs_to_name(gone: bool) -> None:
+def test_an_object_that_is_gone_is_named_by_the_refresh_alone(gone: bool) -> None:
     known = (
         (
             DriftedResource(

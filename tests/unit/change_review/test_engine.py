@@ -1,6 +1,6 @@
 """Which stack a command is about: the caller's own, or the kept sandbox's.
 
-And what is asked of whom there.
+The engine's environment and arguments follow from that.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def fake(folder: Path, script: str) -> engine.Engine:
     )
 
 
-def test_the_engine_is_told_stack_and_configuration_and_asks_nothing(
+def test_the_engine_gets_stack_and_configuration_and_asks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = fake(tmp_path, 'echo "$@"; echo oops >&2; exit 7')
@@ -120,7 +120,7 @@ def test_an_engine_that_is_not_there_or_hangs_is_the_worlds_fault(
         engine.Engine(root=tmp_path, environment={"PATH": str(tmp_path / "empty")}).run("preview")
 
 
-def test_a_stack_that_is_not_there_is_the_callers(
+def test_a_stack_that_does_not_exist_is_a_usage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = fake(tmp_path, "echo \"error: no stack named 's' found\" >&2; exit 255")

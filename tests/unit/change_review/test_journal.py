@@ -1,4 +1,4 @@
-"""An override counts once it is on the disk, in a chain that shows every later hand."""
+"""An override counts once it is on the disk, in a chain that shows every later change."""
 
 from __future__ import annotations
 

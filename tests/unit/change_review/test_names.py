@@ -1,4 +1,4 @@
-"""The table speaks of types and inputs that the pinned AWS provider has.
+"""The table of rules names only types and inputs that the pinned AWS provider has.
 
 A rule on a misspelt name would never fire.
 """

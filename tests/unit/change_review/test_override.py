@@ -88,7 +88,7 @@ def test_an_override_that_says_too_little_or_too_much_is_refused(
     assert problem in str(caught.value)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_of_an_override_are_reported_at_once() -> None:
     with pytest.raises(UsageError, match=r"(?s)who: .*justification: .*expires: .*covers: "):
         read_override("{}", source="it", now=NOW)
 
@@ -111,7 +111,7 @@ def test_options_make_the_same_override_and_a_span_counts_from_now() -> None:
     assert made == override()
 
 
-def test_it_lets_pass_what_it_names_and_nothing_else() -> None:
+def test_an_override_lets_pass_what_it_names_and_nothing_else() -> None:
     key, replica = (
         step(KEY, INPUTS, None),
         step("aws:kms/replicaKey:ReplicaKey", {"region": "us-west-2"}, None),

@@ -1,4 +1,4 @@
-"""From a file and endpoints to an exit code, and the journal in between."""
+"""The whole review: a preview file and endpoints in, an exit code and a journal entry out."""
 
 from __future__ import annotations
 
@@ -268,7 +268,9 @@ def venue_file(folder: Path) -> str:
     return str(path)
 
 
-def test_an_endpoint_tells_what_lies_at_the_address_and_in_its_contract(shell: Shell) -> None:
+def test_the_balance_of_the_address_and_of_its_contract_is_read_from_an_endpoint(
+    shell: Shell,
+) -> None:
     with serving(chain(73311, native=3 * 10**18, tokens=5 * 10**6)) as url:
         _, found = shell.review(
             LOST,

@@ -1,6 +1,6 @@
-"""What a reviewer sees: the outcome first, the money, what to do instead.
+"""The view for a reviewer: the outcome first, then the money and what to do instead.
 
-And nothing that the proposal wrote itself.
+A proposal cannot write any of it itself.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def test_a_proposal_cannot_steer_a_terminal() -> None:
     assert "region: us-east-1 -> ?[2J?]0;ok??ALLOWED" in text
 
 
-def test_what_many_resources_share_is_told_once() -> None:
+def test_a_refusal_that_many_resources_share_is_shown_once() -> None:
     frozen = Freeze(sources=(tier_known("protected", reason="a run"),))
     steps = [step("aws:sns/topic:Topic", None, {"name": str(n)}, name=f"t{n}") for n in range(9)]
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_undone_comes_first_and_the_freeze_last() -> None:
     ]
 
 
-def test_what_lies_there_now_is_told_or_why_it_is_not_known() -> None:
+def test_the_present_balance_is_shown_or_why_it_is_not_known() -> None:
     judgement = judged(MOVED)
     [finding] = judgement.findings
     assert finding.exposure is not None

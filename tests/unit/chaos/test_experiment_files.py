@@ -1,4 +1,4 @@
-"""What the experiment files may say, and what their surroundings must."""
+"""What the experiment files may contain, and what an experiment needs in its environment."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_number_stands_in_an_experiment(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_fault_that_is_applied_is_rolled_back_always(file: Path) -> None:
-    """Also by plain `chaos run`, which by default skips rollbacks after an interruption."""
+    """Plain `chaos run` does so too, although its default skips rollbacks after an interruption."""
     experiment = json.loads(file.read_text())
     applied = {
         a["provider"]["arguments"]["fault"]

@@ -1,7 +1,4 @@
-"""What the command line tells its caller.
-
-One meaning per exit code, one line per error, never a traceback.
-"""
+"""The command line's exit codes and errors: one meaning per code, one line per error."""
 
 from __future__ import annotations
 

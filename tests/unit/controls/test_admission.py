@@ -1,3 +1,5 @@
+"""What each tier does with a request, and the tier that is shown without a heartbeat."""
+
 from __future__ import annotations
 
 import pytest

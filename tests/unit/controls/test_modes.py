@@ -1,3 +1,5 @@
+"""The tier machine: when a tier is entered and when it is left."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -146,7 +148,7 @@ def test_no_tier_is_left_before_its_dwell_and_calm_always_leads_back(
 ) -> None:
     """Whatever happens, a tier lasts its dwell before a calmer one.
 
-    And once all is quiet, normal returns within the sum of the bounds.
+    Once all is quiet, normal returns within the sum of the bounds.
     """
     state, now = ModeState(tier="normal", since_us=0), 0
 

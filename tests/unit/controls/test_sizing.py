@@ -1,3 +1,5 @@
+"""The sizes of top-ups."""
+
 from __future__ import annotations
 
 import pytest

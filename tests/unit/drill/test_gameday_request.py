@@ -33,7 +33,7 @@ def test_an_old_spelling_means_the_control_as_it_is_called_now(
     )
 
 
-def test_the_present_spelling_is_taken_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_present_spelling_is_taken_without_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
     assert request("mode-controller").sabotage == "mode-controller"
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""The noisy-neighbour drill tells a bulkhead from none, and nothing at all from both."""
+"""The noisy-neighbour drill: PASS with a bulkhead, FAIL without, UNKNOWN if nothing was tried."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _of(
         ),
     ],
 )
-def test_every_check_can_turn(
+def test_every_check_fails_or_is_unknown_for_some_answers(
     spoil: Callable[[list[Answer]], list[Answer]], changed: dict[str, Outcome]
 ) -> None:
     assert outcomes(spoil(answered())) == GOOD | changed

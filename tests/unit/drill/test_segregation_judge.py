@@ -198,7 +198,7 @@ def test_a_stray_allow_is_named_as_exactly_that_cell() -> None:
         ),
     ],
 )
-def test_every_check_of_the_matrix_can_turn(
+def test_every_check_of_the_matrix_fails_or_is_unknown_for_some_trials(
     trials: list[Trial], wanted: dict[str, Outcome]
 ) -> None:
     assert turned(judged(trials)) == wanted
@@ -235,7 +235,7 @@ def test_every_check_of_the_matrix_can_turn(
         ),
     ],
 )
-def test_every_check_of_key_control_can_turn(
+def test_every_check_of_key_control_fails_or_is_unknown_for_some_proofs(
     proofs: list[Proof], wanted: dict[str, Outcome]
 ) -> None:
     assert turned(judged(proofs=proofs)) == wanted

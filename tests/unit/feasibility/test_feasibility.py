@@ -268,7 +268,7 @@ def test_a_contract_that_lets_less_through_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [PRODUCTION, SANDBOX], ids=lambda path: path.stem)
 def test_both_policies_can_be_kept_and_show_their_room(path: Path) -> None:
-    """Also where all durations are a third and no constant of the venue is."""
+    """The sandbox's too, whose durations are a third while the venue's constants are not."""
     sums = sums_of(load_policy(path))
 
     assert {each.kind for each in sums} == {"time", "capacity", "money", "logic"}

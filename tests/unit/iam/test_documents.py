@@ -13,7 +13,7 @@ from seawall.iam.documents import HOLDER, NoDocumentError, UnreadableError, read
 STATEMENT = {"Effect": "Allow", "Action": "kms:Sign", "Resource": "*"}
 
 
-def test_a_statement_keeps_what_it_says() -> None:
+def test_a_statement_is_read_as_it_is_written() -> None:
     (statement,) = read(
         json.dumps(
             {
@@ -44,7 +44,7 @@ def test_an_identity_policy_is_about_its_holder() -> None:
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", "04da6b54-80e4-46f7-96ec", None, 7])
-def test_what_is_no_document_is_told_from_a_malformed_statement(document: Any) -> None:
+def test_what_is_no_document_has_an_error_of_its_own(document: Any) -> None:
     with pytest.raises(NoDocumentError):
         read(document)
 

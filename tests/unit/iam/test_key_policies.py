@@ -268,7 +268,7 @@ def test_a_trust_policy_must_name_who_assumes_the_role(
 def test_an_external_id_is_asked_for(allowed: bool, given: str | None) -> None:
     """IAM user guide, id_roles_common-scenarios_third-party.html.
 
-    Sts:ExternalId in the trust policy of another account.
+    The key sts:ExternalId in the trust policy of another account.
     """
     stranger = user("them", account="210987654321")
     trust = {

@@ -1,3 +1,5 @@
+"""Drawdown velocity and signing failures, computed from flow rows."""
+
 from __future__ import annotations
 
 from fractions import Fraction

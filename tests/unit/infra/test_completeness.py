@@ -101,7 +101,7 @@ def test_what_the_list_protects_is_protected_in_a_protected_stack_whatever_its_t
 def test_what_the_policy_promises_is_asked_for_even_if_the_list_does_not_have_it(
     kind: str, name: str, refusal: str
 ) -> None:
-    """As if a faulty program had been rendered, and nobody had seen the line that went."""
+    """As if a faulty program had been rendered, and the review had missed the deleted line."""
     listed = [each for each in EXPECTED if (each.kind, each.name) != (kind, name)]
     [line] = judge_all(without(kind, name), replace(PROTECTED, expected=listed))
     assert line.startswith(refusal)

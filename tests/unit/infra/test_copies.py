@@ -63,8 +63,8 @@ def test_every_bucket_is_versioned_locked_encrypted_private_and_speaks_tls_only(
             continue
         removes = said["NobodyRemovesVersions"]
         assert "s3:DeleteObjectVersion" in removes["Action"]
-        # A protected stack lets nobody remove a version, a disposable one its deployer, who must be
-        # able to throw it away.
+        # In a protected stack no principal removes a version, in a disposable one its deployer,
+        # who must be able to throw it away.
         assert removes.get("Condition") == (
             None if protected else {"ArnNotEquals": {"aws:PrincipalArn": DEPLOYER}}
         )

@@ -35,7 +35,7 @@ def test_the_committed_list_is_fresh(path: Path) -> None:
 
 
 def test_a_stale_list_is_named_with_what_to_run(tmp_path: Path) -> None:
-    """And rendering elsewhere leaves the committed one alone."""
+    """Rendering elsewhere leaves the committed one alone."""
     policy = tmp_path / "renamed.yaml"
     text = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
     policy.write_text(text.replace("policy: production", "policy: renamed", 1), encoding="utf-8")

@@ -1,7 +1,4 @@
-"""The gate sees what the program declares as it is.
-
-By the engine's names, as plain data, and what is not known yet as such.
-"""
+"""The gate gets declarations by the engine's names, as plain data, with unknown values marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of keys are recorded where nobody can remove them, and page in their own region."""
+"""Changes of keys are recorded where they cannot be removed, and page in their own region."""
 
 from __future__ import annotations
 

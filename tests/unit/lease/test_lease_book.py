@@ -45,7 +45,7 @@ def test_an_overdue_lease_cannot_be_renewed_or_lodged_again(late_ms: int) -> Non
 
 
 def test_an_expiring_lease_refuses_everything_until_its_undo_is_done() -> None:
-    """Then its name is free."""
+    """After that its name is free."""
     expiring, _ = _held().expire(now_ms=5_000)
     assert expiring.renew("dark", now_ms=5_000, at=0.0) is None
     assert expiring.release("dark") is None

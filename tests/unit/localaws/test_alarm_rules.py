@@ -25,7 +25,7 @@ STATES = {"red": "ALARM", "green": "OK", "grey": "INSUFFICIENT_DATA", "a b": "AL
         ("  TRUE  ", True),
     ],
 )
-def test_a_rule_is_true_or_not(rule: str, true: bool) -> None:
+def test_a_rule_holds_by_the_states_of_its_alarms(rule: str, true: bool) -> None:
     assert holds(rule, STATES.__getitem__) is true
 
 

@@ -70,7 +70,7 @@ def test_a_first_breach_is_no_alarm_before_it_is_as_old_as_what_is_asked_for() -
         ("LessThanOrEqualToThreshold", 5.0, 5.1),
     ],
 )
-def test_the_threshold_belongs_to_where_its_name_says(
+def test_a_comparison_includes_the_threshold_if_its_name_says_so(
     comparison: str, beyond: float, within: float
 ) -> None:
     condition = Condition(

@@ -24,7 +24,7 @@ EXAMPLES = all_examples()
 
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_type_and_its_properties_are_those_of_the_sdk(kind: str) -> None:
-    """Also the nested ones, of every example and of what it needs."""
+    """Nested properties count too, of every example and of what it needs."""
     example = EXAMPLES[kind]
     for name, inputs in [(kind, example.inputs), (kind, example.changed), *example.needs.values()]:
         assert unknown_fields(inputs, inputs_of_type(name)) == [], name

@@ -68,7 +68,9 @@ OWNER_ONLY = {
         ([OWNER_ONLY], False),
     ],
 )
-def test_the_policy_decides(statements: list[dict[str, Any]], may: bool) -> None:
+def test_the_policy_of_a_topic_decides_whether_a_service_may_publish(
+    statements: list[dict[str, Any]], may: bool
+) -> None:
     context = {
         "aws:SourceArn": RULE,
         "aws:SourceAccount": "123456789012",
@@ -139,6 +141,6 @@ def test_a_deny_with_not_principal_spares_the_services_that_it_lists(
     assert service_may(policy, **asked, context={}) is may
 
 
-def test_no_policy_lets_no_service_in() -> None:
+def test_without_a_policy_no_service_is_let_in() -> None:
     asked = {"service": "events.amazonaws.com", "action": "sns:Publish", "resource": TOPIC}
     assert not service_may(None, **asked, context={})

@@ -1,3 +1,5 @@
+"""Requests of the emulator that list resources while other requests add some."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,6 @@
 """What replaces a resource, as the upstream provider's schemas say (ForceNew).
 
-And what else an entry of the table promises.
+The tests also cover what else an entry of the table promises.
 """
 
 from __future__ import annotations

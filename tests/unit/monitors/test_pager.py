@@ -44,7 +44,7 @@ def test_one_page_per_alert() -> None:
 @pytest.mark.parametrize(
     "message", [{}, [], {"alerts": [{}]}, {"alerts": [{**ALERT, "startsAt": "soon"}]}, None]
 )
-def test_anything_else_is_refused(message: Any) -> None:
+def test_anything_but_a_webhook_message_is_refused(message: Any) -> None:
     with pytest.raises(ValueError, match="not a webhook message"):
         pages_of(message, received_at=0.0)
 
@@ -61,7 +61,7 @@ async def pager(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_message_is_on_the_disk_when_it_is_answered(
     pager: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    """And is listed."""
+    """It is listed by then, too."""
     assert (await pager.post("/", json={"alerts": [ALERT]})).status_code == 200
     written = [json.loads(line) for line in (tmp_path / "pages.jsonl").read_text().splitlines()]
     assert (await pager.get("/pages")).json() == written

@@ -1,7 +1,4 @@
-"""A component that fails says why in one line.
-
-One that ends by itself is told from one that was stopped.
-"""
+"""A component that fails says why in one line; an end by itself counts as a death, a stop not."""
 
 from __future__ import annotations
 
@@ -82,7 +79,7 @@ def test_a_component_that_never_gets_ready_is_an_error_after_its_time(start: Sta
 def test_an_end_of_its_own_is_a_death_with_the_tail_of_the_log(start: Start) -> None:
     """Exit code, time and last lines are evidence.
 
-    Even exit code 0 is a death when nobody asked for it.
+    Even exit code 0 is a death if the component was not stopped.
     """
     component = start("print('farewell')")
     component.wait(timeout_s=READY_TIMEOUT_S)
@@ -92,7 +89,7 @@ def test_an_end_of_its_own_is_a_death_with_the_tail_of_the_log(start: Start) -> 
 
 
 def test_a_stop_on_purpose_is_no_death(start: Start) -> None:
-    """And it ends the children of the component, too."""
+    """It ends the children of the component, too."""
     component = start(
         "import subprocess, sys; "
         "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
@@ -109,7 +106,7 @@ def test_a_stop_on_purpose_is_no_death(start: Start) -> None:
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
-    """Nobody should have to guess which executable was not there."""
+    """The error names the executable that was not there."""
     with pytest.raises(MissingProgramError, match="/nowhere/anvil is not there"):
         Component(
             name="anvil-aster", argv=["/nowhere/anvil"], env={}, log=tmp_path / "log", cwd=tmp_path

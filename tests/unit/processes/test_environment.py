@@ -61,7 +61,7 @@ def test_what_is_removed_is_named() -> None:
     assert removed_names({**HOSTILE, **HARMLESS}) == sorted(HOSTILE)
 
 
-def test_the_own_process_forgets_them_too() -> None:
+def test_the_kits_own_process_drops_the_users_variables_too() -> None:
     environment = {**HOSTILE, **HARMLESS}
     assert clean_own_process(environment) == sorted(HOSTILE)
     assert environment == HARMLESS

@@ -34,7 +34,7 @@ def _live(run_id: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_second_sandbox_is_refused_while_the_first_lives(run_id: str) -> None:
-    """And the refusal says how to remove the first."""
+    """The refusal says how to remove the first."""
     data_dir = kept.new_data_dir(run_id)
     (data_dir / reaper.MARKER).touch()
     kept.keep(run_id, data_dir)
@@ -47,7 +47,7 @@ def test_a_second_sandbox_is_refused_while_the_first_lives(run_id: str) -> None:
     assert kept.down() is None
 
 
-def test_a_sandbox_whose_processes_are_gone_stands_in_nobodys_way(run_id: str) -> None:
+def test_a_sandbox_whose_processes_are_gone_does_not_prevent_another(run_id: str) -> None:
     """A machine that was restarted leaves only the pointer."""
     kept.keep(run_id, kept.new_data_dir(run_id))
     assert kept.kept_data_dir() is None

@@ -17,7 +17,7 @@ def test_a_name_keeps_its_port_and_two_names_never_share_one() -> None:
 
 
 def test_a_picked_port_can_be_bound() -> None:
-    """And lies below those that outgoing connections are given."""
+    """It lies below those that outgoing connections are given."""
     port = pick_port()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))

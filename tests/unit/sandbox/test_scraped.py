@@ -1,4 +1,4 @@
-"""A drill begins only when the monitors watch."""
+"""A drill begins only when Prometheus scrapes every process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_it_waits_until_every_process_is_scraped() -> None:
 
 
 def test_a_process_that_is_never_scraped_is_named() -> None:
-    """Better no drill than one that nobody watches."""
+    """A drill does not begin without its monitors."""
     now = iter(range(0, 1000, 10))
 
     with pytest.raises(ServiceError, match=r"^Prometheus does not see mode-controller"):

@@ -17,7 +17,7 @@ def test_the_engine_sees_the_deployer_and_none_of_the_users_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The user's profile would win over the deployer's key, a session token be mixed with it."""
-    # In the place of the engine: tells the variables that it was given.
+    # In place of the engine: prints the variables that it was given.
     engine = tmp_path / "pulumi"
     engine.write_text(
         f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n",

@@ -102,7 +102,7 @@ def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
 
 
 def test_one_component_that_fails_ends_the_wait_for_the_others(sandbox: Sandbox) -> None:
-    """And it is the one that is named."""
+    """The error names that component."""
     began = time.monotonic()
     doomed = (sys.executable, "-c", "raise SystemExit('ValueError: no oil')")
     with pytest.raises(

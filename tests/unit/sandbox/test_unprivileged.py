@@ -40,7 +40,7 @@ def test_the_first_closed_folder_is_found(tmp_path: Path) -> None:
     assert unprivileged.first_closed(inner / "file", below=tmp_path) == inner.parent
 
 
-def test_a_root_that_cannot_pass_is_told_which_folder_is_closed(
+def test_the_error_for_a_root_that_cannot_pass_names_the_closed_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unprivileged, "is_root", lambda: True)

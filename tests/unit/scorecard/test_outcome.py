@@ -18,7 +18,7 @@ PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
     [([], UNKNOWN), ([PASS], PASS), ([PASS, UNKNOWN], UNKNOWN), ([UNKNOWN, FAIL, PASS], FAIL)],
 )
 def test_fail_beats_unknown_beats_pass(outcomes: list[Outcome], verdict: Outcome) -> None:
-    """And nothing at all is UNKNOWN."""
+    """No outcomes at all are UNKNOWN."""
     assert combine(outcomes) is verdict
 
 
@@ -75,7 +75,7 @@ def test_nothing_to_check_is_unknown() -> None:
 
 
 def test_a_check_that_crashes_is_unknown(good_run: Run) -> None:
-    """And says what crashed."""
+    """The finding says what crashed."""
 
     @check("canary.crash", question="?", motivation="!", evidence=(), remediation="-")
     def crash(facts: Facts) -> Finding:

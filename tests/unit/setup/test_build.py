@@ -47,7 +47,7 @@ def test_a_failed_or_interrupted_build_stops_the_others(
     assert {step.program for step in shown} == {program.name for program in PROGRAMS}
 
 
-def test_what_is_there_is_neither_built_nor_reported(
+def test_a_program_that_is_in_the_cache_is_neither_built_nor_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -1,3 +1,5 @@
+"""The program that runs the parts of `make test` and prints their times."""
+
 from __future__ import annotations
 
 import re

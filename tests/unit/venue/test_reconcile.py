@@ -35,7 +35,7 @@ def test_a_result_older_than_three_periods_counts_no_longer() -> None:
 
 
 def test_other_buckets_do_not_stop_top_ups() -> None:
-    """Neither the drift of another bucket nor a missing comparison of it.
+    """This holds for a drift of another bucket and for a missing comparison of it.
 
     Customers must not wait for their money because of it.
     """

@@ -1,7 +1,8 @@
 """Settings of a bucket, each a resource of its own.
 
-Encryption, public access, ownership, policy, lifecycle, replication. Each has one call to set it,
-one to read it and one to remove it; its id is the bucket's name, which is also what is imported.
+They are encryption, public access, ownership, policy, lifecycle and replication. Each has one call
+to set it, one to read it and one to remove it; its id is the bucket's name, which is also what is
+imported.
 """
 
 from __future__ import annotations
