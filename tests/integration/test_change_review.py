@@ -69,7 +69,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHarness]
 @pytest.fixture(autouse=True)
 def _no_kept_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox kept on this machine has a stack of the same name; its chains are not asked."""
-    monkeypatch.setattr("seawall.change_review.run.kept_data_dir", lambda: None)
+    monkeypatch.setattr("seawall.change_review.run.kept_deployment", lambda: None)
 
 
 @pytest.fixture
