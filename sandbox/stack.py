@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox import unprivileged
 from sandbox.identities import Identity
 from sandbox.stack_environment import STACK, environment
 from seawall.errors import MissingProgramError, ServiceError, UsageError
@@ -132,8 +135,8 @@ def _pulumi(
 
     Raises :class:`ServiceError` with what it says went wrong.
     """
-    command = ["pulumi", "--non-interactive", "--color", "never", *arguments]
     try:
+        command = [*_program(settings.path), "--non-interactive", "--color", "never", *arguments]
         process = subprocess.Popen(
             command,
             cwd=settings.root,
@@ -167,6 +170,16 @@ def _pulumi(
             f"{diagnostics(text + complaint)}"
         )
     return text
+
+
+def _program(path: str) -> list[str]:
+    """How to start Pulumi, which looks its user up as PostgreSQL does: it refuses a nameless id."""
+    if not unprivileged.is_nameless():
+        return ["pulumi"]
+    pulumi = shutil.which("pulumi", path=path)
+    if pulumi is None:
+        raise FileNotFoundError("pulumi")
+    return [sys.executable, "-I", "-S", unprivileged.__file__, pulumi]
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

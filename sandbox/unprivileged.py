@@ -1,4 +1,4 @@
-"""Become an account that PostgreSQL accepts, then run a program.
+"""Become an account that PostgreSQL and Pulumi accept, then run a program.
 
 Usage: ``unprivileged.py PROGRAM ARGUMENT ...``; standard library only, run as a file.
 
@@ -15,8 +15,8 @@ directories by their ordinary permissions; where it may not, PostgreSQL says "pr
 needed by initdb but was not found", and `sandbox.parts.postgres` explains that.
 
 **As a user id without an entry in the passwd database**, as in containers that are started with
-one: initdb looks its user up and refuses ("user does not exist"). There the program runs in a user
-namespace of its own, in which that id is mapped to ``nobody`` (user_namespaces(7)).
+one: initdb and Pulumi look their user up and refuse ("user does not exist", "unknown userid").
+There the program runs in a user namespace of its own, in which that id is mapped to ``nobody`` (user_namespaces(7)).
 """
 
 from __future__ import annotations

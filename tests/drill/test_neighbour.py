@@ -9,6 +9,8 @@ from tests.testing.drill_kit import drill_result, not_passed, seawall
 pytestmark = pytest.mark.drill
 
 
+# Nightly: on two slow, shared cores the machine misses the 0.6 s itself, and the drill says FAIL.
+@pytest.mark.nightly
 def test_a_flood_of_one_bucket_does_not_starve_another() -> None:
     code, result = drill_result("noisy-neighbour", "--seed", "7")
 

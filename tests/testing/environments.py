@@ -223,6 +223,8 @@ class Machine:
             return "this root may not mount"
         if environment.other_user and self._fails([*self._become_user, sys.executable, "-c", ""]):
             return f"another account may not run {sys.executable}"
+        if environment.other_user and self._fails([*self._become_user, "unshare", "-U", "true"]):
+            return "another account may make no user namespace"
         return ""
 
     def run(
