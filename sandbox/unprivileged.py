@@ -16,7 +16,8 @@ needed by initdb but was not found", and `sandbox.parts.postgres` explains that.
 
 **As a user id without an entry in the passwd database**, as in containers that are started with
 one: initdb and Pulumi look their user up and refuse ("user does not exist", "unknown userid").
-There the program runs in a user namespace of its own, in which that id is mapped to ``nobody`` (user_namespaces(7)).
+There the program runs in a user namespace of its own, in which that id is mapped to ``nobody``
+(user_namespaces(7)).
 """
 
 from __future__ import annotations
