@@ -16,13 +16,13 @@ endif
 .PHONY: test check nightly set-up lint types unit contract integration drill bench
 .NOTPARALLEL:
 
-test: ## every check, and a test of each kind: 20 minutes on two cores
+test: ## every check, and a test of each kind: 40 minutes on two cores; the budget is 20
 	@$(PARTS) test
 
-check: ## the fast part: no sandbox, no external programs; a minute
+check: ## the fast part: no sandbox, no external programs; 2 to 3 minutes
 	@$(PARTS) check
 
-nightly: ## every test: whole matrices and every repetition; an hour, and resumes
+nightly: ## every test: whole matrices and every repetition; hours, and resumes
 	@$(PARTS) nightly
 
 set-up:
