@@ -38,6 +38,8 @@ from seawall.processes.environment import clean_own_process
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REPORT_EVERY_S = 1.0
+_ended_by: list[int] = []
+"""Signals that arrived once the sandbox was up."""
 PROGRAMS = ("alertmanager", "anvil", "prometheus", "promtool", "pulumi", "toxiproxy-server")
 
 
@@ -95,11 +97,8 @@ def _attached(
         event=lambda name: _say(SandboxMessage(kind="event", text=name)),
     )
     _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
-    try:
-        while not closed.wait(timeout=_REPORT_EVERY_S):
-            sandbox.report_components()
-    except KeyboardInterrupt:
-        pass
+    while not _ended_by and not closed.wait(timeout=_REPORT_EVERY_S):
+        sandbox.report_components()
     if not options.keep:
         sandbox.close()
     return ExitCode.PASS
@@ -142,6 +141,10 @@ def _start(
             report=report,
             event=event,
         )
+        # It is up. An interrupt from here on would end this program with a code that says that
+        # nothing is left behind, while a kept sandbox runs on and loses its folder.
+        for number in _ENDING:
+            signal.signal(number, _note)
     except BaseException:
         sandbox.close()
         raise
@@ -203,11 +206,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _note(number: int, _frame: FrameType | None) -> None:
+    _ended_by.append(number)
+
+
 def _interrupt_at_end_of_input(closed: threading.Event) -> None:
-    """Interrupt the main thread once the program that started this one has closed our input."""
+    """Interrupt the main thread once the program that started this one has closed our input.
+
+    A sandbox that comes up is interrupted; one that is up looks at ``closed``.
+    """
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    # Whatever becomes of the interrupt, a sandbox that is up ends now.
     closed.set()
     os.kill(os.getpid(), signal.SIGINT)
 
