@@ -65,30 +65,34 @@ def challenge(*, stack: str, key: DeclaredKey, region: str, now: datetime) -> st
     )
 
 
-def through_signer(
-    client: httpx.Client, url: str, *, stack: str, key: DeclaredKey, region: str
-) -> Challenged:
-    """Ask the signer of ``region`` for a proof by the key of a wallet."""
-    text = challenge(stack=stack, key=key, region=region, now=datetime.now(UTC))
-    proof = Proof(
+def _challenged(*, stack: str, key: DeclaredKey, region: str) -> Proof:
+    """The proof that a key is asked for now: its challenge, and no answer yet."""
+    return Proof(
         name=key.name,
         region=region,
         declared=key.address,
         recovered=None,
         logged=None,
         reason="",
-        text=text,
+        text=challenge(stack=stack, key=key, region=region, now=datetime.now(UTC)),
     )
+
+
+def through_signer(
+    client: httpx.Client, url: str, *, stack: str, key: DeclaredKey, region: str
+) -> Challenged:
+    """Ask the signer of ``region`` for a proof by the key of a wallet."""
+    proof = _challenged(stack=stack, key=key, region=region)
     try:
         answer = client.post(
-            f"{url}/prove", json={"wallet": key.name, "text": text}, timeout=_TIMEOUT_S
+            f"{url}/prove", json={"wallet": key.name, "text": proof.text}, timeout=_TIMEOUT_S
         )
         body = answer.json()
         if not answer.is_success:
             return Challenged(
                 proof=replace(proof, reason=str(body.get("reason", answer.status_code)))
             )
-        recovered = recover_message_signer(text, to_bytes(str(body["signature"])))
+        recovered = recover_message_signer(proof.text, to_bytes(str(body["signature"])))
         return Challenged(
             proof=replace(proof, recovered=recovered, reason="answered by its signer"),
             number=int(body["number"]),
@@ -108,17 +112,8 @@ def by_role(
 
     An approver has no signer in front of it, its log is the account's trail.
     """
-    text = challenge(stack=stack, key=key, region=region, now=datetime.now(UTC))
-    proof = Proof(
-        name=key.name,
-        region=region,
-        declared=key.address,
-        recovered=None,
-        logged=None,
-        reason="",
-        text=text,
-    )
-    digest = personal_message_hash(text)
+    proof = _challenged(stack=stack, key=key, region=region)
+    digest = personal_message_hash(proof.text)
     try:
         der = actors.kms(principal, region).sign(
             KeyId=key.key_id, Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256"
