@@ -61,6 +61,9 @@ class _Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=lambda name: known.get(name, len(known)))
 
 
+_COMPLETION = frozenset({"--install-completion", "--show-completion"})
+"""Options that Typer adds."""
+
 app = typer.Typer(
     name="seawall",
     cls=_Commands,
@@ -121,6 +124,8 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(arguments, text, ExitCode.UNKNOWN)
     if result == _INTERRUPTED:
         return _refuse(arguments, "interrupted; nothing was proven", ExitCode.UNKNOWN)
+    if result and not _COMPLETION.isdisjoint(arguments):
+        return ExitCode.USAGE  # Typer's 1 for a shell that it does not know would read as FAIL
     return int(result) if isinstance(result, int) else ExitCode.PASS
 
 

@@ -166,6 +166,13 @@ def test_the_version_is_the_commit(
         assert capsys.readouterr().out == expected
 
 
-def test_a_shell_can_ask_for_completion(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["--show-completion", "bash"]) == ExitCode.PASS
-    assert "_SEAWALL_COMPLETE" in capsys.readouterr().out
+@pytest.mark.parametrize(("shell", "code"), [("bash", ExitCode.PASS), ("dash", ExitCode.USAGE)])
+def test_a_shell_can_ask_for_completion(
+    shell: str, code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Typer asks shellingham for the shell; one that it does not know is no failed drill."""
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    assert command_line.main(["--show-completion"]) == code
+    printed = capsys.readouterr()
+    assert ("_SEAWALL_COMPLETE" in printed.out) == (code == ExitCode.PASS)
+    assert (f"Shell {shell} not supported" in printed.err) == (code == ExitCode.USAGE)
