@@ -14,22 +14,21 @@ journal that must be judged.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from seawall.conventions import environment as environment_names
 from seawall.errors import EvidenceError, ExitCode, SeawallError, UsageError
+from seawall.processes.parent import signal_when_parent_dies
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 STOP_AND_ROLL_BACK = signal.SIGUSR1
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when its parent dies."""
 
 
 def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
@@ -63,17 +62,13 @@ def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
     )
     if start_at is not None:
         environment[environment_names.T_ZERO_VARIABLE] = repr(start_at)
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def die_with_parent() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, STOP_AND_ROLL_BACK)
-
     # In a session of its own, so that Ctrl-C in a terminal reaches it only once, through `stop`.
     child = subprocess.Popen(
         command,
         env=environment,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - safe, because this process has no threads
+        # Safe, because this process has no threads.
+        preexec_fn=partial(signal_when_parent_dies, STOP_AND_ROLL_BACK),  # noqa: PLW1509
     )
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -27,6 +27,7 @@ from types import FrameType
 from loadtests.arrivals import read_arrivals
 from loadtests.population import read_keys
 from seawall.errors import ExitCode, SeawallError, ServiceError
+from seawall.processes.parent import end_with_runner
 
 ROOT = Path(__file__).parents[1]
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
@@ -181,6 +182,7 @@ def main() -> int:
     """Run one flood."""
     arguments = _parse()
     signal.signal(signal.SIGTERM, _on_sigterm)
+    end_with_runner()
     try:
         wanted = {arrival.customer_id for arrival in read_arrivals(arguments.arrivals)}
         # Checked here, so that a mistake is one line and not one from each worker.

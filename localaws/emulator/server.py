@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -21,6 +23,18 @@ from localaws.emulator.services.kms import QUOTA
 from seawall.errors import PortBusyError
 
 HOST = "127.0.0.1"
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """Remembers the service of a host: finding it lists a folder and tries every pattern."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._find = lru_cache(maxsize=1_024)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The name of a service, or what moto has instead; None if there is none."""
+        return self._find(host)
 
 
 class _Handler(MotoRequestHandler):
@@ -55,7 +69,7 @@ def make_aws(
         listener.close()
         raise PortBusyError(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
     listener.listen(128)
-    moto: Application = DomainDispatcherApplication(create_backend_app)
+    moto: Application = _Dispatcher()
     app = Control(moto if log is None else RequestLog(moto, log))
     with listener:  # the server duplicates the descriptor
         return make_server(

@@ -16,7 +16,7 @@ DEPLOYMENT_VARIABLE = "SEAWALL_DEPLOYMENT"
 POLICY_VARIABLE = "SEAWALL_POLICY"
 """Path of the policy file in force."""
 RUNNER_VARIABLE = "SEAWALL_RUNNER_PID"
-"""Process whose death must end lease renewal; unset under a plain `chaos run`."""
+"""Process whose death ends lease renewal, flood and prober; unset if a person starts them."""
 T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
 """Unix time of the first planned arrival of a game day's calm.
 

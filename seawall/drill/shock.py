@@ -111,7 +111,6 @@ class Drill:
                     ),
                     *("--start-at", f"{t_zero:.6f}"),
                 ],
-                env={environment.RUNNER_VARIABLE: str(os.getpid())},
             )
             self._watch(flood, chaos, progress, t_zero)
             self._await_recovery()
@@ -187,19 +186,14 @@ class Drill:
         return flood, progress, self._await_zero(flood, progress)
 
     def _start(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdout: int | None = None,
+        self, name: str, argv: Sequence[str], *, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
         log = (self.deployment.data_dir / "logs" / f"{name}.log").open("ab")
         with log:
             child = subprocess.Popen(
                 argv,
                 cwd=self.root,
-                env={**self._environment(), **(env or {})},
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
@@ -215,7 +209,7 @@ class Drill:
         given = of_deployment(
             deployment.path, policy=deployment.policy, path=path, run_id=deployment.run_id
         )
-        return {**inherited(), **given}
+        return {**inherited(), **given, environment.RUNNER_VARIABLE: str(os.getpid())}
 
     def _customers(self) -> str:
         if self.deployment.customers is None:

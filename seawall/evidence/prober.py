@@ -46,6 +46,7 @@ from seawall.formats import documents
 from seawall.formats.drill_contract import VenueClient
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from seawall.processes.parent import end_with_runner
 
 ACCOUNTS = 2
 NODE_S_MAX = 1.0
@@ -226,6 +227,7 @@ async def _watch_until_signal(**given: Any) -> None:
 
 def main() -> int:
     """Probe until SIGTERM; the exit code is of :class:`seawall.errors.ExitCode`."""
+    end_with_runner()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

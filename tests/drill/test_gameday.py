@@ -23,6 +23,7 @@ from tests.testing.drill_kit import (
     seawall,
     verdict_of,
 )
+from tests.testing.nightly import repetitions
 
 pytestmark = pytest.mark.drill
 
@@ -88,7 +89,7 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     assert "Traceback" not in cut.stdout + cut.stderr
 
 
-@pytest.mark.parametrize("sabotage", sorted(SABOTAGE_FAILS))
+@pytest.mark.parametrize("sabotage", repetitions(sorted(SABOTAGE_FAILS), keep=1))
 def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
     sabotage: str,
 ) -> None:

@@ -1,7 +1,8 @@
 """What works against one kept sandbox: a plain shell as in the README, and the segregation drill.
 
-All tests share the sandbox. They run in this order: the shell first, then the drills, the one that
-changes a key's policy late, and the end of the stack last.
+All tests share the sandbox, which is left by a game day whose runner was killed during the fault.
+They run in this order: the shell first, then the drills, the one that changes a key's policy late,
+and the end of the stack last.
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ from seawall.policy_file import load_policy
 from tests.testing.drill_kit import (
     POLICY_PATH,
     ROOT,
+    GameDay,
     KeptSandbox,
+    answers,
     drill_result,
+    kill_the_runner,
     not_passed,
+    pays_a_withdrawal,
+    primary_kms,
+    processes_of,
     read_json,
     seawall,
     until,
@@ -37,13 +44,27 @@ ALARMS_FOLLOW_WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[KeptSandbox]:
-    done = seawall("up", timeout_s=240)
-    assert done.returncode == 0, done.stderr
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GameDay]:
+    """A game day with ``--keep`` whose runner was killed while the region was dark."""
+    log = tmp_path_factory.mktemp("game-day") / "out.txt"
+    game_day = GameDay.start("--seed", "5", "--keep", log=log)
+    try:
+        game_day.wait_for("fault.effective")
+        assert not answers(primary_kms(game_day.targets()))
+        kill_the_runner(game_day)
+        yield game_day
+    finally:
+        game_day.end()
+        down = seawall("down")
+    assert down.returncode == 0
+    assert processes_of(game_day.run_id) == []
+
+
+@pytest.fixture(scope="module")
+def sandbox(killed: GameDay) -> KeptSandbox:
     data_dir = kept_data_dir()
-    assert data_dir is not None
-    yield KeptSandbox(data_dir=data_dir)
-    assert seawall("down").returncode == 0
+    assert data_dir == killed.data_dir
+    return KeptSandbox(data_dir=data_dir)
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +92,10 @@ def shell(command: str, *, timeout_s: float = 240) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_venue_whose_game_day_was_killed_during_the_fault_still_pays(killed: GameDay) -> None:
+    pays_a_withdrawal(killed)
 
 
 def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions(
@@ -115,6 +140,7 @@ def test_pulumi_finds_the_running_stack_unchanged() -> None:
     shell("pulumi refresh --yes --non-interactive --skip-preview --expect-no-changes")
 
 
+@pytest.mark.nightly
 def test_pulumi_imports_a_topic_that_was_made_by_hand_and_removes_it_again(
     sandbox: KeptSandbox, tmp_path: Path
 ) -> None:
@@ -131,6 +157,7 @@ def test_pulumi_imports_a_topic_that_was_made_by_hand_and_removes_it_again(
     assert "1 deleted" in shell("pulumi up --yes --non-interactive --skip-preview")
 
 
+@pytest.mark.nightly  # integration tests review and compare such a stack
 @pytest.mark.usefixtures("sandbox")
 def test_drift_and_change_review_find_nothing_in_an_unchanged_stack() -> None:
     shell("bin/seawall drift")
@@ -138,9 +165,13 @@ def test_drift_and_change_review_find_nothing_in_an_unchanged_stack() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_promtool_and_chaos_work_in_a_shell_with_the_environment() -> None:
+def test_promtool_works_in_a_shell_with_the_environment() -> None:
     shell("promtool test rules generated/sandbox/rules_test.yml")
 
+
+@pytest.mark.nightly  # an integration test runs an experiment with plain Chaos Toolkit
+@pytest.mark.usefixtures("sandbox")
+def test_chaos_works_in_a_shell_with_the_environment() -> None:
     journal = shell(
         'cd "$(mktemp -d)" && chaos --no-version-check run --rollback-strategy always'
         f" --journal-path journal.json {ROOT}/chaos/experiments/noop.json && cat journal.json"
@@ -149,6 +180,7 @@ def test_promtool_and_chaos_work_in_a_shell_with_the_environment() -> None:
     assert '"status": "completed"' in journal
 
 
+@pytest.mark.nightly  # the drill that finds one stray cell shows that all others pass
 @pytest.mark.usefixtures("sandbox")
 def test_every_cell_of_the_matrix_is_as_the_policy_says_and_every_key_answers() -> None:
     code, result = drill_result("segregation")
@@ -157,6 +189,7 @@ def test_every_cell_of_the_matrix_is_as_the_policy_says_and_every_key_answers() 
     assert result["conditions"]["not_proven"] == ["customer-aster-cold", "customer-birch-cold"]
 
 
+@pytest.mark.nightly
 def test_a_real_stack_is_drilled_by_profiles_without_harm(
     sandbox: KeptSandbox, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """The undo always happens: without ``--keep`` the processes end, with it the fault ends.
 
-`make test` kills at one early point and during the fault; `make nightly` kills at every point.
+`make test` kills while the sandbox comes up, and during the fault (test_kept_sandbox.py);
+`make nightly` kills at every point.
 """
 
 from __future__ import annotations
@@ -12,23 +13,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.kept import kept_data_dir
 from seawall.policy_file import load_policy
-from tests.testing.drill_kit import POLICY_PATH, GameDay, processes_of, seawall, until
+from tests.testing.drill_kit import (
+    LEASE_TTL_S,
+    POLICY_PATH,
+    PROCESSES_MIN,
+    SLACK_S,
+    GameDay,
+    answers,
+    kill_the_runner,
+    pays_a_withdrawal,
+    primary_kms,
+    processes_of,
+    seawall,
+    until,
+)
 
 pytestmark = pytest.mark.drill
 
-LEASE_TTL_S = 4.0
-"""``lease_ttl`` of the game day in policies/sandbox.yaml; a test compares the two."""
-SLACK_S = 1.0
-"""How much longer than its time to live the undo of a lease may take."""
 HALF_END_S = 15.0
 """How long a sandbox that was coming up may take to end in order, services and all."""
-PROCESSES_MIN = 10
-"""A sandbox that is up has more processes than this."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,20 +56,6 @@ def start(tmp_path: Path) -> Iterator[Any]:
     yield start_one
     for game_day in started:
         game_day.end()
-
-
-def answers(listen: str) -> bool:
-    """Whether the endpoint behind the fault answers within 300 ms."""
-    try:
-        httpx.get(f"http://{listen}/", timeout=0.3)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def primary_kms(targets: dict[str, Any]) -> str:
-    """Host and port of the endpoint that the fault makes dark."""
-    return str(targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"])
 
 
 def test_the_lease_is_what_the_policy_says() -> None:
@@ -96,40 +89,29 @@ def test_without_keep_no_process_of_the_run_lives_five_seconds_after_its_runner(
     game_day.runner.wait(timeout=10)
 
 
+@pytest.mark.nightly  # tests/drill/test_kept_sandbox.py kills the runner once, during the fault
 @pytest.mark.parametrize(
     ("event", "after_s"),
     [
-        pytest.param("venue.ready", 0.0, marks=pytest.mark.nightly),
-        pytest.param("calm.started", 0.0, marks=pytest.mark.nightly),
-        pytest.param("run.started", 0.0, marks=pytest.mark.nightly),
-        pytest.param("fault.applied", 0.0, marks=pytest.mark.nightly),
-        ("fault.effective", 0.0),
-        pytest.param("fault.effective", 6.0, marks=pytest.mark.nightly),
-        pytest.param("fault.effective", 20.0, marks=pytest.mark.nightly),
-        pytest.param("fault.cleared", 0.0, marks=pytest.mark.nightly),
+        ("venue.ready", 0.0),
+        ("calm.started", 0.0),
+        ("run.started", 0.0),
+        ("fault.applied", 0.0),
+        ("fault.effective", 6.0),
+        ("fault.effective", 20.0),
+        ("fault.cleared", 0.0),
     ],
 )
 def test_with_keep_the_sandbox_outlives_its_runner_and_the_fault_does_not(
     start: Any, event: str, after_s: float
 ) -> None:
-    """Kill -9 of the runner, seconds after an event of the timeline.
-
-    The sandbox is up, the endpoint answers within the lease + 1 s, and the venue pays.
-    """
+    """Kill -9 of the runner, seconds after an event of the timeline."""
     game_day = start("--keep")
     game_day.wait_for(event)
     time.sleep(after_s)
 
-    game_day.runner.send_signal(signal.SIGKILL)
-    game_day.runner.wait(timeout=5)
+    kill_the_runner(game_day)
 
-    targets = game_day.targets()
-    until(
-        lambda: answers(primary_kms(targets)) or None,
-        within_s=LEASE_TTL_S + SLACK_S,
-        what="the region's endpoint answering",
-    )
-    assert len(processes_of(game_day.run_id)) > PROCESSES_MIN
     pays_a_withdrawal(game_day)
 
 
@@ -152,6 +134,7 @@ def test_with_keep_half_a_sandbox_does_not_outlive_its_runner(start: Any, event:
     assert kept_data_dir() is None
 
 
+@pytest.mark.nightly  # the same without a whole sandbox is an integration test
 def test_the_fault_ends_with_its_lease_holder(start: Any) -> None:
     """Kill -9 of the lease holder during the fault: the proxy's own half of the lease undoes it."""
     game_day = start("--keep")
@@ -168,31 +151,3 @@ def test_the_fault_ends_with_its_lease_holder(start: Any) -> None:
     )
     game_day.runner.send_signal(signal.SIGKILL)
     game_day.runner.wait(timeout=5)
-
-
-def pays_a_withdrawal(game_day: GameDay) -> None:
-    """A small withdrawal of a customer is accepted and reaches the chain."""
-    rows = [
-        line.split(",")
-        for line in (game_day.data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()
-    ][1:]
-    key, network = next(
-        (row[1], row[2]) for row in rows if row[3] == "USDX" and int(row[4]) > 50_000_000
-    )
-    body = {
-        "id": f"00000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
-        "network": network,
-        "asset": "USDX",
-        "amount": "1000000",
-        "destination": "0x" + "5e" * 20,
-    }
-    headers = {"Authorization": f"Bearer {key}"}
-    withdrawals = f"{game_day.targets()['urls']['api_direct']}/v1/withdrawals"
-    asked = httpx.post(withdrawals, json=body, headers=headers, timeout=10)
-    assert asked.status_code == 202, asked.text
-
-    def posted() -> bool | None:
-        answer = httpx.get(f"{withdrawals}/{body['id']}", headers=headers, timeout=10)
-        return answer.json()["state"] == "posted" or None
-
-    until(posted, within_s=30, what="the withdrawal posted")

@@ -318,6 +318,7 @@ def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run
     } <= refused
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("tier", "expected"), [("normal", 0), ("protected", 1)])
 def test_a_harmless_change_waits_until_the_tier_is_normal(
     tier: str, expected: int, run: Any, harmless: tuple[Path, Path]
@@ -334,6 +335,7 @@ def test_a_harmless_change_waits_until_the_tier_is_normal(
     assert run(*where)[0] == 2, "nobody was asked for the tier"
 
 
+@pytest.mark.nightly
 def test_a_preview_that_fails_for_another_reason_is_not_known(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +349,7 @@ def test_a_preview_that_fails_for_another_reason_is_not_known(
     assert "venue: found nothing; add it" in found["doubts"][0]
 
 
+@pytest.mark.nightly
 def test_a_program_that_ends_before_it_is_judged_says_why_and_lets_nothing_wait(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

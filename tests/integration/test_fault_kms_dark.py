@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -59,15 +60,15 @@ def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Fault
     Each fact is recorded once, in order.
     """
     host, _, port = here.listen.rpartition(":")
-    kept = http.client.HTTPConnection(host, int(port), timeout=0.3)
-    kept.request("GET", "/v1/status")
-    kept.getresponse().read()
+    with closing(http.client.HTTPConnection(host, int(port))) as kept:
+        kept.request("GET", "/v1/status")
+        kept.getresponse().read()
+        kept.sock.settimeout(0.3)
 
-    actions.apply_fault("kms-dark", EXPERIMENT)
-    kept.request("GET", "/v1/status")
-    with pytest.raises(TimeoutError):
-        kept.getresponse()
-    kept.close()
+        actions.apply_fault("kms-dark", EXPERIMENT)
+        kept.request("GET", "/v1/status")
+        with pytest.raises(TimeoutError):
+            kept.getresponse()
     assert here.hangs()
     actions.hold("kms-dark", EXPERIMENT)
     actions.revert_fault("kms-dark", EXPERIMENT)

@@ -237,6 +237,7 @@ async def test_a_dark_primary_is_left_after_two_failures_and_returned_to(venue: 
     assert await venue.owner.fetchval("select max(epoch) from lanes where network = 'aster'") == 4
 
 
+@pytest.mark.nightly  # the game day's sabotage shows the same
 async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue) -> None:
     """The sabotage switches off only the breaker.
 

@@ -54,6 +54,7 @@ def names_unknown_to_the_sdk(harness: EngineHarness) -> list[str]:
     ]
 
 
+@pytest.mark.nightly  # tests/drill/test_kept_sandbox.py takes the same stack through the same steps
 def test_the_stack_lives_through_the_real_engine(harness: EngineHarness) -> None:
     """Up, outputs that sign, no change on preview and up, no drift, and nothing after destroy."""
     empty = standing_in(harness)

@@ -86,6 +86,7 @@ def test_a_create_that_fails_after_the_resource_exists_loses_nothing(harness: St
     harness.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 
+@pytest.mark.nightly
 def test_a_create_whose_result_cannot_be_read_loses_nothing(harness: StackHarness) -> None:
     """A topic that may be made and not be looked at is recorded with its id."""
     harness.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
@@ -99,6 +100,7 @@ def test_a_create_whose_result_cannot_be_read_loses_nothing(harness: StackHarnes
     harness.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 
+@pytest.mark.nightly
 def test_a_create_that_is_denied_records_nothing(harness: StackHarness) -> None:
     harness.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
     harness.deny("sns:CreateTopic")
@@ -155,6 +157,7 @@ def test_an_update_that_fails_half_way_converges(harness: StackHarness) -> None:
     harness.refresh("--expect-no-changes")
 
 
+@pytest.mark.nightly
 def test_a_delete_that_is_denied_keeps_the_resource_in_the_state(harness: StackHarness) -> None:
     harness.declare({"topic": declared("aws:sns/topic:Topic", TOPIC)})
     harness.up()
@@ -166,6 +169,7 @@ def test_a_delete_that_is_denied_keeps_the_resource_in_the_state(harness: StackH
     assert "- 1 deleted" in harness.up()
 
 
+@pytest.mark.nightly
 def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_made(
     harness: StackHarness,
 ) -> None:
@@ -187,6 +191,7 @@ def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_m
     assert harness.root("sns").list_topics()["Topics"] == []
 
 
+@pytest.mark.nightly
 def test_a_session_that_has_ended_is_one_error_and_the_next_one_goes_on(
     harness: StackHarness,
 ) -> None:
@@ -259,6 +264,7 @@ def ended_session(harness: StackHarness) -> Iterator[int]:
             yield port
 
 
+@pytest.mark.nightly
 def test_a_region_that_does_not_exist_is_refused_by_name(harness: StackHarness) -> None:
     """For the provider, and for one resource."""
     harness.declare(
@@ -270,6 +276,7 @@ def test_a_region_that_does_not_exist_is_refused_by_name(harness: StackHarness) 
     assert "AWS has no region eu-moon-1" in harness.up(ok=False)
 
 
+@pytest.mark.nightly
 def test_regions_come_from_providers_and_from_resources_side_by_side(harness: StackHarness) -> None:
     """Two providers, and a resource that says its own.
 
@@ -300,6 +307,7 @@ def test_regions_come_from_providers_and_from_resources_side_by_side(harness: St
     ] == [[], []]
 
 
+@pytest.mark.nightly
 def test_default_tags_are_on_everything_and_a_change_of_them_is_a_change(
     harness: StackHarness,
 ) -> None:

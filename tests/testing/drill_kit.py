@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import httpx
 
 from sandbox.identities import Identities
 from sandbox.kept import SANDBOXES
@@ -22,6 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SEAWALL = ROOT / "bin" / "seawall"
 RUNS = ROOT / "runs"
 POLICY_PATH = ROOT / "policies" / "sandbox.yaml"
+LEASE_TTL_S = 4.0
+"""``lease_ttl`` of the game day in policies/sandbox.yaml; a test compares the two."""
+SLACK_S = 1.0
+"""How much longer than its time to live the undo of a lease may take."""
+PROCESSES_MIN = 10
+"""A sandbox that is up has more processes than this."""
 T = TypeVar("T")
 
 
@@ -201,6 +209,61 @@ def processes_of(run_id: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def answers(listen: str) -> bool:
+    """Whether the endpoint behind the fault answers within 300 ms."""
+    try:
+        httpx.get(f"http://{listen}/", timeout=0.3)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def primary_kms(targets: dict[str, Any]) -> str:
+    """Host and port of the endpoint that the fault makes dark."""
+    return str(targets["proxies"][f"kms.{targets['regions']['primary']}"]["listen"])
+
+
+def kill_the_runner(game_day: GameDay) -> None:
+    """Kill -9 of a runner with ``--keep``: the sandbox stays, its fault ends with the lease."""
+    game_day.runner.send_signal(signal.SIGKILL)
+    game_day.runner.wait(timeout=5)
+    endpoint = primary_kms(game_day.targets())
+    until(
+        lambda: answers(endpoint) or None,
+        within_s=LEASE_TTL_S + SLACK_S,
+        what="the region's endpoint answering",
+    )
+    assert len(processes_of(game_day.run_id)) > PROCESSES_MIN
+
+
+def pays_a_withdrawal(game_day: GameDay) -> None:
+    """A small withdrawal of a customer is accepted and reaches the chain."""
+    rows = [
+        line.split(",")
+        for line in (game_day.data_dir / "customers.csv").read_text(encoding="utf-8").splitlines()
+    ][1:]
+    key, network = next(
+        (row[1], row[2]) for row in rows if row[3] == "USDX" and int(row[4]) > 50_000_000
+    )
+    body = {
+        "id": f"00000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
+        "network": network,
+        "asset": "USDX",
+        "amount": "1000000",
+        "destination": "0x" + "5e" * 20,
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    withdrawals = f"{game_day.targets()['urls']['api_direct']}/v1/withdrawals"
+    asked = httpx.post(withdrawals, json=body, headers=headers, timeout=10)
+    assert asked.status_code == 202, asked.text
+
+    def posted() -> bool | None:
+        answer = httpx.get(f"{withdrawals}/{body['id']}", headers=headers, timeout=10)
+        return answer.json()["state"] == "posted" or None
+
+    until(posted, within_s=30, what="the withdrawal posted")
 
 
 def verdict_of(run_dir: Path) -> dict[str, Any]:

@@ -373,7 +373,7 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize(("service", "actions", "passed_to", "call"), PASSING)
+@pytest.mark.parametrize(("service", "actions", "passed_to", "call"), repetitions(PASSING, keep=2))
 def test_a_role_is_handed_to_a_service_only_by_a_caller_that_may_pass_it(
     policy_harness: PolicyHarness, service: str, actions: str, passed_to: str, call: Call
 ) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, client
 from tests.testing.iam_requests import ACCOUNT, allow
+from tests.testing.nightly import repetitions
 from tests.testing.policy_harness import DENIED, PolicyHarness, code
 
 pytestmark = pytest.mark.integration
@@ -195,7 +196,7 @@ MAKERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("service", "action", "make", "call"), MAKERS)
+@pytest.mark.parametrize(("service", "action", "make", "call"), repetitions(MAKERS, keep=4))
 def test_only_what_has_the_tag_may_be_touched(
     policy_harness: PolicyHarness,
     service: str,

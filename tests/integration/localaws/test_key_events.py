@@ -186,6 +186,7 @@ def test_every_call_that_could_take_a_key_away_is_an_event(
     assert heard[5]["userIdentity"]["type"] == "Root"
 
 
+@pytest.mark.nightly
 def test_a_denied_call_is_an_event_with_its_error(
     aws: str, identities: Identities, trail: str, chain: Any, key: str
 ) -> None:
@@ -201,6 +202,7 @@ def test_a_denied_call_is_an_event_with_its_error(
     assert event["detail"]["resources"][0]["ARN"] == key
 
 
+@pytest.mark.nightly
 def test_a_call_with_wrong_credentials_makes_no_event(
     aws: str, trail: str, chain: Any, key: str
 ) -> None:
@@ -336,6 +338,7 @@ def test_the_selectors_of_a_trail_decide(
     assert bool(watching.heard()) is seen
 
 
+@pytest.mark.nightly
 def test_the_last_kind_of_selector_counts(aws: str, trail: str) -> None:
     cloudtrail = client("cloudtrail", aws, ROOT_KEY)
     nothing = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]
@@ -346,6 +349,7 @@ def test_the_last_kind_of_selector_counts(aws: str, trail: str) -> None:
     assert described["EventSelectors"][0]["ReadWriteType"] == "All"
 
 
+@pytest.mark.nightly
 def test_a_trail_of_one_region_sees_that_region_only(
     aws: str, identities: Identities, chain: Any, key: str
 ) -> None:
@@ -362,6 +366,7 @@ def test_a_trail_of_one_region_sees_that_region_only(
     assert there.heard() == []
 
 
+@pytest.mark.nightly
 def test_a_rule_that_is_disabled_passes_nothing_on(
     aws: str, trail: str, chain: Any, key: str
 ) -> None:
@@ -421,6 +426,7 @@ def test_the_primary_region_moves_and_both_regions_say_so(
         primary.update_primary_region(KeyId=key_id, PrimaryRegion=STANDBY)
 
 
+@pytest.mark.nightly
 def test_a_key_of_one_region_has_no_primary_region(aws: str, identities: Identities) -> None:
     kms = client("kms", aws, ROOT_KEY)
     single = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")["KeyMetadata"][

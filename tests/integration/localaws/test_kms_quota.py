@@ -17,6 +17,7 @@ from localaws.emulator.control import KMS_QUOTA_PATH, kms_quota, set_kms_quota, 
 from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.errors import ServiceError
 from tests.testing.aws_harness import ROOT_KEY, STANDBY, client, running_aws
+from tests.testing.nightly import repetitions
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +86,8 @@ def test_only_root_changes_the_quota(aws: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"per_s": 0}', b'{"per_s": true}', b'{"per_s": "many"}']
+    "body",
+    repetitions([b'{"per_s": 0}', b"", b"{}", b'{"per_s": true}', b'{"per_s": "many"}'], keep=1),
 )
 def test_a_quota_without_meaning_is_refused(aws: str, body: bytes) -> None:
     auth = (ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY)
