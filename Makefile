@@ -1,4 +1,4 @@
-# Every target runs within the environment that bin/seawall makes; nothing else needs to be installed.
+# Every target runs within the environment that bin/seawall makes; nothing else is needed.
 # make turns every failure into exit code 2: gates call bin/seawall itself.
 
 RUN := bin/seawall exec --
@@ -48,6 +48,7 @@ integration:
 drill:
 	$(RUN) pytest tests/drill -p no:xdist $(SELECT)
 
-# Alone on the machine, too; no test, for it judges the machine as well. OUT=DIR also writes the figures and a plot.
+# Alone on the machine, too; no test, for it judges the machine as well.
+# OUT=DIR also writes the figures and a plot.
 bench:
 	$(RUN) python -m benchmarks.stack $(if $(OUT),--out $(OUT))

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bucket import BucketArgs, LockedBucket, nobody_removes
+from infra.bucket import BucketArgs, LockedBucket, deny_removal
 from infra.documents import Statement, document, trust_service
 from infra.roles import BoundedRole
 from seawall.conventions import aws as aws_names
@@ -130,7 +130,7 @@ class Backups(pulumi.ComponentResource):
                 retention_days=days(args.policy.backup.keep),
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=nobody_removes(f"arn:aws:s3:::{name}", unless=args.remover),
+                statements=deny_removal(f"arn:aws:s3:::{name}", unless=args.remover),
                 tags=args.tags,
             ),
             self._child,

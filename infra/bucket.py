@@ -185,7 +185,7 @@ def _everywhere(arn: str) -> list[Statement]:
     ]
 
 
-def nobody_removes(arn: str, *, unless: str | None) -> list[Statement]:
+def deny_removal(arn: str, *, unless: str | None) -> list[Statement]:
     """Statements that let only ``unless`` (an ARN) remove a version, a lock or the bucket.
 
     A lifecycle still removes versions whose lock has ended: it is S3's own and passes no policy (S3

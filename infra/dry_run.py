@@ -25,7 +25,7 @@ from infra.program import declare_resources
 from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.gate import Collector
 from infra.settings import Deletion, Runner, Settings
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 
 _ACCOUNT = "0" * 12
@@ -112,8 +112,8 @@ def _expected(declared: Declared) -> ExpectedResource:
 
 def _settings(policy: Policy) -> Settings:
     """Placeholders: the settings of a protected stack in an account that does not exist."""
-    buckets = segregation.key_buckets(policy)
-    regions = segregation.regions(policy)
+    buckets = access.key_buckets(policy)
+    regions = access.regions(policy)
     people = dict.fromkeys(buckets, _ARN)
     return Settings(
         stack="expected",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.bucket import BucketArgs, LockedBucket, nobody_removes
+from infra.bucket import BucketArgs, LockedBucket, deny_removal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Evidence(pulumi.ComponentResource):
                 retention_days=args.retention_days,
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
-                statements=nobody_removes(arn, unless=args.remover),
+                statements=deny_removal(arn, unless=args.remover),
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),

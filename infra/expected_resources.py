@@ -43,8 +43,8 @@ class ExpectedResource:
         return bool(self.region) and not self.region.startswith("<")
 
 
-def written(resources: Iterable[ExpectedResource], *, head: str) -> str:
-    """The text of the file; ``head`` is comment lines that say where it comes from.
+def written(resources: Iterable[ExpectedResource]) -> str:
+    """The text of the file, without the comment lines that say where it comes from.
 
     Raises ValueError if a resource could not be read back, or is listed twice.
     """
@@ -53,7 +53,7 @@ def written(resources: Iterable[ExpectedResource], *, head: str) -> str:
         f"# {len(listed)} resources: type, logical name, region,"
         " and whether a protected stack protects it.\n"
     )
-    text = head + count + "".join(f"{resource}\n" for resource in listed)
+    text = count + "".join(f"{resource}\n" for resource in listed)
     if list(parse(text)) != listed:
         raise ValueError("a type, name or region contains a blank")
     return text

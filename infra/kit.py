@@ -20,7 +20,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bucket import BucketArgs, LockedBucket, nobody_removes
+from infra.bucket import BucketArgs, LockedBucket, deny_removal
 from infra.documents import Statement, document, trust
 from infra.roles import BoundedRole
 from infra.settings import Deletion
@@ -165,7 +165,7 @@ class Kit(pulumi.ComponentResource):
                 expires=False,
                 key=key,
                 statements=[
-                    *nobody_removes(arn, unless=args.remover),
+                    *deny_removal(arn, unless=args.remover),
                     *reading_and_writing(arn, reader=reader, writer=args.deployer),
                 ],
                 tags=args.tags,

@@ -9,7 +9,7 @@ from typing import Any
 
 from seawall.conventions import aws
 from seawall.errors import Problem
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(user|role)/[\w+=,.@/-]+")
@@ -42,7 +42,7 @@ class Principals:
     rails: Mapping[str, str]
     deployer: str
 
-    def trusted(self, principal: segregation.Principal) -> str:
+    def trusted(self, principal: access.Principal) -> str:
         """The ARN that may take on the role ``principal``."""
         bucket, approver = str(principal.bucket), str(principal.approver)
         if principal.kind == "signer":
@@ -114,11 +114,11 @@ def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
 
     One principal may have the same duty in two regions, and no two duties.
     """
-    for region in segregation.regions(policy):
-        for bucket in segregation.key_buckets(policy):
+    for region in access.regions(policy):
+        for bucket in access.key_buckets(policy):
             yield f"signers.{region}.{bucket}", f"signer of {bucket}"
         yield f"rails.{region}", "rails"
-    for bucket in segregation.key_buckets(policy):
+    for bucket in access.key_buckets(policy):
         yield f"admins.{bucket}", f"admin of {bucket}"
         yield f"breakGlass.{bucket}", f"break-glass of {bucket}"
     yield f"breakGlass.{aws.KIT}", "break-glass of the kit"
@@ -156,7 +156,7 @@ def _unnameable(policy: Policy) -> Iterator[Problem]:
             "principals"
         )
         yield Problem(path=f"buckets.{aws.KIT}", found="a bucket", remedy=remedy)
-    for principal in segregation.principals(policy):
+    for principal in access.principals(policy):
         if len(principal.name) > _ROLE_NAME_CHARACTERS_MAX:
             remedy = (
                 "shorten the venue's, bucket's or wallet's name: IAM takes "

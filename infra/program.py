@@ -19,7 +19,7 @@ from infra.settings import Settings, read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
 from infra.standby import Standby, declare_standby
 from infra.trail import KeyTrail, KeyTrailArgs
-from seawall.keys import access as segregation
+from seawall.keys import access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def declare_resources(
             account=settings.account,
             topics={
                 region: standby.paging.topics[region]["critical"]
-                for region in segregation.regions(policy)
+                for region in access.regions(policy)
             },
             lock_mode=settings.lock_mode,
             remover=None if settings.protected else settings.principals.deployer,
@@ -135,5 +135,5 @@ def _others(settings: Settings) -> dict[str, dict[str, Any]]:
         principal.name: described(
             principal, account=settings.account, trusts=settings.principals.trusted(principal)
         )
-        for principal in (segregation.kit(settings.policy), segregation.gameday(settings.policy))
+        for principal in (access.kit(settings.policy), access.gameday(settings.policy))
     }

@@ -178,7 +178,7 @@ def _secret(
         severity="warning",
         description=(
             f"Credentials of the {side} of {args.rail} are older than the policy allows, or "
-            "nobody measures it: a failover may meet a locked door."
+            "are not measured: a failover may be refused."
         ),
         namespace=aws_names.CLOUDWATCH_NAMESPACE,
         metric=aws_names.CREDENTIAL_AGE,

@@ -19,15 +19,15 @@ from infra.keys import SigningKey, SigningKeyArgs
 from infra.principals import Principals
 from infra.roles import Boundary, BoundaryArgs, SegregatedRole
 from infra.settings import Deletion
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.keys.access import Principal
 from seawall.policy import Policy
 
-_USES: Mapping[segregation.Kind, tuple[str, ...]] = {
-    "signer": segregation.SIGN,
-    "admin": segregation.ADMINISTER,
-    "break-glass": segregation.BREAK_GLASS,
-    "approver": segregation.SIGN,
+_USES: Mapping[access.Kind, tuple[str, ...]] = {
+    "signer": access.SIGN,
+    "admin": access.ADMINISTER,
+    "break-glass": access.BREAK_GLASS,
+    "approver": access.SIGN,
 }
 """The most that a kind of role may do with any key; each key's policy says who may use it."""
 
@@ -67,10 +67,9 @@ class Signers(pulumi.ComponentResource):
         policy = args.policy
         keepers = {
             bucket: [
-                self._role(make(policy, bucket))
-                for make in (segregation.admin, segregation.break_glass)
+                self._role(make(policy, bucket)) for make in (access.admin, access.break_glass)
             ]
-            for bucket in segregation.key_buckets(policy)
+            for bucket in access.key_buckets(policy)
         }
         self.signers = {
             wallet: self._wallet(wallet, keepers) for wallet in policy.signing_wallets()
@@ -80,11 +79,10 @@ class Signers(pulumi.ComponentResource):
             {"signers": self.signers, "approvers": self.approvers, "principals": self.principals}
         )
 
-    def _boundary(self, kind: segregation.Kind, actions: tuple[str, ...]) -> Boundary:
+    def _boundary(self, kind: access.Kind, actions: tuple[str, ...]) -> Boundary:
         args = self._args
         keys = [
-            f"arn:aws:kms:{region}:{args.account}:key/*"
-            for region in segregation.regions(args.policy)
+            f"arn:aws:kms:{region}:{args.account}:key/*" for region in access.regions(args.policy)
         ]
         bounds = BoundaryArgs(
             venue=args.policy.venue.name,
@@ -113,10 +111,7 @@ class Signers(pulumi.ComponentResource):
     def _wallet(self, wallet: str, keepers: Mapping[str, list[iam.Role]]) -> dict[str, Any]:
         policy = self._args.policy
         declared = policy.wallets[wallet]
-        who = {
-            region: segregation.signer(policy, wallet, region)
-            for region in segregation.regions(policy)
-        }
+        who = {region: access.signer(policy, wallet, region) for region in access.regions(policy)}
         roles = [self._role(principal) for principal in who.values()]
         tags = {
             "owner": policy.buckets[declared.bucket].owner,
@@ -124,7 +119,7 @@ class Signers(pulumi.ComponentResource):
             "wallet": wallet,
         }
         key = self._key(
-            segregation.wallet_key(policy, wallet), [*roles, *keepers[declared.bucket]], tags
+            access.wallet_key(policy, wallet), [*roles, *keepers[declared.bucket]], tags
         )
         return {
             "bucket": declared.bucket,
@@ -137,21 +132,21 @@ class Signers(pulumi.ComponentResource):
         }
 
     def _approver(self, approver: str) -> dict[str, Any]:
-        principal = segregation.approver(self._args.policy, approver)
+        principal = access.approver(self._args.policy, approver)
         role = self._role(principal)
         key = self._key(
-            segregation.approver_key(self._args.policy, approver), [role], {"approver": approver}
+            access.approver_key(self._args.policy, approver), [role], {"approver": approver}
         )
         return {**key, "role_arn": principal.arn(self._args.account)}
 
     def _key(
-        self, key: segregation.SigningKey, roles: list[iam.Role], tags: Mapping[str, str]
+        self, key: access.SigningKey, roles: list[iam.Role], tags: Mapping[str, str]
     ) -> dict[str, Any]:
         args = self._args
 
         def written(region: str) -> str:
             protected = args.deletion is Deletion.PROTECTED
-            found = segregation.key_policy(
+            found = access.key_policy(
                 args.policy, key, region, account=args.account, protected=protected
             )
             return document(*found["Statement"])
@@ -161,7 +156,7 @@ class Signers(pulumi.ComponentResource):
             SigningKeyArgs(
                 alias=key.alias,
                 purpose=f"{key.name} of {args.policy.venue.name}",
-                policies={region: written(region) for region in segregation.regions(args.policy)},
+                policies={region: written(region) for region in access.regions(args.policy)},
                 named=roles,
                 deletion=args.deletion,
                 tags={**args.tags, **tags},

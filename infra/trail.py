@@ -16,10 +16,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bucket import BucketArgs, LockedBucket, nobody_removes
+from infra.bucket import BucketArgs, LockedBucket, deny_removal
 from infra.documents import Statement, document
 from seawall.conventions import aws as aws_names
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 
 KEY_CHANGES = (
@@ -89,7 +89,7 @@ class KeyTrail(pulumi.ComponentResource):
                 lock_mode=args.lock_mode,
                 protect=args.remover is None,
                 statements=[
-                    *nobody_removes(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
+                    *deny_removal(f"arn:aws:s3:::{bucket_name}", unless=args.remover),
                     *_cloudtrail_writes(bucket_name, account=args.account, trail=arn),
                 ],
                 tags=args.tags,
@@ -110,9 +110,7 @@ class KeyTrail(pulumi.ComponentResource):
                 parent=self, protect=args.remover is None, depends_on=bucket.ready
             ),
         )
-        queues = {
-            region: self._watch(region, called) for region in segregation.regions(args.policy)
-        }
+        queues = {region: self._watch(region, called) for region in access.regions(args.policy)}
         self.outputs = {"arn": trail.arn, "bucket": bucket.bucket, "queues": queues}
         self.register_outputs(self.outputs)
 

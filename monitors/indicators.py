@@ -174,7 +174,8 @@ class Publisher:
 def lines(found: Turn, failed: list[str]) -> Iterator[str]:
     """A line for each thing that is wrong with a turn."""
     if found.missing:
-        yield f"nobody tells {', '.join(found.missing)}: is the mode controller alive, and scraped?"
+        missing = ", ".join(found.missing)
+        yield f"no series for {missing}: is the mode controller alive, and scraped?"
     yield from failed
 
 

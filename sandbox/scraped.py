@@ -15,7 +15,7 @@ WATCHING_S_MAX = 30.0
 
 Its discovery batches changes twice, five seconds each.
 """
-_LOOK_EVERY_S = 0.25
+_POLL_EVERY_S = 0.25
 
 
 def unwatched(
@@ -55,4 +55,4 @@ def await_watched(
         if clock() > deadline:
             message = f"Prometheus does not see {', '.join(sorted(missing))}"
             raise ServiceError(message, remedy="see prometheus.log in the run's logs")
-        sleep(_LOOK_EVERY_S)
+        sleep(_POLL_EVERY_S)

@@ -26,7 +26,7 @@ _SILENCE_S_MAX = 180
 
 It reports every resource and has a heartbeat besides, so beyond this it hangs.
 """
-_LOOK_EVERY_S = 1.0
+_POLL_EVERY_S = 1.0
 _STOP_S_MAX = 1.0
 _REPORT_EVERY = 20
 _STACK_FILE = Path("infra") / "stacks" / f"Pulumi.{STACK}.yaml"
@@ -205,7 +205,7 @@ def _watched(process: subprocess.Popen[str]) -> Iterator[_Watch]:
     watch, over = _Watch(heard=time.monotonic()), threading.Event()
 
     def look() -> None:
-        while not over.wait(_LOOK_EVERY_S):
+        while not over.wait(_POLL_EVERY_S):
             if time.monotonic() - watch.heard > _SILENCE_S_MAX:
                 watch.timed_out = True
                 _stop(process)

@@ -15,7 +15,7 @@ from infra.refusals.declared import UNKNOWN, Declared, Demands
 from infra.refusals.identity import ROLE
 from infra.refusals.keys import KEY, REPLICA
 from infra.served_names import METRICS_REGION
-from seawall.keys import access as segregation
+from seawall.keys import access
 
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -52,8 +52,8 @@ def _missing(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
 def _keys_without_replica(declared: Sequence[Declared], demands: Demands) -> Iterator[str]:
     """Every key that signs exists, and once more in the standby region."""
     found = {(resource.kind, resource.name) for resource in declared}
-    primary, standby = segregation.regions(demands.policy)
-    for key in segregation.keys(demands.policy):
+    primary, standby = access.regions(demands.policy)
+    for key in access.keys(demands.policy):
         owner = f"wallet {key.name}" if key.bucket else f"approver {key.approver}"
         if (KEY, key.name) not in found:
             yield f"no key {key.name}: {owner} would have no address"
@@ -77,7 +77,7 @@ def _unpaged_roles(declared: Sequence[Declared], demands: Demands) -> Iterator[s
             to = (each.given("endpoint"), each.given("region"))
             subscribed[to] = subscribed.get(to, 0) + 1
     policy = demands.policy
-    regions = [*segregation.regions(policy), *([METRICS_REGION] if policy.served else [])]
+    regions = [*access.regions(policy), *([METRICS_REGION] if policy.served else [])]
     paged = {(role, trigger.severity) for trigger in policy.triggers for role in trigger.pages}
     for address in sorted({policy.roles[role].email for role, _ in paged}):
         roles = sorted({role for role, _ in paged if policy.roles[role].email == address})
@@ -99,7 +99,7 @@ def _roles_without_policy(declared: Sequence[Declared], demands: Demands) -> Ite
     allowed = {resource.name for resource in declared if resource.kind == ROLE_POLICY}
     named_by_keys = {
         principal.name
-        for principal in segregation.principals(demands.policy)
+        for principal in access.principals(demands.policy)
         if principal.kind in _NAMED_BY_KEYS
     }
     for resource in declared:

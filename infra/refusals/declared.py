@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.expected_resources import ExpectedResource
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 
 
@@ -68,7 +68,7 @@ class Demands:
     @property
     def signing_keys(self) -> frozenset[str]:
         """Logical names of the keys that sign: each is an address."""
-        return frozenset(key.name for key in segregation.keys(self.policy))
+        return frozenset(key.name for key in access.keys(self.policy))
 
     @property
     def listed_as_protected(self) -> frozenset[tuple[str, str]]:

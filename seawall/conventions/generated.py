@@ -4,8 +4,12 @@ from __future__ import annotations
 
 RULES_FILE, AMP_ROUTING_FILE = "rules.yml", "amp_alertmanager.yml"
 """Names of the rendered files that the stack uploads."""
+TESTS_FILE, ROUTING_FILE = "rules_test.yml", "alertmanager.yml"
+"""Names of the tests of the rules, and of the routing of a sandbox's Alertmanager."""
 EXPECTED_RESOURCES_FILE = "expected_resources.txt"
 """Name of the rendered list of the resources that a stack must declare."""
+FILES = frozenset({RULES_FILE, TESTS_FILE, ROUTING_FILE, AMP_ROUTING_FILE, EXPECTED_RESOURCES_FILE})
+"""Everything that is rendered from a policy."""
 REGION_PLACE = "region"
 """Placeholder (string.Template) in AMP_ROUTING_FILE that the stack replaces by a region."""
 RULE_NAMESPACE = "seawall"

@@ -162,7 +162,7 @@ class Drill:
             name=PROBER,
             argv=[
                 *_module("seawall.evidence.prober"),
-                *("--targets", str(self.deployment.path), "--customers", self._customers()),
+                *("--deployment", str(self.deployment.path), "--customers", self._customers()),
                 *("--lanes", str(lanes), "--out", str(self.run_dir / "probes.jsonl")),
             ],
             env=self._environment(),

@@ -1,9 +1,9 @@
 """The black-box prober: the second observer of a drill, a program of its own.
 
-    python -m seawall.evidence.prober --targets FILE --customers FILE --out probes.jsonl
+    python -m seawall.evidence.prober --deployment FILE --customers FILE --out probes.jsonl
 
-In: the deployment file (``--targets``) and a list of customers; the prober acts as the first two,
-which take no part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
+In: the deployment file and a list of customers. The prober acts as the first two, which take no
+part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
 It talks to the venue and the nodes directly, never through the proxies that faults act on. Only the
 probe of the key services goes through theirs, because it must see that fault.
@@ -231,7 +231,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--targets", type=Path, required=True)
+    parser.add_argument("--deployment", type=Path, required=True)
     parser.add_argument("--customers", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
@@ -253,7 +253,7 @@ def main() -> int:
                 remedy=f"give --policy, or name it in {POLICY_VARIABLE}",
             )
         given = {
-            "targets": read_json(arguments.targets),
+            "targets": read_json(arguments.deployment),
             "policy": load_policy(Path(arguments.policy)),
             "accounts": read_accounts(arguments.customers),
             "lanes": read_json(arguments.lanes) if arguments.lanes is not None else {},

@@ -29,7 +29,7 @@ from seawall.lease.holder import STOPPING_MS_MAX, UNDO_MS_MAX, Holder, record_ex
 from seawall.lease.server import HOST, LeaseServer
 from seawall.lease.undo import REAL_CLOCK, Clock
 
-TOLD_TO_END = "the holder was told to end"
+SIGNALLED = "the holder was signalled to end"
 SENTINEL_DIED = "the sentinel died"
 SIGNALS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -74,7 +74,7 @@ def _run(server: LeaseServer, *, data_dir: Path) -> int:
 
     endings: queue.SimpleQueue[str] = queue.SimpleQueue()  # its put is safe in a signal handler
     for number in SIGNALS_TO_END:
-        signal.signal(number, lambda _number, _frame: endings.put(TOLD_TO_END))
+        signal.signal(number, lambda _number, _frame: endings.put(SIGNALLED))
     ours.setblocking(True)
     holder = Holder(data_dir=data_dir, clock=REAL_CLOCK, announce=lambda: _announce(ours))
     clean = holder.expire_all(cause="left by an earlier holder")
@@ -91,7 +91,7 @@ def _run(server: LeaseServer, *, data_dir: Path) -> int:
     print(f"lease holder ready on http://{HOST}:{server.server_address[1]}", flush=True)
     ending = endings.get()
     clean &= holder.expire_all(
-        cause=ending, within_ms=STOPPING_MS_MAX if ending == TOLD_TO_END else UNDO_MS_MAX
+        cause=ending, within_ms=STOPPING_MS_MAX if ending == SIGNALLED else UNDO_MS_MAX
     )
     if ending == SENTINEL_DIED:
         os.waitpid(sentinel_pid, os.WNOHANG)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitors.render import ROUTING_FILE, RULES_FILE, TESTS_FILE
+from seawall.conventions.generated import ROUTING_FILE, RULES_FILE, TESTS_FILE
 from seawall.setup import locate
 
 ROOT = Path(__file__).resolve().parents[2]

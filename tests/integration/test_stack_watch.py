@@ -26,7 +26,7 @@ SILENCE_S = 0.5
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "_SILENCE_S_MAX", SILENCE_S)
-    monkeypatch.setattr(stack, "_LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(stack, "_POLL_EVERY_S", 0.02)
 
 
 def settings(tmp_path: Path, engine: str) -> stack.Settings:

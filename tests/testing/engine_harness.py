@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from localaws.provider.server import start_provider
-from monitors.render import write
+from monitors.render import RENDERER
 from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, create_identities
@@ -87,7 +87,7 @@ class EngineHarness:
         """
         root = copied(folder, "generated")
         out = root / "generated" / POLICY.policy
-        write(load_policy(policy), folder=out)
+        RENDERER.write(load_policy(policy), folder=out)
         subprocess.run(
             [sys.executable, "-m", "infra.render", "--policy", policy, "--out", out],
             cwd=ROOT,

@@ -30,6 +30,7 @@ SHARED = {
     "policy",
     "policy_file",
     "processes",
+    "rendering",
 }
 """The kit's libraries; its other modules are its own affair."""
 PURE = {

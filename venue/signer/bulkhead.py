@@ -24,26 +24,26 @@ def _now_us() -> int:
 
 
 @dataclass(kw_only=True)
-class _Compartment:
-    room: RateLimit
+class _Queue:
+    """The requests of one bucket."""
+
+    limit: RateLimit
     arrival_us: int = 0
     inside: int = 0
 
 
 @dataclass(kw_only=True)
 class Bulkhead:
-    """Rooms by bucket, and the bucket of each wallet. One per process; not safe between threads."""
+    """Limits by bucket, and the bucket of each wallet. One per process; not thread-safe."""
 
-    rooms: Mapping[str, RateLimit]
+    limits: Mapping[str, RateLimit]
     buckets: Mapping[str, str]
     now_us: Callable[[], int] = _now_us
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _compartments: dict[str, _Compartment] = field(init=False)
+    _queues: dict[str, _Queue] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._compartments = {
-            bucket: _Compartment(room=room) for bucket, room in self.rooms.items()
-        }
+        self._queues = {bucket: _Queue(limit=limit) for bucket, limit in self.limits.items()}
 
     @classmethod
     def of_policy(
@@ -54,16 +54,16 @@ class Bulkhead:
         Each of their buckets has its declared share of ``operations_per_s``.
         """
         buckets = {wallet: policy.wallets[wallet].bucket for wallet in wallets}
-        rooms = {
+        limits = {
             bucket: rate_limit_of(policy, bucket, operations_per_s=operations_per_s)
             for bucket in buckets.values()
         }
-        return cls(rooms=rooms, buckets=buckets)
+        return cls(limits=limits, buckets=buckets)
 
     @property
     def in_flight_max(self) -> int:
         """Signatures in flight at once over all buckets; threads and connections must suffice."""
-        return sum(room.in_flight_max for room in self.rooms.values())
+        return sum(limit.in_flight_max for limit in self.limits.values())
 
     @asynccontextmanager
     async def inside(self, wallet: str) -> AsyncIterator[None]:
@@ -75,22 +75,22 @@ class Bulkhead:
             yield
             return
         bucket = self.buckets[wallet]
-        place = self._compartments[bucket]
-        if place.inside >= place.room.in_flight_max:
+        queue = self._queues[bucket]
+        if queue.inside >= queue.limit.in_flight_max:
             raise SigningRefusedError(
                 "throttled",
-                f"{bucket} has {place.inside} signatures under way, which is all that it may have",
+                f"{bucket} has {queue.inside} signatures under way, which is all that it may have",
             )
-        answer = admit(place.room, arrival_us=place.arrival_us, now_us=self.now_us())
+        answer = admit(queue.limit, arrival_us=queue.arrival_us, now_us=self.now_us())
         if answer.wait_us is None:
             raise SigningRefusedError(
                 "throttled", f"{bucket} has used up its share of the signing quota for the moment"
             )
-        place.arrival_us = answer.arrival_us
-        place.inside += 1
+        queue.arrival_us = answer.arrival_us
+        queue.inside += 1
         try:
             if answer.wait_us:
                 await self.sleep(answer.wait_us / _US_PER_S)
             yield
         finally:
-            place.inside -= 1
+            queue.inside -= 1

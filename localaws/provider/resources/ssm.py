@@ -64,21 +64,21 @@ def _create(aws: Aws, inputs: Properties) -> str:
 
 
 def _read(aws: Aws, name: str) -> Properties | None:
-    told = aws.ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
-    filters = [{"Key": "Name", "Option": "Equals", "Values": [told["Name"]]}]
+    found = aws.ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    filters = [{"Key": "Name", "Option": "Equals", "Values": [found["Name"]]}]
     pages = aws.ssm.get_paginator("describe_parameters").paginate(ParameterFilters=filters)
     about = next((item for page in pages for item in page["Parameters"]), None)
     if about is None:
         return None
     described = from_aws(_DESCRIBED, about)
-    if told["Type"] != _SECURE:
+    if found["Type"] != _SECURE:
         described.pop("keyId", None)
     tags = aws.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
     return {
         **described,
-        "value": told["Value"],
-        "arn": told["ARN"],
-        "version": told["Version"],
+        "value": found["Value"],
+        "arn": found["ARN"],
+        "version": found["Version"],
         "tags": tag_map(tags),
     }
 

@@ -112,7 +112,7 @@ def _completed(
     answers: Sequence[Answer], within_ms: int, wanted: Fraction, target: str, *, why: str
 ) -> Finding:
     if not answers:
-        return unknown(target=target, reason=f"nobody asked for {why}")
+        return unknown(target=target, reason=f"no request for {why}")
     good = [
         answer for answer in answers if answer.outcome == SIGNED and answer.latency_ms <= within_ms
     ]

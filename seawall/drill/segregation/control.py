@@ -26,7 +26,7 @@ from seawall.ethereum.keys import (
     recover_message_signer,
     to_bytes,
 )
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.keys.proofs import proof_text
 from seawall.policy import Policy
 
@@ -106,7 +106,7 @@ def through_signer(
 
 
 def by_role(
-    actors: Actors, principal: segregation.Principal, *, stack: str, key: DeclaredKey, region: str
+    actors: Actors, principal: access.Principal, *, stack: str, key: DeclaredKey, region: str
 ) -> Challenged:
     """Have ``principal`` sign a proof with its key.
 
@@ -155,7 +155,7 @@ def challenge_all(
     """Challenge every key in both regions; ``signer_urls`` by region, empty if no venue runs."""
     found = []
     with httpx.Client(trust_env=False) as client:
-        for region in segregation.regions(policy):
+        for region in access.regions(policy):
             url = signer_urls.get(region)
             for key in wallets.values():
                 if url is None:
@@ -172,7 +172,7 @@ def challenge_all(
                 else:
                     found.append(through_signer(client, url, stack=stack, key=key, region=region))
             for role, key in approvers.items():
-                who = segregation.approver(policy, role)
+                who = access.approver(policy, role)
                 found.append(by_role(actors, who, stack=stack, key=key, region=region))
     return found
 

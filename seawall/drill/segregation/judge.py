@@ -102,25 +102,27 @@ def _one_signer(trials: Sequence[Trial]) -> Finding:
             tries[place] += 1
             if trial.found is Found.ALLOWED:
                 signers[place].append(trial.cell.principal.name)
-    everybody = max(tries.values(), default=0)
+    everyone = max(tries.values(), default=0)
     # Where a principal was not tried, two signers are proven, and none is not.
     wrong = {
         place: signers[place]
         for place in tries
-        if len(signers[place]) > 1 or (not signers[place] and tries[place] == everybody)
+        if len(signers[place]) > 1 or (not signers[place] and tries[place] == everyone)
     }
     measured = f"{len(wrong)} wrong of {len(tries)} keys and regions"
     if not tries:
-        return unknown(measured=measured, target=target, reason="nobody tried to sign")
+        return unknown(measured=measured, target=target, reason="no principal tried to sign")
     if wrong:
         details = [
-            f"{key} in {region}: {', '.join(names) or 'nobody'}"
+            f"{key} in {region}: {', '.join(names) or 'no principal'}"
             for (key, region), names in sorted(wrong.items())
         ]
         return failed(measured=measured, target=target, reason=details[0], details=details)
-    if min(tries.values()) != everybody:
+    if min(tries.values()) != everyone:
         return unknown(
-            measured=measured, target=target, reason="not everybody tried to sign with every key"
+            measured=measured,
+            target=target,
+            reason="not every principal tried to sign with every key",
         )
     return passed(
         measured=measured, target=target, reason="read off what was found, not off the declaration"
@@ -132,7 +134,7 @@ def _buckets_apart(trials: Sequence[Trial]) -> Finding:
 
     The matrix holds that.
     """
-    target = "nobody but the deployer can sign with, stop or change keys of two buckets"
+    target = "only the deployer can sign with, stop or change keys of two buckets"
     reach: dict[str, set[str]] = defaultdict(set)
     for trial in trials:
         cell = trial.cell
@@ -146,7 +148,7 @@ def _buckets_apart(trials: Sequence[Trial]) -> Finding:
         return unknown(
             measured=measured,
             target=target,
-            reason="nobody reached any bucket, so nothing was tried in earnest",
+            reason="no principal reached any bucket, so no allowed call was tried",
         )
     if wrong:
         details = [

@@ -16,7 +16,7 @@ from seawall.drill.segregation.control import DeclaredKey, challenge_all, looked
 from seawall.drill.segregation.judge import judge
 from seawall.drill.segregation.trial import Means, read_facts, try_all
 from seawall.errors import ServiceError, UsageError
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.policy import Policy
 
 SEGREGATION = "segregation"
@@ -70,14 +70,14 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
     declared_keys = {
         key.name: (declared.key_id, key.alias)
         for key, declared in (
-            *((segregation.wallet_key(policy, wallet), wallets[wallet]) for wallet in wallets),
-            *((segregation.approver_key(policy, role), approvers[role]) for role in approvers),
+            *((access.wallet_key(policy, wallet), wallets[wallet]) for wallet in wallets),
+            *((access.approver_key(policy, role), approvers[role]) for role in approvers),
         )
     }
     protected = outputs.get("deletion") == "protected"
-    who = (*segregation.principals(policy), segregation.DEPLOYER)
-    cells = list(segregation.matrix(policy, protected=protected, who=who))
-    primary, standby = segregation.regions(policy)
+    who = (*access.principals(policy), access.DEPLOYER)
+    cells = list(access.matrix(policy, protected=protected, who=who))
+    primary, standby = access.regions(policy)
     report(
         f"{len(who)} principals x {len(declared_keys)} keys x 2 regions:"
         f" {len(cells):,} cells to try"

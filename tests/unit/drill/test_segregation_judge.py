@@ -10,20 +10,16 @@ import pytest
 
 from seawall.drill.segregation.judge import judge
 from seawall.drill.segregation.trials import Found, Proof, Trial
-from seawall.keys import access as segregation
+from seawall.keys import access
 from seawall.keys.access import Cell
 from seawall.policy_file import load_policy
 from seawall.scorecard.outcome import Finding, Outcome
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 CELLS = list(
-    segregation.matrix(
-        POLICY, protected=False, who=(*segregation.principals(POLICY), segregation.DEPLOYER)
-    )
+    access.matrix(POLICY, protected=False, who=(*access.principals(POLICY), access.DEPLOYER))
 )
-KEYS = [
-    (key.name, region) for key in segregation.keys(POLICY) for region in segregation.regions(POLICY)
-]
+KEYS = [(key.name, region) for key in access.keys(POLICY) for region in access.regions(POLICY)]
 ADDRESS = "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf"
 CHECKS = {
     "segregation.complete",

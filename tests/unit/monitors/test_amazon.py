@@ -15,7 +15,7 @@ import yaml
 
 from monitors.credential_age import Credential, age_of, credentials_of
 from monitors.remote_write import main, remote_write_of
-from monitors.render import AMP_ROUTING_FILE, render
+from monitors.render import RENDERER, render
 from seawall.conventions import generated
 from seawall.errors import UsageError
 from seawall.policy_file import load_policy
@@ -42,7 +42,7 @@ def tool(name: str) -> str:
 def test_alertmanager_accepts_the_definition_with_its_placeholders_filled_in(
     name: str, tmp_path: Path
 ) -> None:
-    text = render(load_policy(ROOT / "policies" / f"{name}.yaml"))[AMP_ROUTING_FILE]
+    text = render(load_policy(ROOT / "policies" / f"{name}.yaml"))[generated.AMP_ROUTING_FILE]
     assert set(Template(text).get_identifiers()) == PLACES
     arns = {place: f"arn:aws:sns:us-west-2:123456789012:{place}" for place in PLACES}
     definition = yaml.safe_load(Template(text).substitute(arns | {"region": "us-west-2"}))
@@ -74,7 +74,7 @@ def test_every_rendered_file_names_the_digest_of_its_policy() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     assert all(
         text.splitlines()[1] == generated.rendered_from(policy.digest)
-        for text in render(policy).values()
+        for text in RENDERER.texts(policy).values()
     )
 
 

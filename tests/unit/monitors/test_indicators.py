@@ -69,7 +69,7 @@ def test_an_indicator_that_no_process_serves_is_missing_and_not_replaced(level: 
     assert turn.missing == (first,)
     assert first not in turn.values
     assert list(lines(turn, [])) == [
-        f"nobody tells {first}: is the mode controller alive, and scraped?"
+        f"no series for {first}: is the mode controller alive, and scraped?"
     ]
 
 

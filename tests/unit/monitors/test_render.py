@@ -27,16 +27,16 @@ def policy() -> Policy:
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_generated_files_are_fresh(path: Path) -> None:
     """A change of the policy is rendered again."""
-    assert render.stale(load_policy(path)) == []
+    assert render.RENDERER.stale(load_policy(path)) == []
 
 
 def test_a_changed_missing_or_foreign_file_is_stale(policy: Policy, tmp_path: Path) -> None:
     """All three, by name."""
-    render.write(policy, folder=tmp_path)
+    render.RENDERER.write(policy, folder=tmp_path)
     (tmp_path / "rules.yml").write_text("groups: []\n")
     (tmp_path / "alertmanager.yml").unlink()
     (tmp_path / "old.yml").write_text("")
-    assert {path.name for path in render.stale(policy, folder=tmp_path)} == {
+    assert {path.name for path in render.RENDERER.stale(policy, folder=tmp_path)} == {
         "rules.yml",
         "alertmanager.yml",
         "old.yml",

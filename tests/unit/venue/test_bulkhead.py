@@ -41,9 +41,9 @@ def clock() -> Clock:
 @pytest.fixture
 def bulkhead(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Bulkhead:
     monkeypatch.delenv(environment.SABOTAGE_VARIABLE, raising=False)
-    room = RateLimit(interval_us=100_000, burst_us=100_000, wait_us_max=50_000, in_flight_max=2)
+    limit = RateLimit(interval_us=100_000, burst_us=100_000, wait_us_max=50_000, in_flight_max=2)
     return Bulkhead(
-        rooms={"customer": room, "escrow": room},
+        limits={"customer": limit, "escrow": limit},
         buckets={HOT: "customer", ESCROW: "escrow"},
         now_us=clock.now_us,
         sleep=clock.sleep,
