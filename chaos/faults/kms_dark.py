@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaos import toxiproxy
 from chaos.endpoint import SILENT_S_MIN, probe
 from chaos.faults.base import Fault, Observation
-from seawall.conventions import aws, components
+from seawall.conventions import aws, components, faults
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 from seawall.lease import UndoCall
@@ -26,7 +26,7 @@ class KmsDark(Fault):
     silence. It also acts on connections that are kept alive.
     """
 
-    name = "kms-dark"
+    name = faults.KMS_DARK
     reaches = ("kms.primary",)
 
     def __init__(self, deployment: Deployment) -> None:

@@ -6,6 +6,7 @@ nonce probes, the pager). A time counts only if both saw it; see :func:`compare_
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seawall.conventions import metrics
@@ -29,6 +30,12 @@ CLOCK_TOLERANCE_US = 50 * MILLISECOND
 
 OBSERVER_GAP_US_MAX = SECOND
 """An observer without a sample for longer than this was not watching."""
+
+WITNESS_GAP_US_MAX = 500 * MILLISECOND
+"""The longest time without a sample before the one that shows the moment (decision 0019).
+
+The gap is by how much the two observers may differ, so a witness that slept would confirm anything.
+"""
 
 RECORDS = "venue records"
 OUTSIDE = "outside probe"
@@ -70,10 +77,17 @@ class Budget:
     reason: str
 
     @property
+    def later_us(self) -> int | None:
+        """The later of the two times, which is the one that is judged; None if there is none."""
+        return max(
+            (time for time in (self.measured_us, self.witness_us) if time is not None), default=None
+        )
+
+    @property
     def measured(self) -> str:
         """The time for people: ``0.412 s``, ``> 10.000 s`` if it never came, or ``unknown``."""
-        if self.measured_us is not None:
-            return format_s(self.measured_us)
+        if self.later_us is not None:
+            return format_s(self.later_us)
         return f"> {format_s(self.limit_us)}" if self.outcome is Outcome.FAIL else "unknown"
 
 
@@ -84,12 +98,14 @@ def compare_observers(
     witness_us: int | None,
     tolerance_us: int,
     bound_passed: bool,
-    observers_watching: bool,
+    watched_to_bound: bool,
+    watched_to_moment: bool,
 ) -> tuple[Outcome, str]:
     """Return what two observers of one moment prove about a bound, and why.
 
-    PASS needs both observers to have seen the moment, within the bound. FAIL needs both to have
-    seen it after the bound, or one or both not at all although both watched until after it.
+    The later of their two times is judged. PASS needs both to have watched until that moment, and
+    both to have seen it within the bound. FAIL needs both to have seen it, the later one after the
+    bound; or one or both not at all although both watched until after it.
 
     Args:
         limit_us: The bound, counted from the same start as the two times.
@@ -97,10 +113,11 @@ def compare_observers(
         witness_us: When the outside observer saw it; None if never.
         tolerance_us: By how much the two may differ.
         bound_passed: Whether the evidence goes on until after the bound.
-        observers_watching: Whether both watched without a gap until the bound.
+        watched_to_bound: Whether both watched without a gap until the bound.
+        watched_to_moment: Whether both watched without a gap until the later of the two times.
     """
     if measured_us is None and witness_us is None:
-        if bound_passed and observers_watching:
+        if bound_passed and watched_to_bound:
             return (
                 Outcome.FAIL,
                 "it never happened, and both observers watched until the bound had passed",
@@ -113,7 +130,7 @@ def compare_observers(
         return Outcome.UNKNOWN, f"it was not seen to happen, but {missing}"
     if (
         all(time is None or time > limit_us for time in (measured_us, witness_us))
-        and observers_watching
+        and watched_to_bound
         and bound_passed
     ):
         return Outcome.FAIL, "it happened after the bound"
@@ -126,50 +143,123 @@ def compare_observers(
             f"the observers differ by {format_s(difference_us)}, more than the "
             f"{format_s(tolerance_us)} that sampling explains"
         )
-    if measured_us > limit_us:
+    if max(measured_us, witness_us) > limit_us:
         return Outcome.FAIL, "it happened after the bound"
+    if not watched_to_moment:
+        return Outcome.UNKNOWN, "both observers saw it, but one did not watch all the time before"
     return Outcome.PASS, f"both observers saw it, {format_s(difference_us)} apart"
 
 
-def failover(facts: Facts) -> Budget:
-    """Signing dark to the first payout broadcast signed by the standby region.
+def tolerance_of(seen: Sighting | None) -> int:
+    """By how much the records may differ from what the outside observer saw, in microseconds."""
+    gap_us = 0 if seen is None else min(seen.gap_us, WITNESS_GAP_US_MAX)
+    return gap_us + CLOCK_TOLERANCE_US
 
-    Only payouts count: top-ups have no outside observer.
+
+def watched(
+    moments: Iterable[Instant], *, starts: Instant, ends: Instant, seen: Sighting | None = None
+) -> bool:
+    """Whether an observer with a sample at each of ``moments`` watched from ``starts`` to ``ends``.
+
+    ``seen`` is its sighting, which counts only if a sample shortly before did not show it.
+    """
+    if seen is not None and seen.gap_us > WITNESS_GAP_US_MAX:
+        return False
+    return longest_gap_us(sorted(moments), starts=starts, ends=ends) <= OBSERVER_GAP_US_MAX
+
+
+def failover(facts: Facts) -> Budget:
+    """Signing dark to the first payout broadcast signed by the standby region, on every lane.
+
+    The lane that is worst is the one that counts: it failed, or its proof is missing, or it was
+    last. A lane without a withdrawal to pay in the dark had nothing to fail over. Only payouts
+    count: top-ups have no outside observer.
     """
     policy = facts.run.policy
-    standby = policy.regions.standby
-    limit_us = policy.targets.failover_max * MILLISECOND
-    starts = facts.fault_effective
-    broadcasts = sorted(
-        (
-            slot
-            for slot in facts.run.slots
-            if slot.purpose == "payout" and slot.broadcast_at is not None
-        ),
-        key=lambda slot: slot.broadcast_at or FOREVER,
-    )
-    before = [slot for slot in broadcasts if (slot.broadcast_at or FOREVER) < facts.fault_applied]
-    if not before:
+    lanes: dict[tuple[str, str], list[Slot]] = {}
+    for slot in _broadcasts(facts):
+        lanes.setdefault((slot.network, slot.wallet), []).append(slot)
+    signing = {
+        lane: [slot for slot in slots if (slot.broadcast_at or FOREVER) < facts.fault_applied]
+        for lane, slots in lanes.items()
+    }
+    if not any(signing.values()):
         raise EvidenceError(
             "nothing was broadcast before the fault, so there was no signing that could fail over"
         )
-    if before[-1].signer_region == standby:
-        raise EvidenceError(
-            f"{before[-1].wallet} was already signed for by {standby} when the fault was applied"
-        )
-    after = [
-        slot
-        for slot in broadcasts
-        if (slot.broadcast_at or 0) >= facts.fault_applied and slot.signer_region == standby
+    for (_, wallet), before in sorted(signing.items()):
+        if before and before[-1].signer_region == policy.regions.standby:
+            raise EvidenceError(
+                f"{wallet} was already signed for by {policy.regions.standby} when the fault was"
+                " applied"
+            )
+    networks = _networks_with_work(facts)
+    judged = [
+        _lane_failover(facts, wallet, lanes[network, wallet])
+        for (network, wallet), before in sorted(signing.items())
+        if before and network in networks
     ]
-    act = after[0] if after else None
+    if not judged:
+        raise EvidenceError("no lane had a withdrawal to pay in the dark")
+    severity = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
+    return max(judged, key=lambda lane: (severity[lane.outcome], lane.later_us or 0))
+
+
+def _broadcasts(facts: Facts) -> list[Slot]:
+    """Payouts that were broadcast, in order of time.
+
+    Raises :class:`EvidenceError` if the signers' own log names another region for one. That every
+    signature is in the log is a check of its own (``safety.signed_is_logged``).
+    """
+    found = [
+        slot
+        for slot in facts.run.slots
+        if slot.purpose == "payout" and slot.broadcast_at is not None
+    ]
+    signed_by = {
+        (row.chain_id, row.address, row.nonce): row.signed_by for row in facts.run.signatures
+    }
+    for slot in found:
+        logged = signed_by.get((slot.chain_id, slot.address, slot.nonce), slot.signer_region)
+        if logged != slot.signer_region:
+            raise EvidenceError(
+                f"nonce {slot.nonce} of {slot.wallet} was signed in {slot.signer_region} by"
+                f" records/slots.csv, in {logged} by records/sign_log.csv"
+            )
+    return sorted(found, key=lambda slot: slot.broadcast_at or FOREVER)
+
+
+def _networks_with_work(facts: Facts) -> frozenset[str]:
+    """Networks on which a withdrawal waited for its payment at some time of the dark."""
+    return frozenset(
+        row.network
+        for row in facts.run.withdrawals
+        if row.reserved_at < facts.fault_reverted
+        and (row.resolved_at or FOREVER) > facts.fault_effective
+    )
+
+
+def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
+    """The budget of one lane from its payouts in order of time."""
+    policy = facts.run.policy
+    limit_us = policy.targets.failover_max * MILLISECOND
+    starts = facts.fault_effective
+    act = next(
+        (
+            slot
+            for slot in broadcasts
+            if (slot.broadcast_at or 0) >= facts.fault_applied
+            and slot.signer_region == policy.regions.standby
+        ),
+        None,
+    )
     seen = _nonce_seen(facts, act) if act else None
     marks = [
         *_failover_decision(facts, act),
         *(
             [
                 Mark(
-                    name="act: first standby broadcast",
+                    name=f"act: first standby broadcast of {wallet}",
                     offset_us=(act.broadcast_at or 0) - starts,
                     observer=RECORDS,
                 )
@@ -185,29 +275,36 @@ def failover(facts: Facts) -> Budget:
     ]
     measured_us = None if act is None else max(0, (act.broadcast_at or 0) - starts)
     witness_us = None if seen is None else max(0, seen.seen_at - starts)
-    tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
     deadline = Instant(starts + limit_us)
+    later = Instant(starts + max(measured_us or 0, witness_us or 0))
+    nonces = [
+        sample.done_at
+        for sample in facts.samples("pending_nonce")
+        if sample.ok and (sample.detail or {}).get("wallet") == wallet
+    ]
     outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_us,
+        tolerance_us=tolerance_of(seen),
         bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
-        observers_watching=_answered_throughout(facts, "pending_nonce", starts, deadline)
+        watched_to_bound=watched(nonces, starts=starts, ends=deadline)
         and _records_went_on(facts, deadline),
+        watched_to_moment=watched(nonces, starts=starts, ends=later, seen=seen)
+        and _records_went_on(facts, later),
     )
     return Budget(
         id="failover",
-        title="Failover: signing dark to the first broadcast signed by the standby",
+        title="Failover: signing dark to the first broadcast signed by the standby, last lane",
         begins="an outside probe saw the fault take effect",
         starts=starts,
         limit_us=limit_us,
         marks=(*marks, *_page_mark(facts, failover_alerts(facts), starts)),
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_us,
+        tolerance_us=tolerance_of(seen),
         outcome=outcome,
-        reason=reason,
+        reason=f"{wallet}: {reason}",
     )
 
 
@@ -261,16 +358,19 @@ def protection(facts: Facts) -> Budget:
         )
     measured_us = None if flip is None else flip.committed_at - starts
     witness_us = None if seen is None else seen.seen_at - starts
-    tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
     deadline = Instant(starts + limit_us)
+    later = Instant(starts + max(measured_us or 0, witness_us or 0))
+    answered = [sample.done_at for sample in facts.samples("status") if sample.ok]
     outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_us,
+        tolerance_us=tolerance_of(seen),
         bound_passed=facts.observed_until >= deadline,
-        observers_watching=_answered_throughout(facts, "status", starts, deadline)
+        watched_to_bound=watched(answered, starts=starts, ends=deadline)
         and _records_went_on(facts, deadline),
+        watched_to_moment=watched(answered, starts=starts, ends=later, seen=seen)
+        and _records_went_on(facts, later),
     )
     return Budget(
         id="protection",
@@ -281,7 +381,7 @@ def protection(facts: Facts) -> Budget:
         marks=(*marks, *_page_mark(facts, protection_alerts(facts), starts)),
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_us,
+        tolerance_us=tolerance_of(seen),
         outcome=outcome,
         reason=reason,
     )
@@ -402,12 +502,6 @@ def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
         tuple((sample.detail or {}).get("nonce", -1) > slot.nonce for sample in samples),
         after=facts.fault_applied,
     )
-
-
-def _answered_throughout(facts: Facts, probe: str, starts: Instant, ends: Instant) -> bool:
-    """Whether an outside probe was answered all the time from ``starts`` to ``ends``."""
-    moments = [sample.done_at for sample in facts.samples(probe) if sample.ok]
-    return longest_gap_us(sorted(moments), starts=starts, ends=ends) <= OBSERVER_GAP_US_MAX
 
 
 def _records_went_on(facts: Facts, ends: Instant) -> bool:

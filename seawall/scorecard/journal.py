@@ -1,16 +1,21 @@
 """Finds what is wrong with a Chaos Toolkit journal; an empty list means a sound experiment.
 
 `chaos run` alone reports success when the steady state was off before the method (the method is
-then skipped), when an action raised (the shock was never applied), when there was no hypothesis,
-and when a tolerance passes by accident of types. Its exit code, `status` and `deviated` are
-therefore not enough (chaostoolkit 1.19.0, chaostoolkit-lib 1.44.0). Pure: a journal as parsed from
-JSON goes in, sentences come out.
+then skipped), when an action raised or its program or service refused (the shock was never
+applied), when there was no hypothesis, when it was missed during the method, and when a tolerance
+passes by accident of types. Its exit code, `status` and `deviated` are therefore not enough
+(chaostoolkit 1.19.0, chaostoolkit-lib 1.44.0). Pure: a journal as parsed from JSON goes in,
+sentences come out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+DEVIATED_DURING = "the steady state was not met during the method"
+"""Beginning of the problem of a hypothesis that was checked during the method, and missed."""
+_HTTP_ERROR = 400
 
 
 def problems_of_journal(journal: object) -> list[str]:
@@ -63,6 +68,10 @@ def _steady_states(journal: Mapping[str, Any], experiment: Mapping[str, Any]) ->
         runs = _activities(state.get("probes"))
         problems += _runs(runs, planned=len(planned), place=place)
         problems += [_tolerance(run, place=place) for run in runs]
+    during = _activities(states.get("during")) if isinstance(states, Mapping) else []
+    missed = sum(1 for state in during if state.get("steady_state_met") is not True)
+    if missed:
+        problems.append(f"{DEVIATED_DURING} ({missed} of {len(during)} times)")
     return [problem for problem in problems if problem]
 
 
@@ -93,7 +102,31 @@ def _runs(runs: Sequence[Mapping[str, Any]], *, planned: int, place: str) -> lis
                 else ""
             )
             problems.append(f"{place}: {_name(run)} ended as {run.get('status')!r}{reason}")
+        problems += _refusal(run, place=place)
     return problems
+
+
+def _refusal(run: Mapping[str, Any], *, place: str) -> list[str]:
+    """That a program or an HTTP service refused an activity, which the toolkit calls succeeded.
+
+    It looks at exit codes and HTTP status only through a tolerance, and that only in the steady
+    state, so a tolerance elsewhere is a problem too: it reads as a check and is none.
+    """
+    activity = run.get("activity")
+    if not isinstance(activity, Mapping):
+        return []
+    hypothesis = "tolerance_met" in run
+    if not hypothesis and activity.get("type") == "probe" and "tolerance" in activity:
+        return [f"{place}: {_name(run)} has a tolerance, which is checked in the hypothesis only"]
+    provider, output = activity.get("provider"), run.get("output")
+    if hypothesis or not isinstance(provider, Mapping) or not isinstance(output, Mapping):
+        return []
+    status = output.get("status")
+    if provider.get("type") == "process" and status != 0:
+        return [f"{place}: {_name(run)} ended with exit code {status}"]
+    if provider.get("type") == "http" and not (isinstance(status, int) and status < _HTTP_ERROR):
+        return [f"{place}: {_name(run)} was answered with HTTP status {status}"]
+    return []
 
 
 def _tolerance(run: Mapping[str, Any], *, place: str) -> str:

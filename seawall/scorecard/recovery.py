@@ -13,8 +13,10 @@ from seawall.scorecard.budgets import (
     Budget,
     Mark,
     compare_observers,
+    tolerance_of,
+    watched,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, longest_gap_us
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Withdrawal
@@ -151,20 +153,17 @@ def recovery(facts: Facts) -> Budget:
             else []
         ),
     ]
-    tolerance_us = (seen.gap_us if seen else 0) + CLOCK_TOLERANCE_US
+    tolerance_us = tolerance_of(seen)
     deadline = Instant(starts + limit_us)
+    statuses = [sample.done_at for sample in facts.status_samples]
     outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=None if normal is None else normal - starts,
         witness_us=None if seen is None else seen.seen_at - starts,
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
-        observers_watching=longest_gap_us(
-            [sample.done_at for sample in facts.status_samples],
-            starts=starts,
-            ends=facts.watch_ends,
-        )
-        <= SECOND,
+        watched_to_bound=watched(statuses, starts=starts, ends=facts.watch_ends),
+        watched_to_moment=watched(statuses, starts=starts, ends=facts.watch_ends, seen=seen),
     )
     measured_us = None if drained is None or normal is None else max(drained, normal) - starts
     witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
@@ -177,13 +176,9 @@ def recovery(facts: Facts) -> Budget:
             tolerance_us=drained_tolerance_us,
             bound_passed=facts.observed_until >= deadline,
             # The chains and the request log have no gaps to check for: both end later.
-            observers_watching=True,
+            watched_to_bound=True,
+            watched_to_moment=True,
         )
-        if outcome is Outcome.PASS and paid is not None and paid > deadline:
-            outcome, why = (
-                Outcome.UNKNOWN,
-                "the records say in time, the chains say after the bound",
-            )
         if outcome is not Outcome.PASS:
             reason = f"the tier was normal in time; the queue drained: {why}"
         if drained is not None and normal is not None and drained > normal:

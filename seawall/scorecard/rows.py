@@ -236,6 +236,7 @@ class Signature:
     nonce: int
     digest: str
     signed_by: str | None
+    signed_at: Instant | None
     tx_hash: str | None
 
 

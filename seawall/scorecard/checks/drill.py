@@ -5,10 +5,11 @@ Below any of these sizes a verdict would say nothing, so that is UNKNOWN, never 
 
 from __future__ import annotations
 
+from seawall.conventions import components, faults
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at
-from seawall.scorecard.journal import problems_of_journal
+from seawall.scorecard.journal import DEVIATED_DURING, problems_of_journal
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
@@ -22,6 +23,9 @@ MISSED_PER_MILLE_MAX = 1
 REQUESTED_HOT_BALANCES_MIN = 3
 DARK_S_MIN = 25
 DARK_PAYOUTS_MIN = 2_000
+
+SIGNED_LATE_US_MAX = SECOND
+"""A signature that KMS made before the dark may be written down this much after its beginning."""
 
 DARK_PROBES_PERCENT_MIN = 90
 """Share of the KMS probes begun in the dark that must have had no answer.
@@ -211,7 +215,7 @@ def dark_payouts(facts: Facts) -> Finding:
     "drill.fault_landed",
     question="Did the fault take effect and end, as seen from outside the injector?",
     motivation="A fault that was only reported by its injector may never have happened.",
-    evidence=("timeline.jsonl", "probes.jsonl"),
+    evidence=("timeline.jsonl", "probes.jsonl", "records/sign_log.csv"),
     remediation="Check that the venue and the prober reach KMS through the proxy that was cut.",
 )
 def fault_landed(facts: Facts) -> Finding:
@@ -219,10 +223,14 @@ def fault_landed(facts: Facts) -> Finding:
 
     The first time-out must be when the injector says that the fault took effect. A refused
     connection does not count as one: that is what a part that died looks like, and it fails fast.
+    The injector must say that it was this fault, and the signers must not have signed there.
     """
     region = facts.run.policy.regions.primary
     target = f"KMS of {region} silent for an outside probe, then back"
     starts, ends, healed = facts.fault_effective, facts.fault_reverted, facts.healing
+    doubt = _another_fault(facts, region=region) or _signed_in_the_dark(facts, region=region)
+    if doubt is not None:
+        return unknown(target=target, reason=doubt)
     samples = [
         sample for sample in facts.samples("kms") if (sample.detail or {}).get("region") == region
     ]
@@ -251,6 +259,38 @@ def fault_landed(facts: Facts) -> Finding:
         measured=measured,
         target=target,
         reason="dark and back, seen by the prober as well as by the fault's own probe",
+    )
+
+
+def _another_fault(facts: Facts, *, region: str) -> str | None:
+    """Why what was injected is not a dark KMS in ``region``; None if it is."""
+    wanted = {"fault": faults.KMS_DARK, "target": components.kms_proxy(region)}
+    for event in facts.run.timeline:
+        if not event.event.startswith("fault."):
+            continue
+        named = {name: (event.detail or {}).get(name) for name in wanted}
+        if named != wanted:
+            return (
+                f"timeline.jsonl has {event.event} of the fault {named['fault']} on"
+                f" {named['target']}, not of {wanted['fault']} on {wanted['target']}"
+            )
+    return None
+
+
+def _signed_in_the_dark(facts: Facts, *, region: str) -> str | None:
+    """What contradicts a dark KMS in ``region``: signatures of its signers; None without any."""
+    starts = facts.fault_effective + SIGNED_LATE_US_MAX
+    ends = facts.fault_reverted - CLOCK_TOLERANCE_US
+    signed = [
+        row
+        for row in facts.run.signatures
+        if row.signed_by == region and row.signed_at is not None and starts < row.signed_at < ends
+    ]
+    if not signed:
+        return None
+    return (
+        f"records/sign_log.csv has {len(signed):,} signatures of {region} from the dark, the first"
+        f" of {signed[0].address} for nonce {signed[0].nonce}"
     )
 
 
@@ -301,7 +341,7 @@ _DEVIATED = "the steady state was not met after the method"
     remediation="Read the journal's failed activities; run `chaos run` by hand on a kept sandbox.",
 )
 def sound(facts: Facts) -> Finding:
-    """FAIL if the venue did not return to its steady state, UNKNOWN for any other fault."""
+    """FAIL if the venue left its steady state or did not return to it, UNKNOWN for all else."""
     target = "completed, steady before and after"
     problems = problems_of_journal(facts.run.journal)
     if not problems:
@@ -310,7 +350,8 @@ def sound(facts: Facts) -> Finding:
             target=target,
             reason="completed, not deviated, all activities and rollbacks succeeded",
         )
-    finding = failed if _DEVIATED in problems and not _unsound_before(problems) else unknown
+    deviated = any(problem.startswith((_DEVIATED, DEVIATED_DURING)) for problem in problems)
+    finding = failed if deviated and not _unsound_before(problems) else unknown
     return finding(
         measured=f"{len(problems)} problems",
         target=target,
@@ -321,11 +362,12 @@ def sound(facts: Facts) -> Finding:
 
 _AFTER = (
     _DEVIATED,
+    DEVIATED_DURING,
     "steady state after",
     "the journal does not say that the steady state held",
     "the experiment ended as 'failed'",
 )
-"""Beginnings of the problems that follow when the steady state does not come back.
+"""Beginnings of the problems that follow when the venue leaves its steady state.
 
 Chaos Toolkit then ends as failed and deviated.
 """

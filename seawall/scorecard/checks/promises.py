@@ -7,13 +7,16 @@ from fractions import Fraction
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 
 SAMPLES_MIN = 5
 """Least number of samples that prove something about a promise."""
+
+SAMPLE_GAP_US_MAX = 5 * SECOND
+"""The longest time in protected mode without a sample; the prober asks once a second."""
 
 SUSPENDED = "suspended"
 """The drill contract's code for a refusal because the tier suspends the function."""
@@ -28,7 +31,13 @@ SUSPENDED = "suspended"
         "This is the promise that protected mode exists for, and a request that is refused or "
         "lost breaks it like a late one."
     ),
-    evidence=("arrivals.csv", "requests.csv", "records/withdrawals.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "records/withdrawals.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+    ),
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
@@ -36,9 +45,11 @@ SUSPENDED = "suspended"
 def small_completed(facts: Facts) -> Finding:
     """Every id that left counts, acknowledged or not.
 
-    Time runs from the planned instant of its first attempt in the window.
+    Time runs from the planned instant of its first attempt in the window to the later of two
+    moments: the posting in the venue's ledger, and the block of the payment on the chain.
     """
     targets = facts.run.policy.targets
+    paid_at = {(payout.network, payout.seq): facts.paid_at(payout) for payout in facts.run.payouts}
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
@@ -66,8 +77,9 @@ def small_completed(facts: Facts) -> Finding:
                     f"{identity}, {'never paid' if record is None else f'in state {record.state}'}",
                 )
             )
-        elif record.resolved_at - since > within_us:
-            took_us = record.resolved_at - since
+        elif (paid := paid_at.get((record.network, record.seq))) is None:
+            late.append((since, FOREVER, f"{identity}, posted, but paid on no chain"))
+        elif (took_us := max(record.resolved_at, paid) - since) > within_us:
             late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
     done = len(asked) - len(late)
     share = Fraction(done, len(asked))
@@ -76,7 +88,7 @@ def small_completed(facts: Facts) -> Finding:
         return passed(
             measured=measured,
             target=target,
-            reason="measured from the planned instant to the posting",
+            reason="from the planned instant to the later of posting and block",
         )
     if facts.observed_until < until + within_us:
         return unknown(
@@ -114,6 +126,7 @@ def guarantees(facts: Facts) -> Finding:
         f"{probe} {answered}/{total}" for probe, (answered, total) in counts.items()
     )
     thin = [probe for probe, (_, total) in counts.items() if total < SAMPLES_MIN]
+    gaps = [gap for probe in counts if (gap := _unwatched(facts, probe)) is not None]
     broken = [
         probe
         for probe, (answered, total) in counts.items()
@@ -131,6 +144,8 @@ def guarantees(facts: Facts) -> Finding:
             measured=measured,
             reason=f"too few samples of {', '.join(thin)} in protected mode",
         )
+    if gaps:
+        return unknown(target=target, measured=measured, reason=gaps[0], details=gaps[1:])
     return passed(
         measured=measured, target=target, reason="probed from outside throughout protected mode"
     )
@@ -172,6 +187,8 @@ def suspensions(facts: Facts) -> Finding:
         ]
         if len(answered) < SAMPLES_MIN:
             thin.append(f"too few answers to {probe} in protected mode")
+        elif (gap := _unwatched(facts, probe, answered=answered)) is not None:
+            thin.append(gap)
         if not any(sample.ok for sample in _inside(facts, probe, tier="normal", whole=True)):
             thin.append(f"{probe} was never accepted in normal mode either")
     measured = ", ".join(counts)
@@ -304,6 +321,26 @@ def _never_protected(facts: Facts, *, target: str) -> Finding:
             reason="the breach was committed, and protected mode never came",
         )
     return unknown(target=target, measured="never protected", reason=budget.reason)
+
+
+def _unwatched(
+    facts: Facts, probe: str, *, answered: list[ProbeSample] | None = None
+) -> str | None:
+    """That no sample of ``probe`` was taken for too long in protected mode; None if it was not.
+
+    ``answered``: the samples that count; all of them if None.
+    """
+    begun = sorted(sample.at for sample in (answered or facts.samples(probe)))
+    longest_us = max(
+        (
+            longest_gap_us(begun, starts=span.starts, ends=min(span.ends, facts.observed_until))
+            for span in facts.spans_of("protected")
+        ),
+        default=0,
+    )
+    if longest_us <= SAMPLE_GAP_US_MAX:
+        return None
+    return f"{probe} was not probed for {format_s(longest_us)} of protected mode"
 
 
 def _code(sample: ProbeSample) -> str | None:

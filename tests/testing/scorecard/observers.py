@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seawall.conventions import metrics
+from seawall.conventions import components, faults, metrics
 from tests.testing.scorecard.story import (
     APPLIED,
     CALM_S,
@@ -98,14 +98,18 @@ def observe(story: Story) -> None:
                 "labels": {},
             }
         )
+    dark_fault = {
+        "fault": faults.KMS_DARK,
+        "target": components.kms_proxy(story.policy.regions.primary),
+    }
     for moment, source, event, detail in (
         (STARTS - 5, "gameday", "venue.ready", {}),
         (0.0, "gameday", "calm.started", {}),
         (float(CALM_S), "gameday", "run.started", {}),
-        (APPLIED, "chaos", "fault.applied", {"fault": "kms_dark"}),
-        (EFFECTIVE, "chaos", "fault.effective", {"fault": "kms_dark"}),
-        (REVERTED, "chaos", "fault.reverted", {"fault": "kms_dark"}),
-        (CLEARED, "chaos", "fault.cleared", {"fault": "kms_dark"}),
+        (APPLIED, "chaos", "fault.applied", dark_fault),
+        (EFFECTIVE, "chaos", "fault.effective", dark_fault),
+        (REVERTED, "chaos", "fault.reverted", dark_fault),
+        (CLEARED, "chaos", "fault.cleared", dark_fault),
         (float(RUN_ENDS), "gameday", "run.ended", {}),
         (NORMAL + 1, "gameday", "drained", {}),
         (ENDS, "gameday", "collected", {}),

@@ -92,6 +92,12 @@ def primary_only(run: Run) -> Files:
     late = us(57.6)
     return {
         "lane_changes": (),
+        "signatures": tuple(
+            replace(row, signed_by=primary, signed_at=max(row.signed_at or late, late))
+            if row.signed_by == standby
+            else row
+            for row in run.signatures
+        ),
         "slots": tuple(
             replace(slot, signer_region=primary, broadcast_at=max(slot.broadcast_at or late, late))
             if slot.signer_region == standby
@@ -104,6 +110,33 @@ def primary_only(run: Run) -> Files:
             lambda sample: (
                 replace(sample, detail={**sample.detail, "nonce": 0})
                 if us(27) < sample.at < late
+                else sample
+            ),
+        ),
+    }
+
+
+def standby_late(run: Run, *, network: str | None = None) -> Files:
+    """The standby signs 11 s later than it did, on one network or on all."""
+
+    def concerned(where: str | None) -> bool:
+        return network in (None, where)
+
+    return {
+        "slots": tuple(
+            later(slot, 11, "broadcast_at")
+            if payout(slot)
+            and concerned(slot.network)
+            and us(27) < (slot.broadcast_at or 0) < us(45)
+            else slot
+            for slot in run.slots
+        ),
+        **probes(
+            run,
+            "pending_nonce",
+            lambda sample: (
+                replace(sample, detail={**sample.detail, "nonce": 0})
+                if concerned(sample.detail["network"]) and us(27) < sample.at < us(39)
                 else sample
             ),
         ),
@@ -187,6 +220,11 @@ def deferred(row: Withdrawal) -> bool:
 def claim_in_protected(slot: Slot) -> bool:
     """Payouts on aster claimed in protected mode."""
     return payout(slot) and (slot.network, slot.mode_epoch) == ("aster", 3)
+
+
+def paid_in_dark(slot: Slot) -> bool:
+    """Payouts broadcast well within the dark."""
+    return payout(slot) and us(40) < (slot.broadcast_at or 0) < us(42)
 
 
 def payout(slot: Slot) -> bool:

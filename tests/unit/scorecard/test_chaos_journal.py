@@ -54,9 +54,20 @@ def _journal(**changes: Any) -> dict[str, Any]:
     return journal
 
 
+def _by(provider: str, output: dict[str, Any]) -> dict[str, Any]:
+    """An action that Chaos Toolkit calls succeeded, whatever its program or service said."""
+    activity = {"name": "apply", "type": "action", "provider": {"type": provider}}
+    return _run("apply", activity=activity, output=output)
+
+
 def test_a_sound_journal_has_no_problems() -> None:
     """Nothing is wrong with an experiment whose every part was run and met."""
     assert problems_of_journal(SOUND) == []
+
+
+def test_a_program_and_a_service_that_did_as_asked_are_no_problem() -> None:
+    run = [_by("process", {"status": 0}), _by("http", {"status": 204})]
+    assert problems_of_journal(_journal(run=run)) == []
 
 
 FAILED = {
@@ -64,6 +75,7 @@ FAILED = {
     "status": "failed",
     "exception": ["Traceback\n", "ServiceError: no proxy\n"],
 }
+
 OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_met=False)]}
 
 
@@ -114,6 +126,30 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
         ({"experiment__rollbacks": []}, "plans no rollback"),
         ({"rollbacks": [{**FAILED, "status": "failed"}]}, "rollbacks: 'apply' ended as 'failed'"),
         ({"experiment": None}, "does not say which experiment"),
+        (
+            {"steady_states__during": [_state(), OFF, _state()]},
+            "not met during the method (1 of 3 times)",
+        ),
+        (
+            {"run": [_by("process", {"status": 1, "stderr": "no such proxy"}), _run("revert")]},
+            "method: 'apply' ended with exit code 1",
+        ),
+        (
+            {"run": [_by("process", {"status": None}), _run("revert")]},
+            "method: 'apply' ended with exit code None",
+        ),
+        (
+            {"rollbacks": [_by("process", {"status": -9})]},
+            "rollbacks: 'apply' ended with exit code -9",
+        ),
+        (
+            {"run": [_by("http", {"status": 404, "body": ""}), _run("revert")]},
+            "method: 'apply' was answered with HTTP status 404",
+        ),
+        (
+            {"run": [_run("apply", activity={"name": "alive", "type": "probe", "tolerance": 0})]},
+            "'alive' has a tolerance, which is checked in the hypothesis only",
+        ),
     ],
 )
 def test_each_trap_is_named(changes: dict[str, Any], expected: str) -> None:

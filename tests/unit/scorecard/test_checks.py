@@ -23,15 +23,16 @@ from tests.testing.scorecard.spoiling import (
     events,
     first,
     journal,
-    later,
     never_normal,
     never_protected,
     paid_in_block,
+    paid_in_dark,
     payout,
     primary_only,
     probes,
     protected,
     requests_left_late,
+    standby_late,
     us,
     without,
 )
@@ -93,7 +94,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70)
             )
         },
-        {"drill.dark_payouts": UNKNOWN},
+        {"drill.dark_payouts": UNKNOWN, "stress.small_completed": FAIL},
     ),
     "the prober still reached the dark region": (
         lambda run: probes(run, "kms", lambda sample: replace(sample, ok=True)),
@@ -129,6 +130,37 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "page.failover": UNKNOWN,
         },
     ),
+    "another fault was injected": (
+        lambda run: {
+            "timeline": each(
+                run.timeline,
+                lambda event: event.event.startswith("fault."),
+                detail=lambda event: event.detail | {"fault": "noop"},
+            )
+        },
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the fault was in the other region": (
+        lambda run: {
+            "timeline": each(
+                run.timeline,
+                lambda event: event.event == "fault.effective",
+                detail=lambda event: event.detail | {"target": "kms.elsewhere"},
+            )
+        },
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the dark region signed": (
+        lambda run: {
+            "slots": each(run.slots, paid_in_dark, signer_region=run.policy.regions.primary),
+            "signatures": each(
+                run.signatures,
+                lambda row: us(40) < row.signed_at < us(42),
+                signed_by=run.policy.regions.primary,
+            ),
+        },
+        {"drill.fault_landed": UNKNOWN},
+    ),
     # --- evidence and experiment
     "the status was not watched for two seconds": (
         lambda run: probes(
@@ -153,6 +185,27 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: journal(run, run=[run.journal["run"][0] | {"status": "failed"}]),
         {"experiment.sound": UNKNOWN},
     ),
+    "the steady state was left while the experiment watched": (
+        lambda run: journal(
+            run,
+            steady_states=run.journal["steady_states"]
+            | {"during": [{"steady_state_met": False, "probes": []}]},
+        ),
+        {"experiment.sound": FAIL},
+    ),
+    "the program that should act refused": (
+        lambda run: journal(
+            run,
+            run=[
+                run.journal["run"][0]
+                | {
+                    "activity": {"name": "dark", "provider": {"type": "process"}},
+                    "output": {"status": 1},
+                }
+            ],
+        ),
+        {"experiment.sound": UNKNOWN},
+    ),
     "the steady state did not come back": (
         lambda run: journal(
             run,
@@ -170,26 +223,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     # --- times
     "the standby never signed": (primary_only, {"failover.time": FAIL}),
-    "the standby signed late": (
-        lambda run: {
-            "slots": tuple(
-                later(slot, 11, "broadcast_at")
-                if payout(slot) and us(27) < (slot.broadcast_at or 0) < us(45)
-                else slot
-                for slot in run.slots
-            ),
-            **probes(
-                run,
-                "pending_nonce",
-                lambda sample: (
-                    replace(sample, detail={**sample.detail, "nonce": 0})
-                    if us(27) < sample.at < us(39)
-                    else sample
-                ),
-            ),
-        },
-        {"failover.time": FAIL},
-    ),
+    "the standby signed late": (standby_late, {"failover.time": FAIL}),
     "the outside probe did not see the standby's nonce": (
         lambda run: probes(
             run,
@@ -224,8 +258,29 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"failover.time": UNKNOWN},
     ),
     "the standby signed already before the fault": (
-        lambda run: {"slots": each(run.slots, payout, signer_region=run.policy.regions.standby)},
+        lambda run: {
+            "slots": each(run.slots, payout, signer_region=run.policy.regions.standby),
+            "signatures": each(
+                run.signatures, lambda row: True, signed_by=run.policy.regions.standby
+            ),
+        },
         {"failover.time": UNKNOWN},
+    ),
+    "slots say that the dark region signed, the signers' log says the standby": (
+        lambda run: {
+            "slots": each(run.slots, paid_in_dark, signer_region=run.policy.regions.primary)
+        },
+        {"failover.time": UNKNOWN},
+    ),
+    "the nonces were not watched until long after the failover": (
+        lambda run: probes(
+            run, "pending_nonce", lambda sample: None if us(27.2) < sample.at < us(36.5) else sample
+        ),
+        {"failover.time": UNKNOWN},
+    ),
+    "one lane of two failed over late": (
+        lambda run: standby_late(run, network="birch"),
+        {"failover.time": FAIL},
     ),
     "the mode controller never acted": (
         never_protected,
@@ -310,6 +365,36 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
     # --- promises
+    "the chains paid 22 s later than the ledger says": (
+        lambda run: {
+            "blocks": each(
+                run.blocks,
+                lambda row: True,
+                observed_at=lambda row: (row.observed_at or 0) + 22 * SECOND,
+            )
+        },
+        {"stress.small_completed": FAIL, "recovery.time": UNKNOWN},
+    ),
+    "small withdrawals of the ledger are on no chain": (
+        lambda run: {"payouts": without(run.payouts, lambda row: row.seq % 50 == 0)},
+        {
+            "stress.small_completed": FAIL,
+            "safety.chain_equals_posted": FAIL,
+            "recovery.time": UNKNOWN,
+        },
+    ),
+    "logins were not tried for most of protected mode": (
+        lambda run: probes(
+            run, "login", lambda sample: None if us(30) < sample.at < us(60) else sample
+        ),
+        {"protected.guarantees": UNKNOWN},
+    ),
+    "swaps were not tried for most of protected mode": (
+        lambda run: probes(
+            run, "swap", lambda sample: None if us(30) < sample.at < us(60) else sample
+        ),
+        {"protected.suspensions": UNKNOWN},
+    ),
     "one small withdrawal in fifty was late": (
         lambda run: {
             "withdrawals": each(
@@ -392,9 +477,9 @@ def test_a_good_run_passes_every_check(good_run: Run) -> None:
     assert verdict.outcome is Outcome.PASS
     assert verdict.exit_code == 0
     assert {time.id: time.shown for time in verdict.times} == {
-        "failover": "0.600 s",
-        "protection": "0.030 s",
-        "recovery": "20.950 s",
+        "failover": "0.653 s",  # by the later observer: up to a sample later than the records
+        "protection": "0.048 s",
+        "recovery": "20.953 s",
     }
 
 

@@ -98,9 +98,9 @@ def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
     """
     lines = lines_of(directory)
 
-    assert re.match(r"failover.time +0.600 s +<= 10.000 s +PASS", lines[1])
+    assert re.match(r"failover.time +0.653 s +<= 10.000 s +PASS", lines[1])
     assert lines[-3] == f"report: {directory / 'report.html'}"
-    assert lines[-2].startswith("The venue survived: failover 0.600 s of 10.000 s")
+    assert lines[-2].startswith("The venue survived: failover 0.653 s of 10.000 s")
     assert lines[-2].endswith("checks hold.")
     assert lines[-1] == f"PASS  {directory.name}"
 

@@ -31,7 +31,10 @@ def test_only_pass_opens_a_gate() -> None:
     ("measured", "witness", "passed", "watching", "outcome"),
     [
         (900, 930, True, True, PASS),
-        (1000, 1050, True, True, PASS),  # on the bound is within it
+        (950, 1000, True, True, PASS),  # on the bound is within it
+        (980, 1020, True, True, FAIL),  # the later one is judged
+        (980, 1020, False, False, FAIL),
+        (900, 930, True, False, UNKNOWN),  # both saw it, but one had slept before
         (900, 1200, True, True, UNKNOWN),  # they disagree
         (1001, 1020, True, True, FAIL),
         (1001, 1020, False, False, FAIL),  # both saw it late: nothing else matters
@@ -55,7 +58,8 @@ def test_what_two_observers_prove_about_a_bound(
         witness_us=witness,
         tolerance_us=60,
         bound_passed=passed,
-        observers_watching=watching,
+        watched_to_bound=watching,
+        watched_to_moment=watching,
     )
 
     assert found is outcome, reason
