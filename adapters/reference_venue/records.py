@@ -15,7 +15,6 @@ from pathlib import Path
 import asyncpg
 
 from seawall.errors import EvidenceError
-from seawall.formats.journal import chain_breaks
 from seawall.formats.venue_records import VenueState
 
 _COMMITTED = "extract(epoch from pg_xact_commit_timestamp({row}.xmin))"
@@ -68,6 +67,10 @@ EXPORTS: dict[str, str] = {
                {_committed("g")} as committed_at
         from lane_log g join lanes l on (l.chain_id, l.address) = (g.chain_id, g.address)
         order by committed_at, g.epoch""",
+    "journal": """
+        select j.writer, j.n, j.kind, j.justification, j.body::text as body,
+               encode(j.previous_hash, 'hex') as previous_hash, encode(j.hash, 'hex') as hash
+        from journal j order by j.writer, j.n""",
     "flow": f"""
         select f.id, f.kind, f.network, f.asset, f.size, f.count, f.value_micro,
                {_committed("f")} as committed_at
@@ -98,12 +101,6 @@ _MISMATCHED = """
 _UNDER_WAY = """
     select (select count(*) from withdrawals where state in ('reserved', 'slotted'))
          + (select count(*) from slots where state <> 'final')"""
-_JOURNAL_COUNTS = """
-    select writer, kind, count(*) as entries from journal
-    group by writer, kind order by writer, kind"""
-_JOURNAL = """
-    select writer, n, kind, justification, body, previous_hash, hash from journal
-    order by writer, n"""
 _STATE = """
     select (select tier from mode) as tier,
            (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
@@ -143,15 +140,10 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
             await connection.copy_from_query(
                 query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
             )
-        entries: dict[str, dict[str, int]] = {}
-        for row in await connection.fetch(_JOURNAL_COUNTS):
-            entries.setdefault(row["writer"], {})[row["kind"]] = row["entries"]
         faults = {
             "unbalanced_postings": await connection.fetchval(_UNBALANCED),
             "negative_balances": await connection.fetchval(_NEGATIVE),
             "balance_mismatches": await connection.fetchval(_MISMATCHED),
-            "journal_breaks": chain_breaks(dict(row) for row in await connection.fetch(_JOURNAL)),
-            "journal_entries": entries,
         }
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 

@@ -93,16 +93,11 @@ class Flood(Document):
 
 
 class LedgerFaults(Document):
-    """Counts made inside the database over all of the ledger, and the journal's entry counts.
-
-    ``journal_entries`` is by writer, then by kind.
-    """
+    """Counts made inside the database over all of the ledger."""
 
     unbalanced_postings: int
     negative_balances: int
     balance_mismatches: int
-    journal_breaks: tuple[Any, ...]
-    journal_entries: dict[str, dict[str, int]] | None = None
 
 
 class Series(Document):
@@ -252,6 +247,19 @@ class Flip:
     sample_flow_id: int
     sampled_at: Instant
     committed_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalEntry:
+    """A decision of the venue with its reason; hashes in hex, ``body`` a JSON object as text."""
+
+    writer: str
+    n: int
+    kind: str
+    justification: str
+    body: str
+    previous_hash: str
+    hash: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,6 +42,7 @@ FILES = {
     "lane_changes": "records/lane_log.csv",
     "flow": "records/flow.csv",
     "top_ups": "records/topups.csv",
+    "decisions": "records/journal.csv",
     "ledger": "records/ledger.csv",
     "ledger_faults": "records/ledger_faults.json",
     "payouts": "chain/payouts.csv",
@@ -267,6 +268,13 @@ class Run:
     def top_ups(self) -> tuple[rows.TopUp, ...]:
         """Refills."""
         return self._table("top_ups", rows.TopUp)
+
+    @cached_property
+    def decisions(self) -> tuple[rows.JournalEntry, ...]:
+        """The venue's journal, by writer and number."""
+        return tuple(
+            sorted(self._table("decisions", rows.JournalEntry), key=lambda row: (row.writer, row.n))
+        )
 
     @cached_property
     def ledger(self) -> tuple[rows.LedgerLine, ...]:

@@ -5,10 +5,13 @@ The venue's records are compared with the chains, and with each other.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import asdict
 from itertools import pairwise
 
 from seawall.errors import EvidenceError
+from seawall.formats.journal import chain_breaks
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at, moves
 from seawall.scorecard.outcome import Finding, check, violations
@@ -22,8 +25,6 @@ _HELD = ("hot", "reserve", "cold")
 _OWED = ("customer", "reserved", "inventory", "own")
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
-
-_FORMER_WRITERS = {"mode-controller": "guard"}
 
 
 @check(
@@ -415,34 +416,51 @@ def hot_reconciles(facts: Facts) -> Finding:
     "safety.journal_chain",
     question="Is the decisions' journal unbroken, with an entry for every decision?",
     motivation="A journal that can be edited proves nothing afterwards.",
-    evidence=("records/ledger_faults.json", "records/mode_log.csv", "records/topups.csv"),
+    evidence=("records/journal.csv", "records/mode_log.csv", "records/topups.csv"),
     remediation=(
         "Compare the journal with the evidence bucket's copy; find who decided without writing why."
     ),
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before, and each flip and top-up has its entry."""
-    faults = facts.run.ledger_faults
-    found = [str(item) for item in faults.journal_breaks]
-    decided = (
-        ("mode-controller", "flip", len(facts.run.flips)),
-        ("treasury", "topup", len(facts.run.top_ups)),
-    )
-    if faults.journal_entries is None and not found:
-        raise EvidenceError("records/ledger_faults.json does not count the journal's entries")
-    for writer, kind, made in decided:
-        by_writer = faults.journal_entries or {}
-        # Runs from before the mode controller had this name call it the guard.
-        found_by = by_writer.get(writer) or by_writer.get(_FORMER_WRITERS.get(writer, ""), {})
-        entries = found_by.get(kind, 0)
-        if entries != made:
-            found.append(
-                f"{writer}: {made} decisions of kind {kind}, {entries} entries in the journal"
-            )
-    decisions = sum(made for _, _, made in decided)
+    """Every hash follows from the entry before, and each flip and top-up has its entry.
+
+    The hashes are computed from the entries themselves.
+    """
+    found = []
+    named: dict[str, Counter[str]] = {"flip": Counter(), "topup": Counter()}
+    try:
+        for row in facts.run.decisions:
+            body = json.loads(row.body)
+            if (row.writer, row.kind) == ("mode-controller", "flip"):
+                named["flip"][f"{body.get('epoch')} to {body.get('tier')}"] += 1
+            elif (row.writer, row.kind) == ("treasury", "topup"):
+                named["topup"][str(body.get("topup"))] += 1
+        found += chain_breaks(
+            {
+                **asdict(row),
+                "previous_hash": bytes.fromhex(row.previous_hash),
+                "hash": bytes.fromhex(row.hash),
+            }
+            for row in facts.run.decisions
+        )
+    except (ValueError, AttributeError) as error:
+        raise EvidenceError(f"records/journal.csv: a hash or a body is none: {error}") from error
+    made = {
+        "flip": Counter(f"{flip.epoch} to {flip.tier}" for flip in facts.run.flips),
+        "topup": Counter(top_up.id for top_up in facts.run.top_ups),
+    }
+    for kind, decisions in made.items():
+        found += [
+            f"{kind} {each} is not in the journal"
+            for each in sorted((decisions - named[kind]).elements())
+        ]
+        found += [
+            f"the journal has {kind} {each}, which was not made as often"
+            for each in sorted((named[kind] - decisions).elements())
+        ]
     return violations(
         found,
-        checked=max(decisions, len(found)),
+        checked=max(len(facts.run.flips) + len(facts.run.top_ups), len(found)),
         what="decisions",
         reason="every hash follows from the one before, every decision has its entry",
     )

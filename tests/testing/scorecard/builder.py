@@ -36,6 +36,7 @@ from tests.testing.scorecard.story import (
     Story,
     add_probe,
     at,
+    decisions,
     region_at,
     tier_at,
 )
@@ -50,6 +51,10 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     _top_up(story)
     _balance(story)
     _count(story)
+    story.tables["records/journal"] = decisions(
+        flips=[(row["epoch"], row["tier"]) for row in story.table("records/mode_log")],
+        top_ups=[row["id"] for row in story.table("records/topups")],
+    )
     observe(story)
     _write(story, directory)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))

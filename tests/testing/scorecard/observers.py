@@ -196,11 +196,6 @@ def documents(story: Story) -> dict[str, Any]:
             "unbalanced_postings": 0,
             "negative_balances": 0,
             "balance_mismatches": 0,
-            "journal_breaks": [],
-            "journal_entries": {
-                "mode-controller": {"flip": len(story.flips)},
-                "treasury": {"topup": len(story.table("records/topups")), "drift": 2},
-            },
         },
         "metrics.json": {
             "step_s": 1.0,

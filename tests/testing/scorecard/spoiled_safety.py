@@ -125,21 +125,32 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.hot_reconciles": FAIL},
     ),
-    "the journal was edited": (
-        lambda run: ledger_faults(run, journal_breaks=("mode-controller 3",)),
+    "an entry of the journal was edited": (
+        lambda run: {
+            "decisions": first(
+                run.decisions, lambda row: row.kind == "topup", justification="another reason"
+            )
+        },
         {"safety.journal_chain": FAIL},
     ),
-    "the journal is empty": (
-        lambda run: ledger_faults(run, journal_entries={}),
+    "an entry of the journal was removed": (
+        lambda run: {
+            "decisions": without(run.decisions, lambda row: row.kind == "drift" and row.n % 2)
+        },
         {"safety.journal_chain": FAIL},
     ),
+    "a hash of the journal is none": (
+        lambda run: {"decisions": first(run.decisions, lambda row: True, hash="no hash")},
+        {"safety.journal_chain": UNKNOWN},
+    ),
+    "the journal names another tier than the mode's log": (
+        lambda run: {"flips": first(run.flips, lambda flip: flip.epoch == 5, tier="stressed")},
+        {"safety.journal_chain": FAIL, "recovery.time": UNKNOWN},
+    ),
+    "the journal is empty": (lambda run: {"decisions": ()}, {"safety.journal_chain": FAIL}),
     "a flip is not in the journal": (
         lambda run: decided(run, flips=len(run.flips) - 1),
         {"safety.journal_chain": FAIL},
-    ),
-    "the journal was not counted": (
-        lambda run: ledger_faults(run, journal_entries=None),
-        {"safety.journal_chain": UNKNOWN},
     ),
     "claims spent top-ups that had not come": (
         lambda run: {"top_ups": each(run.top_ups, lambda row: True, posted_at=us(83))},

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
+from seawall.scorecard.rows import JournalEntry, ProbeSample, Slot, Withdrawal
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.story import decisions
 
 ZERO_US = 1_700_000_000 * SECOND
 Files = dict[str, Any]
@@ -81,9 +82,12 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
 
 
 def decided(run: Run, *, flips: int) -> Files:
-    """A journal with ``flips`` entries of the mode controller."""
-    entries = run.ledger_faults.journal_entries or {}
-    return ledger_faults(run, journal_entries=entries | {"mode-controller": {"flip": flips}})
+    """An unbroken journal with the first ``flips`` entries of the mode controller."""
+    rows = decisions(
+        flips=[(flip.epoch, flip.tier) for flip in run.flips[:flips]],
+        top_ups=[top_up.id for top_up in run.top_ups],
+    )
+    return {"decisions": tuple(JournalEntry(**row) for row in rows)}
 
 
 def primary_only(run: Run) -> Files:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from seawall.formats.journal import GENESIS_HASH, entry_hash
 from seawall.policy import Policy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +43,40 @@ class Story:
     def table(self, name: str) -> list[Row]:
         """Rows of one file."""
         return self.tables.setdefault(name, [])
+
+
+def decisions(*, flips: Iterable[tuple[int, str]], top_ups: Iterable[str]) -> list[Row]:
+    """A journal of these decisions, hash-chained by writer as the venue's is.
+
+    ``flips`` are (epoch, tier), ``top_ups`` ids.
+    """
+    drift: tuple[str, Row] = ("drift", {})
+    bodies: dict[str, list[tuple[str, Row]]] = {
+        "mode-controller": [("flip", {"epoch": epoch, "tier": tier}) for epoch, tier in flips],
+        "treasury": [*(("topup", {"topup": identity}) for identity in top_ups), drift, drift],
+    }
+    found: list[Row] = []
+    for writer, entries in bodies.items():
+        previous = GENESIS_HASH
+        for n, (kind, body) in enumerate(entries, start=1):
+            entry: Row = {
+                "writer": writer,
+                "n": n,
+                "kind": kind,
+                "justification": "because",
+                "body": body,
+            }
+            own = entry_hash(previous_hash=previous, **entry)
+            found.append(
+                entry
+                | {
+                    "body": json.dumps(entry["body"]),
+                    "previous_hash": previous.hex(),
+                    "hash": own.hex(),
+                }
+            )
+            previous = own
+    return found
 
 
 def tier_at(story: Story, moment: float) -> tuple[int, str]:
