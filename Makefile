@@ -32,6 +32,7 @@ lint:
 	$(RUN) ruff check .
 
 types:
+	$(RUN) python -m tests.testing.type_cache
 	$(RUN) mypy
 
 unit:
