@@ -1,7 +1,8 @@
 """Writes the verdict as files.
 
 ``verdict.json`` is for gates, ``scorecard.json`` for history, ``junit.xml`` for CI, ``report.html``
-for people.
+for people. The two JSON files name the commit of the kit that judged; ``verdicts.jsonl`` has what
+earlier judges said.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from seawall.cache import repository_root
 from seawall.errors import DiskFullError, WorldError
 from seawall.formats.atomic import write_whole
+from seawall.formats.run_directory import commit_of
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome, combine
@@ -26,13 +29,19 @@ from seawall.scorecard.verdict import Result, Verdict
 def write(run_dir: Path) -> Verdict:
     """Judge ``run_dir`` and write the four files into it, each whole or not at all.
 
+    A verdict that is there already, and is not the same, is added to ``verdicts.jsonl`` first.
+
     Raises :class:`DiskFullError` if they cannot be written.
     """
     facts = Facts(Run(run_dir))
     verdict, report = _drawn(judge_facts(facts), facts)
+    commit, dirty = commit_of(repository_root())
+    judge = {"judge": {"commit": commit, "dirty": dirty}}
+    found = json.dumps(summary(verdict) | judge, indent=1) + "\n"
     try:
-        _put(run_dir / "verdict.json", json.dumps(summary(verdict), indent=1) + "\n")
-        _put(run_dir / "scorecard.json", json.dumps(scorecard(verdict), indent=1) + "\n")
+        _keep_earlier(run_dir, found)
+        _put(run_dir / "verdict.json", found)
+        _put(run_dir / "scorecard.json", json.dumps(scorecard(verdict) | judge, indent=1) + "\n")
         _put(run_dir / "junit.xml", junit(verdict))
         _put(run_dir / "report.html", report)
     except WorldError as error:
@@ -41,6 +50,23 @@ def write(run_dir: Path) -> Verdict:
             remedy="make room there, then run `seawall scorecard` on it",
         ) from error
     return verdict
+
+
+def _keep_earlier(run_dir: Path, found: str) -> None:
+    """Add the verdict that stands in ``run_dir`` to ``verdicts.jsonl`` if ``found`` differs."""
+    try:
+        earlier = (run_dir / "verdict.json").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    if earlier == found:
+        return
+    try:
+        line = json.dumps(json.loads(earlier))
+    except ValueError:  # a run may hold anything; what was there is kept as it was
+        line = json.dumps({"unreadable": earlier})
+    kept = run_dir / "verdicts.jsonl"
+    before = kept.read_text(encoding="utf-8") if kept.is_file() else ""
+    _put(kept, f"{before}{line}\n")
 
 
 def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:

@@ -52,6 +52,7 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         "checks",
         "times",
         "identity",
+        "judge",
     }
     assert verdict["checks"] == dict.fromkeys((check.id for check in ALL), "PASS")
     assert card["identity"]["replay"] == (
@@ -153,3 +154,22 @@ def test_log_tails_with_control_characters_still_make_valid_xml(directory: Path)
 def test_sabotage_names_only_checks_that_exist() -> None:
     """A typo here would let a sabotaged drill pass for a proven one."""
     assert set().union(*SABOTAGE_FAILS.values()) <= {check.id for check in ALL}
+
+
+def test_a_verdict_says_who_judged_and_keeps_what_earlier_judges_said(directory: Path) -> None:
+    """The same verdict again adds nothing; another one does not replace it unseen."""
+    write(directory)
+    first = json.loads((directory / "verdict.json").read_text(encoding="utf-8"))
+    assert set(first["judge"]) == {"commit", "dirty"}
+    write(directory)
+    assert not (directory / "verdicts.jsonl").exists()
+
+    (directory / "requests.csv").unlink()
+    write(directory)
+    (directory / "verdict.json").write_text("no JSON", encoding="utf-8")
+    write(directory)
+
+    lines = (directory / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [first, {"unreadable": "no JSON"}]
+    assert first["outcome"] == "PASS"
+    assert json.loads((directory / "verdict.json").read_text(encoding="utf-8"))["exit_code"] == 2
