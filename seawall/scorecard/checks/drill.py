@@ -28,9 +28,9 @@ SIGNED_LATE_US_MAX = SECOND
 """A signature that KMS made before the dark may be written down this much after its beginning."""
 
 DARK_PROBES_PERCENT_MIN = 90
-"""Share of the KMS probes begun in the dark that must have had no answer.
+"""Share of the KMS probes begun in the dark that must have timed out.
 
-The others may have begun just before the fault took effect.
+The others ended while the fault was being undone. None may have been answered before that.
 """
 
 
@@ -245,7 +245,9 @@ def fault_landed(facts: Facts) -> Finding:
             measured=measured,
             reason="the prober still got answers or refusals from the region, or was not asking",
         )
-    doubt = _doubt_of_start(samples, effective=starts, applied=facts.fault_applied)
+    doubt = _answered_in_the_dark(inside, starts=starts, ends=ends) or _doubt_of_start(
+        samples, effective=starts, applied=facts.fault_applied
+    )
     if doubt is not None:
         return unknown(target=target, measured=measured, reason=doubt)
     if not before or not after:
@@ -275,6 +277,23 @@ def _another_fault(facts: Facts, *, region: str) -> str | None:
                 f" {named['target']}, not of {wanted['fault']} on {wanted['target']}"
             )
     return None
+
+
+def _answered_in_the_dark(
+    samples: list[ProbeSample], *, starts: Instant, ends: Instant
+) -> str | None:
+    """That the region answered a probe well within the dark; None if it never did."""
+    answered = [
+        sample
+        for sample in samples
+        if sample.ok
+        and starts + CLOCK_TOLERANCE_US <= sample.at
+        and sample.done_at <= ends - CLOCK_TOLERANCE_US
+    ]
+    if not answered:
+        return None
+    after = format_s(answered[0].at - starts)
+    return f"the region answered {len(answered)} probes in the dark, the first {after} into it"
 
 
 def _signed_in_the_dark(facts: Facts, *, region: str) -> str | None:

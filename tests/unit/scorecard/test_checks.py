@@ -100,6 +100,14 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: probes(run, "kms", lambda sample: replace(sample, ok=True)),
         {"drill.fault_landed": UNKNOWN},
     ),
+    "the dark region answered for half a second": (
+        lambda run: probes(
+            run,
+            "kms",
+            lambda sample: replace(sample, ok=sample.ok or us(40) < sample.at < us(40.5)),
+        ),
+        {"drill.fault_landed": UNKNOWN},
+    ),
     "the dark region refused instead of hanging": (
         lambda run: probes(
             run,
