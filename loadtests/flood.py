@@ -96,6 +96,9 @@ class Flood:
         except OSError as error:
             self.end()
             raise ServiceError(f"Locust cannot be started: {error}") from error
+        except BaseException:  # a signal to end, between two starts
+            self.end()
+            raise
         finally:
             os.close(writing)
 

@@ -11,18 +11,9 @@ from dataclasses import dataclass
 
 from seawall.conventions import metrics
 from seawall.errors import EvidenceError
-from seawall.scorecard.facts import (
-    FOREVER,
-    MILLISECOND,
-    Facts,
-    Sighting,
-    format_s,
-    longest_gap_us,
-    sighting,
-)
+from seawall.scorecard.facts import MILLISECOND, Facts, Sighting, format_s, longest_gap_us, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Slot
 
 CLOCK_TOLERANCE_US = 50 * MILLISECOND
 """Beyond the sampling gap, two observers of one moment may differ by this much (design section 7).
@@ -143,10 +134,12 @@ def compare_observers(
             f"the observers differ by {format_s(difference_us)}, more than the "
             f"{format_s(tolerance_us)} that sampling explains"
         )
-    if max(measured_us, witness_us) > limit_us:
+    if min(measured_us, witness_us) > limit_us:
         return Outcome.FAIL, "it happened after the bound"
     if not watched_to_moment:
         return Outcome.UNKNOWN, "both observers saw it, but one did not watch all the time before"
+    if max(measured_us, witness_us) > limit_us:
+        return Outcome.FAIL, "the later of the two observers saw it after the bound"
     return Outcome.PASS, f"both observers saw it, {format_s(difference_us)} apart"
 
 
@@ -166,146 +159,6 @@ def watched(
     if seen is not None and seen.gap_us > WITNESS_GAP_US_MAX:
         return False
     return longest_gap_us(sorted(moments), starts=starts, ends=ends) <= OBSERVER_GAP_US_MAX
-
-
-def failover(facts: Facts) -> Budget:
-    """Signing dark to the first payout broadcast signed by the standby region, on every lane.
-
-    The lane that is worst is the one that counts: it failed, or its proof is missing, or it was
-    last. A lane without a withdrawal to pay in the dark had nothing to fail over. Only payouts
-    count: top-ups have no outside observer.
-    """
-    policy = facts.run.policy
-    lanes: dict[tuple[str, str], list[Slot]] = {}
-    for slot in _broadcasts(facts):
-        lanes.setdefault((slot.network, slot.wallet), []).append(slot)
-    signing = {
-        lane: [slot for slot in slots if (slot.broadcast_at or FOREVER) < facts.fault_applied]
-        for lane, slots in lanes.items()
-    }
-    if not any(signing.values()):
-        raise EvidenceError(
-            "nothing was broadcast before the fault, so there was no signing that could fail over"
-        )
-    for (_, wallet), before in sorted(signing.items()):
-        if before and before[-1].signer_region == policy.regions.standby:
-            raise EvidenceError(
-                f"{wallet} was already signed for by {policy.regions.standby} when the fault was"
-                " applied"
-            )
-    networks = _networks_with_work(facts)
-    judged = [
-        _lane_failover(facts, wallet, lanes[network, wallet])
-        for (network, wallet), before in sorted(signing.items())
-        if before and network in networks
-    ]
-    if not judged:
-        raise EvidenceError("no lane had a withdrawal to pay in the dark")
-    severity = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
-    return max(judged, key=lambda lane: (severity[lane.outcome], lane.later_us or 0))
-
-
-def _broadcasts(facts: Facts) -> list[Slot]:
-    """Payouts that were broadcast, in order of time.
-
-    Raises :class:`EvidenceError` if the signers' own log names another region for one. That every
-    signature is in the log is a check of its own (``safety.signed_is_logged``).
-    """
-    found = [
-        slot
-        for slot in facts.run.slots
-        if slot.purpose == "payout" and slot.broadcast_at is not None
-    ]
-    signed_by = {
-        (row.chain_id, row.address, row.nonce): row.signed_by for row in facts.run.signatures
-    }
-    for slot in found:
-        logged = signed_by.get((slot.chain_id, slot.address, slot.nonce), slot.signer_region)
-        if logged != slot.signer_region:
-            raise EvidenceError(
-                f"nonce {slot.nonce} of {slot.wallet} was signed in {slot.signer_region} by"
-                f" records/slots.csv, in {logged} by records/sign_log.csv"
-            )
-    return sorted(found, key=lambda slot: slot.broadcast_at or FOREVER)
-
-
-def _networks_with_work(facts: Facts) -> frozenset[str]:
-    """Networks on which a withdrawal waited for its payment at some time of the dark."""
-    return frozenset(
-        row.network
-        for row in facts.run.withdrawals
-        if row.reserved_at < facts.fault_reverted
-        and (row.resolved_at or FOREVER) > facts.fault_effective
-    )
-
-
-def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
-    """The budget of one lane from its payouts in order of time."""
-    policy = facts.run.policy
-    limit_us = policy.targets.failover_max * MILLISECOND
-    starts = facts.fault_effective
-    act = next(
-        (
-            slot
-            for slot in broadcasts
-            if (slot.broadcast_at or 0) >= facts.fault_applied
-            and slot.signer_region == policy.regions.standby
-        ),
-        None,
-    )
-    seen = _nonce_seen(facts, act) if act else None
-    marks = [
-        *_failover_decision(facts, act),
-        *(
-            [
-                Mark(
-                    name=f"act: first standby broadcast of {wallet}",
-                    offset_us=(act.broadcast_at or 0) - starts,
-                    observer=RECORDS,
-                )
-            ]
-            if act
-            else []
-        ),
-        *(
-            [Mark(name="nonce used on the node", offset_us=seen.seen_at - starts, observer=OUTSIDE)]
-            if seen
-            else []
-        ),
-    ]
-    measured_us = None if act is None else max(0, (act.broadcast_at or 0) - starts)
-    witness_us = None if seen is None else max(0, seen.seen_at - starts)
-    deadline = Instant(starts + limit_us)
-    later = Instant(starts + max(measured_us or 0, witness_us or 0))
-    nonces = [
-        sample.done_at
-        for sample in facts.samples("pending_nonce")
-        if sample.ok and (sample.detail or {}).get("wallet") == wallet
-    ]
-    outcome, reason = compare_observers(
-        limit_us=limit_us,
-        measured_us=measured_us,
-        witness_us=witness_us,
-        tolerance_us=tolerance_of(seen),
-        bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
-        watched_to_bound=watched(nonces, starts=starts, ends=deadline)
-        and _records_went_on(facts, deadline),
-        watched_to_moment=watched(nonces, starts=starts, ends=later, seen=seen)
-        and _records_went_on(facts, later),
-    )
-    return Budget(
-        id="failover",
-        title="Failover: signing dark to the first broadcast signed by the standby, last lane",
-        begins="an outside probe saw the fault take effect",
-        starts=starts,
-        limit_us=limit_us,
-        marks=(*marks, *_page_mark(facts, failover_alerts(facts), starts)),
-        measured_us=measured_us,
-        witness_us=witness_us,
-        tolerance_us=tolerance_of(seen),
-        outcome=outcome,
-        reason=f"{wallet}: {reason}",
-    )
 
 
 def protection(facts: Facts) -> Budget:
@@ -368,9 +221,9 @@ def protection(facts: Facts) -> Budget:
         tolerance_us=tolerance_of(seen),
         bound_passed=facts.observed_until >= deadline,
         watched_to_bound=watched(answered, starts=starts, ends=deadline)
-        and _records_went_on(facts, deadline),
+        and records_went_on(facts, deadline),
         watched_to_moment=watched(answered, starts=starts, ends=later, seen=seen)
-        and _records_went_on(facts, later),
+        and records_went_on(facts, later),
     )
     return Budget(
         id="protection",
@@ -378,7 +231,7 @@ def protection(facts: Facts) -> Budget:
         begins=f"flow row {crossing.flow_id} was committed, the first to reach {trigger.name}",
         starts=starts,
         limit_us=limit_us,
-        marks=(*marks, *_page_mark(facts, protection_alerts(facts), starts)),
+        marks=(*marks, *page_mark(facts, protection_alerts(facts), starts)),
         measured_us=measured_us,
         witness_us=witness_us,
         tolerance_us=tolerance_of(seen),
@@ -419,7 +272,7 @@ def page(
             f"{', '.join(name for name, still in firing.items() if still)} was already "
             "firing when the shock began"
         )
-    marks = _page_mark(facts, alerts, starts)
+    marks = page_mark(facts, alerts, starts)
     measured_us = marks[0].offset_us if marks else None
     if measured_us is not None:
         outcome = Outcome.PASS if measured_us <= limit_us else Outcome.FAIL
@@ -443,7 +296,8 @@ def page(
     )
 
 
-def _page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[Mark, ...]:
+def page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[Mark, ...]:
+    """The first page about one of ``alerts`` at or after ``starts``; empty if none came."""
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
     for received in facts.run.pages:
         if (
@@ -462,48 +316,6 @@ def _page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[
     return ()
 
 
-def _failover_decision(facts: Facts, act: Slot | None) -> list[Mark]:
-    """Detection and decision of the lane that broadcast first; of any lane if none did."""
-    for change in facts.run.lane_changes:
-        if (
-            change.signer_region != facts.run.policy.regions.standby
-            or change.committed_at < facts.fault_applied
-        ):
-            continue
-        if act is not None and (change.network, change.wallet) != (act.network, act.wallet):
-            continue
-        decided = Mark(
-            name="decide: epoch committed",
-            offset_us=change.committed_at - facts.fault_effective,
-            observer=RECORDS,
-        )
-        if change.detected_at is None:
-            return [decided]
-        detected = Mark(
-            name="detect: breaker open",
-            offset_us=change.detected_at - facts.fault_effective,
-            observer=RECORDS,
-        )
-        return [detected, decided]
-    return []
-
-
-def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
-    """The first nonce probe that shows that the nonce of ``slot`` was used."""
-    samples = tuple(
-        sample
-        for sample in facts.samples("pending_nonce")
-        if sample.ok
-        and (sample.detail or {}).get("network") == slot.network
-        and (sample.detail or {}).get("wallet") == slot.wallet
-    )
-    return sighting(
-        samples,
-        tuple((sample.detail or {}).get("nonce", -1) > slot.nonce for sample in samples),
-        after=facts.fault_applied,
-    )
-
-
-def _records_went_on(facts: Facts, ends: Instant) -> bool:
+def records_went_on(facts: Facts, ends: Instant) -> bool:
     """Whether the venue's database still recorded commits at ``ends`` or later."""
     return any(row.committed_at >= ends for row in facts.run.flow)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from seawall.scorecard import budgets
 from seawall.scorecard.facts import Facts, format_s, percentile
+from seawall.scorecard.failover import failover
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.series import latencies_us, payout_moments, per_second
 from seawall.scorecard.verdict import Goal
@@ -22,18 +23,18 @@ DISPATCH_LAG_US_P99 = 20_000
 
 
 def _protected(facts: Facts) -> tuple[str, bool | None]:
-    measured_us = budgets.protection(facts).measured_us
+    measured_us = budgets.protection(facts).later_us
     return _against(measured_us, PROTECTED_US_P50)
 
 
 def _failover(facts: Facts) -> tuple[str, bool | None]:
-    return _against(budgets.failover(facts).measured_us, FAILOVER_US_P99)
+    return _against(failover(facts).later_us, FAILOVER_US_P99)
 
 
 def _pages(facts: Facts) -> tuple[str, bool | None]:
     offsets = [
         mark.offset_us
-        for budget in (budgets.failover(facts), budgets.protection(facts))
+        for budget in (failover(facts), budgets.protection(facts))
         for mark in budget.marks
         if mark.observer == budgets.PAGER
     ]

@@ -16,6 +16,8 @@ from typing import Any
 DEVIATED_DURING = "the steady state was not met during the method"
 """Beginning of the problem of a hypothesis that was checked during the method, and missed."""
 _HTTP_ERROR = 400
+_READ_DURING = ("during-method-only", "continuously")
+"""Strategies of Chaos Toolkit that read the steady state during the method."""
 
 
 def problems_of_journal(journal: object) -> list[str]:
@@ -68,11 +70,34 @@ def _steady_states(journal: Mapping[str, Any], experiment: Mapping[str, Any]) ->
         runs = _activities(state.get("probes"))
         problems += _runs(runs, planned=len(planned), place=place)
         problems += [_tolerance(run, place=place) for run in runs]
-    during = _activities(states.get("during")) if isinstance(states, Mapping) else []
-    missed = sum(1 for state in during if state.get("steady_state_met") is not True)
-    if missed:
-        problems.append(f"{DEVIATED_DURING} ({missed} of {len(during)} times)")
+    during = states.get("during") if isinstance(states, Mapping) else None
+    problems += _during(_activities(during), experiment, planned=len(planned))
     return [problem for problem in problems if problem]
+
+
+def _during(
+    states: Sequence[Mapping[str, Any]], experiment: Mapping[str, Any], *, planned: int
+) -> list[str]:
+    """Problems of the steady state where it was also read during the method."""
+    runtime = experiment.get("runtime")
+    hypothesis = runtime.get("hypothesis") if isinstance(runtime, Mapping) else None
+    strategy = hypothesis.get("strategy") if isinstance(hypothesis, Mapping) else None
+    if strategy in _READ_DURING and not states:
+        return [f"the steady state was not read during the method, although it is {strategy!r}"]
+    problems = []
+    met = [state.get("steady_state_met") for state in states]
+    if met.count(False):
+        problems.append(f"{DEVIATED_DURING} ({met.count(False)} of {len(met)} times)")
+    place = "steady state during"
+    for state in states:
+        if state.get("steady_state_met") is False:
+            continue
+        if state.get("steady_state_met") is not True:
+            problems.append("a reading of the steady state during the method says nothing")
+        runs = _activities(state.get("probes"))
+        problems += _runs(runs, planned=planned, place=place)
+        problems += [_tolerance(run, place=place) for run in runs]
+    return problems
 
 
 def _method(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:

@@ -11,12 +11,13 @@ from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE
 from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.failover import failover
 from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Identity, Moment, Result, Time, Verdict
 
 TIMES: tuple[tuple[str, Callable[[Facts], Budget]], ...] = (
-    ("failover", budgets.failover),
+    ("failover", failover),
     ("protection", budgets.protection),
     ("recovery", recovery.recovery),
 )

@@ -156,14 +156,15 @@ def recovery(facts: Facts) -> Budget:
     tolerance_us = tolerance_of(seen)
     deadline = Instant(starts + limit_us)
     statuses = [sample.done_at for sample in facts.status_samples]
+    later = max(facts.watch_ends, normal or starts, starts if seen is None else seen.seen_at)
     outcome, reason = compare_observers(
         limit_us=limit_us,
         measured_us=None if normal is None else normal - starts,
         witness_us=None if seen is None else seen.seen_at - starts,
         tolerance_us=tolerance_us,
         bound_passed=facts.observed_until >= deadline,
-        watched_to_bound=watched(statuses, starts=starts, ends=facts.watch_ends),
-        watched_to_moment=watched(statuses, starts=starts, ends=facts.watch_ends, seen=seen),
+        watched_to_bound=watched(statuses, starts=starts, ends=deadline),
+        watched_to_moment=watched(statuses, starts=starts, ends=later, seen=seen),
     )
     measured_us = None if drained is None or normal is None else max(drained, normal) - starts
     witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts

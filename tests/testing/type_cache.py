@@ -29,19 +29,32 @@ def begin(own: Path, *, sources_at: float) -> Path | None:
     """
     if own.exists() or not own.parent.is_dir():
         return None
-    written = {
-        other: max(file.stat().st_mtime for file in files)
-        for other in own.parent.iterdir()
-        if (files := [path for path in other.rglob("*") if path.is_file()])
+    written = {other: _written_at(other) for other in own.parent.iterdir()}
+    usable = {
+        other: at
+        for other, at in written.items()
+        if at is not None and at + _TIMES_ARE_WHOLE_S < sources_at
     }
-    usable = {other: at for other, at in written.items() if at + _TIMES_ARE_WHOLE_S < sources_at}
     if not usable:
         return None
     newest = max(usable, key=lambda other: usable[other])
-    with tempfile.TemporaryDirectory(dir=own.parent.parent) as folder:
-        copy = Path(shutil.copytree(newest, Path(folder) / own.name))
-        copy.rename(own)
+    try:
+        with tempfile.TemporaryDirectory(dir=own.parent.parent) as folder:
+            copy = Path(shutil.copytree(newest, Path(folder) / own.name))
+            if _written_at(newest) != usable[newest]:
+                return None  # its checkout is being checked now, and a torn copy is no cache
+            copy.rename(own)
+    except OSError:  # somebody else was faster, or removed it
+        return None
     return newest
+
+
+def _written_at(cache: Path) -> float | None:
+    """When a file of ``cache`` was last written, in Unix seconds; None if it has none."""
+    try:
+        return max(path.stat().st_mtime for path in cache.rglob("*") if path.is_file())
+    except (OSError, ValueError):
+        return None
 
 
 def main() -> None:

@@ -303,12 +303,13 @@ def _signed_in_the_dark(facts: Facts, *, region: str) -> str | None:
     signed = [
         row
         for row in facts.run.signatures
-        if row.signed_by == region and row.signed_at is not None and starts < row.signed_at < ends
+        if row.signed_by == region and (row.signed_at is None or starts < row.signed_at < ends)
     ]
     if not signed:
         return None
     return (
-        f"records/sign_log.csv has {len(signed):,} signatures of {region} from the dark, the first"
+        f"records/sign_log.csv has {len(signed):,} signatures of {region} from the dark or without"
+        f" a time, the first"
         f" of {signed[0].address} for nonce {signed[0].nonce}"
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s, longest_gap_us
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
@@ -16,7 +16,10 @@ SAMPLES_MIN = 5
 """Least number of samples that prove something about a promise."""
 
 SAMPLE_GAP_US_MAX = 5 * SECOND
-"""The longest time in protected mode without a sample; the prober asks once a second."""
+"""The longest time in protected mode without a probe under way; the prober asks once a second."""
+
+ANSWER_GAP_US_MAX = 2 * SAMPLE_GAP_US_MAX
+"""The longest time without an answer: a probe may take 5 s until it is given up."""
 
 SUSPENDED = "suspended"
 """The drill contract's code for a refusal because the tier suspends the function."""
@@ -187,7 +190,7 @@ def suspensions(facts: Facts) -> Finding:
         ]
         if len(answered) < SAMPLES_MIN:
             thin.append(f"too few answers to {probe} in protected mode")
-        elif (gap := _unwatched(facts, probe, answered=answered)) is not None:
+        elif (gap := _unanswered(facts, probe, answered)) is not None:
             thin.append(gap)
         if not any(sample.ok for sample in _inside(facts, probe, tier="normal", whole=True)):
             thin.append(f"{probe} was never accepted in normal mode either")
@@ -323,24 +326,34 @@ def _never_protected(facts: Facts, *, target: str) -> Finding:
     return unknown(target=target, measured="never protected", reason=budget.reason)
 
 
-def _unwatched(
-    facts: Facts, probe: str, *, answered: list[ProbeSample] | None = None
-) -> str | None:
-    """That no sample of ``probe`` was taken for too long in protected mode; None if it was not.
-
-    ``answered``: the samples that count; all of them if None.
-    """
-    begun = sorted(sample.at for sample in (answered or facts.samples(probe)))
-    longest_us = max(
-        (
-            longest_gap_us(begun, starts=span.starts, ends=min(span.ends, facts.observed_until))
-            for span in facts.spans_of("protected")
-        ),
-        default=0,
-    )
+def _unwatched(facts: Facts, probe: str) -> str | None:
+    """That ``probe`` was not under way for too long in protected mode; None if it always was."""
+    longest_us = _longest_pause_us(facts, facts.samples(probe))
     if longest_us <= SAMPLE_GAP_US_MAX:
         return None
     return f"{probe} was not probed for {format_s(longest_us)} of protected mode"
+
+
+def _unanswered(facts: Facts, probe: str, answered: Iterable[ProbeSample]) -> str | None:
+    """That ``probe`` had no answer for too long in protected mode; None if it had."""
+    longest_us = _longest_pause_us(facts, answered)
+    if longest_us <= ANSWER_GAP_US_MAX:
+        return None
+    return f"{probe} had no answer for {format_s(longest_us)} of protected mode"
+
+
+def _longest_pause_us(facts: Facts, samples: Iterable[ProbeSample]) -> int:
+    """The longest part of protected mode in which none of ``samples`` was under way."""
+    ordered = sorted(samples, key=lambda sample: sample.at)
+    longest_us = 0
+    for span in facts.spans_of("protected"):
+        known_until, ends = span.starts, min(span.ends, facts.observed_until)
+        for sample in ordered:
+            if span.starts <= sample.done_at and sample.at <= ends:
+                longest_us = max(longest_us, sample.at - known_until)
+                known_until = max(known_until, sample.done_at)
+        longest_us = max(longest_us, ends - known_until)
+    return longest_us
 
 
 def _code(sample: ProbeSample) -> str | None:

@@ -434,7 +434,7 @@ def journal_chain(facts: Facts) -> Finding:
             if (row.writer, row.kind) == ("mode-controller", "flip"):
                 named["flip"][f"{body.get('epoch')} to {body.get('tier')}"] += 1
             elif (row.writer, row.kind) == ("treasury", "topup"):
-                named["topup"][str(body.get("topup"))] += 1
+                named["topup"][_top_up(*map(body.get, ("topup", "amount", "asset", "to")))] += 1
         found += chain_breaks(
             {
                 **asdict(row),
@@ -443,11 +443,14 @@ def journal_chain(facts: Facts) -> Finding:
             }
             for row in facts.run.decisions
         )
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"records/journal.csv: a hash or a body is none: {error}") from error
     made = {
         "flip": Counter(f"{flip.epoch} to {flip.tier}" for flip in facts.run.flips),
-        "topup": Counter(top_up.id for top_up in facts.run.top_ups),
+        "topup": Counter(
+            _top_up(top_up.id, top_up.amount, top_up.asset, top_up.to_wallet)
+            for top_up in facts.run.top_ups
+        ),
     }
     for kind, decisions in made.items():
         found += [
@@ -464,6 +467,11 @@ def journal_chain(facts: Facts) -> Finding:
         what="decisions",
         reason="every hash follows from the one before, every decision has its entry",
     )
+
+
+def _top_up(identity: object, amount: object, asset: object, wallet: object) -> str:
+    """A top-up in words, the same for the journal and for the table."""
+    return f"{identity} of {amount} {asset} to {wallet}"
 
 
 @check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from seawall.scorecard import budgets, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.failover import failover
 from seawall.scorecard.outcome import Finding, check
 from seawall.scorecard.readers import Instant
 
@@ -23,7 +24,7 @@ from seawall.scorecard.readers import Instant
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
-    return _finding(budgets.failover(facts))
+    return _finding(failover(facts))
 
 
 @check(

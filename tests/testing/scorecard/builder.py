@@ -53,7 +53,15 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     _count(story)
     story.tables["records/journal"] = decisions(
         flips=[(row["epoch"], row["tier"]) for row in story.table("records/mode_log")],
-        top_ups=[row["id"] for row in story.table("records/topups")],
+        top_ups=[
+            {
+                "topup": row["id"],
+                "amount": str(row["amount"]),
+                "asset": row["asset"],
+                "to": row["to_wallet"],
+            }
+            for row in story.table("records/topups")
+        ],
     )
     observe(story)
     _write(story, directory)

@@ -85,7 +85,10 @@ def decided(run: Run, *, flips: int) -> Files:
     """An unbroken journal with the first ``flips`` entries of the mode controller."""
     rows = decisions(
         flips=[(flip.epoch, flip.tier) for flip in run.flips[:flips]],
-        top_ups=[top_up.id for top_up in run.top_ups],
+        top_ups=[
+            {"topup": row.id, "amount": str(row.amount), "asset": row.asset, "to": row.to_wallet}
+            for row in run.top_ups
+        ],
     )
     return {"decisions": tuple(JournalEntry(**row) for row in rows)}
 

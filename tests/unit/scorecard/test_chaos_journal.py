@@ -130,6 +130,19 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
             {"steady_states__during": [_state(), OFF, _state()]},
             "not met during the method (1 of 3 times)",
         ),
+        ({"steady_states__during": [None]}, "during the method says nothing"),
+        (
+            {
+                "steady_states__during": [
+                    {"steady_state_met": True, "probes": [_run("x", output=1, tolerance_met=True)]}
+                ]
+            },
+            "steady state during: 'x' answered 1 where True",
+        ),
+        (
+            {"experiment__runtime": {"hypothesis": {"strategy": "continuously"}}},
+            "not read during the method, although it is 'continuously'",
+        ),
         (
             {"run": [_by("process", {"status": 1, "stderr": "no such proxy"}), _run("revert")]},
             "method: 'apply' ended with exit code 1",

@@ -10,9 +10,11 @@ import pytest
 from seawall.conventions import metrics
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
+from seawall.scorecard.failover import failover
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import SECOND
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiling import (
@@ -158,6 +160,16 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.fault_landed": UNKNOWN},
     ),
+    "signatures of the dark region have no time": (
+        lambda run: {
+            "signatures": each(
+                run.signatures,
+                lambda row: row.signed_by == run.policy.regions.primary,
+                signed_at=None,
+            )
+        },
+        {"drill.fault_landed": UNKNOWN},
+    ),
     "the dark region signed": (
         lambda run: {
             "slots": each(run.slots, paid_in_dark, signer_region=run.policy.regions.primary),
@@ -286,6 +298,34 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"failover.time": UNKNOWN},
     ),
+    "one lane of two signed nothing before the fault": (
+        lambda run: {
+            "slots": each(
+                run.slots,
+                lambda slot: (
+                    payout(slot) and slot.network == "birch" and (slot.broadcast_at or 0) < us(58)
+                ),
+                broadcast_at=us(58),
+                signer_region=run.policy.regions.primary,
+            ),
+            "signatures": (),
+        },
+        {
+            "failover.time": UNKNOWN,
+            "safety.signed_is_logged": FAIL,
+            "safety.one_digest_per_nonce": UNKNOWN,
+        },
+    ),
+    "the lanes changed to the standby before the fault": (
+        lambda run: {
+            "lane_changes": each(run.lane_changes, lambda row: True, committed_at=us(26.7))
+        },
+        {"failover.time": UNKNOWN},
+    ),
+    "no lane ever changed to the standby": (
+        lambda run: {"lane_changes": ()},
+        {"failover.time": UNKNOWN},
+    ),
     "one lane of two failed over late": (
         lambda run: standby_late(run, network="birch"),
         {"failover.time": FAIL},
@@ -371,6 +411,15 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"recovery.time": UNKNOWN},
     ),
+    "the status was not watched when the tier became normal": (
+        lambda run: {
+            **events(run, drained=58.2),
+            **probes(
+                run, "status", lambda sample: None if us(58.3) < sample.at < us(78.1) else sample
+            ),
+        },
+        {"recovery.time": UNKNOWN},
+    ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
     # --- promises
     "the chains paid 22 s later than the ledger says": (
@@ -396,6 +445,20 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             run, "login", lambda sample: None if us(30) < sample.at < us(60) else sample
         ),
         {"protected.guarantees": UNKNOWN},
+    ),
+    "one login was answered after 4.9 s, which is no gap": (
+        lambda run: probes(
+            run,
+            "login",
+            lambda sample: (
+                replace(sample, done_at=Instant(sample.at + 4_900_000))
+                if us(40) < sample.at < us(41)
+                else None
+                if us(41) < sample.at < us(45)
+                else sample
+            ),
+        ),
+        {},
     ),
     "swaps were not tried for most of protected mode": (
         lambda run: probes(
@@ -510,6 +573,31 @@ def test_a_broken_promise_is_found_by_its_check_alone(
         for result in verdict.results
         if result.id in found
     ]
+
+
+def test_a_network_with_deferred_withdrawals_alone_has_nothing_to_fail_over(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """Protected mode keeps large ones back; the other lane is judged."""
+
+    def dark(slot: Slot) -> bool:
+        return (
+            payout(slot) and slot.network == "birch" and us(27) < (slot.broadcast_at or 0) < us(74)
+        )
+
+    primary = good_run.policy.regions.primary
+    slots = each(good_run.slots, dark, broadcast_at=us(75), signer_region=primary)
+    rows = each(good_run.withdrawals, lambda row: row.network == "birch", size="large")
+    found = {"slots": slots, "signatures": ()}
+
+    late = failover(Facts(altered(**found)))
+    deferred_only = failover(Facts(altered(**found, withdrawals=rows)))
+
+    assert (late.outcome, late.reason.partition(":")[0]) == (FAIL, "customer-birch-hot")
+    assert (deferred_only.outcome, deferred_only.reason.partition(":")[0]) == (
+        Outcome.PASS,
+        "customer-aster-hot",
+    )
 
 
 def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -> None:

@@ -1,0 +1,263 @@
+"""The time budget of failover: signing dark to payouts signed by the standby, on every lane."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from seawall.errors import EvidenceError
+from seawall.scorecard.budgets import (
+    CLOCK_TOLERANCE_US,
+    OUTSIDE,
+    RECORDS,
+    Budget,
+    Mark,
+    compare_observers,
+    failover_alerts,
+    page_mark,
+    records_went_on,
+    tolerance_of,
+    watched,
+)
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, sighting
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.readers import Instant
+from seawall.scorecard.rows import LaneChange, Slot, Withdrawal
+
+Lane = tuple[str, str]
+"""(network, wallet)."""
+_SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
+
+
+def failover(facts: Facts) -> Budget:
+    """Signing dark to the first payout broadcast signed by the standby region, on every lane.
+
+    The lane that is worst is the one that counts: it failed, or its proof is missing, or it was
+    last. Only a lane that had no withdrawal to pay in the dark is left out. Only payouts count:
+    top-ups have no outside observer.
+
+    Raises :class:`EvidenceError` if a lane did not sign in the primary region before the fault, or
+    if the records contradict themselves.
+    """
+    broadcasts = _broadcasts(facts)
+    judged = []
+    for network, wallet in sorted(_lanes_with_work(facts, broadcasts)):
+        lane = broadcasts.get((network, wallet), [])
+        _require_primary_before(facts, wallet, lane)
+        judged.append(_lane_failover(facts, wallet, lane))
+    if not judged:
+        raise EvidenceError("no lane had a withdrawal to pay in the dark")
+    return max(
+        judged,
+        key=lambda lane: (
+            _SEVERITY[lane.outcome],
+            FOREVER if lane.later_us is None else lane.later_us,
+        ),
+    )
+
+
+def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
+    """Payouts that were broadcast, by lane, in order of time.
+
+    Raises :class:`EvidenceError` if the signers' own log names another region for one. That every
+    signature is in the log is a check of its own (``safety.signed_is_logged``).
+    """
+    signed_by = {
+        (row.chain_id, row.address, row.nonce): row.signed_by for row in facts.run.signatures
+    }
+    found: dict[Lane, list[Slot]] = defaultdict(list)
+    for slot in sorted(facts.run.slots, key=lambda slot: slot.broadcast_at or FOREVER):
+        if slot.purpose != "payout" or slot.broadcast_at is None:
+            continue
+        logged = signed_by.get((slot.chain_id, slot.address, slot.nonce), slot.signer_region)
+        if logged != slot.signer_region:
+            raise EvidenceError(
+                f"nonce {slot.nonce} of {slot.wallet} was signed in {slot.signer_region} by"
+                f" records/slots.csv, in {logged} by records/sign_log.csv"
+            )
+        found[slot.network, slot.wallet].append(slot)
+    return found
+
+
+def _lanes_with_work(facts: Facts, broadcasts: Mapping[Lane, list[Slot]]) -> set[Lane]:
+    """Lanes that had to pay a withdrawal in the dark, at least ``failover_max`` before its end.
+
+    A withdrawal without a transaction counts for every lane of its network. Raises
+    :class:`EvidenceError` for one on a network of which no lane ever paid.
+    """
+    slots = {slot.id: slot for slot in facts.run.slots}
+    found: set[Lane] = set()
+    for row in facts.run.withdrawals:
+        slot = None if row.slot_id is None else slots.get(row.slot_id)
+        if not _to_pay_in_dark(facts, row, slot):
+            continue
+        lanes = (
+            {lane for lane in broadcasts if lane[0] == row.network}
+            if slot is None
+            else {(slot.network, slot.wallet)}
+        )
+        if not lanes:
+            raise EvidenceError(
+                f"seq {row.seq} had to be paid in the dark, and no lane of {row.network} ever paid"
+            )
+        found |= lanes
+    return found
+
+
+def _to_pay_in_dark(facts: Facts, row: Withdrawal, slot: Slot | None) -> bool:
+    """Whether a withdrawal waited in the dark for a payout that its tier allowed."""
+    limit_us = facts.run.policy.targets.failover_max * MILLISECOND
+    if (row.resolved_at or FOREVER) <= facts.fault_effective:
+        return False
+    if slot is not None and (slot.broadcast_at or FOREVER) < facts.fault_applied:
+        return False
+    starts = max(row.reserved_at, facts.fault_effective)
+    if starts > facts.fault_reverted - limit_us:
+        return False
+    # Protected mode defers large ones, so they ask for no failover while it is in force.
+    return row.size == "small" or any(
+        span.tier != "protected"
+        and min(span.ends, facts.fault_reverted) - max(span.starts, starts) >= limit_us
+        for span in facts.tiers
+    )
+
+
+def _require_primary_before(facts: Facts, wallet: str, broadcasts: list[Slot]) -> None:
+    """Raise :class:`EvidenceError` unless the primary region signed for the lane before."""
+    before = [slot for slot in broadcasts if (slot.broadcast_at or FOREVER) < facts.fault_applied]
+    if not before:
+        raise EvidenceError(
+            f"{wallet} broadcast nothing before the fault, so there was no signing that could fail"
+            " over"
+        )
+    standby = facts.run.policy.regions.standby
+    if before[-1].signer_region == standby:
+        raise EvidenceError(
+            f"{wallet} was already signed for by {standby} when the fault was applied"
+        )
+
+
+def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
+    """The budget of one lane from its payouts in order of time."""
+    policy = facts.run.policy
+    limit_us = policy.targets.failover_max * MILLISECOND
+    starts = facts.fault_effective
+    act = next(
+        (
+            slot
+            for slot in broadcasts
+            if facts.fault_applied <= (slot.broadcast_at or 0) < facts.fault_reverted
+            and slot.signer_region == policy.regions.standby
+        ),
+        None,
+    )
+    change = None if act is None else _change(facts, act)
+    seen = _nonce_seen(facts, act) if act else None
+    marks = [
+        *_decision(facts, change),
+        *(
+            [
+                Mark(
+                    name="act: first standby broadcast",
+                    offset_us=(act.broadcast_at or 0) - starts,
+                    observer=RECORDS,
+                )
+            ]
+            if act
+            else []
+        ),
+        *(
+            [Mark(name="nonce used on the node", offset_us=seen.seen_at - starts, observer=OUTSIDE)]
+            if seen
+            else []
+        ),
+    ]
+    measured_us = None if act is None else max(0, (act.broadcast_at or 0) - starts)
+    witness_us = None if seen is None else max(0, seen.seen_at - starts)
+    deadline = Instant(starts + limit_us)
+    later = Instant(starts + max(measured_us or 0, witness_us or 0))
+    nonces = [
+        sample.done_at
+        for sample in facts.samples("pending_nonce")
+        if sample.ok and (sample.detail or {}).get("wallet") == wallet
+    ]
+    outcome, reason = compare_observers(
+        limit_us=limit_us,
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_of(seen),
+        bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
+        watched_to_bound=watched(nonces, starts=starts, ends=deadline)
+        and records_went_on(facts, deadline),
+        watched_to_moment=watched(nonces, starts=starts, ends=later, seen=seen)
+        and records_went_on(facts, later),
+    )
+    return Budget(
+        id="failover",
+        title="Failover of the last lane: signing dark to a broadcast signed by the standby",
+        begins="an outside probe saw the fault take effect",
+        starts=starts,
+        limit_us=limit_us,
+        marks=(*marks, *page_mark(facts, failover_alerts(facts), starts)),
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_of(seen),
+        outcome=outcome,
+        reason=f"{wallet}: {reason}",
+    )
+
+
+def _change(facts: Facts, act: Slot) -> LaneChange:
+    """The lane's change to the standby that ``act`` follows from.
+
+    Raises :class:`EvidenceError` if there is none between the fault and ``act``: then the standby
+    did not sign because of the fault.
+    """
+    for change in facts.run.lane_changes:
+        if (
+            (change.network, change.wallet) == (act.network, act.wallet)
+            and change.signer_region == facts.run.policy.regions.standby
+            and facts.fault_applied
+            <= change.committed_at
+            <= (act.broadcast_at or 0) + CLOCK_TOLERANCE_US
+        ):
+            return change
+    raise EvidenceError(
+        f"{act.wallet} was signed for by {act.signer_region}, but records/lane_log.csv has no"
+        " change to it between the fault and that payout"
+    )
+
+
+def _decision(facts: Facts, change: LaneChange | None) -> list[Mark]:
+    """Detection and decision of a lane."""
+    if change is None:
+        return []
+    decided = Mark(
+        name="decide: epoch committed",
+        offset_us=change.committed_at - facts.fault_effective,
+        observer=RECORDS,
+    )
+    if change.detected_at is None:
+        return [decided]
+    detected = Mark(
+        name="detect: breaker open",
+        offset_us=change.detected_at - facts.fault_effective,
+        observer=RECORDS,
+    )
+    return [detected, decided]
+
+
+def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
+    """The first nonce probe that shows that the nonce of ``slot`` was used."""
+    samples = tuple(
+        sample
+        for sample in facts.samples("pending_nonce")
+        if sample.ok
+        and (sample.detail or {}).get("network") == slot.network
+        and (sample.detail or {}).get("wallet") == slot.wallet
+    )
+    return sighting(
+        samples,
+        tuple((sample.detail or {}).get("nonce", -1) > slot.nonce for sample in samples),
+        after=facts.fault_applied,
+    )
