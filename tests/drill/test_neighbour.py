@@ -17,7 +17,6 @@ def test_a_flood_of_one_bucket_does_not_starve_another() -> None:
     assert (code, not_passed(result)) == (0, {})
 
 
-@pytest.mark.nightly  # segregation is the drill of one control in `make test`
 def test_without_the_bulkhead_the_quiet_bucket_starves() -> None:
     """The drill can fail; exactly these checks do."""
     code, result = drill_result("noisy-neighbour", "--seed", "7", "--sabotage", "bulkhead")

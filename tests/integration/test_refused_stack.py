@@ -88,7 +88,6 @@ def test_a_program_that_is_tampered_with_makes_nothing(
     }
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("instead", "said"),
     [

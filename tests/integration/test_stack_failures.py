@@ -169,7 +169,6 @@ def test_a_delete_that_is_denied_keeps_the_resource_in_the_state(harness: StackH
     assert "- 1 deleted" in harness.up()
 
 
-@pytest.mark.nightly
 def test_credentials_that_aws_does_not_accept_are_one_error_before_anything_is_made(
     harness: StackHarness,
 ) -> None:
@@ -264,7 +263,6 @@ def ended_session(harness: StackHarness) -> Iterator[int]:
             yield port
 
 
-@pytest.mark.nightly
 def test_a_region_that_does_not_exist_is_refused_by_name(harness: StackHarness) -> None:
     """For the provider, and for one resource."""
     harness.declare(

@@ -91,13 +91,18 @@ class GameDay:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        run_dir = until(
-            lambda: next(iter(run_directories() - before), None),
-            within_s=60,
-            what="a run directory",
-        )
-        manifest = run_dir / "manifest.json"
-        until(lambda: manifest.is_file() or None, within_s=10, what="its manifest")
+        try:
+            run_dir = until(
+                lambda: next(iter(run_directories() - before), None),
+                within_s=60,
+                what="a run directory",
+            )
+            manifest = run_dir / "manifest.json"
+            until(lambda: manifest.is_file() or None, within_s=10, what="its manifest")
+        except AssertionError:
+            runner.kill()
+            print(log.read_text(encoding="utf-8"))
+            raise
         return cls(
             runner=runner, run_dir=run_dir, run_id=str(read_json(manifest)["run_id"]), log=log
         )
@@ -130,7 +135,11 @@ class GameDay:
         """Stop it if a failed test left it running."""
         if self.runner.poll() is None:
             self.runner.terminate()
-            self.runner.wait(timeout=30)
+            try:
+                self.runner.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.runner.kill()
+                raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +245,24 @@ def kill_the_runner(game_day: GameDay) -> None:
         what="the region's endpoint answering",
     )
     assert len(processes_of(game_day.run_id)) > PROCESSES_MIN
+    until(
+        lambda: observers_of(game_day) == [] or None,
+        within_s=LEASE_TTL_S + SLACK_S,
+        what="the end of flood and prober",
+    )
+
+
+def observers_of(game_day: GameDay) -> list[str]:
+    """The command lines of the run's flood, prober and experiment: they end with the runner."""
+    found = []
+    for pid in processes_of(game_day.run_id):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if any(name in command for name in ("loadtests.", "locustfile", "evidence.prober")):
+            found.append(command)
+    return found
 
 
 def pays_a_withdrawal(game_day: GameDay) -> None:

@@ -186,7 +186,6 @@ def test_every_call_that_could_take_a_key_away_is_an_event(
     assert heard[5]["userIdentity"]["type"] == "Root"
 
 
-@pytest.mark.nightly
 def test_a_denied_call_is_an_event_with_its_error(
     aws: str, identities: Identities, trail: str, chain: Any, key: str
 ) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from seawall.conventions import metrics
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.failover import failover
@@ -17,6 +16,7 @@ from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiled_safety import SAFETY
+from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
     Spoil,
     claim_in_protected,
@@ -25,16 +25,12 @@ from tests.testing.scorecard.spoiling import (
     events,
     first,
     journal,
-    never_normal,
-    never_protected,
-    paid_in_block,
     paid_in_dark,
     payout,
     primary_only,
     probes,
     protected,
     requests_left_late,
-    standby_late,
     us,
     without,
 )
@@ -241,186 +237,6 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"experiment.sound": FAIL},
     ),
-    # --- times
-    "the standby never signed": (primary_only, {"failover.time": FAIL}),
-    "the standby signed late": (standby_late, {"failover.time": FAIL}),
-    "the outside probe did not see the standby's nonce": (
-        lambda run: probes(
-            run,
-            "pending_nonce",
-            lambda sample: replace(sample, detail={**sample.detail, "nonce": 0}),
-        ),
-        {"failover.time": UNKNOWN},
-    ),
-    "the observers of failover disagree": (
-        lambda run: probes(
-            run,
-            "pending_nonce",
-            lambda sample: replace(
-                sample, at=sample.at + 300_000, done_at=sample.done_at + 300_000
-            ),
-        ),
-        {"failover.time": UNKNOWN},
-    ),
-    "the nonces were not watched when it should have happened": (
-        lambda run: (
-            (spoiled := primary_only(run))
-            | {
-                "probes": spoiled["probes"]
-                | {
-                    "pending_nonce": without(
-                        spoiled["probes"]["pending_nonce"],
-                        lambda sample: us(29) < sample.at < us(33),
-                    )
-                }
-            }
-        ),
-        {"failover.time": UNKNOWN},
-    ),
-    "the standby signed already before the fault": (
-        lambda run: {
-            "slots": each(run.slots, payout, signer_region=run.policy.regions.standby),
-            "signatures": each(
-                run.signatures, lambda row: True, signed_by=run.policy.regions.standby
-            ),
-        },
-        {"failover.time": UNKNOWN},
-    ),
-    "slots say that the dark region signed, the signers' log says the standby": (
-        lambda run: {
-            "slots": each(run.slots, paid_in_dark, signer_region=run.policy.regions.primary)
-        },
-        {"failover.time": UNKNOWN},
-    ),
-    "the nonces were not watched until long after the failover": (
-        lambda run: probes(
-            run, "pending_nonce", lambda sample: None if us(27.2) < sample.at < us(36.5) else sample
-        ),
-        {"failover.time": UNKNOWN},
-    ),
-    "one lane of two signed nothing before the fault": (
-        lambda run: {
-            "slots": each(
-                run.slots,
-                lambda slot: (
-                    payout(slot) and slot.network == "birch" and (slot.broadcast_at or 0) < us(58)
-                ),
-                broadcast_at=us(58),
-                signer_region=run.policy.regions.primary,
-            ),
-            "signatures": (),
-        },
-        {
-            "failover.time": UNKNOWN,
-            "safety.signed_is_logged": FAIL,
-            "safety.one_digest_per_nonce": UNKNOWN,
-        },
-    ),
-    "the lanes changed to the standby before the fault": (
-        lambda run: {
-            "lane_changes": each(run.lane_changes, lambda row: True, committed_at=us(26.7))
-        },
-        {"failover.time": UNKNOWN},
-    ),
-    "no lane ever changed to the standby": (
-        lambda run: {"lane_changes": ()},
-        {"failover.time": UNKNOWN},
-    ),
-    "one lane of two failed over late": (
-        lambda run: standby_late(run, network="birch"),
-        {"failover.time": FAIL},
-    ),
-    "the mode controller never acted": (
-        never_protected,
-        {
-            "protection.time": FAIL,
-            "protected.suspensions": FAIL,
-            "protected.guarantees": UNKNOWN,
-            "protected.defers": UNKNOWN,
-        },
-    ),
-    "the flip had another cause": (
-        lambda run: {
-            "flips": first(run.flips, lambda flip: flip.tier == "protected", sample_flow_id=1)
-        },
-        {"protection.time": UNKNOWN},
-    ),
-    "protected mode is not what the status says": (
-        lambda run: probes(
-            run,
-            "status",
-            lambda sample: (
-                replace(sample, detail={"tier": "stressed"}) if sample.at < us(19) else sample
-            ),
-        ),
-        {"protection.time": UNKNOWN},
-    ),
-    "no page came about the dark": (
-        lambda run: {
-            "pages": without(run.pages, lambda page: page.alertname == metrics.ALERT_SIGNING_DARK)
-        },
-        {"page.failover": FAIL},
-    ),
-    "the page about the dark was late": (
-        lambda run: {
-            "pages": each(
-                run.pages,
-                lambda page: page.alertname == metrics.ALERT_SIGNING_DARK,
-                received_at=us(32.4),
-            )
-        },
-        {"page.failover": FAIL},
-    ),
-    "the alert of the run was firing before it": (
-        lambda run: {
-            "pages": each(
-                run.pages,
-                lambda page: page.alertname != metrics.ALERT_SIGNING_DARK,
-                received_at=us(10),
-            )
-        },
-        {"page.protection": UNKNOWN},
-    ),
-    "no page came about the run": (
-        lambda run: {
-            "pages": without(run.pages, lambda page: page.alertname != metrics.ALERT_SIGNING_DARK)
-        },
-        {"page.protection": FAIL},
-    ),
-    "the queue was not drained before the evidence ends": (
-        lambda run: {
-            "withdrawals": each(
-                run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)
-            ),
-            **paid_in_block(run, seq=9_000, block=87),
-        },
-        {},
-    ),
-    "a withdrawal was paid after recovery should have ended": (
-        lambda run: {
-            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(110)),
-            **paid_in_block(run, seq=9_000, block=114),
-            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
-        },
-        {"recovery.time": FAIL},
-    ),
-    "the chains know of a payment after the bound, the records of none": (
-        lambda run: {
-            **paid_in_block(run, seq=9_000, block=114),
-            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
-        },
-        {"recovery.time": UNKNOWN},
-    ),
-    "the status was not watched when the tier became normal": (
-        lambda run: {
-            **events(run, drained=58.2),
-            **probes(
-                run, "status", lambda sample: None if us(58.3) < sample.at < us(78.1) else sample
-            ),
-        },
-        {"recovery.time": UNKNOWN},
-    ),
-    "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
     # --- promises
     "the chains paid 22 s later than the ledger says": (
         lambda run: {
@@ -534,6 +350,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"protected.suspensions": UNKNOWN},
     ),
+    **TIMES,
     **SAFETY,
 }
 
