@@ -212,7 +212,8 @@ class Machine:
         (self.folder / "hosts").write_text("::1 localhost\n127.0.0.1 localhost\n", encoding="ascii")
 
     def remove(self) -> None:
-        """Remove every folder."""
+        """Remove every folder, also those that were made read-only."""
+        subprocess.run(["chmod", "-R", "u+rwX", self.folder], check=True)
         shutil.rmtree(self.folder)
 
     def obstacle(self, environment: Environment) -> str:
