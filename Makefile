@@ -16,10 +16,10 @@ endif
 .PHONY: test check nightly set-up lint types unit contract integration drill bench
 .NOTPARALLEL:
 
-test: ## every check, and a test of each kind: 40 minutes on two cores; the budget is 20
+test: ## every check, and a test of each kind: 21 to 26 minutes on two cores; budget 20
 	@$(PARTS) test
 
-check: ## the fast part: no sandbox, no external programs; 2 to 3 minutes
+check: ## the fast part: no sandbox, no external programs; about 2 minutes
 	@$(PARTS) check
 
 nightly: ## every test: whole matrices and every repetition; hours, and resumes
