@@ -17,6 +17,8 @@ def test_a_flood_of_one_bucket_does_not_starve_another() -> None:
     assert (code, not_passed(result)) == (0, {})
 
 
+# Nightly, too: a slow machine signs no more than the noisy bucket's share in any case.
+@pytest.mark.nightly
 def test_without_the_bulkhead_the_quiet_bucket_starves() -> None:
     """The drill can fail; exactly these checks do."""
     code, result = drill_result("noisy-neighbour", "--seed", "7", "--sabotage", "bulkhead")

@@ -76,3 +76,6 @@ def test_only_the_holder_of_a_control_learns_that_it_is_switched_off() -> None:
     assert sabotaged_components(policy, None) == {}
     assert set(sabotaged_components(policy, "failover")) == {"settler-aster", "settler-birch"}
     assert sabotaged_components(policy, "mode-controller") == {"mode-controller": "mode-controller"}
+    signers = sabotaged_components(policy, "bulkhead")
+    assert signers
+    assert all(name.startswith("signer-") for name in signers)
