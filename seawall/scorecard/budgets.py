@@ -6,7 +6,7 @@ nonce probes, the pager). A time counts only if both saw it; see :func:`compare_
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from seawall.conventions import metrics
@@ -161,6 +161,44 @@ def watched(
     return longest_gap_us(sorted(moments), starts=starts, ends=ends) <= OBSERVER_GAP_US_MAX
 
 
+def records_and_probe(
+    facts: Facts,
+    *,
+    starts: Instant,
+    limit_us: int,
+    measured_us: int | None,
+    witness_us: int | None,
+    seen: Sighting | None,
+    answered: Collection[Instant],
+    known_until: Instant,
+) -> tuple[Outcome, str]:
+    """:func:`compare_observers` for the venue's records and one outside probe.
+
+    Args:
+        facts: Of the run; its database commits show that the records went on.
+        starts: The start of the two times.
+        limit_us: As in :func:`compare_observers`.
+        measured_us: As there.
+        witness_us: As there.
+        seen: The probe's sighting that ``witness_us`` comes from.
+        answered: When each answer to the probe came.
+        known_until: Until when what happened says something about the bound.
+    """
+    deadline = Instant(starts + limit_us)
+    later = Instant(starts + max(measured_us or 0, witness_us or 0))
+    return compare_observers(
+        limit_us=limit_us,
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_of(seen),
+        bound_passed=known_until >= deadline,
+        watched_to_bound=watched(answered, starts=starts, ends=deadline)
+        and _records_went_on(facts, deadline),
+        watched_to_moment=watched(answered, starts=starts, ends=later, seen=seen)
+        and _records_went_on(facts, later),
+    )
+
+
 def protection(facts: Facts) -> Budget:
     """Breach committed to protected mode committed."""
     limit_us = facts.run.policy.targets.protected_max * MILLISECOND
@@ -211,19 +249,15 @@ def protection(facts: Facts) -> Budget:
         )
     measured_us = None if flip is None else flip.committed_at - starts
     witness_us = None if seen is None else seen.seen_at - starts
-    deadline = Instant(starts + limit_us)
-    later = Instant(starts + max(measured_us or 0, witness_us or 0))
-    answered = [sample.done_at for sample in facts.samples("status") if sample.ok]
-    outcome, reason = compare_observers(
+    outcome, reason = records_and_probe(
+        facts,
+        starts=starts,
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_of(seen),
-        bound_passed=facts.observed_until >= deadline,
-        watched_to_bound=watched(answered, starts=starts, ends=deadline)
-        and records_went_on(facts, deadline),
-        watched_to_moment=watched(answered, starts=starts, ends=later, seen=seen)
-        and records_went_on(facts, later),
+        seen=seen,
+        answered=[sample.done_at for sample in facts.samples("status") if sample.ok],
+        known_until=facts.observed_until,
     )
     return Budget(
         id="protection",
@@ -316,6 +350,6 @@ def page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[M
     return ()
 
 
-def records_went_on(facts: Facts, ends: Instant) -> bool:
+def _records_went_on(facts: Facts, ends: Instant) -> bool:
     """Whether the venue's database still recorded commits at ``ends`` or later."""
     return any(row.committed_at >= ends for row in facts.run.flow)

@@ -12,17 +12,15 @@ from seawall.scorecard.budgets import (
     RECORDS,
     Budget,
     Mark,
-    compare_observers,
     failover_alerts,
     page_mark,
-    records_went_on,
+    records_and_probe,
     tolerance_of,
-    watched,
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LaneChange, Slot, Withdrawal
+from seawall.scorecard.rows import LaneChange, ProbeSample, Slot, Withdrawal
 
 Lane = tuple[str, str]
 """(network, wallet)."""
@@ -41,17 +39,17 @@ def failover(facts: Facts) -> Budget:
     """
     broadcasts = _broadcasts(facts)
     judged = []
-    for network, wallet in sorted(_lanes_with_work(facts, broadcasts)):
-        lane = broadcasts.get((network, wallet), [])
-        _require_primary_before(facts, wallet, lane)
-        judged.append(_lane_failover(facts, wallet, lane))
+    for lane in sorted(_lanes_with_work(facts, broadcasts)):
+        sent = broadcasts.get(lane, [])
+        _require_primary_before(facts, lane[1], sent)
+        judged.append(_lane_failover(facts, lane, sent))
     if not judged:
         raise EvidenceError("no lane had a withdrawal to pay in the dark")
     return max(
         judged,
-        key=lambda lane: (
-            _SEVERITY[lane.outcome],
-            FOREVER if lane.later_us is None else lane.later_us,
+        key=lambda budget: (
+            _SEVERITY[budget.outcome],
+            FOREVER if budget.later_us is None else budget.later_us,
         ),
     )
 
@@ -137,7 +135,7 @@ def _require_primary_before(facts: Facts, wallet: str, broadcasts: list[Slot]) -
         )
 
 
-def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
+def _lane_failover(facts: Facts, lane: Lane, broadcasts: list[Slot]) -> Budget:
     """The budget of one lane from its payouts in order of time."""
     policy = facts.run.policy
     limit_us = policy.targets.failover_max * MILLISECOND
@@ -152,7 +150,8 @@ def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
         None,
     )
     change = None if act is None else _change(facts, act)
-    seen = _nonce_seen(facts, act) if act else None
+    samples = _nonce_samples(facts, lane)
+    seen = _nonce_seen(samples, act, after=facts.fault_applied) if act else None
     marks = [
         *_decision(facts, change),
         *(
@@ -174,23 +173,15 @@ def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
     ]
     measured_us = None if act is None else max(0, (act.broadcast_at or 0) - starts)
     witness_us = None if seen is None else max(0, seen.seen_at - starts)
-    deadline = Instant(starts + limit_us)
-    later = Instant(starts + max(measured_us or 0, witness_us or 0))
-    nonces = [
-        sample.done_at
-        for sample in facts.samples("pending_nonce")
-        if sample.ok and (sample.detail or {}).get("wallet") == wallet
-    ]
-    outcome, reason = compare_observers(
+    outcome, reason = records_and_probe(
+        facts,
+        starts=starts,
         limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
-        tolerance_us=tolerance_of(seen),
-        bound_passed=min(facts.observed_until, facts.fault_reverted) >= deadline,
-        watched_to_bound=watched(nonces, starts=starts, ends=deadline)
-        and records_went_on(facts, deadline),
-        watched_to_moment=watched(nonces, starts=starts, ends=later, seen=seen)
-        and records_went_on(facts, later),
+        seen=seen,
+        answered=[sample.done_at for sample in samples],
+        known_until=min(facts.observed_until, facts.fault_reverted),
     )
     return Budget(
         id="failover",
@@ -203,7 +194,7 @@ def _lane_failover(facts: Facts, wallet: str, broadcasts: list[Slot]) -> Budget:
         witness_us=witness_us,
         tolerance_us=tolerance_of(seen),
         outcome=outcome,
-        reason=f"{wallet}: {reason}",
+        reason=f"{lane[1]}: {reason}",
     )
 
 
@@ -247,17 +238,20 @@ def _decision(facts: Facts, change: LaneChange | None) -> list[Mark]:
     return [detected, decided]
 
 
-def _nonce_seen(facts: Facts, slot: Slot) -> Sighting | None:
-    """The first nonce probe that shows that the nonce of ``slot`` was used."""
-    samples = tuple(
+def _nonce_samples(facts: Facts, lane: Lane) -> tuple[ProbeSample, ...]:
+    """Answered probes of the lane's next nonce, in order of time."""
+    return tuple(
         sample
         for sample in facts.samples("pending_nonce")
         if sample.ok
-        and (sample.detail or {}).get("network") == slot.network
-        and (sample.detail or {}).get("wallet") == slot.wallet
+        and ((sample.detail or {}).get("network"), (sample.detail or {}).get("wallet")) == lane
     )
+
+
+def _nonce_seen(samples: tuple[ProbeSample, ...], slot: Slot, *, after: Instant) -> Sighting | None:
+    """The first of ``samples`` that shows that the nonce of ``slot`` was used."""
     return sighting(
         samples,
         tuple((sample.detail or {}).get("nonce", -1) > slot.nonce for sample in samples),
-        after=facts.fault_applied,
+        after=after,
     )

@@ -44,7 +44,7 @@ def begin(own: Path, *, sources_at: float) -> Path | None:
             if _written_at(newest) != usable[newest]:
                 return None  # its checkout is being checked now, and a torn copy is no cache
             copy.rename(own)
-    except OSError:  # somebody else was faster, or removed it
+    except OSError:  # another run of this was faster, or the cache was removed
         return None
     return newest
 

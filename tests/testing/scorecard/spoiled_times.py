@@ -13,6 +13,7 @@ from tests.testing.scorecard.spoiling import (
     first,
     never_normal,
     never_protected,
+    nonces_hidden,
     paid_in_block,
     paid_in_dark,
     payout,
@@ -29,11 +30,7 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the standby never signed": (primary_only, {"failover.time": FAIL}),
     "the standby signed late": (standby_late, {"failover.time": FAIL}),
     "the outside probe did not see the standby's nonce": (
-        lambda run: probes(
-            run,
-            "pending_nonce",
-            lambda sample: replace(sample, detail={**sample.detail, "nonce": 0}),
-        ),
+        lambda run: nonces_hidden(run, lambda _sample: True),
         {"failover.time": UNKNOWN},
     ),
     "the observers of failover disagree": (

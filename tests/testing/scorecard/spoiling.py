@@ -93,6 +93,17 @@ def decided(run: Run, *, flips: int) -> Files:
     return {"decisions": tuple(JournalEntry(**row) for row in rows)}
 
 
+def nonces_hidden(run: Run, hidden: Callable[[Any], bool]) -> Files:
+    """The nonce probes, of which those ``hidden`` show that nothing was sent yet."""
+    return probes(
+        run,
+        "pending_nonce",
+        lambda sample: (
+            replace(sample, detail={**sample.detail, "nonce": 0}) if hidden(sample) else sample
+        ),
+    )
+
+
 def primary_only(run: Run) -> Files:
     """The standby never signs; the primary does, after the dark."""
     standby, primary = run.policy.regions.standby, run.policy.regions.primary
@@ -111,15 +122,7 @@ def primary_only(run: Run) -> Files:
             else slot
             for slot in run.slots
         ),
-        **probes(
-            run,
-            "pending_nonce",
-            lambda sample: (
-                replace(sample, detail={**sample.detail, "nonce": 0})
-                if us(27) < sample.at < late
-                else sample
-            ),
-        ),
+        **nonces_hidden(run, lambda sample: us(27) < sample.at < late),
     }
 
 
@@ -138,14 +141,8 @@ def standby_late(run: Run, *, network: str | None = None) -> Files:
             else slot
             for slot in run.slots
         ),
-        **probes(
-            run,
-            "pending_nonce",
-            lambda sample: (
-                replace(sample, detail={**sample.detail, "nonce": 0})
-                if concerned(sample.detail["network"]) and us(27) < sample.at < us(39)
-                else sample
-            ),
+        **nonces_hidden(
+            run, lambda sample: concerned(sample.detail["network"]) and us(27) < sample.at < us(39)
         ),
     }
 
