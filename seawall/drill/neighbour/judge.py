@@ -14,7 +14,7 @@ from random import Random
 from typing import Literal
 
 from seawall.policy import Policy
-from seawall.scorecard.outcome import Finding, failed, passed, unknown
+from seawall.scorecard.outcome import Finding, Outcome, failed, passed, unknown
 
 CALM_S = 4.0
 FLOOD_S = 15.0
@@ -90,15 +90,21 @@ def judge(
     beside = [answer for answer in answers if answer.who == "quiet" and answer.at_s >= CALM_S]
     flood = [answer for answer in answers if answer.who == "noisy"]
     target = f">= {float(wanted):.2%} within {within_ms / 1000:g} s"
+    generator = _on_time(answers)
+    before = _completed(calm, within_ms, wanted, target, why=f"{quiet} before the flood")
+    quiet_completed = _completed(beside, within_ms, wanted, target, why=f"{quiet} beside the flood")
+    # Only a flood that began from a steady state, sent on time, can be blamed for what follows.
+    if generator.outcome is not Outcome.PASS:
+        blame = "the generator was late, so the delay may be its own"
+    elif before.outcome is not Outcome.PASS:
+        blame = "it was no better before the flood, so the flood need not be the cause"
+    else:
+        blame = ""
     return {
-        "neighbour.calm": _completed(
-            calm, within_ms, wanted, target, why=f"{quiet} before the flood"
-        ),
+        "neighbour.calm": _undecided(before, "no steady state before the flood"),
         "neighbour.pressed": _pressed(flood, operations_per_s),
-        "neighbour.generator": _on_time(answers),
-        "neighbour.quiet_completed": _completed(
-            beside, within_ms, wanted, target, why=f"{quiet} beside the flood"
-        ),
+        "neighbour.generator": generator,
+        "neighbour.quiet_completed": _undecided(quiet_completed, blame),
         "neighbour.noisy_share": _share(
             flood,
             share=policy.signing.shares[noisy] * operations_per_s,
@@ -106,6 +112,15 @@ def judge(
             noisy=noisy,
         ),
     }
+
+
+def _undecided(finding: Finding, why: str) -> Finding:
+    """A failure becomes unknown if there is a reason ``why`` it proves nothing."""
+    if finding.outcome is not Outcome.FAIL or not why:
+        return finding
+    return unknown(
+        measured=finding.measured, target=finding.target, reason=f"{why}; {finding.reason}"
+    )
 
 
 def _completed(

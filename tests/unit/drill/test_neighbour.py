@@ -87,8 +87,21 @@ def _of(
         ),
         pytest.param(
             _of("quiet", lambda answer: replace(answer, outcome="timeout"), calm=True),
-            {"neighbour.calm": Outcome.FAIL},
+            {"neighbour.calm": Outcome.UNKNOWN},
             id="it was not well before the flood",
+        ),
+        pytest.param(
+            lambda answers: [replace(answer, latency_ms=2_000) for answer in answers],
+            {"neighbour.calm": Outcome.UNKNOWN, "neighbour.quiet_completed": Outcome.UNKNOWN},
+            id="it was as slow before the flood as beside it",
+        ),
+        pytest.param(
+            lambda answers: [
+                replace(answer, lag_ms=500, latency_ms=2_000) if answer.at_s >= CALM_S else answer
+                for answer in answers
+            ],
+            {"neighbour.generator": Outcome.UNKNOWN, "neighbour.quiet_completed": Outcome.UNKNOWN},
+            id="the answers were late because the generator was",
         ),
         pytest.param(
             _of("noisy", lambda answer: replace(answer, outcome="signed")),
