@@ -1,9 +1,7 @@
 """Actions of experiments: wait, apply a fault, hold it, revert it.
 
-Chaos Toolkit calls them by its python provider.
-
-How long, how far and under which lease is said by the policy's game day for ``experiment``; the
-experiment file holds no number.
+Chaos Toolkit calls them by its python provider. Each gets the drill's numbers from the experiment's
+``configuration``, which is rendered from the policy (:mod:`seawall.experiments`).
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from typing import Any
 
 from chaos.context import Context, read_context
 from chaos.faults import make_fault
+from chaos.noop import Noop
 from chaos.session import FaultSession
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.deployment import run_directory
@@ -23,14 +22,18 @@ from seawall.lease import REAL_CLOCK, LeaseClient, RunnerWatch
 
 SOURCE = "chaos"
 WAIT_STEP_S = 0.1
-_sessions: dict[str, FaultSession] = {}
-"""By fault; actions are separate calls in one process, and `revert_fault` ends a session."""
+_sessions: dict[tuple[str, str], FaultSession] = {}
+"""By fault and target; actions are separate calls in one process, and `revert_fault` ends one."""
 _watches: list[KillSwitchWatch] = []
 """The one watch of the kill switch, made when it is first needed."""
 
+DeclaredFault = Mapping[str, Any]
+"""A fault as the experiment declares it: fault, target, parameters, after_ms, length_ms."""
+Configuration = Mapping[str, Any]
 
-def wait_for_moment(experiment: str) -> None:
-    """Wait until the game day's fault is due: ``calm`` and ``dark_after`` after the run's zero.
+
+def wait_for_fault(fault: DeclaredFault, configuration: Configuration) -> None:
+    """Wait until ``fault`` is due: the calm and ``after_ms`` after the run's zero.
 
     An experiment that is run by hand has no zero and does not wait.
 
@@ -39,15 +42,46 @@ def wait_for_moment(experiment: str) -> None:
         ServiceError: Meanwhile the runner died, or drills were stopped.
         DrillError: The kill switch does not permit the drill.
     """
+    _wait_until(configuration["calm_ms"] + fault["after_ms"], configuration)
+
+
+def wait_for_end(configuration: Configuration) -> None:
+    """Wait for the end of the flood. Raises as :func:`wait_for_fault`."""
+    _wait_until(configuration["calm_ms"] + configuration["flood_ms"], configuration)
+
+
+def nothing() -> None:
+    """Do nothing: the rollback of an experiment that applies no fault."""
+
+
+def apply_fault(fault: DeclaredFault, configuration: Configuration) -> None:
+    """Apply ``fault`` under a lease, and wait until it is observed to be effective."""
+    _session(fault, configuration).apply()
+
+
+def hold_fault(fault: DeclaredFault, configuration: Configuration) -> None:
+    """Keep ``fault`` in force for its length."""
+    _session(fault, configuration).hold(fault["length_ms"])
+
+
+def revert_fault(fault: DeclaredFault, configuration: Configuration) -> None:
+    """Undo ``fault``, applied or not, and wait until it is observed to be gone."""
+    _session(fault, configuration).revert()
+    _sessions.pop(_key(fault)).close()
+
+
+def _wait_until(offset_ms: int, configuration: Configuration) -> None:
+    """Wait until ``offset_ms`` after the run's zero."""
     context = read_context()
-    day = context.gameday(experiment)
     _kill_switch(context).require_armed()
     if context.t_zero is None:
         return
-    moment = context.t_zero + (day.calm + day.dark_after) / 1_000
-    if time.time() > context.t_zero + (day.calm + day.flood) / 1_000:
+    moment = context.t_zero + offset_ms / 1_000
+    ends = context.t_zero + (configuration["calm_ms"] + configuration["flood_ms"]) / 1_000
+    if time.time() > ends:
         raise UsageError(
-            f"the flood of the game day {day.name} is over: the fault would meet no load",
+            f"the flood of the drill {configuration['drill']} is over: what follows would meet no"
+            " load",
             remedy="start the experiment before its moment",
         )
     watch = _watch(context)
@@ -56,22 +90,6 @@ def wait_for_moment(experiment: str) -> None:
         if reason is not None:
             raise ServiceError(reason, remedy="start the game day again")
         time.sleep(min(WAIT_STEP_S, rest_s))
-
-
-def apply_fault(fault: str, experiment: str) -> None:
-    """Apply ``fault`` under a lease, and wait until it is observed to be effective."""
-    _session(fault, experiment).apply()
-
-
-def hold(fault: str, experiment: str) -> None:
-    """Keep ``fault`` in force for as long as the game day says."""
-    _session(fault, experiment).hold(read_context().gameday(experiment).dark)
-
-
-def revert_fault(fault: str, experiment: str) -> None:
-    """Undo ``fault``, applied or not, and wait until it is observed to be gone."""
-    _session(fault, experiment).revert()
-    _sessions.pop(fault).close()
 
 
 def _watch(context: Context) -> Callable[[], str | None]:
@@ -89,23 +107,33 @@ def _kill_switch(context: Context) -> KillSwitchWatch:
     return _watches[0]
 
 
-def _session(fault: str, experiment: str) -> FaultSession:
-    if fault not in _sessions:
+def _key(fault: DeclaredFault) -> tuple[str, str]:
+    return fault["fault"], fault["target"]
+
+
+def _session(fault: DeclaredFault, configuration: Configuration) -> FaultSession:
+    if _key(fault) not in _sessions:
         context = read_context()
-        day = context.gameday(experiment)
         run_dir = run_directory(context.deployment.data_dir)
 
         def record(event: str, at: float, detail: Mapping[str, Any]) -> None:
             if run_dir is not None:
                 append(run_dir, source=SOURCE, event=event, at=at, detail=detail)
 
-        _sessions[fault] = FaultSession(
-            make_fault(fault, deployment=context.deployment, gameday=day),
+        made = make_fault(
+            fault["fault"],
+            target=fault["target"],
+            parameters=fault["parameters"],
+            deployment=context.deployment,
+            blast_radius=configuration["blast_radius"],
+        )
+        _sessions[_key(fault)] = FaultSession(
+            Noop(made) if configuration["noop"] else made,
             leases=LeaseClient(context.deployment.urls.lease),
-            ttl_ms=day.lease_ttl,
+            ttl_ms=configuration["lease_ttl_ms"],
             watch=_watch(context),
             permit=_kill_switch(context).require_armed,
             record=record,
             clock=REAL_CLOCK,
         )
-    return _sessions[fault]
+    return _sessions[_key(fault)]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from seawall.conventions import environment as environment_names
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment, load_deployment
-from seawall.policy import GameDay, Policy
+from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
 _Number = TypeVar("_Number", int, float)
@@ -22,7 +22,7 @@ class Context:
     """What the actions and probes of one experiment share.
 
     Attributes:
-        policy: Says how long and how far a fault may go, and what a steady state is.
+        policy: Says what a steady state is.
         deployment: The running stack.
         runner_pid: Process that the experiment runs for; None by hand.
         t_zero: The run's zero in Unix seconds; None by hand.
@@ -32,20 +32,6 @@ class Context:
     deployment: Deployment
     runner_pid: int | None
     t_zero: float | None
-
-    def gameday(self, experiment: str) -> GameDay:
-        """The game day that plans ``experiment``.
-
-        Raises:
-            UsageError: The policy plans none.
-        """
-        for day in self.policy.gamedays:
-            if day.experiment == experiment:
-                return day
-        raise UsageError(
-            f"the policy {self.policy.policy} has no game day with the experiment {experiment}",
-            remedy="add one under gamedays: it says how long and how far the fault may go",
-        )
 
 
 def read_context(environment: Mapping[str, str] = os.environ) -> Context:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from typing import Literal
 
-Answer = Literal["answered", "silent", "broken"]
+Answer = Literal["answered", "silent", "refused", "broken"]
 
 SILENT_S_MIN = 0.3
 """How long an endpoint must stay silent to count as hanging."""
@@ -16,12 +16,14 @@ def probe(address: str) -> Answer:
 
     Returns:
         ``answered`` for any HTTP answer; ``silent`` if the connection was accepted and nothing came
-        back; ``broken`` for everything else (refused, reset, not HTTP), which proves neither.
+        back; ``refused`` if nobody listens; ``broken`` for everything else (reset, not HTTP).
     """
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=SILENT_S_MIN)
     try:
         connection.connect()
+    except ConnectionRefusedError:
+        return "refused"
     except OSError:
         return "broken"
     try:

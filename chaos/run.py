@@ -1,7 +1,8 @@
-"""One experiment as a game day runs it.
+"""The experiment of one drill as a game day runs it.
 
-    python -m chaos.run --experiment NAME --journal FILE [--start-at UNIX]
+    python -m chaos.run --policy FILE --drill NAME --journal FILE [--start-at UNIX]
 
+It is rendered from the policy into a file beside the journal, so that no stale file is run.
 Rollbacks always run, the log is written beside the journal and not into the working directory, and
 Chaos Toolkit does not ask the network for newer versions. A signal to end is passed on as SIGUSR1,
 on which Chaos Toolkit stops at once and still rolls back; on SIGTERM it would fail the current
@@ -25,17 +26,22 @@ from types import FrameType
 
 from seawall.conventions import environment as environment_names
 from seawall.errors import EvidenceError, ExitCode, SeawallError, UsageError
+from seawall.experiments import experiment_of, text_of
+from seawall.formats.atomic import write_whole
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
 from seawall.processes.parent import signal_when_parent_dies
 
-EXPERIMENTS = Path(__file__).parent / "experiments"
+ROOT = Path(__file__).resolve().parents[1]
 STOP_AND_ROLL_BACK = signal.SIGUSR1
 
 
-def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
-    """Run an experiment to its end.
+def run_experiment(policy: Policy, name: str, *, journal: Path, start_at: float | None) -> int:
+    """Run the experiment of a drill to its end.
 
     Args:
-        name: Of a file in ``chaos/experiments``, without its suffix.
+        policy: Declares the drill.
+        name: Of the drill.
         journal: Where Chaos Toolkit writes its journal, which is then a JSON object.
         start_at: The run's zero in Unix seconds; None applies the fault at once.
 
@@ -43,13 +49,16 @@ def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
         Chaos Toolkit's exit status.
 
     Raises:
-        UsageError: There is no such experiment.
+        UsageError: There is no such drill.
         EvidenceError: No journal was written.
     """
-    experiment = EXPERIMENTS / f"{name}.json"
-    if not experiment.is_file():
-        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.json")))
-        raise UsageError(f"there is no experiment {name}", remedy=f"name one of {known}")
+    if name not in policy.drills:
+        raise UsageError(
+            f"the policy {policy.policy} has no drill {name}",
+            remedy=f"name one of {', '.join(policy.drills)}",
+        )
+    experiment = journal.with_suffix(".experiment.json")
+    write_whole(experiment, text_of(experiment_of(policy, name)))
     journal.unlink(missing_ok=True)  # that of an earlier run must not be taken for this one's
     command = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
     command += ["--log-file", str(journal.with_suffix(".log"))]
@@ -58,7 +67,7 @@ def run_experiment(name: str, *, journal: Path, start_at: float | None) -> int:
     command += ["--journal-path", str(journal), str(experiment)]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(EXPERIMENTS.parents[1]), environment.get("PYTHONPATH")])
+        filter(None, [str(ROOT), environment.get("PYTHONPATH")])
     )
     if start_at is not None:
         environment[environment_names.T_ZERO_VARIABLE] = repr(start_at)
@@ -98,21 +107,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m chaos.run", description="Run one experiment as a game day does."
     )
-    parser.add_argument(
-        "--experiment", required=True, help="name of a file in chaos/experiments, without .json"
-    )
+    parser.add_argument("--policy", type=Path, required=True, help="the policy in force")
+    parser.add_argument("--drill", required=True, help="name of a drill of the policy")
     parser.add_argument(
         "--journal", type=Path, required=True, help="where the journal goes; its log goes beside it"
     )
     parser.add_argument(
         "--start-at",
         type=float,
-        help="the run's zero in Unix seconds: the fault comes `calm` and `dark_after` later",
+        help="the run's zero in Unix seconds: the first fault comes its `calm` and `after` later",
     )
     options = parser.parse_args(arguments)
     try:
         status = run_experiment(
-            options.experiment, journal=options.journal.absolute(), start_at=options.start_at
+            load_policy(options.policy),
+            options.drill,
+            journal=options.journal.absolute(),
+            start_at=options.start_at,
         )
     except SeawallError as error:
         print(f"chaos: {error}", file=sys.stderr)

@@ -43,6 +43,33 @@ class _Observed:
     observation: Observation
 
 
+class _Watch:
+    """Counts what a fault's own observer sees while the fault is in force."""
+
+    def __init__(self, fault: Fault, clock: Clock, *, since_ms: int) -> None:
+        self._fault, self._clock = fault, clock
+        self._last_ms, self._gap_ms = since_ms, 0
+        self._states: dict[str, int] = {"effective": 0, "clear": 0, "unclear": 0}
+
+    def look(self) -> Observation:
+        """Observe once."""
+        seen = self._fault.observe()
+        now_ms = self._clock.monotonic_ms()
+        self._gap_ms = max(self._gap_ms, now_ms - self._last_ms)
+        self._last_ms = now_ms
+        self._states[seen.state] += 1
+        return seen
+
+    def counts(self) -> dict[str, int]:
+        """``samples``, ``effective``, ``clear``, and ``gap_ms``, the longest time without one."""
+        return {
+            "samples": sum(self._states.values()),
+            "effective": self._states["effective"],
+            "clear": self._states["clear"],
+            "gap_ms": self._gap_ms,
+        }
+
+
 class FaultSession:
     """Applies one fault under a lease, holds it and reverts it.
 
@@ -76,7 +103,7 @@ class FaultSession:
         self._permit = permit
         self._record_fact = record
         self._clock = clock
-        self._lease = f"fault.{fault.name}"
+        self._lease = f"fault.{fault.label}"
         self._renewer: Renewer | None = None
         self._effective_ms: int | None = None
         self._unrecorded: list[Literal["fault.reverted", "fault.cleared"]] = []
@@ -124,23 +151,30 @@ class FaultSession:
     def hold(self, duration_ms: int) -> None:
         """Keep the fault for ``duration_ms`` from the moment at which it was effective.
 
-        At the end it is observed once more.
+        It is observed all the time, and ``fault.held`` counts what was seen: ``samples``, those
+        that showed it ``effective`` or ``clear``, and the longest time without one in ``gap_ms``.
 
         Raises:
-            ServiceError: It was never effective, its lease is lost, or it ended early.
+            ServiceError: It was never effective, its lease is lost, or it was seen to be gone.
         """
         if self._renewer is None or self._effective_ms is None:
             raise ServiceError(
                 f"the fault {self._fault.name} is not in force, so there is nothing to hold",
                 remedy="see why it was not applied",
             )
-        while (rest_ms := self._effective_ms + duration_ms - self._clock.monotonic_ms()) > 0:
+        watch = _Watch(self._fault, self._clock, since_ms=self._effective_ms)
+        while self._clock.monotonic_ms() < self._effective_ms + duration_ms:
             self._renewer.require_held()
-            self._clock.sleep(min(HOLD_STEP_S, rest_ms / 1_000))
-        last = self._fault.observe()
+            seen = watch.look()
+            if seen.state == "clear":
+                raise ServiceError(f"the fault {self._fault.name} did not last: {seen.what}")
+            rest_ms = self._effective_ms + duration_ms - self._clock.monotonic_ms()
+            self._clock.sleep(max(0.0, min(HOLD_STEP_S, rest_ms / 1_000)))
+        last = watch.look()
         self._renewer.require_held()
         if last.state != "effective":
             raise ServiceError(f"the fault {self._fault.name} did not last: {last.what}")
+        self._record("fault.held", self._clock.unix_s(), more=watch.counts())
 
     def revert(self) -> None:
         """Undo the fault and return when it is observed to be gone; idempotent.
@@ -183,7 +217,7 @@ class FaultSession:
                 return _Observed(at=at, observation=observation)
             if self._clock.monotonic_ms() >= give_up_ms:
                 raise ServiceError(
-                    f"{self._fault.target} was not seen {state} within {self._ttl_ms} ms: "
+                    f"{self._fault.part} was not seen {state} within {self._ttl_ms} ms: "
                     f"{observation.what}",
                     remedy=purpose,
                 )
@@ -199,8 +233,21 @@ class FaultSession:
             self._record(event, at, observation)
             self._unrecorded.remove(event)
 
-    def _record(self, event: str, at: float, observation: Observation | None = None) -> None:
-        detail = {"fault": self._fault.name, "target": self._fault.target}
+    def _record(
+        self,
+        event: str,
+        at: float,
+        observation: Observation | None = None,
+        *,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        detail: dict[str, Any] = {
+            "fault": self._fault.name,
+            "target": self._fault.target,
+            "part": self._fault.part,
+            "parameters": self._fault.parameters.model_dump(mode="json"),
+        }
         if observation is not None:
             detail["seen"] = observation.what
+        detail |= more or {}
         self._record_fact(event, at, detail)

@@ -24,7 +24,7 @@ class DestroyGuardArgs:
 
     Args:
         region: where the parameter is.
-        digest: that of the policy that the stack is made from. It is the parameter's value, so it
+        digest: of the policy's infrastructure sections. It is the parameter's value, so it
             is written once everything else exists.
     """
 

@@ -277,7 +277,7 @@ class GameDays(pulumi.ComponentResource):
             region=region,
             name=day.name,
             group_name=group.name,
-            description=f"Game day of {self._venue}: {day.experiment} under {day.profile}",
+            description=f"Game day of {self._venue}: {', '.join(day.drills)}",
             schedule_expression=day.schedule,
             schedule_expression_timezone="UTC",
             flexible_time_window=aws.scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),

@@ -81,7 +81,7 @@ def read_generated(policy: Policy, file: str, *, folder: Path) -> str:
             f"the rendered {path.parent.name}/{path.name} cannot be read: {error.strerror}",
             remedy=_REMEDY,
         ) from error
-    if generated.rendered_from(policy.digest) not in text.splitlines()[:_HEAD_LINES]:
+    if generated.rendered_from(policy.infrastructure_digest) not in text.splitlines()[:_HEAD_LINES]:
         raise UsageError(
             f"{path.parent.name}/{path.name} was rendered from another policy than"
             f" {policy.policy} as it is now",

@@ -59,7 +59,7 @@ def declare(*, repository: Path) -> None:
         gate.open()
 
     pulumi.export("regions", {"primary": policy.regions.primary, "standby": policy.regions.standby})
-    pulumi.export("policy_digest", policy.digest)
+    pulumi.export("policy_digest", policy.infrastructure_digest)
     pulumi.export("deletion", settings.deletion.value)
     pulumi.export("signers", stack.signers.signers)
     pulumi.export("approvers", stack.signers.approvers)
@@ -87,7 +87,7 @@ def declare_resources(
         opts: of everything, such as the provider.
     """
     policy = settings.policy
-    tags = {"owner": policy.venue.name, "policy": policy.digest}
+    tags = {"owner": policy.venue.name, "policy": policy.infrastructure_digest}
     standby = declare_standby(settings, files, repository=repository, tags=tags, opts=opts)
     signers = Signers(
         "signers",
@@ -119,7 +119,7 @@ def declare_resources(
         DestroyGuardArgs(
             venue=policy.venue.name,
             region=policy.regions.standby,
-            digest=policy.digest,
+            digest=policy.infrastructure_digest,
             deletion=settings.deletion,
             tags=tags,
         ),

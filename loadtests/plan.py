@@ -1,6 +1,7 @@
-"""The plan of a flood: its schedule, made from a policy, a game day, a shock profile and a seed.
+"""The plan of a drill's flood: its schedule, from a policy, customers and a seed.
 
-    python -m loadtests.plan --policy policies/sandbox.yaml --seed 7 --out DIR
+    python -m loadtests.plan --policy policies/sandbox.yaml --drill signing-region-dark --seed 7 \
+        --customers FILE --out DIR
 
 The same arguments give the same bytes. It prints in one line of JSON what the plan does to the
 policy's indicators.
@@ -14,7 +15,7 @@ import sys
 import uuid
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -22,13 +23,14 @@ from random import Random
 from typing import Any
 
 from loadtests import shape
-from loadtests.arrivals import MICROSECONDS, Arrival, Phase, write_arrivals
+from loadtests.arrivals import MICROSECONDS, Arrival, Phase, read_arrivals, write_arrivals
 from loadtests.plan_check import check_plan, target_rates
-from loadtests.population import CUSTOMERS, Customer, Pool, Population, populate, write_customers
-from loadtests.shock import Profile, load_profile
+from loadtests.population import Customer, Pool, Population, read_customers
+from loadtests.shock import Facts, Profile, load_profile
 from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_whole
-from seawall.policy import MICRO, GameDay, Policy
+from seawall.policy import MICRO, Policy
+from seawall.policy.model import Flood
 from seawall.policy_file import load_policy
 
 DRAWS = 16
@@ -66,24 +68,34 @@ class _PlannedRequest:
 
 
 def plan(
-    policy: Policy, day: GameDay, profile: Profile, population: Population, *, seed: int
+    policy: Policy,
+    name: str,
+    profile: Profile,
+    population: Population,
+    *,
+    seed: int,
+    earlier: int = 0,
 ) -> Plan:
-    """The flood of ``day``.
+    """The flood of the drill called ``name``, after ``earlier`` floods on the same deployment.
+
+    Each of those has other requests, so that one drill can be run several times in a row.
 
     Raises:
-        UsageError: No customer can afford a request, or the flood would not stress this policy as a
-            bank run must.
+        UsageError: No customer can afford a request, or the flood could not do to the policy's
+            tiers what the drill expects.
     """
-    rng = Random(f"{seed}/arrivals")
+    rng = Random(f"{seed}/{name}/{earlier}/arrivals")
     assumed = profile.assumed
-    calm = _calm(policy, day, profile, rng)
-    run = _run(policy, day, profile, rng)
+    drill = policy.drills[name]
+    flood = drill.flood
+    calm = _calm(policy, flood, profile, rng)
+    run = _run(policy, flood, profile, rng)
     _assign(calm + run, population, rng)
     destinations = _Destinations(rng, repeated=float(assumed.destinations_repeated.value))
     lines: list[tuple[int, Phase, int, str, _PlannedRequest, str]] = []
     phases: tuple[tuple[Phase, list[_PlannedRequest], int, int], ...] = (
-        ("calm", calm, 0, day.calm),
-        ("run", run, day.calm, day.flood),
+        ("calm", calm, 0, flood.calm),
+        ("run", run, flood.calm, flood.length),
     )
     for phase, requests, start_ms, length_ms in phases:
         named = [
@@ -118,30 +130,31 @@ def plan(
         )
         for index, (offset_us, phase, attempt, name, request, to) in enumerate(lines)
     )
-    expected = check_plan(policy, day, profile, arrivals)
+    expected = check_plan(policy, drill, profile, arrivals)
     knobs = {
         "seed": seed,
+        "earlier_floods": earlier,
         "policy": policy.policy,
         "policy_digest": policy.digest,
-        "gameday": day.name,
+        "drill": name,
         "profile": profile.profile,
-        "calm_ms": day.calm,
-        "flood_ms": day.flood,
+        "calm_ms": flood.calm,
+        "flood_ms": flood.length,
         "customers": len(population.customers),
         **{name: str(choice["value"]) for name, choice in profile.described()["assumed"].items()},
         "expected": expected,
     }
-    return Plan(arrivals=arrivals, knobs=knobs, scaling=scaling(policy, day, profile, arrivals))
+    return Plan(arrivals=arrivals, knobs=knobs, scaling=scaling(policy, flood, profile, arrivals))
 
 
-def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+def _calm(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_PlannedRequest]:
     """Small requests at a constant rate.
 
     Their mean drawdown velocity is far below the level at which the first tier is left.
     """
     assumed = profile.assumed
     rates = target_rates(policy)
-    total = assumed.calm_requests_per_s.value * day.calm / MS
+    total = assumed.calm_requests_per_s.value * flood.calm / MS
     count = _first_attempts(total, profile)
     if count == 0:
         return []
@@ -149,7 +162,7 @@ def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_
         assumed.calm_velocity_of_exit.value
         * rates.stressed_exit
         * rates.hot_micro
-        * day.calm
+        * flood.calm
         / rates.window_ms
     )
     mean = float(value) / count
@@ -164,11 +177,11 @@ def _calm(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_
         )
         requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
     rng.shuffle(requests)
-    _set_times(requests, shape.steady_times(rng, count=len(requests), length=day.calm / MS))
+    _set_times(requests, shape.steady_times(rng, count=len(requests), length=flood.calm / MS))
     return requests
 
 
-def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_PlannedRequest]:
     """The requests of the run itself.
 
     Amounts are heavy-tailed, value is spread evenly over the pools, and large requests tend to come
@@ -176,7 +189,7 @@ def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_P
     """
     assumed = profile.assumed
     hot = policy.hot_target_value_micro()
-    count = _first_attempts(assumed.requests_per_s.value * day.flood / MS, profile)
+    count = _first_attempts(assumed.requests_per_s.value * flood.length / MS, profile)
     value = assumed.requested_over_hot_targets.value * hot
     requests: list[_PlannedRequest] = []
     for pool, share in _pools(policy, count).items():
@@ -190,7 +203,7 @@ def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_P
             alpha=float(assumed.amount_tail_exponent.value),
         )
         requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
-    length = day.flood / MS
+    length = flood.length / MS
     times = shape.run_times(
         rng,
         count=len(requests),
@@ -210,6 +223,27 @@ def _run(policy: Policy, day: GameDay, profile: Profile, rng: Random) -> list[_P
     requests = [requests[index] for index in order]
     _set_times(requests, times)
     return requests
+
+
+def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Population:
+    """``population`` after it asked for ``arrivals``: what is left to withdraw in a later flood."""
+    spent: dict[tuple[int, Pool], int] = {}
+    for arrival in arrivals:
+        if arrival.attempt == 1:
+            key = arrival.customer_id, (arrival.network, arrival.asset)
+            spent[key] = spent.get(key, 0) + arrival.amount
+    return Population(
+        customers=tuple(
+            replace(
+                customer,
+                balances={
+                    pool: max(0, held - spent.get((customer.customer_id, pool), 0))
+                    for pool, held in customer.balances.items()
+                },
+            )
+            for customer in population.customers
+        )
+    )
 
 
 def _first_attempts(total: Fraction, profile: Profile) -> int:
@@ -330,23 +364,39 @@ class _Destinations:
 
 
 def scaling(
-    policy: Policy, day: GameDay, profile: Profile, arrivals: Sequence[Arrival]
+    policy: Policy, flood: Flood, profile: Profile, arrivals: Sequence[Arrival]
 ) -> dict[str, Any]:
     """How the planned run relates to the real event: what was scaled, how much, and what was not.
 
     The report shows it as a table. Ratios are decimals, values are in units of account.
     """
-    facts = profile.measured
     first = [arrival for arrival in arrivals if arrival.phase == "run" and arrival.attempt == 1]
     requested = Fraction(sum(arrival.value_micro for arrival in first), MICRO)
+    liabilities = Fraction(policy.venue.liabilities)
+    return {
+        "profile": profile.profile,
+        "event": profile.event,
+        "requested_value": f"{float(requested):,.0f}",
+        "requested_of_liabilities": f"{float(requested / liabilities):.4f}",
+        "run_s": float(Fraction(flood.length, 1_000)),
+        "requests_planned": len(first),
+        **_against_event(policy, flood, profile.measured, requested, len(first)),
+        "assumed": profile.described()["assumed"],
+    }
+
+
+def _against_event(
+    policy: Policy, flood: Flood, facts: Facts | None, requested: Fraction, count: int
+) -> dict[str, Any]:
+    """What was scaled against the real event, if the profile stands for one."""
+    if facts is None:
+        return {}
     liabilities = Fraction(policy.venue.liabilities)
     wallets = facts.wallets_value.value
     modelled_h = requested / liabilities / facts.burst_of_assets_per_h.value
     modelled_requests = facts.requests.value / facts.requests_over_h.value * modelled_h
-    flood_s = Fraction(day.flood, 1_000)
+    flood_s = Fraction(flood.length, 1_000)
     return {
-        "profile": profile.profile,
-        "event": profile.event,
         "source": "; ".join(
             dict.fromkeys(
                 fact.source
@@ -355,18 +405,14 @@ def scaling(
         ),
         "value_scale": f"{float(liabilities / wallets):.6f}",
         "value_scale_of": f"liabilities {float(liabilities):,.0f} / wallets {float(wallets):,.0f}",
-        "requested_value": f"{float(requested):,.0f}",
-        "requested_of_liabilities": f"{float(requested / liabilities):.4f}",
         "modelled_window_s": round(float(modelled_h * SECONDS_PER_HOUR)),
-        "run_s": float(flood_s),
         "time_compression": f"{float(modelled_h * SECONDS_PER_HOUR / flood_s):.1f}",
         "requests_modelled": round(modelled_requests),
-        "requests_planned": len(first),
-        "thinning": f"{float(modelled_requests / len(first)):.2f}",
+        "thinning": f"{float(modelled_requests / count):.2f}",
         "thinning_of": "real requests that one planned request stands for; "
         "its amount carries their value",
         "not_compressed": list(NOT_COMPRESSED),
-        **{kind: profile.described()[kind] for kind in ("measured", "assumed")},
+        "measured": facts.model_dump(mode="json"),
     }
 
 
@@ -388,32 +434,43 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--policy", type=Path, required=True)
-    parser.add_argument("--gameday", help="its name; the policy's first one if left out")
+    parser.add_argument("--drill", required=True, help="its name in the policy")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--size", type=int, default=CUSTOMERS, help="number of customers")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for arrivals.csv and plan.json"
     )
     parser.add_argument(
-        "--customers",
+        "--customers", type=Path, required=True, help="who may withdraw, with their balances"
+    )
+    parser.add_argument(
+        "--spent",
         type=Path,
-        help="file for the customers, secrets included; OUT/customers.csv if left out",
+        nargs="*",
+        default=[],
+        help="schedules of earlier floods: what they ask for is gone from the balances",
     )
     arguments = parser.parse_args()
     try:
         policy = load_policy(arguments.policy)
-        try:
-            day = policy.gameday(arguments.gameday)
-        except KeyError as error:
-            known = ", ".join(known.name for known in policy.gamedays)
+        if arguments.drill not in policy.drills:
             raise UsageError(
-                f"the policy has no game day {arguments.gameday!r}", remedy=f"name one of: {known}"
-            ) from error
-        profile = load_profile(day.profile)
-        population = populate(policy, profile, seed=arguments.seed, size=arguments.size)
-        made = plan(policy, day, profile, population, seed=arguments.seed)
+                f"the policy has no drill {arguments.drill!r}",
+                remedy=f"name one of: {', '.join(policy.drills)}",
+            )
+        profile = load_profile(policy.drills[arguments.drill].flood.profile)
+        population = without_spent(
+            read_customers(arguments.customers),
+            [arrival for path in arguments.spent for arrival in read_arrivals(path)],
+        )
+        made = plan(
+            policy,
+            arguments.drill,
+            profile,
+            population,
+            seed=arguments.seed,
+            earlier=len(arguments.spent),
+        )
         arguments.out.mkdir(parents=True, exist_ok=True)
-        write_customers(population, arguments.customers or arguments.out / "customers.csv")
         write_plan(made, arguments.out)
     except SeawallError as error:
         print(error, file=sys.stderr)

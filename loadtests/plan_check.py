@@ -1,6 +1,7 @@
-"""What a planned run must do to the policy's drawdown indicator, checked on the plan itself.
+"""What a planned flood does to the policy's drawdown indicator, against what its drill expects.
 
-A flood that could not stress the venue would prove nothing.
+A flood that cannot reach a tier proves nothing about it, nor does one that reaches a tier which the
+drill means to avoid.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from loadtests.arrivals import MICROSECONDS, Arrival
 from loadtests.shock import Profile
 from seawall.errors import UsageError
-from seawall.policy import GameDay, Policy
+from seawall.policy import Drill, Policy
 
 MS = 1_000
 CLEARLY = Fraction(6, 5)
@@ -33,6 +34,7 @@ class TargetRates:
         window_ms: Over which the rate (drawdown velocity) is measured.
         hot_micro: Value of the hot targets in millionths of the unit of account. A rate is the
             value requested within the window, divided by this.
+        stressed_enter: At it, the first tier is entered.
         stressed_exit: Below it, the first tier is left.
         protected_enter: At it, the second tier is entered.
         protected_exit: Below it, the second tier is left.
@@ -40,6 +42,7 @@ class TargetRates:
 
     window_ms: int
     hot_micro: int
+    stressed_enter: Fraction
     stressed_exit: Fraction
     protected_enter: Fraction
     protected_exit: Fraction
@@ -63,6 +66,7 @@ def target_rates(policy: Policy) -> TargetRates:
     return TargetRates(
         window_ms=settings.window,
         hot_micro=policy.hot_target_value_micro(),
+        stressed_enter=min(trigger.enter_at for trigger in stressed),
         stressed_exit=min(trigger.exit_below for trigger in stressed),
         protected_enter=min(trigger.enter_at for trigger in protected),
         protected_exit=max(trigger.exit_below for trigger in protected),
@@ -89,20 +93,20 @@ def velocities(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tupl
 
 
 def check_plan(
-    policy: Policy, day: GameDay, profile: Profile, arrivals: tuple[Arrival, ...]
+    policy: Policy, drill: Drill, profile: Profile, arrivals: tuple[Arrival, ...]
 ) -> dict[str, Any]:
     """What the plan does to the drawdown indicator, in numbers.
 
     Raises:
-        UsageError: It would not stress the policy as a bank run must; names every shortfall.
+        UsageError: It could not do what the drill expects of its flood; names every shortfall.
     """
     rates = target_rates(policy)
     assumed = profile.assumed
-    run_starts_us = day.calm * MS
-    opening_ends_us = run_starts_us + int(assumed.opening.value * day.flood * MS)
+    run_starts_us = drill.flood.calm * MS
+    opening_ends_us = run_starts_us + int(assumed.opening.value * drill.flood.length * MS)
     calm_peak = Fraction(0)
     crossed_us: int | None = None
-    opening_peak, later_least = Fraction(0), None
+    opening_peak, later_peak, later_least = Fraction(0), Fraction(0), None
     for at_us, velocity in velocities(arrivals, rates):
         if at_us < run_starts_us:
             calm_peak = max(calm_peak, velocity)
@@ -112,10 +116,13 @@ def check_plan(
         if at_us < opening_ends_us:
             opening_peak = max(opening_peak, velocity)
         else:
+            later_peak = max(later_peak, velocity)
             later_least = velocity if later_least is None else min(later_least, velocity)
     run = [arrival for arrival in arrivals if arrival.phase == "run"]
     requested = sum(arrival.value_micro for arrival in run if arrival.attempt == 1)
     ratio = Fraction(requested, rates.hot_micro)
+    offered_per_s = Fraction(len(run) * MS, drill.flood.length)
+    peak = max(opening_peak, later_peak)
     failures = [
         sentence
         for holds, sentence in (
@@ -124,30 +131,77 @@ def check_plan(
                 f"the calm peaks at a velocity of {float(calm_peak):.4f}",
             ),
             (
-                opening_peak >= CLEARLY * rates.protected_enter,
-                f"the opening reaches only {float(opening_peak):.3f}",
-            ),
-            (
-                later_least is not None and later_least >= CLEARLY * rates.protected_exit,
-                f"the run falls to {float(later_least or 0):.3f}, which lets the tier go",
+                offered_per_s >= drill.smallest.offered_per_s,
+                f"it offers {float(offered_per_s):.0f} requests a second, below the smallest size",
             ),
             (
                 ratio >= assumed.requested_over_hot_targets.value * 98 / 100,
                 f"only {float(ratio):.2f} times the hot targets are asked for",
             ),
+            *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
+            *_avoided(drill, rates, peak=peak),
         )
         if not holds
     ]
-    if failures or crossed_us is None:
+    if failures:
         raise UsageError(
-            f"the planned run is no run on this bank: {'; '.join(failures)}",
-            remedy="adjust the profile's assumptions to the policy",
+            f"the planned flood is not what its drill expects: {'; '.join(failures)}",
+            remedy="adjust the profile's assumptions, or the drill's expectations, to the policy",
         )
     return {
         "requested_over_hot_targets": round(float(ratio), 4),
-        "offered_per_s": round(len(run) * MS / day.flood, 3),
+        "offered_per_s": round(float(offered_per_s), 3),
         "small_share": round(sum(arrival.size == "small" for arrival in run) / len(run), 4),
         "calm_velocity_max": round(float(calm_peak), 5),
-        "protected_crossed_after_s": round((crossed_us - run_starts_us) / MICROSECONDS, 3),
+        "velocity_max": round(float(peak), 4),
+        "protected_crossed_after_s": None
+        if crossed_us is None
+        else round((crossed_us - run_starts_us) / MICROSECONDS, 3),
         "velocity_after_opening_min": round(float(later_least or 0), 4),
     }
+
+
+def _reached(
+    drill: Drill,
+    rates: TargetRates,
+    *,
+    opening_peak: Fraction,
+    peak: Fraction,
+    least: Fraction | None,
+) -> list[tuple[bool, str]]:
+    """Whether the tiers that the drill expects are clearly reached, each with its complaint."""
+    found = []
+    if "stressed" in drill.expects.reaches:
+        found.append(
+            (
+                peak >= CLEARLY * rates.stressed_enter,
+                f"it reaches a velocity of only {float(peak):.3f}, too little for stressed",
+            )
+        )
+    if "protected" in drill.expects.reaches:
+        found += [
+            (
+                opening_peak >= CLEARLY * rates.protected_enter,
+                f"the opening reaches only {float(opening_peak):.3f}",
+            ),
+            (
+                least is not None and least >= CLEARLY * rates.protected_exit,
+                f"the run falls to {float(least or 0):.3f}, which lets the tier go",
+            ),
+        ]
+    return found
+
+
+def _avoided(drill: Drill, rates: TargetRates, *, peak: Fraction) -> list[tuple[bool, str]]:
+    """Whether the flood stays clearly below each tier that must not be reached."""
+    return [
+        (
+            peak * CLEARLY <= enter,
+            f"it peaks at a velocity of {float(peak):.3f}, and {tier} begins at {float(enter):.3f}",
+        )
+        for tier, enter in (
+            ("stressed", rates.stressed_enter),
+            ("protected", rates.protected_enter),
+        )
+        if tier in drill.expects.avoids
+    ]

@@ -1,22 +1,27 @@
 """The customers of a flood, with heavy-tailed balances.
 
-The balances sum to exactly what the policy holds for customers.
+    python -m loadtests.population --policy policies/sandbox.yaml --seed 7 --out FILE
+
+The balances sum to exactly what the policy holds for customers. Only a sandbox invents customers;
+any other deployment names a file with its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from loadtests.shape import pareto
-from loadtests.shock import Profile
-from seawall.errors import UsageError
+from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_private
 from seawall.policy import Policy
+from seawall.policy_file import load_policy
 
 CUSTOMERS = 4_000
 SET_ASIDE = 3
@@ -28,6 +33,8 @@ SET_ASIDE_SHARE = 100
 """Each of them holds this fraction of every pool: one part in SET_ASIDE_SHARE."""
 LARGEST_OVER_SMALLEST = 500
 """The tail is heavy, but no single customer dominates a pool."""
+BALANCE_TAIL_EXPONENT = 1.16
+"""Pareto exponent of balances: a fifth of the customers hold four fifths of the money."""
 WEIGHT_STEPS = 1_000_000
 HOLDS = 0.5
 """The probability that a customer holds a pool's asset."""
@@ -75,7 +82,7 @@ def owed(policy: Policy) -> dict[Pool, int]:
     return {pool: total for pool, total in totals.items() if total > 0}
 
 
-def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOMERS) -> Population:
+def populate(policy: Policy, *, seed: int, size: int = CUSTOMERS) -> Population:
     """``size`` customers. The same arguments give the same customers, API keys included.
 
     Raises:
@@ -89,14 +96,15 @@ def populate(policy: Policy, profile: Profile, *, seed: int, size: int = CUSTOME
     rng = Random(f"{seed}/population")
     keys = Random(f"{seed}/keys")
     pools = owed(policy)
-    alpha = float(profile.assumed.balance_tail_exponent.value)
     weights: dict[Pool, dict[int, int]] = {pool: {} for pool in pools}
     for customer_id in range(SET_ASIDE + 1, size + 1):
         held = [pool for pool in pools if rng.random() < HOLDS] or [rng.choice(list(pools))]
         for pool in held:
             weights[pool][customer_id] = int(
                 WEIGHT_STEPS
-                * pareto(rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=alpha)
+                * pareto(
+                    rng.random(), low=1.0, high=LARGEST_OVER_SMALLEST, alpha=BALANCE_TAIL_EXPONENT
+                )
             )
     balances: dict[int, dict[Pool, int]] = {customer_id: {} for customer_id in range(1, size + 1)}
     for pool, total in pools.items():
@@ -145,6 +153,33 @@ def write_customers(population: Population, path: Path) -> None:
     write_private(path, text.getvalue())
 
 
+def read_customers(path: Path) -> Population:
+    """The customers in the file at ``path``, in order of their ids.
+
+    Raises:
+        UsageError: The file is no list of customers.
+    """
+    keys: dict[int, str] = {}
+    balances: dict[int, dict[Pool, int]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                customer_id = int(row["customer_id"])
+                keys[customer_id] = row["api_key"]
+                held = balances.setdefault(customer_id, {})
+                held[row["network"], row["asset"]] = int(row["amount"])
+    except OSError as error:
+        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no list of customers: {error}") from error
+    return Population(
+        customers=tuple(
+            Customer(customer_id=customer_id, api_key=keys[customer_id], balances=held)
+            for customer_id, held in sorted(balances.items())
+        )
+    )
+
+
 def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
     """API key by customer id.
 
@@ -164,3 +199,27 @@ def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
             remedy="use the customers of the same plan",
         )
     return keys
+
+
+def main() -> int:
+    """Write the customers of a sandbox. The exit code is a :class:`seawall.errors.ExitCode`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--size", type=int, default=CUSTOMERS, help="number of customers")
+    parser.add_argument("--out", type=Path, required=True, help="the file, secrets included")
+    arguments = parser.parse_args()
+    try:
+        policy = load_policy(arguments.policy)
+        population = populate(policy, seed=arguments.seed, size=arguments.size)
+        write_customers(population, arguments.out)
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

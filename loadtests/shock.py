@@ -51,7 +51,6 @@ class Choices(_Section):
     calm_requests_per_s: Assumed
     calm_velocity_of_exit: Assumed
     amount_tail_exponent: Assumed
-    balance_tail_exponent: Assumed
     amount_of_wallet_max: Assumed
     opening: Assumed
     opening_over_hot_targets: Assumed
@@ -66,11 +65,14 @@ class Choices(_Section):
 
 
 class Profile(_Section):
-    """One shock: what was measured, and what the drill assumes where nothing was."""
+    """One shock: what was measured, and what the drill assumes where nothing was.
+
+    A profile that stands for no event has nothing measured.
+    """
 
     profile: str
     event: str
-    measured: Facts
+    measured: Facts | None = None
     assumed: Choices
 
     def described(self) -> dict[str, Any]:

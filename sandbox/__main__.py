@@ -25,6 +25,7 @@ from types import FrameType
 
 from sandbox import kept
 from sandbox.bring_up import bring_up
+from sandbox.process_control import process_control
 from sandbox.shell import shell_environment
 from sandbox.supervisor import Sandbox
 from seawall.cache import repository_root
@@ -96,10 +97,14 @@ def _attached(
         report=lambda line: _say(SandboxMessage(kind="line", text=line)),
         event=lambda name: _say(SandboxMessage(kind="event", text=name)),
     )
-    _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
-    while not _ended_by and not closed.wait(timeout=_REPORT_EVERY_S):
-        sandbox.report_components()
-    if not options.keep:
+    with process_control(sandbox) as url:
+        sandbox.describe(process_control=url)
+        _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
+        while not _ended_by and not closed.wait(timeout=_REPORT_EVERY_S):
+            sandbox.report_components()
+    if options.keep:
+        sandbox.describe(process_control=None)
+    else:
         sandbox.close()
     return ExitCode.PASS
 
@@ -136,7 +141,6 @@ def _start(
             root=repository_root(),
             policy=policy,
             policy_path=policy_path,
-            gameday=options.gameday or policy.gameday().name,
             seed=options.seed,
             report=report,
             event=event,
@@ -227,7 +231,6 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start a sandbox and leave it running")
     up.set_defaults(command=_up)
     up.add_argument("--policy", type=Path, default=repository_root() / "policies" / "sandbox.yaml")
-    up.add_argument("--gameday", help="game day whose flood is planned; the policy's first")
     up.add_argument("--seed", type=int, default=secrets.randbelow(2**31), help="of the customers")
     up.add_argument("--run-id", help="carried by every process; made up by default")
     up.add_argument("--data-dir", type=Path, help="an empty folder; in the cache by default")

@@ -48,6 +48,7 @@ AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
 _NODE_ANSWER_S_MAX = 10.0
+CUSTOMERS = "customers.csv"
 KEY_FILE = "gameday.json"
 """In the data directory, mode 0600: the access key of the principal that runs game days."""
 TASK_S_MAX = 120.0
@@ -61,7 +62,6 @@ def bring_up(
     root: Path,
     policy: Policy,
     policy_path: Path,
-    gameday: str,
     seed: int,
     report: Callable[[str], None],
     event: Callable[[str], None],
@@ -75,17 +75,10 @@ def bring_up(
     Raises :class:`ServiceError` or :class:`ComponentDiedError` naming the part that did not come
     up.
     """
-    plan = [
-        "--policy",
-        str(policy_path),
-        "--gameday",
-        gameday,
-        "--seed",
-        str(seed),
-        "--out",
-        str(sandbox.data_dir),
-    ]
-    with Task(sandbox, root=root, name="flood-plan", module=["loadtests.plan", *plan]) as planning:
+    customers = sandbox.data_dir / CUSTOMERS
+    seeded = ["--policy", str(policy_path), "--seed", str(seed)]
+    population = ["loadtests.population", *seeded, "--out", str(customers)]
+    with Task(sandbox, root=root, name="population", module=population) as populating:
         prepare_hosted_zones(endpoint=sandbox.deployment.urls.aws, policy=policy)
         identities = create_identities(endpoint=sandbox.deployment.urls.aws, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
@@ -109,14 +102,13 @@ def bring_up(
         sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
-        planning.finish()
+        populating.finish()
     report("contracts deployed and funded")
     venue = _configure(
         sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed
     )
     venue_path = sandbox.data_dir / "venue.json"
     venue.write(venue_path)
-    customers = sandbox.data_dir / "customers.csv"
     roles = sandbox.data_dir / "roles.json"
     urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
     write_private(roles, json.dumps(urls, indent=1))
@@ -127,8 +119,14 @@ def bring_up(
     finally:
         roles.unlink()
     report("ledger opened")
-    _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+    drill = policy.gamedays[0].drills[0]
+    by_hand = ["--drill", drill, "--customers", str(customers), "--out", str(sandbox.data_dir)]
+    plan = ["loadtests.plan", *seeded, *by_hand]
+    # For `locust -f` by hand; a drill plans its own flood.
+    with Task(sandbox, root=root, name="flood-plan", module=plan) as planning:
+        _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+        await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+        planning.finish()
     auditor = sandbox.data_dir / AUDITOR
     write_private(auditor, sandbox.database_url("auditor") + "\n")
     sandbox.describe(
@@ -147,7 +145,6 @@ def bring_up(
             for region, signer in venue.signers.items()
         },
         customers=customers,
-        arrivals=sandbox.data_dir / "arrivals.csv",
         pages=sandbox.data_dir / PAGES_FILE,
         venue=Venue(
             adapter="adapters.reference_venue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from sandbox.bring_up import IDENTITIES
+from sandbox.bring_up import CUSTOMERS, IDENTITIES
 from sandbox.environment import ROOT, additions
 from sandbox.identities import Identities
 from sandbox.kept import kept_data_dir, load_record
@@ -58,7 +58,7 @@ def shell_environment() -> ShellEnvironment:
         **basic,
         # What `locust -f loadtests/locustfile.py --headless` needs besides: the planned flood.
         "SEAWALL_ARRIVALS": str(data_dir / "arrivals.csv"),
-        "SEAWALL_CUSTOMERS": str(data_dir / "customers.csv"),
+        "SEAWALL_CUSTOMERS": str(data_dir / CUSTOMERS),
         "SEAWALL_FLOOD_OUT": str(data_dir / "flood"),
         **engine_environment(
             root=ROOT,

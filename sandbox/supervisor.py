@@ -1,4 +1,8 @@
-"""The supervisor: starts every part of a sandbox, watches them, ends them all; restarts none."""
+"""The supervisor: starts every part of a sandbox, watches them, ends them all.
+
+It restarts nothing by itself: a part that died makes what is drilled unproven. What a fault ended,
+the end of the fault brings back.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,8 +60,20 @@ ATTEMPTS_MAX = 3
 A port is chosen before it is bound, so another process may take it meanwhile.
 """
 FREE_BYTES_MIN = 1 << 30
+_KILLED_S_MAX = 5.0
+"""How long the kernel may take to end a process that was killed."""
 PROVIDER = "aws-provider"
 _PROVIDER_PORT = re.compile(r"^(\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """How a component was started, for starting it again."""
+
+    argv: tuple[str | Path, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    niceness: int
 
 
 class Sandbox:
@@ -77,6 +95,7 @@ class Sandbox:
         self._watch = watch
         self._lock = threading.RLock()
         self._components: dict[str, Component] = {}
+        self._commands: dict[str, _Command] = {}
         self._scraped: dict[str, int] = {}
         self._closing = False
 
@@ -279,6 +298,9 @@ class Sandbox:
                 ended=self.report_components,
             )
             self._components[name] = component
+            self._commands[name] = _Command(
+                argv=tuple(argv), env=dict(env or {}), cwd=cwd, niceness=niceness
+            )
             process = Process(pid=component.pid, log=component.log)
             self.describe(processes={**self._deployment.processes, name: process})
             self.report_components()
@@ -332,6 +354,30 @@ class Sandbox:
             urls = self._deployment.urls.model_copy(update={"provider": f"127.0.0.1:{match[1]}"})
             self.describe(urls=urls)
         return int(match[1])
+
+    def freeze(self, name: str) -> None:
+        """Make the component ``name`` stand still. Raises KeyError."""
+        self._components[name].signal_group(signal.SIGSTOP)
+
+    def kill(self, name: str) -> None:
+        """Kill the component ``name``; it is no death of its own. Raises KeyError."""
+        component = self._components[name]
+        component.announce_stop()
+        component.signal_group(signal.SIGKILL)
+
+    def bring_back(self, name: str) -> None:
+        """Let the component ``name`` go on, or start it again if it was killed; idempotent.
+
+        Raises KeyError, and what :meth:`spawn` raises.
+        """
+        with self._lock:
+            component, command = self._components[name], self._commands[name]
+            component.signal_group(signal.SIGCONT)
+            if component.stopping:
+                component.wait(timeout_s=_KILLED_S_MAX)
+                self.spawn(
+                    name, command.argv, env=command.env, cwd=command.cwd, niceness=command.niceness
+                )
 
     def stop(self, name: str) -> None:
         """End the component ``name`` on purpose. Raises KeyError."""

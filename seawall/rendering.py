@@ -27,34 +27,45 @@ class Renderer:
         module: What follows ``python -m``.
         description: What it renders, for its help.
         render: The text of each of its files by name, without the two lines at the head.
+        folder: Of its own, within the policy's; none if it shares that with others.
     """
 
     module: str
     description: str
     render: Callable[[Policy], Mapping[str, str]]
+    folder: str = ""
 
     def texts(self, policy: Policy) -> dict[str, str]:
-        """The whole text of each of its files by name. Raises what ``render`` raises."""
+        """The whole text of each of its files by name. Raises what ``render`` raises.
+
+        JSON has no comments, so a JSON file has no head.
+        """
         head = (
             f"# DO NOT EDIT: rendered from the policy {policy.policy} by"
-            f" `python -m {self.module}`.\n{generated.rendered_from(policy.digest)}\n"
+            f" `python -m {self.module}`.\n"
+            f"{generated.rendered_from(policy.infrastructure_digest)}\n"
         )
-        return {name: head + text for name, text in self.render(policy).items()}
+        return {
+            name: text if name.endswith(".json") else head + text
+            for name, text in self.render(policy).items()
+        }
 
     def stale(self, policy: Policy, *, folder: Path | None = None) -> list[Path]:
         """Its files that are missing or differ, and files that no program renders."""
-        folder = folder or folder_of(policy)
+        folder = (folder or folder_of(policy)) / self.folder
+        texts = self.texts(policy)
         wrong = [
             folder / name
-            for name, text in self.texts(policy).items()
+            for name, text in texts.items()
             if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
         ]
         present = sorted(folder.iterdir()) if folder.is_dir() else []
-        return wrong + [path for path in present if path.name not in generated.FILES]
+        expected = texts if self.folder else {*generated.FILES, generated.EXPERIMENTS_FOLDER}
+        return wrong + [path for path in present if path.name not in expected]
 
     def write(self, policy: Policy, *, folder: Path | None = None) -> list[Path]:
         """Write its files; returns their paths. Raises :class:`WorldError`."""
-        folder = folder or folder_of(policy)
+        folder = (folder or folder_of(policy)) / self.folder
         texts = self.texts(policy)
         try:
             folder.mkdir(parents=True, exist_ok=True)

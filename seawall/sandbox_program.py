@@ -81,7 +81,6 @@ def running_sandbox(
     *,
     programs: Mapping[str, Path],
     policy_path: Path,
-    gameday: str,
     seed: int,
     run_id: str,
     report: Callable[[str], None],
@@ -95,8 +94,7 @@ def running_sandbox(
     Args:
         programs: the external executables to use, by name.
         policy_path: the policy to bring up.
-        gameday: the game day whose flood is planned.
-        seed: of customers and arrivals.
+        seed: of the customers.
         run_id: what every process of it carries.
         report: gets lines of progress for people.
         event: gets the names of events for the timeline.
@@ -107,7 +105,7 @@ def running_sandbox(
     Raises what bringing it up met, as the class of `seawall.errors` that it was.
     """
     words = [
-        *("--policy", str(policy_path), "--gameday", gameday, "--seed", str(seed)),
+        *("--policy", str(policy_path), "--seed", str(seed)),
         *("--run-id", run_id, *(["--sabotage", sabotage] if sabotage else [])),
         *(["--keep"] if keep else []),
         *(f"--program={name}={path}" for name, path in programs.items()),
@@ -133,7 +131,7 @@ def running_sandbox(
             yield RunningSandbox(deployment=deployment, _process=process)
         finally:
             for folder in data_dir:
-                _copy_logs(folder, logs_to, report)
+                copy_logs(folder, logs_to, report)
             _end(process, report)
             # A kept sandbox says with exit code 0 that it is up; anything else left nothing behind.
             stays = keep and process.returncode == ExitCode.PASS
@@ -276,7 +274,8 @@ def _drain(pipe: Any) -> None:
         pass
 
 
-def _copy_logs(data_dir: Path, into: Path | None, report: Callable[[str], None]) -> None:
+def copy_logs(data_dir: Path, into: Path | None, report: Callable[[str], None]) -> None:
+    """Copy the logs of a stack into a folder; what prevents it is reported, and no failure."""
     if into is None or not (data_dir / "logs").is_dir():
         return
     try:

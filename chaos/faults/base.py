@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from pydantic import BaseModel, ConfigDict
+
+from seawall.formats.deployment import Deployment
 from seawall.lease import UndoCall, perform
+from seawall.policy import Policy
+
+
+class Parameters(BaseModel):
+    """The parameters of a fault; this one has none.
+
+    A fault that has some declares a subclass. Values come as strings, as the policy holds them, and
+    its types say what they must be. No factor of a derived policy scales them, because they
+    describe the world and not a promise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +39,49 @@ class Observation:
 
 
 class Fault(ABC):
-    """One kind of failure that can be injected.
+    """One kind of failure that can be injected into a target of a deployment.
+
+    A fault is one file in ``chaos/faults``, or in a folder that ``SEAWALL_FAULTS`` names, with one
+    subclass of this. It is called like its file, with dashes.
 
     Attributes:
-        name: Its name in experiments.
-        reaches: What it touches, in the words of a game day's blast radius.
-        target: The same in an operator's words.
+        name: Its name in policies.
+        parameters_type: The type of its parameters.
+        target: A word of the blast radius.
+        part: The same in an operator's words: the proxy, process or role that is touched.
     """
 
     name: ClassVar[str]
-    reaches: ClassVar[tuple[str, ...]]
-    target: str
+    parameters_type: ClassVar[type[Parameters]] = Parameters
+    part: str
+
+    def __init__(
+        self, deployment: Deployment, *, target: str, parameters: Mapping[str, str]
+    ) -> None:
+        """Aim it at ``target``.
+
+        Raises:
+            UsageError: It does not fit ``deployment``.
+            ValidationError: ``parameters`` are none of this fault's.
+        """
+        self.deployment = deployment
+        self.target = target
+        self.parameters = self.parameters_type.model_validate(dict(parameters))
+
+    @classmethod
+    @abstractmethod
+    def targets(cls, policy: Policy) -> tuple[str, ...]:
+        """Everything that it can be aimed at under ``policy``, in words of the blast radius."""
+
+    @property
+    def reaches(self) -> tuple[str, ...]:
+        """What it touches, in words of the blast radius."""
+        return (self.target,)
+
+    @property
+    def label(self) -> str:
+        """Names fault and target: what a lease is called."""
+        return f"{self.name}.{self.target}"
 
     @abstractmethod
     def undo(self) -> tuple[UndoCall, ...]:

@@ -155,10 +155,10 @@ def _policy(request: ReviewRequest, preview: Preview, sandbox: Deployment | None
     digests = {
         tags["policy"] for change in preview.changes for tags in _tags(change) if "policy" in tags
     }
-    if digests and policy.digest not in digests:
+    if digests and policy.infrastructure_digest not in digests:
         message = (
             f"the stack {preview.stack} is declared from another policy than {path}"
-            f" (its digest is {policy.digest[:12]}...)"
+            f" (its digest is {policy.infrastructure_digest[:12]}...)"
         )
         raise UsageError(
             message,

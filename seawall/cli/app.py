@@ -19,9 +19,18 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from seawall.cli import drills, infra
-from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
-from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
+from seawall.cli import drills, infra, listing, readiness, runs
+from seawall.cli.options import (
+    DEFAULT_POLICY,
+    ROOT,
+    JsonOption,
+    KeepOption,
+    PolicyOption,
+    SabotageOption,
+    SeedOption,
+    console,
+    emit,
+)
 from seawall.errors import ExitCode, PolicyError, SeawallError, UsageError
 from seawall.formats.run_directory import UNKNOWN, commit_of
 
@@ -39,6 +48,10 @@ Exit codes: 0 pass, 1 fail, 2 unknown, 3 usage or policy error, 4 unfit environm
 _COMMANDS = (
     "gameday",
     "drill",
+    "list",
+    "readiness",
+    "gate",
+    "runs",
     "scorecard",
     "check",
     "up",
@@ -73,6 +86,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(drills.app, name="drill")
+app.add_typer(listing.app, name="list")
+app.add_typer(runs.app, name="runs")
+readiness.register(app)
 infra.register(app)
 
 
@@ -167,14 +183,17 @@ def check(
 ) -> int:
     """Validate a policy, and show how much room it leaves.
 
-    Every problem at once, each with its path, the value found and the remedy.
+    Every problem at once, each with its path, the value found and the remedy. The flood of each
+    drill is planned once, to see whether it can do what the drill expects.
     """
     from seawall.cli.margins import as_document, as_table  # noqa: PLC0415
+    from seawall.drill_check import FAULTS, FLOODS, require_drills  # noqa: PLC0415
     from seawall.feasibility import sums_of  # noqa: PLC0415
     from seawall.policy_file import load_policy  # noqa: PLC0415
 
     try:
         loaded = load_policy(policy)
+        require_drills(policy, FAULTS, FLOODS)
     except PolicyError as error:
         if not as_json:
             raise
@@ -212,7 +231,7 @@ def render(
 ) -> int:
     """Render what follows from a policy into generated/.
 
-    Alert rules, their tests, alert routing and the list of expected resources.
+    Alert rules, their tests, alert routing, the list of expected resources, and experiments.
     """
     import subprocess  # noqa: PLC0415
 
@@ -221,7 +240,7 @@ def render(
         subprocess.run(
             [sys.executable, "-P", "-m", module, *options], cwd=ROOT, check=False
         ).returncode
-        for module in ("monitors.render", "infra.render")
+        for module in ("monitors.render", "infra.render", "chaos.render")
     ]
     return next((code for code in codes if code), ExitCode.PASS)
 
@@ -234,26 +253,15 @@ def gameday(
         str | None,
         typer.Option("--gameday", help="Which of the policy's game days; the first by default."),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Replay a run: the same customers, arrivals and amounts."),
-    ] = None,
-    sabotage: Annotated[
-        str | None,
-        typer.Option(
-            help="Switch this control off; the drill must then FAIL.",
-            metavar="|".join(GAMEDAY_SABOTAGES),
-        ),
-    ] = None,
-    keep: Annotated[
-        bool,
-        typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it."),
-    ] = False,
+    seed: SeedOption = None,
+    sabotage: SabotageOption = None,
+    keep: KeepOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Drill a bank run while a signing region is dark.
+    """Run the drills of a game day, one after another on one deployment.
 
-    Ends with a report, a verdict and an exit code.
+    The first game day of the shipped policy is a bank run while a signing region is dark. Each
+    drill ends with a report and a verdict; the exit code is that of the worst.
     """
     from seawall.drill.gameday import make_request, run_gameday  # noqa: PLC0415
 

@@ -1,24 +1,80 @@
-"""``seawall drill``: one control at a time."""
+"""``seawall drill``: drills of the policy by name, and drills of one control."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from seawall.cli.options import DEFAULT_POLICY, ROOT, JsonOption, PolicyOption, console, emit
+from seawall.cli.options import (
+    DEFAULT_POLICY,
+    ROOT,
+    JsonOption,
+    KeepOption,
+    PolicyOption,
+    SabotageOption,
+    SeedOption,
+    console,
+    emit,
+)
 from seawall.conventions.sabotage import SABOTAGE_BULKHEAD
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
     from seawall.drill.result import DrillResult
 
+_DECLARED = "declared"
+
+
+class _Drills(TyperGroup):
+    """Takes any other name as that of a drill which the policy declares."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command for ``args``; for drills by name, the one that runs them."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            return super().resolve_command(ctx, [_DECLARED, *args])
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
-    help="Drill one control at a time, on a sandbox of its own.",
+    cls=_Drills,
+    help="Run drills that the policy declares, by name: seawall drill NAME... [OPTIONS].\n\n"
+    "`seawall list drills` names them, `seawall drill declared --help` lists the options. The"
+    " commands below drill one control each.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+@app.command(_DECLARED)
+def declared(
+    names: Annotated[list[str], typer.Argument(help="Drills of the policy, in their order.")],
+    *,
+    policy: PolicyOption = DEFAULT_POLICY,
+    seed: SeedOption = None,
+    sabotage: SabotageOption = None,
+    keep: KeepOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Run drills of the policy by name, one after another on one sandbox.
+
+    The word `declared` can be left out.
+    """
+    # start-up of other commands stays quick
+    from seawall.drill.gameday import make_request, run_gameday  # noqa: PLC0415
+
+    request = make_request(
+        root=ROOT,
+        policy_path=policy,
+        name=None,
+        drills=names,
+        seed=seed,
+        sabotage=sabotage,
+        keep=keep,
+    )
+    return run_gameday(request, as_json=as_json)
 
 
 @app.command("noisy-neighbour")

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_POLICY = ROOT / "policies" / "sandbox.yaml"
 
@@ -20,6 +22,25 @@ PolicyOption = Annotated[
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document for machines instead of the human view."),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Replay a run: the same customers, arrivals and amounts."),
+]
+SabotageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sabotage",
+        help="Switch this control off; the drill that covers it must then FAIL.",
+        metavar="|".join(GAMEDAY_SABOTAGES),
+    ),
+]
+KeepOption = Annotated[
+    bool, typer.Option("--keep", help="Leave the sandbox up afterwards; `seawall down` removes it.")
+]
+RUNS = ROOT / "runs"
+RunsOption = Annotated[
+    Path, typer.Option("--runs", help="The folder that holds runs.", show_default="runs")
 ]
 _PIPED_COLUMNS = 240
 

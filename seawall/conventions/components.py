@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def kms_proxy(region: str) -> str:
     """Proxy in front of the KMS endpoint of ``region``; `kms.<region>`."""
@@ -39,6 +41,23 @@ def settler_process(network: str) -> str:
 def signer_process(region: str) -> str:
     """Name of the signer of ``region``."""
     return f"signer-{region}"
+
+
+PROMETHEUS_PROCESS = "prometheus"
+
+
+def drillable(networks: Iterable[str]) -> tuple[str, ...]:
+    """Names of the processes that a drill may freeze or kill.
+
+    Signers are not among them: they are called by region, and a drill takes their key service away.
+    """
+    return (
+        API_PROCESS,
+        MODE_CONTROLLER_PROCESS,
+        TREASURY_PROCESS,
+        *map(settler_process, networks),
+        PROMETHEUS_PROCESS,
+    )
 
 
 SIDES = ("primary", "standby")

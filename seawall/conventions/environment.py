@@ -22,6 +22,10 @@ T_ZERO_VARIABLE = "SEAWALL_T_ZERO"
 
 Unset under a plain `chaos run`, which acts at once.
 """
+NOOP_VARIABLE = "SEAWALL_NOOP"
+"""Set to anything, an experiment applies no fault and does all else: its own control."""
+FAULTS_VARIABLE = "SEAWALL_FAULTS"
+"""Folders with faults of one's own, besides the kit's, separated as PATH is."""
 CHANGE_JOURNAL_VARIABLE = "SEAWALL_CHANGE_JOURNAL"
 """Path of the journal that `seawall review` writes overrides to; a sandbox has its own."""
 INCIDENT_VARIABLE = "SEAWALL_INCIDENT"

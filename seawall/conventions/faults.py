@@ -3,4 +3,10 @@
 from __future__ import annotations
 
 KMS_DARK = "kms-dark"
-"""The key service of the primary region answers no more."""
+"""The key service of a region answers no more."""
+PROCESS_FROZEN = "process-frozen"
+"""A process stands still."""
+PROCESS_KILLED = "process-killed"
+"""A process is killed, and brought back at the end."""
+RPC_DARK = "rpc-dark"
+"""An RPC endpoint of a network answers no more."""

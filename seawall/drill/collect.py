@@ -53,7 +53,6 @@ def collect(
             into=run_dir / "metrics.json",
         ),
         "pages": lambda: _copy("pages", deployment.pages, run_dir / "pages.jsonl"),
-        "arrivals": lambda: _copy("arrivals", deployment.arrivals, run_dir / "arrivals.csv"),
     }
     for name, gather in sources.items():
         try:

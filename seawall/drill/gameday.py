@@ -1,24 +1,32 @@
-"""A whole game day: from a policy and a seed to a verdict and an exit code."""
+"""A whole game day: from a policy and a seed to a verdict for each drill, and an exit code.
+
+The drills of a game day share one deployment, which is set up once. Each has a run directory of its
+own, and is judged from that alone.
+"""
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
-from seawall.drill.shock import Drill
+from seawall.drill.shock import ARRIVALS, Shock
+from seawall.drill_check import require_drills
 from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.formats import timeline
 from seawall.formats.deployment import set_run_directory
@@ -34,8 +42,11 @@ from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
-from seawall.sandbox_program import RunningSandbox, running_sandbox
-from seawall.scorecard import terminal_summary, write
+from seawall.sandbox_program import RunningSandbox, copy_logs, running_sandbox
+from seawall.scorecard import Outcome, Verdict, terminal_summary, write
+from seawall.scorecard.files import summary
+from seawall.scorecard.outcome import combine
+from seawall.scorecard.report.terminal import STYLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +56,20 @@ class Request:
     root: Path
     policy: Policy
     policy_path: Path
-    day: GameDay
+    gameday: str | None
+    drills: tuple[str, ...]
     seed: int
     sabotage: str | None
     keep: bool
 
     @property
     def replay(self) -> str:
-        """The command that runs the same drill again."""
-        words = ["bin/seawall gameday", f"--seed {self.seed}", f"--gameday {self.day.name}"]
+        """The command that runs the same drills again."""
+        words = (
+            [f"bin/seawall drill {' '.join(self.drills)}", f"--seed {self.seed}"]
+            if self.gameday is None
+            else ["bin/seawall gameday", f"--seed {self.seed}", f"--gameday {self.gameday}"]
+        )
         words.append(f"--policy {named_from(self.root, self.policy_path)}")
         words += [f"--sabotage {self.sabotage}"] if self.sabotage else []
         return " ".join(words)
@@ -64,22 +80,25 @@ def make_request(
     root: Path,
     policy_path: Path,
     name: str | None,
+    drills: Sequence[str] = (),
     seed: int | None,
     sabotage: str | None,
     keep: bool,
 ) -> Request:
     """Check everything that can be checked beforehand.
 
+    ``name`` is that of a game day, the first one if None; ``drills`` are run instead of one.
+
     Raises :class:`PolicyError` or :class:`UsageError`.
     """
     policy = load_policy(policy_path)
-    try:
-        day = policy.gameday(name)
-    except KeyError as error:
-        message = f"the policy has no game day called {name!r}"
-        raise UsageError(
-            message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}"
-        ) from error
+    require_drills(policy_path)
+    if drills:
+        gameday, chosen = None, tuple(drills)
+        _require_known(policy, chosen)
+    else:
+        day = _gameday(policy, name)
+        gameday, chosen = day.name, day.drills
     if sabotage in sabotage_names.FORMER_SPELLINGS:
         former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
         sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
@@ -90,11 +109,29 @@ def make_request(
         root=root,
         policy=policy,
         policy_path=policy_path.resolve(),
-        day=day,
+        gameday=gameday,
+        drills=chosen,
         seed=secrets.randbelow(2**31) if seed is None else seed,
         sabotage=sabotage,
         keep=keep,
     )
+
+
+def _gameday(policy: Policy, name: str | None) -> GameDay:
+    try:
+        return policy.gameday(name)
+    except KeyError as error:
+        message = f"the policy has no game day called {name!r}"
+        raise UsageError(
+            message, remedy=f"one of: {', '.join(day.name for day in policy.gamedays)}"
+        ) from error
+
+
+def _require_known(policy: Policy, drills: Sequence[str]) -> None:
+    for name in drills:
+        if name not in policy.drills:
+            message = f"the policy has no drill called {name!r}"
+            raise UsageError(message, remedy=f"one of: {', '.join(policy.drills)}")
 
 
 def named_from(root: Path, path: Path) -> str:
@@ -103,9 +140,10 @@ def named_from(root: Path, path: Path) -> str:
 
 
 def run_gameday(request: Request, *, as_json: bool) -> int:
-    """Drill once; returns the verdict's exit code.
+    """Run every drill; returns the exit code of their verdicts together.
 
-    Raises the error tree for everything that prevents a drill.
+    Raises the error tree for everything that prevents the first drill. What breaks a later one is
+    in its verdict.
     """
     end_like_ctrl_c(signal.SIGTERM)
     # Read before the user's environment is forgotten: a stack that schedules game days names its
@@ -115,36 +153,188 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     programs = _set_up()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
-        run_dir = create_run_directory(request.root, seed=request.seed, now=time.time())
+        day = _Day(request=request, programs=programs, switches=switches, display=display)
+        day.run()
+    if as_json:
+        print(json.dumps(day.document(), indent=1))
+    else:
+        day.print(Console())
+    return combine(day.outcomes()).exit_code
+
+
+@dataclass(kw_only=True)
+class _Day:
+    """The drills of one request, one after another on one deployment."""
+
+    request: Request
+    programs: Mapping[str, setup.Located]
+    switches: Sequence[KillSwitch]
+    display: Display
+    identity: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    verdicts: list[tuple[str, Path, Verdict]] = field(default_factory=list)
+    _spent: list[Path] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Bring the deployment up with the first drill's run directory, and run them all."""
+        first = self._begin(self.request.drills[0])
+        current = [first]
+
+        def event(name: str) -> None:
+            if name == "sandbox.started":
+                point_latest_at(first.run_dir)
+            current[0].event(name)
+
+        self.display.phase("starting the sandbox")
+        with running_sandbox(
+            programs={name: located.path for name, located in self.programs.items()},
+            policy_path=self.request.policy_path,
+            seed=self.request.seed,
+            run_id=f"{self.identity}-{self.request.seed}",
+            report=self.display.line,
+            event=event,
+            sabotage=self.request.sabotage,
+            keep=self.request.keep,
+            logs_to=first.run_dir / "logs",
+        ) as sandbox:
+            try:
+                for position, name in enumerate(self.request.drills):
+                    if position:
+                        current[0] = self._begin(name)
+                        point_latest_at(current[0].run_dir)
+                    self._drill(sandbox, current[0], position)
+            except BaseException:
+                if self.request.keep:
+                    self.display.line("the sandbox is still up: bin/seawall down removes it")
+                raise
+
+    def outcomes(self) -> list[Outcome]:
+        """Of every drill that was asked for; one that was not reached is UNKNOWN."""
+        reached = [verdict.outcome for _, _, verdict in self.verdicts]
+        return reached + [Outcome.UNKNOWN] * (len(self.request.drills) - len(reached))
+
+    def document(self) -> dict[str, Any]:
+        """For machines: the outcome of all, and the verdict of each that was reached."""
+        outcome = combine(self.outcomes())
+        return {
+            "gameday": self.request.gameday,
+            "seed": self.request.seed,
+            "sabotage": self.request.sabotage,
+            "outcome": str(outcome),
+            "exit_code": int(outcome.exit_code),
+            "drills": [
+                {"drill": name, "run": str(run_dir), **summary(verdict)}
+                for name, run_dir, verdict in self.verdicts
+            ],
+        }
+
+    def print(self, console: Console) -> None:
+        """For people: each verdict, and one line for each drill below if there are several."""
+        for _, run_dir, verdict in self.verdicts:
+            console.print(terminal_summary(verdict, run_dir))
+        if len(self.request.drills) == 1:
+            return
+        for name, outcome in zip(self.request.drills, self.outcomes(), strict=True):
+            console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), name))
+        outcome = combine(self.outcomes())
+        console.print(
+            Text.assemble((f"{outcome:<8}", STYLE[outcome]), f"all {len(self.request.drills)}")
+        )
+
+    def _begin(self, name: str) -> _Run:
+        """A run directory with its manifest and the policy, from which a drill is judged."""
+        request = self.request
+        run_dir = create_run_directory(request.root, seed=request.seed, drill=name, now=time.time())
         manifest = describe(
             request.policy,
             root=request.root,
             policy_path=named_from(request.root, request.policy_path),
-            run_id=f"{run_dir.name}-{uuid.uuid4().hex[:8]}",
+            run_id=f"{run_dir.name}-{self.identity}",
             seed=request.seed,
-            gameday=request.day.name,
+            gameday=request.gameday,
+            drill=name,
+            replay=request.replay,
             sabotage=request.sabotage,
             programs={
-                name: setup.format_version(located.version) for name, located in programs.items()
+                program: setup.format_version(located.version)
+                for program, located in self.programs.items()
             },
         )
         manifest.write(run_dir)
         write_policy(request.policy, run_dir)
-        _drill(
-            request,
-            programs={name: located.path for name, located in programs.items()},
-            switches=switches,
-            manifest=manifest,
-            run_dir=run_dir,
-            display=display,
+        return _Run(name=name, run_dir=run_dir, manifest=manifest)
+
+    def _drill(self, sandbox: RunningSandbox, run: _Run, position: int) -> None:
+        """Apply the shock, gather the evidence and judge it.
+
+        A drill that broke leaves what it has, and that is judged.
+        """
+        request, data_dir = self.request, sandbox.deployment.data_dir
+        if len(request.drills) > 1:
+            self.display.phase(f"drill {position + 1} of {len(request.drills)}: {run.name}")
+        # While it lasts, every process that writes evidence knows the run directory.
+        set_run_directory(data_dir, run.run_dir)
+        try:
+            self._shock_and_collect(sandbox, run)
+        finally:
+            # What happens on the deployment from here on is no part of this run.
+            set_run_directory(data_dir, None)
+        finish(run.manifest, run.run_dir)
+        if position:
+            copy_logs(data_dir, run.run_dir / "logs", self.display.line)
+        self._spent.append(run.run_dir / ARRIVALS)
+        self.display.phase("judging the evidence")
+        self.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
+
+    def _shock_and_collect(self, sandbox: RunningSandbox, run: _Run) -> None:
+        deployment = sandbox.deployment
+        run.manifest.stack = deployment.stack
+        records = connect(deployment)
+        shock = Shock(
+            sandbox=sandbox,
+            records=records,
+            policy=self.request.policy,
+            name=run.name,
+            seed=self.request.seed,
+            spent=[path for path in self._spent if path.is_file()],
+            root=self.request.root,
+            run_dir=run.run_dir,
+            display=self.display,
+            switches=self.switches,
         )
-        display.phase("judging the evidence")
-        verdict = write(run_dir)
-    if as_json:
-        print((run_dir / "verdict.json").read_text(encoding="utf-8"), end="")
-    else:
-        Console().print(terminal_summary(verdict, run_dir))
-    return verdict.exit_code
+        try:
+            shock.run()
+            shock.check()  # a part that died after the last look would go unseen
+        except SeawallError as error:
+            run.manifest.broke = str(error)
+            run.event("broke", reason=str(error))
+            self.display.line(f"the drill broke: {error}")
+        self.display.phase("gathering the evidence")
+        try:
+            run.manifest.components = [each.model_dump() for each in shock.components()]
+        except SeawallError as error:
+            run.manifest.broke = run.manifest.broke or str(error)
+        collect(
+            deployment,
+            records=records,
+            policy=self.request.policy,
+            manifest=run.manifest,
+            run_dir=run.run_dir,
+            report=self.display.line,
+        )
+        run.event("collected")
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One drill's run directory and manifest."""
+
+    name: str
+    run_dir: Path
+    manifest: Manifest
+
+    def event(self, name: str, **detail: Any) -> None:
+        """Put one of the game day's own events on the timeline."""
+        timeline.append(self.run_dir, source="gameday", event=name, at=time.time(), detail=detail)
 
 
 def bring_up(request: Request) -> int:
@@ -156,7 +346,6 @@ def bring_up(request: Request) -> int:
         with running_sandbox(
             programs={name: located.path for name, located in programs.items()},
             policy_path=request.policy_path,
-            gameday=request.day.name,
             seed=request.seed,
             run_id=f"up-{request.seed}-{uuid.uuid4().hex[:8]}",
             report=display.line,
@@ -178,116 +367,3 @@ def _set_up() -> Mapping[str, setup.Located]:
         programs = setup.ensure(report=report)
     clean_own_process()
     return programs
-
-
-def _drill(
-    request: Request,
-    *,
-    programs: Mapping[str, Path],
-    switches: Sequence[KillSwitch],
-    manifest: Manifest,
-    run_dir: Path,
-    display: Display,
-) -> None:
-    """Bring a deployment up, apply the shock, gather the evidence.
-
-    A drill that broke leaves what it has, and that is judged.
-    """
-
-    def event(name: str) -> None:
-        if name == "sandbox.started":
-            point_latest_at(run_dir)
-        timeline.append(run_dir, source="gameday", event=name, at=time.time(), detail={})
-
-    display.phase("starting the sandbox")
-    with running_sandbox(
-        programs=programs,
-        policy_path=request.policy_path,
-        gameday=request.day.name,
-        seed=request.seed,
-        run_id=manifest.run_id,
-        report=display.line,
-        event=event,
-        sabotage=request.sabotage,
-        keep=request.keep,
-        logs_to=run_dir / "logs",
-    ) as sandbox:
-        try:
-            _drill_on(
-                sandbox,
-                request,
-                switches=switches,
-                manifest=manifest,
-                run_dir=run_dir,
-                display=display,
-            )
-        except BaseException:
-            if request.keep:
-                display.line("the sandbox is still up: bin/seawall down removes it")
-            raise
-
-
-def _drill_on(
-    sandbox: RunningSandbox,
-    request: Request,
-    *,
-    switches: Sequence[KillSwitch],
-    manifest: Manifest,
-    run_dir: Path,
-    display: Display,
-) -> None:
-    """Drill and gather; while it lasts, every process that writes evidence knows ``run_dir``."""
-    data_dir = sandbox.deployment.data_dir
-    set_run_directory(data_dir, run_dir)
-    try:
-        _drill_and_collect(
-            sandbox, request, switches=switches, manifest=manifest, run_dir=run_dir, display=display
-        )
-    finally:
-        # What happens on a kept sandbox from here on is no part of this run.
-        set_run_directory(data_dir, None)
-    finish(manifest, run_dir)
-
-
-def _drill_and_collect(
-    sandbox: RunningSandbox,
-    request: Request,
-    *,
-    switches: Sequence[KillSwitch],
-    manifest: Manifest,
-    run_dir: Path,
-    display: Display,
-) -> None:
-    deployment = sandbox.deployment
-    records = connect(deployment)
-    drill = Drill(
-        sandbox=sandbox,
-        records=records,
-        policy=request.policy,
-        day=request.day,
-        root=request.root,
-        run_dir=run_dir,
-        display=display,
-        switches=switches,
-    )
-    try:
-        drill.run()
-        drill.check()  # a part that died after the last look would go unseen
-    except SeawallError as error:
-        manifest.broke = str(error)
-        drill.event("broke", reason=str(error))
-        display.line(f"the drill broke: {error}")
-    display.phase("gathering the evidence")
-    try:
-        manifest.components = [component.model_dump() for component in drill.components()]
-    except SeawallError as error:
-        manifest.broke = manifest.broke or str(error)
-    collect(
-        deployment,
-        records=records,
-        policy=request.policy,
-        manifest=manifest,
-        run_dir=run_dir,
-        report=display.line,
-    )
-    drill.event("collected")

@@ -43,7 +43,7 @@ def own_sandbox(
     Raises what setting up and starting a sandbox raise.
     """
     end_like_ctrl_c(signal.SIGTERM)
-    policy = load_policy(policy_path)
+    load_policy(policy_path)  # a wrong policy is refused before anything is built or started
     with setup.shown() as report:
         programs = setup.ensure(report=report)
     clean_own_process()
@@ -51,7 +51,6 @@ def own_sandbox(
     with running_sandbox(
         programs={name: located.path for name, located in programs.items()},
         policy_path=policy_path.resolve(),
-        gameday=policy.gameday().name,
         seed=seed,
         run_id=f"{drill}-{seed}-{uuid.uuid4().hex[:8]}",
         report=display.line,

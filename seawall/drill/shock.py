@@ -1,4 +1,4 @@
-"""The shock of a game day: flood, experiment and observers, run side by side.
+"""The shock of a drill: flood, experiment and observers, run side by side.
 
 It ends when the venue has healed, or when the bound on its recovery has passed.
 """
@@ -25,11 +25,12 @@ from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
-from seawall.policy import GameDay, Policy
+from seawall.policy import Drill, Policy
 from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.failures import tail
 from seawall.sandbox_program import RunningSandbox
+from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
 _CALM_AFTER_S = 3.0
@@ -43,24 +44,37 @@ _CHILDREN_GRACE_S = 1.5
 _UNDO_S = 2.0
 """Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
 PROBER = "prober"
+ARRIVALS = "arrivals.csv"
+JOURNAL = "chaos-journal.json"
 _FAULT_LINES = {
-    "fault.effective": "{region} is dark: an outside probe gets no answer from it",
-    "fault.cleared": "{region} answers again",
+    "fault.effective": "{fault} of {target} is in force, as seen from outside",
+    "fault.cleared": "{fault} of {target} is gone, as seen from outside",
 }
 """Progress lines by event; each is shown once the event is in the timeline."""
+_EARLY_S = 1.0
+"""Ending this much before its plan is early."""
+_PLAN_TIMEOUT_S = 120.0
 
 
 @dataclass(kw_only=True)
-class Drill:
-    """One shock on a running deployment, written into ``run_dir`` and judged from there alone.
+class Shock:
+    """One drill on a running deployment, written into ``run_dir`` and judged from there alone.
 
-    ``records`` are the venue's; ``sandbox`` supervises the deployment's processes.
+    Attributes:
+        sandbox: Supervises the deployment's processes.
+        records: The venue's.
+        policy: Declares the drill.
+        name: Of the drill.
+        seed: Of its arrivals.
+        spent: Schedules of earlier floods on this deployment.
     """
 
     sandbox: RunningSandbox
     records: VenueRecords
     policy: Policy
-    day: GameDay
+    name: str
+    seed: int
+    spent: Sequence[Path]
     root: Path
     run_dir: Path
     display: Display
@@ -70,6 +84,11 @@ class Drill:
     _offered_per_s: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
+
+    @property
+    def drill(self) -> Drill:
+        """What the policy declares."""
+        return self.policy.drills[self.name]
 
     @property
     def deployment(self) -> Deployment:
@@ -96,19 +115,16 @@ class Drill:
         switch = self._armed()
         try:
             self._observe()
+            self._plan_flood()
             flood, progress, t_zero = self._start_flood()
-            self.display.phase(f"calm baseline for {self.day.calm / 1000:g} s")
+            self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
             self.event("calm.started", planned_at=t_zero)
             chaos = self._start(
                 "chaos",
                 [
                     *_module("chaos.run"),
-                    *(
-                        "--experiment",
-                        self.day.experiment,
-                        "--journal",
-                        str(self.run_dir / "chaos-journal.json"),
-                    ),
+                    *("--policy", str(self.deployment.policy), "--drill", self.name),
+                    *("--journal", str(self.run_dir / JOURNAL)),
                     *("--start-at", f"{t_zero:.6f}"),
                 ],
             )
@@ -146,7 +162,7 @@ class Drill:
         if chaos is not None and chaos.poll() is None:
             _signal_group(chaos, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
-                chaos.wait(timeout=self.day.lease_ttl / 1_000 + _UNDO_S)
+                chaos.wait(timeout=(self.drill.lease_ttl or 0) / 1_000 + _UNDO_S)
         raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
 
     def _observe(self) -> None:
@@ -171,13 +187,36 @@ class Drill:
             niceness=0,  # times are measured: an observer that waits for a processor measures that
         )
 
+    def _plan_flood(self) -> None:
+        """Write the schedule into the run directory. Raises :class:`DrillError` if it cannot be."""
+        if self.deployment.customers is None:
+            raise DrillError(f"{self.deployment.path} names no customers to act as")
+        planning = self._start(
+            "flood-plan",
+            [
+                *_module("loadtests.plan"),
+                *("--policy", str(self.deployment.policy), "--drill", self.name),
+                *("--seed", str(self.seed), "--customers", self._customers()),
+                *("--spent", *map(str, self.spent)),
+                *("--out", str(self.run_dir)),
+            ],
+        )
+        deadline = time.monotonic() + _PLAN_TIMEOUT_S
+        while planning.poll() is None and time.monotonic() < deadline:
+            self.check()
+            self._obey()
+            time.sleep(0.05)
+        if planning.poll() != 0:
+            message = f"the flood could not be planned:\n{self._tail('flood-plan')}"
+            raise DrillError(message)
+
     def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
         """Start Locust; its process, its progress, and the zero that its workers share."""
         flood = self._start(
             "flood",
             [
                 *_module("loadtests.flood"),
-                *("--arrivals", str(self.deployment.arrivals), "--customers", self._customers()),
+                *("--arrivals", str(self.run_dir / ARRIVALS), "--customers", self._customers()),
                 *("--url", self.deployment.urls.api, "--out", str(self.run_dir), "--workers", "2"),
             ],
             stdout=subprocess.PIPE,
@@ -243,12 +282,16 @@ class Drill:
         progress: _JsonLines,
         t_zero: float,
     ) -> None:
-        """Wait for the end of both; bounded by the game day's length and a tail."""
-        run_at = t_zero + self.day.calm / 1000
-        end_at = run_at + self.day.flood / 1000
+        """Wait for the end of both; bounded by the drill's length and a tail.
+
+        Raises :class:`DrillError` as soon as one of them ends before its plan.
+        """
+        run_at = t_zero + self.drill.flood.calm / 1000
+        end_at = run_at + self.drill.flood.length / 1000
+        last_at = max((run_at + fault.ends / 1000 for fault in self.drill.faults), default=end_at)
         facts = _Facts(self.run_dir / timeline.TIMELINE)
         plan = [
-            (run_at, "run.started", "a run on the bank: everyone withdraws at once"),
+            (run_at, "run.started", "the run begins"),
             (end_at, "run.ended", "the flood has ended"),
         ]
         deadline = end_at + _TAIL_TIMEOUT_S
@@ -256,11 +299,13 @@ class Drill:
             self._tick(progress)
             while plan and self.clock() >= plan[0][0]:
                 self._announce(*plan.pop(0))
-            for event in facts.new():
+            for event, detail in facts.new():
                 if event in _FAULT_LINES:
-                    self.display.phase(
-                        _FAULT_LINES[event].format(region=self.policy.regions.primary)
-                    )
+                    self.display.phase(_FAULT_LINES[event].format(**detail))
+            if flood.poll() not in (None, 0):
+                break
+            self._require_in_time(chaos, "the experiment", last_at, self._why_chaos_ended)
+            self._require_in_time(flood, "the flood", end_at, lambda: self._tail("flood"))
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
                 raise DrillError(
@@ -272,6 +317,26 @@ class Drill:
         if flood.returncode != 0:
             message = f"the flood ended with {flood.returncode}:\n{self._tail('flood')}"
             raise DrillError(message)
+
+    def _require_in_time(
+        self, child: subprocess.Popen[bytes], what: str, ends_at: float, why: Callable[[], str]
+    ) -> None:
+        """Raise :class:`DrillError` if ``child`` ended before ``ends_at``: nothing can follow."""
+        early_s = ends_at - self.clock()
+        if child.poll() is not None and early_s > _EARLY_S:
+            message = f"{what} ended {early_s:.0f} s before its plan: {why()}"
+            raise DrillError(message, remedy="the drill was stopped; what is there is judged")
+
+    def _why_chaos_ended(self) -> str:
+        """The first problem of the experiment's journal, or the last line of its log."""
+        try:
+            journal = json.loads((self.run_dir / JOURNAL).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return self._tail("chaos").strip().rpartition("\n")[2] or "it said nothing"
+        # How it ended follows from what happened in it, so the earlier cause is named.
+        problems = problems_of_journal(journal)
+        causes = [problem for problem in problems if not problem.startswith(ENDED_AS)]
+        return next(iter(causes or problems), "its journal shows no reason")
 
     def _announce(self, at: float, event: str, text: str) -> None:
         self.display.phase(text)
@@ -300,8 +365,7 @@ class Drill:
             if state is not None and state.tier == "normal" and state.oldest_s < calm_age_s:
                 self.event("drained")
                 self.display.line(
-                    f"drained and back to normal {self.clock() - since:.1f} s"
-                    " after the region came back"
+                    f"drained and back to normal {self.clock() - since:.1f} s after healing"
                 )
                 break
         calm_until = time.monotonic() + _CALM_AFTER_S
@@ -364,12 +428,13 @@ class _Facts:
         self._path = path
         self._read = 0
 
-    def new(self) -> list[str]:
-        """Names of the events whose lines were completed since the last call."""
+    def new(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Name and detail of the events whose lines were completed since the last call."""
         data = self._path.read_bytes()[self._read :]
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        return [str(json.loads(line)["event"]) for line in whole.splitlines()]
+        events = [json.loads(line) for line in whole.splitlines()]
+        return [(str(event["event"]), event.get("detail") or {}) for event in events]
 
 
 class _JsonLines:

@@ -49,7 +49,7 @@ def drill_neighbour(
             f" --sabotage {sabotage}" if sabotage else ""
         )
         display.line(f"seed {seed}; replay with: {again}")
-        directory = create_run_directory(root, seed=seed, now=time.time())
+        directory = create_run_directory(root, seed=seed, drill=NEIGHBOUR, now=time.time())
         with own_sandbox(
             NEIGHBOUR, policy_path=policy_path, seed=seed, sabotage=sabotage, display=display
         ) as deployment:
@@ -101,7 +101,7 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> tuple[Dril
     The result and the file that it was written to.
     """
     with Display() as display:
-        directory = create_run_directory(root, seed=0, now=time.time())
+        directory = create_run_directory(root, seed=0, drill=SEGREGATION, now=time.time())
         with any_sandbox(
             SEGREGATION, policy_path=policy_path, seed=1, display=display
         ) as deployment:
@@ -116,7 +116,7 @@ def drill_segregation_on_stack(
     """Try the matrix on a real stack; the result and the file that it was written to."""
     drilled = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
     with Display() as display:
-        directory = create_run_directory(root, seed=0, now=time.time())
+        directory = create_run_directory(root, seed=0, drill=SEGREGATION, now=time.time())
         result = drill_segregation(drilled, report=display.phase)
     return result, _written(result, directory)
 

@@ -6,7 +6,7 @@ In: the deployment file and a list of customers. The prober acts as the first tw
 part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
 It talks to the venue and the nodes directly, never through the proxies that faults act on. Only the
-probe of the key services goes through theirs, because it must see that fault.
+probes of key services and RPC endpoints go through theirs, because they must see those faults.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from typing import Any, TextIO
 import httpx
 import uvloop
 
-from seawall.conventions.components import kms_proxy
+from seawall.conventions.components import SIDES, kms_proxy, rpc_proxy
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.evidence.probes import (
     Account,
     CustomerProbes,
-    KeyServiceProbe,
+    EndpointProbe,
     NodeProbe,
     Probe,
     Sample,
@@ -177,9 +177,22 @@ async def watch(
             api = targets["urls"]["api_direct"]
             nodes = {network: site["node"] for network, site in targets["networks"].items()}
             regions = (targets["regions"]["primary"], targets["regions"]["standby"])
-            listens = {
-                region: targets["proxies"][kms_proxy(region)]["listen"] for region in regions
-            }
+            endpoints = [
+                EndpointProbe(
+                    name="kms",
+                    about={"region": region},
+                    listen=targets["proxies"][kms_proxy(region)]["listen"],
+                )
+                for region in regions
+            ] + [
+                EndpointProbe(
+                    name="rpc",
+                    about={"network": network, "side": side},
+                    listen=targets["proxies"][rpc_proxy(network, side)]["listen"],
+                )
+                for network in nodes
+                for side in SIDES
+            ]
         except (KeyError, TypeError) as error:
             raise UsageError(f"the targets lack {error}") from error
         small, large = accounts
@@ -197,8 +210,8 @@ async def watch(
             probes += NodeProbe(
                 http=http, network=network, url=node, lanes=lanes.get(network, {})
             ).probes()
-        for region, listen in listens.items():
-            probes += KeyServiceProbe(region=region, listen=listen).probes()
+        for endpoint in endpoints:
+            probes += endpoint.probes()
         clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
         start = time.monotonic()
         async with asyncio.TaskGroup() as tasks:

@@ -1,7 +1,7 @@
 """The probes of the black-box prober: what each one asks, and what it makes of the answer.
 
 As a customer: the venue's status, a login, balances, small and large money. From outside the venue:
-blocks and pending nonces at the nodes, and whether a region's key service answers.
+blocks and pending nonces at the nodes, and whether key services and RPC endpoints answer.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ LARGE_OVER_MIN = Fraction(6, 5)
 """A large transfer is this many times the smallest that the policy calls large."""
 ACCEPTED = "accepted"
 NODE_EVERY_S = 0.05
-KMS_EVERY_S = 0.2
+ENDPOINT_EVERY_S = 0.2
 SILENT_S_MIN = 0.3
-"""A key service that has not answered for this long counts as hanging."""
+"""An endpoint that has not answered for this long counts as hanging."""
 BLOCKS_BEHIND_MAX = 64
 
 
@@ -302,23 +302,26 @@ class NodeProbe:
         return results
 
 
-class KeyServiceProbe:
-    """Whether the key service of ``region`` answers at all.
+class EndpointProbe:
+    """Whether what listens at ``listen`` (``host:port``) answers at all.
 
-    ``listen`` is the ``host:port`` where the region's signers reach it.
+    It takes the path that the venue takes, so that it sees what a fault does to that.
+
+    Args:
+        name: Of the probe.
+        about: What it is that should answer; stands in every sample.
+        listen: Where the venue reaches it.
     """
 
-    def __init__(self, *, region: str, listen: str) -> None:
-        self._region = region
+    def __init__(self, *, name: str, about: dict[str, Any], listen: str) -> None:
+        self._name, self._about = name, about
         self._host, _, port = listen.rpartition(":")
         self._port = int(port)
 
     def probes(self) -> Sequence[Probe]:
         """The probe and its period."""
         return (
-            Probe(
-                name="kms", period_s=KMS_EVERY_S, ask=self.answers, about={"region": self._region}
-            ),
+            Probe(name=self._name, period_s=ENDPOINT_EVERY_S, ask=self.answers, about=self._about),
         )
 
     async def answers(self) -> Sequence[Sample]:
@@ -338,8 +341,6 @@ class KeyServiceProbe:
         result = "answered" if first.startswith(b"HTTP/") else "closed"
         return [
             Sample(
-                probe="kms",
-                ok=result == "answered",
-                detail={"region": self._region, "result": result},
+                probe=self._name, ok=result == "answered", detail={**self._about, "result": result}
             )
         ]

@@ -111,17 +111,20 @@ def _switches(policy: Policy) -> Iterator[Sum]:
             ),
             "lower failures or ttl, check every 10s, or raise targets.served_failover_max",
         )
-    for index, day in enumerate(policy.gamedays):
-        yield Sum(
-            kind="time",
-            name=f"{day.name} is dark long enough to see a failover",
-            path=f"gamedays.{index}.dark",
-            relation="covers",
-            limit=Fraction(policy.targets.failover_max),
-            unit="ms",
-            terms=(ms("dark", day.dark),),
-            remedy="lengthen dark; a fault that ends before failover_max proves nothing about it",
-        )
+    for name, drill in policy.drills.items():
+        if "failover_max" not in drill.expects.targets:
+            continue
+        for index, fault in enumerate(drill.faults):
+            yield Sum(
+                kind="time",
+                name=f"{fault.fault} of {name} lasts long enough to see a failover",
+                path=f"drills.{name}.faults.{index}.length",
+                relation="covers",
+                limit=Fraction(policy.targets.failover_max),
+                unit="ms",
+                terms=(ms("length", fault.length),),
+                remedy="lengthen it; a fault that ends before failover_max proves nothing about it",
+            )
 
 
 def _paying(policy: Policy) -> list[str]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.errors import WorldError
 from seawall.formats.atomic import write_private
@@ -119,10 +121,12 @@ class Deployment(_Part):
 
     ``data_dir`` is the folder of the kit's own state for it (leases, change journal, incident
     marker). ``policy`` is the policy in force, ``stack`` the name of the Pulumi stack, ``outputs``
-    a file with its outputs. ``customers`` lists customers whose keys a drill may use, ``arrivals``
-    the flood that was planned for them. ``principals`` is an AWS configuration file with a profile
-    for each principal, called like its role; without it the user's own AWS configuration counts.
-    ``play_money`` says that nothing of value can be lost, so that drills may do harm.
+    a file with its outputs. ``customers`` lists customers whose keys a drill may use, and what they
+    hold. ``principals`` is an AWS configuration file with a profile for each principal, called like
+    its role; without it the user's own AWS configuration counts.
+    ``process_control`` is the base URL of handles that freeze, kill and start a process by its name
+    (`sandbox/process_control.py` has them). ``play_money`` says that nothing of value can be lost,
+    so that drills may do harm.
     """
 
     run_id: str
@@ -138,9 +142,9 @@ class Deployment(_Part):
     networks: dict[str, Network]
     signers: dict[str, Signer] = Field(default_factory=dict)
     metrics_ports: dict[str, int]
+    process_control: str | None = None
     outputs: Path | None = None
     customers: Path | None = None
-    arrivals: Path | None = None
     pages: Path | None = None
     principals: Path | None = None
     venue: Venue | None = None
@@ -153,6 +157,14 @@ class Deployment(_Part):
     def upstream_port(self, proxy: str) -> int:
         """Port that the process behind ``proxy`` must bind. Raises KeyError."""
         return int(self.proxies[proxy].upstream.rpartition(":")[2])
+
+    def answers_at(self, process: str) -> str | None:
+        """Where ``process`` answers HTTP (host:port); None if the file does not say."""
+        if process in self.metrics_ports:
+            return f"127.0.0.1:{self.metrics_ports[process]}"
+        if process == PROMETHEUS_PROCESS:
+            return urlsplit(self.urls.prometheus).netloc
+        return None
 
     @property
     def path(self) -> Path:

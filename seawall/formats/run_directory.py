@@ -53,7 +53,10 @@ class Manifest:
     policy_path: str
     policy_digest: str
     policy_scale: Mapping[str, str]
-    gameday: str
+    gameday: str | None
+    drill: str
+    replay: str
+    stack: str | None
     sabotage: str | None
     commit: str
     dirty: bool
@@ -70,12 +73,14 @@ class Manifest:
         _write_json(directory / "manifest.json", vars(self))
 
 
-def create_run_directory(root: Path, *, seed: int, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>``; in the user's cache where ``root`` is read-only.
+def create_run_directory(root: Path, *, seed: int, drill: str, now: float) -> Path:
+    """Make ``root/runs/<UTC time>-<seed>-<drill>``.
+
+    It is in the user's cache where ``root`` is read-only.
 
     Raises :class:`WorldError` if it can be made in neither place.
     """
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}"
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}-{drill}"
     parent = root if _is_writable(root) else cache_root()
     directory = parent / RUNS / name
     try:
@@ -121,7 +126,9 @@ def describe(
     policy_path: str,
     run_id: str,
     seed: int,
-    gameday: str,
+    gameday: str | None,
+    drill: str,
+    replay: str,
     sabotage: str | None,
     programs: Mapping[str, str],
 ) -> Manifest:
@@ -129,7 +136,6 @@ def describe(
     commit, dirty = commit_of(root)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
     versions["python"] = platform.python_version()
-    day = policy.gameday(gameday)
     return Manifest(
         run_id=run_id,
         seed=seed,
@@ -140,12 +146,15 @@ def describe(
             "amounts": str(policy.scale.amounts),
             "durations": str(policy.scale.durations),
         },
-        gameday=day.name,
+        gameday=gameday,
+        drill=drill,
+        replay=replay,
+        stack=None,  # known once the deployment is there
         sabotage=sabotage,
         commit=commit,
         dirty=dirty,
         versions=versions,
-        knobs=day.model_dump(mode="json"),
+        knobs=policy.drills[drill].model_dump(mode="json"),
         started_at=time.time(),
     )
 

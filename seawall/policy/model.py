@@ -303,19 +303,102 @@ class Targets(Section):
     rpo_max: DurationMs
 
 
-class GameDay(Section):
-    """One scheduled drill; times count from the first arrival of the run unless said otherwise."""
+class Flood(Section):
+    """The load of a drill: a baseline of ``calm``, then ``length`` of the profile's shock.
 
-    name: Name
-    experiment: Name
+    A drill without a shock has the profile of a calm day: nothing is proven about payouts at a
+    venue that nobody uses.
+    """
+
     profile: str
-    schedule: str
+    calm: DurationMs = Field(gt=0)
+    length: DurationMs = Field(gt=0)
+
+
+class PlannedFault(Section):
+    """A fault of a drill: which, against what, and when.
+
+    ``target`` is a word of the blast radius. ``after`` counts from the first arrival of the run.
+    ``parameters`` are those that the fault declares, as it writes them.
+    """
+
+    fault: Name
+    target: str
+    after: DurationMs
+    length: DurationMs = Field(gt=0)
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def ends(self) -> int:
+        """When it is undone, in milliseconds after the first arrival of the run."""
+        return self.after + self.length
+
+
+DrillTarget = Literal[
+    "failover_max", "protected_max", "page_max", "recovery_max", "small_withdrawals_completed_min"
+]
+"""Targets that a drill can measure; a missed one is FAIL."""
+
+
+class Expectations(Section):
+    """What a drill must show: tiers that are reached, tiers that are not, targets that gate."""
+
+    reaches: tuple[Tier, ...] = ()
+    avoids: tuple[Tier, ...] = ()
+    targets: tuple[DrillTarget, ...]
+
+
+class SmallestSize(Section):
+    """The smallest drill that counts: below any of these its verdict is UNKNOWN.
+
+    Attributes:
+        calm: Of the baseline.
+        flood: Of the run.
+        offered_per_s: Mean rate of the run.
+        fault: How long each fault was seen to be effective.
+        hot_balances: Value requested in the run, in hot balances at its start; None if it does not
+            matter.
+        payouts: Seen on the chains while the first fault was effective; None if it does not matter.
+    """
+
     calm: DurationMs
     flood: DurationMs
-    dark_after: DurationMs
-    dark: DurationMs
-    lease_ttl: DurationMs
-    blast_radius: tuple[str, ...]
+    offered_per_s: Count = Field(gt=0)
+    fault: DurationMs | None = None
+    hot_balances: Ratio | None = None
+    payouts: Count | None = None
+
+
+class Drill(Section):
+    """A flood and faults with what is expected of them, and the smallest size that counts.
+
+    ``blast_radius`` names everything that the faults may reach. A lease undoes a fault whose runner
+    was silent for ``lease_ttl``.
+    """
+
+    title: str
+    flood: Flood
+    faults: tuple[PlannedFault, ...] = ()
+    lease_ttl: DurationMs | None = Field(default=None, gt=0)
+    blast_radius: tuple[str, ...] = ()
+    expects: Expectations
+    smallest: SmallestSize
+
+
+class GameDay(Section):
+    """Drills in their order on one deployment, and when they are scheduled."""
+
+    name: Name
+    schedule: str
+    drills: tuple[Name, ...] = Field(min_length=1)
+
+
+class RequiredDrill(Section):
+    """A drill that must have passed on ``stack`` no longer than ``within`` ago."""
+
+    drill: Name
+    within: DurationMs = Field(gt=0)
+    stack: Name
 
 
 class Scale(Section):
@@ -353,15 +436,25 @@ class Policy(Section):
     roles: dict[Name, Role]
     monitoring: Monitoring
     targets: Targets
+    drills: dict[Name, Drill]
     gamedays: tuple[GameDay, ...]
+    readiness: tuple[RequiredDrill, ...]
 
     @property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of the policy: the identity that evidence names."""
-        text = json.dumps(
-            self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")
+        return _digest(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def infrastructure_digest(self) -> str:
+        """As :attr:`digest`, without what only drills read: the identity that resources carry.
+
+        Editing a drill therefore changes no resource. A schedule names its game day in its own
+        inputs.
+        """
+        return _digest(
+            self.model_dump(mode="json", by_alias=True, exclude={"drills", "gamedays", "readiness"})
         )
-        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def from_dump(cls, tree: Any) -> Policy:
@@ -465,3 +558,8 @@ class Policy(Section):
             if name in (None, day.name):
                 return day
         raise KeyError(name)
+
+
+def _digest(document: object) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

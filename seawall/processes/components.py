@@ -87,6 +87,11 @@ class Component:
         """Whether it ended without being stopped."""
         return self._died_at is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to end, or has ended because of that."""
+        return self._stopping
+
     def log_text(self) -> str:
         """Everything that it has written so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")

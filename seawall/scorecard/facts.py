@@ -8,13 +8,16 @@ makes every check UNKNOWN that needs it.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from seawall import indicators
+from seawall.conventions import components
 from seawall.errors import EvidenceError
-from seawall.policy import Tier, Trigger
+from seawall.policy import PlannedFault, Tier, Trigger
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Arrival, LoggedRequest, Payout, ProbeSample, Withdrawal
 from seawall.scorecard.run import Run
@@ -64,6 +67,32 @@ class Sighting:
     gap_us: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultSeen:
+    """A planned fault with the moments that the timeline has of it; None for one that is missing.
+
+    Attributes:
+        planned: As the policy declares it.
+        applied: When the injector acted.
+        effective: When the fault's own observer first saw it in force.
+        reverted: When the injector had undone it.
+        cleared: When the observer saw it gone.
+        held: What the observer counted in between: samples, and how many showed the fault.
+    """
+
+    planned: PlannedFault
+    applied: Instant | None
+    effective: Instant | None
+    reverted: Instant | None
+    cleared: Instant | None
+    held: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """For people: the fault and its target."""
+        return f"{self.planned.fault} of {self.planned.target}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """Facts of one run, each worked out once."""
@@ -89,24 +118,82 @@ class Facts:
         return found
 
     @cached_property
+    def faults(self) -> tuple[FaultSeen, ...]:
+        """The drill's faults in their order, each with what the timeline has of it."""
+        return tuple(self._fault(planned) for planned in self.run.drill.faults)
+
+    def _fault(self, planned: PlannedFault) -> FaultSeen:
+        of_it = {
+            line.event: line
+            for line in reversed(self.run.timeline)
+            if line.event.startswith("fault.")
+            and ((line.detail or {}).get("fault"), (line.detail or {}).get("target"))
+            == (planned.fault, planned.target)
+        }
+        moments = {
+            event: self._within(line.at, f"timeline.jsonl: {event}")
+            for event, line in of_it.items()
+        }
+        held = of_it.get("fault.held")
+        return FaultSeen(
+            planned=planned,
+            applied=moments.get("fault.applied"),
+            effective=moments.get("fault.effective"),
+            reverted=moments.get("fault.reverted"),
+            cleared=moments.get("fault.cleared"),
+            held=None if held is None else held.detail,
+        )
+
+    def _of_first_fault(self, moment: str) -> Instant:
+        if not self.faults:
+            raise EvidenceError("the drill plans no fault")
+        found: Instant | None = getattr(self.faults[0], moment)
+        if found is None:
+            raise EvidenceError(f"timeline.jsonl has no fault.{moment} of {self.faults[0].name}")
+        return found
+
+    @cached_property
     def fault_applied(self) -> Instant:
-        """When the injector acted."""
-        return self.required("fault.applied")
+        """When the injector applied the first fault."""
+        return self._of_first_fault("applied")
 
     @cached_property
     def fault_effective(self) -> Instant:
-        """When the outside probe first saw the fault; failover is measured from here."""
-        return self.required("fault.effective")
+        """When its own observer first saw the first fault; failover is measured from here."""
+        return self._of_first_fault("effective")
 
     @cached_property
     def fault_reverted(self) -> Instant:
-        """When the injector had undone the fault: the end of the dark."""
-        return self.required("fault.reverted")
+        """When the injector had undone the first fault."""
+        return self._of_first_fault("reverted")
 
     @cached_property
     def healing(self) -> Instant:
-        """When the outside probe saw the fault gone; recovery is measured from here."""
-        return self.required("fault.cleared")
+        """When the last fault was seen to be gone; recovery is measured from here.
+
+        A drill without a fault heals when its flood ends.
+        """
+        found = self._healing()
+        if found is None:
+            raise EvidenceError("timeline.jsonl does not say that every fault was seen to be gone")
+        return found
+
+    @cached_property
+    def api_down(self) -> tuple[tuple[Instant, Instant], ...]:
+        """When the venue's api was to be down by a fault of the drill: from its act to its end."""
+        return tuple(
+            (fault.applied, fault.cleared)
+            for fault in self.faults
+            if fault.planned.target == f"process.{components.API_PROCESS}"
+            and fault.applied is not None
+            and fault.cleared is not None
+        )
+
+    def _healing(self) -> Instant | None:
+        if not self.faults:
+            return self.run_ends
+        cleared = [fault.cleared for fault in self.faults]
+        return None if None in cleared else max(moment for moment in cleared if moment is not None)
 
     @cached_property
     def run_starts(self) -> Instant:
@@ -145,7 +232,7 @@ class Facts:
     @cached_property
     def watch_ends(self) -> Instant:
         """Until when the observers had to watch: the end of recovery, or of its bound."""
-        healing = self.moment("fault.cleared")
+        healing = self._healing()
         if healing is None:
             return self.observed_until
         bound = Instant(healing + self.run.policy.targets.recovery_max * MILLISECOND)
@@ -241,8 +328,8 @@ class Facts:
     def breach(self) -> tuple[Trigger, indicators.Crossing]:
         """The trigger of protected mode that was reached first, and the committed row that did it.
 
-        Rows of the calm count towards the trigger's window. Raises :class:`EvidenceError` if no
-        trigger was reached, or if one was reached before the run.
+        Rows from the start of the calm on count towards the trigger's window. Raises
+        :class:`EvidenceError` if no trigger was reached, or if one was reached before the run.
         """
         policy = self.run.policy
         flow = [
@@ -254,6 +341,7 @@ class Facts:
                 committed_at_us=row.committed_at,
             )
             for row in self.run.flow
+            if row.committed_at >= self.calm_starts
         ]
         found: list[tuple[Trigger, indicators.Crossing]] = []
         for trigger in policy.triggers:

@@ -15,6 +15,8 @@ from typing import Any
 
 DEVIATED_DURING = "the steady state was not met during the method"
 """Beginning of the problem of a hypothesis that was checked during the method, and missed."""
+ENDED_AS = "the experiment ended as"
+"""Beginning of the problem that names how it ended, which follows from another one."""
 _HTTP_ERROR = 400
 _READ_DURING = ("during-method-only", "continuously")
 """Strategies of Chaos Toolkit that read the steady state during the method."""
@@ -41,7 +43,7 @@ def problems_of_journal(journal: object) -> list[str]:
 def _ending(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
     problems = []
     if journal.get("status") != "completed":
-        problems.append(f"the experiment ended as {journal.get('status')!r}, not as 'completed'")
+        problems.append(f"{ENDED_AS} {journal.get('status')!r}, not as 'completed'")
     if journal.get("deviated") is not False:
         problems.append(
             "the journal does not say that the steady state held: deviated is "

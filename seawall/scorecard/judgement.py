@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seawall.errors import EvidenceError
+from seawall.experiments import digest_of
 from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE
@@ -16,11 +16,12 @@ from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combin
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Identity, Moment, Result, Time, Verdict
 
-TIMES: tuple[tuple[str, Callable[[Facts], Budget]], ...] = (
-    ("failover", failover),
-    ("protection", budgets.protection),
-    ("recovery", recovery.recovery),
-)
+TIMES: dict[str, Callable[[Facts], Budget]] = {
+    "failover_max": failover,
+    "protected_max": budgets.protection,
+    "recovery_max": recovery.recovery,
+}
+"""The measured times, by the target that gates each."""
 
 
 def judge(run_dir: Path) -> Verdict:
@@ -34,7 +35,7 @@ def judge(run_dir: Path) -> Verdict:
 
 def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
     """The verdict that ``checks`` give on ``facts``; see :func:`judge`."""
-    findings = [(check, ask(check, facts)) for check in checks]
+    findings = [(check, ask(check, facts)) for check in asked(facts, checks)]
     ground = next((finding for check, finding in findings if check is COMPLETE), None)
     if ground is not None and ground.outcome is not Outcome.PASS:
         findings = [
@@ -43,7 +44,11 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
         ]
     outcome = combine(finding.outcome for _, finding in findings)
     results = tuple(_result(check, finding) for check, finding in findings)
-    times = tuple(time for _, measure in TIMES if (time := _time(facts, measure)) is not None)
+    times = tuple(
+        time
+        for target, measure in TIMES.items()
+        if _is_target(facts, target) and (time := _time(facts, measure)) is not None
+    )
     return Verdict(
         outcome=outcome,
         sentence=_sentence(outcome, results, times),
@@ -54,6 +59,22 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
         results=results,
         goals=goals.reported(facts),
     )
+
+
+def asked(facts: Facts, checks: Sequence[Check]) -> list[Check]:
+    """Those of ``checks`` that belong to the run's drill; all if it is not known which it was."""
+    try:
+        drill = facts.run.drill
+    except EvidenceError:
+        return list(checks)
+    return [check for check in checks if check.belongs(drill)]
+
+
+def _is_target(facts: Facts, target: str) -> bool:
+    try:
+        return target in facts.run.drill.expects.targets
+    except EvidenceError:
+        return False
 
 
 def ask(check: Check, facts: Facts) -> Finding:
@@ -139,25 +160,40 @@ def _identity(facts: Facts) -> Identity | None:
         policy_digest=manifest.policy_digest,
         policy_scale=manifest.policy_scale,
         gameday=manifest.gameday,
+        drill=manifest.drill,
+        faults=_faults(facts),
+        experiment_digest=_experiment_digest(facts),
+        sabotage=manifest.sabotage,
         commit=manifest.commit,
         dirty=manifest.dirty,
         started_at=manifest.started_at,
         ended_at=manifest.ended_at,
         versions=manifest.versions,
         knobs=manifest.knobs,
-        replay=shlex.join(
-            (
-                "bin/seawall",
-                "gameday",
-                "--policy",
-                manifest.policy_path or f"policies/{manifest.policy}.yaml",
-                "--gameday",
-                manifest.gameday,
-                "--seed",
-                str(manifest.seed),
-            )
-        ),
+        replay=manifest.replay,
     )
+
+
+def _faults(facts: Facts) -> tuple[str, ...]:
+    """The drill's faults for people: which, against what, with which parameters."""
+    try:
+        planned = facts.run.drill.faults
+    except EvidenceError:
+        return ()
+    return tuple(
+        f"{fault.fault} of {fault.target}"
+        + "".join(f", {name} {value}" for name, value in fault.parameters.items())
+        for fault in planned
+    )
+
+
+def _experiment_digest(facts: Facts) -> str | None:
+    """Of the experiment that the journal says was run; None without one."""
+    try:
+        experiment = facts.run.journal.get("experiment")
+    except EvidenceError:
+        return None
+    return digest_of(experiment) if isinstance(experiment, dict) else None
 
 
 def _sentence(outcome: Outcome, results: Sequence[Result], times: Sequence[Time]) -> str:

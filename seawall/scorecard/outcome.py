@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from seawall.errors import ExitCode
 
 if TYPE_CHECKING:
+    from seawall.policy import Drill
     from seawall.scorecard.facts import Facts
 
 
@@ -132,12 +133,19 @@ def violations(
     )
 
 
+def every_drill(drill: Drill) -> bool:
+    """For a question that every drill asks."""
+    del drill
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One readiness question as data, and the pure function that answers it.
 
-    ``proves_alone`` means that the rows which show a violation prove it, even if other evidence is
-    missing.
+    Attributes:
+        proves_alone: The rows which show a violation prove it, even if other evidence is missing.
+        belongs: Whether a drill asks this question; one that does not is not judged by it.
     """
 
     id: str
@@ -147,6 +155,7 @@ class Check:
     remediation: str
     answer: Callable[[Facts], Finding]
     proves_alone: bool = False
+    belongs: Callable[[Drill], bool] = every_drill
 
     @property
     def category(self) -> str:
@@ -162,6 +171,7 @@ def check(
     evidence: tuple[str, ...],
     remediation: str,
     proves_alone: bool = False,
+    belongs: Callable[[Drill], bool] = every_drill,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -174,6 +184,7 @@ def check(
             remediation=remediation,
             answer=answer,
             proves_alone=proves_alone,
+            belongs=belongs,
         )
 
     return wrap

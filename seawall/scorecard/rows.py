@@ -37,18 +37,19 @@ class Manifest(Document):
     """What was run: enough to run it again.
 
     ``files`` are the digests of :func:`seawall.scorecard.run.digests`; without them, a file cut off
-    between two lines looks whole. ``policy_path`` is relative to the repository; ``broke`` says
-    which fault of the kit itself ended the drill early. Which control was switched off is not read:
-    it must not influence a check.
+    between two lines looks whole. ``broke`` says which fault of the kit itself ended the drill
+    early. ``sabotage``, the control that was switched off, is shown and must not influence a check.
     """
 
     run_id: str
     seed: int
     policy: str
-    policy_path: str | None = None
     policy_digest: str
     policy_scale: dict[str, str] = {}
-    gameday: str
+    gameday: str | None = None
+    drill: str
+    replay: str = ""
+    sabotage: str | None = None
     commit: str | None = None
     dirty: bool | None = None
     versions: dict[str, str] = {}

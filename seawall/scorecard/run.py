@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from seawall.errors import EvidenceError
-from seawall.policy import GameDay, Policy
+from seawall.policy import Drill, Policy
 from seawall.scorecard import rows
 from seawall.scorecard.readers import (
     Document,
@@ -169,14 +169,14 @@ class Run:
         return policy
 
     @cached_property
-    def gameday(self) -> GameDay:
-        """The game day of the policy that was run."""
+    def drill(self) -> Drill:
+        """The drill that was run, as the policy declares it."""
         try:
-            return self.policy.gameday(self.manifest.gameday)
+            return self.policy.drills[self.manifest.drill]
         except KeyError as error:
             raise EvidenceError(
-                f"manifest.json names the game day {self.manifest.gameday!r}, which "
-                "policy.json does not declare"
+                f"manifest.json names the drill {self.manifest.drill!r}, which policy.json does"
+                " not declare"
             ) from error
 
     @cached_property

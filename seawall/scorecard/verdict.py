@@ -84,7 +84,11 @@ class Identity(Part):
     policy: str
     policy_digest: str
     policy_scale: dict[str, str]
-    gameday: str
+    gameday: str | None
+    drill: str
+    faults: tuple[str, ...]
+    experiment_digest: str | None
+    sabotage: str | None
     commit: str | None
     dirty: bool | None
     started_at: float

@@ -59,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_the_lease_is_what_the_policy_says() -> None:
-    assert load_policy(POLICY_PATH).gameday().lease_ttl == LEASE_TTL_S * 1000
+    assert load_policy(POLICY_PATH).drills["signing-region-dark"].lease_ttl == LEASE_TTL_S * 1000
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from chaos.render import RENDERER
+from seawall.policy_file import load_policy
 from seawall.scorecard.journal import problems_of_journal
-from tests.testing.fault_harness import EXPERIMENT, ROOT, FaultHarness, harness, running, wait_for
+from tests.testing.fault_harness import EXPERIMENT, FaultHarness, harness, running, wait_for
 
 __all__ = ["harness"]
 pytestmark = pytest.mark.integration
@@ -25,13 +27,17 @@ def _journal(path: Path) -> dict[str, Any]:
     return journal
 
 
-def _kit_command(name: str, journal: Path, *more: str) -> list[str]:
+def _kit_command(
+    harness: FaultHarness, journal: Path, *more: str, drill: str = EXPERIMENT
+) -> list[str]:
     return [
         sys.executable,
         "-m",
         "chaos.run",
-        "--experiment",
-        name,
+        "--policy",
+        harness.environment["SEAWALL_POLICY"],
+        "--drill",
+        drill,
         "--journal",
         str(journal),
         *more,
@@ -40,12 +46,13 @@ def _kit_command(name: str, journal: Path, *more: str) -> list[str]:
 
 def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path: Path) -> None:
     """`chaos run FILE` needs two variables, and holds the fault for as long as the policy says."""
-    experiment = str(ROOT / "chaos/experiments" / f"{EXPERIMENT}.json")
+    policy = load_policy(harness.folder / "policy.yaml")
+    [experiment] = RENDERER.write(policy, folder=tmp_path / "generated")
     command = [
         str(Path(sys.executable).with_name("chaos")),
         "--no-version-check",
         "run",
-        experiment,
+        str(experiment),
     ]
     ended = subprocess.run(
         command,
@@ -59,7 +66,13 @@ def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path
     assert ended.returncode == 0, ended.stderr
     assert problems_of_journal(_journal(tmp_path / "journal.json")) == []
     at = {fact["event"]: fact["at"] for fact in harness.timeline("chaos")}
-    assert list(at) == ["fault.applied", "fault.effective", "fault.reverted", "fault.cleared"]
+    assert list(at) == [
+        "fault.applied",
+        "fault.effective",
+        "fault.held",
+        "fault.reverted",
+        "fault.cleared",
+    ]
     assert 2.5 <= at["fault.reverted"] - at["fault.effective"] <= 5
     assert not harness.hangs()
 
@@ -67,18 +80,18 @@ def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path
 def test_the_control_experiment_is_sound_as_a_game_day_runs_it(
     harness: FaultHarness, tmp_path: Path
 ) -> None:
-    """With the run's zero given, the fault comes `calm` and `dark_after` later.
+    """With the run's zero given, the fault comes its `calm` and `after` later.
 
-    Journal and log are written where they were asked for.
+    Journal, log and experiment are written where they were asked for. What it applies is no fault.
     """
     journal = tmp_path / "out" / "chaos-journal.json"
     journal.parent.mkdir()
     zero = time.time() + 6
-    command = _kit_command("noop", journal, "--start-at", str(zero))
+    command = _kit_command(harness, journal, "--start-at", str(zero))
     ended = subprocess.run(
         command,
         cwd=tmp_path,
-        env=harness.environment,
+        env=harness.environment | {"SEAWALL_NOOP": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -87,11 +100,12 @@ def test_the_control_experiment_is_sound_as_a_game_day_runs_it(
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == str(journal)
     assert problems_of_journal(_journal(journal)) == []
-    applied = next(
-        fact["at"] for fact in harness.timeline("chaos") if fact["event"] == "fault.applied"
-    )
+    facts = harness.timeline("chaos")
+    assert {fact["detail"]["fault"] for fact in facts} == {"noop"}
+    applied = next(fact["at"] for fact in facts if fact["event"] == "fault.applied")
     assert 0.7 <= applied - zero <= 10, "never early; late only by what a busy machine needs"
     assert sorted(path.name for path in journal.parent.iterdir()) == [
+        "chaos-journal.experiment.json",
         "chaos-journal.json",
         "chaos-journal.log",
     ]
@@ -107,7 +121,7 @@ def test_an_unsteady_start_is_no_success_and_breaks_nothing(
     harness.venue.stuck = True
     journal = tmp_path / "journal.json"
     ended = subprocess.run(
-        _kit_command(EXPERIMENT, journal),
+        _kit_command(harness, journal),
         env=harness.environment,
         capture_output=True,
         text=True,
@@ -131,7 +145,7 @@ def test_ending_the_experiment_rolls_back(
     The lease alone would need longer.
     """
     journal = tmp_path / "journal.json"
-    with running(*_kit_command(EXPERIMENT, journal), environment=harness.environment) as process:
+    with running(*_kit_command(harness, journal), environment=harness.environment) as process:
         wait_for(lambda: harness.toxics, within_s=20)
         wait_for(lambda: len(harness.timeline("chaos")) >= 2, within_s=5)
         os.kill(process.pid, number)
@@ -149,9 +163,17 @@ def test_an_experiment_that_leaves_no_journal_is_unknown(
     harness: FaultHarness, tmp_path: Path
 ) -> None:
     """Exit status 2, and the reason in one line."""
-    command = _kit_command("noop", tmp_path / "missing" / "journal.json")
+    package = tmp_path / "broken" / "chaostoolkit"
+    package.mkdir(parents=True)
+    (package / "__main__.py").write_text("raise SystemExit(1)\n")
+    path = os.pathsep.join([harness.environment["PYTHONPATH"], str(package.parent)])
     ended = subprocess.run(
-        command, env=harness.environment, capture_output=True, text=True, timeout=60, check=False
+        _kit_command(harness, tmp_path / "journal.json"),
+        env=harness.environment | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines()[-1].startswith(
@@ -159,10 +181,25 @@ def test_an_experiment_that_leaves_no_journal_is_unknown(
     )
 
 
-def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written_is_refused_before_anything_is_touched(
+    harness: FaultHarness, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        _kit_command(harness, tmp_path / "missing" / "journal.json"),
+        env=harness.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert harness.timeline("chaos") == []
+
+
+def test_an_unknown_drill_is_refused(harness: FaultHarness, tmp_path: Path) -> None:
     """Exit status 3, and the names of those that exist."""
     ended = subprocess.run(
-        _kit_command("nothing", tmp_path / "journal.json"),
+        _kit_command(harness, tmp_path / "journal.json", drill="nothing"),
         capture_output=True,
         text=True,
         check=False,
@@ -170,5 +207,5 @@ def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (3, "")
     assert (
         ended.stderr
-        == "chaos: there is no experiment nothing (name one of noop, signing-region-dark)\n"
+        == f"chaos: the policy production has no drill nothing (name one of {EXPERIMENT})\n"
     )

@@ -20,7 +20,8 @@ from chaos import actions
 from chaos.session import FaultSession
 from seawall.errors import ServiceError
 from tests.testing.fault_harness import (
-    EXPERIMENT,
+    CONFIGURATION,
+    FAULT,
     SLACK_S,
     TTL_S,
     FaultHarness,
@@ -34,8 +35,9 @@ __all__ = ["harness"]
 pytestmark = pytest.mark.integration
 
 APPLY = (
-    "from chaos.actions import apply_fault, hold; "
-    f"apply_fault('kms-dark', '{EXPERIMENT}'); print('dark', flush=True); "
+    "from chaos.actions import apply_fault, hold_fault; "
+    f"given = ({FAULT!r}, {CONFIGURATION!r}); "
+    "apply_fault(*given); print('dark', flush=True); "
 )
 FOR_EVER = "import time; time.sleep(60)"
 
@@ -47,7 +49,7 @@ def here(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fau
         monkeypatch.setenv(name, harness.environment[name])
     for name in ("SEAWALL_RUNNER_PID", "SEAWALL_T_ZERO"):
         monkeypatch.delenv(name, raising=False)
-    sessions: dict[str, FaultSession] = {}
+    sessions: dict[tuple[str, str], FaultSession] = {}
     monkeypatch.setattr(actions, "_sessions", sessions)
     yield harness
     for session in sessions.values():
@@ -65,14 +67,14 @@ def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Fault
         kept.getresponse().read()
         kept.sock.settimeout(0.3)
 
-        actions.apply_fault("kms-dark", EXPERIMENT)
+        actions.apply_fault(FAULT, CONFIGURATION)
         kept.request("GET", "/v1/status")
         with pytest.raises(TimeoutError):
             kept.getresponse()
     assert here.hangs()
-    actions.hold("kms-dark", EXPERIMENT)
-    actions.revert_fault("kms-dark", EXPERIMENT)
-    actions.revert_fault("kms-dark", EXPERIMENT)
+    actions.hold_fault(FAULT, CONFIGURATION)
+    actions.revert_fault(FAULT, CONFIGURATION)
+    actions.revert_fault(FAULT, CONFIGURATION)
 
     assert not here.hangs()
     assert here.toxics == []
@@ -80,12 +82,13 @@ def test_the_region_hangs_for_old_and_new_connections_until_reverted(here: Fault
     assert [fact["event"] for fact in facts] == [
         "fault.applied",
         "fault.effective",
+        "fault.held",
         "fault.reverted",
         "fault.cleared",
     ]
     assert [fact["at"] for fact in facts] == sorted(fact["at"] for fact in facts)
-    assert all(fact["detail"]["target"] == "kms.us-east-1" for fact in facts)
-    assert facts[2]["at"] - facts[1]["at"] >= 2.5
+    assert all(fact["detail"]["part"] == "kms.us-east-1" for fact in facts)
+    assert facts[3]["at"] - facts[1]["at"] >= 2.5
     leases = [fact["event"] for fact in here.timeline("lease")]
     assert (leases[0], leases[-1]) == ("lodged", "released")
 
@@ -108,7 +111,7 @@ def test_the_death_of_the_runner_ends_it_although_the_experiment_lives(
     """Renewal stops when the game day's process dies, and holding the fault then fails."""
     with running(sys.executable, "-c", FOR_EVER) as gameday:
         environment = harness.environment | {"SEAWALL_RUNNER_PID": str(gameday.pid)}
-        held = APPLY + f"hold('kms-dark', '{EXPERIMENT}'); print('held')"
+        held = APPLY + "hold_fault(*given); print('held')"
         with running(sys.executable, "-c", held, environment=environment) as experiment:
             assert first_line(experiment) == "dark"
             gameday.kill()  # and not reaped: a zombie is dead
@@ -135,8 +138,8 @@ def test_a_service_that_is_down_already_proves_nothing(here: FaultHarness) -> No
         ServiceError,
         match=r"^kms\.us-east-1 was not seen clear within 3000 ms: .* refused or reset",
     ):
-        actions.apply_fault("kms-dark", EXPERIMENT)
+        actions.apply_fault(FAULT, CONFIGURATION)
     assert here.toxics == []
     assert here.timeline("chaos") == []
     with pytest.raises(ServiceError, match=r"^the fault kms-dark is not in force"):
-        actions.hold("kms-dark", EXPERIMENT)
+        actions.hold_fault(FAULT, CONFIGURATION)

@@ -83,7 +83,7 @@ def test_the_stack_lives_through_the_real_engine(harness: EngineHarness) -> None
         "monitoring",
         "gamedays",
     }
-    assert outputs["policy_digest"] == POLICY.digest
+    assert outputs["policy_digest"] == POLICY.infrastructure_digest
     assert set(outputs["signers"]) == set(POLICY.signing_wallets())
     assert len({signer["address"] for signer in outputs["signers"].values()}) == len(
         outputs["signers"]

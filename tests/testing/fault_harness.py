@@ -30,13 +30,23 @@ from tests.testing.deployments import urls, write_deployment
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = "kms.us-east-1"
 EXPERIMENT = "signing-region-dark"
-GAMEDAY = {
-    "calm": "500ms",
-    "flood": "60s",
-    "dark_after": "200ms",
-    "dark": "2500ms",
-    "lease_ttl": "3s",
+DARK = "2500ms"
+FAULT = {
+    "fault": "kms-dark",
+    "target": "kms.primary",
+    "parameters": {},
+    "after_ms": 200,
+    "length_ms": 2_500,
 }
+CONFIGURATION = {
+    "drill": EXPERIMENT,
+    "noop": "",
+    "calm_ms": 500,
+    "flood_ms": 60_000,
+    "lease_ttl_ms": 3_000,
+    "blast_radius": ["kms.primary"],
+}
+"""The fault and the configuration of the experiment, as Chaos Toolkit hands them to an action."""
 TTL_S = 3.0
 SLACK_S = 1.0
 """How long an undo may take beyond the lease's time to live."""
@@ -123,8 +133,15 @@ def hurried_policy() -> dict[str, Any]:
     Whatever must be faster for these to be feasible is faster, too.
     """
     policy: dict[str, Any] = yaml.safe_load((ROOT / "policies/production.yaml").read_text())
-    policy["gamedays"][0] |= GAMEDAY
-    policy["targets"] |= {"small_withdrawal_within": "5s", "failover_max": GAMEDAY["dark"]}
+    drill = policy["drills"][EXPERIMENT]
+    drill["flood"] |= {"calm": "500ms", "length": "60s"}
+    drill["faults"][0] |= {"after": "200ms", "length": DARK}
+    drill["lease_ttl"] = "3s"
+    drill["smallest"] |= {"calm": "500ms", "flood": "50s", "fault": "2s"}
+    policy["drills"] = {EXPERIMENT: drill}
+    policy["gamedays"] = policy["gamedays"][:1]
+    policy["readiness"] = [{"drill": EXPERIMENT, "within": "1d", "stack": "sandbox"}]
+    policy["targets"] |= {"small_withdrawal_within": "5s", "failover_max": DARK}
     policy["treasury"] |= {"refill_lead_time": "2700ms", "top_up_every": "100ms"}
     policy["monitoring"] |= {"scrape_every": "100ms", "evaluate_every": "100ms"}
     for network in policy["networks"].values():

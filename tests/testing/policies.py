@@ -304,17 +304,26 @@ monitoring: {scrape_every: 3s, evaluate_every: 3s, pending_for: 0s,
 targets: {failover_max: 30s, protected_max: 3s, page_max: 15s, recovery_max: 135s,
   small_withdrawal_within: 45s, small_withdrawals_completed_min: '0.99',
   served_failover_max: 150s, emergency_stop_max: 90s, rpo_max: 6h}
+drills:
+  signing-region-dark:
+    title: The primary signing region goes dark in a run on the bank
+    flood: {profile: bybit-2025-02, calm: 45s, length: 150s}
+    faults:
+    - {fault: kms-dark, target: kms.primary, after: 54s, length: 90s}
+    lease_ttl: 12s
+    blast_radius: [kms.primary]
+    expects:
+      reaches: [protected]
+      targets: [failover_max, protected_max, page_max, recovery_max,
+        small_withdrawals_completed_min]
+    smallest: {calm: 45s, flood: 135s, offered_per_s: 200, hot_balances: '3',
+      fault: 75s, payouts: 2000}
 gamedays:
 - name: run-with-dark-region
-  experiment: signing-region-dark
-  profile: bybit-2025-02
   schedule: cron(0 10 ? * TUE#1 *)
-  calm: 45s
-  flood: 150s
-  dark_after: 54s
-  dark: 90s
-  lease_ttl: 12s
-  blast_radius: [kms.primary]
+  drills: [signing-region-dark]
+readiness:
+- {drill: signing-region-dark, within: 105d, stack: sandbox}
 """
 
 

@@ -16,6 +16,7 @@ may import all of them, as tests may.
 SHARED = {
     "aws",
     "cache",
+    "experiments",
     "controls",
     "conventions",
     "errors",

@@ -57,7 +57,7 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
     serve.
     """
     policy, account, outputs = drilled.policy, drilled.account, drilled.outputs
-    if outputs.get("policy_digest") != policy.digest:
+    if outputs.get("policy_digest") != policy.infrastructure_digest:
         message = "the stack was brought up from another policy than this one"
         raise UsageError(
             message,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seawall.policy.rules.promises import drills, tiers
+from seawall.policy.rules.drills import drills, readiness
+from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
 from seawall.policy.rules.references import references
 from seawall.policy.rules.wallets import wallets
@@ -36,4 +37,5 @@ def relations_of(policy: Policy) -> list[Problem]:
         *approvals(policy),
         *tiers(policy),
         *drills(policy),
+        *readiness(policy),
     ]

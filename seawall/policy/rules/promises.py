@@ -1,7 +1,4 @@
-"""Rules for triggers, tiers and the game days that drill them.
-
-A tier can be left, a worse tier never promises more, and the fault of a game day ends under load.
-"""
+"""Rules for triggers and tiers: a tier can be left, a worse tier never promises more."""
 
 from __future__ import annotations
 
@@ -113,28 +110,3 @@ def _order(policy: Policy) -> Iterator[Problem]:
                 found=f"{', '.join(sorted(kept))} not suspended",
                 remedy=f"suspend what {calmer} suspends already",
             )
-
-
-def drills(policy: Policy) -> Iterator[Problem]:
-    """Every fault of the declared game days."""
-    names: set[str] = set()
-    for index, day in enumerate(policy.gamedays):
-        if day.name in names:
-            yield Problem(
-                path=f"gamedays.{index}.name",
-                found=repr(day.name),
-                remedy="give every game day its own name",
-            )
-        names.add(day.name)
-        if day.dark_after + day.dark > day.flood:
-            yield Problem(
-                path=f"gamedays.{index}",
-                found=f"dark until {day.dark_after + day.dark} ms of a flood of {day.flood} ms",
-                remedy="end the fault before the flood ends, so that failover is seen under load",
-            )
-    if not policy.gamedays:
-        yield Problem(
-            path="gamedays",
-            found="none",
-            remedy="declare at least one; what is not drilled is not proven",
-        )

@@ -1,7 +1,7 @@
 """The readiness checks, one question each, in files by topic; see :data:`ALL`."""
 
 from seawall.conventions import sabotage
-from seawall.scorecard.checks import drill, evidence, promises, safety, times
+from seawall.scorecard.checks import drill, evidence, expectations, fault, promises, safety, times
 from seawall.scorecard.outcome import Check
 
 COMPLETE = evidence.complete
@@ -10,11 +10,13 @@ COMPLETE = evidence.complete
 ALL: tuple[Check, ...] = (
     *evidence.CHECKS,
     *drill.CHECKS,
+    *fault.CHECKS,
     *times.CHECKS,
+    *expectations.CHECKS,
     *promises.CHECKS,
     *safety.CHECKS,
 )
-"""Every check, in the order of a report."""
+"""Every check, in the order of a report. Which of them a drill asks, each says itself."""
 
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),

@@ -91,7 +91,14 @@ def observers(facts: Facts) -> Finding:
         f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > "
         f"{format_s(STATUS_GAP_US_MAX)}; blocks and commits without a pause"
     )
-    inside = [sample.done_at for sample in facts.status_samples if starts <= sample.done_at <= ends]
+    # While the drill itself keeps the api down, an observer that asks in vain is awake.
+    in_vain = [
+        sample.done_at
+        for sample in facts.samples("status")
+        if not sample.ok and any(down <= sample.done_at <= up for down, up in facts.api_down)
+    ]
+    seen = [sample.done_at for sample in facts.status_samples]
+    inside = [done_at for done_at in (*seen, *in_vain) if starts <= done_at <= ends]
     rate = len(inside) * SECOND / max(1, ends - starts)
     gap_us = longest_gap_us(sorted(inside), starts=starts, ends=ends)
     measured = f"{rate:.1f} Hz, longest gap {format_s(gap_us)}"
@@ -110,9 +117,9 @@ def observers(facts: Facts) -> Finding:
             block.observed_at is not None for block in facts.run.blocks if block.network == name
         ):
             faults.append(f"no block of {name} was seen by the prober")
-    pause_us = longest_gap_us(
-        [row.committed_at for row in facts.run.flow], starts=starts, ends=ends
-    )
+    # Nor can anything be committed then: the prober's requests come in through the api.
+    commits = sorted([*(row.committed_at for row in facts.run.flow), *in_vain])
+    pause_us = longest_gap_us(commits, starts=starts, ends=ends)
     if pause_us > COMMITS_GAP_US_MAX:
         faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from seawall.errors import EvidenceError
+from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
@@ -23,6 +24,10 @@ ANSWER_GAP_US_MAX = 2 * SAMPLE_GAP_US_MAX
 
 SUSPENDED = "suspended"
 """The drill contract's code for a refusal because the tier suspends the function."""
+
+
+def _expects_protected(drill: Drill) -> bool:
+    return "protected" in drill.expects.reaches
 
 
 @check(
@@ -44,6 +49,7 @@ SUSPENDED = "suspended"
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
+    belongs=lambda drill: "small_withdrawals_completed_min" in drill.expects.targets,
 )
 def small_completed(facts: Facts) -> Finding:
     """Every id that left counts, acknowledged or not.
@@ -56,7 +62,7 @@ def small_completed(facts: Facts) -> Finding:
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
-    until = facts.moment("fault.cleared") or facts.run_ends
+    until = facts.healing if facts.faults else facts.run_ends
     asked: dict[str, Instant] = {}
     for arrival, request in facts.sent:
         if arrival.size == "small" and facts.run_starts <= request.planned_at <= until:
@@ -116,6 +122,7 @@ def small_completed(facts: Facts) -> Finding:
     motivation="Protected mode that locks everyone out is the freeze that starts the next run.",
     evidence=("probes.jsonl", "records/mode_log.csv"),
     remediation="Look at the api's latency and errors under load.",
+    belongs=_expects_protected,
 )
 def guarantees(facts: Facts) -> Finding:
     """Share of answered probes of each guaranteed function, against the completion target."""
@@ -163,6 +170,7 @@ def guarantees(facts: Facts) -> Finding:
     motivation="What protected mode does not stop empties the wallets in another way.",
     evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
     remediation="Look at the mode controller if the mode never came, at admission if it did.",
+    belongs=_expects_protected,
 )
 def suspensions(facts: Facts) -> Finding:
     """Refused inside protected mode, and accepted at least once in normal mode.
@@ -224,6 +232,7 @@ def suspensions(facts: Facts) -> Finding:
     remediation=(
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."
     ),
+    belongs=_expects_protected,
 )
 def defers(facts: Facts) -> Finding:
     """FAIL for a large withdrawal that was put into a transaction under protected mode.

@@ -21,6 +21,7 @@ from seawall.scorecard.readers import Instant
         "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
         "transaction, the standby's signer."
     ),
+    belongs=lambda drill: "failover_max" in drill.expects.targets,
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
@@ -35,6 +36,7 @@ def failover_time(facts: Facts) -> Finding:
     ),
     evidence=("records/flow.csv", "records/mode_log.csv", "probes.jsonl"),
     remediation="Look at the mode controller: its wake-up, its query, the wait for the mode lock.",
+    belongs=lambda drill: "protected_max" in drill.expects.targets,
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""
@@ -47,6 +49,7 @@ def protection_time(facts: Facts) -> Finding:
     motivation="Automation may be wrong; a person who is not paged cannot correct it.",
     evidence=("pages.jsonl", "timeline.jsonl"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
+    belongs=lambda drill: {"page_max", "failover_max"} <= set(drill.expects.targets),
 )
 def page_failover(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the fault seen effective."""
@@ -67,6 +70,7 @@ def page_failover(facts: Facts) -> Finding:
     motivation="Customers and the market ask at once; someone must be awake to answer.",
     evidence=("pages.jsonl", "records/flow.csv"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
+    belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
 )
 def page_protection(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the commit of the breach."""
@@ -91,6 +95,7 @@ def page_protection(facts: Facts) -> Finding:
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
         "levels free the tier."
     ),
+    belongs=lambda drill: "recovery_max" in drill.expects.targets,
 )
 def recovery_time(facts: Facts) -> Finding:
     """Policy target ``recovery_max``."""

@@ -27,6 +27,7 @@ SECTIONS = {
     "Evidence: was everyone watching?": ("evidence",),
     "The drill: was it large enough to count, and sound?": ("drill", "experiment"),
     "Times: did it happen in time?": ("failover", "protection", "page", "recovery"),
+    "Tiers: were the right ones reached?": ("tiers",),
     "Promises: was each one kept under stress?": ("stress", "protected"),
     "Safety: the records against the chains": ("safety",),
 }

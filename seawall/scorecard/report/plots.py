@@ -56,15 +56,15 @@ def _frame(
     log: bool = False,
     unit: str | None = "",
 ) -> Chart:
-    """A chart over the whole drill, with the dark shaded and start and end of the run marked."""
+    """A chart over the whole drill, with the faults shaded and start and end of the run marked."""
     last = max(_seconds(facts, moment) for moment in (facts.run_ends, facts.watch_ends))
     chart = Chart(
         x_low=0.0, x_high=last + 2, y_low=y_low, y_high=y_high, height=height, log=log, y_unit=unit
     )
-    dark, light = facts.moment("fault.effective"), facts.moment("fault.reverted")
-    if dark is not None:
-        ends = chart.x_high if light is None else _seconds(facts, light)
-        chart.shade(_seconds(facts, dark), ends, style="dark", label="signing region dark")
+    for fault in facts.faults:
+        if fault.effective is not None:
+            ends = chart.x_high if fault.reverted is None else _seconds(facts, fault.reverted)
+            chart.shade(_seconds(facts, fault.effective), ends, style="dark", label=fault.name)
     chart.instant(_seconds(facts, facts.run_starts), label="run begins")
     chart.instant(_seconds(facts, facts.run_ends), label="run ends")
     return chart

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from seawall.conventions import components, faults, metrics
+from seawall.conventions import components, metrics
+from seawall.experiments import experiment_of
 from tests.testing.scorecard.story import (
     APPLIED,
     CALM_S,
     CLEARED,
+    DRILL,
     EFFECTIVE,
     ENDS,
     NORMAL,
@@ -98,16 +100,21 @@ def observe(story: Story) -> None:
                 "labels": {},
             }
         )
+    planned = story.drill.faults[0]
     dark_fault = {
-        "fault": faults.KMS_DARK,
-        "target": components.kms_proxy(story.policy.regions.primary),
+        "fault": planned.fault,
+        "target": planned.target,
+        "part": components.kms_proxy(story.policy.regions.primary),
+        "parameters": planned.parameters,
     }
+    held = {"samples": 70, "effective": 70, "clear": 0, "gap_ms": 420}
     for moment, source, event, detail in (
         (STARTS - 5, "gameday", "venue.ready", {}),
         (0.0, "gameday", "calm.started", {}),
         (float(CALM_S), "gameday", "run.started", {}),
         (APPLIED, "chaos", "fault.applied", dark_fault),
         (EFFECTIVE, "chaos", "fault.effective", dark_fault),
+        (REVERTED, "chaos", "fault.held", dark_fault | held),
         (REVERTED, "chaos", "fault.reverted", dark_fault),
         (CLEARED, "chaos", "fault.cleared", dark_fault),
         (float(RUN_ENDS), "gameday", "run.ended", {}),
@@ -117,6 +124,17 @@ def observe(story: Story) -> None:
         story.table("timeline").append(
             {"at": ZERO + moment, "source": source, "event": event, "detail": detail}
         )
+
+
+REPLAY = (
+    "bin/seawall gameday --seed 7 --gameday run-with-dark-region --policy policies/sandbox.yaml"
+)
+
+
+def _succeeded(activities: list[Row]) -> list[Row]:
+    return [
+        {"activity": activity, "status": "succeeded", "output": None} for activity in activities
+    ]
 
 
 def documents(story: Story) -> dict[str, Any]:
@@ -132,12 +150,12 @@ def documents(story: Story) -> dict[str, Any]:
             "offered_per_s": planned / 50,
         }
 
-    activity = {"activity": {"name": "dark"}, "status": "succeeded", "output": None}
-    probe = {"name": "api answers", "tolerance": True}
+    experiment = experiment_of(story.policy, DRILL)
     state = {
         "steady_state_met": True,
         "probes": [
             {"activity": probe, "status": "succeeded", "tolerance_met": True, "output": True}
+            for probe in experiment["steady-state-hypothesis"]["probes"]
         ],
     }
     hot = story.policy.hot_target_value_micro() / 4
@@ -146,11 +164,13 @@ def documents(story: Story) -> dict[str, Any]:
             "run_id": "20231114T221320Z-7",
             "seed": 7,
             "policy": story.policy.policy,
-            "policy_path": "policies/sandbox.yaml",
             "broke": None,
             "policy_digest": story.policy.digest,
             "policy_scale": {"amounts": "1", "durations": "1/3"},
             "gameday": story.policy.gamedays[0].name,
+            "drill": DRILL,
+            "replay": REPLAY,
+            "stack": "sandbox",
             "commit": "0" * 40,
             "dirty": False,
             "versions": {"python": "3.11.2", "locust": "2.47.0", "anvil": "1.7.1"},
@@ -183,14 +203,10 @@ def documents(story: Story) -> dict[str, Any]:
         "chaos-journal.json": {
             "status": "completed",
             "deviated": False,
-            "experiment": {
-                "steady-state-hypothesis": {"probes": [probe]},
-                "method": [{"name": "dark"}],
-                "rollbacks": [{"name": "revert"}],
-            },
+            "experiment": experiment,
             "steady_states": {"before": state, "after": state},
-            "run": [activity],
-            "rollbacks": [activity],
+            "run": _succeeded(experiment["method"]),
+            "rollbacks": _succeeded(experiment["rollbacks"]),
         },
         "records/ledger_faults.json": {
             "unbalanced_postings": 0,

@@ -10,12 +10,13 @@ from random import Random
 from typing import Any
 
 from seawall.formats.journal import GENESIS_HASH, entry_hash
-from seawall.policy import Policy
+from seawall.policy import Drill, Policy
 
 ROOT = Path(__file__).resolve().parents[3]
 ZERO = 1_700_000_000
 CALM_S, RUN_S = 15, 50
 RUN_ENDS = CALM_S + RUN_S
+DRILL = "signing-region-dark"
 APPLIED, EFFECTIVE, FAILED_OVER, REVERTED, CLEARED = 27.0, 27.3, 27.9, 57.35, 57.45
 UNSTRESSED, NORMAL = 73.2, 78.4
 STARTS, ENDS = -2.0, 84.0
@@ -39,6 +40,11 @@ class Story:
     random: Random = field(default_factory=lambda: Random(7))
     tables: dict[str, list[Row]] = field(default_factory=dict)
     flips: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def drill(self) -> Drill:
+        """The drill that was run."""
+        return self.policy.drills[DRILL]
 
     def table(self, name: str) -> list[Row]:
         """Rows of one file."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from chaos.faults.base import Fault, Observation
+from chaos.faults.base import Fault, Observation, Parameters
 from chaos.session import FaultSession
 from seawall.errors import DrillError, ServiceError
 from seawall.lease import Clock, UndoCall
+from seawall.policy import Policy
 
 
 class World:
@@ -29,6 +30,7 @@ class World:
     ) -> None:
         self.log: list[str] = []
         self.recorded: list[tuple[str, float]] = []
+        self.details: dict[str, Mapping[str, Any]] = {}
         self.now_ms = 1_000_000
         self.broken = False
         self.blind = blind
@@ -78,18 +80,23 @@ class World:
         assert detail["fault"] == "test"
         self.log.append(event)
         self.recorded.append((event, at))
+        self.details[event] = detail
 
 
 class _Fault(Fault):
     """Takes effect at once; each probe takes 20 ms."""
 
     name = "test"
-    reaches = ()
-    target = "somewhere"
+    part = "somewhere"
 
     def __init__(self, world: World, *, stubborn: bool) -> None:
+        self.target, self.parameters = "there", Parameters()
         self._world = world
         self._stubborn = stubborn
+
+    @classmethod
+    def targets(cls, policy: Policy) -> tuple[str, ...]:
+        return ()
 
     def undo(self) -> tuple[UndoCall, ...]:
         return (UndoCall(method="DELETE", url="http://127.0.0.1:1/fault"),)
@@ -119,15 +126,16 @@ def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_t
     world.session.hold(30_000)
     world.session.revert()
     assert world.log == [
-        "lodge fault.test",
+        "lodge fault.test.there",
         "revert",
         "apply",
         "fault.applied",
         "fault.effective",
+        "fault.held",
         "revert",
         "fault.reverted",
         "fault.cleared",
-        "release fault.test",
+        "release fault.test.there",
     ]
 
 
@@ -139,8 +147,19 @@ def test_times_are_those_of_the_probes_and_the_fault_lasts_as_long_as_asked() ->
     world.session.revert()
     at = dict(world.recorded)
     assert at["fault.effective"] == at["fault.applied"] == 1_000.02
-    assert at["fault.reverted"] - at["fault.effective"] == pytest.approx(30.02)
+    assert at["fault.reverted"] - at["fault.effective"] == pytest.approx(30.02, abs=0.03)
     assert at["fault.cleared"] == at["fault.reverted"]
+
+
+def test_a_fault_is_observed_all_the_time_that_it_is_held() -> None:
+    """What was seen is counted for the judge: here a probe of 20 ms every 0.1 s."""
+    world = World()
+    world.session.apply()
+    world.session.hold(30_000)
+
+    held = world.details["fault.held"]
+    assert held["samples"] == held["effective"] == pytest.approx(250, abs=3)
+    assert (held["clear"], held["gap_ms"]) == (0, 120)
 
 
 def test_reverting_again_records_nothing_again() -> None:
@@ -165,7 +184,7 @@ def test_an_expired_lease_keeps_the_fault_from_being_applied() -> None:
     """If the undo has been made already, a fault that is applied now would not be undone."""
     world = World(expired=True)
     with pytest.raises(
-        ServiceError, match=r"^the lease fault\.test expired before the fault was applied"
+        ServiceError, match=r"^the lease fault\.test\.there expired before the fault was applied"
     ):
         world.session.apply()
     assert "apply" not in world.log
@@ -207,7 +226,7 @@ def test_a_fault_that_does_not_revert_keeps_its_lease_for_the_holder_to_undo() -
     world.session.apply()
     with pytest.raises(ServiceError, match=r"^not undone"):
         world.session.revert()
-    assert "release fault.test" not in world.log
+    assert "release fault.test.there" not in world.log
     assert [event for event, _ in world.recorded] == ["fault.applied", "fault.effective"]
 
 
@@ -238,4 +257,4 @@ def test_a_stop_while_a_fault_is_held_ends_the_holding_and_the_rollback_undoes_i
     world.on_sleep = lambda: None
     world.session.revert()
     assert not world.broken
-    assert world.log[-2:] == ["fault.cleared", "release fault.test"]
+    assert world.log[-2:] == ["fault.cleared", "release fault.test.there"]

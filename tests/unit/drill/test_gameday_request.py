@@ -1,22 +1,30 @@
-"""What `seawall gameday --sabotage` takes."""
+"""What `seawall gameday` and `seawall drill` take, and what they say of several drills."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from seawall.drill.gameday import Request, make_request
-from seawall.errors import UsageError
+from seawall.drill.gameday import Request, _Day, make_request
+from seawall.errors import PolicyError, UsageError
+from seawall.scorecard import Outcome, judge
+from tests.testing.policies import tree, write
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def request(sabotage: str | None) -> Request:
+def request(
+    sabotage: str | None = None, *, name: str | None = None, drills: tuple[str, ...] = ()
+) -> Request:
     return make_request(
         root=ROOT,
         policy_path=ROOT / "policies" / "sandbox.yaml",
-        name=None,
+        name=name,
+        drills=drills,
         seed=1,
         sabotage=sabotage,
         keep=False,
@@ -41,3 +49,86 @@ def test_the_present_spelling_is_taken_without_a_notice(capsys: pytest.CaptureFi
 def test_a_control_that_no_game_day_covers_is_refused_with_the_choices() -> None:
     with pytest.raises(UsageError, match="one of: failover, mode-controller"):
         request("bulkhead")
+
+
+def test_a_game_day_is_its_drills_in_their_order() -> None:
+    """The command that is shown replays it."""
+    found = request(name="one-after-another", sabotage="failover")
+
+    assert found.drills == (
+        "calm",
+        "rpc-dark",
+        "api-killed",
+        "prometheus-dark",
+        "signing-region-dark",
+    )
+    assert found.replay == (
+        "bin/seawall gameday --seed 1 --gameday one-after-another --policy policies/sandbox.yaml"
+        " --sabotage failover"
+    )
+    with pytest.raises(UsageError, match=r"no game day called 'never' \(one of: run-with-dark"):
+        request(name="never")
+
+
+def test_drills_are_taken_by_name_and_in_the_order_that_is_asked_for() -> None:
+    found = request(drills=("rpc-dark", "calm"))
+
+    assert (found.gameday, found.drills) == (None, ("rpc-dark", "calm"))
+    assert found.replay == (
+        "bin/seawall drill rpc-dark calm --seed 1 --policy policies/sandbox.yaml"
+    )
+    with pytest.raises(UsageError, match=r"no drill called 'rpc' \(one of: signing-region-dark, "):
+        request(drills=("calm", "rpc"))
+
+
+def test_a_drill_whose_fault_does_not_exist_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    """The faults that there are come from the program that applies them."""
+    changed = tree({"drills.signing-region-dark.faults.0.fault": "kms-gone"})
+
+    with pytest.raises(PolicyError, match=r"faults\.0\.fault: found 'kms-gone'; name one of kms-"):
+        make_request(
+            root=ROOT,
+            policy_path=write(tmp_path, changed),
+            name=None,
+            seed=1,
+            sabotage=None,
+            keep=False,
+        )
+
+
+def _day(outcomes: dict[str, Outcome]) -> _Day:
+    nothing: Any = None
+    day = _Day(
+        request=request(drills=("calm", "rpc-dark")), programs={}, switches=(), display=nothing
+    )
+    for name, outcome in outcomes.items():
+        verdict = judge(Path("nowhere")).model_copy(update={"outcome": outcome})
+        day.verdicts.append((name, Path("runs") / name, verdict))
+    return day
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "together"),
+    [
+        ({"calm": Outcome.PASS, "rpc-dark": Outcome.PASS}, Outcome.PASS),
+        ({"calm": Outcome.PASS, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
+        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
+        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.PASS}, Outcome.UNKNOWN),
+        ({"calm": Outcome.PASS}, Outcome.UNKNOWN),
+        ({}, Outcome.UNKNOWN),
+    ],
+)
+def test_a_game_day_is_as_good_as_its_worst_drill_and_a_missing_one_is_unknown(
+    outcomes: dict[str, Outcome], together: Outcome
+) -> None:
+    """In the document and in the last line for people."""
+    day = _day(outcomes)
+    console = Console(width=200, record=True, file=io.StringIO())
+    day.print(console)
+
+    document = day.document()
+    assert (document["outcome"], document["exit_code"]) == (together, together.exit_code)
+    assert [each["drill"] for each in document["drills"]] == list(outcomes)
+    assert console.export_text().splitlines()[-1].split() == [together, "all", "2"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from seawall.conventions import aws
-from seawall.drill.shock import Drill
+from seawall.drill.shock import Shock
 from seawall.errors import DrillError
 from seawall.kill_switch import KillSwitchWatch, Reading
 from seawall.policy_file import load_policy
@@ -39,8 +39,8 @@ class Hand:
         return Reading(values={"us-west-2": self.value}, unreadable={})
 
 
-def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
-    """A drill with nothing to drill on, and what it shows."""
+def shock(run_dir: Path, hand: Hand) -> tuple[Shock, list[str]]:
+    """A shock with nothing to drill on, and what it shows."""
     shown: list[str] = []
     sandbox: Any = SimpleNamespace(
         check=lambda: None, deployment=SimpleNamespace(kill_switch=None), components=list
@@ -48,11 +48,13 @@ def drill(run_dir: Path, hand: Hand) -> tuple[Drill, list[str]]:
     display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     records: Any = None
-    made = Drill(
+    made = Shock(
         sandbox=sandbox,
         records=records,
         policy=policy,
-        day=policy.gameday(),
+        name="signing-region-dark",
+        seed=1,
+        spent=(),
         root=ROOT,
         run_dir=run_dir,
         display=display,
@@ -65,7 +67,7 @@ def test_a_drill_does_not_begin_when_drills_are_stopped(tmp_path: Path) -> None:
     """Nothing was started, so nothing is on the timeline."""
     hand = Hand()
     hand.value = aws.KILL_SWITCH_STOPPED
-    made, _ = drill(tmp_path, hand)
+    made, _ = shock(tmp_path, hand)
     with pytest.raises(DrillError, match="the kill switch in us-west-2 says 'stopped'"):
         made.run()
     assert list(tmp_path.iterdir()) == []
@@ -73,7 +75,7 @@ def test_a_drill_does_not_begin_when_drills_are_stopped(tmp_path: Path) -> None:
 
 def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> None:
     hand = Hand()
-    made, shown = drill(tmp_path, hand)
+    made, shown = shock(tmp_path, hand)
     experiment = subprocess.Popen(
         [sys.executable, "-c", EXPERIMENT], stdout=subprocess.PIPE, start_new_session=True
     )
@@ -105,3 +107,32 @@ def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> 
         {"reason": "the kill switch in us-west-2 says 'stopped'"},
     )
     assert shown == ["stopped: the kill switch in us-west-2 says 'stopped'"]
+
+
+@pytest.mark.parametrize(
+    ("journal", "why"),
+    [
+        (
+            {"status": "failed", "experiment": {}, "deviated": True},
+            "the journal does not say that the steady state held: deviated is True",
+        ),
+        (None, "Toxiproxy did not answer"),
+    ],
+)
+def test_an_experiment_that_ends_early_ends_the_drill_and_says_why(
+    tmp_path: Path, journal: dict[str, Any] | None, why: str
+) -> None:
+    """By its journal, or by its log if it left none; nobody waits for the end of the flood."""
+    made, _ = shock(tmp_path, Hand())
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "chaos.log").write_text("Toxiproxy did not answer\n")
+    made.sandbox.deployment.data_dir = tmp_path  # type: ignore[misc]
+    if journal is not None:
+        (tmp_path / "chaos-journal.json").write_text(json.dumps(journal))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+
+    made._require_in_time(ended, "the experiment", made.clock() + 0.5, made._why_chaos_ended)
+    with pytest.raises(DrillError, match=r"^the experiment ended 30 s before its plan") as raised:
+        made._require_in_time(ended, "the experiment", made.clock() + 30, made._why_chaos_ended)
+    assert why in str(raised.value)

@@ -16,7 +16,7 @@ from seawall.evidence.prober import read_accounts
 from seawall.evidence.probes import (
     Account,
     CustomerProbes,
-    KeyServiceProbe,
+    EndpointProbe,
     NodeProbe,
     Sample,
     StatusProbe,
@@ -202,7 +202,7 @@ async def test_a_key_service_that_takes_requests_and_is_silent_does_not_answer()
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            probe = KeyServiceProbe(region="here", listen=f"127.0.0.1:{port}")
+            probe = EndpointProbe(name="kms", about={"region": "here"}, listen=f"127.0.0.1:{port}")
             if answers:
                 assert (await probe.answers())[0].ok
             else:

@@ -63,10 +63,10 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         ),
     ),
     "dark for less than a failover may take": (
-        "gamedays.0.dark",
+        "drills.signing-region-dark.faults.0.length",
         "20s",
-        "gamedays.0.dark",
-        "at least 30s: dark 20s = 20s",
+        "drills.signing-region-dark.faults.0.length",
+        "at least 30s: length 20s = 20s",
     ),
     "a refill faster than its blocks": (
         "treasury.refill_lead_time",
@@ -198,6 +198,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
 ALSO: dict[str, dict[str, Any]] = {
     "pages later than promised": {"triggers.3.enter_at": "20s"},
     "a name moves faster than its checks": {"served.api.failures": 4},
+    "dark for less than a failover may take": {"drills.signing-region-dark.smallest.fault": "20s"},
     "refills that come too late": {
         "targets.small_withdrawal_within": "60s",
         "targets.recovery_max": "200s",

@@ -196,7 +196,8 @@ def test_rules_of_another_policy_are_refused(policy: Policy, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="rendered from another policy than sandbox"):
         read_generated(policy, "rules.yml", folder=tmp_path)
     file.write_text(
-        f"# DO NOT EDIT\n{generated.rendered_from(policy.digest)}\ngroups: []\n", encoding="utf-8"
+        f"# DO NOT EDIT\n{generated.rendered_from(policy.infrastructure_digest)}\ngroups: []\n",
+        encoding="utf-8",
     )
     assert read_generated(policy, "rules.yml", folder=tmp_path).endswith("groups: []\n")
     with pytest.raises(UsageError, match=r"cannot be read: No such file.*run bin/seawall render"):
@@ -215,4 +216,4 @@ def test_everything_that_carries_tags_of_a_rail_names_it(policy: Policy) -> None
             if name.startswith("key-changes"):
                 continue  # belongs to no rail
             assert name.startswith(inputs["tags"]["rail"]), name
-            assert inputs["tags"]["policy"] == policy.digest
+            assert inputs["tags"]["policy"] == policy.infrastructure_digest

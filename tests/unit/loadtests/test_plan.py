@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.arrivals import Arrival, read_arrivals
-from loadtests.plan import Plan, plan, write_plan
+from loadtests.plan import Plan, plan, without_spent, write_plan
 from loadtests.population import SET_ASIDE, Population, owed, populate, write_customers
 from loadtests.shock import Profile, load_profile
 from seawall.errors import UsageError
@@ -19,6 +19,7 @@ from seawall.policy_file import load_policy
 
 SANDBOX = load_policy(Path("policies/sandbox.yaml"))
 PROFILE = load_profile("bybit-2025-02")
+DRILL = "signing-region-dark"
 SIZE = 1_000
 SEEDS = range(4)
 MORE_SEEDS = range(4, 20)
@@ -30,8 +31,8 @@ def made(request: pytest.FixtureRequest) -> dict[int, tuple[Population, Plan]]:
 
 
 def _make(policy: Policy, seed: int, profile: Profile = PROFILE) -> tuple[Population, Plan]:
-    population = populate(policy, profile, seed=seed, size=SIZE)
-    return population, plan(policy, policy.gameday(), profile, population, seed=seed)
+    population = populate(policy, seed=seed, size=SIZE)
+    return population, plan(policy, DRILL, profile, population, seed=seed)
 
 
 def _firsts(arrivals: tuple[Arrival, ...], phase: str) -> list[Arrival]:
@@ -187,6 +188,62 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert stat.S_IMODE((tmp_path / "a" / "customers.csv").stat().st_mode) == 0o600
 
 
+def test_a_later_flood_has_other_requests_and_asks_for_nothing_that_is_gone() -> None:
+    """The same drill again, for customers who hold what the first one left them."""
+    population, first = _make(SANDBOX, 7)
+    left = without_spent(population, first.arrivals)
+    second = plan(SANDBOX, "calm", load_profile("calm-day"), left, seed=7, earlier=1)
+    again = plan(SANDBOX, "calm", load_profile("calm-day"), left, seed=7, earlier=2)
+
+    ids = [{arrival.id for arrival in each.arrivals} for each in (first, second, again)]
+    assert not ids[0] & ids[1]
+    assert not ids[1] & ids[2]
+    held = {
+        (c.customer_id, *pool): amount
+        for c in population.customers
+        for pool, amount in c.balances.items()
+    }
+    for arrival in (*first.arrivals, *second.arrivals):
+        if arrival.attempt == 1:
+            held[(arrival.customer_id, arrival.network, arrival.asset)] -= arrival.amount
+    assert min(held.values()) >= 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_calm_day_reaches_no_tier_and_pays_small_ones(seed: int) -> None:
+    """Its velocity stays far below the first level, by plain sums."""
+    population = populate(SANDBOX, seed=seed, size=SIZE)
+    made = plan(SANDBOX, "calm", load_profile("calm-day"), population, seed=seed)
+    firsts = _firsts(made.arrivals, "calm") + _firsts(made.arrivals, "run")
+
+    assert max(_velocity(firsts, at) for at in range(0, 45_000_000, 500_000)) < 0.05
+    assert sum(arrival.size == "small" for arrival in firsts) > 0.97 * len(firsts)
+    assert "measured" not in made.scaling
+
+
+def test_a_flood_that_reaches_a_tier_which_its_drill_avoids_is_refused() -> None:
+    """A bank run under a drill that means to see nothing."""
+    drill = SANDBOX.drills[DRILL]
+    expects = drill.expects.model_copy(update={"reaches": (), "avoids": ("protected",)})
+    other = drill.model_copy(update={"expects": expects})
+    policy = SANDBOX.model_copy(update={"drills": {DRILL: other}})
+
+    with pytest.raises(UsageError, match=r"it peaks at a velocity of 0\.\d+, and protected begins"):
+        _make(policy, 1)
+
+
+def test_a_flood_smaller_than_the_smallest_that_counts_is_refused() -> None:
+    """Its drill could only ever be UNKNOWN."""
+    drill = SANDBOX.drills[DRILL]
+    smallest = drill.smallest.model_copy(update={"offered_per_s": 500})
+    policy = SANDBOX.model_copy(
+        update={"drills": {DRILL: drill.model_copy(update={"smallest": smallest})}}
+    )
+
+    with pytest.raises(UsageError, match=r"it offers 2\d\d requests a second, below the smallest"):
+        _make(policy, 1)
+
+
 def test_a_written_schedule_reads_back_as_it_was_planned(tmp_path: Path) -> None:
     """No rounding between the plan and the flood, down to the microsecond and the base unit."""
     _, schedule = _make(SANDBOX, 3)
@@ -220,7 +277,9 @@ def test_a_profile_too_weak_for_the_policy_is_refused_with_numbers() -> None:
     tree["assumed"]["largest_first"]["value"] = "0"
     weak = Profile.model_validate(tree)
 
-    with pytest.raises(UsageError, match=r"no run on this bank: the opening reaches only 0\.\d+"):
+    with pytest.raises(
+        UsageError, match=r"not what its drill expects: the opening reaches only 0\.\d+"
+    ):
         _make(SANDBOX, 1, weak)
 
 
@@ -246,14 +305,14 @@ def test_every_scaling_is_stated_and_consistent(made: dict[int, tuple[Population
 
 def test_api_keys_stay_out_of_reprs() -> None:
     """A traceback must not show a secret."""
-    customer = populate(SANDBOX, PROFILE, seed=1, size=10).customers[0]
+    customer = populate(SANDBOX, seed=1, size=10).customers[0]
 
     assert customer.api_key not in repr(customer)
 
 
 def test_customers_are_written_one_line_per_balance(tmp_path: Path) -> None:
     """The ledger is opened from these columns; those set aside hold every pool."""
-    population = populate(SANDBOX, PROFILE, seed=1, size=50)
+    population = populate(SANDBOX, seed=1, size=50)
     write_customers(population, tmp_path / "customers.csv")
 
     with (tmp_path / "customers.csv").open(newline="") as file:

@@ -73,7 +73,7 @@ def test_alertmanager_accepts_the_definition_with_its_placeholders_filled_in(
 def test_every_rendered_file_names_the_digest_of_its_policy() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     assert all(
-        text.splitlines()[1] == generated.rendered_from(policy.digest)
+        text.splitlines()[1] == generated.rendered_from(policy.infrastructure_digest)
         for text in RENDERER.texts(policy).values()
     )
 

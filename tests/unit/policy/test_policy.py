@@ -12,6 +12,13 @@ from seawall.policy_file import load_policy
 from tests.testing.breaking import PRODUCTION, SANDBOX, problems
 from tests.testing.policies import tree, write
 
+DRILL = "drills.signing-region-dark"
+
+
+def _drill(tree: dict[str, Any]) -> dict[str, Any]:
+    drill: dict[str, Any] = tree["drills"]["signing-region-dark"]
+    return drill
+
 
 def test_the_sandbox_scales_every_duration_and_nothing_else() -> None:
     """Targets, dwell times, block times and second-valued levels shrink by the one factor.
@@ -102,7 +109,9 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
             "indicators.drawdown_velocity.window",
         ),
         (lambda t: t["tiers"]["protected"]["guarantees"].append("swaps"), "tiers.protected"),
-        (lambda t: t["gamedays"][0].update(dark="200s"), "gamedays.0"),
+        (lambda t: _drill(t)["faults"][0].update(length="200s"), f"{DRILL}.faults.0"),
+        (lambda t: _drill(t).update(blast_radius=[]), f"{DRILL}.faults.0.target"),
+        (lambda t: t["gamedays"][0].update(drills=[]), "gamedays.0.drills"),
     ],
 )
 def test_a_policy_that_cannot_hold_is_refused_where_it_is_wrong(

@@ -140,7 +140,10 @@ def test_problems_of_the_text_and_of_the_policy_are_reported_together(tmp_path: 
     changed = LITERAL.replace("page_max: 15s", "page_max: 15s, page_max: 12s")
     changed = changed.replace("lease_ttl: 12s", "lease_ttl: 12")
 
-    assert set(problems(as_file(tmp_path, changed))) == {"targets.page_max", "gamedays.0.lease_ttl"}
+    assert set(problems(as_file(tmp_path, changed))) == {
+        "targets.page_max",
+        "drills.signing-region-dark.lease_ttl",
+    }
 
 
 CHILD = {"policy": "drill", "extends": "literal.yaml"}
@@ -189,7 +192,7 @@ def test_a_problem_of_the_extended_policy_names_its_file(tmp_path: Path) -> None
 
     (tmp_path / "literal.yaml").write_text(LITERAL.replace("lease_ttl: 12s", "lease_ttl: 12"))
     scaled = CHILD | {"scale": {"durations": "1/3"}}
-    assert UNIT in problems(write(tmp_path, scaled))["gamedays.0.lease_ttl"]
+    assert UNIT in problems(write(tmp_path, scaled))["drills.signing-region-dark.lease_ttl"]
 
 
 def test_an_anchor_may_be_used_and_a_flood_of_them_may_not(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from tests.testing.policies import put, tree, write
 
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
+DRILL = "drills.signing-region-dark"
+_FAULTS = tree()["drills"]["signing-region-dark"]["faults"]
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
     # what: (place that is changed, what to, place that is named, what is said of it)
@@ -235,6 +237,96 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "gamedays.1.name",
         "its own name",
     ),
+    "a game day names a drill that nobody declares": (
+        "gamedays.0.drills",
+        ["signing-region-dark", "signing-dark"],
+        "gamedays.0.drills.1",
+        "name a drill of the policy: signing-region-dark",
+    ),
+    "a drill is required that nobody declares": (
+        "readiness.0.drill",
+        "calm",
+        "readiness.0.drill",
+        "name a drill of the policy: signing-region-dark",
+    ),
+    "a drill is required on a stack that nobody has": (
+        "readiness.0.stack",
+        "moon",
+        "readiness.0.stack",
+        "name a stack that has an account: production",
+    ),
+    "a drill is required twice": (
+        "readiness",
+        tree()["readiness"] * 2,
+        "readiness.1",
+        "signing-region-dark on sandbox once more",
+    ),
+    "no drill is required": (
+        "readiness",
+        [],
+        "readiness",
+        "a gate that requires nothing is never open",
+    ),
+    "a fault that outlasts its flood": (
+        f"{DRILL}.faults.0.after",
+        "61s",
+        f"{DRILL}.faults.0",
+        "in force until 151000 ms of a flood of 150000 ms",
+    ),
+    "a fault beyond the blast radius": (
+        f"{DRILL}.blast_radius",
+        ["kms.standby"],
+        f"{DRILL}.faults.0.target",
+        "name it in the drill's blast_radius",
+    ),
+    "a fault that is applied twice": (
+        f"{DRILL}.faults",
+        _FAULTS * 2,
+        f"{DRILL}.faults.1",
+        "kms-dark against kms.primary once more",
+    ),
+    "two faults at the same time": (
+        f"{DRILL}.faults",
+        [*_FAULTS, _FAULTS[0] | {"fault": "kms-slow", "after": "60s", "length": "80s"}],
+        f"{DRILL}.faults.1",
+        "kms-slow at the same time as kms-dark",
+    ),
+    "a tier that is reached and avoided": (
+        f"{DRILL}.expects.avoids",
+        ["protected"],
+        f"{DRILL}.expects.avoids",
+        "cannot be both",
+    ),
+    "a drill without the tier that it begins in": (
+        f"{DRILL}.expects.avoids",
+        ["normal"],
+        f"{DRILL}.expects.avoids",
+        "begins in tier normal",
+    ),
+    "a time of protection without protected mode": (
+        f"{DRILL}.expects.reaches",
+        ["stressed"],
+        f"{DRILL}.expects.targets",
+        "declare protected under reaches",
+    ),
+    "a smallest size that the drill cannot have": (
+        f"{DRILL}.smallest.flood",
+        "151s",
+        f"{DRILL}.smallest.flood",
+        "151000 ms, where the drill plans 150000 ms",
+    ),
+    "a fault without a lease": (
+        f"{DRILL}.lease_ttl",
+        None,
+        f"{DRILL}.lease_ttl",
+        "after which silence of its runner",
+    ),
+    "a fault without a smallest length": (
+        f"{DRILL}.smallest.fault",
+        None,
+        f"{DRILL}.smallest.fault",
+        "how long each fault must have been in force",
+    ),
 }
 
 
@@ -251,6 +343,23 @@ def test_what_cannot_stand_is_refused_at_its_place_and_nowhere_else(
 
     assert list(found) == [named]
     assert said in found[named]
+
+
+def test_a_drill_without_faults_measures_nothing_from_their_beginning(tmp_path: Path) -> None:
+    """Each of the three is named at its own place."""
+    changed = tree()
+    put(changed, f"{DRILL}.faults", [])
+
+    found = problems(write(tmp_path, changed))
+
+    assert set(found) == {
+        f"{DRILL}.expects.targets",
+        f"{DRILL}.smallest.fault",
+        f"{DRILL}.smallest.payouts",
+    }
+    assert (
+        "declare a fault; without it the time has no beginning" in found[f"{DRILL}.expects.targets"]
+    )
 
 
 def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path) -> None:

@@ -7,24 +7,15 @@ import signal
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from sandbox import reaper
-from sandbox.kept import Record
-from sandbox.layout import Layout
-from sandbox.ports import pick_port
 from sandbox.supervisor import Sandbox
 from seawall.errors import ServiceError, UsageError
-from seawall.policy_file import load_policy
-from seawall.processes.environment import inherited
 
-ROOT = Path(__file__).resolve().parents[3]
-POLICY = ROOT / "policies" / "sandbox.yaml"
 GONE_WITHIN_S = 5.0
 DEAF = (
     sys.executable,
@@ -33,30 +24,6 @@ DEAF = (
 )
 """Never says that it is ready, and does not end when it is asked to."""
 PRESSED_AT: list[float] = []
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """One without a single part: what is started on it is all there is."""
-    record = Record(run_id=f"test-{uuid.uuid4().hex}", policy_path=POLICY, programs={})
-    layout = Layout.plan(
-        policy=load_policy(POLICY),
-        record=record,
-        data_dir=tmp_path,
-        env=inherited(),
-        pick=pick_port,
-    )
-    (tmp_path / reaper.LOGS).mkdir()
-    deployment = layout.deployment(run_id=record.run_id)
-    empty = Sandbox(
-        deployment=deployment,
-        record=record,
-        credentials=layout.credentials,
-        sabotaged={},
-        watch=None,
-    )
-    yield empty
-    empty.close()
 
 
 @contextmanager

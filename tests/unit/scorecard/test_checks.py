@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from seawall.scorecard.checks import ALL
+from seawall.scorecard.checks import ALL, expectations
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.failover import failover
 from seawall.scorecard.judgement import judge_facts
@@ -15,6 +15,7 @@ from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
@@ -85,14 +86,17 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.flood_value": UNKNOWN},
     ),
-    "the dark time was short": (lambda run: events(run, reverted=51.9), {"drill.dark": UNKNOWN}),
+    "the dark time was short": (
+        lambda run: events(run, reverted=51.9),
+        {"drill.fault_length": UNKNOWN},
+    ),
     "the blocks of the dark time came after it": (
         lambda run: {
             "blocks": each(
                 run.blocks, lambda row: us(20) < row.timestamp < us(57), observed_at=us(70)
             )
         },
-        {"drill.dark_payouts": UNKNOWN, "stress.small_completed": FAIL},
+        {"drill.payouts": UNKNOWN, "stress.small_completed": FAIL},
     ),
     "the prober still reached the dark region": (
         lambda run: probes(run, "kms", lambda sample: replace(sample, ok=True)),
@@ -129,32 +133,12 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "timeline": without(run.timeline, lambda event: event.event == "fault.effective")
         },
         {
-            "drill.dark": UNKNOWN,
-            "drill.dark_payouts": UNKNOWN,
+            "drill.fault_length": UNKNOWN,
+            "drill.payouts": UNKNOWN,
             "drill.fault_landed": UNKNOWN,
             "failover.time": UNKNOWN,
             "page.failover": UNKNOWN,
         },
-    ),
-    "another fault was injected": (
-        lambda run: {
-            "timeline": each(
-                run.timeline,
-                lambda event: event.event.startswith("fault."),
-                detail=lambda event: event.detail | {"fault": "noop"},
-            )
-        },
-        {"drill.fault_landed": UNKNOWN},
-    ),
-    "the fault was in the other region": (
-        lambda run: {
-            "timeline": each(
-                run.timeline,
-                lambda event: event.event == "fault.effective",
-                detail=lambda event: event.detail | {"target": "kms.elsewhere"},
-            )
-        },
-        {"drill.fault_landed": UNKNOWN},
     ),
     "signatures of the dark region have no time": (
         lambda run: {
@@ -350,6 +334,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"protected.suspensions": UNKNOWN},
     ),
+    **FAULTS,
     **TIMES,
     **SAFETY,
 }
@@ -425,10 +410,14 @@ def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -
 
 
 def test_every_check_is_seen_failing_or_unknown() -> None:
-    """Every check has a row in the table; test_evidence.py covers evidence.complete."""
-    covered = {identity for _, expected in TABLE.values() for identity in expected}
+    """Every check has a row in a table; test_evidence.py covers evidence.complete.
 
-    assert {check.id for check in ALL} - covered == {"evidence.complete"}
+    Those that this drill does not ask are in test_expectations.py.
+    """
+    covered = {identity for _, expected in TABLE.values() for identity in expected}
+    elsewhere = {check.id for check in expectations.CHECKS}
+
+    assert {check.id for check in ALL} - covered == {"evidence.complete"} | elsewhere
 
 
 def test_a_time_that_never_came_is_shown_as_beyond_its_bound(

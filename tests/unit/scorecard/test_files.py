@@ -10,8 +10,11 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
-from seawall.scorecard.checks import ALL
+from seawall.scorecard.checks import ALL, expectations
 from seawall.scorecard.report import SECTIONS
+
+ASKED = [check for check in ALL if check not in expectations.CHECKS]
+"""What the drill of the good run is asked."""
 
 
 def lines_of(directory: Path) -> list[str]:
@@ -38,7 +41,7 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         [],
     )
     assert card["categories"]["safety"] == {"outcome": "PASS", "passed": 13, "total": 13}
-    assert {entry["id"] for entry in card["checks"]} == {check.id for check in ALL}
+    assert {entry["id"] for entry in card["checks"]} == {check.id for check in ASKED}
     assert all(
         entry["evidence"] and entry["remediation"] and entry["motivation"]
         for entry in card["checks"]
@@ -54,12 +57,12 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         "identity",
         "judge",
     }
-    assert verdict["checks"] == dict.fromkeys((check.id for check in ALL), "PASS")
+    assert verdict["checks"] == dict.fromkeys((check.id for check in ASKED), "PASS")
     assert card["identity"]["replay"] == (
-        "bin/seawall gameday --policy policies/sandbox.yaml --gameday run-with-dark-region --seed 7"
+        "bin/seawall gameday --seed 7 --gameday run-with-dark-region --policy policies/sandbox.yaml"
     )
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (
-        str(len(ALL)),
+        str(len(ASKED)),
         "0",
         "0",
     )

@@ -1,0 +1,92 @@
+"""Check what the drills of a policy say about faults, and list the faults that there are.
+
+    python -m chaos.check --policy FILE
+
+Prints one JSON object: ``known`` (by name: summary, targets, parameters) and ``problems`` (path,
+found, remedy). The exit code is 0 if there are none, else 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from chaos.faults import Fault, known_faults
+from seawall.errors import ExitCode, Problem, SeawallError
+from seawall.formats.documents import model_problems
+from seawall.policy import PlannedFault, Policy
+from seawall.policy_file import load_policy
+
+
+def problems_of(policy: Policy) -> list[Problem]:
+    """Every fault, target and parameter of a drill that does not exist."""
+    return [
+        problem
+        for name, drill in policy.drills.items()
+        for index, planned in enumerate(drill.faults)
+        for problem in _problems(f"drills.{name}.faults.{index}", planned, policy)
+    ]
+
+
+def _problems(path: str, planned: PlannedFault, policy: Policy) -> Iterator[Problem]:
+    known = known_faults()
+    if planned.fault not in known:
+        yield Problem(
+            path=f"{path}.fault",
+            found=repr(planned.fault),
+            remedy=f"name one of {', '.join(sorted(known))}",
+        )
+        return
+    fault = known[planned.fault]
+    targets = fault.targets(policy)
+    if planned.target not in targets:
+        yield Problem(
+            path=f"{path}.target",
+            found=repr(planned.target),
+            remedy=f"{fault.name} can be aimed at {', '.join(targets)}",
+        )
+    try:
+        fault.parameters_type.model_validate(dict(planned.parameters))
+    except ValidationError as error:
+        for problem in model_problems(error):
+            yield Problem(
+                path=f"{path}.parameters.{problem.path}", found=problem.found, remedy=problem.remedy
+            )
+
+
+def described(fault: type[Fault], policy: Policy) -> dict[str, Any]:
+    """What a fault is, for people and for `seawall list`."""
+    return {
+        "summary": (fault.__doc__ or "").partition("\n")[0],
+        "targets": list(fault.targets(policy)),
+        "parameters": fault.parameters_type.model_json_schema().get("properties", {}),
+    }
+
+
+def main() -> int:
+    """Print the report of one policy."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--policy", type=Path, required=True)
+    options = parser.parse_args()
+    try:
+        policy = load_policy(options.policy)
+        problems = problems_of(policy)
+        faults = {name: described(fault, policy) for name, fault in known_faults().items()}
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({"known": faults, "problems": [asdict(each) for each in problems]}))
+    return ExitCode.USAGE if problems else ExitCode.PASS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""The fault in which a process stands still: it holds what it holds, and answers nobody."""
+
+from __future__ import annotations
+
+from chaos.faults.base import Observation
+from chaos.process import ProcessFault
+from seawall.conventions import faults
+
+
+class ProcessFrozen(ProcessFault):
+    """A process stands still (SIGSTOP): its connections and locks stay, and nothing moves."""
+
+    name = faults.PROCESS_FROZEN
+    act = "freeze"
+
+    def judge(self, answer: str) -> Observation:
+        """Silence is the fault: the kernel takes the connection, and the process does not."""
+        match answer:
+            case "silent":
+                return self.seen("effective", "took a request and was silent")
+            case "answered":
+                return self.seen("clear", "answered")
+            case _:
+                return self.seen("unclear", "refused or reset the connection")

@@ -1,0 +1,77 @@
+"""Check that each drill's flood does to the policy's tiers what the drill expects.
+
+    python -m loadtests.check --policy FILE
+
+Plans the flood of every drill for one seed, on a small population. Prints one JSON object:
+``known`` (the shock profiles, by name) and ``problems`` (path, found, remedy). The exit code is 0
+if there are none, else 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loadtests.plan import plan
+from loadtests.population import populate
+from loadtests.shock import PROFILES, load_profile
+from seawall.errors import ExitCode, Problem, SeawallError, UsageError
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+
+_SEED = 1
+_CUSTOMERS = 1_000
+
+
+def problems_of(policy: Policy) -> Iterator[Problem]:
+    """Every drill whose profile does not exist, or whose flood contradicts its expectations."""
+    population = populate(policy, seed=_SEED, size=_CUSTOMERS)
+    known = profiles()
+    for name, drill in policy.drills.items():
+        if drill.flood.profile not in known:
+            yield Problem(
+                path=f"drills.{name}.flood.profile",
+                found=repr(drill.flood.profile),
+                remedy=f"name one of {', '.join(known)}",
+            )
+            continue
+        try:
+            plan(policy, name, load_profile(drill.flood.profile), population, seed=_SEED)
+        except UsageError as error:
+            yield Problem(
+                path=f"drills.{name}.flood",
+                found=str(error.args[0]),
+                remedy=error.remedy or "plan another one",
+            )
+
+
+def profiles() -> dict[str, dict[str, Any]]:
+    """Every shock profile with the event that it stands for, by name."""
+    names = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+    return {name: {"summary": load_profile(name).event} for name in names}
+
+
+def main() -> int:
+    """Print the report of one policy."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--policy", type=Path, required=True)
+    options = parser.parse_args()
+    try:
+        problems = list(problems_of(load_policy(options.policy)))
+        known = profiles()
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({"known": known, "problems": [asdict(each) for each in problems]}))
+    return ExitCode.USAGE if problems else ExitCode.PASS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Handles by which faults freeze, end and bring back processes of a running sandbox; on loopback.
+
+    GET  /processes                  200 {"processes": {name: "running" | "down"}}
+    POST /processes/{name}/freeze    SIGSTOP to its group
+    POST /processes/{name}/kill      SIGKILL; it stays down until it is brought back
+    POST /processes/{name}/start     goes on, or starts again if it is down; idempotent
+
+204, or 404 for a process that the sandbox does not have. It lives in the supervisor, which alone
+can start a process again, so a sandbox that was left running has none.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.supervisor import Sandbox
+from seawall.errors import ServiceError
+
+_START_S_MAX = 10.0
+
+
+@contextmanager
+def process_control(sandbox: Sandbox) -> Iterator[str]:
+    """Serve the handles of ``sandbox`` from a thread; gives their base URL."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            _app(sandbox), host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none"
+        )
+    )
+    thread = threading.Thread(target=server.run, name="process control", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + _START_S_MAX
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                message = "the control of the sandbox's processes did not start"
+                raise ServiceError(message)
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=_START_S_MAX)
+
+
+def _app(sandbox: Sandbox) -> Starlette:
+    def listed(_request: Request) -> Response:
+        states = {
+            status.name: "running" if status.exit_code is None else "down"
+            for status in sandbox.components()
+        }
+        return JSONResponse({"processes": states})
+
+    def acting(act: Callable[[str], None]) -> Callable[[Request], Response]:
+        def handle(request: Request) -> Response:
+            try:
+                act(request.path_params["name"])
+            except KeyError:
+                return JSONResponse({"error": "no such process"}, status_code=404)
+            return Response(status_code=204)
+
+        return handle
+
+    return Starlette(
+        routes=[
+            Route("/processes", listed),
+            Route("/processes/{name}/freeze", acting(sandbox.freeze), methods=["POST"]),
+            Route("/processes/{name}/kill", acting(sandbox.kill), methods=["POST"]),
+            Route("/processes/{name}/start", acting(sandbox.bring_back), methods=["POST"]),
+        ]
+    )

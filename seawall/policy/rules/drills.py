@@ -1,0 +1,165 @@
+"""Rules for drills and game days: each drill could prove what it declares.
+
+Whether a fault, its parameters and a shock profile exist is known to the programs that apply them;
+:mod:`seawall.drill_check` asks those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seawall.errors import Problem
+
+if TYPE_CHECKING:
+    from seawall.policy.model import Drill, Policy
+
+
+def drills(policy: Policy) -> Iterator[Problem]:
+    """Drills that could not prove what they declare, and game days that name none of them."""
+    for name, drill in policy.drills.items():
+        yield from _faults(f"drills.{name}", drill)
+        yield from _expectations(f"drills.{name}.expects", drill)
+        yield from _sizes(f"drills.{name}.smallest", drill)
+    names: set[str] = set()
+    for index, day in enumerate(policy.gamedays):
+        if day.name in names:
+            yield Problem(
+                path=f"gamedays.{index}.name",
+                found=repr(day.name),
+                remedy="give every game day its own name",
+            )
+        names.add(day.name)
+        for position, named in enumerate(day.drills):
+            if named not in policy.drills:
+                yield Problem(
+                    path=f"gamedays.{index}.drills.{position}",
+                    found=repr(named),
+                    remedy=f"name a drill of the policy: {', '.join(policy.drills) or 'none yet'}",
+                )
+    if not policy.gamedays:
+        yield Problem(
+            path="gamedays",
+            found="none",
+            remedy="declare at least one; what is not drilled is not proven",
+        )
+
+
+def readiness(policy: Policy) -> Iterator[Problem]:
+    """Requirements that no run could meet."""
+    seen: set[tuple[str, str]] = set()
+    for index, required in enumerate(policy.readiness):
+        path = f"readiness.{index}"
+        if required.drill not in policy.drills:
+            yield Problem(
+                path=f"{path}.drill",
+                found=repr(required.drill),
+                remedy=f"name a drill of the policy: {', '.join(policy.drills) or 'none yet'}",
+            )
+        if policy.accounts and required.stack not in policy.accounts:
+            yield Problem(
+                path=f"{path}.stack",
+                found=repr(required.stack),
+                remedy=f"name a stack that has an account: {', '.join(policy.accounts)}",
+            )
+        if (required.drill, required.stack) in seen:
+            yield Problem(
+                path=path,
+                found=f"{required.drill} on {required.stack} once more",
+                remedy="require a drill on a stack once",
+            )
+        seen.add((required.drill, required.stack))
+    if not policy.readiness:
+        yield Problem(
+            path="readiness",
+            found="none",
+            remedy="require at least one drill; a gate that requires nothing is never open",
+        )
+
+
+def _faults(path: str, drill: Drill) -> Iterator[Problem]:
+    for index, fault in enumerate(drill.faults):
+        if fault.ends > drill.flood.length:
+            yield Problem(
+                path=f"{path}.faults.{index}",
+                found=f"in force until {fault.ends} ms of a flood of {drill.flood.length} ms",
+                remedy="end the fault before the flood ends, so that it is met under load",
+            )
+        if fault.target not in drill.blast_radius:
+            yield Problem(
+                path=f"{path}.faults.{index}.target",
+                found=repr(fault.target),
+                remedy="name it in the drill's blast_radius, or aim the fault at what is there",
+            )
+        for other in drill.faults[:index]:
+            if (fault.fault, fault.target) == (other.fault, other.target):
+                yield Problem(
+                    path=f"{path}.faults.{index}",
+                    found=f"{fault.fault} against {fault.target} once more",
+                    remedy="one drill applies a fault to a target once; lengthen it",
+                )
+            elif fault.after < other.ends and other.after < fault.ends:
+                yield Problem(
+                    path=f"{path}.faults.{index}",
+                    found=f"{fault.fault} at the same time as {other.fault}",
+                    remedy="let one begin when the other has ended; two at once are not watched",
+                )
+
+
+def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
+    both = set(drill.expects.reaches) & set(drill.expects.avoids)
+    if both:
+        yield Problem(
+            path=f"{path}.avoids",
+            found=", ".join(sorted(both)),
+            remedy="a tier cannot be both reached and avoided",
+        )
+    if "normal" in drill.expects.avoids:
+        yield Problem(
+            path=f"{path}.avoids", found="normal", remedy="every drill begins in tier normal"
+        )
+    needs = {
+        "failover_max": (bool(drill.faults), "a fault"),
+        "protected_max": ("protected" in drill.expects.reaches, "protected under reaches"),
+    }
+    for target, (there, needed) in needs.items():
+        if target in drill.expects.targets and not there:
+            yield Problem(
+                path=f"{path}.targets",
+                found=target,
+                remedy=f"declare {needed}; without it the time has no beginning",
+            )
+
+
+def _sizes(path: str, drill: Drill) -> Iterator[Problem]:
+    smallest, least_fault = drill.smallest, min((f.length for f in drill.faults), default=None)
+    for key, wanted, planned in (
+        ("calm", smallest.calm, drill.flood.calm),
+        ("flood", smallest.flood, drill.flood.length),
+        ("fault", smallest.fault, least_fault),
+    ):
+        if wanted is not None and (planned is None or wanted > planned):
+            yield Problem(
+                path=f"{path}.{key}",
+                found=f"{wanted} ms, where the drill plans "
+                + ("no fault" if planned is None else f"{planned} ms"),
+                remedy="a drill that is smaller than the smallest that counts is always UNKNOWN",
+            )
+    if drill.faults and drill.lease_ttl is None:
+        yield Problem(
+            path=f"{path.removesuffix('.smallest')}.lease_ttl",
+            found="nothing",
+            remedy="say after which silence of its runner a fault is undone",
+        )
+    if drill.faults and smallest.fault is None:
+        yield Problem(
+            path=f"{path}.fault",
+            found="nothing",
+            remedy="say how long each fault must have been in force",
+        )
+    if smallest.payouts is not None and not drill.faults:
+        yield Problem(
+            path=f"{path}.payouts",
+            found=str(smallest.payouts),
+            remedy="payouts are counted while a fault is in force, and this drill has none",
+        )

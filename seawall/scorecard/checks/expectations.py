@@ -1,0 +1,124 @@
+"""Checks of what a drill expects of the tiers, and of silence where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seawall.policy import Drill
+from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
+from seawall.scorecard.rows import ProbeSample
+
+
+def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
+    """Tiers that must be reached, without the one whose time is a target of its own."""
+    timed = {"protected"} if "protected_max" in drill.expects.targets else set()
+    return tuple(tier for tier in drill.expects.reaches if tier not in timed)
+
+
+@check(
+    "tiers.reached",
+    question="Was every tier reached that this drill must reach?",
+    motivation="A shock that leaves no trace in the tiers was too small, or was not seen.",
+    evidence=("records/mode_log.csv", "probes.jsonl"),
+    remediation="Look at the triggers: their levels, and whether the shock moves their indicators.",
+    belongs=lambda drill: bool(_tiers_to_reach(drill)),
+)
+def reached(facts: Facts) -> Finding:
+    """By the records and by the status that customers see; the second may be missing."""
+    wanted = _tiers_to_reach(facts.run.drill)
+    target = f"{', '.join(wanted)} reached"
+    missing = [tier for tier in wanted if not facts.spans_of(tier)]  # type: ignore[arg-type]
+    if missing:
+        return failed(
+            measured=_reached_text(facts), target=target, reason=f"never {', '.join(missing)}"
+        )
+    unseen = [tier for tier in wanted if not _seen(facts.status_samples, tier)]
+    if unseen:
+        return unknown(
+            measured=_reached_text(facts),
+            target=target,
+            reason=f"the records show {', '.join(unseen)}, and no probe of the status does",
+        )
+    return passed(
+        measured=_reached_text(facts), target=target, reason="by the records and by the status"
+    )
+
+
+@check(
+    "tiers.avoided",
+    question="Did the venue stay out of every tier that this drill must not reach?",
+    motivation="Protection that acts without need is an outage of its own making.",
+    evidence=("records/mode_log.csv", "probes.jsonl"),
+    remediation="Look at the trigger that acted, and at the indicator's value in the journal.",
+    belongs=lambda drill: bool(drill.expects.avoids),
+)
+def avoided(facts: Facts) -> Finding:
+    """Neither the records nor the status may show one, from the calm to the end of the watch."""
+    unwanted = facts.run.drill.expects.avoids
+    target = f"never {', '.join(unwanted)}"
+    flips = [
+        flip
+        for flip in facts.run.flips
+        if flip.tier in unwanted and flip.committed_at >= facts.calm_starts
+    ]
+    if flips:
+        at = format_s(flips[0].committed_at - facts.calm_starts)
+        return failed(
+            measured=f"{flips[0].tier} {at} after the calm began",
+            target=target,
+            reason=f"{flips[0].trigger_name or 'a person'}: {flips[0].reason}",
+        )
+    samples = [sample for sample in facts.status_samples if sample.at >= facts.calm_starts]
+    seen = [tier for tier in unwanted if _seen(samples, tier)]
+    if seen:
+        return failed(
+            measured=f"the status said {', '.join(seen)}",
+            target=target,
+            reason="the status names a tier that the records do not have",
+        )
+    if not samples:
+        return unknown(target=target, reason="no probe of the status was answered")
+    return passed(
+        measured=f"never in {len(samples):,} probes of the status",
+        target=target,
+        reason="by the records and by the status",
+    )
+
+
+@check(
+    "page.none",
+    question="Was nobody paged, although nothing was wrong?",
+    motivation="People who are paged for nothing do not come when it matters.",
+    evidence=("pages.jsonl",),
+    remediation="Look at the alert's expression and level.",
+    belongs=lambda drill: not drill.faults and not drill.expects.reaches,
+)
+def page_none(facts: Facts) -> Finding:
+    """No alert that fires arrived at the pager from the calm on."""
+    target = "no page"
+    received = [
+        page
+        for page in facts.run.pages
+        if page.status == "firing" and page.received_at >= facts.calm_starts
+    ]
+    if received:
+        return failed(
+            measured=f"{len(received)} pages",
+            target=target,
+            reason=f"the first is {received[0].alertname},"
+            f" {format_s(received[0].received_at - facts.calm_starts)} after the calm began",
+        )
+    return passed(measured="no page", target=target, reason="the pager received nothing")
+
+
+def _seen(samples: Iterable[ProbeSample], tier: str) -> bool:
+    return any((sample.detail or {}).get("tier") == tier for sample in samples)
+
+
+def _reached_text(facts: Facts) -> str:
+    tiers = dict.fromkeys(span.tier for span in facts.tiers if span.ends > facts.run_starts)
+    return f"reached {', '.join(tiers)}"
+
+
+CHECKS = (reached, avoided, page_none)

@@ -1,0 +1,170 @@
+"""What a drill asks follows from what it expects: here of a drill without a fault on a calm day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from seawall.experiments import experiment_of
+from seawall.policy import Policy
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.run import Run
+from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.spoiling import Files, each, probes, us, without
+from tests.testing.scorecard.story import DRILL
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+Spoil = Callable[[Run], Files]
+
+
+def declared(run: Run, **expects: Any) -> Files:
+    """The run's drill without faults, and with other expectations; its experiment follows."""
+    drill = run.drill
+    other = drill.model_copy(
+        update={
+            "faults": (),
+            "expects": drill.expects.model_copy(update={"reaches": (), "targets": ()} | expects),
+            "smallest": drill.smallest.model_copy(
+                update={"fault": None, "payouts": None, "hot_balances": None}
+            ),
+        }
+    )
+    policy: Policy = run.policy.model_copy(update={"drills": {DRILL: other}})
+    experiment = experiment_of(policy, DRILL)
+    return {
+        "policy": policy,
+        "drill": other,
+        "journal": run.journal
+        | {
+            "experiment": experiment,
+            "run": [
+                {"activity": activity, "status": "succeeded", "output": None}
+                for activity in experiment["method"]
+            ],
+            "rollbacks": [
+                {"activity": activity, "status": "succeeded", "output": None}
+                for activity in experiment["rollbacks"]
+            ],
+        },
+        "timeline": without(run.timeline, lambda line: line.event.startswith("fault.")),
+    }
+
+
+def calm(run: Run, **expects: Any) -> Files:
+    """A day on which nothing happened: no fault, no flip, no page."""
+    return {
+        **declared(run, **expects),
+        "pages": (),
+        "flips": (),
+        **probes(
+            run, "status", lambda sample: replace(sample, detail=sample.detail | {"tier": "normal"})
+        ),
+    }
+
+
+def not_passed(verdict: Verdict) -> dict[str, Outcome]:
+    """Outcome by check, of the checks on the tiers and pages that did not pass."""
+    return {
+        result.id: result.outcome
+        for result in verdict.results
+        if result.category in ("tiers", "page") and result.outcome is not Outcome.PASS
+    }
+
+
+def test_a_drill_is_asked_what_it_expects_and_nothing_else(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """No fault, so nothing about faults; no target, so no time."""
+    verdict = judge_facts(Facts(altered(**calm(good_run, avoids=("stressed", "protected")))))
+
+    asked = {result.id for result in verdict.results if result.category != "safety"}
+    assert asked == {
+        "evidence.complete",
+        "evidence.observers",
+        "drill.calm",
+        "drill.flood",
+        "experiment.sound",
+        "tiers.avoided",
+        "page.none",
+    }
+    assert verdict.times == ()
+    assert verdict.identity is not None
+    assert verdict.identity.faults == ()
+    assert not_passed(verdict) == {}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expects", "found"),
+    [
+        pytest.param(
+            lambda run: {"flips": run.flips},
+            {"avoids": ("protected",)},
+            {"tiers.avoided": FAIL},
+            id="a tier was committed that must be avoided",
+        ),
+        pytest.param(
+            lambda run: {"probes": run.probes},
+            {"avoids": ("protected",)},
+            {"tiers.avoided": FAIL},
+            id="the status named a tier that must be avoided",
+        ),
+        pytest.param(
+            lambda run: probes(run, "status", lambda sample: None),
+            {"avoids": ("protected",)},
+            {"tiers.avoided": UNKNOWN},
+            id="nobody asked for the status",
+        ),
+        pytest.param(
+            lambda run: {"pages": run.pages},
+            {"avoids": ("protected",)},
+            {"page.none": FAIL},
+            id="somebody was paged",
+        ),
+        pytest.param(
+            lambda run: {"flips": run.flips, "probes": run.probes, "pages": run.pages},
+            {"reaches": ("stressed", "protected")},
+            {},
+            id="both tiers were reached",
+        ),
+        pytest.param(
+            lambda run: {},
+            {"reaches": ("stressed",)},
+            {"tiers.reached": FAIL},
+            id="a tier was never reached",
+        ),
+        pytest.param(
+            lambda run: {"flips": run.flips},
+            {"reaches": ("stressed",)},
+            {"tiers.reached": UNKNOWN},
+            id="a tier is in the records alone",
+        ),
+    ],
+)
+def test_tiers_and_pages_are_held_against_the_expectations(
+    altered: Callable[..., Run],
+    good_run: Run,
+    spoil: Spoil,
+    expects: dict[str, Any],
+    found: dict[str, Outcome],
+) -> None:
+    """One thing differs from a calm day."""
+    run = altered(**calm(good_run, **expects) | spoil(good_run))
+
+    assert not_passed(judge_facts(Facts(run))) == found
+
+
+def test_a_page_of_an_earlier_drill_is_not_counted(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """The pager keeps what arrived before this drill began; a resolved alert is no page either."""
+    early = each(good_run.pages, lambda page: True, received_at=us(-1))
+    resolved = each(good_run.pages, lambda page: True, status="resolved")
+    files = calm(good_run, avoids=("protected",))
+
+    for pages in (early, resolved):
+        assert not_passed(judge_facts(Facts(altered(**files | {"pages": pages})))) == {}
