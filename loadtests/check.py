@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,40 @@ def problems_of(policy: Policy) -> Iterator[Problem]:
                 found=str(error.args[0]),
                 remedy=error.remedy or "plan another one",
             )
+    yield from _game_days(policy)
+
+
+def _game_days(policy: Policy) -> Iterator[Problem]:
+    """Game days that ask for more than can be paid without anyone's hand."""
+    hot = policy.hot_target_value_micro()
+    payable = Fraction(hot + _reserves_micro(policy), hot)
+    known = profiles()
+    for index, day in enumerate(policy.gamedays):
+        floods = [policy.drills[name].flood for name in day.drills if name in policy.drills]
+        asked = sum(
+            (
+                load_profile(flood.profile).assumed.requested_over_hot_targets.value
+                for flood in floods
+                if flood.profile in known
+            ),
+            Fraction(0),
+        )
+        if asked > payable:
+            yield Problem(
+                path=f"gamedays.{index}.drills",
+                found=f"floods that ask for {float(asked):.2f} times the hot targets together",
+                remedy=f"hot wallets and their reserves hold {float(payable):.2f} times; put the"
+                " drills into two game days",
+            )
+
+
+def _reserves_micro(policy: Policy) -> int:
+    """Summed target of the reserves behind the wallets that pay customers."""
+    return sum(
+        policy.value_micro(asset, policy.base_units(asset, holding.target))
+        for name in policy.payout_wallets()
+        for asset, holding in policy.wallets[policy.reserve_of(name)].holdings.items()
+    )
 
 
 def profiles() -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ to the policy's indicators is known to ``loadtests``. Both are started as progra
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ def ask(module: str, policy_path: Path) -> Known:
         done = subprocess.run(
             [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve())],
             cwd=repository_root(),
+            # named here, because a game day drops the variables of its user
+            env={**os.environ, "PYTHONPATH": str(repository_root())},
             capture_output=True,
             text=True,
             timeout=_ANSWER_S_MAX,

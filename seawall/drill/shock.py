@@ -114,28 +114,34 @@ class Shock:
         """
         switch = self._armed()
         try:
-            self._observe()
-            self._plan_flood()
-            flood, progress, t_zero = self._start_flood()
-            self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
-            self.event("calm.started", planned_at=t_zero)
-            chaos = self._start(
-                "chaos",
-                [
-                    *_module("chaos.run"),
-                    *("--policy", str(self.deployment.policy), "--drill", self.name),
-                    *("--journal", str(self.run_dir / JOURNAL)),
-                    *("--start-at", f"{t_zero:.6f}"),
-                ],
-            )
-            self._watch(flood, chaos, progress, t_zero)
-            self._await_recovery()
+            try:
+                self._apply()
+            finally:
+                self._end_children()
+                if self._prober is not None:
+                    self._prober.stop()
+            self._await_quiet()
         finally:
             switch.stop()
-            self._end_children()
-            if self._prober is not None:
-                self._prober.stop()
-        self._await_quiet()
+
+    def _apply(self) -> None:
+        """Everything that observers watch: from before the calm until the venue has recovered."""
+        self._observe()
+        self._plan_flood()
+        flood, progress, t_zero = self._start_flood()
+        self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
+        self.event("calm.started", planned_at=t_zero)
+        chaos = self._start(
+            "chaos",
+            [
+                *_module("chaos.run"),
+                *("--policy", str(self.deployment.policy), "--drill", self.name),
+                *("--journal", str(self.run_dir / JOURNAL)),
+                *("--start-at", f"{t_zero:.6f}"),
+            ],
+        )
+        self._watch(flood, chaos, progress, t_zero)
+        self._await_recovery()
 
     def _armed(self) -> KillSwitchWatch:
         """The watch of the kill switch, looking from now on.

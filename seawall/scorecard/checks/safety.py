@@ -14,7 +14,7 @@ from seawall.errors import EvidenceError
 from seawall.formats.journal import chain_breaks
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at, moves
-from seawall.scorecard.outcome import Finding, check, violations
+from seawall.scorecard.outcome import Finding, check, passed, violations
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Slot
 
@@ -461,9 +461,16 @@ def journal_chain(facts: Facts) -> Finding:
             f"the journal has {kind} {each}, which was not made as often"
             for each in sorted((named[kind] - decisions).elements())
         ]
+    count = len(facts.run.flips) + len(facts.run.top_ups)
+    if not count and not found:
+        return passed(
+            measured="no decision",
+            target="0 wrong of all decisions",
+            reason="no tier changed and nothing was topped up, and the journal says no more",
+        )
     return violations(
         found,
-        checked=max(len(facts.run.flips) + len(facts.run.top_ups), len(found)),
+        checked=max(count, len(found)),
         what="decisions",
         reason="every hash follows from the one before, every decision has its entry",
     )

@@ -95,7 +95,9 @@ def test_a_damaged_list_is_refused_instead_of_demanding_less(
     with pytest.raises(ValueError, match=said):
         parse(text)
     file = tmp_path / generated.EXPECTED_RESOURCES_FILE
-    file.write_text(f"{generated.rendered_from(POLICY.digest)}\n{text}", encoding="utf-8")
+    file.write_text(
+        f"{generated.rendered_from(POLICY.infrastructure_digest)}\n{text}", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match=rf"is damaged: .*{said}"):
         read_expected(POLICY, folder=tmp_path)
 

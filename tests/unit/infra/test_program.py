@@ -57,7 +57,9 @@ def test_everything_that_can_be_tagged_has_owner_and_policy() -> None:
         "aws:kms/replicaKey:ReplicaKey",
         "aws:iam/role:Role",
     }
-    assert all(resource.inputs["tags"]["policy"] == POLICY.digest for resource in tagged)
+    assert all(
+        resource.inputs["tags"]["policy"] == POLICY.infrastructure_digest for resource in tagged
+    )
     assert all(resource.inputs["tags"]["owner"] for resource in tagged)
 
 
