@@ -19,20 +19,41 @@ from typing import Any
 from pydantic import ValidationError
 
 from chaos.faults import Fault, known_faults
+from seawall.conventions import faults
 from seawall.errors import ExitCode, Problem, SeawallError
 from seawall.formats.documents import model_problems
-from seawall.policy import PlannedFault, Policy
+from seawall.policy import Drill, PlannedFault, Policy
 from seawall.policy_file import load_policy
 
 
 def problems_of(policy: Policy) -> list[Problem]:
-    """Every fault, target and parameter of a drill that does not exist."""
+    """Every fault, target, parameter and word of a blast radius that does not exist."""
     return [
         problem
         for name, drill in policy.drills.items()
-        for index, planned in enumerate(drill.faults)
-        for problem in _problems(f"drills.{name}.faults.{index}", planned, policy)
+        for problem in _of_drill(f"drills.{name}", drill, policy)
     ]
+
+
+def _of_drill(path: str, drill: Drill, policy: Policy) -> Iterator[Problem]:
+    for index, planned in enumerate(drill.faults):
+        yield from _problems(f"{path}.faults.{index}", planned, policy)
+    words = sorted({word for fault in known_faults().values() for word in fault.targets(policy)})
+    for index, word in enumerate(drill.blast_radius):
+        if word not in words:
+            yield Problem(
+                path=f"{path}.blast_radius.{index}",
+                found=repr(word),
+                remedy=f"no fault reaches it; the words are {', '.join(words)}",
+            )
+    first = [(fault.fault, fault.target) for fault in drill.faults[:1]]
+    if "failover_max" in drill.expects.targets and first != [(faults.KMS_DARK, "kms.primary")]:
+        yield Problem(
+            path=f"{path}.expects.targets",
+            found="failover_max",
+            remedy=f"failover is measured from {faults.KMS_DARK} of kms.primary; plan it as the"
+            " first fault",
+        )
 
 
 def _problems(path: str, planned: PlannedFault, policy: Policy) -> Iterator[Problem]:
@@ -80,11 +101,11 @@ def main() -> int:
     try:
         policy = load_policy(options.policy)
         problems = problems_of(policy)
-        faults = {name: described(fault, policy) for name, fault in known_faults().items()}
+        known = {name: described(fault, policy) for name, fault in known_faults().items()}
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps({"known": faults, "problems": [asdict(each) for each in problems]}))
+    print(json.dumps({"known": known, "problems": [asdict(each) for each in problems]}))
     return ExitCode.USAGE if problems else ExitCode.PASS
 
 

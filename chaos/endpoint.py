@@ -15,8 +15,9 @@ def probe(address: str) -> Answer:
     """Send one request over a new connection to ``address`` (``host:port``).
 
     Returns:
-        ``answered`` for any HTTP answer; ``silent`` if the connection was accepted and nothing came
-        back; ``refused`` if nobody listens; ``broken`` for everything else (reset, not HTTP).
+        ``answered`` for any HTTP answer; ``silent`` if nothing came back, not even a connection (a
+        process that stands still leaves its backlog full); ``refused`` if nobody listens;
+        ``broken`` for everything else (reset, not HTTP).
     """
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=SILENT_S_MIN)
@@ -24,6 +25,8 @@ def probe(address: str) -> Answer:
         connection.connect()
     except ConnectionRefusedError:
         return "refused"
+    except TimeoutError:
+        return "silent"
     except OSError:
         return "broken"
     try:

@@ -245,7 +245,7 @@ class FaultSession:
             "fault": self._fault.name,
             "target": self._fault.target,
             "part": self._fault.part,
-            "parameters": self._fault.parameters.model_dump(mode="json"),
+            "parameters": self._fault.declared,
         }
         if observation is not None:
             detail["seen"] = observation.what

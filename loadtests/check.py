@@ -25,6 +25,11 @@ from seawall.errors import ExitCode, Problem, SeawallError, UsageError
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
+PAYABLE_SHARE_MAX = Fraction(9, 10)
+"""How much of hot wallets and reserves a game day may ask for.
+
+The rest is for calm phases, for the prober, and for pools that empty before others.
+"""
 _SEED = 1
 _CUSTOMERS = 1_000
 
@@ -67,12 +72,13 @@ def _game_days(policy: Policy) -> Iterator[Problem]:
             ),
             Fraction(0),
         )
-        if asked > payable:
+        if asked > payable * PAYABLE_SHARE_MAX:
             yield Problem(
                 path=f"gamedays.{index}.drills",
                 found=f"floods that ask for {float(asked):.2f} times the hot targets together",
-                remedy=f"hot wallets and their reserves hold {float(payable):.2f} times; put the"
-                " drills into two game days",
+                remedy=f"hot wallets and their reserves hold {float(payable):.2f} times, of which"
+                f" {float(PAYABLE_SHARE_MAX):.0%} can be planned for; put the drills into two game"
+                " days",
             )
 
 

@@ -121,6 +121,7 @@ def check_plan(
     run = [arrival for arrival in arrivals if arrival.phase == "run"]
     requested = sum(arrival.value_micro for arrival in run if arrival.attempt == 1)
     ratio = Fraction(requested, rates.hot_micro)
+    spans_ms = Fraction(run[-1].offset_us - run[0].offset_us, MS) if run else Fraction(0)
     offered_per_s = Fraction(len(run) * MS, drill.flood.length)
     peak = max(opening_peak, later_peak)
     failures = [
@@ -133,6 +134,14 @@ def check_plan(
             (
                 offered_per_s >= drill.smallest.offered_per_s,
                 f"it offers {float(offered_per_s):.0f} requests a second, below the smallest size",
+            ),
+            (
+                spans_ms >= drill.smallest.flood,
+                f"it spans {float(spans_ms):.0f} ms, below the smallest size",
+            ),
+            (
+                drill.smallest.hot_balances is None or ratio >= drill.smallest.hot_balances,
+                f"it asks for {float(ratio):.2f} times the hot targets, below the smallest size",
             ),
             (
                 ratio >= assumed.requested_over_hot_targets.value * 98 / 100,

@@ -142,6 +142,7 @@ def _start(
             policy=policy,
             policy_path=policy_path,
             seed=options.seed,
+            by_hand=keep,
             report=report,
             event=event,
         )

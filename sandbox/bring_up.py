@@ -27,7 +27,7 @@ from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
 from seawall.conventions import components, environment
-from seawall.errors import ExitCode, ServiceError, UsageError
+from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
@@ -63,6 +63,7 @@ def bring_up(
     policy: Policy,
     policy_path: Path,
     seed: int,
+    by_hand: bool,
     report: Callable[[str], None],
     event: Callable[[str], None],
 ) -> None:
@@ -70,7 +71,8 @@ def bring_up(
 
     Returns when the venue is ready and funded, and the deployment file says so.
 
-    ``report`` gets lines for people, ``event`` the names of the timeline's events.
+    ``by_hand``: a flood is planned, too, for people who work on it. ``report`` gets lines for
+    people, ``event`` the names of the timeline's events.
 
     Raises :class:`ServiceError` or :class:`ComponentDiedError` naming the part that did not come
     up.
@@ -119,14 +121,16 @@ def bring_up(
     finally:
         roles.unlink()
     report("ledger opened")
-    drill = policy.gamedays[0].drills[0]
-    by_hand = ["--drill", drill, "--customers", str(customers), "--out", str(sandbox.data_dir)]
-    plan = ["loadtests.plan", *seeded, *by_hand]
-    # For `locust -f` by hand; a drill plans its own flood.
-    with Task(sandbox, root=root, name="flood-plan", module=plan) as planning:
-        _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-        await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
-        planning.finish()
+    _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+    await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+    if by_hand:
+        # For `locust -f`; a drill plans its own flood.
+        drill = policy.gamedays[0].drills[0]
+        given = ["--drill", drill, "--customers", str(customers), "--out", str(sandbox.data_dir)]
+        try:
+            _run(root, sandbox, "flood-plan", ["loadtests.plan", *seeded, *given])
+        except SeawallError as error:
+            report(f"no flood for use by hand: {error}")
     auditor = sandbox.data_dir / AUDITOR
     write_private(auditor, sandbox.database_url("auditor") + "\n")
     sandbox.describe(

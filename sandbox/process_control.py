@@ -5,8 +5,9 @@
     POST /processes/{name}/kill      SIGKILL; it stays down until it is brought back
     POST /processes/{name}/start     goes on, or starts again if it is down; idempotent
 
-204, or 404 for a process that the sandbox does not have. It lives in the supervisor, which alone
-can start a process again, so a sandbox that was left running has none.
+204; 404 for a process that the sandbox does not have, 409 for one that died by itself. It lives in
+the supervisor, which alone can start a process again, so a sandbox that was left running has none;
+what is frozen or down when it ends is brought back first.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.supervisor import Sandbox
-from seawall.errors import ServiceError
+from seawall.errors import SeawallError, ServiceError
 
 _START_S_MAX = 10.0
 
@@ -48,6 +49,8 @@ def process_control(sandbox: Sandbox) -> Iterator[str]:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
+        # Whoever asked for it may be gone, and with this server the undo of its fault.
+        sandbox.bring_all_back()
         server.should_exit = True
         thread.join(timeout=_START_S_MAX)
 
@@ -66,6 +69,8 @@ def _app(sandbox: Sandbox) -> Starlette:
                 act(request.path_params["name"])
             except KeyError:
                 return JSONResponse({"error": "no such process"}, status_code=404)
+            except SeawallError as error:
+                return JSONResponse({"error": str(error)}, status_code=409)
             return Response(status_code=204)
 
         return handle

@@ -97,6 +97,7 @@ class Sandbox:
         self._components: dict[str, Component] = {}
         self._commands: dict[str, _Command] = {}
         self._scraped: dict[str, int] = {}
+        self._touched: set[str] = set()
         self._closing = False
 
     # --- life
@@ -356,14 +357,21 @@ class Sandbox:
         return int(match[1])
 
     def freeze(self, name: str) -> None:
-        """Make the component ``name`` stand still. Raises KeyError."""
-        self._components[name].signal_group(signal.SIGSTOP)
+        """Make the component ``name`` stand still.
+
+        Raises KeyError, and :class:`ComponentDiedError` for one that died by itself.
+        """
+        with self._lock:
+            self._living(name).signal_group(signal.SIGSTOP)
+            self._touched.add(name)
 
     def kill(self, name: str) -> None:
-        """Kill the component ``name``; it is no death of its own. Raises KeyError."""
-        component = self._components[name]
-        component.announce_stop()
-        component.signal_group(signal.SIGKILL)
+        """Kill the component ``name``; it is no death of its own. Raises as :meth:`freeze`."""
+        with self._lock:
+            component = self._living(name)
+            component.announce_stop()
+            component.signal_group(signal.SIGKILL)
+            self._touched.add(name)
 
     def bring_back(self, name: str) -> None:
         """Let the component ``name`` go on, or start it again if it was killed; idempotent.
@@ -378,6 +386,19 @@ class Sandbox:
                 self.spawn(
                     name, command.argv, env=command.env, cwd=command.cwd, niceness=command.niceness
                 )
+            self._touched.discard(name)
+
+    def bring_all_back(self) -> None:
+        """Bring back whatever was frozen or killed, unless the sandbox is closing."""
+        with self._lock:
+            for name in sorted(self._touched) if not self._closing else []:
+                self.bring_back(name)
+
+    def _living(self, name: str) -> Component:
+        component = self._components[name]
+        if component.died:
+            raise ComponentDiedError(name, log_tail=component.status().log_tail or "")
+        return component
 
     def stop(self, name: str) -> None:
         """End the component ``name`` on purpose. Raises KeyError."""

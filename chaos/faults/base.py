@@ -48,12 +48,14 @@ class Fault(ABC):
         name: Its name in policies.
         parameters_type: The type of its parameters.
         target: A word of the blast radius.
+        declared: Its parameters as the drill declares them, for the judge to compare.
         part: The same in an operator's words: the proxy, process or role that is touched.
     """
 
     name: ClassVar[str]
     parameters_type: ClassVar[type[Parameters]] = Parameters
     part: str
+    declared: dict[str, str]
 
     def __init__(
         self, deployment: Deployment, *, target: str, parameters: Mapping[str, str]
@@ -66,7 +68,8 @@ class Fault(ABC):
         """
         self.deployment = deployment
         self.target = target
-        self.parameters = self.parameters_type.model_validate(dict(parameters))
+        self.declared = dict(parameters)
+        self.parameters = self.parameters_type.model_validate(self.declared)
 
     @classmethod
     @abstractmethod

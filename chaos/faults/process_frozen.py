@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chaos.faults.base import Observation
-from chaos.process import ProcessFault
-from seawall.conventions import faults
+from chaos.process import PREFIX, ProcessFault
+from seawall.conventions import components, faults
+from seawall.policy import Policy
 
 
 class ProcessFrozen(ProcessFault):
@@ -12,6 +13,12 @@ class ProcessFrozen(ProcessFault):
 
     name = faults.PROCESS_FROZEN
     act = "freeze"
+
+    @classmethod
+    def targets(cls, policy: Policy) -> tuple[str, ...]:
+        """All but the api: the prober waits for it too long to count as awake meanwhile."""
+        api = f"{PREFIX}{components.API_PROCESS}"
+        return tuple(target for target in super().targets(policy) if target != api)
 
     def judge(self, answer: str) -> Observation:
         """Silence is the fault: the kernel takes the connection, and the process does not."""

@@ -7,7 +7,9 @@ own, and is judged from that alone.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import shlex
 import signal
 import sys
 import time
@@ -22,6 +24,7 @@ from rich.text import Text
 
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
+from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
@@ -61,18 +64,20 @@ class Request:
     seed: int
     sabotage: str | None
     keep: bool
+    faults: str
 
     @property
     def replay(self) -> str:
-        """The command that runs the same drills again."""
+        """The command that runs the same drills again, for a shell."""
         words = (
-            [f"bin/seawall drill {' '.join(self.drills)}", f"--seed {self.seed}"]
+            ["bin/seawall", "drill", *self.drills, "--seed", str(self.seed)]
             if self.gameday is None
-            else ["bin/seawall gameday", f"--seed {self.seed}", f"--gameday {self.gameday}"]
+            else ["bin/seawall", "gameday", "--seed", str(self.seed), "--gameday", self.gameday]
         )
-        words.append(f"--policy {named_from(self.root, self.policy_path)}")
-        words += [f"--sabotage {self.sabotage}"] if self.sabotage else []
-        return " ".join(words)
+        words += ["--policy", named_from(self.root, self.policy_path)]
+        words += ["--sabotage", self.sabotage] if self.sabotage else []
+        own = f"{FAULTS_VARIABLE}={shlex.quote(self.faults)} " if self.faults else ""
+        return own + shlex.join(words)
 
 
 def make_request(
@@ -114,6 +119,8 @@ def make_request(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         sabotage=sabotage,
         keep=keep,
+        # Read before the user's environment is forgotten.
+        faults=os.environ.get(FAULTS_VARIABLE, ""),
     )
 
 
@@ -154,7 +161,12 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
         day = _Day(request=request, programs=programs, switches=switches, display=display)
-        day.run()
+        try:
+            day.run()
+        except SeawallError as error:
+            if not day.verdicts:
+                raise
+            display.line(f"the game day ended early: {error}")
     if as_json:
         print(json.dumps(day.document(), indent=1))
     else:
@@ -202,6 +214,9 @@ class _Day:
                         current[0] = self._begin(name)
                         point_latest_at(current[0].run_dir)
                     self._drill(sandbox, current[0], position)
+                    if current[0].manifest.broke is not None:
+                        # Stopped by people, or with a part that died: nobody knows what it left.
+                        break
             except BaseException:
                 if self.request.keep:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
@@ -288,6 +303,7 @@ class _Day:
     def _shock_and_collect(self, sandbox: RunningSandbox, run: _Run) -> None:
         deployment = sandbox.deployment
         run.manifest.stack = deployment.stack
+        run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack
         records = connect(deployment)
         shock = Shock(
             sandbox=sandbox,
@@ -298,6 +314,7 @@ class _Day:
             spent=[path for path in self._spent if path.is_file()],
             root=self.request.root,
             run_dir=run.run_dir,
+            faults=self.request.faults,
             display=self.display,
             switches=self.switches,
         )

@@ -67,6 +67,7 @@ class Shock:
         name: Of the drill.
         seed: Of its arrivals.
         spent: Schedules of earlier floods on this deployment.
+        faults: Folders with faults of the user's own, as `SEAWALL_FAULTS` has them.
     """
 
     sandbox: RunningSandbox
@@ -77,11 +78,13 @@ class Shock:
     spent: Sequence[Path]
     root: Path
     run_dir: Path
+    faults: str = ""
     display: Display
     clock: Callable[[], float] = time.time
     switch: KillSwitchWatch | None = None
     switches: Sequence[KillSwitch] = ()
     _offered_per_s: float = 0.0
+    _flood_ends: float = 0.0
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
 
@@ -126,6 +129,7 @@ class Shock:
 
     def _apply(self) -> None:
         """Everything that observers watch: from before the calm until the venue has recovered."""
+        self._await_steady()
         self._observe()
         self._plan_flood()
         flood, progress, t_zero = self._start_flood()
@@ -188,7 +192,7 @@ class Shock:
                 *("--lanes", str(lanes), "--out", str(self.run_dir / "probes.jsonl")),
             ],
             env=self._environment(),
-            log=self.deployment.data_dir / "logs" / f"{PROBER}.log",
+            log=self._log(PROBER),
             cwd=self.root,
             niceness=0,  # times are measured: an observer that waits for a processor measures that
         )
@@ -233,7 +237,7 @@ class Shock:
     def _start(
         self, name: str, argv: Sequence[str], *, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
-        log = (self.deployment.data_dir / "logs" / f"{name}.log").open("ab")
+        log = self._log(name).open("ab")
         with log:
             child = subprocess.Popen(
                 argv,
@@ -254,7 +258,8 @@ class Shock:
         given = of_deployment(
             deployment.path, policy=deployment.policy, path=path, run_id=deployment.run_id
         )
-        return {**inherited(), **given, environment.RUNNER_VARIABLE: str(os.getpid())}
+        own = {environment.FAULTS_VARIABLE: self.faults} if self.faults else {}
+        return {**inherited(), **given, **own, environment.RUNNER_VARIABLE: str(os.getpid())}
 
     def _customers(self) -> str:
         if self.deployment.customers is None:
@@ -294,6 +299,7 @@ class Shock:
         """
         run_at = t_zero + self.drill.flood.calm / 1000
         end_at = run_at + self.drill.flood.length / 1000
+        self._flood_ends = end_at
         last_at = max((run_at + fault.ends / 1000 for fault in self.drill.faults), default=end_at)
         facts = _Facts(self.run_dir / timeline.TIMELINE)
         plan = [
@@ -315,8 +321,7 @@ class Shock:
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
                 raise DrillError(
-                    message,
-                    remedy=f"see flood.log and chaos.log in {self.deployment.data_dir / 'logs'}",
+                    message, remedy=f"see flood.log and chaos.log in {self.run_dir / 'logs'}"
                 )
         for planned in plan:
             self._announce(*planned)
@@ -348,6 +353,29 @@ class Shock:
         self.display.phase(text)
         self.event(event, planned_at=at)
 
+    def _await_steady(self) -> None:
+        """Wait until the venue is as a drill must find it, for at most the bound on recovery.
+
+        Raises :class:`DrillError`: what an earlier drill left behind would be judged as this one's.
+        """
+        deadline = self.clock() + self.policy.targets.recovery_max / 1000
+        while not self._is_steady(state := self._tick(None)):
+            if self.clock() > deadline:
+                found = "could not be read" if state is None else f"is in tier {state.tier}"
+                message = f"the drill cannot begin: the venue {found}, and does not come to rest"
+                raise DrillError(message, remedy="see what the drill before it left behind")
+
+    def _is_steady(self, state: VenueState | None) -> bool:
+        """Whether the tier is normal, and no withdrawal waits longer than on a calm day."""
+        # A calm venue always has some withdrawals under way; the policy says from which age on they
+        # are a backlog.
+        calm_age_s = min(
+            float(trigger.exit_below)
+            for trigger in self.policy.triggers
+            if trigger.indicator == "queue_age_s"
+        )
+        return state is not None and state.tier == "normal" and state.oldest_s < calm_age_s
+
     def _await_recovery(self) -> None:
         """Wait until all withdrawals are resolved and the tier is normal.
 
@@ -357,18 +385,10 @@ class Shock:
         cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
         since = cleared if cleared is not None else self.clock()
         self.event("healed", cleared_at=cleared)
-        policy = self.policy
-        # A calm venue always has some withdrawals under way; the policy says from which age on they
-        # are a backlog.
-        calm_age_s = min(
-            float(trigger.exit_below)
-            for trigger in policy.triggers
-            if trigger.indicator == "queue_age_s"
-        )
-        deadline = since + policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
+        shock_ended = max(since, self._flood_ends)
+        deadline = shock_ended + self.policy.targets.recovery_max / 1000 + _BEYOND_BOUND_S
         while self.clock() < deadline:
-            state = self._tick(None)
-            if state is not None and state.tier == "normal" and state.oldest_s < calm_age_s:
+            if self._is_steady(self._tick(None)):
                 self.event("drained")
                 self.display.line(
                     f"drained and back to normal {self.clock() - since:.1f} s after healing"
@@ -404,8 +424,14 @@ class Shock:
             self.display.state(state, offered_per_s=self._offered_per_s)
         return state
 
+    def _log(self, name: str) -> Path:
+        """The log of a process of this drill, in the run directory."""
+        folder = self.run_dir / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.log"
+
     def _tail(self, name: str) -> str:
-        log = self.deployment.data_dir / "logs" / f"{name}.log"
+        log = self._log(name)
         return tail(log.read_text(encoding="utf-8", errors="replace"))
 
     def _end_children(self) -> None:

@@ -130,7 +130,7 @@ def read_accounts(path: Path) -> list[Account]:
     if len(found) < ACCOUNTS:
         raise UsageError(
             f"{path} lists fewer than {ACCOUNTS} customers",
-            remedy="make it with python -m loadtests.plan",
+            remedy="name a file with customers whose keys a drill may use",
         )
     return [Account(api_key=key, pools=tuple(pools)) for key, pools in found.values()]
 

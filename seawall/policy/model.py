@@ -379,7 +379,7 @@ class Drill(Section):
     title: str
     flood: Flood
     faults: tuple[PlannedFault, ...] = ()
-    lease_ttl: DurationMs | None = Field(default=None, gt=0)
+    lease_ttl: DurationMs | None = Field(default=None, ge=1_000)
     blast_radius: tuple[str, ...] = ()
     expects: Expectations
     smallest: SmallestSize

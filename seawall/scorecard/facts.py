@@ -231,13 +231,18 @@ class Facts:
 
     @cached_property
     def watch_ends(self) -> Instant:
-        """Until when the observers had to watch: the end of recovery, or of its bound."""
+        """Until when the observers had to watch: the end of recovery, or of its bound.
+
+        That is never before the shock is over, which has two halves: its faults and its flood.
+        """
         healing = self._healing()
         if healing is None:
             return self.observed_until
-        bound = Instant(healing + self.run.policy.targets.recovery_max * MILLISECOND)
+        shock_ends = max(healing, self.run_ends)
+        bound = Instant(shock_ends + self.run.policy.targets.recovery_max * MILLISECOND)
         drained = self.moment("drained")
-        return min(bound, self.observed_until, *([] if drained is None else [drained]))
+        ends = [] if drained is None else [Instant(max(drained, shock_ends))]
+        return min(bound, self.observed_until, *ends)
 
     def _phase(self, phase: str) -> tuple[Instant, Instant]:
         offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]

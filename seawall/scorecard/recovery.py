@@ -187,7 +187,9 @@ def recovery(facts: Facts) -> Budget:
     return Budget(
         id="recovery",
         title="Recovery: healing to queue drained and tier normal",
-        begins="an outside probe saw the fault gone",
+        begins="an outside probe saw the last fault gone"
+        if facts.faults
+        else "the last arrival of the run",
         starts=starts,
         limit_us=limit_us,
         marks=tuple(marks),

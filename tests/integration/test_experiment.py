@@ -12,14 +12,66 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chaos.render import RENDERER
 from seawall.policy_file import load_policy
 from seawall.scorecard.journal import problems_of_journal
-from tests.testing.fault_harness import EXPERIMENT, FaultHarness, harness, running, wait_for
+from tests.testing.fault_harness import (
+    EXPERIMENT,
+    FaultHarness,
+    harness,
+    hurried_policy,
+    running,
+    wait_for,
+)
 
 __all__ = ["harness"]
 pytestmark = pytest.mark.integration
+
+
+SLOW = """
+from chaos import toxiproxy
+from chaos.endpoint import probe
+from chaos.faults import Fault, Observation, Parameters
+from seawall.policy.quantities import DurationMs
+
+PROXY = "kms.us-east-1"
+
+
+class Latency(Parameters):
+    latency: DurationMs
+
+
+class KmsSlow(Fault):
+    \"\"\"The key service answers late.\"\"\"
+
+    name = "kms-slow"
+    parameters_type = Latency
+    part = PROXY
+
+    @classmethod
+    def targets(cls, policy):
+        return ("kms.primary",)
+
+    def undo(self):
+        return (toxiproxy.removal(self.deployment.toxiproxy, proxy=PROXY, name="slow"),)
+
+    def apply(self):
+        toxiproxy.add_toxic(
+            self.deployment.toxiproxy,
+            proxy=PROXY,
+            name="slow",
+            kind="latency",
+            stream="downstream",
+            attributes={"latency": self.parameters.latency},
+        )
+
+    def observe(self):
+        answer = probe(self.deployment.proxies[PROXY].listen)
+        state = {"silent": "effective", "answered": "clear"}.get(answer, "unclear")
+        return Observation(state=state, what=answer)
+"""
 
 
 def _journal(path: Path) -> dict[str, Any]:
@@ -103,7 +155,7 @@ def test_the_control_experiment_is_sound_as_a_game_day_runs_it(
     facts = harness.timeline("chaos")
     assert {fact["detail"]["fault"] for fact in facts} == {"noop"}
     applied = next(fact["at"] for fact in facts if fact["event"] == "fault.applied")
-    assert 0.7 <= applied - zero <= 10, "never early; late only by what a busy machine needs"
+    assert 5.2 <= applied - zero <= 15, "never early; late only by what a busy machine needs"
     assert sorted(path.name for path in journal.parent.iterdir()) == [
         "chaos-journal.experiment.json",
         "chaos-journal.json",
@@ -165,6 +217,7 @@ def test_an_experiment_that_leaves_no_journal_is_unknown(
     """Exit status 2, and the reason in one line."""
     package = tmp_path / "broken" / "chaostoolkit"
     package.mkdir(parents=True)
+    (package / "__init__.py").touch()
     (package / "__main__.py").write_text("raise SystemExit(1)\n")
     path = os.pathsep.join([harness.environment["PYTHONPATH"], str(package.parent)])
     ended = subprocess.run(
@@ -209,3 +262,60 @@ def test_an_unknown_drill_is_refused(harness: FaultHarness, tmp_path: Path) -> N
         ended.stderr
         == f"chaos: the policy production has no drill nothing (name one of {EXPERIMENT})\n"
     )
+
+
+def test_a_fault_and_a_drill_of_ones_own_need_one_file_and_the_policy(
+    harness: FaultHarness, tmp_path: Path
+) -> None:
+    """The kit knows neither; it checks them, applies the fault, watches it and undoes it."""
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / "kms_slow.py").write_text(SLOW)
+    policy = hurried_policy()
+    policy["drills"]["slow-signing"] = {
+        **policy["drills"][EXPERIMENT],
+        "faults": [
+            {
+                "fault": "kms-slow",
+                "target": "kms.primary",
+                "after": "200ms",
+                "length": "2500ms",
+                "parameters": {"latency": "900ms"},
+            }
+        ],
+        "expects": {"targets": ["recovery_max"]},
+    }
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump(policy))
+    environment = harness.environment | {
+        "SEAWALL_FAULTS": str(tmp_path / "faults"),
+        "SEAWALL_POLICY": str(path),
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    checked = run("chaos.check", "--policy", str(path))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert json.loads(checked.stdout)["known"]["kms-slow"]["parameters"]["latency"]
+    journal = tmp_path / "journal.json"
+    given = ("--policy", str(path), "--drill", "slow-signing", "--journal", str(journal))
+    ended = run("chaos.run", *given)
+
+    assert ended.returncode == 0, ended.stderr
+    assert problems_of_journal(_journal(journal)) == []
+    facts = harness.timeline("chaos")
+    assert [fact["event"] for fact in facts][-3:] == [
+        "fault.held",
+        "fault.reverted",
+        "fault.cleared",
+    ]
+    assert {fact["detail"]["fault"] for fact in facts} == {"kms-slow"}
+    assert facts[0]["detail"]["parameters"] == {"latency": "900ms"}
+    assert harness.toxics == []

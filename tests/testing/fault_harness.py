@@ -41,7 +41,7 @@ FAULT = {
 CONFIGURATION = {
     "drill": EXPERIMENT,
     "noop": "",
-    "calm_ms": 500,
+    "calm_ms": 5_000,
     "flood_ms": 60_000,
     "lease_ttl_ms": 3_000,
     "blast_radius": ["kms.primary"],
@@ -134,10 +134,11 @@ def hurried_policy() -> dict[str, Any]:
     """
     policy: dict[str, Any] = yaml.safe_load((ROOT / "policies/production.yaml").read_text())
     drill = policy["drills"][EXPERIMENT]
-    drill["flood"] |= {"calm": "500ms", "length": "60s"}
+    drill["flood"] |= {"calm": "5s", "length": "60s"}
     drill["faults"][0] |= {"after": "200ms", "length": DARK}
     drill["lease_ttl"] = "3s"
-    drill["smallest"] |= {"calm": "500ms", "flood": "50s", "fault": "2s"}
+    drill["expects"] = {"targets": ["failover_max", "recovery_max"]}
+    drill["smallest"] |= {"calm": "5s", "flood": "50s", "fault": "2s"}
     policy["drills"] = {EXPERIMENT: drill}
     policy["gamedays"] = policy["gamedays"][:1]
     policy["readiness"] = [{"drill": EXPERIMENT, "within": "1d", "stack": "sandbox"}]

@@ -15,9 +15,23 @@ if TYPE_CHECKING:
     from seawall.policy.model import Drill, Policy
 
 
+RESERVED = ("declared", "noisy-neighbour", "segregation")
+"""Names of commands of `seawall drill`."""
+CALM_MS_MIN, FLOOD_MS_MIN, FAULT_MS_MIN = 5_000, 10_000, 1_000
+"""No drill counts below these, whatever the policy calls its smallest size."""
+PRESSING_SHARE_MAX = 10
+"""A flood may go on for one part in this many after the last fault, if a tier must be reached."""
+
+
 def drills(policy: Policy) -> Iterator[Problem]:
     """Drills that could not prove what they declare, and game days that name none of them."""
     for name, drill in policy.drills.items():
+        if name in RESERVED:
+            yield Problem(
+                path=f"drills.{name}",
+                found=repr(name),
+                remedy="call it differently; `seawall drill` has a command of that name",
+            )
         yield from _faults(f"drills.{name}", drill)
         yield from _expectations(f"drills.{name}.expects", drill)
         yield from _sizes(f"drills.{name}.smallest", drill)
@@ -36,6 +50,13 @@ def drills(policy: Policy) -> Iterator[Problem]:
                     path=f"gamedays.{index}.drills.{position}",
                     found=repr(named),
                     remedy=f"name a drill of the policy: {', '.join(policy.drills) or 'none yet'}",
+                )
+            elif position and policy.drills[named].smallest.hot_balances is not None:
+                yield Problem(
+                    path=f"gamedays.{index}.drills.{position}",
+                    found=repr(named),
+                    remedy="put it first: it counts in hot balances, and a drill before it leaves"
+                    " them topped up to their maximum",
                 )
     if not policy.gamedays:
         yield Problem(
@@ -114,13 +135,28 @@ def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
             found=", ".join(sorted(both)),
             remedy="a tier cannot be both reached and avoided",
         )
-    if "normal" in drill.expects.avoids:
+    for key, tiers in (("reaches", drill.expects.reaches), ("avoids", drill.expects.avoids)):
+        if "normal" in tiers:
+            yield Problem(
+                path=f"{path}.{key}", found="normal", remedy="every drill begins in tier normal"
+            )
+    if not drill.expects.targets and not drill.expects.reaches and not drill.expects.avoids:
         yield Problem(
-            path=f"{path}.avoids", found="normal", remedy="every drill begins in tier normal"
+            path=path, found="nothing", remedy="name a target or a tier; it would pass with nothing"
+        )
+    if drill.faults and "recovery_max" not in drill.expects.targets:
+        yield Problem(
+            path=f"{path}.targets",
+            found="no recovery_max",
+            remedy="add it; a drill that breaks something must show that it heals",
         )
     needs = {
         "failover_max": (bool(drill.faults), "a fault"),
         "protected_max": ("protected" in drill.expects.reaches, "protected under reaches"),
+        "page_max": (
+            bool({"failover_max", "protected_max"} & set(drill.expects.targets)),
+            "failover_max or protected_max with it",
+        ),
     }
     for target, (there, needed) in needs.items():
         if target in drill.expects.targets and not there:
@@ -145,6 +181,18 @@ def _sizes(path: str, drill: Drill) -> Iterator[Problem]:
                 + ("no fault" if planned is None else f"{planned} ms"),
                 remedy="a drill that is smaller than the smallest that counts is always UNKNOWN",
             )
+    for key, wanted, least in (
+        ("calm", smallest.calm, CALM_MS_MIN),
+        ("flood", smallest.flood, FLOOD_MS_MIN),
+        ("fault", smallest.fault, FAULT_MS_MIN),
+        ("payouts", smallest.payouts, 1),
+    ):
+        if wanted is not None and wanted < least:
+            yield Problem(
+                path=f"{path}.{key}",
+                found=f"{wanted}",
+                remedy=f"at least {least}; a smaller drill would prove nothing",
+            )
     if drill.faults and drill.lease_ttl is None:
         yield Problem(
             path=f"{path.removesuffix('.smallest')}.lease_ttl",
@@ -156,6 +204,13 @@ def _sizes(path: str, drill: Drill) -> Iterator[Problem]:
             path=f"{path}.fault",
             found="nothing",
             remedy="say how long each fault must have been in force",
+        )
+    left_ms = drill.flood.length - max((fault.ends for fault in drill.faults), default=0)
+    if drill.faults and drill.expects.reaches and left_ms * PRESSING_SHARE_MAX > drill.flood.length:
+        yield Problem(
+            path=f"{path.removesuffix('.smallest')}.faults",
+            found=f"ended {left_ms} ms before a flood that must reach a tier",
+            remedy="end the last fault with the flood: recovery is counted from the fault's end",
         )
     if smallest.payouts is not None and not drill.faults:
         yield Problem(

@@ -24,7 +24,7 @@ MISSED_PER_MILLE_MAX = 1
     question="Was there a calm before the shock to compare with?",
     motivation="Without a baseline a shock cannot be distinguished from a bad day.",
     evidence=("arrivals.csv", "requests.csv", "records/mode_log.csv"),
-    remediation="Lengthen `calm` of the game day, or find out why the venue was not calm.",
+    remediation="Lengthen `calm` of the drill's flood, or find out why the venue was not calm.",
 )
 def calm(facts: Facts) -> Finding:
     """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
@@ -38,6 +38,24 @@ def calm(facts: Facts) -> Finding:
     if acknowledged == 0:
         return unknown(
             target=target, measured=measured, reason="nothing was acknowledged in the calm"
+        )
+    at_start = next(span for span in facts.tiers if span.ends > facts.calm_starts)
+    if at_start.tier != "normal":
+        return unknown(
+            target=target,
+            measured=measured,
+            reason=f"the tier was {at_start.tier} when the calm began, from before this drill",
+        )
+    other = {
+        str((sample.detail or {})["tier"])
+        for sample in facts.status_samples
+        if facts.calm_starts <= sample.at and sample.done_at < facts.run_starts
+    } - {"normal"}
+    if other:
+        return unknown(
+            target=target,
+            measured=measured,
+            reason=f"the status said {', '.join(sorted(other))} in the calm",
         )
     restless = [
         flip

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seawall.policy import Drill
-from seawall.scorecard.facts import Facts, format_s
+from seawall.scorecard.facts import Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
+from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
+
+RECORDING_GAP_US_MAX = 5 * SECOND
+"""The longest time without a recorded sample; Prometheus scrapes every second in the sandbox."""
 
 
 def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
@@ -25,15 +29,20 @@ def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
     belongs=lambda drill: bool(_tiers_to_reach(drill)),
 )
 def reached(facts: Facts) -> Finding:
-    """By the records and by the status that customers see; the second may be missing."""
+    """From the run on, by the records and by the status that customers see."""
     wanted = _tiers_to_reach(facts.run.drill)
     target = f"{', '.join(wanted)} reached"
-    missing = [tier for tier in wanted if not facts.spans_of(tier)]  # type: ignore[arg-type]
+    missing = [
+        tier
+        for tier in wanted
+        if not any(span.tier == tier and span.starts >= facts.run_starts for span in facts.tiers)
+    ]
     if missing:
         return failed(
             measured=_reached_text(facts), target=target, reason=f"never {', '.join(missing)}"
         )
-    unseen = [tier for tier in wanted if not _seen(facts.status_samples, tier)]
+    samples = [sample for sample in facts.status_samples if sample.at >= facts.run_starts]
+    unseen = [tier for tier in wanted if not _seen(samples, tier)]
     if unseen:
         return unknown(
             measured=_reached_text(facts),
@@ -95,8 +104,23 @@ def avoided(facts: Facts) -> Finding:
     belongs=lambda drill: not drill.faults and not drill.expects.reaches,
 )
 def page_none(facts: Facts) -> Finding:
-    """No alert that fires arrived at the pager from the calm on."""
+    """No alert was firing when the calm began, and none arrived at the pager since.
+
+    That a page would have arrived is shown by the drills that have a page for a target, not here;
+    but a Prometheus that recorded nothing could not have raised any.
+    """
     target = "no page"
+    firing = {
+        page.alertname: page.status == "firing"
+        for page in facts.run.pages
+        if page.received_at < facts.calm_starts
+    }
+    if any(firing.values()):
+        names = ", ".join(name for name, still in firing.items() if still)
+        return unknown(target=target, reason=f"{names} was firing before the calm began")
+    gap_us = _recording_gap_us(facts)
+    if gap_us > RECORDING_GAP_US_MAX:
+        return unknown(target=target, reason=f"Prometheus recorded nothing for {format_s(gap_us)}")
     received = [
         page
         for page in facts.run.pages
@@ -110,6 +134,16 @@ def page_none(facts: Facts) -> Finding:
             f" {format_s(received[0].received_at - facts.calm_starts)} after the calm began",
         )
     return passed(measured="no page", target=target, reason="the pager received nothing")
+
+
+def _recording_gap_us(facts: Facts) -> int:
+    """The longest time from the calm to the end of the watch without a sample in Prometheus."""
+    moments = {
+        Instant(round(at * SECOND))
+        for series in facts.run.metrics.series
+        for at, _ in series.values
+    }
+    return longest_gap_us(sorted(moments), starts=facts.calm_starts, ends=facts.watch_ends)
 
 
 def _seen(samples: Iterable[ProbeSample], tier: str) -> bool:

@@ -73,15 +73,21 @@ def fault_length(facts: Facts) -> Finding:
 
 @check(
     "drill.payouts",
-    question="Were enough payouts confirmed on the chains while the fault was in force?",
+    question="Were enough payouts seen on the chains, if there is a fault while it was in force?",
     motivation="What counts is that customers are paid meanwhile, not that processes are alive.",
     evidence=("chain/payouts.csv", "chain/blocks.csv", "timeline.jsonl"),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
-    belongs=lambda drill: drill.smallest.payouts is not None,
 )
 def payouts(facts: Facts) -> Finding:
-    """Finalized payouts whose block appeared between the fault seen effective and its undo."""
-    least = facts.run.drill.smallest.payouts or 0
+    """Finalized payouts whose block appeared between the fault seen effective and its undo.
+
+    Where the drill does not say how many: at least one of its own requests, at any time. What was
+    paid to nobody is no proof that anybody is paid.
+    """
+    declared = facts.run.drill.smallest.payouts
+    if declared is None:
+        return _paid_at_all(facts)
+    least = declared
     target = f">= {least:,}"
     count = sum(
         1
@@ -94,6 +100,23 @@ def payouts(facts: Facts) -> Finding:
         return unknown(
             target=target, measured=measured, reason="too few payouts were confirmed meanwhile"
         )
+    return passed(
+        measured=measured, target=target, reason="counted on the chains, by finalized events"
+    )
+
+
+def _paid_at_all(facts: Facts) -> Finding:
+    """Whether a request of this drill's flood was paid on a chain."""
+    target = ">= 1 request of this drill"
+    acknowledged = {
+        (row.network, row.seq)
+        for identity in facts.acknowledged
+        if (row := facts.withdrawals_by_id.get(identity)) is not None
+    }
+    paid = {(payout.network, payout.seq) for payout in facts.run.payouts} & acknowledged
+    measured = f"{len(paid):,} of {len(acknowledged):,} acknowledged requests"
+    if not paid:
+        return unknown(target=target, measured=measured, reason="nothing of this drill was paid")
     return passed(
         measured=measured, target=target, reason="counted on the chains, by finalized events"
     )
@@ -224,6 +247,13 @@ def _process_outside(facts: Facts, fault: FaultSeen) -> Finding | None:
     inside = [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
     failed = sum(1 for sample in inside if not sample.ok)
     measured = f"{failed} of {len(inside)} probes failed meanwhile"
+    doubt = _answered_in_the_dark(inside, starts=starts, ends=ends)
+    if doubt is not None:
+        return unknown(target=target, measured=measured, reason=doubt)
+    if not any(sample.ok for sample in samples if sample.done_at < (fault.applied or 0)):
+        return unknown(
+            target=target, measured=measured, reason="the prober never reached the api before it"
+        )
     if not inside or failed * 100 < len(inside) * DARK_PROBES_PERCENT_MIN:
         return unknown(
             target=target,

@@ -62,7 +62,7 @@ def small_completed(facts: Facts) -> Finding:
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
-    until = facts.healing if facts.faults else facts.run_ends
+    until = max(facts.healing, facts.run_ends)
     asked: dict[str, Instant] = {}
     for arrival, request in facts.sent:
         if arrival.size == "small" and facts.run_starts <= request.planned_at <= until:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
-from tests.testing.scorecard.spoiling import Files, Spoil, each, journal
+from tests.testing.scorecard.spoiling import Files, Spoil, each, journal, probes, us
 
 UNKNOWN = Outcome.UNKNOWN
 
@@ -45,6 +46,22 @@ FAULTS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the fault had a parameter that the drill does not plan": (
         lambda run: _named(run, "fault.applied", parameters={"latency": "3s"}),
         {"drill.fault_landed": UNKNOWN},
+    ),
+    "the venue was stressed when the drill began": (
+        lambda run: {"flips": each(run.flips, lambda flip: flip.epoch == 2, previous="stressed")},
+        {"drill.calm": UNKNOWN},
+    ),
+    "the status said stressed in the calm": (
+        lambda run: probes(
+            run,
+            "status",
+            lambda sample: (
+                replace(sample, detail=sample.detail | {"tier": "stressed"})
+                if us(5) < sample.at < us(6)
+                else sample
+            ),
+        ),
+        {"drill.calm": UNKNOWN},
     ),
     "nobody watched the fault": (
         lambda run: {

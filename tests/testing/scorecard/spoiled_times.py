@@ -131,7 +131,9 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             run,
             "status",
             lambda sample: (
-                replace(sample, detail={"tier": "stressed"}) if sample.at < us(19) else sample
+                replace(sample, detail={"tier": "stressed"})
+                if us(15) < sample.at < us(19)
+                else sample
             ),
         ),
         {"protection.time": UNKNOWN},
@@ -199,7 +201,7 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 run, "status", lambda sample: None if us(58.3) < sample.at < us(78.1) else sample
             ),
         },
-        {"recovery.time": UNKNOWN},
+        {"recovery.time": UNKNOWN, "evidence.observers": UNKNOWN},
     ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
 }

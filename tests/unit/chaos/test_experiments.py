@@ -216,12 +216,26 @@ def test_a_fault_of_ones_own_is_one_file_in_a_folder(
         latency="250ms",
     )
     assert fault.parameters.model_dump() == {"latency": 250}
+    assert fault.declared == {"latency": "250ms"}
     planned = {"fault": "own-fault", "target": "elsewhere", "after": "1s", "length": "75s"}
     found = problems_of(literal({"drills.signing-region-dark.faults": [planned]}))
-    assert [problem.path.rpartition("faults.0.")[2] for problem in found] == [
-        "target",
-        "parameters.latency",
+    assert [problem.path.removeprefix("drills.signing-region-dark.") for problem in found] == [
+        "faults.0.target",
+        "faults.0.parameters.latency",
+        "expects.targets",
     ]
+
+
+def test_what_a_drill_says_of_faults_is_held_against_those_that_there_are() -> None:
+    """Failover is measured from the one fault that it can follow; every word is known."""
+    assert problems_of(POLICY) == []
+    for place, value, named in (
+        ("faults.0.fault", "kms-gone", ["faults.0.fault", "expects.targets"]),
+        ("faults.0.target", "kms.standby", ["expects.targets"]),
+        ("blast_radius", ["kms.primary", "whatever"], ["blast_radius.1"]),
+    ):
+        found = problems_of(literal({f"drills.signing-region-dark.{place}": value}))
+        assert [p.path.removeprefix("drills.signing-region-dark.") for p in found] == named
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class _Fault(Fault):
     part = "somewhere"
 
     def __init__(self, world: World, *, stubborn: bool) -> None:
-        self.target, self.parameters = "there", Parameters()
+        self.target, self.parameters, self.declared = "there", Parameters(), {}
         self._world = world
         self._stubborn = stubborn
 

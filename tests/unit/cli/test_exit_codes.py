@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from seawall.cli import app as command_line
+from seawall.cli import drills
 from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallError, UsageError
+from seawall.policy.rules.drills import RESERVED
 from tests.testing.policies import put, tree, write
 
 
@@ -176,3 +179,10 @@ def test_a_shell_can_ask_for_completion(
     printed = capsys.readouterr()
     assert ("_SEAWALL_COMPLETE" in printed.out) == (code == ExitCode.PASS)
     assert (f"Shell {shell} not supported" in printed.err) == (code == ExitCode.USAGE)
+
+
+def test_no_drill_can_be_called_like_a_command_of_drill() -> None:
+    """Its name would run the command instead."""
+    group = typer.main.get_command(drills.app)
+
+    assert set(group.commands) == set(RESERVED)  # type: ignore[attr-defined]

@@ -198,7 +198,10 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
 ALSO: dict[str, dict[str, Any]] = {
     "pages later than promised": {"triggers.3.enter_at": "20s"},
     "a name moves faster than its checks": {"served.api.failures": 4},
-    "dark for less than a failover may take": {"drills.signing-region-dark.smallest.fault": "20s"},
+    "dark for less than a failover may take": {
+        "drills.signing-region-dark.smallest.fault": "20s",
+        "drills.signing-region-dark.faults.0.after": "124s",
+    },
     "refills that come too late": {
         "targets.small_withdrawal_within": "60s",
         "targets.recovery_max": "200s",

@@ -303,6 +303,48 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         f"{DRILL}.expects.avoids",
         "begins in tier normal",
     ),
+    "a drill that must reach the tier it begins in": (
+        f"{DRILL}.expects.reaches",
+        ["protected", "normal"],
+        f"{DRILL}.expects.reaches",
+        "begins in tier normal",
+    ),
+    "a page without the time that it goes with": (
+        f"{DRILL}.expects.targets",
+        ["page_max", "recovery_max"],
+        f"{DRILL}.expects.targets",
+        "declare failover_max or protected_max with it",
+    ),
+    "a drill that breaks something and need not heal": (
+        f"{DRILL}.expects.targets",
+        ["failover_max"],
+        f"{DRILL}.expects.targets",
+        "must show that it heals",
+    ),
+    "a drill of no size": (
+        f"{DRILL}.smallest.calm",
+        "4999ms",
+        f"{DRILL}.smallest.calm",
+        "at least 5000; a smaller drill would prove nothing",
+    ),
+    "a flood that presses on after the last fault": (
+        f"{DRILL}.faults.0.length",
+        "80s",
+        f"{DRILL}.faults",
+        "ended 16000 ms before a flood that must reach a tier",
+    ),
+    "a drill that is called like a command": (
+        "drills.segregation",
+        tree()["drills"]["signing-region-dark"],
+        "drills.segregation",
+        "has a command of that name",
+    ),
+    "a drill that counts in hot balances comes second": (
+        "gamedays.0.drills",
+        ["signing-region-dark"] * 2,
+        "gamedays.0.drills.1",
+        "put it first",
+    ),
     "a time of protection without protected mode": (
         f"{DRILL}.expects.reaches",
         ["stressed"],
@@ -360,6 +402,19 @@ def test_a_drill_without_faults_measures_nothing_from_their_beginning(tmp_path: 
     assert (
         "declare a fault; without it the time has no beginning" in found[f"{DRILL}.expects.targets"]
     )
+
+
+def test_a_drill_that_would_pass_with_nothing_is_refused(tmp_path: Path) -> None:
+    """Neither a target nor a tier: no check would be asked but those of every drill."""
+    changed = tree()
+    put(changed, f"{DRILL}.expects", {"targets": []})
+    put(changed, f"{DRILL}.faults", [])
+    put(changed, f"{DRILL}.smallest", {"calm": "45s", "flood": "135s", "offered_per_s": 200})
+
+    found = problems(write(tmp_path, changed))
+
+    assert list(found) == [f"{DRILL}.expects"]
+    assert "it would pass with nothing" in found[f"{DRILL}.expects"]
 
 
 def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path) -> None:

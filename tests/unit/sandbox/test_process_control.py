@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from chaos.faults import Fault, make_fault
 from sandbox.process_control import process_control
 from sandbox.supervisor import Sandbox
 from seawall.conventions.components import API_PROCESS
-from seawall.errors import UsageError
+from seawall.errors import ServiceError, UsageError
 from seawall.processes.readiness import log_line
 
 TARGET = f"process.{API_PROCESS}"
+PROMETHEUS = "process.prometheus"
 WITHIN_S = 20.0
 SERVER = """
 import http.server, sys
@@ -53,23 +55,35 @@ def until(made: Fault, state: str) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("name", ["process-frozen", "process-killed"])
-def test_a_fault_is_seen_from_outside_and_undone_however_often(served: Sandbox, name: str) -> None:
+def _serve_as_prometheus(sandbox: Sandbox) -> None:
+    """A process called like Prometheus that answers where it would."""
+    port = sandbox.deployment.urls.prometheus.rpartition(":")[2]
+    argv = (sys.executable, "-c", SERVER, port)
+    sandbox.spawn("prometheus", argv, ready=log_line("^ready$"))
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("process-frozen", PROMETHEUS), ("process-killed", TARGET)]
+)
+def test_a_fault_is_seen_from_outside_and_undone_however_often(
+    served: Sandbox, name: str, target: str
+) -> None:
     """Also the undo of what was never applied, which comes before every fault."""
-    made = fault(served, name)
-    first = served.deployment.processes[API_PROCESS].pid
+    _serve_as_prometheus(served)
+    made = fault(served, name, target)
+    first = served.deployment.processes[made.part].pid
 
     made.revert(within_ms=5_000)
     until(made, "clear")
-    assert served.deployment.processes[API_PROCESS].pid == first
+    assert served.deployment.processes[made.part].pid == first
     made.apply()
     until(made, "effective")
     made.revert(within_ms=5_000)
     made.revert(within_ms=5_000)
     until(made, "clear")
 
-    assert (served.deployment.processes[API_PROCESS].pid == first) == (name == "process-frozen")
-    assert [status.died_at for status in served.components()] == [None]
+    assert (served.deployment.processes[made.part].pid == first) == (name == "process-frozen")
+    assert [status.died_at for status in served.components()] == [None, None]
 
 
 def test_the_undo_that_comes_at_once_still_finds_the_process_down(served: Sandbox) -> None:
@@ -91,12 +105,43 @@ def test_a_process_that_ends_by_itself_is_a_death_also_after_it_was_brought_back
     made.revert(within_ms=5_000)
     until(made, "clear")
 
-    served._components[API_PROCESS].signal_group(9)  # type: ignore[arg-type]
+    served._components[API_PROCESS].signal_group(signal.SIGKILL)
 
     give_up = time.monotonic() + WITHIN_S
     while served.components()[0].died_at is None:
         assert time.monotonic() < give_up
         time.sleep(0.02)
+
+
+def test_what_is_down_when_the_handles_end_is_brought_back(sandbox: Sandbox) -> None:
+    """Whoever killed it may be gone, and with the handles the undo of its lease."""
+    port = str(sandbox.deployment.metrics_ports[API_PROCESS])
+    (sandbox.data_dir / "prometheus").mkdir()
+    sandbox.spawn(API_PROCESS, (sys.executable, "-c", SERVER, port), ready=log_line("^ready$"))
+    for name in ("process-killed", "process-frozen"):
+        target = PROMETHEUS if name == "process-frozen" else TARGET
+        with process_control(sandbox) as url:
+            sandbox.describe(process_control=url)
+            if name == "process-frozen":
+                _serve_as_prometheus(sandbox)
+            made = fault(sandbox, name, target)
+            made.apply()
+            until(made, "effective")
+        until(made, "clear")
+
+
+def test_a_process_that_died_is_not_taken_for_one_that_was_killed(served: Sandbox) -> None:
+    """Its death stays what it is; there is nothing to kill."""
+    made = fault(served, "process-killed")
+    served._components[API_PROCESS].signal_group(signal.SIGKILL)
+    give_up = time.monotonic() + WITHIN_S
+    while served.components()[0].died_at is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+    with pytest.raises(ServiceError, match="refused to kill venue-api: HTTP 409"):
+        made.apply()
+    assert served.components()[0].died_at is not None
 
 
 def test_what_the_deployment_does_not_have_is_refused(served: Sandbox) -> None:

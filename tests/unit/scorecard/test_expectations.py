@@ -68,11 +68,12 @@ def calm(run: Run, **expects: Any) -> Files:
 
 
 def not_passed(verdict: Verdict) -> dict[str, Outcome]:
-    """Outcome by check, of the checks on the tiers and pages that did not pass."""
+    """Outcome by check, of those that this drill asks and others do not, if they did not pass."""
     return {
         result.id: result.outcome
         for result in verdict.results
-        if result.category in ("tiers", "page") and result.outcome is not Outcome.PASS
+        if result.id in ("tiers.reached", "tiers.avoided", "page.none", "drill.payouts")
+        and result.outcome is not Outcome.PASS
     }
 
 
@@ -88,6 +89,7 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
         "evidence.observers",
         "drill.calm",
         "drill.flood",
+        "drill.payouts",
         "experiment.sound",
         "tiers.avoided",
         "page.none",
@@ -126,6 +128,33 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
             id="somebody was paged",
         ),
         pytest.param(
+            lambda run: {"pages": each(run.pages, lambda page: True, received_at=us(-1))},
+            {"avoids": ("protected",)},
+            {"page.none": UNKNOWN},
+            id="an alert was firing from before",
+        ),
+        pytest.param(
+            lambda run: {
+                "metrics": run.metrics.model_copy(
+                    update={
+                        "series": tuple(
+                            series.model_copy(update={"values": series.values[:30]})
+                            for series in run.metrics.series
+                        )
+                    }
+                )
+            },
+            {"avoids": ("protected",)},
+            {"page.none": UNKNOWN},
+            id="Prometheus recorded nothing after half a minute",
+        ),
+        pytest.param(
+            lambda run: {"payouts": ()},
+            {"avoids": ("protected",)},
+            {"drill.payouts": UNKNOWN},
+            id="nobody was paid on any chain",
+        ),
+        pytest.param(
             lambda run: {"flips": run.flips, "probes": run.probes, "pages": run.pages},
             {"reaches": ("stressed", "protected")},
             {},
@@ -161,10 +190,23 @@ def test_tiers_and_pages_are_held_against_the_expectations(
 def test_a_page_of_an_earlier_drill_is_not_counted(
     altered: Callable[..., Run], good_run: Run
 ) -> None:
-    """The pager keeps what arrived before this drill began; a resolved alert is no page either."""
-    early = each(good_run.pages, lambda page: True, received_at=us(-1))
-    resolved = each(good_run.pages, lambda page: True, status="resolved")
+    """The pager keeps what arrived before this drill began, and that it was resolved."""
+    early = each(good_run.pages, lambda page: True, received_at=us(-2))
+    resolved = each(good_run.pages, lambda page: True, received_at=us(-1), status="resolved")
     files = calm(good_run, avoids=("protected",))
 
-    for pages in (early, resolved):
-        assert not_passed(judge_facts(Facts(altered(**files | {"pages": pages})))) == {}
+    run = altered(**files | {"pages": (*early, *resolved)})
+
+    assert not_passed(judge_facts(Facts(run))) == {}
+
+
+def test_a_tier_of_an_earlier_drill_is_not_reached_by_this_one(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """It lasted into the run, but it began before it."""
+    early = tuple(
+        replace(flip, committed_at=us(-1)) for flip in good_run.flips if flip.tier == "stressed"
+    )[:1]
+    run = altered(**calm(good_run, reaches=("stressed",)) | {"flips": early})
+
+    assert not_passed(judge_facts(Facts(run))) == {"tiers.reached": FAIL}
