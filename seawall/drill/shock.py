@@ -303,7 +303,7 @@ class Shock:
         last_at = max((run_at + fault.ends / 1000 for fault in self.drill.faults), default=end_at)
         facts = _Facts(self.run_dir / timeline.TIMELINE)
         plan = [
-            (run_at, "run.started", "the run begins"),
+            (run_at, "run.started", f"the run begins: {self.drill.flood.profile}"),
             (end_at, "run.ended", "the flood has ended"),
         ]
         deadline = end_at + _TAIL_TIMEOUT_S
