@@ -22,7 +22,7 @@ test: ## every check, and a test of each kind: 21 to 26 minutes on two cores; bu
 check: ## the fast part: no sandbox, no external programs; about 2 minutes
 	@$(PARTS) check
 
-nightly: ## every test: whole matrices and every repetition; hours, and resumes
+nightly: ## every test: whole matrices and every repetition; about an hour, and resumes
 	@$(PARTS) nightly
 
 set-up:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from seawall.formats.atomic import write_whole
 from seawall.processes.failures import os_failure
+from seawall.scorecard.junit import Case, junit
 from seawall.scorecard.outcome import Finding, Outcome, combine
 
 _STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNKNOWN: "bold yellow"}
@@ -56,7 +57,9 @@ class DrillResult:
         }
 
     def write(self, directory: Path) -> Path:
-        """Write ``<drill>.json`` with the evidence, whole or not at all; returns its path.
+        """Write ``<drill>.json`` with the evidence, and ``junit.xml``; returns the former's path.
+
+        Each is written whole or not at all.
 
         Raises :class:`WorldError`.
         """
@@ -65,8 +68,24 @@ class DrillResult:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise os_failure(f"{path} cannot be written", error) from error
+        write_whole(directory / "junit.xml", self.junit())
         write_whole(path, json.dumps({**self.document(), "evidence": self.evidence}, indent=1))
         return path
+
+    def junit(self) -> str:
+        """For CI: a test case for each check."""
+        return junit(
+            Case(
+                suite=check.partition(".")[0],
+                name=check,
+                outcome=finding.outcome,
+                reason=finding.reason,
+                text="\n".join(
+                    (f"measured {finding.measured}, target {finding.target}", *finding.details)
+                ),
+            )
+            for check, finding in self.findings.items()
+        )
 
     def panel(self, path: Path | None) -> Group:
         """For a person at a terminal."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from seawall.readiness.model import DAY_S, Readiness, Row, Trend
+from seawall.scorecard.junit import Case
+from seawall.scorecard.junit import junit as junit_of
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report.terminal import STYLE
 
@@ -100,18 +101,16 @@ def markdown(readiness: Readiness) -> str:
 
 
 def junit(readiness: Readiness) -> str:
-    """For CI: a test case for each requirement; UNKNOWN is an error, FAIL a failure."""
-    suite = ET.Element("testsuite", name="seawall readiness", tests=str(len(readiness.rows)))
-    for row in readiness.rows:
-        case = ET.SubElement(
-            suite, "testcase", classname=f"readiness.{row.required.stack}", name=row.required.drill
+    """For CI: a test case for each requirement, a suite for each stack."""
+    return junit_of(
+        Case(
+            suite=f"readiness.{row.required.stack}",
+            name=row.required.drill,
+            outcome=row.outcome,
+            reason=_why(row),
         )
-        if row.outcome is not Outcome.PASS:
-            kind = "failure" if row.outcome is Outcome.FAIL else "error"
-            ET.SubElement(case, kind, message=_why(row))
-    for kind in ("failure", "error"):
-        suite.set(f"{kind}s", str(len(suite.findall(f".//{kind}"))))
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+        for row in readiness.rows
+    )
 
 
 def sentence(readiness: Readiness) -> str:

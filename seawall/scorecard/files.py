@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from seawall.cache import repository_root
 from seawall.errors import DiskFullError, WorldError
@@ -20,6 +19,8 @@ from seawall.formats.atomic import write_whole
 from seawall.formats.run_directory import commit_of
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.junit import Case
+from seawall.scorecard.junit import junit as junit_of
 from seawall.scorecard.outcome import Outcome, combine
 from seawall.scorecard.report import render
 from seawall.scorecard.run import Run
@@ -130,39 +131,24 @@ def scorecard(verdict: Verdict) -> dict[str, Any]:
 
 
 def junit(verdict: Verdict) -> str:
-    """The checks as JUnit test cases: FAIL is a failure, UNKNOWN an error, so neither is green."""
-    root = ET.Element("testsuites", name="seawall")
-    categories: dict[str, ET.Element] = {}
-    for result in verdict.results:
-        if result.category not in categories:
-            categories[result.category] = ET.SubElement(root, "testsuite", name=result.category)
-        case = ET.SubElement(
-            categories[result.category],
-            "testcase",
-            classname=f"seawall.{result.category}",
+    """The checks as JUnit test cases, a suite for each category."""
+    return junit_of(
+        Case(
+            suite=result.category,
             name=result.id,
+            outcome=result.outcome,
+            reason=result.reason,
+            text="\n".join(
+                (
+                    result.question,
+                    f"measured {result.measured}, target {result.target}",
+                    *result.details,
+                    result.remediation,
+                )
+            ),
         )
-        text = "\n".join(
-            (
-                result.question,
-                f"measured {result.measured}, target {result.target}",
-                *result.details,
-                result.remediation,
-            )
-        )
-        if result.outcome is Outcome.FAIL:
-            ET.SubElement(case, "failure", message=_printable(result.reason)).text = _printable(
-                text
-            )
-        elif result.outcome is Outcome.UNKNOWN:
-            ET.SubElement(case, "error", message=_printable(result.reason)).text = _printable(text)
-    for suite in categories.values():
-        _count(suite)
-    root.set("tests", str(len(verdict.results)))
-    root.set("failures", str(len(verdict.failed)))
-    root.set("errors", str(len(verdict.unknown)))
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+        for result in verdict.results
+    )
 
 
 def _rolled_up(results: Sequence[Result]) -> dict[str, Any]:
@@ -171,27 +157,6 @@ def _rolled_up(results: Sequence[Result]) -> dict[str, Any]:
         "passed": sum(1 for result in results if result.outcome is Outcome.PASS),
         "total": len(results),
     }
-
-
-def _count(suite: ET.Element) -> None:
-    suite.set("tests", str(len(suite.findall("testcase"))))
-    suite.set("failures", str(len(suite.findall("testcase/failure"))))
-    suite.set("errors", str(len(suite.findall("testcase/error"))))
-
-
-def _printable(text: str) -> str:
-    """``text`` with ``?`` for characters that XML 1.0 forbids, which a log may contain."""
-    return "".join(
-        character
-        if character in "\n\t"
-        or (
-            character >= " "
-            and character not in "\ufffe\uffff"
-            and not "\ud800" <= character <= "\udfff"
-        )
-        else "?"
-        for character in text
-    )
 
 
 def _put(path: Path, text: str) -> None:

@@ -1,0 +1,57 @@
+"""Outcomes as a JUnit file: FAIL is a failure, UNKNOWN an error, so neither is green in CI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from seawall.scorecard.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One thing that was judged; ``text`` is everything that helps, ``reason`` one line."""
+
+    suite: str
+    name: str
+    outcome: Outcome
+    reason: str
+    text: str = ""
+
+
+def junit(cases: Iterable[Case]) -> str:
+    """The file's text: a suite for each ``suite``, in the order of their first case."""
+    root = ET.Element("testsuites", name="seawall")
+    suites: dict[str, ET.Element] = {}
+    for case in cases:
+        if case.suite not in suites:
+            suites[case.suite] = ET.SubElement(root, "testsuite", name=case.suite)
+        element = ET.SubElement(
+            suites[case.suite], "testcase", classname=f"seawall.{case.suite}", name=case.name
+        )
+        if case.outcome is not Outcome.PASS:
+            kind = "failure" if case.outcome is Outcome.FAIL else "error"
+            found = ET.SubElement(element, kind, message=_printable(case.reason))
+            found.text = _printable(case.text)
+    for suite in [*suites.values(), root]:
+        suite.set("tests", str(len(suite.findall(".//testcase"))))
+        suite.set("failures", str(len(suite.findall(".//failure"))))
+        suite.set("errors", str(len(suite.findall(".//error"))))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _printable(text: str) -> str:
+    """``text`` with ``?`` for characters that XML 1.0 forbids, which a log may contain."""
+    return "".join(
+        character
+        if character in "\n\t"
+        or (
+            character >= " "
+            and character not in "\ufffe\uffff"
+            and not "\ud800" <= character <= "\udfff"
+        )
+        else "?"
+        for character in text
+    )
