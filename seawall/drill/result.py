@@ -57,7 +57,7 @@ class DrillResult:
         }
 
     def write(self, directory: Path) -> Path:
-        """Write ``<drill>.json`` with the evidence, and ``junit.xml``; returns the former's path.
+        """Write ``<drill>.json`` with the evidence, and the verdict; returns the former's path.
 
         Each is written whole or not at all.
 
@@ -68,9 +68,17 @@ class DrillResult:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise os_failure(f"{path} cannot be written", error) from error
-        write_whole(directory / "junit.xml", self.junit())
+        self.write_verdict(directory)
         write_whole(path, json.dumps({**self.document(), "evidence": self.evidence}, indent=1))
         return path
+
+    def write_verdict(self, directory: Path) -> None:
+        """Write ``verdict.json`` and ``junit.xml``, and leave the evidence as it is.
+
+        Raises :class:`WorldError`.
+        """
+        write_whole(directory / "verdict.json", json.dumps(self.document(), indent=1) + "\n")
+        write_whole(directory / "junit.xml", self.junit())
 
     def junit(self) -> str:
         """For CI: a test case for each check."""

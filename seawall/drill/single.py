@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seawall.conventions import sabotage as sabotage_names
+from seawall.conventions.drills import NEIGHBOUR, SEGREGATION
 from seawall.drill.display import Display
 from seawall.drill.neighbour import judge as neighbour
 from seawall.drill.neighbour.flood import flood
@@ -17,14 +18,12 @@ from seawall.drill.own_sandbox import any_sandbox, own_sandbox
 from seawall.drill.result import DrillResult
 from seawall.drill.segregation.deployments import on_deployment, on_real_stack, stack_outputs
 from seawall.drill.segregation.page import render
-from seawall.drill.segregation.run import SEGREGATION, drill_segregation
+from seawall.drill.segregation.run import drill_segregation
 from seawall.errors import UsageError
-from seawall.formats.run_directory import create_run_directory
+from seawall.formats.run_directory import create_run_directory, write_policy
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.processes.failures import os_failure
-
-NEIGHBOUR = "noisy-neighbour"
 
 
 def drill_neighbour(
@@ -92,6 +91,7 @@ def drill_neighbour(
         },
         evidence=[asdict(answer) for answer in answers],
     )
+    write_policy(policy, directory)
     return result, result.write(directory)
 
 
@@ -107,6 +107,7 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> tuple[Dril
         ) as deployment:
             policy = load_policy(deployment.policy)
             result = drill_segregation(on_deployment(deployment, policy), report=display.phase)
+    write_policy(policy, directory)
     return result, _written(result, directory)
 
 
@@ -114,10 +115,12 @@ def drill_segregation_on_stack(
     *, root: Path, policy_path: Path, stack: str, outputs: Path, venue: Path | None
 ) -> tuple[DrillResult, Path]:
     """Try the matrix on a real stack; the result and the file that it was written to."""
-    drilled = on_real_stack(load_policy(policy_path), stack=stack, outputs=outputs, venue=venue)
+    policy = load_policy(policy_path)
+    drilled = on_real_stack(policy, stack=stack, outputs=outputs, venue=venue)
     with Display() as display:
         directory = create_run_directory(root, seed=0, drill=SEGREGATION, now=time.time())
         result = drill_segregation(drilled, report=display.phase)
+    write_policy(policy, directory)
     return result, _written(result, directory)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from seawall.conventions.drills import SEGREGATION
 from seawall.drill.result import DrillResult
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.canary import canaries
@@ -18,8 +19,6 @@ from seawall.drill.segregation.trial import Means, read_facts, try_all
 from seawall.errors import ServiceError, UsageError
 from seawall.keys import access
 from seawall.policy import Policy
-
-SEGREGATION = "segregation"
 
 
 @dataclass(frozen=True, kw_only=True)
