@@ -201,7 +201,7 @@ class _Day:
             programs={name: located.path for name, located in self.programs.items()},
             policy_path=self.request.policy_path,
             seed=self.request.seed,
-            run_id=f"{self.identity}-{self.request.seed}",
+            run_id=first.manifest.run_id,
             report=self.display.line,
             event=event,
             sabotage=self.request.sabotage,
