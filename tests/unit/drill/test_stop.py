@@ -14,7 +14,8 @@ import pytest
 
 from seawall.conventions import aws
 from seawall.drill.shock import Shock
-from seawall.errors import DrillError
+from seawall.errors import DrillError, EvidenceError
+from seawall.formats.venue_records import VenueState
 from seawall.kill_switch import KillSwitchWatch, Reading
 from seawall.policy_file import load_policy
 
@@ -26,6 +27,7 @@ print("ready", flush=True)
 signal.pause()
 """
 """Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal."""
+AT_REST: dict[str, Any] = {"open_withdrawals": 0, "posted": 0, "signing_region": "us-east-1"}
 
 
 class Hand:
@@ -136,3 +138,40 @@ def test_an_experiment_that_ends_early_ends_the_drill_and_says_why(
     with pytest.raises(DrillError, match=r"^the experiment ended 30 s before its plan") as raised:
         made._require_in_time(ended, "the experiment", made.clock() + 30, made._why_chaos_ended)
     assert why in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (VenueState(tier="stressed", oldest_s=0.0, **AT_REST), "the venue is in tier stressed"),
+        (VenueState(tier="normal", oldest_s=60.0, **AT_REST), "the venue is in tier normal"),
+        (None, "the venue could not be read"),
+    ],
+)
+def test_a_drill_does_not_begin_on_a_venue_that_does_not_come_to_rest(
+    tmp_path: Path, state: VenueState | None, found: str
+) -> None:
+    """What an earlier drill left behind would be judged as this one's."""
+    made, _ = shock(tmp_path, Hand())
+    moments = iter(range(0, 10_000, 60))
+    made.clock = lambda: float(next(moments))
+
+    def read() -> VenueState:
+        if state is None:
+            raise EvidenceError("no answer")
+        return state
+
+    made.records = SimpleNamespace(state=read)
+    made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
+
+    with pytest.raises(DrillError, match=rf"^the drill cannot begin: {found}, and does not come"):
+        made._await_steady()
+
+
+def test_a_drill_begins_on_a_venue_at_rest(tmp_path: Path) -> None:
+    made, _ = shock(tmp_path, Hand())
+    calm = VenueState(tier="normal", oldest_s=2.0, **AT_REST)
+    made.records = SimpleNamespace(state=lambda: calm)
+    made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
+
+    made._await_steady()
