@@ -49,10 +49,10 @@ def process_control(sandbox: Sandbox) -> Iterator[str]:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
-        # Whoever asked for it may be gone, and with this server the undo of its fault.
-        sandbox.bring_all_back()
         server.should_exit = True
         thread.join(timeout=_START_S_MAX)
+        # Whoever asked for it may be gone, and with this server the undo of its fault.
+        sandbox.bring_all_back()
 
 
 def _app(sandbox: Sandbox) -> Starlette:

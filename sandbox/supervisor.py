@@ -36,6 +36,7 @@ from seawall.errors import (
     DiskFullError,
     ExitCode,
     PortBusyError,
+    SeawallError,
     ServiceError,
     UsageError,
     WorldError,
@@ -369,18 +370,20 @@ class Sandbox:
         """Kill the component ``name``; it is no death of its own. Raises as :meth:`freeze`."""
         with self._lock:
             component = self._living(name)
-            component.announce_stop()
-            component.signal_group(signal.SIGKILL)
+            if component.wait(timeout_s=0) is None:  # its group is still its own
+                component.announce_stop()
+                component.signal_group(signal.SIGKILL)
             self._touched.add(name)
 
     def bring_back(self, name: str) -> None:
         """Let the component ``name`` go on, or start it again if it was killed; idempotent.
 
-        Raises KeyError, and what :meth:`spawn` raises.
+        Raises KeyError, and what :meth:`freeze` and :meth:`spawn` raise.
         """
         with self._lock:
-            component, command = self._components[name], self._commands[name]
-            component.signal_group(signal.SIGCONT)
+            component, command = self._living(name), self._commands[name]
+            if component.wait(timeout_s=0) is None:  # its group is still its own
+                component.signal_group(signal.SIGCONT)
             if component.stopping:
                 component.wait(timeout_s=_KILLED_S_MAX)
                 self.spawn(
@@ -389,10 +392,16 @@ class Sandbox:
             self._touched.discard(name)
 
     def bring_all_back(self) -> None:
-        """Bring back whatever was frozen or killed, unless the sandbox is closing."""
+        """Bring back whatever was frozen or killed, unless the sandbox is closing.
+
+        What cannot be brought back is said on standard error, and keeps no other down.
+        """
         with self._lock:
             for name in sorted(self._touched) if not self._closing else []:
-                self.bring_back(name)
+                try:
+                    self.bring_back(name)
+                except SeawallError as error:
+                    print(f"{name} was not brought back: {error}", file=sys.stderr)
 
     def _living(self, name: str) -> Component:
         component = self._components[name]

@@ -66,14 +66,18 @@ def _gate(
 
 def _judged(policy_path: Path, folder: Path, *, again: bool) -> Readiness:
     # start-up of other commands stays quick
+    from seawall.cache import cache_root  # noqa: PLC0415
+    from seawall.formats.run_directory import RUNS  # noqa: PLC0415
     from seawall.policy_file import load_policy  # noqa: PLC0415
     from seawall.readiness.history import judged_again, read_runs  # noqa: PLC0415
     from seawall.readiness.model import judge  # noqa: PLC0415
 
     policy = load_policy(policy_path)
-    runs = read_runs(folder) if folder.is_dir() or folder != DEFAULT_RUNS else []
+    # Where the checkout is read-only, runs are kept in the cache; those must not be overlooked.
+    usual = [each for each in (DEFAULT_RUNS, cache_root() / RUNS) if each.is_dir()]
+    runs = read_runs(usual if folder == DEFAULT_RUNS else [folder])
     if again:
-        runs = judged_again(policy, runs, folder=folder)
+        runs = judged_again(policy, runs)
     return judge(policy, runs, now=time.time())
 
 

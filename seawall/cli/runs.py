@@ -17,7 +17,17 @@ app = typer.Typer(
     help="List runs, or compare two of them.", no_args_is_help=True, rich_markup_mode=None
 )
 app.command("list")(listing.runs)
-_SAME = ("policy_digest", "drill", "faults", "sabotage", "commit", "seed")
+_SAME = (
+    "policy_digest",
+    "drill",
+    "stack",
+    "faults",
+    "experiment_digest",
+    "sabotage",
+    "commit",
+    "dirty",
+    "seed",
+)
 """What must be the same for two runs to say something about each other."""
 
 
@@ -32,7 +42,14 @@ def compare(
 
     By the verdicts that stand in them. The exit code says nothing about either.
     """
-    found = comparison(_verdict(first), _verdict(second))
+    documents = _verdict(first), _verdict(second)
+    try:
+        found = comparison(*documents)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"the verdict of {first} or {second} is malformed: {type(error).__name__} {error}",
+            remedy="judge both runs again with `seawall scorecard`",
+        ) from error
     if as_json:
         emit(found)
         return ExitCode.PASS

@@ -24,8 +24,7 @@ POLICY = "policy.json"
 
 def single_drill_of(directory: Path) -> str | None:
     """The drill of one control whose evidence lies in ``directory``; None if there is none."""
-    found = [name for name in _JUDGES if (directory / f"{name}.json").is_file()]
-    return found[0] if found else None
+    return next((name for name in _JUDGES if (directory / f"{name}.json").is_file()), None)
 
 
 def judge_again(directory: Path, drill: str) -> DrillResult:
@@ -35,11 +34,12 @@ def judge_again(directory: Path, drill: str) -> DrillResult:
     """
     document: Mapping[str, Any] = {}
     try:
-        document = _object(directory / f"{drill}.json")
+        _require_alone(directory, drill)
+        document = _object(_of(directory, drill))
         policy = _policy(directory, str(document["conditions"]["policy_digest"]))
         findings = _JUDGES[drill](policy, document)
     # whatever a file holds instead of evidence, the answer is that nothing is known
-    except (EvidenceError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001
         reason = f"{drill}.json: {type(error).__name__}: {error}"
         findings = {"evidence.complete": unknown(target="the evidence of the drill", reason=reason)}
     conditions = document.get("conditions")
@@ -96,6 +96,16 @@ _JUDGES: Mapping[str, Callable[[Policy, Mapping[str, Any]], dict[str, Finding]]]
     drills.NEIGHBOUR: _neighbour,
     drills.SEGREGATION: _segregation,
 }
+
+
+def _require_alone(directory: Path, drill: str) -> None:
+    others = [name for name in _JUDGES if name != drill and _of(directory, name).is_file()]
+    if others:
+        raise EvidenceError(f"there is evidence of {', '.join(others)}, too")
+
+
+def _of(directory: Path, drill: str) -> Path:
+    return directory / f"{drill}.json"
 
 
 def _policy(directory: Path, digest: str) -> Policy:

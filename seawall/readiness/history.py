@@ -2,84 +2,144 @@
 
 from __future__ import annotations
 
+import calendar
 import json
-from collections.abc import Mapping
+import math
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seawall.errors import UsageError
 from seawall.policy import Policy
+from seawall.processes.failures import os_failure
 from seawall.readiness.model import PastRun, latest
-from seawall.scorecard import judge as judge_run
+from seawall.scorecard.files import judged
 from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.verdict import Verdict
 
 _MICRO = 1_000_000
+_LINK = "latest"
+_NAME = re.compile(r"^(?P<at>[0-9]{8}T[0-9]{6}Z)-[0-9]+-(?P<drill>[A-Za-z][A-Za-z0-9-]*)$")
+_ODD = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError)
+"""What reading a file of somebody else's making may raise."""
 
 
-def read_runs(folder: Path) -> list[PastRun]:
-    """Every run in ``folder`` that names its drill; ``latest`` and drills of one control are not.
+def read_runs(folders: Iterable[Path]) -> list[PastRun]:
+    """Every run of a drill in ``folders``.
 
-    Raises :class:`UsageError` if there is no such folder.
+    A run whose manifest cannot be read is one of unknown outcome, by the drill and the time in the
+    name of its directory: it must not make way for an older PASS.
+
+    Raises :class:`UsageError` for a folder that is not there, :class:`WorldError` for one that
+    cannot be read.
     """
-    if not folder.is_dir():
-        raise UsageError(
-            f"there is no folder {folder}", remedy="run a drill first, or name another folder"
-        )
     found = []
-    for path in folder.iterdir():
-        if path.is_symlink() or not path.is_dir():
-            continue
-        manifest = _object(path / "manifest.json")
-        if isinstance(manifest.get("drill"), str):
-            found.append(_past(path, manifest, _object(path / "verdict.json")))
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no folder {folder}", remedy="run a drill first, or name another folder"
+            )
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            raise os_failure(f"{folder} cannot be read", error) from error
+        runs = (_run_in(path) for path in paths if path.name != _LINK)
+        found += [run for run in runs if run is not None]
     return found
 
 
-def judged_again(policy: Policy, runs: list[PastRun], *, folder: Path) -> list[PastRun]:
-    """``runs``, where those that count for a requirement have the outcome of their evidence.
+def judged_again(policy: Policy, runs: Sequence[PastRun]) -> list[PastRun]:
+    """``runs``, where those that count for a requirement are as their evidence says.
 
     A verdict is a file that anyone can write; the evidence is what it must follow from.
     """
     counting = {
-        run.name for required in policy.readiness if (run := latest(required, runs)) is not None
+        run.directory
+        for required in policy.readiness
+        if (run := latest(required, runs)) is not None
     }
     return [
-        replace(run, outcome=_again(folder / run.name)) if run.name in counting else run
+        _as_judged(run, judged(run.directory)[0]) if run.directory in counting else run
         for run in runs
     ]
 
 
-def _again(directory: Path) -> Outcome:
-    return judge_run(directory).outcome
+def _as_judged(run: PastRun, verdict: Verdict) -> PastRun:
+    return replace(
+        run,
+        outcome=verdict.outcome,
+        failed=verdict.failed,
+        times=_times([each.model_dump(mode="json") for each in verdict.times]),
+    )
+
+
+def _run_in(path: Path) -> PastRun | None:
+    """The run in the directory ``path``; None if nothing says that there is one."""
+    named = _NAME.match(path.name)
+    manifest = _object(path / "manifest.json")
+    try:
+        if isinstance(manifest.get("drill"), str):
+            return _past(path, manifest, _object(path / "verdict.json"))
+    except _ODD:
+        pass
+    if named is None:
+        return None
+    return PastRun(
+        directory=path,
+        drill=named["drill"],
+        stack=None,
+        policy_digest="",
+        commit=None,
+        dirty=None,
+        sabotage=None,
+        started_at=float(calendar.timegm(time.strptime(named["at"], "%Y%m%dT%H%M%SZ"))),
+        outcome=Outcome.UNKNOWN,
+        times={},
+        failed=(),
+    )
 
 
 def _past(path: Path, manifest: Mapping[str, Any], verdict: Mapping[str, Any]) -> PastRun:
-    outcome = verdict.get("outcome")
-    started_at = manifest.get("started_at")
+    """The run as its files say; raises one of `_ODD` for what is none."""
+    outcome, failed, dirty = verdict.get("outcome"), verdict.get("failed"), manifest.get("dirty")
+    started_at = float(_number(manifest["started_at"]))
     return PastRun(
-        name=path.name,
+        directory=path,
         drill=str(manifest["drill"]),
         stack=_text(manifest.get("stack")),
         policy_digest=str(manifest.get("policy_digest")),
+        commit=_text(manifest.get("commit")),
+        dirty=dirty if isinstance(dirty, bool) else None,
         sabotage=_text(manifest.get("sabotage")),
-        started_at=float(started_at) if isinstance(started_at, int | float) else 0.0,
+        started_at=started_at,
         outcome=Outcome(outcome) if outcome in list(Outcome) else Outcome.UNKNOWN,
         times=_times(verdict.get("times")),
-        failed=tuple(str(check) for check in verdict.get("failed") or ()),
+        failed=tuple(str(check) for check in failed) if isinstance(failed, list) else (),
     )
+
+
+def _number(value: object) -> float:
+    """``value`` as a finite number. Raises ValueError, TypeError or OverflowError."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
 
 
 def _times(written: object) -> dict[str, float]:
     """Measured times in seconds, the later of the two observers', by their id."""
     found = {}
-    for time in written if isinstance(written, list) else []:
-        if not isinstance(time, dict):
+    for each in written if isinstance(written, list) else []:
+        if not isinstance(each, dict):
             continue
-        seen = [time.get("measured_us"), time.get("witness_us")]
-        values = [value for value in seen if isinstance(value, int)]
+        seen = [each.get("measured_us"), each.get("witness_us")]
+        values = [_number(value) for value in seen if isinstance(value, int)]
         if values:
-            found[str(time.get("id"))] = max(values) / _MICRO
+            found[str(each.get("id"))] = max(values) / _MICRO
     return found
 
 
@@ -88,9 +148,9 @@ def _text(value: object) -> str | None:
 
 
 def _object(path: Path) -> Mapping[str, Any]:
-    """A JSON object; an empty one for a file that is missing or holds something else."""
+    """A JSON object; an empty one for a file that cannot be read or holds something else."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *_ODD):
         return {}
     return found if isinstance(found, dict) else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from seawall.policy import Policy, RequiredDrill
 from seawall.scorecard.outcome import Outcome, combine
@@ -42,24 +43,34 @@ class PastRun:
     """What a run says of itself; times in seconds, moments in Unix seconds.
 
     Attributes:
-        name: Of its directory.
-        stack: Where it was run; None if its manifest does not say.
+        directory: Where it is.
+        stack: Where it was run; None if it is not known, as of a run that did not get so far. It
+            then counts for every stack.
         policy_digest: Of the promises that it was judged by.
+        commit: Of the checkout that it was run from; None if it is not known.
+        dirty: Whether that had been changed.
         sabotage: The control that was switched off; such a run counts for nothing.
         outcome: Of its verdict; UNKNOWN without one.
         times: Measured times by their id; a time that never came is missing.
         failed: Ids of the checks that failed.
     """
 
-    name: str
+    directory: Path
     drill: str
     stack: str | None
     policy_digest: str
+    commit: str | None
+    dirty: bool | None
     sabotage: str | None
     started_at: float
     outcome: Outcome
     times: Mapping[str, float]
     failed: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        return self.directory.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +133,9 @@ def latest(required: RequiredDrill, runs: Sequence[PastRun]) -> PastRun | None:
     candidates = [
         run
         for run in runs
-        if (run.drill, run.stack) == (required.drill, required.stack) and run.sabotage is None
+        if run.drill == required.drill
+        and run.stack in (required.stack, None)
+        and run.sabotage is None
     ]
     return max(candidates, key=lambda run: run.started_at, default=None)
 
@@ -134,7 +147,7 @@ def _row(policy: Policy, required: RequiredDrill, runs: Sequence[PastRun], *, no
     age_s = now - run.started_at
     if run.outcome is Outcome.FAIL:
         state = State.FAILED
-    elif run.outcome is not Outcome.PASS:
+    elif run.outcome is not Outcome.PASS or run.stack is None:
         state = State.UNKNOWN
     elif run.policy_digest != policy.digest:
         state = State.OTHER_POLICY

@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from seawall.readiness.model import DAY_S, Readiness, Row, Trend
+from seawall.readiness.model import DAY_S, PastRun, Readiness, Row, Trend
 from seawall.scorecard.junit import Case
 from seawall.scorecard.junit import junit as junit_of
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report.terminal import STYLE
 
-_HEADINGS = ("drill", "stack", "within", "last run", "outcome", "age", "state")
+_HEADINGS = ("drill", "stack", "within", "last run", "of commit", "outcome", "age", "state")
 _SHOWN = 5
 """How many values of a trend people see; machines get all."""
 
@@ -30,6 +30,8 @@ def document(readiness: Readiness) -> dict[str, Any]:
                 "stack": row.required.stack,
                 "within_s": row.required.within / 1_000,
                 "run": None if row.run is None else row.run.name,
+                "commit": None if row.run is None else row.run.commit,
+                "dirty": None if row.run is None else row.run.dirty,
                 "run_outcome": None if row.run is None else str(row.run.outcome),
                 "age_s": row.age_s,
                 "state": str(row.state),
@@ -139,10 +141,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.required.stack,
         _duration(row.required.within / 1_000),
         "-" if run is None else run.name,
+        "-" if run is None else _commit(run),
         "-" if run is None else str(run.outcome),
         _age(row),
         str(row.state),
     )
+
+
+def _commit(run: PastRun) -> str:
+    return f"{(run.commit or 'unknown')[:12]}{', changed' if run.dirty else ''}"
 
 
 def _age(row: Row) -> str:

@@ -34,8 +34,7 @@ def write(run_dir: Path) -> Verdict:
 
     Raises :class:`DiskFullError` if they cannot be written.
     """
-    facts = Facts(Run(run_dir))
-    verdict, report = _drawn(judge_facts(facts), facts)
+    verdict, report = judged(run_dir)
     commit, dirty = commit_of(repository_root())
     judge = {"judge": {"commit": commit, "dirty": dirty}}
     found = json.dumps(summary(verdict) | judge, indent=1) + "\n"
@@ -51,6 +50,12 @@ def write(run_dir: Path) -> Verdict:
             remedy="make room there, then run `seawall scorecard` on it",
         ) from error
     return verdict
+
+
+def judged(run_dir: Path) -> tuple[Verdict, str]:
+    """The verdict on ``run_dir`` and its report; nothing is written."""
+    facts = Facts(Run(run_dir))
+    return _drawn(judge_facts(facts), facts)
 
 
 def _keep_earlier(run_dir: Path, found: str) -> None:

@@ -161,6 +161,7 @@ def _identity(facts: Facts) -> Identity | None:
         policy_scale=manifest.policy_scale,
         gameday=manifest.gameday,
         drill=manifest.drill,
+        stack=manifest.stack,
         faults=_faults(facts),
         experiment_digest=_experiment_digest(facts),
         sabotage=manifest.sabotage,

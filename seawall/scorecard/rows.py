@@ -48,6 +48,7 @@ class Manifest(Document):
     policy_scale: dict[str, str] = {}
     gameday: str | None = None
     drill: str
+    stack: str | None = None
     replay: str = ""
     sabotage: str | None = None
     commit: str | None = None

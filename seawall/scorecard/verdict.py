@@ -86,6 +86,7 @@ class Identity(Part):
     policy_scale: dict[str, str]
     gameday: str | None
     drill: str
+    stack: str | None
     faults: tuple[str, ...]
     experiment_digest: str | None
     sabotage: str | None

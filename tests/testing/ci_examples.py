@@ -13,7 +13,7 @@ FILES = (ROOT / "docs" / "ci" / "github.yml", ROOT / "docs" / "ci" / "gitlab.yml
 
 
 def commands_of(file: Path) -> dict[str, list[str]]:
-    """The commands of each job in their order, by the job's name."""
+    """The commands of each job in their order, by the job's name up to a dash."""
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     if "jobs" in tree:
         return {
@@ -25,8 +25,8 @@ def commands_of(file: Path) -> dict[str, list[str]]:
             ]
             for name, job in tree["jobs"].items()
         }
-    return {
-        name: list(job["script"])
-        for name, job in tree.items()
-        if isinstance(job, dict) and "script" in job
-    }
+    found: dict[str, list[str]] = {}
+    for name, job in tree.items():
+        if isinstance(job, dict) and "script" in job:
+            found.setdefault(name.partition("-")[0], []).extend(job["script"])
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from seawall.cli import app as command_line
 from seawall.policy_file import load_policy
@@ -38,3 +39,16 @@ def test_both_services_run_the_same_and_every_drill_that_the_gate_requires() -> 
     assert {required.drill for required in policy.readiness} == {
         drill for day in days for drill in policy.gameday(day).drills
     }
+
+
+def test_runs_are_kept_also_after_a_failure() -> None:
+    """Else the gate would go on believing the run before the failed one."""
+    github, gitlab = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in FILES)
+    steps = github["jobs"]["drills"]["steps"]
+    [save] = [step for step in steps if "cache/save" in step.get("uses", "")]
+    after_first = steps[[bool(step.get("run")) for step in steps].index(True) + 1 :]
+
+    assert save["if"] == "always()"
+    assert {step["if"] for step in after_first} == {"always()"}
+    assert gitlab[".seawall"]["cache"]["when"] == "always"
+    assert gitlab["gate"]["cache"]["policy"] == "pull"

@@ -103,13 +103,16 @@ def _break(directory: Path, how: str) -> None:
         document["evidence"]["cells"][0]["key"] = "nobody's"
     elif how == "no evidence":
         del document["evidence"]
+    elif how == "two drills":
+        (directory / "noisy-neighbour.json").write_text("{}")
     file.write_text(json.dumps(document))
     if how == "no policy":
         (directory / "policy.json").unlink()
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "another policy", "a cell that nobody knows", "no evidence", "no policy"]
+    "how",
+    ["cut", "another policy", "a cell that nobody knows", "no evidence", "no policy", "two drills"],
 )
 def test_evidence_that_cannot_be_read_is_unknown(tmp_path: Path, how: str) -> None:
     segregation(tmp_path)

@@ -13,6 +13,7 @@ import pytest
 
 from seawall.cli import app as command_line
 from seawall.errors import ExitCode
+from seawall.readiness.history import read_runs
 from seawall.readiness.model import DAY_S, PastRun, State, judge
 from seawall.readiness.views import document, junit, markdown, sentence
 from seawall.scorecard.outcome import Outcome
@@ -23,7 +24,9 @@ from tests.testing.scorecard.story import DRILL, ROOT
 POLICY = policies.policy()
 NOW = 1_800_000_000.0
 PASSED = PastRun(
-    name="run",
+    directory=Path("run"),
+    commit="0" * 40,
+    dirty=False,
     drill="signing-region-dark",
     stack="sandbox",
     policy_digest=POLICY.digest,
@@ -35,7 +38,7 @@ PASSED = PastRun(
 )
 FAILED = replace(
     PASSED,
-    name="failed",
+    directory=Path("failed"),
     outcome=Outcome.FAIL,
     started_at=NOW - DAY_S / 2,
     failed=("page.failover",),
@@ -82,10 +85,10 @@ FAILED = replace(
             id="on another stack",
         ),
         pytest.param(
-            [replace(PASSED, stack=None)],
-            State.MISSING,
+            [PASSED, replace(PASSED, stack=None, started_at=NOW - 1)],
+            State.UNKNOWN,
             Outcome.UNKNOWN,
-            id="on a stack that it does not name",
+            id="a later run that did not come as far as its stack",
         ),
         pytest.param(
             [replace(PASSED, drill="calm")], State.MISSING, Outcome.UNKNOWN, id="another drill"
@@ -210,6 +213,52 @@ def test_the_gate_is_shut_without_runs_and_refuses_a_folder_that_is_not_there(
     assert command_line.main(["gate", "--json", "--markdown"]) == ExitCode.USAGE
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "[" * 100_000,
+        "[]",
+        '{"drill": "signing-region-dark"}',
+        '{"drill": "signing-region-dark", "started_at": "today"}',
+        '{"drill": "signing-region-dark", "started_at": NaN}',
+        '{"drill": "signing-region-dark", "started_at": 1' + "0" * 400 + "}",
+        None,
+    ],
+)
+def test_a_run_that_cannot_be_read_is_no_reason_to_believe_the_one_before(
+    tmp_path: Path, manifest: str | None
+) -> None:
+    """It is of unknown outcome, by the time in its name."""
+    folder = tmp_path / "20261129T070609Z-51-signing-region-dark"
+    folder.mkdir()
+    if manifest is not None:
+        (folder / "manifest.json").write_text(manifest)
+    (folder / "verdict.json").write_text('{"outcome": "PASS", "failed": 5, "times": 7}')
+    (tmp_path / "latest").symlink_to(folder.name)
+    (tmp_path / "notes").mkdir()
+
+    [run] = read_runs([tmp_path])
+
+    assert (run.drill, run.stack, run.outcome) == (DRILL, None, Outcome.UNKNOWN)
+    assert run.started_at == 1_795_935_969
+
+
+def test_a_run_that_was_moved_and_linked_still_counts(tmp_path: Path) -> None:
+    name = "20261129T070609Z-51-signing-region-dark"
+    (tmp_path / "elsewhere" / name).mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / name).symlink_to(tmp_path / "elsewhere" / name)
+
+    assert [run.name for run in read_runs([tmp_path / "runs"])] == [name]
+
+
+def test_a_file_without_a_case_is_not_green() -> None:
+    nothing = judge(POLICY.model_copy(update={"readiness": ()}), [], now=NOW)
+
+    assert ET.fromstring(junit(nothing)).get("errors") == "1"  # noqa: S314 - we wrote it
+
+
 def test_two_runs_are_compared_by_what_was_run_by_times_and_by_checks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,5 +281,9 @@ def test_two_runs_are_compared_by_what_was_run_by_times_and_by_checks(
         "times": [{"name": "failover", "first": "0.5 s", "second": "0.7 s"}],
         "checks": [{"name": "other", "first": "PASS", "second": "FAIL"}],
     }
+    (tmp_path / "b" / "verdict.json").write_text('{"identity": [1], "times": 5}')
+    odd = ["runs", "compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert command_line.main(odd) == ExitCode.USAGE
+    assert "is malformed" in capsys.readouterr().err
     assert command_line.main(["runs", "compare", str(tmp_path), str(ROOT)]) == ExitCode.USAGE
     assert "judge the run with `seawall scorecard` first" in capsys.readouterr().err
