@@ -2,28 +2,23 @@
 
     python -m chaos.check --policy FILE
 
-Prints one JSON object: ``known`` (by name: summary, targets, parameters) and ``problems`` (path,
-found, remedy). The exit code is 0 if there are none, else 3.
+Prints a :mod:`seawall.drill_report`; each fault has summary, targets and parameters.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from chaos.faults import Fault, known_faults
 from seawall.conventions import faults
-from seawall.errors import ExitCode, Problem, SeawallError
+from seawall.drill_report import DrillReport, main
+from seawall.errors import Problem
 from seawall.formats.documents import model_problems
 from seawall.policy import Drill, PlannedFault, Policy
-from seawall.policy_file import load_policy
 
 
 def problems_of(policy: Policy) -> list[Problem]:
@@ -91,23 +86,13 @@ def described(fault: type[Fault], policy: Policy) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Print the report of one policy."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def report(policy: Policy) -> DrillReport:
+    """The faults that there are, and what is wrong with those that drills plan."""
+    return DrillReport(
+        known={name: described(fault, policy) for name, fault in known_faults().items()},
+        problems=problems_of(policy),
     )
-    parser.add_argument("--policy", type=Path, required=True)
-    options = parser.parse_args()
-    try:
-        policy = load_policy(options.policy)
-        problems = problems_of(policy)
-        known = {name: described(fault, policy) for name, fault in known_faults().items()}
-    except SeawallError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    print(json.dumps({"known": known, "problems": [asdict(each) for each in problems]}))
-    return ExitCode.USAGE if problems else ExitCode.PASS
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, report))

@@ -16,8 +16,6 @@ from seawall.formats.deployment import Deployment
 from seawall.lease import UndoCall
 from seawall.policy import Policy
 
-PREFIX = "process."
-"""Before the name of a process, in words of the blast radius."""
 _ANSWER_S_MAX = 5.0
 
 
@@ -34,12 +32,13 @@ class ProcessFault(Fault):
         self, deployment: Deployment, *, target: str, parameters: Mapping[str, str]
     ) -> None:
         super().__init__(deployment, target=target, parameters=parameters)
-        self.part = target.removeprefix(PREFIX)
-        if not target.startswith(PREFIX) or self.part not in deployment.processes:
+        processes = {components.process_target(each): each for each in deployment.processes}
+        if target not in processes:
             raise UsageError(
                 f"the fault {self.name} cannot be aimed at {target}",
-                remedy=f"name one of {', '.join(PREFIX + each for each in deployment.processes)}",
+                remedy=f"name one of {', '.join(processes)}",
             )
+        self.part = processes[target]
         if deployment.process_control is None:
             raise UsageError(
                 f"the deployment file names no control of processes, so {self.part} cannot be"
@@ -58,7 +57,7 @@ class ProcessFault(Fault):
     @classmethod
     def targets(cls, policy: Policy) -> tuple[str, ...]:
         """Every process of the venue, and those that watch it."""
-        return tuple(f"{PREFIX}{name}" for name in components.drillable(policy.networks))
+        return tuple(map(components.process_target, components.drillable(policy.networks)))
 
     def undo(self) -> tuple[UndoCall, ...]:
         """Let it go on, or start it again."""

@@ -2,28 +2,23 @@
 
     python -m loadtests.check --policy FILE
 
-Plans the flood of every drill for one seed, on a small population. Prints one JSON object:
-``known`` (the shock profiles, by name) and ``problems`` (path, found, remedy). The exit code is 0
-if there are none, else 3.
+Plans the flood of every drill for one seed, on a small population. Prints a
+:mod:`seawall.drill_report`; each shock profile has a summary.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from loadtests.plan import plan
 from loadtests.population import populate
 from loadtests.shock import PROFILES, load_profile
-from seawall.errors import ExitCode, Problem, SeawallError, UsageError
+from seawall.drill_report import DrillReport, main
+from seawall.errors import Problem, UsageError
 from seawall.policy import Policy
-from seawall.policy_file import load_policy
 
 PAYABLE_SHARE_MAX = Fraction(9, 10)
 """How much of hot wallets and reserves a game day may ask for.
@@ -97,22 +92,10 @@ def profiles() -> dict[str, dict[str, Any]]:
     return {name: {"summary": load_profile(name).event} for name in names}
 
 
-def main() -> int:
-    """Print the report of one policy."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path, required=True)
-    options = parser.parse_args()
-    try:
-        problems = list(problems_of(load_policy(options.policy)))
-        known = profiles()
-    except SeawallError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    print(json.dumps({"known": known, "problems": [asdict(each) for each in problems]}))
-    return ExitCode.USAGE if problems else ExitCode.PASS
+def report(policy: Policy) -> DrillReport:
+    """The shock profiles that there are, and what is wrong with the floods that drills plan."""
+    return DrillReport(known=profiles(), problems=list(problems_of(policy)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, report))

@@ -6,31 +6,20 @@ to the policy's indicators is known to ``loadtests``. Both are started as progra
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seawall.cache import repository_root
-from seawall.errors import ExitCode, PolicyError, Problem, ServiceError, UsageError
+from seawall.drill_report import DrillReport
+from seawall.errors import ExitCode, PolicyError, ServiceError, UsageError
 
 FAULTS, FLOODS = "chaos.check", "loadtests.check"
 _ANSWER_S_MAX = 300.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What one of the programs says: the things it has, by name, and what is wrong."""
-
-    described: Mapping[str, Mapping[str, Any]]
-    problems: Sequence[Problem]
-
-
-def ask(module: str, policy_path: Path) -> Known:
+def ask(module: str, policy_path: Path) -> DrillReport:
     """What the program ``module`` says about the policy at ``policy_path``.
 
     Raises :class:`UsageError` if it refuses, :class:`ServiceError` if it breaks.
@@ -46,15 +35,12 @@ def ask(module: str, policy_path: Path) -> Known:
             timeout=_ANSWER_S_MAX,
             check=False,
         )
-        found = json.loads(done.stdout) if done.stdout else None
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        if done.stdout:
+            return DrillReport.read(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise ServiceError(f"python -m {module} did not answer: {error}") from error
-    if found is None:
-        blame = UsageError if done.returncode == ExitCode.USAGE else ServiceError
-        raise blame(done.stderr.strip() or f"python -m {module} ended with {done.returncode}")
-    return Known(
-        described=found["known"], problems=[Problem(**problem) for problem in found["problems"]]
-    )
+    blame = UsageError if done.returncode == ExitCode.USAGE else ServiceError
+    raise blame(done.stderr.strip() or f"python -m {module} ended with {done.returncode}")
 
 
 def require_drills(policy_path: Path, *modules: str) -> None:

@@ -32,7 +32,7 @@ def experiment_of(policy: Policy, name: str) -> dict[str, Any]:
     read before and after it in any case.
     """
     drill = policy.drills[name]
-    keys = {f"fault_{number}": fault for number, fault in enumerate(drill.faults, start=1)}
+    keys = _keys(drill)
     return {
         "title": drill.title,
         "description": (
@@ -48,7 +48,7 @@ def experiment_of(policy: Policy, name: str) -> dict[str, Any]:
             "flood_ms": drill.flood.length,
             **({"lease_ttl_ms": drill.lease_ttl} if keys else {}),
             "blast_radius": list(drill.blast_radius),
-            **{key: _declared(fault) for key, fault in keys.items()},
+            **faults_of(drill),
         },
         "runtime": {"hypothesis": {"strategy": "default"}, "rollbacks": {"strategy": "always"}},
         "steady-state-hypothesis": {
@@ -92,9 +92,11 @@ def digest_of(experiment: Mapping[str, Any]) -> str:
 
 def faults_of(drill: Drill) -> dict[str, dict[str, Any]]:
     """The faults of ``drill`` as its experiment declares them, by their key."""
-    return {
-        f"fault_{number}": _declared(fault) for number, fault in enumerate(drill.faults, start=1)
-    }
+    return {key: _declared(fault) for key, fault in _keys(drill).items()}
+
+
+def _keys(drill: Drill) -> dict[str, PlannedFault]:
+    return {f"fault_{number}": fault for number, fault in enumerate(drill.faults, start=1)}
 
 
 def _declared(fault: PlannedFault) -> dict[str, Any]:

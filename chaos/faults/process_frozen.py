@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.faults.base import Observation
-from chaos.process import PREFIX, ProcessFault
+from chaos.process import ProcessFault
 from seawall.conventions import components, faults
 from seawall.policy import Policy
 
@@ -17,7 +17,7 @@ class ProcessFrozen(ProcessFault):
     @classmethod
     def targets(cls, policy: Policy) -> tuple[str, ...]:
         """All but the api: the prober waits for it too long to count as awake meanwhile."""
-        api = f"{PREFIX}{components.API_PROCESS}"
+        api = components.process_target(components.API_PROCESS)
         return tuple(target for target in super().targets(policy) if target != api)
 
     def judge(self, answer: str) -> Observation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def faults(*, policy: PolicyOption = DEFAULT_POLICY, as_json: JsonOption = False
     """The faults that a drill may plan, with their targets and parameters."""
     from seawall.drill_check import FAULTS, ask  # noqa: PLC0415
 
-    return _shown(_described("fault", ask(FAULTS, policy).described), as_json=as_json)
+    return _shown(_described("fault", ask(FAULTS, policy).known), as_json=as_json)
 
 
 @app.command()
@@ -62,7 +61,7 @@ def profiles(*, policy: PolicyOption = DEFAULT_POLICY, as_json: JsonOption = Fal
     """The shock profiles that a flood may have."""
     from seawall.drill_check import FLOODS, ask  # noqa: PLC0415
 
-    return _shown(_described("profile", ask(FLOODS, policy).described), as_json=as_json)
+    return _shown(_described("profile", ask(FLOODS, policy).known), as_json=as_json)
 
 
 @app.command()
@@ -85,7 +84,10 @@ def runs(*, folder: RunsOption = RUNS, as_json: JsonOption = False) -> int:
 
 
 def _run(directory: Path) -> dict[str, Any]:
-    manifest, verdict = _read(directory / "manifest.json"), _read(directory / "verdict.json")
+    from seawall.readiness.history import read_object  # noqa: PLC0415
+
+    manifest = read_object(directory / "manifest.json")
+    verdict = read_object(directory / "verdict.json")
     return {
         "run": directory.name,
         "drill": manifest.get("drill", "unknown"),
@@ -94,15 +96,6 @@ def _run(directory: Path) -> dict[str, Any]:
         "sabotage": manifest.get("sabotage"),
         "outcome": verdict.get("outcome", "not judged"),
     }
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    """A JSON object; an empty one for a file that is not there or holds something else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _described(what: str, described: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -60,5 +60,10 @@ def drillable(networks: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+def process_target(process: str) -> str:
+    """``process`` in words of a blast radius."""
+    return f"process.{process}"
+
+
 SIDES = ("primary", "standby")
 """The two sides of a rail or of a served name."""

@@ -199,8 +199,6 @@ class Shock:
 
     def _plan_flood(self) -> None:
         """Write the schedule into the run directory. Raises :class:`DrillError` if it cannot be."""
-        if self.deployment.customers is None:
-            raise DrillError(f"{self.deployment.path} names no customers to act as")
         planning = self._start(
             "flood-plan",
             [

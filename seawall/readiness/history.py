@@ -79,10 +79,10 @@ def _as_judged(run: PastRun, verdict: Verdict) -> PastRun:
 def _run_in(path: Path) -> PastRun | None:
     """The run in the directory ``path``; None if nothing says that there is one."""
     named = _NAME.match(path.name)
-    manifest = _object(path / "manifest.json")
+    manifest = read_object(path / "manifest.json")
     try:
         if isinstance(manifest.get("drill"), str):
-            return _past(path, manifest, _object(path / "verdict.json"))
+            return _past(path, manifest, read_object(path / "verdict.json"))
     except _ODD:
         pass
     if named is None:
@@ -147,7 +147,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _object(path: Path) -> Mapping[str, Any]:
+def read_object(path: Path) -> Mapping[str, Any]:
     """A JSON object; an empty one for a file that cannot be read or holds something else."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -184,7 +184,7 @@ class Facts:
         return tuple(
             (fault.applied, fault.cleared)
             for fault in self.faults
-            if fault.planned.target == f"process.{components.API_PROCESS}"
+            if fault.planned.target == components.process_target(components.API_PROCESS)
             and fault.applied is not None
             and fault.cleared is not None
         )

@@ -16,6 +16,7 @@ may import all of them, as tests may.
 SHARED = {
     "aws",
     "cache",
+    "drill_report",
     "experiments",
     "controls",
     "conventions",

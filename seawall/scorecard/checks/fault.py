@@ -239,7 +239,7 @@ def _rpc_outside(facts: Facts, fault: FaultSeen) -> Finding:
 
 def _process_outside(facts: Facts, fault: FaultSeen) -> Finding | None:
     """The prober got no answer from the api; of another process it sees nothing."""
-    if fault.planned.target != f"process.{components.API_PROCESS}":
+    if fault.planned.target != components.process_target(components.API_PROCESS):
         return None
     target = "no status for an outside probe, then back"
     starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
