@@ -129,7 +129,7 @@ def _session(fault: DeclaredFault, configuration: Configuration) -> FaultSession
         )
         _sessions[_key(fault)] = FaultSession(
             Noop(made) if configuration["noop"] else made,
-            leases=LeaseClient(context.deployment.urls.lease),
+            leases=LeaseClient(context.deployment.urls.required("lease")),
             ttl_ms=configuration["lease_ttl_ms"],
             watch=_watch(context),
             permit=_kill_switch(context).require_armed,

@@ -44,6 +44,11 @@ class DarkProxy(Fault):
                 f"the deployment file names no proxy {self.part}",
                 remedy="route that traffic through Toxiproxy and name the proxy under proxies",
             )
+        if deployment.toxiproxy is None:
+            raise UsageError(
+                f"the deployment file names no toxiproxy, so {self.part} cannot be cut off",
+                remedy="name the base URL of its interface under toxiproxy",
+            )
         self._toxiproxy = deployment.toxiproxy
         self._listen = deployment.proxies[self.part].listen
 

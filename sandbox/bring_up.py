@@ -81,8 +81,10 @@ def bring_up(
     seeded = ["--policy", str(policy_path), "--seed", str(seed)]
     population = ["loadtests.population", *seeded, "--out", str(customers)]
     with Task(sandbox, root=root, name="population", module=population) as populating:
-        prepare_hosted_zones(endpoint=sandbox.deployment.urls.aws, policy=policy)
-        identities = create_identities(endpoint=sandbox.deployment.urls.aws, policy=policy)
+        prepare_hosted_zones(endpoint=sandbox.deployment.urls.required("aws"), policy=policy)
+        identities = create_identities(
+            endpoint=sandbox.deployment.urls.required("aws"), policy=policy
+        )
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(
             sandbox,
@@ -99,7 +101,7 @@ def bring_up(
             principals,
             policy=policy,
             account=policy.accounts[STACK],
-            endpoint=sandbox.deployment.urls.aws,
+            endpoint=sandbox.deployment.urls.required("aws"),
         )
         sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
@@ -122,7 +124,7 @@ def bring_up(
         roles.unlink()
     report("ledger opened")
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.deployment.urls.prometheus, sandbox.deployment.metrics_ports)
+    await_watched(sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports)
     if by_hand:
         # For `locust -f`; a drill plans its own flood.
         drill = policy.gamedays[0].drills[0]
@@ -151,7 +153,7 @@ def bring_up(
         customers=customers,
         pages=sandbox.data_dir / PAGES_FILE,
         venue=Venue(
-            adapter="adapters.reference_venue",
+            records="adapters.reference_venue",
             settings={"config": str(venue_path), "auditor_url_file": str(auditor)},
         ),
     )
@@ -192,7 +194,7 @@ def _provision(
         root=root,
         data_dir=sandbox.data_dir,
         policy_path=policy_path,
-        aws_endpoint=sandbox.deployment.urls.aws,
+        aws_endpoint=sandbox.deployment.urls.required("aws"),
         provider_port=sandbox.start_provider(credentials=identities.deployer.environment()),
         deployer=identities.deployer,
         principals=identities.principals(),
@@ -349,7 +351,7 @@ def _describe_kill_switch(
         kill_switch=KillSwitchLocation(
             parameter=gamedays["kill_switch"]["parameter"],
             regions=tuple(gamedays["kill_switch"]["regions"]),
-            endpoint=sandbox.deployment.urls.aws,
+            endpoint=sandbox.deployment.urls.required("aws"),
             role=gamedays["role"],
             credentials=path,
         )

@@ -14,6 +14,7 @@ from sandbox.ports import Ports
 from sandbox.stack_environment import STACK
 from seawall.conventions import components
 from seawall.conventions import sabotage as sabotage_names
+from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.formats.deployment import Deployment, Network, Proxy, Regions, RpcEndpoints, Urls
 from seawall.policy import Policy
 
@@ -76,7 +77,8 @@ class Layout:
             data_dir=context.data_dir,
             policy=context.policy_path,
             stack=STACK,
-            play_money=True,
+            kind="sandbox",
+            account=ACCOUNT_ID,
             toxiproxy=url(toxiproxy.NAME),
             proxies={
                 proxy: Proxy(

@@ -64,7 +64,7 @@ def shell_environment() -> ShellEnvironment:
             root=ROOT,
             data_dir=data_dir,
             policy_path=policy_path,
-            aws_endpoint=deployment.urls.aws,
+            aws_endpoint=deployment.urls.required("aws"),
             provider_port=int(deployment.urls.provider.rpartition(":")[2]),
             region=load_policy(policy_path).regions.primary,
             deployer=Identities.read(data_dir / IDENTITIES).deployer.environment(),

@@ -343,7 +343,7 @@ class Sandbox:
                 "-m",
                 "localaws.provider",
                 "--aws-endpoint",
-                self._deployment.urls.aws,
+                self._deployment.urls.required("aws"),
             ),
             env=credentials,
             ready=log_line(_PROVIDER_PORT.pattern),

@@ -71,6 +71,18 @@ class KillSwitchLocation(BaseModel):
     credentials: Path | None = None
 
 
+class KillSwitchFile(BaseModel):
+    """A kill switch that is a file: its one line says whether drills may run.
+
+    For stacks without AWS. Only the machine that runs the drill sees it, so put it where those who
+    may have to stop a drill can write.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+
+
 class AccessKey(BaseModel):
     """An access key, as in the file that :attr:`KillSwitchLocation.credentials` names.
 
@@ -199,6 +211,22 @@ class SsmKillSwitch:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalKillSwitch:
+    """The kill switch that a file is."""
+
+    location: KillSwitchFile
+
+    def read(self) -> Reading:
+        """Read the file; what prevents it is the reason why it was not read."""
+        where = str(self.location.file)
+        try:
+            text = self.location.file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            return Reading(values={}, unreadable={where: f"{type(error).__name__}: {error}"})
+        return Reading(values={where: text}, unreadable={})
+
+
 @dataclass(kw_only=True)
 class KillSwitchWatch:
     """Says whether a drill may start or go on, by all of ``switches``; with none, it always may.
@@ -282,7 +310,8 @@ class KillSwitchWatch:
 
 
 def kill_switches(
-    location: KillSwitchLocation | None, environment: Mapping[str, str] = os.environ
+    location: KillSwitchLocation | KillSwitchFile | None,
+    environment: Mapping[str, str] = os.environ,
 ) -> list[KillSwitch]:
     """The switches that a runner obeys.
 
@@ -294,7 +323,9 @@ def kill_switches(
         UsageError: The environment's is malformed. It is not ignored, because then the drill could
             not be stopped.
     """
-    locations = [] if location is None else [location]
+    locations: list[KillSwitchLocation | KillSwitchFile] = []
+    if location is not None:
+        locations.append(location)
     text = environment.get(environment_names.KILL_SWITCH_VARIABLE)
     if text:
         try:
@@ -305,4 +336,9 @@ def kill_switches(
                 f"{environment_names.KILL_SWITCH_VARIABLE} names no kill switch: {error}",
                 remedy='write {"parameter": "...", "regions": ["..."]}',
             ) from error
-    return [SsmKillSwitch(location=each) for each in locations]
+    return [
+        LocalKillSwitch(location=each)
+        if isinstance(each, KillSwitchFile)
+        else SsmKillSwitch(location=each)
+        for each in locations
+    ]

@@ -25,6 +25,8 @@ class KmsDark(DarkProxy):
     def proxies(cls, deployment: Deployment) -> Mapping[str, str]:
         """The proxy before each region's key service."""
         regions = deployment.regions
+        if regions is None:
+            return {}
         return {
             "kms.primary": components.kms_proxy(regions.primary),
             "kms.standby": components.kms_proxy(regions.standby),

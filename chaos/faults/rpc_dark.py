@@ -29,7 +29,8 @@ class RpcDark(DarkProxy):
         """A target is called like its proxy."""
         return {
             proxy: proxy
-            for network in deployment.networks
+            for network, declared in deployment.networks.items()
+            if declared.rpc is not None
             for side in components.SIDES
             if (proxy := components.rpc_proxy(network, side))
         }

@@ -46,7 +46,7 @@ def collect(
             into=run_dir / "chain",
         ),
         "metrics": lambda: export_metrics(
-            deployment.urls.prometheus,
+            deployment.urls.required("prometheus"),
             start=manifest.started_at,
             end=now,
             step_s=policy.monitoring.scrape_every / 1000,

@@ -1,29 +1,59 @@
 """The deployment file: all that the kit knows of a running stack.
 
-A sandbox writes it, or a user does for staging. Drills, faults, probes, evidence and the change
-review read it and know of the stack only what it says. It holds no secret: secrets lie in files of
-mode 0600 that it names.
+A sandbox writes it, or a user does for a stack of their own (docs/own-venue.md). Drills, faults,
+probes, evidence and the change review read it and know of the stack only what it says. It holds no
+secret: secrets lie in files of mode 0600 that it names.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
-from seawall.errors import WorldError
+from seawall.conventions.local_aws import ACCOUNT_ID
+from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
-from seawall.formats.documents import read_json_model
-from seawall.kill_switch import KillSwitchLocation
+from seawall.formats.documents import read_model
+from seawall.kill_switch import KillSwitchFile, KillSwitchLocation
+from seawall.processes.environment import is_loopback
 
 DEPLOYMENT_FILE = "deployment.json"
 COMPONENTS_FILE = "components.json"
 _RUN_FILE = "current-run"
+
+Kind = Literal["sandbox", "staging", "production"]
+Port = Literal[
+    "withdrawals",
+    "payouts",
+    "balances",
+    "ledger",
+    "mode_changes",
+    "flow",
+    "signatures",
+    "top_ups",
+    "decisions",
+    "metrics",
+    "pages",
+]
+"""The kinds of evidence that a deployment may offer (`seawall/evidence/ports.py`)."""
 
 
 class _Part(BaseModel):
@@ -38,10 +68,15 @@ class Proxy(_Part):
 
 
 class Process(_Part):
-    """A process and its log."""
+    """A process that faults may be aimed at.
 
-    pid: int
-    log: Path
+    ``address`` (host:port) is where it answers HTTP. ``pid`` and ``log`` are known of a process of
+    this machine.
+    """
+
+    pid: int | None = None
+    log: Path | None = None
+    address: str | None = None
 
 
 class Regions(_Part):
@@ -71,32 +106,62 @@ class Payouts(_Part):
     signers: dict[str, str]
 
 
-class Network(_Part):
-    """A network; ``node`` is the node itself, for observers.
+class Transfers(_Part):
+    """Payouts that are plain transfers: from which addresses, of which tokens (contract by asset).
 
-    ``payouts`` is there once the venue's contracts are deployed.
+    The network's native asset is always read. ``first_block`` is where reading begins at the
+    earliest; a drill begins at the head of its start, whichever is later.
+    """
+
+    senders: tuple[str, ...] = Field(min_length=1)
+    tokens: dict[str, str] = Field(default_factory=dict)
+    first_block: int = Field(default=0, ge=0)
+
+    @field_validator("senders")
+    @classmethod
+    def _lower(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sender.lower() for sender in senders)
+
+
+class Network(_Part):
+    """A network; ``node`` is a node of its own for observers, past every fault.
+
+    ``payouts`` (events of payout contracts) or ``transfers`` say where the venue's payouts are
+    seen. ``rpc`` is there if faults may be aimed at what the venue reaches.
     """
 
     chain_id: int
-    rpc: RpcEndpoints
     node: str
+    rpc: RpcEndpoints | None = None
     payouts: Payouts | None = None
+    transfers: Transfers | None = None
 
 
 class Urls(_Part):
-    """Base URLs. ``api`` passes the proxy, ``api_direct`` does not.
+    """Base URLs. ``api`` is the address that customers use; a sandbox's passes a proxy.
 
-    ``provider`` (host:port) is there once the AWS provider runs.
+    ``api_direct`` does not pass it. ``lease`` is a lease holder that outlives a drill's runner;
+    without one the runner starts one of its own. ``provider`` (host:port) is that of Pulumi.
     """
 
     api: str
-    api_direct: str
-    prometheus: str
-    alertmanager: str
-    pager: str
-    aws: str
-    lease: str
+    api_direct: str | None = None
+    prometheus: str | None = None
+    alertmanager: str | None = None
+    pager: str | None = None
+    aws: str | None = None
+    lease: str | None = None
     provider: str | None = None
+
+    def required(self, name: str) -> str:
+        """The address called ``name``. Raises :class:`UsageError` if the file names none."""
+        found: str | None = getattr(self, name)
+        if found is None:
+            raise UsageError(
+                f"the deployment file names no urls.{name}",
+                remedy="name it, or leave out what needs it",
+            )
+        return found
 
 
 class Signer(_Part):
@@ -107,48 +172,153 @@ class Signer(_Part):
 
 
 class Venue(_Part):
-    """How to reach a venue's records.
+    """How to speak to a venue, and how to read its records.
 
-    ``adapter`` is the Python module that reads them; ``settings`` are its own, by name.
+    ``speaks`` is ``contract``, the path of a mapping file (``.yaml``, ``.yml`` or ``.json``), or a
+    class of one's own as ``module:Class``. ``records`` is a Python module that reads the venue's
+    records; ``settings`` are its own, by name.
     """
 
-    adapter: str
+    speaks: str = "contract"
+    records: str | None = None
     settings: dict[str, str] = Field(default_factory=dict)
+
+
+class Source(_Part):
+    """Where a kind of evidence comes from: a file, or what a command prints.
+
+    A command runs without a shell once a drill is over, in the folder of the deployment file, and
+    has ``SEAWALL_STARTED_AT`` and ``SEAWALL_ENDED_AT`` (Unix seconds) in its environment.
+    """
+
+    file: Path | None = None
+    command: tuple[str, ...] | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (not self.command):
+            message = "name a file or a command, and not both"
+            raise ValueError(message)
+        return self
+
+
+class Approval(_Part):
+    """Who agreed that drills may run on production, and when.
+
+    ``people`` are at least two different people; drills run from ``begins`` to ``ends`` only.
+    """
+
+    people: tuple[str, ...]
+    begins: AwareDatetime
+    ends: AwareDatetime
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if len({person.strip().casefold() for person in self.people if person.strip()}) < 2:  # noqa: PLR2004 - two people, as the name says
+            message = "name two different people"
+            raise ValueError(message)
+        if self.begins >= self.ends:
+            message = "the window ends before it begins"
+            raise ValueError(message)
+        return self
+
+    def refusal(self, now: datetime) -> str | None:
+        """Why no drill may run at ``now``; None if one may."""
+        if not self.begins <= now <= self.ends:
+            return f"the approved window is from {self.begins} to {self.ends}, and it is {now}"
+        return None
 
 
 class Deployment(_Part):
     """A running stack.
 
-    ``data_dir`` is the folder of the kit's own state for it (leases, change journal, incident
-    marker). ``policy`` is the policy in force, ``stack`` the name of the Pulumi stack, ``outputs``
-    a file with its outputs. ``customers`` lists customers whose keys a drill may use, and what they
-    hold. ``principals`` is an AWS configuration file with a profile for each principal, called like
-    its role; without it the user's own AWS configuration counts.
-    ``process_control`` is the base URL of handles that freeze, kill and start a process by its name
-    (`sandbox/process_control.py` has them). ``play_money`` says that nothing of value can be lost,
-    so that drills may do harm.
+    Attributes:
+        kind: ``sandbox`` only if everything is on loopback and in the emulated account.
+        run_id: What every process of a sandbox carries; the stack's name elsewhere.
+        data_dir: Folder of the kit's own state for it: leases, change journal, incident marker.
+        policy: The policy in force.
+        stack: Name of the Pulumi stack, or any name that the gate may ask for.
+        account: AWS account, twelve digits; None without one.
+        outputs: A file with the stack's outputs.
+        customers: CSV of customers in whose names a drill may act, and what they hold.
+        principals: An AWS configuration file with a profile for each principal, called like its
+            role; without it the user's own AWS configuration counts.
+        process_control: Base URL of handles that freeze, kill and start a process by its name
+            (`sandbox/process_control.py` has them).
+        metrics: PromQL expression by the kit's own name of a metric, where they differ.
+        evidence: Sources of evidence, besides those of ``venue.records``.
+        approval: Required of production.
+        runs: Where runs are kept; the repository's `runs/` if it is left out.
     """
 
-    run_id: str
+    kind: Kind
+    stack: str
     data_dir: Path
     policy: Path
-    stack: str
-    play_money: bool = False
-    toxiproxy: str
-    proxies: dict[str, Proxy]
-    processes: dict[str, Process]
     urls: Urls
-    regions: Regions
-    networks: dict[str, Network]
+    run_id: str = ""
+    account: str | None = Field(default=None, pattern=r"^[0-9]{12}$")
+    venue: Venue = Venue()
+    customers: Path | None = None
+    networks: dict[str, Network] = Field(default_factory=dict)
+    regions: Regions | None = None
+    toxiproxy: str | None = None
+    proxies: dict[str, Proxy] = Field(default_factory=dict)
+    processes: dict[str, Process] = Field(default_factory=dict)
     signers: dict[str, Signer] = Field(default_factory=dict)
-    metrics_ports: dict[str, int]
+    metrics_ports: dict[str, int] = Field(default_factory=dict)
+    metrics: dict[str, str] = Field(default_factory=dict)
     process_control: str | None = None
     outputs: Path | None = None
-    customers: Path | None = None
     pages: Path | None = None
     principals: Path | None = None
-    venue: Venue | None = None
-    kill_switch: KillSwitchLocation | None = None
+    evidence: dict[Port, Source] = Field(default_factory=dict)
+    kill_switch: KillSwitchLocation | KillSwitchFile | None = None
+    approval: Approval | None = None
+    runs: Path | None = None
+    _path: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _kind_is_true(self) -> Self:
+        if self.kind == "sandbox":
+            far = [name for name, url in self._addresses() if not is_loopback(url)]
+            if far:
+                message = (
+                    f"a sandbox is on loopback, and {', '.join(far)} is not; say `staging` or"
+                    " `production`"
+                )
+                raise ValueError(message)
+            if self.account not in (None, ACCOUNT_ID):
+                message = f"a sandbox is in the emulated account {ACCOUNT_ID}"
+                raise ValueError(message)
+        return self
+
+    def _addresses(self) -> Iterator[tuple[str, str]]:
+        """Every address that the file names, by its path in it; all have a scheme."""
+        for name, url in self.urls:
+            if url is not None:
+                yield f"urls.{name}", url if "//" in url else f"tcp://{url}"
+        for name, network in self.networks.items():
+            yield f"networks.{name}.node", network.node
+            for side, url in network.rpc or ():
+                yield f"networks.{name}.rpc.{side}", url
+        for name, signer in self.signers.items():
+            yield f"signers.{name}.url", signer.url
+        for name, url in (("toxiproxy", self.toxiproxy), ("process_control", self.process_control)):
+            if url is not None:
+                yield name, url
+        for name, proxy in self.proxies.items():
+            yield f"proxies.{name}.listen", f"tcp://{proxy.listen}"
+            yield f"proxies.{name}.upstream", f"tcp://{proxy.upstream}"
+        if isinstance(self.kill_switch, KillSwitchLocation):
+            # Without an endpoint it is in the real AWS.
+            yield "kill_switch.endpoint", self.kill_switch.endpoint or "https://amazonaws.com"
+
+    @property
+    def play_money(self) -> bool:
+        """Whether nothing of value can be lost, so that drills may do harm."""
+        return self.kind == "sandbox"
 
     def proxy_url(self, proxy: str) -> str:
         """HTTP URL of the listener of ``proxy``. Raises KeyError."""
@@ -160,16 +330,51 @@ class Deployment(_Part):
 
     def answers_at(self, process: str) -> str | None:
         """Where ``process`` answers HTTP (host:port); None if the file does not say."""
+        declared = self.processes.get(process)
+        if declared is not None and declared.address is not None:
+            return declared.address
         if process in self.metrics_ports:
             return f"127.0.0.1:{self.metrics_ports[process]}"
-        if process == PROMETHEUS_PROCESS:
+        if process == PROMETHEUS_PROCESS and self.urls.prometheus is not None:
             return urlsplit(self.urls.prometheus).netloc
         return None
+
+    def expression(self, metric: str) -> str:
+        """PromQL of the kit's ``metric``: the expression that the file maps it to, or its name."""
+        mapped = self.metrics.get(metric)
+        return metric if mapped is None else f"({mapped})"
+
+    def permit(self, *, now: float | None = None) -> None:
+        """Require that a drill may run on it at all.
+
+        Raises :class:`UsageError`: outside a sandbox there is no kill switch; on production there
+        is no approval by two people, or its window is not open.
+        """
+        if self.kind == "sandbox":
+            return
+        if self.kill_switch is None:
+            raise UsageError(
+                f"{self.path} names no kill switch, and no drill runs that cannot be stopped",
+                remedy='add {"kill_switch": {"file": "..."}} or that of the stack'
+                " (docs/own-venue.md)",
+            )
+        if self.kind != "production":
+            return
+        if self.approval is None:
+            raise UsageError(
+                f"{self.path} is production and has no approval",
+                remedy="add `approval` with two people and the window in which drills may run",
+            )
+        refusal = self.approval.refusal(
+            datetime.fromtimestamp(time.time() if now is None else now).astimezone()
+        )
+        if refusal is not None:
+            raise UsageError(refusal, remedy="have a new window approved by two people")
 
     @property
     def path(self) -> Path:
         """Where the file of this deployment is."""
-        return self.data_dir / DEPLOYMENT_FILE
+        return self.data_dir / DEPLOYMENT_FILE if self._path is None else self._path
 
     def write(self) -> Path:
         """Write the file into the data directory, whole or not at all; returns its path."""
@@ -177,9 +382,32 @@ class Deployment(_Part):
         return self.path
 
 
+_PATHS = ("data_dir", "policy", "customers", "outputs", "pages", "principals", "runs")
+
+
 def load_deployment(path: Path) -> Deployment:
-    """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
-    return read_json_model(path, Deployment, remedy="start a sandbox with `seawall up`")
+    """Read the file at ``path``, JSON or YAML; paths in it are relative to its folder.
+
+    Raises :class:`UsageError` if it is missing or malformed.
+    """
+    folder = path.resolve().parent
+    read = read_model(path, Deployment, remedy="start a sandbox with `seawall up`")
+    changes: dict[str, object] = {
+        name: folder / value for name in _PATHS if (value := getattr(read, name)) is not None
+    }
+    changes["run_id"] = read.run_id or read.stack
+    changes["evidence"] = {
+        name: source.model_copy(update={"file": folder / source.file}) if source.file else source
+        for name, source in read.evidence.items()
+    }
+    if isinstance(read.kill_switch, KillSwitchFile):
+        changes["kill_switch"] = KillSwitchFile(file=folder / read.kill_switch.file)
+    if read.venue.speaks.endswith((".yaml", ".yml", ".json")):
+        speaks = str(folder / read.venue.speaks)
+        changes["venue"] = read.venue.model_copy(update={"speaks": speaks})
+    deployment = read.model_copy(update=changes)
+    deployment._path = folder / path.name  # noqa: SLF001 - of this module's own class
+    return deployment
 
 
 def deployment_of_environment() -> Path | None:

@@ -250,6 +250,20 @@ def read_json_model(path: Path, model: type[Model], *, remedy: str = "") -> Mode
         raise DocumentError(str(path), model_problems(error)) from error
 
 
+def read_model(path: Path, model: type[Model], *, remedy: str = "") -> Model:
+    """A file as ``model``: YAML if it is called ``.yaml`` or ``.yml``, else JSON.
+
+    Raises as :func:`read_json_model`.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        return read_json_model(path, model, remedy=remedy)
+    values = read_yaml(path, remedy=remedy)
+    try:
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise DocumentError(str(path), model_problems(error)) from error
+
+
 def model_problems(error: ValidationError) -> list[Problem]:
     """Each error of pydantic as path, value found and remedy."""
     return [_model_problem(detail) for detail in error.errors()]

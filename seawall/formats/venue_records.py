@@ -61,13 +61,13 @@ def connect(deployment: Deployment) -> VenueRecords:
 
     Raises :class:`UsageError` if it names no adapter, or one that is not there.
     """
-    if deployment.venue is None:
+    if deployment.venue.records is None:
         raise UsageError(f"{deployment.path} names no adapter for the venue's records")
     try:
-        module = importlib.import_module(deployment.venue.adapter)
+        module = importlib.import_module(deployment.venue.records)
     except ImportError as error:
         raise UsageError(
-            f"the adapter {deployment.venue.adapter} cannot be loaded: {error}",
+            f"the adapter {deployment.venue.records} cannot be loaded: {error}",
             remedy="name a Python module that is below the repository, such as"
             " adapters.reference_venue",
         ) from error

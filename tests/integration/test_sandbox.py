@@ -29,6 +29,7 @@ from sandbox.supervisor import Sandbox
 from seawall.conventions import components, environment
 from seawall.conventions import metrics as metrics_names
 from seawall.errors import ComponentDiedError, PolicyError, PortBusyError
+from seawall.formats.deployment import Network, RpcEndpoints
 from seawall.policy_file import load_policy
 from seawall.processes.readiness import http_answers, log_line
 from seawall.setup import locate
@@ -43,6 +44,12 @@ PAGE_WITHIN_S = 25.0
 discovery).
 """
 START_WITHIN_S = 60.0
+
+
+def _rpc(network: Network) -> RpcEndpoints:
+    assert network.rpc is not None
+    return network.rpc
+
 
 EXPORTER = """
 import sys
@@ -108,17 +115,19 @@ def test_networks_have_the_policys_pace_and_finality_behind_their_endpoints(
             assert time.monotonic() < deadline
             time.sleep(0.2)
         latest = int(
-            rpc(network.rpc.primary, "eth_getBlockByNumber", "latest", False)["result"]["number"],
+            rpc(_rpc(network).primary, "eth_getBlockByNumber", "latest", False)["result"]["number"],
             16,
         )
         finalized = int(
-            rpc(network.rpc.standby, "eth_getBlockByNumber", "finalized", False)["result"][
+            rpc(_rpc(network).standby, "eth_getBlockByNumber", "finalized", False)["result"][
                 "number"
             ],
             16,
         )
         assert latest - finalized in (1, 2)  # a block may come between the two questions
-        assert rpc(network.rpc.primary, "anvil_setBalance", "0x0", "0x1")["error"]["code"] == -32601
+        assert (
+            rpc(_rpc(network).primary, "anvil_setBalance", "0x0", "0x1")["error"]["code"] == -32601
+        )
 
 
 def test_a_cut_proxy_cuts_and_heals(sandbox: Sandbox) -> None:
@@ -284,7 +293,7 @@ def test_a_kept_sandbox_outlives_its_runner_until_it_is_taken_down(
         assert kept_data_dir() == data_dir
         attached = Sandbox.attach(data_dir)
         assert http_answers(f"{attached.deployment.toxiproxy}/proxies")(attached)  # type: ignore[arg-type]
-        assert "result" in rpc(attached.deployment.networks["aster"].rpc.primary, "eth_chainId")
+        assert "result" in rpc(_rpc(attached.deployment.networks["aster"]).primary, "eth_chainId")
         assert down() == data_dir
         assert kept_data_dir() is None
         assert [path.name for path in data_dir.iterdir()] == ["logs"]

@@ -16,6 +16,7 @@ def make_deployment(folder: Path, **changes: Any) -> Deployment:
     """A stack whose data directory is ``folder``; ``changes`` replace top-level fields."""
     network = {"chain_id": 73311, "rpc": {"primary": NOTHING, "standby": NOTHING}, "node": NOTHING}
     fields: dict[str, Any] = {
+        "kind": "sandbox",
         "run_id": "r",
         "data_dir": str(folder),
         "policy": str(repository_root() / "policies" / "sandbox.yaml"),

@@ -41,7 +41,7 @@ def on_deployment(deployment: Deployment, policy: Policy) -> DrilledStack:
         actors=ProfileActors(deployment.principals),
         means=Means(dry_run=not deployment.play_money, harm=deployment.play_money),
         signer_urls={region: signer.url for region, signer in deployment.signers.items()},
-        auditor_url=connect(deployment).auditor_url() if deployment.venue is not None else None,
+        auditor_url=None if deployment.venue.records is None else connect(deployment).auditor_url(),
     )
 
 

@@ -283,8 +283,8 @@ def test_the_context_is_read_whole_or_refused(tmp_path: Path) -> None:
         read_context({"SEAWALL_POLICY": str(POLICY_PATH)})
     with pytest.raises(UsageError, match=r"^SEAWALL_T_ZERO is 'soon', not a number$"):
         read_context(environment | {"SEAWALL_T_ZERO": "soon"})
-    write_broken_deployment(tmp_path, urls={"api": "http://a"}, regions=None)
-    with pytest.raises(UsageError, match=r"(?s)urls\.prometheus: .*urls\.lease: .*regions: "):
+    write_broken_deployment(tmp_path, urls={"alertmanager": 7}, networks=None)
+    with pytest.raises(UsageError, match=r"(?s)urls\.api: .*urls\.alertmanager: .*networks: "):
         read_context(environment)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from seawall.errors import UsageError, WorldError
 from seawall.formats.deployment import (
@@ -17,28 +20,117 @@ from seawall.formats.deployment import (
     set_run_directory,
     write_components,
 )
-from tests.testing.deployments import make_deployment
+from seawall.kill_switch import KillSwitchFile
+from tests.testing.deployments import make_deployment, urls
 
 
 def test_a_deployment_is_read_as_it_was_written(tmp_path: Path) -> None:
     payouts = Payouts(contracts={"hot": "0x1"}, wallets={}, tokens={}, signers={"hot": "0x2"})
-    made = make_deployment(tmp_path, play_money=True)
+    made = make_deployment(tmp_path)
     network = made.networks["aster"].model_copy(update={"payouts": payouts})
     made = made.model_copy(update={"networks": {"aster": network}})
 
-    assert load_deployment(made.write()) == made
+    assert load_deployment(made.write()).model_dump() == made.model_dump()
     assert made.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_money_is_real_unless_the_file_says_otherwise(tmp_path: Path) -> None:
-    """Destructive attempts need an explicit word."""
-    assert make_deployment(tmp_path).play_money is False
+def test_a_file_of_ones_own_is_yaml_too_and_its_paths_are_relative_to_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        """
+kind: staging
+stack: blue
+data_dir: state
+policy: ../policies/staging.yaml
+urls: {api: "https://api.example"}
+venue: {speaks: mapping.yaml}
+customers: customers.csv
+kill_switch: {file: switch}
+evidence: {withdrawals: {file: w.csv}, payouts: {command: [statement, --json]}}
+"""
+    )
+    read = load_deployment(tmp_path / "mine.yaml")
+    assert read.path == tmp_path / "mine.yaml"
+    assert read.data_dir == tmp_path / "state"
+    assert read.policy == tmp_path / "../policies/staging.yaml"
+    assert read.customers == tmp_path / "customers.csv"
+    assert read.kill_switch == KillSwitchFile(file=tmp_path / "switch")
+    assert read.venue.speaks == str(tmp_path / "mapping.yaml")
+    assert read.evidence["withdrawals"].file == tmp_path / "w.csv"
+    assert (read.run_id, read.play_money) == ("blue", False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"urls": urls(api="https://api.example")}, "urls.api"),
+        ({"urls": urls(aws="https://sts.amazonaws.com")}, "urls.aws"),
+        (
+            {"networks": {"aster": {"chain_id": 1, "node": "http://10.0.0.7:8545"}}},
+            "networks.aster.node",
+        ),
+        ({"toxiproxy": "http://192.168.1.2:8474"}, "toxiproxy"),
+        ({"proxies": {"api": {"listen": "127.0.0.1:2", "upstream": "api:80"}}}, "proxies.api"),
+        ({"kill_switch": {"parameter": "p", "regions": ["us-east-1"]}}, "kill_switch.endpoint"),
+        ({"account": "210987654321"}, "emulated account"),
+    ],
+)
+def test_only_loopback_and_the_emulated_account_may_be_called_a_sandbox(
+    tmp_path: Path, changes: dict[str, Any], where: str
+) -> None:
+    """Drills on a sandbox may do harm, so the word alone must not permit it."""
+    with pytest.raises(ValidationError, match=where):
+        make_deployment(tmp_path, **changes)
+    assert make_deployment(tmp_path, kind="staging", **changes).play_money is False
+
+
+def test_a_sandbox_needs_no_permission_and_nothing_else_goes_without_a_kill_switch(
+    tmp_path: Path,
+) -> None:
+    make_deployment(tmp_path).permit()
+    for kind in ("staging", "production"):
+        with pytest.raises(UsageError, match="names no kill switch"):
+            make_deployment(tmp_path, kind=kind).permit()
+    make_deployment(tmp_path, kind="staging", kill_switch={"file": "/x"}).permit()
+
+
+def test_production_needs_two_people_and_an_open_window(tmp_path: Path) -> None:
+    switch = {"kind": "production", "kill_switch": {"file": "/x"}}
+    with pytest.raises(UsageError, match="has no approval"):
+        make_deployment(tmp_path, **switch).permit()
+    approval = {
+        "people": ["Ada", "Grace"],
+        "begins": "2026-11-29T09:00:00Z",
+        "ends": "2026-11-29T11:00:00Z",
+    }
+    allowed = make_deployment(tmp_path, **switch, approval=approval)
+    at_ten = datetime(2026, 11, 29, 10, tzinfo=UTC).timestamp()
+    allowed.permit(now=at_ten)
+    for now in (at_ten - 3601, at_ten + 3601):
+        with pytest.raises(UsageError, match="the approved window"):
+            allowed.permit(now=now)
+    for wrong, complaint in (
+        ({"people": ["Ada", " ada "]}, "two different people"),
+        ({"people": ["Ada", ""]}, "two different people"),
+        ({"ends": "2026-11-29T08:00:00Z"}, "ends before it begins"),
+        ({"begins": "2026-11-29T09:00:00"}, "timezone"),
+    ):
+        with pytest.raises(ValidationError, match=complaint):
+            make_deployment(tmp_path, **switch, approval=approval | wrong)
+
+
+def test_a_source_of_evidence_is_a_file_or_a_command(tmp_path: Path) -> None:
+    wrong: list[dict[str, Any]] = [{}, {"file": "a", "command": ["b"]}, {"command": []}]
+    for source in wrong:
+        with pytest.raises(ValidationError, match="name a file or a command"):
+            make_deployment(tmp_path, evidence={"withdrawals": source})
+    with pytest.raises(ValidationError, match="evidence"):
+        make_deployment(tmp_path, evidence={"gossip": {"file": "a"}})
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{}", r"(?s)has \d+ problems:\n  run_id: found .*networks: found "),
+        ("{}", r"(?s)has \d+ problems:\n  kind: found .*urls: found "),
         ('{"run_id": 1', r"(?s)has 1 problem:\n  \(file\): found text that is not JSON"),
         ("[]", r"has 1 problem:\n  \(file\): found \[\]"),
     ],

@@ -57,7 +57,7 @@ def until(made: Fault, state: str) -> None:
 
 def _serve_as_prometheus(sandbox: Sandbox) -> None:
     """A process called like Prometheus that answers where it would."""
-    port = sandbox.deployment.urls.prometheus.rpartition(":")[2]
+    port = sandbox.deployment.urls.required("prometheus").rpartition(":")[2]
     argv = (sys.executable, "-c", SERVER, port)
     sandbox.spawn("prometheus", argv, ready=log_line("^ready$"))
 
