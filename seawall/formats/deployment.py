@@ -28,6 +28,7 @@ from pydantic import (
 
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
+from seawall.conventions.evidence import Port
 from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
@@ -40,20 +41,6 @@ COMPONENTS_FILE = "components.json"
 _RUN_FILE = "current-run"
 
 Kind = Literal["sandbox", "staging", "production"]
-Port = Literal[
-    "withdrawals",
-    "payouts",
-    "balances",
-    "ledger",
-    "mode_changes",
-    "flow",
-    "signatures",
-    "top_ups",
-    "decisions",
-    "metrics",
-    "pages",
-]
-"""The kinds of evidence that a deployment may offer (`seawall/evidence/ports.py`)."""
 
 
 class _Part(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -369,11 +369,24 @@ class SmallestSize(Section):
     payouts: Count | None = None
 
 
+SteadyState = Literal[
+    "api_answers",
+    "status_reachable",
+    "mode_controller_beats",
+    "withdrawal_completes",
+    "payouts_progress",
+]
+STEADY_STATES: tuple[SteadyState, ...] = get_args(SteadyState)
+"""What the steady state of a venue is made of; `chaos/probes.py` reads each."""
+
+
 class Drill(Section):
     """A flood and faults with what is expected of them, and the smallest size that counts.
 
     ``blast_radius`` names everything that the faults may reach. A lease undoes a fault whose runner
-    was silent for ``lease_ttl``.
+    was silent for ``lease_ttl``. ``steady_state`` is what must hold before and after. ``claims``
+    are the checks without which there is no PASS, by id or by the part of it before the dot, or
+    ``all``; what a venue does not offer and nobody demands is not claimed.
     """
 
     title: str
@@ -383,6 +396,8 @@ class Drill(Section):
     blast_radius: tuple[str, ...] = ()
     expects: Expectations
     smallest: SmallestSize
+    steady_state: tuple[SteadyState, ...] = Field(default=STEADY_STATES, min_length=1)
+    claims: tuple[str, ...] = Field(default=("all",), min_length=1)
 
 
 class GameDay(Section):

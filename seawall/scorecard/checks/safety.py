@@ -84,6 +84,7 @@ def no_negative(facts: Facts) -> Finding:
     question="Was each withdrawal paid at most once, on any chain?",
     motivation="A double payment cannot be taken back.",
     evidence=("chain/payouts.csv",),
+    numbered=True,
     remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
     proves_alone=True,
 )
@@ -108,6 +109,7 @@ def paid_once(facts: Facts) -> Finding:
     question="Do the chains' payouts equal what the ledger posted, to the base unit?",
     motivation="Records that differ from the chain promise or hide money.",
     evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    numbered=True,
     remediation="Reconcile the named withdrawals by hand before paying on.",
 )
 def chain_equals_posted(facts: Facts) -> Finding:
@@ -156,6 +158,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
     question="Was nothing paid that was voided?",
     motivation="A refund and a payment of the same money is a double payment.",
     evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    numbered=True,
     remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
     proves_alone=True,
 )
