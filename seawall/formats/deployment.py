@@ -363,8 +363,15 @@ class Deployment(_Part):
         """Where the file of this deployment is."""
         return self.data_dir / DEPLOYMENT_FILE if self._path is None else self._path
 
+    def kept_as(self, path: Path) -> Deployment:
+        """The same deployment, written to ``path``, whole or not at all."""
+        kept = self.model_copy()
+        kept._path = path  # noqa: SLF001 - of its own class
+        kept.write()
+        return kept
+
     def write(self) -> Path:
-        """Write the file into the data directory, whole or not at all; returns its path."""
+        """Write the file where it belongs, whole or not at all; returns its path."""
         write_private(self.path, self.model_dump_json(indent=1) + "\n")
         return self.path
 

@@ -78,16 +78,19 @@ class Manifest:
         _write_json(directory / "manifest.json", vars(self))
 
 
-def create_run_directory(root: Path, *, seed: int, drill: str, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>-<drill>``.
+def create_run_directory(
+    root: Path, *, seed: int, drill: str, now: float, parent: Path | None = None
+) -> Path:
+    """Make ``<UTC time>-<seed>-<drill>`` in ``parent``, by default ``root/runs``.
 
-    It is in the user's cache where ``root`` is read-only.
+    That is in the user's cache where ``root`` is read-only.
 
     Raises :class:`WorldError` if it can be made in neither place.
     """
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}-{drill}"
-    parent = root if _is_writable(root) else cache_root()
-    directory = parent / RUNS / name
+    if parent is None:
+        parent = (root if _is_writable(root) else cache_root()) / RUNS
+    directory = parent / name
     try:
         directory.mkdir(parents=True)
     except OSError as error:

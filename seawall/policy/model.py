@@ -408,6 +408,15 @@ class GameDay(Section):
     drills: tuple[Name, ...] = Field(min_length=1)
 
 
+class StopCondition(Section):
+    """What ends a drill at once: a Prometheus query above a level, or a CloudWatch alarm."""
+
+    query: str | None = None
+    above: Ratio | None = None
+    alarm: str | None = None
+    region: str | None = None
+
+
 class RequiredDrill(Section):
     """A drill that must have passed on ``stack`` no longer than ``within`` ago."""
 
@@ -421,6 +430,10 @@ class Scale(Section):
 
     amounts: Ratio = Fraction(1)
     durations: Ratio = Fraction(1)
+
+
+_OF_DRILLS = {"drills", "gamedays", "stop_conditions", "readiness"}
+"""What only drills read."""
 
 
 class Policy(Section):
@@ -453,6 +466,7 @@ class Policy(Section):
     targets: Targets
     drills: dict[Name, Drill]
     gamedays: tuple[GameDay, ...]
+    stop_conditions: dict[Name, StopCondition] = Field(default_factory=dict)
     readiness: tuple[RequiredDrill, ...]
 
     @property
@@ -468,7 +482,7 @@ class Policy(Section):
         inputs.
         """
         return _digest(
-            self.model_dump(mode="json", by_alias=True, exclude={"drills", "gamedays", "readiness"})
+            self.model_dump(mode="json", by_alias=True, exclude=_OF_DRILLS)
         )
 
     @classmethod
