@@ -162,8 +162,8 @@ class Venue(_Part):
     """How to speak to a venue, and how to read its records.
 
     ``speaks`` is ``contract``, the path of a mapping file (``.yaml``, ``.yml`` or ``.json``), or a
-    class of one's own as ``module:Class``. ``records`` is a Python module that reads the venue's
-    records; ``settings`` are its own, by name.
+    class of one's own as ``module:Class`` or ``path/to/file.py:Class``. ``records`` is a Python
+    module that reads the venue's records; ``settings`` are its own, by name.
     """
 
     speaks: str = "contract"
@@ -396,7 +396,9 @@ def load_deployment(path: Path) -> Deployment:
     }
     if isinstance(read.kill_switch, KillSwitchFile):
         changes["kill_switch"] = KillSwitchFile(file=folder / read.kill_switch.file)
-    if read.venue.speaks.endswith((".yaml", ".yml", ".json")):
+    if read.venue.speaks.rpartition(":")[0].endswith(".py") or read.venue.speaks.endswith(
+        (".yaml", ".yml", ".json")
+    ):
         speaks = str(folder / read.venue.speaks)
         changes["venue"] = read.venue.model_copy(update={"speaks": speaks})
     deployment = read.model_copy(update=changes)
