@@ -121,9 +121,7 @@ def kill_switch_reading(values: Mapping[str, str], unreadable: Mapping[str, str]
         values={_named(where): word for where, word in armed.items()},
         unreadable={_named(where): why for where, why in unreadable.items()},
         tripped={
-            _named(where): f"says {word!r}"
-            for where, word in values.items()
-            if where not in armed
+            _named(where): f"says {word!r}" for where, word in values.items() if where not in armed
         },
     )
 

@@ -16,7 +16,6 @@ from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
 from seawall.formats.venue_records import VenueState
 
-
 OFFERS: tuple[Port, ...] = (
     "withdrawals",
     "ledger",

@@ -33,9 +33,10 @@ from seawall.drill.shock import ARRIVALS, Shock
 from seawall.drill.stack import Stack, alone_on, given_stack
 from seawall.drill_check import require_drills
 from seawall.errors import ExitCode, SeawallError, UsageError
-from seawall.formats import timeline
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
+from seawall.formats import timeline
 from seawall.formats.deployment import load_deployment, set_run_directory
+from seawall.formats.drill_contract.loading import decimals_of, load_adapter
 from seawall.formats.run_directory import (
     Manifest,
     create_run_directory,
@@ -43,12 +44,11 @@ from seawall.formats.run_directory import (
     point_latest_at,
     write_policy,
 )
-from seawall.formats.drill_contract import load_adapter
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
-from seawall.sandbox_program import RunningSandbox, copy_logs, running_sandbox
+from seawall.sandbox_program import copy_logs, running_sandbox
 from seawall.scorecard import Outcome, Verdict, terminal_summary, write
 from seawall.scorecard.files import summary
 from seawall.scorecard.outcome import combine
@@ -106,14 +106,17 @@ def make_request(
 ) -> Request:
     """Check everything that can be checked beforehand.
 
-    ``policy_path`` is the policy in force of a sandbox; ``deployment`` is the file of a running
-    stack, which names its own policy. ``name`` is that of a game day, the first one if None; ``drills`` are run instead of one.
+    ``deployment`` is the file of a running stack, which names its own policy; without it a sandbox
+    with the policy at ``policy_path`` is started. ``name`` is that of a game day, the first one if
+    None; ``drills`` are run instead of one.
 
     Raises :class:`PolicyError` or :class:`UsageError`.
     """
     if deployment is not None:
         policy_path = _policy_of(deployment, policy_path, sabotage=sabotage, keep=keep)
-    policy_path = DEFAULT_POLICY if policy_path is None else policy_path
+    if policy_path is None:
+        message = "neither a policy nor a deployment is named"
+        raise UsageError(message, remedy="give --policy or --deployment")
     policy = load_policy(policy_path)
     require_drills(policy_path)
     if drills:
@@ -368,7 +371,9 @@ class _Day:
         deployment = stack.deployment
         deployment.permit()
         records = records_of(deployment)
-        operations = load_adapter(deployment.venue.speaks).operations
+        operations = load_adapter(
+            deployment.venue.speaks, decimals=decimals_of(self.request.policy)
+        ).operations
         run.manifest.stack, run.manifest.kind = deployment.stack, deployment.kind
         run.manifest.offers = offers_of(deployment)
         run.manifest.operations = sorted(operations)

@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
+
 from seawall.conventions import environment
 from seawall.drill.display import Display
 from seawall.drill.stack import Stack, module, process_environment
@@ -25,6 +27,8 @@ from seawall.drill.stop_conditions import stop_conditions
 from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
 from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
+from seawall.formats.drill_contract import VenueClient
+from seawall.formats.drill_contract.loading import decimals_of, load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
@@ -53,6 +57,7 @@ _FAULT_LINES = {
     "fault.cleared": "{fault} of {target} is gone, as seen from outside",
 }
 """Progress lines by event; each is shown once the event is in the timeline."""
+_STATUS_S_MAX = 1.0
 _EARLY_S = 1.0
 """Ending this much before its plan is early."""
 _PLAN_TIMEOUT_S = 120.0
@@ -413,9 +418,7 @@ class Shock:
         """
         deadline = time.monotonic() + self.policy.targets.small_withdrawal_within / 1000
         while (
-            self.records is not None
-            and time.monotonic() < deadline
-            and self.records.unfinished()
+            self.records is not None and time.monotonic() < deadline and self.records.unfinished()
         ):
             self._tick(None)
 
@@ -472,8 +475,15 @@ class Shock:
         """What the venue tells its customers of itself."""
         if "status" not in self.operations:
             return None
-        tier = asyncio.run(told_tier(self.deployment))
-        return VenueState(tier=tier)
+        adapter = load_adapter(self.deployment.venue.speaks, decimals=decimals_of(self.policy))
+
+        async def ask() -> str:
+            async with httpx.AsyncClient(
+                base_url=self.deployment.urls.api, timeout=_STATUS_S_MAX, trust_env=False
+            ) as http:
+                return (await VenueClient(http, adapter).status()).tier
+
+        return VenueState(tier=asyncio.run(ask()))
 
     def _log(self, name: str) -> Path:
         """The log of a process of this drill, in the run directory."""

@@ -100,10 +100,7 @@ def alone_on(deployment: Deployment) -> Iterator[None]:
     Raises :class:`UsageError` if another drill runs on it.
     """
     address = hashlib.sha256(deployment.urls.api.rstrip("/").encode()).hexdigest()[:16]
-    files = (
-        deployment.data_dir / "drill.lock",
-        cache_root() / "locks" / f"drill-{address}",
-    )
+    files = (deployment.data_dir / "drill.lock", cache_root() / "locks" / f"drill-{address}")
     with ExitStack() as opened:
         for file in files:
             try:
@@ -122,8 +119,9 @@ def _take(lock: IO[str], deployment: Deployment) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.seek(0)
+        owner = lock.read().strip() or "it does not say which"
         raise UsageError(
-            f"another drill runs on {deployment.stack} ({lock.read().strip() or 'it says not who'})",
+            f"another drill runs on {deployment.stack} ({owner})",
             remedy="wait for its end; two shocks at once prove nothing",
         ) from error
     lock.truncate(0)
@@ -135,10 +133,7 @@ def _lease_holder(deployment: Deployment, logs: Path) -> Component:
     logs.mkdir(parents=True, exist_ok=True)
     return Component(
         name=LEASE,
-        argv=[
-            *module("seawall.lease"),
-            *("--data-dir", str(deployment.data_dir), "--port", "0"),
-        ],
+        argv=[*module("seawall.lease"), *("--data-dir", str(deployment.data_dir), "--port", "0")],
         env=process_environment(deployment),
         log=logs / f"{LEASE}.log",
         cwd=repository_root(),

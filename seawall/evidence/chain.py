@@ -38,8 +38,8 @@ class ChainSource:
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
     of its assets by asset name, and the address that signs for each wallet (``lanes``). Payouts
-    that are plain transfers come from ``senders`` (lower case) and are read from ``first_block`` on;
-    the export then waits up to ``final_within_s`` until the newest block of now is final.
+    that are plain transfers come from ``senders`` (lower case), and are read from ``first_block``
+    on; the export then waits up to ``final_within_s`` until the newest block of now is final.
     """
 
     network: str

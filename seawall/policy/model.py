@@ -481,9 +481,7 @@ class Policy(Section):
         Editing a drill therefore changes no resource. A schedule names its game day in its own
         inputs.
         """
-        return _digest(
-            self.model_dump(mode="json", by_alias=True, exclude=_OF_DRILLS)
-        )
+        return _digest(self.model_dump(mode="json", by_alias=True, exclude=_OF_DRILLS))
 
     @classmethod
     def from_dump(cls, tree: Any) -> Policy:

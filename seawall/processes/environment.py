@@ -151,12 +151,7 @@ def clean_own_process(
 
 
 def of_deployment(
-    deployment: Path,
-    *,
-    policy: Path,
-    path: str,
-    run_id: str | None = None,
-    own_stack: bool = False,
+    deployment: Path, *, policy: Path, path: str, run_id: str | None = None, own_stack: bool = False
 ) -> dict[str, str]:
     """Variables of a process that works on the stack that the file ``deployment`` describes.
 

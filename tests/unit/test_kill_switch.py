@@ -21,8 +21,8 @@ from seawall.kill_switch import (
     KillSwitchLocation,
     KillSwitchWatch,
     Reading,
-    kill_switch_reading,
     SsmKillSwitch,
+    kill_switch_reading,
     kill_switches,
 )
 
@@ -109,8 +109,8 @@ def test_a_switch_that_no_region_can_read_ends_the_drill_after_its_bound_and_not
     assert world.pass_s(watch, UNREADABLE_S_MAX) is None
     assert (
         world.pass_s(watch, 1)
-        == "nothing that could stop the drill was read for 10 s (the kill switch in primary cannot be"
-        " read: no answer; the kill switch in standby cannot be read: no answer)"
+        == "nothing that could stop the drill was read for 10 s (the kill switch in primary cannot"
+        " be read: no answer; the kill switch in standby cannot be read: no answer)"
     )
 
 
@@ -187,7 +187,7 @@ def test_a_region_that_cannot_be_asked_is_unreadable_and_never_an_exception() ->
     )
     reading = SsmKillSwitch(location=location).read()
     assert reading.values == {}
-    assert "FileNotFoundError" in reading.unreadable["us-east-1"]
+    assert "FileNotFoundError" in reading.unreadable["the kill switch in us-east-1"]
 
 
 class _Aws(BaseHTTPRequestHandler):
@@ -280,4 +280,4 @@ def test_a_switch_on_loopback_is_read_directly_with_the_users_own_credentials(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAROLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     location = KillSwitchLocation(parameter="/x", regions=("us-east-1",), endpoint=endpoint)
-    assert SsmKillSwitch(location=location).read().values == {"us-east-1": ARMED}
+    assert SsmKillSwitch(location=location).read() == kill_switch_reading({"us-east-1": ARMED}, {})

@@ -327,7 +327,7 @@ def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[t
     """(seq, slot) by the transaction that the chain says paid it."""
     slots = {slot.tx_hash: slot for slot in facts.run.slots if slot.tx_hash is not None}
     for payout in facts.run.payouts:
-        if payout.seq in large and payout.tx_hash in slots:
+        if payout.seq is not None and payout.seq in large and payout.tx_hash in slots:
             yield payout.seq, slots[payout.tx_hash]
 
 

@@ -21,6 +21,9 @@ from seawall.scorecard.rows import Slot
 NATIVE_TOKEN = "0x" + "0" * 40
 """The address that stands for a chain's own coin in ``Paid`` events."""
 
+_Line = tuple[str, int | None, str, int, str, bool]
+"""A payout: network, number, asset, amount, recipient, whether it was the network's own coin."""
+
 _HELD = ("hot", "reserve", "cold")
 _OWED = ("customer", "reserved", "inventory", "own")
 _SETTLED = ("posted", "voided")
@@ -115,7 +118,7 @@ def paid_once(facts: Facts) -> Finding:
 def chain_equals_posted(facts: Facts) -> Finding:
     """Both sides have the same payouts (network, seq, asset, amount, recipient), equally often."""
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
-    on_chain = Counter(
+    on_chain: Counter[_Line] = Counter(
         (
             paid.network,
             paid.seq,
@@ -126,7 +129,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
         )
         for paid in facts.run.payouts
     )
-    posted = Counter(
+    posted: Counter[_Line] = Counter(
         (
             row.network,
             row.seq,
@@ -143,7 +146,9 @@ def chain_equals_posted(facts: Facts) -> Finding:
     ]
     found = [
         f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
-        for (network, seq, asset, amount, to, _), what in sorted(odd, key=lambda pair: pair[0][1])
+        for (network, seq, asset, amount, to, _), what in sorted(
+            odd, key=lambda pair: pair[0][1] or 0
+        )
     ]
     return violations(
         found,
