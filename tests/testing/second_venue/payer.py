@@ -1,0 +1,272 @@
+"""The process that pays: plain transfers from one address of each network, each exactly once.
+
+What makes it once: a payout gets its nonce, its signed bytes and their hash in one transaction of
+the books, before anything is sent. From then on only these bytes are ever sent, as often as it
+takes, and the chain takes one transaction for a nonce. A payer that is killed anywhere finds either
+a payout without a nonce, or the bytes to send again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.testing.second_venue.chain import (
+    Heads,
+    Node,
+    NodeAwayError,
+    Signed,
+    address_of,
+    sign_transfer,
+)
+from tests.testing.second_venue.config import Config
+from tests.testing.second_venue.store import change_holding, connect, writing
+
+POLL_S = 0.2
+AGAIN_S = 5.0
+"""How long bytes may be unmined before they are sent again; a node that restarted forgot them."""
+AWAY_S = 0.5
+ASKED_AT_ONCE = 100
+TAKEN_AT_ONCE = 50
+_REFUSED = "the network refused the transfer; the amount is in the wallet again"
+
+Queued = tuple[int, str, str, str]
+"""Number, coin, amount and address of a payout that waits."""
+Open = tuple[int, str, int, int]
+"""Nonce, hash, payout and copy of a send that is not final."""
+
+
+class WrongChainError(Exception):
+    """The node serves another chain than the configuration says."""
+
+
+class NetworkPayer:
+    """The payer of one network, in one thread; :meth:`run` lasts until ``stop`` is set."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self._config = config
+        self._name = name
+        self._network = config.networks[name]
+        self._secret = bytes.fromhex(self._network.secret.removeprefix("0x"))
+        self._address = address_of(self._secret)
+        self._books = connect(config)
+        self._node = Node(self._network.node)
+        self._checked = False
+        self._settled_to = -1
+        self._sent_at: dict[int, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Pay; a node that is away or books that are busy only make it wait."""
+        try:
+            while not stop.is_set():
+                try:
+                    self.step()
+                    stop.wait(POLL_S)
+                except (NodeAwayError, sqlite3.OperationalError) as error:
+                    print(f"{self._name}: {error}", flush=True)
+                    stop.wait(AWAY_S)
+        finally:
+            stop.set()  # one network that cannot be paid ends the process, for all to see
+            self._node.close()
+            self._books.close()
+
+    def step(self) -> None:
+        """Book what is final, send again what is not mined, and take up what waits."""
+        if not self._checked:
+            served = self._node.chain_id()
+            if served != self._network.chain_id:
+                raise WrongChainError(f"{self._name} is served by a node of chain {served}")
+            self._checked = True
+        heads = self._node.heads(self._address)
+        self._settle(heads)
+        self._send_again(heads)
+        self._take_up(heads)
+
+    # --- what is final
+
+    def _settle(self, heads: Heads) -> None:
+        depth = self._network.confirmations
+        final = heads.finalized if depth is None else heads.latest - depth
+        if final <= self._settled_to:
+            return
+        sends: list[Open] = self._books.execute(
+            "select nonce, tx_hash, payout, copy from sends where network = ? and state = 'open'"
+            " order by nonce",
+            (self._name,),
+        ).fetchall()
+        for start in range(0, len(sends), ASKED_AT_ONCE):
+            group = sends[start : start + ASKED_AT_ONCE]
+            receipts = self._node.receipts([tx_hash for _, tx_hash, _, _ in group])
+            ended = [
+                (send, receipt[1])
+                for send, receipt in zip(group, receipts, strict=True)
+                if receipt is not None and receipt[0] <= final
+            ]
+            if ended:
+                self._book(ended)
+            if len(ended) < len(group):
+                break  # nonces are mined in order
+        self._settled_to = final
+
+    def _book(self, ended: Sequence[tuple[Open, bool]]) -> None:
+        with writing(self._books):
+            for (nonce, _, payout, copy), succeeded in ended:
+                self._books.execute(
+                    "update sends set state = ? where network = ? and nonce = ?",
+                    ("done" if succeeded else "failed", self._name, nonce),
+                )
+                if copy > 0:
+                    continue
+                if succeeded:
+                    self._books.execute(
+                        "update payouts set status = 'paid' where number = ?", (payout,)
+                    )
+                else:
+                    self._give_back(payout)
+        for (nonce, _, _, _), _ in ended:
+            self._sent_at.pop(nonce, None)
+
+    def _give_back(self, payout: int) -> None:
+        customer, coin, amount = self._books.execute(
+            "select customer, coin, amount from payouts where number = ?", (payout,)
+        ).fetchone()
+        change_holding(self._books, customer, coin, int(amount))
+        self._books.execute(
+            "update payouts set status = 'refused', note = ? where number = ?", (_REFUSED, payout)
+        )
+
+    # --- what is signed
+
+    def _send_again(self, heads: Heads) -> None:
+        """Send what no block has: all of it after a start, because the last payer may have died."""
+        before = time.monotonic() - AGAIN_S
+        sends: list[tuple[int, int, bytes]] = self._books.execute(
+            "select nonce, payout, raw from sends where network = ? and state = 'open'"
+            " and nonce >= ? order by nonce",
+            (self._name, heads.mined),
+        ).fetchall()
+        self._send([each for each in sends if self._sent_at.get(each[0], before) <= before])
+
+    def _send(self, sends: Sequence[tuple[int, int, bytes]]) -> None:
+        for start in range(0, len(sends), TAKEN_AT_ONCE):
+            group = sends[start : start + TAKEN_AT_ONCE]
+            reasons = self._node.broadcast([raw for _, _, raw in group])
+            now = time.monotonic()
+            with writing(self._books):
+                for (nonce, payout, _), reason in zip(group, reasons, strict=True):
+                    self._sent_at[nonce] = now
+                    if reason is not None:  # tried again later: the nonce is given away
+                        print(f"{self._name}: nonce {nonce} was refused: {reason}", flush=True)
+                        continue
+                    self._books.execute(
+                        "update payouts set status = 'sent' where number = ? and status = 'queued'",
+                        (payout,),
+                    )
+
+    # --- what waits
+
+    def _take_up(self, heads: Heads) -> None:
+        """Give waiting payouts a nonce and a signature, then send them."""
+        (in_flight,) = self._books.execute(
+            "select count(*) from sends where network = ? and state = 'open'", (self._name,)
+        ).fetchone()
+        room = min(self._network.in_flight_max - in_flight, ASKED_AT_ONCE)
+        if room <= 0 or not self._waiting(1):
+            return
+        made: list[tuple[int, int, bytes]] = []
+        with writing(self._books):
+            nonce = self._next_nonce(heads)
+            for payout in self._waiting(room):
+                number = payout[0]
+                if self._config.strikes("lies", number):
+                    self._books.execute(
+                        "update payouts set status = 'paid', chain_tx = ? where number = ?",
+                        (f"0x{secrets.token_hex(32)}", number),
+                    )
+                    continue
+                for copy in range(2 if self._config.strikes("pays-twice", number) else 1):
+                    signed = self._sign(payout, nonce, heads)
+                    self._books.execute(
+                        "insert into sends (network, nonce, payout, copy, raw, tx_hash)"
+                        " values (?, ?, ?, ?, ?, ?)",
+                        (self._name, nonce, number, copy, signed.raw, signed.tx_hash),
+                    )
+                    if copy == 0:
+                        self._books.execute(
+                            "update payouts set chain_tx = ? where number = ?",
+                            (signed.tx_hash, number),
+                        )
+                    made.append((nonce, number, signed.raw))
+                    nonce += 1
+        self._send(made)
+
+    def _waiting(self, at_most: int) -> list[Queued]:
+        """The oldest payouts without a nonce; none that the api is about to lose."""
+        loses = self._config.vice_every if self._config.vice == "loses" else 0
+        return self._books.execute(
+            "select number, coin, amount, address from payouts"
+            " where network = ? and status = 'queued' and (? = 0 or number % ? <> 0)"
+            " and not exists (select 1 from sends where payout = number)"
+            " order by number limit ?",
+            (self._name, loses, max(loses, 1), at_most),
+        ).fetchall()
+
+    def _next_nonce(self, heads: Heads) -> int:
+        (last,) = self._books.execute(
+            "select max(nonce) from sends where network = ?", (self._name,)
+        ).fetchone()
+        return heads.mined if last is None else int(last) + 1
+
+    def _sign(self, payout: Queued, nonce: int, heads: Heads) -> Signed:
+        _, coin, amount, address = payout
+        return sign_transfer(
+            self._secret,
+            chain_id=self._network.chain_id,
+            nonce=nonce,
+            token=self._config.coins[coin].token,
+            address=address,
+            amount=int(amount),
+            base_fee_wei=heads.base_fee_wei,
+        )
+
+
+class _Awake(BaseHTTPRequestHandler):
+    """Answers anything, so that an observer can tell whether the payer stands still."""
+
+    def do_GET(self) -> None:
+        body = b'{"state": "paying"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def pay(config: Config) -> None:
+    """Pay until SIGTERM.
+
+    Raises what a network's payer could not live with; then none goes on.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with ThreadingHTTPServer(("127.0.0.1", config.payer_port), _Awake) as awake:
+        threading.Thread(target=awake.serve_forever, name="awake", daemon=True).start()
+        with ThreadPoolExecutor(max_workers=len(config.networks)) as pool:
+            running = [
+                pool.submit(NetworkPayer(config, each).run, stop) for each in config.networks
+            ]
+            print("ready", flush=True)
+            wait(running, return_when=FIRST_EXCEPTION)
+            awake.shutdown()
+        for each in running:
+            each.result()
