@@ -15,12 +15,14 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+import rlp
 import yaml
 
 from sandbox import reaper
@@ -53,7 +55,7 @@ from seawall.processes.readiness import Ready, http_answers, log_line
 from seawall.setup.programs import locate
 from tests.testing.second_venue import config as venue_config
 from tests.testing.second_venue.amounts import to_text
-from tests.testing.second_venue.chain import address_of
+from tests.testing.second_venue.chain import address_of, keccak256
 from venue.contracts.calls import mint
 from venue.contracts.compiler import token_creation
 
@@ -325,10 +327,7 @@ def second_venue(
         urls = {name: ports.url(node_name(name)) for name in policy.networks}
         keys = {name: secrets.token_bytes(32) for name in policy.networks}
         senders = {name: address_of(secret) for name, secret in keys.items()}
-        tokens = {
-            name: _fund(policy, name, urls[name], senders[name], customers)
-            for name in policy.networks
-        }
+        tokens = _fund_all(policy, urls, senders, customers)
         config = venue_config.Config(
             database=folder / "second.sqlite",
             api_port=ports.of(API_PROCESS),
@@ -471,37 +470,54 @@ def _height(network: str, url: str) -> int:
     return int(_node(network, url).call("eth_blockNumber"), 16)
 
 
-def _fund(policy: Policy, network: str, url: str, sender: str, customers: int) -> dict[str, str]:
-    """Deploy every token of a network and fund the address that pays; contracts by asset."""
-    node = _node(network, url)
-    declared = policy.networks[network]
-    developer = node.call("eth_accounts")[0]
+def _fund_all(
+    policy: Policy, urls: Mapping[str, str], senders: Mapping[str, str], customers: int
+) -> dict[str, dict[str, str]]:
+    """Deploy every token and fund the addresses that pay; contracts by asset, by network.
 
-    def sent(**transaction: str) -> str | None:
-        """Have the node's own account send it; the contract that it made."""
-        transaction |= {"from": developer, "gas": hex(_CREATION_GAS)}
-        tx_hash = node.call("eth_sendTransaction", transaction)
-        node.call("evm_mine")
-        receipt = node.call("eth_getTransactionReceipt", tx_hash)
-        if receipt is None or receipt["status"] != "0x1":
-            message = f"{network} did not take {tx_hash}"
+    Blocks come at their own times, because mining them at once would set the clock of the chain
+    before that of the machine.
+    """
+    tokens: dict[str, dict[str, str]] = {}
+    sent: list[tuple[RpcClient, str]] = []
+    for network, declared in policy.networks.items():
+        node = _node(network, urls[network])
+        native = FUNDED_TIMES * customers * opening_units(policy, declared.native)
+        node.call("anvil_setBalance", senders[network], hex(native + GAS_MONEY_WEI))
+        developer = node.call("eth_accounts")[0]
+        tokens[network] = {}
+        for number, asset in enumerate(declared.tokens):
+            nonce = 2 * number
+            contract = _contract_address(developer, nonce)
+            creation = token_creation(symbol=asset, decimals=policy.assets[asset].decimals)
+            amount = FUNDED_TIMES * customers * opening_units(policy, asset)
+            transactions = (
+                {"data": "0x" + creation.hex(), "nonce": hex(nonce)},
+                {
+                    "to": contract,
+                    "data": "0x" + mint(senders[network], amount).hex(),
+                    "nonce": hex(nonce + 1),
+                },
+            )
+            for each in transactions:
+                asked = {**each, "from": developer, "gas": hex(_CREATION_GAS)}
+                sent.append((node, node.call("eth_sendTransaction", asked)))
+            tokens[network][asset] = contract
+    deadline = time.monotonic() + READY_S_MAX
+    for node, tx_hash in sent:
+        while (receipt := node.call("eth_getTransactionReceipt", tx_hash)) is None:
+            if time.monotonic() > deadline:
+                message = f"{node.network} did not take {tx_hash}"
+                raise ServiceError(message)
+            time.sleep(0.05)
+        if receipt["status"] != "0x1":
+            message = f"{node.network} reverted {tx_hash}"
             raise ServiceError(message)
-        made: str | None = receipt.get("contractAddress")
-        return made
+    return tokens
 
-    native = FUNDED_TIMES * customers * opening_units(policy, declared.native)
-    node.call("anvil_setBalance", sender, hex(native + GAS_MONEY_WEI))
-    contracts = {}
-    for asset in declared.tokens:
-        creation = token_creation(symbol=asset, decimals=policy.assets[asset].decimals)
-        contract = sent(data="0x" + creation.hex())
-        if contract is None:
-            message = f"{network} made no contract for {asset}"
-            raise ServiceError(message)
-        amount = FUNDED_TIMES * customers * opening_units(policy, asset)
-        sent(to=contract, data="0x" + mint(sender, amount).hex())
-        contracts[asset] = contract.lower()
-    return contracts
+
+def _contract_address(sender: str, nonce: int) -> str:
+    return "0x" + keccak256(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[-20:].hex()
 
 
 def _coins(policy: Policy, tokens: Mapping[str, Mapping[str, str]]) -> dict[str, venue_config.Coin]:
