@@ -170,11 +170,14 @@ class Command:
 
 
 class Processes:
-    """Processes by name, with the handles of a sandbox's (`sandbox/process_control.py`)."""
+    """Processes by name, with the handles of a sandbox's (`sandbox/process_control.py`).
+
+    All carry ``run_id`` in their environment, and end by it.
+    """
 
     def __init__(self, commands: Mapping[str, Command], *, run_id: str, logs: Path) -> None:
+        self.run_id = run_id
         self._commands = commands
-        self._run_id = run_id
         self._logs = logs
         self._lock = threading.RLock()
         self._running: dict[str, Component] = {}
@@ -247,7 +250,7 @@ class Processes:
         component = Component(
             name=name,
             argv=command.argv,
-            env={**inherited(), RUN_ID_VARIABLE: self._run_id, **command.env},
+            env={**inherited(), RUN_ID_VARIABLE: self.run_id, **command.env},
             log=self._logs / f"{name}.log",
             cwd=command.folder,
         )
