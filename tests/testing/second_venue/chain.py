@@ -15,7 +15,7 @@ import rlp
 from coincurve import PrivateKey
 from Crypto.Hash import keccak
 
-ANSWER_S_MAX = 3.0
+ANSWER_S_MAX = 2.0
 NATIVE_GAS = 21_000
 TOKEN_GAS = 90_000
 TIP_WEI = 10**9

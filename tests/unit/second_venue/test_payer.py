@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,21 @@ def test_a_payer_that_died_before_sending_is_followed_by_the_same_bytes(
     it.payer().step()
     assert it.node.sent == signed
     assert statuses(it.books) == ["sent", "sent"]
+
+
+def test_nothing_is_sent_that_is_not_in_the_books_already(bench: Callable[..., Bench]) -> None:
+    """Seen from another connection at the moment of sending, so it is committed."""
+    it = bench(queued=3)
+    take = it.node.broadcast
+
+    def watched(raws: Sequence[bytes]) -> list[str | None]:
+        known = {row[0] for row in it.books.execute("select raw from sends")}
+        assert known >= set(raws)
+        return take(raws)
+
+    it.node.broadcast = watched  # type: ignore[method-assign]
+    it.payer().step()
+    assert len(it.node.sent) == 3
 
 
 def test_what_is_mined_is_not_sent_again(bench: Callable[..., Bench]) -> None:
