@@ -8,9 +8,11 @@ a payout without a nonce, or the bytes to send again.
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -115,19 +117,22 @@ class NetworkPayer:
         self._settled_to = final
 
     def _book(self, ended: Sequence[tuple[Open, bool]]) -> None:
+        done = [send for send, succeeded in ended if succeeded]
+        failed = [send for send, succeeded in ended if not succeeded]
         with writing(self._books):
-            for (nonce, _, payout, copy), succeeded in ended:
+            for state, sends in (("done", done), ("failed", failed)):
                 self._books.execute(
-                    "update sends set state = ? where network = ? and nonce = ?",
-                    ("done" if succeeded else "failed", self._name, nonce),
+                    "update sends set state = ? where network = ?"
+                    " and nonce in (select value from json_each(?))",
+                    (state, self._name, json.dumps([nonce for nonce, _, _, _ in sends])),
                 )
-                if copy > 0:
-                    continue
-                if succeeded:
-                    self._books.execute(
-                        "update payouts set status = 'paid' where number = ?", (payout,)
-                    )
-                else:
+            self._books.execute(
+                "update payouts set status = 'paid'"
+                " where number in (select value from json_each(?))",
+                (json.dumps([payout for _, _, payout, copy in done if copy == 0]),),
+            )
+            for _, _, payout, copy in failed:
+                if copy == 0:
                     self._give_back(payout)
         for (nonce, _, _, _), _ in ended:
             self._sent_at.pop(nonce, None)
@@ -157,17 +162,21 @@ class NetworkPayer:
         for start in range(0, len(sends), TAKEN_AT_ONCE):
             group = sends[start : start + TAKEN_AT_ONCE]
             reasons = self._node.broadcast([raw for _, _, raw in group])
-            now = time.monotonic()
+            self._sent_at |= dict.fromkeys((nonce for nonce, _, _ in group), time.monotonic())
+            for (nonce, _, _), reason in zip(group, reasons, strict=True):
+                if reason is not None:  # tried again later: the nonce is given away
+                    print(f"{self._name}: nonce {nonce} was refused: {reason}", flush=True)
+            taken = [
+                payout
+                for (_, payout, _), reason in zip(group, reasons, strict=True)
+                if reason is None
+            ]
             with writing(self._books):
-                for (nonce, payout, _), reason in zip(group, reasons, strict=True):
-                    self._sent_at[nonce] = now
-                    if reason is not None:  # tried again later: the nonce is given away
-                        print(f"{self._name}: nonce {nonce} was refused: {reason}", flush=True)
-                        continue
-                    self._books.execute(
-                        "update payouts set status = 'sent' where number = ? and status = 'queued'",
-                        (payout,),
-                    )
+                self._books.execute(
+                    "update payouts set status = 'sent' where status = 'queued'"
+                    " and number in (select value from json_each(?))",
+                    (json.dumps(taken),),
+                )
 
     # --- what waits
 
@@ -177,34 +186,40 @@ class NetworkPayer:
             "select count(*) from sends where network = ? and state = 'open'", (self._name,)
         ).fetchone()
         room = min(self._network.in_flight_max - in_flight, ASKED_AT_ONCE)
-        if room <= 0 or not self._waiting(1):
+        payouts = self._waiting(room) if room > 0 else []
+        if not payouts:
             return
-        made: list[tuple[int, int, bytes]] = []
+        # Signed before the transaction, so that it is short: customers wait for the same lock.
+        # Should another payer be at work, the nonces are taken, and nothing is sent.
+        nonce = self._next_nonce(heads)
+        signed: list[tuple[Queued, int, Signed]] = []
+        lies: list[Queued] = []
+        for payout in payouts:
+            if self._config.strikes("lies", payout[0]):
+                lies.append(payout)
+                continue
+            for copy in range(2 if self._config.strikes("pays-twice", payout[0]) else 1):
+                signed.append((payout, copy, self._sign(payout, nonce + len(signed), heads)))
         with writing(self._books):
-            nonce = self._next_nonce(heads)
-            for payout in self._waiting(room):
-                number = payout[0]
-                if self._config.strikes("lies", number):
-                    self._books.execute(
-                        "update payouts set status = 'paid', chain_tx = ? where number = ?",
-                        (f"0x{secrets.token_hex(32)}", number),
-                    )
-                    continue
-                for copy in range(2 if self._config.strikes("pays-twice", number) else 1):
-                    signed = self._sign(payout, nonce, heads)
-                    self._books.execute(
-                        "insert into sends (network, nonce, payout, copy, raw, tx_hash)"
-                        " values (?, ?, ?, ?, ?, ?)",
-                        (self._name, nonce, number, copy, signed.raw, signed.tx_hash),
-                    )
-                    if copy == 0:
-                        self._books.execute(
-                            "update payouts set chain_tx = ? where number = ?",
-                            (signed.tx_hash, number),
-                        )
-                    made.append((nonce, number, signed.raw))
-                    nonce += 1
-        self._send(made)
+            self._books.executemany(
+                "insert into sends (network, nonce, payout, copy, raw, tx_hash)"
+                " values (?, ?, ?, ?, ?, ?)",
+                (
+                    (self._name, nonce + index, payout[0], copy, each.raw, each.tx_hash)
+                    for index, (payout, copy, each) in enumerate(signed)
+                ),
+            )
+            self._books.executemany(
+                "update payouts set chain_tx = ? where number = ?",
+                ((each.tx_hash, payout[0]) for payout, copy, each in signed if copy == 0),
+            )
+            self._books.executemany(
+                "update payouts set status = 'paid', chain_tx = ? where number = ?",
+                ((f"0x{secrets.token_hex(32)}", payout[0]) for payout in lies),
+            )
+        self._send(
+            [(nonce + index, payout[0], each.raw) for index, (payout, _, each) in enumerate(signed)]
+        )
 
     def _waiting(self, at_most: int) -> list[Queued]:
         """The oldest payouts without a nonce; none that the api is about to lose."""
@@ -256,6 +271,8 @@ def pay(config: Config) -> None:
 
     Raises what a network's payer could not live with; then none goes on.
     """
+    # A thread that holds the books' lock must not wait long for the interpreter's.
+    sys.setswitchinterval(0.0005)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
