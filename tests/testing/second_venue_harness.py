@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import rlp
 import yaml
 
 from sandbox import reaper
@@ -55,7 +54,7 @@ from seawall.processes.readiness import Ready, http_answers, log_line
 from seawall.setup.programs import locate
 from tests.testing.second_venue import config as venue_config
 from tests.testing.second_venue.amounts import to_text
-from tests.testing.second_venue.chain import address_of, keccak256
+from tests.testing.second_venue.chain import address_of, keccak256, rlp
 from venue.contracts.calls import mint
 from venue.contracts.compiler import token_creation
 
@@ -311,10 +310,14 @@ def second_venue(
     vice_every: int = 20,
     customers: int = CUSTOMERS,
     in_flight_max: int = 400,
+    block_s: float | None = None,
 ) -> Iterator[SecondVenue]:
     """A running second venue whose files are in ``folder``; all its processes end with the block.
 
-    They end with this process, too, however it ends. Raises the error tree.
+    They end with this process, too, however it ends. ``folder`` must not exist, or be without logs.
+    ``block_s`` is for tests that are no drill: other than the policy's time between blocks.
+
+    Raises the error tree.
     """
     policy = load_policy(policy_file)
     check_finality(policy, str(policy_file))
@@ -322,7 +325,7 @@ def second_venue(
     logs = folder / "logs"
     logs.mkdir(mode=0o700, parents=True)
     ports = Ports()
-    nodes = Processes(_node_commands(policy, ports, folder), run_id=run_id, logs=logs)
+    nodes = Processes(_node_commands(policy, ports, folder, block_s), run_id=run_id, logs=logs)
     groups = [nodes]
     watch = Watch(run_id, folder)
     try:
@@ -417,7 +420,9 @@ def second_venue(
             raise ServiceError(message)
 
 
-def _node_commands(policy: Policy, ports: Ports, folder: Path) -> dict[str, Command]:
+def _node_commands(
+    policy: Policy, ports: Ports, folder: Path, block_s: float | None
+) -> dict[str, Command]:
     """One anvil for each network, as the sandbox starts them."""
     anvil = str(locate("anvil").path)
     commands = {}
@@ -428,7 +433,7 @@ def _node_commands(policy: Policy, ports: Ports, folder: Path) -> dict[str, Comm
             "host": "127.0.0.1",
             "port": ports.of(node_name(name)),
             "chain-id": network.chain_id,
-            "block-time": f"{network.block_time / 1000:g}",
+            "block-time": f"{block_s or network.block_time / 1000:g}",
             "slots-in-an-epoch": 1,
             "gas-limit": GAS_LIMIT,
             "accounts": 2,
@@ -520,7 +525,7 @@ def _fund_all(
 
 
 def _contract_address(sender: str, nonce: int) -> str:
-    return "0x" + keccak256(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[-20:].hex()
+    return "0x" + keccak256(rlp([bytes.fromhex(sender[2:]), nonce]))[-20:].hex()
 
 
 def _coins(policy: Policy, tokens: Mapping[str, Mapping[str, str]]) -> dict[str, venue_config.Coin]:

@@ -1,17 +1,19 @@
 """Keys, signed transfers, and JSON-RPC to one node.
 
 Written from the standards (EIP-1559 transactions, RLP, ERC-20) and not shared with the kit: a
-mistake that both made would be seen by neither.
+mistake that both made would be seen by neither. And without libraries that take long to import: a
+payer that is killed again and again must get to work in between.
 """
 
 from __future__ import annotations
 
+import http.client
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
-import rlp
 from coincurve import PrivateKey
 from Crypto.Hash import keccak
 
@@ -23,6 +25,7 @@ FEE_FLOOR_WEI = 2 * 10**9
 BASE_FEE_FACTOR = 40
 """What is signed is never signed again for a higher fee, so the ceiling leaves much room."""
 _TRANSFER = bytes.fromhex("a9059cbb")  # transfer(address,uint256)
+_RLP_BYTES, _RLP_LIST, _RLP_SHORT_MAX = 0x80, 0xC0, 55
 _HAS_IT = ("already known", "already imported", "nonce too low")
 
 
@@ -53,6 +56,25 @@ def keccak256(data: bytes) -> bytes:
     return keccak.new(digest_bits=256, data=data).digest()
 
 
+def rlp(item: bytes | int | Sequence[Any]) -> bytes:
+    """Recursive length prefix (yellow paper, appendix B); an integer is big-endian, zero empty."""
+    if isinstance(item, int):
+        return rlp(item.to_bytes((item.bit_length() + 7) // 8, "big"))
+    if isinstance(item, bytes):
+        if len(item) == 1 and item[0] < _RLP_BYTES:
+            return item
+        return _rlp_head(len(item), _RLP_BYTES) + item
+    body = b"".join(map(rlp, item))
+    return _rlp_head(len(body), _RLP_LIST) + body
+
+
+def _rlp_head(length: int, kind: int) -> bytes:
+    if length <= _RLP_SHORT_MAX:
+        return bytes([kind + length])
+    digits = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([kind + _RLP_SHORT_MAX + len(digits)]) + digits
+
+
 def address_of(secret: bytes) -> str:
     """The address of a private key, lower case."""
     point = PrivateKey(secret).public_key.format(compressed=False)
@@ -78,10 +100,10 @@ def sign_transfer(
         gas, to, value = TOKEN_GAS, bytes.fromhex(token.removeprefix("0x")), 0
         data = _TRANSFER + receiver.rjust(32, b"\0") + amount.to_bytes(32, "big")
     fields: list[Any] = [chain_id, nonce, TIP_WEI, fee, gas, to, value, data, []]
-    digest = keccak256(b"\x02" + rlp.encode(fields))
+    digest = keccak256(b"\x02" + rlp(fields))
     seal = PrivateKey(secret).sign_recoverable(digest, hasher=None)
     r, s = int.from_bytes(seal[:32], "big"), int.from_bytes(seal[32:64], "big")
-    raw = b"\x02" + rlp.encode([*fields, seal[64], r, s])
+    raw = b"\x02" + rlp([*fields, seal[64], r, s])
     return Signed(raw=raw, tx_hash="0x" + keccak256(raw).hex())
 
 
@@ -93,7 +115,7 @@ class Node:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = self._connect()
+        self._connection: http.client.HTTPConnection | None = None
 
     def chain_id(self) -> int:
         """The chain that the node serves."""
@@ -138,11 +160,10 @@ class Node:
         ]
 
     def close(self) -> None:
-        """Give the connection up."""
-        self._client.close()
-
-    def _connect(self) -> httpx.Client:
-        return httpx.Client(timeout=ANSWER_S_MAX, trust_env=False)
+        """Give the connection up; the next call makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _results(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         answers = self._batch(calls)
@@ -159,14 +180,21 @@ class Node:
             for index, (method, params) in enumerate(calls)
         ]
         try:
-            answers = self._client.post(self._url, json=asked).raise_for_status().json()
+            answers = json.loads(self._post(json.dumps(asked)))
             by_id = {answer["id"]: answer for answer in answers}
             ordered = [_answer(by_id[index]) for index in range(len(asked))]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            self._client.close()
-            self._client = self._connect()
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            self.close()
             raise NodeAwayError(f"{self._url}: {type(error).__name__} {error}") from error
         return ordered
+
+    def _post(self, body: str) -> bytes:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(
+                urlsplit(self._url).netloc, timeout=ANSWER_S_MAX
+            )
+        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        return self._connection.getresponse().read()
 
 
 def _answer(answer: dict[str, Any]) -> dict[str, Any]:

@@ -266,7 +266,7 @@ class _Awake(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def pay(config: Config) -> None:
+def serve(config: Config) -> None:
     """Pay until SIGTERM.
 
     Raises what a network's payer could not live with; then none goes on.

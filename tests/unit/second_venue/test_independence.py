@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "tests.testing.second_venue"
-LIBRARIES = {"Crypto", "coincurve", "httpx", "pydantic", "rlp", "starlette", "uvicorn"}
+LIBRARIES = {"Crypto", "coincurve", "pydantic", "starlette", "uvicorn"}
 
 
 def strangers(source: str) -> Iterator[str]:
