@@ -24,8 +24,8 @@ from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
 
-ACCEPTED = 202
-"""Status with which the drill contract acknowledges a withdrawal."""
+ACKNOWLEDGED = frozenset({"accepted", "replayed"})
+"""Outcomes with which a venue promised to pay; their statuses differ from venue to venue."""
 
 FOREVER = Instant(1 << 62)
 
@@ -292,7 +292,7 @@ class Facts:
         """
         found: dict[str, Acknowledged] = {}
         for arrival, request in self.sent:
-            if request.status != ACCEPTED or request.done_at is None:
+            if request.outcome not in ACKNOWLEDGED or request.done_at is None:
                 continue
             known = found.get(arrival.id)
             if known is None or request.planned_at < known.planned_at:
