@@ -34,7 +34,6 @@ from seawall.formats.drill_contract import (
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
-    decimals_of,
     load_adapter,
 )
 from seawall.policy import MICRO, TIERS, Policy
@@ -234,7 +233,7 @@ def _listed(account: Account) -> Balances:
 
 def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_Result]]) -> _Result:
     """Run ``question`` against the address that customers use."""
-    adapter = load_adapter(context.deployment.venue.speaks, decimals=decimals_of(context.policy))
+    adapter = load_adapter(context.deployment.venue.speaks, policy=context.policy)
 
     async def call() -> _Result:
         async with httpx.AsyncClient(

@@ -242,7 +242,9 @@ class Shock:
             [
                 *module("loadtests.flood"),
                 *("--arrivals", str(self.run_dir / ARRIVALS), "--customers", self._customers()),
-                *("--url", self.deployment.urls.api, "--out", str(self.run_dir), "--workers", "2"),
+                *("--url", self.deployment.urls.api, "--speaks", self.deployment.venue.speaks),
+                *("--policy", str(self.deployment.policy)),
+                *("--out", str(self.run_dir), "--workers", "2"),
             ],
             stdout=subprocess.PIPE,
         )

@@ -44,7 +44,7 @@ from seawall.evidence.probes import (
 from seawall.formats import documents
 from seawall.formats.customers import OF_PROBER, Account, read_accounts
 from seawall.formats.deployment import Deployment, load_deployment
-from seawall.formats.drill_contract import VenueAdapter, VenueClient, decimals_of, load_adapter
+from seawall.formats.drill_contract import VenueAdapter, VenueClient, load_adapter
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.processes.parent import end_with_runner
@@ -259,7 +259,7 @@ def main() -> int:
         given = {
             "deployment": deployment,
             "policy": policy,
-            "adapter": load_adapter(deployment.venue.speaks, decimals=decimals_of(policy)),
+            "adapter": load_adapter(deployment.venue.speaks, policy=policy),
             "accounts": read_accounts(arguments.customers, first=OF_PROBER),
             "lanes": read_json(arguments.lanes) if arguments.lanes is not None else {},
         }

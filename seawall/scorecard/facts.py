@@ -25,8 +25,8 @@ from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
 
-ACKNOWLEDGED = ("accepted", "replayed")
-"""Outcomes with which the generator says that the venue acknowledged a withdrawal."""
+ACKNOWLEDGED = frozenset({"accepted", "replayed"})
+"""Outcomes with which a venue promised to pay; their statuses differ from venue to venue."""
 WITHDRAWAL_PROBES = ("small_withdrawal", "large_transfer")
 """Probes that ask for a withdrawal."""
 

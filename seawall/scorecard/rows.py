@@ -142,7 +142,7 @@ class Arrival:
     phase: str
     attempt: int
     id: str
-    customer_id: int
+    customer_id: str
     network: str
     asset: str
     amount: int
@@ -153,7 +153,10 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoggedRequest:
-    """What became of an arrival; a missed one has no ``sent_at``."""
+    """What became of an arrival; a missed one has no ``sent_at``.
+
+    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
+    """
 
     index: int
     planned_at: Instant
@@ -163,6 +166,7 @@ class LoggedRequest:
     status: int | None
     outcome: str | None
     error: str | None
+    venue_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

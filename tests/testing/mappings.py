@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
+from adapters.mapping import load
 from seawall.cache import repository_root
-from seawall.formats.drill_contract import Credentials, VenueAdapter, load_adapter
+from seawall.formats.drill_contract import Credentials, VenueAdapter
 
 DECIMALS = {"ASTR": 18, "USDX": 6}
 CUSTOMER = Credentials(customer_id="c-1", credential="s3cret")
@@ -48,4 +49,4 @@ def write_mapping(folder: Path, changes: dict[str, Any] | None = None) -> Path:
 
 def mapped(folder: Path, changes: dict[str, Any] | None = None) -> VenueAdapter:
     """The adapter of such a file."""
-    return load_adapter(str(write_mapping(folder, changes)), decimals=DECIMALS)
+    return load(write_mapping(folder, changes), DECIMALS)

@@ -12,7 +12,7 @@ from seawall.formats.drill_contract.adapter import (
     shown,
 )
 from seawall.formats.drill_contract.client import VenueClient
-from seawall.formats.drill_contract.loading import CONTRACT, decimals_of, load_adapter
+from seawall.formats.drill_contract.loading import CONTRACT, load_adapter
 from seawall.formats.drill_contract.messages import (
     Balance,
     Balances,
@@ -62,7 +62,6 @@ __all__ = [
     "WithdrawalReceipt",
     "WithdrawalRequest",
     "WithdrawalState",
-    "decimals_of",
     "is_redirect",
     "load_adapter",
     "openapi",

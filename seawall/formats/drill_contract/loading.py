@@ -29,25 +29,23 @@ _MEMBERS = ("operations", "needs_session", "request", "answer")
 _ANSWERS = {operation.name: operation.answer for operation in OPERATIONS}
 
 
-def decimals_of(policy: Policy) -> dict[str, int]:
-    """The decimals of each asset: a venue that speaks of whole units needs them."""
-    return {name: asset.decimals for name, asset in policy.assets.items()}
-
-
-def load_adapter(speaks: str, *, decimals: Mapping[str, int] | None = None) -> VenueAdapter:
+def load_adapter(speaks: str, *, policy: Policy | Path | None = None) -> VenueAdapter:
     """The adapter for ``speaks``.
 
     Args:
         speaks: ``contract``, the path of a mapping file, or a class as ``module:Class`` or
             ``path/to/file.py:Class``.
-        decimals: By asset, from :func:`decimals_of`; a mapping file with decimal amounts needs it.
+        policy: The policy in force, or its file: a mapping file with decimal amounts needs the
+            decimals of its assets. The file is read only then, because that takes a while.
 
-    Raises :class:`UsageError` for a file or class that is not there or not whole.
+    Raises :class:`UsageError` for a file or class that is not there or not whole, and
+    :class:`PolicyError` for a policy that is wrong.
     """
     if speaks == CONTRACT:
         return ContractAdapter()
     if speaks.endswith(MAPPING_SUFFIXES):
-        loaded: VenueAdapter = importlib.import_module(_MAPPING_MODULE).load(Path(speaks), decimals)
+        mapping = importlib.import_module(_MAPPING_MODULE)
+        loaded: VenueAdapter = mapping.load(Path(speaks), _decimals(policy))
         return loaded
     module, colon, name = speaks.rpartition(":")
     if not (colon and module and name):
@@ -57,6 +55,17 @@ def load_adapter(speaks: str, *, decimals: Mapping[str, int] | None = None) -> V
             " .json, or `module:Class` (docs/speaking.md)",
         )
     return _OwnAdapter(speaks, _made(speaks, _imported(speaks, module), name))
+
+
+def _decimals(policy: Policy | Path | None) -> dict[str, int] | None:
+    if isinstance(policy, Path):
+        # The reader of policies reads with this package's neighbours.
+        from seawall.policy_file import load_policy  # noqa: PLC0415
+
+        policy = load_policy(policy)
+    if policy is None:
+        return None
+    return {name: asset.decimals for name, asset in policy.assets.items()}
 
 
 def _imported(speaks: str, module: str) -> ModuleType:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.mapping import decimal_text
+from adapters.mapping import decimal_text, load
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import (
     Balance,
@@ -209,7 +209,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_or_lacks_its_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*none\.yaml.*docs/speaking.md shows"):
-        load_adapter(str(tmp_path / "none.yaml"), decimals=DECIMALS)
+        load(tmp_path / "none.yaml", DECIMALS)
     with pytest.raises(UsageError, match=r"how many decimals.*name the policy"):
         load_adapter(str(write_mapping(tmp_path)))
 
