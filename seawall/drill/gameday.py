@@ -36,7 +36,7 @@ from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.deployment import load_deployment, set_run_directory
-from seawall.formats.drill_contract.loading import decimals_of, load_adapter
+from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
     Manifest,
     create_run_directory,
@@ -371,9 +371,7 @@ class _Day:
         deployment = stack.deployment
         deployment.permit()
         records = records_of(deployment)
-        operations = load_adapter(
-            deployment.venue.speaks, decimals=decimals_of(self.request.policy)
-        ).operations
+        operations = load_adapter(deployment.venue.speaks, policy=self.request.policy).operations
         run.manifest.stack, run.manifest.kind = deployment.stack, deployment.kind
         run.manifest.offers = offers_of(deployment)
         run.manifest.operations = sorted(operations)

@@ -28,7 +28,7 @@ from seawall.errors import ComponentDiedError, DrillError, SeawallError, Service
 from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.drill_contract import VenueClient
-from seawall.formats.drill_contract.loading import decimals_of, load_adapter
+from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
@@ -477,7 +477,7 @@ class Shock:
         """What the venue tells its customers of itself."""
         if "status" not in self.operations:
             return None
-        adapter = load_adapter(self.deployment.venue.speaks, decimals=decimals_of(self.policy))
+        adapter = load_adapter(self.deployment.venue.speaks, policy=self.policy)
 
         async def ask() -> str:
             async with httpx.AsyncClient(

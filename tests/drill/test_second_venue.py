@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from seawall.conventions.environment import FAULTS_VARIABLE
-from seawall.policy_file import load_policy
 from seawall.scorecard.checks import FLOOR
-from tests.testing.drill_kit import ROOT, seawall
-from tests.testing.endpoints import serving
+from tests.testing.drill_kit import seawall
 from tests.testing.second_venue.config import Vice
 from tests.testing.second_venue_harness import SecondVenue, second_venue
 from tests.testing.second_venue_policy import write_policy
@@ -27,7 +23,8 @@ pytestmark = pytest.mark.drill
 def venue(folder: Path, vice: Vice = "none", **changes: Any) -> Iterator[SecondVenue]:
     """The second venue with its own policy; ``changes`` replace sections of that."""
     policy = write_policy(folder, **changes)
-    with second_venue(folder / "venue", policy=load_policy(policy), policy_path=policy, vice=vice) as made:
+    with second_venue(folder / "venue", policy_file=policy, vice=vice) as made:
+        made.deployment.model_copy(update={"runs": folder / "runs"}).write()
         yield made
 
 
@@ -57,7 +54,7 @@ def test_an_honest_venue_passes_and_says_what_is_not_claimed(tmp_path: Path) -> 
         count, unclaimed = len(drill["checks"]), len(drill["not_claimed"])
         assert f"{count} of {count + unclaimed} checks are claimed and hold" in drill["sentence"]
         assert drill["identity"]["kind"] == "staging"
-    assert Path(calm["run"]).parent == made.folder / "runs"
+    assert Path(calm["run"]).parent == tmp_path / "runs"
 
 
 @pytest.mark.parametrize(
@@ -65,14 +62,10 @@ def test_an_honest_venue_passes_and_says_what_is_not_claimed(tmp_path: Path) -> 
     [
         ("pays-twice", {"customer.paid_once"}),
         pytest.param(
-            "loses",
-            {"customer.followed", "stress.small_completed"},
-            marks=pytest.mark.nightly,
+            "loses", {"customer.followed", "stress.small_completed"}, marks=pytest.mark.nightly
         ),
         pytest.param(
-            "lies",
-            {"customer.told_truth", "stress.small_completed"},
-            marks=pytest.mark.nightly,
+            "lies", {"customer.told_truth", "stress.small_completed"}, marks=pytest.mark.nightly
         ),
     ],
 )

@@ -28,12 +28,7 @@ API_KILLED: dict[str, Any] = {
     "title": "The second venue's api is killed and comes back",
     "flood": {"profile": "calm-day", "calm": "18s", "length": "48s"},
     "faults": [
-        {
-            "fault": "process-killed",
-            "target": "process.venue-api",
-            "after": "12s",
-            "length": "9s",
-        }
+        {"fault": "process-killed", "target": "process.venue-api", "after": "12s", "length": "9s"}
     ],
     "lease_ttl": "12s",
     "blast_radius": ["process.venue-api"],
@@ -50,9 +45,7 @@ def write_policy(folder: Path, **changes: Any) -> Path:
     tree = yaml.safe_load(text) | {
         "policy": "second-base",
         "drills": {"calm": CALM, "api-killed": API_KILLED},
-        "gamedays": [
-            {"name": "second", "schedule": "cron(0 10 ? * TUE#1 *)", "drills": ["calm"]},
-        ],
+        "gamedays": [{"name": "second", "schedule": "cron(0 10 ? * TUE#1 *)", "drills": ["calm"]}],
         "readiness": [{"drill": "calm", "within": "105d", "stack": "sandbox"}],
         **changes,
     }
