@@ -73,6 +73,7 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
         ]
 
 
+CLIENT = httpx.Client
 SENDER, PAID, TOKEN = "0x" + "5e" * 20, "0x" + "99" * 20, "0x" + "70" * 20
 
 
@@ -84,6 +85,7 @@ class Transferring:
         self.asked_from: set[int] = set()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        """A JSON-RPC batch."""
         calls = json.loads(request.content)
         return httpx.Response(
             200,
@@ -94,6 +96,7 @@ class Transferring:
         )
 
     def answer(self, method: str, params: list[Any]) -> Any:
+        """The result of one call."""
         if method == "eth_blockNumber":
             return hex(self.newest)
         if method == "eth_getBlockByNumber":
@@ -122,6 +125,8 @@ class Transferring:
         ]
 
     def transactions(self, number: int) -> list[dict[str, Any]]:
+        """Of a block: one that pays, one that fails, a call, and another sender's."""
+
         def sent(name: str, *, sender: str = SENDER, value: int = 9) -> dict[str, Any]:
             return {
                 "hash": name,
@@ -141,10 +146,10 @@ def transferred(
     chain: Transferring, into: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
 ) -> list[dict[str, str]]:
     """The payouts that the export finds on ``chain``; waiting takes no time."""
-    client, now = httpx.Client, [0.0]
+    now = [0.0]
     monkeypatch.setattr(
         "seawall.evidence.chain.httpx.Client",
-        lambda **_: client(transport=httpx.MockTransport(chain)),
+        lambda **_: CLIENT(transport=httpx.MockTransport(chain)),
     )
     monkeypatch.setattr("seawall.evidence.chain.time.monotonic", lambda: now[0])
     monkeypatch.setattr(
