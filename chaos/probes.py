@@ -9,13 +9,11 @@ Toolkit 1 is within the tolerance true.
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -23,44 +21,63 @@ import httpx
 from chaos.context import Context, read_context
 from seawall.conventions import metrics
 from seawall.errors import ServiceError, UsageError
+from seawall.formats.customers import OF_EXPERIMENTS, Account, read_accounts
+from seawall.formats.deployment import Deployment
 from seawall.formats.drill_contract import (
+    FOLLOW,
+    WITHDRAW,
     Balance,
-    Login,
+    Balances,
     Refusal,
+    Status,
     VenueClient,
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
+    load_adapter,
 )
 from seawall.policy import MICRO, TIERS, Policy
 
 ANSWER_S_MAX = 2.0
 """How long the venue or Prometheus may take; longer than any customer's client waits for a page."""
 FOLLOW_EVERY_S = 0.2
-CUSTOMERS = "customers.csv"
-CUSTOMER = 3
-"""The customer in whose name experiments act, counted from 1; it takes no part in a flood.
-
-The first two belong to the black-box prober (loadtests sets three customers aside).
-"""
 _Result = TypeVar("_Result")
 _log = logging.getLogger("chaostoolkit")
 
 
 def api_answers() -> bool:
-    """A customer can log in."""
+    """A customer can log in; at a venue without a login, see the balances or the status."""
     context = read_context()
-    answer = _call_venue(context, lambda venue: venue.login(api_key(context.deployment.data_dir)))
-    return _check(isinstance(answer, Login), f"login was refused: {answer}")
+
+    async def ask(venue: VenueClient) -> bool:
+        answer: object = None
+        if "login" in venue.adapter.operations:
+            answer = await venue.login(account_of(context.deployment).customer)
+        elif "balances" in venue.adapter.operations:
+            answer = await venue.balances(account_of(context.deployment).customer)
+        else:
+            _require(venue, "status")
+            answer = await venue.status()
+        return _check(not isinstance(answer, Refusal), f"the customer was refused: {answer}")
+
+    return _call_venue(context, ask)
 
 
 def status_reachable() -> bool:
-    """The venue says which tier is in force, and promises there what the policy does."""
+    """The venue says which tier is in force, and promises there what the policy does.
+
+    Promises that the venue does not make are not compared.
+    """
     context = read_context()
-    status = _call_venue(context, lambda venue: venue.status())
+
+    async def ask(venue: VenueClient) -> Status:
+        _require(venue, "status")
+        return await venue.status()
+
+    status = _call_venue(context, ask)
     promise = context.policy.tiers.promise(status.tier)
     kept = all(
-        set(found) == set(promised)
+        found is None or set(found) == set(promised)
         for found, promised in (
             (status.guarantees, promise.guarantees),
             (status.defers, promise.defers),
@@ -126,29 +143,23 @@ def payouts_progress() -> bool:
         time.sleep(pause_s)
 
 
-def api_key(data_dir: Path) -> str:
-    """The API key of the customer of experiments, from ``customers.csv`` in ``data_dir``.
+def account_of(deployment: Deployment) -> Account:
+    """The customer of experiments: the third on the deployment's list of customers.
 
     Raises:
-        UsageError: The file cannot be read, or has too few customers.
+        UsageError: There is no list, it cannot be read, or it has too few customers.
     """
-    path = data_dir / CUSTOMERS
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            keys = list(dict.fromkeys(row["api_key"] for row in csv.DictReader(file)))
-    except OSError as error:
+    if deployment.customers is None:
         raise UsageError(
-            f"cannot read the customers {path}: {error.strerror}",
-            remedy="give experiments a customer of their own",
-        ) from error
-    except KeyError as error:
-        raise UsageError(f"{path} has no column {error}") from error
-    if len(keys) < CUSTOMER:
-        raise UsageError(
-            f"{path} names {len(keys)} customers; experiments act as number {CUSTOMER}",
-            remedy="set three customers aside",
+            f"{deployment.path} names no customers", remedy="give experiments one of their own"
         )
-    return keys[CUSTOMER - 1]
+    return read_accounts(deployment.customers, first=OF_EXPERIMENTS)[-1]
+
+
+def _require(venue: VenueClient, *operations: str) -> None:
+    missing = [name for name in operations if name not in venue.adapter.operations]
+    if missing:
+        raise UsageError(f"the venue offers no {', '.join(missing)}, which this probe asks for")
 
 
 def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | None:
@@ -171,8 +182,12 @@ def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | Non
 
 async def _withdraw(context: Context, venue: VenueClient) -> bool:
     policy = context.policy
-    key = api_key(context.deployment.data_dir)
-    balances = await venue.balances(key)
+    _require(venue, WITHDRAW, FOLLOW)
+    account = account_of(context.deployment)
+    if "balances" in venue.adapter.operations:
+        balances = await venue.balances(account.customer)
+    else:
+        balances = _listed(account)
     if isinstance(balances, Refusal):
         return _check(False, f"balances were refused: {balances}")
     amount = smallest_sum(policy, balances.balances)
@@ -188,12 +203,15 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
     )
     within_s = policy.targets.small_withdrawal_within / 1_000
     started = time.monotonic()
-    answer: WithdrawalReceipt | Withdrawal | Refusal = await venue.withdraw(key, request)
+    answer: WithdrawalReceipt | Withdrawal | Refusal = await venue.withdraw(
+        account.customer, request
+    )
+    venue_id = None if isinstance(answer, Refusal) else answer.venue_id
     while not isinstance(answer, Refusal) and answer.state not in ("posted", "voided", "unknown"):
         if time.monotonic() - started > within_s:
             break
         await asyncio.sleep(FOLLOW_EVERY_S)
-        answer = await venue.withdrawal(key, identity)
+        answer = await venue.withdrawal(account.customer, identity, venue_id=venue_id)
     elapsed_s = time.monotonic() - started
     posted = not isinstance(answer, Refusal) and answer.state == "posted" and elapsed_s <= within_s
     return _check(
@@ -203,14 +221,25 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
     )
 
 
+def _listed(account: Account) -> Balances:
+    """What the list says, where the venue does not show balances."""
+    return Balances(
+        balances=tuple(
+            Balance(network=network, asset=asset, available=str(amount))
+            for (network, asset), amount in account.balances.items()
+        )
+    )
+
+
 def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_Result]]) -> _Result:
     """Run ``question`` against the address that customers use."""
+    adapter = load_adapter(context.deployment.venue.speaks, policy=context.policy)
 
     async def call() -> _Result:
         async with httpx.AsyncClient(
             base_url=context.deployment.urls.api, timeout=ANSWER_S_MAX, trust_env=False
         ) as http:
-            return await question(VenueClient(http))
+            return await question(VenueClient(http, adapter))
 
     return asyncio.run(call())
 
@@ -221,7 +250,7 @@ def _query(context: Context, expression: str) -> float | None:
     Raises:
         ServiceError: Prometheus does not answer, or the answer is not one number.
     """
-    url = context.deployment.urls.prometheus
+    url = context.deployment.urls.required("prometheus")
     try:
         response = httpx.get(
             f"{url}/api/v1/query",

@@ -40,7 +40,7 @@ class Arrival:
     phase: Phase
     attempt: int
     id: str
-    customer_id: int
+    customer_id: str
     network: str
     asset: str
     amount: int
@@ -105,7 +105,7 @@ def _parse(row: dict[str, str]) -> Arrival:
         phase=row["phase"],
         attempt=int(row["attempt"]),
         id=row["id"],
-        customer_id=int(row["customer_id"]),
+        customer_id=_named(row["customer_id"]),
         network=row["network"],
         asset=row["asset"],
         amount=int(row["amount"]),
@@ -113,6 +113,12 @@ def _parse(row: dict[str, str]) -> Arrival:
         size=cast("Literal['small', 'large']", row["size"]),
         destination=row["destination"],
     )
+
+
+def _named(text: str) -> str:
+    if not text:
+        raise ValueError("an arrival of no customer")
+    return text
 
 
 def _in_order(arrivals: Sequence[Arrival]) -> bool:

@@ -1,7 +1,7 @@
 """Run a planned flood: a Locust master and its workers, and a JSON line a second on stdout.
 
     python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv
-        --url http://... --out DIR --workers 2
+        --url http://... --out DIR --workers 2 [--speaks mapping.yaml --policy FILE]
 
 The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all
 processes; what was sent until then is written and marked as incomplete. Exit code 0 means that the
@@ -25,8 +25,10 @@ from pathlib import Path
 from types import FrameType
 
 from loadtests.arrivals import read_arrivals
-from loadtests.population import read_keys
+from loadtests.population import read_credentials
+from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.errors import ExitCode, SeawallError, ServiceError
+from seawall.formats.drill_contract import CONTRACT, load_adapter, require_pools
 from seawall.processes.parent import end_with_runner
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +51,8 @@ def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list
     shared += ["--only-summary", "--loglevel", "WARNING"]
     master = [*shared, "--arrivals", str(arguments.arrivals)]
     master += ["--customers", str(arguments.customers), "--host", arguments.url]
-    master += ["--out", str(arguments.out), "--progress", progress]
+    master += ["--out", str(arguments.out), "--progress", progress, "--speaks", arguments.speaks]
+    master += [] if arguments.policy is None else ["--policy", str(arguments.policy)]
     master += ["--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)]
     master += ["--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"]
     worker = [*shared, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
@@ -70,6 +73,7 @@ class Flood:
         reading, writing = os.pipe()
         self._lines = reading
         self._zero_seen = False
+        self._refused = ""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
@@ -109,13 +113,18 @@ class Flood:
             ServiceError: A process ended before the zero, or the master does not end.
         """
         for line in self._progress():
-            self._zero_seen = self._zero_seen or json.loads(line).get("event") == "zero"
+            event = json.loads(line)
+            self._zero_seen = self._zero_seen or event.get("event") == "zero"
+            if event.get("event") == "refused":
+                self._refused = str(event["reason"])
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         try:
             code = self._children[0].wait(timeout=QUIT_S_MAX)
         except subprocess.TimeoutExpired:
             raise ServiceError("Locust's master does not end") from None
+        if not self._zero_seen and self._refused:
+            raise ServiceError(f"the flood did not begin: {self._refused}")
         if not self._zero_seen:
             raise ServiceError(
                 f"Locust's master ended with {code} before the flood began",
@@ -174,6 +183,13 @@ def _parse() -> argparse.Namespace:
         "--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero"
     )
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--speaks", default=CONTRACT, help="what the venue speaks (docs/speaking)")
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        default=os.environ.get(POLICY_VARIABLE),
+        help=f"a mapping file with decimal amounts needs it; {POLICY_VARIABLE} if left out",
+    )
     return parser.parse_args()
 
 
@@ -187,9 +203,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _on_sigterm)
     end_with_runner()
     try:
-        wanted = {arrival.customer_id for arrival in read_arrivals(arguments.arrivals)}
+        arrivals = read_arrivals(arguments.arrivals)
         # Checked here, so that a mistake is one line and not one from each worker.
-        read_keys(arguments.customers, wanted=wanted)
+        read_credentials(arguments.customers, wanted={each.customer_id for each in arrivals})
+        policy = None if arguments.policy is None else Path(arguments.policy)
+        adapter = load_adapter(arguments.speaks, policy=policy)
+        require_pools(adapter, {(each.network, each.asset) for each in arrivals})
         arguments.out.mkdir(parents=True, exist_ok=True)
         flood = Flood(arguments)
         try:

@@ -26,20 +26,29 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.arrivals import MICROSECONDS, Arrival, read_arrivals
 from loadtests.coordinator import Coordinator
-from loadtests.population import read_keys
+from loadtests.population import read_credentials
 from loadtests.results import ACKNOWLEDGED, RequestResult
-from loadtests.sender import PATH, Limits, Sender
-from seawall.conventions.environment import DEPLOYMENT_VARIABLE
-from seawall.errors import ExitCode, UsageError
+from loadtests.sender import Limits, Sender
+from loadtests.venue import Sessions, Venue
+from seawall.conventions.environment import DEPLOYMENT_VARIABLE, POLICY_VARIABLE
+from seawall.errors import ExitCode, ServiceError, UsageError
 from seawall.formats.deployment import Deployment, load_deployment
 from seawall.formats.documents import read_json
+from seawall.formats.drill_contract import CONTRACT, WITHDRAW, VenueAdapter, load_adapter
 from seawall.kill_switch import KillSwitchWatch, kill_switches
 
+LOADED, PART = "seawall_loaded", "seawall_part"
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
+"""Messages in their order: a worker has read the schedule; which part of the customers it logs in;
+it is ready; when zero is; what became of its requests. All sessions go to all workers with the
+zero, because the requests of one customer are dealt out over all of them.
+"""
 REPORT_EVERY_S = 0.5
 WATCH_EVERY_S = 0.25
 PROGRESS_EVERY_S = 1.0
 READY_S_MAX = 60.0
+LOGIN_S_MAX = 40.0
+"""Within `READY_S_MAX`, so that the reason is that of the login."""
 GRACE_S = 5.0
 """How long the master waits for reports after the last answer could have come."""
 
@@ -57,6 +66,16 @@ def _options(parser: argparse.ArgumentParser) -> None:
         "--out",
         env_var="SEAWALL_FLOOD_OUT",
         help="folder for requests.csv and flood.json; that of the arrivals if left out",
+    )
+    group.add_argument(
+        "--speaks",
+        env_var="SEAWALL_SPEAKS",
+        help=f"what the venue speaks; as the deployment file says, or {CONTRACT}, if left out",
+    )
+    group.add_argument(
+        "--policy",
+        env_var=POLICY_VARIABLE,
+        help="the policy in force; a mapping file with decimal amounts needs it",
     )
     group.add_argument("--progress", default="", help="file or pipe for a JSON line each second")
     group.add_argument(
@@ -82,10 +101,15 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     if not isinstance(runner, WorkerRunner):
         workers = int(options.expect_workers) if isinstance(runner, MasterRunner) else 1
         options.num_users = options.spawn_rate = workers  # one user per worker process
-        environment.host = options.host or _api(_deployment())
+        deployment = _deployment()
+        environment.host = options.host or _api(deployment)
+        options.speaks = options.speaks or (
+            CONTRACT if deployment is None else deployment.venue.speaks
+        )
         _Master(environment, runner, workers=workers)
     if not isinstance(runner, MasterRunner):
-        WithdrawalUser.zero = AsyncResult()
+        WithdrawalUser.part, WithdrawalUser.zero = AsyncResult(), AsyncResult()
+        runner.register_message(PART, lambda msg, **_: WithdrawalUser.part.set(msg.data))
         runner.register_message(ZERO, lambda msg, **_: WithdrawalUser.zero.set(msg.data))
 
 
@@ -106,6 +130,12 @@ def _api(deployment: Deployment | None) -> str:
             remedy=f"give --host, or name deployment.json in {DEPLOYMENT_VARIABLE}",
         )
     return deployment.urls.api
+
+
+def _adapter(options: Any) -> VenueAdapter:
+    return load_adapter(
+        options.speaks or CONTRACT, policy=Path(options.policy) if options.policy else None
+    )
 
 
 def _required(options: Any, name: str) -> Path:
@@ -143,12 +173,14 @@ class _Master:
             out=out,
             progress=_opened(options.progress),
         )
+        self._loaded: dict[str, dict[str, Any]] = {}
         self._ready: dict[str, dict[str, Any]] = {}
         self._finished = False
         deployment = _deployment()
         self._kill_switch = KillSwitchWatch(
             switches=kill_switches(None if deployment is None else deployment.kill_switch)
         )
+        runner.register_message(LOADED, self._on_loaded)
         runner.register_message(READY, self._on_ready)
         runner.register_message(
             REPORT, lambda msg, **_: self._coordinator.add_report(msg.node_id, msg.data)
@@ -157,15 +189,29 @@ class _Master:
         # If the watch fails, the test must end, because nothing else would end it.
         gevent.spawn(self._watch).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
 
-    def _on_ready(self, msg: Any, **_: Any) -> None:
-        self._ready[msg.node_id] = msg.data
-        if len(self._ready) < self._expected or self._coordinator.t_zero is not None:
+    def _on_loaded(self, msg: Any, **_: Any) -> None:
+        if self._ready:
             return
-        if {ready["arrivals_sha256"] for ready in self._ready.values()} != {self._digest}:
+        self._loaded[msg.node_id] = msg.data
+        if len(self._loaded) < self._expected:
+            return
+        if {loaded["arrivals_sha256"] for loaded in self._loaded.values()} != {self._digest}:
             self._coordinator.emit(
                 "refused", reason="a worker read another schedule than the master"
             )
             self._finish(ExitCode.USAGE)
+            return
+        for part, name in enumerate(sorted(self._loaded)):
+            message = {"part": part, "parts": len(self._loaded)}
+            self._runner.send_message(PART, message, client_id=name)
+
+    def _on_ready(self, msg: Any, **_: Any) -> None:
+        if "refused" in msg.data:
+            self._coordinator.emit("refused", reason=msg.data["refused"])
+            self._finish(ExitCode.UNFIT)
+            return
+        self._ready[msg.node_id] = msg.data
+        if len(self._ready) < self._expected or self._coordinator.t_zero is not None:
             return
         stopped = self._kill_switch.refusal()
         if stopped is not None:
@@ -173,10 +219,15 @@ class _Master:
             self._finish(ExitCode.UNKNOWN)
             return
         self._kill_switch.start()
+        sessions = {
+            customer: session
+            for ready in self._ready.values()
+            for customer, session in ready["sessions"].items()
+        }
         for name, message in self._coordinator.start(
             {name: int(ready["nice"]) for name, ready in self._ready.items()}, now=time.time()
         ).items():
-            self._runner.send_message(ZERO, message, client_id=name)
+            self._runner.send_message(ZERO, message | {"sessions": sessions}, client_id=name)
 
     def _watch(self) -> None:
         began = shown = time.monotonic()
@@ -234,6 +285,7 @@ class WithdrawalUser(User):
     Each withdrawal is a greenlet that starts on schedule; Locust's own waiting times are not used.
     """
 
+    part: AsyncResult
     zero: AsyncResult
     started = False
 
@@ -251,25 +303,42 @@ class WithdrawalUser(User):
         options: Any = self.environment.parsed_options
         path = _required(options, "arrivals")
         arrivals = read_arrivals(path)
-        sender = Sender(
-            url=str(self.environment.host),
-            keys=read_keys(_required(options, "customers")),
-            limits=Limits(
-                inflight_max=options.inflight_max,
-                timeout_s=options.answer_s_max,
-                late_ms_max=options.late_ms_max,
-            ),
-            worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
-            on_result=self._on_result,
-            on_missed=lambda index, reason: self._missed.append((index, reason)),
+        wanted = {arrival.customer_id for arrival in arrivals}
+        customers = read_credentials(_required(options, "customers"), wanted=wanted)
+        limits = Limits(
+            inflight_max=options.inflight_max,
+            timeout_s=options.answer_s_max,
+            late_ms_max=options.late_ms_max,
+        )
+        venue = Venue(
+            str(self.environment.host),
+            _adapter(options),
+            concurrency=limits.inflight_max,
+            timeout_s=limits.timeout_s,
         )
         gc.collect()
         # The schedule is needed to the end; collecting it again and again would delay requests.
         gc.freeze()
-        self._send(
-            READY, {"arrivals_sha256": _digest(path), "nice": os.getpriority(os.PRIO_PROCESS, 0)}
-        )
+        self._send(LOADED, {"arrivals_sha256": _digest(path)})
+        part = WithdrawalUser.part.get()
+        own_customers = [customers[name] for name in sorted(wanted)[part["part"] :: part["parts"]]]
+        sessions = Sessions(venue)
+        try:
+            sessions.open_all(own_customers, within_s=LOGIN_S_MAX)
+        except ServiceError as error:
+            self._send(READY, {"refused": str(error)})
+            raise StopUser from error
+        self._send(READY, {"nice": os.getpriority(os.PRIO_PROCESS, 0), "sessions": sessions.known})
         start = WithdrawalUser.zero.get()
+        sender = Sender(
+            venue=venue,
+            customers=customers,
+            sessions=start["sessions"],
+            limits=limits,
+            worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
+            on_result=self._on_result,
+            on_missed=lambda index, reason: self._missed.append((index, reason)),
+        )
         own: Sequence[Arrival] = arrivals[start["shard"] :: start["shards"]]
         reporter = gevent.spawn(self._report_often)
         sender.send_all(own, t_zero=start["t_zero"])
@@ -281,7 +350,7 @@ class WithdrawalUser(User):
         self._rows.append(result.to_row())
         self.environment.events.request.fire(
             request_type="POST",
-            name=PATH,
+            name=WITHDRAW,
             response_time=result.latency_ms,
             response_length=length,
             exception=None
@@ -289,7 +358,7 @@ class WithdrawalUser(User):
             else CatchResponseError(f"{result.outcome}: {result.error}"),
             context={},
             start_time=result.planned_at,
-            url=PATH,
+            url=WITHDRAW,
         )
 
     def _report_often(self) -> None:

@@ -25,10 +25,11 @@ from typing import Any
 from loadtests import shape
 from loadtests.arrivals import MICROSECONDS, Arrival, Phase, read_arrivals, write_arrivals
 from loadtests.plan_check import check_plan, target_rates
-from loadtests.population import Customer, Pool, Population, read_customers
+from loadtests.population import Customer, Population, read_customers
 from loadtests.shock import Facts, Profile, load_profile
 from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_whole
+from seawall.formats.customers import Pool
 from seawall.policy import MICRO, Policy
 from seawall.policy.model import Flood
 from seawall.policy_file import load_policy
@@ -64,7 +65,7 @@ class _PlannedRequest:
     amount: int
     value_micro: int
     at_us: int = 0
-    customer_id: int = 0
+    customer_id: str = ""
 
 
 def plan(
@@ -227,7 +228,7 @@ def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_P
 
 def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Population:
     """``population`` after it asked for ``arrivals``: what is left to withdraw in a later flood."""
-    spent: dict[tuple[int, Pool], int] = {}
+    spent: dict[tuple[str, Pool], int] = {}
     for arrival in arrivals:
         if arrival.attempt == 1:
             key = arrival.customer_id, (arrival.network, arrival.asset)

@@ -20,6 +20,8 @@ from random import Random
 from loadtests.shape import pareto
 from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_private
+from seawall.formats.customers import COLUMNS, Pool, read_accounts
+from seawall.formats.drill_contract import Credentials
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
@@ -38,17 +40,13 @@ BALANCE_TAIL_EXPONENT = 1.16
 WEIGHT_STEPS = 1_000_000
 HOLDS = 0.5
 """The probability that a customer holds a pool's asset."""
-COLUMNS = ("customer_id", "api_key", "network", "asset", "amount")
-
-Pool = tuple[str, str]
-"""(network, asset)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Customer:
     """One customer: its secret, and its balances in base units by (network, asset)."""
 
-    customer_id: int
+    customer_id: str
     api_key: str
     balances: dict[Pool, int]
 
@@ -58,7 +56,7 @@ class Customer:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """All customers in order of their ids; the first ``SET_ASIDE`` take no part in a flood."""
+    """All customers in the order of their list; the first ``SET_ASIDE`` take no part in a flood."""
 
     customers: tuple[Customer, ...]
 
@@ -116,7 +114,9 @@ def populate(policy: Policy, *, seed: int, size: int = CUSTOMERS) -> Population:
     return Population(
         customers=tuple(
             Customer(
-                customer_id=customer_id, api_key=f"sk_{keys.getrandbits(160):040x}", balances=held
+                customer_id=str(customer_id),
+                api_key=f"sk_{keys.getrandbits(160):040x}",
+                balances=held,
             )
             for customer_id, held in balances.items()
         )
@@ -154,51 +154,36 @@ def write_customers(population: Population, path: Path) -> None:
 
 
 def read_customers(path: Path) -> Population:
-    """The customers in the file at ``path``, in order of their ids.
+    """The customers in the file at ``path``, in the order in which they first stand there.
 
     Raises:
         UsageError: The file is no list of customers.
     """
-    keys: dict[int, str] = {}
-    balances: dict[int, dict[Pool, int]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                customer_id = int(row["customer_id"])
-                keys[customer_id] = row["api_key"]
-                held = balances.setdefault(customer_id, {})
-                held[row["network"], row["asset"]] = int(row["amount"])
-    except OSError as error:
-        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} is no list of customers: {error}") from error
     return Population(
         customers=tuple(
-            Customer(customer_id=customer_id, api_key=keys[customer_id], balances=held)
-            for customer_id, held in sorted(balances.items())
+            Customer(
+                customer_id=account.customer.customer_id,
+                api_key=account.customer.credential,
+                balances=account.balances,
+            )
+            for account in read_accounts(path)
         )
     )
 
 
-def read_keys(path: Path, *, wanted: Collection[int] = ()) -> dict[int, str]:
-    """API key by customer id.
+def read_credentials(path: Path, *, wanted: Collection[str] = ()) -> dict[str, Credentials]:
+    """Credentials by customer id.
 
     Raises:
         UsageError: The file is no list of customers, or lacks one of the ``wanted`` ids.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            keys = {int(row["customer_id"]): row["api_key"] for row in csv.DictReader(file)}
-    except OSError as error:
-        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} is no list of customers: {error}") from error
-    if unknown := set(wanted) - set(keys):
+    found = {account.customer.customer_id: account.customer for account in read_accounts(path)}
+    if unknown := set(wanted) - set(found):
         raise UsageError(
             f"{path} lacks {len(unknown)} customers of the schedule",
             remedy="use the customers of the same plan",
         )
-    return keys
+    return found
 
 
 def main() -> int:

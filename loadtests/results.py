@@ -22,7 +22,10 @@ MS = 1_000.0
 
 @dataclass(frozen=True, kw_only=True)
 class RequestResult:
-    """The result of one request; times in Unix seconds, status 0 without an answer."""
+    """The result of one request; times in Unix seconds, status 0 without an answer.
+
+    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
+    """
 
     index: int
     planned_at: float
@@ -32,6 +35,7 @@ class RequestResult:
     outcome: str
     error: str
     worker: str
+    venue_id: str = ""
 
     @property
     def latency_ms(self) -> float:
@@ -63,6 +67,7 @@ COLUMNS = (
     "outcome",
     "error",
     "worker",
+    "venue_id",
 )
 
 
@@ -78,7 +83,8 @@ def write_requests(results: Iterable[RequestResult], path: Path) -> None:
                 f"{row.done_at:.6f}",
                 f"{row.latency_ms:.3f}",
             )
-            writer.writerow((row.index, *times, row.status, row.outcome, row.error, row.worker))
+            said = (row.status, row.outcome, row.error, row.worker, row.venue_id)
+            writer.writerow((row.index, *times, *said))
 
 
 def phase_bounds_us(

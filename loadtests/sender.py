@@ -7,22 +7,25 @@ reported, and not sent in a bunch with later ones.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gevent
 from gevent.pool import Pool
-from geventhttpclient.client import HTTPClient
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
+from geventhttpclient.response import HTTPParseError
 
 from loadtests.arrivals import MICROSECONDS, Arrival
-from loadtests.results import ACKNOWLEDGED, Outcome, RequestResult
-
-PATH = "/v1/withdrawals"
-ACCEPTED = 202
+from loadtests.results import Outcome, RequestResult
+from loadtests.venue import UNAUTHORIZED, Prepared, Sessions, Venue
+from seawall.errors import ServiceError
+from seawall.formats.drill_contract import (
+    WITHDRAW,
+    Credentials,
+    Refusal,
+    VenueAdapter,
+    WithdrawalReceipt,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,47 +45,49 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The answer to one request; ``length`` in bytes."""
+    """The answer to one request; ``length`` in bytes.
+
+    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
+    """
 
     status: int
     outcome: Outcome
     error: str
     length: int
+    venue_id: str = ""
 
 
 class Sender:
-    """Sends arrivals to the venue at ``url``.
+    """Sends arrivals to a venue.
 
     Args:
-        url: Base URL of the venue's api.
-        keys: API key by customer id.
+        venue: Asked over as many connections as ``limits`` allow requests in flight.
+        customers: Credentials by customer id.
         limits: Of requests, waiting and lateness.
         worker: Name of this worker in the results.
         on_result: Gets each result and the length of its answer in bytes.
         on_missed: Gets the index of each arrival that was not sent, and why.
+        sessions: Sessions by customer id, for a venue that needs them.
     """
 
     def __init__(
         self,
         *,
-        url: str,
-        keys: dict[int, str],
+        venue: Venue,
+        customers: Mapping[str, Credentials],
         limits: Limits,
         worker: str,
         on_result: Callable[[RequestResult, int], None],
         on_missed: Callable[[int, str], None],
+        sessions: Mapping[str, str] | None = None,
     ) -> None:
-        self._keys = keys
+        self._venue = venue
+        self._customers = customers
         self._limits = limits
         self._worker = worker
         self._on_result = on_result
         self._on_missed = on_missed
-        self._client = HTTPClient.from_url(
-            url,
-            concurrency=limits.inflight_max,
-            connection_timeout=limits.timeout_s,
-            network_timeout=limits.timeout_s,
-        )
+        self._sessions = Sessions(venue, sessions)
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
         """Send ``arrivals``, and return when each is answered or has timed out.
@@ -94,9 +99,9 @@ class Sender:
         # Requests are timed by the monotonic clock, so that a correction of the wall clock moves
         # none.
         zero = time.monotonic() + (t_zero - time.time())
-        requests = [(arrival, *self._request(arrival)) for arrival in arrivals]
+        requests = [(arrival, self._request(arrival)) for arrival in arrivals]
         pool = Pool(self._limits.inflight_max)
-        for arrival, body, headers in requests:
+        for arrival, request in requests:
             due = zero + arrival.offset_us / MICROSECONDS
             while (ahead := due - time.monotonic()) > 0:
                 gevent.sleep(ahead)
@@ -105,28 +110,27 @@ class Sender:
             elif pool.full():
                 self._on_missed(arrival.index, "in flight")
             else:
-                pool.spawn(self._send, arrival, body, headers, t_zero=t_zero, zero=zero)
+                pool.spawn(self._send, arrival, request, t_zero=t_zero, zero=zero)
         pool.join()
 
-    def _request(self, arrival: Arrival) -> tuple[bytes, dict[str, str]]:
-        body = {
+    def _request(self, arrival: Arrival) -> Prepared:
+        customer = self._customers[arrival.customer_id]
+        values = {
             "id": arrival.id,
             "network": arrival.network,
             "asset": arrival.asset,
             "amount": str(arrival.amount),
             "destination": arrival.destination,
         }
-        headers = {
-            "Authorization": f"Bearer {self._keys[arrival.customer_id]}",
-            "Content-Type": "application/json",
-        }
-        return json.dumps(body, separators=(",", ":")).encode(), headers
+        session = self._sessions.of(customer)
+        made = self._venue.adapter.request(WITHDRAW, values, customer=customer, session=session)
+        return self._venue.prepared(made, session=session)
 
-    def _send(
-        self, arrival: Arrival, body: bytes, headers: dict[str, str], *, t_zero: float, zero: float
-    ) -> None:
+    def _send(self, arrival: Arrival, request: Prepared, *, t_zero: float, zero: float) -> None:
         sent = time.monotonic()
-        answer = self._post(body, headers)
+        answer = self._post(request)
+        if answer.error == UNAUTHORIZED and request.session is not None:
+            answer = self._again(arrival, answer, used=request.session)
         done = time.monotonic()
         self._on_result(
             RequestResult(
@@ -138,46 +142,50 @@ class Sender:
                 outcome=answer.outcome,
                 error=answer.error,
                 worker=self._worker,
+                venue_id=answer.venue_id,
             ),
             answer.length,
         )
 
-    def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
+    def _post(self, request: Prepared) -> Answer:
         try:
-            try:
-                return self._exchange(body, headers)
-            except (HTTPConnectionClosed, ConnectionResetError, BrokenPipeError):
-                # The venue may close an idle connection just as it is written to, which is no
-                # failure. The id makes it safe to send again.
-                return self._exchange(body, headers)
+            status, headers, body = self._venue.send(request)
         except (OSError, HTTPParseError) as error:  # also timeouts, refused and closed connections
             return Answer(status=0, outcome="failed", error=type(error).__name__, length=0)
+        return interpret(self._venue.adapter, status, headers, body)
 
-    def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
-        response = self._client.request("POST", PATH, body, headers)
-        return interpret(response.status_code, bytes(response.read()))
+    def _again(self, arrival: Arrival, refused: Answer, *, used: str) -> Answer:
+        """The answer with a new session, once: the old one is worn out."""
+        customer = self._customers[arrival.customer_id]
+        try:
+            self._sessions.of(customer, worn_out=used)
+        except ServiceError:
+            return refused
+        return self._post(self._request(arrival))
 
 
-def interpret(status: int, text: bytes) -> Answer:
-    """What an answer means under the drill contract.
+def interpret(
+    adapter: VenueAdapter, status: int, headers: Mapping[str, str], body: bytes
+) -> Answer:
+    """What an answer to a withdrawal means.
 
-    An answer that does not parse is a failure, never an acknowledgement.
+    One that the adapter does not understand is a failure, never an acknowledgement.
     """
     try:
-        parsed: Any = json.loads(text)
-    except ValueError:
-        parsed = None
-    body = parsed if isinstance(parsed, dict) else {}
-    outcome, code = body.get("outcome"), body.get("code")
-    if status == ACCEPTED and isinstance(outcome, str) and outcome in ACKNOWLEDGED:
-        return Answer(
-            status=status,
-            outcome="accepted" if outcome == "accepted" else "replayed",
-            error="",
-            length=len(text),
-        )
-    if isinstance(code, str) and status != ACCEPTED:
-        return Answer(status=status, outcome="refused", error=code, length=len(text))
-    return Answer(
-        status=status, outcome="failed", error=f"unexpected answer {status}", length=len(text)
-    )
+        message = adapter.answer(WITHDRAW, status, headers, body)
+    except ServiceError:
+        message = None
+    match message:
+        case WithdrawalReceipt():
+            return Answer(
+                status=status,
+                outcome=message.outcome,
+                error="",
+                length=len(body),
+                venue_id=message.venue_id or "",
+            )
+        case Refusal():
+            return Answer(status=status, outcome="refused", error=message.code, length=len(body))
+        case _:
+            error = f"unexpected answer {status}"
+            return Answer(status=status, outcome="failed", error=error, length=len(body))

@@ -46,7 +46,7 @@ class Freeze:
         )
 
 
-def tier_known(tier: Tier, *, reason: str) -> Source:
+def tier_known(tier: Tier, *, reason: str | None) -> Source:
     """Build the source for a venue that answered with its tier."""
     says = f"the tier is {tier}" + (f" ({reason})" if reason and tier != "normal" else "")
     return Source(name="tier", state="clear" if tier == "normal" else "frozen", says=says)

@@ -5,15 +5,15 @@
 In: the deployment file and a list of customers. The prober acts as the first two, which take no
 part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
-It talks to the venue and the nodes directly, never through the proxies that faults act on. Only the
-probes of key services and RPC endpoints go through theirs, because they must see those faults.
+On a sandbox it talks to the venue and the nodes directly, never through the proxies that faults act
+on. Only the probes of key services and RPC endpoints go through theirs, because they must see those
+faults. Any other venue is asked at the address that its customers use, and only what it offers.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import json
 import math
 import os
@@ -34,7 +34,6 @@ from seawall.conventions.components import SIDES, kms_proxy, rpc_proxy
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.evidence.probes import (
-    Account,
     CustomerProbes,
     EndpointProbe,
     NodeProbe,
@@ -43,12 +42,13 @@ from seawall.evidence.probes import (
     StatusProbe,
 )
 from seawall.formats import documents
-from seawall.formats.drill_contract import VenueClient
+from seawall.formats.customers import OF_PROBER, Account, read_accounts
+from seawall.formats.deployment import Deployment, load_deployment
+from seawall.formats.drill_contract import VenueAdapter, VenueClient, load_adapter
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.processes.parent import end_with_runner
 
-ACCOUNTS = 2
 NODE_S_MAX = 1.0
 STATUS_S_MAX = 1.0
 """Longer than any healthy answer, and short enough that a frozen venue shows as many failed samples
@@ -110,31 +110,6 @@ async def repeat(probe: Probe, log: ProbeLog, *, first_at: float, clocks: Clocks
         tick = max(tick, passed) + 1
 
 
-def read_accounts(path: Path) -> list[Account]:
-    """The first two customers of the list ``path``.
-
-    Raises :class:`UsageError` if it cannot be read or has fewer.
-    """
-    found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["customer_id"] not in found and len(found) == ACCOUNTS:
-                    break
-                _, pools = found.setdefault(row["customer_id"], (row["api_key"], []))
-                pools.append((row["network"], row["asset"]))
-    except OSError as error:
-        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
-    except KeyError as error:
-        raise UsageError(f"{path} is no list of customers: it has no column {error}") from error
-    if len(found) < ACCOUNTS:
-        raise UsageError(
-            f"{path} lists fewer than {ACCOUNTS} customers",
-            remedy="name a file with customers whose keys a drill may use",
-        )
-    return [Account(api_key=key, pools=tuple(pools)) for key, pools in found.values()]
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in ``path``. Raises :class:`UsageError` if it is none."""
     parsed = documents.read_json(path)
@@ -143,17 +118,52 @@ def read_json(path: Path) -> dict[str, Any]:
     return parsed
 
 
+def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
+    """Probes of the key services and RPC endpoints that the venue reaches through proxies.
+
+    Raises :class:`UsageError` for a sandbox that lacks one; another deployment may.
+    """
+    regions = deployment.regions
+    sides = () if regions is None else (regions.primary, regions.standby)
+    wanted: list[tuple[str, dict[str, Any], str]] = [
+        *(("kms", {"region": region}, kms_proxy(region)) for region in sides),
+        *(
+            ("rpc", {"network": network, "side": side}, rpc_proxy(network, side))
+            for network in deployment.networks
+            for side in SIDES
+        ),
+    ]
+    missing = [proxy for _, _, proxy in wanted if proxy not in deployment.proxies]
+    if deployment.kind == "sandbox" and (missing or regions is None):
+        raise UsageError(
+            f"{deployment.path} lacks {', '.join(missing) or 'regions'}",
+            remedy="a sandbox has a proxy before every key service and RPC endpoint",
+        )
+    return [
+        EndpointProbe(name=name, about=about, listen=deployment.proxies[proxy].listen)
+        for name, about, proxy in wanted
+        if proxy in deployment.proxies
+    ]
+
+
+def venue_url(deployment: Deployment) -> str:
+    """Where the venue is asked: past the proxy only on a sandbox, whose faults act on that."""
+    direct = deployment.urls.api_direct
+    return direct if deployment.kind == "sandbox" and direct else deployment.urls.api
+
+
 async def watch(
     *,
-    targets: dict[str, Any],
+    deployment: Deployment,
     policy: Policy,
+    adapter: VenueAdapter,
     accounts: Sequence[Account],
     lanes: dict[str, dict[str, str]],
     log: ProbeLog,
 ) -> None:
     """Ask every probe on its own schedule, for ever; a slow one delays no other.
 
-    Raises :class:`UsageError` if the targets lack an address.
+    Raises :class:`UsageError` if the deployment lacks an address, or an account what it must hold.
     """
     # One for all clients: loading the root certificates takes longer than any probe.
     trust = ssl.create_default_context()
@@ -173,44 +183,23 @@ async def watch(
                 )
             )
 
-        try:
-            api = targets["urls"]["api_direct"]
-            nodes = {network: site["node"] for network, site in targets["networks"].items()}
-            regions = (targets["regions"]["primary"], targets["regions"]["standby"])
-            endpoints = [
-                EndpointProbe(
-                    name="kms",
-                    about={"region": region},
-                    listen=targets["proxies"][kms_proxy(region)]["listen"],
-                )
-                for region in regions
-            ] + [
-                EndpointProbe(
-                    name="rpc",
-                    about={"network": network, "side": side},
-                    listen=targets["proxies"][rpc_proxy(network, side)]["listen"],
-                )
-                for network in nodes
-                for side in SIDES
-            ]
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"the targets lack {error}") from error
+        api = venue_url(deployment)
         small, large = accounts
         probes: list[Probe] = [
-            *StatusProbe(venue=VenueClient(await client(api, STATUS_S_MAX))).probes()
+            *StatusProbe(venue=VenueClient(await client(api, STATUS_S_MAX), adapter)).probes()
         ]
         probes += CustomerProbes(
-            venue=VenueClient(await client(api, VENUE_S_MAX)),
+            venue=VenueClient(await client(api, VENUE_S_MAX), adapter),
             policy=policy,
             small=small,
             large=large,
         ).probes()
-        for network, node in nodes.items():
+        for network, site in deployment.networks.items():
             http = await client("", NODE_S_MAX)
             probes += NodeProbe(
-                http=http, network=network, url=node, lanes=lanes.get(network, {})
+                http=http, network=network, url=site.node, lanes=lanes.get(network, {})
             ).probes()
-        for endpoint in endpoints:
+        for endpoint in endpoints_of(deployment):
             probes += endpoint.probes()
         clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
         start = time.monotonic()
@@ -265,10 +254,13 @@ def main() -> int:
                 "it is not known which policy is in force",
                 remedy=f"give --policy, or name it in {POLICY_VARIABLE}",
             )
+        deployment = load_deployment(arguments.deployment)
+        policy = load_policy(Path(arguments.policy))
         given = {
-            "targets": read_json(arguments.deployment),
-            "policy": load_policy(Path(arguments.policy)),
-            "accounts": read_accounts(arguments.customers),
+            "deployment": deployment,
+            "policy": policy,
+            "adapter": load_adapter(deployment.venue.speaks, policy=policy),
+            "accounts": read_accounts(arguments.customers, first=OF_PROBER),
             "lanes": read_json(arguments.lanes) if arguments.lanes is not None else {},
         }
         with arguments.out.open("a", encoding="utf-8") as file:

@@ -19,7 +19,16 @@ import httpx
 
 from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.drill_contract import Refusal, SwapRequest, VenueClient, WithdrawalRequest
+from seawall.formats.customers import Account
+from seawall.formats.drill_contract import (
+    WITHDRAW,
+    Refusal,
+    SwapRequest,
+    VenueClient,
+    WithdrawalReceipt,
+    WithdrawalRequest,
+    require_pools,
+)
 from seawall.policy import Policy
 
 STATUS_EVERY_S = 0.05
@@ -58,20 +67,6 @@ class Probe:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """A customer that the prober acts for.
-
-    ``pools`` are its (network, asset) with money in them.
-    """
-
-    api_key: str
-    pools: tuple[tuple[str, str], ...]
-
-    def __repr__(self) -> str:
-        return "Account(...)"  # the key is a secret
-
-
 def destination(network: str) -> str:
     """The address on ``network`` that the prober's withdrawals pay to; there is no key to it."""
     return "0x" + hashlib.sha256(f"seawall prober {network}".encode()).hexdigest()[:40]
@@ -84,13 +79,18 @@ class StatusProbe:
         self._venue = venue
 
     def probes(self) -> Sequence[Probe]:
-        """The probe and its period."""
+        """The probe and its period; none if the venue has no status."""
+        if "status" not in self._venue.adapter.operations:
+            return ()
         return (Probe(name="status", period_s=STATUS_EVERY_S, ask=self.status),)
 
     async def status(self) -> Sequence[Sample]:
-        """The tier and epoch that the venue shows."""
+        """The tier that the venue shows, and its epoch where the venue has one."""
         shown = await self._venue.status()
-        return [Sample(probe="status", ok=True, detail={"tier": shown.tier, "epoch": shown.epoch})]
+        detail: dict[str, Any] = {"tier": shown.tier}
+        if shown.epoch is not None:
+            detail["epoch"] = shown.epoch
+        return [Sample(probe="status", ok=True, detail=detail)]
 
 
 class CustomerProbes:
@@ -103,27 +103,44 @@ class CustomerProbes:
         self, *, venue: VenueClient, policy: Policy, small: Account, large: Account
     ) -> None:
         self._venue, self._policy, self._small, self._large = venue, policy, small, large
-        self._pools = cycle(small.pools)
-        self._swaps = cycle(self._swap_pairs())
-        self._routes = cycle(self._transfer_routes())
+        operations = venue.adapter.operations
+        pools = (*small.pools, *large.pools)
+        if unknown := sorted({asset for _, asset in pools} - set(policy.assets)):
+            raise UsageError(
+                f"the prober's customers hold {', '.join(unknown)}, which the policy lacks",
+                remedy="list assets of the policy only",
+            )
+        asked: list[tuple[str, Callable[[], Awaitable[Sequence[Sample]]]]] = []
+        if "login" in operations:
+            asked.append(("login", self.login))
+        if "balances" in operations:
+            asked.append(("balances", self.balances))
+        if WITHDRAW in operations:
+            require_pools(venue.adapter, pools)
+            self._pools = cycle(small.pools)
+            asked.append(("small_withdrawal", self.small_withdrawal))
+        if "swap" in operations:
+            self._swaps = cycle(self._swap_pairs())
+            asked.append(("swap", self.swap))
+        # Between networks there is nothing to transfer where there is one only.
+        if WITHDRAW in operations and venue.adapter.transfers and len(policy.networks) > 1:
+            self._routes = cycle(self._transfer_routes())
+            asked.append(("large_transfer", self.large_transfer))
+        self._asked = tuple(
+            Probe(name=name, period_s=ACCOUNT_EVERY_S, ask=ask) for name, ask in asked
+        )
 
     def probes(self) -> Sequence[Probe]:
-        """All of them with their periods."""
-        return (
-            Probe(name="login", period_s=ACCOUNT_EVERY_S, ask=self.login),
-            Probe(name="balances", period_s=ACCOUNT_EVERY_S, ask=self.balances),
-            Probe(name="small_withdrawal", period_s=ACCOUNT_EVERY_S, ask=self.small_withdrawal),
-            Probe(name="swap", period_s=ACCOUNT_EVERY_S, ask=self.swap),
-            Probe(name="large_transfer", period_s=ACCOUNT_EVERY_S, ask=self.large_transfer),
-        )
+        """Those whose operations the venue offers, with their periods."""
+        return self._asked
 
     async def login(self) -> Sequence[Sample]:
         """Whether a customer can log in."""
-        return [_sample("login", await self._venue.login(self._small.api_key))]
+        return [_sample("login", await self._venue.login(self._small.customer))]
 
     async def balances(self) -> Sequence[Sample]:
         """Whether a customer can see the balances."""
-        return [_sample("balances", await self._venue.balances(self._small.api_key))]
+        return [_sample("balances", await self._venue.balances(self._small.customer))]
 
     async def small_withdrawal(self) -> Sequence[Sample]:
         """Whether a small withdrawal is accepted; ``detail.id`` is its id in the records."""
@@ -135,10 +152,8 @@ class CustomerProbes:
             amount=self._worth(asset, SMALL_VALUE),
             destination=destination(network),
         )
-        answer = await self._venue.withdraw(self._small.api_key, request)
-        return [
-            _sample("small_withdrawal", answer, id=str(request.id), network=network, asset=asset)
-        ]
+        answer = await self._venue.withdraw(self._small.customer, request)
+        return [_withdrawal_sample("small_withdrawal", answer, request, self._small)]
 
     async def swap(self) -> Sequence[Sample]:
         """Whether swaps are carried out or suspended (``detail.code``)."""
@@ -153,7 +168,7 @@ class CustomerProbes:
         return [
             _sample(
                 "swap",
-                await self._venue.swap(self._small.api_key, request),
+                await self._venue.swap(self._small.customer, request),
                 id=str(request.id),
                 network=network,
                 sell=sell,
@@ -173,12 +188,8 @@ class CustomerProbes:
             ),
             destination=destination(network),
         )
-        answer = await self._venue.withdraw(self._large.api_key, request)
-        return [
-            _sample(
-                "large_transfer", answer, id=str(request.id), network=network, source_network=source
-            )
-        ]
+        answer = await self._venue.withdraw(self._large.customer, request)
+        return [_withdrawal_sample("large_transfer", answer, request, self._large)]
 
     def _worth(self, asset: str, value: Fraction) -> str:
         declared = self._policy.assets[asset]
@@ -225,6 +236,15 @@ def _sample(probe: str, answer: object, **detail: Any) -> Sample:
             probe=probe, ok=False, detail={**detail, "code": answer.code, "reason": answer.reason}
         )
     return Sample(probe=probe, ok=True, detail={**detail, "code": ACCEPTED})
+
+
+def _withdrawal_sample(
+    probe: str, answer: WithdrawalReceipt | Refusal, request: WithdrawalRequest, account: Account
+) -> Sample:
+    """A sample with all that it takes to follow the withdrawal, and to find its payout."""
+    asked = request.model_dump(mode="json", exclude_none=True)
+    given = {} if isinstance(answer, Refusal) else {"venue_id": answer.venue_id}
+    return _sample(probe, answer, **asked, **given, customer_id=account.customer.customer_id)
 
 
 class NodeProbe:

@@ -28,6 +28,7 @@ from pydantic import (
 
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
+from seawall.conventions.evidence import Port
 from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
@@ -40,20 +41,6 @@ COMPONENTS_FILE = "components.json"
 _RUN_FILE = "current-run"
 
 Kind = Literal["sandbox", "staging", "production"]
-Port = Literal[
-    "withdrawals",
-    "payouts",
-    "balances",
-    "ledger",
-    "mode_changes",
-    "flow",
-    "signatures",
-    "top_ups",
-    "decisions",
-    "metrics",
-    "pages",
-]
-"""The kinds of evidence that a deployment may offer (`seawall/evidence/ports.py`)."""
 
 
 class _Part(BaseModel):
@@ -175,8 +162,8 @@ class Venue(_Part):
     """How to speak to a venue, and how to read its records.
 
     ``speaks`` is ``contract``, the path of a mapping file (``.yaml``, ``.yml`` or ``.json``), or a
-    class of one's own as ``module:Class``. ``records`` is a Python module that reads the venue's
-    records; ``settings`` are its own, by name.
+    class of one's own as ``module:Class`` or ``path/to/file.py:Class``. ``records`` is a Python
+    module that reads the venue's records; ``settings`` are its own, by name.
     """
 
     speaks: str = "contract"
@@ -376,8 +363,15 @@ class Deployment(_Part):
         """Where the file of this deployment is."""
         return self.data_dir / DEPLOYMENT_FILE if self._path is None else self._path
 
+    def kept_as(self, path: Path) -> Deployment:
+        """The same deployment, written to ``path``, whole or not at all."""
+        kept = self.model_copy()
+        kept._path = path  # noqa: SLF001 - of its own class
+        kept.write()
+        return kept
+
     def write(self) -> Path:
-        """Write the file into the data directory, whole or not at all; returns its path."""
+        """Write the file where it belongs, whole or not at all; returns its path."""
         write_private(self.path, self.model_dump_json(indent=1) + "\n")
         return self.path
 
@@ -402,7 +396,9 @@ def load_deployment(path: Path) -> Deployment:
     }
     if isinstance(read.kill_switch, KillSwitchFile):
         changes["kill_switch"] = KillSwitchFile(file=folder / read.kill_switch.file)
-    if read.venue.speaks.endswith((".yaml", ".yml", ".json")):
+    if read.venue.speaks.rpartition(":")[0].endswith(".py") or read.venue.speaks.endswith(
+        (".yaml", ".yml", ".json")
+    ):
         speaks = str(folder / read.venue.speaks)
         changes["venue"] = read.venue.model_copy(update={"speaks": speaks})
     deployment = read.model_copy(update=changes)

@@ -15,7 +15,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NewType, TypeVar
 
@@ -74,7 +74,7 @@ def read_text(path: Path, *, length: int | None = None) -> str:
 def read_table(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:
     """Rows of a CSV file with a header, as ``row_type`` (a dataclass).
 
-    Columns that it does not name are ignored.
+    Columns that it does not name are ignored, and one whose field has a default may be missing.
     """
     text = read_text(path, length=length)
     if not text.endswith("\n"):
@@ -84,9 +84,13 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
     try:
         header = next(reader)
         missing = [name for name in converters if name not in header]
-        if missing:
-            raise EvidenceError(f"{_name(path)} line 1: no column {', '.join(missing)}")
-        columns = [(name, header.index(name), convert) for name, convert in converters.items()]
+        if required := [name for name in missing if name not in _defaults(row_type)]:
+            raise EvidenceError(f"{_name(path)} line 1: no column {', '.join(required)}")
+        columns = [
+            (name, header.index(name), convert)
+            for name, convert in converters.items()
+            if name not in missing
+        ]
         rows = []
         for cells in reader:
             if len(cells) != len(header):
@@ -199,6 +203,11 @@ def _converters(
             (hint,) = (option for option in typing.get_args(hint) if option is not type(None))
         found[field.name] = convert(hint, optional)
     return found
+
+
+def _defaults(row_type: type) -> set[str]:
+    """Fields that rows written before they existed lack."""
+    return {field.name for field in fields(row_type) if field.default is not MISSING}
 
 
 # only ever called by _converters

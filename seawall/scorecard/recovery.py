@@ -19,7 +19,7 @@ from seawall.scorecard.budgets import (
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import ProbeSample, Withdrawal
+from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
 
 _QUEUE_INDICATOR = "queue_age_s"
 
@@ -51,26 +51,13 @@ def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant
     its payment final was seen. What the venue voided left no trace outside and is left out; the
     safety checks require a reason for it.
     """
-    blocks = {(payout.network, payout.seq): payout.block_number for payout in facts.run.payouts}
-    since_of = {
-        identity: promise.acknowledged_at for identity, promise in facts.acknowledged.items()
-    } | {
-        str(sample.detail["id"]): sample.done_at
-        for probe in ("small_withdrawal", "large_transfer")
-        for sample in facts.samples(probe)
-        if sample.ok and sample.detail and "id" in sample.detail
-    }
     drained = since
-    for identity, acknowledged_at in since_of.items():
+    for identity, acknowledged_at in facts.promised.items():
         record = facts.withdrawals_by_id.get(identity)
         if record is not None and record.state == "voided":
             continue
-        block = None if record is None else blocks.get((record.network, record.seq))
-        final_at = (
-            FOREVER
-            if record is None or block is None
-            else _final_seen(facts, record.network, block)
-        )
+        payment = facts.payment_of(identity)
+        final_at = FOREVER if payment is None else _final_seen(facts, payment)
         if acknowledged_at + age_us_max >= min(final_at, facts.observed_until):
             continue
         if final_at > facts.observed_until:
@@ -79,11 +66,14 @@ def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant
     return drained
 
 
-def _final_seen(facts: Facts, network: str, block: int) -> Instant:
-    """When the block that makes ``block`` final was seen.
+def _final_seen(facts: Facts, payment: Payout) -> Instant:
+    """When the block that makes ``payment`` final was seen; that of a statement is final at once.
 
     If the evidence ends before it: when it was due, by the network's block time.
     """
+    network, block = payment.network, payment.block_number
+    if block is None:
+        return payment.block_timestamp
     declared = facts.run.policy.networks[network]
     seen = facts.block_seen.get((network, block + declared.finality_depth_blocks))
     if seen is not None:

@@ -12,6 +12,7 @@ import pytest
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
     OPERATIONS,
+    Credentials,
     Refusal,
     VenueClient,
     WithdrawalRequest,
@@ -19,6 +20,8 @@ from seawall.formats.drill_contract import (
 )
 from venue.api.app import make_app
 from venue.api.front import Services
+
+CUSTOMER = Credentials(customer_id="1", credential="k")
 
 
 class _NobodyKnown:
@@ -185,7 +188,7 @@ async def test_a_venue_without_its_database_says_unavailable(
     The client calls a status that is refused a service error.
     """
     http = client_of(_EveryoneKnown())
-    balances = await VenueClient(http).balances("k")
+    balances = await VenueClient(http).balances(CUSTOMER)
     assert isinstance(balances, Refusal)
     assert balances.code == "unavailable"
     with pytest.raises(ServiceError, match="refused to give its status: unavailable"):
@@ -205,7 +208,7 @@ async def test_a_client_calls_anything_outside_the_contract_a_service_error() ->
     ) as http:
         client = VenueClient(http)
         with pytest.raises(ServiceError, match=r"^POST /v1/login was not answered: ReadTimeout"):
-            await client.login("k")
+            await client.login(CUSTOMER)
         with pytest.raises(
             ServiceError, match=r"^GET /v1/status was answered outside the contract \(200\)"
         ):
@@ -216,4 +219,4 @@ async def test_a_client_calls_anything_outside_the_contract_a_service_error() ->
         with pytest.raises(
             ServiceError, match=r"^POST /v1/withdrawals was answered outside the contract"
         ):
-            await client.withdraw("k", request)
+            await client.withdraw(CUSTOMER, request)

@@ -71,11 +71,12 @@ class Venue:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self._answer(venue.post(self.path, json.loads(body or b"{}")))
+                status = 202 if self.path == "/v1/withdrawals" else 200
+                self._answer(venue.post(self.path, json.loads(body or b"{}")), status)
 
-            def _answer(self, content: dict[str, Any]) -> None:
+            def _answer(self, content: dict[str, Any], status: int = 200) -> None:
                 data = json.dumps(content).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -174,6 +175,7 @@ class FaultHarness:
             toxiproxy=toxiproxy,
             proxies={PROXY: {"listen": listen, "upstream": venue.address}},
             urls=urls(api=url, prometheus=url, lease=lease),
+            customers=str(folder / "customers.csv"),
         )
         rows = "".join(f"{number},key-{number},aster,USDX,9000000\n" for number in range(1, 5))
         (folder / "customers.csv").write_text("customer_id,api_key,network,asset,amount\n" + rows)

@@ -18,7 +18,7 @@ def arrival(index: int, **changes: Any) -> Arrival:
         "phase": "run",
         "attempt": 1,
         "id": f"id-{index}",
-        "customer_id": 4,
+        "customer_id": "4",
         "network": "aster",
         "asset": "AST",
         "amount": 1,

@@ -1,6 +1,18 @@
-"""The drill contract: the HTTP operations of a venue that drills use, as messages and a client."""
+"""The drill contract: the operations of a venue that drills use, and how a venue speaks them."""
 
+from seawall.formats.drill_contract.adapter import (
+    FOLLOW,
+    WITHDRAW,
+    ContractAdapter,
+    Credentials,
+    HttpRequest,
+    VenueAdapter,
+    is_redirect,
+    require_pools,
+    shown,
+)
 from seawall.formats.drill_contract.client import VenueClient
+from seawall.formats.drill_contract.loading import CONTRACT, load_adapter
 from seawall.formats.drill_contract.messages import (
     Balance,
     Balances,
@@ -23,9 +35,15 @@ from seawall.formats.drill_contract.messages import (
 from seawall.formats.drill_contract.schema import OPERATIONS, Operation, openapi
 
 __all__ = [
+    "CONTRACT",
+    "FOLLOW",
     "OPERATIONS",
+    "WITHDRAW",
     "Balance",
     "Balances",
+    "ContractAdapter",
+    "Credentials",
+    "HttpRequest",
     "Login",
     "Message",
     "Operation",
@@ -38,10 +56,15 @@ __all__ = [
     "SwapRequest",
     "Ticket",
     "TicketRequest",
+    "VenueAdapter",
     "VenueClient",
     "Withdrawal",
     "WithdrawalReceipt",
     "WithdrawalRequest",
     "WithdrawalState",
+    "is_redirect",
+    "load_adapter",
     "openapi",
+    "require_pools",
+    "shown",
 ]

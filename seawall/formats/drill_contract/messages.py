@@ -1,6 +1,7 @@
 """The messages of the drill contract, as models.
 
-Amounts are decimal strings of whole base units; times are Unix seconds.
+Amounts are decimal strings of whole base units; times are Unix seconds. Where None is the default,
+it means that a venue does not say: not every venue has all of it, and nothing is made up for it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Refusal(Message):
 class Login(Message):
     """A session of a customer."""
 
-    customer_id: int
+    customer_id: str | int | None = None
     session: str
 
 
@@ -91,31 +92,36 @@ class WithdrawalRequest(Message):
 
 
 class WithdrawalReceipt(Message):
-    """The withdrawal is durably reserved; ``deferred`` if the present tier pays it later."""
+    """The withdrawal is durably reserved; ``deferred`` if the present tier pays it later.
 
-    id: UUID
-    seq: int
-    state: WithdrawalState
-    size: Size
+    ``venue_id`` is the venue's own name of it, where that is not the client's ``id``.
+    """
+
+    id: UUID | None = None
+    venue_id: str | None = None
+    seq: int | None = None
+    state: WithdrawalState | None = None
+    size: Size | None = None
     outcome: Literal["accepted", "replayed"]
-    deferred: bool
+    deferred: bool | None = None
 
 
 class Withdrawal(Message):
     """The state of a withdrawal (docs/withdrawal-states.md)."""
 
-    id: UUID
-    seq: int
+    id: UUID | None = None
+    venue_id: str | None = None
+    seq: int | None = None
     state: WithdrawalState
-    reason: str | None
-    tx_hash: str | None
+    reason: str | None = None
+    tx_hash: str | None = None
 
 
 class Quote(Message):
     """What a swap would buy now; valid for ``valid_ms``."""
 
-    buy_amount: AmountText
-    valid_ms: int
+    buy_amount: AmountText | None = None
+    valid_ms: int | None = None
 
 
 class SwapRequest(Message):
@@ -134,20 +140,20 @@ class SwapRequest(Message):
 class SwapReceipt(Message):
     """The swap is durably booked."""
 
-    id: UUID
-    buy_amount: AmountText
+    id: UUID | None = None
+    buy_amount: AmountText | None = None
 
 
 class Status(Message):
     """The mode in force, from the committed row, and what it means for customers."""
 
     tier: Tier
-    epoch: int
-    since: float
-    reason: str
-    guarantees: tuple[Function, ...]
-    defers: tuple[Function, ...]
-    suspends: tuple[Function, ...]
+    epoch: int | None = None
+    since: float | None = None
+    reason: str | None = None
+    guarantees: tuple[Function, ...] | None = None
+    defers: tuple[Function, ...] | None = None
+    suspends: tuple[Function, ...] | None = None
 
 
 class TicketRequest(Message):
@@ -160,4 +166,4 @@ class TicketRequest(Message):
 class Ticket(Message):
     """The ticket is recorded."""
 
-    id: int
+    id: int | str | None = None

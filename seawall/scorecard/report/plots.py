@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 
 from seawall.errors import EvidenceError
 from seawall.scorecard import series
-from seawall.scorecard.facts import Facts
+from seawall.scorecard.facts import ACKNOWLEDGED, Facts
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.recovery import queue_age_us_max
 from seawall.scorecard.report.svg import Chart, Point
@@ -163,7 +162,7 @@ def _rates(facts: Facts, title: str) -> Plot:
         (
             request.done_at
             for _, request in facts.sent
-            if request.done_at is not None and request.status == HTTPStatus.ACCEPTED
+            if request.done_at is not None and request.outcome in ACKNOWLEDGED
         ),
         starts=starts,
         ends=ends,

@@ -48,6 +48,7 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     _arrive(story)
     _flow_and_flips(story)
     _pay(story)
+    _follow(story)
     _top_up(story)
     _balance(story)
     _count(story)
@@ -139,7 +140,8 @@ def _arrive(story: Story) -> None:
             "destination": "0x" + "ab" * 20,
         }
         _reserve(story, probe, second + 0.5)
-        add_probe(story, second + 0.5, "small_withdrawal", id=probe["id"])
+        asked = {key: probe[key] for key in ("id", "network", "asset", "amount", "destination")}
+        add_probe(story, second + 0.5, "small_withdrawal", **asked)
 
 
 def _commit(offset: float) -> float:
@@ -326,6 +328,16 @@ def _pay(story: Story) -> None:
             }
         )
     story.tables["chain/failed"] = []
+
+
+def _follow(story: Story) -> None:
+    """What the venue says at the end about each request."""
+    keys = ("id", "customer_id", "network", "asset", "amount", "destination", "state", "seq")
+    story.tables["followed"] = [
+        {key: row[key] for key in keys}
+        | {"venue_id": "", "reason": "", "tx_hash": "", "asked_at": at(ENDS - 2), "polls": 1}
+        for row in story.table("records/withdrawals")
+    ]
 
 
 def _top_up(story: Story) -> None:

@@ -229,7 +229,7 @@ def test_a_venue_that_does_not_answer_is_not_known(shell: Shell) -> None:
     with serving(lambda *_: (503, {})) as url:
         code, found = shell.review(TAGGED, options=("--status-url", url))
     assert (code, found["freeze"]["state"]) == (2, "unknown")
-    with serving(lambda *_: (200, {"tier": "normal"})) as url:
+    with serving(lambda *_: (200, {"tier": "calm"})) as url:
         assert shell.review(TAGGED, options=("--status-url", url))[0] == 2
     assert shell.review(TAGGED, options=("--status-url", "http://127.0.0.1:1"))[0] == 2
     assert shell.review(TAGGED, options=())[0] == 2

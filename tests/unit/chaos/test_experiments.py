@@ -15,7 +15,7 @@ from chaos.check import problems_of
 from chaos.context import read_context
 from chaos.faults import Fault, known_faults, make_fault
 from chaos.noop import Noop
-from chaos.probes import api_key, smallest_sum
+from chaos.probes import account_of, smallest_sum
 from chaos.render import RENDERER
 from seawall.cache import repository_root
 from seawall.errors import UsageError
@@ -294,10 +294,13 @@ def test_experiments_act_as_the_third_customer(tmp_path: Path) -> None:
     path.write_text(
         "customer_id,api_key,network,asset,amount\n1,a,n,X,1\n1,a,n,Y,1\n2,b,n,X,1\n3,c,n,X,1\n4,d,n,X,1\n"
     )
-    assert api_key(tmp_path) == "c"
+    deployment = make_deployment(tmp_path, customers=str(path))
+    assert account_of(deployment).customer.credential == "c"
     path.write_text("customer_id,api_key,network,asset,amount\n1,a,n,X,1\n")
-    with pytest.raises(UsageError, match=r"names 1 customers; experiments act as number 3"):
-        api_key(tmp_path)
+    with pytest.raises(UsageError, match=r"lists 1 customers, and 3 are needed"):
+        account_of(deployment)
+    with pytest.raises(UsageError, match=r"names no customers"):
+        account_of(make_deployment(tmp_path))
 
 
 def test_a_probe_withdraws_little_and_only_what_is_there() -> None:

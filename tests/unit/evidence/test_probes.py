@@ -12,21 +12,20 @@ import httpx
 import pytest
 
 from seawall.errors import ServiceError, UsageError
-from seawall.evidence.prober import read_accounts
-from seawall.evidence.probes import (
-    Account,
-    CustomerProbes,
-    EndpointProbe,
-    NodeProbe,
-    Sample,
-    StatusProbe,
-)
-from seawall.formats.drill_contract import VenueClient
+from seawall.evidence.probes import CustomerProbes, EndpointProbe, NodeProbe, Sample, StatusProbe
+from seawall.formats.customers import Account, read_accounts
+from seawall.formats.drill_contract import Credentials, VenueClient
 from seawall.policy_file import load_policy
 
 POLICY = load_policy(Path("policies/sandbox.yaml"))
 POOLS = (("aster", "AST"), ("aster", "USDX"), ("birch", "BIR"), ("birch", "USDX"))
-SMALL, LARGE = Account(api_key="small", pools=POOLS), Account(api_key="large", pools=POOLS)
+SMALL, LARGE = (
+    Account(
+        customer=Credentials(customer_id=name, credential=name),
+        balances=dict.fromkeys(POOLS, 10**30),
+    )
+    for name in ("small", "large")
+)
 
 
 class _Venue:
@@ -217,13 +216,13 @@ def test_the_first_two_customers_are_the_probers(tmp_path: Path) -> None:
         "customer_id,api_key,network,asset,amount\n1,a,n,X,5\n1,a,m,X,5\n2,b,n,X,5\n3,c,n,X,5\n"
     )
 
-    accounts = read_accounts(path)
+    accounts = read_accounts(path, first=2)
 
-    assert accounts == [
-        Account(api_key="a", pools=(("n", "X"), ("m", "X"))),
-        Account(api_key="b", pools=(("n", "X"),)),
+    assert [(each.customer.credential, each.pools) for each in accounts] == [
+        ("a", (("n", "X"), ("m", "X"))),
+        ("b", (("n", "X"),)),
     ]
-    assert "api_key" not in repr(accounts[0])
+    assert "'a'" not in repr(accounts[0])
 
 
 @pytest.mark.parametrize(
@@ -235,4 +234,4 @@ def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> N
     path.write_text(text)
 
     with pytest.raises(UsageError):
-        read_accounts(path)
+        read_accounts(path, first=2)

@@ -97,7 +97,7 @@ def test_no_customer_asks_for_more_than_it_holds_and_those_set_aside_ask_for_not
                 balances[(arrival.customer_id, arrival.network, arrival.asset)] -= arrival.amount
 
         assert min(balances.values()) >= 0
-        assert min(arrival.customer_id for arrival in schedule.arrivals) > SET_ASIDE
+        assert min(int(arrival.customer_id) for arrival in schedule.arrivals) > SET_ASIDE
 
 
 def test_the_run_crosses_protected_in_the_opening_and_stays_above_its_exit(

@@ -1,4 +1,4 @@
-"""What an answer to a withdrawal means under the drill contract."""
+"""What an answer to a withdrawal means to a flood."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from seawall.formats.drill_contract import ContractAdapter
 
 TABLE = [
     (202, '{"outcome": "accepted"}', "accepted", ""),
@@ -18,6 +20,7 @@ TABLE = [
     (202, '{"code": "suspended"}', "failed", "unexpected answer 202"),
     (500, "oops", "failed", "unexpected answer 500"),
     (202, "[]", "failed", "unexpected answer 202"),
+    (302, "", "failed", "unexpected answer 302"),
 ]
 
 
@@ -26,7 +29,7 @@ def test_only_the_contract_acknowledges(status: int, text: str, outcome: str, er
     """A success that does not say what became of the request is a failure."""
     from loadtests.sender import interpret
 
-    answer = interpret(status, text.encode())
+    answer = interpret(ContractAdapter(), status, {}, text.encode())
 
     assert (answer.outcome, answer.error) == (outcome, error)
 

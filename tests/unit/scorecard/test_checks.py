@@ -15,6 +15,7 @@ from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
@@ -65,7 +66,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 done_at=None,
             )
         },
-        {"drill.flood": UNKNOWN},
+        {"drill.flood": UNKNOWN, "customer.told_truth": UNKNOWN},
     ),
     "requests left late, which is a goal and no gate": (requests_left_late, {}),
     "the wallets held more than the policy's target": (
@@ -237,6 +238,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {
             "stress.small_completed": FAIL,
             "safety.chain_equals_posted": FAIL,
+            "customer.told_truth": FAIL,
             "recovery.time": UNKNOWN,
         },
     ),
@@ -336,6 +338,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     **FAULTS,
     **TIMES,
+    **CUSTOMERS,
     **SAFETY,
 }
 
