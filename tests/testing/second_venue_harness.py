@@ -309,7 +309,7 @@ def second_venue(
     vice: venue_config.Vice = "none",
     vice_every: int = 20,
     customers: int = CUSTOMERS,
-    in_flight_max: int = 400,
+    in_flight_max: int = 600,
     block_s: float | None = None,
 ) -> Iterator[SecondVenue]:
     """A running second venue whose files are in ``folder``; all its processes end with the block.

@@ -1,3 +1,14 @@
+"""The second venue: small, real, and unlike the reference venue in all that a venue may choose.
+
+    python -m tests.testing.second_venue api --config FILE
+    python -m tests.testing.second_venue payer --config FILE
+
+Two processes share one SQLite file. Customers have names and log in, amounts are decimals, coins
+have the venue's own names, and payouts are plain transfers from one address of each network. It
+imports nothing of ours (`tests/unit/second_venue/test_independence.py`): what the kit knows of it,
+it must know from files. It can be made to do wrong (:data:`config.Vice`).
+"""
+
 from __future__ import annotations
 
 import argparse

@@ -48,7 +48,7 @@ class Network(_Part):
     node: str
     secret: str = Field(repr=False)
     confirmations: int | None = Field(default=None, ge=0)
-    in_flight_max: int = Field(default=400, gt=0)
+    in_flight_max: int = Field(default=600, gt=0)
 
 
 class Customer(_Part):
