@@ -137,15 +137,17 @@ class Flood:
         with selectors.DefaultSelector() as selector:
             selector.register(self._lines, selectors.EVENT_READ)
             while True:
-                if not self._zero_seen and (
-                    ended := [child for child in self._children if child.poll() is not None]
-                ):
-                    raise ServiceError(
-                        f"a process of Locust ended with {ended[0].returncode} "
-                        "before the flood began",
-                        remedy="its output is above",
-                    )
-                if not selector.select(POLL_S):
+                ended = [child for child in self._children if child.poll() is not None]
+                if not selector.select(0 if ended else POLL_S):
+                    # All that the master said is read; what it refused is the better reason.
+                    if ended and not self._zero_seen and not self._refused:
+                        raise ServiceError(
+                            f"a process of Locust ended with {ended[0].returncode} "
+                            "before the flood began",
+                            remedy="its output is above",
+                        )
+                    if ended:
+                        time.sleep(POLL_S)
                     continue
                 chunk = os.read(self._lines, 65_536)
                 if not chunk:

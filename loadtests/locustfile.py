@@ -39,9 +39,8 @@ from seawall.kill_switch import KillSwitchWatch, kill_switches
 
 LOADED, PART = "seawall_loaded", "seawall_part"
 READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
-"""Messages in their order: a worker has read the schedule; which part of the customers it logs in;
-it is ready; when zero is; what became of its requests. All sessions go to all workers with the
-zero, because the requests of one customer are dealt out over all of them.
+"""Messages in their order: a worker has read the schedule; which part of it is its own; it is
+ready, with its customers logged in; when zero is; what became of its requests.
 """
 REPORT_EVERY_S = 0.5
 WATCH_EVERY_S = 0.25
@@ -154,6 +153,21 @@ def _opened(path: str | None) -> TextIO | None:
     return Path(path).open("w", encoding="utf-8") if path else None
 
 
+def own_part(
+    arrivals: Sequence[Arrival], *, by_customer: bool, part: int, parts: int
+) -> Sequence[Arrival]:
+    """The arrivals that one of ``parts`` workers sends.
+
+    They are dealt out in turn. Where customers log in, all requests of one customer are one
+    worker's: a second login may end the first session.
+    """
+    if not by_customer:
+        return arrivals[part::parts]
+    names = sorted({arrival.customer_id for arrival in arrivals})
+    own = set(names[part::parts])
+    return [arrival for arrival in arrivals if arrival.customer_id in own]
+
+
 class _Master:
     """Connects a :class:`Coordinator` to Locust's messages, and decides when the test ends."""
 
@@ -219,15 +233,10 @@ class _Master:
             self._finish(ExitCode.UNKNOWN)
             return
         self._kill_switch.start()
-        sessions = {
-            customer: session
-            for ready in self._ready.values()
-            for customer, session in ready["sessions"].items()
-        }
         for name, message in self._coordinator.start(
             {name: int(ready["nice"]) for name, ready in self._ready.items()}, now=time.time()
         ).items():
-            self._runner.send_message(ZERO, message | {"sessions": sessions}, client_id=name)
+            self._runner.send_message(ZERO, message, client_id=name)
 
     def _watch(self) -> None:
         began = shown = time.monotonic()
@@ -321,25 +330,32 @@ class WithdrawalUser(User):
         gc.freeze()
         self._send(LOADED, {"arrivals_sha256": _digest(path)})
         part = WithdrawalUser.part.get()
-        own_customers = [customers[name] for name in sorted(wanted)[part["part"] :: part["parts"]]]
+        own = own_part(
+            arrivals,
+            by_customer=venue.adapter.needs_session,
+            part=part["part"],
+            parts=part["parts"],
+        )
         sessions = Sessions(venue)
         try:
-            sessions.open_all(own_customers, within_s=LOGIN_S_MAX)
+            sessions.open_all(
+                [customers[name] for name in sorted({each.customer_id for each in own})],
+                within_s=LOGIN_S_MAX,
+            )
         except ServiceError as error:
             self._send(READY, {"refused": str(error)})
-            raise StopUser from error
+            WithdrawalUser.zero.get()  # there will be none: the master ends the test
         self._send(READY, {"nice": os.getpriority(os.PRIO_PROCESS, 0), "sessions": sessions.known})
         start = WithdrawalUser.zero.get()
         sender = Sender(
             venue=venue,
             customers=customers,
-            sessions=start["sessions"],
+            sessions=sessions,
             limits=limits,
             worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
             on_result=self._on_result,
             on_missed=lambda index, reason: self._missed.append((index, reason)),
         )
-        own: Sequence[Arrival] = arrivals[start["shard"] :: start["shards"]]
         reporter = gevent.spawn(self._report_often)
         sender.send_all(own, t_zero=start["t_zero"])
         reporter.kill()

@@ -67,7 +67,7 @@ class Sender:
         worker: Name of this worker in the results.
         on_result: Gets each result and the length of its answer in bytes.
         on_missed: Gets the index of each arrival that was not sent, and why.
-        sessions: Sessions by customer id, for a venue that needs them.
+        sessions: Of the customers, for a venue that needs them; none is open if left out.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Sender:
         worker: str,
         on_result: Callable[[RequestResult, int], None],
         on_missed: Callable[[int, str], None],
-        sessions: Mapping[str, str] | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._venue = venue
         self._customers = customers
@@ -87,7 +87,7 @@ class Sender:
         self._worker = worker
         self._on_result = on_result
         self._on_missed = on_missed
-        self._sessions = Sessions(venue, sessions)
+        self._sessions = Sessions(venue) if sessions is None else sessions
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
         """Send ``arrivals``, and return when each is answered or has timed out.
@@ -127,6 +127,8 @@ class Sender:
         return self._venue.prepared(made, session=session)
 
     def _send(self, arrival: Arrival, request: Prepared, *, t_zero: float, zero: float) -> None:
+        if request.session is not None:
+            request = self._renewed(arrival, request)
         sent = time.monotonic()
         answer = self._post(request)
         if answer.error == UNAUTHORIZED and request.session is not None:
@@ -153,6 +155,11 @@ class Sender:
         except (OSError, HTTPParseError) as error:  # also timeouts, refused and closed connections
             return Answer(status=0, outcome="failed", error=type(error).__name__, length=0)
         return interpret(self._venue.adapter, status, headers, body)
+
+    def _renewed(self, arrival: Arrival, request: Prepared) -> Prepared:
+        """``request`` with the session that is open now, if it is another one by now."""
+        current = self._sessions.known.get(arrival.customer_id)
+        return request if current in (None, request.session) else self._request(arrival)
 
     def _again(self, arrival: Arrival, refused: Answer, *, used: str) -> Answer:
         """The answer with a new session, once: the old one is worn out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import gevent
@@ -78,6 +78,13 @@ class Venue:
             url, concurrency=concurrency, connection_timeout=timeout_s, network_timeout=timeout_s
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def prepared(self, request: HttpRequest, *, session: str | None) -> Prepared:
         """``request``, which carries ``session``, as it is sent to this venue."""
         return Prepared(
@@ -142,15 +149,15 @@ class Sessions:
     A venue that needs none has none.
     """
 
-    def __init__(self, venue: Venue, known: Mapping[str, str] | None = None) -> None:
+    def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._known: dict[str, str] = dict(known or {})
+        self._known: dict[str, str] = {}
         self._locks: dict[str, BoundedSemaphore] = {}
 
     @property
-    def known(self) -> dict[str, str]:
+    def known(self) -> Mapping[str, str]:
         """Those that are open, by customer id."""
-        return dict(self._known)
+        return self._known
 
     def of(self, customer: Credentials, *, worn_out: str | None = None) -> str | None:
         """The customer's session; None if the venue needs none. ``worn_out`` is not valid any more.

@@ -17,7 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from seawall.cache import repository_root
 from tests.testing.flood_plans import even_run, write_plan
+from tests.testing.mappings import write_mapping
 
 pytestmark = pytest.mark.integration
 
@@ -44,11 +46,12 @@ RATE_PER_S = 200
 
 
 @pytest.fixture
-def venue() -> Iterator[str]:
+def venue(request: pytest.FixtureRequest) -> Iterator[str]:
+    program = getattr(request, "param", VENUE)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-c", VENUE, str(port)])
+    server = subprocess.Popen([sys.executable, "-c", program, str(port)])
     url = f"http://127.0.0.1:{port}"
     for _ in range(200):
         try:
@@ -174,3 +177,82 @@ def test_a_flood_that_cannot_begin_says_why_and_ends(tmp_path: Path) -> None:
     assert ended.returncode == 3
     assert ended.stderr.startswith("cannot read the arrivals none.csv: No such file or directory")
     assert ended.stdout == ""
+
+
+# A venue with sessions and ids of its own. Every login ends the customer's earlier session, and the
+# first session of customer "worn" is not valid.
+SESSIONS = """
+import json, sys, uvicorn
+valid, logins, ids = {}, {}, {}
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body = json.loads((await receive()).get("body", b"") or b"{}")
+    session = dict(scope["headers"]).get(b"x-session", b"").decode()
+    if scope["path"] == "/sessions" and body["secret"] == "wrong":
+        status, said = 403, {"error": {"kind": "bad_session", "text": "who?"}}
+    elif scope["path"] == "/sessions":
+        logins[body["user"]] = logins.get(body["user"], 0) + 1
+        session = f"{body['user']}-{logins[body['user']]}"
+        valid[body["user"]] = "none" if session == "worn-1" else session
+        status, said = 200, {"token": session}
+    elif scope["path"] == "/logins":
+        status, said = 200, logins
+    elif session not in valid.values():
+        status, said = 401, {"error": {"kind": "bad_session", "text": "who?"}}
+    else:
+        status = 200 if body["ref"] in ids else 201
+        number = ids.setdefault(body["ref"], len(ids) + 1)
+        said = {"payout": {"no": number, "status": "queued"}, "amount": body["amount"]}
+    answer = json.dumps(said).encode()
+    headers = [(b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", lifespan="off")
+"""
+
+
+def _flood_with_sessions(
+    folder: Path, url: str, secrets: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    arrivals = [
+        replace(each, customer_id=list(secrets)[each.index % len(secrets)], asset="USDX")
+        for each in even_run(seconds=1, rate_per_s=RATE_PER_S)
+    ]
+    arrivals[-1] = replace(arrivals[0], index=arrivals[-1].index, offset_us=999_000, attempt=2)
+    options = write_plan(folder, arrivals, seconds=1)
+    (folder / "customers.csv").write_text(
+        "customer_id,api_key,network,asset,amount\n"
+        + "".join(f"{name},{secret},aster,USDX,100000\n" for name, secret in secrets.items())
+    )
+    command = [sys.executable, "-m", "loadtests.flood", "--url", url, "--workers", "2", *options]
+    mapping = {"assets.aster": {"USDX": "usdx-on-aster"}}
+    command += ["--speaks", str(write_mapping(folder, mapping)), "--out", str(folder)]
+    command += ["--policy", str(repository_root() / "policies" / "sandbox.yaml")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+@pytest.mark.parametrize("venue", [SESSIONS], indirect=True)
+def test_a_venue_of_ones_own_is_flooded_in_its_own_words(tmp_path: Path, venue: str) -> None:
+    """Each customer logs in once, before the zero; a session that is worn out, once more."""
+    names = [*(f"c{number}" for number in range(6)), "worn"]
+    ended = _flood_with_sessions(tmp_path, venue, dict.fromkeys(names, "right"))
+    assert ended.returncode == 0, ended.stderr
+    with (tmp_path / "requests.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    logins = httpx.get(f"{venue}/logins", trust_env=False).json()
+
+    assert {row["outcome"] for row in rows[:-1]} == {"accepted"}
+    assert {row["status"] for row in rows[:-1]} == {"201"}
+    assert (rows[-1]["outcome"], rows[-1]["status"]) == ("replayed", "200")
+    assert rows[-1]["venue_id"] == rows[0]["venue_id"] != ""
+    assert {logins[name] for name in names[:-1]} == {1}
+    assert logins["worn"] == 2
+
+
+@pytest.mark.parametrize("venue", [SESSIONS], indirect=True)
+def test_a_flood_whose_customers_cannot_log_in_does_not_begin(tmp_path: Path, venue: str) -> None:
+    ended = _flood_with_sessions(tmp_path, venue, {"good": "right", "bad": "wrong"})
+    assert ended.returncode == 4
+    assert "the flood did not begin: customer bad cannot log in: unauthorized" in ended.stderr
+    assert not (tmp_path / "t_zero").exists()

@@ -1,0 +1,306 @@
+"""Ask a venue, after a flood, what became of every withdrawal that it acknowledged.
+
+    python -m loadtests.follow --deployment FILE --run DIR --within-s 60
+
+In: the deployment file; ``arrivals.csv``, ``requests.csv`` and ``probes.jsonl`` of the run. Out:
+``followed.csv`` in the run, whole or not at all, and a JSON line a second on stdout. What is not
+final is asked for again until it is, or until the time has passed. Exit code 0 means that each was
+asked at least once; what the answers are worth is judged later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+
+from loadtests.arrivals import read_arrivals
+from loadtests.population import read_credentials
+from loadtests.results import ACKNOWLEDGED
+from loadtests.venue import UNAUTHORIZED, Sessions, Venue
+from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
+from seawall.formats.atomic import write_whole
+from seawall.formats.deployment import load_deployment
+from seawall.formats.drill_contract import FOLLOW, Credentials, Refusal, Withdrawal, load_adapter
+from seawall.processes.parent import end_with_runner
+
+FOLLOWED = "followed.csv"
+PROBES = ("small_withdrawal", "large_transfer")
+FINAL = frozenset({"posted", "voided"})
+LOST, UNANSWERED = "lost", "unanswered"
+"""The venue says that there is no such withdrawal; it never said anything that is understood."""
+AT_ONCE = 64
+"""Requests in flight: enough for thousands a second, and no second flood."""
+ROUND_S_MIN = 0.5
+"""From the start of one round of questions to that of the next."""
+ANSWER_S_MAX = 5.0
+PROGRESS_EVERY_S = 1.0
+
+
+@dataclass(kw_only=True)
+class Followed:
+    """A withdrawal that was acknowledged, and what the venue says of it: a line of the result.
+
+    Attributes:
+        id: The client's.
+        venue_id: The venue's own name of it; empty if it gave none.
+        customer_id: Who asked for it.
+        network: Where it is paid.
+        asset: What is paid.
+        amount: In base units.
+        destination: The address to be paid.
+        state: The final state, else the last that was seen, else `lost` or `unanswered`.
+        reason: Why, in the venue's words; why there is no answer, in ours.
+        tx_hash: Of its payment, if the venue says it.
+        seq: Its number in the payout contract, if the venue says it.
+        asked_at: When it was last asked for, in Unix seconds.
+        polls: How often.
+    """
+
+    id: str
+    venue_id: str
+    customer_id: str
+    network: str
+    asset: str
+    amount: str
+    destination: str
+    state: str = UNANSWERED
+    reason: str = ""
+    tx_hash: str = ""
+    seq: str = ""
+    asked_at: str = ""
+    polls: int = 0
+
+
+COLUMNS = tuple(field.name for field in fields(Followed))
+
+
+def acknowledged(run: Path) -> list[Followed]:
+    """Every withdrawal that was acknowledged to the flood or the prober of ``run``, once by id.
+
+    Raises :class:`UsageError` for evidence that is missing or malformed.
+    """
+    found: dict[str, Followed] = {}
+    for each in (*_of_flood(run), *_of_prober(run / "probes.jsonl")):
+        known = found.setdefault(each.id, each)
+        # Of two answers to one id, one may lack the venue's own.
+        known.venue_id = known.venue_id or each.venue_id
+    return list(found.values())
+
+
+def _of_flood(run: Path) -> Iterator[Followed]:
+    arrivals = {arrival.index: arrival for arrival in read_arrivals(run / "arrivals.csv")}
+    path = run / "requests.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["outcome"] in ACKNOWLEDGED:
+                    arrival = arrivals[int(row["index"])]
+                    yield Followed(
+                        id=arrival.id,
+                        venue_id=row.get("venue_id") or "",
+                        customer_id=arrival.customer_id,
+                        network=arrival.network,
+                        asset=arrival.asset,
+                        amount=str(arrival.amount),
+                        destination=arrival.destination,
+                    )
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise UsageError(f"{path} is no log of the flood of arrivals.csv: {error!r}") from error
+
+
+def _of_prober(path: Path) -> Iterator[Followed]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            sample = json.loads(line)
+            detail = sample["detail"]
+            if sample["probe"] in PROBES and sample["ok"] and "id" in detail:
+                yield Followed(
+                    id=str(detail["id"]),
+                    venue_id=str(detail.get("venue_id") or ""),
+                    customer_id=str(detail["customer_id"]),
+                    network=str(detail["network"]),
+                    asset=str(detail["asset"]),
+                    amount=str(detail["amount"]),
+                    destination=str(detail["destination"]),
+                )
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no log of the prober: {error!r}") from error
+
+
+class Follower:
+    """Asks for withdrawals in rounds, each as soon as the one before it is over.
+
+    Args:
+        venue: Must offer to follow withdrawals.
+        customers: Credentials by customer id.
+    """
+
+    def __init__(self, venue: Venue, customers: Mapping[str, Credentials]) -> None:
+        if FOLLOW not in venue.adapter.operations:
+            raise UsageError(
+                f"the venue offers no {FOLLOW}, so nothing that it promised can be followed",
+                remedy="declare the operation in what venue.speaks names",
+            )
+        self._venue, self._customers = venue, customers
+        self._sessions = Sessions(venue)
+        self._impossible: set[str] = set()
+
+    def follow(self, all_of_them: Sequence[Followed], *, within_s: float) -> None:
+        """Write what the venue says into each; ends when all are final, or after ``within_s``."""
+        gives_up = time.monotonic() + within_s
+        pool = Pool(AT_ONCE)
+        open_ones = list(all_of_them)
+        with gevent.Timeout(within_s, False):
+            while open_ones:
+                began = time.monotonic()
+                for each in open_ones:
+                    pool.spawn(self._ask, each)
+                pool.join()
+                open_ones = [
+                    each
+                    for each in open_ones
+                    if each.state not in FINAL and each.id not in self._impossible
+                ]
+                pause = min(began + ROUND_S_MIN, gives_up) - time.monotonic()
+                if open_ones and pause > 0:
+                    gevent.sleep(pause)
+        pool.kill()
+
+    def _ask(self, each: Followed) -> None:
+        customer = self._customers[each.customer_id]
+        each.asked_at = f"{time.time():.6f}"
+        try:
+            session = self._sessions.of(customer)
+            answer = self._once(each, customer, session)
+            if session is not None and isinstance(answer, Refusal) and answer.code == UNAUTHORIZED:
+                session = self._sessions.of(customer, worn_out=session)
+                answer = self._once(each, customer, session)
+        except UsageError as error:
+            self._impossible.add(each.id)
+            each.reason = str(error)
+            return
+        except ServiceError as error:
+            each.polls += 1
+            self._unanswered(each, str(error))
+            return
+        each.polls += 1
+        if isinstance(answer, Withdrawal):
+            each.state = answer.state
+            each.reason = answer.reason or ""
+            each.tx_hash = answer.tx_hash or ""
+            each.seq = "" if answer.seq is None else str(answer.seq)
+            each.venue_id = each.venue_id or answer.venue_id or ""
+        elif answer.code == "not_found":
+            each.state, each.reason = LOST, answer.reason
+        else:
+            self._unanswered(each, f"{answer.code}: {answer.reason}")
+
+    def _once(
+        self, each: Followed, customer: Credentials, session: str | None
+    ) -> Withdrawal | Refusal:
+        answer = self._venue.ask(
+            FOLLOW,
+            {"id": each.id},
+            customer=customer,
+            session=session,
+            venue_id=each.venue_id or None,
+        )
+        if isinstance(answer, Withdrawal) and answer.id is not None and str(answer.id) != each.id:
+            raise ServiceError(f"the venue answered about another withdrawal, {answer.id}")
+        if not isinstance(answer, Withdrawal | Refusal):
+            raise ServiceError(f"the adapter made a {type(answer).__name__} of the answer")
+        return answer
+
+    @staticmethod
+    def _unanswered(each: Followed, reason: str) -> None:
+        """A state that was seen before stands: silence since then says nothing against it."""
+        if each.state == UNANSWERED:
+            each.reason = " ".join(reason.split())
+
+
+def write_followed(all_of_them: Sequence[Followed], path: Path) -> None:
+    """Write one line for each, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in all_of_them:
+        writer.writerow([getattr(each, name) for name in COLUMNS])
+    write_whole(path, text.getvalue())
+
+
+def counts(all_of_them: Sequence[Followed]) -> dict[str, Any]:
+    """How far it is: for people, and for the last line."""
+    states = Counter(each.state for each in all_of_them)
+    return {
+        "total": len(all_of_them),
+        "asked": sum(each.polls > 0 for each in all_of_them),
+        "final": sum(states[state] for state in FINAL),
+        "states": dict(sorted(states.items())),
+    }
+
+
+def emit(event: str, **detail: Any) -> None:
+    """One JSON line on standard output."""
+    print(json.dumps({"at": round(time.time(), 6), "event": event, **detail}), flush=True)
+
+
+def _report(all_of_them: Sequence[Followed]) -> None:
+    while True:
+        gevent.sleep(PROGRESS_EVERY_S)
+        emit("progress", **counts(all_of_them))
+
+
+def main() -> int:
+    """Follow the withdrawals of one run; the exit code is of :class:`ExitCode`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--deployment", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="the run's directory")
+    parser.add_argument("--within-s", type=float, required=True, help="seconds to ask for at most")
+    arguments = parser.parse_args()
+    end_with_runner()
+    try:
+        deployment = load_deployment(arguments.deployment)
+        if deployment.customers is None:
+            raise UsageError(f"{deployment.path} names no customers to act as")
+        followed = acknowledged(arguments.run)
+        wanted = {each.customer_id for each in followed}
+        with Venue(
+            deployment.urls.api,
+            load_adapter(deployment.venue.speaks, policy=deployment.policy),
+            concurrency=AT_ONCE,
+            timeout_s=ANSWER_S_MAX,
+        ) as venue:
+            follower = Follower(venue, read_credentials(deployment.customers, wanted=wanted))
+            reporter = gevent.spawn(_report, followed)
+            follower.follow(followed, within_s=arguments.within_s)
+            reporter.kill()
+        write_followed(followed, arguments.run / FOLLOWED)
+    except SeawallError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    emit("ended", **counts(followed))
+    asked = all(each.polls > 0 for each in followed)
+    return int(ExitCode.PASS if asked else ExitCode.UNKNOWN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
