@@ -199,6 +199,14 @@ def documents(story: Story) -> dict[str, Any]:
             "dispatch_lag_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
             "duration_s": 65.0,
             "workers": 2,
+            "clocks": [
+                {
+                    "worker": worker,
+                    "before": {"offset_ms": 0.2, "uncertainty_ms": 0.4},
+                    "after": {"offset_ms": -0.3, "uncertainty_ms": 0.5},
+                }
+                for worker in ("0", "1")
+            ],
         },
         "chaos-journal.json": {
             "status": "completed",
