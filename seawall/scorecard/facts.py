@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from seawall import indicators
+from seawall.controls.modes import settling_ms
 from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
@@ -268,19 +269,29 @@ class Facts:
         return reason
 
     @cached_property
-    def watch_ends(self) -> Instant:
-        """Until when the observers had to watch: the end of recovery, or of its bound.
+    def shock_ends(self) -> Instant:
+        """When the shock was over, which has two halves: its faults and its flood."""
+        return max(self.healing, self.run_ends)
 
-        That is never before the shock is over, which has two halves: its faults and its flood.
+    @cached_property
+    def settling_us(self) -> int:
+        """For how long the tier machine may flip after its return to normal."""
+        return settling_ms(self.run.policy) * MILLISECOND
+
+    @cached_property
+    def watch_ends(self) -> Instant:
+        """Until when the observers had to watch: recovery and what may follow it, or its bound.
+
+        After the recovery they watch for as long as the tier machine could still flip.
         """
-        healing = self._healing()
-        if healing is None:
+        if self._healing() is None:
             return self.observed_until
-        shock_ends = max(healing, self.run_ends)
-        bound = Instant(shock_ends + self.run.policy.targets.recovery_max * MILLISECOND)
         drained = self.moment("drained")
-        ends = [] if drained is None else [Instant(max(drained, shock_ends))]
-        return min(bound, self.observed_until, *ends)
+        bound = Instant(self.shock_ends + self.run.policy.targets.recovery_max * MILLISECOND)
+        if drained is None:
+            return min(bound, self.observed_until)
+        returned = min(bound, max(drained, self.shock_ends))
+        return min(Instant(returned + self.settling_us), self.observed_until)
 
     def _phase(self, phase: str) -> tuple[Instant, Instant]:
         offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]

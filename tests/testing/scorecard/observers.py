@@ -228,7 +228,7 @@ def documents(story: Story) -> dict[str, Any]:
                     "metric": {"__name__": metrics.HOT_BALANCE, "network": network, "asset": asset},
                     "values": [
                         [ZERO + second, str(hot * (1 - 0.5 * max(0, min(1, (second - 15) / 20))))]
-                        for second in range(85)
+                        for second in range(int(ENDS) + 1)
                     ],
                 }
                 for network in PAYOUT_LANES
