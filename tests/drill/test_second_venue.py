@@ -23,7 +23,7 @@ pytestmark = pytest.mark.drill
 def venue(folder: Path, vice: Vice = "none", **changes: Any) -> Iterator[SecondVenue]:
     """The second venue with its own policy; ``changes`` replace sections of that."""
     policy = write_policy(folder, **changes)
-    with second_venue(folder / "venue", policy_file=policy, vice=vice) as made:
+    with second_venue(folder / "venue", policy_file=policy, vice=vice, vice_every=10) as made:
         made.deployment.model_copy(update={"runs": folder / "runs"}).write()
         yield made
 
