@@ -85,16 +85,16 @@ def followed(facts: Facts) -> Finding:
 def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
 
-    Destinations are made up for the drill, so nothing else is paid to them. Requests count whether
+    Destinations are made up for the drill, so nothing else is paid to them, on no network. Requests count whether
     or not they were acknowledged: an answer that got lost is no reason not to pay. Repeats of a
     request count once.
     """
     asked = Counter(demand.key for demand in facts.demands)
-    ours = {(demand.network, demand.destination) for demand in facts.demands}
+    ours = {demand.destination for demand in facts.demands}
     paid = Counter(
         (payout.network, payout.asset, payout.to.lower(), payout.amount)
         for payout in facts.run.payouts
-        if (payout.network, payout.to.lower()) in ours
+        if payout.to.lower() in ours
     )
     found = [
         f"{amount} {asset} went to {to} on {network} {count} times, and was asked for"

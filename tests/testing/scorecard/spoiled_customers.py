@@ -68,12 +68,7 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"customer.told_truth": UNKNOWN},
     ),
     "a customer was paid under a number of another request": (
-        lambda run: {
-            "payouts": (
-                *run.payouts,
-                replace(run.payouts[5], seq=99_999, tx_hash=run.payouts[6].tx_hash),
-            )
-        },
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], seq=99_999))},
         {"customer.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
     ),
     "the prober does not say what it asked for": (
