@@ -353,7 +353,11 @@ class Facts:
 
     @cached_property
     def demands(self) -> tuple[Demand, ...]:
-        """Every withdrawal that was asked for, once each, whatever the answer was."""
+        """Every withdrawal that may have been asked for, once each, whatever the answer was.
+
+        Those that were planned count: of a flood that was stopped, some left without a line in its
+        log.
+        """
         return tuple(self._demands.values())
 
     def demand_of(self, identity: str) -> Demand | None:
@@ -370,7 +374,7 @@ class Facts:
                 destination=arrival.destination.lower(),
                 amount=arrival.amount,
             )
-            for arrival, _ in self.sent
+            for arrival in self.run.arrivals
         }
         for probe in WITHDRAWAL_PROBES:
             for sample in self.samples(probe):

@@ -59,6 +59,14 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"customer.told_truth": FAIL},
     ),
+    "a transaction that paid another request was named": (
+        lambda run: {
+            "followed": each(
+                run.followed, lambda row: row.seq in (9, 900), tx_hash=run.payouts[3].tx_hash
+            )
+        },
+        {"customer.told_truth": FAIL},
+    ),
     "something was followed that nobody asked for": (
         lambda run: {"followed": (*run.followed, replace(run.followed[0], id="x"))},
         {"customer.told_truth": UNKNOWN},

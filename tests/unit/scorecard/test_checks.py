@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 done_at=None,
             )
         },
-        {"drill.flood": UNKNOWN, "customer.told_truth": UNKNOWN},
+        {"drill.flood": UNKNOWN},
     ),
     "requests left late, which is a goal and no gate": (requests_left_late, {}),
     "the wallets held more than the policy's target": (
