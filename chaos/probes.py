@@ -26,8 +26,6 @@ from seawall.formats.deployment import Deployment
 from seawall.formats.drill_contract import (
     FOLLOW,
     WITHDRAW,
-    Balance,
-    Balances,
     Refusal,
     Status,
     VenueClient,
@@ -35,8 +33,9 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
     load_adapter,
+    smallest_sum,
 )
-from seawall.policy import MICRO, TIERS, Policy
+from seawall.policy import TIERS
 
 ANSWER_S_MAX = 2.0
 """How long the venue or Prometheus may take; longer than any customer's client waits for a page."""
@@ -162,24 +161,6 @@ def _require(venue: VenueClient, *operations: str) -> None:
         raise UsageError(f"the venue offers no {', '.join(missing)}, which this probe asks for")
 
 
-def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | None:
-    """What a probe withdraws, of the first asset with enough of it; None if there is none.
-
-    It is the smallest power of ten of base units that is worth at least one unit of account. An
-    asset whose whole unit is worth less is taken whole.
-    """
-    for balance in balances:
-        asset = policy.assets.get(balance.asset)
-        if asset is None:
-            continue
-        amount = 10**asset.decimals
-        while policy.value_micro(balance.asset, amount // 10) >= MICRO:
-            amount //= 10
-        if amount <= int(balance.available):
-            return Balance(network=balance.network, asset=balance.asset, available=str(amount))
-    return None
-
-
 async def _withdraw(context: Context, venue: VenueClient) -> bool:
     policy = context.policy
     _require(venue, WITHDRAW, FOLLOW)
@@ -187,7 +168,7 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
     if "balances" in venue.adapter.operations:
         balances = await venue.balances(account.customer)
     else:
-        balances = _listed(account)
+        balances = account.listed()
     if isinstance(balances, Refusal):
         return _check(False, f"balances were refused: {balances}")
     amount = smallest_sum(policy, balances.balances)
@@ -218,16 +199,6 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
         posted,
         f"withdrawal {identity} was not posted within {within_s} s, "
         f"but after {elapsed_s:.1f} s: {answer}",
-    )
-
-
-def _listed(account: Account) -> Balances:
-    """What the list says, where the venue does not show balances."""
-    return Balances(
-        balances=tuple(
-            Balance(network=network, asset=asset, available=str(amount))
-            for (network, asset), amount in account.balances.items()
-        )
     )
 
 
