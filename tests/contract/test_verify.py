@@ -110,6 +110,10 @@ COMPLAINTS = {
     "takes nothing": ("request_withdrawal", "goes from 90000000 to 90000000 only"),
     "ignores credentials": ("balances", "it ignores a wrong credential"),
     "refuses strangers oddly": ("balances", "refused as not_found and not as unauthorized"),
+    "has no word for not found": ("follow_withdrawal", "as unavailable and not as not_found"),
+    "calls all repetitions": ("request_withdrawal", "as a repetition of an earlier one"),
+    "refuses another amount oddly": ("request_withdrawal", "as over_limit and not as id_reused"),
+    "shows a balance twice": ("balances", "shows USDX on aster twice"),
     "answers about another": ("follow_withdrawal", "answered about another withdrawal"),
 }
 

@@ -29,6 +29,10 @@ VICES = (
     "ignores credentials",
     "refuses strangers oddly",
     "answers about another",
+    "has no word for not found",
+    "calls all repetitions",
+    "refuses another amount oddly",
+    "shows a balance twice",
 )
 
 
@@ -102,7 +106,7 @@ class FakeVenue:
             free = f"{self.left // 10**6}.{self.left % 10**6:06d}"
             return JSONResponse({"holdings": [{"coin": "usdx-on-aster", "free": free}]})
         pools = [{"network": "aster", "asset": "USDX", "available": str(self.left)}]
-        return JSONResponse({"balances": pools})
+        return JSONResponse({"balances": pools * (1 + (self.vice == "shows a balance twice"))})
 
     def _withdraw(self, body: dict[str, Any]) -> Response:
         name = body["ref" if self.own else "id"]
@@ -113,11 +117,12 @@ class FakeVenue:
             number = str(len(self.made) + 1) if known is None else f"{known[0]}9"
             self.made[name] = (number, amount)
             self.left -= 0 if self.vice == "takes nothing" else units
-            return self._receipt(name, number, replayed=False)
+            return self._receipt(name, number, replayed=self.vice == "calls all repetitions")
         if self.vice == "refuses repetitions" or (
             amount != known[1] and self.vice != "forgets the amount"
         ):
-            return self._refused("id_reused", self.reason, 409)
+            odd = self.vice == "refuses another amount oddly"
+            return self._refused("over_limit" if odd else "id_reused", self.reason, 409)
         if self.vice == "takes from the balance twice":
             self.left -= units
         return self._receipt(name, known[0], replayed=True)
@@ -136,6 +141,8 @@ class FakeVenue:
             known = True
         if self.vice == "loses it":
             known = False
+        if not known and self.vice == "has no word for not found":
+            return self._refused("unavailable", "who knows", 503)
         if not known:
             return self._refused("not_found", "no such withdrawal", 404)
         if self.own:
