@@ -272,7 +272,7 @@ class MappingAdapter:
     def _base_units(self, answer: _Answer, path: str, asset: str | None) -> int:
         """The amount at ``path``; parts of a base unit cannot be spent and are left out."""
         written = answer.at(path)
-        text = str(written) if not isinstance(written, bool) else ""
+        text = str(written)
         if self._file.amounts == "base_units":
             if not _DIGITS.fullmatch(text):
                 raise answer.error(f"and {path} is {written!r}, not whole base units")

@@ -35,7 +35,7 @@ FLOODS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 done_at=None,
             )
         },
-        {"drill.flood": UNKNOWN, "customer.told_truth": UNKNOWN},
+        {"drill.flood": UNKNOWN},
     ),
     "requests left late, which is a goal and no gate": (requests_left_late, {}),
     "the clock of one worker was four seconds behind": (

@@ -280,6 +280,14 @@ def test_what_cannot_be_spent_is_left_out_of_a_balance(
     assert found.balances[0].available == available
 
 
+def test_a_number_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """Binary fractions would lose the last digits of an amount."""
+    body = b'{"holdings": [{"coin": "astr-main", "free": 12.345678901234567891}]}'
+    found = mapped(tmp_path).answer("balances", 200, {}, body)
+    assert isinstance(found, Balances)
+    assert found.balances[0].available == "12345678901234567891"
+
+
 def test_a_refusal_without_a_code_has_that_of_its_status_where_the_file_names_one(
     tmp_path: Path,
 ) -> None:

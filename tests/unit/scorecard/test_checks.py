@@ -222,7 +222,12 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"stress.small_completed": FAIL, "recovery.time": UNKNOWN},
     ),
     "small withdrawals of the ledger are on no chain": (
-        lambda run: {"payouts": without(run.payouts, lambda row: row.seq % 50 == 0)},
+        # Of one network, so that its hot wallets still end above their floors.
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: row.network == "birch" and row.seq % 25 == 0
+            )
+        },
         {
             "stress.small_completed": FAIL,
             "safety.chain_equals_posted": FAIL,
@@ -260,7 +265,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {
             "withdrawals": each(
                 run.withdrawals,
-                lambda row: row.seq % 50 == 0 and row.size == "small",
+                lambda row: row.seq % 50 == 0 and row.size == "small" and row.reserved_at < us(65),
                 resolved_at=lambda row: row.reserved_at + 16 * SECOND,
             )
         },
