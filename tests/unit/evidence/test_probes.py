@@ -235,3 +235,10 @@ def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> N
 
     with pytest.raises(UsageError):
         read_accounts(path, first=2)
+
+
+def test_a_customers_functions_are_tried_as_often_as_the_policy_says() -> None:
+    """The judge expects so many samples, so the period stands in one place only."""
+    every = {probe.period_s for probe in _Venue(202, _receipt).probes().probes()}
+
+    assert every == {POLICY.probing.every / 1_000}
