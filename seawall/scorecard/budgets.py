@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from seawall.conventions import metrics
 from seawall.errors import EvidenceError
-from seawall.scorecard.breach import breach
+from seawall.scorecard.breach import Breach, breach
 from seawall.scorecard.facts import MILLISECOND, Facts, Sighting, format_s, longest_gap_us, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import Flip
 
 CLOCK_TOLERANCE_US = 50 * MILLISECOND
 """Beyond the sampling gap, two observers of one moment may differ by this much (design section 7).
@@ -201,53 +202,21 @@ def records_and_probe(
 
 
 def protection(facts: Facts) -> Budget:
-    """Breach committed to protected mode committed."""
+    """Breach to protected mode committed; :mod:`seawall.scorecard.breach` says when it began.
+
+    A time that begins at the planned instants of requests contains how late the generator was. A
+    miss that this may explain is no FAIL. A row that contradicts the request log is no PASS.
+    """
     limit_us = facts.run.policy.targets.protected_max * MILLISECOND
-    trigger, crossing = breach(facts)
-    starts = Instant(crossing.at_us)
-    flip = next(
-        (
-            flip
-            for flip in facts.run.flips
-            if flip.tier == "protected" and flip.committed_at >= facts.run_starts
-        ),
-        None,
-    )
-    if flip is not None and flip.committed_at < starts:
-        raise EvidenceError(
-            f"protected mode was committed {format_s(starts - flip.committed_at)} before "
-            f"any row reached {trigger.name}"
-        )
-    if flip is not None and flip.sample_flow_id < crossing.flow_id:
-        raise EvidenceError(
-            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, "
-            f"but row {crossing.flow_id} is the first to reach {trigger.name}: "
-            "the flip had another cause"
-        )
+    called = breach(facts)
+    starts = called.starts
+    flip = _flip_to_protected(facts, called)
     samples = facts.status_samples
     seen = sighting(
         samples,
         tuple((sample.detail or {})["tier"] == "protected" for sample in samples),
         after=starts,
     )
-    marks = []
-    if flip is not None:
-        marks = [
-            Mark(
-                name="detect: the mode controller's sample",
-                offset_us=flip.sampled_at - starts,
-                observer=RECORDS,
-            ),
-            Mark(
-                name="act: protected committed",
-                offset_us=flip.committed_at - starts,
-                observer=RECORDS,
-            ),
-        ]
-    if seen is not None:
-        marks.append(
-            Mark(name="status says protected", offset_us=seen.seen_at - starts, observer=OUTSIDE)
-        )
     measured_us = None if flip is None else flip.committed_at - starts
     witness_us = None if seen is None else seen.seen_at - starts
     outcome, reason = records_and_probe(
@@ -260,19 +229,87 @@ def protection(facts: Facts) -> Budget:
         answered=[sample.done_at for sample in facts.samples("status") if sample.ok],
         known_until=facts.observed_until,
     )
+    late_us = called.generator_late_us
+    times = [time for time in (measured_us, witness_us) if time is not None]
+    if outcome is Outcome.FAIL and times and max(times) - late_us <= limit_us:
+        outcome = Outcome.UNKNOWN
+        reason = f"{reason}, but requests left up to {format_s(late_us)} late, which may be why"
+    if outcome is Outcome.PASS and called.contradiction is not None:
+        outcome, reason = Outcome.UNKNOWN, called.contradiction
     return Budget(
         id="protection",
-        title="Protection: breach committed to protected mode committed",
-        begins=f"flow row {crossing.flow_id} was committed, the first to reach {trigger.name}",
+        title="Protection: breach to protected mode committed",
+        begins=called.begins,
         starts=starts,
         limit_us=limit_us,
-        marks=(*marks, *page_mark(facts, protection_alerts(facts), starts)),
+        marks=(
+            *_protection_marks(called, flip, seen),
+            *page_mark(facts, protection_alerts(facts), starts),
+        ),
         measured_us=measured_us,
         witness_us=witness_us,
         tolerance_us=tolerance_of(seen),
         outcome=outcome,
         reason=reason,
     )
+
+
+def _flip_to_protected(facts: Facts, called: Breach) -> Flip | None:
+    """The first commit of protected mode in the run; None if there is none.
+
+    Raises :class:`EvidenceError` if it did not follow from the breach.
+    """
+    row = called.row
+    flip = next(
+        (
+            flip
+            for flip in facts.run.flips
+            if flip.tier == "protected" and flip.committed_at >= facts.run_starts
+        ),
+        None,
+    )
+    if flip is not None and flip.committed_at < row.at_us:
+        raise EvidenceError(
+            f"protected mode was committed {format_s(row.at_us - flip.committed_at)} before "
+            f"any row reached {called.trigger.name}"
+        )
+    if flip is not None and flip.sample_flow_id < row.flow_id:
+        raise EvidenceError(
+            f"the mode controller decided on a sample up to flow row {flip.sample_flow_id}, "
+            f"but row {row.flow_id} is the first to reach {called.trigger.name}: "
+            "the flip had another cause"
+        )
+    return flip
+
+
+def _protection_marks(called: Breach, flip: Flip | None, seen: Sighting | None) -> list[Mark]:
+    """What happened between the breach and protected mode, in order."""
+    marks = []
+    if called.by_log:
+        offset_us = called.row.at_us - called.starts
+        marks.append(Mark(name="breach committed", offset_us=offset_us, observer=RECORDS))
+    if flip is not None:
+        marks += [
+            Mark(
+                name="detect: the mode controller's sample",
+                offset_us=flip.sampled_at - called.starts,
+                observer=RECORDS,
+            ),
+            Mark(
+                name="act: protected committed",
+                offset_us=flip.committed_at - called.starts,
+                observer=RECORDS,
+            ),
+        ]
+    if seen is not None:
+        marks.append(
+            Mark(
+                name="status says protected",
+                offset_us=seen.seen_at - called.starts,
+                observer=OUTSIDE,
+            )
+        )
+    return marks
 
 
 def failover_alerts(facts: Facts) -> tuple[str, ...]:
@@ -287,7 +324,7 @@ def failover_alerts(facts: Facts) -> tuple[str, ...]:
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
     """The alert that the breach must raise, whatever the mode controller does."""
-    return (metrics.trigger_alert(breach(facts)[0].name),)
+    return (metrics.trigger_alert(breach(facts).trigger.name),)
 
 
 def page(

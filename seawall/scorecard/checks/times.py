@@ -8,7 +8,6 @@ from seawall.scorecard.budgets import Budget
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
 from seawall.scorecard.outcome import Finding, check
-from seawall.scorecard.readers import Instant
 
 
 @check(
@@ -39,12 +38,24 @@ def failover_time(facts: Facts) -> Finding:
 
 @check(
     "protection.time",
-    question="After the breach was committed, was protected mode committed in time?",
+    question=(
+        "After customers had asked for so much that it was called for, was protected mode "
+        "committed in time?"
+    ),
     motivation=(
         "Every second in between pays large withdrawals from the money that the small ones need."
     ),
-    evidence=("records/flow.csv", "records/mode_log.csv", "probes.jsonl"),
-    remediation="Look at the mode controller: its wake-up, its query, the wait for the mode lock.",
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "records/flow.csv",
+        "records/mode_log.csv",
+        "probes.jsonl",
+    ),
+    remediation=(
+        "Look at the intake, if its rows come late; then at the mode controller: its wake-up, its "
+        "query, the wait for the mode lock."
+    ),
     belongs=lambda drill: "protected_max" in drill.expects.targets,
 )
 def protection_time(facts: Facts) -> Finding:
@@ -77,20 +88,20 @@ def page_failover(facts: Facts) -> Finding:
     "page.protection",
     question="Was a person paged in time that a run on the venue has begun?",
     motivation="Customers and the market ask at once; someone must be awake to answer.",
-    evidence=("pages.jsonl", "records/flow.csv"),
+    evidence=("pages.jsonl", "arrivals.csv", "requests.csv", "records/flow.csv"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
 )
 def page_protection(facts: Facts) -> Finding:
-    """Policy target ``page_max``, from the commit of the breach."""
-    trigger, crossing = breach(facts)
+    """Policy target ``page_max``, from the same moment as ``protection.time``."""
+    called = breach(facts)
     return _finding(
         budgets.page(
             facts,
             identity="page.protection",
             alerts=budgets.protection_alerts(facts),
-            starts=Instant(crossing.at_us),
-            begins=f"a committed row reached {trigger.name}",
+            starts=called.starts,
+            begins=called.begins,
         )
     )
 

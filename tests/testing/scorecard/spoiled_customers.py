@@ -88,6 +88,8 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "customer.followed": UNKNOWN,
             "safety.acknowledged_resolved": FAIL,
             "recovery.time": UNKNOWN,
+            "protection.time": UNKNOWN,
+            "page.protection": UNKNOWN,
         },
     ),
     "one request is a withdrawal of another asset on the chain": (

@@ -20,6 +20,8 @@ from tests.testing.scorecard.spoiling import (
     primary_only,
     probes,
     relapsed,
+    rows_later,
+    slow_intake,
     standby_late,
     us,
     without,
@@ -142,6 +144,37 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             ),
         ),
         {"protection.time": UNKNOWN},
+    ),
+    "the venue took two seconds to take requests in, and its rows are consistent": (
+        lambda run: slow_intake(run, by_s=2),
+        {"protection.time": FAIL},
+    ),
+    "the venue took half a second to take requests in, which is within the bound": (
+        lambda run: slow_intake(run, by_s=0.5),
+        {},
+    ),
+    "requests left two seconds late, which is not the venue's time": (
+        lambda run: slow_intake(run, by_s=2, left_late=True),
+        {"protection.time": UNKNOWN},
+    ),
+    "protected mode came two seconds late, and so did all rows, as the venue says": (
+        lambda run: rows_later(run, by_s=2),
+        {"protection.time": FAIL},
+    ),
+    "rows were committed half a second after what they count had been acknowledged": (
+        lambda run: rows_later(run, by_s=0.5),
+        {"protection.time": UNKNOWN},
+    ),
+    "the request log never reached the trigger, and the rows did": (
+        lambda run: {
+            "requests": each(
+                run.requests,
+                lambda row: row.planned_at >= us(15) and row.index % 20 != 0,
+                outcome="failed",
+                status=0,
+            )
+        },
+        {"protection.time": UNKNOWN, "page.protection": UNKNOWN, "stress.small_completed": FAIL},
     ),
     "no page came about the dark": (
         lambda run: {

@@ -208,6 +208,47 @@ def relapsed(run: Run, *, after_s: float, seen: bool = True) -> Files:
     }
 
 
+def slow_intake(run: Run, *, by_s: float, left_late: bool = False) -> Files:
+    """Customers asked ``by_s`` earlier, and everything else happened when it did.
+
+    So the venue took in each request that much later; or the generator sent it late.
+    """
+    earlier = round(by_s * SECOND)
+    return {
+        "flood": run.flood.model_copy(update={"t_zero": run.flood.t_zero - by_s}),
+        "requests": each(
+            run.requests,
+            lambda row: True,
+            planned_at=lambda row: row.planned_at - earlier,
+            sent_at=lambda row: row.sent_at - (0 if left_late else earlier),
+        ),
+    }
+
+
+def rows_later(run: Run, *, by_s: float) -> Files:
+    """Protected mode came ``by_s`` later, and so did, as the venue says, every row of its flow."""
+    flip = next(flip for flip in run.flips if flip.tier == "protected")
+    late = later(flip, by_s, "sampled_at", "committed_at")
+    return {
+        "flow": tuple(later(row, by_s, "committed_at") for row in run.flow),
+        "flips": tuple(late if each_flip is flip else each_flip for each_flip in run.flips),
+        "slots": each(
+            run.slots,
+            lambda slot: flip.committed_at <= slot.opened_at < late.committed_at,
+            mode_epoch=flip.epoch - 1,
+        ),
+        **probes(
+            run,
+            "status",
+            lambda sample: (
+                replace(sample, detail={"tier": "stressed", "epoch": flip.epoch - 1})
+                if flip.committed_at <= sample.at < late.committed_at
+                else sample
+            ),
+        ),
+    }
+
+
 def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
     """The chain made the payment of ``seq`` in ``block``, and blocks came until that was final."""
     last = run.blocks[-1]
