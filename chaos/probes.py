@@ -98,7 +98,7 @@ def mode_controller_beats() -> bool:
     limit_ms = context.policy.monitoring.absent_for
     give_up = time.monotonic() + limit_ms / 1_000
     while True:
-        beat_at = _query(context, f"max({metrics.MODE_CONTROLLER_HEARTBEAT})")
+        beat_at = _query(context, "max", metrics.MODE_CONTROLLER_HEARTBEAT)
         age_ms = None if beat_at is None else (time.time() - beat_at) * 1_000
         if age_ms is not None and age_ms <= limit_ms:
             return True
@@ -127,10 +127,10 @@ def payouts_progress() -> bool:
     within_s = context.policy.targets.small_withdrawal_within / 1_000
     pause_s = context.policy.monitoring.scrape_every / 1_000
     give_up = time.monotonic() + within_s
-    first = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
+    first = _query(context, "sum", metrics.PAYOUTS_FINAL)
     while True:
-        waiting = _query(context, f'max({metrics.QUEUE_DEPTH}{{scope="guaranteed"}})')
-        final = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
+        waiting = _query(context, "max", metrics.GUARANTEED_DEPTH)
+        final = _query(context, "sum", metrics.PAYOUTS_FINAL)
         if waiting == 0 or (final is not None and final > (first or 0)):
             return True
         if time.monotonic() >= give_up:
@@ -215,12 +215,15 @@ def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_R
     return asyncio.run(call())
 
 
-def _query(context: Context, expression: str) -> float | None:
-    """The value of ``expression`` in Prometheus now; None if there is no such series.
+def _query(context: Context, aggregate: str, metric: str) -> float | None:
+    """The ``aggregate`` of a metric in Prometheus now; None if there is no such series.
+
+    The deployment file may map the metric to another expression.
 
     Raises:
         ServiceError: Prometheus does not answer, or the answer is not one number.
     """
+    expression = f"{aggregate}({context.deployment.expression(metric)})"
     url = context.deployment.urls.required("prometheus")
     try:
         response = httpx.get(

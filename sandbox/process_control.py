@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,14 +24,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.supervisor import Sandbox
 from seawall.errors import SeawallError, ServiceError
+from seawall.formats.deployment import ComponentStatus
 
 _START_S_MAX = 10.0
 
 
+class Controlled(Protocol):
+    """Whose processes are handled: a sandbox, or whatever else started some."""
+
+    def components(self) -> Sequence[ComponentStatus]:
+        """What is known of every process."""
+
+    def freeze(self, name: str) -> None:
+        """Make the process stand still. Raises KeyError, or the error tree if it died by itself."""
+
+    def kill(self, name: str) -> None:
+        """Kill the process, which stays down. Raises as :meth:`freeze`."""
+
+    def bring_back(self, name: str) -> None:
+        """Let the process go on, or start it again. Raises as :meth:`freeze`."""
+
+    def bring_all_back(self) -> None:
+        """Bring back whatever was frozen or killed."""
+
+
 @contextmanager
-def process_control(sandbox: Sandbox) -> Iterator[str]:
+def process_control(sandbox: Controlled) -> Iterator[str]:
     """Serve the handles of ``sandbox`` from a thread; gives their base URL."""
     server = uvicorn.Server(
         uvicorn.Config(
@@ -55,7 +75,7 @@ def process_control(sandbox: Sandbox) -> Iterator[str]:
         sandbox.bring_all_back()
 
 
-def _app(sandbox: Sandbox) -> Starlette:
+def _app(sandbox: Controlled) -> Starlette:
     def listed(_request: Request) -> Response:
         states = {
             status.name: "running" if status.exit_code is None else "down"

@@ -1,7 +1,8 @@
 """Asks the programs that carry out drills whether a policy's drills can be carried out.
 
 Which faults there are, with which targets and parameters, is known to ``chaos``; what a flood does
-to the policy's indicators is known to ``loadtests``. Both are started as programs.
+to the policy's indicators is known to ``loadtests``. Both are started as programs. Which claims a
+drill can make is known to the judge.
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ from pathlib import Path
 
 from seawall.cache import repository_root
 from seawall.drill_report import DrillReport
-from seawall.errors import ExitCode, PolicyError, ServiceError, UsageError
+from seawall.errors import ExitCode, PolicyError, Problem, ServiceError, UsageError
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from seawall.scorecard.claims import unknown_words
 
 FAULTS, FLOODS = "chaos.check", "loadtests.check"
 _ANSWER_S_MAX = 300.0
 
 
-def ask(module: str, policy_path: Path) -> DrillReport:
+def ask(module: str, policy_path: Path, *, deployment: Path | None = None) -> DrillReport:
     """What the program ``module`` says about the policy at ``policy_path``.
+
+    With the file of a ``deployment``: on that.
 
     Raises :class:`UsageError` if it refuses, :class:`ServiceError` if it breaks.
     """
+    on = [] if deployment is None else ["--deployment", str(deployment.resolve())]
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve())],
+            [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve()), *on],
             cwd=repository_root(),
             # named here, because a game day drops the variables of its user
             env={**os.environ, "PYTHONPATH": str(repository_root())},
@@ -43,6 +50,19 @@ def ask(module: str, policy_path: Path) -> DrillReport:
     raise blame(done.stderr.strip() or f"python -m {module} ended with {done.returncode}")
 
 
+def claim_problems(policy: Policy) -> list[Problem]:
+    """Claims that a drill demands and that no check of it could make."""
+    return [
+        Problem(
+            path=f"drills.{name}.claims",
+            found=repr(word),
+            remedy="name `all`, a check that this drill asks, or the part of one before the dot",
+        )
+        for name, drill in policy.drills.items()
+        for word in unknown_words(drill)
+    ]
+
+
 def require_drills(policy_path: Path, *modules: str) -> None:
     """Raise :class:`PolicyError` with all that stands against the drills of a policy.
 
@@ -52,5 +72,6 @@ def require_drills(policy_path: Path, *modules: str) -> None:
     problems = [
         problem for module in modules or (FAULTS,) for problem in ask(module, policy_path).problems
     ]
+    problems += claim_problems(load_policy(policy_path))
     if problems:
         raise PolicyError(str(policy_path), problems)

@@ -13,16 +13,17 @@ from typing import Any
 
 from seawall.conventions.environment import NOOP_VARIABLE
 from seawall.policy import Drill, PlannedFault, Policy
+from seawall.policy.model import SteadyState
 
 _ACTIONS, _PROBES = "chaos.actions", "chaos.probes"
-_STEADY_STATE = (
-    ("a-customer-can-log-in", "api_answers"),
-    ("the-status-is-what-the-policy-promises", "status_reachable"),
-    ("the-mode-controller-beats", "mode_controller_beats"),
-    ("a-small-withdrawal-completes", "withdrawal_completes"),
-    ("payouts-progress", "payouts_progress"),
-)
-"""Names of the probes of the steady state, and their functions."""
+_STEADY_STATE: Mapping[SteadyState, str] = {
+    "api_answers": "a-customer-can-log-in",
+    "status_reachable": "the-status-is-what-the-policy-promises",
+    "mode_controller_beats": "the-mode-controller-beats",
+    "withdrawal_completes": "a-small-withdrawal-completes",
+    "payouts_progress": "payouts-progress",
+}
+"""Functions of the probes of the steady state, and their names in an experiment."""
 
 
 def experiment_of(policy: Policy, name: str) -> dict[str, Any]:
@@ -52,10 +53,7 @@ def experiment_of(policy: Policy, name: str) -> dict[str, Any]:
         },
         "runtime": {"hypothesis": {"strategy": "default"}, "rollbacks": {"strategy": "always"}},
         "steady-state-hypothesis": {
-            "title": (
-                "Customers are answered, the mode controller is alive, and a small withdrawal is"
-                " paid in time"
-            ),
+            "title": "The venue is in its steady state",
             "probes": [
                 {
                     "type": "probe",
@@ -63,7 +61,8 @@ def experiment_of(policy: Policy, name: str) -> dict[str, Any]:
                     "tolerance": True,
                     "provider": {"type": "python", "module": _PROBES, "func": function},
                 }
-                for probe, function in _STEADY_STATE
+                for function, probe in _STEADY_STATE.items()
+                if function in drill.steady_state
             ],
         },
         "method": _method(keys),

@@ -98,21 +98,36 @@ class AccessKey(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One reading of a switch, by region.
+    """One reading of something that may stop a drill, by the name of each place that was read.
 
-    Each region is either in ``values`` or, with the reason, in ``unreadable``.
+    Each is in ``values``, or with the reason in ``unreadable`` or, where it stops all drills, in
+    ``tripped``.
     """
 
     values: Mapping[str, str]
     unreadable: Mapping[str, str]
+    tripped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stopped(self) -> str | None:
-        """Which region forbids drills, and its value; None if no region does."""
-        for region, value in self.values.items():
-            if value != aws.KILL_SWITCH_ARMED:
-                return f"the kill switch in {region} says {value!r}"
-        return None
+        """What forbids drills, and why; None if nothing does."""
+        return next((f"{name} {why}" for name, why in self.tripped.items()), None)
+
+
+def kill_switch_reading(values: Mapping[str, str], unreadable: Mapping[str, str]) -> Reading:
+    """The reading of a kill switch: any word but the one that arms it stops all drills."""
+    armed = {where: word for where, word in values.items() if word == aws.KILL_SWITCH_ARMED}
+    return Reading(
+        values={_named(where): word for where, word in armed.items()},
+        unreadable={_named(where): why for where, why in unreadable.items()},
+        tripped={
+            _named(where): f"says {word!r}" for where, word in values.items() if where not in armed
+        },
+    )
+
+
+def _named(where: str) -> str:
+    return f"the kill switch in {where}"
 
 
 class KillSwitch(Protocol):
@@ -140,7 +155,7 @@ class SsmKillSwitch:
                     unreadable[region] = f"{type(answer).__name__}: {answer}"
                 else:
                     values[region] = answer
-        return Reading(values=values, unreadable=unreadable)
+        return kill_switch_reading(values, unreadable)
 
     def _read(self, region: str) -> str | Exception:
         try:
@@ -223,8 +238,8 @@ class LocalKillSwitch:
         try:
             text = self.location.file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            return Reading(values={}, unreadable={where: f"{type(error).__name__}: {error}"})
-        return Reading(values={where: text}, unreadable={})
+            return kill_switch_reading({}, {where: f"{type(error).__name__}: {error}"})
+        return kill_switch_reading({where: text}, {})
 
 
 @dataclass(kw_only=True)
@@ -261,8 +276,8 @@ class KillSwitchWatch:
             reading = switch.read()
             if reading.stopped is not None:
                 return reading.stopped
-            for region, why in reading.unreadable.items():
-                return f"the kill switch in {region} cannot be read: {why}"
+            for where, why in reading.unreadable.items():
+                return f"{where} cannot be read: {why}"
         self._read_at = self.monotonic_s()
         return None
 
@@ -285,7 +300,8 @@ class KillSwitchWatch:
             read_at = self._began_at if self._read_at is None else self._read_at
             if now - read_at > UNREADABLE_S_MAX:
                 self._stopped = (
-                    f"the kill switch was not read for {UNREADABLE_S_MAX:g} s ({self._unread})"
+                    f"nothing that could stop the drill was read for {UNREADABLE_S_MAX:g} s"
+                    f" ({self._unread})"
                 )
         return self._stopped
 
@@ -299,9 +315,9 @@ class KillSwitchWatch:
             self._read_at = self.monotonic_s()
         else:
             self._unread = "; ".join(
-                f"{region}: {why}"
+                f"{where} cannot be read: {why}"
                 for reading in readings
-                for region, why in reading.unreadable.items()
+                for where, why in reading.unreadable.items()
             )
 
     def _run(self) -> None:

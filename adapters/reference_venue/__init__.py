@@ -12,8 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.reference_venue.records import export_records, read_state, under_way
+from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
 from seawall.formats.venue_records import VenueState
+
+OFFERS: tuple[Port, ...] = (
+    "withdrawals",
+    "ledger",
+    "mode_changes",
+    "flow",
+    "signatures",
+    "top_ups",
+    "decisions",
+)
+"""What the exported tables hold. The nonces of ``signatures`` are counted on the chains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +33,7 @@ class ReferenceVenueRecords:
     """As `seawall.formats.venue_records.VenueRecords` says; every call opens its own connection."""
 
     url_file: Path
+    offers: tuple[Port, ...] = OFFERS
 
     def auditor_url(self) -> str:
         """PostgreSQL URL of the auditor. Raises :class:`UsageError` if its file is unreadable."""

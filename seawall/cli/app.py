@@ -23,6 +23,8 @@ from seawall.cli import contract, drills, infra, listing, readiness, runs
 from seawall.cli.options import (
     DEFAULT_POLICY,
     ROOT,
+    DeploymentOption,
+    DrilledPolicyOption,
     JsonOption,
     KeepOption,
     PolicyOption,
@@ -250,7 +252,8 @@ def render(
 @app.command()
 def gameday(
     *,
-    policy: PolicyOption = DEFAULT_POLICY,
+    policy: DrilledPolicyOption = None,
+    deployment: DeploymentOption = None,
     name: Annotated[
         str | None,
         typer.Option("--gameday", help="Which of the policy's game days; the first by default."),
@@ -268,7 +271,13 @@ def gameday(
     from seawall.drill.gameday import make_request, run_gameday  # noqa: PLC0415
 
     request = make_request(
-        root=ROOT, policy_path=policy, name=name, seed=seed, sabotage=sabotage, keep=keep
+        root=ROOT,
+        policy_path=DEFAULT_POLICY if policy is None and deployment is None else policy,
+        deployment=deployment,
+        name=name,
+        seed=seed,
+        sabotage=sabotage,
+        keep=keep,
     )
     return run_gameday(request, as_json=as_json)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +23,6 @@ app = typer.Typer(
     help="Check how a venue speaks to the kit.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Section = Callable[["Deployment", "Policy"], tuple[str, Sequence[Mapping[str, Any]]]]
-"""A further part of the output: its name, and its rows."""
-SECTIONS: tuple[Section, ...] = ()
-"""Shown after the operations, in this order; what a deployment allows to be claimed goes here."""
 _CONNECT_S_MAX = 5.0
 _STYLES = {"works": "green", "broken": "bold red"}
 
@@ -83,7 +79,7 @@ def verify(
         loaded.permit()
     policy = load_policy(loaded.policy)
     findings = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
-    sections = dict(section(loaded, policy) for section in SECTIONS)
+    sections = {"evidence": _evidence(loaded), "drills": _drills(loaded, policy)}
     broken = any(finding.result == "broken" for finding in findings)
     if as_json:
         emit(
@@ -149,6 +145,30 @@ async def _reach(url: str) -> None:
             remedy="see urls.api of the deployment file",
         ) from error
     writer.close()
+
+
+def _evidence(deployment: Deployment) -> list[dict[str, Any]]:
+    """Each kind of evidence, and whether the deployment offers it."""
+    from seawall.conventions.evidence import EVERY_PORT  # noqa: PLC0415
+    from seawall.evidence.ports import offers_of  # noqa: PLC0415
+
+    offers = offers_of(deployment)
+    return [{"kind": port, "offered": "yes" if port in offers else "no"} for port in EVERY_PORT]
+
+
+def _drills(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:
+    """Each drill of the policy: whether it can be carried out, and what it could claim."""
+    from seawall.deployment_check import possible_drills  # noqa: PLC0415
+
+    return [
+        {
+            "drill": each.drill,
+            "can_pass": "yes" if each.can_pass else "no",
+            "claims": f"{each.claimed} of {each.asked}",
+            "missing": "; ".join([*each.problems, *(f"evidence: {port}" for port in each.undone)]),
+        }
+        for each in possible_drills(deployment, policy)
+    ]
 
 
 def _table(findings: Sequence[Finding]) -> Table:

@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from seawall.cli.options import (
     DEFAULT_POLICY,
     ROOT,
+    DeploymentOption,
+    DrilledPolicyOption,
     JsonOption,
     KeepOption,
     PolicyOption,
@@ -52,13 +54,14 @@ app = typer.Typer(
 def declared(
     names: Annotated[list[str], typer.Argument(help="Drills of the policy, in their order.")],
     *,
-    policy: PolicyOption = DEFAULT_POLICY,
+    policy: DrilledPolicyOption = None,
+    deployment: DeploymentOption = None,
     seed: SeedOption = None,
     sabotage: SabotageOption = None,
     keep: KeepOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Run drills of the policy by name, one after another on one sandbox.
+    """Run drills of the policy by name, one after another on one sandbox or a stack that runs.
 
     The word `declared` can be left out.
     """
@@ -67,7 +70,8 @@ def declared(
 
     request = make_request(
         root=ROOT,
-        policy_path=policy,
+        policy_path=DEFAULT_POLICY if policy is None and deployment is None else policy,
+        deployment=deployment,
         name=None,
         drills=names,
         seed=seed,

@@ -19,6 +19,20 @@ PolicyOption = Annotated[
     Path,
     typer.Option("--policy", help="The policy in force.", show_default="policies/sandbox.yaml"),
 ]
+DrilledPolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="The policy in force of the sandbox.", show_default="policies/sandbox.yaml"
+    ),
+]
+DeploymentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--deployment",
+        help="Drill a stack that is running: its deployment file (docs/own-venue.md). Without it a"
+        " sandbox is started.",
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document for machines instead of the human view."),

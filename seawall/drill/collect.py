@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from seawall.errors import EvidenceError
-from seawall.evidence.chain import NATIVE, ChainSource, export_chain
+from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
+from seawall.evidence.ports import chain_sources, chains_of, read_source
 from seawall.formats.deployment import Deployment
 from seawall.formats.run_directory import Manifest
 from seawall.formats.venue_records import VenueRecords
@@ -25,69 +26,58 @@ from seawall.scorecard import digests
 def collect(
     deployment: Deployment,
     *,
-    records: VenueRecords,
+    records: VenueRecords | None,
     policy: Policy,
     manifest: Manifest,
+    heads: Mapping[str, int],
     run_dir: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Fill ``run_dir`` from the venue's records, the chains, Prometheus and the pager.
+    """Fill ``run_dir`` with all that the deployment offers: records, chains, metrics, pages.
 
-    Records are read before the chains.
+    Records are read before the chains. ``heads`` are the newest blocks of before the drill.
 
     Whatever goes wrong with one source is reported and leaves its files out.
     """
     now = time.time()
-    sources: dict[str, Callable[[], object]] = {
-        "records": lambda: records.export(run_dir / "records"),
-        "chains": lambda: export_chain(
-            chain_sources(deployment, policy),
+    sources: dict[str, Callable[[], object]] = {}
+    if records is not None:
+        sources["records"] = partial(records.export, run_dir / "records")
+    for port, source in deployment.evidence.items():
+        sources[port] = partial(
+            read_source,
+            port,
+            source,
+            folder=deployment.path.parent,
+            into=run_dir,
+            started_at=manifest.started_at,
+            ended_at=now,
+        )
+    if chains_of(deployment):
+        sources["chains"] = lambda: export_chain(
+            chain_sources(deployment, policy, heads),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
-        ),
-        "metrics": lambda: export_metrics(
-            deployment.urls.required("prometheus"),
+        )
+    prometheus = deployment.urls.prometheus
+    if prometheus is not None:
+        sources["metrics"] = lambda: export_metrics(
+            prometheus,
             start=manifest.started_at,
             end=now,
             step_s=policy.monitoring.scrape_every / 1000,
+            expressions=deployment.metrics,
             into=run_dir / "metrics.json",
-        ),
-        "pages": lambda: _copy("pages", deployment.pages, run_dir / "pages.jsonl"),
-    }
+        )
+    pages = deployment.pages
+    if pages is not None:
+        sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
     for name, gather in sources.items():
         try:
             gather()
         # a source that breaks in any way is missing evidence, never a lost drill
         except Exception as error:  # noqa: BLE001
             report(f"no evidence from {name}: {type(error).__name__}: {error}")
-
-
-def _copy(what: str, source: Path | None, into: Path) -> None:
-    if source is None:
-        raise EvidenceError(f"the deployment file names no {what}")
-    shutil.copyfile(source, into)
-
-
-def chain_sources(deployment: Deployment, policy: Policy) -> list[ChainSource]:
-    """Each network as an auditor reads it: from the node, past every proxy.
-
-    Raises :class:`EvidenceError` for a network where the payouts cannot be seen.
-    """
-    sites = []
-    for name, network in deployment.networks.items():
-        if network.payouts is None:
-            raise EvidenceError(f"the deployment file does not say where {name} is paid from")
-        sites.append(
-            ChainSource(
-                network=name,
-                node_url=network.node,
-                payout_contracts=network.payouts.contracts,
-                wallets=network.payouts.wallets,
-                assets={policy.networks[name].native: NATIVE, **network.payouts.tokens},
-                lanes=network.payouts.signers,
-            )
-        )
-    return sites
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:

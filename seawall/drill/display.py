@@ -76,22 +76,17 @@ class Display:
         self._state, self._offered_per_s = state, offered_per_s
         if self._live is None and self._clock() - self._last_plain >= _PLAIN_EVERY_S:
             self._last_plain = self._clock()
-            self.line(
-                f"tier {state.tier}, {state.open_withdrawals} withdrawals open (oldest"
-                f" {state.oldest_s:.1f} s), {state.posted} posted, signing in"
-                f" {state.signing_region}, {offered_per_s:.0f} requests/s offered"
-            )
+            self.line(", ".join([*_told(state), f"{offered_per_s:.0f} requests/s offered"]))
 
     def _panel(self) -> Group:
         body: list[Text | Table] = []
         if self._state is not None:
             table = Table.grid(padding=(0, 3))
             state = self._state
+            tier, *more = _told(state)
             table.add_row(
-                Text(f"tier {state.tier}", style=_TIER_STYLES.get(state.tier, "")),
-                f"{state.open_withdrawals} open, oldest {state.oldest_s:.1f} s",
-                f"{state.posted} posted",
-                f"signing in {state.signing_region}",
+                Text(tier, style=_TIER_STYLES.get(state.tier, "")),
+                *more,
                 f"{self._offered_per_s:.0f} requests/s",
             )
             body.append(table)
@@ -99,3 +94,16 @@ class Display:
             Text(f"{self._clock() - self._started:6.1f} s  {self._phase} ...", style="bold")
         )
         return Group(*body)
+
+
+def _told(state: VenueState) -> list[str]:
+    """What the venue says of itself, the tier first."""
+    said = [f"tier {state.tier}"]
+    if state.open_withdrawals is not None:
+        oldest = "" if state.oldest_s is None else f" (oldest {state.oldest_s:.1f} s)"
+        said.append(f"{state.open_withdrawals} withdrawals open{oldest}")
+    if state.posted is not None:
+        said.append(f"{state.posted} posted")
+    if state.signing_region is not None:
+        said.append(f"signing in {state.signing_region}")
+    return said

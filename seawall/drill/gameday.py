@@ -14,7 +14,8 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,18 @@ from rich.text import Text
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
+from seawall.deployment_check import require_possible
 from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.shock import ARRIVALS, Shock
+from seawall.drill.stack import Stack, alone_on, given_stack
 from seawall.drill_check import require_drills
 from seawall.errors import ExitCode, SeawallError, UsageError
+from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
-from seawall.formats.deployment import set_run_directory
+from seawall.formats.deployment import load_deployment, set_run_directory
+from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
     Manifest,
     create_run_directory,
@@ -40,12 +45,11 @@ from seawall.formats.run_directory import (
     point_latest_at,
     write_policy,
 )
-from seawall.formats.venue_records import connect
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
-from seawall.sandbox_program import RunningSandbox, copy_logs, running_sandbox
+from seawall.sandbox_program import copy_logs, running_sandbox
 from seawall.scorecard import Outcome, Verdict, terminal_summary, write
 from seawall.scorecard.files import summary
 from seawall.scorecard.outcome import combine
@@ -59,12 +63,18 @@ class Request:
     root: Path
     policy: Policy
     policy_path: Path
+    deployment: Path | None
     gameday: str | None
     drills: tuple[str, ...]
     seed: int
     sabotage: str | None
     keep: bool
     faults: str
+
+    @property
+    def runs(self) -> Path | None:
+        """Where the deployment keeps its runs; None for the default place."""
+        return None if self.deployment is None else load_deployment(self.deployment).runs
 
     @property
     def replay(self) -> str:
@@ -74,7 +84,11 @@ class Request:
             if self.gameday is None
             else ["bin/seawall", "gameday", "--seed", str(self.seed), "--gameday", self.gameday]
         )
-        words += ["--policy", named_from(self.root, self.policy_path)]
+        words += (
+            ["--policy", named_from(self.root, self.policy_path)]
+            if self.deployment is None
+            else ["--deployment", named_from(self.root, self.deployment)]
+        )
         words += ["--sabotage", self.sabotage] if self.sabotage else []
         own = f"{FAULTS_VARIABLE}={shlex.quote(self.faults)} " if self.faults else ""
         return own + shlex.join(words)
@@ -83,7 +97,8 @@ class Request:
 def make_request(
     *,
     root: Path,
-    policy_path: Path,
+    policy_path: Path | None,
+    deployment: Path | None = None,
     name: str | None,
     drills: Sequence[str] = (),
     seed: int | None,
@@ -92,10 +107,17 @@ def make_request(
 ) -> Request:
     """Check everything that can be checked beforehand.
 
-    ``name`` is that of a game day, the first one if None; ``drills`` are run instead of one.
+    ``deployment`` is the file of a running stack, which names its own policy; without it a sandbox
+    with the policy at ``policy_path`` is started. ``name`` is that of a game day, the first one if
+    None; ``drills`` are run instead of one.
 
     Raises :class:`PolicyError` or :class:`UsageError`.
     """
+    if deployment is not None:
+        policy_path = _policy_of(deployment, policy_path, sabotage=sabotage, keep=keep)
+    if policy_path is None:
+        message = "neither a policy nor a deployment is named"
+        raise UsageError(message, remedy="give --policy or --deployment")
     policy = load_policy(policy_path)
     require_drills(policy_path)
     if drills:
@@ -104,6 +126,8 @@ def make_request(
     else:
         day = _gameday(policy, name)
         gameday, chosen = day.name, day.drills
+    if deployment is not None:
+        require_possible(load_deployment(deployment), policy, chosen)
     if sabotage in sabotage_names.FORMER_SPELLINGS:
         former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
         sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
@@ -114,6 +138,7 @@ def make_request(
         root=root,
         policy=policy,
         policy_path=policy_path.resolve(),
+        deployment=None if deployment is None else deployment.resolve(),
         gameday=gameday,
         drills=chosen,
         seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -122,6 +147,33 @@ def make_request(
         # Read before the user's environment is forgotten.
         faults=os.environ.get(FAULTS_VARIABLE, ""),
     )
+
+
+def _policy_of(
+    deployment: Path, policy_path: Path | None, *, sabotage: str | None, keep: bool
+) -> Path:
+    """The policy that a deployment file names, once it permits a drill.
+
+    Raises :class:`UsageError` for a file or options that permit none.
+    """
+    for given, option in (
+        (policy_path is not None, "--policy"),
+        (sabotage is not None, "--sabotage"),
+        (keep, "--keep"),
+    ):
+        if given:
+            raise UsageError(
+                f"{option} is for a sandbox that is started for the drill",
+                remedy=f"leave out {option}: the deployment file says what is in force there",
+            )
+    found = load_deployment(deployment)
+    found.permit()
+    if found.customers is None:
+        raise UsageError(
+            f"{found.path} names no customers in whose names a drill may act",
+            remedy="add `customers` (docs/own-venue.md)",
+        )
+    return found.policy
 
 
 def _gameday(policy: Policy, name: str | None) -> GameDay:
@@ -157,7 +209,7 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     # kill switch there, and the credentials that read it.
     switches = kill_switches(None)
     KillSwitchWatch(switches=switches).require_armed()
-    programs = _set_up()
+    programs = _set_up(request.deployment)
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
         day = _Day(request=request, programs=programs, switches=switches, display=display)
@@ -196,24 +248,13 @@ class _Day:
                 point_latest_at(first.run_dir)
             current[0].event(name)
 
-        self.display.phase("starting the sandbox")
-        with running_sandbox(
-            programs={name: located.path for name, located in self.programs.items()},
-            policy_path=self.request.policy_path,
-            seed=self.request.seed,
-            run_id=first.manifest.run_id,
-            report=self.display.line,
-            event=event,
-            sabotage=self.request.sabotage,
-            keep=self.request.keep,
-            logs_to=first.run_dir / "logs",
-        ) as sandbox:
+        with self._stack(first, event) as stack:
             try:
                 for position, name in enumerate(self.request.drills):
                     if position:
                         current[0] = self._begin(name)
                         point_latest_at(current[0].run_dir)
-                    self._drill(sandbox, current[0], position)
+                    self._drill(stack, current[0], position)
                     if current[0].manifest.broke is not None:
                         # Stopped by people, or with a part that died: nobody knows what it left.
                         break
@@ -221,6 +262,32 @@ class _Day:
                 if self.request.keep:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
                 raise
+
+    @contextmanager
+    def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
+        """The stack that the user named, or a sandbox of the day's own."""
+        if self.request.deployment is not None:
+            self.display.phase(f"drilling the stack of {self.request.deployment}")
+            with given_stack(self.request.deployment, logs=first.run_dir / "logs") as stack:
+                point_latest_at(first.run_dir)
+                yield stack
+            return
+        self.display.phase("starting the sandbox")
+        with (
+            running_sandbox(
+                programs={name: located.path for name, located in self.programs.items()},
+                policy_path=self.request.policy_path,
+                seed=self.request.seed,
+                run_id=first.manifest.run_id,
+                report=self.display.line,
+                event=event,
+                sabotage=self.request.sabotage,
+                keep=self.request.keep,
+                logs_to=first.run_dir / "logs",
+            ) as sandbox,
+            alone_on(sandbox.deployment),
+        ):
+            yield sandbox
 
     def outcomes(self) -> list[Outcome]:
         """Of every drill that was asked for; one that was not reached is UNKNOWN."""
@@ -258,7 +325,9 @@ class _Day:
     def _begin(self, name: str) -> _Run:
         """A run directory with its manifest and the policy, from which a drill is judged."""
         request = self.request
-        run_dir = create_run_directory(request.root, seed=request.seed, drill=name, now=time.time())
+        run_dir = create_run_directory(
+            request.root, seed=request.seed, drill=name, now=time.time(), parent=request.runs
+        )
         manifest = describe(
             request.policy,
             root=request.root,
@@ -278,36 +347,43 @@ class _Day:
         write_policy(request.policy, run_dir)
         return _Run(name=name, run_dir=run_dir, manifest=manifest)
 
-    def _drill(self, sandbox: RunningSandbox, run: _Run, position: int) -> None:
+    def _drill(self, stack: Stack, run: _Run, position: int) -> None:
         """Apply the shock, gather the evidence and judge it.
 
         A drill that broke leaves what it has, and that is judged.
         """
-        request, data_dir = self.request, sandbox.deployment.data_dir
+        request, data_dir = self.request, stack.deployment.data_dir
         if len(request.drills) > 1:
             self.display.phase(f"drill {position + 1} of {len(request.drills)}: {run.name}")
         # While it lasts, every process that writes evidence knows the run directory.
         set_run_directory(data_dir, run.run_dir)
         try:
-            self._shock_and_collect(sandbox, run)
+            self._shock_and_collect(stack, run)
         finally:
             # What happens on the deployment from here on is no part of this run.
             set_run_directory(data_dir, None)
         finish(run.manifest, run.run_dir)
-        if position:
+        if position and request.deployment is None:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
         self._spent.append(run.run_dir / ARRIVALS)
         self.display.phase("judging the evidence")
         self.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
 
-    def _shock_and_collect(self, sandbox: RunningSandbox, run: _Run) -> None:
-        deployment = sandbox.deployment
-        run.manifest.stack = deployment.stack
+    def _shock_and_collect(self, stack: Stack, run: _Run) -> None:
+        deployment = stack.deployment
+        deployment.permit()
+        records = records_of(deployment)
+        operations = load_adapter(deployment.venue.speaks, policy=self.request.policy).operations
+        run.manifest.stack, run.manifest.kind = deployment.stack, deployment.kind
+        run.manifest.offers = offers_of(deployment)
+        run.manifest.operations = sorted(operations)
+        run.manifest.chains = chains_of(deployment)
         run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack
-        records = connect(deployment)
+        heads = heads_of(deployment)
         shock = Shock(
-            sandbox=sandbox,
+            stack=stack,
             records=records,
+            operations=operations,
             policy=self.request.policy,
             name=run.name,
             seed=self.request.seed,
@@ -335,6 +411,7 @@ class _Day:
             records=records,
             policy=self.request.policy,
             manifest=run.manifest,
+            heads=heads,
             run_dir=run.run_dir,
             report=self.display.line,
         )
@@ -375,11 +452,15 @@ def bring_up(request: Request) -> int:
     return ExitCode.PASS
 
 
-def _set_up() -> Mapping[str, setup.Located]:
+def _set_up(deployment: Path | None = None) -> Mapping[str, setup.Located]:
     """Make sure that every external program is there, then drop the user's variables.
 
-    Set-up needs the user's proxy and registry settings; nothing after it may depend on them.
+    Set-up needs the user's proxy and registry settings; nothing after it may depend on them. A
+    stack that the user runs needs none of the programs, and keeps what leads to AWS.
     """
+    if deployment is not None:
+        clean_own_process(own_stack=load_deployment(deployment).kind != "sandbox")
+        return {}
     with setup.shown() as report:
         programs = setup.ensure(report=report)
     clean_own_process()

@@ -5,31 +5,35 @@ It ends when the venue has healed, or when the bound on its recovery has passed.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from seawall import setup
+import httpx
+
 from seawall.conventions import environment
 from seawall.drill.display import Display
+from seawall.drill.stack import Stack, module, process_environment
+from seawall.drill.stop_conditions import stop_conditions
 from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
 from seawall.formats import timeline
 from seawall.formats.deployment import ComponentStatus, Deployment
+from seawall.formats.drill_contract import VenueClient
+from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
 from seawall.processes.components import Component
-from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.failures import tail
-from seawall.sandbox_program import RunningSandbox
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
@@ -40,6 +44,8 @@ _BEYOND_BOUND_S = 5.0
 _START_TIMEOUT_S = 75.0
 """Longer than Locust itself waits for its workers, so that its reason is the one reported."""
 _TAIL_TIMEOUT_S = 30.0
+_FOLLOW_S_MIN = 10.0
+"""How long requests are followed at least, however late it is."""
 _CHILDREN_GRACE_S = 1.5
 _UNDO_S = 2.0
 """Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
@@ -51,6 +57,7 @@ _FAULT_LINES = {
     "fault.cleared": "{fault} of {target} is gone, as seen from outside",
 }
 """Progress lines by event; each is shown once the event is in the timeline."""
+_STATUS_S_MAX = 1.0
 _EARLY_S = 1.0
 """Ending this much before its plan is early."""
 _PLAN_TIMEOUT_S = 120.0
@@ -61,20 +68,22 @@ class Shock:
     """One drill on a running deployment, written into ``run_dir`` and judged from there alone.
 
     Attributes:
-        sandbox: Supervises the deployment's processes.
-        records: The venue's.
+        stack: What is drilled.
+        records: The venue's own, if the deployment names an adapter for them.
         policy: Declares the drill.
         name: Of the drill.
         seed: Of its arrivals.
+        operations: What the venue can be asked.
         spent: Schedules of earlier floods on this deployment.
         faults: Folders with faults of the user's own, as `SEAWALL_FAULTS` has them.
     """
 
-    sandbox: RunningSandbox
-    records: VenueRecords
+    stack: Stack
+    records: VenueRecords | None
     policy: Policy
     name: str
     seed: int
+    operations: Collection[str]
     spent: Sequence[Path]
     root: Path
     run_dir: Path
@@ -96,12 +105,12 @@ class Shock:
     @property
     def deployment(self) -> Deployment:
         """The deployment that is drilled."""
-        return self.sandbox.deployment
+        return self.stack.deployment
 
     def components(self) -> list[ComponentStatus]:
         """What became of every process that the evidence rests on."""
         prober = [self._prober.status()] if self._prober is not None else []
-        return [*self.sandbox.components(), *prober]
+        return [*self.stack.components(), *prober]
 
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""
@@ -124,6 +133,7 @@ class Shock:
                 if self._prober is not None:
                     self._prober.stop()
             self._await_quiet()
+            self._follow()
         finally:
             switch.stop()
 
@@ -138,7 +148,7 @@ class Shock:
         chaos = self._start(
             "chaos",
             [
-                *_module("chaos.run"),
+                *module("chaos.run"),
                 *("--policy", str(self.deployment.policy), "--drill", self.name),
                 *("--journal", str(self.run_dir / JOURNAL)),
                 *("--start-at", f"{t_zero:.6f}"),
@@ -148,22 +158,23 @@ class Shock:
         self._await_recovery()
 
     def _armed(self) -> KillSwitchWatch:
-        """The watch of the kill switch, looking from now on.
+        """The watch of kill switch and stop conditions, reading from now on.
 
-        Raises :class:`DrillError` unless it says armed everywhere.
+        Raises :class:`DrillError` unless the switch says armed everywhere, and no condition holds.
         """
         if self.switch is None:
             of_stack = kill_switches(self.deployment.kill_switch, environment={})
-            self.switch = KillSwitchWatch(switches=[*self.switches, *of_stack])
+            conditions = stop_conditions(self.policy, self.deployment)
+            self.switch = KillSwitchWatch(switches=[*self.switches, *of_stack, *conditions])
         self.switch.require_armed()
         return self.switch.start()
 
     def _obey(self) -> None:
-        """End the drill if people say so.
+        """End the drill if people say so, a stop condition holds, or the approved window is over.
 
         The experiment first, which takes its fault back, then all else. Raises :class:`DrillError`.
         """
-        reason = self.switch() if self.switch is not None else None
+        reason = (self.switch() if self.switch is not None else None) or self._window_over()
         if reason is None:
             return
         self.display.phase(f"stopped: {reason}")
@@ -174,6 +185,12 @@ class Shock:
             with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
                 chaos.wait(timeout=(self.drill.lease_ttl or 0) / 1_000 + _UNDO_S)
         raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
+
+    def _window_over(self) -> str | None:
+        approval = self.deployment.approval
+        if self.deployment.kind != "production" or approval is None:
+            return None
+        return approval.refusal(datetime.fromtimestamp(self.clock()).astimezone())
 
     def _observe(self) -> None:
         """Start the black-box prober."""
@@ -187,7 +204,7 @@ class Shock:
         self._prober = Component(
             name=PROBER,
             argv=[
-                *_module("seawall.evidence.prober"),
+                *module("seawall.evidence.prober"),
                 *("--deployment", str(self.deployment.path), "--customers", self._customers()),
                 *("--lanes", str(lanes), "--out", str(self.run_dir / "probes.jsonl")),
             ],
@@ -202,7 +219,7 @@ class Shock:
         planning = self._start(
             "flood-plan",
             [
-                *_module("loadtests.plan"),
+                *module("loadtests.plan"),
                 *("--policy", str(self.deployment.policy), "--drill", self.name),
                 *("--seed", str(self.seed), "--customers", self._customers()),
                 *("--spent", *map(str, self.spent)),
@@ -223,7 +240,7 @@ class Shock:
         flood = self._start(
             "flood",
             [
-                *_module("loadtests.flood"),
+                *module("loadtests.flood"),
                 *("--arrivals", str(self.run_dir / ARRIVALS), "--customers", self._customers()),
                 *("--url", self.deployment.urls.api, "--speaks", self.deployment.venue.speaks),
                 *("--policy", str(self.deployment.policy)),
@@ -253,13 +270,8 @@ class Shock:
 
     def _environment(self) -> dict[str, str]:
         """Variables of a process that ends with the run."""
-        path = setup.environment()["PATH"]
-        deployment = self.deployment
-        given = of_deployment(
-            deployment.path, policy=deployment.policy, path=path, run_id=deployment.run_id
-        )
         own = {environment.FAULTS_VARIABLE: self.faults} if self.faults else {}
-        return {**inherited(), **given, **own, environment.RUNNER_VARIABLE: str(os.getpid())}
+        return process_environment(self.deployment, **own)
 
     def _customers(self) -> str:
         if self.deployment.customers is None:
@@ -268,7 +280,7 @@ class Shock:
 
     def check(self) -> None:
         """Raise :class:`ComponentDiedError` if a process ended without being stopped."""
-        self.sandbox.check()
+        self.stack.check()
         if self._prober is not None and self._prober.died:
             raise ComponentDiedError(PROBER, log_tail=self._prober.status().log_tail or "")
 
@@ -374,7 +386,10 @@ class Shock:
             for trigger in self.policy.triggers
             if trigger.indicator == "queue_age_s"
         )
-        return state is not None and state.tier == "normal" and state.oldest_s < calm_age_s
+        if state is None:
+            # A venue that tells nothing of itself is found at rest by the experiment alone.
+            return self.records is None and "status" not in self.operations
+        return state.tier == "normal" and (state.oldest_s or 0.0) < calm_age_s
 
     def _await_recovery(self) -> None:
         """Wait until all withdrawals are resolved and the tier is normal.
@@ -404,8 +419,38 @@ class Shock:
         Bounded by the time within which small withdrawals complete.
         """
         deadline = time.monotonic() + self.policy.targets.small_withdrawal_within / 1000
-        while time.monotonic() < deadline and self.records.unfinished():
+        while (
+            self.records is not None and time.monotonic() < deadline and self.records.unfinished()
+        ):
             self._tick(None)
+
+    def _follow(self) -> None:
+        """Ask the venue for every request that it acknowledged, until each has come to its end.
+
+        It ends a margin after the bounds on recovery and on a withdrawal, so that one which is
+        still open then is seen to be late.
+        """
+        self.display.phase("following every acknowledged request to its end")
+        targets = self.policy.targets
+        cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared") or 0.0
+        bounds_ms = targets.recovery_max + targets.small_withdrawal_within
+        ends = max(cleared, self._flood_ends) + bounds_ms / 1000 + _BEYOND_BOUND_S
+        within_s = max(_FOLLOW_S_MIN, ends - self.clock())
+        following = self._start(
+            "follow",
+            [
+                *module("loadtests.follow"),
+                *("--deployment", str(self.deployment.path), "--run", str(self.run_dir)),
+                *("--within-s", f"{within_s:.1f}"),
+            ],
+        )
+        deadline = time.monotonic() + within_s + _TAIL_TIMEOUT_S
+        while following.poll() is None and time.monotonic() < deadline:
+            self._tick(None)
+        if following.poll() is None:
+            _signal_group(following, signal.SIGTERM)
+            message = "the requests could not be followed in time"
+            raise DrillError(message, remedy=f"see follow.log in {self.run_dir / 'logs'}")
 
     def _tick(self, progress: _JsonLines | None) -> VenueState | None:
         """Check processes, kill switch and progress once; called about four times a second."""
@@ -416,13 +461,31 @@ class Shock:
         if progress is None:
             self._offered_per_s = 0.0
         time.sleep(_WATCH_EVERY_S)
-        try:
-            state = self.records.state()
-        except SeawallError:  # only people see it; the evidence is gathered elsewhere
-            state = None
+        state = self._state()
         if state is not None:
             self.display.state(state, offered_per_s=self._offered_per_s)
         return state
+
+    def _state(self) -> VenueState | None:
+        """The venue now; None if it does not say."""
+        try:
+            return self._told() if self.records is None else self.records.state()
+        except SeawallError:  # only people see it; the evidence is gathered elsewhere
+            return None
+
+    def _told(self) -> VenueState | None:
+        """What the venue tells its customers of itself."""
+        if "status" not in self.operations:
+            return None
+        adapter = load_adapter(self.deployment.venue.speaks, policy=self.policy)
+
+        async def ask() -> str:
+            async with httpx.AsyncClient(
+                base_url=self.deployment.urls.api, timeout=_STATUS_S_MAX, trust_env=False
+            ) as http:
+                return (await VenueClient(http, adapter).status()).tier
+
+        return VenueState(tier=asyncio.run(ask()))
 
     def _log(self, name: str) -> Path:
         """The log of a process of this drill, in the run directory."""
@@ -501,10 +564,6 @@ class _JsonLines:
                 continue  # something that Locust printed for people
             if isinstance(parsed, dict):
                 yield parsed
-
-
-def _module(name: str) -> list[str]:
-    return [sys.executable, "-P", "-m", name]
 
 
 def _last_event(path: Path, event: str) -> float | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,9 @@ PAID_TOPIC = "0x" + keccak(text="Paid(uint256,address,address,uint256)").hex()
 FAILED_TOPIC = "0x" + keccak(text="Failed(uint256)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
+TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
 _BATCH = 200
+_FINAL_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +37,20 @@ class ChainSource:
     """What the export must know of one network.
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
-    of its assets by asset name, and the address that signs for each wallet (``lanes``).
+    of its assets by asset name, and the address that signs for each wallet (``lanes``). Payouts
+    that are plain transfers come from ``senders`` (lower case), and are read from ``first_block``
+    on; the export then waits up to ``final_within_s`` until the newest block of now is final.
     """
 
     network: str
     node_url: str
-    payout_contracts: Mapping[str, str]
-    wallets: Mapping[str, str]
     assets: Mapping[str, str]
+    payout_contracts: Mapping[str, str] = field(default_factory=dict)
+    wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
+    senders: tuple[str, ...] = ()
+    first_block: int = 0
+    final_within_s: float = 0.0
 
 
 class _Node:
@@ -99,10 +107,10 @@ def export_chain(
     with httpx.Client(timeout=20, trust_env=False) as client:
         for source in sources:
             node = _Node(client, source)
-            head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
+            head = _final_head(node, source)
             stamps = _blocks(node, source, head, observed, blocks)
             paid, not_paid = _events(node, source, head, stamps)
-            payouts += paid
+            payouts += [*paid, *_transfers(node, source, head, stamps)]
             failed += not_paid
             _balances(node, source, head, balances)
             for wallet, address in source.lanes.items():
@@ -119,6 +127,104 @@ def export_chain(
     _write(into / "lanes.csv", "network,wallet,address,nonce", lanes)
 
 
+def head_of(network: str, node_url: str) -> int:
+    """The number of the newest block of ``network``. Raises :class:`EvidenceError`."""
+    with httpx.Client(timeout=20, trust_env=False) as client:
+        node = _Node(client, ChainSource(network=network, node_url=node_url, assets={}))
+        return int(node.call("eth_blockNumber"), 16)
+
+
+def _final_head(node: _Node, source: ChainSource) -> int:
+    """The newest final block; for transfers, once the newest block of now is final."""
+    newest = int(node.call("eth_blockNumber"), 16) if source.senders else 0
+    deadline = time.monotonic() + source.final_within_s
+    while True:
+        head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
+        if head >= newest:
+            return head
+        if time.monotonic() >= deadline:
+            raise EvidenceError(
+                f"block {newest} of {source.network} was not final within"
+                f" {source.final_within_s:g} s, so not all payouts can be read"
+            )
+        time.sleep(_FINAL_EVERY_S)
+
+
+def _transfers(
+    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
+) -> list[list[Any]]:
+    """Rows of every transfer that ``senders`` made: of the native asset, and of the tokens."""
+    if not source.senders:
+        return []
+    found = _native_transfers(node, source, head, stamps)
+    asset_of = {address.lower(): asset for asset, address in source.assets.items()}
+    for asset, token in source.assets.items():
+        if token == NATIVE:
+            continue
+        logs = node.call(
+            "eth_getLogs",
+            {
+                "address": token,
+                "fromBlock": hex(source.first_block),
+                "toBlock": hex(head),
+                "topics": [TRANSFER_TOPIC, [_as_topic(sender) for sender in source.senders]],
+            },
+        )
+        for log in logs:
+            number = int(log["blockNumber"], 16)
+            found.append(
+                [
+                    source.network,
+                    "",
+                    "0x" + log["topics"][2][-40:].lower(),
+                    token.lower(),
+                    asset_of.get(log["address"].lower(), asset),
+                    int(log["data"], 16),
+                    log["transactionHash"],
+                    number,
+                    stamps[number],
+                    "0x" + log["topics"][1][-40:].lower(),
+                ]
+            )
+    return found
+
+
+def _native_transfers(
+    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
+) -> list[list[Any]]:
+    native = next(asset for asset, token in source.assets.items() if token == NATIVE)
+    sent = [
+        transaction
+        for block in node.batch(
+            "eth_getBlockByNumber",
+            ([hex(number), True] for number in range(source.first_block, head + 1)),
+        )
+        for transaction in block["transactions"]
+        if transaction["from"].lower() in source.senders and int(transaction["value"], 16)
+    ]
+    receipts = node.batch("eth_getTransactionReceipt", ([each["hash"]] for each in sent))
+    return [
+        [
+            source.network,
+            "",
+            (transaction["to"] or NATIVE).lower(),
+            NATIVE,
+            native,
+            int(transaction["value"], 16),
+            transaction["hash"],
+            int(transaction["blockNumber"], 16),
+            stamps[int(transaction["blockNumber"], 16)],
+            transaction["from"].lower(),
+        ]
+        for transaction, receipt in zip(sent, receipts, strict=True)
+        if int(receipt["status"], 16) == 1
+    ]
+
+
+def _as_topic(address: str) -> str:
+    return "0x" + address.removeprefix("0x").rjust(64, "0")
+
+
 def _blocks(
     node: _Node,
     source: ChainSource,
@@ -128,7 +234,8 @@ def _blocks(
 ) -> dict[int, int]:
     stamps: dict[int, int] = {}
     for block in node.batch(
-        "eth_getBlockByNumber", ([hex(number), False] for number in range(head + 1))
+        "eth_getBlockByNumber",
+        ([hex(number), False] for number in range(source.first_block, head + 1)),
     ):
         number = int(block["number"], 16)
         stamps[number] = int(block["timestamp"], 16)

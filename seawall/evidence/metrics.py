@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -30,9 +31,17 @@ QUERIES: tuple[str, ...] = (
 
 
 def export_metrics(
-    prometheus_url: str, *, start: float, end: float, step_s: float, into: Path
+    prometheus_url: str,
+    *,
+    start: float,
+    end: float,
+    step_s: float,
+    expressions: Mapping[str, str],
+    into: Path,
 ) -> None:
     """Write metrics.json: every series of :data:`QUERIES` from ``start`` to ``end`` (Unix seconds).
+
+    ``expressions`` say how a venue whose metrics have other names gives one of them.
 
     Raises :class:`EvidenceError` if Prometheus does not answer.
     """
@@ -42,9 +51,19 @@ def export_metrics(
             try:
                 answer = client.get(
                     f"{prometheus_url}/api/v1/query_range",
-                    params={"query": query, "start": start, "end": end, "step": step_s},
+                    params={
+                        "query": expressions.get(query, query),
+                        "start": start,
+                        "end": end,
+                        "step": step_s,
+                    },
                 )
-                series += answer.raise_for_status().json()["data"]["result"]
+                found = answer.raise_for_status().json()["data"]["result"]
+                if query in expressions:
+                    found = [
+                        {**each, "metric": {**each["metric"], "__name__": query}} for each in found
+                    ]
+                series += found
             except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
                 raise EvidenceError(f"Prometheus cannot be read: {error}") from error
     into.write_text(json.dumps({"step_s": step_s, "series": series}) + "\n", encoding="utf-8")

@@ -26,8 +26,10 @@ from pydantic import (
     model_validator,
 )
 
+from seawall.conventions import metrics
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
+from seawall.conventions.evidence import Port
 from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
@@ -40,20 +42,6 @@ COMPONENTS_FILE = "components.json"
 _RUN_FILE = "current-run"
 
 Kind = Literal["sandbox", "staging", "production"]
-Port = Literal[
-    "withdrawals",
-    "payouts",
-    "balances",
-    "ledger",
-    "mode_changes",
-    "flow",
-    "signatures",
-    "top_ups",
-    "decisions",
-    "metrics",
-    "pages",
-]
-"""The kinds of evidence that a deployment may offer (`seawall/evidence/ports.py`)."""
 
 
 class _Part(BaseModel):
@@ -246,7 +234,8 @@ class Deployment(_Part):
             role; without it the user's own AWS configuration counts.
         process_control: Base URL of handles that freeze, kill and start a process by its name
             (`sandbox/process_control.py` has them).
-        metrics: PromQL expression by the kit's own name of a metric, where they differ.
+        metrics: PromQL expression by the kit's own name of a metric, where they differ;
+            `seawall_queue_depth{scope="guaranteed"}` can be mapped as a whole.
         evidence: Sources of evidence, besides those of ``venue.records``.
         approval: Required of production.
         runs: Where runs are kept; the repository's `runs/` if it is left out.
@@ -278,6 +267,15 @@ class Deployment(_Part):
     approval: Approval | None = None
     runs: Path | None = None
     _path: Path | None = PrivateAttr(default=None)
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, expressions: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in expressions if not metrics.is_known(name)]
+        if unknown:
+            message = f"the kit has no metric {', '.join(unknown)} (seawall/conventions/metrics.py)"
+            raise ValueError(message)
+        return expressions
 
     @model_validator(mode="after")
     def _kind_is_true(self) -> Self:
@@ -376,8 +374,15 @@ class Deployment(_Part):
         """Where the file of this deployment is."""
         return self.data_dir / DEPLOYMENT_FILE if self._path is None else self._path
 
+    def kept_as(self, path: Path) -> Deployment:
+        """The same deployment, written to ``path``, whole or not at all."""
+        kept = self.model_copy()
+        kept._path = path  # noqa: SLF001 - of its own class
+        kept.write()
+        return kept
+
     def write(self) -> Path:
-        """Write the file into the data directory, whole or not at all; returns its path."""
+        """Write the file where it belongs, whole or not at all; returns its path."""
         write_private(self.path, self.model_dump_json(indent=1) + "\n")
         return self.path
 

@@ -44,7 +44,8 @@ What a reader would ask for first when a run cannot be repeated.
 class Manifest:
     """What was run.
 
-    Written at the start and again at the end, so that an interrupted run can be recognised.
+    Written at the start and again at the end, so that an interrupted run can be recognised. What
+    the deployment is and offers is known once it is up.
     """
 
     run_id: str
@@ -56,13 +57,17 @@ class Manifest:
     gameday: str | None
     drill: str
     replay: str
-    stack: str | None
     sabotage: str | None
     commit: str
     dirty: bool
     versions: Mapping[str, str]
     knobs: Mapping[str, Any]
     started_at: float
+    stack: str | None = None
+    kind: str | None = None
+    offers: Sequence[str] = field(default_factory=list)
+    operations: Sequence[str] = field(default_factory=list)
+    chains: Sequence[str] = field(default_factory=list)
     ended_at: float | None = None
     components: Sequence[Mapping[str, Any]] = field(default_factory=list)
     files: Mapping[str, Any] = field(default_factory=dict)
@@ -73,16 +78,19 @@ class Manifest:
         _write_json(directory / "manifest.json", vars(self))
 
 
-def create_run_directory(root: Path, *, seed: int, drill: str, now: float) -> Path:
-    """Make ``root/runs/<UTC time>-<seed>-<drill>``.
+def create_run_directory(
+    root: Path, *, seed: int, drill: str, now: float, parent: Path | None = None
+) -> Path:
+    """Make ``<UTC time>-<seed>-<drill>`` in ``parent``, by default ``root/runs``.
 
-    It is in the user's cache where ``root`` is read-only.
+    That is in the user's cache where ``root`` is read-only.
 
     Raises :class:`WorldError` if it can be made in neither place.
     """
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{seed}-{drill}"
-    parent = root if _is_writable(root) else cache_root()
-    directory = parent / RUNS / name
+    if parent is None:
+        parent = (root if _is_writable(root) else cache_root()) / RUNS
+    directory = parent / name
     try:
         directory.mkdir(parents=True)
     except OSError as error:
@@ -149,7 +157,6 @@ def describe(
         gameday=gameday,
         drill=drill,
         replay=replay,
-        stack=None,  # known once the deployment is there
         sabotage=sabotage,
         commit=commit,
         dirty=dirty,

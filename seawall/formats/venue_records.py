@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 
@@ -20,18 +21,27 @@ from seawall.formats.deployment import Deployment
 class VenueState:
     """The venue at one instant, for people to watch; no verdict rests on it.
 
-    ``oldest_s`` is the age of the oldest withdrawal that is not resolved.
+    ``oldest_s`` is the age of the oldest withdrawal that is not resolved. None is what the venue
+    does not say.
     """
 
     tier: str
-    open_withdrawals: int
-    oldest_s: float
-    posted: int
-    signing_region: str
+    open_withdrawals: int | None = None
+    oldest_s: float | None = None
+    posted: int | None = None
+    signing_region: str | None = None
 
 
 class VenueRecords(Protocol):
-    """Read-only access to a venue's records."""
+    """Read-only access to a venue's records.
+
+    ``offers`` are the kinds of evidence that :meth:`export` writes.
+    """
+
+    @property
+    def offers(self) -> tuple[Port, ...]:
+        """As above."""
+        ...
 
     def state(self) -> VenueState | None:
         """The venue now; None while its records do not answer."""

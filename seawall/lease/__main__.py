@@ -6,7 +6,8 @@ holder, frozen perhaps, has not made in time. Leases that an earlier pair left i
 are undone before the first answer. SIGTERM, SIGINT and SIGHUP undo what is held, then end both.
 
 Exit status: 0 after such a signal if nothing is left applied; 1 if the other process died or an
-undo was not done; 4 if the port is busy.
+undo was not done; 4 if the port is busy. One that a game day starts ends in the same way with its
+runner.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from seawall.lease.book import Lease, load
 from seawall.lease.holder import STOPPING_MS_MAX, UNDO_MS_MAX, Holder, record_expired, undo_now
 from seawall.lease.server import HOST, LeaseServer
 from seawall.lease.undo import REAL_CLOCK, Clock
+from seawall.processes.parent import end_with_runner
 
 SIGNALLED = "the holder was signalled to end"
 SENTINEL_DIED = "the sentinel died"
@@ -55,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--port", type=int, required=True, help="port on loopback; 0 takes a free one and prints it"
     )
     options = parser.parse_args(arguments)
+    end_with_runner()
     try:
         server = LeaseServer(options.port)
         return _run(server, data_dir=options.data_dir)

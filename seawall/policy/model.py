@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -369,11 +369,24 @@ class SmallestSize(Section):
     payouts: Count | None = None
 
 
+SteadyState = Literal[
+    "api_answers",
+    "status_reachable",
+    "mode_controller_beats",
+    "withdrawal_completes",
+    "payouts_progress",
+]
+STEADY_STATES: tuple[SteadyState, ...] = get_args(SteadyState)
+"""What the steady state of a venue is made of; `chaos/probes.py` reads each."""
+
+
 class Drill(Section):
     """A flood and faults with what is expected of them, and the smallest size that counts.
 
     ``blast_radius`` names everything that the faults may reach. A lease undoes a fault whose runner
-    was silent for ``lease_ttl``.
+    was silent for ``lease_ttl``. ``steady_state`` is what must hold before and after. ``claims``
+    are the checks without which there is no PASS, by id or by the part of it before the dot, or
+    ``all``; what a venue does not offer and nobody demands is not claimed.
     """
 
     title: str
@@ -383,6 +396,8 @@ class Drill(Section):
     blast_radius: tuple[str, ...] = ()
     expects: Expectations
     smallest: SmallestSize
+    steady_state: tuple[SteadyState, ...] = Field(default=STEADY_STATES, min_length=1)
+    claims: tuple[str, ...] = Field(default=("all",), min_length=1)
 
 
 class GameDay(Section):
@@ -391,6 +406,15 @@ class GameDay(Section):
     name: Name
     schedule: str
     drills: tuple[Name, ...] = Field(min_length=1)
+
+
+class StopCondition(Section):
+    """What ends a drill at once: a Prometheus query above a level, or a CloudWatch alarm."""
+
+    query: str | None = None
+    above: Ratio | None = None
+    alarm: str | None = None
+    region: str | None = None
 
 
 class RequiredDrill(Section):
@@ -406,6 +430,10 @@ class Scale(Section):
 
     amounts: Ratio = Fraction(1)
     durations: Ratio = Fraction(1)
+
+
+_OF_DRILLS = {"drills", "gamedays", "stop_conditions", "readiness"}
+"""What only drills read."""
 
 
 class Policy(Section):
@@ -438,6 +466,7 @@ class Policy(Section):
     targets: Targets
     drills: dict[Name, Drill]
     gamedays: tuple[GameDay, ...]
+    stop_conditions: dict[Name, StopCondition] = Field(default_factory=dict)
     readiness: tuple[RequiredDrill, ...]
 
     @property
@@ -452,9 +481,7 @@ class Policy(Section):
         Editing a drill therefore changes no resource. A schedule names its game day in its own
         inputs.
         """
-        return _digest(
-            self.model_dump(mode="json", by_alias=True, exclude={"drills", "gamedays", "readiness"})
-        )
+        return _digest(self.model_dump(mode="json", by_alias=True, exclude=_OF_DRILLS))
 
     @classmethod
     def from_dump(cls, tree: Any) -> Policy:

@@ -9,7 +9,7 @@ needs to start programs (LD_LIBRARY_PATH, LD_PRELOAD, MALLOC_*, OPENSSL_CONF).
 
 Two commands keep the whole environment on purpose. Set-up installs packages through the user's
 own proxy and registry settings. `review` and `drift` of a stack of the user's own use the user's
-AWS profile, Pulumi backend and proxy.
+AWS profile, Pulumi backend and proxy. A drill on such a stack keeps what leads to AWS, and no more.
 """
 
 from __future__ import annotations
@@ -101,9 +101,21 @@ KEPT_NAMES = frozenset(
 """Set by `bin/seawall exec` itself, although they begin like something that is removed."""
 
 
-def is_removed(name: str) -> bool:
-    """Whether a process of a run must not see the variable ``name``."""
-    if name in KEPT_NAMES:
+_WAY_TO_AWS = frozenset(
+    {
+        *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+        *("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+    }
+)
+"""Besides its own variables, how boto3 reaches AWS from a company's network."""
+
+
+def is_removed(name: str, *, own_stack: bool = False) -> bool:
+    """Whether a process of a run must not see the variable ``name``.
+
+    ``own_stack``: it works on a stack of the user's, whose AWS configuration counts.
+    """
+    if name in KEPT_NAMES or (own_stack and (name.startswith("AWS_") or name in _WAY_TO_AWS)):
         return False
     return name in REMOVED_NAMES or name.startswith(REMOVED_PREFIXES)
 
@@ -113,46 +125,56 @@ def removed_names(environment: Mapping[str, str] | None = None) -> list[str]:
     return sorted(filter(is_removed, os.environ if environment is None else environment))
 
 
-def inherited(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def inherited(
+    environment: Mapping[str, str] | None = None, *, own_stack: bool = False
+) -> dict[str, str]:
     """The variables in ``environment`` (default: this process's) that a child process gets."""
     found = os.environ if environment is None else environment
-    return {name: value for name, value in found.items() if not is_removed(name)}
+    return {
+        name: value for name, value in found.items() if not is_removed(name, own_stack=own_stack)
+    }
 
 
-def clean_own_process(environment: MutableMapping[str, str] | None = None) -> list[str]:
+def clean_own_process(
+    environment: MutableMapping[str, str] | None = None, *, own_stack: bool = False
+) -> list[str]:
     """Remove from this process what :func:`inherited` leaves out; the removed names, sorted.
 
     To be called after set-up and before the first client of a running stack is made: boto3, httpx
     and asyncpg read the environment when a client is constructed.
     """
     found = os.environ if environment is None else environment
-    gone = removed_names(found)
+    gone = sorted(name for name in found if is_removed(name, own_stack=own_stack))
     for name in gone:
         del found[name]
     return gone
 
 
 def of_deployment(
-    deployment: Path, *, policy: Path, path: str, run_id: str | None = None
+    deployment: Path, *, policy: Path, path: str, run_id: str | None = None, own_stack: bool = False
 ) -> dict[str, str]:
     """Variables of a process that works on the stack that the file ``deployment`` describes.
 
     To be added to :func:`inherited`. ``path`` is PATH whole. ``run_id`` is for processes that end
     with the run: teardown ends every process that carries it, so a user's shell must not.
+    ``own_stack``: it is one of the user's, whose AWS configuration and proxies count.
     """
     found = {
         DEPLOYMENT_VARIABLE: str(deployment),
         POLICY_VARIABLE: str(policy),
         "PATH": path,
         "PYTHONPATH": str(repository_root()),
-        # For programs of the user's that have a proxy all the same.
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        # boto3 must find neither files of the user's nor credentials of the machine.
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+    if not own_stack:
+        found |= {
+            # For programs of the user's that have a proxy all the same.
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+            # boto3 must find neither files of the user's nor credentials of the machine.
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
     if run_id is not None:
         found |= {RUN_ID_VARIABLE: run_id, "PYTHONUNBUFFERED": "1"}
     return found

@@ -16,16 +16,19 @@ from typing import Any
 
 from seawall import indicators
 from seawall.conventions import components
+from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import PlannedFault, Tier, Trigger
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Arrival, LoggedRequest, Payout, ProbeSample, Withdrawal
+from seawall.scorecard.rows import Arrival, Followed, LoggedRequest, Payout, ProbeSample, Withdrawal
 from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
 
 ACKNOWLEDGED = frozenset({"accepted", "replayed"})
 """Outcomes with which a venue promised to pay; their statuses differ from venue to venue."""
+WITHDRAWAL_PROBES = ("small_withdrawal", "large_transfer")
+"""Probes that ask for a withdrawal."""
 
 FOREVER = Instant(1 << 62)
 
@@ -57,6 +60,26 @@ class Acknowledged:
     arrival: Arrival
     planned_at: Instant
     acknowledged_at: Instant
+
+
+Key = tuple[str, str, str, int]
+"""What a payout and the request for it have in common: network, asset, destination, amount."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """A withdrawal that was asked for, whatever the answer was."""
+
+    id: str
+    network: str
+    asset: str
+    destination: str
+    amount: int
+
+    @property
+    def key(self) -> Key:
+        """What its payout must have."""
+        return self.network, self.asset, self.destination, self.amount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +121,21 @@ class Facts:
     """Facts of one run, each worked out once."""
 
     run: Run
+
+    def offers(self, port: Port) -> bool:
+        """Whether the deployment has this kind of evidence."""
+        return port in self.run.manifest.offers
+
+    def asks(self, operation: str) -> bool:
+        """Whether the venue can be asked this at all."""
+        operations = self.run.manifest.operations
+        return operations is None or operation in operations
+
+    @cached_property
+    def chains(self) -> tuple[str, ...]:
+        """The networks that are read from a node; the others are known by a statement only."""
+        named = self.run.manifest.chains
+        return tuple(self.run.policy.networks) if named is None else named
 
     # --- the shock
     def moment(self, event: str, *, source: str | None = None) -> Instant | None:
@@ -301,11 +339,98 @@ class Facts:
                 )
         return found
 
+    @cached_property
+    def promised(self) -> dict[str, Instant]:
+        """When each withdrawal was acknowledged, by id: the flood's, and those of the prober."""
+        probed = {
+            str(sample.detail["id"]): sample.done_at
+            for probe in WITHDRAWAL_PROBES
+            for sample in self.samples(probe)
+            if sample.ok and sample.detail and "id" in sample.detail
+        }
+        flooded = {each: promise.acknowledged_at for each, promise in self.acknowledged.items()}
+        return flooded | probed
+
+    @cached_property
+    def demands(self) -> tuple[Demand, ...]:
+        """Every withdrawal that may have been asked for, once each, whatever the answer was.
+
+        Those that were planned count: of a flood that was stopped, some left without a line in its
+        log.
+        """
+        return tuple(self._demands.values())
+
+    def demand_of(self, identity: str) -> Demand | None:
+        """What was asked for under this id; None if nothing was."""
+        return self._demands.get(identity)
+
+    @cached_property
+    def _demands(self) -> dict[str, Demand]:
+        found = {
+            arrival.id: Demand(
+                id=arrival.id,
+                network=arrival.network,
+                asset=arrival.asset,
+                destination=arrival.destination.lower(),
+                amount=arrival.amount,
+            )
+            for arrival in self.run.arrivals
+        }
+        for probe in WITHDRAWAL_PROBES:
+            for sample in self.samples(probe):
+                detail = sample.detail or {}
+                if "id" in detail:
+                    found[str(detail["id"])] = _demand_of_probe(detail)
+        return found
+
     # --- the venue's records
     @cached_property
     def withdrawals_by_id(self) -> dict[str, Withdrawal]:
         """Withdrawals on record by id."""
         return {withdrawal.id: withdrawal for withdrawal in self.run.withdrawals}
+
+    @cached_property
+    def followed_by_id(self) -> dict[str, Followed]:
+        """What the venue said at the end, by id."""
+        return {row.id: row for row in self.run.followed}
+
+    def payment_of(self, identity: str) -> Payout | None:
+        """The payout of a withdrawal, seen outside the venue; None if there is none.
+
+        By the venue's number of the request where payouts carry it. Else by network, asset,
+        destination and amount; requests that share all four are paid in the order in which they
+        were acknowledged.
+        """
+        return self._payments.get(identity)
+
+    @cached_property
+    def _payments(self) -> dict[str, Payout]:
+        if self.offers("numbered_payouts"):
+            numbers = (
+                {row.id: (row.network, row.seq) for row in self.run.withdrawals}
+                if self.offers("withdrawals")
+                else {row.id: (row.network, row.seq) for row in self.run.followed}
+            )
+            by_number = {(payout.network, payout.seq): payout for payout in self.run.payouts}
+            return {
+                identity: by_number[number]
+                for identity, number in numbers.items()
+                if number in by_number
+            }
+        waiting: dict[Key, list[str]] = {}
+        for identity in sorted(self.promised, key=lambda each: self.promised[each]):
+            if (demand := self._demands.get(identity)) is not None:
+                waiting.setdefault(demand.key, []).append(identity)
+        found = {}
+        for payout in sorted(self.run.payouts, key=self.paid_at):
+            key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
+            if waiting.get(key):
+                found[waiting[key].pop(0)] = payout
+        return found
+
+    def tier_at(self, moment: Instant) -> str:
+        """The tier in force, by the venue's records."""
+        return next(span.tier for span in self.tiers if span.ends > moment)
 
     @cached_property
     def tiers(self) -> tuple[TierSpan, ...]:
@@ -393,10 +518,12 @@ class Facts:
         }
 
     def paid_at(self, payout: Payout) -> Instant:
-        """When the block of ``payout`` appeared.
+        """When the block of ``payout`` appeared, or when a statement says that it was paid.
 
         Raises :class:`EvidenceError` for a block that blocks.csv lacks.
         """
+        if payout.block_number is None:
+            return payout.block_timestamp
         seen = self.block_seen.get((payout.network, payout.block_number))
         if seen is None:
             raise EvidenceError(
@@ -404,6 +531,21 @@ class Facts:
                 "which chain/payouts.csv names"
             )
         return seen
+
+
+def _demand_of_probe(detail: Mapping[str, Any]) -> Demand:
+    try:
+        return Demand(
+            id=str(detail["id"]),
+            network=str(detail["network"]),
+            asset=str(detail["asset"]),
+            destination=str(detail["destination"]).lower(),
+            amount=int(detail["amount"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise EvidenceError(
+            f"probes.jsonl does not say what was asked for as {detail['id']}: {error!r}"
+        ) from error
 
 
 def sighting(

@@ -107,7 +107,8 @@ def summary(verdict: Verdict) -> dict[str, Any]:
     """The content of ``verdict.json``: what a gate needs.
 
     ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks``
-    (outcome by id of every check), ``times`` (a list, see :class:`Time`) and ``identity`` (see
+    (outcome by id of every check that is claimed), ``not_claimed`` (what each of the others would
+    need, by id), ``times`` (a list, see :class:`Time`) and ``identity`` (see
     :class:`Identity`; null if there is no manifest).
     """
     return {
@@ -117,6 +118,7 @@ def summary(verdict: Verdict) -> dict[str, Any]:
         "failed": list(verdict.failed),
         "unknown": list(verdict.unknown),
         "checks": {result.id: str(result.outcome) for result in verdict.results},
+        "not_claimed": {each.id: list(each.needs) for each in verdict.not_claimed},
         "times": [time.model_dump(mode="json") for time in verdict.times],
         "identity": None if verdict.identity is None else verdict.identity.model_dump(mode="json"),
     }
@@ -137,7 +139,7 @@ def scorecard(verdict: Verdict) -> dict[str, Any]:
 
 def junit(verdict: Verdict) -> str:
     """The checks as JUnit test cases, a suite for each category."""
-    return junit_of(
+    claimed = [
         Case(
             suite=result.category,
             name=result.id,
@@ -153,6 +155,18 @@ def junit(verdict: Verdict) -> str:
             ),
         )
         for result in verdict.results
+    ]
+    return junit_of(
+        claimed
+        + [
+            Case(
+                suite=each.id.partition(".")[0],
+                name=each.id,
+                outcome=None,
+                reason=f"not claimed; it needs {', '.join(each.needs)}",
+            )
+            for each in verdict.not_claimed
+        ]
     )
 
 

@@ -10,18 +10,19 @@ from seawall.experiments import digest_of
 from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE
+from seawall.scorecard.claims import Claim, claims_of
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
 from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
 from seawall.scorecard.run import Run
-from seawall.scorecard.verdict import Identity, Moment, Result, Time, Verdict
+from seawall.scorecard.verdict import Identity, Moment, Result, Time, Unclaimed, Verdict
 
-TIMES: dict[str, Callable[[Facts], Budget]] = {
-    "failover_max": failover,
-    "protected_max": budgets.protection,
-    "recovery_max": recovery.recovery,
+TIMES: dict[str, tuple[str, Callable[[Facts], Budget]]] = {
+    "failover_max": ("failover.time", failover),
+    "protected_max": ("protection.time", budgets.protection),
+    "recovery_max": ("recovery.time", recovery.recovery),
 }
-"""The measured times, by the target that gates each."""
+"""The measured times by the target that gates each, with the check that judges it."""
 
 
 def judge(run_dir: Path) -> Verdict:
@@ -35,7 +36,13 @@ def judge(run_dir: Path) -> Verdict:
 
 def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
     """The verdict that ``checks`` give on ``facts``; see :func:`judge`."""
-    findings = [(check, ask(check, facts)) for check in asked(facts, checks)]
+    claims = claimed(facts, checks)
+    findings = [(claim.check, _answer(claim, facts)) for claim in claims if claim.made]
+    not_claimed = tuple(
+        Unclaimed(id=claim.check.id, question=claim.check.question, needs=claim.missing)
+        for claim in claims
+        if not claim.made
+    )
     ground = next((finding for check, finding in findings if check is COMPLETE), None)
     if ground is not None and ground.outcome is not Outcome.PASS:
         findings = [
@@ -44,30 +51,45 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
         ]
     outcome = combine(finding.outcome for _, finding in findings)
     results = tuple(_result(check, finding) for check, finding in findings)
+    answered = {result.id for result in results}
     times = tuple(
         time
-        for target, measure in TIMES.items()
-        if _is_target(facts, target) and (time := _time(facts, measure)) is not None
+        for target, (identity, measure) in TIMES.items()
+        if identity in answered
+        and _is_target(facts, target)
+        and (time := _time(facts, measure)) is not None
     )
     return Verdict(
         outcome=outcome,
-        sentence=_sentence(outcome, results, times),
+        sentence=_sentence(outcome, results, times, not_claimed),
         failed=tuple(result.id for result in results if result.outcome is Outcome.FAIL),
         unknown=tuple(result.id for result in results if result.outcome is Outcome.UNKNOWN),
         identity=_identity(facts),
         times=times,
         results=results,
+        not_claimed=not_claimed,
         goals=goals.reported(facts),
     )
 
 
-def asked(facts: Facts, checks: Sequence[Check]) -> list[Check]:
-    """Those of ``checks`` that belong to the run's drill; all if it is not known which it was."""
+def claimed(facts: Facts, checks: Sequence[Check]) -> tuple[Claim, ...]:
+    """The claims of ``checks`` that belong to the run's drill.
+
+    All of them, if it is not known which drill it was or what the deployment offers.
+    """
     try:
-        drill = facts.run.drill
+        return claims_of(facts.run.drill, facts.run.manifest.offers, checks)
     except EvidenceError:
-        return list(checks)
-    return [check for check in checks if check.belongs(drill)]
+        return tuple(Claim(check=check, missing=(), demanded=True) for check in checks)
+
+
+def _answer(claim: Claim, facts: Facts) -> Finding:
+    if not claim.missing:
+        return ask(claim.check, facts)
+    return unknown(
+        target="",
+        reason=f"it must be claimed, and the deployment offers no {', '.join(claim.missing)}",
+    )
 
 
 def _is_target(facts: Facts, target: str) -> bool:
@@ -162,6 +184,7 @@ def _identity(facts: Facts) -> Identity | None:
         gameday=manifest.gameday,
         drill=manifest.drill,
         stack=manifest.stack,
+        kind=manifest.kind,
         faults=_faults(facts),
         experiment_digest=_experiment_digest(facts),
         sabotage=manifest.sabotage,
@@ -197,17 +220,30 @@ def _experiment_digest(facts: Facts) -> str | None:
     return digest_of(experiment) if isinstance(experiment, dict) else None
 
 
-def _sentence(outcome: Outcome, results: Sequence[Result], times: Sequence[Time]) -> str:
-    """The verdict in one sentence for people, with the measured times."""
+def _sentence(
+    outcome: Outcome,
+    results: Sequence[Result],
+    times: Sequence[Time],
+    not_claimed: Sequence[Unclaimed],
+) -> str:
+    """The verdict in one sentence for people, with the measured times and how much is claimed."""
     measured = ", ".join(f"{time.id} {time.shown} of {format_s(time.limit_us)}" for time in times)
     if outcome is Outcome.PASS:
-        return f"The venue survived: {measured}; all {len(results)} checks hold."
+        held = (
+            f"all {len(results)} checks hold"
+            if not not_claimed
+            else f"{len(results)} of {len(results) + len(not_claimed)} checks are claimed and hold,"
+            f" {len(not_claimed)} are not claimed"
+        )
+        return f"The venue survived: {measured}{'; ' if measured else ''}{held}."
     worst = [result for result in results if result.outcome is outcome]
     if not worst:
         return "Nothing was checked, so nothing is known."
     others = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
     why = f"{worst[0].id}: {worst[0].reason}{others}"
     tail = f"; {measured}" if measured else ""
+    if not_claimed:
+        tail += f"; {len(not_claimed)} of {len(results) + len(not_claimed)} are not claimed"
     if outcome is Outcome.FAIL:
         return f"The venue did not keep its promises: {why}{tail}."
     return f"The drill proves nothing either way: {why}{tail}."

@@ -1,4 +1,7 @@
-"""Outcomes as a JUnit file: FAIL is a failure, UNKNOWN an error, so neither is green in CI."""
+"""Outcomes as a JUnit file: FAIL is a failure, UNKNOWN an error, so neither is green in CI.
+
+What is not claimed is skipped.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from seawall.scorecard.outcome import Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One thing that was judged; ``text`` is everything that helps, ``reason`` one line."""
+    """One thing that was judged; ``text`` is everything that helps, ``reason`` one line.
+
+    Without an ``outcome`` it was not.
+    """
 
     suite: str
     name: str
-    outcome: Outcome
+    outcome: Outcome | None
     reason: str
     text: str = ""
 
@@ -38,7 +44,9 @@ def junit(cases: Iterable[Case]) -> str:
         element = ET.SubElement(
             suites[case.suite], "testcase", classname=f"seawall.{case.suite}", name=case.name
         )
-        if case.outcome is not Outcome.PASS:
+        if case.outcome is None:
+            ET.SubElement(element, "skipped", message=_printable(case.reason))
+        elif case.outcome is not Outcome.PASS:
             kind = "failure" if case.outcome is Outcome.FAIL else "error"
             found = ET.SubElement(element, kind, message=_printable(case.reason))
             found.text = _printable(case.text)
@@ -46,6 +54,7 @@ def junit(cases: Iterable[Case]) -> str:
         suite.set("tests", str(len(suite.findall(".//testcase"))))
         suite.set("failures", str(len(suite.findall(".//failure"))))
         suite.set("errors", str(len(suite.findall(".//error"))))
+        suite.set("skipped", str(len(suite.findall(".//skipped"))))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

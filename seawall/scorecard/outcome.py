@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import ExitCode
+from seawall.scorecard.run import PORT_OF
 
 if TYPE_CHECKING:
     from seawall.policy import Drill
@@ -146,6 +148,8 @@ class Check:
     Attributes:
         proves_alone: The rows which show a violation prove it, even if other evidence is missing.
         belongs: Whether a drill asks this question; one that does not is not judged by it.
+        adapts_to: Ports that it reads where they are offered, and can do without.
+        numbered: Whether payouts must carry the venue's own number of the request.
     """
 
     id: str
@@ -156,6 +160,16 @@ class Check:
     answer: Callable[[Facts], Finding]
     proves_alone: bool = False
     belongs: Callable[[Drill], bool] = every_drill
+    adapts_to: frozenset[Port] = frozenset()
+    numbered: bool = False
+
+    @property
+    def needs(self) -> tuple[Port, ...]:
+        """The ports without which it cannot be claimed: those that its evidence comes from."""
+        found = {PORT_OF[name] for name in self.evidence if name in PORT_OF} - self.adapts_to
+        if self.numbered:
+            found.add("numbered_payouts")
+        return tuple(port for port in EVERY_PORT if port in found)
 
     @property
     def category(self) -> str:
@@ -172,6 +186,8 @@ def check(
     remediation: str,
     proves_alone: bool = False,
     belongs: Callable[[Drill], bool] = every_drill,
+    adapts_to: tuple[Port, ...] = (),
+    numbered: bool = False,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -185,6 +201,8 @@ def check(
             answer=answer,
             proves_alone=proves_alone,
             belongs=belongs,
+            adapts_to=frozenset(adapts_to),
+            numbered=numbered,
         )
 
     return wrap

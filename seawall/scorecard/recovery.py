@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
@@ -19,7 +20,7 @@ from seawall.scorecard.budgets import (
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import ProbeSample, Withdrawal
+from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
 
 _QUEUE_INDICATOR = "queue_age_s"
 
@@ -44,46 +45,57 @@ def drained_at(
     return drained
 
 
-def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant | None:
-    """As :func:`drained_at`, but with no moment taken from the venue's records.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Promise:
+    """A withdrawal as those outside know it: acknowledged, and paid or not."""
+
+    acknowledged_at: Instant
+    payment: Payout | None
+
+
+def _promises(facts: Facts) -> list[_Promise]:
+    """What was promised to customers, with no moment taken from the venue's records.
+
+    What the venue voided left no trace outside and is left out; the safety checks require a reason
+    for it.
+    """
+    found = []
+    for identity, acknowledged_at in facts.promised.items():
+        record = facts.withdrawals_by_id.get(identity)
+        if record is None or record.state != "voided":
+            payment = facts.payment_of(identity)
+            found.append(_Promise(acknowledged_at=acknowledged_at, payment=payment))
+    return found
+
+
+def _drained_outside(
+    facts: Facts, promises: Iterable[_Promise], *, age_us_max: int, since: Instant
+) -> Instant | None:
+    """As :func:`drained_at`, but by ``promises``.
 
     A withdrawal is open from the acknowledgement that its customer got until the block that made
-    its payment final was seen. What the venue voided left no trace outside and is left out; the
-    safety checks require a reason for it.
+    its payment final was seen.
     """
-    blocks = {(payout.network, payout.seq): payout.block_number for payout in facts.run.payouts}
-    since_of = {
-        identity: promise.acknowledged_at for identity, promise in facts.acknowledged.items()
-    } | {
-        str(sample.detail["id"]): sample.done_at
-        for probe in ("small_withdrawal", "large_transfer")
-        for sample in facts.samples(probe)
-        if sample.ok and sample.detail and "id" in sample.detail
-    }
+    until = facts.observed_until
     drained = since
-    for identity, acknowledged_at in since_of.items():
-        record = facts.withdrawals_by_id.get(identity)
-        if record is not None and record.state == "voided":
+    for promise in promises:
+        final_at = FOREVER if promise.payment is None else _final_seen(facts, promise.payment)
+        if promise.acknowledged_at + age_us_max >= min(final_at, until):
             continue
-        block = None if record is None else blocks.get((record.network, record.seq))
-        final_at = (
-            FOREVER
-            if record is None or block is None
-            else _final_seen(facts, record.network, block)
-        )
-        if acknowledged_at + age_us_max >= min(final_at, facts.observed_until):
-            continue
-        if final_at > facts.observed_until:
+        if final_at > until:
             return None
         drained = max(drained, final_at)
     return drained
 
 
-def _final_seen(facts: Facts, network: str, block: int) -> Instant:
-    """When the block that makes ``block`` final was seen.
+def _final_seen(facts: Facts, payment: Payout) -> Instant:
+    """When the block that makes ``payment`` final was seen; that of a statement is final at once.
 
     If the evidence ends before it: when it was due, by the network's block time.
     """
+    network, block = payment.network, payment.block_number
+    if block is None:
+        return payment.block_timestamp
     declared = facts.run.policy.networks[network]
     seen = facts.block_seen.get((network, block + declared.finality_depth_blocks))
     if seen is not None:
@@ -96,7 +108,9 @@ def _final_seen(facts: Facts, network: str, block: int) -> Instant:
     return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
 
 
-def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant) -> int:
+def _drained_tolerance_us(
+    facts: Facts, promises: Sequence[_Promise], paid: Instant | None, *, since: Instant
+) -> int:
     """How far the end of the queue by the records may be from the one by the chains.
 
     A posting comes within two blocks of finality. Whether a withdrawal was older than the limit
@@ -110,7 +124,7 @@ def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant)
         return tolerance_us
     limit_us = queue_age_us_max(facts)
     tried = (
-        drained_outside(facts, age_us_max=max(0, limit_us + shift_us), since=since)
+        _drained_outside(facts, promises, age_us_max=max(0, limit_us + shift_us), since=since)
         for shift_us in (-tolerance_us, tolerance_us)
     )
     return tolerance_us + max(abs((other or facts.observed_until) - paid) for other in tried)
@@ -127,7 +141,8 @@ def recovery(facts: Facts) -> Budget:
         since=starts,
         until=facts.observed_until,
     )
-    paid = drained_outside(facts, age_us_max=queue_age_us_max(facts), since=starts)
+    promises = _promises(facts)
+    paid = _drained_outside(facts, promises, age_us_max=queue_age_us_max(facts), since=starts)
     last = facts.tiers[-1]
     normal = max(starts, last.starts) if last.tier == "normal" else None
     seen = _normal_seen(facts.status_samples, after=starts)
@@ -169,7 +184,7 @@ def recovery(facts: Facts) -> Budget:
     measured_us = None if drained is None or normal is None else max(drained, normal) - starts
     witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
     if outcome is Outcome.PASS:
-        drained_tolerance_us = _drained_tolerance_us(facts, paid, since=starts)
+        drained_tolerance_us = _drained_tolerance_us(facts, promises, paid, since=starts)
         outcome, why = compare_observers(
             limit_us=limit_us,
             measured_us=None if drained is None else drained - starts,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.scorecard.readers import UNIX_SECONDS_MAX, Instant
 
 UnixSeconds = Annotated[float, Field(ge=0, lt=UNIX_SECONDS_MAX)]
@@ -38,7 +39,9 @@ class Manifest(Document):
 
     ``files`` are the digests of :func:`seawall.scorecard.run.digests`; without them, a file cut off
     between two lines looks whole. ``broke`` says which fault of the kit itself ended the drill
-    early. ``sabotage``, the control that was switched off, is shown and must not influence a check.
+    early. ``offers`` is the evidence that the deployment has, ``operations`` what its venue can be
+    asked, ``chains`` the networks that are read from a node (all, if it is not said). ``sabotage``,
+    the control that was switched off, is shown and must not influence a check.
     """
 
     run_id: str
@@ -49,6 +52,10 @@ class Manifest(Document):
     gameday: str | None = None
     drill: str
     stack: str | None = None
+    kind: str | None = None
+    offers: tuple[Port, ...] = EVERY_PORT
+    operations: tuple[str, ...] | None = None
+    chains: tuple[str, ...] | None = None
     replay: str = ""
     sabotage: str | None = None
     commit: str | None = None
@@ -206,6 +213,27 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Followed:
+    """What the venue said of an acknowledged request when it was asked for the last time.
+
+    ``state`` is one of the drill contract, or ``lost`` (the venue knows no such request), or
+    ``unanswered``.
+    """
+
+    id: str
+    venue_id: str | None
+    network: str
+    asset: str
+    amount: int
+    destination: str
+    state: str
+    reason: str | None
+    tx_hash: str | None
+    seq: int | None
+    asked_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
     """One nonce, one intent, one transaction, with the commit times of its arrows."""
 
@@ -324,16 +352,20 @@ class LedgerLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payout:
-    """A finalized ``Paid`` event, read from the chain."""
+    """A payout that is final, seen outside the venue.
+
+    A ``Paid`` event of a payout contract, with the venue's ``seq``; a plain transfer, without one;
+    or a line of a rail's statement, without a block and with its own time in ``block_timestamp``.
+    """
 
     network: str
-    seq: int
+    seq: int | None
     to: str
     token: str
     asset: str
     amount: int
     tx_hash: str
-    block_number: int
+    block_number: int | None
     block_timestamp: Instant
 
 

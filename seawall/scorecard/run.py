@@ -6,6 +6,7 @@ A broken file makes every check UNKNOWN that needs it, and ``evidence.complete``
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import Drill, Policy
 from seawall.scorecard import rows
@@ -51,8 +53,28 @@ FILES = {
     "chain_balances": "chain/balances.csv",
     "lane_nonces": "chain/lanes.csv",
     "metrics": "metrics.json",
+    "followed": "followed.csv",
 }
-"""Every file that must be there, by the name of the property that holds it."""
+"""Every file of evidence, by the name of the property that holds it."""
+
+PORTS: Mapping[Port, tuple[str, ...]] = {
+    "withdrawals": ("withdrawals",),
+    "payouts": ("payouts", "blocks"),
+    "numbered_payouts": ("failed_items",),
+    "balances": ("chain_balances",),
+    "ledger": ("ledger", "ledger_faults"),
+    "mode_changes": ("flips",),
+    "flow": ("flow",),
+    "signatures": ("slots", "signatures", "lane_changes", "lane_nonces"),
+    "top_ups": ("top_ups",),
+    "decisions": ("decisions",),
+    "metrics": ("metrics",),
+    "pages": ("pages",),
+}
+"""The properties that hold what a venue may offer; all others the kit itself writes, always."""
+
+PORT_OF: Mapping[str, Port] = {FILES[name]: port for port, names in PORTS.items() for name in names}
+"""By file of a run: the port that it comes from."""
 
 
 OFFSET_S_MAX = 24 * 3600
@@ -135,7 +157,7 @@ class Run:
     def changed_files(self) -> list[str]:
         """A sentence per file that has no digest, or is not what its digest was made of."""
         found = []
-        for name in FILES.values():
+        for name in map(FILES.__getitem__, self.expected):
             digest = self.manifest.files.get(name)
             if digest is None and name != FILES["manifest"]:
                 found.append(
@@ -145,6 +167,13 @@ class Run:
             elif digest is not None and not _unchanged(self.directory / name, digest):
                 found.append(f"{name} is not the file that the run wrote")
         return found
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Names of the files that must be there: the kit's own, and those of what is offered."""
+        offers = self.manifest.offers
+        missing = {name for port, names in PORTS.items() if port not in offers for name in names}
+        return tuple(name for name in FILES if name not in missing)
 
     @cached_property
     def manifest(self) -> rows.Manifest:
@@ -310,6 +339,11 @@ class Run:
     def lane_nonces(self) -> tuple[rows.LaneNonce, ...]:
         """How many transactions each lane has sent, as the chains say."""
         return self._table("lane_nonces", rows.LaneNonce)
+
+    @cached_property
+    def followed(self) -> tuple[rows.Followed, ...]:
+        """What the venue said at the end about each request that it had acknowledged."""
+        return self._table("followed", rows.Followed)
 
     @cached_property
     def metrics(self) -> rows.Metrics:

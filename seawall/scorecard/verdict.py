@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from seawall.conventions.evidence import Port
 from seawall.errors import ExitCode
 from seawall.scorecard.outcome import Outcome
 
@@ -33,6 +34,14 @@ class Result(Part):
     details: tuple[str, ...]
     evidence: tuple[str, ...]
     remediation: str
+
+
+class Unclaimed(Part):
+    """A check that was not claimed, and the evidence that it would need."""
+
+    id: str
+    question: str
+    needs: tuple[Port, ...]
 
 
 class Goal(Part):
@@ -87,6 +96,7 @@ class Identity(Part):
     gameday: str | None
     drill: str
     stack: str | None
+    kind: str | None
     faults: tuple[str, ...]
     experiment_digest: str | None
     sabotage: str | None
@@ -109,6 +119,7 @@ class Verdict(Part):
     identity: Identity | None
     times: tuple[Time, ...]
     results: tuple[Result, ...]
+    not_claimed: tuple[Unclaimed, ...]
     goals: tuple[Goal, ...]
 
     @property

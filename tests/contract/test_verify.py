@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ import pytest
 import uvicorn
 
 from seawall.cli import app as command_line
-from seawall.cli import contract
 from seawall.contract_verify import Finding, Limits, Verification, nobodys_address
 from seawall.formats.customers import Account
 from seawall.formats.drill_contract import ContractAdapter, Credentials, VenueAdapter, VenueClient
@@ -207,19 +207,21 @@ def test_the_exit_code_says_whether_all_that_is_offered_works(
     assert "\x1b" not in said
 
 
-def test_a_further_section_of_the_output_can_be_added(
-    tmp_path: Path,
-    serving: tuple[FakeVenue, str],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_it_says_which_drills_and_claims_the_deployment_allows(
+    tmp_path: Path, serving: tuple[FakeVenue, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"claim": "paid once", "missing": "payouts"}]
-    monkeypatch.setattr(contract, "SECTIONS", (lambda *_: ("claims", rows),))
+    """A venue that can only be spoken to has nothing outside it that shows its payouts."""
     arguments = [*_deployed(tmp_path, serving[1]), "--read-only"]
-    assert command_line.main(arguments) == 0
-    assert "paid once" in capsys.readouterr().out
     assert command_line.main([*arguments, "--json"]) == 0
-    assert '"claims": [' in capsys.readouterr().out
+    found = json.loads(capsys.readouterr().out)
+    offered = {row["kind"]: row["offered"] for row in found["evidence"]}
+    assert (offered["metrics"], offered["payouts"]) == ("yes", "no")
+    drills = {row["drill"]: row for row in found["drills"]}
+    assert drills["calm"]["can_pass"] == "no"
+    assert "evidence: payouts" in drills["calm"]["missing"]
+    assert "names no such process" in drills["api-killed"]["missing"]
+    assert command_line.main(arguments) == 0
+    assert "names no such process" in capsys.readouterr().out
 
 
 def test_what_cannot_be_asked_has_a_code_of_its_own(

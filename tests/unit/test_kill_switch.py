@@ -22,6 +22,7 @@ from seawall.kill_switch import (
     KillSwitchWatch,
     Reading,
     SsmKillSwitch,
+    kill_switch_reading,
     kill_switches,
 )
 
@@ -38,9 +39,8 @@ class Regions:
     def read(self) -> Reading:
         """What each region says now."""
         says = {region: value for region, value in self.values.items() if value is not None}
-        return Reading(
-            values=says,
-            unreadable={region: "no answer" for region in self.values if region not in says},
+        return kill_switch_reading(
+            says, {region: "no answer" for region in self.values if region not in says}
         )
 
     def watch(self) -> KillSwitchWatch:
@@ -109,7 +109,8 @@ def test_a_switch_that_no_region_can_read_ends_the_drill_after_its_bound_and_not
     assert world.pass_s(watch, UNREADABLE_S_MAX) is None
     assert (
         world.pass_s(watch, 1)
-        == "the kill switch was not read for 10 s (primary: no answer; standby: no answer)"
+        == "nothing that could stop the drill was read for 10 s (the kill switch in primary cannot"
+        " be read: no answer; the kill switch in standby cannot be read: no answer)"
     )
 
 
@@ -119,7 +120,7 @@ def test_a_reading_that_never_returns_counts_as_unreadable() -> None:
     watch = world.watch()
     watch.require_armed()
     world.now_s += UNREADABLE_S_MAX + 0.1
-    assert str(watch()).startswith("the kill switch was not read for 10 s")
+    assert str(watch()).startswith("nothing that could stop the drill was read for 10 s")
 
 
 def test_the_bound_counts_from_the_first_question_if_nothing_was_ever_read() -> None:
@@ -186,7 +187,7 @@ def test_a_region_that_cannot_be_asked_is_unreadable_and_never_an_exception() ->
     )
     reading = SsmKillSwitch(location=location).read()
     assert reading.values == {}
-    assert "FileNotFoundError" in reading.unreadable["us-east-1"]
+    assert "FileNotFoundError" in reading.unreadable["the kill switch in us-east-1"]
 
 
 class _Aws(BaseHTTPRequestHandler):
@@ -265,7 +266,7 @@ def test_the_sandboxs_switch_is_read_whatever_the_users_environment_says(
             credentials=key,
         )
     )
-    assert switch.read() == Reading(values={"us-east-1": ARMED, "us-west-2": ARMED}, unreadable={})
+    assert switch.read() == kill_switch_reading({"us-east-1": ARMED, "us-west-2": ARMED}, {})
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
@@ -279,4 +280,4 @@ def test_a_switch_on_loopback_is_read_directly_with_the_users_own_credentials(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAROLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     location = KillSwitchLocation(parameter="/x", regions=("us-east-1",), endpoint=endpoint)
-    assert SsmKillSwitch(location=location).read().values == {"us-east-1": ARMED}
+    assert SsmKillSwitch(location=location).read() == kill_switch_reading({"us-east-1": ARMED}, {})

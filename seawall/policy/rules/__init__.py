@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seawall.policy.rules.drills import drills, readiness
+from seawall.policy.rules.drills import drills, readiness, stop_conditions
 from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
 from seawall.policy.rules.references import references
@@ -37,5 +37,6 @@ def relations_of(policy: Policy) -> list[Problem]:
         *approvals(policy),
         *tiers(policy),
         *drills(policy),
+        *stop_conditions(policy),
         *readiness(policy),
     ]

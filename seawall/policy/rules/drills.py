@@ -66,6 +66,19 @@ def drills(policy: Policy) -> Iterator[Problem]:
         )
 
 
+def stop_conditions(policy: Policy) -> Iterator[Problem]:
+    """Stop conditions that say nothing, or two things."""
+    for name, condition in policy.stop_conditions.items():
+        query = (condition.query is not None, condition.above is not None)
+        alarm = (condition.alarm is not None, condition.region is not None)
+        if (query, alarm) not in (((True, True), (False, False)), ((False, False), (True, True))):
+            yield Problem(
+                path=f"stop_conditions.{name}",
+                found=", ".join(condition.model_fields_set) or "nothing",
+                remedy="write either `query` and `above`, or `alarm` and `region`",
+            )
+
+
 def readiness(policy: Policy) -> Iterator[Problem]:
     """Requirements that no run could meet."""
     seen: set[tuple[str, str]] = set()

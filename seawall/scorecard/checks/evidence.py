@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seawall.conventions.evidence import EVERY_PORT
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, passed, unknown
@@ -12,6 +13,12 @@ STATUS_SAMPLES_PER_S_MIN = 10
 """Half of the prober's 20 Hz; below it, sampling gaps would be as long as the time to measure."""
 
 STATUS_GAP_US_MAX = SECOND
+
+CUSTOMER_PROBES = ("login", "balances", "small_withdrawal")
+CUSTOMER_SAMPLES_PER_S_MIN = 1
+CUSTOMER_GAP_US_MAX = 5 * SECOND
+"""Of a venue that tells no status: three probes, once a second each, are all that is asked of it.
+"""
 
 BLOCK_GAPS_MAX = 3
 """A chain that skips two blocks in a row is no working observer; one late block is normal."""
@@ -25,6 +32,7 @@ COMMITS_GAP_US_MAX = 3 * SECOND
     question="Is every file of the run there and whole, and did every part live to the end?",
     motivation="A verdict from half of the evidence is a guess.",
     evidence=tuple(FILES.values()),
+    adapts_to=EVERY_PORT,
     remediation="Run the drill again; if a part died, its log says why.",
 )
 def complete(facts: Facts) -> Finding:
@@ -32,9 +40,13 @@ def complete(facts: Facts) -> Finding:
 
     Of a part that died, the details show the end of its log.
     """
-    target = f"{len(FILES)} files, all parts alive, the drill run to its end"
+    try:
+        expected = facts.run.expected
+    except EvidenceError:  # without the manifest it is not known which
+        expected = tuple(FILES)
+    target = f"{len(expected)} files, all parts alive, the drill run to its end"
     unusable = []
-    for name in FILES:
+    for name in expected:
         try:
             getattr(facts.run, name)
         except EvidenceError as error:
@@ -64,12 +76,12 @@ def complete(facts: Facts) -> Finding:
         ]
         return unknown(
             target=target,
-            measured=f"{len(dead)} dead, {len(unusable)} of {len(FILES)} files unusable",
+            measured=f"{len(dead)} dead, {len(unusable)} of {len(expected)} files unusable",
             reason=faults[0],
             details=(*faults[1:], *tails),
         )
     return passed(
-        measured=f"{len(FILES)} files, {len(manifest.components)} parts",
+        measured=f"{len(expected)} files, {len(manifest.components)} parts",
         target=target,
         reason="every file is what the run wrote, every part lived to the end",
     )
@@ -80,32 +92,51 @@ def complete(facts: Facts) -> Finding:
     question="Did both observers watch from the calm to the end of recovery?",
     motivation="Of a time that was not watched, nothing can be said.",
     evidence=("probes.jsonl", "chain/blocks.csv", "records/flow.csv"),
+    adapts_to=("payouts", "flow"),
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
     ),
 )
 def observers(facts: Facts) -> Finding:
-    """UNKNOWN unless status probes, blocks and database commits came all the time."""
+    """UNKNOWN unless status probes, blocks and database commits came all the time.
+
+    Of a venue that tells no status, the customers' probes count, which are slower. Commits count
+    where the venue's records show them.
+    """
     starts, ends = facts.calm_starts, facts.watch_ends
-    target = (
-        f"status at >= {STATUS_SAMPLES_PER_S_MIN} Hz without a gap > "
-        f"{format_s(STATUS_GAP_US_MAX)}; blocks and commits without a pause"
+    told = facts.asks("status")
+    what, rate_min, gap_us_max = (
+        ("status", STATUS_SAMPLES_PER_S_MIN, STATUS_GAP_US_MAX)
+        if told
+        else ("customers' probes", CUSTOMER_SAMPLES_PER_S_MIN, CUSTOMER_GAP_US_MAX)
     )
+    target = (
+        f"{what} at >= {rate_min} Hz without a gap > {format_s(gap_us_max)}; blocks and commits"
+        " without a pause"
+    )
+    asked = ("status",) if told else CUSTOMER_PROBES
     # While the drill itself keeps the api down, an observer that asks in vain is awake.
     in_vain = [
         sample.done_at
-        for sample in facts.samples("status")
+        for probe in asked
+        for sample in facts.samples(probe)
         if not sample.ok and any(down <= sample.done_at <= up for down, up in facts.api_down)
     ]
-    seen = [sample.done_at for sample in facts.status_samples]
+    answered = (
+        facts.status_samples
+        if told
+        else [sample for probe in asked for sample in facts.samples(probe) if sample.ok]
+    )
+    seen = [sample.done_at for sample in answered]
     inside = [done_at for done_at in (*seen, *in_vain) if starts <= done_at <= ends]
     rate = len(inside) * SECOND / max(1, ends - starts)
     gap_us = longest_gap_us(sorted(inside), starts=starts, ends=ends)
     measured = f"{rate:.1f} Hz, longest gap {format_s(gap_us)}"
     faults = []
-    if rate < STATUS_SAMPLES_PER_S_MIN or gap_us > STATUS_GAP_US_MAX:
-        faults.append(f"the status was seen at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
-    for name, network in facts.run.policy.networks.items():
+    if rate < rate_min or gap_us > gap_us_max:
+        faults.append(f"the {what} came at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
+    for name in facts.chains if facts.offers("payouts") else ():
+        network = facts.run.policy.networks[name]
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)
         block_us = network.block_time * MILLISECOND
         # Only final blocks are exported.
@@ -118,9 +149,10 @@ def observers(facts: Facts) -> Finding:
         ):
             faults.append(f"no block of {name} was seen by the prober")
     # Nor can anything be committed then: the prober's requests come in through the api.
-    commits = sorted([*(row.committed_at for row in facts.run.flow), *in_vain])
+    recorded = facts.run.flow if facts.offers("flow") else ()
+    commits = sorted([*(row.committed_at for row in recorded), *in_vain])
     pause_us = longest_gap_us(commits, starts=starts, ends=ends)
-    if pause_us > COMMITS_GAP_US_MAX:
+    if facts.offers("flow") and pause_us > COMMITS_GAP_US_MAX:
         faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:
         return unknown(target=target, measured=measured, reason=faults[0], details=faults[1:])

@@ -99,7 +99,7 @@ def avoided(facts: Facts) -> Finding:
     "page.none",
     question="Was nobody paged, although nothing was wrong?",
     motivation="People who are paged for nothing do not come when it matters.",
-    evidence=("pages.jsonl",),
+    evidence=("pages.jsonl", "metrics.json"),
     remediation="Look at the alert's expression and level.",
     belongs=lambda drill: not drill.faults and not drill.expects.reaches,
 )

@@ -108,13 +108,8 @@ def payouts(facts: Facts) -> Finding:
 def _paid_at_all(facts: Facts) -> Finding:
     """Whether a request of this drill's flood was paid on a chain."""
     target = ">= 1 request of this drill"
-    acknowledged = {
-        (row.network, row.seq)
-        for identity in facts.acknowledged
-        if (row := facts.withdrawals_by_id.get(identity)) is not None
-    }
-    paid = {(payout.network, payout.seq) for payout in facts.run.payouts} & acknowledged
-    measured = f"{len(paid):,} of {len(acknowledged):,} acknowledged requests"
+    paid = [each for each in facts.acknowledged if facts.payment_of(each) is not None]
+    measured = f"{len(paid):,} of {len(facts.acknowledged):,} acknowledged requests"
     if not paid:
         return unknown(target=target, measured=measured, reason="nothing of this drill was paid")
     return passed(
@@ -127,6 +122,7 @@ def _paid_at_all(facts: Facts) -> Finding:
     question="Did each fault take effect and end, as seen from outside the injector?",
     motivation="A fault that was only reported by its injector may never have happened.",
     evidence=("timeline.jsonl", "probes.jsonl", "records/sign_log.csv"),
+    adapts_to=("signatures",),
     remediation="Check that the venue and the prober take the path that the fault cuts.",
     belongs=lambda drill: bool(drill.faults),
 )
@@ -330,6 +326,8 @@ def _answered_in_the_dark(
 
 def _signed_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str | None:
     """What contradicts a dark KMS in ``region``: signatures of its signers; None without any."""
+    if not facts.offers("signatures"):
+        return None
     starts = (fault.effective or 0) + SIGNED_LATE_US_MAX
     ends = (fault.reverted or 0) - CLOCK_TOLERANCE_US
     signed = [

@@ -45,7 +45,9 @@ def _expects_protected(drill: Drill) -> bool:
         "records/withdrawals.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "followed.csv",
     ),
+    adapts_to=("withdrawals",),
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
@@ -58,7 +60,6 @@ def small_completed(facts: Facts) -> Finding:
     moments: the posting in the venue's ledger, and the block of the payment on the chain.
     """
     targets = facts.run.policy.targets
-    paid_at = {(payout.network, payout.seq): facts.paid_at(payout) for payout in facts.run.payouts}
     within_us = targets.small_withdrawal_within * MILLISECOND
     share_min = targets.small_withdrawals_completed_min
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
@@ -75,20 +76,10 @@ def small_completed(facts: Facts) -> Finding:
         )
     late: list[tuple[Instant, int, str]] = []
     for identity, since in asked.items():
-        record = facts.withdrawals_by_id.get(identity)
-        if identity not in facts.acknowledged:
-            late.append((since, FOREVER, f"{identity}, never acknowledged"))
-        elif record is None or record.state != "posted" or record.resolved_at is None:
-            late.append(
-                (
-                    since,
-                    FOREVER,
-                    f"{identity}, {'never paid' if record is None else f'in state {record.state}'}",
-                )
-            )
-        elif (paid := paid_at.get((record.network, record.seq))) is None:
-            late.append((since, FOREVER, f"{identity}, posted, but paid on no chain"))
-        elif (took_us := max(record.resolved_at, paid) - since) > within_us:
+        paid = _paid(facts, identity)
+        if isinstance(paid, str):
+            late.append((since, FOREVER, f"{identity}, {paid}"))
+        elif (took_us := paid - since) > within_us:
             late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
     done = len(asked) - len(late)
     share = Fraction(done, len(asked))
@@ -114,6 +105,28 @@ def small_completed(facts: Facts) -> Finding:
         reason=f"{len(late):,} were refused, late or never paid",
         details=details,
     )
+
+
+def _paid(facts: Facts, identity: str) -> Instant | str:
+    """When a request was paid by all who can tell, or why it was not.
+
+    Those are the chain, and the venue's ledger. Without its records: what it told the customer,
+    which says that it is paid, and not when.
+    """
+    if identity not in facts.acknowledged:
+        return "never acknowledged"
+    payment = facts.payment_of(identity)
+    if not facts.offers("withdrawals"):
+        told = facts.followed_by_id.get(identity)
+        if told is None or told.state != "posted":
+            return "not followed" if told is None else f"told that it is {told.state}"
+        return "called paid, but paid on no chain" if payment is None else facts.paid_at(payment)
+    record = facts.withdrawals_by_id.get(identity)
+    if record is None or record.state != "posted" or record.resolved_at is None:
+        return "never paid" if record is None else f"in state {record.state}"
+    if payment is None:
+        return "posted, but paid on no chain"
+    return max(record.resolved_at, facts.paid_at(payment))
 
 
 @check(
@@ -229,6 +242,7 @@ def suspensions(facts: Facts) -> Finding:
         "chain/payouts.csv",
         "policy.json",
     ),
+    numbered=True,
     remediation=(
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."
     ),
@@ -313,7 +327,7 @@ def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[t
     """(seq, slot) by the transaction that the chain says paid it."""
     slots = {slot.tx_hash: slot for slot in facts.run.slots if slot.tx_hash is not None}
     for payout in facts.run.payouts:
-        if payout.seq in large and payout.tx_hash in slots:
+        if payout.seq is not None and payout.seq in large and payout.tx_hash in slots:
             yield payout.seq, slots[payout.tx_hash]
 
 

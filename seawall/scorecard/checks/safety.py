@@ -21,6 +21,9 @@ from seawall.scorecard.rows import Slot
 NATIVE_TOKEN = "0x" + "0" * 40
 """The address that stands for a chain's own coin in ``Paid`` events."""
 
+_Line = tuple[str, int | None, str, int, str, bool]
+"""A payout: network, number, asset, amount, recipient, whether it was the network's own coin."""
+
 _HELD = ("hot", "reserve", "cold")
 _OWED = ("customer", "reserved", "inventory", "own")
 _SETTLED = ("posted", "voided")
@@ -84,6 +87,7 @@ def no_negative(facts: Facts) -> Finding:
     question="Was each withdrawal paid at most once, on any chain?",
     motivation="A double payment cannot be taken back.",
     evidence=("chain/payouts.csv",),
+    numbered=True,
     remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
     proves_alone=True,
 )
@@ -108,12 +112,13 @@ def paid_once(facts: Facts) -> Finding:
     question="Do the chains' payouts equal what the ledger posted, to the base unit?",
     motivation="Records that differ from the chain promise or hide money.",
     evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    numbered=True,
     remediation="Reconcile the named withdrawals by hand before paying on.",
 )
 def chain_equals_posted(facts: Facts) -> Finding:
     """Both sides have the same payouts (network, seq, asset, amount, recipient), equally often."""
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
-    on_chain = Counter(
+    on_chain: Counter[_Line] = Counter(
         (
             paid.network,
             paid.seq,
@@ -124,7 +129,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
         )
         for paid in facts.run.payouts
     )
-    posted = Counter(
+    posted: Counter[_Line] = Counter(
         (
             row.network,
             row.seq,
@@ -141,7 +146,9 @@ def chain_equals_posted(facts: Facts) -> Finding:
     ]
     found = [
         f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
-        for (network, seq, asset, amount, to, _), what in sorted(odd, key=lambda pair: pair[0][1])
+        for (network, seq, asset, amount, to, _), what in sorted(
+            odd, key=lambda pair: pair[0][1] or 0
+        )
     ]
     return violations(
         found,
@@ -156,6 +163,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
     question="Was nothing paid that was voided?",
     motivation="A refund and a payment of the same money is a double payment.",
     evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    numbered=True,
     remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
     proves_alone=True,
 )

@@ -16,7 +16,15 @@ from seawall.scorecard.readers import Instant
         "After signing went dark in the primary region, did the standby sign and broadcast in time?"
     ),
     motivation="Until then no customer of any network is paid.",
-    evidence=("timeline.jsonl", "records/lane_log.csv", "records/slots.csv", "probes.jsonl"),
+    evidence=(
+        "timeline.jsonl",
+        "records/withdrawals.csv",
+        "records/lane_log.csv",
+        "records/slots.csv",
+        "records/sign_log.csv",
+        "records/mode_log.csv",
+        "probes.jsonl",
+    ),
     remediation=(
         "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
         "transaction, the standby's signer."
@@ -90,7 +98,13 @@ def page_protection(facts: Facts) -> Finding:
     "recovery.time",
     question="After healing, was the queue drained and the tier normal again in time?",
     motivation="A venue that stays in protected mode has turned an outage into a freeze.",
-    evidence=("timeline.jsonl", "records/withdrawals.csv", "records/mode_log.csv", "probes.jsonl"),
+    evidence=(
+        "timeline.jsonl",
+        "records/withdrawals.csv",
+        "records/mode_log.csv",
+        "chain/payouts.csv",
+        "probes.jsonl",
+    ),
     remediation=(
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
         "levels free the tier."

@@ -29,6 +29,7 @@ SECTIONS = {
     "Times: did it happen in time?": ("failover", "protection", "page", "recovery"),
     "Tiers: were the right ones reached?": ("tiers",),
     "Promises: was each one kept under stress?": ("stress", "protected"),
+    "Customers: what they were told, and what they were paid": ("customer",),
     "Safety: the records against the chains": ("safety",),
 }
 """Headings of the checks' tables, and the categories below each."""

@@ -74,7 +74,7 @@ def _gates(verdict: Verdict) -> list[Text]:
 
 
 def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
-    safe = [result for result in verdict.results if result.category == "safety"]
+    safe = [result for result in verdict.results if result.category in ("customer", "safety")]
     held = sum(1 for result in safe if result.outcome is Outcome.PASS)
     # A finding with the reason NO_GROUND is explained by evidence.complete.
     bad = [
@@ -84,6 +84,14 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
         if result.outcome is outcome and result.reason != NO_GROUND
     ]
     lines = [Text(f"safety: {held} of {len(safe)} hold", style="" if held == len(safe) else "bold")]
+    if verdict.not_claimed:
+        needs = sorted({port for each in verdict.not_claimed for port in each.needs})
+        lines.append(
+            Text(
+                f"not claimed: {len(verdict.not_claimed)} checks, for want of {', '.join(needs)}",
+                style="bold",
+            )
+        )
     for result in bad[:_LINES_MAX]:
         lines += _explain(result)
     if len(bad) > _LINES_MAX:

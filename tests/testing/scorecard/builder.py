@@ -14,12 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from seawall import indicators
+from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
 from tests.testing.scorecard.observers import documents, observe
 from tests.testing.scorecard.story import (
     APPLIED,
     CALM_S,
+    DRILL,
     ENDS,
     FAILED_OVER,
     NATIVE,
@@ -41,13 +43,23 @@ from tests.testing.scorecard.story import (
     tier_at,
 )
 
+POLICY = ROOT / "policies" / "sandbox.yaml"
+COUNTED = ("offered_per_s", "payouts")
+"""What the smallest size of a drill counts in requests."""
 
-def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandbox.yaml") -> Path:
-    """Write the run of a PASS into ``directory``."""
-    story = Story(policy=load_policy(policy_path))
-    _arrive(story)
+
+def write_run(directory: Path, *, thinned: int = 1) -> Path:
+    """Write the run of a PASS into ``directory``.
+
+    ``thinned``: how many requests one stands for. The same value is then requested by so many fewer
+    requests, and the policy asks for as much fewer of them and of payouts: every check has the same
+    to judge in a fraction of the rows.
+    """
+    story = Story(policy=_asking(load_policy(POLICY), thinned=thinned))
+    _arrive(story, thinned)
     _flow_and_flips(story)
     _pay(story)
+    _follow(story)
     _top_up(story)
     _balance(story)
     _count(story)
@@ -72,19 +84,29 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     return directory
 
 
-def _arrive(story: Story) -> None:
+def _asking(policy: Policy, *, thinned: int) -> Policy:
+    """``policy`` with what the drill counts divided by ``thinned``: its rate and its payouts."""
+    drill = policy.drills[DRILL]
+    counted = {name: getattr(drill.smallest, name) // thinned for name in COUNTED}
+    smallest = drill.smallest.model_copy(update=counted)
+    drills = {**policy.drills, DRILL: drill.model_copy(update={"smallest": smallest})}
+    return policy.model_copy(update={"drills": drills})
+
+
+def _arrive(story: Story, thinned: int) -> None:
     pools = [
         (name, asset) for name, network in story.policy.networks.items() for asset in network.assets
     ]
     small_max = story.policy.small_value_micro_max()
-    planned = [(CALM_S * n / 300, "calm") for n in range(300)] + [
-        (CALM_S + RUN_S * n / 10_750, "run") for n in range(10_750)
+    in_calm, in_run = 300 // thinned, 10_750 // thinned
+    planned = [(CALM_S * n / in_calm, "calm") for n in range(in_calm)] + [
+        (CALM_S + RUN_S * n / in_run, "run") for n in range(in_run)
     ]
     retries: list[tuple[float, Row]] = []
     for offset, phase in planned:
         network, asset = pools[len(story.table("arrivals")) % len(pools)]
         large = phase == "run" and (offset < CALM_S + 2 or story.random.random() < 0.05)
-        value = 8_000_000_000 if large and story.random.random() < 0.5 else 150_000_000
+        value = thinned * (8_000_000_000 if large and story.random.random() < 0.5 else 150_000_000)
         declared = story.policy.assets[asset]
         amount = int(
             Fraction(value, 1_000_000) / Fraction(declared.reference_price) * 10**declared.decimals
@@ -139,7 +161,8 @@ def _arrive(story: Story) -> None:
             "destination": "0x" + "ab" * 20,
         }
         _reserve(story, probe, second + 0.5)
-        add_probe(story, second + 0.5, "small_withdrawal", id=probe["id"])
+        asked = {key: probe[key] for key in ("id", "network", "asset", "amount", "destination")}
+        add_probe(story, second + 0.5, "small_withdrawal", **asked)
 
 
 def _commit(offset: float) -> float:
@@ -326,6 +349,16 @@ def _pay(story: Story) -> None:
             }
         )
     story.tables["chain/failed"] = []
+
+
+def _follow(story: Story) -> None:
+    """What the venue says at the end about each request."""
+    keys = ("id", "customer_id", "network", "asset", "amount", "destination", "state", "seq")
+    story.tables["followed"] = [
+        {key: row[key] for key in keys}
+        | {"venue_id": "", "reason": "", "tx_hash": "", "asked_at": at(ENDS - 2), "polls": 1}
+        for row in story.table("records/withdrawals")
+    ]
 
 
 def _top_up(story: Story) -> None:

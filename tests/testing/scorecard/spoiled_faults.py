@@ -37,7 +37,10 @@ FAULTS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "another fault was injected": (
         lambda run: _named(run, "", fault="noop"),
         OF_THE_FAULT
-        | dict.fromkeys(("evidence.observers", "stress.small_completed", "recovery.time"), UNKNOWN),
+        | dict.fromkeys(
+            ("evidence.observers", "stress.small_completed", "recovery.time", "customer.followed"),
+            UNKNOWN,
+        ),
     ),
     "the fault was in the other region": (
         lambda run: _named(run, "fault.effective", target="kms.standby"),

@@ -38,11 +38,11 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "a withdrawal was paid twice": (
         lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], network="birch"))},
-        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
+        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL, "customer.paid_once": FAIL},
     ),
     "a payout went to another address": (
         lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
-        {"safety.chain_equals_posted": FAIL},
+        {"safety.chain_equals_posted": FAIL, "customer.told_truth": FAIL},
     ),
     "something voided was paid": (
         lambda run: {
@@ -57,7 +57,11 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "withdrawals": without(run.withdrawals, lambda row: row.seq == 9),
             "payouts": without(run.payouts, lambda row: row.seq == 9),
         },
-        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
+        {
+            "safety.acknowledged_resolved": FAIL,
+            "customer.told_truth": FAIL,
+            "recovery.time": UNKNOWN,
+        },
     ),
     "a withdrawal is unknown at the end": (
         lambda run: {
@@ -70,7 +74,11 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             ),
             "payouts": without(run.payouts, lambda row: row.seq == 9),
         },
-        {"safety.acknowledged_resolved": FAIL, "recovery.time": UNKNOWN},
+        {
+            "safety.acknowledged_resolved": FAIL,
+            "customer.told_truth": FAIL,
+            "recovery.time": UNKNOWN,
+        },
     ),
     "a nonce was signed with two intents": (
         lambda run: {"signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32))},

@@ -26,6 +26,9 @@ from tests.testing.scorecard.spoiling import (
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 
+LATE = 1_846
+"""The number of a withdrawal that was reserved near the end of the dark."""
+
 TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the standby never signed": (primary_only, {"failover.time": FAIL}),
     "the standby signed late": (standby_late, {"failover.time": FAIL}),
@@ -172,24 +175,22 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the queue was not drained before the evidence ends": (
         lambda run: {
-            "withdrawals": each(
-                run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)
-            ),
-            **paid_in_block(run, seq=9_000, block=87),
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == LATE, resolved_at=us(83.9)),
+            **paid_in_block(run, seq=LATE, block=87),
         },
         {},
     ),
     "a withdrawal was paid after recovery should have ended": (
         lambda run: {
-            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(110)),
-            **paid_in_block(run, seq=9_000, block=114),
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == LATE, resolved_at=us(110)),
+            **paid_in_block(run, seq=LATE, block=114),
             "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
         },
         {"recovery.time": FAIL},
     ),
     "the chains know of a payment after the bound, the records of none": (
         lambda run: {
-            **paid_in_block(run, seq=9_000, block=114),
+            **paid_in_block(run, seq=LATE, block=114),
             "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
         },
         {"recovery.time": UNKNOWN},

@@ -16,7 +16,7 @@ from seawall.conventions import aws
 from seawall.drill.shock import Shock
 from seawall.errors import DrillError, EvidenceError
 from seawall.formats.venue_records import VenueState
-from seawall.kill_switch import KillSwitchWatch, Reading
+from seawall.kill_switch import KillSwitchWatch, Reading, kill_switch_reading
 from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,24 +38,27 @@ class Hand:
 
     def read(self) -> Reading:
         """What it says."""
-        return Reading(values={"us-west-2": self.value}, unreadable={})
+        return kill_switch_reading({"us-west-2": self.value}, {})
 
 
 def shock(run_dir: Path, hand: Hand) -> tuple[Shock, list[str]]:
     """A shock with nothing to drill on, and what it shows."""
     shown: list[str] = []
-    sandbox: Any = SimpleNamespace(
-        check=lambda: None, deployment=SimpleNamespace(kill_switch=None), components=list
+    stack: Any = SimpleNamespace(
+        check=lambda: None,
+        deployment=SimpleNamespace(kind="sandbox", kill_switch=None, approval=None),
+        components=list,
     )
     display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     records: Any = None
     made = Shock(
-        sandbox=sandbox,
+        stack=stack,
         records=records,
         policy=policy,
         name="signing-region-dark",
         seed=1,
+        operations=(),
         spent=(),
         root=ROOT,
         run_dir=run_dir,
@@ -128,7 +131,8 @@ def test_an_experiment_that_ends_early_ends_the_drill_and_says_why(
     made, _ = shock(tmp_path, Hand())
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "chaos.log").write_text("Toxiproxy did not answer\n")
-    made.sandbox.deployment.data_dir = tmp_path  # type: ignore[misc]
+    stack: Any = made.stack
+    stack.deployment.data_dir = tmp_path
     if journal is not None:
         (tmp_path / "chaos-journal.json").write_text(json.dumps(journal))
     ended = subprocess.Popen([sys.executable, "-c", ""])

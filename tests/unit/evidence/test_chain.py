@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from seawall.errors import EvidenceError
 from seawall.evidence.chain import NATIVE, ChainSource, export_chain
 
 LANE = "0x" + "Ab" * 20
@@ -70,3 +71,119 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
         assert list(csv.DictReader(file)) == [
             {"network": "aster", "wallet": "hot", "address": LANE.lower(), "nonce": "7"}
         ]
+
+
+CLIENT = httpx.Client
+SENDER, PAID, TOKEN = "0x" + "5e" * 20, "0x" + "99" * 20, "0x" + "70" * 20
+
+
+class Transferring:
+    """A chain with plain transfers, whose newest block becomes final after some questions."""
+
+    def __init__(self, *, newest: int = 5, final_after: int = 0) -> None:
+        self.newest, self.final_after = newest, final_after
+        self.asked_from: set[int] = set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """A JSON-RPC batch."""
+        calls = json.loads(request.content)
+        return httpx.Response(
+            200,
+            json=[
+                {"id": call["id"], "result": self.answer(call["method"], call["params"])}
+                for call in calls
+            ],
+        )
+
+    def answer(self, method: str, params: list[Any]) -> Any:
+        """The result of one call."""
+        if method == "eth_blockNumber":
+            return hex(self.newest)
+        if method == "eth_getBlockByNumber":
+            if params[0] == "finalized":
+                self.final_after -= 1
+                return {"number": hex(self.newest if self.final_after < 0 else self.newest - 1)}
+            number = int(params[0], 16)
+            self.asked_from.add(number)
+            return {
+                "number": hex(number),
+                "timestamp": hex(1_700_000_000 + number),
+                "transactions": self.transactions(number) if params[1] else [],
+            }
+        if method == "eth_getTransactionReceipt":
+            return {"status": "0x0" if params[0] == "0xfailed" else "0x1"}
+        assert method == "eth_getLogs"
+        assert params[0]["topics"][1] == ["0x" + SENDER[2:].rjust(64, "0")]
+        return [
+            {
+                "address": TOKEN.upper().replace("0X", "0x"),
+                "topics": ["", "0x" + SENDER[2:].rjust(64, "0"), "0x" + PAID[2:].rjust(64, "0")],
+                "data": hex(250),
+                "transactionHash": "0xtoken",
+                "blockNumber": hex(5),
+            }
+        ]
+
+    def transactions(self, number: int) -> list[dict[str, Any]]:
+        """Of a block: one that pays, one that fails, a call, and another sender's."""
+
+        def sent(name: str, *, sender: str = SENDER, value: int = 9) -> dict[str, Any]:
+            return {
+                "hash": name,
+                "from": sender.upper().replace("0X", "0x"),
+                "to": PAID,
+                "value": hex(value),
+                "blockNumber": hex(number),
+            }
+
+        return {
+            4: [sent("0xpaid"), sent("0xfailed"), sent("0xcall", value=0)],
+            5: [sent("0xforeign", sender=LANE)],
+        }.get(number, [])
+
+
+def transferred(
+    chain: Transferring, into: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> list[dict[str, str]]:
+    """The payouts that the export finds on ``chain``; waiting takes no time."""
+    now = [0.0]
+    monkeypatch.setattr(
+        "seawall.evidence.chain.httpx.Client",
+        lambda **_: CLIENT(transport=httpx.MockTransport(chain)),
+    )
+    monkeypatch.setattr("seawall.evidence.chain.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        "seawall.evidence.chain.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
+    )
+    fields: dict[str, Any] = {
+        "network": "aster",
+        "node_url": "http://node",
+        "assets": {"AST": NATIVE, "USDX": TOKEN},
+        "senders": (SENDER,),
+        "first_block": 3,
+        "final_within_s": 4.0,
+    }
+    export_chain([ChainSource(**(fields | changes))], observed={}, into=into)
+    with (into / "payouts.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_transfers_of_an_address_are_payouts_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed one, a call without value and another sender's are none; earlier blocks are past."""
+    chain = Transferring()
+    rows = transferred(chain, tmp_path, monkeypatch)
+
+    shown = [(row["asset"], row["amount"], row["to"], row["tx_hash"], row["seq"]) for row in rows]
+    assert shown == [("AST", "9", PAID, "0xpaid", ""), ("USDX", "250", PAID, "0xtoken", "")]
+    assert chain.asked_from == {3, 4, 5}
+
+
+def test_transfers_are_read_once_the_newest_block_is_final_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the venue has just called paid must not look unpaid only because it is not final yet."""
+    assert len(transferred(Transferring(final_after=3), tmp_path, monkeypatch)) == 2
+    with pytest.raises(EvidenceError, match="block 5 of aster was not final within 4 s"):
+        transferred(Transferring(final_after=99), tmp_path, monkeypatch)

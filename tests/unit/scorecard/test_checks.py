@@ -15,6 +15,7 @@ from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
@@ -233,10 +234,16 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"stress.small_completed": FAIL, "recovery.time": UNKNOWN},
     ),
     "small withdrawals of the ledger are on no chain": (
-        lambda run: {"payouts": without(run.payouts, lambda row: row.seq % 50 == 0)},
+        # Of one network, so that its hot wallets still end above their floors.
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: row.network == "birch" and row.seq % 25 == 0
+            )
+        },
         {
             "stress.small_completed": FAIL,
             "safety.chain_equals_posted": FAIL,
+            "customer.told_truth": FAIL,
             "recovery.time": UNKNOWN,
         },
     ),
@@ -336,6 +343,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     **FAULTS,
     **TIMES,
+    **CUSTOMERS,
     **SAFETY,
 }
 

@@ -53,6 +53,7 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         "failed",
         "unknown",
         "checks",
+        "not_claimed",
         "times",
         "identity",
         "judge",

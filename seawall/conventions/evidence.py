@@ -1,0 +1,32 @@
+"""The kinds of evidence that a venue may offer, by name."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Port = Literal[
+    "withdrawals",
+    "payouts",
+    "numbered_payouts",
+    "balances",
+    "ledger",
+    "mode_changes",
+    "flow",
+    "signatures",
+    "top_ups",
+    "decisions",
+    "metrics",
+    "pages",
+]
+"""What the judge can read, besides what the kit's own generator, prober and experiment write.
+
+``withdrawals``: every request with the times of its reservation and its end; ``payouts``: money
+seen leaving, outside the venue; ``numbered_payouts``: they carry the venue's own number of the
+request; ``balances``: what wallets hold, outside the venue; ``ledger``: sums of the accounts;
+``mode_changes``: when which tier was committed; ``flow``: counters committed with each batch of
+requests; ``signatures``: nonces, what was signed for each and by which region; ``top_ups``: refills
+of hot wallets; ``decisions``: the venue's journal; ``metrics``: Prometheus; ``pages``: what the
+pager received.
+"""
+
+EVERY_PORT: tuple[Port, ...] = get_args(Port)

@@ -1,0 +1,162 @@
+"""The stack that is drilled: a sandbox that is started for it, or one that a user's file describes.
+
+A drill needs of it its deployment file, what became of its processes, and to be alone on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from seawall import setup
+from seawall.cache import cache_root, repository_root
+from seawall.conventions.environment import RUNNER_VARIABLE
+from seawall.errors import ComponentDiedError, UsageError, WorldError
+from seawall.formats.deployment import ComponentStatus, Deployment, load_deployment
+from seawall.processes.components import Component
+from seawall.processes.environment import inherited, of_deployment
+from seawall.processes.readiness import log_line
+
+LEASE = "lease"
+SESSION_FILE = "session.json"
+"""The deployment file of a run in progress: the user's, with all paths absolute and a lease holder.
+"""
+_LEASE_READY_S_MAX = 20.0
+
+
+class Stack(Protocol):
+    """A running stack, as a drill sees it."""
+
+    deployment: Deployment
+
+    def components(self) -> list[ComponentStatus]:
+        """The state of every process that the kit watches on it."""
+        ...
+
+    def check(self) -> None:
+        """Raise :class:`ComponentDiedError` or :class:`ServiceError` if a part of it ended."""
+        ...
+
+
+class GivenStack:
+    """A stack that somebody else runs; the kit watches only what it started itself."""
+
+    def __init__(self, deployment: Deployment, own: Sequence[Component]) -> None:
+        self.deployment = deployment
+        self._own = own
+
+    def components(self) -> list[ComponentStatus]:
+        """The lease holder, if the kit had to start one."""
+        return [component.status() for component in self._own]
+
+    def check(self) -> None:
+        """Raise :class:`ComponentDiedError` if the lease holder ended."""
+        for component in self._own:
+            if component.died:
+                tail = component.status().log_tail or "(no output)"
+                raise ComponentDiedError(component.name, log_tail=tail)
+
+
+@contextmanager
+def given_stack(path: Path, *, logs: Path) -> Iterator[GivenStack]:
+    """The stack that the file at ``path`` describes, alone, with a lease holder.
+
+    Nothing is touched before the file is read, its permission is checked and the stack is free.
+
+    Raises :class:`UsageError` for a file that is wrong, that permits no drill, or that describes a
+    stack on which another drill runs; :class:`WorldError` if its state cannot be written.
+    """
+    deployment = load_deployment(path)
+    deployment.permit()
+    with ExitStack() as opened:
+        opened.enter_context(alone_on(deployment))
+        own = []
+        if deployment.urls.lease is None:
+            holder = _lease_holder(deployment, logs)
+            opened.callback(holder.stop)
+            holder.wait_ready(log_line("^lease holder ready on "), timeout_s=_LEASE_READY_S_MAX)
+            url = holder.log_text().split("lease holder ready on ")[1].split()[0]
+            urls = deployment.urls.model_copy(update={"lease": url})
+            deployment = deployment.model_copy(update={"urls": urls})
+            own.append(holder)
+        session = deployment.kept_as(deployment.data_dir / SESSION_FILE)
+        opened.callback(session.path.unlink, missing_ok=True)
+        yield GivenStack(session, own)
+
+
+@contextmanager
+def alone_on(deployment: Deployment) -> Iterator[None]:
+    """Be the only drill on ``deployment``: by its folder of state, and by the address of its api.
+
+    Runners of one account on one machine see each other, and so do those that share the folder.
+
+    Raises :class:`UsageError` if another drill runs on it.
+    """
+    address = hashlib.sha256(deployment.urls.api.rstrip("/").encode()).hexdigest()[:16]
+    files = (deployment.data_dir / "drill.lock", cache_root() / "locks" / f"drill-{address}")
+    with ExitStack() as opened:
+        for file in files:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                lock = opened.enter_context(file.open("a+", encoding="utf-8"))
+            except OSError as error:
+                message = f"the lock {file} cannot be made: {error.strerror}"
+                raise WorldError(message) from error
+            _take(lock, deployment)
+        yield
+
+
+def _take(lock: IO[str], deployment: Deployment) -> None:
+    """Take the lock and write into it who has it; the kernel drops it when this process ends."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        owner = lock.read().strip() or "it does not say which"
+        raise UsageError(
+            f"another drill runs on {deployment.stack} ({owner})",
+            remedy="wait for its end; two shocks at once prove nothing",
+        ) from error
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}\n")
+    lock.flush()
+
+
+def _lease_holder(deployment: Deployment, logs: Path) -> Component:
+    logs.mkdir(parents=True, exist_ok=True)
+    return Component(
+        name=LEASE,
+        argv=[*module("seawall.lease"), *("--data-dir", str(deployment.data_dir), "--port", "0")],
+        env=process_environment(deployment),
+        log=logs / f"{LEASE}.log",
+        cwd=repository_root(),
+    )
+
+
+def process_environment(deployment: Deployment, **more: str) -> dict[str, str]:
+    """Variables of a process that works on ``deployment`` and ends with this one.
+
+    On a stack of the user's, their AWS configuration and proxies count; in a sandbox nothing does.
+    """
+    own_stack = deployment.kind != "sandbox"
+    given = of_deployment(
+        deployment.path,
+        policy=deployment.policy,
+        path=setup.environment()["PATH"],
+        run_id=deployment.run_id,
+        own_stack=own_stack,
+    )
+    runner = {RUNNER_VARIABLE: str(os.getpid())}
+    return {**inherited(own_stack=own_stack), **given, **more, **runner}
+
+
+def module(name: str) -> list[str]:
+    """The command that runs a module of the kit as a program."""
+    return [sys.executable, "-P", "-m", name]

@@ -1,0 +1,97 @@
+"""Conditions of the policy that end a drill at once: Prometheus queries and CloudWatch alarms.
+
+They are read like a kill switch, all the time and by the runner itself: a condition that holds ends
+fault and flood, and so does one that cannot be read, because then nothing would stop the drill.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
+from seawall.kill_switch import Reading
+from seawall.policy import Policy
+from seawall.policy.model import StopCondition
+
+_ANSWER_S_MAX = 2.0
+_ALARMED = "ALARM"
+
+
+@dataclass(kw_only=True)
+class StopConditionWatch:
+    """One stop condition of a policy, read on one deployment as a kill switch is."""
+
+    deployment: Deployment
+    name: str
+    condition: StopCondition
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def read(self) -> Reading:
+        """Read it once. Never raises."""
+        where = f"the stop condition {self.name}"
+        try:
+            found = self._why()
+        # Whatever prevents the reading of a condition means that it was not read.
+        except Exception as error:  # noqa: BLE001
+            return Reading(values={}, unreadable={where: f"{type(error).__name__}: {error}"})
+        if found is None:
+            return Reading(values={where: "quiet"}, unreadable={})
+        return Reading(values={}, unreadable={}, tripped={where: f"holds: {found}"})
+
+    def _why(self) -> str | None:
+        """Why the condition holds; None if it does not."""
+        if self.condition.alarm is not None:
+            return self._alarm(self.condition.alarm, str(self.condition.region))
+        return self._query(str(self.condition.query), float(self.condition.above or 0))
+
+    def _query(self, expression: str, above: float) -> str | None:
+        url = self.deployment.urls.required("prometheus")
+        answer = httpx.get(
+            f"{url}/api/v1/query",
+            params={"query": expression},
+            timeout=_ANSWER_S_MAX,
+            trust_env=False,
+        )
+        result = answer.raise_for_status().json()["data"]["result"]
+        values = [float(series["value"][1]) for series in result]
+        worst = max((value for value in values if not math.isnan(value)), default=None)
+        if worst is None or worst <= above:
+            return None
+        return f"{expression} is {worst:g}, more than {above:g}"
+
+    def _alarm(self, name: str, region: str) -> str | None:
+        if region not in self._clients:
+            import boto3  # noqa: PLC0415 - slow to import, and few policies name an alarm
+            from botocore.config import Config  # noqa: PLC0415
+
+            make: Any = boto3.Session(region_name=region).client
+            self._clients[region] = make(
+                "cloudwatch",
+                endpoint_url=self.deployment.urls.aws,
+                config=Config(
+                    connect_timeout=_ANSWER_S_MAX,
+                    read_timeout=_ANSWER_S_MAX,
+                    retries={"total_max_attempts": 1},
+                ),
+            )
+        answer = self._clients[region].describe_alarms(
+            AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        found = [*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ())]
+        if not found:
+            raise UsageError(f"there is no alarm {name} in {region}")
+        states = [str(alarm["StateValue"]) for alarm in found]
+        return f"the alarm {name} in {region} is {_ALARMED}" if _ALARMED in states else None
+
+
+def stop_conditions(policy: Policy, deployment: Deployment) -> list[StopConditionWatch]:
+    """A watch for each of the policy's stop conditions."""
+    return [
+        StopConditionWatch(deployment=deployment, name=name, condition=condition)
+        for name, condition in policy.stop_conditions.items()
+    ]

@@ -1,0 +1,190 @@
+"""What evidence a deployment offers, and where each kind comes from.
+
+A kind comes from the venue's own records (an adapter reads them), from the networks and Prometheus
+that the deployment file names, or from a file or a command that the user names under ``evidence``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from seawall.conventions.evidence import EVERY_PORT, Port
+from seawall.errors import EvidenceError, UsageError
+from seawall.evidence.chain import NATIVE, ChainSource, head_of
+from seawall.formats.atomic import write_whole
+from seawall.formats.deployment import Deployment, Source
+from seawall.formats.venue_records import VenueRecords, connect
+from seawall.policy import Policy
+from seawall.scorecard.run import FILES, PORTS
+
+STARTED_VARIABLE, ENDED_VARIABLE = "SEAWALL_STARTED_AT", "SEAWALL_ENDED_AT"
+BLOCKS_HEADER = "network,number,timestamp,observed_at\n"
+_TAIL = 400
+
+
+def offers_of(deployment: Deployment) -> tuple[Port, ...]:
+    """The kinds of evidence that ``deployment`` offers, in their usual order.
+
+    Raises :class:`UsageError` for one that comes from two places, or from none that could hold it.
+    """
+    records = records_of(deployment)
+    found: dict[Port, str] = {} if records is None else dict.fromkeys(records.offers, "the records")
+    networks = deployment.networks.values()
+    chains = [network for network in networks if network.payouts or network.transfers]
+    if chains:
+        found["payouts"] = "the networks"
+    if chains and all(network.payouts for network in chains):
+        found |= dict.fromkeys(("numbered_payouts", "balances"), "the networks")
+    if deployment.urls.prometheus is not None:
+        found["metrics"] = "Prometheus"
+    if deployment.pages is not None:
+        found["pages"] = "the pager"
+    for port, source in deployment.evidence.items():
+        if port in found:
+            raise UsageError(
+                f"{deployment.path}: evidence.{port} comes from {found[port]} already",
+                remedy="name one source of each kind",
+            )
+        if port == "numbered_payouts":
+            raise UsageError(
+                f"{deployment.path}: evidence.{port} has no file of its own",
+                remedy="give `payouts` a column `seq`, and networks their payout contracts",
+            )
+        if source.command is not None and len(_files(port)) > 1:
+            raise UsageError(
+                f"{deployment.path}: evidence.{port} is {len(_files(port))} files, and a command"
+                " prints one",
+                remedy=f"name a folder with {', '.join(_files(port))}",
+            )
+        found[port] = "evidence"
+    return tuple(port for port in EVERY_PORT if port in found)
+
+
+def records_of(deployment: Deployment) -> VenueRecords | None:
+    """The venue's own records; None if the deployment names no adapter for them."""
+    return None if deployment.venue.records is None else connect(deployment)
+
+
+def chains_of(deployment: Deployment) -> tuple[str, ...]:
+    """Names of the networks on which payouts are seen."""
+    return tuple(
+        name
+        for name, network in deployment.networks.items()
+        if network.payouts is not None or network.transfers is not None
+    )
+
+
+def heads_of(deployment: Deployment) -> dict[str, int]:
+    """The newest block of every network whose payouts are transfers, before a drill begins.
+
+    What was paid earlier is no concern of the drill. Raises :class:`EvidenceError`.
+    """
+    return {
+        name: head_of(name, network.node)
+        for name, network in deployment.networks.items()
+        if network.transfers is not None
+    }
+
+
+def chain_sources(
+    deployment: Deployment, policy: Policy, heads: Mapping[str, int]
+) -> list[ChainSource]:
+    """Each network as an auditor reads it: from a node of its own, past every fault."""
+    sources = []
+    for name, network in deployment.networks.items():
+        native = policy.networks[name].native
+        declared = policy.networks[name]
+        if network.payouts is not None:
+            sources.append(
+                ChainSource(
+                    network=name,
+                    node_url=network.node,
+                    payout_contracts=network.payouts.contracts,
+                    wallets=network.payouts.wallets,
+                    assets={native: NATIVE, **network.payouts.tokens},
+                    lanes=network.payouts.signers,
+                )
+            )
+        elif network.transfers is not None:
+            sources.append(
+                ChainSource(
+                    network=name,
+                    node_url=network.node,
+                    senders=network.transfers.senders,
+                    assets={native: NATIVE, **network.transfers.tokens},
+                    first_block=max(network.transfers.first_block, heads.get(name, 0)),
+                    final_within_s=(declared.finality_depth_blocks + 3)
+                    * declared.block_time
+                    / 1000
+                    * 2,
+                )
+            )
+    return sources
+
+
+def read_source(
+    port: Port, source: Source, *, folder: Path, into: Path, started_at: float, ended_at: float
+) -> None:
+    """Copy or print the files of one kind of evidence into the run directory ``into``.
+
+    Args:
+        port: The kind.
+        source: Where it comes from.
+        folder: Of the deployment file; a command runs there.
+        into: The run directory.
+        started_at: Beginning of the drill in Unix seconds, for a command.
+        ended_at: Its end.
+
+    Raises :class:`EvidenceError` if it cannot be read.
+    """
+    names = _files(port)
+    if source.file is not None:
+        for name in names:
+            wanted = source.file / Path(name).name if source.file.is_dir() else source.file
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(wanted, into / name)
+            except OSError as error:
+                raise EvidenceError(f"{wanted} cannot be read: {error.strerror}") from error
+    else:
+        text = _printed(source, folder=folder, started_at=started_at, ended_at=ended_at)
+        (into / names[0]).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(into / names[0], text)
+    if port == "payouts" and not (into / FILES["blocks"]).exists():
+        write_whole(into / FILES["blocks"], BLOCKS_HEADER)
+
+
+def _printed(source: Source, *, folder: Path, started_at: float, ended_at: float) -> str:
+    command = source.command or ()
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={
+                **os.environ,
+                STARTED_VARIABLE: f"{started_at:.6f}",
+                ENDED_VARIABLE: f"{ended_at:.6f}",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=source.timeout_s,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+        raise EvidenceError(f"`{' '.join(command)}` could not be run: {error}") from error
+    if done.returncode != 0:
+        raise EvidenceError(
+            f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()[-_TAIL:]}"
+        )
+    return done.stdout
+
+
+def _files(port: Port) -> tuple[str, ...]:
+    """The files of a port, by their names in a run directory; blocks are made where needed."""
+    return tuple(FILES[name] for name in PORTS[port] if name != "blocks")

@@ -1,0 +1,161 @@
+"""Checks of what customers were told and what they were paid, without the venue's records.
+
+They need what any venue has: its answers to its customers, and payouts that can be seen outside it.
+So they are asked of every drill, and without them there is no PASS.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from seawall.errors import EvidenceError
+from seawall.scorecard.facts import MILLISECOND, Facts, Key, format_s
+from seawall.scorecard.outcome import Finding, check, unknown, violations
+from seawall.scorecard.readers import Instant
+
+LOST = "lost"
+"""The venue says that it knows no such request."""
+UNANSWERED = "unanswered"
+PAID, REFUNDED = "posted", "voided"
+"""The two final states of a withdrawal under the drill contract."""
+
+
+@check(
+    "customer.followed",
+    question="Was every request that the venue acknowledged followed to its end?",
+    motivation="To the customer, a request that was acknowledged and vanished is a theft.",
+    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "followed.csv"),
+    remediation="Ask the venue for the named requests; one that it does not know was lost.",
+)
+def followed(facts: Facts) -> Finding:
+    """Each was asked for after the shock, in its customer's name, until it was paid or refunded.
+
+    FAIL for one that the venue does not know, one that was refunded without a reason, and one that
+    is still open although the bounds on recovery and on a withdrawal have both passed.
+    """
+    target = "all paid, or refunded with a reason"
+    targets = facts.run.policy.targets
+    bound = Instant(
+        max(facts.healing, facts.run_ends)
+        + (targets.recovery_max + targets.small_withdrawal_within) * MILLISECOND
+    )
+    found: list[str] = []
+    doubts: list[str] = []
+    for identity in facts.promised:
+        row = facts.followed_by_id.get(identity)
+        if row is None:
+            doubts.append(f"{identity} was acknowledged, and was not followed")
+        elif row.state == LOST:
+            found.append(f"{identity} was acknowledged, and the venue does not know it")
+        elif row.state == REFUNDED and not row.reason:
+            found.append(f"{identity} was refunded without a reason")
+        elif row.state == UNANSWERED:
+            doubts.append(f"{identity}: the venue did not answer")
+        elif row.state not in (PAID, REFUNDED):
+            text = f"{identity} is still {row.state}"
+            if row.asked_at >= bound:
+                found.append(f"{text} {format_s(row.asked_at - bound)} after all bounds")
+            else:
+                doubts.append(f"{text}, and was not followed to the end of all bounds")
+    if doubts and not found:
+        return unknown(
+            target=target,
+            measured=f"{len(doubts):,} of {len(facts.promised):,} not followed to the end",
+            reason=doubts[0],
+            details=doubts[1:4],
+        )
+    return violations(
+        found,
+        checked=len(facts.promised),
+        what="acknowledged requests",
+        reason="each was paid, or refunded with a reason, by what its customer was told",
+        details=doubts[:3],
+    )
+
+
+@check(
+    "customer.paid_once",
+    question="Was nobody paid more often than they asked?",
+    motivation="A double payment cannot be taken back.",
+    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    remediation="Stop payouts; look at how a payment is sent again after a failure.",
+    proves_alone=True,
+)
+def paid_once(facts: Facts) -> Finding:
+    """Payouts to each destination of the drill, against what was asked for there.
+
+    Destinations are made up for the drill, so nothing else is paid to them, on no network. Requests
+    count whether or not they were acknowledged: an answer that got lost is no reason not to pay.
+    Repeats of a request count once.
+    """
+    asked = Counter(demand.key for demand in facts.demands)
+    ours = {demand.destination for demand in facts.demands}
+    paid = Counter(
+        (payout.network, payout.asset, payout.to.lower(), payout.amount)
+        for payout in facts.run.payouts
+        if payout.to.lower() in ours
+    )
+    over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
+    found = [
+        f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
+        f" was asked for {asked[network, asset, to, amount]} times"
+        for _, (network, asset, to, amount) in over
+    ]
+    return violations(
+        found,
+        checked=paid.total(),
+        what="payouts",
+        reason="no destination got more, or anything else, than was asked for",
+        worst=found[-1] if found else None,
+    )
+
+
+@check(
+    "customer.told_truth",
+    question="Was everything paid that the venue called paid, and nothing that it called refunded?",
+    motivation="A status that is not true is what a run feeds on.",
+    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    remediation="Compare the named requests with the payouts; find where their state is written.",
+    proves_alone=True,
+)
+def told_truth(facts: Facts) -> Finding:
+    """What customers were told at the end, against payouts that are final outside the venue."""
+    found = sorted(_lies(facts))
+    return violations(
+        found,
+        checked=len(facts.run.followed),
+        what="requests",
+        reason="what was called paid was paid, what was called refunded was not",
+    )
+
+
+def _lies(facts: Facts) -> Iterator[str]:
+    told: dict[Key, Counter[str]] = {}
+    by: dict[Key, list[str]] = defaultdict(list)
+    for payout in facts.run.payouts:
+        key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
+        by[key].append(payout.tx_hash.lower())
+    for row in facts.run.followed:
+        demand = facts.demand_of(row.id)
+        if demand is None:
+            raise EvidenceError(f"followed.csv has {row.id}, which nobody asked for")
+        if demand.key != (row.network, row.asset, row.destination.lower(), row.amount):
+            raise EvidenceError(f"followed.csv has another request as {row.id} than was sent")
+        told.setdefault(demand.key, Counter())[row.state] += 1
+        if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
+            yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
+    asked = Counter(demand.key for demand in facts.demands)
+    for key, states in told.items():
+        network, asset, to, amount = key
+        paid = len(by[key])
+        if states[PAID] > paid:
+            yield (
+                f"{amount} {asset} to {to} on {network} is called paid {states[PAID]} times, and"
+                f" was paid {paid} times"
+            )
+        elif states[REFUNDED] and paid > asked[key] - states[REFUNDED]:
+            yield f"{amount} {asset} to {to} on {network} is called refunded, and was paid"
+
+
+CHECKS = (followed, paid_once, told_truth)

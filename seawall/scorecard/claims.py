@@ -1,0 +1,65 @@
+"""What can be claimed of a drill on a deployment: which checks have the evidence that they need.
+
+A check whose evidence the deployment does not offer is not claimed. It is listed with what it would
+need, and it never counts as a PASS. The floor is claimed in any case, and so is what the drill's
+policy demands; without its evidence such a check is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from seawall.conventions.evidence import Port
+from seawall.policy import Drill
+from seawall.scorecard.checks import ALL, FLOOR
+from seawall.scorecard.outcome import Check
+
+EVERYTHING = "all"
+"""The word of a policy that demands every claim of a drill."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A check that belongs to a drill, and what a deployment lacks for it.
+
+    ``demanded``: there is no PASS without it.
+    """
+
+    check: Check
+    missing: tuple[Port, ...]
+    demanded: bool
+
+    @property
+    def made(self) -> bool:
+        """Whether it is claimed: it is then PASS, FAIL or UNKNOWN."""
+        return self.demanded or not self.missing
+
+
+def claims_of(
+    drill: Drill, offers: Collection[Port], checks: Sequence[Check] = ALL
+) -> tuple[Claim, ...]:
+    """Every check that belongs to ``drill``, in the order of a report."""
+    return tuple(
+        Claim(
+            check=check,
+            missing=tuple(port for port in check.needs if port not in offers),
+            demanded=is_demanded(check, drill),
+        )
+        for check in checks
+        if check.belongs(drill)
+    )
+
+
+def is_demanded(check: Check, drill: Drill) -> bool:
+    """Whether ``drill`` has no PASS without ``check``."""
+    return check.id in FLOOR or any(
+        word in (EVERYTHING, check.id, check.category) for word in drill.claims
+    )
+
+
+def unknown_words(drill: Drill, checks: Sequence[Check] = ALL) -> tuple[str, ...]:
+    """The words in ``drill.claims`` that are no check that belongs to it, and no part of one."""
+    own = [check for check in checks if check.belongs(drill)]
+    known = {EVERYTHING, *(check.id for check in own), *(check.category for check in own)}
+    return tuple(word for word in drill.claims if word not in known)

@@ -1,0 +1,103 @@
+"""Ways to spoil what customers were told and paid, with the checks that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seawall.scorecard.outcome import Outcome
+from tests.testing.scorecard.spoiling import Spoil, each, first, probes, us, without
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+LATE = us(84 + 3600)
+
+CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
+    "the venue does not know a request that it acknowledged": (
+        lambda run: {"followed": first(run.followed, lambda row: row.seq == 9, state="lost")},
+        {"customer.followed": FAIL},
+    ),
+    "a request is still open when all bounds have passed": (
+        lambda run: {
+            "followed": first(
+                run.followed, lambda row: row.seq == 9, state="broadcast", asked_at=LATE
+            )
+        },
+        {"customer.followed": FAIL},
+    ),
+    "a request was still open when it was last asked for, too early": (
+        lambda run: {"followed": first(run.followed, lambda row: row.seq == 9, state="broadcast")},
+        {"customer.followed": UNKNOWN},
+    ),
+    "the venue did not answer for one request": (
+        lambda run: {"followed": first(run.followed, lambda row: row.seq == 9, state="unanswered")},
+        {"customer.followed": UNKNOWN},
+    ),
+    "one acknowledged request was not followed": (
+        lambda run: {"followed": run.followed[1:]},
+        {"customer.followed": UNKNOWN},
+    ),
+    "a request was called refunded, and was paid": (
+        lambda run: {
+            "followed": first(
+                run.followed, lambda row: row.seq == 9, state="voided", reason="refused"
+            )
+        },
+        {"customer.told_truth": FAIL},
+    ),
+    "a request was refunded without a reason": (
+        lambda run: {
+            "followed": first(run.followed, lambda row: row.seq == 9, state="voided"),
+            "payouts": without(run.payouts, lambda row: row.seq == 9),
+            "withdrawals": first(
+                run.withdrawals, lambda row: row.seq == 9, state="voided", reason="refused"
+            ),
+        },
+        {"customer.followed": FAIL},
+    ),
+    "a transaction that paid nothing was named": (
+        lambda run: {
+            "followed": first(run.followed, lambda row: row.seq == 9, tx_hash="0x" + "ef" * 32)
+        },
+        {"customer.told_truth": FAIL},
+    ),
+    "a transaction that paid another request was named": (
+        lambda run: {
+            "followed": each(
+                run.followed, lambda row: row.seq in (9, 900), tx_hash=run.payouts[3].tx_hash
+            )
+        },
+        {"customer.told_truth": FAIL},
+    ),
+    "something was followed that nobody asked for": (
+        lambda run: {"followed": (*run.followed, replace(run.followed[0], id="x"))},
+        {"customer.told_truth": UNKNOWN},
+    ),
+    "another amount was followed than was asked for": (
+        lambda run: {"followed": first(run.followed, lambda row: row.seq == 9, amount=1)},
+        {"customer.told_truth": UNKNOWN},
+    ),
+    "a customer was paid under a number of another request": (
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], seq=99_999))},
+        {"customer.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "the prober does not say what it asked for": (
+        lambda run: probes(
+            run, "small_withdrawal", lambda sample: replace(sample, detail={"id": "x"})
+        ),
+        dict.fromkeys(("customer.paid_once", "customer.told_truth"), UNKNOWN)
+        | {
+            "customer.followed": UNKNOWN,
+            "safety.acknowledged_resolved": FAIL,
+            "recovery.time": UNKNOWN,
+        },
+    ),
+    "one request is a withdrawal of another asset on the chain": (
+        lambda run: {"payouts": each(run.payouts, lambda row: row.seq == 9, asset="OTHER")},
+        {
+            "customer.paid_once": FAIL,
+            "customer.told_truth": FAIL,
+            "safety.chain_equals_posted": FAIL,
+            "safety.floor_held": UNKNOWN,
+        },
+    ),
+}
+"""By what is wrong: how to make it so, and the checks that leave PASS."""

@@ -1,0 +1,163 @@
+"""The stack that is drilled: permitted, alone, and with a lease holder of its own if need be."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from seawall.cache import repository_root
+from seawall.drill.gameday import make_request
+from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment
+from seawall.errors import UsageError
+from seawall.formats.deployment import load_deployment
+from seawall.kill_switch import KillSwitchFile
+from tests.testing.deployments import make_deployment, urls
+
+ROOT = repository_root()
+STAGING: dict[str, Any] = {"kind": "staging", "kill_switch": {"file": "switch"}}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def user_file(folder: Path, **changes: Any) -> Path:
+    """A deployment file of the user's, with the state of the kit in a folder beside it."""
+    made = make_deployment(folder / "state", **{**STAGING, **changes})
+    path = folder / "mine.json"
+    path.write_text(made.model_dump_json())
+    return path
+
+
+def test_a_second_drill_on_the_same_stack_is_refused_with_who_has_it(tmp_path: Path) -> None:
+    """By the folder of state, and by the address: a copy of the file does not help."""
+    first = make_deployment(tmp_path / "one")
+    same_address = make_deployment(tmp_path / "two")
+    elsewhere = make_deployment(tmp_path / "three", urls=urls(api="http://127.0.0.1:9"))
+    with alone_on(first):
+        for other in (first, same_address):
+            refused = pytest.raises(UsageError, match=f"another .*process {os.getpid()}")
+            with refused, alone_on(other):
+                pass
+        with alone_on(elsewhere):
+            pass
+    with alone_on(same_address):
+        pass
+
+
+def _hold(folder: Path, ready: Any) -> None:
+    with alone_on(make_deployment(folder)):
+        ready.set()
+        multiprocessing.Event().wait()
+
+
+def test_the_lock_of_a_killed_runner_is_gone(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    runner = context.Process(target=_hold, args=(tmp_path, ready))
+    runner.start()
+    assert ready.wait(10)
+    with pytest.raises(UsageError, match="another drill"), alone_on(make_deployment(tmp_path)):
+        pass
+    runner.kill()
+    runner.join(10)
+    with alone_on(make_deployment(tmp_path)):
+        pass
+
+
+def test_a_stack_without_a_lease_holder_gets_one_that_ends_with_the_drill(tmp_path: Path) -> None:
+    path = user_file(tmp_path, urls={"api": "http://127.0.0.1:1"})
+    written = path.read_text()
+    with given_stack(path, logs=tmp_path / "logs") as stack:
+        lease = stack.deployment.urls.required("lease")
+        assert httpx.get(f"{lease}/leases", trust_env=False).status_code == 200
+        assert stack.deployment.path == tmp_path / "state" / SESSION_FILE
+        assert load_deployment(stack.deployment.path).urls.lease == lease
+        assert [part.name for part in stack.components()] == ["lease"]
+        stack.check()
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"{lease}/leases", trust_env=False)
+    assert path.read_text() == written
+    assert not (tmp_path / "state" / SESSION_FILE).exists()
+
+
+def test_a_stack_that_permits_no_drill_is_not_touched(tmp_path: Path) -> None:
+    path = user_file(tmp_path, kill_switch=None)
+    refused = pytest.raises(UsageError, match="names no kill switch")
+    with refused, given_stack(path, logs=tmp_path / "logs"):
+        pass
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["mine.json"]
+
+
+def test_the_users_aws_counts_on_their_stack_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "drills")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    own = process_environment(make_deployment(tmp_path, **STAGING))
+    sandbox = process_environment(make_deployment(tmp_path))
+    assert (own["AWS_PROFILE"], own["HTTPS_PROXY"]) == ("drills", "http://proxy.example:3128")
+    assert "AWS_CONFIG_FILE" not in own
+    assert "AWS_PROFILE" not in sandbox
+    assert "HTTPS_PROXY" not in sandbox
+    assert own["PYTHONPATH"] == sandbox["PYTHONPATH"] == str(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "complaint"),
+    [
+        ({}, {"policy_path": Path("p.yaml")}, "--policy is for a sandbox"),
+        ({}, {"sabotage": "failover"}, "--sabotage is for a sandbox"),
+        ({}, {"keep": True}, "--keep is for a sandbox"),
+        ({"kill_switch": None}, {}, "names no kill switch"),
+        ({"kind": "production"}, {}, "has no approval"),
+        ({}, {}, "names no customers"),
+        (
+            {"customers": "c.csv", "evidence": {"numbered_payouts": {"file": "p.csv"}}},
+            {},
+            "has no file of its own",
+        ),
+        ({"customers": "c.csv"}, {"name": "unheard-of"}, "no game day called 'unheard-of'"),
+    ],
+)
+def test_a_wrong_deployment_is_refused_before_anything_is_touched(
+    changes: dict[str, Any], options: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    path = user_file(tmp_path, **changes)
+    given: dict[str, Any] = {
+        "policy_path": None,
+        "name": None,
+        "seed": 1,
+        "sabotage": None,
+        "keep": False,
+    }
+    with pytest.raises(UsageError, match=complaint):
+        make_request(root=ROOT, deployment=path, **{**given, **options})
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["mine.json"]
+
+
+def test_a_right_one_names_its_policy_and_its_own_replay(tmp_path: Path) -> None:
+    path = user_file(tmp_path, customers="c.csv", runs="kept")
+    request = make_request(
+        root=ROOT,
+        policy_path=None,
+        deployment=path,
+        name=None,
+        drills=["calm"],
+        seed=7,
+        sabotage=None,
+        keep=False,
+    )
+    assert request.replay == f"bin/seawall drill calm --seed 7 --deployment {path}"
+    assert request.policy.policy == "sandbox"
+    assert request.runs == tmp_path / "kept"
+    assert load_deployment(path).kill_switch == KillSwitchFile(file=tmp_path / "switch")
+    assert json.loads(path.read_text())["kill_switch"] == {"file": "switch"}

@@ -1,0 +1,123 @@
+"""What a deployment does not offer is not claimed, and never passed."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from seawall.conventions.evidence import EVERY_PORT, Port
+from seawall.scorecard.checks import ALL, FLOOR
+from seawall.scorecard.claims import claims_of, unknown_words
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.files import junit, summary
+from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.run import FILES, PORT_OF, Run
+from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.spoiling import without
+
+
+def offering(run: Run, offers: Sequence[Port], *, claims: Sequence[str] = ("drill",)) -> Any:
+    """The run on a deployment that offers less, of a drill that demands ``claims``."""
+    drill = run.drill.model_copy(update={"claims": tuple(claims)})
+    policy = run.policy.model_copy(
+        update={"drills": run.policy.drills | {run.manifest.drill: drill}}
+    )
+    return {
+        "policy": policy,
+        "drill": drill,
+        "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
+    }
+
+
+def judged(run: Run, altered: Callable[..., Run], *offers: Port, **more: Any) -> Verdict:
+    """The verdict on the good run as if only ``offers`` were there; nothing else can be read."""
+    claims = more.pop("claims", ("drill.payouts",))
+    spoilt = altered(**offering(run, offers, claims=claims), **more)
+    for name, file in FILES.items():
+        if file in PORT_OF and PORT_OF[file] not in offers:
+            spoilt.__dict__.pop(name, None)
+            spoilt.__dict__[name] = None  # a check that reads it all the same breaks
+    return judge_facts(Facts(spoilt))
+
+
+def test_with_payouts_alone_the_floor_passes_and_the_sentence_counts(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    verdict = judged(good_run, altered, "payouts")
+
+    assert {r.id: r.reason for r in verdict.results if r.outcome is not Outcome.PASS} == {}
+    assert verdict.outcome is Outcome.PASS
+    assert {result.id for result in verdict.results} == FLOOR | {"stress.small_completed"}
+    asked = len(verdict.results) + len(verdict.not_claimed)
+    assert verdict.sentence == (
+        f"The venue survived: {len(verdict.results)} of {asked} checks are claimed and hold,"
+        f" {len(verdict.not_claimed)} are not claimed."
+    )
+    assert verdict.times == ()
+    needs = {each.id: each.needs for each in verdict.not_claimed}
+    assert needs["safety.old_epoch"] == ("mode_changes", "signatures")
+    assert needs["safety.paid_once"] == ("numbered_payouts",)
+    assert summary(verdict)["not_claimed"]["page.failover"] == ["pages"]
+    skipped = ET.fromstring(junit(verdict)).findall(".//skipped")  # noqa: S314 - our own text
+    assert len(skipped) == len(verdict.not_claimed)
+
+
+def test_without_payouts_there_is_no_pass(altered: Callable[..., Run], good_run: Run) -> None:
+    """The floor is never waived: money must be seen outside the venue."""
+    every = [port for port in EVERY_PORT if port not in ("payouts", "numbered_payouts")]
+    verdict = judged(good_run, altered, *every)
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert {"drill.payouts", "customer.paid_once", "customer.told_truth"} <= set(verdict.unknown)
+    assert "offers no payouts" in verdict.result("customer.paid_once").reason
+
+
+@pytest.mark.parametrize("claims", [("all",), ("safety",), ("safety.old_epoch",)])
+def test_what_the_policy_demands_is_unknown_without_its_evidence(
+    claims: tuple[str, ...], altered: Callable[..., Run], good_run: Run
+) -> None:
+    verdict = judged(good_run, altered, "payouts", claims=claims)
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.result("safety.old_epoch").reason == (
+        "it must be claimed, and the deployment offers no mode_changes, signatures"
+    )
+
+
+def test_a_violation_counts_without_the_venues_records(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """What its customers were told and paid is enough to catch it."""
+    paid_less = without(good_run.payouts, lambda row: row.seq == 9)
+    verdict = judged(good_run, altered, "payouts", payouts=paid_less)
+
+    assert verdict.failed == ("customer.told_truth",)
+
+
+def test_a_manifest_that_does_not_say_what_is_offered_claims_everything(good_run: Run) -> None:
+    assert good_run.manifest.offers == EVERY_PORT
+
+
+def test_every_check_says_which_ports_it_needs() -> None:
+    """Read from its evidence, so that the two cannot differ; few can do without one."""
+    adapting = {check.id: check.adapts_to for check in ALL if check.adapts_to}
+    assert adapting == {
+        "evidence.complete": frozenset(EVERY_PORT),
+        "evidence.observers": {"payouts", "flow"},
+        "drill.calm": {"mode_changes"},
+        "drill.fault_landed": {"signatures"},
+        "stress.small_completed": {"withdrawals"},
+    }
+    floor = {check.id: check.needs for check in ALL if check.id in FLOOR}
+    assert floor.keys() == FLOOR
+    assert set(floor.values()) <= {(), ("payouts",)}
+
+
+def test_a_word_that_is_no_claim_of_the_drill_is_named(good_run: Run) -> None:
+    drill = good_run.drill.model_copy(update={"claims": ("safety", "page.none", "gossip")})
+    assert unknown_words(drill) == ("page.none", "gossip")
+    assert all(claim.made for claim in claims_of(drill, EVERY_PORT))
