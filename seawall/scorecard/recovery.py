@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
@@ -17,7 +18,7 @@ from seawall.scorecard.budgets import (
     tolerance_of,
     watched,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
@@ -131,7 +132,12 @@ def _drained_tolerance_us(
 
 
 def recovery(facts: Facts) -> Budget:
-    """The later of queue drained and tier normal, after the outside probe saw the fault gone."""
+    """The later of queue drained and tier normal, after the outside probe saw the fault gone.
+
+    The tier must also stay normal for as long as its machine could still flip for what came before
+    (:func:`seawall.controls.modes.settling_ms`): a venue that is back for a moment has not
+    recovered, and one that nobody watched for so long is not known to have.
+    """
     policy = facts.run.policy
     limit_us = policy.targets.recovery_max * MILLISECOND
     starts = facts.healing
@@ -199,6 +205,8 @@ def recovery(facts: Facts) -> Budget:
             reason = f"the tier was normal in time; the queue drained: {why}"
         if drained is not None and normal is not None and drained > normal:
             tolerance_us = drained_tolerance_us
+    if outcome is not Outcome.FAIL:
+        outcome, reason = _stayed(facts, normal, outcome, reason)
     return Budget(
         id="recovery",
         title="Recovery: healing to queue drained and tier normal",
@@ -214,6 +222,55 @@ def recovery(facts: Facts) -> Budget:
         outcome=outcome,
         reason=reason,
     )
+
+
+def _stayed(
+    facts: Facts, normal: Instant | None, outcome: Outcome, reason: str
+) -> tuple[Outcome, str]:
+    """``outcome`` and ``reason``, unless the tier left normal again, or nobody watched whether."""
+    settling_us = facts.settling_us
+    relapse = _relapse(facts)
+    if relapse is not None:
+        back, left = relapse
+        what = (
+            f"the tier left normal again {format_s(left.starts - back.starts)} after its return, "
+            f"within the {format_s(settling_us)} in which it may still flip"
+        )
+        if any(
+            (sample.detail or {})["tier"] != "normal"
+            for sample in facts.status_samples
+            if left.starts <= sample.done_at and sample.at <= left.ends
+        ):
+            return Outcome.FAIL, what
+        return Outcome.UNKNOWN, f"by the {RECORDS} {what}, and the {OUTSIDE} did not see it"
+    if normal is None or outcome is not Outcome.PASS:
+        return outcome, reason
+    must_watch_until = Instant(max(normal, facts.shock_ends) + settling_us)
+    statuses = [sample.done_at for sample in facts.status_samples]
+    if facts.observed_until < must_watch_until or not watched(
+        statuses, starts=facts.healing, ends=must_watch_until
+    ):
+        return Outcome.UNKNOWN, (
+            "the observers did not watch for the "
+            f"{format_s(settling_us)} in which the tier may still flip after its return"
+        )
+    return outcome, reason
+
+
+def _relapse(facts: Facts) -> tuple[TierSpan, TierSpan] | None:
+    """The first return to normal that did not last, and the tier after it.
+
+    What is left while the shock still goes on is no relapse.
+    """
+    for back, left in pairwise(facts.tiers):
+        if (
+            back.tier == "normal"
+            and back.starts >= facts.healing
+            and left.starts >= facts.shock_ends
+            and left.starts - back.starts < facts.settling_us
+        ):
+            return back, left
+    return None
 
 
 def queue_age_us_max(facts: Facts) -> int:

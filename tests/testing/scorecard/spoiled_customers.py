@@ -8,7 +8,7 @@ from seawall.scorecard.outcome import Outcome
 from tests.testing.scorecard.spoiling import Spoil, each, first, probes, us, without
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
-LATE = us(84 + 3600)
+LATE = us(94 + 3600)
 
 CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the venue does not know a request that it acknowledged": (

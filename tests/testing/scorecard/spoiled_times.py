@@ -19,10 +19,12 @@ from tests.testing.scorecard.spoiling import (
     payout,
     primary_only,
     probes,
+    relapsed,
     standby_late,
     us,
     without,
 )
+from tests.testing.scorecard.story import NORMAL
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 
@@ -202,6 +204,36 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 run, "status", lambda sample: None if us(58.3) < sample.at < us(78.1) else sample
             ),
         },
+        {"recovery.time": UNKNOWN, "evidence.observers": UNKNOWN},
+    ),
+    "the tier relapsed three seconds after its return": (
+        lambda run: relapsed(run, after_s=3),
+        {"recovery.time": FAIL},
+    ),
+    "the tier relapsed just within the time in which it may still flip": (
+        lambda run: relapsed(run, after_s=9.9),
+        {"recovery.time": FAIL},
+    ),
+    "the records alone have a relapse": (
+        lambda run: relapsed(run, after_s=3, seen=False),
+        {"recovery.time": UNKNOWN},
+    ),
+    "the status alone has a relapse": (
+        lambda run: {"probes": relapsed(run, after_s=3)["probes"]},
+        {"recovery.time": UNKNOWN},
+    ),
+    "nobody watched whether the tier would relapse": (
+        lambda run: {
+            "timeline": each(
+                run.timeline, lambda event: event.event == "collected", at=us(NORMAL + 3)
+            )
+        },
+        {"recovery.time": UNKNOWN},
+    ),
+    "the status was watched for three seconds after the return": (
+        lambda run: probes(
+            run, "status", lambda sample: None if sample.at > us(NORMAL + 4) else sample
+        ),
         {"recovery.time": UNKNOWN, "evidence.observers": UNKNOWN},
     ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),
