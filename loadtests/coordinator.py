@@ -24,6 +24,21 @@ LEAD_S = 1.0
 """From the message that names the zero to the zero itself: long enough to reach every worker."""
 
 
+def own_part(
+    arrivals: Sequence[Arrival], *, by_customer: bool, part: int, parts: int
+) -> Sequence[Arrival]:
+    """The arrivals that one of ``parts`` workers sends.
+
+    They are dealt out in turn. Where customers log in, all requests of one customer are one
+    worker's: a second login may end the first session.
+    """
+    if not by_customer:
+        return arrivals[part::parts]
+    names = sorted({arrival.customer_id for arrival in arrivals})
+    own = set(names[part::parts])
+    return [arrival for arrival in arrivals if arrival.customer_id in own]
+
+
 @dataclass(kw_only=True)
 class Worker:
     """What the master knows of one worker; ``shard`` says which arrivals are its own."""

@@ -13,7 +13,7 @@ import gc
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,9 +24,9 @@ from locust.env import Environment
 from locust.exception import CatchResponseError, StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
-from loadtests.arrivals import MICROSECONDS, Arrival, read_arrivals
+from loadtests.arrivals import MICROSECONDS, read_arrivals
 from loadtests.clocks import EXCHANGE_EVERY_S, EXCHANGE_S_MAX, EXCHANGES, answer, question
-from loadtests.coordinator import Coordinator
+from loadtests.coordinator import Coordinator, own_part
 from loadtests.population import read_credentials
 from loadtests.results import ACKNOWLEDGED, RequestResult
 from loadtests.sender import Limits, Sender
@@ -166,21 +166,6 @@ def _digest(path: Path) -> str:
 def _opened(path: str | None) -> TextIO | None:
     """The file for progress lines; it stays open until the process ends."""
     return Path(path).open("w", encoding="utf-8") if path else None
-
-
-def own_part(
-    arrivals: Sequence[Arrival], *, by_customer: bool, part: int, parts: int
-) -> Sequence[Arrival]:
-    """The arrivals that one of ``parts`` workers sends.
-
-    They are dealt out in turn. Where customers log in, all requests of one customer are one
-    worker's: a second login may end the first session.
-    """
-    if not by_customer:
-        return arrivals[part::parts]
-    names = sorted({arrival.customer_id for arrival in arrivals})
-    own = set(names[part::parts])
-    return [arrival for arrival in arrivals if arrival.customer_id in own]
 
 
 class _Master:

@@ -111,7 +111,9 @@ class Verification:
     async def _finding(self, operation: str, attempt: Callable[[], Awaitable[str]]) -> Finding:
         if operation not in self.client.adapter.operations:
             return Finding(
-                operation=operation, result="not offered", reason="what it speaks has no such word"
+                operation=operation,
+                result="not offered",
+                reason="what the venue speaks does not have it",
             )
         try:
             reason = await attempt()

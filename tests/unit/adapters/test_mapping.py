@@ -303,6 +303,7 @@ def test_base_units_and_the_venues_own_words_are_passed_on_as_they_are(tmp_path:
             "amounts": "base_units",
             "assets": None,
             "states": None,
+            "refusals.codes": None,
             "operations.balances.answer": {
                 "balances": ".",
                 "asset": "coin",
@@ -317,6 +318,14 @@ def test_base_units_and_the_venues_own_words_are_passed_on_as_they_are(tmp_path:
     assert adapter.answer("balances", 200, {}, listed) == Balances(
         balances=(Balance(network="aster", asset="USDX", available="12"),)
     )
+    for kind, good in (("suspended", True), ("moon", False)):
+        refused = json.dumps({"error": {"kind": kind, "text": "x"}}).encode()
+        if good:
+            said = adapter.answer("follow_withdrawal", 503, {}, refused)
+            assert said == Refusal(code="suspended", reason="x")
+        else:
+            with pytest.raises(ServiceError, match="'moon'"):
+                adapter.answer("follow_withdrawal", 503, {}, refused)
     for state, good in (("posted", True), ("paid", False)):
         body = json.dumps({"payout": {"status": state}}).encode()
         if good:
