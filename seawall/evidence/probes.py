@@ -32,7 +32,6 @@ from seawall.formats.drill_contract import (
 from seawall.policy import Policy
 
 STATUS_EVERY_S = 0.05
-ACCOUNT_EVERY_S = 1.0
 SMALL_VALUE = Fraction(1)
 """Units of account that a small withdrawal or swap moves: too little to matter to the run."""
 LARGE_OVER_MIN = Fraction(6, 5)
@@ -94,7 +93,7 @@ class StatusProbe:
 
 
 class CustomerProbes:
-    """Probes of a customer's account.
+    """Probes of a customer's account, as often as the policy says.
 
     ``small`` and ``large`` are separate accounts, so that neither uses up the other's money.
     """
@@ -126,9 +125,8 @@ class CustomerProbes:
         if WITHDRAW in operations and venue.adapter.transfers and len(policy.networks) > 1:
             self._routes = cycle(self._transfer_routes())
             asked.append(("large_transfer", self.large_transfer))
-        self._asked = tuple(
-            Probe(name=name, period_s=ACCOUNT_EVERY_S, ask=ask) for name, ask in asked
-        )
+        every_s = policy.probing.every / 1_000
+        self._asked = tuple(Probe(name=name, period_s=every_s, ask=ask) for name, ask in asked)
 
     def probes(self) -> Sequence[Probe]:
         """Those whose operations the venue offers, with their periods."""
