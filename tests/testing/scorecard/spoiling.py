@@ -225,6 +225,16 @@ def slow_intake(run: Run, *, by_s: float, left_late: bool = False) -> Files:
     }
 
 
+def large_unacknowledged(run: Run) -> Files:
+    """No large withdrawal of the flood was acknowledged; the small ones reach no trigger."""
+    large = {row.index for row in run.arrivals if row.size == "large"}
+    return {
+        "requests": each(
+            run.requests, lambda row: row.index in large, status=503, outcome="refused"
+        )
+    }
+
+
 def rows_later(run: Run, *, by_s: float) -> Files:
     """Protected mode came ``by_s`` later, and so did, as the venue says, every row of its flow."""
     flip = next(flip for flip in run.flips if flip.tier == "protected")

@@ -246,13 +246,6 @@ def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> N
         read_accounts(path, first=2)
 
 
-def test_a_customers_functions_are_tried_as_often_as_the_policy_says() -> None:
-    """The judge expects so many samples, so the period stands in one place only."""
-    every = {probe.period_s for probe in _Venue(202, _receipt).probes().probes()}
-
-    assert every == {POLICY.probing.every / 1_000}
-
-
 OWN_ASSETS: dict[str, Any] = {
     "assets": {
         network: {asset: f"{asset}-{network}" for _, asset in POOLS if (network, asset) in POOLS}
@@ -341,3 +334,10 @@ def test_endpoints_are_probed_where_there_is_a_proxy_and_a_sandbox_must_have_the
     assert [probe.probes()[0].about for probe in endpoints_of(staging)] == [{"region": "us-east-1"}]
     bare = make_deployment(tmp_path, kind="staging", regions=None, proxies={}, networks={})
     assert endpoints_of(bare) == []
+
+
+def test_a_customers_functions_are_tried_as_often_as_the_policy_says() -> None:
+    """The judge expects so many samples, so the period stands in one place only."""
+    every = {probe.period_s for probe in _Venue(202, _receipt).probes().probes()}
+
+    assert every == {POLICY.probing.every / 1_000}
