@@ -55,7 +55,7 @@ def test_an_honest_venue_passes_and_says_what_is_not_claimed(tmp_path: Path) -> 
     }
     assert set(killed["checks"]) == FLOOR
     assert calm["not_claimed"]["safety.ledger_sums_zero"] == ["ledger"]
-    assert killed["not_claimed"]["recovery.time"] == ["withdrawals", "mode_changes"]
+    assert killed["not_claimed"]["safety.old_epoch"] == ["mode_changes", "signatures"]
     for drill in (calm, killed):
         count, unclaimed = len(drill["checks"]), len(drill["not_claimed"])
         assert f"{count} of {count + unclaimed} checks are claimed and hold" in drill["sentence"]
