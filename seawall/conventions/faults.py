@@ -12,5 +12,7 @@ PROCESS_KILLED = "process-killed"
 """A process is killed, and brought back at the end."""
 RPC_DARK = "rpc-dark"
 """An RPC endpoint of a network answers no more."""
-STOP_SIGNING = (KMS_DARK, KMS_THROTTLED)
+SIGNING_DENIED = "signing-denied"
+"""The signers' roles of a region may not sign any more."""
+STOP_SIGNING = (KMS_DARK, KMS_THROTTLED, SIGNING_DENIED)
 """Faults that keep a region's signers from signing, so that the other region must."""

@@ -15,10 +15,11 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.faults import denying
 from sandbox.identities import Identities, create_identities
 from seawall.conventions import aws as aws_names
 from seawall.conventions import environment as environment_names
-from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import load_config
 from seawall.policy_file import load_policy
@@ -76,7 +77,10 @@ class Region:
 
 
 def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
-    """What the stack makes, by hand: a key per wallet and a role that may sign with it."""
+    """What the stack makes, by hand: a key per wallet and a role that may sign with it.
+
+    Also the fault role, with the policy that the stack gives it.
+    """
     policy = load_policy(POLICY)
     region = policy.regions.primary
     root = {
@@ -86,6 +90,22 @@ def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str
         "aws_secret_access_key": ROOT_SECRET_ACCESS_KEY,
     }
     kms, iam = boto3.client("kms", **root), boto3.client("iam", **root)  # type: ignore[call-overload]
+    venue, account = policy.venue.name, ACCOUNT_ID
+    boundary = iam.create_policy(
+        PolicyName=aws_names.boundary(venue, "signer"),
+        PolicyDocument=_document({"Effect": "Allow", "Action": "kms:*", "Resource": "*"}),
+    )["Policy"]["Arn"]
+    fault = aws_names.fault_role(venue)
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": identities.faults.arn},
+    }
+    iam.create_role(RoleName=fault, AssumeRolePolicyDocument=_document(trust))
+    for statement in denying(venue=venue, account=account):
+        iam.put_role_policy(
+            RoleName=fault, PolicyName="drill", PolicyDocument=_document(dict(statement))
+        )
     keys = {}
     for wallet, declared in policy.signing_wallets().items():
         signer = identities.signers[region][declared.bucket]
@@ -94,7 +114,9 @@ def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str
             "KeyMetadata"
         ]
         name = aws_names.signer_role(policy.venue.name, wallet, region)
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]
+        role = iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=_document(trust), PermissionsBoundary=boundary
+        )["Role"]
         may = {
             "Effect": "Allow",
             "Action": ["kms:Sign", "kms:GetPublicKey"],

@@ -240,6 +240,16 @@ def _throttled_outside(facts: Facts, fault: FaultSeen) -> Finding:
     )
 
 
+def _denied_outside(facts: Facts, fault: FaultSeen) -> Finding:
+    """The prober's own requests for a signature were denied, and the region signed nothing."""
+    regions = facts.run.policy.regions
+    region = regions.primary if fault.planned.target == "kms.primary" else regions.standby
+    doubt = _signed_in_the_dark(facts, fault, region=region)
+    if doubt is not None:
+        return unknown(target=f"KMS of {region} signs nothing", reason=doubt)
+    return _refused_outside(facts, fault, code=signing.DENIED, percent_min=DARK_PROBES_PERCENT_MIN)
+
+
 def _refused_outside(facts: Facts, fault: FaultSeen, *, code: str, percent_min: int) -> Finding:
     """The key service refused the prober's own requests with ``code``, and only meanwhile.
 
@@ -366,6 +376,7 @@ def _silent_outside(fault: FaultSeen, samples: list[ProbeSample], what: str) -> 
 OUTSIDE: dict[str, Callable[[Facts, FaultSeen], Finding | None]] = {
     faults.KMS_DARK: _kms_outside,
     faults.KMS_THROTTLED: _throttled_outside,
+    faults.SIGNING_DENIED: _denied_outside,
     faults.RPC_DARK: _rpc_outside,
     faults.PROCESS_FROZEN: _process_outside,
     faults.PROCESS_KILLED: _process_outside,

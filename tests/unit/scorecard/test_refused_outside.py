@@ -21,8 +21,8 @@ from tests.testing.scorecard.story import APPLIED, CLEARED, DRILL, EFFECTIVE, RE
 
 Alter = Callable[..., Run]
 Change = Callable[[ProbeSample], ProbeSample | None]
-CODES = {faults.KMS_THROTTLED: signing.THROTTLED}
-PARAMETERS = {faults.KMS_THROTTLED: {"throttled": "0.9"}}
+CODES = {faults.KMS_THROTTLED: signing.THROTTLED, faults.SIGNING_DENIED: signing.DENIED}
+PARAMETERS = {faults.KMS_THROTTLED: {"throttled": "0.9"}, faults.SIGNING_DENIED: {"margin": "30s"}}
 
 
 def _refused(run: Run, fault: str) -> Files:
@@ -146,3 +146,25 @@ def test_throttling_that_was_not_seen_outside_is_no_fault(
     finding = fault_landed.answer(Facts(altered(**files | spoiled)))
     assert finding.outcome is Outcome.UNKNOWN
     assert said in finding.reason
+
+
+def test_a_region_that_signed_was_not_denied_to_sign(altered: Alter, good_run: Run) -> None:
+    """The signers' own log contradicts the prober; a throttled region may still sign a little."""
+    files = _refused(good_run, faults.SIGNING_DENIED)
+    primary = good_run.policy.regions.primary
+    late = next(row for row in good_run.signatures if row.signed_by == primary)
+    signed = (*good_run.signatures, replace(late, signed_at=us(EFFECTIVE + 5)))
+    finding = fault_landed.answer(Facts(altered(**files, signatures=signed)))
+    assert finding.outcome is Outcome.UNKNOWN
+    assert "from the dark" in finding.reason
+    files = _refused(good_run, faults.KMS_THROTTLED)
+    finding = fault_landed.answer(Facts(altered(**files, signatures=signed)))
+    assert finding.outcome is Outcome.PASS
+
+
+def test_a_denial_must_be_met_by_nearly_every_probe(altered: Alter, good_run: Run) -> None:
+    files = _refused(good_run, faults.SIGNING_DENIED)
+    spoiled = probes(altered(**files), "signer", _between(_answered, EFFECTIVE, EFFECTIVE + 5))
+    finding = fault_landed.answer(Facts(altered(**files | spoiled)))
+    assert finding.outcome is Outcome.UNKNOWN
+    assert "it should be at least 90 of 100" in finding.reason
