@@ -19,7 +19,7 @@ endif
 test: ## every check, and a test of each kind: 18 to 26 minutes on two cores; budget 20
 	@$(PARTS) test
 
-check: ## the fast part: no sandbox, no external programs; about 2 minutes
+check: ## the fast part: no sandbox, no external programs; less than a minute
 	@$(PARTS) check
 
 nightly: ## every test: whole matrices and every repetition; about an hour, and resumes

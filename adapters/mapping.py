@@ -33,6 +33,7 @@ from seawall.formats.drill_contract import (
     Message,
     Quote,
     Refusal,
+    RefusalCode,
     Status,
     SwapReceipt,
     Ticket,
@@ -224,7 +225,8 @@ class MappingAdapter:
         declared = self._file.refusals
         reason = answer.optional(declared.reason) or f"status {answer.status}"
         own = answer.optional(declared.code)
-        code = declared.codes.get(own) if own is not None else None
+        known: Mapping[str, RefusalCode] = _OWN_CODES if declared.codes is None else declared.codes
+        code = known.get(own) if own is not None else None
         code = code or declared.statuses.get(str(answer.status))
         if code is None:
             said = f"and the code {own!r}" if own is not None else "without a code"
@@ -272,7 +274,7 @@ class MappingAdapter:
     def _base_units(self, answer: _Answer, path: str, asset: str | None) -> int:
         """The amount at ``path``; parts of a base unit cannot be spent and are left out."""
         written = answer.at(path)
-        text = str(written) if not isinstance(written, bool) else ""
+        text = str(written)
         if self._file.amounts == "base_units":
             if not _DIGITS.fullmatch(text):
                 raise answer.error(f"and {path} is {written!r}, not whole base units")
@@ -297,6 +299,8 @@ class MappingAdapter:
         return str(self._base_units(answer, fields["buy_amount"], None))
 
 
+_OWN_CODES: dict[str, RefusalCode] = {code: code for code in get_args(RefusalCode)}
+"""A file without `codes` is of a venue that says those of the contract."""
 _WORDS: dict[str, tuple[str, ...]] = {"states": get_args(WithdrawalState), "tiers": get_args(Tier)}
 
 

@@ -93,7 +93,7 @@ class MappedRefusals(_Part):
 
     code: str | None = None
     reason: str | None = None
-    codes: dict[str, RefusalCode] = Field(default_factory=dict)
+    codes: dict[str, RefusalCode] | None = None
     statuses: dict[Annotated[str, Field(pattern=r"^[45][0-9][0-9]$")], RefusalCode] = Field(
         default_factory=dict
     )

@@ -1,6 +1,6 @@
 """Check what the drills of a policy say about faults, and list the faults that there are.
 
-    python -m chaos.check --policy FILE
+    python -m chaos.check --policy FILE [--deployment FILE]
 
 Prints a :mod:`seawall.drill_report`; each fault has summary, targets and parameters.
 """
@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chaos.faults import Fault, known_faults
+from chaos.faults import Fault, known_faults, make_fault
 from seawall.conventions import faults
 from seawall.drill_report import DrillReport, main
-from seawall.errors import Problem
+from seawall.errors import Problem, UsageError
+from seawall.formats.deployment import Deployment
 from seawall.formats.documents import model_problems
 from seawall.policy import Drill, PlannedFault, Policy
 
@@ -89,11 +90,33 @@ def described(fault: type[Fault], policy: Policy) -> dict[str, Any]:
     }
 
 
-def report(policy: Policy) -> DrillReport:
+def problems_on(deployment: Deployment, policy: Policy) -> list[Problem]:
+    """Every planned fault that ``deployment`` has no handle for."""
+    found = []
+    for name, drill in policy.drills.items():
+        for index, planned in enumerate(drill.faults):
+            try:
+                make_fault(
+                    planned.fault,
+                    target=planned.target,
+                    parameters=planned.parameters,
+                    deployment=deployment,
+                    blast_radius=drill.blast_radius,
+                )
+            except UsageError as error:
+                path = f"drills.{name}.faults.{index}"
+                found.append(Problem(path=path, found=str(error.args[0]), remedy=error.remedy))
+    return found
+
+
+def report(policy: Policy, deployment: Deployment | None = None) -> DrillReport:
     """The faults that there are, and what is wrong with those that drills plan."""
+    problems = problems_of(policy)
+    if deployment is not None and not problems:
+        problems = problems_on(deployment, policy)
     return DrillReport(
         known={name: described(fault, policy) for name, fault in known_faults().items()},
-        problems=problems_of(policy),
+        problems=problems,
     )
 
 

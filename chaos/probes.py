@@ -26,8 +26,6 @@ from seawall.formats.deployment import Deployment
 from seawall.formats.drill_contract import (
     FOLLOW,
     WITHDRAW,
-    Balance,
-    Balances,
     Refusal,
     Status,
     VenueClient,
@@ -35,8 +33,9 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
     load_adapter,
+    smallest_sum,
 )
-from seawall.policy import MICRO, TIERS, Policy
+from seawall.policy import TIERS
 
 ANSWER_S_MAX = 2.0
 """How long the venue or Prometheus may take; longer than any customer's client waits for a page."""
@@ -99,7 +98,7 @@ def mode_controller_beats() -> bool:
     limit_ms = context.policy.monitoring.absent_for
     give_up = time.monotonic() + limit_ms / 1_000
     while True:
-        beat_at = _query(context, f"max({metrics.MODE_CONTROLLER_HEARTBEAT})")
+        beat_at = _query(context, "max", metrics.MODE_CONTROLLER_HEARTBEAT)
         age_ms = None if beat_at is None else (time.time() - beat_at) * 1_000
         if age_ms is not None and age_ms <= limit_ms:
             return True
@@ -128,10 +127,10 @@ def payouts_progress() -> bool:
     within_s = context.policy.targets.small_withdrawal_within / 1_000
     pause_s = context.policy.monitoring.scrape_every / 1_000
     give_up = time.monotonic() + within_s
-    first = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
+    first = _query(context, "sum", metrics.PAYOUTS_FINAL)
     while True:
-        waiting = _query(context, f'max({metrics.QUEUE_DEPTH}{{scope="guaranteed"}})')
-        final = _query(context, f"sum({metrics.PAYOUTS_FINAL})")
+        waiting = _query(context, "max", metrics.GUARANTEED_DEPTH)
+        final = _query(context, "sum", metrics.PAYOUTS_FINAL)
         if waiting == 0 or (final is not None and final > (first or 0)):
             return True
         if time.monotonic() >= give_up:
@@ -162,24 +161,6 @@ def _require(venue: VenueClient, *operations: str) -> None:
         raise UsageError(f"the venue offers no {', '.join(missing)}, which this probe asks for")
 
 
-def smallest_sum(policy: Policy, balances: tuple[Balance, ...]) -> Balance | None:
-    """What a probe withdraws, of the first asset with enough of it; None if there is none.
-
-    It is the smallest power of ten of base units that is worth at least one unit of account. An
-    asset whose whole unit is worth less is taken whole.
-    """
-    for balance in balances:
-        asset = policy.assets.get(balance.asset)
-        if asset is None:
-            continue
-        amount = 10**asset.decimals
-        while policy.value_micro(balance.asset, amount // 10) >= MICRO:
-            amount //= 10
-        if amount <= int(balance.available):
-            return Balance(network=balance.network, asset=balance.asset, available=str(amount))
-    return None
-
-
 async def _withdraw(context: Context, venue: VenueClient) -> bool:
     policy = context.policy
     _require(venue, WITHDRAW, FOLLOW)
@@ -187,7 +168,7 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
     if "balances" in venue.adapter.operations:
         balances = await venue.balances(account.customer)
     else:
-        balances = _listed(account)
+        balances = account.listed()
     if isinstance(balances, Refusal):
         return _check(False, f"balances were refused: {balances}")
     amount = smallest_sum(policy, balances.balances)
@@ -221,16 +202,6 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
     )
 
 
-def _listed(account: Account) -> Balances:
-    """What the list says, where the venue does not show balances."""
-    return Balances(
-        balances=tuple(
-            Balance(network=network, asset=asset, available=str(amount))
-            for (network, asset), amount in account.balances.items()
-        )
-    )
-
-
 def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_Result]]) -> _Result:
     """Run ``question`` against the address that customers use."""
     adapter = load_adapter(context.deployment.venue.speaks, policy=context.policy)
@@ -244,12 +215,15 @@ def _call_venue(context: Context, question: Callable[[VenueClient], Awaitable[_R
     return asyncio.run(call())
 
 
-def _query(context: Context, expression: str) -> float | None:
-    """The value of ``expression`` in Prometheus now; None if there is no such series.
+def _query(context: Context, aggregate: str, metric: str) -> float | None:
+    """The ``aggregate`` of a metric in Prometheus now; None if there is no such series.
+
+    The deployment file may map the metric to another expression.
 
     Raises:
         ServiceError: Prometheus does not answer, or the answer is not one number.
     """
+    expression = f"{aggregate}({context.deployment.expression(metric)})"
     url = context.deployment.urls.required("prometheus")
     try:
         response = httpx.get(

@@ -34,9 +34,11 @@ class ProcessFault(Fault):
         super().__init__(deployment, target=target, parameters=parameters)
         processes = {components.process_target(each): each for each in deployment.processes}
         if target not in processes:
+            named = ", ".join(processes) or "none"
             raise UsageError(
-                f"the fault {self.name} cannot be aimed at {target}",
-                remedy=f"name one of {', '.join(processes)}",
+                f"the fault {self.name} cannot be aimed at {target}: the deployment file names no"
+                " such process",
+                remedy=f"name it under `processes` with its address; there is {named}",
             )
         self.part = processes[target]
         if deployment.process_control is None:

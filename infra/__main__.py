@@ -1,5 +1,6 @@
 """The program that `pulumi up` runs."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def _dropped(*_: object, **__: object) -> None:
 
 
 log.debug = _dropped
+# The SDK's objects live until the end; looking for garbage among them took a third of the time.
+gc.disable()
 try:
     declare(repository=Path(__file__).resolve().parent.parent)
 except SeawallError as error:

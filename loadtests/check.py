@@ -18,6 +18,7 @@ from loadtests.population import populate
 from loadtests.shock import PROFILES, load_profile
 from seawall.drill_report import DrillReport, main
 from seawall.errors import Problem, UsageError
+from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
 
 PAYABLE_SHARE_MAX = Fraction(9, 10)
@@ -92,8 +93,12 @@ def profiles() -> dict[str, dict[str, Any]]:
     return {name: {"summary": load_profile(name).event} for name in names}
 
 
-def report(policy: Policy) -> DrillReport:
-    """The shock profiles that there are, and what is wrong with the floods that drills plan."""
+def report(policy: Policy, deployment: Deployment | None = None) -> DrillReport:
+    """The shock profiles that there are, and what is wrong with the floods that drills plan.
+
+    Floods are the same on every deployment.
+    """
+    del deployment
     return DrillReport(known=profiles(), problems=list(problems_of(policy)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from loadtests.arrivals import MICROSECONDS, Arrival
+from loadtests.clocks import Exchange, WorkerClock, offset_of
 from loadtests.results import ACKNOWLEDGED, RequestResult, figures, phase_bounds_us, write_requests
 from seawall.formats.atomic import write_whole
 
@@ -21,6 +22,21 @@ Results come in batches and only when answered, so the last second is not comple
 """
 LEAD_S = 1.0
 """From the message that names the zero to the zero itself: long enough to reach every worker."""
+
+
+def own_part(
+    arrivals: Sequence[Arrival], *, by_customer: bool, part: int, parts: int
+) -> Sequence[Arrival]:
+    """The arrivals that one of ``parts`` workers sends.
+
+    They are dealt out in turn. Where customers log in, all requests of one customer are one
+    worker's: a second login may end the first session.
+    """
+    if not by_customer:
+        return arrivals[part::parts]
+    names = sorted({arrival.customer_id for arrival in arrivals})
+    own = set(names[part::parts])
+    return [arrival for arrival in arrivals if arrival.customer_id in own]
 
 
 @dataclass(kw_only=True)
@@ -48,6 +64,7 @@ class Coordinator:
         workers: By Locust's id.
         results: By the arrival's index.
         missed: Reason by index of the arrivals that were not sent.
+        clocks: What is known of each worker's clock, by Locust's id.
     """
 
     arrivals: Sequence[Arrival]
@@ -58,6 +75,8 @@ class Coordinator:
     workers: dict[str, Worker] = field(default_factory=dict)
     results: dict[int, RequestResult] = field(default_factory=dict)
     missed: dict[int, str] = field(default_factory=dict)
+    clocks: dict[str, WorkerClock] = field(default_factory=dict)
+    _exchanges: dict[tuple[str, str], list[Exchange]] = field(default_factory=dict)
 
     @property
     def bounds_us(self) -> dict[str, tuple[int, int]]:
@@ -104,6 +123,40 @@ class Coordinator:
             name: {"t_zero": self.t_zero, "shard": worker.shard, "shards": len(self.workers)}
             for name, worker in self.workers.items()
         }
+
+    def add_clock(self, name: str, told: Mapping[str, Any], *, answered: float, now: float) -> None:
+        """Take in a worker's answer to the question what time it is.
+
+        Args:
+            name: Locust's id of the worker.
+            told: The answer (:func:`loadtests.clocks.answer`).
+            answered: When it came, in seconds of the clock that the question was stamped with.
+            now: The same moment in Unix seconds.
+        """
+        clock = self.clocks.setdefault(name, WorkerClock(worker=str(told["worker"])))
+        moment = str(told["moment"])
+        exchanges = self._exchanges.setdefault((name, moment), [])
+        exchanges.append(
+            Exchange(
+                asked=float(told["asked"]),
+                answered=answered,
+                answered_at=now,
+                told=float(told["told"]),
+            )
+        )
+        if moment == "before":
+            clock.before = offset_of(exchanges)
+        else:
+            clock.after = offset_of(exchanges)
+
+    def exchanges(self, name: str, moment: str) -> int:
+        """How many answers of a worker about its clock came at this moment."""
+        return len(self._exchanges.get((name, moment), ()))
+
+    def emit_clocks(self, moment: str) -> None:
+        """Write what is known of the clocks at ``moment``, ``before`` or ``after``."""
+        known = {clock.worker: clock.to_json()[moment] for clock in self.clocks.values()}
+        self.emit("clocks", moment=moment, workers=known)
 
     def add_report(self, name: str, report: dict[str, Any]) -> None:
         """Take in a worker's report: results, missed arrivals, and whether it is done."""
@@ -175,6 +228,9 @@ class Coordinator:
             "duration_s": round(now - self.t_zero, 3) if self.t_zero is not None else None,
             "workers": len(self.workers),
             "workers_nice": [worker.nice for worker in self.workers.values()],
+            "clocks": [
+                (self.clocks.get(name) or WorkerClock(worker="")).to_json() for name in self.workers
+            ],
             "workers_lost": sorted(name for name, worker in self.workers.items() if worker.lost),
             "complete": self.complete,
         }

@@ -13,7 +13,7 @@ import gc
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,8 +24,9 @@ from locust.env import Environment
 from locust.exception import CatchResponseError, StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
-from loadtests.arrivals import MICROSECONDS, Arrival, read_arrivals
-from loadtests.coordinator import Coordinator
+from loadtests.arrivals import MICROSECONDS, read_arrivals
+from loadtests.clocks import EXCHANGE_EVERY_S, EXCHANGE_S_MAX, EXCHANGES, answer, question
+from loadtests.coordinator import Coordinator, own_part
 from loadtests.population import read_credentials
 from loadtests.results import ACKNOWLEDGED, RequestResult
 from loadtests.sender import Limits, Sender
@@ -42,6 +43,8 @@ READY, ZERO, REPORT = "seawall_ready", "seawall_zero", "seawall_report"
 """Messages in their order: a worker has read the schedule; which part of it is its own; it is
 ready, with its customers logged in; when zero is; what became of its requests.
 """
+CLOCK, CLOCK_TOLD = "seawall_clock", "seawall_clock_told"
+"""What time is it, asked of every worker before the zero and at the end; its answer."""
 REPORT_EVERY_S = 0.5
 WATCH_EVERY_S = 0.25
 PROGRESS_EVERY_S = 1.0
@@ -110,6 +113,18 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
         WithdrawalUser.part, WithdrawalUser.zero = AsyncResult(), AsyncResult()
         runner.register_message(PART, lambda msg, **_: WithdrawalUser.part.set(msg.data))
         runner.register_message(ZERO, lambda msg, **_: WithdrawalUser.zero.set(msg.data))
+        runner.register_message(
+            CLOCK,
+            lambda msg, **_: runner.send_message(
+                CLOCK_TOLD,
+                answer(msg.data, told=WithdrawalUser.clock(), worker=_worker_name(runner)),
+            ),
+        )
+
+
+def _worker_name(runner: Runner | None) -> str:
+    """A worker's name in the results."""
+    return str(max(0, getattr(runner, "worker_index", 0)))
 
 
 def _deployment() -> Deployment | None:
@@ -153,21 +168,6 @@ def _opened(path: str | None) -> TextIO | None:
     return Path(path).open("w", encoding="utf-8") if path else None
 
 
-def own_part(
-    arrivals: Sequence[Arrival], *, by_customer: bool, part: int, parts: int
-) -> Sequence[Arrival]:
-    """The arrivals that one of ``parts`` workers sends.
-
-    They are dealt out in turn. Where customers log in, all requests of one customer are one
-    worker's: a second login may end the first session.
-    """
-    if not by_customer:
-        return arrivals[part::parts]
-    names = sorted({arrival.customer_id for arrival in arrivals})
-    own = set(names[part::parts])
-    return [arrival for arrival in arrivals if arrival.customer_id in own]
-
-
 class _Master:
     """Connects a :class:`Coordinator` to Locust's messages, and decides when the test ends."""
 
@@ -189,7 +189,7 @@ class _Master:
         )
         self._loaded: dict[str, dict[str, Any]] = {}
         self._ready: dict[str, dict[str, Any]] = {}
-        self._finished = False
+        self._began = self._finished = False
         deployment = _deployment()
         self._kill_switch = KillSwitchWatch(
             switches=kill_switches(None if deployment is None else deployment.kill_switch)
@@ -199,6 +199,7 @@ class _Master:
         runner.register_message(
             REPORT, lambda msg, **_: self._coordinator.add_report(msg.node_id, msg.data)
         )
+        runner.register_message(CLOCK_TOLD, self._on_clock)
         environment.events.quitting.add_listener(lambda **_: self._finish(ExitCode.UNKNOWN))
         # If the watch fails, the test must end, because nothing else would end it.
         gevent.spawn(self._watch).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
@@ -225,7 +226,16 @@ class _Master:
             self._finish(ExitCode.UNFIT)
             return
         self._ready[msg.node_id] = msg.data
-        if len(self._ready) < self._expected or self._coordinator.t_zero is not None:
+        if len(self._ready) < self._expected or self._began:
+            return
+        self._began = True
+        # In a greenlet of its own: the answers about clocks come through the one that runs this.
+        gevent.spawn(self._begin).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
+
+    def _begin(self) -> None:
+        """Measure the clocks, then send every worker the zero."""
+        self._measure_clocks("before")
+        if self._finished:
             return
         stopped = self._kill_switch.refusal()
         if stopped is not None:
@@ -237,6 +247,27 @@ class _Master:
             {name: int(ready["nice"]) for name, ready in self._ready.items()}, now=time.time()
         ).items():
             self._runner.send_message(ZERO, message, client_id=name)
+
+    def _on_clock(self, msg: Any, **_: Any) -> None:
+        self._coordinator.add_clock(
+            msg.node_id, msg.data, answered=time.monotonic(), now=time.time()
+        )
+
+    def _measure_clocks(self, moment: str) -> None:
+        """Ask every worker that is still there for its time, and wait for the answers."""
+        lost = {name for name, worker in self._coordinator.workers.items() if worker.lost}
+        names = [name for name in sorted(self._ready) if name not in lost]
+        for _ in range(EXCHANGES):
+            for name in names:
+                message = question(moment, asked=time.monotonic())
+                self._runner.send_message(CLOCK, message, client_id=name)
+            gevent.sleep(EXCHANGE_EVERY_S)
+        deadline = time.monotonic() + EXCHANGE_S_MAX
+        while time.monotonic() < deadline and any(
+            self._coordinator.exchanges(name, moment) < EXCHANGES for name in names
+        ):
+            gevent.sleep(EXCHANGE_EVERY_S)
+        self._coordinator.emit_clocks(moment)
 
     def _watch(self) -> None:
         began = shown = time.monotonic()
@@ -273,6 +304,7 @@ class _Master:
                     self._coordinator.ended
                     or now > self._coordinator.t_zero + last_s + self._timeout_s
                 ):
+                    self._measure_clocks("after")
                     self._finish(ExitCode.PASS if self._coordinator.complete else ExitCode.UNKNOWN)
         except BrokenPipeError:
             # The process that started this one is gone, so nothing could stop the flood any more.
@@ -296,6 +328,7 @@ class WithdrawalUser(User):
 
     part: AsyncResult
     zero: AsyncResult
+    clock: Callable[[], float] = time.time
     started = False
 
     def __init__(self, environment: Environment) -> None:
@@ -352,10 +385,11 @@ class WithdrawalUser(User):
             customers=customers,
             sessions=sessions,
             limits=limits,
-            worker=str(max(0, getattr(self.environment.runner, "worker_index", 0))),
+            worker=_worker_name(self.environment.runner),
             on_result=self._on_result,
             on_missed=lambda index, reason: self._missed.append((index, reason)),
         )
+        WithdrawalUser.clock = sender.now
         reporter = gevent.spawn(self._report_often)
         sender.send_all(own, t_zero=start["t_zero"])
         reporter.kill()

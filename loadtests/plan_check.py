@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from loadtests.arrivals import MICROSECONDS, Arrival
@@ -73,10 +74,11 @@ def target_rates(policy: Policy) -> TargetRates:
     )
 
 
-def velocities(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tuple[int, Fraction]]:
-    """(offset in microseconds, drawdown velocity) just before and at each first attempt.
+def drawn(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tuple[int, int]]:
+    """(offset in microseconds, value within the window) just before and at each first attempt.
 
-    Repeats do not count, because they reserve nothing.
+    The value over :attr:`TargetRates.hot_micro` is the drawdown velocity; whole numbers are
+    compared many times faster than fractions. Repeats do not count, because they reserve nothing.
     """
     window: list[tuple[int, int]] = []
     start = total = 0
@@ -89,7 +91,7 @@ def velocities(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tupl
             while window[start][0] <= arrival.offset_us - rates.window_ms * MS:
                 total -= window[start][1]
                 start += 1
-            yield arrival.offset_us, Fraction(total, rates.hot_micro)
+            yield arrival.offset_us, total
 
 
 def check_plan(
@@ -104,20 +106,22 @@ def check_plan(
     assumed = profile.assumed
     run_starts_us = drill.flood.calm * MS
     opening_ends_us = run_starts_us + int(assumed.opening.value * drill.flood.length * MS)
-    calm_peak = Fraction(0)
+    crossing = ceil(rates.protected_enter * rates.hot_micro)
     crossed_us: int | None = None
-    opening_peak, later_peak, later_least = Fraction(0), Fraction(0), None
-    for at_us, velocity in velocities(arrivals, rates):
+    in_calm: list[int] = []
+    in_opening: list[int] = []
+    later: list[int] = []
+    for at_us, value in drawn(arrivals, rates):
         if at_us < run_starts_us:
-            calm_peak = max(calm_peak, velocity)
+            in_calm.append(value)
             continue
-        if crossed_us is None and velocity >= rates.protected_enter:
+        if crossed_us is None and value >= crossing:
             crossed_us = at_us
-        if at_us < opening_ends_us:
-            opening_peak = max(opening_peak, velocity)
-        else:
-            later_peak = max(later_peak, velocity)
-            later_least = velocity if later_least is None else min(later_least, velocity)
+        (in_opening if at_us < opening_ends_us else later).append(value)
+    calm_peak, opening_peak, later_peak = (
+        Fraction(max(values, default=0), rates.hot_micro) for values in (in_calm, in_opening, later)
+    )
+    later_least = Fraction(min(later), rates.hot_micro) if later else None
     run = [arrival for arrival in arrivals if arrival.phase == "run"]
     requested = sum(arrival.value_micro for arrival in run if arrival.attempt == 1)
     ratio = Fraction(requested, rates.hot_micro)

@@ -88,6 +88,14 @@ class Sender:
         self._on_result = on_result
         self._on_missed = on_missed
         self._sessions = Sessions(venue) if sessions is None else sessions
+        self._ahead_s: float | None = None
+
+    def now(self) -> float:
+        """Unix seconds by the clock that stamps this worker's requests.
+
+        That is the wall clock, and from the zero on the steady one, which began with it.
+        """
+        return time.time() if self._ahead_s is None else time.monotonic() + self._ahead_s
 
     def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
         """Send ``arrivals``, and return when each is answered or has timed out.
@@ -98,7 +106,8 @@ class Sender:
         """
         # Requests are timed by the monotonic clock, so that a correction of the wall clock moves
         # none.
-        zero = time.monotonic() + (t_zero - time.time())
+        self._ahead_s = time.time() - time.monotonic()
+        zero = t_zero - self._ahead_s
         requests = [(arrival, self._request(arrival)) for arrival in arrivals]
         pool = Pool(self._limits.inflight_max)
         for arrival, request in requests:

@@ -23,14 +23,17 @@ FAULTS, FLOODS = "chaos.check", "loadtests.check"
 _ANSWER_S_MAX = 300.0
 
 
-def ask(module: str, policy_path: Path) -> DrillReport:
+def ask(module: str, policy_path: Path, *, deployment: Path | None = None) -> DrillReport:
     """What the program ``module`` says about the policy at ``policy_path``.
+
+    With the file of a ``deployment``: on that.
 
     Raises :class:`UsageError` if it refuses, :class:`ServiceError` if it breaks.
     """
+    on = [] if deployment is None else ["--deployment", str(deployment.resolve())]
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve())],
+            [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve()), *on],
             cwd=repository_root(),
             # named here, because a game day drops the variables of its user
             env={**os.environ, "PYTHONPATH": str(repository_root())},

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.errors import ExitCode, Problem, SeawallError
+from seawall.formats.deployment import Deployment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
@@ -41,14 +42,22 @@ class DrillReport:
         )
 
 
-def main(description: str | None, report: Callable[[Policy], DrillReport]) -> int:
-    """The command line of such a program: ``--policy FILE``; returns the exit code."""
+def main(
+    description: str | None, report: Callable[[Policy, Deployment | None], DrillReport]
+) -> int:
+    """The command line of such a program; returns the exit code.
+
+    It is ``--policy FILE``, and ``--deployment FILE`` for what can be done on a running stack.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--deployment", type=Path)
+    arguments = parser.parse_args()
     try:
-        made = report(load_policy(parser.parse_args().policy))
+        stack = None if arguments.deployment is None else load_deployment(arguments.deployment)
+        made = report(load_policy(arguments.policy), stack)
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from infra.expected_resources import ExpectedResource
@@ -65,12 +66,12 @@ class Demands:
     key_window_days: int
     expected: Sequence[ExpectedResource]
 
-    @property
+    @cached_property
     def signing_keys(self) -> frozenset[str]:
         """Logical names of the keys that sign: each is an address."""
         return frozenset(key.name for key in access.keys(self.policy))
 
-    @property
+    @cached_property
     def listed_as_protected(self) -> frozenset[tuple[str, str]]:
         """Type and name of what a protected stack must protect according to the list."""
         return frozenset((each.kind, each.name) for each in self.expected if each.protected)

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from seawall.cli import drills, infra, listing, readiness, runs
+from seawall.cli import contract, drills, infra, listing, readiness, runs
 from seawall.cli.options import (
     DEFAULT_POLICY,
     ROOT,
@@ -56,6 +56,7 @@ _COMMANDS = (
     "runs",
     "scorecard",
     "check",
+    "contract",
     "up",
     "env",
     "down",
@@ -90,6 +91,7 @@ app = typer.Typer(
 app.add_typer(drills.app, name="drill")
 app.add_typer(listing.app, name="list")
 app.add_typer(runs.app, name="runs")
+app.add_typer(contract.app, name="contract")
 readiness.register(app)
 infra.register(app)
 

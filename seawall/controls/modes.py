@@ -77,6 +77,24 @@ def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Dec
     return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
 
 
+def settling_ms(policy: Policy) -> int:
+    """How long after a return to normal the machine may still flip for a cause from before it.
+
+    A sum over a window remembers a row for as long as its window. What the tiers held back comes
+    when they are left, and shows at the pace at which the machine moves: its longest stay, or the
+    longest calm that it asks for. Ages need no watch of their own: a withdrawal that grows old
+    enough to be a trigger is long too old for a drained queue.
+    """
+    windows = [
+        policy.indicators[trigger.indicator].window or 0
+        for trigger in policy.triggers
+        if trigger.indicator in policy.indicators
+    ]
+    promises = [policy.tiers.promise(tier) for tier in TIERS]
+    holds = [hold for promise in promises for hold in (promise.dwell_min, promise.exit_after)]
+    return max(*windows, *holds)
+
+
 def _holding(policy: Policy, tier: Tier) -> tuple[Trigger, ...]:
     """The triggers that keep a venue in ``tier``: its own and those of worse tiers."""
     return tuple(

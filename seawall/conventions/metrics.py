@@ -17,6 +17,7 @@ MODE_CONTROLLER_HEARTBEAT = (
 )
 QUEUE_AGE = "seawall_queue_age_seconds"  # gauge; treasury; label scope: all | guaranteed
 QUEUE_DEPTH = "seawall_queue_depth"  # gauge; treasury; label scope: all | guaranteed
+GUARANTEED_DEPTH = f'{QUEUE_DEPTH}{{scope="guaranteed"}}'
 HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels network, asset
 LEDGER_DRIFT = "seawall_ledger_drift_base_units"  # gauge; treasury; labels network, bucket, asset
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
@@ -32,6 +33,12 @@ ALERT_SIGNING_DARK = "SeawallSigningDark"
 ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"
 ALERT_TIER_PROTECTED = "SeawallTierProtected"
 ALERT_LEDGER_DRIFT = "SeawallLedgerDrift"
+
+
+def is_known(metric: str) -> bool:
+    """Whether the kit has a metric, or a selection of one, that is written so."""
+    names = {each for each in globals().values() if isinstance(each, str)}
+    return metric in names and metric.startswith("seawall_")
 
 
 def trigger_alert(trigger: str) -> str:

@@ -26,6 +26,7 @@ from rich.text import Text
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
+from seawall.deployment_check import require_possible
 from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
@@ -125,6 +126,8 @@ def make_request(
     else:
         day = _gameday(policy, name)
         gameday, chosen = day.name, day.drills
+    if deployment is not None:
+        require_possible(load_deployment(deployment), policy, chosen)
     if sabotage in sabotage_names.FORMER_SPELLINGS:
         former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
         sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
@@ -170,7 +173,6 @@ def _policy_of(
             f"{found.path} names no customers in whose names a drill may act",
             remedy="add `customers` (docs/own-venue.md)",
         )
-    offers_of(found)
     return found.policy
 
 

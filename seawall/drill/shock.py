@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import httpx
 
+from seawall.controls.modes import settling_ms
 from seawall.conventions import environment
 from seawall.drill.display import Display
 from seawall.drill.stack import Stack, module, process_environment
@@ -37,10 +38,10 @@ from seawall.processes.failures import tail
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
-_CALM_AFTER_S = 3.0
-"""How long observers go on after recovery, so that they see calm and not only its first instant."""
 _BEYOND_BOUND_S = 5.0
 """How long the recording goes on past a bound, so that it shows a miss and not only its own end."""
+_BEYOND_RETURN_S = 0.5
+"""Beyond the time in which a tier may still flip: the observers' sampling, and their clocks."""
 _START_TIMEOUT_S = 75.0
 """Longer than Locust itself waits for its workers, so that its reason is the one reported."""
 _TAIL_TIMEOUT_S = 30.0
@@ -392,9 +393,10 @@ class Shock:
         return state.tier == "normal" and (state.oldest_s or 0.0) < calm_age_s
 
     def _await_recovery(self) -> None:
-        """Wait until all withdrawals are resolved and the tier is normal.
+        """Wait until all withdrawals are resolved and the tier is normal, then watch it stay so.
 
-        Ends a margin after the bound on recovery.
+        The wait ends a margin after the bound on recovery. What has recovered is watched for as
+        long as the tier machine could still flip.
         """
         self.display.phase("healing: the queue drains and the tier returns")
         cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
@@ -408,9 +410,16 @@ class Shock:
                 self.display.line(
                     f"drained and back to normal {self.clock() - since:.1f} s after healing"
                 )
-                break
-        calm_until = time.monotonic() + _CALM_AFTER_S
-        while time.monotonic() < calm_until:
+                self._watch_settling()
+                return
+
+    def _watch_settling(self) -> None:
+        """Go on observing until the tier can no longer flip for what came before."""
+        settling_s = settling_ms(self.policy) / 1000
+        self.display.phase(f"watching whether the tier stays normal, for {settling_s:g} s")
+        # The return is judged by the observers, who may have seen it later than this process did.
+        watch_until = self.clock() + settling_s + _BEYOND_RETURN_S
+        while self.clock() < watch_until:
             self._tick(None)
 
     def _await_quiet(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seawall.errors import UsageError
-from seawall.formats.drill_contract import Credentials
+from seawall.formats.drill_contract import Balance, Balances, Credentials
 
 COLUMNS = ("customer_id", "api_key", "network", "asset", "amount")
 OF_PROBER = 2
@@ -34,6 +34,15 @@ class Account:
     def pools(self) -> tuple[Pool, ...]:
         """Where it holds anything."""
         return tuple(self.balances)
+
+    def listed(self) -> Balances:
+        """What the list says, for a venue that does not show balances."""
+        return Balances(
+            balances=tuple(
+                Balance(network=network, asset=asset, available=str(amount))
+                for (network, asset), amount in self.balances.items()
+            )
+        )
 
 
 def read_accounts(path: Path, *, first: int | None = None) -> list[Account]:

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from seawall.conventions import metrics
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.conventions.evidence import Port
@@ -235,7 +236,8 @@ class Deployment(_Part):
             (`sandbox/process_control.py` has them).
         kms_crowding: Base URL of handles that let another tenant use up a region's quota of KMS
             (`localaws/emulator/control.py` has them); AWS itself offers none.
-        metrics: PromQL expression by the kit's own name of a metric, where they differ.
+        metrics: PromQL expression by the kit's own name of a metric, where they differ;
+            `seawall_queue_depth{scope="guaranteed"}` can be mapped as a whole.
         evidence: Sources of evidence, besides those of ``venue.records``.
         approval: Required of production.
         runs: Where runs are kept; the repository's `runs/` if it is left out.
@@ -268,6 +270,15 @@ class Deployment(_Part):
     approval: Approval | None = None
     runs: Path | None = None
     _path: Path | None = PrivateAttr(default=None)
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, expressions: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in expressions if not metrics.is_known(name)]
+        if unknown:
+            message = f"the kit has no metric {', '.join(unknown)} (seawall/conventions/metrics.py)"
+            raise ValueError(message)
+        return expressions
 
     @model_validator(mode="after")
     def _kind_is_true(self) -> Self:

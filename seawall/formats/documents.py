@@ -22,6 +22,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -138,10 +139,8 @@ def examine_yaml(text: str) -> tuple[Any, list[Problem]]:
     Where a value is refused, its text stands in for it, so that a caller can go on and report what
     else is wrong. A text that cannot be parsed at all gives None and one problem.
     """
-    loader = None
     try:
-        loader = _BoundedLoader(text)
-        node = loader.get_single_node()
+        node = _composed(text)
     except _TooDeepError as error:
         remedy = f"nest at most {DEPTH_MAX} levels deep"
         return None, [Problem(path=_WHOLE, found=str(error), remedy=remedy)]
@@ -154,9 +153,6 @@ def examine_yaml(text: str) -> tuple[Any, list[Problem]]:
     except yaml.YAMLError as error:
         remedy = str(error).replace("\n", " ")
         return None, [Problem(path=_WHOLE, found="text that is not YAML", remedy=remedy)]
-    finally:
-        if loader is not None:
-            loader.dispose()
     builder = _YamlValues()
     if node is None:
         return None, []
@@ -297,6 +293,21 @@ class _BoundedLoader(yaml.SafeLoader):
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+@lru_cache(maxsize=4)
+def _composed(text: str) -> Node | None:
+    """The tree of nodes of a YAML text, which nobody changes.
+
+    The last texts are remembered: one command may read a policy and its parent several times, and
+    PyYAML is slow.
+    """
+    loader = _BoundedLoader(text)
+    try:
+        node: Node | None = loader.get_single_node()
+    finally:
+        loader.dispose()
+    return node
 
 
 class _YamlValues:

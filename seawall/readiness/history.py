@@ -73,6 +73,8 @@ def _as_judged(run: PastRun, verdict: Verdict) -> PastRun:
         outcome=verdict.outcome,
         failed=verdict.failed,
         times=_times([each.model_dump(mode="json") for each in verdict.times]),
+        claimed=(len(verdict.results), len(verdict.results) + len(verdict.not_claimed)),
+        figures={each.id: (each.value, each.unit) for each in verdict.figures},
     )
 
 
@@ -118,7 +120,24 @@ def _past(path: Path, manifest: Mapping[str, Any], verdict: Mapping[str, Any]) -
         outcome=Outcome(outcome) if outcome in list(Outcome) else Outcome.UNKNOWN,
         times=_times(verdict.get("times")),
         failed=tuple(str(check) for check in failed) if isinstance(failed, list) else (),
+        claimed=_claimed(verdict),
+        figures=_figures(verdict.get("figures")),
     )
+
+
+def _claimed(verdict: Mapping[str, Any]) -> tuple[int, int] | None:
+    checks, others = verdict.get("checks"), verdict.get("not_claimed", {})
+    if not isinstance(checks, dict) or not isinstance(others, dict):
+        return None
+    return len(checks), len(checks) + len(others)
+
+
+def _figures(written: object) -> dict[str, tuple[float, str]]:
+    return {
+        str(each.get("id")): (_number(each.get("value")), str(each.get("unit")))
+        for each in (written if isinstance(written, list) else [])
+        if isinstance(each, dict)
+    }
 
 
 def _number(value: object) -> float:

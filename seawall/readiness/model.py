@@ -7,7 +7,7 @@ UNKNOWN, and one failed drill fails the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -53,6 +53,9 @@ class PastRun:
         outcome: Of its verdict; UNKNOWN without one.
         times: Measured times by their id; a time that never came is missing.
         failed: Ids of the checks that failed.
+        claimed: How many of its checks were claimed, and how many belong to its drill; None if its
+            verdict does not say.
+        figures: Value and unit of each figure, by its id.
     """
 
     directory: Path
@@ -66,6 +69,8 @@ class PastRun:
     outcome: Outcome
     times: Mapping[str, float]
     failed: tuple[str, ...]
+    claimed: tuple[int, int] | None = None
+    figures: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -90,17 +95,21 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """A measured time over runs of one drill on one stack, the oldest first."""
+    """A measured time or a figure over runs of one drill on one stack, the oldest first.
+
+    ``unit`` is ``s`` or ``ratio``.
+    """
 
     drill: str
     stack: str
-    time: str
-    values_s: tuple[float, ...]
+    name: str
+    unit: str
+    values: tuple[float, ...]
 
     @property
-    def change_s(self) -> float | None:
+    def change(self) -> float | None:
         """The last value less the mean of the others; None with a single one."""
-        *before, last = self.values_s
+        *before, last = self.values
         return last - sum(before) / len(before) if before else None
 
 
@@ -159,13 +168,14 @@ def _row(policy: Policy, required: RequiredDrill, runs: Sequence[PastRun], *, no
 
 
 def _trends(runs: Sequence[PastRun]) -> list[Trend]:
-    found: dict[tuple[str, str, str], list[float]] = {}
+    found: dict[tuple[str, str, str, str], list[float]] = {}
     for run in runs:
-        for name, value_s in run.times.items():
-            found.setdefault((run.drill, run.stack or "unknown", name), []).append(value_s)
+        measured = {name: (value, "s") for name, value in run.times.items()} | dict(run.figures)
+        for name, (value, unit) in measured.items():
+            found.setdefault((run.drill, run.stack or "unknown", name, unit), []).append(value)
     return [
-        Trend(drill=drill, stack=stack, time=name, values_s=tuple(values))
-        for (drill, stack, name), values in found.items()
+        Trend(drill=drill, stack=stack, name=name, unit=unit, values=tuple(values))
+        for (drill, stack, name, unit), values in found.items()
     ]
 
 

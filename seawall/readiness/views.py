@@ -14,7 +14,9 @@ from seawall.scorecard.junit import junit as junit_of
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report.terminal import STYLE
 
-_HEADINGS = ("drill", "stack", "within", "last run", "of commit", "outcome", "age", "state")
+_HEADINGS = (
+    *("drill", "stack", "within", "last run", "of commit", "outcome", "claimed", "age", "state"),
+)
 _SHOWN = 5
 """How many values of a trend people see; machines get all."""
 
@@ -33,19 +35,21 @@ def document(readiness: Readiness) -> dict[str, Any]:
                 "commit": None if row.run is None else row.run.commit,
                 "dirty": None if row.run is None else row.run.dirty,
                 "run_outcome": None if row.run is None else str(row.run.outcome),
+                "claimed": None if row.run is None else row.run.claimed,
                 "age_s": row.age_s,
                 "state": str(row.state),
                 "outcome": str(row.outcome),
             }
             for row in readiness.rows
         ],
-        "times": [
+        "trends": [
             {
                 "drill": trend.drill,
                 "stack": trend.stack,
-                "time": trend.time,
-                "values_s": list(trend.values_s),
-                "change_s": trend.change_s,
+                "name": trend.name,
+                "unit": trend.unit,
+                "values": list(trend.values),
+                "change": trend.change,
             }
             for trend in readiness.trends
         ],
@@ -62,10 +66,10 @@ def panel(readiness: Readiness) -> Group:
         *cells, state = _cells(row)
         requirements.add_row(*cells, Text(state, style=STYLE[row.outcome]))
     times = Table(box=None, pad_edge=False)
-    for heading in ("time", "drill", "stack", "values in seconds, the last one last", "change"):
+    for heading in ("figure", "drill", "stack", "values, the last one last", "change"):
         times.add_column(heading, overflow="fold")
     for trend in readiness.trends:
-        times.add_row(trend.time, trend.drill, trend.stack, _values(trend), _change(trend))
+        times.add_row(trend.name, trend.drill, trend.stack, _values(trend), _change(trend))
     breaches = ", ".join(f"{check} {count}" for check, count in readiness.breaches.items())
     shown: list[RenderableType] = [requirements, Text("")]
     if readiness.trends:
@@ -91,10 +95,10 @@ def markdown(readiness: Readiness) -> str:
     if readiness.trends:
         lines += [
             "",
-            "| time | drill | stack | values in seconds | change |",
+            "| figure | drill | stack | values | change |",
             "|---|---|---|---|---|",
             *(
-                f"| {trend.time} | {trend.drill} | {trend.stack} | {_values(trend)} |"
+                f"| {trend.name} | {trend.drill} | {trend.stack} | {_values(trend)} |"
                 f" {_change(trend)} |"
                 for trend in readiness.trends
             ),
@@ -143,6 +147,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         "-" if run is None else run.name,
         "-" if run is None else _commit(run),
         "-" if run is None else str(run.outcome),
+        "-" if run is None or run.claimed is None else "{} of {}".format(*run.claimed),
         _age(row),
         str(row.state),
     )
@@ -163,10 +168,13 @@ def _duration(seconds: float) -> str:
 
 
 def _values(trend: Trend) -> str:
-    shown = trend.values_s[-_SHOWN:]
-    more = "... " if len(shown) < len(trend.values_s) else ""
-    return more + ", ".join(f"{value:.3f}" for value in shown)
+    shown = trend.values[-_SHOWN:]
+    more = "... " if len(shown) < len(trend.values) else ""
+    unit = " s" if trend.unit == "s" else ""
+    return more + ", ".join(f"{value:.3f}" for value in shown) + unit
 
 
 def _change(trend: Trend) -> str:
-    return "-" if trend.change_s is None else f"{trend.change_s:+.3f} s"
+    if trend.change is None:
+        return "-"
+    return f"{trend.change:+.3f}{' s' if trend.unit == 's' else ''}"

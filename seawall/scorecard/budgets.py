@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from seawall.conventions import metrics
 from seawall.errors import EvidenceError
+from seawall.scorecard.breach import breach
 from seawall.scorecard.facts import MILLISECOND, Facts, Sighting, format_s, longest_gap_us, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
@@ -202,7 +203,7 @@ def records_and_probe(
 def protection(facts: Facts) -> Budget:
     """Breach committed to protected mode committed."""
     limit_us = facts.run.policy.targets.protected_max * MILLISECOND
-    trigger, crossing = facts.breach
+    trigger, crossing = breach(facts)
     starts = Instant(crossing.at_us)
     flip = next(
         (
@@ -286,7 +287,7 @@ def failover_alerts(facts: Facts) -> tuple[str, ...]:
 
 def protection_alerts(facts: Facts) -> tuple[str, ...]:
     """The alert that the breach must raise, whatever the mode controller does."""
-    return (metrics.trigger_alert(facts.breach[0].name),)
+    return (metrics.trigger_alert(breach(facts)[0].name),)
 
 
 def page(

@@ -14,11 +14,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from seawall import indicators
+from seawall.controls.modes import settling_ms
 from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
-from seawall.policy import PlannedFault, Tier, Trigger
+from seawall.policy import PlannedFault, Tier
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Arrival, Followed, LoggedRequest, Payout, ProbeSample, Withdrawal
 from seawall.scorecard.run import Run
@@ -268,19 +268,29 @@ class Facts:
         return reason
 
     @cached_property
-    def watch_ends(self) -> Instant:
-        """Until when the observers had to watch: the end of recovery, or of its bound.
+    def shock_ends(self) -> Instant:
+        """When the shock was over, which has two halves: its faults and its flood."""
+        return max(self.healing, self.run_ends)
 
-        That is never before the shock is over, which has two halves: its faults and its flood.
+    @cached_property
+    def settling_us(self) -> int:
+        """For how long the tier machine may flip after its return to normal."""
+        return settling_ms(self.run.policy) * MILLISECOND
+
+    @cached_property
+    def watch_ends(self) -> Instant:
+        """Until when the observers had to watch: recovery and what may follow it, or its bound.
+
+        After the recovery they watch for as long as the tier machine could still flip.
         """
-        healing = self._healing()
-        if healing is None:
+        if self._healing() is None:
             return self.observed_until
-        shock_ends = max(healing, self.run_ends)
-        bound = Instant(shock_ends + self.run.policy.targets.recovery_max * MILLISECOND)
         drained = self.moment("drained")
-        ends = [] if drained is None else [Instant(max(drained, shock_ends))]
-        return min(bound, self.observed_until, *ends)
+        bound = Instant(self.shock_ends + self.run.policy.targets.recovery_max * MILLISECOND)
+        if drained is None:
+            return min(bound, self.observed_until)
+        returned = min(bound, max(drained, self.shock_ends))
+        return min(Instant(returned + self.settling_us), self.observed_until)
 
     def _phase(self, phase: str) -> tuple[Instant, Instant]:
         offsets = [arrival.offset_s for arrival in self.run.arrivals if arrival.phase == phase]
@@ -353,7 +363,11 @@ class Facts:
 
     @cached_property
     def demands(self) -> tuple[Demand, ...]:
-        """Every withdrawal that was asked for, once each, whatever the answer was."""
+        """Every withdrawal that may have been asked for, once each, whatever the answer was.
+
+        Those that were planned count: of a flood that was stopped, some left without a line in its
+        log.
+        """
         return tuple(self._demands.values())
 
     def demand_of(self, identity: str) -> Demand | None:
@@ -370,7 +384,7 @@ class Facts:
                 destination=arrival.destination.lower(),
                 amount=arrival.amount,
             )
-            for arrival, _ in self.sent
+            for arrival in self.run.arrivals
         }
         for probe in WITHDRAWAL_PROBES:
             for sample in self.samples(probe):
@@ -449,47 +463,6 @@ class Facts:
         return tuple(
             span for span in self.tiers if span.tier == tier and span.ends > self.run_starts
         )
-
-    @cached_property
-    def breach(self) -> tuple[Trigger, indicators.Crossing]:
-        """The trigger of protected mode that was reached first, and the committed row that did it.
-
-        Rows from the start of the calm on count towards the trigger's window. Raises
-        :class:`EvidenceError` if no trigger was reached, or if one was reached before the run.
-        """
-        policy = self.run.policy
-        flow = [
-            indicators.FlowRow(
-                id=row.id,
-                kind=row.kind,
-                count=row.count,
-                value_micro=row.value_micro,
-                committed_at_us=row.committed_at,
-            )
-            for row in self.run.flow
-            if row.committed_at >= self.calm_starts
-        ]
-        found: list[tuple[Trigger, indicators.Crossing]] = []
-        for trigger in policy.triggers:
-            if (
-                trigger.tier == "protected"
-                and policy.indicators[trigger.indicator].window is not None
-            ):
-                crossing = indicators.first_crossing(flow, trigger, policy)
-                if crossing is not None:
-                    found.append((trigger, crossing))
-        if not found:
-            raise EvidenceError(
-                "no committed row ever reached a trigger of protected mode, so protection "
-                "was not called for"
-            )
-        trigger, crossing = min(found, key=lambda pair: pair[1].at_us)
-        if crossing.at_us < self.run_starts:
-            raise EvidenceError(
-                f"the trigger {trigger.name} was reached "
-                f"{format_s(self.run_starts - crossing.at_us)} before the run began"
-            )
-        return trigger, crossing
 
     # --- the outside observers
     def samples(self, probe: str) -> tuple[ProbeSample, ...]:

@@ -108,7 +108,7 @@ def summary(verdict: Verdict) -> dict[str, Any]:
 
     ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks``
     (outcome by id of every check that is claimed), ``not_claimed`` (what each of the others would
-    need, by id), ``times`` (a list, see :class:`Time`) and ``identity`` (see
+    need, by id), ``times`` (a list, see :class:`Time`), ``figures`` and ``identity`` (see
     :class:`Identity`; null if there is no manifest).
     """
     return {
@@ -120,6 +120,7 @@ def summary(verdict: Verdict) -> dict[str, Any]:
         "checks": {result.id: str(result.outcome) for result in verdict.results},
         "not_claimed": {each.id: list(each.needs) for each in verdict.not_claimed},
         "times": [time.model_dump(mode="json") for time in verdict.times],
+        "figures": [each.model_dump(mode="json") for each in verdict.figures],
         "identity": None if verdict.identity is None else verdict.identity.model_dump(mode="json"),
     }
 

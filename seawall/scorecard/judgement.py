@@ -13,9 +13,10 @@ from seawall.scorecard.checks import ALL, COMPLETE
 from seawall.scorecard.claims import Claim, claims_of
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
+from seawall.scorecard.figures import figures
 from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
 from seawall.scorecard.run import Run
-from seawall.scorecard.verdict import Identity, Moment, Result, Time, Unclaimed, Verdict
+from seawall.scorecard.verdict import Figure, Identity, Moment, Result, Time, Unclaimed, Verdict
 
 TIMES: dict[str, tuple[str, Callable[[Facts], Budget]]] = {
     "failover_max": ("failover.time", failover),
@@ -69,6 +70,7 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
         results=results,
         not_claimed=not_claimed,
         goals=goals.reported(facts),
+        figures=_figures(facts),
     )
 
 
@@ -196,6 +198,14 @@ def _identity(facts: Facts) -> Identity | None:
         knobs=manifest.knobs,
         replay=manifest.replay,
     )
+
+
+def _figures(facts: Facts) -> tuple[Figure, ...]:
+    """Reported beside the verdict, so that nothing that breaks them may break it."""
+    try:
+        return figures(facts)
+    except Exception:  # noqa: BLE001 - evidence may break them anywhere
+        return ()
 
 
 def _faults(facts: Facts) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
@@ -16,7 +18,7 @@ from seawall.scorecard.budgets import (
     tolerance_of,
     watched,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
@@ -44,23 +46,44 @@ def drained_at(
     return drained
 
 
-def drained_outside(facts: Facts, *, age_us_max: int, since: Instant) -> Instant | None:
-    """As :func:`drained_at`, but with no moment taken from the venue's records.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Promise:
+    """A withdrawal as those outside know it: acknowledged, and paid or not."""
 
-    A withdrawal is open from the acknowledgement that its customer got until the block that made
-    its payment final was seen. What the venue voided left no trace outside and is left out; the
-    safety checks require a reason for it.
+    acknowledged_at: Instant
+    payment: Payout | None
+
+
+def _promises(facts: Facts) -> list[_Promise]:
+    """What was promised to customers, with no moment taken from the venue's records.
+
+    What the venue voided left no trace outside and is left out; the safety checks require a reason
+    for it.
     """
-    drained = since
+    found = []
     for identity, acknowledged_at in facts.promised.items():
         record = facts.withdrawals_by_id.get(identity)
-        if record is not None and record.state == "voided":
+        if record is None or record.state != "voided":
+            payment = facts.payment_of(identity)
+            found.append(_Promise(acknowledged_at=acknowledged_at, payment=payment))
+    return found
+
+
+def _drained_outside(
+    facts: Facts, promises: Iterable[_Promise], *, age_us_max: int, since: Instant
+) -> Instant | None:
+    """As :func:`drained_at`, but by ``promises``.
+
+    A withdrawal is open from the acknowledgement that its customer got until the block that made
+    its payment final was seen.
+    """
+    until = facts.observed_until
+    drained = since
+    for promise in promises:
+        final_at = FOREVER if promise.payment is None else _final_seen(facts, promise.payment)
+        if promise.acknowledged_at + age_us_max >= min(final_at, until):
             continue
-        payment = facts.payment_of(identity)
-        final_at = FOREVER if payment is None else _final_seen(facts, payment)
-        if acknowledged_at + age_us_max >= min(final_at, facts.observed_until):
-            continue
-        if final_at > facts.observed_until:
+        if final_at > until:
             return None
         drained = max(drained, final_at)
     return drained
@@ -86,7 +109,9 @@ def _final_seen(facts: Facts, payment: Payout) -> Instant:
     return Instant(mined + declared.finality_depth_blocks * declared.block_time * MILLISECOND)
 
 
-def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant) -> int:
+def _drained_tolerance_us(
+    facts: Facts, promises: Sequence[_Promise], paid: Instant | None, *, since: Instant
+) -> int:
     """How far the end of the queue by the records may be from the one by the chains.
 
     A posting comes within two blocks of finality. Whether a withdrawal was older than the limit
@@ -100,14 +125,19 @@ def _drained_tolerance_us(facts: Facts, paid: Instant | None, *, since: Instant)
         return tolerance_us
     limit_us = queue_age_us_max(facts)
     tried = (
-        drained_outside(facts, age_us_max=max(0, limit_us + shift_us), since=since)
+        _drained_outside(facts, promises, age_us_max=max(0, limit_us + shift_us), since=since)
         for shift_us in (-tolerance_us, tolerance_us)
     )
     return tolerance_us + max(abs((other or facts.observed_until) - paid) for other in tried)
 
 
 def recovery(facts: Facts) -> Budget:
-    """The later of queue drained and tier normal, after the outside probe saw the fault gone."""
+    """The later of queue drained and tier normal, after the outside probe saw the fault gone.
+
+    The tier must also stay normal for as long as its machine could still flip for what came before
+    (:func:`seawall.controls.modes.settling_ms`): a venue that is back for a moment has not
+    recovered, and one that nobody watched for so long is not known to have.
+    """
     policy = facts.run.policy
     limit_us = policy.targets.recovery_max * MILLISECOND
     starts = facts.healing
@@ -117,7 +147,8 @@ def recovery(facts: Facts) -> Budget:
         since=starts,
         until=facts.observed_until,
     )
-    paid = drained_outside(facts, age_us_max=queue_age_us_max(facts), since=starts)
+    promises = _promises(facts)
+    paid = _drained_outside(facts, promises, age_us_max=queue_age_us_max(facts), since=starts)
     last = facts.tiers[-1]
     normal = max(starts, last.starts) if last.tier == "normal" else None
     seen = _normal_seen(facts.status_samples, after=starts)
@@ -159,7 +190,7 @@ def recovery(facts: Facts) -> Budget:
     measured_us = None if drained is None or normal is None else max(drained, normal) - starts
     witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
     if outcome is Outcome.PASS:
-        drained_tolerance_us = _drained_tolerance_us(facts, paid, since=starts)
+        drained_tolerance_us = _drained_tolerance_us(facts, promises, paid, since=starts)
         outcome, why = compare_observers(
             limit_us=limit_us,
             measured_us=None if drained is None else drained - starts,
@@ -174,6 +205,8 @@ def recovery(facts: Facts) -> Budget:
             reason = f"the tier was normal in time; the queue drained: {why}"
         if drained is not None and normal is not None and drained > normal:
             tolerance_us = drained_tolerance_us
+    if outcome is not Outcome.FAIL:
+        outcome, reason = _stayed(facts, normal, outcome, reason)
     return Budget(
         id="recovery",
         title="Recovery: healing to queue drained and tier normal",
@@ -189,6 +222,55 @@ def recovery(facts: Facts) -> Budget:
         outcome=outcome,
         reason=reason,
     )
+
+
+def _stayed(
+    facts: Facts, normal: Instant | None, outcome: Outcome, reason: str
+) -> tuple[Outcome, str]:
+    """``outcome`` and ``reason``, unless the tier left normal again, or nobody watched whether."""
+    settling_us = facts.settling_us
+    relapse = _relapse(facts)
+    if relapse is not None:
+        back, left = relapse
+        what = (
+            f"the tier left normal again {format_s(left.starts - back.starts)} after its return, "
+            f"within the {format_s(settling_us)} in which it may still flip"
+        )
+        if any(
+            (sample.detail or {})["tier"] != "normal"
+            for sample in facts.status_samples
+            if left.starts <= sample.done_at and sample.at <= left.ends
+        ):
+            return Outcome.FAIL, what
+        return Outcome.UNKNOWN, f"by the {RECORDS} {what}, and the {OUTSIDE} did not see it"
+    if normal is None or outcome is not Outcome.PASS:
+        return outcome, reason
+    must_watch_until = Instant(max(normal, facts.shock_ends) + settling_us)
+    statuses = [sample.done_at for sample in facts.status_samples]
+    if facts.observed_until < must_watch_until or not watched(
+        statuses, starts=facts.healing, ends=must_watch_until
+    ):
+        return Outcome.UNKNOWN, (
+            "the observers did not watch for the "
+            f"{format_s(settling_us)} in which the tier may still flip after its return"
+        )
+    return outcome, reason
+
+
+def _relapse(facts: Facts) -> tuple[TierSpan, TierSpan] | None:
+    """The first return to normal that did not last, and the tier after it.
+
+    What is left while the shock still goes on is no relapse.
+    """
+    for back, left in pairwise(facts.tiers):
+        if (
+            back.tier == "normal"
+            and back.starts >= facts.healing
+            and left.starts >= facts.shock_ends
+            and left.starts - back.starts < facts.settling_us
+        ):
+            return back, left
+    return None
 
 
 def queue_age_us_max(facts: Facts) -> int:

@@ -87,8 +87,26 @@ class FloodPhase(Document):
     offered_per_s: float
 
 
+class ClockOffset(Document):
+    """By how much a clock was ahead of the flood's master, and how far that may be wrong."""
+
+    offset_ms: float
+    uncertainty_ms: float = Field(ge=0)
+
+
+class WorkerClock(Document):
+    """The clock of one worker of the flood; None where the worker did not tell its time."""
+
+    worker: str
+    before: ClockOffset | None
+    after: ClockOffset | None
+
+
 class Flood(Document):
-    """What the generator says about itself; the checks count again from its request log."""
+    """What the generator says about itself; the checks count again from its request log.
+
+    ``clocks`` alone is taken from here, because nothing else says how far a worker's clock was off.
+    """
 
     t_zero: UnixSeconds
     seed: int
@@ -99,6 +117,7 @@ class Flood(Document):
     dispatch_lag_ms: Lag
     duration_s: float
     workers: int
+    clocks: tuple[WorkerClock, ...] = ()
 
 
 class LedgerFaults(Document):
@@ -155,7 +174,7 @@ class Arrival:
 class LoggedRequest:
     """What became of an arrival; a missed one has no ``sent_at``.
 
-    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
+    ``venue_id`` is the venue's own name of the withdrawal, if it gave one; ``worker`` sent it.
     """
 
     index: int
@@ -166,6 +185,7 @@ class LoggedRequest:
     status: int | None
     outcome: str | None
     error: str | None
+    worker: str | None = None
     venue_id: str | None = None
 
 

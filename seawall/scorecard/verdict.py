@@ -57,6 +57,15 @@ class Goal(Part):
     met: bool | None
 
 
+class Figure(Part):
+    """A figure that readiness follows over time; ``unit`` is ``s`` or ``ratio``."""
+
+    id: str
+    title: str
+    value: float
+    unit: str
+
+
 class Moment(Part):
     """A step of a measured time, in microseconds after its start.
 
@@ -121,6 +130,7 @@ class Verdict(Part):
     results: tuple[Result, ...]
     not_claimed: tuple[Unclaimed, ...]
     goals: tuple[Goal, ...]
+    figures: tuple[Figure, ...]
 
     @property
     def exit_code(self) -> ExitCode:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from seawall.scorecard.checks import FLOOR
-from tests.testing.drill_kit import seawall
+from tests.testing.drill_kit import ROOT, SEAWALL, seawall, until
+from tests.testing.endpoints import serving
 from tests.testing.second_venue.config import Vice
 from tests.testing.second_venue_harness import SecondVenue, second_venue
 from tests.testing.second_venue_policy import write_policy
@@ -23,9 +28,10 @@ pytestmark = pytest.mark.drill
 def venue(folder: Path, vice: Vice = "none", **changes: Any) -> Iterator[SecondVenue]:
     """The second venue with its own policy; ``changes`` replace sections of that."""
     policy = write_policy(folder, **changes)
-    with second_venue(folder / "venue", policy_file=policy, vice=vice) as made:
-        made.deployment.model_copy(update={"runs": folder / "runs"}).write()
-        yield made
+    with second_venue(folder / "venue", policy_file=policy, vice=vice, vice_every=10) as made:
+        again = made.deployment.model_copy(update={"runs": folder / "runs"})
+        again.write()
+        yield replace(made, deployment=again)
 
 
 def drilled(made: SecondVenue, *names: str) -> tuple[int, dict[str, Any]]:
@@ -77,3 +83,67 @@ def test_a_venue_that_cheats_its_customers_is_caught(
     assert (code, document["outcome"]) == (1, "FAIL")
     [calm] = document["drills"]
     assert {check for check, outcome in calm["checks"].items() if outcome == "FAIL"} == failed
+
+
+class Prometheus:
+    """Answers every query with one value, which the test sets."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def __call__(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """One series, or none of a range."""
+        result = [] if "query_range" in path else [{"value": [0, str(self.value)]}]
+        return 200, {"data": {"result": result}}
+
+
+def events(run: Path) -> dict[str, float]:
+    """When each event stands in the timeline of a run."""
+    path = run / "timeline.jsonl"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    return {event["event"]: event["at"] for event in map(json.loads, whole)}
+
+
+def test_a_stop_condition_ends_fault_and_flood_at_once_and_a_second_drill_is_refused(
+    tmp_path: Path,
+) -> None:
+    """Tripped while the api is down: the drill ends, the api is back, and nothing is proven."""
+    prometheus = Prometheus()
+    stop = {"drift": {"query": "max(ledger_drift)", "above": "0"}}
+    with venue(tmp_path, stop_conditions=stop) as made, serving(prometheus) as url:
+        deployment = made.deployment
+        urls = deployment.urls.model_copy(update={"prometheus": url})
+        deployment.model_copy(update={"urls": urls}).write()
+        command = [str(SEAWALL), "drill", "api-killed", "--json"]
+        runner = subprocess.Popen(
+            [*command, "--deployment", str(made.deployment_file)], stdout=subprocess.PIPE, cwd=ROOT
+        )
+        try:
+            run = until(
+                lambda: next((tmp_path / "runs").glob("*-api-killed"), None),
+                within_s=60,
+                what="a run directory",
+            )
+            until(lambda: events(run).get("fault.effective"), within_s=120, what="the fault")
+            second = seawall("drill", "calm", "--deployment", str(made.deployment_file))
+            assert second.returncode == 3
+            assert "another drill runs on second (process" in second.stderr
+            prometheus.value = 7
+            tripped_at = time.time()
+            output, _ = runner.communicate(timeout=120)
+        finally:
+            if runner.poll() is None:
+                runner.kill()
+        assert httpx.get(f"{made.api_url}/service", trust_env=False).status_code == 200
+    assert runner.returncode == 2
+    [drill] = json.loads(output)["drills"]
+    assert drill["outcome"] == "UNKNOWN"
+    assert (
+        "the stop condition drift holds: max(ledger_drift) is 7, more than 0" in drill["sentence"]
+    )
+    found = events(run)
+    assert tripped_at < found["stopped"] < tripped_at + 3
+    assert tripped_at < found["fault.cleared"] < tripped_at + 6
+    flood = json.loads((run / "flood.json").read_text())
+    assert flood["run"]["missed"] > flood["run"]["sent"]

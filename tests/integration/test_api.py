@@ -11,6 +11,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from seawall.contract_verify import Verification
+from seawall.formats.customers import Account
 from seawall.formats.drill_contract import (
     Balances,
     Credentials,
@@ -425,3 +427,29 @@ async def test_four_hundred_withdrawals_a_second_are_all_accepted(
     while not wires.empty():
         wires.get_nowait().close()
     assert (await _books(founded))["aster", "USDX", "reserved"] == -800_000
+
+
+async def test_the_reference_venue_keeps_the_contract_that_others_are_verified_by(
+    api: VenueClient, founded: Founded
+) -> None:
+    """One small sum is paid once; without an exchange, which is not started here, no quote."""
+    balances = await api.balances(_who(3))
+    assert isinstance(balances, Balances)
+    held = {(each.network, each.asset): int(each.available) for each in balances.balances}
+    findings = await Verification(
+        client=api,
+        policy=founded.policy,
+        account=Account(customer=_who(3), balances=held),
+        destination=DESTINATION,
+    ).run()
+    assert {finding.operation: finding.result for finding in findings} == {
+        "login": "works",
+        "balances": "works",
+        "request_withdrawal": "works",
+        "follow_withdrawal": "works",
+        "cancel_withdrawal": "works",
+        "quote": "broken",
+        "swap": "not tried",
+        "status": "works",
+        "ticket": "not tried",
+    }, [finding for finding in findings if finding.result == "broken"]

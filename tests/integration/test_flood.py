@@ -124,6 +124,11 @@ def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_in
     assert result["run"]["offered_per_s"] == RATE_PER_S
     assert rows[-1]["outcome"] == "replayed"
     assert {row["worker"] for row in rows} == {"0", "1"}
+    clocks = {clock["worker"]: clock for clock in result["clocks"]}
+    assert set(clocks) == {"0", "1"}
+    for each in clocks.values():  # one machine has one clock
+        for moment in ("before", "after"):
+            assert abs(each[moment]["offset_ms"]) <= each[moment]["uncertainty_ms"] + 5
     # Half of the 200 requests that were planned within the frozen second wait for more than half a
     # second. A closed load model would show one or two of them.
     assert sum(latency > 500 for latency in late) >= 90

@@ -7,6 +7,7 @@ as JSON, the stack's name, the account of the credentials (by default the sandbo
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ class Recorder(mocks.MockMonitor):
 
 def main() -> None:
     """Declare, and print."""
+    gc.disable()  # all of it is needed until the end, and looking for garbage took half of the time
     config, stack, account = [*sys.argv[1:], "123456789012"][:3]
     recorder = Recorder(account)
     loop = asyncio.new_event_loop()

@@ -36,7 +36,7 @@ def changed(changes: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             del inner[last]
         else:
-            inner[last] = value
+            inner[last] = copy.deepcopy(value)
     return document
 
 

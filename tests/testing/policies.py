@@ -13,6 +13,8 @@ and numbers are those that the production policy had on 2026-11-28.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -327,9 +329,15 @@ readiness:
 """
 
 
+@cache
+def _literal() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(LITERAL)
+    return found
+
+
 def tree(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The literal policy as a mapping of its own; ``changes`` are values by dotted path."""
-    found: dict[str, Any] = yaml.safe_load(LITERAL)
+    found = deepcopy(_literal())
     for path, value in (changes or {}).items():
         put(found, path, value)
     return found
@@ -346,7 +354,7 @@ def policy(changes: Mapping[str, Any] | None = None, *, durations: str = "1") ->
 def write(folder: Path, tree: Mapping[str, Any], name: str = "policy.yaml") -> Path:
     """``tree`` as a policy file in ``folder``; returns its path."""
     path = folder / name
-    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")
     return path
 
 

@@ -33,6 +33,7 @@ from seawall.formats.drill_contract.messages import (
     WithdrawalState,
 )
 from seawall.formats.drill_contract.schema import OPERATIONS, Operation, openapi
+from seawall.formats.drill_contract.sums import smallest_sum
 
 __all__ = [
     "CONTRACT",
@@ -67,4 +68,5 @@ __all__ = [
     "openapi",
     "require_pools",
     "shown",
+    "smallest_sum",
 ]

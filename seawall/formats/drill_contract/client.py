@@ -153,16 +153,16 @@ class VenueClient:
                 raise ServiceError("the venue answered a login without a session")
             return answer if isinstance(answer, Refusal) else answer.session
 
-    async def _exchange(
+    async def ask(
         self,
         operation: str,
-        expected: type[_Answer],
         values: Mapping[str, str],
         *,
         customer: Credentials | None,
         session: str | None = None,
         venue_id: str | None = None,
-    ) -> _Answer | Refusal:
+    ) -> Message:
+        """One request as it is given, in the session that is given: nobody is logged in for it."""
         request = self.adapter.request(
             operation, values, customer=customer, session=session, venue_id=venue_id
         )
@@ -179,11 +179,28 @@ class VenueClient:
             raise ServiceError(
                 f"{request.method} {request.path} was not answered: {error!r}"
             ) from error
-        answer = self.adapter.answer(
+        return self.adapter.answer(
             operation, response.status_code, response.headers, response.content
+        )
+
+    async def _exchange(
+        self,
+        operation: str,
+        expected: type[_Answer],
+        values: Mapping[str, str],
+        *,
+        customer: Credentials | None,
+        session: str | None = None,
+        venue_id: str | None = None,
+    ) -> _Answer | Refusal:
+        answer = await self.ask(
+            operation, values, customer=customer, session=session, venue_id=venue_id
         )
         if not isinstance(answer, expected | Refusal):
             raise ServiceError(f"the adapter made a {type(answer).__name__} of a {operation}")
+        said = answer.id if isinstance(answer, WithdrawalReceipt | Withdrawal) else None
+        if said is not None and str(said) != values.get("id"):
+            raise ServiceError(f"the venue answered about another withdrawal, {said}")
         return answer
 
 

@@ -6,7 +6,7 @@ So they are asked of every drill, and without them there is no PASS.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from seawall.errors import EvidenceError
@@ -85,29 +85,29 @@ def followed(facts: Facts) -> Finding:
 def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
 
-    Destinations are made up for the drill, so nothing else is paid to them. Requests count whether
-    or not they were acknowledged: an answer that got lost is no reason not to pay. Repeats of a
-    request count once.
+    Destinations are made up for the drill, so nothing else is paid to them, on no network. Requests
+    count whether or not they were acknowledged: an answer that got lost is no reason not to pay.
+    Repeats of a request count once.
     """
     asked = Counter(demand.key for demand in facts.demands)
-    ours = {(demand.network, demand.destination) for demand in facts.demands}
+    ours = {demand.destination for demand in facts.demands}
     paid = Counter(
         (payout.network, payout.asset, payout.to.lower(), payout.amount)
         for payout in facts.run.payouts
-        if (payout.network, payout.to.lower()) in ours
+        if payout.to.lower() in ours
     )
+    over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
     found = [
-        f"{amount} {asset} went to {to} on {network} {count} times, and was asked for"
-        f" {asked[network, asset, to, amount]} times"
-        for (network, asset, to, amount), count in paid.items()
-        if count > asked[network, asset, to, amount]
+        f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
+        f" was asked for {asked[network, asset, to, amount]} times"
+        for _, (network, asset, to, amount) in over
     ]
     return violations(
         found,
         checked=paid.total(),
         what="payouts",
         reason="no destination got more, or anything else, than was asked for",
-        worst=max(found, key=len, default=None),
+        worst=found[-1] if found else None,
     )
 
 
@@ -132,7 +132,10 @@ def told_truth(facts: Facts) -> Finding:
 
 def _lies(facts: Facts) -> Iterator[str]:
     told: dict[Key, Counter[str]] = {}
-    hashes = {payout.tx_hash.lower() for payout in facts.run.payouts}
+    by: dict[Key, list[str]] = defaultdict(list)
+    for payout in facts.run.payouts:
+        key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
+        by[key].append(payout.tx_hash.lower())
     for row in facts.run.followed:
         demand = facts.demand_of(row.id)
         if demand is None:
@@ -140,21 +143,18 @@ def _lies(facts: Facts) -> Iterator[str]:
         if demand.key != (row.network, row.asset, row.destination.lower(), row.amount):
             raise EvidenceError(f"followed.csv has another request as {row.id} than was sent")
         told.setdefault(demand.key, Counter())[row.state] += 1
-        if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in hashes:
-            yield f"{row.id} is called paid by {row.tx_hash}, which paid nothing"
-    paid = Counter(
-        (payout.network, payout.asset, payout.to.lower(), payout.amount)
-        for payout in facts.run.payouts
-    )
+        if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
+            yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
     asked = Counter(demand.key for demand in facts.demands)
     for key, states in told.items():
         network, asset, to, amount = key
-        if states[PAID] > paid[key]:
+        paid = len(by[key])
+        if states[PAID] > paid:
             yield (
                 f"{amount} {asset} to {to} on {network} is called paid {states[PAID]} times, and"
-                f" was paid {paid[key]} times"
+                f" was paid {paid} times"
             )
-        elif states[REFUNDED] and paid[key] > asked[key] - states[REFUNDED]:
+        elif states[REFUNDED] and paid > asked[key] - states[REFUNDED]:
             yield f"{amount} {asset} to {to} on {network} is called refunded, and was paid"
 
 

@@ -14,9 +14,17 @@ from seawall.scorecard.hot_wallets import hot_at
 from seawall.scorecard.journal import DEVIATED_DURING, problems_of_journal
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND
+from seawall.scorecard.rows import ClockOffset
 
 MISSED_PER_MILLE_MAX = 1
 """Share of planned requests that may not have left; of the generator and not of any drill."""
+
+WORKER_CLOCK_MS_MAX = 20.0
+"""How far a worker's clock may be from the master's, with the uncertainty of the measurement.
+
+Two workers at opposite ends are then less apart than :data:`CLOCK_TOLERANCE_US`, by which two
+observers of one moment may differ anyway. Clocks that NTP keeps are within a few milliseconds.
+"""
 
 
 @check(
@@ -80,16 +88,25 @@ def calm(facts: Facts) -> Finding:
 
 @check(
     "drill.flood",
-    question="Was the flood offered as planned, however slow the venue was?",
-    motivation="A generator that waits for the venue hides the overload that it should show.",
-    evidence=("arrivals.csv", "requests.csv"),
-    remediation="Leave the generator more of the machine; look at flood.json for lost workers.",
+    question=(
+        "Was the flood offered as planned, however slow the venue was, by workers that agreed "
+        "about the time?"
+    ),
+    motivation=(
+        "A generator that waits for the venue hides the overload that it should show, and one "
+        "whose clocks disagree offers it at another time than it says."
+    ),
+    evidence=("arrivals.csv", "requests.csv", "flood.json"),
+    remediation=(
+        "Leave the generator more of the machine; look at flood.json for lost workers, and for "
+        "clocks that nobody keeps (NTP)."
+    ),
 )
 def flood(facts: Facts) -> Finding:
     """Length, rate and missed arrivals, counted from the request log.
 
-    The generator's own summary is not used. How late requests left is a goal and no gate: latency
-    counts from the planned instant, so a late request hides nothing.
+    The generator's own summary is used for its workers' clocks alone. How late requests left is a
+    goal and no gate: latency counts from the planned instant, so a late request hides nothing.
     """
     smallest = facts.run.drill.smallest
     least_us = smallest.flood * MILLISECOND
@@ -117,9 +134,34 @@ def flood(facts: Facts) -> Finding:
         )
         if wrong
     ]
+    faults += _clock_faults(facts)
     if faults:
         return unknown(target=target, measured=measured, reason="; ".join(faults))
     return passed(measured=measured, target=target, reason="the schedule was kept")
+
+
+def _clock_faults(facts: Facts) -> list[str]:
+    """A sentence per worker whose clock was off, or was not measured before or after the flood."""
+    clocks = {clock.worker: clock for clock in facts.run.flood.clocks}
+    senders = {request.worker for _, request in facts.sent}
+    faults = []
+    for worker in sorted({*senders, *clocks}, key=str):
+        clock = clocks.get(worker or "")
+        for moment in ("before", "after"):
+            offset: ClockOffset | None = None if clock is None else getattr(clock, moment)
+            where = f"the clock of worker {worker or '?'} {moment} the flood"
+            if offset is None:
+                faults.append(f"{where} is not known")
+            elif not _surely_near(offset):
+                faults.append(
+                    f"{where} was {offset.offset_ms:+.1f} ms off, give or take "
+                    f"{offset.uncertainty_ms:.1f} ms, and {WORKER_CLOCK_MS_MAX:g} ms are allowed"
+                )
+    return faults
+
+
+def _surely_near(offset: ClockOffset) -> bool:
+    return abs(offset.offset_ms) + offset.uncertainty_ms <= WORKER_CLOCK_MS_MAX
 
 
 @check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seawall.scorecard import budgets, recovery
+from seawall.scorecard.breach import breach
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
@@ -82,7 +83,7 @@ def page_failover(facts: Facts) -> Finding:
 )
 def page_protection(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the commit of the breach."""
-    trigger, crossing = facts.breach
+    trigger, crossing = breach(facts)
     return _finding(
         budgets.page(
             facts,

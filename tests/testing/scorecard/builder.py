@@ -14,12 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from seawall import indicators
+from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
 from tests.testing.scorecard.observers import documents, observe
 from tests.testing.scorecard.story import (
     APPLIED,
     CALM_S,
+    DRILL,
     ENDS,
     FAILED_OVER,
     NATIVE,
@@ -41,11 +43,20 @@ from tests.testing.scorecard.story import (
     tier_at,
 )
 
+POLICY = ROOT / "policies" / "sandbox.yaml"
+COUNTED = ("offered_per_s", "payouts")
+"""What the smallest size of a drill counts in requests."""
 
-def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandbox.yaml") -> Path:
-    """Write the run of a PASS into ``directory``."""
-    story = Story(policy=load_policy(policy_path))
-    _arrive(story)
+
+def write_run(directory: Path, *, thinned: int = 1) -> Path:
+    """Write the run of a PASS into ``directory``.
+
+    ``thinned``: how many requests one stands for. The same value is then requested by so many fewer
+    requests, and the policy asks for as much fewer of them and of payouts: every check has the same
+    to judge in a fraction of the rows.
+    """
+    story = Story(policy=_asking(load_policy(POLICY), thinned=thinned))
+    _arrive(story, thinned)
     _flow_and_flips(story)
     _pay(story)
     _follow(story)
@@ -73,19 +84,29 @@ def write_run(directory: Path, *, policy_path: Path = ROOT / "policies" / "sandb
     return directory
 
 
-def _arrive(story: Story) -> None:
+def _asking(policy: Policy, *, thinned: int) -> Policy:
+    """``policy`` with what the drill counts divided by ``thinned``: its rate and its payouts."""
+    drill = policy.drills[DRILL]
+    counted = {name: getattr(drill.smallest, name) // thinned for name in COUNTED}
+    smallest = drill.smallest.model_copy(update=counted)
+    drills = {**policy.drills, DRILL: drill.model_copy(update={"smallest": smallest})}
+    return policy.model_copy(update={"drills": drills})
+
+
+def _arrive(story: Story, thinned: int) -> None:
     pools = [
         (name, asset) for name, network in story.policy.networks.items() for asset in network.assets
     ]
     small_max = story.policy.small_value_micro_max()
-    planned = [(CALM_S * n / 300, "calm") for n in range(300)] + [
-        (CALM_S + RUN_S * n / 10_750, "run") for n in range(10_750)
+    in_calm, in_run = 300 // thinned, 10_750 // thinned
+    planned = [(CALM_S * n / in_calm, "calm") for n in range(in_calm)] + [
+        (CALM_S + RUN_S * n / in_run, "run") for n in range(in_run)
     ]
     retries: list[tuple[float, Row]] = []
     for offset, phase in planned:
         network, asset = pools[len(story.table("arrivals")) % len(pools)]
         large = phase == "run" and (offset < CALM_S + 2 or story.random.random() < 0.05)
-        value = 8_000_000_000 if large and story.random.random() < 0.5 else 150_000_000
+        value = thinned * (8_000_000_000 if large and story.random.random() < 0.5 else 150_000_000)
         declared = story.policy.assets[asset]
         amount = int(
             Fraction(value, 1_000_000) / Fraction(declared.reference_price) * 10**declared.decimals

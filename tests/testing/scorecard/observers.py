@@ -199,6 +199,14 @@ def documents(story: Story) -> dict[str, Any]:
             "dispatch_lag_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
             "duration_s": 65.0,
             "workers": 2,
+            "clocks": [
+                {
+                    "worker": worker,
+                    "before": {"offset_ms": 0.2, "uncertainty_ms": 0.4},
+                    "after": {"offset_ms": -0.3, "uncertainty_ms": 0.5},
+                }
+                for worker in ("0", "1")
+            ],
         },
         "chaos-journal.json": {
             "status": "completed",
@@ -220,7 +228,7 @@ def documents(story: Story) -> dict[str, Any]:
                     "metric": {"__name__": metrics.HOT_BALANCE, "network": network, "asset": asset},
                     "values": [
                         [ZERO + second, str(hot * (1 - 0.5 * max(0, min(1, (second - 15) / 20))))]
-                        for second in range(85)
+                        for second in range(int(ENDS) + 1)
                     ],
                 }
                 for network in PAYOUT_LANES

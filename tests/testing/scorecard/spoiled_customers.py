@@ -8,7 +8,7 @@ from seawall.scorecard.outcome import Outcome
 from tests.testing.scorecard.spoiling import Spoil, each, first, probes, us, without
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
-LATE = us(84 + 3600)
+LATE = us(94 + 3600)
 
 CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the venue does not know a request that it acknowledged": (
@@ -59,6 +59,14 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"customer.told_truth": FAIL},
     ),
+    "a transaction that paid another request was named": (
+        lambda run: {
+            "followed": each(
+                run.followed, lambda row: row.seq in (9, 900), tx_hash=run.payouts[3].tx_hash
+            )
+        },
+        {"customer.told_truth": FAIL},
+    ),
     "something was followed that nobody asked for": (
         lambda run: {"followed": (*run.followed, replace(run.followed[0], id="x"))},
         {"customer.told_truth": UNKNOWN},
@@ -68,12 +76,7 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"customer.told_truth": UNKNOWN},
     ),
     "a customer was paid under a number of another request": (
-        lambda run: {
-            "payouts": (
-                *run.payouts,
-                replace(run.payouts[5], seq=99_999, tx_hash=run.payouts[6].tx_hash),
-            )
-        },
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], seq=99_999))},
         {"customer.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
     ),
     "the prober does not say what it asked for": (

@@ -19,12 +19,17 @@ from tests.testing.scorecard.spoiling import (
     payout,
     primary_only,
     probes,
+    relapsed,
     standby_late,
     us,
     without,
 )
+from tests.testing.scorecard.story import NORMAL
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+
+LATE = 1_846
+"""The number of a withdrawal that was reserved near the end of the dark."""
 
 TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the standby never signed": (primary_only, {"failover.time": FAIL}),
@@ -172,24 +177,22 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the queue was not drained before the evidence ends": (
         lambda run: {
-            "withdrawals": each(
-                run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(83.9)
-            ),
-            **paid_in_block(run, seq=9_000, block=87),
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == LATE, resolved_at=us(83.9)),
+            **paid_in_block(run, seq=LATE, block=87),
         },
         {},
     ),
     "a withdrawal was paid after recovery should have ended": (
         lambda run: {
-            "withdrawals": each(run.withdrawals, lambda row: row.seq == 9_000, resolved_at=us(110)),
-            **paid_in_block(run, seq=9_000, block=114),
+            "withdrawals": each(run.withdrawals, lambda row: row.seq == LATE, resolved_at=us(110)),
+            **paid_in_block(run, seq=LATE, block=114),
             "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
         },
         {"recovery.time": FAIL},
     ),
     "the chains know of a payment after the bound, the records of none": (
         lambda run: {
-            **paid_in_block(run, seq=9_000, block=114),
+            **paid_in_block(run, seq=LATE, block=114),
             "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
         },
         {"recovery.time": UNKNOWN},
@@ -201,6 +204,36 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 run, "status", lambda sample: None if us(58.3) < sample.at < us(78.1) else sample
             ),
         },
+        {"recovery.time": UNKNOWN, "evidence.observers": UNKNOWN},
+    ),
+    "the tier relapsed three seconds after its return": (
+        lambda run: relapsed(run, after_s=3),
+        {"recovery.time": FAIL},
+    ),
+    "the tier relapsed just within the time in which it may still flip": (
+        lambda run: relapsed(run, after_s=9.9),
+        {"recovery.time": FAIL},
+    ),
+    "the records alone have a relapse": (
+        lambda run: relapsed(run, after_s=3, seen=False),
+        {"recovery.time": UNKNOWN},
+    ),
+    "the status alone has a relapse": (
+        lambda run: {"probes": relapsed(run, after_s=3)["probes"]},
+        {"recovery.time": UNKNOWN},
+    ),
+    "nobody watched whether the tier would relapse": (
+        lambda run: {
+            "timeline": each(
+                run.timeline, lambda event: event.event == "collected", at=us(NORMAL + 3)
+            )
+        },
+        {"recovery.time": UNKNOWN},
+    ),
+    "the status was watched for three seconds after the return": (
+        lambda run: probes(
+            run, "status", lambda sample: None if sample.at > us(NORMAL + 4) else sample
+        ),
         {"recovery.time": UNKNOWN, "evidence.observers": UNKNOWN},
     ),
     "the tier stayed stressed": (never_normal, {"recovery.time": FAIL}),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import JournalEntry, ProbeSample, Slot, Withdrawal
+from seawall.scorecard.rows import Flip, JournalEntry, ProbeSample, Slot, Withdrawal
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.story import decisions
 
@@ -83,8 +83,13 @@ def ledger_faults(run: Run, **changes: Any) -> Files:
 
 def decided(run: Run, *, flips: int) -> Files:
     """An unbroken journal with the first ``flips`` entries of the mode controller."""
+    return decided_as(run, run.flips[:flips])
+
+
+def decided_as(run: Run, flips: Iterable[Flip]) -> Files:
+    """An unbroken journal in which the mode controller decided these ``flips``."""
     rows = decisions(
-        flips=[(flip.epoch, flip.tier) for flip in run.flips[:flips]],
+        flips=[(flip.epoch, flip.tier) for flip in flips],
         top_ups=[
             {"topup": row.id, "amount": str(row.amount), "asset": row.asset, "to": row.to_wallet}
             for row in run.top_ups
@@ -171,6 +176,38 @@ def never_protected(run: Run) -> Files:
     }
 
 
+def relapsed(run: Run, *, after_s: float, seen: bool = True) -> Files:
+    """The tier becomes stressed again, ``after_s`` after its return to normal."""
+    last = run.flips[-1]
+    again = later(
+        last,
+        after_s,
+        "committed_at",
+        "sampled_at",
+        epoch=last.epoch + 1,
+        previous="normal",
+        tier="stressed",
+    )
+    flips = (*run.flips, again)
+    status = probes(
+        run,
+        "status",
+        lambda sample: (
+            replace(sample, detail={"tier": "stressed", "epoch": again.epoch})
+            if sample.at > again.committed_at
+            else sample
+        ),
+    )
+    return {
+        "flips": flips,
+        "slots": each(
+            run.slots, lambda slot: slot.opened_at > again.committed_at, mode_epoch=again.epoch
+        ),
+        **decided_as(run, flips),
+        **(status if seen else {}),
+    }
+
+
 def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
     """The chain made the payment of ``seq`` in ``block``, and blocks came until that was final."""
     last = run.blocks[-1]
@@ -249,31 +286,31 @@ def later(row: Any, seconds: float, *moments: str, **changes: Any) -> Any:
 
 
 def never_normal(run: Run) -> Files:
-    """Stressed for good: no flip to normal, and nineteen more seconds of a status that says so."""
+    """Stressed for good: no flip to normal, and eleven more seconds of a status that says so."""
     stressed = {"tier": "stressed"}
     known = [
         replace(sample, detail=stressed) if sample.at > us(73.2) else sample
         for sample in run.probes["status"]
     ]
     more = [
-        later(sample, 19, "at", "done_at", detail=stressed)
+        later(sample, 22, "at", "done_at", detail=stressed)
         for sample in known
-        if sample.at > us(64)
+        if sample.at > us(72)
     ]
     ended = without(run.timeline, lambda event: event.event == "drained")
-    known_flow = [row for row in run.flow if row.committed_at > us(66)]
+    known_flow = [row for row in run.flow if row.committed_at > us(78)]
     return {
         **decided(run, flips=len(run.flips) - 1),
         "flow": run.flow
         + tuple(
             later(row, shift, "committed_at", id=row.id + 1000 * shift)
-            for shift in (12, 24)
+            for shift in (8, 16)
             for row in known_flow
         ),
         "flips": without(run.flips, lambda flip: flip.tier == "normal"),
         "slots": each(run.slots, lambda slot: slot.opened_at > us(78), mode_epoch=4),
         "timeline": each(ended, lambda event: event.event == "collected", at=us(103)),
         "blocks": run.blocks
-        + tuple(later(block, 30, "timestamp") for block in run.blocks if block.timestamp > us(54)),
+        + tuple(later(block, 22, "timestamp") for block in run.blocks if block.timestamp > us(72)),
         "probes": run.probes | {"status": (*known, *more)},
     }

@@ -280,6 +280,14 @@ def test_what_cannot_be_spent_is_left_out_of_a_balance(
     assert found.balances[0].available == available
 
 
+def test_a_number_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """Binary fractions would lose the last digits of an amount."""
+    body = b'{"holdings": [{"coin": "astr-main", "free": 12.345678901234567891}]}'
+    found = mapped(tmp_path).answer("balances", 200, {}, body)
+    assert isinstance(found, Balances)
+    assert found.balances[0].available == "12345678901234567891"
+
+
 def test_a_refusal_without_a_code_has_that_of_its_status_where_the_file_names_one(
     tmp_path: Path,
 ) -> None:
@@ -295,6 +303,7 @@ def test_base_units_and_the_venues_own_words_are_passed_on_as_they_are(tmp_path:
             "amounts": "base_units",
             "assets": None,
             "states": None,
+            "refusals.codes": None,
             "operations.balances.answer": {
                 "balances": ".",
                 "asset": "coin",
@@ -309,6 +318,14 @@ def test_base_units_and_the_venues_own_words_are_passed_on_as_they_are(tmp_path:
     assert adapter.answer("balances", 200, {}, listed) == Balances(
         balances=(Balance(network="aster", asset="USDX", available="12"),)
     )
+    for kind, good in (("suspended", True), ("moon", False)):
+        refused = json.dumps({"error": {"kind": kind, "text": "x"}}).encode()
+        if good:
+            said = adapter.answer("follow_withdrawal", 503, {}, refused)
+            assert said == Refusal(code="suspended", reason="x")
+        else:
+            with pytest.raises(ServiceError, match="'moon'"):
+                adapter.answer("follow_withdrawal", 503, {}, refused)
     for state, good in (("posted", True), ("paid", False)):
         body = json.dumps({"payout": {"status": state}}).encode()
         if good:

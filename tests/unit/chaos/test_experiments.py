@@ -15,13 +15,13 @@ from chaos.check import problems_of
 from chaos.context import read_context
 from chaos.faults import Fault, known_faults, make_fault
 from chaos.noop import Noop
-from chaos.probes import account_of, smallest_sum
+from chaos.probes import account_of
 from chaos.render import RENDERER
 from seawall.cache import repository_root
 from seawall.errors import UsageError
 from seawall.experiments import experiment_of, faults_of
 from seawall.formats.deployment import Deployment
-from seawall.formats.drill_contract import Balance
+from seawall.formats.drill_contract import Balance, smallest_sum
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, write_broken_deployment, write_deployment
 from tests.testing.policies import policy as literal

@@ -16,6 +16,8 @@ from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallE
 from seawall.policy.rules.drills import RESERVED
 from tests.testing.policies import put, tree, write
 
+pytestmark = pytest.mark.usefixtures("programs_asked_once")
+
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -11,6 +11,8 @@ import pytest
 from seawall.cli import app as command_line
 from seawall.errors import ExitCode
 
+pytestmark = pytest.mark.usefixtures("programs_asked_once")
+
 
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     """The rows of the document, and that the table names them, too."""

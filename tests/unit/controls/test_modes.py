@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.controls.modes import ModeState, decide, watch
+from seawall.controls.modes import ModeState, decide, settling_ms, watch
 from seawall.indicators import Sample
 from seawall.policy import TIERS, IndicatorName, Policy, Tier
 from tests.testing import policies
@@ -176,3 +176,27 @@ def test_no_tier_is_left_before_its_dwell_and_calm_always_leads_back(
 def _leaving_ms(policy: Policy, tier: Tier) -> int:
     promise = policy.tiers.promise(tier)
     return max(promise.dwell_min, promise.exit_after + 200)
+
+
+@pytest.mark.parametrize(
+    ("window", "dwell_min", "exit_after", "expected"),
+    [(15_000, 30_000, 9_000, 30_000), (45_000, 30_000, 9_000, 45_000), (1, 2, 60_000, 60_000)],
+)
+def test_a_return_settles_after_the_longest_time_of_the_machine(
+    window: int, dwell_min: int, exit_after: int, expected: int
+) -> None:
+    """A window that remembers, a stay, or a calm: whichever is longest, in milliseconds."""
+    policy = policies.policy()
+    protected = policy.tiers.protected.model_copy(
+        update={"dwell_min": dwell_min, "exit_after": exit_after}
+    )
+    settings = policy.indicators["drawdown_velocity"].model_copy(update={"window": window})
+    short = policy.tiers.stressed.model_copy(update={"dwell_min": 1, "exit_after": 1})
+    changed = policy.model_copy(
+        update={
+            "tiers": policy.tiers.model_copy(update={"protected": protected, "stressed": short}),
+            "indicators": dict.fromkeys(policy.indicators, settings),
+        }
+    )
+
+    assert settling_ms(changed) == expected

@@ -16,6 +16,8 @@ from tests.testing.policies import tree, write
 
 ROOT = Path(__file__).resolve().parents[3]
 
+pytestmark = pytest.mark.usefixtures("programs_asked_once")
+
 
 def request(
     sabotage: str | None = None, *, name: str | None = None, drills: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from seawall.controls.modes import settling_ms
 from seawall.conventions import aws
 from seawall.drill.shock import Shock
 from seawall.errors import DrillError, EvidenceError
@@ -179,3 +180,22 @@ def test_a_drill_begins_on_a_venue_at_rest(tmp_path: Path) -> None:
     made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
 
     made._await_steady()
+
+
+def test_the_observers_go_on_until_the_tier_can_no_longer_flip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prober ends with the shock, so what ends the shock early ends what is known."""
+    made, shown = shock(tmp_path, Hand())
+    now = 1_000.0
+    made.clock = lambda: now
+
+    def tick(_progress: object) -> None:
+        nonlocal now
+        now += 0.25
+
+    monkeypatch.setattr(made, "_tick", tick)
+    made._watch_settling()
+
+    assert now - 1_000.0 >= settling_ms(made.policy) / 1000
+    assert shown == ["watching whether the tier stays normal, for 10 s"]

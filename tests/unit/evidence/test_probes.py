@@ -12,10 +12,19 @@ import httpx
 import pytest
 
 from seawall.errors import ServiceError, UsageError
+from seawall.evidence.prober import endpoints_of, venue_url
 from seawall.evidence.probes import CustomerProbes, EndpointProbe, NodeProbe, Sample, StatusProbe
 from seawall.formats.customers import Account, read_accounts
-from seawall.formats.drill_contract import Credentials, VenueClient
+from seawall.formats.drill_contract import (
+    ContractAdapter,
+    Credentials,
+    VenueAdapter,
+    VenueClient,
+    load_adapter,
+)
 from seawall.policy_file import load_policy
+from tests.testing.deployments import make_deployment, urls
+from tests.testing.mappings import write_mapping
 
 POLICY = load_policy(Path("policies/sandbox.yaml"))
 POOLS = (("aster", "AST"), ("aster", "USDX"), ("birch", "BIR"), ("birch", "USDX"))
@@ -40,9 +49,9 @@ class _Venue:
         self.asked.append((request.url.path, request.headers.get("authorization", ""), body))
         return httpx.Response(self._status, json=self._answer(body))
 
-    def client(self) -> VenueClient:
+    def client(self, adapter: VenueAdapter | None = None) -> VenueClient:
         return VenueClient(
-            httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="http://venue")
+            httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="http://venue"), adapter
         )
 
     def probes(self) -> CustomerProbes:
@@ -235,3 +244,93 @@ def test_a_list_without_two_customers_is_refused(tmp_path: Path, text: str) -> N
 
     with pytest.raises(UsageError):
         read_accounts(path, first=2)
+
+
+OWN_ASSETS: dict[str, Any] = {
+    "assets": {
+        network: {asset: f"{asset}-{network}" for _, asset in POOLS if (network, asset) in POOLS}
+        for network in ("aster", "birch")
+    },
+    "credential": {"header": "X-Key", "value": "{credential}"},
+}
+
+
+def _own(folder: Path, **changes: Any) -> VenueAdapter:
+    path = write_mapping(folder, OWN_ASSETS | changes)
+    return load_adapter(str(path), policy=POLICY)
+
+
+def _names(adapter: VenueAdapter, **accounts: Account) -> list[str]:
+    venue = _Venue(200, _refused).client(adapter)
+    given = {"small": SMALL, "large": LARGE} | accounts
+    probes = [
+        *StatusProbe(venue=venue).probes(),
+        *CustomerProbes(venue=venue, policy=POLICY, **given).probes(),
+    ]
+    return [probe.name for probe in probes]
+
+
+def test_only_what_the_venue_offers_is_probed(tmp_path: Path) -> None:
+    """Without the operation there is no probe: a gap is no failure of the venue."""
+    assert _names(ContractAdapter()) == [
+        "status",
+        "login",
+        "balances",
+        "small_withdrawal",
+        "swap",
+        "large_transfer",
+    ]
+    assert _names(_own(tmp_path)) == ["status", "login", "balances", "small_withdrawal"]
+    path = {"operations.request_withdrawal.body.from": "{source_network}"}
+    assert "large_transfer" in _names(_own(tmp_path, **path))
+    left_out = {"operations.status": None, "operations.login": None}
+    assert _names(_own(tmp_path, **left_out)) == ["balances", "small_withdrawal"]
+
+
+def test_a_customer_whose_money_cannot_be_spoken_of_is_refused_at_once(tmp_path: Path) -> None:
+    doge = Account(customer=SMALL.customer, balances={("aster", "DOGE"): 1})
+    with pytest.raises(UsageError, match="hold DOGE, which the policy lacks"):
+        _names(ContractAdapter(), small=doge)
+    birch = {"assets.birch": {"BIR": "bir"}}
+    with pytest.raises(UsageError, match="what the venue calls USDX on birch"):
+        _names(_own(tmp_path, **birch))
+
+
+async def test_a_withdrawal_of_a_probe_can_be_followed_from_its_sample(tmp_path: Path) -> None:
+    said = {"payout": {"no": 17, "status": "queued"}}
+    venue = _Venue(201, lambda _: said).client(_own(tmp_path))
+    probes = CustomerProbes(venue=venue, policy=POLICY, small=SMALL, large=LARGE)
+    (sample,) = await probes.small_withdrawal()
+    assert sample.detail | {"id": "", "destination": ""} == {
+        "id": "",
+        "venue_id": "17",
+        "customer_id": "small",
+        "network": "aster",
+        "asset": "AST",
+        "amount": str(5 * 10**14),
+        "destination": "",
+        "code": "accepted",
+    }
+
+
+def test_a_sandbox_is_asked_past_its_proxy_and_any_other_venue_where_customers_ask(
+    tmp_path: Path,
+) -> None:
+    addresses = urls(api="http://127.0.0.1:5", api_direct="http://127.0.0.1:6")
+    sandbox = make_deployment(tmp_path, urls=addresses)
+    assert venue_url(sandbox) == "http://127.0.0.1:6"
+    assert venue_url(make_deployment(tmp_path, urls={"api": "http://127.0.0.1:5"})).endswith(":5")
+    assert venue_url(make_deployment(tmp_path, kind="staging", urls=addresses)).endswith(":5")
+
+
+def test_endpoints_are_probed_where_there_is_a_proxy_and_a_sandbox_must_have_them(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"lacks kms\.us-west-2, rpc\.aster\.primary"):
+        endpoints_of(make_deployment(tmp_path))
+    with pytest.raises(UsageError, match="lacks"):
+        endpoints_of(make_deployment(tmp_path, regions=None))
+    staging = make_deployment(tmp_path, kind="staging")
+    assert [probe.probes()[0].about for probe in endpoints_of(staging)] == [{"region": "us-east-1"}]
+    bare = make_deployment(tmp_path, kind="staging", regions=None, proxies={}, networks={})
+    assert endpoints_of(bare) == []

@@ -118,6 +118,17 @@ def test_production_needs_two_people_and_an_open_window(tmp_path: Path) -> None:
             make_deployment(tmp_path, **switch, approval=approval | wrong)
 
 
+def test_a_metric_may_have_another_name_there(tmp_path: Path) -> None:
+    """A name that the kit does not have would be ignored, so it is refused."""
+    depth = 'seawall_queue_depth{scope="guaranteed"}'
+    mapped = {depth: "sum(queue)", "seawall_payouts_final_total": "paid"}
+    made = make_deployment(tmp_path, metrics=mapped)
+    assert made.expression(depth) == "(sum(queue))"
+    assert made.expression("seawall_tier") == "seawall_tier"
+    with pytest.raises(ValidationError, match="the kit has no metric seawall_payouts_final"):
+        make_deployment(tmp_path, metrics={"seawall_payouts_final": "paid"})
+
+
 def test_a_source_of_evidence_is_a_file_or_a_command(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{}, {"file": "a", "command": ["b"]}, {"command": []}]
     for source in wrong:

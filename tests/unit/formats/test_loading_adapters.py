@@ -139,6 +139,13 @@ def test_the_contract_says_the_key_and_takes_one_status_of_success() -> None:
             adapter.answer("request_withdrawal", status, {"location": "/there"}, body)
 
 
+@pytest.mark.parametrize(("operation", "status"), [("quote", 200), ("swap", 201), ("ticket", 201)])
+def test_an_answer_that_says_nothing_is_no_answer(operation: str, status: int) -> None:
+    """A venue need not say all, but an empty object is what any server may send."""
+    with pytest.raises(ServiceError, match="outside the contract"):
+        ContractAdapter().answer(operation, status, {}, b"{}")
+
+
 def _client(handler: httpx.MockTransport, speaks: str) -> VenueClient:
     http = httpx.AsyncClient(transport=handler, base_url="http://venue/api/")
     return VenueClient(http, load_adapter(speaks))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.coordinator import LEAD_S, Coordinator
+from loadtests.coordinator import LEAD_S, Coordinator, own_part
 from loadtests.results import RequestResult, percentile
 from tests.testing.flood_plans import arrival
 
@@ -166,3 +166,16 @@ def test_a_flood_that_never_began_is_incomplete(coordinator: Coordinator) -> Non
 def test_percentiles_are_samples(percent: int, expected: float) -> None:
     """Nothing is interpolated."""
     assert percentile([1.0, 2.0, 3.0, 4.0], percent) == expected
+
+
+@pytest.mark.parametrize("by_customer", [False, True])
+def test_every_arrival_is_one_workers_and_a_customer_that_logs_in_is_not_shared(
+    by_customer: bool,
+) -> None:
+    arrivals = [arrival(index, customer_id=f"c{index * index % 7}") for index in range(50)]
+    parts = [own_part(arrivals, by_customer=by_customer, part=part, parts=3) for part in range(3)]
+    assert sorted(each.index for part in parts for each in part) == list(range(50))
+    assert all(list(part) == sorted(part, key=lambda each: each.index) for part in parts)
+    customers = [{each.customer_id for each in part} for part in parts]
+    shared = customers[0] & customers[1] | customers[1] & customers[2] | customers[0] & customers[2]
+    assert bool(shared) != by_customer

@@ -155,9 +155,20 @@ def test_times_are_shown_in_their_order_and_breaches_counted_without_sabotage() 
     found = judge(POLICY, [*runs, FAILED, replace(FAILED, sabotage="failover")], now=NOW)
 
     [trend] = found.trends
-    assert trend.values_s == (0.25, 0.5, 1.0, 0.5)
-    assert trend.change_s == pytest.approx(0.5 - 1.75 / 3)
+    assert trend.values == (0.25, 0.5, 1.0, 0.5)
+    assert trend.change == pytest.approx(0.5 - 1.75 / 3)
     assert found.breaches == {"page.failover": 1}
+
+
+def test_figures_are_followed_beside_times_and_claims_are_shown() -> None:
+    """A PASS by a few claims must not look like one by all."""
+    figures = {"wallet_coverage": (0.5, "ratio")}
+    found = judge(POLICY, [replace(PASSED, claimed=(11, 25), figures=figures)], now=NOW)
+
+    [trend] = [trend for trend in found.trends if trend.name == "wallet_coverage"]
+    assert (trend.unit, trend.values, trend.change) == ("ratio", (0.5,), None)
+    assert document(found)["requirements"][0]["claimed"] == (11, 25)
+    assert "| 11 of 25 |" in markdown(found)
 
 
 @pytest.fixture(scope="module")

@@ -153,7 +153,7 @@ def test_what_the_deployment_does_not_have_is_refused(served: Sandbox) -> None:
     assert answer.status_code == 404
     assert listed == {"processes": {API_PROCESS: "running"}}
     with pytest.raises(
-        UsageError, match=r"cannot be aimed at process\.nobody \(name one of process"
+        UsageError, match=r"process\.nobody: the deployment file names no such process"
     ):
         fault(served, "process-killed", "process.nobody")
     served.describe(process_control=None)

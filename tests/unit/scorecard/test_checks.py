@@ -17,6 +17,7 @@ from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
+from tests.testing.scorecard.spoiled_floods import FLOODS
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
@@ -56,19 +57,6 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.calm": UNKNOWN, "safety.old_epoch": FAIL},
     ),
-    "arrivals were missed": (
-        lambda run: {
-            "requests": each(
-                run.requests,
-                lambda row: row.index % 500 == 77,
-                sent_at=None,
-                status=None,
-                done_at=None,
-            )
-        },
-        {"drill.flood": UNKNOWN, "customer.told_truth": UNKNOWN},
-    ),
-    "requests left late, which is a goal and no gate": (requests_left_late, {}),
     "the wallets held more than the policy's target": (
         lambda run: {
             "chain_balances": each(
@@ -234,7 +222,12 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"stress.small_completed": FAIL, "recovery.time": UNKNOWN},
     ),
     "small withdrawals of the ledger are on no chain": (
-        lambda run: {"payouts": without(run.payouts, lambda row: row.seq % 50 == 0)},
+        # Of one network, so that its hot wallets still end above their floors.
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: row.network == "birch" and row.seq % 25 == 0
+            )
+        },
         {
             "stress.small_completed": FAIL,
             "safety.chain_equals_posted": FAIL,
@@ -272,7 +265,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {
             "withdrawals": each(
                 run.withdrawals,
-                lambda row: row.seq % 50 == 0 and row.size == "small",
+                lambda row: row.seq % 50 == 0 and row.size == "small" and row.reserved_at < us(65),
                 resolved_at=lambda row: row.reserved_at + 16 * SECOND,
             )
         },
@@ -337,6 +330,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"protected.suspensions": UNKNOWN},
     ),
     **FAULTS,
+    **FLOODS,
     **TIMES,
     **CUSTOMERS,
     **SAFETY,

@@ -7,11 +7,15 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from rich.console import Console
 
 from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
 from seawall.scorecard.checks import ALL, expectations
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.report import SECTIONS
+from seawall.scorecard.run import Run
 
 ASKED = [check for check in ALL if check not in expectations.CHECKS]
 """What the drill of the good run is asked."""
@@ -55,6 +59,7 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         "checks",
         "not_claimed",
         "times",
+        "figures",
         "identity",
         "judge",
     }
@@ -177,3 +182,13 @@ def test_a_verdict_says_who_judged_and_keeps_what_earlier_judges_said(directory:
     assert [json.loads(line) for line in lines] == [first, {"unreadable": "no JSON"}]
     assert first["outcome"] == "PASS"
     assert json.loads((directory / "verdict.json").read_text(encoding="utf-8"))["exit_code"] == 2
+
+
+def test_figures_for_readiness_follow_from_the_evidence(good_run: Run) -> None:
+    """Three top-ups of the target each; the run asks for more than its wallets ever hold."""
+    found = {each.id: each for each in judge_facts(Facts(good_run)).figures}
+
+    assert set(found) == {"wallet_coverage", "top_up_max"}
+    assert found["top_up_max"].unit == "s"
+    assert found["top_up_max"].value == pytest.approx(2.9, abs=1.0)
+    assert 0.2 < found["wallet_coverage"].value < 1.5

@@ -1,0 +1,119 @@
+"""What a deployment allows: which drills can be carried out on it, and what they could claim."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seawall.conventions.evidence import Port
+from seawall.drill_check import FAULTS, ask
+from seawall.errors import Problem, UsageError
+from seawall.evidence.ports import offers_of
+from seawall.formats.drill_contract.loading import load_adapter
+from seawall.scorecard.claims import claims_of
+
+if TYPE_CHECKING:
+    from seawall.formats.deployment import Deployment
+    from seawall.policy import Drill, Policy
+    from seawall.policy.model import SteadyState
+
+ALWAYS = ("request_withdrawal", "follow_withdrawal")
+"""Operations without which nothing can be drilled: a flood, and what became of its requests."""
+NEEDS: Mapping[SteadyState, tuple[str, ...]] = {
+    "api_answers": ("login",),
+    "status_reachable": ("status",),
+    "withdrawal_completes": ("balances",),
+}
+"""Operations that a part of the steady state asks for."""
+OF_METRICS: tuple[SteadyState, ...] = ("mode_controller_beats", "payouts_progress")
+"""Parts of the steady state that are read from Prometheus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Possible:
+    """A drill on a deployment.
+
+    Attributes:
+        drill: Its name.
+        problems: Why it cannot be carried out; empty if it can.
+        claimed: How many of its checks have the evidence that they need.
+        asked: How many belong to it.
+        undone: Evidence that is missing for checks without which there is no PASS.
+    """
+
+    drill: str
+    problems: tuple[str, ...]
+    claimed: int
+    asked: int
+    undone: tuple[Port, ...]
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether it can be carried out, and all that it demands can be claimed."""
+        return not self.problems and not self.undone
+
+
+def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, ...]:
+    """Every drill of ``policy`` on ``deployment``.
+
+    Raises :class:`UsageError` for a deployment file or an adapter that is wrong.
+    """
+    offers = offers_of(deployment)
+    operations = load_adapter(deployment.venue.speaks, policy=policy).operations
+    faults = _of_faults(deployment)
+    found = []
+    for name, drill in policy.drills.items():
+        claims = claims_of(drill, offers)
+        missing = {port for claim in claims if claim.demanded for port in claim.missing}
+        found.append(
+            Possible(
+                drill=name,
+                problems=(*_of_operations(drill, operations, deployment), *faults.get(name, ())),
+                claimed=sum(1 for claim in claims if not claim.missing),
+                asked=len(claims),
+                undone=tuple(sorted(missing)),
+            )
+        )
+    return tuple(found)
+
+
+def require_possible(deployment: Deployment, policy: Policy, drills: Collection[str]) -> None:
+    """Raise :class:`UsageError` if one of ``drills`` cannot be carried out on ``deployment``."""
+    for each in possible_drills(deployment, policy):
+        if each.drill in drills and each.problems:
+            raise UsageError(
+                f"the drill {each.drill} cannot be carried out on {deployment.stack}:"
+                f" {'; '.join(each.problems)}",
+                remedy="`seawall contract verify` lists what each drill needs of a deployment",
+            )
+
+
+def _of_operations(drill: Drill, operations: Collection[str], deployment: Deployment) -> list[str]:
+    asked = dict.fromkeys(ALWAYS, ()) | {
+        operation: (part,) for part in drill.steady_state for operation in NEEDS.get(part, ())
+    }
+    found = [
+        f"the venue offers no {operation}"
+        + (f", which the steady state's {part[0]} asks for" if part else "")
+        for operation, part in asked.items()
+        if operation not in operations
+    ]
+    measured = [part for part in drill.steady_state if part in OF_METRICS]
+    if measured and deployment.urls.prometheus is None:
+        found.append(f"{', '.join(measured)} of the steady state need urls.prometheus")
+    return found
+
+
+def _of_faults(deployment: Deployment) -> dict[str, list[str]]:
+    """What stands against the faults of each drill, by the program that would apply them."""
+    report = ask(FAULTS, deployment.policy, deployment=deployment.path)
+    found: dict[str, list[str]] = {}
+    for problem in report.problems:
+        drill = problem.path.split(".")[1]
+        found.setdefault(drill, []).append(_in_words(problem))
+    return found
+
+
+def _in_words(problem: Problem) -> str:
+    return f"{problem.found} ({problem.remedy})" if problem.remedy else problem.found

@@ -1,0 +1,26 @@
+"""The sum that a probe withdraws: small enough not to matter, large enough to be paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seawall.formats.drill_contract.messages import Balance
+from seawall.policy import MICRO, Policy
+
+
+def smallest_sum(policy: Policy, balances: Iterable[Balance]) -> Balance | None:
+    """What a probe withdraws, of the first asset with enough of it; None if there is none.
+
+    It is the smallest power of ten of base units that is worth at least one unit of account. An
+    asset whose whole unit is worth less is taken whole.
+    """
+    for balance in balances:
+        asset = policy.assets.get(balance.asset)
+        if asset is None:
+            continue
+        amount = 10**asset.decimals
+        while policy.value_micro(balance.asset, amount // 10) >= MICRO:
+            amount //= 10
+        if amount <= int(balance.available):
+            return Balance(network=balance.network, asset=balance.asset, available=str(amount))
+    return None

@@ -1,0 +1,93 @@
+"""Which drills a deployment allows is said beforehand; one that it does not allow is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seawall.cache import repository_root
+from seawall.deployment_check import possible_drills, require_possible
+from seawall.drill_report import DrillReport
+from seawall.errors import Problem, UsageError
+from seawall.formats.deployment import Deployment
+from seawall.policy import Policy
+from seawall.policy_file import load_policy
+from tests.testing.deployments import make_deployment, urls
+
+POLICY = load_policy(repository_root() / "policies" / "sandbox.yaml")
+PAYOUTS = {"contracts": {"hot": "0x1"}, "wallets": {}, "tokens": {}, "signers": {}}
+MAPPING = """
+credential: {header: X-Key, value: "{credential}"}
+amounts: base_units
+operations:
+  request_withdrawal:
+    method: POST
+    path: /out
+    body: {ref: "{id}", what: "{amount} {asset} {network} {destination}"}
+    success: [200]
+    answer: {}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that knows faults is asked in tests of its own."""
+    monkeypatch.setattr(
+        "seawall.deployment_check.ask",
+        lambda module, policy, *, deployment: DrillReport(
+            known={},
+            problems=[
+                Problem(path="drills.rpc-dark.faults.0", found="no proxy rpc", remedy="name it")
+            ],
+        ),
+    )
+
+
+def claiming(*words: str) -> Policy:
+    """The policy with a calm drill that demands these claims."""
+    calm = POLICY.drills["calm"].model_copy(update={"claims": words})
+    return POLICY.model_copy(update={"drills": POLICY.drills | {"calm": calm}})
+
+
+def deployed(folder: Path, **changes: Any) -> Deployment:
+    network = {"chain_id": 1, "node": "http://127.0.0.1:1", "payouts": PAYOUTS}
+    return make_deployment(folder, **{"networks": {"aster": network}, **changes})
+
+
+def test_a_drill_can_pass_if_all_that_it_demands_is_offered(tmp_path: Path) -> None:
+    drills = {each.drill: each for each in possible_drills(deployed(tmp_path), claiming("drill"))}
+    assert drills["calm"].can_pass
+    assert drills["calm"].claimed < drills["calm"].asked
+    everything = possible_drills(deployed(tmp_path), claiming("all"))
+    [calm] = [each for each in everything if each.drill == "calm"]
+    assert not calm.can_pass
+    assert {"withdrawals", "ledger", "pages"} <= set(calm.undone)
+    assert calm.problems == ()
+
+
+def test_a_drill_without_a_handle_for_its_fault_is_refused_and_others_are_not(
+    tmp_path: Path,
+) -> None:
+    require_possible(deployed(tmp_path), POLICY, ["calm", "api-killed"])
+    with pytest.raises(UsageError, match=r"rpc-dark cannot be carried out .*no proxy rpc"):
+        require_possible(deployed(tmp_path), POLICY, ["calm", "rpc-dark"])
+
+
+def test_what_a_venue_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text(MAPPING)
+    deployment = deployed(
+        tmp_path,
+        venue={"speaks": str(mapping)},
+        urls={key: url for key, url in urls().items() if key != "prometheus"},
+    )
+    [calm] = [each for each in possible_drills(deployment, POLICY) if each.drill == "calm"]
+    assert set(calm.problems) == {
+        "the venue offers no follow_withdrawal",
+        "the venue offers no login, which the steady state's api_answers asks for",
+        "the venue offers no status, which the steady state's status_reachable asks for",
+        "the venue offers no balances, which the steady state's withdrawal_completes asks for",
+        "mode_controller_beats, payouts_progress of the steady state need urls.prometheus",
+    }
