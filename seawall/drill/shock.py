@@ -45,6 +45,7 @@ _BEYOND_RETURN_S = 0.5
 _START_TIMEOUT_S = 75.0
 """Longer than Locust itself waits for its workers, so that its reason is the one reported."""
 _TAIL_TIMEOUT_S = 30.0
+_FOLLOWED_EVERY_S = 5.0
 _FOLLOW_S_MIN = 10.0
 """How long requests are followed at least, however late it is."""
 _CHILDREN_GRACE_S = 1.5
@@ -452,10 +453,17 @@ class Shock:
                 *("--deployment", str(self.deployment.path), "--run", str(self.run_dir)),
                 *("--within-s", f"{within_s:.1f}"),
             ],
+            stdout=subprocess.PIPE,
         )
+        progress = _JsonLines(following.stdout)
         deadline = time.monotonic() + within_s + _TAIL_TIMEOUT_S
+        shown = time.monotonic()
         while following.poll() is None and time.monotonic() < deadline:
             self._tick(None)
+            for line in progress.read():
+                if time.monotonic() - shown >= _FOLLOWED_EVERY_S:
+                    shown = time.monotonic()
+                    self.display.line(f"{line['final']:,} of {line['total']:,} are at their end")
         if following.poll() is None:
             _signal_group(following, signal.SIGTERM)
             message = "the requests could not be followed in time"
