@@ -31,7 +31,7 @@ from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_whole
 from seawall.formats.customers import Pool
 from seawall.policy import MICRO, Policy
-from seawall.policy.model import Flood
+from seawall.policy.drilling import Flood
 from seawall.policy_file import load_policy
 
 DRAWS = 16

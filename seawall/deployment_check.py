@@ -16,7 +16,7 @@ from seawall.scorecard.claims import claims_of
 if TYPE_CHECKING:
     from seawall.formats.deployment import Deployment
     from seawall.policy import Drill, Policy
-    from seawall.policy.model import SteadyState
+    from seawall.policy.drilling import SteadyState
 
 ALWAYS = ("request_withdrawal", "follow_withdrawal")
 """Operations without which nothing can be drilled: a flood, and what became of its requests."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from seawall.conventions.environment import NOOP_VARIABLE
 from seawall.policy import Drill, PlannedFault, Policy
-from seawall.policy.model import SteadyState
+from seawall.policy.drilling import SteadyState
 
 _ACTIONS, _PROBES = "chaos.actions", "chaos.probes"
 _STEADY_STATE: Mapping[SteadyState, str] = {

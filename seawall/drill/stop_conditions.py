@@ -16,7 +16,7 @@ from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 from seawall.kill_switch import Reading
 from seawall.policy import Policy
-from seawall.policy.model import StopCondition
+from seawall.policy.drilling import StopCondition
 
 _ANSWER_S_MAX = 2.0
 _ALARMED = "ALARM"

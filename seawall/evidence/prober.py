@@ -56,7 +56,6 @@ STATUS_S_MAX = 1.0
 """Longer than any healthy answer, and short enough that a frozen venue shows as many failed samples
 rather than one long gap.
 """
-VENUE_S_MAX = 5.0
 SIGNER_S_MAX = 0.9
 """Longer than a signer waits for its key service, and shorter than the time between two probes."""
 ERROR_CHARACTERS_MAX = 200
@@ -193,7 +192,7 @@ async def watch(
             *StatusProbe(venue=VenueClient(await client(api, STATUS_S_MAX), adapter)).probes()
         ]
         probes += CustomerProbes(
-            venue=VenueClient(await client(api, VENUE_S_MAX), adapter),
+            venue=VenueClient(await client(api, policy.probing.gap_max / 1_000), adapter),
             policy=policy,
             small=small,
             large=large,

@@ -34,7 +34,6 @@ from seawall.formats.drill_contract import (
 from seawall.policy import Policy
 
 STATUS_EVERY_S = 0.05
-ACCOUNT_EVERY_S = 1.0
 SMALL_VALUE = Fraction(1)
 """Units of account that a small withdrawal or swap moves: too little to matter to the run."""
 LARGE_OVER_MIN = Fraction(6, 5)
@@ -71,9 +70,13 @@ class Probe:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def destination(network: str) -> str:
-    """The address on ``network`` that the prober's withdrawals pay to; there is no key to it."""
-    return "0x" + hashlib.sha256(f"seawall prober {network}".encode()).hexdigest()[:40]
+def destination(network: str, prober: str) -> str:
+    """The address on ``network`` that withdrawals of ``prober`` pay to; there is no key to it.
+
+    It is another one in each drill: what an earlier drill of a game day paid would else look like
+    money that this one was paid twice.
+    """
+    return "0x" + hashlib.sha256(f"seawall prober {prober} {network}".encode()).hexdigest()[:40]
 
 
 class StatusProbe:
@@ -98,7 +101,7 @@ class StatusProbe:
 
 
 class CustomerProbes:
-    """Probes of a customer's account.
+    """Probes of a customer's account, as often as the policy says.
 
     ``small`` and ``large`` are separate accounts, so that neither uses up the other's money.
     """
@@ -107,6 +110,7 @@ class CustomerProbes:
         self, *, venue: VenueClient, policy: Policy, small: Account, large: Account
     ) -> None:
         self._venue, self._policy, self._small, self._large = venue, policy, small, large
+        self._name = uuid.uuid4().hex
         operations = venue.adapter.operations
         pools = (*small.pools, *large.pools)
         if unknown := sorted({asset for _, asset in pools} - set(policy.assets)):
@@ -130,9 +134,8 @@ class CustomerProbes:
         if WITHDRAW in operations and venue.adapter.transfers and len(policy.networks) > 1:
             self._routes = cycle(self._transfer_routes())
             asked.append(("large_transfer", self.large_transfer))
-        self._asked = tuple(
-            Probe(name=name, period_s=ACCOUNT_EVERY_S, ask=ask) for name, ask in asked
-        )
+        every_s = policy.probing.every / 1_000
+        self._asked = tuple(Probe(name=name, period_s=every_s, ask=ask) for name, ask in asked)
 
     def probes(self) -> Sequence[Probe]:
         """Those whose operations the venue offers, with their periods."""
@@ -154,7 +157,7 @@ class CustomerProbes:
             network=network,
             asset=asset,
             amount=self._worth(asset, SMALL_VALUE),
-            destination=destination(network),
+            destination=destination(network, self._name),
         )
         answer = await self._venue.withdraw(self._small.customer, request)
         return [_withdrawal_sample("small_withdrawal", answer, request, self._small)]
@@ -190,7 +193,7 @@ class CustomerProbes:
             amount=self._worth(
                 asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
             ),
-            destination=destination(network),
+            destination=destination(network, self._name),
         )
         answer = await self._venue.withdraw(self._large.customer, request)
         return [_withdrawal_sample("large_transfer", answer, request, self._large)]

@@ -10,7 +10,7 @@ from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLL
 from seawall.feasibility import steps
 from seawall.feasibility.steps import ms
 from seawall.feasibility.sums import Sum, Term
-from seawall.policy.model import TIERS
+from seawall.policy.sections import TIERS
 
 if TYPE_CHECKING:
     from seawall.policy.model import Policy

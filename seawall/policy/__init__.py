@@ -4,25 +4,26 @@ This package is pure: the model, its quantities, how one policy extends another,
 a well-formed policy must satisfy. :mod:`seawall.policy_file` reads the file.
 """
 
-from seawall.policy.model import (
-    TIERS,
+from seawall.policy.drilling import (
     Drill,
     Expectations,
-    Function,
     GameDay,
-    IndicatorName,
     PlannedFault,
-    Policy,
     RequiredDrill,
-    Severity,
     SmallestSize,
+)
+from seawall.policy.model import (
+    Function,
+    IndicatorName,
+    Policy,
+    Severity,
     Targets,
-    Tier,
     TierPromise,
     Trigger,
     Wallet,
 )
 from seawall.policy.quantities import MICRO
+from seawall.policy.sections import TIERS, Tier
 
 __all__ = [
     "MICRO",

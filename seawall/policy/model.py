@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from seawall.policy.drilling import Drill, GameDay, Probing, RequiredDrill, StopCondition
 from seawall.policy.quantities import (
     FROM_DUMP,
     MICRO,
@@ -20,11 +21,7 @@ from seawall.policy.quantities import (
     Ratio,
     to_base_units,
 )
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
-Tier = Literal["normal", "stressed", "protected"]
-TIERS: tuple[Tier, ...] = ("normal", "stressed", "protected")
-"""Tiers from calm to worst; their order is their severity."""
+from seawall.policy.sections import Name, Section, Tier
 
 Function = Literal[
     "login", "balances", "withdrawals_small", "withdrawals_large", "swaps", "transfers_large"
@@ -38,12 +35,6 @@ AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 Url = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 RailKind = Literal["network", "exchange", "processor"]
-
-
-class Section(BaseModel):
-    """A part of the policy: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Venue(Section):
@@ -303,128 +294,6 @@ class Targets(Section):
     rpo_max: DurationMs
 
 
-class Flood(Section):
-    """The load of a drill: a baseline of ``calm``, then ``length`` of the profile's shock.
-
-    A drill without a shock has the profile of a calm day: nothing is proven about payouts at a
-    venue that nobody uses.
-    """
-
-    profile: str
-    calm: DurationMs = Field(gt=0)
-    length: DurationMs = Field(gt=0)
-
-
-class PlannedFault(Section):
-    """A fault of a drill: which, against what, and when.
-
-    ``target`` is a word of the blast radius. ``after`` counts from the first arrival of the run.
-    ``parameters`` are those that the fault declares, as it writes them.
-    """
-
-    fault: Name
-    target: str
-    after: DurationMs
-    length: DurationMs = Field(gt=0)
-    parameters: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def ends(self) -> int:
-        """When it is undone, in milliseconds after the first arrival of the run."""
-        return self.after + self.length
-
-
-DrillTarget = Literal[
-    "failover_max", "protected_max", "page_max", "recovery_max", "small_withdrawals_completed_min"
-]
-"""Targets that a drill can measure; a missed one is FAIL."""
-
-
-class Expectations(Section):
-    """What a drill must show: tiers that are reached, tiers that are not, targets that gate."""
-
-    reaches: tuple[Tier, ...] = ()
-    avoids: tuple[Tier, ...] = ()
-    targets: tuple[DrillTarget, ...]
-
-
-class SmallestSize(Section):
-    """The smallest drill that counts: below any of these its verdict is UNKNOWN.
-
-    Attributes:
-        calm: Of the baseline.
-        flood: Of the run.
-        offered_per_s: Mean rate of the run.
-        fault: How long each fault was seen to be effective.
-        hot_balances: Value requested in the run, in hot balances at its start; None if it does not
-            matter.
-        payouts: Seen on the chains while the first fault was effective; None if it does not matter.
-    """
-
-    calm: DurationMs
-    flood: DurationMs
-    offered_per_s: Count = Field(gt=0)
-    fault: DurationMs | None = None
-    hot_balances: Ratio | None = None
-    payouts: Count | None = None
-
-
-SteadyState = Literal[
-    "api_answers",
-    "status_reachable",
-    "mode_controller_beats",
-    "withdrawal_completes",
-    "payouts_progress",
-]
-STEADY_STATES: tuple[SteadyState, ...] = get_args(SteadyState)
-"""What the steady state of a venue is made of; `chaos/probes.py` reads each."""
-
-
-class Drill(Section):
-    """A flood and faults with what is expected of them, and the smallest size that counts.
-
-    ``blast_radius`` names everything that the faults may reach. A lease undoes a fault whose runner
-    was silent for ``lease_ttl``. ``steady_state`` is what must hold before and after. ``claims``
-    are the checks without which there is no PASS, by id or by the part of it before the dot, or
-    ``all``; what a venue does not offer and nobody demands is not claimed.
-    """
-
-    title: str
-    flood: Flood
-    faults: tuple[PlannedFault, ...] = ()
-    lease_ttl: DurationMs | None = Field(default=None, ge=1_000)
-    blast_radius: tuple[str, ...] = ()
-    expects: Expectations
-    smallest: SmallestSize
-    steady_state: tuple[SteadyState, ...] = Field(default=STEADY_STATES, min_length=1)
-    claims: tuple[str, ...] = Field(default=("all",), min_length=1)
-
-
-class GameDay(Section):
-    """Drills in their order on one deployment, and when they are scheduled."""
-
-    name: Name
-    schedule: str
-    drills: tuple[Name, ...] = Field(min_length=1)
-
-
-class StopCondition(Section):
-    """What ends a drill at once: a Prometheus query above a level, or a CloudWatch alarm."""
-
-    query: str | None = None
-    above: Ratio | None = None
-    alarm: str | None = None
-    region: str | None = None
-
-
-class RequiredDrill(Section):
-    """A drill that must have passed on ``stack`` no longer than ``within`` ago."""
-
-    drill: Name
-    within: DurationMs = Field(gt=0)
-    stack: Name
-
-
 class Scale(Section):
     """By which factors a derived policy differs from the one that it extends."""
 
@@ -432,7 +301,7 @@ class Scale(Section):
     durations: Ratio = Fraction(1)
 
 
-_OF_DRILLS = {"drills", "gamedays", "stop_conditions", "readiness"}
+_OF_DRILLS = {"probing", "drills", "gamedays", "stop_conditions", "readiness"}
 """What only drills read."""
 
 
@@ -463,6 +332,7 @@ class Policy(Section):
     treasury: Treasury
     roles: dict[Name, Role]
     monitoring: Monitoring
+    probing: Probing
     targets: Targets
     drills: dict[Name, Drill]
     gamedays: tuple[GameDay, ...]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from seawall.errors import Problem
 
 if TYPE_CHECKING:
-    from seawall.policy.model import Drill, Policy
+    from seawall.policy.drilling import Drill
+    from seawall.policy.model import Policy
 
 
 RESERVED = ("declared", "noisy-neighbour", "segregation")

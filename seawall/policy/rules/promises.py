@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
-from seawall.policy.model import TIERS
+from seawall.policy.sections import TIERS
 
 if TYPE_CHECKING:
     from seawall.policy.model import Policy
@@ -20,6 +20,7 @@ def tiers(policy: Policy) -> Iterator[Problem]:
     yield from _triggers(policy)
     yield from _sides(policy)
     yield from _order(policy)
+    yield from _probing(policy)
     if policy.targets.small_withdrawals_completed_min:
         for tier in TIERS:
             if "withdrawals_small" not in policy.tiers.promise(tier).guarantees:
@@ -31,6 +32,26 @@ def tiers(policy: Policy) -> Iterator[Problem]:
                         "target demands them in every tier"
                     ),
                 )
+
+
+def _probing(policy: Policy) -> Iterator[Problem]:
+    """Faults of how promises are probed: too seldom, or not within any stay in protected mode."""
+    probing = policy.probing
+    for name in ("every", "answer_within"):
+        found = getattr(probing, name)
+        if found > probing.gap_max:
+            yield Problem(
+                path=f"probing.{name}",
+                found=f"{found} ms, above gap_max {probing.gap_max} ms",
+                remedy="write no more than gap_max, else even a promise that is kept has gaps",
+            )
+    stay = policy.tiers.protected.dwell_min
+    if policy.tiers.protected.suspends and probing.gap_max > stay:
+        yield Problem(
+            path="probing.gap_max",
+            found=f"{probing.gap_max} ms, above tiers.protected.dwell_min {stay} ms",
+            remedy="write less, else protected mode may pass without a probe of what it promises",
+        )
 
 
 def _triggers(policy: Policy) -> Iterator[Problem]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from seawall.conventions.evidence import EVERY_PORT
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
@@ -15,16 +17,15 @@ STATUS_SAMPLES_PER_S_MIN = 10
 STATUS_GAP_US_MAX = SECOND
 
 CUSTOMER_PROBES = ("login", "balances", "small_withdrawal")
-CUSTOMER_SAMPLES_PER_S_MIN = 1
-CUSTOMER_GAP_US_MAX = 5 * SECOND
-"""Of a venue that tells no status: three probes, once a second each, are all that is asked of it.
-"""
+"""Of a venue that tells no status: all that is asked of it, as often as the policy says."""
+CUSTOMER_SHARE_MIN = Fraction(1, 3)
+"""Of all customers' probes, as if one of the three came all the time."""
 
 BLOCK_GAPS_MAX = 3
 """A chain that skips two blocks in a row is no working observer; one late block is normal."""
 
-COMMITS_GAP_US_MAX = 3 * SECOND
-"""The prober alone causes a commit each second, so three seconds without one are a gap."""
+COMMITS_GAPS_MAX = 3
+"""The prober alone causes a commit in each of its periods, so three without one are a gap."""
 
 
 @check(
@@ -104,14 +105,19 @@ def observers(facts: Facts) -> Finding:
     where the venue's records show them.
     """
     starts, ends = facts.calm_starts, facts.watch_ends
+    probing = facts.run.policy.probing
     told = facts.asks("status")
     what, rate_min, gap_us_max = (
         ("status", STATUS_SAMPLES_PER_S_MIN, STATUS_GAP_US_MAX)
         if told
-        else ("customers' probes", CUSTOMER_SAMPLES_PER_S_MIN, CUSTOMER_GAP_US_MAX)
+        else (
+            "customers' probes",
+            float(CUSTOMER_SHARE_MIN * len(CUSTOMER_PROBES) * 1_000 / probing.every),
+            probing.gap_max * MILLISECOND,
+        )
     )
     target = (
-        f"{what} at >= {rate_min} Hz without a gap > {format_s(gap_us_max)}; blocks and commits"
+        f"{what} at >= {rate_min:g} Hz without a gap > {format_s(gap_us_max)}; blocks and commits"
         " without a pause"
     )
     asked = ("status",) if told else CUSTOMER_PROBES
@@ -152,7 +158,7 @@ def observers(facts: Facts) -> Finding:
     recorded = facts.run.flow if facts.offers("flow") else ()
     commits = sorted([*(row.committed_at for row in recorded), *in_vain])
     pause_us = longest_gap_us(commits, starts=starts, ends=ends)
-    if facts.offers("flow") and pause_us > COMMITS_GAP_US_MAX:
+    if facts.offers("flow") and pause_us > COMMITS_GAPS_MAX * probing.every * MILLISECOND:
         faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:
         return unknown(target=target, measured=measured, reason=faults[0], details=faults[1:])

@@ -10,17 +10,14 @@ from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 
-SAMPLES_MIN = 5
-"""Least number of samples that prove something about a promise."""
+SAMPLES_SHARE_MIN = Fraction(1, 2)
+"""Of the probes that the policy's period lets expect, how many must be there to prove something.
 
-SAMPLE_GAP_US_MAX = 5 * SECOND
-"""The longest time in protected mode without a probe under way; the prober asks once a second."""
-
-ANSWER_GAP_US_MAX = 2 * SAMPLE_GAP_US_MAX
-"""The longest time without an answer: a probe may take 5 s until it is given up."""
+A prober that waits for an answer asks nothing meanwhile, so some are missing on any bad day.
+"""
 
 SUSPENDED = "suspended"
 """The drill contract's code for a refusal because the tier suspends the function."""
@@ -138,17 +135,23 @@ def _paid(facts: Facts, identity: str) -> Instant | str:
     belongs=_expects_protected,
 )
 def guarantees(facts: Facts) -> Finding:
-    """Share of answered probes of each guaranteed function, against the completion target."""
-    share_min = facts.run.policy.targets.small_withdrawals_completed_min
-    target = f">= {float(share_min):.2%} of each answered"
+    """Share of probes of each guaranteed function that succeeded, against the completion target.
+
+    What is answered later than the policy's ``probing.answer_within`` is no longer kept up.
+    """
+    policy = facts.run.policy
+    share_min = policy.targets.small_withdrawals_completed_min
+    within_us = policy.probing.answer_within * MILLISECOND
+    target = f">= {float(share_min):.2%} of each answered within {format_s(within_us)}"
     counts: dict[str, tuple[int, int]] = {}
     for probe in ("login", "balances", "small_withdrawal"):
         inside = _inside(facts, probe)
-        counts[probe] = (sum(1 for sample in inside if sample.ok), len(inside))
+        kept = sum(1 for sample in inside if sample.ok and _in_time(facts, sample))
+        counts[probe] = (kept, len(inside))
     measured = ", ".join(
         f"{probe} {answered}/{total}" for probe, (answered, total) in counts.items()
     )
-    thin = [probe for probe, (_, total) in counts.items() if total < SAMPLES_MIN]
+    thin = [probe for probe, (_, total) in counts.items() if _too_few(facts, total)]
     gaps = [gap for probe in counts if (gap := _unwatched(facts, probe)) is not None]
     broken = [
         probe
@@ -188,9 +191,14 @@ def guarantees(facts: Facts) -> Finding:
 def suspensions(facts: Facts) -> Finding:
     """Refused inside protected mode, and accepted at least once in normal mode.
 
-    Otherwise the refusal would prove nothing.
+    Otherwise the refusal would prove nothing. A refusal later than the policy's
+    ``probing.answer_within`` counts for nothing, and what was let through counts however late.
     """
-    target = f"all refused as {SUSPENDED!r} in protected mode, accepted in normal mode"
+    within_us = facts.run.policy.probing.answer_within * MILLISECOND
+    target = (
+        f"all refused as {SUSPENDED!r} within {format_s(within_us)} in protected mode, accepted "
+        "in normal mode"
+    )
     if not facts.spans_of("protected"):
         return _never_protected(facts, target=target)
     counts = []
@@ -201,7 +209,10 @@ def suspensions(facts: Facts) -> Finding:
             sample for sample in _inside(facts, probe) if sample.ok or _code(sample) is not None
         ]
         let_through = [sample for sample in answered if _code(sample) != SUSPENDED]
-        counts.append(f"{probe} {len(answered) - len(let_through)}/{len(answered)} refused")
+        refused = [
+            sample for sample in answered if _code(sample) == SUSPENDED and _in_time(facts, sample)
+        ]
+        counts.append(f"{probe} {len(refused)}/{len(answered)} refused")
         faults += [
             (
                 f"{probe} was answered {_code(sample) or 'as if nothing was wrong'} "
@@ -209,9 +220,9 @@ def suspensions(facts: Facts) -> Finding:
             )
             for sample in let_through
         ]
-        if len(answered) < SAMPLES_MIN:
-            thin.append(f"too few answers to {probe} in protected mode")
-        elif (gap := _unanswered(facts, probe, answered)) is not None:
+        if _too_few(facts, len(refused)):
+            thin.append(f"too few answers in time to {probe} in protected mode")
+        elif (gap := _unanswered(facts, probe, refused)) is not None:
             thin.append(gap)
         if not any(sample.ok for sample in _inside(facts, probe, tier="normal", whole=True)):
             thin.append(f"{probe} was never accepted in normal mode either")
@@ -352,17 +363,31 @@ def _never_protected(facts: Facts, *, target: str) -> Finding:
 def _unwatched(facts: Facts, probe: str) -> str | None:
     """That ``probe`` was not under way for too long in protected mode; None if it always was."""
     longest_us = _longest_pause_us(facts, facts.samples(probe))
-    if longest_us <= SAMPLE_GAP_US_MAX:
+    if longest_us <= facts.run.policy.probing.gap_max * MILLISECOND:
         return None
     return f"{probe} was not probed for {format_s(longest_us)} of protected mode"
 
 
 def _unanswered(facts: Facts, probe: str, answered: Iterable[ProbeSample]) -> str | None:
-    """That ``probe`` had no answer for too long in protected mode; None if it had."""
+    """That ``probe`` had no answer in time for too long in protected mode; None if it had."""
     longest_us = _longest_pause_us(facts, answered)
-    if longest_us <= ANSWER_GAP_US_MAX:
+    if longest_us <= facts.run.policy.probing.gap_max * MILLISECOND:
         return None
-    return f"{probe} had no answer for {format_s(longest_us)} of protected mode"
+    return f"{probe} had no answer in time for {format_s(longest_us)} of protected mode"
+
+
+def _in_time(facts: Facts, sample: ProbeSample) -> bool:
+    """Whether the answer came as soon as the policy wants it."""
+    return sample.done_at - sample.at <= facts.run.policy.probing.answer_within * MILLISECOND
+
+
+def _too_few(facts: Facts, found: int) -> bool:
+    """Whether so many samples are too few for the time that protected mode lasted."""
+    lasted_us = sum(
+        min(span.ends, facts.observed_until) - span.starts for span in facts.spans_of("protected")
+    )
+    expected = Fraction(lasted_us, facts.run.policy.probing.every * MILLISECOND)
+    return found == 0 or found < SAMPLES_SHARE_MIN * expected
 
 
 def _longest_pause_us(facts: Facts, samples: Iterable[ProbeSample]) -> int:

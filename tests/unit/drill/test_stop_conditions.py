@@ -10,7 +10,7 @@ import pytest
 from seawall.cache import repository_root
 from seawall.drill.stop_conditions import StopConditionWatch, stop_conditions
 from seawall.kill_switch import UNREADABLE_S_MAX, KillSwitchWatch
-from seawall.policy.model import StopCondition
+from seawall.policy.drilling import StopCondition
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
 from tests.testing.endpoints import serving

@@ -16,6 +16,7 @@ DRILL = "drills.signing-region-dark"
         (f"{DRILL}.smallest.payouts", 1),
         ("gamedays.0.schedule", "cron(0 11 ? * TUE#1 *)"),
         ("readiness.0.within", "3d"),
+        ("probing.answer_within", "2s"),
     ],
 )
 def test_editing_a_drill_touches_no_resource(place: str, value: object) -> None:

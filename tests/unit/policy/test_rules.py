@@ -17,6 +17,24 @@ _FAULTS = tree()["drills"]["signing-region-dark"]["faults"]
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
     # what: (place that is changed, what to, place that is named, what is said of it)
+    "promises are probed more seldom than the longest gap": (
+        "probing.every",
+        "16s",
+        "probing.every",
+        "write no more than gap_max",
+    ),
+    "an answer may take longer than the longest gap": (
+        "probing.answer_within",
+        "16s",
+        "probing.answer_within",
+        "write no more than gap_max",
+    ),
+    "protected mode may pass without a probe": (
+        "probing.gap_max",
+        "31s",
+        "probing.gap_max",
+        "protected mode may pass without a probe",
+    ),
     "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
         "nobody",

@@ -12,18 +12,17 @@ from seawall.scorecard.facts import Facts
 from seawall.scorecard.failover import failover
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import SECOND
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_floods import FLOODS
+from tests.testing.scorecard.spoiled_promises import PROMISES
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
     Spoil,
-    claim_in_protected,
-    deferred,
     each,
     events,
     first,
@@ -32,7 +31,6 @@ from tests.testing.scorecard.spoiling import (
     payout,
     primary_only,
     probes,
-    protected,
     requests_left_late,
     us,
     without,
@@ -235,101 +233,8 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "recovery.time": UNKNOWN,
         },
     ),
-    "logins were not tried for most of protected mode": (
-        lambda run: probes(
-            run, "login", lambda sample: None if us(30) < sample.at < us(60) else sample
-        ),
-        {"protected.guarantees": UNKNOWN},
-    ),
-    "one login was answered after 4.9 s, which is no gap": (
-        lambda run: probes(
-            run,
-            "login",
-            lambda sample: (
-                replace(sample, done_at=Instant(sample.at + 4_900_000))
-                if us(40) < sample.at < us(41)
-                else None
-                if us(41) < sample.at < us(45)
-                else sample
-            ),
-        ),
-        {},
-    ),
-    "swaps were not tried for most of protected mode": (
-        lambda run: probes(
-            run, "swap", lambda sample: None if us(30) < sample.at < us(60) else sample
-        ),
-        {"protected.suspensions": UNKNOWN},
-    ),
-    "one small withdrawal in fifty was late": (
-        lambda run: {
-            "withdrawals": each(
-                run.withdrawals,
-                lambda row: row.seq % 50 == 0 and row.size == "small" and row.reserved_at < us(65),
-                resolved_at=lambda row: row.reserved_at + 16 * SECOND,
-            )
-        },
-        {"stress.small_completed": FAIL},
-    ),
-    "one small withdrawal in twenty was refused": (
-        lambda run: {
-            "requests": each(
-                run.requests, lambda row: row.index % 20 == 3, status=503, outcome="refused"
-            )
-        },
-        {"stress.small_completed": FAIL},
-    ),
-    "a large withdrawal was claimed in protected mode": (
-        lambda run: {
-            "withdrawals": first(
-                run.withdrawals, deferred, slot_id=next(filter(claim_in_protected, run.slots)).id
-            )
-        },
-        {"protected.defers": FAIL},
-    ),
-    "a large withdrawal was paid by a transaction of protected mode, as the chain says": (
-        lambda run: {
-            "payouts": first(
-                run.payouts,
-                lambda row: row.seq == next(filter(deferred, run.withdrawals)).seq,
-                tx_hash=next(filter(claim_in_protected, run.slots)).tx_hash,
-            )
-        },
-        {"protected.defers": FAIL},
-    ),
-    "no large withdrawal was requested in protected mode": (
-        lambda run: {
-            "withdrawals": each(run.withdrawals, lambda row: row.size == "large", size="small")
-        },
-        {"protected.defers": UNKNOWN},
-    ),
-    "logins were refused in protected mode": (
-        lambda run: probes(run, "login", lambda sample: replace(sample, ok=not protected(sample))),
-        {"protected.guarantees": FAIL},
-    ),
-    "no login was tried in protected mode": (
-        lambda run: probes(
-            run, "login", lambda sample: None if us(16) < sample.at < us(74) else sample
-        ),
-        {"protected.guarantees": UNKNOWN},
-    ),
-    "one swap went through in protected mode": (
-        lambda run: probes(
-            run,
-            "swap",
-            lambda sample: (
-                replace(sample, ok=True, detail={}) if us(40) < sample.at < us(41) else sample
-            ),
-        ),
-        {"protected.suspensions": FAIL},
-    ),
-    "swaps were never accepted": (
-        lambda run: probes(
-            run, "swap", lambda sample: replace(sample, ok=False, detail={"code": "suspended"})
-        ),
-        {"protected.suspensions": UNKNOWN},
-    ),
     **FAULTS,
+    **PROMISES,
     **FLOODS,
     **TIMES,
     **CUSTOMERS,
