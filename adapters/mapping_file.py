@@ -142,6 +142,7 @@ def problems_of(file: MappingFile, decimals: Mapping[str, int] | None) -> list[P
     return [
         *_of_credential(file),
         *_of_session(file),
+        *_of_secrets(file),
         *_of_assets(file, decimals),
         *(
             problem
@@ -172,6 +173,21 @@ def _of_session(file: MappingFile) -> Iterator[Problem]:
             found="{session}, which nothing opens",
             remedy="declare the operation `login` with `answer: {session: ...}`",
         )
+
+
+def _of_secrets(file: MappingFile) -> Iterator[Problem]:
+    """An address stands in logs and in evidence, so no secret may be in one."""
+    for name, operation in file.operations.items():
+        for place, text in (
+            (f"operations.{name}.path", operation.path),
+            *((f"operations.{name}.query.{key}", text) for key, text in operation.query.items()),
+        ):
+            if "{credential}" in text or "{session}" in text:
+                yield Problem(
+                    path=place,
+                    found="a credential in the address",
+                    remedy="put it into `credential`, a header or the body; addresses are logged",
+                )
 
 
 def _of_assets(file: MappingFile, decimals: Mapping[str, int] | None) -> Iterator[Problem]:

@@ -35,8 +35,9 @@ class DarkProxy(Fault):
         proxies = self.proxies(deployment)
         if target not in proxies:
             raise UsageError(
-                f"the fault {self.name} cannot be aimed at {target}",
-                remedy=f"name one of {', '.join(proxies)}",
+                f"the fault {self.name} cannot be aimed at {target}: the deployment file says"
+                " nothing of such an endpoint",
+                remedy=f"there is {', '.join(proxies) or 'none'}",
             )
         self.part = proxies[target]
         if self.part not in deployment.proxies:

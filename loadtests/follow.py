@@ -32,6 +32,7 @@ from loadtests.venue import UNAUTHORIZED, Sessions, Venue
 from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.formats.atomic import write_whole
 from seawall.formats.deployment import load_deployment
+from seawall.formats.documents import read_json
 from seawall.formats.drill_contract import FOLLOW, Credentials, Refusal, Withdrawal, load_adapter
 from seawall.processes.parent import end_with_runner
 
@@ -64,7 +65,8 @@ class Followed:
         reason: Why, in the venue's words; why there is no answer, in ours.
         tx_hash: Of its payment, if the venue says it.
         seq: Its number in the payout contract, if the venue says it.
-        asked_at: When it was last asked for, in Unix seconds.
+        asked_at: When the last answer that is understood was asked for, in Unix seconds; without
+            one, when it was last asked for.
         polls: How often.
     """
 
@@ -185,7 +187,9 @@ class Follower:
 
     def _ask(self, each: Followed) -> None:
         customer = self._customers[each.customer_id]
-        each.asked_at = f"{time.time():.6f}"
+        asked_at = f"{time.time():.6f}"
+        # Silence says nothing, so the time of the last answer stands once there was one.
+        each.asked_at = asked_at if each.state == UNANSWERED else each.asked_at
         try:
             session = self._sessions.of(customer)
             answer = self._once(each, customer, session)
@@ -202,12 +206,14 @@ class Follower:
             return
         each.polls += 1
         if isinstance(answer, Withdrawal):
+            each.asked_at = asked_at
             each.state = answer.state
             each.reason = answer.reason or ""
             each.tx_hash = answer.tx_hash or ""
             each.seq = "" if answer.seq is None else str(answer.seq)
             each.venue_id = each.venue_id or answer.venue_id or ""
         elif answer.code == "not_found":
+            each.asked_at = asked_at
             each.state, each.reason = LOST, answer.reason
         else:
             self._unanswered(each, f"{answer.code}: {answer.reason}")
@@ -261,6 +267,16 @@ def emit(event: str, **detail: Any) -> None:
     print(json.dumps({"at": round(time.time(), 6), "event": event, **detail}), flush=True)
 
 
+def _require_running(run: Path) -> None:
+    """Raise :class:`UsageError` for a run that is over: its files are evidence, and stay so."""
+    manifest = run / "manifest.json"
+    if manifest.is_file() and read_json(manifest).get("files"):
+        raise UsageError(
+            f"{run} is over, and what it gathered is evidence",
+            remedy="copy arrivals.csv, requests.csv and probes.jsonl to a folder, and follow there",
+        )
+
+
 def _report(all_of_them: Sequence[Followed]) -> None:
     while True:
         gevent.sleep(PROGRESS_EVERY_S)
@@ -281,6 +297,7 @@ def main() -> int:
         deployment = load_deployment(arguments.deployment)
         if deployment.customers is None:
             raise UsageError(f"{deployment.path} names no customers to act as")
+        _require_running(arguments.run)
         followed = acknowledged(arguments.run)
         wanted = {each.customer_id for each in followed}
         with Venue(

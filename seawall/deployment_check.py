@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 
 ALWAYS = ("request_withdrawal", "follow_withdrawal")
 """Operations without which nothing can be drilled: a flood, and what became of its requests."""
-NEEDS: Mapping[SteadyState, tuple[str, ...]] = {
-    "api_answers": ("login",),
-    "status_reachable": ("status",),
-    "withdrawal_completes": ("balances",),
-}
-"""Operations that a part of the steady state asks for."""
+NEEDS: Mapping[SteadyState, tuple[str, ...]] = {"status_reachable": ("status",)}
+"""Operations without which a part of the steady state cannot be read."""
 OF_METRICS: tuple[SteadyState, ...] = ("mode_controller_beats", "payouts_progress")
 """Parts of the steady state that are read from Prometheus."""
 
@@ -62,6 +58,7 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
     offers = offers_of(deployment)
     operations = load_adapter(deployment.venue.speaks, policy=policy).operations
     faults = _of_faults(deployment)
+    networks = _of_networks(deployment, policy)
     found = []
     for name, drill in policy.drills.items():
         claims = claims_of(drill, offers)
@@ -69,7 +66,11 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
         found.append(
             Possible(
                 drill=name,
-                problems=(*_of_operations(drill, operations, deployment), *faults.get(name, ())),
+                problems=(
+                    *networks,
+                    *_of_operations(drill, operations, deployment),
+                    *faults.get(name, ()),
+                ),
                 claimed=sum(1 for claim in claims if not claim.missing),
                 asked=len(claims),
                 undone=tuple(sorted(missing)),
@@ -102,6 +103,33 @@ def _of_operations(drill: Drill, operations: Collection[str], deployment: Deploy
     measured = [part for part in drill.steady_state if part in OF_METRICS]
     if measured and deployment.urls.prometheus is None:
         found.append(f"{', '.join(measured)} of the steady state need urls.prometheus")
+    return found
+
+
+def _of_networks(deployment: Deployment, policy: Policy) -> list[str]:
+    """Networks that differ from the policy's, and assets that are flooded and seen nowhere."""
+    found = []
+    for name, network in deployment.networks.items():
+        declared = policy.networks.get(name)
+        if declared is None:
+            found.append(f"the policy has no network {name}")
+        elif declared.chain_id != network.chain_id:
+            found.append(
+                f"{name} is the chain {network.chain_id} here and {declared.chain_id} in the policy"
+            )
+    if "payouts" in deployment.evidence:
+        return found  # a statement may show any of them
+    for wallet in policy.payout_wallets().values():
+        at = deployment.networks.get(wallet.network)
+        seen = None if at is None else at.payouts or at.transfers
+        unseen = [
+            asset
+            for asset in wallet.holdings
+            if seen is None
+            or (asset != policy.networks[wallet.network].native and asset not in seen.tokens)
+        ]
+        if unseen:
+            found.append(f"payouts of {', '.join(unseen)} on {wallet.network} are seen nowhere")
     return found
 
 

@@ -61,10 +61,12 @@ def verify(
     of the third customer of the deployment's list, and sends it again to see that it is paid once;
     with --read-only it makes none.
 
-    Exit code 0: all that the venue offers works; 1: something does not; 3: the deployment file or
+    Exit code 0: all that the venue offers works; 1: something does not, or withdrawals could not be
+    tried; 3: the deployment file or
     the adapter is wrong; 4: the venue cannot be reached.
     """
     # start-up of other commands stays quick
+    from seawall.deployment_check import ALWAYS  # noqa: PLC0415
     from seawall.formats.deployment import deployment_of_environment as named  # noqa: PLC0415
     from seawall.formats.deployment import load_deployment  # noqa: PLC0415
     from seawall.policy_file import load_policy  # noqa: PLC0415
@@ -78,9 +80,14 @@ def verify(
     if loaded.kind == "production" and not read_only:
         loaded.permit()
     policy = load_policy(loaded.policy)
-    findings = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
+    # First, because what is wrong with the file must be found before money is moved.
     sections = {"evidence": _evidence(loaded), "drills": _drills(loaded, policy)}
-    broken = any(finding.result == "broken" for finding in findings)
+    findings = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
+    broken = any(
+        finding.result == "broken"
+        or (finding.operation in ALWAYS and finding.result == "not tried" and not read_only)
+        for finding in findings
+    )
     if as_json:
         emit(
             {

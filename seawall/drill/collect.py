@@ -6,6 +6,7 @@ sources are gathered all the same.
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import time
@@ -48,14 +49,14 @@ def collect(
             read_source,
             port,
             source,
-            folder=deployment.path.parent,
+            folder=deployment.folder or deployment.path.parent,
             into=run_dir,
             started_at=manifest.started_at,
             ended_at=now,
         )
     if chains_of(deployment):
         sources["chains"] = lambda: export_chain(
-            chain_sources(deployment, policy, heads),
+            chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
         )
@@ -85,6 +86,17 @@ def finish(manifest: Manifest, run_dir: Path) -> None:
     manifest.ended_at = time.time()
     manifest.files = digests(run_dir)
     manifest.write(run_dir)
+
+
+def destinations(run_dir: Path) -> frozenset[str]:
+    """Every address that a request of the drill was to be paid to, in lower case."""
+    with (run_dir / "arrivals.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["destination"].lower() for row in csv.DictReader(file)}
+    with (run_dir / "probes.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            if '"destination"' in line and line.endswith("\n"):
+                found.add(str(json.loads(line)["detail"]["destination"]).lower())
+    return frozenset(found)
 
 
 def observed_blocks(probes: Path) -> dict[tuple[str, int], float]:

@@ -31,11 +31,13 @@ from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.shock import ARRIVALS, Shock
-from seawall.drill.stack import Stack, alone_on, given_stack
+from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
+from seawall.drill.stop_conditions import stop_conditions
 from seawall.drill_check import require_drills
 from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
+from seawall.formats.customers import require_private
 from seawall.formats.deployment import load_deployment, set_run_directory
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
@@ -79,11 +81,11 @@ class Request:
     @property
     def replay(self) -> str:
         """The command that runs the same drills again, for a shell."""
-        words = (
-            ["bin/seawall", "drill", *self.drills, "--seed", str(self.seed)]
-            if self.gameday is None
-            else ["bin/seawall", "gameday", "--seed", str(self.seed), "--gameday", self.gameday]
-        )
+        words = ["bin/seawall", *(["gameday"] if self.gameday else ["drill", *self.drills])]
+        if self.deployment is None:
+            words += ["--seed", str(self.seed)]
+        words += ["--gameday", self.gameday] if self.gameday else []
+        # On a stack that goes on, the same seed would be repetitions of the same requests.
         words += (
             ["--policy", named_from(self.root, self.policy_path)]
             if self.deployment is None
@@ -173,6 +175,7 @@ def _policy_of(
             f"{found.path} names no customers in whose names a drill may act",
             remedy="add `customers` (docs/own-venue.md)",
         )
+    require_private(found.customers)
     return found.policy
 
 
@@ -208,8 +211,8 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     # Read before the user's environment is forgotten: a stack that schedules game days names its
     # kill switch there, and the credentials that read it.
     switches = kill_switches(None)
-    KillSwitchWatch(switches=switches).require_armed()
     programs = _set_up(request.deployment)
+    KillSwitchWatch(switches=[*switches, *_of_stack(request)]).require_armed()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
         day = _Day(request=request, programs=programs, switches=switches, display=display)
@@ -250,6 +253,7 @@ class _Day:
 
         with self._stack(first, event) as stack:
             try:
+                use_seed(stack.deployment, self.request.seed, self.request.drills)
                 for position, name in enumerate(self.request.drills):
                     if position:
                         current[0] = self._begin(name)
@@ -450,6 +454,15 @@ def bring_up(request: Request) -> int:
     print(f"deployment file: {deployment.path}")
     print('use it by hand:  eval "$(bin/seawall env)"      remove it:  bin/seawall down')
     return ExitCode.PASS
+
+
+def _of_stack(request: Request) -> list[KillSwitch]:
+    """What may stop a drill on a stack that the user runs; of a sandbox it is not there yet."""
+    if request.deployment is None:
+        return []
+    deployment = load_deployment(request.deployment)
+    found = kill_switches(deployment.kill_switch, environment={})
+    return [*found, *stop_conditions(request.policy, deployment)]
 
 
 def _set_up(deployment: Path | None = None) -> Mapping[str, setup.Located]:

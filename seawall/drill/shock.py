@@ -135,7 +135,10 @@ class Shock:
                 if self._prober is not None:
                     self._prober.stop()
             self._await_quiet()
-            self._follow()
+            try:
+                self._follow()
+            finally:
+                self._end_children()
         finally:
             switch.stop()
 
@@ -384,9 +387,12 @@ class Shock:
         # A calm venue always has some withdrawals under way; the policy says from which age on they
         # are a backlog.
         calm_age_s = min(
-            float(trigger.exit_below)
-            for trigger in self.policy.triggers
-            if trigger.indicator == "queue_age_s"
+            (
+                float(trigger.exit_below)
+                for trigger in self.policy.triggers
+                if trigger.indicator == "queue_age_s"
+            ),
+            default=self.policy.targets.small_withdrawal_within / 1000,
         )
         if state is None:
             # A venue that tells nothing of itself is found at rest by the experiment alone.
@@ -465,7 +471,6 @@ class Shock:
                     shown = time.monotonic()
                     self.display.line(f"{line['final']:,} of {line['total']:,} are at their end")
         if following.poll() is None:
-            _signal_group(following, signal.SIGTERM)
             message = "the requests could not be followed in time"
             raise DrillError(message, remedy=f"see follow.log in {self.run_dir / 'logs'}")
 

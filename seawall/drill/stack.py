@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.parse import urlsplit
 
 from seawall import setup
 from seawall.cache import cache_root, repository_root
 from seawall.conventions.environment import RUNNER_VARIABLE
 from seawall.errors import ComponentDiedError, UsageError, WorldError
+from seawall.formats.atomic import write_private
 from seawall.formats.deployment import ComponentStatus, Deployment, load_deployment
 from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
@@ -99,7 +101,10 @@ def alone_on(deployment: Deployment) -> Iterator[None]:
 
     Raises :class:`UsageError` if another drill runs on it.
     """
-    address = hashlib.sha256(deployment.urls.api.rstrip("/").encode()).hexdigest()[:16]
+    api = urlsplit(deployment.urls.api)
+    port = api.port or {"http": 80, "https": 443}[api.scheme]
+    # The same host has many spellings, and the path does not make another venue of it.
+    address = hashlib.sha256(f"{api.hostname}:{port}".encode()).hexdigest()[:16]
     files = (deployment.data_dir / "drill.lock", cache_root() / "locks" / f"drill-{address}")
     with ExitStack() as opened:
         for file in files:
@@ -111,6 +116,29 @@ def alone_on(deployment: Deployment) -> Iterator[None]:
                 raise WorldError(message) from error
             _take(lock, deployment)
         yield
+
+
+def use_seed(deployment: Deployment, seed: int, drills: Sequence[str]) -> None:
+    """Note that drills with this seed were run on the stack.
+
+    A seed gives the same requests again, which the venue knows already and perhaps has paid.
+
+    Raises :class:`UsageError` if it was used for one of ``drills`` before.
+    """
+    used = deployment.data_dir / "used-seeds"
+    try:
+        known = used.read_text(encoding="utf-8").splitlines() if used.is_file() else []
+    except OSError as error:
+        raise WorldError(f"{used} cannot be read: {error.strerror}") from error
+    lines = [f"{seed} {drill}" for drill in drills]
+    again = [line for line in lines if line in known]
+    if again:
+        raise UsageError(
+            f"the seed {seed} was used for {again[0].partition(' ')[2]} on {deployment.stack}"
+            " before, so its requests would be repetitions of those",
+            remedy="leave out --seed, or take another one",
+        )
+    write_private(used, "".join(f"{line}\n" for line in (*known, *dict.fromkeys(lines))))
 
 
 def _take(lock: IO[str], deployment: Deployment) -> None:

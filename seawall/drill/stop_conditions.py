@@ -59,8 +59,12 @@ class StopConditionWatch:
         )
         result = answer.raise_for_status().json()["data"]["result"]
         values = [float(series["value"][1]) for series in result]
-        worst = max((value for value in values if not math.isnan(value)), default=None)
-        if worst is None or worst <= above:
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            # A wrong name or a dead exporter looks like this, and would never stop anything.
+            raise UsageError(f"{expression} has no value")
+        worst = max(known)
+        if worst <= above:
             return None
         return f"{expression} is {worst:g}, more than {above:g}"
 

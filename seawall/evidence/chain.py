@@ -11,9 +11,8 @@ evidence and stay unseen.
 from __future__ import annotations
 
 import csv
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,9 +36,11 @@ class ChainSource:
     """What the export must know of one network.
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
-    of its assets by asset name, and the address that signs for each wallet (``lanes``). Payouts
-    that are plain transfers come from ``senders`` (lower case), and are read from ``first_block``
-    on; the export then waits up to ``final_within_s`` until the newest block of now is final.
+    of its assets by asset name, and the address that signs for each wallet (``lanes``).
+
+    Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
+    them (all lower case), and are read from ``first_block`` on. The export waits for up to
+    ``final_within_s`` until the newest block of now is final.
     """
 
     network: str
@@ -49,6 +50,7 @@ class ChainSource:
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
     senders: tuple[str, ...] = ()
+    destinations: Collection[str] = ()
     first_block: int = 0
     final_within_s: float = 0.0
 
@@ -75,14 +77,25 @@ class _Node:
                 answers = (
                     self._client.post(self._source.node_url, json=part).raise_for_status().json()
                 )
-            except (httpx.HTTPError, json.JSONDecodeError) as error:
+                by_id = {answer["id"]: answer for answer in answers}
+            except httpx.HTTPStatusError as error:  # its text has the address, perhaps with a key
                 raise EvidenceError(
-                    f"the chain {self._source.network} cannot be read: {error}"
+                    f"the node of {self._source.network} answered with HTTP"
+                    f" {error.response.status_code}"
                 ) from error
-            by_id = {answer["id"]: answer for answer in answers}
+            except httpx.HTTPError as error:
+                raise EvidenceError(
+                    f"the node of {self._source.network} was not reached: {type(error).__name__}",
+                    remedy=f"see networks.{self._source.network}.node of the deployment file",
+                ) from error
+            except (ValueError, TypeError, KeyError) as error:
+                raise EvidenceError(
+                    f"the node of {self._source.network} did not answer a batch of calls with one"
+                    " of answers"
+                ) from error
             for request in part:
                 answer = by_id.get(request["id"], {})
-                if "result" not in answer:
+                if answer.get("result") is None:
                     raise EvidenceError(
                         f"the chain {self._source.network} refused {method}: {answer.get('error')}"
                     )
@@ -93,19 +106,20 @@ class _Node:
 def export_chain(
     sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
 ) -> None:
-    """Write payouts.csv, failed.csv, blocks.csv, balances.csv and lanes.csv under ``into``.
+    """Write payouts.csv and blocks.csv under ``into``; of contracts failed, balances and lanes too.
 
     ``observed`` maps (network, block number) to the Unix time at which the prober first saw the
     block.
     """
     into.mkdir(parents=True, exist_ok=True)
+    read = list(sources)
     payouts: list[list[Any]] = []
     failed: list[list[Any]] = []
     blocks: list[list[Any]] = []
     balances: list[list[Any]] = []
     lanes: list[list[Any]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
-        for source in sources:
+        for source in read:
             node = _Node(client, source)
             head = _final_head(node, source)
             stamps = _blocks(node, source, head, observed, blocks)
@@ -121,22 +135,32 @@ def export_chain(
         "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
         payouts,
     )
-    _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
-    _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
-    _write(into / "lanes.csv", "network,wallet,address,nonce", lanes)
+    if any(source.payout_contracts for source in read):
+        _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
+        _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
+        _write(into / "lanes.csv", "network,wallet,address,nonce", lanes)
 
 
-def head_of(network: str, node_url: str) -> int:
-    """The number of the newest block of ``network``. Raises :class:`EvidenceError`."""
+def head_of(network: str, node_url: str, *, chain_id: int) -> int:
+    """The number of the newest block of ``network``.
+
+    Raises :class:`EvidenceError` if the node is not to be had, or is one of another chain.
+    """
     with httpx.Client(timeout=20, trust_env=False) as client:
         node = _Node(client, ChainSource(network=network, node_url=node_url, assets={}))
+        found = int(node.call("eth_chainId"), 16)
+        if found != chain_id:
+            raise EvidenceError(
+                f"the node of {network} is one of the chain {found}, and {chain_id} is declared",
+                remedy=f"see networks.{network} of the deployment file",
+            )
         return int(node.call("eth_blockNumber"), 16)
 
 
 def _final_head(node: _Node, source: ChainSource) -> int:
-    """The newest final block; for transfers, once the newest block of now is final."""
-    newest = int(node.call("eth_blockNumber"), 16) if source.senders else 0
+    """The newest final block; where it is waited for, once the newest block of now is final."""
+    newest = int(node.call("eth_blockNumber"), 16) if source.final_within_s else 0
     deadline = time.monotonic() + source.final_within_s
     while True:
         head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
@@ -153,7 +177,11 @@ def _final_head(node: _Node, source: ChainSource) -> int:
 def _transfers(
     node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> list[list[Any]]:
-    """Rows of every transfer that ``senders`` made: of the native asset, and of the tokens."""
+    """Rows of every transfer of the native asset and of the tokens that is read.
+
+    Those of the venue's own addresses, and all that arrive at a destination of the drill: a second
+    payment may come from another wallet of the venue.
+    """
     if not source.senders:
         return []
     found = _native_transfers(node, source, head, stamps)
@@ -167,23 +195,26 @@ def _transfers(
                 "address": token,
                 "fromBlock": hex(source.first_block),
                 "toBlock": hex(head),
-                "topics": [TRANSFER_TOPIC, [_as_topic(sender) for sender in source.senders]],
+                "topics": [TRANSFER_TOPIC],
             },
         )
         for log in logs:
+            sender, receiver = ("0x" + topic[-40:].lower() for topic in log["topics"][1:3])
+            if sender not in source.senders and receiver not in source.destinations:
+                continue
             number = int(log["blockNumber"], 16)
             found.append(
                 [
                     source.network,
                     "",
-                    "0x" + log["topics"][2][-40:].lower(),
+                    receiver,
                     token.lower(),
                     asset_of.get(log["address"].lower(), asset),
                     int(log["data"], 16),
                     log["transactionHash"],
                     number,
                     stamps[number],
-                    "0x" + log["topics"][1][-40:].lower(),
+                    sender,
                 ]
             )
     return found
@@ -200,7 +231,11 @@ def _native_transfers(
             ([hex(number), True] for number in range(source.first_block, head + 1)),
         )
         for transaction in block["transactions"]
-        if transaction["from"].lower() in source.senders and int(transaction["value"], 16)
+        if int(transaction["value"], 16)
+        and (
+            transaction["from"].lower() in source.senders
+            or (transaction["to"] or "").lower() in source.destinations
+        )
     ]
     receipts = node.batch("eth_getTransactionReceipt", ([each["hash"]] for each in sent))
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from seawall.conventions.evidence import EVERY_PORT, Port
@@ -24,6 +24,8 @@ from seawall.scorecard.run import FILES, PORTS
 STARTED_VARIABLE, ENDED_VARIABLE = "SEAWALL_STARTED_AT", "SEAWALL_ENDED_AT"
 BLOCKS_HEADER = "network,number,timestamp,observed_at\n"
 _TAIL = 400
+_FINAL_WITHIN = 2
+"""How often the time that finality should take is waited for."""
 
 
 def offers_of(deployment: Deployment) -> tuple[Port, ...]:
@@ -81,23 +83,35 @@ def chains_of(deployment: Deployment) -> tuple[str, ...]:
 def heads_of(deployment: Deployment) -> dict[str, int]:
     """The newest block of every network whose payouts are transfers, before a drill begins.
 
-    What was paid earlier is no concern of the drill. Raises :class:`EvidenceError`.
+    What was paid earlier is no concern of the drill. Raises :class:`EvidenceError`, also for a node
+    of another chain than the deployment file says.
     """
     return {
-        name: head_of(name, network.node)
+        name: head_of(name, network.node, chain_id=network.chain_id)
         for name, network in deployment.networks.items()
         if network.transfers is not None
     }
 
 
 def chain_sources(
-    deployment: Deployment, policy: Policy, heads: Mapping[str, int]
+    deployment: Deployment,
+    policy: Policy,
+    heads: Mapping[str, int],
+    *,
+    destinations: Collection[str] = (),
 ) -> list[ChainSource]:
-    """Each network as an auditor reads it: from a node of its own, past every fault."""
+    """Each network as an auditor reads it: from a node of its own, past every fault.
+
+    ``destinations`` are where the drill's requests are to be paid, in lower case. What a venue of
+    the user's has just called paid is waited for until it is final; a sandbox's says so only then.
+    """
     sources = []
     for name, network in deployment.networks.items():
         native = policy.networks[name].native
         declared = policy.networks[name]
+        final_within_s = _FINAL_WITHIN * (
+            (declared.finality_depth_blocks + 3) * declared.block_time / 1000
+        )
         if network.payouts is not None:
             sources.append(
                 ChainSource(
@@ -107,6 +121,7 @@ def chain_sources(
                     wallets=network.payouts.wallets,
                     assets={native: NATIVE, **network.payouts.tokens},
                     lanes=network.payouts.signers,
+                    final_within_s=0.0 if deployment.kind == "sandbox" else final_within_s,
                 )
             )
         elif network.transfers is not None:
@@ -117,10 +132,8 @@ def chain_sources(
                     senders=network.transfers.senders,
                     assets={native: NATIVE, **network.transfers.tokens},
                     first_block=max(network.transfers.first_block, heads.get(name, 0)),
-                    final_within_s=(declared.finality_depth_blocks + 3)
-                    * declared.block_time
-                    / 1000
-                    * 2,
+                    destinations=destinations,
+                    final_within_s=final_within_s,
                 )
             )
     return sources
@@ -134,7 +147,7 @@ def read_source(
     Args:
         port: The kind.
         source: Where it comes from.
-        folder: Of the deployment file; a command runs there.
+        folder: Of the deployment file that the user wrote; a command runs there.
         into: The run directory.
         started_at: Beginning of the drill in Unix seconds, for a command.
         ended_at: Its end.
@@ -147,6 +160,11 @@ def read_source(
             wanted = source.file / Path(name).name if source.file.is_dir() else source.file
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             try:
+                if wanted.stat().st_mtime < started_at:
+                    raise EvidenceError(
+                        f"{wanted} was last written before the drill began, so it says nothing"
+                        " about it"
+                    )
                 shutil.copyfile(wanted, into / name)
             except OSError as error:
                 raise EvidenceError(f"{wanted} cannot be read: {error.strerror}") from error

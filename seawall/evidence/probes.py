@@ -70,13 +70,12 @@ class Probe:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def destination(network: str, prober: str) -> str:
-    """The address on ``network`` that withdrawals of ``prober`` pay to; there is no key to it.
+def destination(identity: uuid.UUID) -> str:
+    """The address that the request ``identity`` pays to; there is no key to it.
 
-    It is another one in each drill: what an earlier drill of a game day paid would else look like
-    money that this one was paid twice.
+    Nothing else is ever paid there, so what arrives can be counted.
     """
-    return "0x" + hashlib.sha256(f"seawall prober {prober} {network}".encode()).hexdigest()[:40]
+    return "0x" + hashlib.sha256(identity.bytes).hexdigest()[:40]
 
 
 class StatusProbe:
@@ -110,7 +109,6 @@ class CustomerProbes:
         self, *, venue: VenueClient, policy: Policy, small: Account, large: Account
     ) -> None:
         self._venue, self._policy, self._small, self._large = venue, policy, small, large
-        self._name = uuid.uuid4().hex
         operations = venue.adapter.operations
         pools = (*small.pools, *large.pools)
         if unknown := sorted({asset for _, asset in pools} - set(policy.assets)):
@@ -152,12 +150,13 @@ class CustomerProbes:
     async def small_withdrawal(self) -> Sequence[Sample]:
         """Whether a small withdrawal is accepted; ``detail.id`` is its id in the records."""
         network, asset = next(self._pools)
+        identity = uuid.uuid4()
         request = WithdrawalRequest(
-            id=uuid.uuid4(),
+            id=identity,
             network=network,
             asset=asset,
             amount=self._worth(asset, SMALL_VALUE),
-            destination=destination(network, self._name),
+            destination=destination(identity),
         )
         answer = await self._venue.withdraw(self._small.customer, request)
         return [_withdrawal_sample("small_withdrawal", answer, request, self._small)]
@@ -185,15 +184,16 @@ class CustomerProbes:
     async def large_transfer(self) -> Sequence[Sample]:
         """Whether a large transfer between networks is accepted or suspended (``detail.code``)."""
         source, network, asset = next(self._routes)
+        identity = uuid.uuid4()
         request = WithdrawalRequest(
-            id=uuid.uuid4(),
+            id=identity,
             network=network,
             source_network=source,
             asset=asset,
             amount=self._worth(
                 asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
             ),
-            destination=destination(network, self._name),
+            destination=destination(identity),
         )
         answer = await self._venue.withdraw(self._large.customer, request)
         return [_withdrawal_sample("large_transfer", answer, request, self._large)]

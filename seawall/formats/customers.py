@@ -45,6 +45,22 @@ class Account:
         )
 
 
+def require_private(path: Path) -> None:
+    """Require that nobody but the owner can read a list of customers: it has their credentials.
+
+    Raises :class:`UsageError`, also if it is not there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise UsageError(f"cannot read the customers {path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise UsageError(
+            f"others can read {path}, and the customers' credentials are in it",
+            remedy=f"chmod 600 {path}",
+        )
+
+
 def read_accounts(path: Path, *, first: int | None = None) -> list[Account]:
     """The customers in ``path``, in the order in which they first stand there.
 

@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -48,6 +49,26 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _lower(addresses: dict[str, str]) -> dict[str, str]:
+    return {name: address.lower() for name, address in addresses.items()}
+
+
+Addresses = Annotated[dict[str, str], AfterValidator(_lower)]
+"""Addresses by name; upper-case letters of a checksum are dropped."""
+
+
+def _reachable(url: str) -> str:
+    parts = urlsplit(url)  # raises ValueError for brackets that do not match
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        message = "write an address that begins with http:// or https:// and names a host"
+        raise ValueError(message)
+    return url
+
+
+Url = Annotated[str, AfterValidator(_reachable)]
+"""An address of a service."""
+
+
 class Proxy(_Part):
     """A Toxiproxy proxy: clients connect to ``listen`` and reach ``upstream`` (both host:port)."""
 
@@ -77,8 +98,8 @@ class Regions(_Part):
 class RpcEndpoints(_Part):
     """RPC endpoints as the venue reaches them: through their proxies."""
 
-    primary: str
-    standby: str
+    primary: Url
+    standby: Url
 
 
 class Payouts(_Part):
@@ -88,10 +109,18 @@ class Payouts(_Part):
     ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet.
     """
 
-    contracts: dict[str, str]
-    wallets: dict[str, str]
-    tokens: dict[str, str]
-    signers: dict[str, str]
+    contracts: Addresses
+    wallets: Addresses
+    tokens: Addresses
+    signers: Addresses
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        unsigned = sorted(set(self.contracts) - set(self.signers))
+        if unsigned:
+            message = f"signers lacks {', '.join(unsigned)}, which has a contract"
+            raise ValueError(message)
+        return self
 
 
 class Transfers(_Part):
@@ -102,12 +131,12 @@ class Transfers(_Part):
     """
 
     senders: tuple[str, ...] = Field(min_length=1)
-    tokens: dict[str, str] = Field(default_factory=dict)
+    tokens: Addresses = Field(default_factory=dict)
     first_block: int = Field(default=0, ge=0)
 
     @field_validator("senders")
     @classmethod
-    def _lower(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
+    def _lower_case(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sender.lower() for sender in senders)
 
 
@@ -119,7 +148,7 @@ class Network(_Part):
     """
 
     chain_id: int
-    node: str
+    node: Url
     rpc: RpcEndpoints | None = None
     payouts: Payouts | None = None
     transfers: Transfers | None = None
@@ -132,13 +161,13 @@ class Urls(_Part):
     without one the runner starts one of its own. ``provider`` (host:port) is that of Pulumi.
     """
 
-    api: str
-    api_direct: str | None = None
-    prometheus: str | None = None
-    alertmanager: str | None = None
-    pager: str | None = None
-    aws: str | None = None
-    lease: str | None = None
+    api: Url
+    api_direct: Url | None = None
+    prometheus: Url | None = None
+    alertmanager: Url | None = None
+    pager: Url | None = None
+    aws: Url | None = None
+    lease: Url | None = None
     provider: str | None = None
 
     def required(self, name: str) -> str:
@@ -168,7 +197,7 @@ class Venue(_Part):
     """
 
     speaks: str = "contract"
-    records: str | None = None
+    records: str | None = Field(default=None, min_length=1)
     settings: dict[str, str] = Field(default_factory=dict)
 
 
@@ -241,6 +270,7 @@ class Deployment(_Part):
         evidence: Sources of evidence, besides those of ``venue.records``.
         approval: Required of production.
         runs: Where runs are kept; the repository's `runs/` if it is left out.
+        folder: Where commands of `evidence` run; the folder of the file if it is left out.
     """
 
     kind: Kind
@@ -269,6 +299,7 @@ class Deployment(_Part):
     kill_switch: KillSwitchLocation | KillSwitchFile | None = None
     approval: Approval | None = None
     runs: Path | None = None
+    folder: Path | None = None
     _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("metrics")
@@ -290,8 +321,8 @@ class Deployment(_Part):
                     " `production`"
                 )
                 raise ValueError(message)
-            if self.account not in (None, ACCOUNT_ID):
-                message = f"a sandbox is in the emulated account {ACCOUNT_ID}"
+            if self.account != ACCOUNT_ID:
+                message = f"a sandbox names the emulated account, {ACCOUNT_ID}"
                 raise ValueError(message)
         return self
 
@@ -391,7 +422,7 @@ class Deployment(_Part):
         return self.path
 
 
-_PATHS = ("data_dir", "policy", "customers", "outputs", "pages", "principals", "runs")
+_PATHS = ("data_dir", "policy", "customers", "outputs", "pages", "principals", "runs", "folder")
 
 
 def load_deployment(path: Path) -> Deployment:
@@ -405,6 +436,7 @@ def load_deployment(path: Path) -> Deployment:
         name: folder / value for name in _PATHS if (value := getattr(read, name)) is not None
     }
     changes["run_id"] = read.run_id or read.stack
+    changes.setdefault("folder", folder)
     changes["evidence"] = {
         name: source.model_copy(update={"file": folder / source.file}) if source.file else source
         for name, source in read.evidence.items()

@@ -7,14 +7,23 @@ policy demands; without its evidence such a check is UNKNOWN.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from seawall.conventions.evidence import Port
 from seawall.policy import Drill
+from seawall.policy.drilling import DrillTarget
 from seawall.scorecard.checks import ALL, FLOOR
 from seawall.scorecard.outcome import Check
 
+OF_TARGETS: Mapping[DrillTarget, tuple[str, ...]] = {
+    "failover_max": ("failover.time",),
+    "protected_max": ("protection.time",),
+    "page_max": ("page.failover", "page.protection"),
+    "recovery_max": ("recovery.time",),
+    "small_withdrawals_completed_min": ("stress.small_completed",),
+}
+"""The checks by which each target of a drill is measured."""
 EVERYTHING = "all"
 """The word of a policy that demands every claim of a drill."""
 
@@ -52,9 +61,14 @@ def claims_of(
 
 
 def is_demanded(check: Check, drill: Drill) -> bool:
-    """Whether ``drill`` has no PASS without ``check``."""
-    return check.id in FLOOR or any(
-        word in (EVERYTHING, check.id, check.category) for word in drill.claims
+    """Whether ``drill`` has no PASS without ``check``: it is of the floor, claimed, or expected."""
+    expected = {each for target in drill.expects.targets for each in OF_TARGETS[target]}
+    if drill.expects.reaches or drill.expects.avoids:
+        expected |= {"tiers.reached", "tiers.avoided"}
+    return (
+        check.id in FLOOR
+        or check.id in expected
+        or any(word in (EVERYTHING, check.id, check.category) for word in drill.claims)
     )
 
 

@@ -27,6 +27,8 @@ MILLISECOND = SECOND // 1_000
 
 ACKNOWLEDGED = frozenset({"accepted", "replayed"})
 """Outcomes with which a venue promised to pay; their statuses differ from venue to venue."""
+REPEATED_PERCENT_MAX = 1
+"""Of first attempts may be repetitions, which the sender makes after a broken connection."""
 WITHDRAWAL_PROBES = ("small_withdrawal", "large_transfer")
 """Probes that ask for a withdrawal."""
 
@@ -421,7 +423,7 @@ class Facts:
                 if self.offers("withdrawals")
                 else {row.id: (row.network, row.seq) for row in self.run.followed}
             )
-            by_number = {(payout.network, payout.seq): payout for payout in self.run.payouts}
+            by_number = {(payout.network, payout.seq): payout for payout in self.payouts_since}
             return {
                 identity: by_number[number]
                 for identity, number in numbers.items()
@@ -432,11 +434,36 @@ class Facts:
             if (demand := self._demands.get(identity)) is not None:
                 waiting.setdefault(demand.key, []).append(identity)
         found = {}
-        for payout in sorted(self.run.payouts, key=self.paid_at):
+        for payout in sorted(self.payouts_since, key=self.paid_at):
             key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
             if waiting.get(key):
                 found[waiting[key].pop(0)] = payout
         return found
+
+    @cached_property
+    def payouts_since(self) -> tuple[Payout, ...]:
+        """Payouts since the run began: what was paid earlier pays no request of this drill."""
+        begins = round(self.run.manifest.started_at * SECOND)
+        # A block has the second in which it was made, and a statement perhaps no more.
+        return tuple(
+            payout for payout in self.run.payouts if self.paid_at(payout) >= begins - SECOND
+        )
+
+    @cached_property
+    def repeated(self) -> str | None:
+        """Why the flood was none of this drill's own; None if it was.
+
+        A first attempt that the venue knows already was made by an earlier run with the same seed,
+        and may have been paid then. A few are the sender's own, after a connection broke.
+        """
+        first = [request for arrival, request in self.sent if arrival.attempt == 1]
+        known = sum(1 for request in first if request.outcome == "replayed")
+        if known * 100 <= len(first) * REPEATED_PERCENT_MAX:
+            return None
+        return (
+            f"the venue knew {known:,} of {len(first):,} first attempts already: this seed was used"
+            " on this stack before"
+        )
 
     def tier_at(self, moment: Instant) -> str:
         """The tier in force, by the venue's records."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.cache import repository_root
+from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.formats.deployment import DEPLOYMENT_FILE, Deployment, set_run_directory
 
 NOTHING = "http://127.0.0.1:1"
@@ -17,6 +18,7 @@ def make_deployment(folder: Path, **changes: Any) -> Deployment:
     network = {"chain_id": 73311, "rpc": {"primary": NOTHING, "standby": NOTHING}, "node": NOTHING}
     fields: dict[str, Any] = {
         "kind": "sandbox",
+        "account": ACCOUNT_ID,
         "run_id": "r",
         "data_dir": str(folder),
         "policy": str(repository_root() / "policies" / "sandbox.yaml"),

@@ -33,7 +33,7 @@ API_KILLED: dict[str, Any] = {
     "lease_ttl": "12s",
     "blast_radius": ["process.venue-api"],
     "steady_state": STEADY_STATE,
-    "expects": {"targets": ["recovery_max"]},
+    "expects": {"targets": []},
     "claims": ["customer"],
     "smallest": {"calm": "18s", "flood": "45s", "offered_per_s": 40, "fault": "6s"},
 }

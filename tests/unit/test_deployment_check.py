@@ -17,7 +17,12 @@ from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
 
 POLICY = load_policy(repository_root() / "policies" / "sandbox.yaml")
-PAYOUTS = {"contracts": {"hot": "0x1"}, "wallets": {}, "tokens": {}, "signers": {}}
+PAYOUTS = {
+    "contracts": {"hot": "0x1"},
+    "wallets": {},
+    "tokens": {"USDX": "0x7"},
+    "signers": {"hot": "0x2"},
+}
 MAPPING = """
 credential: {header: X-Key, value: "{credential}"}
 amounts: base_units
@@ -46,14 +51,51 @@ def _no_fault_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def claiming(*words: str) -> Policy:
-    """The policy with a calm drill that demands these claims."""
-    calm = POLICY.drills["calm"].model_copy(update={"claims": words})
+    """The policy with a calm drill that demands these claims, and expects nothing else."""
+    calm = POLICY.drills["calm"]
+    nothing = calm.expects.model_copy(update={"avoids": (), "targets": ()})
+    calm = calm.model_copy(update={"claims": words, "expects": nothing})
     return POLICY.model_copy(update={"drills": POLICY.drills | {"calm": calm}})
 
 
+def networks(**changes: Any) -> dict[str, Any]:
+    """Those of the policy, with payouts of every token that it has."""
+    return {
+        name: {
+            "chain_id": network.chain_id,
+            "node": "http://127.0.0.1:1",
+            "payouts": PAYOUTS | {"tokens": dict.fromkeys(network.tokens, "0x7")},
+        }
+        | changes.get(name, {})
+        for name, network in POLICY.networks.items()
+    }
+
+
 def deployed(folder: Path, **changes: Any) -> Deployment:
-    network = {"chain_id": 1, "node": "http://127.0.0.1:1", "payouts": PAYOUTS}
-    return make_deployment(folder, **{"networks": {"aster": network}, **changes})
+    return make_deployment(folder, **{"networks": networks(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"aster": {"chain_id": 1}}, "aster is the chain 1 here and 73311 in the policy"),
+        ({"birch": {"payouts": None}}, "payouts of BIR, USDX on birch are seen nowhere"),
+        ({"birch": {"payouts": PAYOUTS | {"tokens": {}}}}, "payouts of USDX on birch are seen"),
+    ],
+)
+def test_what_is_flooded_must_be_seen_somewhere(
+    wrong: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    """Else an honest venue would be accused of not paying."""
+    deployment = deployed(tmp_path, networks=networks(**wrong))
+    [calm] = [each for each in possible_drills(deployment, POLICY) if each.drill == "calm"]
+    assert problem in "; ".join(calm.problems)
+
+
+def test_a_network_that_the_policy_lacks_is_named(tmp_path: Path) -> None:
+    more = networks() | {"cedar": {"chain_id": 3, "node": "http://127.0.0.1:1"}}
+    [calm, *_] = possible_drills(deployed(tmp_path, networks=more), claiming("drill"))
+    assert "the policy has no network cedar" in calm.problems
 
 
 def test_a_drill_can_pass_if_all_that_it_demands_is_offered(tmp_path: Path) -> None:
@@ -86,8 +128,6 @@ def test_what_a_venue_cannot_be_asked_is_named(tmp_path: Path) -> None:
     [calm] = [each for each in possible_drills(deployment, POLICY) if each.drill == "calm"]
     assert set(calm.problems) == {
         "the venue offers no follow_withdrawal",
-        "the venue offers no login, which the steady state's api_answers asks for",
         "the venue offers no status, which the steady state's status_reachable asks for",
-        "the venue offers no balances, which the steady state's withdrawal_completes asks for",
         "mode_controller_beats, payouts_progress of the steady state need urls.prometheus",
     }

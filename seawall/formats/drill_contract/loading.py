@@ -83,7 +83,7 @@ def _imported(speaks: str, module: str) -> ModuleType:
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded  # dataclasses look their module up there
         spec.loader.exec_module(loaded)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"the adapter {speaks} cannot be loaded: {type(error).__name__}: {error}",
             remedy="name a module below the repository, or a file as path/to/file.py:Class",
@@ -100,7 +100,7 @@ def _made(speaks: str, module: ModuleType, name: str) -> Any:
         )
     try:
         made = kind()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"the adapter {speaks} cannot be made: {type(error).__name__}: {error}",
             remedy="a class is made without arguments",
@@ -148,7 +148,7 @@ class _OwnAdapter:
             )
         except SeawallError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(
                 f"the adapter {self._speaks} broke on a request for {operation}:"
                 f" {type(error).__name__}: {error}"
@@ -167,7 +167,7 @@ class _OwnAdapter:
             made = self._own.answer(operation, status, headers, body)
         except SeawallError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ServiceError(
                 f"the adapter {self._speaks} broke on the answer {status} to {operation}:"
                 f" {type(error).__name__}: {error}"

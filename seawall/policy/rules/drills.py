@@ -154,15 +154,17 @@ def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
             yield Problem(
                 path=f"{path}.{key}", found="normal", remedy="every drill begins in tier normal"
             )
-    if not drill.expects.targets and not drill.expects.reaches and not drill.expects.avoids:
+    everything = "all" in drill.claims
+    if everything and not (drill.expects.targets or drill.expects.reaches or drill.expects.avoids):
         yield Problem(
             path=path, found="nothing", remedy="name a target or a tier; it would pass with nothing"
         )
-    if drill.faults and "recovery_max" not in drill.expects.targets:
+    if everything and drill.faults and "recovery_max" not in drill.expects.targets:
         yield Problem(
             path=f"{path}.targets",
             found="no recovery_max",
-            remedy="add it; a drill that breaks something must show that it heals",
+            remedy="add it; a drill that breaks something must show that it heals, or say in"
+            " `claims` what it shows instead",
         )
     needs = {
         "failover_max": (bool(drill.faults), "a fault"),

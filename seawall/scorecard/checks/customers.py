@@ -89,11 +89,12 @@ def paid_once(facts: Facts) -> Finding:
     count whether or not they were acknowledged: an answer that got lost is no reason not to pay.
     Repeats of a request count once.
     """
+    _require_own(facts)
     asked = Counter(demand.key for demand in facts.demands)
     ours = {demand.destination for demand in facts.demands}
     paid = Counter(
         (payout.network, payout.asset, payout.to.lower(), payout.amount)
-        for payout in facts.run.payouts
+        for payout in facts.payouts_since
         if payout.to.lower() in ours
     )
     over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
@@ -121,6 +122,7 @@ def paid_once(facts: Facts) -> Finding:
 )
 def told_truth(facts: Facts) -> Finding:
     """What customers were told at the end, against payouts that are final outside the venue."""
+    _require_own(facts)
     found = sorted(_lies(facts))
     return violations(
         found,
@@ -130,10 +132,23 @@ def told_truth(facts: Facts) -> Finding:
     )
 
 
+def _require_own(facts: Facts) -> None:
+    """Raise :class:`EvidenceError` if requests and payouts cannot be told from earlier ones.
+
+    Nor can anything be said if no payout of the drill was seen at all: then the observer may be
+    blind, or have looked elsewhere.
+    """
+    if facts.repeated is not None:
+        raise EvidenceError(facts.repeated)
+    ours = {demand.destination for demand in facts.demands}
+    if not any(payout.to.lower() in ours for payout in facts.payouts_since):
+        raise EvidenceError("no payout to any destination of this drill was seen")
+
+
 def _lies(facts: Facts) -> Iterator[str]:
     told: dict[Key, Counter[str]] = {}
     by: dict[Key, list[str]] = defaultdict(list)
-    for payout in facts.run.payouts:
+    for payout in facts.payouts_since:
         key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
         by[key].append(payout.tx_hash.lower())
     for row in facts.run.followed:

@@ -18,8 +18,10 @@ STATUS_GAP_US_MAX = SECOND
 
 CUSTOMER_PROBES = ("login", "balances", "small_withdrawal")
 """Of a venue that tells no status: all that is asked of it, as often as the policy says."""
-CUSTOMER_SHARE_MIN = Fraction(1, 3)
-"""Of all customers' probes, as if one of the three came all the time."""
+CUSTOMER_SHARE_MIN = Fraction(1, 6)
+"""Of all customers' probes, as if one of the three came half of the time: a venue that offers
+nothing but withdrawals is asked by one of them alone.
+"""
 
 BLOCK_GAPS_MAX = 3
 """A chain that skips two blocks in a row is no working observer; one late block is normal."""
@@ -62,6 +64,12 @@ def complete(facts: Facts) -> Finding:
             details=unusable,
         )
     unusable += [fault for fault in facts.run.changed_files() if not unusable]
+    unusable += [
+        f"{FILES[name]} is there, and manifest.json does not offer it"
+        for name in FILES
+        if name not in expected
+        and (FILES[name] in manifest.files or (facts.run.directory / FILES[name]).exists())
+    ]
     dead = [part for part in manifest.components if part.died_at is not None]
     faults = [
         *(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead),

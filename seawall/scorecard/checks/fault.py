@@ -24,6 +24,11 @@ DARK_PROBES_PERCENT_MIN = 90
 The others ended while the fault was being undone. None may have been answered before that.
 """
 
+SERVED_PERCENT_MIN = 50
+"""Of the run's distinct requests must have been paid: a venue that pays fewer was not drilled, it
+was down. What it promises to pay in time is a target of its own.
+"""
+
 HELD_PERCENT_MIN = 90
 """Share of a fault's own observations that must have shown it; none may have shown its absence."""
 
@@ -84,47 +89,54 @@ def fault_length(facts: Facts) -> Finding:
 
 @check(
     "drill.payouts",
-    question="Were enough payouts seen on the chains, if there is a fault while it was in force?",
+    question="Was the run served, and were enough payouts seen while the fault was in force?",
     motivation="What counts is that customers are paid meanwhile, not that processes are alive.",
-    evidence=("chain/payouts.csv", "chain/blocks.csv", "timeline.jsonl"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+        "timeline.jsonl",
+    ),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
 )
 def payouts(facts: Facts) -> Finding:
-    """Finalized payouts whose block appeared between the fault seen effective and its undo.
+    """Final payouts of this drill's own requests; what was paid to others proves nothing.
 
-    Where the drill does not say how many: at least one of its own requests, at any time. What was
-    paid to nobody is no proof that anybody is paid.
+    Of the distinct requests of the run, a share must have been acknowledged and paid, whenever that
+    was: below it the venue served hardly anybody, and nothing was shown about it. Where the drill
+    says how many, so many must have been paid between the fault seen effective and its undo.
     """
-    declared = facts.run.drill.smallest.payouts
-    if declared is None:
-        return _paid_at_all(facts)
-    least = declared
-    target = f">= {least:,}"
-    count = sum(
-        1
-        for payout in facts.run.payouts
-        if facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
-    )
-    rate = count * SECOND / max(1, facts.fault_reverted - facts.fault_effective)
-    measured = f"{count:,} ({rate:.0f}/s)"
-    if count < least:
+    asked = {arrival.id for arrival, _ in facts.sent if arrival.phase == "run"}
+    served = [
+        each for each in asked if each in facts.acknowledged and facts.payment_of(each) is not None
+    ]
+    target = f">= {SERVED_PERCENT_MIN} % of the run's requests"
+    measured = f"{len(served):,} of {len(asked):,}"
+    if facts.repeated is not None:
+        return unknown(target=target, measured=measured, reason=facts.repeated)
+    least = facts.run.drill.smallest.payouts
+    if least is not None:
+        target += f", >= {least:,} in the fault"
+        ours = {demand.destination for demand in facts.demands}
+        count = sum(
+            1
+            for payout in facts.payouts_since
+            if payout.to.lower() in ours
+            and facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
+        )
+        rate = count * SECOND / max(1, facts.fault_reverted - facts.fault_effective)
+        measured += f", {count:,} in the fault ({rate:.0f}/s)"
+        if count < least:
+            return unknown(
+                target=target, measured=measured, reason="too few payouts were confirmed meanwhile"
+            )
+    if not asked or len(served) * 100 < len(asked) * SERVED_PERCENT_MIN:
         return unknown(
-            target=target, measured=measured, reason="too few payouts were confirmed meanwhile"
+            target=target, measured=measured, reason="hardly anybody who asked in the run was paid"
         )
     return passed(
-        measured=measured, target=target, reason="counted on the chains, by finalized events"
-    )
-
-
-def _paid_at_all(facts: Facts) -> Finding:
-    """Whether a request of this drill's flood was paid on a chain."""
-    target = ">= 1 request of this drill"
-    paid = [each for each in facts.acknowledged if facts.payment_of(each) is not None]
-    measured = f"{len(paid):,} of {len(facts.acknowledged):,} acknowledged requests"
-    if not paid:
-        return unknown(target=target, measured=measured, reason="nothing of this drill was paid")
-    return passed(
-        measured=measured, target=target, reason="counted on the chains, by finalized events"
+        measured=measured, target=target, reason="counted outside the venue, by final payouts"
     )
 
 

@@ -10,7 +10,7 @@ from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 
 SAMPLES_SHARE_MIN = Fraction(1, 2)
@@ -76,6 +76,8 @@ def small_completed(facts: Facts) -> Finding:
         paid = _paid(facts, identity)
         if isinstance(paid, str):
             late.append((since, FOREVER, f"{identity}, {paid}"))
+        elif paid < since - SECOND:  # a block has the second in which it was made
+            late.append((since, FOREVER, f"{identity}, paid before it was asked for"))
         elif (took_us := paid - since) > within_us:
             late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
     done = len(asked) - len(late)

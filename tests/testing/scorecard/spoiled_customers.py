@@ -83,11 +83,38 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: probes(
             run, "small_withdrawal", lambda sample: replace(sample, detail={"id": "x"})
         ),
-        dict.fromkeys(("customer.paid_once", "customer.told_truth"), UNKNOWN)
+        dict.fromkeys(("customer.paid_once", "customer.told_truth", "drill.payouts"), UNKNOWN)
         | {
             "customer.followed": UNKNOWN,
             "safety.acknowledged_resolved": FAIL,
             "recovery.time": UNKNOWN,
+        },
+    ),
+    "the venue knew every request before it was made": (
+        lambda run: {"requests": each(run.requests, lambda row: True, outcome="replayed")},
+        dict.fromkeys(("drill.payouts", "customer.paid_once", "customer.told_truth"), UNKNOWN),
+    ),
+    "the venue refused the run": (
+        lambda run: {
+            "requests": each(
+                run.requests, lambda row: row.planned_at > us(16), outcome="refused", status=503
+            )
+        },
+        {"drill.payouts": UNKNOWN, "drill.fault_length": UNKNOWN, "stress.small_completed": FAIL},
+    ),
+    "everything was paid before it was asked for": (
+        lambda run: {
+            "payouts": each(
+                run.payouts, lambda row: True, block_number=None, block_timestamp=us(-3600)
+            )
+        },
+        {
+            **dict.fromkeys(
+                ("drill.payouts", "customer.paid_once", "customer.told_truth"), UNKNOWN
+            ),
+            "recovery.time": UNKNOWN,
+            "drill.flood_value": UNKNOWN,
+            "stress.small_completed": FAIL,
         },
     ),
     "one request is a withdrawal of another asset on the chain": (

@@ -57,7 +57,13 @@ def test_a_game_day_is_its_drills_in_their_order() -> None:
     """The command that is shown replays it."""
     found = request(name="one-after-another", sabotage="failover")
 
-    assert found.drills == ("signing-region-dark", "calm", "rpc-dark", "api-killed")
+    assert found.drills == (
+        "signing-region-dark",
+        "calm",
+        "rpc-dark",
+        "api-killed",
+        "settler-frozen",
+    )
     assert found.replay == (
         "bin/seawall gameday --seed 1 --gameday one-after-another --policy policies/sandbox.yaml"
         " --sabotage failover"

@@ -13,13 +13,22 @@ import pytest
 
 from seawall.cache import repository_root
 from seawall.drill.gameday import make_request
-from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment
+from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment, use_seed
 from seawall.errors import UsageError
 from seawall.formats.deployment import load_deployment
 from seawall.kill_switch import KillSwitchFile
+from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
 
 ROOT = repository_root()
+NETWORKS: dict[str, Any] = {
+    name: {
+        "chain_id": network.chain_id,
+        "node": "http://127.0.0.1:1",
+        "transfers": {"senders": ["0x1"], "tokens": dict.fromkeys(network.tokens, "0x2")},
+    }
+    for name, network in load_policy(ROOT / "policies" / "sandbox.yaml").networks.items()
+}
 STAGING: dict[str, Any] = {"kind": "staging", "kill_switch": {"file": "switch"}}
 
 
@@ -33,6 +42,8 @@ def user_file(folder: Path, **changes: Any) -> Path:
     made = make_deployment(folder / "state", **{**STAGING, **changes})
     path = folder / "mine.json"
     path.write_text(made.model_dump_json())
+    (folder / "c.csv").write_text("customer_id,api_key,network,asset,amount\n")
+    (folder / "c.csv").chmod(0o600)
     return path
 
 
@@ -93,7 +104,7 @@ def test_a_stack_that_permits_no_drill_is_not_touched(tmp_path: Path) -> None:
     refused = pytest.raises(UsageError, match="names no kill switch")
     with refused, given_stack(path, logs=tmp_path / "logs"):
         pass
-    assert sorted(child.name for child in tmp_path.iterdir()) == ["mine.json"]
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["c.csv", "mine.json"]
 
 
 def test_the_users_aws_counts_on_their_stack_and_nowhere_else(
@@ -125,6 +136,11 @@ def test_the_users_aws_counts_on_their_stack_and_nowhere_else(
             {},
             "has no file of its own",
         ),
+        (
+            {"customers": "c.csv", "networks": NETWORKS},
+            {"drills": ["rpc-dark"]},
+            "says nothing of such an endpoint",
+        ),
         ({"customers": "c.csv"}, {"name": "unheard-of"}, "no game day called 'unheard-of'"),
     ],
 )
@@ -141,11 +157,11 @@ def test_a_wrong_deployment_is_refused_before_anything_is_touched(
     }
     with pytest.raises(UsageError, match=complaint):
         make_request(root=ROOT, deployment=path, **{**given, **options})
-    assert sorted(child.name for child in tmp_path.iterdir()) == ["mine.json"]
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["c.csv", "mine.json"]
 
 
 def test_a_right_one_names_its_policy_and_its_own_replay(tmp_path: Path) -> None:
-    path = user_file(tmp_path, customers="c.csv", runs="kept")
+    path = user_file(tmp_path, customers="c.csv", runs="kept", networks=NETWORKS)
     request = make_request(
         root=ROOT,
         policy_path=None,
@@ -156,8 +172,42 @@ def test_a_right_one_names_its_policy_and_its_own_replay(tmp_path: Path) -> None
         sabotage=None,
         keep=False,
     )
-    assert request.replay == f"bin/seawall drill calm --seed 7 --deployment {path}"
+    assert request.replay == f"bin/seawall drill calm --deployment {path}"
     assert request.policy.policy == "sandbox"
     assert request.runs == tmp_path / "kept"
     assert load_deployment(path).kill_switch == KillSwitchFile(file=tmp_path / "switch")
     assert json.loads(path.read_text())["kill_switch"] == {"file": "switch"}
+
+
+def test_a_list_of_customers_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = user_file(tmp_path, customers="c.csv", networks=NETWORKS)
+    (tmp_path / "c.csv").chmod(0o640)
+    with pytest.raises(UsageError, match=r"others can read .*chmod 600"):
+        make_request(
+            root=ROOT,
+            policy_path=None,
+            deployment=path,
+            name=None,
+            seed=1,
+            sabotage=None,
+            keep=False,
+        )
+
+
+def test_a_seed_is_used_once_for_a_drill_on_a_stack(tmp_path: Path) -> None:
+    """The same requests again would be known to the venue, and perhaps paid already."""
+    deployment = make_deployment(tmp_path)
+    use_seed(deployment, 7, ["calm", "calm"])
+    use_seed(deployment, 7, ["rpc-dark"])
+    use_seed(deployment, 8, ["calm"])
+    with pytest.raises(UsageError, match=r"seed 7 was used for rpc-dark .*leave out --seed"):
+        use_seed(deployment, 7, ["api-killed", "rpc-dark"])
+    use_seed(deployment, 7, ["api-killed"])
+
+
+def test_one_host_has_one_lock_however_it_is_spelt(tmp_path: Path) -> None:
+    first = make_deployment(tmp_path / "one", kind="staging", urls=urls(api="http://venue.example"))
+    for number, spelt in enumerate(("http://VENUE.example:80/", "http://venue.example/v2")):
+        other = make_deployment(tmp_path / f"two{number}", kind="staging", urls=urls(api=spelt))
+        with alone_on(first), pytest.raises(UsageError, match="another drill"), alone_on(other):
+            pass

@@ -34,9 +34,8 @@ def vector(*values: str) -> tuple[int, Any]:
 @pytest.mark.parametrize(
     ("values", "stopped"),
     [
-        ((), None),
         (("30",), None),
-        (("NaN",), None),
+        (("NaN", "7"), None),
         (("1", "31"), "the stop condition queue holds: max(queue_age_s) is 31, more than 30"),
         (("NaN", "+Inf"), "the stop condition queue holds: max(queue_age_s) is inf, more than 30"),
     ],
@@ -50,7 +49,9 @@ def test_a_query_stops_a_drill_above_its_level(
     assert bool(read.values) is (stopped is None)
 
 
-@pytest.mark.parametrize("answer", [(500, {}), (200, "no json"), (200, {"data": {}})])
+@pytest.mark.parametrize(
+    "answer", [(500, {}), (200, "no json"), (200, {"data": {}}), vector(), vector("NaN")]
+)
 def test_a_query_that_is_not_answered_is_unreadable(
     answer: tuple[int, Any], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from seawall.errors import EvidenceError
-from seawall.evidence.chain import NATIVE, ChainSource, export_chain
+from seawall.evidence.chain import NATIVE, ChainSource, export_chain, head_of
 
 LANE = "0x" + "Ab" * 20
 CONTRACT = "0x" + "cd" * 20
@@ -74,6 +74,7 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
 
 
 CLIENT = httpx.Client
+OURS = "0x" + "0d" * 20
 SENDER, PAID, TOKEN = "0x" + "5e" * 20, "0x" + "99" * 20, "0x" + "70" * 20
 
 
@@ -97,6 +98,8 @@ class Transferring:
 
     def answer(self, method: str, params: list[Any]) -> Any:
         """The result of one call."""
+        if method == "eth_chainId":
+            return hex(7)
         if method == "eth_blockNumber":
             return hex(self.newest)
         if method == "eth_getBlockByNumber":
@@ -113,32 +116,38 @@ class Transferring:
         if method == "eth_getTransactionReceipt":
             return {"status": "0x0" if params[0] == "0xfailed" else "0x1"}
         assert method == "eth_getLogs"
-        assert params[0]["topics"][1] == ["0x" + SENDER[2:].rjust(64, "0")]
         return [
             {
                 "address": TOKEN.upper().replace("0X", "0x"),
-                "topics": ["", "0x" + SENDER[2:].rjust(64, "0"), "0x" + PAID[2:].rjust(64, "0")],
+                "topics": ["", *("0x" + each[2:].rjust(64, "0") for each in (sender, to))],
                 "data": hex(250),
-                "transactionHash": "0xtoken",
+                "transactionHash": name,
                 "blockNumber": hex(5),
             }
+            for name, sender, to in (
+                ("0xtoken", SENDER, PAID),
+                ("0xstrangers", LANE, LANE),
+                ("0xsecond", LANE, OURS),
+            )
         ]
 
     def transactions(self, number: int) -> list[dict[str, Any]]:
         """Of a block: one that pays, one that fails, a call, and another sender's."""
 
-        def sent(name: str, *, sender: str = SENDER, value: int = 9) -> dict[str, Any]:
+        def sent(
+            name: str, *, sender: str = SENDER, value: int = 9, to: str = PAID
+        ) -> dict[str, Any]:
             return {
                 "hash": name,
                 "from": sender.upper().replace("0X", "0x"),
-                "to": PAID,
+                "to": to,
                 "value": hex(value),
                 "blockNumber": hex(number),
             }
 
         return {
             4: [sent("0xpaid"), sent("0xfailed"), sent("0xcall", value=0)],
-            5: [sent("0xforeign", sender=LANE)],
+            5: [sent("0xforeign", sender=LANE), sent("0xother", sender=LANE, to=OURS)],
         }.get(number, [])
 
 
@@ -178,6 +187,42 @@ def test_transfers_of_an_address_are_payouts_without_a_number(
     shown = [(row["asset"], row["amount"], row["to"], row["tx_hash"], row["seq"]) for row in rows]
     assert shown == [("AST", "9", PAID, "0xpaid", ""), ("USDX", "250", PAID, "0xtoken", "")]
     assert chain.asked_from == {3, 4, 5}
+
+
+def test_what_arrives_at_a_destination_of_the_drill_is_read_whoever_sent_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second payment may come from another wallet of the venue."""
+    rows = transferred(Transferring(), tmp_path, monkeypatch, destinations={OURS})
+    assert {row["tx_hash"] for row in rows} == {"0xpaid", "0xtoken", "0xother", "0xsecond"}
+
+
+def test_a_node_of_another_chain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = httpx.MockTransport(Transferring())
+    monkeypatch.setattr("seawall.evidence.chain.httpx.Client", lambda **_: CLIENT(transport=client))
+    assert head_of("aster", "http://node", chain_id=7) == 5
+    with pytest.raises(EvidenceError, match="one of the chain 7, and 8 is declared"):
+        head_of("aster", "http://node", chain_id=8)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (httpx.Response(401, text="no"), "answered with HTTP 401$"),
+        (httpx.Response(200, json={"error": "no batches"}), "did not answer a batch"),
+        (httpx.Response(200, text="<html>"), "did not answer a batch"),
+        (httpx.Response(200, json=[{"id": 0, "result": None}]), "refused eth_chainId"),
+    ],
+)
+def test_a_node_that_does_not_answer_is_named_without_its_address(
+    answer: httpx.Response, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address may have a key in it."""
+    client = httpx.MockTransport(lambda _: answer)
+    monkeypatch.setattr("seawall.evidence.chain.httpx.Client", lambda **_: CLIENT(transport=client))
+    with pytest.raises(EvidenceError, match=complaint) as raised:
+        head_of("aster", "http://node/SECRET", chain_id=7)
+    assert "SECRET" not in str(raised.value)
 
 
 def test_transfers_are_read_once_the_newest_block_is_final_or_not_at_all(

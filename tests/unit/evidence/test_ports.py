@@ -18,7 +18,12 @@ from seawall.scorecard.run import FILES, PORT_OF, PORTS
 from tests.testing.deployments import make_deployment
 
 API = {"urls": {"api": "http://127.0.0.1:1"}}
-CONTRACTS = {"contracts": {"hot": "0x1"}, "wallets": {}, "tokens": {}, "signers": {}}
+CONTRACTS = {
+    "contracts": {"hot": "0x1"},
+    "wallets": {},
+    "tokens": {"USDX": "0x7"},
+    "signers": {"hot": "0x2"},
+}
 TRANSFERS = {"senders": ["0xAB"], "tokens": {"USDX": "0xCD"}, "first_block": 7}
 
 
@@ -161,5 +166,5 @@ def test_transfers_are_read_from_the_head_of_before_the_drill(tmp_path: Path) ->
     [after] = chain_sources(deployment, policy, {"aster": 30})
     assert (before.first_block, after.first_block) == (7, 30)
     assert before.senders == ("0xab",)
-    assert before.assets == {"AST": "0x" + "0" * 40, "USDX": "0xCD"}
+    assert before.assets == {"AST": "0x" + "0" * 40, "USDX": "0xcd"}
     assert before.final_within_s > 0

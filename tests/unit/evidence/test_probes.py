@@ -383,18 +383,3 @@ def test_a_customers_functions_are_tried_as_often_as_the_policy_says() -> None:
     every = {probe.period_s for probe in _Venue(202, _receipt).probes().probes()}
 
     assert every == {POLICY.probing.every / 1_000}
-
-
-def test_each_prober_pays_to_addresses_of_its_own() -> None:
-    """Else the payouts of a game day's first drill would look like money paid twice in the next."""
-    venue = _Venue(202, _receipt)
-
-    async def asked_by_two() -> None:
-        for probes in (venue.probes(), venue.probes()):
-            for _ in range(2):
-                await probes.small_withdrawal()
-
-    asyncio.run(asked_by_two())
-    paid = [body["destination"] for _, _, body in venue.asked]
-    assert paid[0] == paid[1]
-    assert paid[2] == paid[3] != paid[0]

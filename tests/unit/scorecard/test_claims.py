@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.scorecard.checks import ALL, FLOOR
-from seawall.scorecard.claims import claims_of, unknown_words
+from seawall.scorecard.claims import OF_TARGETS, claims_of, unknown_words
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.files import junit, summary
 from seawall.scorecard.judgement import judge_facts
@@ -20,9 +21,14 @@ from seawall.scorecard.verdict import Verdict
 from tests.testing.scorecard.spoiling import without
 
 
-def offering(run: Run, offers: Sequence[Port], *, claims: Sequence[str] = ("drill",)) -> Any:
+def offering(
+    run: Run, offers: Sequence[Port], *, claims: Sequence[str], targets: Sequence[str] = ()
+) -> Any:
     """The run on a deployment that offers less, of a drill that demands ``claims``."""
-    drill = run.drill.model_copy(update={"claims": tuple(claims)})
+    expects = {"reaches": (), "avoids": (), "targets": tuple(targets)}
+    drill = run.drill.model_copy(
+        update={"claims": tuple(claims), "expects": run.drill.expects.model_copy(update=expects)}
+    )
     policy = run.policy.model_copy(
         update={"drills": run.policy.drills | {run.manifest.drill: drill}}
     )
@@ -33,21 +39,38 @@ def offering(run: Run, offers: Sequence[Port], *, claims: Sequence[str] = ("dril
     }
 
 
-def judged(run: Run, altered: Callable[..., Run], *offers: Port, **more: Any) -> Verdict:
-    """The verdict on the good run as if only ``offers`` were there; nothing else can be read."""
-    claims = more.pop("claims", ("drill.payouts",))
-    spoilt = altered(**offering(run, offers, claims=claims), **more)
-    for name, file in FILES.items():
-        if file in PORT_OF and PORT_OF[file] not in offers:
-            spoilt.__dict__.pop(name, None)
+Judge = Callable[..., Verdict]
+
+
+@pytest.fixture
+def judged(altered: Callable[..., Run], good_run: Run, directory: Path) -> Judge:
+    """Judges the good run as if only some ports were offered; no file of another can be read."""
+
+    def make(
+        *offers: Port,
+        claims: Sequence[str] = ("drill.payouts",),
+        targets: Sequence[str] = (),
+        **more: Any,
+    ) -> Verdict:
+        found = offering(good_run, offers, claims=claims, targets=targets)
+        spoilt = altered(**found, **more)
+        gone = {
+            name: file for name, file in FILES.items() if PORT_OF.get(file) not in (None, *offers)
+        }
+        files = dict(good_run.manifest.files)
+        for name, file in gone.items():
             spoilt.__dict__[name] = None  # a check that reads it all the same breaks
-    return judge_facts(Facts(spoilt))
+            (directory / file).unlink()
+            files.pop(file)
+        spoilt.__dict__["manifest"] = found["manifest"].model_copy(update={"files": files})
+        object.__setattr__(spoilt, "directory", directory)
+        return judge_facts(Facts(spoilt))
+
+    return make
 
 
-def test_with_payouts_alone_the_floor_passes_and_the_sentence_counts(
-    altered: Callable[..., Run], good_run: Run
-) -> None:
-    verdict = judged(good_run, altered, "payouts")
+def test_with_payouts_alone_the_floor_passes_and_the_sentence_counts(judged: Judge) -> None:
+    verdict = judged("payouts", targets=("small_withdrawals_completed_min",))
 
     assert {r.id: r.reason for r in verdict.results if r.outcome is not Outcome.PASS} == {}
     assert verdict.outcome is Outcome.PASS
@@ -61,15 +84,15 @@ def test_with_payouts_alone_the_floor_passes_and_the_sentence_counts(
     needs = {each.id: each.needs for each in verdict.not_claimed}
     assert needs["safety.old_epoch"] == ("mode_changes", "signatures")
     assert needs["safety.paid_once"] == ("numbered_payouts",)
-    assert summary(verdict)["not_claimed"]["page.failover"] == ["pages"]
+    assert summary(verdict)["not_claimed"]["safety.ledger_sums_zero"] == ["ledger"]
     skipped = ET.fromstring(junit(verdict)).findall(".//skipped")  # noqa: S314 - our own text
     assert len(skipped) == len(verdict.not_claimed)
 
 
-def test_without_payouts_there_is_no_pass(altered: Callable[..., Run], good_run: Run) -> None:
+def test_without_payouts_there_is_no_pass(judged: Judge) -> None:
     """The floor is never waived: money must be seen outside the venue."""
     every = [port for port in EVERY_PORT if port not in ("payouts", "numbered_payouts")]
-    verdict = judged(good_run, altered, *every)
+    verdict = judged(*every)
 
     assert verdict.outcome is Outcome.UNKNOWN
     assert {"drill.payouts", "customer.paid_once", "customer.told_truth"} <= set(verdict.unknown)
@@ -78,9 +101,9 @@ def test_without_payouts_there_is_no_pass(altered: Callable[..., Run], good_run:
 
 @pytest.mark.parametrize("claims", [("all",), ("safety",), ("safety.old_epoch",)])
 def test_what_the_policy_demands_is_unknown_without_its_evidence(
-    claims: tuple[str, ...], altered: Callable[..., Run], good_run: Run
+    claims: tuple[str, ...], judged: Judge
 ) -> None:
-    verdict = judged(good_run, altered, "payouts", claims=claims)
+    verdict = judged("payouts", claims=claims)
 
     assert verdict.outcome is Outcome.UNKNOWN
     assert verdict.result("safety.old_epoch").reason == (
@@ -88,12 +111,10 @@ def test_what_the_policy_demands_is_unknown_without_its_evidence(
     )
 
 
-def test_a_violation_counts_without_the_venues_records(
-    altered: Callable[..., Run], good_run: Run
-) -> None:
+def test_a_violation_counts_without_the_venues_records(judged: Judge, good_run: Run) -> None:
     """What its customers were told and paid is enough to catch it."""
     paid_less = without(good_run.payouts, lambda row: row.seq == 9)
-    verdict = judged(good_run, altered, "payouts", payouts=paid_less)
+    verdict = judged("payouts", payouts=paid_less)
 
     assert verdict.failed == ("customer.told_truth",)
 
@@ -115,6 +136,26 @@ def test_every_check_says_which_ports_it_needs() -> None:
     floor = {check.id: check.needs for check in ALL if check.id in FLOOR}
     assert floor.keys() == FLOOR
     assert set(floor.values()) <= {(), ("payouts",)}
+
+
+def test_a_target_that_a_drill_names_is_demanded(judged: Judge) -> None:
+    """It is a gate, so it must not vanish for want of evidence."""
+    verdict = judged("payouts", targets=("recovery_max",))
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "offers no" in verdict.result("recovery.time").reason
+    assert {check for checks in OF_TARGETS.values() for check in checks} <= {c.id for c in ALL}
+
+
+def test_evidence_that_is_there_and_not_offered_is_no_pass(
+    directory: Path, good_run: Run, altered: Callable[..., Run]
+) -> None:
+    """A manifest that offers less must not hide what its own run found."""
+    found = offering(good_run, ("payouts",), claims=("drill",))
+    verdict = judge_facts(Facts(altered(**found)))
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "manifest.json does not offer it" in verdict.result("evidence.complete").reason
 
 
 def test_a_word_that_is_no_claim_of_the_drill_is_named(good_run: Run) -> None:
