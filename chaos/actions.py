@@ -126,6 +126,7 @@ def _session(fault: DeclaredFault, configuration: Configuration) -> FaultSession
             parameters=fault["parameters"],
             deployment=context.deployment,
             blast_radius=configuration["blast_radius"],
+            length_ms=fault["length_ms"],
         )
         _sessions[_key(fault)] = FaultSession(
             Noop(made) if configuration["noop"] else made,

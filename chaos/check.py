@@ -42,13 +42,16 @@ def _of_drill(path: str, drill: Drill, policy: Policy) -> Iterator[Problem]:
                 found=repr(word),
                 remedy=f"no fault reaches it; the words are {', '.join(words)}",
             )
-    first = [(fault.fault, fault.target) for fault in drill.faults[:1]]
-    if "failover_max" in drill.expects.targets and first != [(faults.KMS_DARK, "kms.primary")]:
+    stops = any(
+        fault.fault in faults.STOP_SIGNING and fault.target == "kms.primary"
+        for fault in drill.faults[:1]
+    )
+    if "failover_max" in drill.expects.targets and not stops:
         yield Problem(
             path=f"{path}.expects.targets",
             found="failover_max",
-            remedy=f"failover is measured from {faults.KMS_DARK} of kms.primary; plan it as the"
-            " first fault",
+            remedy=f"failover is measured from {' or '.join(faults.STOP_SIGNING)} of kms.primary;"
+            " plan it as the first fault",
         )
 
 

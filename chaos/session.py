@@ -140,8 +140,10 @@ class FaultSession:
                 remedy="the machine is too busy for this time to live",
             )
         self._unrecorded = ["fault.reverted", "fault.cleared"]
+        # A fault of several steps is met before the last one is done, so its beginning counts.
+        begins = self._clock.unix_s()
         self._fault.apply()
-        self._record("fault.applied", self._clock.unix_s())
+        self._record("fault.applied", begins)
         seen = self._await("effective", purpose="a fault that cannot be observed proves nothing")
         elapsed_ms = round((self._clock.unix_s() - seen.at) * 1_000)
         self._effective_ms = self._clock.monotonic_ms() - elapsed_ms

@@ -127,6 +127,7 @@ def _settings(policy: Policy) -> Settings:
             kit=_ARN,
             approvers=dict.fromkeys(policy.approver_roles(), _ARN),
             gamedays=_ARN,
+            faults=_ARN,
             rails=dict.fromkeys(regions, _ARN),
             deployer=_ARN,
         ),

@@ -29,6 +29,7 @@ class Principals:
         kit: reads the offline kit.
         approvers: by approver role.
         gamedays: runs game days by hand.
+        faults: denies signing for a while, in drills.
         rails: pays over the rails, by region.
         deployer: runs `pulumi`.
     """
@@ -39,6 +40,7 @@ class Principals:
     kit: str
     approvers: Mapping[str, str]
     gamedays: str
+    faults: str
     rails: Mapping[str, str]
     deployer: str
 
@@ -55,9 +57,12 @@ class Principals:
         if principal.kind in by_name:
             people, name = by_name[principal.kind]
             return people[name]
-        return {"kit": self.kit, "gameday": self.gamedays, "deployer": self.deployer}[
-            principal.kind
-        ]
+        return {
+            "kit": self.kit,
+            "gameday": self.gamedays,
+            "fault": self.faults,
+            "deployer": self.deployer,
+        }[principal.kind]
 
 
 def read_principals(
@@ -103,6 +108,7 @@ def read_principals(
         kit=found["breakGlass"][aws.KIT],
         approvers=found["approvers"],
         gamedays=found["gamedays"],
+        faults=found["faults"],
         rails=found["rails"],
         deployer=found["deployer"],
     )
@@ -125,6 +131,7 @@ def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
     for role in policy.approver_roles():
         yield f"approvers.{role}", f"approver {role}"
     yield "gamedays", "game days"
+    yield "faults", "faults"
     yield "deployer", "deployer"
 
 

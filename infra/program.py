@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.destroy_guard import DestroyGuardArgs, declare_destroy_guard
+from infra.faults import FaultRoleArgs, declare_fault_role
 from infra.generated_files import MonitoringFiles, folder_of, read_expected
 from infra.refusals.declared import Demands
 from infra.refusals.gate import Gate
@@ -100,6 +101,15 @@ def declare_resources(
         ),
         opts,
     )
+    declare_fault_role(
+        FaultRoleArgs(
+            venue=policy.venue.name,
+            account=settings.account,
+            trusted=settings.principals.faults,
+            tags=tags,
+        ),
+        opts,
+    )
     trail = KeyTrail(
         "trail",
         KeyTrailArgs(
@@ -130,10 +140,14 @@ def declare_resources(
 
 
 def _others(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The principals that use no key: the reader of the offline kit, the runner of game days."""
+    """The principals that use no key.
+
+    The reader of the offline kit, the runner of game days, and who denies signing for a drill.
+    """
+    policy = settings.policy
     return {
         principal.name: described(
             principal, account=settings.account, trusts=settings.principals.trusted(principal)
         )
-        for principal in (access.kit(settings.policy), access.gameday(settings.policy))
+        for principal in (access.kit(policy), access.gameday(policy), access.fault(policy))
     }

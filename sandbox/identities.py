@@ -68,6 +68,7 @@ class Identities(BaseModel):
     kit: Identity
     approvers: dict[str, Identity]
     gamedays: Identity
+    faults: Identity
     rails: dict[str, Identity]
 
     def principals(self) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Identities(BaseModel):
             "breakGlass": {**_arns(self.break_glass), aws.KIT: self.kit.arn},
             "approvers": _arns(self.approvers),
             "gamedays": self.gamedays.arn,
+            "faults": self.faults.arn,
             "rails": _arns(self.rails),
             "deployer": self.deployer.arn,
         }
@@ -143,6 +145,8 @@ class Identities(BaseModel):
                 return self.kit
             case "gameday":
                 return self.gamedays
+            case "fault":
+                return self.faults
             case _:
                 return self.deployer
 
@@ -183,6 +187,7 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
         kit=people[aws.KIT_USER],
         approvers={role: people[aws.approver_user(role)] for role in policy.approver_roles()},
         gamedays=people[aws.GAMEDAY_USER],
+        faults=people[aws.FAULT_USER],
         rails={region: people[aws.rails_user(region)] for region in access.regions(policy)},
     )
 
@@ -226,6 +231,7 @@ def _user_of(principal: access.Principal) -> str:
         "approver": aws.approver_user(approver),
         "kit": aws.KIT_USER,
         "gameday": aws.GAMEDAY_USER,
+        "fault": aws.FAULT_USER,
         "deployer": aws.DEPLOYER,
     }[principal.kind]
 

@@ -14,7 +14,7 @@ from sandbox.ports import Ports
 from sandbox.stack_environment import STACK
 from seawall.conventions import components
 from seawall.conventions import sabotage as sabotage_names
-from seawall.conventions.local_aws import ACCOUNT_ID
+from seawall.conventions.local_aws import ACCOUNT_ID, KMS_CROWDING_PATH
 from seawall.formats.deployment import Deployment, Network, Proxy, Regions, RpcEndpoints, Urls
 from seawall.policy import Policy
 
@@ -80,6 +80,7 @@ class Layout:
             kind="sandbox",
             account=ACCOUNT_ID,
             toxiproxy=url(toxiproxy.NAME),
+            kms_crowding=f"{url(services.AWS)}{KMS_CROWDING_PATH}",
             proxies={
                 proxy: Proxy(
                     listen=context.ports.address(toxiproxy.port_name(proxy)),

@@ -1,9 +1,9 @@
-"""boto3 clients that know nothing of the user's own AWS configuration.
+"""boto3 clients that know nothing of the user's own AWS configuration, and clients of a profile.
 
 A sandbox runs in the environment of a user who may have profiles, endpoints, proxies and
 certificate bundles of their own. None of these may decide where the sandbox's requests go, or make
 a client fail before it has sent anything. Clients of a real account are made with boto3 in the
-usual way instead.
+usual way instead: by a profile, which a deployment's file of principals may hold.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seawall.errors import ServiceError, UsageError
 from seawall.processes.environment import is_loopback
 
 if TYPE_CHECKING:
@@ -69,6 +71,41 @@ def isolated_client(
             aws_session_token=session_token,
             config=isolated if config is None else isolated.merge(config),
         )
+
+
+def session_of_profile(profile: str, config_file: Path | None) -> boto3.Session:
+    """A session with the credentials of ``profile``, which are taken on now.
+
+    Args:
+        profile: Its name; those of a stack's principals are called like their roles.
+        config_file: An AWS configuration; None for the user's own.
+
+    Raises:
+        UsageError: There is no such profile.
+        ServiceError: The role of the profile cannot be assumed.
+    """
+    import boto3  # noqa: PLC0415 - see `_session`
+    from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound  # noqa: PLC0415
+    from botocore.session import Session  # noqa: PLC0415
+
+    known: dict[str, Any] = {"profile": (None, None, profile, None)}
+    if config_file is not None:
+        known["config_file"] = (None, None, str(config_file), None)
+    try:
+        session = boto3.Session(botocore_session=Session(session_vars=known))
+        session.get_credentials()
+    except ProfileNotFound as error:
+        raise UsageError(
+            f"there is no AWS profile called {profile}",
+            remedy="write one with the role's ARN and its source_profile, as"
+            " docs/real-account.md shows",
+        ) from error
+    except (ClientError, BotoCoreError) as error:
+        raise ServiceError(
+            f"the role of {profile} cannot be assumed: {error}",
+            remedy="bring the stack up with `pulumi up`, then try again",
+        ) from error
+    return session
 
 
 @cache

@@ -102,8 +102,9 @@ def make_fault(
     parameters: Mapping[str, Any],
     deployment: Deployment,
     blast_radius: Sequence[str],
+    length_ms: int | None = None,
 ) -> Fault:
-    """The fault called ``name``, aimed at ``target`` of ``deployment``.
+    """The fault called ``name``, aimed at ``target`` of ``deployment``, to last ``length_ms``.
 
     Raises:
         UsageError: There is no such fault, it does not fit the deployment, its parameters are
@@ -122,6 +123,7 @@ def make_fault(
             f"the fault {name} cannot have the parameter {first.path}: found {first.found}",
             remedy=first.remedy,
         ) from error
+    fault.length_ms = length_ms
     beyond = [reached for reached in fault.reaches if reached not in blast_radius]
     if beyond:
         allowed = ", ".join(blast_radius) or "nothing"

@@ -50,12 +50,14 @@ class Fault(ABC):
         target: A word of the blast radius.
         declared: Its parameters as the drill declares them, for the judge to compare.
         part: The same in an operator's words: the proxy, process or role that is touched.
+        length_ms: How long it is to last; None if nobody says, as under a test of one's own.
     """
 
     name: ClassVar[str]
     parameters_type: ClassVar[type[Parameters]] = Parameters
     part: str
     declared: dict[str, str]
+    length_ms: int | None = None
 
     def __init__(
         self, deployment: Deployment, *, target: str, parameters: Mapping[str, str]

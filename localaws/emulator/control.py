@@ -3,6 +3,11 @@
 On AWS a quota is raised through Service Quotas. Here ``PUT /seawall/kms-ecc-quota`` with
 ``{"per_s": 20}`` (null: no quota) sets it, and GET answers ``{"per_s", "throttled"}``; both need
 the account's root credentials as HTTP basic authentication, which the venue never has.
+
+``PUT /seawall/kms-crowding/<region>`` with ``{"refused": 0.9}`` lets another tenant use that
+Region's quota up, so that KMS refuses this share of all requests; DELETE ends it (204; 404 if there
+is none). It needs no credentials, as Toxiproxy needs none: whoever reaches loopback can make the
+sandbox refuse, and can make it allow nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +20,12 @@ from typing import Any
 import httpx
 from werkzeug.wrappers import Request, Response
 
-from localaws.emulator.services.kms import QUOTA
-from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from localaws.emulator.services.kms import CROWDING, QUOTA
+from seawall.conventions.local_aws import (
+    KMS_CROWDING_PATH,
+    ROOT_ACCESS_KEY_ID,
+    ROOT_SECRET_ACCESS_KEY,
+)
 from seawall.errors import ServiceError
 
 KMS_QUOTA_PATH = "/seawall/kms-ecc-quota"
@@ -35,9 +44,13 @@ class Control:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("PATH_INFO") != KMS_QUOTA_PATH:
-            return self._app(environ, start_response)
-        return _answer(Request(environ))(environ, start_response)
+        path = str(environ.get("PATH_INFO"))
+        if path == KMS_QUOTA_PATH:
+            return _answer(Request(environ))(environ, start_response)
+        head, _, region = path.rpartition("/")
+        if head == KMS_CROWDING_PATH:
+            return _crowding(Request(environ), region)(environ, start_response)
+        return self._app(environ, start_response)
 
 
 def kms_quota(endpoint: str) -> int | None:
@@ -89,6 +102,21 @@ def _answer(request: Request) -> Response:
         return Response("GET or PUT", 405)
     described = json.dumps({"per_s": QUOTA.per_s, "throttled": QUOTA.throttled})
     return Response(described, 200, content_type="application/json")
+
+
+def _crowding(request: Request, region: str) -> Response:
+    if request.method == "DELETE":
+        return Response(status=204 if CROWDING.set(region, None) else 404)
+    if request.method != "PUT":
+        return Response("PUT or DELETE", 405)
+    try:
+        refused = json.loads(request.get_data())["refused"]
+    except (ValueError, KeyError, TypeError):
+        return Response('the body must be {"refused": 0.9}', 400)
+    if not isinstance(refused, (int, float)) or isinstance(refused, bool) or not 0 < refused <= 1:
+        return Response("refused must be a share above 0, up to 1", 400)
+    CROWDING.set(region, float(refused))
+    return Response(status=204)
 
 
 def _is_root(request: Request) -> bool:

@@ -50,6 +50,21 @@ def gameday_role(venue: str) -> str:
     return f"{PREFIX}-{venue}-gameday"
 
 
+def fault_role(venue: str) -> str:
+    """IAM role that denies the signers' roles to sign for a while, and does nothing else."""
+    return f"{PREFIX}-{venue}-fault"
+
+
+def every_signer_role(venue: str) -> str:
+    """Pattern of the names of the signers' roles, of all wallets and regions."""
+    return f"{PREFIX}-{venue}-signer-*"
+
+
+def every_role(venue: str) -> str:
+    """Pattern of the names of the stack's own roles."""
+    return f"{PREFIX}-{venue}-*"
+
+
 def kill_switch(venue: str) -> str:
     """SSM parameter that stops every game day unless its value is ``armed``."""
     return f"/{PREFIX}/{venue}/gameday/kill-switch"
@@ -230,5 +245,7 @@ The other keys are names of buckets.
 """
 KIT_USER = "kit-reader"
 """IAM user of the sandbox who may assume the role that reads the offline kit."""
+FAULT_USER = "fault-injector"
+"""IAM user of the sandbox who may assume the role that denies signing for a while."""
 GAMEDAY_USER = "gameday"
 """IAM user of the sandbox who may assume the role of the runner of game days."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 KMS_DARK = "kms-dark"
 """The key service of a region answers no more."""
+KMS_THROTTLED = "kms-throttled"
+"""The key service of a region answers most requests with ThrottlingException."""
 PROCESS_FROZEN = "process-frozen"
 """A process stands still."""
 PROCESS_KILLED = "process-killed"
 """A process is killed, and brought back at the end."""
 RPC_DARK = "rpc-dark"
 """An RPC endpoint of a network answers no more."""
+SIGNING_DENIED = "signing-denied"
+"""The signers' roles of a region may not sign any more."""
+STOP_SIGNING = (KMS_DARK, KMS_THROTTLED, SIGNING_DENIED)
+"""Faults that keep a region's signers from signing, so that the other region must."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from seawall.conventions import drills
 from seawall.drill.neighbour import judge as neighbour
 from seawall.drill.result import DrillResult
 from seawall.drill.segregation import judge as segregation
+from seawall.drill.segregation.door import Stray
 from seawall.drill.segregation.trials import Found, Proof, Trial
 from seawall.errors import EvidenceError
 from seawall.keys import access
@@ -72,23 +73,30 @@ def _segregation(policy: Policy, document: Mapping[str, Any]) -> dict[str, Findi
     by_place = {
         (cell.principal.name, cell.key.name, cell.region, cell.tried.action): cell for cell in cells
     }
-    return segregation.judge(
-        cells=cells,
-        trials=[
+
+    def trials_of(lines: Iterable[Mapping[str, Any]]) -> list[Trial]:
+        return [
             Trial(
                 cell=by_place[line["principal"], line["key"], line["region"], line["action"]],
                 found=Found(line["found"]),
                 code=line["code"],
                 on=line["on"],
             )
-            for line in evidence["cells"]
-        ],
+            for line in lines
+        ]
+
+    return segregation.judge(
+        cells=cells,
+        trials=trials_of(evidence["cells"]),
         keys=list(dict.fromkeys((cell.key.name, cell.region) for cell in cells)),
         proofs=[
             Proof(**{name: value for name, value in line.items() if name != "proven"})
             for line in evidence["proofs"]
         ],
         cold=[name for name, wallet in policy.wallets.items() if wallet.wallet_class == "cold"],
+        beside=[Stray(**line | {"found": Found(line["found"])}) for line in evidence["beside"]],
+        # Where it had to be tried, evidence without it says nothing.
+        behind=trials_of(evidence["behind"] or ()) if document["conditions"]["harm"] else None,
     )
 
 

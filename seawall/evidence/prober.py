@@ -6,8 +6,9 @@ In: the deployment file and a list of customers. The prober acts as the first tw
 part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
 On a sandbox it talks to the venue and the nodes directly, never through the proxies that faults act
-on. Only the probes of key services and RPC endpoints go through theirs, because they must see those
-faults. Any other venue is asked at the address that its customers use, and only what it offers.
+on. Only the probes of key services, signers and RPC endpoints go through theirs, because they must
+see those faults. Any other venue is asked at the address that its customers use, and only what it
+offers.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from seawall.evidence.probes import (
     NodeProbe,
     Probe,
     Sample,
+    SignerProbe,
     StatusProbe,
 )
 from seawall.formats import documents
@@ -54,6 +56,8 @@ STATUS_S_MAX = 1.0
 """Longer than any healthy answer, and short enough that a frozen venue shows as many failed samples
 rather than one long gap.
 """
+SIGNER_S_MAX = 0.9
+"""Longer than a signer waits for its key service, and shorter than the time between two probes."""
 ERROR_CHARACTERS_MAX = 200
 
 
@@ -198,6 +202,9 @@ async def watch(
             probes += NodeProbe(
                 http=http, network=network, url=site.node, lanes=lanes.get(network, {})
             ).probes()
+        for region, signer in deployment.signers.items():
+            http = await client("", SIGNER_S_MAX)
+            probes += SignerProbe(http=http, region=region, url=signer.url).probes()
         for endpoint in endpoints_of(deployment):
             probes += endpoint.probes()
         clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)

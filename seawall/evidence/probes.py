@@ -1,7 +1,8 @@
 """The probes of the black-box prober: what each one asks, and what it makes of the answer.
 
 As a customer: the venue's status, a login, balances, small and large money. From outside the venue:
-blocks and pending nonces at the nodes, and whether key services and RPC endpoints answer.
+blocks and pending nonces at the nodes, whether key services and RPC endpoints answer, and what key
+services answer to the signers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from seawall.conventions import signing
 from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.customers import Account
@@ -41,6 +43,8 @@ NODE_EVERY_S = 0.05
 ENDPOINT_EVERY_S = 0.2
 SILENT_S_MIN = 0.3
 """An endpoint that has not answered for this long counts as hanging."""
+SIGNER_EVERY_S = 1.0
+"""Each asks KMS for a signature, and of the quota one in twenty is nobody's share."""
 BLOCKS_BEHIND_MAX = 64
 
 
@@ -323,6 +327,33 @@ class NodeProbe:
         if None in results:
             raise ServiceError(f"the node of {self._network} answered {results!r}")
         return results
+
+
+class SignerProbe:
+    """What the key service answers to a region's signer: its own probe, which is no transaction.
+
+    It sees what an endpoint's answer does not show: whether signing is allowed, and not throttled.
+    """
+
+    def __init__(self, *, http: httpx.AsyncClient, region: str, url: str) -> None:
+        self._http, self._region, self._url = http, region, url.rstrip("/")
+
+    def probes(self) -> Sequence[Probe]:
+        """The probe and its period."""
+        about = {"region": self._region}
+        return (Probe(name="signer", period_s=SIGNER_EVERY_S, ask=self.signs, about=about),)
+
+    async def signs(self) -> Sequence[Sample]:
+        """Whether the text was signed; ``detail.result`` is the key service's error if not."""
+        answer = await self._http.post(f"{self._url}{signing.PROBE_PATH}")
+        result = signing.probe_result(answer.status_code, answer.text)
+        return [
+            Sample(
+                probe="signer",
+                ok=result == signing.ANSWERED,
+                detail={"region": self._region, "result": result},
+            )
+        ]
 
 
 class EndpointProbe:

@@ -263,6 +263,8 @@ class Deployment(_Part):
             role; without it the user's own AWS configuration counts.
         process_control: Base URL of handles that freeze, kill and start a process by its name
             (`sandbox/process_control.py` has them).
+        kms_crowding: Base URL of handles that let another tenant use up a region's quota of KMS
+            (`localaws/emulator/control.py` has them); AWS itself offers none.
         metrics: PromQL expression by the kit's own name of a metric, where they differ;
             `seawall_queue_depth{scope="guaranteed"}` can be mapped as a whole.
         evidence: Sources of evidence, besides those of ``venue.records``.
@@ -289,6 +291,7 @@ class Deployment(_Part):
     metrics_ports: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, str] = Field(default_factory=dict)
     process_control: str | None = None
+    kms_crowding: str | None = None
     outputs: Path | None = None
     pages: Path | None = None
     principals: Path | None = None
@@ -334,7 +337,8 @@ class Deployment(_Part):
                 yield f"networks.{name}.rpc.{side}", url
         for name, signer in self.signers.items():
             yield f"signers.{name}.url", signer.url
-        for name, url in (("toxiproxy", self.toxiproxy), ("process_control", self.process_control)):
+        for name in ("toxiproxy", "process_control", "kms_crowding"):
+            url = getattr(self, name)
             if url is not None:
                 yield name, url
         for name, proxy in self.proxies.items():

@@ -207,6 +207,17 @@ ALLOWED_WILDCARDS: tuple[AllowedWildcard, ...] = (
     ),
     *_listed(
         (_POLICY, _ROLE_POLICY),
+        "(boundary-)?fault",
+        "DenySigners",
+        "Resource",
+        r"arn:aws:iam::\d{12}:role/seawall-[a-z0-9-]+-signer-\*",
+        reason="the signers' roles and no others are called so; listed one by one, those of fifty "
+        "wallets would not fit into a managed policy (IAM quotas); a condition demands that the "
+        "signers' boundary bounds the role",
+        condition="iam:permissionsboundary",
+    ),
+    *_listed(
+        (_POLICY, _ROLE_POLICY),
         "(boundary-)?gameday-scheduler",
         "RunGameDays",
         "Resource",

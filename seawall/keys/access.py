@@ -18,6 +18,7 @@ break-glass  bucket with a key       disable and enable the bucket's keys, and c
 approver     approver role           sign with the key of that role, in both regions
 kit          venue                   do nothing with any key: it reads the offline kit
 gameday      venue                   do nothing with any key: it starts drills
+fault        venue                   do nothing with any key: it denies the signers' roles to sign
 deployer     account                 provision: what the account's own policies allow, at most
                                      :func:`provisioning`
 ===========  ======================  ==========================================================
@@ -38,7 +39,7 @@ from typing import Any, Literal
 from seawall.conventions import aws
 from seawall.policy import Policy
 
-Kind = Literal["signer", "admin", "break-glass", "approver", "kit", "gameday", "deployer"]
+Kind = Literal["signer", "admin", "break-glass", "approver", "kit", "gameday", "fault", "deployer"]
 
 SIGN = ("kms:Sign", "kms:GetPublicKey")
 ADMINISTER = (
@@ -155,8 +156,8 @@ class SigningKey:
 class Statement:
     """A statement of a key's policy.
 
-    It allows ``actions`` to ``who``, or with ``account`` to what the account's own policies allow;
-    a denial is for all principals but ``who``.
+    It allows ``actions`` to ``who``, or with ``account`` to what the account's own policies allow
+    to anyone but roles called like ``beyond``; a denial is for all principals but ``who``.
     """
 
     sid: str
@@ -164,6 +165,7 @@ class Statement:
     actions: tuple[str, ...]
     who: tuple[Principal, ...] = ()
     account: bool = False
+    beyond: str = ""
 
     def document(self, account: str) -> dict[str, Any]:
         """Render it for a key policy in ``account``.
@@ -173,12 +175,15 @@ class Statement:
         arns = [principal.arn(account) for principal in self.who]
         if self.allows:
             named = [f"arn:aws:iam::{account}:root"] if self.account else arns
+            ours = f"arn:aws:iam::{account}:role/{self.beyond}"
+            others = {"Condition": {"ArnNotLike": {"aws:PrincipalArn": ours}}}
             return {
                 "Sid": self.sid,
                 "Effect": "Allow",
                 "Principal": {"AWS": _one_or_all(named)},
                 "Action": list(self.actions),
                 "Resource": "*",
+                **(others if self.beyond else {}),
             }
         unless = (
             {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": _one_or_all(arns)}}} if arns else {}
@@ -265,6 +270,11 @@ def gameday(policy: Policy) -> Principal:
     return Principal(name=aws.gameday_role(policy.venue.name), kind="gameday")
 
 
+def fault(policy: Policy) -> Principal:
+    """Return the role that denies the signers' roles to sign for a while."""
+    return Principal(name=aws.fault_role(policy.venue.name), kind="fault")
+
+
 def principals(policy: Policy) -> tuple[Principal, ...]:
     """Return all roles of the stack that a person or a process assumes.
 
@@ -282,6 +292,7 @@ def principals(policy: Policy) -> tuple[Principal, ...]:
         *(approver(policy, role) for role in policy.approver_roles()),
         kit(policy),
         gameday(policy),
+        fault(policy),
     )
 
 
@@ -323,7 +334,13 @@ def statements_of(
         signs, stops, more = approver(policy, str(key.approver)), (), ()
     return (
         Statement(
-            sid="Provision", allows=True, actions=provisioning(protected=protected), account=True
+            sid="Provision",
+            allows=True,
+            actions=provisioning(protected=protected),
+            account=True,
+            # What is attached to a role of the stack allows it nothing: whoever may write such a
+            # policy, as the fault role may, could else give a signer more than its own key.
+            beyond=aws.every_role(policy.venue.name),
         ),
         Statement(sid="Sign", allows=True, actions=SIGN, who=(signs,)),
         *more,

@@ -3,168 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
-from sandbox.identities import Identities, create_identities
-from seawall.conventions import aws as aws_names
-from seawall.conventions import environment as environment_names
 from seawall.conventions import metrics as metrics_names
-from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
-from seawall.ethereum.keys import address_of_public_key_der
-from seawall.formats.venue_config import load_config
 from seawall.policy_file import load_policy
-from tests.integration.test_signer import WALLET, request_for
-from tests.testing.venue_harness import (
-    HANGS_AFTER_S,
-    POLICY,
-    connected,
-    free_port,
-    opening_balances,
-    urls_of,
-    write_config,
-)
-from venue.genesis.found import found_venue
-from venue.ledger.chart import payout_routes
+from tests.integration.test_signer import request_for
+from tests.testing.signer_harness import Region, region
+from tests.testing.venue_harness import HANGS_AFTER_S, POLICY
 
+__all__ = ["region"]
 pytestmark = pytest.mark.integration
-
-
-@dataclass(kw_only=True)
-class Region:
-    """The primary region of a sandbox.
-
-    Its AWS as a process, and a signer's configuration for it.
-    """
-
-    aws: asyncio.subprocess.Process
-    config_path: Path
-    environment: dict[str, str]
-    escrow: dict[str, str]
-    url: str
-    address: str
-
-
-def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
-    """What the stack makes, by hand: a key per wallet and a role that may sign with it."""
-    policy = load_policy(POLICY)
-    region = policy.regions.primary
-    root = {
-        "endpoint_url": endpoint,
-        "region_name": region,
-        "aws_access_key_id": ROOT_ACCESS_KEY_ID,
-        "aws_secret_access_key": ROOT_SECRET_ACCESS_KEY,
-    }
-    kms, iam = boto3.client("kms", **root), boto3.client("iam", **root)  # type: ignore[call-overload]
-    keys = {}
-    for wallet, declared in policy.signing_wallets().items():
-        signer = identities.signers[region][declared.bucket]
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": signer.arn}}
-        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
-            "KeyMetadata"
-        ]
-        name = aws_names.signer_role(policy.venue.name, wallet, region)
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]
-        may = {
-            "Effect": "Allow",
-            "Action": ["kms:Sign", "kms:GetPublicKey"],
-            "Resource": key["Arn"],
-        }
-        iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
-        address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
-        keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
-    return keys
-
-
-def _document(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-@pytest.fixture
-async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
-    """The sandbox's AWS with keys and identities, and a venue whose lanes have their addresses."""
-    policy = load_policy(POLICY)
-    aws_port, port = free_port(), free_port()
-    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
-    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert aws.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await aws.stdout.readline() == b"ready\n"
-        endpoint = f"http://127.0.0.1:{aws_port}"
-        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
-        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
-        profiles = tmp_path / "credentials"
-        identities.write_signers(policy.regions.primary, profiles)
-        path = tmp_path / "venue.json"
-        write_config(path, database_url, policy)
-        payload = json.loads(path.read_text(encoding="utf-8"))
-        url = f"http://127.0.0.1:{port}"
-        payload["signers"][policy.regions.primary] = {
-            "listen_port": port,
-            "operations_per_s": 100,
-            "url": url,
-            "kms_endpoint": endpoint,
-            "sts_endpoint": endpoint,
-            "keys": keys,
-        }
-        path.write_text(json.dumps(payload), encoding="utf-8")
-        nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
-        async with connected(database_url) as owner:
-            customers = opening_balances(policy, 3)
-            config, urls = load_config(path), urls_of(database_url)
-            await found_venue(
-                owner,
-                config=config,
-                policy=policy,
-                customers=customers,
-                nonces=nonces,
-                roles=urls.roles,
-            )
-        yield Region(
-            aws=aws,
-            config_path=path,
-            environment={
-                "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
-                environment_names.DATABASE_VARIABLE: urls.signer,
-            },
-            escrow=identities.signers[policy.regions.primary]["escrow"].environment(),
-            url=url,
-            address=keys[WALLET]["address"],
-        )
-    finally:
-        aws.kill()
-        await aws.wait()
 
 
 async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Region) -> None:
     """Over HTTP: signed, replayed, refused, and unavailable before KMS goes on; SIGTERM ends it."""
-    argv = (
-        sys.executable,
-        "-m",
-        "venue.signer",
-        "--config",
-        str(region.config_path),
-        "--region",
-        "us-east-1",
-    )
-    signer = await asyncio.create_subprocess_exec(
-        *argv, env=os.environ | region.environment, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert signer.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await signer.stdout.readline() == b"ready\n"
+    async with region.signing() as signer:
         async with httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client:
 
             async def sign(**change: Any) -> httpx.Response:
@@ -185,10 +45,6 @@ async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Regi
         signer.terminate()
         async with asyncio.timeout(HANGS_AFTER_S):
             code = await signer.wait()
-    finally:
-        if signer.returncode is None:
-            signer.kill()
-            await signer.wait()
 
     assert (signed.status_code, replayed.json()) == (200, signed.json())
     assert (conflict.status_code, conflict.json()["code"]) == (409, "digest_conflict")
@@ -274,33 +130,11 @@ async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
 
 async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
     """It signs as the principal in its environment and knows no other bucket's wallets."""
-    argv = (
-        sys.executable,
-        "-m",
-        "venue.signer",
-        "--config",
-        str(region.config_path),
-        "--region",
-        "us-east-1",
-    )
-    signer = await asyncio.create_subprocess_exec(
-        *argv,
-        "--bucket",
-        "escrow",
-        env=os.environ | region.environment | region.escrow,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert signer.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await signer.stdout.readline() == b"ready\n"
-        async with httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client:
-            probe = await client.post("/probe")
-            other = await client.post(
-                "/sign", content=request_for(region.address).model_dump_json()
-            )
-    finally:
-        signer.kill()
-        await signer.wait()
+    async with (
+        region.signing("--bucket", "escrow", **region.escrow),
+        httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client,
+    ):
+        probe = await client.post("/probe")
+        other = await client.post("/sign", content=request_for(region.address).model_dump_json())
     assert probe.status_code == 200
     assert (other.status_code, other.json()["code"]) == (422, "bad_request")

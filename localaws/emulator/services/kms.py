@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from copy import deepcopy
+from random import Random
 from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -325,7 +326,8 @@ def _rearranged(keys: list[Key], *, primary: Key) -> None:
 # with ThrottlingException and a fixed text (same guide, "Throttling AWS KMS requests"). Here it is
 # a token bucket that holds one second's worth, so a burst within a second passes as it does there.
 # moto never throttles. There is no quota until one is set: by ``python -m localaws.emulator
-# --kms-ecc-per-s N``, or at run time by ``localaws.emulator.control``.
+# --kms-ecc-per-s N``, or at run time by ``localaws.emulator.control``. There another tenant who
+# uses it up can be let in, too: its thousands of requests a second are more than moto answers.
 # ------------------------------------------------------------------------------------------------
 
 _CURVES = "ECC_"
@@ -383,6 +385,43 @@ QUOTA = EccQuota()
 """The quota of this process."""
 
 
+class Crowding:
+    """Another tenant of the account that asks for many times a Region's quota; thread-safe.
+
+    Of requests that come in no order, KMS serves as many as fit, so each finds the quota used up
+    with the same probability, whoever sent it: ``refused`` of them all. Drawn and not counted off,
+    because what counts off falls into step with callers that ask at a steady pace.
+    """
+
+    def __init__(self, draw: Callable[[], float] | None = None) -> None:
+        # no secret: only whom the quota meets
+        self._draw = Random(0).random if draw is None else draw
+        self._lock = threading.Lock()
+        self._refused: dict[str, float] = {}
+
+    def of(self, region: str) -> float | None:
+        """The share of requests that is refused in ``region``; None: nobody crowds it."""
+        return self._refused.get(region)
+
+    def set(self, region: str, refused: float | None) -> bool:
+        """Let a tenant crowd ``region``, or end it. False if there was nothing to end."""
+        with self._lock:
+            if refused is None:
+                return self._refused.pop(region, None) is not None
+            self._refused[region] = refused
+            return True
+
+    def refuses(self, region: str) -> bool:
+        """Whether the next request in ``region`` finds the quota used up."""
+        with self._lock:
+            refused = self._refused.get(region)
+            return refused is not None and self._draw() < refused
+
+
+CROWDING = Crowding()
+"""Who else uses the quota of this process's Regions."""
+
+
 def _install_quotas() -> None:
     """Count what signs and verifies with elliptic-curve keys; refuse what is beyond the quota."""
     response: Any = KmsResponse
@@ -392,10 +431,11 @@ def _install_quotas() -> None:
 
 def _counted(operation: Callable[[Any], str]) -> Callable[[Any], str]:
     def answer(self: Any) -> str:
+        limited = QUOTA.per_s is not None or CROWDING.of(self.region) is not None
         if (
-            QUOTA.per_s is not None
+            limited
             and _on_curve(self)
-            and not QUOTA.take(self.current_account, self.region)
+            and (CROWDING.refuses(self.region) or not QUOTA.take(self.current_account, self.region))
         ):
             raise JsonRESTError(
                 "ThrottlingException",

@@ -1,20 +1,19 @@
-"""KMS clients of the segregation drill: one for every principal in every region."""
+"""AWS clients of the segregation drill: KMS for every principal in every region, and IAM."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
-from botocore.session import Session as BotocoreSession
 
-from seawall.errors import ServiceError, UsageError
+from seawall.aws import session_of_profile
 from seawall.keys.access import Principal
 
 if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_kms import KMSClient
 
 _CONFIG = Config(
@@ -30,6 +29,10 @@ class Actors(Protocol):
 
     def kms(self, principal: Principal, region: str) -> KMSClient:
         """KMS of ``region`` as ``principal``."""
+        ...
+
+    def iam(self, principal: Principal) -> IAMClient:
+        """IAM as ``principal``."""
         ...
 
 
@@ -55,27 +58,15 @@ class ProfileActors:
                 )
             return self._clients[principal.name, region]
 
+    def iam(self, principal: Principal) -> IAMClient:
+        """IAM as ``principal``."""
+        with self._lock:
+            return self._session(principal).client("iam", config=_CONFIG)
+
     def _session(self, principal: Principal) -> boto3.Session:
         """One session per principal: its credentials are taken on once for all regions."""
         if principal.name in self._sessions:
             return self._sessions[principal.name]
-        known: dict[str, Any] = {"profile": (None, None, principal.name, None)}
-        if self._config_file is not None:
-            known["config_file"] = (None, None, str(self._config_file), None)
-        try:
-            core = BotocoreSession(session_vars=known)
-            session = boto3.Session(botocore_session=core)
-            session.get_credentials()
-        except ProfileNotFound as error:
-            raise UsageError(
-                f"there is no AWS profile called {principal.name}",
-                remedy="write one with the role's ARN and its source_profile, as"
-                " docs/real-account.md shows",
-            ) from error
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceError(
-                f"the role of {principal.name} cannot be assumed: {error}",
-                remedy="bring the stack up with `pulumi up`, then try again",
-            ) from error
+        session = session_of_profile(principal.name, self._config_file)
         self._sessions[principal.name] = session
         return session

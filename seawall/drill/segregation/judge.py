@@ -2,7 +2,8 @@
 
 The matrix is compared with the policy's, and two claims are read off what was found alone, so that
 a mistake in the declaration, from which stack and expectation both follow, does not hide itself:
-one signer per key and region, and no principal with power over two buckets.
+one signer per key and region, and no principal with power over two buckets. What an Allow through
+the fault role's door adds is compared with what was found without it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from seawall.drill.segregation.door import Stray
 from seawall.drill.segregation.trials import Found, Proof, Trial
 from seawall.keys.access import Cell
 from seawall.scorecard.outcome import Finding, failed, passed, unknown
@@ -24,11 +26,14 @@ def judge(
     keys: Iterable[tuple[str, str]],
     proofs: Sequence[Proof],
     cold: Sequence[str],
+    beside: Sequence[Stray],
+    behind: Sequence[Trial] | None,
 ) -> dict[str, Finding]:
     """The findings by check.
 
     ``cells`` had to be tried; ``keys`` are (name, region) that had to answer; ``cold`` has no key
-    here.
+    here. ``beside`` is what the fault role tried beside its door; ``behind`` are the signers' cells
+    once more, while it let them do everything; None where money is at stake.
     """
     return {
         "segregation.complete": _complete(cells, trials),
@@ -37,6 +42,8 @@ def judge(
         "segregation.buckets_apart": _buckets_apart(trials),
         "control.keys": _control(list(keys), proofs, cold),
         "control.logged": _logged(proofs),
+        "segregation.fault_role": _fault_role(beside),
+        **({} if behind is None else {"segregation.door": _door(cells, trials, behind)}),
     }
 
 
@@ -158,6 +165,51 @@ def _buckets_apart(trials: Sequence[Trial]) -> Finding:
         return failed(measured=measured, target=target, reason=details[0], details=details)
     return passed(
         measured=measured, target=target, reason="read off what was found, not off the declaration"
+    )
+
+
+def _fault_role(beside: Sequence[Stray]) -> Finding:
+    target = "the fault role writes inline policies of the signers' roles, and nothing else"
+    unclear = [each for each in beside if each.found is Found.UNCLEAR]
+    wrong = [each for each in beside if each not in unclear and not each.as_expected]
+    measured = f"{len(wrong)} of {len(beside)} calls differ"
+    if wrong:
+        details = [each.sentence() for each in wrong]
+        return failed(measured=measured, target=target, reason=details[0], details=details)
+    if unclear or not any(each.allowed for each in beside):
+        reason = unclear[0].sentence() if unclear else "it did not try what it is for"
+        return unknown(measured=measured, target=target, reason=reason)
+    denied = sum(not each.allowed for each in beside)
+    return passed(measured=measured, target=target, reason=f"{denied} calls beside it were denied")
+
+
+def _door(cells: Sequence[Cell], trials: Sequence[Trial], behind: Sequence[Trial]) -> Finding:
+    """More than the policy says and than was found without the Allow, so nothing is said twice."""
+    target = "an Allow of everything on the signers' roles lets them do nothing more"
+    wanted = {_place(cell) for cell in cells if cell.principal.kind == "signer"}
+    clear = {_place(each.cell): each for each in behind if each.found is not Found.UNCLEAR}
+    before = {_place(each.cell) for each in trials if each.found is Found.ALLOWED}
+    more = [
+        each
+        for place, each in clear.items()
+        if each.found is Found.ALLOWED and not each.cell.allowed and place not in before
+    ]
+    measured = f"{len(more):,} of {len(clear):,} cells allow more"
+    if more:
+        return failed(
+            measured=measured,
+            target=target,
+            reason=more[0].sentence(),
+            details=[each.sentence() for each in more],
+        )
+    missing = wanted - set(clear)
+    if missing or not any(each.found is Found.ALLOWED for each in clear.values()):
+        reason = f"{len(missing):,} cells have no clear answer" if missing else "no signer signed"
+        return unknown(measured=measured, target=target, reason=reason)
+    return passed(
+        measured=measured,
+        target=target,
+        reason="tried while the fault role allowed every signer kms:* on everything",
     )
 
 

@@ -14,8 +14,10 @@ from seawall.drill.result import DrillResult
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.canary import canaries
 from seawall.drill.segregation.control import DeclaredKey, challenge_all, looked_up
+from seawall.drill.segregation.door import opened, try_beside
 from seawall.drill.segregation.judge import judge
 from seawall.drill.segregation.trial import Means, read_facts, try_all
+from seawall.drill.segregation.trials import Trial
 from seawall.errors import ServiceError, UsageError
 from seawall.keys import access
 from seawall.policy import Policy
@@ -99,11 +101,28 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
                 means=drilled.means,
                 report=report,
             )
+            # Where money is at stake, nothing is allowed for a try, however harmless.
+            behind: list[Trial] | None = None
+            if drilled.means.harm:
+                report("the fault role lets every signer do everything, which must change nothing")
+                with opened(drilled.actors, policy):
+                    behind = try_all(
+                        [cell for cell in cells if cell.principal.kind == "signer"],
+                        actors=drilled.actors,
+                        account=account,
+                        facts=facts,
+                        canaries=canary_of,
+                        means=drilled.means,
+                        report=report,
+                    )
     except (ClientError, BotoCoreError) as error:
-        message = f"the canary could not be made, changed or removed: {error}"
+        message = f"the canary or a policy could not be made, changed or removed: {error}"
         raise ServiceError(
-            message, remedy="let the deployer make, change and schedule the deletion of keys"
+            message,
+            remedy="let the deployer make, change and schedule the deletion of keys, and the fault"
+            " role write inline policies of the signers' roles",
         ) from error
+    beside = try_beside(drilled.actors, policy, account)
     report("every key signs a challenge, in both regions")
     challenged = challenge_all(
         drilled.actors,
@@ -121,6 +140,8 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
         keys=[(name, region) for name in declared_keys for region in (primary, standby)],
         proofs=proofs,
         cold=cold,
+        beside=beside,
+        behind=behind,
     )
     return DrillResult(
         drill=SEGREGATION,
@@ -142,6 +163,8 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
                 trial.line() for trial in sorted(trials, key=lambda trial: str(trial.line()))
             ],
             "proofs": [proof.line() for proof in proofs],
+            "beside": [each.line() for each in beside],
+            "behind": None if behind is None else [trial.line() for trial in behind],
         },
     )
 

@@ -6,10 +6,11 @@ A fault that did not is UNKNOWN, never FAIL: then nothing was shown about the ve
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
-from seawall.conventions import components, faults
+from seawall.conventions import components, faults, signing
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
-from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s
+from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, Outcome, check, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
@@ -33,6 +34,16 @@ HELD_PERCENT_MIN = 90
 
 HELD_GAP_MS_MAX = 2_000
 """The longest time without an observation of a fault that was in force."""
+
+REFUSED_PERCENT_OF_SHARE = 60
+"""Share of the prober's requests that must be refused, of the share that the fault declares.
+
+They are few, one a second: of thirty that are refused nine times in ten, half are served only once
+in a million runs.
+"""
+
+REFUSED_GAP_US_MAX = 3 * SECOND
+"""The longest time without a request of the prober to a signer, which is asked once a second."""
 
 
 @check(
@@ -233,6 +244,70 @@ def _kms_outside(facts: Facts, fault: FaultSeen) -> Finding:
     return _silent_outside(fault, samples, f"KMS of {region}")
 
 
+def _throttled_outside(facts: Facts, fault: FaultSeen) -> Finding:
+    """The prober's own requests for a signature were throttled, about as often as declared."""
+    share = Decimal(fault.planned.parameters["throttled"])
+    return _refused_outside(
+        facts, fault, code=signing.THROTTLED, percent_min=int(share * REFUSED_PERCENT_OF_SHARE)
+    )
+
+
+def _denied_outside(facts: Facts, fault: FaultSeen) -> Finding:
+    """The prober's own requests for a signature were denied, and the region signed nothing."""
+    regions = facts.run.policy.regions
+    region = regions.primary if fault.planned.target == "kms.primary" else regions.standby
+    doubt = _signed_in_the_dark(facts, fault, region=region)
+    if doubt is not None:
+        return unknown(target=f"KMS of {region} signs nothing", reason=doubt)
+    return _refused_outside(facts, fault, code=signing.DENIED, percent_min=DARK_PROBES_PERCENT_MIN)
+
+
+def _refused_outside(facts: Facts, fault: FaultSeen, *, code: str, percent_min: int) -> Finding:
+    """The key service refused the prober's own requests with ``code``, and only meanwhile.
+
+    They go through the region's signer, whose probe asks for a signature as a payout does.
+    """
+    regions = facts.run.policy.regions
+    region = regions.primary if fault.planned.target == "kms.primary" else regions.standby
+    target = f"KMS of {region} answers an outside probe with {code}, then signs again"
+    starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
+    samples = [
+        sample
+        for sample in facts.samples("signer")
+        if (sample.detail or {}).get("region") == region
+    ]
+    inside = [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
+    refused = [sample for sample in samples if (sample.detail or {}).get("result") == code]
+    meanwhile = sum(1 for sample in inside if sample in refused)
+    measured = f"{meanwhile} of {len(inside)} probes met {code}"
+    early = [sample for sample in refused if sample.done_at < (fault.applied or 0)]
+    late = [sample for sample in refused if sample.at >= (fault.cleared or 0)]
+    gap_us = longest_gap_us(sorted(sample.at for sample in inside), starts=starts, ends=ends)
+    for wrong, reason in (
+        (
+            not inside or gap_us > REFUSED_GAP_US_MAX,
+            f"the prober did not ask the signer of {region} for {format_s(gap_us)}",
+        ),
+        (
+            meanwhile * 100 < len(inside) * percent_min,
+            f"it should be at least {percent_min} of 100",
+        ),
+        (bool(early), f"the prober met {code} before the fault"),
+        (bool(late), f"the prober met {code} after the fault"),
+        (
+            not any(sample.ok for sample in samples if sample.done_at < (fault.applied or 0)),
+            f"the signer of {region} never signed for the prober before the fault",
+        ),
+        (
+            not any(sample.ok for sample in samples if sample.at >= (fault.cleared or 0)),
+            f"the signer of {region} never signed for the prober after the fault",
+        ),
+    ):
+        if wrong:
+            return unknown(target=target, measured=measured, reason=reason)
+    return passed(measured=measured, target=target, reason="the prober met it, too, and only then")
+
+
 def _rpc_outside(facts: Facts, fault: FaultSeen) -> Finding:
     """The prober saw the endpoint dark."""
     samples = [
@@ -312,6 +387,8 @@ def _silent_outside(fault: FaultSeen, samples: list[ProbeSample], what: str) -> 
 
 OUTSIDE: dict[str, Callable[[Facts, FaultSeen], Finding | None]] = {
     faults.KMS_DARK: _kms_outside,
+    faults.KMS_THROTTLED: _throttled_outside,
+    faults.SIGNING_DENIED: _denied_outside,
     faults.RPC_DARK: _rpc_outside,
     faults.PROCESS_FROZEN: _process_outside,
     faults.PROCESS_KILLED: _process_outside,

@@ -14,7 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.emulator.control import KMS_QUOTA_PATH, kms_quota, set_kms_quota, throttled
-from seawall.conventions.local_aws import ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.conventions.local_aws import (
+    KMS_CROWDING_PATH,
+    ROOT_ACCESS_KEY_ID,
+    ROOT_SECRET_ACCESS_KEY,
+)
 from seawall.errors import ServiceError
 from tests.testing.aws_harness import ROOT_KEY, STANDBY, client, running_aws
 from tests.testing.nightly import repetitions
@@ -93,6 +97,29 @@ def test_a_quota_without_meaning_is_refused(aws: str, body: bytes) -> None:
     auth = (ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY)
     assert httpx.put(f"{aws}{KMS_QUOTA_PATH}", content=body, auth=auth).status_code == 400
     assert kms_quota(aws) == 2
+
+
+def test_another_tenant_uses_up_the_quota_of_one_region_until_it_leaves(aws: str) -> None:
+    """Beside any quota of its own; leaving twice is an answer of its own."""
+    kms, there = client("kms", aws, ROOT_KEY), client("kms", aws, ROOT_KEY, region=STANDBY)
+    one, rsa, far = key(kms), key(kms, "RSA_2048"), key(there)
+    set_kms_quota(aws, None)
+    crowding = f"{aws}{KMS_CROWDING_PATH}/us-east-1"
+    assert httpx.put(crowding, json={"refused": 1}).status_code == 204
+    assert [sign(kms, one), sign(there, far)] == ["ThrottlingException", "ok"]
+    assert sign(kms, rsa, "RSASSA_PKCS1_V1_5_SHA_256") == "ok"
+    assert [httpx.delete(crowding).status_code for _ in range(2)] == [204, 404]
+    assert sign(kms, one) == "ok"
+
+
+@pytest.mark.parametrize(
+    "body", repetitions([b'{"refused": 2}', b"", b'{"refused": true}', b'{"refused": 0}'], keep=1)
+)
+def test_crowding_without_meaning_is_refused(aws: str, body: bytes) -> None:
+    url = f"{aws}{KMS_CROWDING_PATH}/us-east-1"
+    assert httpx.put(url, content=body).status_code == 400
+    assert httpx.get(url).status_code == 405
+    assert httpx.delete(url).status_code == 404
 
 
 def test_an_aws_that_is_not_there_is_an_error_that_says_so() -> None:

@@ -151,6 +151,23 @@ def test_times_are_those_of_the_probes_and_the_fault_lasts_as_long_as_asked() ->
     assert at["fault.cleared"] == at["fault.reverted"]
 
 
+def test_what_a_fault_of_several_steps_causes_comes_after_it_was_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A venue that met the first step has already acted when the last one is done."""
+    world = World()
+    applied = _Fault.apply
+
+    def slowly(fault: _Fault) -> None:
+        applied(fault)
+        world.now_ms += 700
+
+    monkeypatch.setattr(_Fault, "apply", slowly)
+    world.session.apply()
+    at = dict(world.recorded)
+    assert at["fault.effective"] - at["fault.applied"] == pytest.approx(0.7)
+
+
 def test_a_fault_is_observed_all_the_time_that_it_is_held() -> None:
     """What was seen is counted for the judge: here a probe of 20 ms every 0.1 s."""
     world = World()

@@ -16,7 +16,7 @@ from seawall.drill.segregation.trials import Found
 from seawall.formats.run_directory import write_policy
 from seawall.scorecard.outcome import Outcome
 from tests.unit.drill.test_neighbour import POLICY, answered
-from tests.unit.drill.test_segregation_judge import PROOFS, TRIALS, judged
+from tests.unit.drill.test_segregation_judge import BEHIND, BESIDE, PROOFS, TRIALS, judged
 
 
 def neighbour(directory: Path, *, starved: bool = False) -> None:
@@ -43,10 +43,12 @@ def segregation(directory: Path, *, stray: bool = False) -> None:
     _write(
         directory,
         "segregation",
-        conditions={"protected": False},
+        conditions={"protected": False, "harm": True},
         evidence={
             "cells": [trial.line() for trial in trials],
             "proofs": [proof.line() for proof in PROOFS],
+            "beside": [each.line() for each in BESIDE],
+            "behind": [trial.line() for trial in BEHIND],
         },
     )
 
@@ -122,3 +124,17 @@ def test_evidence_that_cannot_be_read_is_unknown(tmp_path: Path, how: str) -> No
 
     assert result.outcome is Outcome.UNKNOWN
     assert list(result.findings) == ["evidence.complete"]
+
+
+def test_where_the_door_had_to_be_tried_evidence_without_it_is_unknown(tmp_path: Path) -> None:
+    segregation(tmp_path)
+    file = tmp_path / "segregation.json"
+    document = json.loads(file.read_text())
+    document["evidence"]["behind"] = None
+    file.write_text(json.dumps(document))
+
+    found = judge_again(tmp_path, "segregation").findings
+    assert found["segregation.door"].outcome is Outcome.UNKNOWN
+    document["conditions"]["harm"] = False
+    file.write_text(json.dumps(document))
+    assert "segregation.door" not in judge_again(tmp_path, "segregation").findings

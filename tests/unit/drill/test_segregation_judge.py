@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seawall.drill.segregation.door import Stray
 from seawall.drill.segregation.judge import judge
 from seawall.drill.segregation.trials import Found, Proof, Trial
 from seawall.keys import access
@@ -28,7 +29,12 @@ CHECKS = {
     "segregation.buckets_apart",
     "control.keys",
     "control.logged",
+    "segregation.fault_role",
+    "segregation.door",
 }
+
+
+MATRIX = ("segregation.matrix", "segregation.one_signer", "segregation.buckets_apart")
 
 
 def trial(cell: Cell, found: Found | None = None) -> Trial:
@@ -51,8 +57,31 @@ PROOFS = [
 ]
 
 
-def judged(trials: list[Trial] = TRIALS, proofs: list[Proof] = PROOFS) -> dict[str, Finding]:
-    return judge(cells=CELLS, trials=trials, keys=KEYS, proofs=proofs, cold=["customer-aster-cold"])
+BEHIND = [each for each in TRIALS if each.cell.principal.kind == "signer"]
+BESIDE = [
+    Stray(
+        action="iam:DeleteRolePolicy", role="a", allowed=True, found=Found.ALLOWED, code="success"
+    ),
+    Stray(action="iam:PutRolePolicy", role="b", allowed=False, found=Found.DENIED, code="no"),
+]
+
+
+def judged(
+    trials: list[Trial] = TRIALS,
+    proofs: list[Proof] = PROOFS,
+    *,
+    beside: list[Stray] = BESIDE,
+    behind: list[Trial] | None = BEHIND,
+) -> dict[str, Finding]:
+    return judge(
+        cells=CELLS,
+        trials=trials,
+        keys=KEYS,
+        proofs=proofs,
+        cold=["customer-aster-cold"],
+        beside=beside,
+        behind=behind,
+    )
 
 
 def turned(findings: dict[str, Finding]) -> dict[str, Outcome]:
@@ -88,6 +117,38 @@ def test_what_the_policy_declares_passes_and_says_what_is_not_proven() -> None:
     assert set(findings) == CHECKS
     assert turned(findings) == {}
     assert "customer-aster-cold" in findings["control.keys"].reason
+
+
+def test_an_allow_through_the_door_of_the_fault_role_must_add_nothing() -> None:
+    """It is compared with what was found without it, and an untried cell proves nothing."""
+    index = next(number for number, each in enumerate(BEHIND) if not each.cell.allowed)
+    stray = replace(BEHIND[index], found=Found.ALLOWED)
+    more = [*BEHIND[:index], stray, *BEHIND[index + 1 :]]
+    assert turned(judged(behind=more)) == {"segregation.door": Outcome.FAIL}
+    assert judged(behind=more)["segregation.door"].details == (stray.sentence(),)
+    same = [stray if each.cell == stray.cell else each for each in TRIALS]
+    assert judged(same, behind=more)["segregation.door"].outcome is Outcome.PASS
+    for untried in (BEHIND[1:], [], [replace(each, found=Found.DENIED) for each in BEHIND]):
+        assert turned(judged(behind=untried)) == {"segregation.door": Outcome.UNKNOWN}
+    unclear = [replace(BEHIND[0], found=Found.UNCLEAR), *BEHIND[1:]]
+    assert turned(judged(behind=unclear)) == {"segregation.door": Outcome.UNKNOWN}
+    assert "segregation.door" not in judged(behind=None)
+
+
+@pytest.mark.parametrize(
+    ("beside", "outcome"),
+    [
+        ([BESIDE[0], replace(BESIDE[1], found=Found.ALLOWED)], Outcome.FAIL),
+        ([replace(BESIDE[0], found=Found.DENIED), BESIDE[1]], Outcome.FAIL),
+        ([BESIDE[0], replace(BESIDE[1], found=Found.UNCLEAR)], Outcome.UNKNOWN),
+        ([BESIDE[1]], Outcome.UNKNOWN),
+        ([], Outcome.UNKNOWN),
+    ],
+)
+def test_a_fault_role_does_what_it_is_for_and_nothing_beside_it(
+    beside: list[Stray], outcome: Outcome
+) -> None:
+    assert turned(judged(beside=beside)) == {"segregation.fault_role": outcome}
 
 
 def test_a_stray_allow_is_named_as_exactly_that_cell() -> None:
@@ -180,7 +241,7 @@ def test_a_stray_allow_is_named_as_exactly_that_cell() -> None:
         ),
         pytest.param(
             [],
-            dict.fromkeys(CHECKS - {"control.keys", "control.logged"}, Outcome.UNKNOWN),
+            dict.fromkeys((*MATRIX, "segregation.complete"), Outcome.UNKNOWN),
             id="nothing was tried",
         ),
         pytest.param(

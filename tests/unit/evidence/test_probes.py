@@ -13,7 +13,14 @@ import pytest
 
 from seawall.errors import ServiceError, UsageError
 from seawall.evidence.prober import endpoints_of, venue_url
-from seawall.evidence.probes import CustomerProbes, EndpointProbe, NodeProbe, Sample, StatusProbe
+from seawall.evidence.probes import (
+    CustomerProbes,
+    EndpointProbe,
+    NodeProbe,
+    Sample,
+    SignerProbe,
+    StatusProbe,
+)
 from seawall.formats.customers import Account, read_accounts
 from seawall.formats.drill_contract import (
     ContractAdapter,
@@ -334,6 +341,41 @@ def test_endpoints_are_probed_where_there_is_a_proxy_and_a_sandbox_must_have_the
     assert [probe.probes()[0].about for probe in endpoints_of(staging)] == [{"region": "us-east-1"}]
     bare = make_deployment(tmp_path, kind="staging", regions=None, proxies={}, networks={})
     assert endpoints_of(bare) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "result"),
+    [
+        (200, "", "answered"),
+        (
+            503,
+            "An error occurred (AccessDeniedException) when calling the Sign operation: no",
+            None,
+        ),
+        (404, "", "HTTP 404"),
+    ],
+)
+def test_a_signers_probe_shows_what_its_key_service_answers(
+    status: int, reason: str, result: str | None
+) -> None:
+    """The error code of the key service, or that there was none."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url}")
+        return httpx.Response(status, json={"code": "provider_unavailable", "reason": reason})
+
+    async def probed() -> Sample:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            probe = SignerProbe(http=http, region="us-east-1", url="http://signer/")
+            [sample] = await probe.signs()
+            return sample
+
+    expected = result or "AccessDeniedException"
+    assert asyncio.run(probed()) == Sample(
+        probe="signer", ok=status == 200, detail={"region": "us-east-1", "result": expected}
+    )
+    assert asked == ["POST http://signer/probe"]
 
 
 def test_a_customers_functions_are_tried_as_often_as_the_policy_says() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import product
 
 import pytest
 
+from seawall.iam.evaluation import decide
+from seawall.iam.request import Policies, Request, ResourcePolicy
+from seawall.iam.request import Principal as IamPrincipal
 from seawall.keys import access as s
 from tests.testing.declared import ACCOUNT, POLICY, PRIMARY, STANDBY
 
@@ -83,10 +87,11 @@ def test_an_approver_signs_with_its_own_key_in_both_regions() -> None:
     )
 
 
-def test_the_kit_and_game_days_reach_no_key() -> None:
-    cells = s.matrix(POLICY, protected=True, who=[s.kit(POLICY), s.gameday(POLICY)])
+def test_the_kit_game_days_and_faults_reach_no_key() -> None:
+    who = [s.kit(POLICY), s.gameday(POLICY), s.fault(POLICY)]
+    cells = s.matrix(POLICY, protected=True, who=who)
     assert Counter(cell.allowed for cell in cells) == {
-        False: 2 * len(s.keys(POLICY)) * 2 * len(s.TRIED)
+        False: len(who) * len(s.keys(POLICY)) * 2 * len(s.TRIED)
     }
 
 
@@ -172,6 +177,34 @@ def test_a_document_allows_what_its_statements_allow() -> None:
                     protected=protected,
                 )
                 assert expected is (effects == {"Allow"}), (principal, key, region, tried)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_attached_to_a_role_of_the_stack_allows_it_nothing_more(*, protected: bool) -> None:
+    """The fault role may write any inline policy of a signer's role; so an Allow must be in vain.
+
+    Evaluated as AWS does, without the boundary, which denies most of it a second time.
+    """
+    document = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    everything = json.dumps({"Version": "2012-10-17", "Statement": [document]})
+    for key, region in product((ESCROW, CUSTOMER, LEAD), (PRIMARY, STANDBY)):
+        written = s.key_policy(POLICY, key, region, account=ACCOUNT, protected=protected)
+        resource = ResourcePolicy(documents=(json.dumps(written),), decisive=True)
+        for principal in (*s.principals(POLICY), s.DEPLOYER):
+            arn = principal.arn(ACCOUNT)
+            role = None if principal is s.DEPLOYER else arn
+            for tried in s.TRIED:
+                request = Request(
+                    principal=IamPrincipal(arn=arn, account=ACCOUNT, role=role),
+                    action=tried.action,
+                    resource=f"arn:aws:kms:{region}:{ACCOUNT}:key/k",
+                    context={"aws:principalarn": arn},
+                )
+                policies = Policies(identity=(everything,), resource=resource)
+                found = decide(request, policies).allowed
+                assert found is (
+                    tried.action in allowed(principal, key, region, protected=protected)
+                ), (principal, key, region, tried)
 
 
 def test_what_changes_a_key_is_marked() -> None:

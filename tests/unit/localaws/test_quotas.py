@@ -5,7 +5,7 @@ The clock is the test's.
 
 from __future__ import annotations
 
-from localaws.emulator.services.kms import EccQuota
+from localaws.emulator.services.kms import Crowding, EccQuota
 
 SECOND = 1_000_000_000
 
@@ -60,3 +60,14 @@ def test_another_quota_starts_with_full_buckets() -> None:
     assert [quota.take("1", "here") for _ in range(3)] == [True, True, False]
     quota.set(None)
     assert quota.take("1", "here")
+
+
+def test_a_crowded_region_refuses_its_share_and_no_other_region_does() -> None:
+    draws = iter([0.0, 0.89, 0.9, 0.99])
+    crowding = Crowding(lambda: next(draws))
+    assert not crowding.refuses("here")
+    assert crowding.set("here", 0.9)
+    assert [crowding.refuses("here") for _ in range(4)] == [True, True, False, False]
+    assert not crowding.refuses("there")
+    assert (crowding.set("here", None), crowding.set("here", None)) == (True, False)
+    assert not crowding.refuses("here")

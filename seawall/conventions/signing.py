@@ -1,0 +1,27 @@
+"""The probe that a signer offers, and what its refusal says of the key service."""
+
+from __future__ import annotations
+
+import re
+
+PROBE_PATH = "/probe"
+"""POST: the signer has its key service sign a fixed text that is no transaction."""
+ANSWERED = "answered"
+"""What a probe is called whose text was signed."""
+THROTTLED = "ThrottlingException"
+DENIED = "AccessDeniedException"
+"""Error codes of KMS (KMS API reference, "Common error types")."""
+
+_CODE = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation")
+"""How botocore words every error of AWS (`botocore.exceptions.ClientError.MSG_TEMPLATE`)."""
+
+
+def probe_result(status: int, body: str) -> str:
+    """What a signer's answer to a probe shows.
+
+    :data:`ANSWERED`, the error code of the key service if the refusal has one, else the status.
+    """
+    if 200 <= status < 300:  # noqa: PLR2004 - success, as HTTP has it
+        return ANSWERED
+    found = _CODE.search(body)
+    return f"HTTP {status}" if found is None else found[1]

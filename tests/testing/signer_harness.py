@@ -1,0 +1,191 @@
+"""A signer's surroundings on the emulated AWS: keys, roles, identities and a founded venue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.faults import denying
+from sandbox.identities import Identities, create_identities
+from seawall.conventions import aws as aws_names
+from seawall.conventions import environment as environment_names
+from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
+from seawall.ethereum.keys import address_of_public_key_der
+from seawall.formats.venue_config import load_config
+from seawall.policy_file import load_policy
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    POLICY,
+    connected,
+    free_port,
+    opening_balances,
+    urls_of,
+    write_config,
+)
+from venue.genesis.found import found_venue
+from venue.ledger.chart import payout_routes
+
+WALLET = "customer-aster-hot"
+
+
+@dataclass(kw_only=True)
+class Region:
+    """The primary region of a sandbox.
+
+    Its AWS as a process, and a signer's configuration for it.
+    """
+
+    aws: asyncio.subprocess.Process
+    config_path: Path
+    environment: dict[str, str]
+    escrow: dict[str, str]
+    url: str
+    address: str
+    endpoint: str
+    identities: Identities
+
+    @asynccontextmanager
+    async def signing(
+        self, *arguments: str, **environment: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The signer of this region as a process that is ready; killed at the end."""
+        signer = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "venue.signer", "--config", str(self.config_path)),
+            *("--region", "us-east-1", *arguments),
+            env=os.environ | self.environment | environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert signer.stdout is not None
+            async with asyncio.timeout(HANGS_AFTER_S):
+                assert await signer.stdout.readline() == b"ready\n"
+            yield signer
+        finally:
+            if signer.returncode is None:
+                signer.kill()
+                await signer.wait()
+
+
+def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
+    """What the stack makes, by hand: a key per wallet and a role that may sign with it.
+
+    Also the fault role, with the policy that the stack gives it.
+    """
+    policy = load_policy(POLICY)
+    region = policy.regions.primary
+    root = {
+        "endpoint_url": endpoint,
+        "region_name": region,
+        "aws_access_key_id": ROOT_ACCESS_KEY_ID,
+        "aws_secret_access_key": ROOT_SECRET_ACCESS_KEY,
+    }
+    kms, iam = boto3.client("kms", **root), boto3.client("iam", **root)  # type: ignore[call-overload]
+    venue, account = policy.venue.name, ACCOUNT_ID
+    boundary = iam.create_policy(
+        PolicyName=aws_names.boundary(venue, "signer"),
+        PolicyDocument=_document({"Effect": "Allow", "Action": "kms:*", "Resource": "*"}),
+    )["Policy"]["Arn"]
+    fault = aws_names.fault_role(venue)
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": identities.faults.arn},
+    }
+    iam.create_role(RoleName=fault, AssumeRolePolicyDocument=_document(trust))
+    for statement in denying(venue=venue, account=account):
+        iam.put_role_policy(
+            RoleName=fault, PolicyName="drill", PolicyDocument=_document(dict(statement))
+        )
+    keys = {}
+    for wallet, declared in policy.signing_wallets().items():
+        signer = identities.signers[region][declared.bucket]
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": signer.arn}}
+        key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
+            "KeyMetadata"
+        ]
+        name = aws_names.signer_role(policy.venue.name, wallet, region)
+        role = iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=_document(trust), PermissionsBoundary=boundary
+        )["Role"]
+        may = {
+            "Effect": "Allow",
+            "Action": ["kms:Sign", "kms:GetPublicKey"],
+            "Resource": key["Arn"],
+        }
+        iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
+        address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
+        keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
+    return keys
+
+
+def _document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
+    """The sandbox's AWS with keys and identities, and a venue whose lanes have their addresses."""
+    policy = load_policy(POLICY)
+    aws_port, port = free_port(), free_port()
+    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
+    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert aws.stdout is not None
+        async with asyncio.timeout(HANGS_AFTER_S):
+            assert await aws.stdout.readline() == b"ready\n"
+        endpoint = f"http://127.0.0.1:{aws_port}"
+        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
+        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
+        profiles = tmp_path / "credentials"
+        identities.write_signers(policy.regions.primary, profiles)
+        path = tmp_path / "venue.json"
+        write_config(path, database_url, policy)
+        payload = json.loads(path.read_text(encoding="utf-8"))
+        url = f"http://127.0.0.1:{port}"
+        payload["signers"][policy.regions.primary] = {
+            "listen_port": port,
+            "operations_per_s": 100,
+            "url": url,
+            "kms_endpoint": endpoint,
+            "sts_endpoint": endpoint,
+            "keys": keys,
+        }
+        path.write_text(json.dumps(payload), encoding="utf-8")
+        nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
+        async with connected(database_url) as owner:
+            customers = opening_balances(policy, 3)
+            config, urls = load_config(path), urls_of(database_url)
+            await found_venue(
+                owner,
+                config=config,
+                policy=policy,
+                customers=customers,
+                nonces=nonces,
+                roles=urls.roles,
+            )
+        yield Region(
+            aws=aws,
+            config_path=path,
+            environment={
+                "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
+                environment_names.DATABASE_VARIABLE: urls.signer,
+            },
+            escrow=identities.signers[policy.regions.primary]["escrow"].environment(),
+            url=url,
+            address=keys[WALLET]["address"],
+            endpoint=endpoint,
+            identities=identities,
+        )
+    finally:
+        aws.kill()
+        await aws.wait()
