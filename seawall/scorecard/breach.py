@@ -28,7 +28,14 @@ from typing import Literal
 from seawall import indicators
 from seawall.errors import EvidenceError
 from seawall.policy import Trigger
-from seawall.scorecard.facts import ACKNOWLEDGED, MILLISECOND, WITHDRAWAL_PROBES, Facts, format_s
+from seawall.scorecard.facts import (
+    ACKNOWLEDGED,
+    MILLISECOND,
+    WITHDRAWAL_PROBES,
+    Facts,
+    format_s,
+    once,
+)
 from seawall.scorecard.readers import Instant
 
 TOLERANCE_US = 50 * MILLISECOND
@@ -99,6 +106,7 @@ class Breach:
         )
 
 
+@once
 def breach(facts: Facts) -> Breach:
     """The breach of the run; rows and requests from the start of the calm on count.
 

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from seawall.conventions import metrics
 from seawall.errors import EvidenceError
 from seawall.scorecard.breach import Breach, breach
-from seawall.scorecard.facts import MILLISECOND, Facts, Sighting, format_s, longest_gap_us, sighting
+from seawall.scorecard.facts import (
+    MILLISECOND,
+    Facts,
+    Sighting,
+    format_s,
+    longest_gap_us,
+    once,
+    sighting,
+)
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Flip
@@ -201,6 +209,7 @@ def records_and_probe(
     )
 
 
+@once
 def protection(facts: Facts) -> Budget:
     """Breach to protected mode committed; :mod:`seawall.scorecard.breach` says when it began.
 

@@ -8,11 +8,11 @@ makes every check UNKNOWN that needs it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from seawall.controls.modes import settling_ms
 from seawall.conventions import components
@@ -24,6 +24,7 @@ from seawall.scorecard.rows import Arrival, Followed, LoggedRequest, Payout, Pro
 from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
+_Made = TypeVar("_Made")
 
 ACKNOWLEDGED = frozenset({"accepted", "replayed"})
 """Outcomes with which a venue promised to pay; their statuses differ from venue to venue."""
@@ -442,9 +443,8 @@ class Facts:
 
     @cached_property
     def payouts_since(self) -> tuple[Payout, ...]:
-        """Payouts since the run began: what was paid earlier pays no request of this drill."""
+        """Payouts since the run began, to the second: earlier ones pay no request of this drill."""
         begins = round(self.run.manifest.started_at * SECOND)
-        # A block has the second in which it was made, and a statement perhaps no more.
         return tuple(
             payout for payout in self.run.payouts if self.paid_at(payout) >= begins - SECOND
         )
@@ -453,8 +453,8 @@ class Facts:
     def repeated(self) -> str | None:
         """Why the flood was none of this drill's own; None if it was.
 
-        A first attempt that the venue knows already was made by an earlier run with the same seed,
-        and may have been paid then. A few are the sender's own, after a connection broke.
+        A first attempt that the venue knows already was made by an earlier run of the same seed. A
+        few are the sender's own, after a connection broke.
         """
         first = [request for arrival, request in self.sent if arrival.attempt == 1]
         known = sum(1 for request in first if request.outcome == "replayed")
@@ -542,6 +542,19 @@ def _demand_of_probe(detail: Mapping[str, Any]) -> Demand:
         raise EvidenceError(
             f"probes.jsonl does not say what was asked for as {detail['id']}: {error!r}"
         ) from error
+
+
+def once(make: Callable[[Facts], _Made]) -> Callable[[Facts], _Made]:
+    """``make``, worked out once for the same facts: checks, times and goals all ask for it."""
+
+    @wraps(make)
+    def made(facts: Facts) -> _Made:
+        if made not in (known := facts.__dict__.setdefault("once", {})):
+            known[made] = make(facts)
+        found: _Made = known[made]
+        return found
+
+    return made
 
 
 def sighting(

@@ -17,7 +17,7 @@ from seawall.scorecard.budgets import (
     records_and_probe,
     tolerance_of,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, sighting
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, once, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import LaneChange, ProbeSample, Slot, Withdrawal
@@ -27,6 +27,7 @@ Lane = tuple[str, str]
 _SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
 
 
+@once
 def failover(facts: Facts) -> Budget:
     """Signing dark to the first payout broadcast signed by the standby region, on every lane.
 

@@ -18,7 +18,7 @@ from seawall.scorecard.budgets import (
     tolerance_of,
     watched,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s, once
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
@@ -131,6 +131,7 @@ def _drained_tolerance_us(
     return tolerance_us + max(abs((other or facts.observed_until) - paid) for other in tried)
 
 
+@once
 def recovery(facts: Facts) -> Budget:
     """The later of queue drained and tier normal, after the outside probe saw the fault gone.
 
