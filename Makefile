@@ -3,8 +3,10 @@
 
 RUN := bin/seawall exec --
 PARTS := $(RUN) python -m tests.testing.parts
-# A file stays with one worker, so its fixtures are set up once.
+# A file stays with one worker, so its fixtures are set up once. Unit tests wait for short processes
+# of their own now and then, so a third worker fills two cores.
 SIDE_BY_SIDE := -n 2 --dist loadfile
+OF_UNITS := -n 3 --dist loadfile
 
 # `make nightly` sets NIGHTLY: all tests, but those that passed on this commit before.
 ifdef NIGHTLY
@@ -36,7 +38,7 @@ types:
 	$(RUN) mypy
 
 unit:
-	$(RUN) pytest tests/unit $(SIDE_BY_SIDE) $(SELECT)
+	$(RUN) pytest tests/unit $(OF_UNITS) $(SELECT)
 
 contract:
 	$(RUN) pytest tests/contract $(SIDE_BY_SIDE) $(SELECT)

@@ -37,13 +37,13 @@ class Suite:
 
 
 SUITES = {
-    "check": Suite(parts={"lint": 5, "types": 15, "unit": 40}, limit_s=60),
+    "check": Suite(parts={"lint": 5, "types": 15, "unit": 55}, limit_s=60),
     "test": Suite(
         parts={
             "set-up": 5,
             "lint": 5,
             "types": 15,
-            "unit": 40,
+            "unit": 55,
             "contract": 15,
             "integration": 300,
             "drill": 780,
