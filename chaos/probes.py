@@ -9,7 +9,6 @@ Toolkit 1 is within the tolerance true.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 import uuid
@@ -32,6 +31,7 @@ from seawall.formats.drill_contract import (
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
+    keyless_address,
     load_adapter,
     smallest_sum,
 )
@@ -180,7 +180,7 @@ async def _withdraw(context: Context, venue: VenueClient) -> bool:
         network=amount.network,
         asset=amount.asset,
         amount=amount.available,
-        destination="0x" + hashlib.sha256(identity.bytes).hexdigest()[:40],
+        destination=keyless_address(identity),
     )
     within_s = policy.targets.small_withdrawal_within / 1_000
     started = time.monotonic()

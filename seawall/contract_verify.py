@@ -7,7 +7,6 @@ no answer can be repeated without being paid twice. Nothing else changes anythin
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +26,7 @@ from seawall.formats.drill_contract import (
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
+    keyless_address,
     smallest_sum,
 )
 from seawall.policy import Policy
@@ -345,7 +345,7 @@ class Verification:
 
 def nobodys_address() -> str:
     """An address to which there is no key, another each time."""
-    return "0x" + hashlib.sha256(uuid.uuid4().bytes).hexdigest()[:40]
+    return keyless_address(uuid.uuid4())
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,7 @@ from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.customers import require_private
-from seawall.formats.deployment import load_deployment, set_run_directory
+from seawall.formats.deployment import Deployment, load_deployment, set_run_directory
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
     Manifest,
@@ -65,7 +65,7 @@ class Request:
     root: Path
     policy: Policy
     policy_path: Path
-    deployment: Path | None
+    deployment: Deployment | None
     gameday: str | None
     drills: tuple[str, ...]
     seed: int
@@ -76,7 +76,7 @@ class Request:
     @property
     def runs(self) -> Path | None:
         """Where the deployment keeps its runs; None for the default place."""
-        return None if self.deployment is None else load_deployment(self.deployment).runs
+        return None if self.deployment is None else self.deployment.runs
 
     @property
     def replay(self) -> str:
@@ -89,7 +89,7 @@ class Request:
         words += (
             ["--policy", named_from(self.root, self.policy_path)]
             if self.deployment is None
-            else ["--deployment", named_from(self.root, self.deployment)]
+            else ["--deployment", named_from(self.root, self.deployment.path)]
         )
         words += ["--sabotage", self.sabotage] if self.sabotage else []
         own = f"{FAULTS_VARIABLE}={shlex.quote(self.faults)} " if self.faults else ""
@@ -115,8 +115,10 @@ def make_request(
 
     Raises :class:`PolicyError` or :class:`UsageError`.
     """
+    given = None
     if deployment is not None:
-        policy_path = _policy_of(deployment, policy_path, sabotage=sabotage, keep=keep)
+        given = _given(deployment, policy_path, sabotage=sabotage, keep=keep)
+        policy_path = given.policy
     if policy_path is None:
         message = "neither a policy nor a deployment is named"
         raise UsageError(message, remedy="give --policy or --deployment")
@@ -128,8 +130,8 @@ def make_request(
     else:
         day = _gameday(policy, name)
         gameday, chosen = day.name, day.drills
-    if deployment is not None:
-        require_possible(load_deployment(deployment), policy, chosen)
+    if given is not None:
+        require_possible(given, policy, chosen)
     if sabotage in sabotage_names.FORMER_SPELLINGS:
         former, sabotage = sabotage, sabotage_names.FORMER_SPELLINGS[sabotage]
         sys.stderr.write(f"--sabotage {former} is an old spelling of --sabotage {sabotage}\n")
@@ -140,7 +142,7 @@ def make_request(
         root=root,
         policy=policy,
         policy_path=policy_path.resolve(),
-        deployment=None if deployment is None else deployment.resolve(),
+        deployment=given,
         gameday=gameday,
         drills=chosen,
         seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -151,10 +153,10 @@ def make_request(
     )
 
 
-def _policy_of(
+def _given(
     deployment: Path, policy_path: Path | None, *, sabotage: str | None, keep: bool
-) -> Path:
-    """The policy that a deployment file names, once it permits a drill.
+) -> Deployment:
+    """The stack that a deployment file describes, if it permits a drill.
 
     Raises :class:`UsageError` for a file or options that permit none.
     """
@@ -176,7 +178,7 @@ def _policy_of(
             remedy="add `customers` (docs/own-venue.md)",
         )
     require_private(found.customers)
-    return found.policy
+    return found
 
 
 def _gameday(policy: Policy, name: str | None) -> GameDay:
@@ -271,8 +273,8 @@ class _Day:
     def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
         """The stack that the user named, or a sandbox of the day's own."""
         if self.request.deployment is not None:
-            self.display.phase(f"drilling the stack of {self.request.deployment}")
-            with given_stack(self.request.deployment, logs=first.run_dir / "logs") as stack:
+            self.display.phase(f"drilling the stack of {self.request.deployment.path}")
+            with given_stack(self.request.deployment.path, logs=first.run_dir / "logs") as stack:
                 point_latest_at(first.run_dir)
                 yield stack
             return
@@ -460,19 +462,18 @@ def _of_stack(request: Request) -> list[KillSwitch]:
     """What may stop a drill on a stack that the user runs; of a sandbox it is not there yet."""
     if request.deployment is None:
         return []
-    deployment = load_deployment(request.deployment)
-    found = kill_switches(deployment.kill_switch, environment={})
-    return [*found, *stop_conditions(request.policy, deployment)]
+    found = kill_switches(request.deployment.kill_switch, environment={})
+    return [*found, *stop_conditions(request.policy, request.deployment)]
 
 
-def _set_up(deployment: Path | None = None) -> Mapping[str, setup.Located]:
+def _set_up(deployment: Deployment | None = None) -> Mapping[str, setup.Located]:
     """Make sure that every external program is there, then drop the user's variables.
 
     Set-up needs the user's proxy and registry settings; nothing after it may depend on them. A
     stack that the user runs needs none of the programs, and keeps what leads to AWS.
     """
     if deployment is not None:
-        clean_own_process(own_stack=load_deployment(deployment).kind != "sandbox")
+        clean_own_process(own_stack=deployment.kind != "sandbox")
         return {}
     with setup.shown() as report:
         programs = setup.ensure(report=report)

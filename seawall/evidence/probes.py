@@ -8,7 +8,6 @@ services answer to the signers.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from seawall.formats.drill_contract import (
     VenueClient,
     WithdrawalReceipt,
     WithdrawalRequest,
+    keyless_address,
     require_pools,
 )
 from seawall.policy import Policy
@@ -68,14 +68,6 @@ class Probe:
     period_s: float
     ask: Callable[[], Awaitable[Sequence[Sample]]]
     about: dict[str, Any] = field(default_factory=dict)
-
-
-def destination(identity: uuid.UUID) -> str:
-    """The address that the request ``identity`` pays to; there is no key to it.
-
-    Nothing else is ever paid there, so what arrives can be counted.
-    """
-    return "0x" + hashlib.sha256(identity.bytes).hexdigest()[:40]
 
 
 class StatusProbe:
@@ -156,7 +148,7 @@ class CustomerProbes:
             network=network,
             asset=asset,
             amount=self._worth(asset, SMALL_VALUE),
-            destination=destination(identity),
+            destination=keyless_address(identity),
         )
         answer = await self._venue.withdraw(self._small.customer, request)
         return [_withdrawal_sample("small_withdrawal", answer, request, self._small)]
@@ -193,7 +185,7 @@ class CustomerProbes:
             amount=self._worth(
                 asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
             ),
-            destination=destination(identity),
+            destination=keyless_address(identity),
         )
         answer = await self._venue.withdraw(self._large.customer, request)
         return [_withdrawal_sample("large_transfer", answer, request, self._large)]

@@ -120,9 +120,12 @@ def is_removed(name: str, *, own_stack: bool = False) -> bool:
     return name in REMOVED_NAMES or name.startswith(REMOVED_PREFIXES)
 
 
-def removed_names(environment: Mapping[str, str] | None = None) -> list[str]:
+def removed_names(
+    environment: Mapping[str, str] | None = None, *, own_stack: bool = False
+) -> list[str]:
     """Names in ``environment`` (default: this process's) that a run must not see, sorted."""
-    return sorted(filter(is_removed, os.environ if environment is None else environment))
+    found = os.environ if environment is None else environment
+    return sorted(name for name in found if is_removed(name, own_stack=own_stack))
 
 
 def inherited(
@@ -144,7 +147,7 @@ def clean_own_process(
     and asyncpg read the environment when a client is constructed.
     """
     found = os.environ if environment is None else environment
-    gone = sorted(name for name in found if is_removed(name, own_stack=own_stack))
+    gone = removed_names(found, own_stack=own_stack)
     for name in gone:
         del found[name]
     return gone

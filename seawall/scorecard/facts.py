@@ -20,7 +20,16 @@ from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import PlannedFault, Tier
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Arrival, Followed, LoggedRequest, Payout, ProbeSample, Withdrawal
+from seawall.scorecard.rows import (
+    Arrival,
+    Demand,
+    Followed,
+    Key,
+    LoggedRequest,
+    Payout,
+    ProbeSample,
+    Withdrawal,
+)
 from seawall.scorecard.run import Run
 
 MILLISECOND = SECOND // 1_000
@@ -63,26 +72,6 @@ class Acknowledged:
     arrival: Arrival
     planned_at: Instant
     acknowledged_at: Instant
-
-
-Key = tuple[str, str, str, int]
-"""What a payout and the request for it have in common: network, asset, destination, amount."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Demand:
-    """A withdrawal that was asked for, whatever the answer was."""
-
-    id: str
-    network: str
-    asset: str
-    destination: str
-    amount: int
-
-    @property
-    def key(self) -> Key:
-        """What its payout must have."""
-        return self.network, self.asset, self.destination, self.amount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -436,9 +425,8 @@ class Facts:
                 waiting.setdefault(demand.key, []).append(identity)
         found = {}
         for payout in sorted(self.payouts_since, key=self.paid_at):
-            key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
-            if waiting.get(key):
-                found[waiting[key].pop(0)] = payout
+            if waiting.get(payout.key):
+                found[waiting[payout.key].pop(0)] = payout
         return found
 
     @cached_property

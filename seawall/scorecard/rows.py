@@ -18,6 +18,12 @@ UnixSeconds = Annotated[float, Field(ge=0, lt=UNIX_SECONDS_MAX)]
 """A moment as a document gives it."""
 
 
+Key = tuple[str, str, str, int]
+"""What a payout and the request for it have in common: network, asset, destination (lower case),
+amount.
+"""
+
+
 class Document(BaseModel):
     """A JSON document of the run directory; keys that no check needs are ignored."""
 
@@ -171,6 +177,22 @@ class Arrival:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """A withdrawal that was asked for, whatever the answer was."""
+
+    id: str
+    network: str
+    asset: str
+    destination: str
+    amount: int
+
+    @property
+    def key(self) -> Key:
+        """What its payout must have."""
+        return self.network, self.asset, self.destination, self.amount
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoggedRequest:
     """What became of an arrival; a missed one has no ``sent_at``.
 
@@ -251,6 +273,11 @@ class Followed:
     tx_hash: str | None
     seq: int | None
     asked_at: Instant
+
+    @property
+    def key(self) -> Key:
+        """What its payout must have."""
+        return self.network, self.asset, self.destination.lower(), self.amount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -387,6 +414,11 @@ class Payout:
     tx_hash: str
     block_number: int | None
     block_timestamp: Instant
+
+    @property
+    def key(self) -> Key:
+        """What the request for it must have."""
+        return self.network, self.asset, self.to.lower(), self.amount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,7 +33,7 @@ from seawall.formats.drill_contract.messages import (
     WithdrawalState,
 )
 from seawall.formats.drill_contract.schema import OPERATIONS, Operation, openapi
-from seawall.formats.drill_contract.sums import smallest_sum
+from seawall.formats.drill_contract.sums import keyless_address, smallest_sum
 
 __all__ = [
     "CONTRACT",
@@ -64,6 +64,7 @@ __all__ = [
     "WithdrawalRequest",
     "WithdrawalState",
     "is_redirect",
+    "keyless_address",
     "load_adapter",
     "openapi",
     "require_pools",

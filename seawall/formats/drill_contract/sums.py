@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterable
 
 from seawall.formats.drill_contract.messages import Balance
@@ -24,3 +26,11 @@ def smallest_sum(policy: Policy, balances: Iterable[Balance]) -> Balance | None:
         if amount <= int(balance.available):
             return Balance(network=balance.network, asset=balance.asset, available=str(amount))
     return None
+
+
+def keyless_address(identity: uuid.UUID) -> str:
+    """The address that the request ``identity`` of a probe pays to; there is no key to it.
+
+    Nothing else is ever paid there, so what arrives can be counted.
+    """
+    return "0x" + hashlib.sha256(identity.bytes).hexdigest()[:40]

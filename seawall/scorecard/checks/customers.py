@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.facts import MILLISECOND, Facts, Key, format_s
+from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
+from seawall.scorecard.rows import Key
 
 LOST = "lost"
 """The venue says that it knows no such request."""
@@ -92,11 +93,7 @@ def paid_once(facts: Facts) -> Finding:
     _require_own(facts)
     asked = Counter(demand.key for demand in facts.demands)
     ours = {demand.destination for demand in facts.demands}
-    paid = Counter(
-        (payout.network, payout.asset, payout.to.lower(), payout.amount)
-        for payout in facts.payouts_since
-        if payout.to.lower() in ours
-    )
+    paid = Counter(payout.key for payout in facts.payouts_since if payout.to.lower() in ours)
     over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
     found = [
         f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
@@ -149,13 +146,12 @@ def _lies(facts: Facts) -> Iterator[str]:
     told: dict[Key, Counter[str]] = {}
     by: dict[Key, list[str]] = defaultdict(list)
     for payout in facts.payouts_since:
-        key = (payout.network, payout.asset, payout.to.lower(), payout.amount)
-        by[key].append(payout.tx_hash.lower())
+        by[payout.key].append(payout.tx_hash.lower())
     for row in facts.run.followed:
         demand = facts.demand_of(row.id)
         if demand is None:
             raise EvidenceError(f"followed.csv has {row.id}, which nobody asked for")
-        if demand.key != (row.network, row.asset, row.destination.lower(), row.amount):
+        if demand.key != row.key:
             raise EvidenceError(f"followed.csv has another request as {row.id} than was sent")
         told.setdefault(demand.key, Counter())[row.state] += 1
         if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
