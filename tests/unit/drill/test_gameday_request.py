@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.drill.gameday import Request, _Day, make_request
 from seawall.drill.sabotage import controls_of
 from seawall.errors import PolicyError, UsageError
-from seawall.scorecard import Outcome, judge
+from seawall.scorecard import SABOTAGE_FAILS, Outcome, judge
 from tests.testing.policies import tree, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -124,6 +125,19 @@ def test_a_drill_whose_fault_does_not_exist_is_refused_before_anything_starts(
             sabotage=None,
             keep=False,
         )
+
+
+def test_the_page_about_drills_names_every_control_with_the_checks_that_fail_without_it() -> None:
+    text = (ROOT / "docs" / "drills.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    named = {
+        cells[1].strip(" `"): frozenset(cells[4].replace("`", "").replace(" ", "").split(","))
+        for cells in rows
+        if cells[1].strip(" `") in GAMEDAY_SABOTAGES
+    }
+
+    assert named == SABOTAGE_FAILS
+    assert set(named) == set(GAMEDAY_SABOTAGES)
 
 
 def _day(outcomes: dict[str, Outcome]) -> _Day:
