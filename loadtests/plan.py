@@ -104,14 +104,15 @@ def plan(
             for request in requests
         ]
         lines += [
-            (start_ms * MS + request.at_us, phase, 1, name, request, to)
-            for name, request, to in named
+            (start_ms * MS + request.at_us, phase, 1, identity, request, to)
+            for identity, request, to in named
         ]
         for position, delay_us in _repeats(
             rng, [request.at_us for request in requests], length_us=length_ms * MS, profile=profile
         ):
-            name, request, to = named[position]
-            lines.append((start_ms * MS + request.at_us + delay_us, phase, 2, name, request, to))
+            identity, request, to = named[position]
+            at_us = start_ms * MS + request.at_us + delay_us
+            lines.append((at_us, phase, 2, identity, request, to))
     lines.sort(key=lambda line: (line[0], line[3], line[2]))
     small_max = policy.small_value_micro_max()
     arrivals = tuple(
@@ -120,7 +121,7 @@ def plan(
             offset_us=offset_us,
             phase=phase,
             attempt=attempt,
-            id=name,
+            id=identity,
             customer_id=request.customer_id,
             network=request.pool[0],
             asset=request.pool[1],
@@ -129,7 +130,7 @@ def plan(
             size="small" if request.value_micro <= small_max else "large",
             destination=to,
         )
-        for index, (offset_us, phase, attempt, name, request, to) in enumerate(lines)
+        for index, (offset_us, phase, attempt, identity, request, to) in enumerate(lines)
     )
     expected = check_plan(policy, drill, profile, arrivals)
     knobs = {
