@@ -139,7 +139,7 @@ READS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: unplanned(
             run,
             lambda row: (
-                row.operation == "login" and row.planned_at > us(17) and row.index // 4 % 20 > 0
+                row.operation == "login" and row.planned_at > us(16) and row.index // 4 % 12 > 0
             ),
         ),
         {"reads.login": UNKNOWN},
