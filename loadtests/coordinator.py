@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,17 @@ from typing import Any, TextIO
 
 from loadtests.arrivals import MICROSECONDS, Arrival
 from loadtests.clocks import Exchange, WorkerClock, offset_of
-from loadtests.results import ACKNOWLEDGED, RequestResult, figures, phase_bounds_us, write_requests
+from loadtests.reads import PlannedRead
+from loadtests.results import (
+    ACKNOWLEDGED,
+    ReadResult,
+    RequestResult,
+    figures,
+    phase_bounds_us,
+    read_figures,
+    write_reads,
+    write_requests,
+)
 from seawall.formats.atomic import write_whole
 
 RECENT_S = 2.0
@@ -39,6 +50,12 @@ def own_part(
     return [arrival for arrival in arrivals if arrival.customer_id in own]
 
 
+def own_reads(reads: Sequence[PlannedRead], own: Sequence[Arrival]) -> Sequence[PlannedRead]:
+    """The reads of the worker that sends ``own``: it alone knows what was acknowledged when."""
+    indexes = {arrival.index for arrival in own}
+    return [read for read in reads if read.request in indexes]
+
+
 @dataclass(kw_only=True)
 class Worker:
     """What the master knows of one worker; ``shard`` says which arrivals are its own."""
@@ -57,6 +74,8 @@ class Coordinator:
 
     Attributes:
         arrivals: The whole schedule.
+        reads: What its customers look at besides, of what the venue offers.
+        api: Where the workers ask the venue.
         plan: Content of ``plan.json``, copied into ``flood.json``.
         out: Folder for the results.
         progress: Gets one JSON line per event; None discards them.
@@ -64,6 +83,8 @@ class Coordinator:
         workers: By Locust's id.
         results: By the arrival's index.
         missed: Reason by index of the arrivals that were not sent.
+        read_results: By the read's index.
+        reads_missed: Reason by index of the reads that were not sent.
         clocks: What is known of each worker's clock, by Locust's id.
     """
 
@@ -71,10 +92,14 @@ class Coordinator:
     plan: dict[str, Any]
     out: Path
     progress: TextIO | None
+    reads: Sequence[PlannedRead] = ()
+    api: str | None = None
     t_zero: float | None = None
     workers: dict[str, Worker] = field(default_factory=dict)
     results: dict[int, RequestResult] = field(default_factory=dict)
     missed: dict[int, str] = field(default_factory=dict)
+    read_results: dict[int, ReadResult] = field(default_factory=dict)
+    reads_missed: dict[int, str] = field(default_factory=dict)
     clocks: dict[str, WorkerClock] = field(default_factory=dict)
     _exchanges: dict[tuple[str, str], list[Exchange]] = field(default_factory=dict)
 
@@ -82,6 +107,12 @@ class Coordinator:
     def bounds_us(self) -> dict[str, tuple[int, int]]:
         """Start and end of each phase, in microseconds after zero."""
         return phase_bounds_us(self.plan.get("knobs", {}), self.arrivals)
+
+    @property
+    def lasts_s(self) -> float:
+        """Seconds from the zero to the last thing that is planned."""
+        last = [each[-1].offset_us for each in (self.arrivals, self.reads) if each]
+        return max(last) / MICROSECONDS
 
     @property
     def ended(self) -> bool:
@@ -117,6 +148,7 @@ class Coordinator:
             run_at=self.t_zero + bounds["run"][0] / MICROSECONDS,
             ends_at=self.t_zero + bounds["run"][1] / MICROSECONDS,
             planned=len(self.arrivals),
+            reads=len(self.reads),
             workers=len(self.workers),
         )
         return {
@@ -159,11 +191,17 @@ class Coordinator:
         self.emit("clocks", moment=moment, workers=known)
 
     def add_report(self, name: str, report: dict[str, Any]) -> None:
-        """Take in a worker's report: results, missed arrivals, and whether it is done."""
+        """Take in a worker's report: results, what was missed, and whether it is done."""
         for row in report["rows"]:
             result = RequestResult.from_row(row)
             self.results[result.index] = result
         self.missed.update((int(index), str(reason)) for index, reason in report["missed"])
+        for row in report.get("reads", ()):
+            read = ReadResult.from_row(row)
+            self.read_results[read.index] = read
+        self.reads_missed.update(
+            (int(index), str(reason)) for index, reason in report.get("reads_missed", ())
+        )
         if name in self.workers and report["done"]:
             self.workers[name].done = True
 
@@ -213,18 +251,22 @@ class Coordinator:
             self.progress.flush()
 
     def finish(self, *, now: float) -> None:
-        """Write ``requests.csv`` and ``flood.json``, which says whether the run is complete."""
+        """Write ``requests.csv``, ``reads.csv``, and ``flood.json``.
+
+        The last says whether the run is complete.
+        """
         write_requests(self.results.values(), self.out / "requests.csv")
-        reasons = sorted(set(self.missed.values()))
+        write_reads(self.read_results.values(), self.out / "reads.csv")
         flood = {
             "t_zero": self.t_zero,
             "seed": self.plan.get("seed"),
             "knobs": self.plan.get("knobs", {}),
             "scaling": self.plan.get("scaling", {}),
             **figures(self.arrivals, self.results, bounds_us=self.bounds_us),
-            "missed_because": {
-                reason: sum(each == reason for each in self.missed.values()) for reason in reasons
-            },
+            "missed_because": dict(sorted(Counter(self.missed.values()).items())),
+            "reads": read_figures(self.reads, self.read_results),
+            "reads_missed_because": dict(sorted(Counter(self.reads_missed.values()).items())),
+            "api": self.api,
             "duration_s": round(now - self.t_zero, 3) if self.t_zero is not None else None,
             "workers": len(self.workers),
             "workers_nice": [worker.nice for worker in self.workers.values()],

@@ -26,6 +26,7 @@ from types import FrameType
 
 from loadtests.arrivals import read_arrivals
 from loadtests.population import read_credentials
+from loadtests.reads import reads_beside
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.errors import ExitCode, SeawallError, ServiceError
 from seawall.formats.drill_contract import CONTRACT, load_adapter, require_pools
@@ -177,12 +178,12 @@ def _parse() -> argparse.Namespace:
         "--arrivals",
         type=Path,
         required=True,
-        help="the schedule; plan.json beside it is copied into flood.json",
+        help="the schedule; planned_reads.csv beside it is sent too, plan.json goes to flood.json",
     )
     parser.add_argument("--customers", type=Path, required=True)
     parser.add_argument("--url", required=True, help="the venue's api, as customers reach it")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for requests.csv, flood.json and t_zero"
+        "--out", type=Path, required=True, help="folder for the logs, flood.json and t_zero"
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--speaks", default=CONTRACT, help="what the venue speaks (docs/speaking)")
@@ -207,6 +208,7 @@ def main() -> int:
     try:
         arrivals = read_arrivals(arguments.arrivals)
         # Checked here, so that a mistake is one line and not one from each worker.
+        reads_beside(arguments.arrivals, arrivals)
         read_credentials(arguments.customers, wanted={each.customer_id for each in arrivals})
         policy = None if arguments.policy is None else Path(arguments.policy)
         adapter = load_adapter(arguments.speaks, policy=policy)

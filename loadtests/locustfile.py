@@ -13,7 +13,7 @@ import gc
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,16 +24,19 @@ from locust.env import Environment
 from locust.exception import CatchResponseError, StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
-from loadtests.arrivals import MICROSECONDS, read_arrivals
+from loadtests.arrivals import Arrival, read_arrivals
 from loadtests.clocks import EXCHANGE_EVERY_S, EXCHANGE_S_MAX, EXCHANGES, answer, question
-from loadtests.coordinator import Coordinator, own_part
+from loadtests.coordinator import Coordinator, own_part, own_reads
 from loadtests.population import read_credentials
-from loadtests.results import ACKNOWLEDGED, RequestResult
+from loadtests.reader import Reader
+from loadtests.reads import PLANNED_READS, PlannedRead, reads_beside
+from loadtests.results import ACKNOWLEDGED, ReadResult, RequestResult
 from loadtests.sender import Limits, Sender
 from loadtests.venue import Sessions, Venue
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE, POLICY_VARIABLE
+from seawall.conventions.reads import ANSWERED
 from seawall.errors import ExitCode, ServiceError, UsageError
-from seawall.formats.deployment import Deployment, load_deployment
+from seawall.formats.deployment import Deployment, address_of, load_deployment
 from seawall.formats.documents import read_json
 from seawall.formats.drill_contract import CONTRACT, WITHDRAW, VenueAdapter, load_adapter
 from seawall.kill_switch import KillSwitchWatch, kill_switches
@@ -67,7 +70,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--out",
         env_var="SEAWALL_FLOOD_OUT",
-        help="folder for requests.csv and flood.json; that of the arrivals if left out",
+        help="folder for the logs and flood.json; that of the arrivals if left out",
     )
     group.add_argument(
         "--speaks",
@@ -160,7 +163,16 @@ def _required(options: Any, name: str) -> Path:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of the schedule at ``path``, and of the reads that are planned beside it."""
+    parts = [part for part in (path, path.with_name(PLANNED_READS)) if part.exists()]
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+
+
+def _offered_reads(
+    path: Path, arrivals: Sequence[Arrival], adapter: VenueAdapter
+) -> list[PlannedRead]:
+    """The reads of what the venue offers; the others are neither sent nor missed."""
+    return [read for read in reads_beside(path, arrivals) if read.operation in adapter.operations]
 
 
 def _opened(path: str | None) -> TextIO | None:
@@ -183,6 +195,8 @@ class _Master:
         self._timeout_s = float(options.answer_s_max) + GRACE_S
         self._coordinator = Coordinator(
             arrivals=arrivals,
+            reads=_offered_reads(path, arrivals, _adapter(options)),
+            api=None if environment.host is None else address_of(environment.host),
             plan=read_json(plan) if plan.exists() else {},
             out=out,
             progress=_opened(options.progress),
@@ -299,11 +313,8 @@ class _Master:
                 if time.monotonic() - shown >= PROGRESS_EVERY_S:
                     shown = time.monotonic()
                     self._coordinator.emit_progress(now=now)
-                last_s = self._coordinator.arrivals[-1].offset_us / MICROSECONDS
-                if (
-                    self._coordinator.ended
-                    or now > self._coordinator.t_zero + last_s + self._timeout_s
-                ):
+                ends_at = self._coordinator.t_zero + self._coordinator.lasts_s + self._timeout_s
+                if self._coordinator.ended or now > ends_at:
                     self._measure_clocks("after")
                     self._finish(ExitCode.PASS if self._coordinator.complete else ExitCode.UNKNOWN)
         except BrokenPipeError:
@@ -321,9 +332,10 @@ class _Master:
 
 
 class WithdrawalUser(User):
-    """The one Locust user of a worker process; it sends the withdrawals of all its customers.
+    """The one Locust user of a worker process; it sends what all its customers ask for.
 
-    Each withdrawal is a greenlet that starts on schedule; Locust's own waiting times are not used.
+    Each withdrawal and each read is a greenlet that starts on schedule; Locust's own waiting times
+    are not used.
     """
 
     part: AsyncResult
@@ -335,6 +347,8 @@ class WithdrawalUser(User):
         super().__init__(environment)
         self._rows: list[list[Any]] = []
         self._missed: list[tuple[int, str]] = []
+        self._reads: list[list[Any]] = []
+        self._reads_missed: list[tuple[int, str]] = []
 
     @task
     def withdraw(self) -> None:
@@ -358,6 +372,7 @@ class WithdrawalUser(User):
             concurrency=limits.inflight_max,
             timeout_s=limits.timeout_s,
         )
+        reads = _offered_reads(path, arrivals, venue.adapter)
         gc.collect()
         # The schedule is needed to the end; collecting it again and again would delay requests.
         gc.freeze()
@@ -380,35 +395,53 @@ class WithdrawalUser(User):
             WithdrawalUser.zero.get()  # there will be none: the master ends the test
         self._send(READY, {"nice": os.getpriority(os.PRIO_PROCESS, 0), "sessions": sessions.known})
         start = WithdrawalUser.zero.get()
+        worker = _worker_name(self.environment.runner)
         sender = Sender(
             venue=venue,
             customers=customers,
             sessions=sessions,
+            reader=Reader(
+                venue=venue,
+                customers=customers,
+                sessions=sessions,
+                arrivals=own,
+                worker=worker,
+                on_result=self._on_read,
+                on_missed=lambda index, reason: self._reads_missed.append((index, reason)),
+            ),
             limits=limits,
-            worker=_worker_name(self.environment.runner),
+            worker=worker,
             on_result=self._on_result,
             on_missed=lambda index, reason: self._missed.append((index, reason)),
         )
         WithdrawalUser.clock = sender.now
         reporter = gevent.spawn(self._report_often)
-        sender.send_all(own, t_zero=start["t_zero"])
+        sender.send_all(own, t_zero=start["t_zero"], reads=own_reads(reads, own))
         reporter.kill()
         self._report(done=True)
         raise StopUser
 
     def _on_result(self, result: RequestResult, length: int) -> None:
         self._rows.append(result.to_row())
+        self._fire(WITHDRAW, result, length, good=result.outcome in ACKNOWLEDGED)
+
+    def _on_read(self, result: ReadResult, length: int) -> None:
+        self._reads.append(result.to_row())
+        self._fire(result.operation, result, length, good=result.outcome == ANSWERED)
+
+    def _fire(
+        self, operation: str, result: RequestResult | ReadResult, length: int, *, good: bool
+    ) -> None:
+        """Count a result in Locust's own statistics."""
         self.environment.events.request.fire(
-            request_type="POST",
-            name=WITHDRAW,
+            request_type="flood",
+            name=operation,
             response_time=result.latency_ms,
             response_length=length,
-            exception=None
-            if result.outcome in ACKNOWLEDGED
-            else CatchResponseError(f"{result.outcome}: {result.error}"),
+            exception=None if good else CatchResponseError(f"{result.outcome}: {result.error}"),
             context={},
             start_time=result.planned_at,
-            url=WITHDRAW,
+            url=operation,
         )
 
     def _report_often(self) -> None:
@@ -419,7 +452,10 @@ class WithdrawalUser(User):
     def _report(self, *, done: bool) -> None:
         rows, self._rows = self._rows, []
         missed, self._missed = self._missed, []
-        self._send(REPORT, {"rows": rows, "missed": missed, "done": done})
+        reads, self._reads = self._reads, []
+        reads_missed, self._reads_missed = self._reads_missed, []
+        report = {"rows": rows, "missed": missed, "reads": reads, "reads_missed": reads_missed}
+        self._send(REPORT, report | {"done": done})
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         runner = self.environment.runner

@@ -26,6 +26,7 @@ from loadtests import shape
 from loadtests.arrivals import MICROSECONDS, Arrival, Phase, read_arrivals, write_arrivals
 from loadtests.plan_check import check_plan, target_rates
 from loadtests.population import Customer, Population, read_customers
+from loadtests.reads import PLANNED_READS, PlannedRead, plan_reads, write_reads_planned
 from loadtests.shock import Facts, Profile, load_profile
 from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_whole
@@ -50,9 +51,13 @@ NOT_COMPRESSED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A schedule, what it was made from (``knobs``), and how it relates to the real event."""
+    """A schedule, what it was made from (``knobs``), and how it relates to the real event.
+
+    ``reads`` are what its customers look at besides.
+    """
 
     arrivals: tuple[Arrival, ...]
+    reads: tuple[PlannedRead, ...]
     knobs: dict[str, Any]
     scaling: dict[str, Any]
 
@@ -104,14 +109,15 @@ def plan(
             for request in requests
         ]
         lines += [
-            (start_ms * MS + request.at_us, phase, 1, name, request, to)
-            for name, request, to in named
+            (start_ms * MS + request.at_us, phase, 1, identity, request, to)
+            for identity, request, to in named
         ]
         for position, delay_us in _repeats(
             rng, [request.at_us for request in requests], length_us=length_ms * MS, profile=profile
         ):
-            name, request, to = named[position]
-            lines.append((start_ms * MS + request.at_us + delay_us, phase, 2, name, request, to))
+            identity, request, to = named[position]
+            at_us = start_ms * MS + request.at_us + delay_us
+            lines.append((at_us, phase, 2, identity, request, to))
     lines.sort(key=lambda line: (line[0], line[3], line[2]))
     small_max = policy.small_value_micro_max()
     arrivals = tuple(
@@ -120,7 +126,7 @@ def plan(
             offset_us=offset_us,
             phase=phase,
             attempt=attempt,
-            id=name,
+            id=identity,
             customer_id=request.customer_id,
             network=request.pool[0],
             asset=request.pool[1],
@@ -129,9 +135,18 @@ def plan(
             size="small" if request.value_micro <= small_max else "large",
             destination=to,
         )
-        for index, (offset_us, phase, attempt, name, request, to) in enumerate(lines)
+        for index, (offset_us, phase, attempt, identity, request, to) in enumerate(lines)
     )
-    expected = check_plan(policy, drill, profile, arrivals)
+    reads = plan_reads(
+        arrivals,
+        assumed,
+        without_spent(population, arrivals),
+        calm_us=flood.calm * MS,
+        ends_us=(flood.calm + flood.length) * MS,
+        # Randomness of its own: the withdrawals of a seed stay what they are.
+        rng=Random(f"{seed}/{name}/{earlier}/reads"),
+    )
+    expected = check_plan(policy, drill, profile, arrivals, reads)
     knobs = {
         "seed": seed,
         "earlier_floods": earlier,
@@ -146,7 +161,12 @@ def plan(
         **{name: str(choice["value"]) for name, choice in profile.described()["assumed"].items()},
         "expected": expected,
     }
-    return Plan(arrivals=arrivals, knobs=knobs, scaling=scaling(policy, flood, profile, arrivals))
+    return Plan(
+        arrivals=arrivals,
+        reads=reads,
+        knobs=knobs,
+        scaling=scaling(policy, flood, profile, arrivals),
+    )
 
 
 def _calm(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_PlannedRequest]:
@@ -419,11 +439,12 @@ def _against_event(
 
 
 def write_plan(made: Plan, out: Path) -> None:
-    """Write ``arrivals.csv`` and ``plan.json``.
+    """Write ``arrivals.csv``, ``planned_reads.csv`` and ``plan.json``.
 
-    The latter holds knobs and scaling, which the flood copies into ``flood.json``.
+    The last holds knobs and scaling, which the flood copies into ``flood.json``.
     """
     write_arrivals(made.arrivals, out / "arrivals.csv")
+    write_reads_planned(made.reads, out / PLANNED_READS)
     text = json.dumps(
         {"seed": made.knobs["seed"], "knobs": made.knobs, "scaling": made.scaling}, indent=2
     )
@@ -439,7 +460,7 @@ def main() -> int:
     parser.add_argument("--drill", required=True, help="its name in the policy")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for arrivals.csv and plan.json"
+        "--out", type=Path, required=True, help="folder for the schedule and plan.json"
     )
     parser.add_argument(
         "--customers", type=Path, required=True, help="who may withdraw, with their balances"
@@ -481,6 +502,7 @@ def main() -> int:
         json.dumps(
             {
                 "arrivals": len(made.arrivals),
+                "reads": len(made.reads),
                 "customers": len(population.customers),
                 **made.knobs["expected"],
             }

@@ -6,14 +6,17 @@ drill means to avoid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Any
 
 from loadtests.arrivals import MICROSECONDS, Arrival
+from loadtests.reads import PlannedRead
 from loadtests.shock import Profile
+from seawall.conventions.reads import READS, SAMPLES_MIN
 from seawall.errors import UsageError
 from seawall.policy import Drill, Policy
 
@@ -95,9 +98,13 @@ def drawn(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tuple[int
 
 
 def check_plan(
-    policy: Policy, drill: Drill, profile: Profile, arrivals: tuple[Arrival, ...]
+    policy: Policy,
+    drill: Drill,
+    profile: Profile,
+    arrivals: tuple[Arrival, ...],
+    reads: tuple[PlannedRead, ...],
 ) -> dict[str, Any]:
-    """What the plan does to the drawdown indicator, in numbers.
+    """What the plan does to the drawdown indicator, in numbers, and how much is looked at.
 
     Raises:
         UsageError: It could not do what the drill expects of its flood; names every shortfall.
@@ -153,6 +160,7 @@ def check_plan(
             ),
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
             *_avoided(drill, rates, peak=peak),
+            *_looked_at(reads),
         )
         if not holds
     ]
@@ -164,6 +172,9 @@ def check_plan(
     return {
         "requested_over_hot_targets": round(float(ratio), 4),
         "offered_per_s": round(float(offered_per_s), 3),
+        "reads_per_s": round(
+            sum(read.phase == "run" for read in reads) * MS / drill.flood.length, 3
+        ),
         "small_share": round(sum(arrival.size == "small" for arrival in run) / len(run), 4),
         "calm_velocity_max": round(float(calm_peak), 5),
         "velocity_max": round(float(peak), 4),
@@ -217,4 +228,17 @@ def _avoided(drill: Drill, rates: TargetRates, *, peak: Fraction) -> list[tuple[
             ("protected", rates.protected_enter),
         )
         if tier in drill.expects.avoids
+    ]
+
+
+def _looked_at(reads: Sequence[PlannedRead]) -> list[tuple[bool, str]]:
+    """Whether there are enough reads of every kind in the run, each with its complaint."""
+    planned = Counter(read.operation for read in reads if read.phase == "run")
+    complaint = "it has {} reads of {} in the run, and fewer than {} prove nothing"
+    return [
+        (
+            planned[operation] >= SAMPLES_MIN,
+            complaint.format(planned[operation], operation, SAMPLES_MIN),
+        )
+        for operation in READS
     ]

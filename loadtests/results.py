@@ -1,4 +1,7 @@
-"""The results of a flood: one per request, ``requests.csv``, and the figures of ``flood.json``."""
+"""The results of a flood: ``requests.csv`` and ``reads.csv``, and the figures of ``flood.json``.
+
+Reads are counted apart from withdrawals, so that none of them can make a flood look larger.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loadtests.arrivals import MICROSECONDS, PHASES, Arrival
+from loadtests.reads import PlannedRead
+from seawall.conventions.reads import ANSWERED, READS
 
 Outcome = Literal["accepted", "replayed", "refused", "failed"]
 """What the venue answered.
@@ -57,6 +62,39 @@ class RequestResult:
         return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadResult:
+    """The result of one read; times in Unix seconds, status 0 without an answer.
+
+    ``outcome`` is ``answered`` (and right), ``wrong`` (understood, and not what was asked for),
+    ``refused`` (with a code) or ``failed`` (no answer of the drill contract); ``error`` says why.
+    """
+
+    index: int
+    operation: str
+    planned_at: float
+    sent_at: float
+    done_at: float
+    status: int
+    outcome: str
+    error: str
+    worker: str
+
+    @property
+    def latency_ms(self) -> float:
+        """Milliseconds from the planned instant, so that a delay of the sender is not hidden."""
+        return (self.done_at - self.planned_at) * MS
+
+    def to_row(self) -> list[Any]:
+        """The fields as a list, for the message from worker to master."""
+        return list(astuple(self))
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> ReadResult:
+        """The inverse of :meth:`to_row`."""
+        return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
+
+
 COLUMNS = (
     "index",
     "planned_at",
@@ -71,20 +109,47 @@ COLUMNS = (
 )
 
 
+READ_COLUMNS = (
+    "index",
+    "operation",
+    "planned_at",
+    "sent_at",
+    "done_at",
+    "latency_ms",
+    "status",
+    "outcome",
+    "error",
+    "worker",
+)
+
+
 def write_requests(results: Iterable[RequestResult], path: Path) -> None:
     """Write one line per request, in planned order; an arrival without a line was missed."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in sorted(results, key=lambda row: row.index):
-            times = (
-                f"{row.planned_at:.6f}",
-                f"{row.sent_at:.6f}",
-                f"{row.done_at:.6f}",
-                f"{row.latency_ms:.3f}",
-            )
             said = (row.status, row.outcome, row.error, row.worker, row.venue_id)
-            writer.writerow((row.index, *times, *said))
+            writer.writerow((row.index, *_times(row), *said))
+
+
+def write_reads(results: Iterable[ReadResult], path: Path) -> None:
+    """Write one line per read, in planned order; a planned read without a line was missed."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(READ_COLUMNS)
+        for row in sorted(results, key=lambda row: row.index):
+            said = (row.status, row.outcome, row.error, row.worker)
+            writer.writerow((row.index, row.operation, *_times(row), *said))
+
+
+def _times(row: RequestResult | ReadResult) -> tuple[str, ...]:
+    return (
+        f"{row.planned_at:.6f}",
+        f"{row.sent_at:.6f}",
+        f"{row.done_at:.6f}",
+        f"{row.latency_ms:.3f}",
+    )
 
 
 def phase_bounds_us(
@@ -131,6 +196,30 @@ def figures(
         "p99": percentile(lags, 99),
         "max": round(lags[-1], 3) if lags else None,
     }
+    return found
+
+
+def read_figures(
+    planned: Sequence[PlannedRead], results: Mapping[int, ReadResult]
+) -> dict[str, dict[str, Any]]:
+    """Numbers of reads by operation, and the latency of those that were answered in milliseconds.
+
+    An operation of which nothing was planned is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for operation in READS:
+        due = [read.index for read in planned if read.operation == operation]
+        if not due:
+            continue
+        sent = [results[index] for index in due if index in results]
+        answered = sorted(row.latency_ms for row in sent if row.outcome == ANSWERED)
+        found[operation] = {
+            "planned": len(due),
+            "sent": len(sent),
+            "missed": len(due) - len(sent),
+            "answered": len(answered),
+            "latency_ms": {"p50": percentile(answered, 50), "p99": percentile(answered, 99)},
+        }
     return found
 
 

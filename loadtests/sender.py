@@ -1,8 +1,8 @@
-"""One worker's part of a flood: sends each request at its planned instant.
+"""One worker's part of a flood: sends each request and each read at its planned instant.
 
-The load model is open: a slow venue delays no request, because each arrival has a greenlet of its
-own. Latency counts from the planned instant. An arrival that cannot be sent in time is missed and
-reported, and not sent in a bunch with later ones.
+The load model is open: a slow venue delays no request, because each one has a greenlet of its own.
+Latency counts from the planned instant. What cannot be sent in time is missed and reported, and not
+sent in a bunch with what comes later.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import gevent
 from gevent.pool import Pool
 from geventhttpclient.response import HTTPParseError
 
 from loadtests.arrivals import MICROSECONDS, Arrival
-from loadtests.results import Outcome, RequestResult
-from loadtests.venue import UNAUTHORIZED, Prepared, Sessions, Venue
+from loadtests.reader import Reader
+from loadtests.reads import PlannedRead
+from loadtests.results import ACKNOWLEDGED, Outcome, RequestResult
+from loadtests.venue import UNAUTHORIZED, Prepared, Sessions, Venue, Zero
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
     WITHDRAW,
@@ -57,8 +60,17 @@ class Answer:
     venue_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Something to send: when after the zero, how, and whom to tell if it is missed."""
+
+    offset_us: int
+    send: Callable[[], None]
+    missed: Callable[[str], None]
+
+
 class Sender:
-    """Sends arrivals to a venue.
+    """Sends arrivals to a venue, and what their customers look at besides.
 
     Args:
         venue: Asked over as many connections as ``limits`` allow requests in flight.
@@ -68,6 +80,7 @@ class Sender:
         on_result: Gets each result and the length of its answer in bytes.
         on_missed: Gets the index of each arrival that was not sent, and why.
         sessions: Of the customers, for a venue that needs them; none is open if left out.
+        reader: Sends the reads; without one there are none.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class Sender:
         on_result: Callable[[RequestResult, int], None],
         on_missed: Callable[[int, str], None],
         sessions: Sessions | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._venue = venue
         self._customers = customers
@@ -88,6 +102,7 @@ class Sender:
         self._on_result = on_result
         self._on_missed = on_missed
         self._sessions = Sessions(venue) if sessions is None else sessions
+        self._reader = reader
         self._ahead_s: float | None = None
 
     def now(self) -> float:
@@ -97,30 +112,43 @@ class Sender:
         """
         return time.time() if self._ahead_s is None else time.monotonic() + self._ahead_s
 
-    def send_all(self, arrivals: Sequence[Arrival], *, t_zero: float) -> None:
-        """Send ``arrivals``, and return when each is answered or has timed out.
+    def send_all(
+        self, arrivals: Sequence[Arrival], *, t_zero: float, reads: Sequence[PlannedRead] = ()
+    ) -> None:
+        """Send all of them, and return when each is answered or has timed out.
 
         Args:
             arrivals: In order of time.
             t_zero: The planned zero in Unix seconds.
+            reads: In order of time; each belongs to one of ``arrivals``.
         """
         # Requests are timed by the monotonic clock, so that a correction of the wall clock moves
         # none.
         self._ahead_s = time.time() - time.monotonic()
-        zero = t_zero - self._ahead_s
-        requests = [(arrival, self._request(arrival)) for arrival in arrivals]
+        zero = Zero(at=t_zero, steady=t_zero - self._ahead_s)
+        everything = [self._due(arrival, zero) for arrival in arrivals]
+        if self._reader is not None:
+            everything += [_due_read(self._reader, read, zero) for read in reads]
+        everything.sort(key=lambda each: each.offset_us)
         pool = Pool(self._limits.inflight_max)
-        for arrival, request in requests:
-            due = zero + arrival.offset_us / MICROSECONDS
+        for each in everything:
+            due = zero.steady + each.offset_us / MICROSECONDS
             while (ahead := due - time.monotonic()) > 0:
                 gevent.sleep(ahead)
             if -ahead * 1_000 > self._limits.late_ms_max:
-                self._on_missed(arrival.index, "late")
+                each.missed("late")
             elif pool.full():
-                self._on_missed(arrival.index, "in flight")
+                each.missed("in flight")
             else:
-                pool.spawn(self._send, arrival, request, t_zero=t_zero, zero=zero)
+                pool.spawn(each.send)
         pool.join()
+
+    def _due(self, arrival: Arrival, zero: Zero) -> _Due:
+        return _Due(
+            arrival.offset_us,
+            partial(self._send, arrival, self._request(arrival), zero),
+            partial(self._on_missed, arrival.index),
+        )
 
     def _request(self, arrival: Arrival) -> Prepared:
         customer = self._customers[arrival.customer_id]
@@ -135,7 +163,7 @@ class Sender:
         made = self._venue.adapter.request(WITHDRAW, values, customer=customer, session=session)
         return self._venue.prepared(made, session=session)
 
-    def _send(self, arrival: Arrival, request: Prepared, *, t_zero: float, zero: float) -> None:
+    def _send(self, arrival: Arrival, request: Prepared, zero: Zero) -> None:
         if request.session is not None:
             request = self._renewed(arrival, request)
         sent = time.monotonic()
@@ -143,12 +171,14 @@ class Sender:
         if answer.error == UNAUTHORIZED and request.session is not None:
             answer = self._again(arrival, answer, used=request.session)
         done = time.monotonic()
+        if self._reader is not None and answer.outcome in ACKNOWLEDGED:
+            self._reader.acknowledged(arrival, venue_id=answer.venue_id)
         self._on_result(
             RequestResult(
                 index=arrival.index,
-                planned_at=t_zero + arrival.offset_us / MICROSECONDS,
-                sent_at=t_zero + (sent - zero),
-                done_at=t_zero + (done - zero),
+                planned_at=zero.planned_at(arrival.offset_us),
+                sent_at=zero.wall(sent),
+                done_at=zero.wall(done),
                 status=answer.status,
                 outcome=answer.outcome,
                 error=answer.error,
@@ -178,6 +208,10 @@ class Sender:
         except ServiceError:
             return refused
         return self._post(self._request(arrival))
+
+
+def _due_read(reader: Reader, read: PlannedRead, zero: Zero) -> _Due:
+    return _Due(read.offset_us, partial(reader.send, read, zero), partial(reader.missed, read))
 
 
 def interpret(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from seawall.errors import DocumentError, UsageError
 from seawall.formats.documents import decode, model_problems, parse_yaml
@@ -64,6 +64,39 @@ class Choices(_Section):
     repeat_after_s_min: Assumed
     repeat_after_s_max: Assumed
     destinations_repeated: Assumed
+    logins_per_request: Assumed
+    balance_views_per_request: Assumed
+    status_views_per_request: Assumed
+    follows_per_request: Assumed
+    look_before_s_max: Assumed
+    look_after_s_min: Assumed
+    look_after_s_max: Assumed
+
+    @field_validator(
+        "logins_per_request",
+        "balance_views_per_request",
+        "status_views_per_request",
+        "follows_per_request",
+    )
+    @classmethod
+    def _a_share(cls, assumed: Assumed) -> Assumed:
+        if not 0 < assumed.value <= 1:
+            message = (
+                "write a share above 0 and of at most 1: a function that nobody uses in the flood "
+                "is not proven, and each request brings one read of a kind at most"
+            )
+            raise ValueError(message)
+        return assumed
+
+    @model_validator(mode="after")
+    def _looks_in_order(self) -> Self:
+        if not self.look_before_s_max.value > 0:
+            message = "write a look_before_s_max above 0: nobody looks in the instant of the asking"
+            raise ValueError(message)
+        if not 0 < self.look_after_s_min.value <= self.look_after_s_max.value:
+            message = "write a look_after_s_min above 0, and no more than look_after_s_max"
+            raise ValueError(message)
+        return self
 
 
 class Profile(_Section):

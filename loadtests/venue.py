@@ -14,6 +14,7 @@ from gevent.pool import Pool
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
+from loadtests.arrivals import MICROSECONDS
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
     Credentials,
@@ -38,6 +39,22 @@ class Prepared:
     body: bytes
     headers: dict[str, str]
     session: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Zero:
+    """The planned zero by two clocks: ``at`` in Unix seconds, ``steady`` by the monotonic one."""
+
+    at: float
+    steady: float
+
+    def planned_at(self, offset_us: int) -> float:
+        """The instant so many microseconds after it, in Unix seconds."""
+        return self.at + offset_us / MICROSECONDS
+
+    def wall(self, moment: float) -> float:
+        """A moment of the monotonic clock in Unix seconds."""
+        return self.at + (moment - self.steady)
 
 
 class LowerCase(Mapping[str, str]):
@@ -169,14 +186,22 @@ class Sessions:
         known = self._known.get(customer.customer_id)
         if known is not None and known != worn_out:
             return known
-        lock = self._locks.setdefault(customer.customer_id, BoundedSemaphore())
-        with lock:  # of several that find it worn out, one logs in
+        with self.lock_of(customer):  # of several that find it worn out, one logs in
             known = self._known.get(customer.customer_id)
             if known is not None and known != worn_out:
                 return known
-            opened = self._log_in(customer)
-            self._known[customer.customer_id] = opened
-            return opened
+            session = self._log_in(customer)
+            self.opened(customer, session)
+            return session
+
+    def lock_of(self, customer: Credentials) -> BoundedSemaphore:
+        """Who holds it logs the customer in; everybody else waits for the new session."""
+        return self._locks.setdefault(customer.customer_id, BoundedSemaphore())
+
+    def opened(self, customer: Credentials, session: str) -> None:
+        """Use ``session`` from now on: a login may have ended the customer's earlier one."""
+        if self._venue.adapter.needs_session:
+            self._known[customer.customer_id] = session
 
     def _log_in(self, customer: Credentials) -> str:
         answer = self._venue.ask("login", {}, customer=customer)

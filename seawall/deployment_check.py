@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seawall.conventions.evidence import Port
 from seawall.drill_check import FAULTS, ask
 from seawall.errors import Problem, UsageError
 from seawall.evidence.ports import offers_of
@@ -42,7 +41,7 @@ class Possible:
     problems: tuple[str, ...]
     claimed: int
     asked: int
-    undone: tuple[Port, ...]
+    undone: tuple[str, ...]
 
     @property
     def can_pass(self) -> bool:
@@ -61,8 +60,8 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
     networks = _of_networks(deployment, policy)
     found = []
     for name, drill in policy.drills.items():
-        claims = claims_of(drill, offers)
-        missing = {port for claim in claims if claim.demanded for port in claim.missing}
+        claims = claims_of(policy, drill, offers=offers, operations=operations)
+        missing = {need for claim in claims if claim.demanded for need in claim.missing}
         found.append(
             Possible(
                 drill=name,

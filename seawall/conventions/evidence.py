@@ -1,4 +1,4 @@
-"""The kinds of evidence that a venue may offer, by name."""
+"""The kinds of evidence that a venue may offer, by name, and what observers say of themselves."""
 
 from __future__ import annotations
 
@@ -30,3 +30,6 @@ pager received.
 """
 
 EVERY_PORT: tuple[Port, ...] = get_args(Port)
+
+ADDRESS_PROBE = "address"
+"""The prober's first sample: ``detail.api`` is the address at which it asks the venue."""

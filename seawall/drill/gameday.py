@@ -39,7 +39,7 @@ from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.customers import require_private
-from seawall.formats.deployment import Deployment, load_deployment, set_run_directory
+from seawall.formats.deployment import Deployment, address_of, load_deployment, set_run_directory
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
     Manifest,
@@ -384,6 +384,7 @@ class _Day:
         records = records_of(deployment)
         operations = load_adapter(deployment.venue.speaks, policy=self.request.policy).operations
         run.manifest.stack, run.manifest.kind = deployment.stack, deployment.kind
+        run.manifest.api = address_of(deployment.urls.api)
         run.manifest.offers = offers_of(deployment)
         run.manifest.operations = sorted(operations)
         run.manifest.chains = chains_of(deployment)

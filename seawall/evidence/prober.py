@@ -5,10 +5,10 @@
 In: the deployment file and a list of customers. The prober acts as the first two, which take no
 part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTERM.
 
-On a sandbox it talks to the venue and the nodes directly, never through the proxies that faults act
-on. Only the probes of key services, signers and RPC endpoints go through theirs, because they must
-see those faults. Any other venue is asked at the address that its customers use, and only what it
-offers.
+It asks the venue at the address that its customers use, as the flood does, and only what the venue
+offers: a shorter way in would show a venue that no customer has. The first line of the log says
+which address that is. Nodes are asked directly, past every proxy that faults act on; the probes of
+key services, signers and RPC endpoints go through theirs, because they must see those faults.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import uvloop
 
 from seawall.conventions.components import SIDES, kms_proxy, rpc_proxy
 from seawall.conventions.environment import POLICY_VARIABLE
+from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.evidence.probes import (
     CustomerProbes,
@@ -45,7 +46,7 @@ from seawall.evidence.probes import (
 )
 from seawall.formats import documents
 from seawall.formats.customers import OF_PROBER, Account, read_accounts
-from seawall.formats.deployment import Deployment, load_deployment
+from seawall.formats.deployment import Deployment, address_of, load_deployment
 from seawall.formats.drill_contract import VenueAdapter, VenueClient, load_adapter
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -149,12 +150,6 @@ def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
     ]
 
 
-def venue_url(deployment: Deployment) -> str:
-    """Where the venue is asked: past the proxy only on a sandbox, whose faults act on that."""
-    direct = deployment.urls.api_direct
-    return direct if deployment.kind == "sandbox" and direct else deployment.urls.api
-
-
 async def watch(
     *,
     deployment: Deployment,
@@ -186,7 +181,12 @@ async def watch(
                 )
             )
 
-        api = venue_url(deployment)
+        api = deployment.urls.api
+        log.write(
+            Sample(probe=ADDRESS_PROBE, ok=True, detail={"api": address_of(api)}),
+            at=(now := time.time()),
+            done_at=now,
+        )
         small, large = accounts
         probes: list[Probe] = [
             *StatusProbe(venue=VenueClient(await client(api, STATUS_S_MAX), adapter)).probes()

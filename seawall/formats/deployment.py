@@ -65,6 +65,17 @@ def _reachable(url: str) -> str:
     return url
 
 
+def address_of(url: str) -> str:
+    """``url`` as evidence names it: without a secret, and one spelling of one address.
+
+    Whoever asks at two addresses that differ here asked at two places.
+    """
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
 Url = Annotated[str, AfterValidator(_reachable)]
 """An address of a service."""
 

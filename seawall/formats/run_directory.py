@@ -65,6 +65,7 @@ class Manifest:
     started_at: float
     stack: str | None = None
     kind: str | None = None
+    api: str | None = None
     offers: Sequence[str] = field(default_factory=list)
     operations: Sequence[str] = field(default_factory=list)
     chains: Sequence[str] = field(default_factory=list)

@@ -18,11 +18,14 @@ class Probing(Section):
         gap_max: The longest time that may pass unprobed, or without an answer: of a longer one
             nothing is known. The prober gives an answer up after as long.
         answer_within: A function is kept up only if it answers so soon.
+        answered_min: The share of a function's uses that must be answered right and so soon, of the
+            prober's and of the flood's.
     """
 
     every: DurationMs = Field(gt=0)
     gap_max: DurationMs = Field(gt=0)
     answer_within: DurationMs = Field(gt=0)
+    answered_min: Ratio = Field(gt=0, le=1)
 
 
 class Flood(Section):

@@ -1,8 +1,9 @@
 """What can be claimed of a drill on a deployment: which checks have the evidence that they need.
 
-A check whose evidence the deployment does not offer is not claimed. It is listed with what it would
-need, and it never counts as a PASS. The floor is claimed in any case, and so is what the drill's
-policy demands; without its evidence such a check is UNKNOWN.
+A check whose evidence the deployment does not offer is not claimed, nor is one about an operation
+that the venue does not have. It is listed with what it would need, and it never counts as a PASS.
+The floor is claimed in any case, and so is what the drill's policy demands; without its evidence
+such a check is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from seawall.conventions.evidence import Port
-from seawall.policy import Drill
+from seawall.policy import Drill, Policy
 from seawall.policy.drilling import DrillTarget
 from seawall.scorecard.checks import ALL, FLOOR
 from seawall.scorecard.outcome import Check
@@ -30,13 +31,13 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A check that belongs to a drill, and what a deployment lacks for it.
+    """A check that belongs to a drill, and the ports and operations that a deployment lacks for it.
 
     ``demanded``: there is no PASS without it.
     """
 
     check: Check
-    missing: tuple[Port, ...]
+    missing: tuple[str, ...]
     demanded: bool
 
     @property
@@ -46,17 +47,36 @@ class Claim:
 
 
 def claims_of(
-    drill: Drill, offers: Collection[Port], checks: Sequence[Check] = ALL
+    policy: Policy,
+    drill: Drill,
+    *,
+    offers: Collection[Port],
+    operations: Collection[str] | None,
+    checks: Sequence[Check] = ALL,
 ) -> tuple[Claim, ...]:
-    """Every check that belongs to ``drill``, in the order of a report."""
+    """Every check that belongs to a drill of ``policy``, in the order of a report.
+
+    ``operations`` are those that the venue can be asked; all of the contract if None.
+    """
     return tuple(
         Claim(
             check=check,
-            missing=tuple(port for port in check.needs if port not in offers),
+            missing=(
+                *(port for port in check.needs if port not in offers),
+                *(
+                    (check.operation,)
+                    if check.operation is not None
+                    and operations is not None
+                    and check.operation not in operations
+                    else ()
+                ),
+            ),
             demanded=is_demanded(check, drill),
         )
         for check in checks
         if check.belongs(drill)
+        # No tier guarantees what normal does not.
+        and (check.function is None or check.function in policy.tiers.normal.guarantees)
     )
 
 

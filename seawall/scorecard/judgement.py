@@ -80,7 +80,14 @@ def claimed(facts: Facts, checks: Sequence[Check]) -> tuple[Claim, ...]:
     All of them, if it is not known which drill it was or what the deployment offers.
     """
     try:
-        return claims_of(facts.run.drill, facts.run.manifest.offers, checks)
+        manifest = facts.run.manifest
+        return claims_of(
+            facts.run.policy,
+            facts.run.drill,
+            offers=manifest.offers,
+            operations=manifest.operations,
+            checks=checks,
+        )
     except EvidenceError:
         return tuple(Claim(check=check, missing=(), demanded=True) for check in checks)
 

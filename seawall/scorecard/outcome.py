@@ -15,7 +15,7 @@ from seawall.errors import ExitCode
 from seawall.scorecard.run import PORT_OF
 
 if TYPE_CHECKING:
-    from seawall.policy import Drill
+    from seawall.policy import Drill, Function
     from seawall.scorecard.facts import Facts
 
 
@@ -150,6 +150,8 @@ class Check:
         belongs: Whether a drill asks this question; one that does not is not judged by it.
         adapts_to: Ports that it reads where they are offered, and can do without.
         numbered: Whether payouts must carry the venue's own number of the request.
+        operation: Of the drill contract; a venue that does not offer it cannot be asked.
+        function: Of the policy's tiers; a policy that guarantees it in no tier does not ask.
     """
 
     id: str
@@ -162,6 +164,8 @@ class Check:
     belongs: Callable[[Drill], bool] = every_drill
     adapts_to: frozenset[Port] = frozenset()
     numbered: bool = False
+    operation: str | None = None
+    function: Function | None = None
 
     @property
     def needs(self) -> tuple[Port, ...]:

@@ -46,8 +46,9 @@ class Manifest(Document):
     ``files`` are the digests of :func:`seawall.scorecard.run.digests`; without them, a file cut off
     between two lines looks whole. ``broke`` says which fault of the kit itself ended the drill
     early. ``offers`` is the evidence that the deployment has, ``operations`` what its venue can be
-    asked, ``chains`` the networks that are read from a node (all, if it is not said). ``sabotage``,
-    the control that was switched off, is shown and must not influence a check.
+    asked, ``chains`` the networks that are read from a node (all, if it is not said), ``api`` the
+    address of its customers. ``sabotage``, the control that was switched off, is shown and must not
+    influence a check.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class Manifest(Document):
     drill: str
     stack: str | None = None
     kind: str | None = None
+    api: str | None = None
     offers: tuple[Port, ...] = EVERY_PORT
     operations: tuple[str, ...] | None = None
     chains: tuple[str, ...] | None = None
@@ -111,7 +113,8 @@ class WorkerClock(Document):
 class Flood(Document):
     """What the generator says about itself; the checks count again from its request log.
 
-    ``clocks`` alone is taken from here, because nothing else says how far a worker's clock was off.
+    ``clocks`` is taken from here, because nothing else says how far a worker's clock was off, and
+    ``api``, the address at which its workers asked.
     """
 
     t_zero: UnixSeconds
@@ -124,6 +127,7 @@ class Flood(Document):
     duration_s: float
     workers: int
     clocks: tuple[WorkerClock, ...] = ()
+    api: str | None = None
 
 
 class LedgerFaults(Document):
@@ -209,6 +213,36 @@ class LoggedRequest:
     error: str | None
     worker: str | None = None
     venue_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRead:
+    """A planned look of the customer whose first attempt has the index ``request``."""
+
+    index: int
+    offset_s: float
+    phase: str
+    operation: str
+    request: int
+    customer_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedRead:
+    """What became of a planned read; of one that was not sent there is no row.
+
+    ``outcome`` is `seawall.conventions.reads.ANSWERED` if the answer was right.
+    """
+
+    index: int
+    operation: str
+    planned_at: Instant
+    sent_at: Instant
+    done_at: Instant
+    status: int
+    outcome: str
+    error: str | None
+    worker: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

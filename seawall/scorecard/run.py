@@ -33,6 +33,8 @@ FILES = {
     "timeline": "timeline.jsonl",
     "arrivals": "arrivals.csv",
     "requests": "requests.csv",
+    "planned_reads": "planned_reads.csv",
+    "reads": "reads.csv",
     "flood": "flood.json",
     "journal": "chaos-journal.json",
     "probes": "probes.jsonl",
@@ -227,6 +229,21 @@ class Run:
     def requests(self) -> tuple[rows.LoggedRequest, ...]:
         """The generator's log."""
         return self._table("requests", rows.LoggedRequest)
+
+    @cached_property
+    def planned_reads(self) -> tuple[rows.PlannedRead, ...]:
+        """What customers were to look at beside their requests."""
+        planned = self._table("planned_reads", rows.PlannedRead)
+        if any(not 0 <= read.offset_s <= OFFSET_S_MAX for read in planned):
+            raise EvidenceError(
+                "planned_reads.csv plans a read that is not within a day of the flood's zero"
+            )
+        return planned
+
+    @cached_property
+    def reads(self) -> tuple[rows.LoggedRead, ...]:
+        """The generator's log of that."""
+        return self._table("reads", rows.LoggedRead)
 
     @cached_property
     def flood(self) -> rows.Flood:

@@ -57,6 +57,7 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence(
         "timeline.jsonl",
         "chaos-journal.json",
         "requests.csv",
+        "reads.csv",
         "metrics.json",
         "scorecard.json",
         "junit.xml",

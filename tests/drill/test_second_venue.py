@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from seawall.scorecard.checks import FLOOR
+from seawall.scorecard.checks.reads import SHOWN as READS
 from tests.testing.drill_kit import ROOT, SEAWALL, seawall, until
 from tests.testing.endpoints import serving
 from tests.testing.second_venue.config import Vice
@@ -51,9 +52,10 @@ def test_an_honest_venue_passes_and_says_what_is_not_claimed(tmp_path: Path) -> 
     assert (code, document["outcome"]) == (0, "PASS")
     calm, killed = document["drills"]
     assert set(calm["checks"]) == (FLOOR - {"drill.fault_length", "drill.fault_landed"}) | {
-        "stress.small_completed"
+        "stress.small_completed",
+        *READS,
     }
-    assert set(killed["checks"]) == FLOOR
+    assert set(killed["checks"]) == FLOOR | set(READS)
     assert calm["not_claimed"]["safety.ledger_sums_zero"] == ["ledger"]
     assert killed["not_claimed"]["safety.old_epoch"] == ["mode_changes", "signatures"]
     for drill in (calm, killed):
@@ -68,8 +70,11 @@ def test_an_honest_venue_passes_and_says_what_is_not_claimed(tmp_path: Path) -> 
     [
         ("pays-twice", {"customer.paid_once"}),
         pytest.param(
-            "loses", {"customer.followed", "stress.small_completed"}, marks=pytest.mark.nightly
+            "loses",
+            {"customer.followed", "stress.small_completed", "reads.follow"},
+            marks=pytest.mark.nightly,
         ),
+        pytest.param("blanks", {"reads.balances"}, marks=pytest.mark.nightly),
         pytest.param(
             "lies", {"customer.told_truth", "stress.small_completed"}, marks=pytest.mark.nightly
         ),

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from loadtests.reads import PLANNED_READS, PlannedRead, write_reads_planned
 from seawall.cache import repository_root
 from tests.testing.flood_plans import even_run, write_plan
 from tests.testing.mappings import write_mapping
@@ -203,8 +204,16 @@ async def app(scope, receive, send):
         status, said = 200, {"token": session}
     elif scope["path"] == "/logins":
         status, said = 200, logins
+    elif scope["path"] == "/service":
+        status, said = 200, {"state": "open"}
     elif session not in valid.values():
         status, said = 401, {"error": {"kind": "bad_session", "text": "who?"}}
+    elif scope["path"] == "/wallet":
+        status, said = 200, {"holdings": [{"coin": "usdx-on-aster", "free": "1.5"}]}
+    elif scope["method"] == "GET":
+        known = int(scope["path"].rpartition("/")[2]) in ids.values()
+        status = 200 if known else 404
+        said = {"payout": {"status": "queued"}, "error": {"kind": "no_such_payout", "text": "?"}}
     else:
         status = 200 if body["ref"] in ids else 201
         number = ids.setdefault(body["ref"], len(ids) + 1)
@@ -218,14 +227,32 @@ uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", lifespan="off")
 
 
 def _flood_with_sessions(
-    folder: Path, url: str, secrets: dict[str, str]
+    folder: Path, url: str, secrets: dict[str, str], *, looks: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
+    """Flood a venue with sessions for a second.
+
+    The customer of each request does each of ``looks`` in turn, 0.3 s after it; only the first half
+    of the requests is followed by any, so that the flood lasts no longer for them.
+    """
     arrivals = [
         replace(each, customer_id=list(secrets)[each.index % len(secrets)], asset="USDX")
         for each in even_run(seconds=1, rate_per_s=RATE_PER_S)
     ]
     arrivals[-1] = replace(arrivals[0], index=arrivals[-1].index, offset_us=999_000, attempt=2)
     options = write_plan(folder, arrivals, seconds=1)
+    reads = [
+        PlannedRead(
+            index=index,
+            offset_us=each.offset_us + 300_000,
+            phase="run",
+            operation=looks[index % len(looks)],
+            request=each.index,
+            customer_id=each.customer_id,
+            names=(("aster", "USDX"),),
+        )
+        for index, each in enumerate(arrivals[: RATE_PER_S // 2] if looks else ())
+    ]
+    write_reads_planned(reads, folder / PLANNED_READS)
     (folder / "customers.csv").write_text(
         "customer_id,api_key,network,asset,amount\n"
         + "".join(f"{name},{secret},aster,USDX,100000\n" for name, secret in secrets.items())
@@ -253,6 +280,35 @@ def test_a_venue_of_ones_own_is_flooded_in_its_own_words(tmp_path: Path, venue: 
     assert rows[-1]["venue_id"] == rows[0]["venue_id"] != ""
     assert {logins[name] for name in names[:-1]} == {1}
     assert logins["worn"] == 2
+
+
+@pytest.mark.parametrize("venue", [SESSIONS], indirect=True)
+def test_customers_look_on_time_and_a_login_ends_nobodys_request(
+    tmp_path: Path, venue: str
+) -> None:
+    """Each read is sent and answered beside the requests, also by a venue with sessions.
+
+    Every login of the flood ends a session that other requests of the customer are using.
+    """
+    names = [f"c{number}" for number in range(40)]
+    looks = ("login", "balances", "status", "follow_withdrawal")
+    ended = _flood_with_sessions(tmp_path, venue, dict.fromkeys(names, "right"), looks=looks)
+    assert ended.returncode == 0, ended.stderr
+    flood = json.loads((tmp_path / "flood.json").read_text())
+    with (tmp_path / "requests.csv").open(newline="") as file:
+        requests = list(csv.DictReader(file))
+    with (tmp_path / "reads.csv").open(newline="") as file:
+        reads = list(csv.DictReader(file))
+    logins = httpx.get(f"{venue}/logins", trust_env=False).json()
+
+    assert {row["outcome"] for row in requests[:-1]} == {"accepted"}
+    assert len(requests) == flood["run"]["sent"] == RATE_PER_S
+    assert {row["outcome"] for row in reads} == {"answered"}, reads
+    assert {name: found["sent"] for name, found in flood["reads"].items()} == dict.fromkeys(
+        looks, RATE_PER_S // 2 // len(looks)
+    )
+    assert sum(logins.values()) >= len(names) + RATE_PER_S // 2 // len(looks)
+    assert flood["api"] == venue
 
 
 @pytest.mark.parametrize("venue", [SESSIONS], indirect=True)

@@ -39,7 +39,7 @@ def _quicken(founded: Founded) -> None:
     tree["indicators"]["drawdown_velocity"]["window"] = "150ms"
     for tier, dwell in (("stressed", "150ms"), ("protected", "300ms")):
         tree["tiers"][tier] |= {"exit_after": "90ms", "dwell_min": dwell}
-    tree["probing"] = {"every": "30ms", "gap_max": "150ms", "answer_within": "30ms"}
+    tree["probing"] |= {"every": "30ms", "gap_max": "150ms", "answer_within": "30ms"}
     quick.write_text(yaml.safe_dump(tree), encoding="utf-8")
     load_policy(quick)
     config = json.loads(founded.config_path.read_text(encoding="utf-8")) | {"policy": str(quick)}

@@ -303,7 +303,7 @@ roles:
   support-lead: {email: support-lead@harbour.example}
 monitoring: {scrape_every: 3s, evaluate_every: 3s, pending_for: 0s,
   group_wait: 0s, absent_for: 9s}
-probing: {every: 3s, gap_max: 15s, answer_within: 3s}
+probing: {every: 3s, gap_max: 15s, answer_within: 3s, answered_min: "0.99"}
 targets: {failover_max: 30s, protected_max: 3s, page_max: 15s, recovery_max: 135s,
   small_withdrawal_within: 45s, small_withdrawals_completed_min: '0.99',
   served_failover_max: 150s, emergency_stop_max: 90s, rpo_max: 6h}

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 
 from seawall.errors import ServiceError, UsageError
-from seawall.formats.drill_contract.messages import Message, Refusal
+from seawall.formats.drill_contract.messages import Login, Message, Refusal
 from seawall.formats.drill_contract.schema import OPERATIONS
 
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
@@ -182,7 +182,10 @@ class ContractAdapter:
     def answer(
         self, operation: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> Message:
-        """The message in ``body``: a success has the one status that the contract declares."""
+        """The message in ``body``: a success has the one status that the contract declares.
+
+        A login opens a session, so one without it is no success.
+        """
         declared = _BY_NAME[operation]
         call = f"{declared.method.upper()} {declared.path}"
         if is_redirect(status):
@@ -197,7 +200,8 @@ class ContractAdapter:
             raise ServiceError(
                 f"{call} was answered outside the contract ({status}): {error}"
             ) from error
-        if not message.model_fields_set or (kind is Refusal and status < HTTPStatus.BAD_REQUEST):
+        empty = not message.model_fields_set or (isinstance(message, Login) and not message.session)
+        if empty or (kind is Refusal and status < HTTPStatus.BAD_REQUEST):
             raise ServiceError(
                 f"{call} was answered outside the contract ({status}): {shown(body)}"
             )

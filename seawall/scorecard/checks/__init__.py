@@ -8,6 +8,7 @@ from seawall.scorecard.checks import (
     expectations,
     fault,
     promises,
+    reads,
     safety,
     times,
 )
@@ -24,6 +25,7 @@ ALL: tuple[Check, ...] = (
     *times.CHECKS,
     *expectations.CHECKS,
     *promises.CHECKS,
+    *reads.CHECKS,
     *safety.CHECKS,
 )
 """Every check, in the order of a report. Which of them a drill asks, each says itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seawall.conventions.evidence import EVERY_PORT
+from seawall.conventions.evidence import ADDRESS_PROBE, EVERY_PORT
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, passed, unknown
@@ -98,9 +98,21 @@ def complete(facts: Facts) -> Finding:
 
 @check(
     "evidence.observers",
-    question="Did both observers watch from the calm to the end of recovery?",
-    motivation="Of a time that was not watched, nothing can be said.",
-    evidence=("probes.jsonl", "chain/blocks.csv", "records/flow.csv"),
+    question=(
+        "Did both observers watch from the calm to the end of recovery, at the address of the "
+        "venue's customers?"
+    ),
+    motivation=(
+        "Of a time that was not watched, nothing can be said, and a way in that no customer has "
+        "shows a venue that no customer has."
+    ),
+    evidence=(
+        "manifest.json",
+        "flood.json",
+        "probes.jsonl",
+        "chain/blocks.csv",
+        "records/flow.csv",
+    ),
     adapts_to=("payouts", "flow"),
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
@@ -110,7 +122,7 @@ def observers(facts: Facts) -> Finding:
     """UNKNOWN unless status probes, blocks and database commits came all the time.
 
     Of a venue that tells no status, the customers' probes count, which are slower. Commits count
-    where the venue's records show them.
+    where the venue's records show them. Flood and prober must have asked where customers do.
     """
     starts, ends = facts.calm_starts, facts.watch_ends
     probing = facts.run.policy.probing
@@ -146,7 +158,7 @@ def observers(facts: Facts) -> Finding:
     rate = len(inside) * SECOND / max(1, ends - starts)
     gap_us = longest_gap_us(sorted(inside), starts=starts, ends=ends)
     measured = f"{rate:.1f} Hz, longest gap {format_s(gap_us)}"
-    faults = []
+    faults = _elsewhere(facts)
     if rate < rate_min or gap_us > gap_us_max:
         faults.append(f"the {what} came at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
     for name in facts.chains if facts.offers("payouts") else ():
@@ -175,6 +187,18 @@ def observers(facts: Facts) -> Finding:
         target=target,
         reason="status probes, blocks and commits came all the time",
     )
+
+
+def _elsewhere(facts: Facts) -> list[str]:
+    """That the flood or the prober asked at another address than the venue's customers do."""
+    customers = facts.run.manifest.api
+    probed = {str((sample.detail or {}).get("api")) for sample in facts.samples(ADDRESS_PROBE)}
+    asked = {"the flood": {str(facts.run.flood.api)}, "the prober": probed or {"None"}}
+    return [
+        f"{who} asked at {', '.join(sorted(found))}, and the customers' address is {customers}"
+        for who, found in asked.items()
+        if customers is None or found != {customers}
+    ]
 
 
 CHECKS = (complete, observers)

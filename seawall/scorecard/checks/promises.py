@@ -137,14 +137,20 @@ def _paid(facts: Facts, identity: str) -> Instant | str:
     belongs=_expects_protected,
 )
 def guarantees(facts: Facts) -> Finding:
-    """Share of probes of each guaranteed function that succeeded, against the completion target.
+    """Share of probes of each guaranteed function that succeeded, against what the policy asks.
 
-    What is answered later than the policy's ``probing.answer_within`` is no longer kept up.
+    That is the completion target for withdrawals, and ``probing.answered_min`` for the others. What
+    is answered later than ``probing.answer_within`` is no longer kept up. The flood's own log is
+    judged by `seawall.scorecard.checks.reads`.
     """
     policy = facts.run.policy
-    share_min = policy.targets.small_withdrawals_completed_min
+    withdrawn_min = policy.targets.small_withdrawals_completed_min
+    answered_min = policy.probing.answered_min
     within_us = policy.probing.answer_within * MILLISECOND
-    target = f">= {float(share_min):.2%} of each answered within {format_s(within_us)}"
+    target = (
+        f">= {float(answered_min):.2%} of logins and balances, >= {float(withdrawn_min):.2%} of"
+        f" withdrawals answered within {format_s(within_us)}"
+    )
     counts: dict[str, tuple[int, int]] = {}
     for probe in ("login", "balances", "small_withdrawal"):
         inside = _inside(facts, probe)
@@ -158,7 +164,9 @@ def guarantees(facts: Facts) -> Finding:
     broken = [
         probe
         for probe, (answered, total) in counts.items()
-        if total and Fraction(answered, total) < share_min
+        if total
+        and Fraction(answered, total)
+        < (withdrawn_min if probe == "small_withdrawal" else answered_min)
     ]
     if broken:
         return failed(

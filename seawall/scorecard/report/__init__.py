@@ -28,7 +28,7 @@ SECTIONS = {
     "The drill: was it large enough to count, and sound?": ("drill", "experiment"),
     "Times: did it happen in time?": ("failover", "protection", "page", "recovery"),
     "Tiers: were the right ones reached?": ("tiers",),
-    "Promises: was each one kept under stress?": ("stress", "protected"),
+    "Promises: was each one kept under stress?": ("stress", "protected", "reads"),
     "Customers: what they were told, and what they were paid": ("customer",),
     "Safety: the records against the chains": ("safety",),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
+from seawall.scorecard.checks.reads import SHOWN
 from seawall.scorecard.outcome import NO_GROUND, Outcome
 from seawall.scorecard.verdict import Result, Verdict
 
@@ -23,8 +24,9 @@ GATES = (
     "page.protection",
     "recovery.time",
     "stress.small_completed",
+    *SHOWN,
 )
-"""The checks that the policy's targets gate, in the order of a shock."""
+"""The checks that the policy's targets gate, in the order of a shock, and what customers saw."""
 
 _LINES_MAX = 8
 """How many bad checks are explained; the report has the others."""

@@ -17,6 +17,7 @@ from seawall import indicators
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
+from tests.testing.scorecard.looking import look
 from tests.testing.scorecard.observers import documents, observe
 from tests.testing.scorecard.story import (
     APPLIED,
@@ -57,6 +58,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
     """
     story = Story(policy=_asking(load_policy(POLICY), thinned=thinned))
     _arrive(story, thinned)
+    look(story)
     _flow_and_flips(story)
     _pay(story)
     _follow(story)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seawall.conventions import components, metrics
+from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.experiments import experiment_of
 from tests.testing.scorecard.story import (
     APPLIED,
@@ -26,9 +27,13 @@ from tests.testing.scorecard.story import (
     tier_at,
 )
 
+API = "http://127.0.0.1:8000"
+"""Where the customers of the venue ask, and so do flood and prober."""
+
 
 def observe(story: Story) -> None:
     """Samples, pages, blocks and the timeline."""
+    add_probe(story, STARTS, ADDRESS_PROBE, took=0.0, api=API)
     lanes = {
         wallet: (
             network,
@@ -171,6 +176,7 @@ def documents(story: Story) -> dict[str, Any]:
             "drill": DRILL,
             "replay": REPLAY,
             "stack": "sandbox",
+            "api": API,
             "commit": "0" * 40,
             "dirty": False,
             "versions": {"python": "3.11.2", "locust": "2.47.0", "anvil": "1.7.1"},
@@ -197,6 +203,7 @@ def documents(story: Story) -> dict[str, Any]:
             "calm": phase("calm"),
             "run": phase("run"),
             "dispatch_lag_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
+            "api": API,
             "duration_s": 65.0,
             "workers": 2,
             "clocks": [

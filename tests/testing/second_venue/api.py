@@ -44,6 +44,7 @@ class Api:
         ).fetchone()
         self._session_key = bytes.fromhex(key)
         self._desk = Desk(config)
+        self._numbers = {name: number for number, name in enumerate(config.customers, start=1)}
 
     def application(self) -> Starlette:
         """The ASGI application; it closes the books when it ends."""
@@ -95,7 +96,8 @@ class Api:
             {"coin": coin, "free": to_text(int(free), decimals=self._config.coins[coin].decimals)}
             for coin, free in rows
         ]
-        return JSONResponse({"holdings": holdings})
+        blank = self._config.strikes("blanks", self._numbers[user])
+        return JSONResponse({"holdings": [] if blank else holdings})
 
     async def pay_out(self, request: Request) -> Response:
         """Take a payout: acknowledged once it is on disk, and at most once for each reference."""

@@ -8,7 +8,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Vice = Literal[
-    "none", "pays-twice", "loses", "lies", "nonsense", "hangs", "redirects", "accepts-twice"
+    "none",
+    "pays-twice",
+    "loses",
+    "lies",
+    "nonsense",
+    "hangs",
+    "redirects",
+    "accepts-twice",
+    "blanks",
 ]
 """What the venue does wrong on purpose, so that a drill or a verifier can be seen to notice it.
 
@@ -19,6 +27,7 @@ Vice = Literal[
 - ``hangs``: GET /wallet never answers.
 - ``redirects``: GET /service sends its caller to another host.
 - ``accepts-twice``: the same reference makes another payout, and is debited again.
+- ``blanks``: every n-th customer's wallet shows no holdings.
 """
 
 
@@ -71,7 +80,7 @@ class Config(_Part):
     vice_every: int = Field(default=20, gt=0)
 
     def strikes(self, vice: Vice, number: int) -> bool:
-        """Whether ``vice`` is this venue's, and the payout ``number`` is one of those it hits."""
+        """Whether this venue has ``vice``, and the payout or customer ``number`` is hit by it."""
         return self.vice == vice and number % self.vice_every == 0
 
 

@@ -95,6 +95,8 @@ def test_every_file_of_evidence_has_one_port_or_is_the_kits_own() -> None:
         "timeline",
         "arrivals",
         "requests",
+        "planned_reads",
+        "reads",
         "flood",
         "journal",
         "probes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.errors import ServiceError, UsageError
-from seawall.evidence.prober import endpoints_of, venue_url
+from seawall.evidence.prober import ProbeLog, endpoints_of, watch
 from seawall.evidence.probes import (
     CustomerProbes,
     EndpointProbe,
@@ -320,14 +322,38 @@ async def test_a_withdrawal_of_a_probe_can_be_followed_from_its_sample(tmp_path:
     }
 
 
-def test_a_sandbox_is_asked_past_its_proxy_and_any_other_venue_where_customers_ask(
-    tmp_path: Path,
+async def test_the_venue_is_asked_where_its_customers_ask_and_the_log_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    addresses = urls(api="http://127.0.0.1:5", api_direct="http://127.0.0.1:6")
-    sandbox = make_deployment(tmp_path, urls=addresses)
-    assert venue_url(sandbox) == "http://127.0.0.1:6"
-    assert venue_url(make_deployment(tmp_path, urls={"api": "http://127.0.0.1:5"})).endswith(":5")
-    assert venue_url(make_deployment(tmp_path, kind="staging", urls=addresses)).endswith(":5")
+    """Never past the front, although a sandbox knows a shorter way."""
+    asked: list[str] = []
+
+    class Noting(httpx.AsyncClient):
+        def __init__(self, *, base_url: str, **options: Any) -> None:
+            asked.append(base_url)
+            super().__init__(base_url=base_url, **options)
+
+    monkeypatch.setattr("seawall.evidence.prober.httpx.AsyncClient", Noting)
+    api = "http://127.0.0.1:5"
+    deployment = make_deployment(
+        tmp_path, urls=urls(api=f"{api}/", api_direct="http://127.0.0.1:6"), networks={}
+    )
+    out = io.StringIO()
+
+    # This sandbox lacks proxies, which ends the prober once it knows where the venue is.
+    with pytest.raises(UsageError, match="lacks"):
+        await watch(
+            deployment=deployment,
+            policy=POLICY,
+            adapter=ContractAdapter(),
+            accounts=(SMALL, LARGE),
+            lanes={},
+            log=ProbeLog(out),
+        )
+
+    assert {url.rstrip("/") for url in asked} == {api}
+    (line,) = map(json.loads, out.getvalue().splitlines())
+    assert (line["probe"], line["detail"]) == (ADDRESS_PROBE, {"api": api})
 
 
 def test_endpoints_are_probed_where_there_is_a_proxy_and_a_sandbox_must_have_them(

@@ -19,6 +19,7 @@ from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_floods import FLOODS
 from tests.testing.scorecard.spoiled_promises import PROMISES
+from tests.testing.scorecard.spoiled_reads import READS
 from tests.testing.scorecard.spoiled_safety import SAFETY
 from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
@@ -236,6 +237,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     **FAULTS,
     **PROMISES,
     **FLOODS,
+    **READS,
     **TIMES,
     **CUSTOMERS,
     **SAFETY,

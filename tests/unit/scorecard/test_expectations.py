@@ -95,6 +95,10 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
         "experiment.sound",
         "tiers.avoided",
         "page.none",
+        "reads.login",
+        "reads.balances",
+        "reads.status",
+        "reads.follow",
     }
     assert verdict.times == ()
     assert verdict.identity is not None

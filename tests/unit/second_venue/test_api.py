@@ -176,6 +176,13 @@ async def test_it_can_lose_what_it_acknowledged(serve: Serve) -> None:
         assert await free(client) == "8"
 
 
+async def test_it_can_blank_every_second_wallet(serve: Serve) -> None:
+    async with serve("blanks") as client:
+        assert await free(client) == "10"
+        await log_in(client, "ben")
+        assert (await client.get("/wallet")).json() == {"holdings": []}
+
+
 async def test_it_can_answer_with_a_page(serve: Serve) -> None:
     async with serve("nonsense") as client:
         answer = await client.post("/payouts", json=asked())
