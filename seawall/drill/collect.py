@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from seawall.evidence.aws_log import export_aws_log
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
@@ -73,6 +74,36 @@ def collect(
     pages = deployment.pages
     if pages is not None:
         sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
+    _gather(sources, report)
+
+
+def collect_aws_log(
+    deployment: Deployment,
+    *,
+    policy: Policy,
+    manifest: Manifest,
+    run_dir: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Add AWS's own log of signatures, if the deployment offers it.
+
+    It comes late and is waited for, but not for a drill that broke, which proves nothing anyway.
+    """
+    if deployment.aws_log is None:
+        return
+    read = partial(
+        export_aws_log,
+        deployment,
+        policy,
+        started_at=manifest.started_at,
+        wait=manifest.broke is None,
+        into=run_dir,
+        report=report,
+    )
+    _gather({"aws_log": read}, report)
+
+
+def _gather(sources: Mapping[str, Callable[[], object]], report: Callable[[str], None]) -> None:
     for name, gather in sources.items():
         try:
             gather()

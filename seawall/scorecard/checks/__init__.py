@@ -9,6 +9,7 @@ from seawall.scorecard.checks import (
     fault,
     promises,
     safety,
+    signing,
     times,
 )
 from seawall.scorecard.outcome import Check
@@ -25,6 +26,7 @@ ALL: tuple[Check, ...] = (
     *expectations.CHECKS,
     *promises.CHECKS,
     *safety.CHECKS,
+    *signing.CHECKS,
 )
 """Every check, in the order of a report. Which of them a drill asks, each says itself."""
 

@@ -95,6 +95,8 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
         "experiment.sound",
         "tiers.avoided",
         "page.none",
+        "signing.logged_by_aws",
+        "signing.by_signers_only",
     }
     assert verdict.times == ()
     assert verdict.identity is not None
