@@ -192,10 +192,6 @@ SIGNING: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {},
     ),
-    "every event stands in the log twice, as a second reading finds it": (
-        lambda run: {"sign_calls": (*run.sign_calls, *run.sign_calls)},
-        {},
-    ),
     "the standby never signed, by the log as well": (
         lambda run: {
             "sign_calls": logged_as(
