@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,8 @@ def test_a_signature_without_region_or_time_is_no_evidence(
     lacking: str, altered: Alter, good_run: Run
 ) -> None:
     signature, _ = one(good_run)
-    broken = altered(signatures=(replace(signature, **{lacking: None}),))
+    changes: dict[str, Any] = {lacking: None}
+    broken = altered(signatures=(replace(signature, **changes),))
 
     with pytest.raises(EvidenceError, match="does not say where and when"):
         signatures(Facts(broken))
