@@ -437,10 +437,14 @@ def _signed_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str |
 
 
 def _logged_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str | None:
-    """The same by AWS's own log, from well within the dark."""
+    """The same by AWS's own log, from well within the dark.
+
+    It has probes of the signers as well, and the undo of a denial frees one role after the other:
+    so only the time until the undo began counts.
+    """
     if not facts.offers("aws_log"):
         return None
-    starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
+    starts, ends = Instant(fault.effective or 0), Instant(fault.held_until or 0)
     signed = signed_inside(facts, region, starts=starts, ends=ends)
     if not signed:
         return None
