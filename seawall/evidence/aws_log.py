@@ -49,7 +49,7 @@ _BEFORE_S = 5
 _TOLD_EVERY_S = 15.0
 _PROBE_S_MAX = 5.0
 _PATIENT = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 10}
+    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}
 )
 """Whoever else looks up events in the account uses the same quota."""
 
