@@ -128,6 +128,7 @@ def _settings(policy: Policy) -> Settings:
             approvers=dict.fromkeys(policy.approver_roles(), _ARN),
             gamedays=_ARN,
             faults=_ARN,
+            audit=_ARN,
             rails=dict.fromkeys(regions, _ARN),
             deployer=_ARN,
         ),

@@ -30,6 +30,7 @@ class Principals:
         approvers: by approver role.
         gamedays: runs game days by hand.
         faults: denies signing for a while, in drills.
+        audit: looks up who signed.
         rails: pays over the rails, by region.
         deployer: runs `pulumi`.
     """
@@ -41,6 +42,7 @@ class Principals:
     approvers: Mapping[str, str]
     gamedays: str
     faults: str
+    audit: str
     rails: Mapping[str, str]
     deployer: str
 
@@ -61,6 +63,7 @@ class Principals:
             "kit": self.kit,
             "gameday": self.gamedays,
             "fault": self.faults,
+            "audit": self.audit,
             "deployer": self.deployer,
         }[principal.kind]
 
@@ -109,6 +112,7 @@ def read_principals(
         approvers=found["approvers"],
         gamedays=found["gamedays"],
         faults=found["faults"],
+        audit=found["audit"],
         rails=found["rails"],
         deployer=found["deployer"],
     )
@@ -132,6 +136,7 @@ def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
         yield f"approvers.{role}", f"approver {role}"
     yield "gamedays", "game days"
     yield "faults", "faults"
+    yield "audit", "audit"
     yield "deployer", "deployer"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.audit import AuditRoleArgs, declare_audit_role
 from infra.destroy_guard import DestroyGuardArgs, declare_destroy_guard
 from infra.faults import FaultRoleArgs, declare_fault_role
 from infra.generated_files import MonitoringFiles, folder_of, read_expected
@@ -110,6 +111,15 @@ def declare_resources(
         ),
         opts,
     )
+    declare_audit_role(
+        AuditRoleArgs(
+            venue=policy.venue.name,
+            account=settings.account,
+            trusted=settings.principals.audit,
+            tags=tags,
+        ),
+        opts,
+    )
     trail = KeyTrail(
         "trail",
         KeyTrailArgs(
@@ -142,12 +152,18 @@ def declare_resources(
 def _others(settings: Settings) -> dict[str, dict[str, Any]]:
     """The principals that use no key.
 
-    The reader of the offline kit, the runner of game days, and who denies signing for a drill.
+    The reader of the offline kit, the runner of game days, who denies signing for a drill, and who
+    looks up who signed.
     """
     policy = settings.policy
     return {
         principal.name: described(
             principal, account=settings.account, trusts=settings.principals.trusted(principal)
         )
-        for principal in (access.kit(policy), access.gameday(policy), access.fault(policy))
+        for principal in (
+            access.kit(policy),
+            access.gameday(policy),
+            access.fault(policy),
+            access.audit(policy),
+        )
     }

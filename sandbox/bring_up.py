@@ -31,7 +31,7 @@ from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
-from seawall.formats.deployment import Payouts, Signer, Venue
+from seawall.formats.deployment import AwsLog, Payouts, Signer, Venue
 from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
 from seawall.kill_switch import AccessKey, KillSwitchLocation
 from seawall.policy import Policy
@@ -52,6 +52,10 @@ CUSTOMERS = "customers.csv"
 KEY_FILE = "gameday.json"
 """In the data directory, mode 0600: the access key of the principal that runs game days."""
 TASK_S_MAX = 120.0
+_AWS_LOG = AwsLog(within_s=60.0, settled_s=2.5)
+"""The emulated CloudTrail is up to 4 s late, and an event is up to 2 s later than another one
+(`localaws/emulator/services/event_history.py`); the bound leaves room for a busy machine.
+"""
 _GAS_MONEY_WEI = 10**26
 """What the deployer gets on each network: more than every holding of any plausible policy."""
 
@@ -151,6 +155,7 @@ def bring_up(
             for region, signer in venue.signers.items()
         },
         customers=customers,
+        aws_log=_AWS_LOG,
         pages=sandbox.data_dir / PAGES_FILE,
         venue=Venue(
             records="adapters.reference_venue",

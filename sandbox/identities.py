@@ -69,6 +69,7 @@ class Identities(BaseModel):
     approvers: dict[str, Identity]
     gamedays: Identity
     faults: Identity
+    audit: Identity
     rails: dict[str, Identity]
 
     def principals(self) -> dict[str, Any]:
@@ -80,6 +81,7 @@ class Identities(BaseModel):
             "approvers": _arns(self.approvers),
             "gamedays": self.gamedays.arn,
             "faults": self.faults.arn,
+            "audit": self.audit.arn,
             "rails": _arns(self.rails),
             "deployer": self.deployer.arn,
         }
@@ -147,6 +149,8 @@ class Identities(BaseModel):
                 return self.gamedays
             case "fault":
                 return self.faults
+            case "audit":
+                return self.audit
             case _:
                 return self.deployer
 
@@ -188,6 +192,7 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
         approvers={role: people[aws.approver_user(role)] for role in policy.approver_roles()},
         gamedays=people[aws.GAMEDAY_USER],
         faults=people[aws.FAULT_USER],
+        audit=people[aws.AUDIT_USER],
         rails={region: people[aws.rails_user(region)] for region in access.regions(policy)},
     )
 
@@ -232,6 +237,7 @@ def _user_of(principal: access.Principal) -> str:
         "kit": aws.KIT_USER,
         "gameday": aws.GAMEDAY_USER,
         "fault": aws.FAULT_USER,
+        "audit": aws.AUDIT_USER,
         "deployer": aws.DEPLOYER,
     }[principal.kind]
 

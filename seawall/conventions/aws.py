@@ -55,6 +55,11 @@ def fault_role(venue: str) -> str:
     return f"{PREFIX}-{venue}-fault"
 
 
+def audit_role(venue: str) -> str:
+    """IAM role that looks up who signed, in AWS's own log, and does nothing else."""
+    return f"{PREFIX}-{venue}-audit"
+
+
 def every_signer_role(venue: str) -> str:
     """Pattern of the names of the signers' roles, of all wallets and regions."""
     return f"{PREFIX}-{venue}-signer-*"
@@ -247,5 +252,7 @@ KIT_USER = "kit-reader"
 """IAM user of the sandbox who may assume the role that reads the offline kit."""
 FAULT_USER = "fault-injector"
 """IAM user of the sandbox who may assume the role that denies signing for a while."""
+AUDIT_USER = "auditor"
+"""IAM user of the sandbox who may assume the role that looks up who signed."""
 GAMEDAY_USER = "gameday"
 """IAM user of the sandbox who may assume the role of the runner of game days."""

@@ -13,6 +13,7 @@ Port = Literal[
     "mode_changes",
     "flow",
     "signatures",
+    "aws_log",
     "top_ups",
     "decisions",
     "metrics",
@@ -24,9 +25,10 @@ Port = Literal[
 seen leaving, outside the venue; ``numbered_payouts``: they carry the venue's own number of the
 request; ``balances``: what wallets hold, outside the venue; ``ledger``: sums of the accounts;
 ``mode_changes``: when which tier was committed; ``flow``: counters committed with each batch of
-requests; ``signatures``: nonces, what was signed for each and by which region; ``top_ups``: refills
-of hot wallets; ``decisions``: the venue's journal; ``metrics``: Prometheus; ``pages``: what the
-pager received.
+requests; ``signatures``: nonces, what was signed for each and by which region; ``aws_log``: which
+key signed in which region and who asked for it, by AWS's own log; ``top_ups``: refills of hot
+wallets; ``decisions``: the venue's journal; ``metrics``: Prometheus; ``pages``: what the pager
+received.
 """
 
 EVERY_PORT: tuple[Port, ...] = get_args(Port)

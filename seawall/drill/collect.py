@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from seawall.conventions.evidence import Port
+from seawall.evidence.aws_log import export_aws_log
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
@@ -64,7 +65,9 @@ def collect(
     pages = deployment.pages
     if pages is not None:
         sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
-    # last, and those that settle last at the end: waiting for one delays no other
+    # Last, and those that settle last at the end: waiting for one delays no other. A drill that broke
+    # proves nothing anyway, so nothing is waited for.
+    broke = manifest.broke is not None
     for port, source in sorted(deployment.evidence.items(), key=lambda each: each[1].settles_s):
         read = partial(
             read_source,
@@ -76,8 +79,42 @@ def collect(
             ended_at=now,
         )
         sources[port] = partial(
-            _read_settled, read, port, settled_at=now + source.settles_s, report=report
+            _read_settled,
+            read,
+            port,
+            settled_at=now + (0.0 if broke else source.settles_s),
+            report=report,
         )
+    _gather(sources, report)
+
+
+def collect_aws_log(
+    deployment: Deployment,
+    *,
+    policy: Policy,
+    manifest: Manifest,
+    run_dir: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Add AWS's own log of signatures, if the deployment offers it.
+
+    It comes late and is waited for, but not for a drill that broke, which proves nothing anyway.
+    """
+    if deployment.aws_log is None:
+        return
+    read = partial(
+        export_aws_log,
+        deployment,
+        policy,
+        started_at=manifest.started_at,
+        wait=manifest.broke is None,
+        into=run_dir,
+        report=report,
+    )
+    _gather({"aws_log": read}, report)
+
+
+def _gather(sources: Mapping[str, Callable[[], object]], report: Callable[[str], None]) -> None:
     for name, gather in sources.items():
         try:
             gather()

@@ -27,7 +27,7 @@ from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.deployment_check import require_possible
-from seawall.drill.collect import collect, finish
+from seawall.drill.collect import collect, collect_aws_log, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.sabotage import require_covered
@@ -426,6 +426,16 @@ class _Day:
             report=self.display.line,
         )
         run.event("collected")
+        if deployment.aws_log is not None:
+            # After that event, which is when the records were gathered, because it is late.
+            self.display.phase("waiting for AWS's own log of signatures")
+        collect_aws_log(
+            deployment,
+            policy=self.request.policy,
+            manifest=run.manifest,
+            run_dir=run.run_dir,
+            report=self.display.line,
+        )
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,8 @@
 """What evidence a deployment offers, and where each kind comes from.
 
 A kind comes from the venue's own records (an adapter reads them), from the networks and Prometheus
-that the deployment file names, or from a file or a command that the user names under ``evidence``.
+that the deployment file names, from CloudTrail, or from a file or a command that the user names
+under ``evidence``.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def offers_of(deployment: Deployment) -> tuple[Port, ...]:
         found["metrics"] = "Prometheus"
     if deployment.pages is not None:
         found["pages"] = "the pager"
+    if deployment.aws_log is not None:
+        found["aws_log"] = "CloudTrail"
     for port, source in deployment.evidence.items():
         if port in found:
             raise UsageError(

@@ -239,6 +239,25 @@ class Source(_Part):
         return self
 
 
+class AwsLog(_Part):
+    """How AWS's own log of signatures, CloudTrail's event history, is waited for after a drill.
+
+    Attributes:
+        within_s: At most so long. AWS delivers within about 5 minutes, and promises no time.
+        settled_s: Between two readings that must find the same, because events come in no order.
+    """
+
+    within_s: float = Field(gt=0)
+    settled_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _read_twice(self) -> Self:
+        if self.settled_s >= self.within_s:
+            message = "settled_s must be shorter than within_s, or the log is never read twice"
+            raise ValueError(message)
+        return self
+
+
 class Approval(_Part):
     """Who agreed that drills may run on production, and when.
 
@@ -287,6 +306,7 @@ class Deployment(_Part):
         metrics: PromQL expression by the kit's own name of a metric, where they differ;
             `seawall_queue_depth{scope="guaranteed"}` can be mapped as a whole.
         evidence: Sources of evidence, besides those of ``venue.records``.
+        aws_log: How AWS's own log of signatures is read; without it, it is not.
         approval: Required of production.
         runs: Where runs are kept; the repository's `runs/` if it is left out.
         folder: Where commands of `evidence` run; the folder of the file if it is left out.
@@ -315,6 +335,7 @@ class Deployment(_Part):
     pages: Path | None = None
     principals: Path | None = None
     evidence: dict[Port, Source] = Field(default_factory=dict)
+    aws_log: AwsLog | None = None
     kill_switch: KillSwitchLocation | KillSwitchFile | None = None
     approval: Approval | None = None
     runs: Path | None = None
@@ -343,6 +364,13 @@ class Deployment(_Part):
             if self.account != ACCOUNT_ID:
                 message = f"a sandbox names the emulated account, {ACCOUNT_ID}"
                 raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_known(self) -> Self:
+        if self.aws_log is not None and self.outputs is None:
+            message = "aws_log needs outputs, which say which key is of which wallet"
+            raise ValueError(message)
         return self
 
     def _addresses(self) -> Iterator[tuple[str, str]]:

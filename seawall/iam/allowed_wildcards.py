@@ -218,6 +218,16 @@ ALLOWED_WILDCARDS: tuple[AllowedWildcard, ...] = (
     ),
     *_listed(
         (_POLICY, _ROLE_POLICY),
+        "(boundary-)?audit",
+        "LookUpEvents",
+        "Resource",
+        _STAR,
+        reason="cloudtrail:LookupEvents only reads, and knows no resource (service authorization "
+        "reference, AWS CloudTrail)",
+        without_resources=True,
+    ),
+    *_listed(
+        (_POLICY, _ROLE_POLICY),
         "(boundary-)?gameday-scheduler",
         "RunGameDays",
         "Resource",

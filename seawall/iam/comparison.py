@@ -33,6 +33,7 @@ WITHOUT_RESOURCES = frozenset(
         "events:listrules",
         "cloudtrail:describetrails",
         "cloudtrail:listtrails",
+        "cloudtrail:lookupevents",
         "secretsmanager:listsecrets",
         "secretsmanager:getrandompassword",
         "backup:listbackupvaults",

@@ -19,6 +19,7 @@ approver     approver role           sign with the key of that role, in both reg
 kit          venue                   do nothing with any key: it reads the offline kit
 gameday      venue                   do nothing with any key: it starts drills
 fault        venue                   do nothing with any key: it denies the signers' roles to sign
+audit        venue                   do nothing with any key: it looks up who signed
 deployer     account                 provision: what the account's own policies allow, at most
                                      :func:`provisioning`
 ===========  ======================  ==========================================================
@@ -39,7 +40,9 @@ from typing import Any, Literal
 from seawall.conventions import aws
 from seawall.policy import Policy
 
-Kind = Literal["signer", "admin", "break-glass", "approver", "kit", "gameday", "fault", "deployer"]
+Kind = Literal[
+    "signer", "admin", "break-glass", "approver", "kit", "gameday", "fault", "audit", "deployer"
+]
 
 SIGN = ("kms:Sign", "kms:GetPublicKey")
 ADMINISTER = (
@@ -275,6 +278,11 @@ def fault(policy: Policy) -> Principal:
     return Principal(name=aws.fault_role(policy.venue.name), kind="fault")
 
 
+def audit(policy: Policy) -> Principal:
+    """Return the role that looks up who signed."""
+    return Principal(name=aws.audit_role(policy.venue.name), kind="audit")
+
+
 def principals(policy: Policy) -> tuple[Principal, ...]:
     """Return all roles of the stack that a person or a process assumes.
 
@@ -293,6 +301,7 @@ def principals(policy: Policy) -> tuple[Principal, ...]:
         kit(policy),
         gameday(policy),
         fault(policy),
+        audit(policy),
     )
 
 

@@ -93,6 +93,7 @@ class FaultSeen:
         reverted: When the injector had undone it.
         cleared: When the observer saw it gone.
         held: What the observer counted in between: samples, and how many showed the fault.
+        held_until: When it had counted, just before the undo began.
     """
 
     planned: PlannedFault
@@ -101,6 +102,7 @@ class FaultSeen:
     reverted: Instant | None
     cleared: Instant | None
     held: Mapping[str, Any] | None
+    held_until: Instant | None
 
     @property
     def name(self) -> str:
@@ -172,6 +174,7 @@ class Facts:
             reverted=moments.get("fault.reverted"),
             cleared=moments.get("fault.cleared"),
             held=None if held is None else held.detail,
+            held_until=moments.get("fault.held"),
         )
 
     def _of_first_fault(self, moment: str) -> Instant:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from seawall.errors import EvidenceError
+from seawall.scorecard.aws_log import contradicted
 from seawall.scorecard.budgets import (
     CLOCK_TOLERANCE_US,
     OUTSIDE,
@@ -58,8 +59,9 @@ def failover(facts: Facts) -> Budget:
 def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
     """Payouts that were broadcast, by lane, in order of time.
 
-    Raises :class:`EvidenceError` if the signers' own log names another region for one. That every
-    signature is in the log is a check of its own (``safety.signed_is_logged``).
+    Raises :class:`EvidenceError` if the signers' own log names another region for one, or AWS's own
+    log does not confirm it. That every signature is in the signers' log is a check of its own
+    (``safety.signed_is_logged``).
     """
     signed_by = {
         (row.chain_id, row.address, row.nonce): row.signed_by for row in facts.run.signatures
@@ -75,6 +77,13 @@ def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
                 f" records/slots.csv, in {logged} by records/sign_log.csv"
             )
         found[slot.network, slot.wallet].append(slot)
+    if facts.offers("aws_log"):
+        nonces = {
+            (slot.chain_id, slot.address, slot.nonce) for lane in found.values() for slot in lane
+        }
+        doubt = contradicted(facts, nonces)
+        if doubt is not None:
+            raise EvidenceError(doubt)
     return found
 
 

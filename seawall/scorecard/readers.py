@@ -187,7 +187,9 @@ def _convert_mapping(
 def _name(path: Path) -> str:
     """The path of an evidence file below its run directory, as in ``records/slots.csv``."""
     return (
-        f"{path.parent.name}/{path.name}" if path.parent.name in {"records", "chain"} else path.name
+        f"{path.parent.name}/{path.name}"
+        if path.parent.name in {"records", "chain", "aws"}
+        else path.name
     )
 
 

@@ -351,6 +351,24 @@ class Signature:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SignCall:
+    """A request for a signature, in AWS's own log of a region; ``at`` is cut off to the second.
+
+    ``wallet`` and ``address`` are those of the key, absent for one that is no wallet's.
+    ``principal`` is the name of the role that asked (of a user, ``user/NAME``). ``error`` is absent
+    if the key signed.
+    """
+
+    event_id: str
+    region: str
+    at: Instant
+    wallet: str | None
+    address: str | None
+    principal: str
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Flip:
     """A committed change of the mode, with the sample that it was decided on."""
 

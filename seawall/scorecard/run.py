@@ -44,6 +44,7 @@ FILES = {
     "signatures": "records/sign_log.csv",
     "flips": "records/mode_log.csv",
     "lane_changes": "records/lane_log.csv",
+    "sign_calls": "aws/sign_calls.csv",
     "flow": "records/flow.csv",
     "top_ups": "records/topups.csv",
     "decisions": "records/journal.csv",
@@ -68,6 +69,7 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "mode_changes": ("flips",),
     "flow": ("flow",),
     "signatures": ("slots", "signatures", "lane_changes", "lane_nonces"),
+    "aws_log": ("sign_calls",),
     "top_ups": ("top_ups",),
     "decisions": ("decisions",),
     "metrics": ("metrics",),
@@ -302,6 +304,12 @@ class Run:
                 self._table("lane_changes", rows.LaneChange), key=lambda change: change.committed_at
             )
         )
+
+    @cached_property
+    def sign_calls(self) -> tuple[rows.SignCall, ...]:
+        """AWS's own log of signatures in order of time, each event once."""
+        calls = {call.event_id: call for call in self._table("sign_calls", rows.SignCall)}
+        return tuple(sorted(calls.values(), key=lambda call: call.at))
 
     @cached_property
     def flow(self) -> tuple[rows.FlowRow, ...]:

@@ -6,6 +6,7 @@
 | ``s3`` | a retention binds; lifecycle and replication stay as given; S3 copies what is put |
 | ``cloudwatch``, ``alarm_states`` | alarms change state and notify; composite alarms exist |
 | ``cloudtrail`` | key-management calls are events while a trail logs them |
+| ``event_history`` | uses and changes of keys can be looked up, late and by the page |
 | ``eventbridge`` | rules deliver to topics and queues |
 | ``sns`` | topics let in the services that their policies name, and never fail the caller |
 | ``sqs`` | attributes stay as set; queues let in the services that their policies name |
@@ -29,6 +30,7 @@ from localaws.emulator.services import (
     backup,
     cloudtrail,
     cloudwatch,
+    event_history,
     eventbridge,
     kms,
     logs,
@@ -47,6 +49,7 @@ _SERVICES = (
     sns,
     eventbridge,
     cloudtrail,
+    event_history,
     cloudwatch,
     s3,
     secretsmanager,

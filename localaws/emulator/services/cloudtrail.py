@@ -4,6 +4,7 @@ AWS: EventBridge gets "AWS API Call via CloudTrail" for the management calls tha
 (EventBridge user guide, "AWS service events delivered via AWS CloudTrail"); read-only calls are
 left out unless a rule asks for them, so only calls that change something are made into events here.
 AWS takes minutes; here the event is there before the call returns. moto makes none.
+What `LookupEvents` answers is in ``event_history``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from moto.kms.responses import KmsResponse
 
 from localaws.emulator.authorization.callers import RootKey, key_of
 from localaws.emulator.authorization.sessions import Session
+from localaws.emulator.services.event_history import HISTORY
 
 
 def install() -> None:
@@ -113,7 +115,9 @@ def _field_passes(field: dict[str, Any], event: dict[str, Any]) -> bool:
 # The records: KMS developer guide, "Logging AWS KMS API calls with AWS CloudTrail" and its
 # examples: since December 2022 the key's ARN stands in `responseElements.keyId`;
 # UpdatePrimaryRegion is written in both Regions. A denied call carries `errorCode` and no request
-# parameters.
+# parameters. `Sign` is logged as a read-only call with key, algorithm and kind of message, without
+# the message and its signature (same guide, the example of Sign). Of calls that failed AWS logs
+# those that were denied and others "in some scenarios"; here all of them are logged.
 # ------------------------------------------------------------------------------------------------
 
 EVENT_SOURCE = "kms.amazonaws.com"
@@ -141,6 +145,9 @@ _CHANGES = frozenset(
     }
 )
 """Operations whose records say ``readOnly: false``; cryptographic ones count as reading."""
+SIGN = "Sign"
+_LEFT_OUT = frozenset({"message", "grantTokens", "dryRun"})
+"""Of the parameters of `Sign`."""
 _NOT_THE_CALLERS = frozenset(
     {"UnrecognizedClientException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException"}
 )
@@ -158,7 +165,7 @@ def _install_trail_events() -> None:
 def _reported(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def answer(self: Any) -> Any:
         operation = self._get_action()
-        if operation not in _CHANGES:
+        if operation not in _CHANGES and operation != SIGN:
             return call_action(self)
         before = _resources(self)
         answered = call_action(self)
@@ -177,7 +184,7 @@ def _report(
     identity = user_identity(response)
     if code in _NOT_THE_CALLERS or identity is None:
         return
-    denied = code == "AccessDeniedException"
+    denied, reads = code == "AccessDeniedException", operation not in _CHANGES
     resources = before or _resources(response, result if isinstance(result, dict) else None)
     record = {
         "eventVersion": "1.08",
@@ -197,10 +204,10 @@ def _report(
             else {}
         ),
         "requestParameters": None if denied else _parameters(response),
-        "responseElements": None if failed else _elements(result, resources),
+        "responseElements": None if failed or reads else _elements(result, resources),
         "requestID": str(uuid4()),
         "eventID": str(uuid4()),
-        "readOnly": False,
+        "readOnly": reads,
         "resources": resources,
         "eventType": "AwsApiCall",
         "managementEvent": True,
@@ -231,7 +238,8 @@ def _moved(record: dict[str, Any], here: str, there: str) -> dict[str, Any]:
 
 
 def _put(record: dict[str, Any], *, account: str, region: str) -> None:
-    if not logged(account=account, region=region, event=record):
+    HISTORY.add(record, account=account, region=region)
+    if record["readOnly"] or not logged(account=account, region=region, event=record):
         return
     entry = {
         "Source": "aws.kms",
@@ -249,6 +257,8 @@ def _parameters(response: Any) -> dict[str, Any]:
     """The request as CloudTrail writes it: names begin with a small letter."""
     body = json.loads(response.body or "{}")
     given = {name[:1].lower() + name[1:]: value for name, value in body.items()}
+    if response._get_action() == SIGN:  # noqa: SLF001 - moto has no other
+        return {name: value for name, value in given.items() if name not in _LEFT_OUT}
     if "policy" in given:
         given.setdefault("bypassPolicyLockoutSafetyCheck", False)
     return given

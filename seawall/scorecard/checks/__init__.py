@@ -10,6 +10,7 @@ from seawall.scorecard.checks import (
     promises,
     reads,
     safety,
+    signing,
     times,
 )
 from seawall.scorecard.outcome import Check
@@ -27,6 +28,7 @@ ALL: tuple[Check, ...] = (
     *promises.CHECKS,
     *reads.CHECKS,
     *safety.CHECKS,
+    *signing.CHECKS,
 )
 """Every check, in the order of a report. Which of them a drill asks, each says itself."""
 

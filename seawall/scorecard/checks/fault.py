@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from seawall.conventions import components, faults, signing
+from seawall.scorecard.aws_log import signed_inside
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
 from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, Outcome, check, passed, unknown
@@ -144,8 +145,8 @@ def payouts(facts: Facts) -> Finding:
     "drill.fault_landed",
     question="Did each fault take effect and end, as seen from outside the injector?",
     motivation="A fault that was only reported by its injector may never have happened.",
-    evidence=("timeline.jsonl", "probes.jsonl", "records/sign_log.csv"),
-    adapts_to=("signatures",),
+    evidence=("timeline.jsonl", "probes.jsonl", "records/sign_log.csv", "aws/sign_calls.csv"),
+    adapts_to=("signatures", "aws_log"),
     remediation="Check that the venue and the prober take the path that the fault cuts.",
     belongs=lambda drill: bool(drill.faults),
 )
@@ -153,7 +154,8 @@ def fault_landed(facts: Facts) -> Finding:
     """Each fault's own observer saw it throughout, and the prober saw it where it takes that path.
 
     The timeline must name the faults of the drill, with their targets and parameters, and no other.
-    A dark key service must also be silent for the prober, and sign nothing.
+    A dark key service must also be silent for the prober, and sign nothing: by the signers' log,
+    and by AWS's own.
     """
     target = "each fault seen from outside, throughout and then gone"
     doubt = _another_fault(facts)
@@ -414,9 +416,10 @@ def _answered_in_the_dark(
 
 
 def _signed_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str | None:
-    """What contradicts a dark KMS in ``region``: signatures of its signers; None without any."""
-    if not facts.offers("signatures"):
-        return None
+    """What contradicts a dark KMS in ``region``: signatures that were made; None without any."""
+    doubt = _logged_in_the_dark(facts, fault, region=region)
+    if doubt is not None or not facts.offers("signatures"):
+        return doubt
     starts = (fault.effective or 0) + SIGNED_LATE_US_MAX
     ends = (fault.reverted or 0) - CLOCK_TOLERANCE_US
     signed = [
@@ -430,6 +433,24 @@ def _signed_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str |
         f"records/sign_log.csv has {len(signed):,} signatures of {region} from the dark or without"
         f" a time, the first"
         f" of {signed[0].address} for nonce {signed[0].nonce}"
+    )
+
+
+def _logged_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str | None:
+    """The same by AWS's own log, from well within the dark.
+
+    It has probes of the signers as well, and the undo of a denial frees one role after the other:
+    so only the time until the undo began counts.
+    """
+    if not facts.offers("aws_log"):
+        return None
+    starts, ends = Instant(fault.effective or 0), Instant(fault.held_until or 0)
+    signed = signed_inside(facts, region, starts=starts, ends=ends)
+    if not signed:
+        return None
+    return (
+        f"AWS's own log has {len(signed):,} signatures of {region} from the dark, the first with"
+        f" the key of {signed[0].wallet} by {signed[0].principal}"
     )
 
 

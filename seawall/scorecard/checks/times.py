@@ -23,8 +23,10 @@ from seawall.scorecard.outcome import Finding, check
         "records/slots.csv",
         "records/sign_log.csv",
         "records/mode_log.csv",
+        "aws/sign_calls.csv",
         "probes.jsonl",
     ),
+    adapts_to=("aws_log",),
     remediation=(
         "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
         "transaction, the standby's signer."

@@ -31,6 +31,7 @@ SECTIONS = {
     "Promises: was each one kept under stress?": ("stress", "protected", "reads"),
     "Customers: what they were told, and what they were paid": ("customer",),
     "Safety: the records against the chains": ("safety",),
+    "Signatures: the records against AWS's own log": ("signing",),
 }
 """Headings of the checks' tables, and the categories below each."""
 

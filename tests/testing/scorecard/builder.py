@@ -17,6 +17,7 @@ from seawall import indicators
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
+from tests.testing.scorecard.aws_log import log_signatures
 from tests.testing.scorecard.looking import look
 from tests.testing.scorecard.observers import documents, observe
 from tests.testing.scorecard.story import (
@@ -38,6 +39,7 @@ from tests.testing.scorecard.story import (
     Row,
     Story,
     add_probe,
+    address_of,
     at,
     decisions,
     region_at,
@@ -78,6 +80,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
         ],
     )
     observe(story)
+    log_signatures(story)
     _write(story, directory)
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     (directory / "manifest.json").write_text(
@@ -250,7 +253,7 @@ def _slot(  # noqa: PLR0917 - one row of a table
     mined = STARTS + block - 4
     digest, tx_hash = f"{number:064x}", f"0x{number:064x}"
     chain_id = story.policy.networks[network].chain_id
-    address = f"0x{sorted(story.policy.wallets).index(wallet) + 1:040x}"
+    address = address_of(story.policy, wallet)
     row = {
         "id": number,
         "chain_id": chain_id,
@@ -455,7 +458,7 @@ def _count(story: Story) -> None:
 
 
 def _write(story: Story, directory: Path) -> None:
-    for folder in ("records", "chain"):
+    for folder in ("records", "chain", "aws"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     for name, document in documents(story).items():
         (directory / name).write_text(json.dumps(document), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seawall.conventions import components, metrics
+from seawall.conventions import components, metrics, signing
 from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.experiments import experiment_of
 from tests.testing.scorecard.story import (
@@ -73,6 +73,11 @@ def observe(story: Story) -> None:
                     region=region,
                     **silence,
                 )
+        if tick % 20 == 5:
+            for region in (story.policy.regions.primary, story.policy.regions.standby):
+                dark = region == story.policy.regions.primary and APPLIED < moment < CLEARED
+                result = "HTTP 503" if dark else signing.ANSWERED
+                add_probe(story, moment, "signer", ok=not dark, region=region, result=result)
         if tick % 20 == 10:
             suspended: Row = {"code": "suspended"} if tier == "protected" else {}
             add_probe(story, moment, "login")

@@ -81,7 +81,14 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
     ),
     "a nonce was signed with two intents": (
-        lambda run: {"signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32))},
+        lambda run: {
+            "signatures": (*run.signatures, replace(run.signatures[3], digest="ff" * 32)),
+            "sign_calls": tuple(
+                call
+                for known in run.sign_calls
+                for call in (known, replace(known, event_id=f"{known.event_id}-again"))
+            ),
+        },
         {"safety.one_digest_per_nonce": FAIL},
     ),
     "a signature is not in the log": (

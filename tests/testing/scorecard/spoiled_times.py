@@ -22,6 +22,7 @@ from tests.testing.scorecard.spoiling import (
     probes,
     relapsed,
     rows_later,
+    signed_otherwise,
     slow_intake,
     standby_late,
     us,
@@ -69,9 +70,7 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the standby signed already before the fault": (
         lambda run: {
             "slots": each(run.slots, payout, signer_region=run.policy.regions.standby),
-            "signatures": each(
-                run.signatures, lambda row: True, signed_by=run.policy.regions.standby
-            ),
+            **signed_otherwise(run, lambda row: True, signed_by=run.policy.regions.standby),
         },
         {"failover.time": UNKNOWN},
     ),
@@ -103,6 +102,7 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "failover.time": UNKNOWN,
             "safety.signed_is_logged": FAIL,
             "safety.one_digest_per_nonce": UNKNOWN,
+            "signing.logged_by_aws": UNKNOWN,
         },
     ),
     "the lanes changed to the standby before the fault": (

@@ -9,6 +9,7 @@ from typing import Any
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import Flip, JournalEntry, ProbeSample, Slot, Withdrawal
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.aws_log import logged_as
 from tests.testing.scorecard.story import decisions
 
 ZERO_US = 1_700_000_000 * SECOND
@@ -113,14 +114,16 @@ def primary_only(run: Run) -> Files:
     """The standby never signs; the primary does, after the dark."""
     standby, primary = run.policy.regions.standby, run.policy.regions.primary
     late = us(57.6)
+    signatures = tuple(
+        replace(row, signed_by=primary, signed_at=max(row.signed_at or late, late))
+        if row.signed_by == standby
+        else row
+        for row in run.signatures
+    )
     return {
         "lane_changes": (),
-        "signatures": tuple(
-            replace(row, signed_by=primary, signed_at=max(row.signed_at or late, late))
-            if row.signed_by == standby
-            else row
-            for row in run.signatures
-        ),
+        "signatures": signatures,
+        "sign_calls": logged_as(run, signatures),
         "slots": tuple(
             replace(slot, signer_region=primary, broadcast_at=max(slot.broadcast_at or late, late))
             if slot.signer_region == standby
@@ -129,6 +132,12 @@ def primary_only(run: Run) -> Files:
         ),
         **nonces_hidden(run, lambda sample: us(27) < sample.at < late),
     }
+
+
+def signed_otherwise(run: Run, wanted: Callable[[Any], bool], **changes: Any) -> Files:
+    """The wanted signatures were made otherwise, and AWS's own log says so, too."""
+    signatures = each(run.signatures, wanted, **changes)
+    return {"signatures": signatures, "sign_calls": logged_as(run, signatures)}
 
 
 def standby_late(run: Run, *, network: str | None = None) -> Files:

@@ -85,6 +85,11 @@ def decisions(*, flips: Iterable[tuple[int, str]], top_ups: Iterable[Row]) -> li
     return found
 
 
+def address_of(policy: Policy, wallet: str) -> str:
+    """The address that signs for ``wallet``."""
+    return f"0x{sorted(policy.wallets).index(wallet) + 1:040x}"
+
+
 def tier_at(story: Story, moment: float) -> tuple[int, str]:
     """Mode epoch and tier in force at ``moment``."""
     epoch, tier = 1, "normal"

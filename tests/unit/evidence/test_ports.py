@@ -24,6 +24,7 @@ CONTRACTS = {
     "tokens": {"USDX": "0x7"},
     "signers": {"hot": "0x2"},
 }
+AWS_LOG: dict[str, Any] = {"outputs": "o.json", "aws_log": {"within_s": 9, "settled_s": 2}}
 TRANSFERS = {"senders": ["0xAB"], "tokens": {"USDX": "0xCD"}, "first_block": 7}
 
 
@@ -54,6 +55,8 @@ def network(**payouts: Any) -> dict[str, Any]:
             ("payouts",),
         ),
         ({**API, "evidence": {"withdrawals": {"file": "w.csv"}}}, ("withdrawals",)),
+        ({**API, "evidence": {"aws_log": {"command": ["print"]}}}, ("aws_log",)),
+        ({**API, **AWS_LOG}, ("aws_log",)),
     ],
 )
 def test_what_is_offered_follows_from_the_file(
@@ -67,6 +70,7 @@ def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Pa
         tmp_path,
         networks={"aster": network(payouts=CONTRACTS)},
         pages="p.jsonl",
+        **AWS_LOG,
         venue={"records": "adapters.reference_venue", "settings": {"auditor_url_file": "u"}},
     )
     assert offers_of(deployment) == EVERY_PORT

@@ -5,7 +5,8 @@ The clock is the test's.
 
 from __future__ import annotations
 
-from localaws.emulator.services.kms import Crowding, EccQuota
+from localaws.emulator.quota import RequestQuota
+from localaws.emulator.services.kms import Crowding
 
 SECOND = 1_000_000_000
 
@@ -22,14 +23,14 @@ class Clock:
 
 
 def test_without_a_quota_nothing_is_refused() -> None:
-    quota = EccQuota(Clock())
+    quota = RequestQuota(Clock())
     assert all(quota.take("1", "here") for _ in range(10_000))
     assert quota.throttled == 0
 
 
 def test_a_seconds_worth_passes_at_once_and_then_as_fast_as_it_fills() -> None:
     clock = Clock()
-    quota = EccQuota(clock)
+    quota = RequestQuota(clock)
     quota.set(10)
     assert [quota.take("1", "here") for _ in range(12)] == [True] * 10 + [False] * 2
     clock.now += SECOND // 10 - 1
@@ -44,7 +45,7 @@ def test_a_seconds_worth_passes_at_once_and_then_as_fast_as_it_fills() -> None:
 
 
 def test_accounts_and_regions_have_buckets_of_their_own() -> None:
-    quota = EccQuota(Clock())
+    quota = RequestQuota(Clock())
     quota.set(1)
     assert quota.take("1", "here")
     assert not quota.take("1", "here")
@@ -53,7 +54,7 @@ def test_accounts_and_regions_have_buckets_of_their_own() -> None:
 
 
 def test_another_quota_starts_with_full_buckets() -> None:
-    quota = EccQuota(Clock())
+    quota = RequestQuota(Clock())
     quota.set(1)
     assert quota.take("1", "here")
     quota.set(2)

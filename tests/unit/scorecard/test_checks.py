@@ -21,6 +21,7 @@ from tests.testing.scorecard.spoiled_floods import FLOODS
 from tests.testing.scorecard.spoiled_promises import PROMISES
 from tests.testing.scorecard.spoiled_reads import READS
 from tests.testing.scorecard.spoiled_safety import SAFETY
+from tests.testing.scorecard.spoiled_signing import INCOMPLETE, SIGNING
 from tests.testing.scorecard.spoiled_times import TIMES
 from tests.testing.scorecard.spoiling import (
     Spoil,
@@ -33,6 +34,7 @@ from tests.testing.scorecard.spoiling import (
     primary_only,
     probes,
     requests_left_late,
+    signed_otherwise,
     us,
     without,
 )
@@ -136,13 +138,13 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 signed_at=None,
             )
         },
-        {"drill.fault_landed": UNKNOWN},
+        {"drill.fault_landed": UNKNOWN, **INCOMPLETE},
     ),
     "the dark region signed": (
         lambda run: {
             "slots": each(run.slots, paid_in_dark, signer_region=run.policy.regions.primary),
-            "signatures": each(
-                run.signatures,
+            **signed_otherwise(
+                run,
                 lambda row: us(40) < row.signed_at < us(42),
                 signed_by=run.policy.regions.primary,
             ),
@@ -241,6 +243,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     **TIMES,
     **CUSTOMERS,
     **SAFETY,
+    **SIGNING,
 }
 
 

@@ -19,6 +19,7 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, PORT_OF, Run
 from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.spoiled_signing import relabelled
 from tests.testing.scorecard.spoiling import without
 
 
@@ -132,7 +133,9 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "evidence.complete": frozenset(EVERY_PORT),
         "evidence.observers": {"payouts", "flow"},
         "drill.calm": {"mode_changes"},
-        "drill.fault_landed": {"signatures"},
+        "drill.fault_landed": {"signatures", "aws_log"},
+        "failover.time": {"aws_log"},
+        "signing.by_signers_only": {"signatures"},
         "stress.small_completed": {"withdrawals"},
         **{name: {"mode_changes"} for name in READS},
     }
@@ -166,3 +169,28 @@ def test_a_word_that_is_no_claim_of_the_drill_is_named(good_run: Run) -> None:
     assert unknown_words(drill) == ("page.none", "gossip")
     claims = claims_of(good_run.policy, drill, offers=EVERY_PORT, operations=None)
     assert all(claim.made for claim in claims)
+
+
+def test_without_awss_own_log_relabelled_payouts_are_not_found_and_nothing_is_claimed_of_them(
+    judged: Judge, good_run: Run
+) -> None:
+    """What the log adds: the same run passes without it, and lists what it does not claim."""
+    offers = [port for port in EVERY_PORT if port != "aws_log"]
+
+    verdict = judged(*offers, **relabelled(good_run))
+
+    assert verdict.outcome is Outcome.PASS
+    assert {each.id for each in verdict.not_claimed} == {
+        "signing.logged_by_aws",
+        "signing.by_signers_only",
+    }
+
+
+def test_a_drill_that_claims_signatures_is_no_pass_without_awss_own_log(judged: Judge) -> None:
+    offers = [port for port in EVERY_PORT if port != "aws_log"]
+
+    verdict = judged(*offers, claims=("drill.payouts", "signing"))
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.unknown == ("signing.logged_by_aws", "signing.by_signers_only")
+    assert "offers no aws_log" in verdict.result("signing.logged_by_aws").reason

@@ -99,6 +99,8 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
         "reads.balances",
         "reads.status",
         "reads.follow",
+        "signing.logged_by_aws",
+        "signing.by_signers_only",
     }
     assert verdict.times == ()
     assert verdict.identity is not None

@@ -1,0 +1,320 @@
+"""AWS's own log of signatures, which the stack's audit role looks up after a drill.
+
+CloudTrail keeps every `Sign` of the last 90 days in each Region's event history. It is late ("about
+5 minutes" on average, not guaranteed: CloudTrail user guide, "Getting and viewing your CloudTrail
+log files"), in no order ("CloudTrail concepts"), and answers two requests a second for an account
+and Region (CloudTrail API reference, LookupEvents). So it is waited for, in both Regions side by
+side, until
+
+1. an event of after the drill is there, which the Region's signer makes by its own probe, and
+2. two readings find the same, with a pause between them in which late events may arrive,
+
+or until the deployment's bound has passed. What was read until then is written, and the judge finds
+out whether it is enough.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.config import Config
+
+from seawall.aws import session_of_profile
+from seawall.conventions import signing
+from seawall.errors import EvidenceError
+from seawall.formats.atomic import write_whole
+from seawall.formats.deployment import AwsLog, Deployment
+from seawall.keys import access
+from seawall.policy import Policy
+from seawall.scorecard.run import FILES
+
+SIGN = "Sign"
+_PAUSE_S = 0.6
+"""Between two requests to a Region, which answers two a second."""
+_BEFORE_S = 5
+"""The reading begins so long before the drill, because clocks differ."""
+_TOLD_EVERY_S = 15.0
+_PROBE_S_MAX = 5.0
+_PATIENT = Config(
+    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}
+)
+"""Whoever else looks up events in the account uses the same quota."""
+
+Page = Mapping[str, Any]
+LookUp = Callable[[float, str | None], Page]
+"""One page of signatures from a moment (Unix seconds) on; the token is that of the page before."""
+WalletOf = Mapping[str, tuple[str, str]]
+"""Wallet and address by key id, which is the same in both Regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of ``aws/sign_calls.csv``; see :class:`seawall.scorecard.rows.SignCall`."""
+
+    event_id: str
+    region: str
+    at: int
+    wallet: str
+    address: str
+    principal: str
+    error: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionLog:
+    """The event history of one Region.
+
+    Attributes:
+        region: Its name.
+        look_up: Asks for a page.
+        mark: Has the Region's signer sign once, so that an event of after the drill is to come.
+        clock: Unix seconds.
+        sleep: Waits so many seconds; raises to end everything.
+        report: Gets lines for people.
+    """
+
+    region: str
+    look_up: LookUp
+    mark: Callable[[], None]
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+    report: Callable[[str], None]
+
+    def read(self, *, starts: float, waiting: AwsLog | None) -> list[Mapping[str, Any]]:
+        """The records of all signatures from ``starts`` on.
+
+        Args:
+            starts: Beginning of the drill in Unix seconds.
+            waiting: How long the log is waited for; None reads what is there.
+        """
+        if waiting is None:
+            return self._all(starts)
+        # Whole seconds: an event of the second in which the drill ended may be of before its end.
+        ends = float(math.ceil(self.clock()))
+        deadline = ends + waiting.within_s
+        self.sleep(max(0.0, ends - self.clock()))
+        self.mark()
+        told = self.clock()
+        while not self.look_up(ends, None)["Events"]:
+            if self.clock() >= deadline:
+                self._late(waiting)
+                break
+            if self.clock() - told >= _TOLD_EVERY_S:
+                told = self.clock()
+                self.report(
+                    f"waiting for AWS's own log of {self.region}: {told - ends:.0f} s of at most"
+                    f" {waiting.within_s:g} s"
+                )
+            self.sleep(_PAUSE_S)
+        known = self._all(starts)
+        while True:
+            if self.clock() + waiting.settled_s > deadline:
+                self._late(waiting)
+                return known
+            self.sleep(waiting.settled_s)
+            again = self._all(starts)
+            if len(again) == len(known):
+                return again
+            known = again
+
+    def _late(self, waiting: AwsLog) -> None:
+        self.report(
+            f"AWS's own log of {self.region} was not complete within {waiting.within_s:g} s"
+        )
+
+    def _all(self, starts: float) -> list[Mapping[str, Any]]:
+        """Every page; an event that moved to the next page meanwhile counts once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        token: str | None = None
+        while True:
+            self.sleep(_PAUSE_S)
+            page = self.look_up(starts, token)
+            for event in page["Events"]:
+                found[str(event["EventId"])] = json.loads(event["CloudTrailEvent"])
+            token = page.get("NextToken")
+            if token is None:
+                return list(found.values())
+
+
+def export_aws_log(
+    deployment: Deployment,
+    policy: Policy,
+    *,
+    started_at: float,
+    wait: bool,
+    into: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Write who signed with which key in both Regions, by AWS's own log.
+
+    Args:
+        deployment: Says how long the log is waited for, and where the stack's outputs are.
+        policy: Names the Regions and the role that looks up.
+        started_at: Beginning of the drill in Unix seconds.
+        wait: Whether the log is waited for at all; of a drill that broke it is not.
+        into: The run directory.
+        report: Gets lines for people.
+
+    Raises :class:`EvidenceError` if the stack's outputs cannot be read, and botocore's errors.
+    """
+    waiting = deployment.aws_log
+    if waiting is None:
+        raise EvidenceError(f"{deployment.path} names no aws_log")
+    wallet_of = _wallets(deployment)
+    stopped = threading.Event()
+    session = session_of_profile(access.audit(policy).name, deployment.principals)
+    logs = [
+        RegionLog(
+            region=region,
+            look_up=looking_up(session.client("cloudtrail", region_name=region, config=_PATIENT)),
+            mark=partial(_mark, deployment, region, report),
+            clock=time.time,
+            sleep=partial(_sleep, stopped),
+            report=report,
+        )
+        for region in access.regions(policy)
+    ]
+    lines, begins = list[Line](), started_at - _BEFORE_S
+    with ThreadPoolExecutor(len(logs), thread_name_prefix="aws-log") as pool:
+        try:
+            reading = [
+                pool.submit(log.read, starts=begins, waiting=waiting if wait else None)
+                for log in logs
+            ]
+            for log, found in zip(logs, reading, strict=True):
+                lines += lines_of(found.result(), region=log.region, wallet_of=wallet_of)
+        finally:
+            stopped.set()  # else the pool would wait for what nobody needs any more
+    path = into / FILES["sign_calls"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, written(lines))
+
+
+def looking_up(client: Any) -> LookUp:
+    """Ask ``client``, boto3's of CloudTrail, for the signatures of its Region."""
+
+    def look_up(starts: float, token: str | None) -> Page:
+        more: dict[str, Any] = {} if token is None else {"NextToken": token}
+        page: Page = client.lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": SIGN}],
+            StartTime=datetime.fromtimestamp(math.floor(starts), UTC),
+            **more,
+        )
+        return page
+
+    return look_up
+
+
+def lines_of(
+    records: Sequence[Mapping[str, Any]], *, region: str, wallet_of: WalletOf
+) -> Iterator[Line]:
+    """The lines of a Region's records, in order of time.
+
+    Raises :class:`EvidenceError` for a record that is none of a signature in ``region``.
+    """
+    found = []
+    for record in records:
+        try:
+            key = _key_of(record)
+            wallet, address = wallet_of.get(key, ("", ""))
+            line = Line(
+                event_id=str(record["eventID"]),
+                region=str(record["awsRegion"]),
+                at=round(datetime.fromisoformat(str(record["eventTime"])).timestamp()),
+                wallet=wallet,
+                address=address,
+                principal=principal_of(record["userIdentity"]),
+                error=str(record.get("errorCode") or ""),
+                key=key,
+            )
+        except (KeyError, ValueError) as error:
+            raise EvidenceError(
+                f"CloudTrail has a record in {region} that cannot be read: {error!r}"
+            ) from error
+        if line.region != region or record.get("eventName") != SIGN:
+            raise EvidenceError(f"CloudTrail answered in {region} with an event of {line.region}")
+        found.append(line)
+    return iter(sorted(found, key=lambda line: line.at))
+
+
+def principal_of(identity: Mapping[str, Any]) -> str:
+    """Who asked: the name of the role of a session, ``user/NAME`` of a user, else what is known.
+
+    CloudTrail user guide, "CloudTrail userIdentity element".
+    """
+    issuer = identity.get("sessionContext", {}).get("sessionIssuer", {})
+    if identity.get("type") == "AssumedRole" and issuer.get("userName"):
+        return str(issuer["userName"])
+    if identity.get("type") == "IAMUser":
+        return f"user/{identity.get('userName')}"
+    return str(identity.get("invokedBy") or identity.get("arn") or identity.get("type"))
+
+
+def written(lines: Sequence[Line]) -> str:
+    """The file: a header, and a line for each signature."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Line)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(line) for line in lines)
+    return text.getvalue()
+
+
+def _key_of(record: Mapping[str, Any]) -> str:
+    """The id of the key; empty if the record names none, as that of a denied call may."""
+    arns = [
+        str(each["ARN"])
+        for each in record.get("resources") or ()
+        if each.get("type") == "AWS::KMS::Key"
+    ]
+    named = arns or [str((record.get("requestParameters") or {}).get("keyId", ""))]
+    return named[0].rpartition("/")[2]
+
+
+def _wallets(deployment: Deployment) -> WalletOf:
+    """Which wallet each key is of, by the stack's outputs."""
+    if deployment.outputs is None:
+        raise EvidenceError(f"{deployment.path} names no outputs of the stack")
+    try:
+        signers = json.loads(deployment.outputs.read_text(encoding="utf-8"))["signers"]
+        return {
+            str(entry["key_id"]): (wallet, str(entry["address"]).lower())
+            for wallet, entry in signers.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(f"{deployment.outputs} names no keys of wallets: {error!r}") from error
+
+
+def _mark(deployment: Deployment, region: str, report: Callable[[str], None]) -> None:
+    """Have the signer of ``region`` sign its probe; without one, any later signature must do."""
+    signer = deployment.signers.get(region)
+    if signer is None:
+        return
+    try:
+        answer = httpx.post(
+            f"{signer.url.rstrip('/')}{signing.PROBE_PATH}", timeout=_PROBE_S_MAX, trust_env=False
+        )
+        result = signing.probe_result(answer.status_code, answer.text)
+    except httpx.HTTPError as error:
+        result = f"{type(error).__name__} {error}"
+    if result != signing.ANSWERED:
+        report(f"the signer of {region} did not sign a probe after the drill: {result}")
+
+
+def _sleep(stopped: threading.Event, seconds: float) -> None:
+    """Wait; raises :class:`EvidenceError` if nobody needs the log any more."""
+    if stopped.wait(seconds):
+        raise EvidenceError("the reading of AWS's own log was interrupted")

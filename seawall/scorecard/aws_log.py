@@ -1,0 +1,261 @@
+"""AWS's own log of signatures, held against what the venue recorded and what the prober saw.
+
+The log says which key signed in which region, and who asked for it. It times nothing: an event
+carries the second in which the request was completed. So signatures and events are matched by
+counting: each signature takes one successful event of its key in its region, within
+:data:`APART_S` of its own second, and no event is taken twice. More events than signatures are no
+contradiction, because retries, probes and canaries sign, too.
+
+What is not in the log may only not be there yet. That it has been delivered is known by what the
+kit itself saw: the log of every region goes on after the last signature, and has an event for each
+probe that a signer answered to the prober.
+
+Pure over :class:`Facts`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from seawall.conventions import aws
+from seawall.errors import EvidenceError
+from seawall.scorecard.facts import Facts, once
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import SignCall
+
+APART_S = 2
+"""A signature and its event may be so many whole seconds apart.
+
+An event's time is cut off to the second (less than 1 s), and the venue writes a signature down
+after it was made, by a clock of its own.
+"""
+
+KeyInRegion = tuple[str, str]
+"""(region, address of the key in lower case)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """A signature that the venue says was made, in which region and when."""
+
+    chain_id: int
+    address: str
+    nonce: int
+    region: str
+    at: Instant
+
+    @property
+    def key(self) -> KeyInRegion:
+        """Where its event must be."""
+        return self.region, self.address.lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The log held against the records.
+
+    Attributes:
+        recorded: How many signatures the venue recorded in this drill.
+        uncovered: Those without an event in the region that they name.
+        elsewhere: Of these, by their place in ``uncovered``: the event of the same key in another
+            region that nothing else explains.
+        gap: Why the log is not known to be complete; None if it is.
+    """
+
+    recorded: int
+    uncovered: tuple[Recorded, ...]
+    elsewhere: Mapping[int, SignCall]
+    gap: str | None
+
+
+@once
+def compared(facts: Facts) -> Compared:
+    """Match every recorded signature of the drill with the log.
+
+    Raises :class:`EvidenceError` for a signature without a region or a time.
+    """
+    recorded = signatures(facts)
+    left = _by_key(facts)
+    # In order of time, so that the earliest event is the right one.
+    uncovered = [each for each in recorded if _take(left[each.key], each.at) is None]
+    elsewhere = {}
+    for place, signature in enumerate(uncovered):
+        region, address = signature.key
+        for other in (key for key in list(left) if key[1] == address and key[0] != region):
+            found = _take(left[other], signature.at)
+            if found is not None:
+                elsewhere[place] = found
+                break
+    return Compared(
+        recorded=len(recorded),
+        uncovered=tuple(uncovered),
+        elsewhere=elsewhere,
+        gap=_gap(facts, recorded, left),
+    )
+
+
+def signatures(facts: Facts) -> tuple[Recorded, ...]:
+    """Every signature that the venue recorded in this drill, in order of time.
+
+    Of earlier ones the log need not say anything. Empty if the deployment offers no records of
+    signatures. Raises :class:`EvidenceError` for one without a region or a time.
+    """
+    if not facts.offers("signatures"):
+        return ()
+    begins = Instant(round(facts.run.manifest.started_at * SECOND))
+    found = []
+    for row in facts.run.signatures:
+        if row.tx_hash is None and row.signed_at is None:
+            continue  # asked for, and never signed
+        if row.signed_by is None or row.signed_at is None:
+            raise EvidenceError(
+                f"records/sign_log.csv does not say where and when nonce {row.nonce} of"
+                f" {row.address} was signed"
+            )
+        if row.signed_at >= begins:
+            found.append(
+                Recorded(
+                    chain_id=row.chain_id,
+                    address=row.address,
+                    nonce=row.nonce,
+                    region=row.signed_by,
+                    at=row.signed_at,
+                )
+            )
+    return tuple(sorted(found, key=lambda each: each.at))
+
+
+def contradicted(facts: Facts, nonces: Collection[tuple[int, str, int]]) -> str | None:
+    """Why the records of these signatures cannot be believed; None if the log confirms them.
+
+    ``nonces`` are (chain, address, nonce) of signatures.
+    """
+    found = compared(facts)
+    doubtful = [
+        each for each in found.uncovered if (each.chain_id, each.address, each.nonce) in nonces
+    ]
+    if doubtful:
+        return described(doubtful[0])
+    return found.gap
+
+
+def described(signature: Recorded) -> str:
+    """A sentence about a signature that is not in the log."""
+    return (
+        f"nonce {signature.nonce} of {signature.address} was signed in {signature.region} by"
+        " records/sign_log.csv, and aws/sign_calls.csv has no such signature there at that time"
+    )
+
+
+def strangers(facts: Facts) -> tuple[SignCall, ...]:
+    """Signatures of wallets' keys that others asked for than the signer's role of the region.
+
+    Raises :class:`EvidenceError` for a wallet that the policy does not know.
+    """
+    return tuple(
+        call
+        for call in facts.run.sign_calls
+        if call.wallet is not None and call.error is None and call.principal != _role(facts, call)
+    )
+
+
+def signed_inside(
+    facts: Facts, region: str, *, starts: Instant, ends: Instant
+) -> tuple[SignCall, ...]:
+    """Signatures of wallets' keys in ``region`` that were surely made from ``starts`` to ``ends``.
+
+    An event lies within its second, which must lie inside by :data:`APART_S` - 1 on both sides,
+    because the clocks of AWS and of the drill may differ.
+    """
+    spare_us = (APART_S - 1) * SECOND
+    return tuple(
+        call
+        for call in facts.run.sign_calls
+        if (call.region, call.error) == (region, None)
+        and call.wallet is not None
+        and starts + spare_us <= call.at
+        and call.at + SECOND <= ends - spare_us
+    )
+
+
+def _role(facts: Facts, call: SignCall) -> str:
+    if call.wallet not in facts.run.policy.wallets:
+        raise EvidenceError(f"aws/sign_calls.csv names a wallet {call.wallet}, the policy none")
+    return aws.signer_role(facts.run.policy.venue.name, str(call.wallet), call.region)
+
+
+def _by_key(facts: Facts) -> dict[KeyInRegion, list[SignCall]]:
+    """Successful events of the wallets' keys by region and address, in order of time."""
+    found: dict[KeyInRegion, list[SignCall]] = defaultdict(list)
+    for call in facts.run.sign_calls:
+        if call.error is None and call.address is not None:
+            found[call.region, call.address.lower()].append(call)
+    return found
+
+
+def _take(calls: list[SignCall], at: Instant) -> SignCall | None:
+    """Remove and return the earliest of ``calls`` that may be of a signature at ``at``.
+
+    Windows are equally long, so taking the earliest leaves the most for later signatures.
+    """
+    second = at // SECOND
+    for index, call in enumerate(calls):
+        apart = call.at // SECOND - second
+        if apart > APART_S:
+            break
+        if apart >= -APART_S:
+            return calls.pop(index)
+    return None
+
+
+def _gap(
+    facts: Facts, recorded: Sequence[Recorded], left: Mapping[KeyInRegion, list[SignCall]]
+) -> str | None:
+    """Why the log is not known to be complete: it ends early, or lacks what the prober saw."""
+    ends = _must_go_on_to(facts, recorded)
+    for region in (facts.run.policy.regions.primary, facts.run.policy.regions.standby):
+        last = max(
+            (call.at for call in facts.run.sign_calls if call.region == region), default=None
+        )
+        if last is None:
+            return f"aws/sign_calls.csv has nothing of {region}"
+        if last // SECOND < ends // SECOND:
+            return (
+                f"aws/sign_calls.csv has nothing of {region} from the last"
+                f" {(ends - last) // SECOND} s of what it must cover"
+            )
+    for region, moments in _answered(facts).items():
+        there = sorted(
+            (call for key, calls in left.items() if key[0] == region for call in calls),
+            key=lambda call: call.at,
+        )
+        missing = sum(1 for moment in moments if _take(there, moment) is None)
+        if missing:
+            return (
+                f"aws/sign_calls.csv lacks {missing} of {len(moments)} probes that the signer of"
+                f" {region} answered, so it is not complete"
+            )
+    return None
+
+
+def _must_go_on_to(facts: Facts, recorded: Iterable[Recorded]) -> Instant:
+    """The last moment that matters: a signature, an answered probe, or the end of a fault."""
+    return max(
+        (
+            *(each.at for each in recorded),
+            *(moment for moments in _answered(facts).values() for moment in moments),
+            *(fault.reverted for fault in facts.faults if fault.reverted is not None),
+            Instant(round(facts.run.manifest.started_at * SECOND)),
+        )
+    )
+
+
+def _answered(facts: Facts) -> dict[str, list[Instant]]:
+    """When the prober's probes of each region's signer were answered, in order of time."""
+    found: dict[str, list[Instant]] = defaultdict(list)
+    for sample in facts.samples("signer"):
+        if sample.ok:
+            found[str((sample.detail or {}).get("region"))].append(sample.done_at)
+    return {region: sorted(moments) for region, moments in found.items()}

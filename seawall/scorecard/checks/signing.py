@@ -1,0 +1,91 @@
+"""Checks of signatures: does AWS's own log say what the venue's records say of them?
+
+The venue writes its records itself; nobody but AWS writes AWS's log.
+"""
+
+from __future__ import annotations
+
+from seawall.scorecard.aws_log import APART_S, compared, described, strangers
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.outcome import Finding, check, failed, passed, unknown, violations
+
+
+@check(
+    "signing.logged_by_aws",
+    question="Is every signature in AWS's own log of the region that is said to have signed?",
+    motivation=(
+        "That a standby took over is only as true as the records' word for who signed; the records"
+        " are the venue's, the log is not."
+    ),
+    evidence=("aws/sign_calls.csv", "records/sign_log.csv", "probes.jsonl", "timeline.jsonl"),
+    remediation=(
+        "If the log came late, let it be waited for longer (aws_log.within_s of the deployment"
+        " file); if a region is named wrongly, find out what writes the signers' log."
+    ),
+)
+def logged_by_aws(facts: Facts) -> Finding:
+    """Each recorded signature has a successful event of its key, in its region, at its time.
+
+    FAIL if another region signed instead; UNKNOWN if none did, or if the log is not known to be
+    complete.
+    """
+    found = compared(facts)
+    target = f"an event for each signature, within {APART_S} s"
+    measured = f"{found.recorded - len(found.uncovered):,} of {found.recorded:,} signatures"
+    if found.recorded == 0:
+        return unknown(target=target, reason="there are no signatures", measured="no samples")
+    if found.gap is not None:
+        return unknown(target=target, measured=measured, reason=found.gap)
+    if found.elsewhere:
+        sentences = [
+            f"nonce {signature.nonce} of {signature.address} was signed in {signature.region} by"
+            f" records/sign_log.csv, in {call.region} by AWS's own log"
+            for place, call in found.elsewhere.items()
+            for signature in (found.uncovered[place],)
+        ]
+        return failed(
+            target=target,
+            measured=measured,
+            reason=f"{len(sentences)} signatures were made in another region than is recorded",
+            details=(sentences[0], *sentences[-1:]),
+        )
+    if found.uncovered:
+        return unknown(target=target, measured=measured, reason=described(found.uncovered[0]))
+    return passed(
+        measured=measured,
+        target=target,
+        reason="the regions that signed are those that the records name",
+    )
+
+
+@check(
+    "signing.by_signers_only",
+    question="Did nobody but the region's signer have a wallet's key sign?",
+    motivation="Whoever else can have a key sign can pay past every control of the venue.",
+    evidence=("aws/sign_calls.csv", "records/sign_log.csv", "probes.jsonl", "timeline.jsonl"),
+    adapts_to=("signatures",),
+    remediation="Stop the key (docs/runbooks/signing-dark.md), then find out who could use it.",
+    proves_alone=True,
+)
+def by_signers_only(facts: Facts) -> Finding:
+    """Every successful event of a wallet's key was asked for by its signer's role there."""
+    signed = [
+        call for call in facts.run.sign_calls if call.wallet is not None and call.error is None
+    ]
+    found = [
+        f"{call.principal} had the key of {call.wallet} sign in {call.region}"
+        for call in strangers(facts)
+    ]
+    checked = violations(
+        found,
+        checked=len(signed),
+        what="signatures of wallets' keys",
+        reason="each was asked for by the signer's role of its wallet and region",
+    )
+    gap = compared(facts).gap
+    if found or gap is None:
+        return checked
+    return unknown(target=checked.target, measured=checked.measured, reason=gap)
+
+
+CHECKS = (logged_by_aws, by_signers_only)
