@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seawall.conventions.evidence import Port
 from seawall.drill_check import FAULTS, ask
 from seawall.errors import Problem, UsageError
 from seawall.evidence.ports import offers_of
@@ -42,7 +41,7 @@ class Possible:
     problems: tuple[str, ...]
     claimed: int
     asked: int
-    undone: tuple[Port, ...]
+    undone: tuple[str, ...]
 
     @property
     def can_pass(self) -> bool:

@@ -10,14 +10,15 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from seawall.errors import SeawallError
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
-from seawall.formats.deployment import Deployment
+from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.run_directory import Manifest
 from seawall.formats.venue_records import VenueRecords
 from seawall.policy import Policy
@@ -79,6 +80,16 @@ def collect(
         # a source that breaks in any way is missing evidence, never a lost drill
         except Exception as error:  # noqa: BLE001
             report(f"no evidence from {name}: {type(error).__name__}: {error}")
+
+
+def note_components(
+    manifest: Manifest, components: Callable[[], Sequence[ComponentStatus]]
+) -> None:
+    """Note the state of every process; if it is not known, that is what broke the drill."""
+    try:
+        manifest.components = [each.model_dump() for each in components()]
+    except SeawallError as error:
+        manifest.broke = manifest.broke or str(error)
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:

@@ -150,6 +150,7 @@ class Check:
         belongs: Whether a drill asks this question; one that does not is not judged by it.
         adapts_to: Ports that it reads where they are offered, and can do without.
         numbered: Whether payouts must carry the venue's own number of the request.
+        play_money: Whether it is tried only where all money is play money.
     """
 
     id: str
@@ -162,6 +163,7 @@ class Check:
     belongs: Callable[[Drill], bool] = every_drill
     adapts_to: frozenset[Port] = frozenset()
     numbered: bool = False
+    play_money: bool = False
 
     @property
     def needs(self) -> tuple[Port, ...]:
@@ -188,6 +190,7 @@ def check(
     belongs: Callable[[Drill], bool] = every_drill,
     adapts_to: tuple[Port, ...] = (),
     numbered: bool = False,
+    play_money: bool = False,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -203,6 +206,7 @@ def check(
             belongs=belongs,
             adapts_to=frozenset(adapts_to),
             numbered=numbered,
+            play_money=play_money,
         )
 
     return wrap

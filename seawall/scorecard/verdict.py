@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from seawall.conventions.evidence import Port
 from seawall.errors import ExitCode
 from seawall.scorecard.outcome import Outcome
 
@@ -37,11 +36,14 @@ class Result(Part):
 
 
 class Unclaimed(Part):
-    """A check that was not claimed, and the evidence that it would need."""
+    """A check that was not claimed, and what it would need.
+
+    A port of evidence, or play money.
+    """
 
     id: str
     question: str
-    needs: tuple[Port, ...]
+    needs: tuple[str, ...]
 
 
 class Goal(Part):
