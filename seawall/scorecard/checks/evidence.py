@@ -74,7 +74,7 @@ def complete(facts: Facts) -> Finding:
     alone = facts.run.control is not None
     dead = [part for part in manifest.components if part.died_at is not None]
     faults = [
-        *(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead),
+        *(f"{part.name} died on its own ({part.death})" for part in dead),
         *([] if broke is None else [f"the drill broke: {broke}"]),
         *unusable,
         *([] if manifest.components or alone else ["manifest.json lists no component"]),

@@ -93,9 +93,7 @@ def _components(facts: Facts) -> list[tuple[str, str]]:
     return [
         (
             part.name,
-            "lived to the end"
-            if part.died_at is None
-            else f"died on its own, exit code {part.exit_code}",
+            "lived to the end" if part.died_at is None else f"died on its own, {part.death}",
         )
         for part in components
     ]
