@@ -121,10 +121,11 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
 
 
 def _details(result: Result, *, style: str) -> list[Text]:
-    """What the check names one by one, as far as it is shown."""
-    lines = [Text(f"    {detail}", style=style) for detail in result.details[:_DETAILS_MAX]]
-    if len(result.details) > _DETAILS_MAX:
-        lines.append(Text(f"    and {len(result.details) - _DETAILS_MAX} more, in the report"))
+    """What the check names one by one beside its reason, as far as it is shown."""
+    details = [detail for detail in result.details if detail != result.reason]
+    lines = [Text(f"    {detail}", style=style) for detail in details[:_DETAILS_MAX]]
+    if len(details) > _DETAILS_MAX:
+        lines.append(Text(f"    and {len(details) - _DETAILS_MAX} more, in the report"))
     return lines
 
 
