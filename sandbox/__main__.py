@@ -11,6 +11,7 @@ standard output (`seawall.formats.sandbox_messages`), and the sandbox ends when 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import secrets
@@ -38,7 +39,9 @@ from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_REPORT_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.25
+_REPORT_EVERY = 4
+"""Of the looks at what died, after how many the state of all processes is reported."""
 _ended_by: list[int] = []
 """Signals that arrived once the sandbox was up."""
 PROGRAMS = ("alertmanager", "anvil", "prometheus", "promtool", "pulumi", "toxiproxy-server")
@@ -100,9 +103,14 @@ def _attached(
     with process_control(sandbox) as url:
         sandbox.describe(process_control=url)
         _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
-        while not _ended_by and not closed.wait(timeout=_REPORT_EVERY_S):
-            sandbox.report_components()
+        for look in itertools.count(1):
+            if _ended_by or closed.wait(timeout=_LOOK_EVERY_S):
+                break
+            sandbox.restart_due()
+            if look % _REPORT_EVERY == 0:
+                sandbox.report_components()
     if options.keep:
+        sandbox.restart_due(at_once=True)  # from here on nothing starts them again
         sandbox.describe(process_control=None)
     else:
         sandbox.close()

@@ -330,6 +330,7 @@ def _start_venue(
             for name, (module, env) in processes.items()
         },
         ready_line="ready",
+        restarts=True,
     )
 
 

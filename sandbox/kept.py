@@ -100,6 +100,9 @@ def down(data_dir: Path | None = None) -> Path | None:
         run_id, data_dir = str(kept["run_id"]), Path(kept["data_dir"])
     else:
         run_id = load_record(data_dir).run_id
+    if (data_dir / reaper.MARKER).exists():
+        # Before its processes end: a supervisor that still runs must not start them again.
+        (data_dir / reaper.ENDING).touch()
     left = reaper.reap(run_id)
     if left:
         message = (

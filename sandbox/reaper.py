@@ -24,6 +24,8 @@ GRACE_S = 1.2
 SWEEP_S = 0.05
 GIVE_UP_S = 8.0
 MARKER = ".seawall-sandbox"
+ENDING = ".seawall-ending"
+"""Says that the sandbox in whose data directory it lies is being ended by another process."""
 LOGS = "logs"
 
 Process = tuple[int, int]
@@ -131,13 +133,19 @@ def clear(data_dir: Path) -> None:
     if not (data_dir / MARKER).exists():
         return
     for entry in data_dir.iterdir():
-        if entry.name in (LOGS, MARKER):
+        if entry.name in (LOGS, MARKER, ENDING):
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
     (data_dir / MARKER).unlink(missing_ok=True)
+    (data_dir / ENDING).unlink(missing_ok=True)
+
+
+def is_ending(data_dir: Path) -> bool:
+    """Whether the sandbox in ``data_dir`` is being ended, or has been."""
+    return (data_dir / ENDING).exists() or not (data_dir / MARKER).exists()
 
 
 def wait_for_end_of(runner_pid: int, pipe: int) -> None:

@@ -1,15 +1,17 @@
 """The supervisor: starts every part of a sandbox, watches them, ends them all.
 
-It restarts nothing by itself: a part that died makes what is drilled unproven. What a fault ended,
-the end of the fault brings back.
+A process of the venue that dies by itself is started again, as any platform does it
+(`sandbox.restarts`). Its death stays on record, so that what was drilled meanwhile is unproven.
+Nothing else is started again: databases, chains, the emulated AWS and proxies would lose the state
+that evidence rests on. What a fault ended, the end of the fault brings back.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
-import shutil
 import signal
 import sys
 import threading
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import kept, reaper
+from sandbox.data_directory import prepare
 from sandbox.database import Credentials, load_credentials
 from sandbox.environment import ROOT, additions
 from sandbox.layout import Layout, sabotaged_components
@@ -29,11 +32,11 @@ from sandbox.parts import chains, monitoring
 from sandbox.parts.part import READY_TIMEOUT_S, Part
 from sandbox.ports import pick_port
 from sandbox.reaping import Watch
+from sandbox.restarts import Restarts
 from seawall.conventions import components as components_names
 from seawall.conventions import environment as environment_names
 from seawall.errors import (
     ComponentDiedError,
-    DiskFullError,
     ExitCode,
     PortBusyError,
     SeawallError,
@@ -60,7 +63,6 @@ ATTEMPTS_MAX = 3
 
 A port is chosen before it is bound, so another process may take it meanwhile.
 """
-FREE_BYTES_MIN = 1 << 30
 _KILLED_S_MAX = 5.0
 """How long the kernel may take to end a process that was killed."""
 PROVIDER = "aws-provider"
@@ -88,15 +90,19 @@ class Sandbox:
         credentials: Credentials,
         sabotaged: Mapping[str, str],
         watch: Watch | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deployment = deployment
         self._record = record
         self._credentials = credentials
         self._sabotaged = sabotaged
         self._watch = watch
+        self._clock = clock
         self._lock = threading.RLock()
         self._components: dict[str, Component] = {}
         self._commands: dict[str, _Command] = {}
+        self._restarts = Restarts()
+        self._former: dict[str, ComponentStatus] = {}
         self._scraped: dict[str, int] = {}
         self._touched: set[str] = set()
         self._closing = False
@@ -128,7 +134,7 @@ class Sandbox:
         record = kept.Record(
             run_id=run_id, policy_path=policy_path.resolve(), programs=dict(programs)
         )
-        _prepare(data_dir)
+        prepare(data_dir)
         if keep:
             kept.keep(run_id, data_dir)
         for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -140,7 +146,7 @@ class Sandbox:
                 if attempt == ATTEMPTS_MAX:
                     raise
                 report(f"{error}; trying other ports")
-                _prepare(data_dir)
+                prepare(data_dir)
                 if keep:
                     kept.keep(run_id, data_dir)
         raise AssertionError(attempt)
@@ -270,14 +276,14 @@ class Sandbox:
         timeout_s: float = READY_TIMEOUT_S,
         cwd: Path = ROOT,
         niceness: int = NICENESS,
+        restarts: bool = False,
     ) -> Component:
         """Start one more component and, if ``ready`` is given, return when it holds.
 
-        Its log is ``logs/<name>.log``. A process with a metrics port is scraped from now on.
+        Its log is ``logs/<name>.log``. A process with a metrics port is scraped from now on. With
+        ``restarts``, :meth:`restart_due` starts it again if it dies by itself from then on.
         """
-        variables = {**inherited(), **self.environment, **(env or {})}
-        if name in self._sabotaged:
-            variables[environment_names.SABOTAGE_VARIABLE] = self._sabotaged[name]
+        command = _Command(argv=tuple(argv), env=dict(env or {}), cwd=cwd, niceness=niceness)
         with self._lock:
             if self._closing:
                 message = f"{name} cannot be started: the sandbox is closing"
@@ -290,26 +296,74 @@ class Sandbox:
             if former is not None and former.status().exit_code is None:
                 message = f"{name} is running already"
                 raise UsageError(message)
-            component = Component(
-                name=name,
-                argv=argv,
-                env=variables,
-                log=self._log(name),
-                cwd=cwd,
-                niceness=niceness,
-                ended=self.report_components,
-            )
-            self._components[name] = component
-            self._commands[name] = _Command(
-                argv=tuple(argv), env=dict(env or {}), cwd=cwd, niceness=niceness
-            )
-            process = Process(pid=component.pid, log=component.log)
-            self.describe(processes={**self._deployment.processes, name: process})
-            self.report_components()
+            component = self._begin(name, command)
         if ready is not None:
             component.wait_ready(ready, timeout_s=timeout_s)
         self._scrape(name)
+        if restarts:
+            with self._lock:
+                self._restarts.cover(name, started_at=self._clock())
+                if component.died:  # since it was ready
+                    self._restarts.died(name, at=self._clock())
         return component
+
+    def _begin(self, name: str, command: _Command) -> Component:
+        """Start a process by ``command``, whatever was there under that name before."""
+        variables = {**inherited(), **self.environment, **command.env}
+        if name in self._sabotaged:
+            variables[environment_names.SABOTAGE_VARIABLE] = self._sabotaged[name]
+        component = Component(
+            name=name,
+            argv=command.argv,
+            env=variables,
+            log=self._log(name),
+            cwd=command.cwd,
+            niceness=command.niceness,
+            ended=self._ended,
+        )
+        if reaper.is_ending(self.data_dir):
+            # Whoever ends the sandbox may have looked for its processes before this one was there.
+            component.announce_stop()
+            component.signal_group(signal.SIGKILL)
+            raise UsageError(f"{name} cannot be started: the sandbox is being ended")
+        self._components[name], self._commands[name] = component, command
+        self._restarts.started(name, at=self._clock())
+        process = Process(pid=component.pid, log=component.log)
+        self.describe(processes={**self._deployment.processes, name: process})
+        self.report_components()
+        return component
+
+    def _ended(self, component: Component) -> None:
+        with self._lock:
+            if component.died:
+                self._restarts.died(component.name, at=self._clock())
+            self.report_components()
+
+    def restart_due(self, *, at_once: bool = False) -> None:
+        """Start again what died by itself and has waited long enough; ``at_once``: all of it.
+
+        Not what a fault holds, and nothing while the sandbox is being ended. What cannot be started
+        is said on standard error and tried again later.
+        """
+        with self._lock:
+            for name in self._restarts.due(at=math.inf if at_once else self._clock()):
+                if self._closing or reaper.is_ending(self.data_dir):
+                    return
+                if name not in self._touched:
+                    self._restart(name)
+
+    def _restart(self, name: str) -> None:
+        former, before = self._status(name), self._components[name]
+        self._restarts.started(name, at=self._clock())
+        try:
+            self._begin(name, self._commands[name])
+        except SeawallError as error:
+            print(f"{name} was not started again: {error}", file=sys.stderr)
+            if self._components[name] is before:
+                self._restarts.died(name, at=self._clock())
+                return
+        self._former[name] = former
+        self.report_components()
 
     def spawn_all(
         self,
@@ -317,15 +371,24 @@ class Sandbox:
         *,
         ready_line: str,
         timeout_s: float = READY_TIMEOUT_S,
+        restarts: bool = False,
     ) -> None:
         """Start components (name -> command line, variables) side by side.
 
-        Return when each has said ``ready_line``.
+        Return when each has said ``ready_line``. ``restarts`` as in :meth:`spawn`.
         """
         ready = log_line(f"^{re.escape(ready_line)}$")
         self._side_by_side(
             {
-                name: partial(self.spawn, name, argv, env=env, ready=ready, timeout_s=timeout_s)
+                name: partial(
+                    self.spawn,
+                    name,
+                    argv,
+                    env=env,
+                    ready=ready,
+                    timeout_s=timeout_s,
+                    restarts=restarts,
+                )
                 for name, (argv, env) in commands.items()
             }
         )
@@ -381,6 +444,8 @@ class Sandbox:
         Raises KeyError, and what :meth:`freeze` and :meth:`spawn` raise.
         """
         with self._lock:
+            if self._components[name].died:  # no fault holds it any more
+                self._touched.discard(name)
             component, command = self._living(name), self._commands[name]
             if component.wait(timeout_s=0) is None:  # its group is still its own
                 component.signal_group(signal.SIGCONT)
@@ -424,8 +489,11 @@ class Sandbox:
     def components(self) -> list[ComponentStatus]:
         """What is known of every component, in the order of their start."""
         with self._lock:
-            components = list(self._components.values())
-        return [component.status() for component in components]
+            return [self._status(name) for name in self._components]
+
+    def _status(self, name: str) -> ComponentStatus:
+        status = self._components[name].status()
+        return status.after(self._former[name]) if name in self._former else status
 
     # --- inside
 
@@ -506,27 +574,3 @@ class Sandbox:
 
     def _log(self, name: str) -> Path:
         return self.data_dir / reaper.LOGS / f"{name}.log"
-
-
-def _prepare(data_dir: Path) -> None:
-    """Make the data directory, or refuse one that holds anything but what a sandbox left.
-
-    Raises the error tree.
-    """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        strangers = [entry.name for entry in data_dir.iterdir() if entry.name != reaper.LOGS]
-        if strangers:
-            message = f"{data_dir} is not empty: it holds {strangers[0]}"
-            raise UsageError(message, remedy="name a new directory")
-        free_bytes = shutil.disk_usage(data_dir).free
-        if free_bytes < FREE_BYTES_MIN:
-            raise DiskFullError(
-                f"{data_dir} has {free_bytes / 2**20:.0f} MiB free; a sandbox needs"
-                f" {FREE_BYTES_MIN / 2**20:.0f}",
-                remedy="free some space",
-            )
-        (data_dir / reaper.LOGS).mkdir(exist_ok=True)
-        (data_dir / reaper.MARKER).touch()
-    except OSError as error:
-        raise os_failure(f"{data_dir} cannot be prepared", error) from error

@@ -329,23 +329,13 @@ def scorecard(
 ) -> int:
     """Judge a run directory again, from its files alone.
 
-    Writes its verdict, scorecard and report; of a drill of one control, its result.
+    Writes its verdict, scorecard and report.
     """
-    from seawall.drill.again import judge_again, single_drill_of  # noqa: PLC0415
     from seawall.scorecard import terminal_summary, write  # noqa: PLC0415
 
     if not run.is_dir():
         message = f"there is no run directory {run}"
         raise UsageError(message, remedy="run `seawall gameday` first, or name one under runs/")
-    single = single_drill_of(run)
-    if single is not None:
-        result = judge_again(run, single)
-        result.write_verdict(run)
-        if as_json:
-            emit(result.document())
-        else:
-            console().print(result.panel(run / f"{single}.json"))
-        return result.outcome.exit_code
     verdict = write(run)
     if as_json:
         emit(json.loads((run / "verdict.json").read_text(encoding="utf-8")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -18,14 +18,9 @@ from seawall.cli.options import (
     PolicyOption,
     SabotageOption,
     SeedOption,
-    console,
-    emit,
 )
 from seawall.conventions.sabotage import SABOTAGE_BULKHEAD
 from seawall.errors import UsageError
-
-if TYPE_CHECKING:
-    from seawall.drill.result import DrillResult
 
 _DECLARED = "declared"
 
@@ -103,8 +98,8 @@ def noisy_neighbour(
     # start-up of other commands stays quick
     from seawall.drill.single import drill_neighbour  # noqa: PLC0415
 
-    result, path = drill_neighbour(root=ROOT, policy_path=policy, seed=seed, sabotage=sabotage)
-    return _told(result, path, as_json=as_json)
+    results = drill_neighbour(root=ROOT, policy_path=policy, seed=seed, sabotage=sabotage)
+    return results.show(as_json=as_json)
 
 
 @app.command()
@@ -140,22 +135,14 @@ def segregation(
             raise UsageError(
                 message, remedy="add --stack NAME, or leave them out to drill in a sandbox"
             )
-        result, path = drill_segregation_in_sandbox(root=ROOT, policy_path=policy)
+        results = drill_segregation_in_sandbox(root=ROOT, policy_path=policy)
     elif outputs is None:
         message = f"the outputs of {stack} are not given"
         raise UsageError(
             message, remedy="add --outputs FILE, written with `pulumi stack output --json`"
         )
     else:
-        result, path = drill_segregation_on_stack(
+        results = drill_segregation_on_stack(
             root=ROOT, policy_path=policy, stack=stack, outputs=outputs, venue=venue
         )
-    return _told(result, path, as_json=as_json)
-
-
-def _told(result: DrillResult, path: Path, *, as_json: bool) -> int:
-    if as_json:
-        emit(result.document())
-    else:
-        console().print(result.panel(path))
-    return result.outcome.exit_code
+    return results.show(as_json=as_json)

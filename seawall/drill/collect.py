@@ -10,16 +10,17 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from seawall.conventions.evidence import Port
+from seawall.errors import SeawallError
 from seawall.evidence.aws_log import export_aws_log
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
-from seawall.formats.deployment import Deployment
+from seawall.formats.deployment import ComponentStatus, Deployment
 from seawall.formats.run_directory import Manifest
 from seawall.formats.venue_records import VenueRecords
 from seawall.policy import Policy
@@ -65,8 +66,8 @@ def collect(
     pages = deployment.pages
     if pages is not None:
         sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
-    # Last, and those that settle last at the end: waiting for one delays no other. A drill that broke
-    # proves nothing anyway, so nothing is waited for.
+    # Last, and those that settle last at the end: waiting for one delays no other. A drill that
+    # broke proves nothing anyway, so nothing is waited for.
     broke = manifest.broke is not None
     for port, source in sorted(deployment.evidence.items(), key=lambda each: each[1].settles_s):
         read = partial(
@@ -131,6 +132,16 @@ def _read_settled(
         report(f"{port} is read in {left_s:.0f} s, when it has settled")
         time.sleep(left_s)
     read()
+
+
+def note_components(
+    manifest: Manifest, components: Callable[[], Sequence[ComponentStatus]]
+) -> None:
+    """Note the state of every process; if it is not known, that is what broke the drill."""
+    try:
+        manifest.components = [each.model_dump() for each in components()]
+    except SeawallError as error:
+        manifest.broke = manifest.broke or str(error)
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:

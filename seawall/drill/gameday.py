@@ -6,7 +6,6 @@ own, and is judged from that alone.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shlex
@@ -20,16 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.deployment_check import require_possible
-from seawall.drill.collect import collect, collect_aws_log, finish
+from seawall.drill.collect import collect, collect_aws_log, finish, note_components
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
+from seawall.drill.own_sandbox import set_up
+from seawall.drill.result import Results
 from seawall.drill.sabotage import require_covered
 from seawall.drill.shock import ARRIVALS, Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
@@ -45,6 +43,7 @@ from seawall.formats.run_directory import (
     Manifest,
     create_run_directory,
     describe,
+    named_from,
     point_latest_at,
     write_policy,
 )
@@ -53,10 +52,7 @@ from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
 from seawall.sandbox_program import copy_logs, running_sandbox
-from seawall.scorecard import Outcome, Verdict, terminal_summary, write
-from seawall.scorecard.files import summary
-from seawall.scorecard.outcome import combine
-from seawall.scorecard.report.terminal import STYLE
+from seawall.scorecard import write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +197,6 @@ def _require_known(policy: Policy, drills: Sequence[str]) -> None:
             raise UsageError(message, remedy=f"one of: {', '.join(policy.drills)}")
 
 
-def named_from(root: Path, path: Path) -> str:
-    """``path`` as a user in ``root`` would write it."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def run_gameday(request: Request, *, as_json: bool) -> int:
     """Run every drill; returns the exit code of their verdicts together.
 
@@ -216,7 +207,11 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     # Read before the user's environment is forgotten: a stack that schedules game days names its
     # kill switch there, and the credentials that read it.
     switches = kill_switches(None)
-    programs = _set_up(request.deployment)
+    if request.deployment is None:
+        programs = set_up()
+    else:  # needs none of the programs, and keeps what leads to AWS
+        programs = {}
+        clean_own_process(own_stack=request.deployment.kind != "sandbox")
     KillSwitchWatch(switches=[*switches, *_of_stack(request)]).require_armed()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")
@@ -224,14 +219,10 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
         try:
             day.run()
         except SeawallError as error:
-            if not day.verdicts:
+            if not day.results.verdicts:
                 raise
             display.line(f"the game day ended early: {error}")
-    if as_json:
-        print(json.dumps(day.document(), indent=1))
-    else:
-        day.print(Console())
-    return combine(day.outcomes()).exit_code
+    return day.results.show(as_json=as_json)
 
 
 @dataclass(kw_only=True)
@@ -242,9 +233,19 @@ class _Day:
     programs: Mapping[str, setup.Located]
     switches: Sequence[KillSwitch]
     display: Display
+    results: Results = field(init=False)
     identity: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
-    verdicts: list[tuple[str, Path, Verdict]] = field(default_factory=list)
     _spent: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Nothing is reached yet."""
+        request = self.request
+        self.results = Results(
+            gameday=request.gameday,
+            seed=request.seed,
+            sabotage=request.sabotage,
+            drills=request.drills,
+        )
 
     def run(self) -> None:
         """Bring the deployment up with the first drill's run directory, and run them all."""
@@ -298,39 +299,6 @@ class _Day:
         ):
             yield sandbox
 
-    def outcomes(self) -> list[Outcome]:
-        """Of every drill that was asked for; one that was not reached is UNKNOWN."""
-        reached = [verdict.outcome for _, _, verdict in self.verdicts]
-        return reached + [Outcome.UNKNOWN] * (len(self.request.drills) - len(reached))
-
-    def document(self) -> dict[str, Any]:
-        """For machines: the outcome of all, and the verdict of each that was reached."""
-        outcome = combine(self.outcomes())
-        return {
-            "gameday": self.request.gameday,
-            "seed": self.request.seed,
-            "sabotage": self.request.sabotage,
-            "outcome": str(outcome),
-            "exit_code": int(outcome.exit_code),
-            "drills": [
-                {"drill": name, "run": str(run_dir), **summary(verdict)}
-                for name, run_dir, verdict in self.verdicts
-            ],
-        }
-
-    def print(self, console: Console) -> None:
-        """For people: each verdict, and one line for each drill below if there are several."""
-        for _, run_dir, verdict in self.verdicts:
-            console.print(terminal_summary(verdict, run_dir))
-        if len(self.request.drills) == 1:
-            return
-        for name, outcome in zip(self.request.drills, self.outcomes(), strict=True):
-            console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), name))
-        outcome = combine(self.outcomes())
-        console.print(
-            Text.assemble((f"{outcome:<8}", STYLE[outcome]), f"all {len(self.request.drills)}")
-        )
-
     def _begin(self, name: str) -> _Run:
         """A run directory with its manifest and the policy, from which a drill is judged."""
         request = self.request
@@ -351,6 +319,7 @@ class _Day:
                 program: setup.format_version(located.version)
                 for program, located in self.programs.items()
             },
+            knobs=request.policy.drills[name].model_dump(mode="json"),
         )
         manifest.write(run_dir)
         write_policy(request.policy, run_dir)
@@ -376,7 +345,7 @@ class _Day:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
         self._spent.append(run.run_dir / ARRIVALS)
         self.display.phase("judging the evidence")
-        self.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
+        self.results.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
 
     def _shock_and_collect(self, stack: Stack, run: _Run) -> None:
         deployment = stack.deployment
@@ -412,10 +381,7 @@ class _Day:
             run.event("broke", reason=str(error))
             self.display.line(f"the drill broke: {error}")
         self.display.phase("gathering the evidence")
-        try:
-            run.manifest.components = [each.model_dump() for each in shock.components()]
-        except SeawallError as error:
-            run.manifest.broke = run.manifest.broke or str(error)
+        note_components(run.manifest, shock.components)
         collect(
             deployment,
             records=records,
@@ -454,7 +420,7 @@ class _Run:
 def bring_up(request: Request) -> int:
     """Start a sandbox with its stack and venue, and leave it running."""
     end_like_ctrl_c(signal.SIGTERM)
-    programs = _set_up()
+    programs = set_up()
     with Display() as display:
         display.phase("starting the sandbox")
         with running_sandbox(
@@ -478,18 +444,3 @@ def _of_stack(request: Request) -> list[KillSwitch]:
         return []
     found = kill_switches(request.deployment.kill_switch, environment={})
     return [*found, *stop_conditions(request.policy, request.deployment)]
-
-
-def _set_up(deployment: Deployment | None = None) -> Mapping[str, setup.Located]:
-    """Make sure that every external program is there, then drop the user's variables.
-
-    Set-up needs the user's proxy and registry settings; nothing after it may depend on them. A
-    stack that the user runs needs none of the programs, and keeps what leads to AWS.
-    """
-    if deployment is not None:
-        clean_own_process(own_stack=deployment.kind != "sandbox")
-        return {}
-    with setup.shown() as report:
-        programs = setup.ensure(report=report)
-    clean_own_process()
-    return programs

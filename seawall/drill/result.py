@@ -1,122 +1,66 @@
-"""The result of a drill of one control: as text for people, as JSON for machines."""
+"""What a command that drills ends with: the verdict of every drill that it was asked for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from seawall.formats.atomic import write_whole
-from seawall.processes.failures import os_failure
-from seawall.scorecard.junit import Case, junit
-from seawall.scorecard.outcome import Finding, Outcome, combine
-
-_STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNKNOWN: "bold yellow"}
-_DETAILS_SHOWN = 12
+from seawall.scorecard import Outcome, Verdict, terminal_summary
+from seawall.scorecard.files import summary
+from seawall.scorecard.outcome import combine
+from seawall.scorecard.report.terminal import STYLE
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrillResult:
-    """Findings by check, with the ``evidence`` for them and the ``conditions`` of the drill."""
+@dataclass(kw_only=True)
+class Results:
+    """The verdicts of ``drills``, as far as they were reached: name, run directory, verdict."""
 
-    drill: str
-    sentence: str
-    findings: Mapping[str, Finding]
-    conditions: Mapping[str, Any]
-    evidence: Any = field(repr=False)
+    gameday: str | None
+    seed: int
+    sabotage: str | None
+    drills: tuple[str, ...]
+    verdicts: list[tuple[str, Path, Verdict]] = field(default_factory=list)
 
-    @property
-    def outcome(self) -> Outcome:
-        """One verdict; no findings at all prove nothing."""
-        return combine(finding.outcome for finding in self.findings.values())
+    def outcomes(self) -> list[Outcome]:
+        """Of every drill that was asked for; one that was not reached is UNKNOWN."""
+        reached = [verdict.outcome for _, _, verdict in self.verdicts]
+        return reached + [Outcome.UNKNOWN] * (len(self.drills) - len(reached))
 
     def document(self) -> dict[str, Any]:
-        """For machines."""
+        """For machines: the outcome of all, and the verdict of each that was reached."""
+        outcome = combine(self.outcomes())
         return {
-            "drill": self.drill,
-            "outcome": self.outcome.value,
-            "exit_code": int(self.outcome.exit_code),
-            "sentence": self.sentence,
-            "conditions": dict(self.conditions),
-            "checks": {
-                check: {
-                    "outcome": finding.outcome.value,
-                    "measured": finding.measured,
-                    "target": finding.target,
-                    "reason": finding.reason,
-                    "details": list(finding.details),
-                }
-                for check, finding in self.findings.items()
-            },
+            "gameday": self.gameday,
+            "seed": self.seed,
+            "sabotage": self.sabotage,
+            "outcome": str(outcome),
+            "exit_code": int(outcome.exit_code),
+            "drills": [
+                {"drill": name, "run": str(run_dir), **summary(verdict)}
+                for name, run_dir, verdict in self.verdicts
+            ],
         }
 
-    def write(self, directory: Path) -> Path:
-        """Write ``<drill>.json`` with the evidence, and the verdict; returns the former's path.
+    def print(self, console: Console) -> None:
+        """For people: each verdict, and one line for each drill below if there are several."""
+        for _, run_dir, verdict in self.verdicts:
+            console.print(terminal_summary(verdict, run_dir))
+        if len(self.drills) == 1:
+            return
+        for name, outcome in zip(self.drills, self.outcomes(), strict=True):
+            console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), name))
+        outcome = combine(self.outcomes())
+        console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), f"all {len(self.drills)}"))
 
-        Each is written whole or not at all.
-
-        Raises :class:`WorldError`.
-        """
-        path = directory / f"{self.drill}.json"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise os_failure(f"{path} cannot be written", error) from error
-        self.write_verdict(directory)
-        write_whole(path, json.dumps({**self.document(), "evidence": self.evidence}, indent=1))
-        return path
-
-    def write_verdict(self, directory: Path) -> None:
-        """Write ``verdict.json`` and ``junit.xml``, and leave the evidence as it is.
-
-        Raises :class:`WorldError`.
-        """
-        write_whole(directory / "verdict.json", json.dumps(self.document(), indent=1) + "\n")
-        write_whole(directory / "junit.xml", self.junit())
-
-    def junit(self) -> str:
-        """For CI: a test case for each check."""
-        return junit(
-            Case(
-                suite=check.partition(".")[0],
-                name=check,
-                outcome=finding.outcome,
-                reason=finding.reason,
-                text="\n".join(
-                    (f"measured {finding.measured}, target {finding.target}", *finding.details)
-                ),
-            )
-            for check, finding in self.findings.items()
-        )
-
-    def panel(self, path: Path | None) -> Group:
-        """For a person at a terminal."""
-        table = Table(box=None, pad_edge=False)
-        table.add_column("", no_wrap=True)
-        for heading in ("measured", "target", ""):
-            table.add_column(heading, overflow="fold")
-        below: list[Text] = []
-        for check, finding in self.findings.items():
-            table.add_row(
-                check,
-                finding.measured,
-                finding.target,
-                Text(finding.outcome, style=_STYLES[finding.outcome]),
-            )
-            if finding.outcome is not Outcome.PASS:
-                below.append(Text(f"{check}: {finding.reason}"))
-            shown = finding.details[:_DETAILS_SHOWN]
-            below += [Text(f"  {detail}") for detail in shown]
-            if len(finding.details) > len(shown):
-                below.append(Text(f"  and {len(finding.details) - len(shown)} more"))
-        lines = [Text(f"evidence: {path}")] if path is not None else []
-        verdict = Text.assemble(
-            (self.outcome.value, _STYLES[self.outcome]), f"  {self.drill}: {self.sentence}"
-        )
-        return Group(table, *below, *lines, verdict)
+    def show(self, *, as_json: bool) -> int:
+        """Print them to standard output; returns the exit code of all together."""
+        if as_json:
+            print(json.dumps(self.document(), indent=1))
+        else:
+            self.print(Console())
+        return combine(self.outcomes()).exit_code

@@ -528,9 +528,11 @@ def run_directory(data_dir: Path) -> Path | None:
 
 
 class ComponentStatus(_Part):
-    """What became of a process; ``died_at`` (Unix seconds) and ``log_tail`` only if it died.
+    """What became of a process, also if it was started again.
 
-    ``exit_code`` is None while it runs.
+    ``exit_code`` is None while it runs. The others are set once it died by itself, and stay:
+    ``died_at`` (Unix seconds), ``died_with`` (its exit code) and ``log_tail`` are of its last
+    death, ``deaths`` and ``restarts`` count them and the starts that answered them.
     """
 
     name: str
@@ -538,6 +540,22 @@ class ComponentStatus(_Part):
     exit_code: int | None
     died_at: float | None
     log_tail: str | None
+    died_with: int | None = None
+    deaths: int = 0
+    restarts: int = 0
+
+    def after(self, former: ComponentStatus) -> ComponentStatus:
+        """Of a process that was started again, with the deaths of ``former``, the one before it."""
+        last = former if self.died_at is None else self
+        return self.model_copy(
+            update={
+                "died_at": last.died_at,
+                "died_with": last.died_with,
+                "log_tail": last.log_tail,
+                "deaths": self.deaths + former.deaths,
+                "restarts": former.restarts + 1,
+            }
+        )
 
 
 class _Components(_Part):

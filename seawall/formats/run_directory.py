@@ -119,6 +119,11 @@ def point_latest_at(directory: Path) -> None:
         raise os_failure(f"{directory.parent / 'latest'} cannot be written", error) from error
 
 
+def named_from(root: Path, path: Path) -> str:
+    """``path`` as a user in ``root`` would write it."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
 def write_policy(policy: Policy, directory: Path) -> None:
     """Keep the whole policy with the run. Raises :class:`WorldError`."""
     _write_json(directory / "policy.json", policy.model_dump(mode="json", by_alias=True))
@@ -140,8 +145,12 @@ def describe(
     replay: str,
     sabotage: str | None,
     programs: Mapping[str, str],
+    knobs: Mapping[str, Any],
 ) -> Manifest:
-    """The manifest of a run that starts now."""
+    """The manifest of a run that starts now.
+
+    ``programs`` are the versions of external programs, ``knobs`` what sets the drill's size.
+    """
     commit, dirty = commit_of(root)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES} | dict(programs)
     versions["python"] = platform.python_version()
@@ -162,7 +171,7 @@ def describe(
         commit=commit,
         dirty=dirty,
         versions=versions,
-        knobs=policy.drills[drill].model_dump(mode="json"),
+        knobs=knobs,
         started_at=time.time(),
     )
 

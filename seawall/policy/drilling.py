@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from pydantic import Field
 
 from seawall.policy.quantities import Count, DurationMs, Ratio
 from seawall.policy.sections import Name, Section, Tier
+
+NEIGHBOUR: Final = "noisy-neighbour"
+SEGREGATION: Final = "segregation"
+CONTROL_DRILLS: Final = (NEIGHBOUR, SEGREGATION)
+"""Drills of one control.
+
+Each has a command of its own and is declared by no policy; a policy may require them.
+"""
 
 
 class Probing(Section):
@@ -152,7 +160,10 @@ class StopCondition(Section):
 
 
 class RequiredDrill(Section):
-    """A drill that must have passed on ``stack`` no longer than ``within`` ago."""
+    """A drill that must have passed on ``stack`` no longer than ``within`` ago.
+
+    One that the policy declares, or one of :data:`CONTROL_DRILLS`.
+    """
 
     drill: Name
     within: DurationMs = Field(gt=0)

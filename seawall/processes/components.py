@@ -40,9 +40,9 @@ class Component:
         cwd: Path,
         niceness: int = NICENESS,
         clock: Callable[[], float] = time.time,
-        ended: Callable[[], None] = lambda: None,
+        ended: Callable[[Component], None] = lambda _component: None,
     ) -> None:
-        """Start it; ``ended`` is called from a thread once it has ended.
+        """Start it; ``ended`` is called with it, from a thread, once it has ended.
 
         Raises :class:`MissingProgramError`, :class:`DiskFullError` or
         :class:`WorldError`.
@@ -80,7 +80,7 @@ class Component:
         if not self._stopping:
             self._died_at = self._clock()
         self._ended.set()
-        self._on_end()
+        self._on_end(self)
 
     @property
     def died(self) -> bool:
@@ -154,4 +154,6 @@ class Component:
             exit_code=exit_code,
             died_at=self._died_at,
             log_tail=tail(self.log_text()) if self.died else None,
+            died_with=exit_code if self.died else None,
+            deaths=int(self.died),
         )

@@ -25,6 +25,8 @@ OF_TARGETS: Mapping[DrillTarget, tuple[str, ...]] = {
     "small_withdrawals_completed_min": ("stress.small_completed",),
 }
 """The checks by which each target of a drill is measured."""
+PLAY_MONEY = "play_money"
+"""What a deployment lacks where nothing may be tried in earnest."""
 EVERYTHING = "all"
 """The word of a policy that demands every claim of a drill."""
 
@@ -77,6 +79,18 @@ def claims_of(
         if check.belongs(drill)
         # No tier guarantees what normal does not.
         and (check.function is None or check.function in policy.tiers.normal.guarantees)
+    )
+
+
+def claims_of_control(checks: Sequence[Check], *, play_money: bool) -> tuple[Claim, ...]:
+    """Every check of a drill of one control; ``play_money``: whether all money is play money."""
+    return tuple(
+        Claim(
+            check=check,
+            missing=(PLAY_MONEY,) if check.play_money and not play_money else (),
+            demanded=False,
+        )
+        for check in checks
     )
 
 

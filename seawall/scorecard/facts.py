@@ -257,7 +257,7 @@ class Facts:
     def broke(self) -> str | None:
         """Why the kit itself ended the drill early, or None."""
         reason = self.run.manifest.broke
-        for line in self.run.timeline:
+        for line in self.run.timeline if self.run.control is None else ():
             if reason is None and (line.source, line.event) == ("gameday", "broke"):
                 reason = str((line.detail or {}).get("reason") or "no reason given")
         return reason

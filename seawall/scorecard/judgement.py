@@ -7,10 +7,11 @@ from pathlib import Path
 
 from seawall.errors import EvidenceError
 from seawall.experiments import digest_of
+from seawall.policy.drilling import SEGREGATION
 from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
-from seawall.scorecard.checks import ALL, COMPLETE
-from seawall.scorecard.claims import Claim, claims_of
+from seawall.scorecard.checks import ALL, COMPLETE, OF_CONTROL
+from seawall.scorecard.claims import Claim, claims_of, claims_of_control
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
 from seawall.scorecard.figures import figures
@@ -35,8 +36,14 @@ def judge(run_dir: Path) -> Verdict:
     return judge_facts(Facts(Run(run_dir)))
 
 
-def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
-    """The verdict that ``checks`` give on ``facts``; see :func:`judge`."""
+def judge_facts(facts: Facts, checks: Sequence[Check] | None = None) -> Verdict:
+    """The verdict on ``facts``; see :func:`judge`.
+
+    By ``checks``, or by those of the drill that was run.
+    """
+    control = facts.run.control
+    if checks is None:
+        checks = ALL if control is None else OF_CONTROL[control]
     claims = claimed(facts, checks)
     findings = [(claim.check, _answer(claim, facts)) for claim in claims if claim.made]
     not_claimed = tuple(
@@ -44,10 +51,10 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
         for claim in claims
         if not claim.made
     )
-    ground = next((finding for check, finding in findings if check is COMPLETE), None)
+    ground = next((finding for check, finding in findings if check.id == COMPLETE.id), None)
     if ground is not None and ground.outcome is not Outcome.PASS:
         findings = [
-            (check, finding if check is COMPLETE else _without_ground(check, finding))
+            (check, finding if check.id == COMPLETE.id else _without_ground(check, finding))
             for check, finding in findings
         ]
     outcome = combine(finding.outcome for _, finding in findings)
@@ -62,15 +69,15 @@ def judge_facts(facts: Facts, checks: Sequence[Check] = ALL) -> Verdict:
     )
     return Verdict(
         outcome=outcome,
-        sentence=_sentence(outcome, results, times, not_claimed),
+        sentence=_sentence(outcome, results, not_claimed, _subject(facts, times), control),
         failed=tuple(result.id for result in results if result.outcome is Outcome.FAIL),
         unknown=tuple(result.id for result in results if result.outcome is Outcome.UNKNOWN),
         identity=_identity(facts),
         times=times,
         results=results,
         not_claimed=not_claimed,
-        goals=goals.reported(facts),
-        figures=_figures(facts),
+        goals=goals.reported(facts) if control is None else (),
+        figures=_figures(facts) if control is None else (),
     )
 
 
@@ -80,6 +87,8 @@ def claimed(facts: Facts, checks: Sequence[Check]) -> tuple[Claim, ...]:
     All of them, if it is not known which drill it was or what the deployment offers.
     """
     try:
+        if facts.run.control is not None:
+            return claims_of_control(checks, play_money=_with_play_money(facts.run))
         manifest = facts.run.manifest
         return claims_of(
             facts.run.policy,
@@ -90,6 +99,10 @@ def claimed(facts: Facts, checks: Sequence[Check]) -> tuple[Claim, ...]:
         )
     except EvidenceError:
         return tuple(Claim(check=check, missing=(), demanded=True) for check in checks)
+
+
+def _with_play_money(run: Run) -> bool:
+    return run.control != SEGREGATION or run.segregation.harm
 
 
 def _answer(claim: Claim, facts: Facts) -> Finding:
@@ -237,14 +250,32 @@ def _experiment_digest(facts: Facts) -> str | None:
     return digest_of(experiment) if isinstance(experiment, dict) else None
 
 
+def _subject(facts: Facts, times: Sequence[Time]) -> str:
+    """What was measured or, of a drill of one control, what was drilled; empty if not known."""
+    run = facts.run
+    if run.control is None:
+        return ", ".join(f"{time.id} {time.shown} of {format_s(time.limit_us)}" for time in times)
+    try:
+        found = run.segregation if run.control == SEGREGATION else run.neighbour
+        stack = run.manifest.stack
+    except EvidenceError:
+        return ""
+    return f"{found.subject} of stack {stack}"
+
+
 def _sentence(
     outcome: Outcome,
     results: Sequence[Result],
-    times: Sequence[Time],
     not_claimed: Sequence[Unclaimed],
+    subject: str,
+    control: str | None,
 ) -> str:
-    """The verdict in one sentence for people, with the measured times and how much is claimed."""
-    measured = ", ".join(f"{time.id} {time.shown} of {format_s(time.limit_us)}" for time in times)
+    """The verdict in one sentence for people, with the ``subject`` and how much is claimed."""
+    good, bad = (
+        ("The venue survived", "The venue did not keep its promises")
+        if control is None
+        else ("The control holds", "The control does not hold")
+    )
     if outcome is Outcome.PASS:
         held = (
             f"all {len(results)} checks hold"
@@ -252,15 +283,15 @@ def _sentence(
             else f"{len(results)} of {len(results) + len(not_claimed)} checks are claimed and hold,"
             f" {len(not_claimed)} are not claimed"
         )
-        return f"The venue survived: {measured}{'; ' if measured else ''}{held}."
+        return f"{good}: {subject}{'; ' if subject else ''}{held}."
     worst = [result for result in results if result.outcome is outcome]
     if not worst:
         return "Nothing was checked, so nothing is known."
     others = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
     why = f"{worst[0].id}: {worst[0].reason}{others}"
-    tail = f"; {measured}" if measured else ""
+    tail = f"; {subject}" if subject else ""
     if not_claimed:
         tail += f"; {len(not_claimed)} of {len(results) + len(not_claimed)} are not claimed"
     if outcome is Outcome.FAIL:
-        return f"The venue did not keep its promises: {why}{tail}."
+        return f"{bad}: {why}{tail}."
     return f"The drill proves nothing either way: {why}{tail}."

@@ -152,6 +152,7 @@ class Check:
         numbered: Whether payouts must carry the venue's own number of the request.
         operation: Of the drill contract; a venue that does not offer it cannot be asked.
         function: Of the policy's tiers; a policy that guarantees it in no tier does not ask.
+        play_money: Whether it is tried only where all money is play money.
     """
 
     id: str
@@ -166,6 +167,7 @@ class Check:
     numbered: bool = False
     operation: str | None = None
     function: Function | None = None
+    play_money: bool = False
 
     @property
     def needs(self) -> tuple[Port, ...]:
@@ -192,6 +194,7 @@ def check(
     belongs: Callable[[Drill], bool] = every_drill,
     adapts_to: tuple[Port, ...] = (),
     numbered: bool = False,
+    play_money: bool = False,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -207,6 +210,7 @@ def check(
             belongs=belongs,
             adapts_to=frozenset(adapts_to),
             numbered=numbered,
+            play_money=play_money,
         )
 
     return wrap

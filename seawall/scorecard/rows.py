@@ -31,13 +31,26 @@ class Document(BaseModel):
 
 
 class Component(Document):
-    """A process of the sandbox as it was at the end; ``died_at`` is set if it ended on its own."""
+    """A process of the sandbox as it was at the end; ``died_at`` is set if it ended on its own.
+
+    It may have been started again ``restarts`` times; ``died_with`` is then the exit code with
+    which it ended on its own.
+    """
 
     name: str
     pid: int | None = None
     exit_code: int | None = None
     died_at: UnixSeconds | None = None
     log_tail: str | None = None
+    died_with: int | None = None
+    restarts: int = 0
+
+    @property
+    def death(self) -> str:
+        """How it ended on its own, in words."""
+        code = self.exit_code if self.died_with is None else self.died_with
+        again = f", started again {self.restarts} times" if self.restarts else ""
+        return f"exit code {code}{again}"
 
 
 class Manifest(Document):

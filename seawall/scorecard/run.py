@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import Drill, Policy
-from seawall.scorecard import rows
+from seawall.policy.drilling import CONTROL_DRILLS, NEIGHBOUR, SEGREGATION
+from seawall.scorecard import one_control, rows
 from seawall.scorecard.readers import (
     Document,
     Row,
@@ -58,7 +59,13 @@ FILES = {
     "metrics": "metrics.json",
     "followed": "followed.csv",
 }
-"""Every file of evidence, by the name of the property that holds it."""
+"""Every file of evidence of a drill that the policy declares, by the property that holds it."""
+
+CONTROL_FILES = {NEIGHBOUR: "neighbour", SEGREGATION: "segregation"}
+"""By drill of one control: the property that holds its evidence."""
+
+EVERY_FILE = FILES | {name: f"{drill}.json" for drill, name in CONTROL_FILES.items()}
+"""Every file of evidence of any drill, by the property that holds it."""
 
 PORTS: Mapping[Port, tuple[str, ...]] = {
     "withdrawals": ("withdrawals",),
@@ -93,7 +100,7 @@ def digests(run_dir: Path) -> dict[str, str]:
     """
     return {
         name: _digest((run_dir / name).read_bytes())
-        for name in FILES.values()
+        for name in EVERY_FILE.values()
         if name != FILES["manifest"] and (run_dir / name).is_file()
     }
 
@@ -134,7 +141,7 @@ class Run:
     directory: Path
 
     def _path(self, name: str) -> Path:
-        return self.directory / FILES[name]
+        return self.directory / EVERY_FILE[name]
 
     def _length(self, name: str) -> int | None:
         """How many bytes of the file are evidence: those that its digest covers.
@@ -142,7 +149,7 @@ class Run:
         None (all of them) where there is no digest, which ``evidence.complete`` reports.
         """
         try:
-            return _length_in(self.manifest.files.get(FILES[name]))
+            return _length_in(self.manifest.files.get(EVERY_FILE[name]))
         except EvidenceError:
             return None
 
@@ -161,7 +168,7 @@ class Run:
     def changed_files(self) -> list[str]:
         """A sentence per file that has no digest, or is not what its digest was made of."""
         found = []
-        for name in map(FILES.__getitem__, self.expected):
+        for name in map(EVERY_FILE.__getitem__, self.expected):
             digest = self.manifest.files.get(name)
             if digest is None and name != FILES["manifest"]:
                 found.append(
@@ -175,9 +182,24 @@ class Run:
     @property
     def expected(self) -> tuple[str, ...]:
         """Names of the files that must be there: the kit's own, and those of what is offered."""
+        if self.control is not None:
+            return ("manifest", "policy", CONTROL_FILES[self.control])
         offers = self.manifest.offers
         missing = {name for port, names in PORTS.items() if port not in offers for name in names}
         return tuple(name for name in FILES if name not in missing)
+
+    @cached_property
+    def control(self) -> str | None:
+        """The drill of one control that was run; None for another drill, or if it is not known.
+
+        By what the manifest says, be it whole or not.
+        """
+        try:
+            document = self._json("manifest")
+        except EvidenceError:
+            return None
+        drill = document.get("drill") if isinstance(document, dict) else None
+        return drill if drill in CONTROL_DRILLS else None
 
     @cached_property
     def manifest(self) -> rows.Manifest:
@@ -369,6 +391,18 @@ class Run:
     def followed(self) -> tuple[rows.Followed, ...]:
         """What the venue said at the end about each request that it had acknowledged."""
         return self._table("followed", rows.Followed)
+
+    @cached_property
+    def segregation(self) -> one_control.Tried:
+        """What the principals of a stack could do with its keys."""
+        found = self._document("segregation", one_control.SegregationEvidence)
+        return one_control.tried(self.policy, found)
+
+    @cached_property
+    def neighbour(self) -> one_control.Flooded:
+        """How one bucket was served beside the flood of another."""
+        found = self._document("neighbour", one_control.NeighbourEvidence)
+        return one_control.flooded(self.policy, found)
 
     @cached_property
     def metrics(self) -> rows.Metrics:

@@ -36,7 +36,10 @@ class Result(Part):
 
 
 class Unclaimed(Part):
-    """A check that was not claimed, and the evidence and operations that it would need."""
+    """A check that was not claimed, and what it would need.
+
+    A port of evidence, an operation of the venue, or play money.
+    """
 
     id: str
     question: str

@@ -133,11 +133,11 @@ def harmless(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) -
     Returned with the policy that it was made from.
     """
     folder = tmp_path_factory.mktemp("harmless")
-    words = POLICY.triggers[0].customer_impact
+    words, _, _ = POLICY.triggers[0].customer_impact.partition(";")
     production = (ROOT / "policies" / "production.yaml").read_text(encoding="utf-8")
     assert words in production
     (folder / "production.yaml").write_text(
-        production.replace(words, f"{words} Told again."), encoding="utf-8"
+        production.replace(words, f"{words}, told again"), encoding="utf-8"
     )
     policy = folder / "sandbox.yaml"
     policy.write_text(

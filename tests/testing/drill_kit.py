@@ -52,21 +52,24 @@ def seawall(
 def drill_result(
     *arguments: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
-    """Run ``bin/seawall drill``; its exit code and its result, which is also printed."""
+    """Run ``bin/seawall drill`` of one drill; its exit code and its verdict, also printed."""
     done = seawall("drill", *arguments, "--json", env=env)
     assert done.stdout, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any]
+    [result] = json.loads(done.stdout)["drills"]
     print(json.dumps(result, indent=1)[:4000])
     return done.returncode, result
 
 
 def not_passed(result: Mapping[str, Any]) -> dict[str, str]:
-    """The outcome of each check of a drill's result that is not PASS."""
-    return {
-        check: found["outcome"]
-        for check, found in result["checks"].items()
-        if found["outcome"] != "PASS"
-    }
+    """The outcome of each check of a drill's verdict that is not PASS."""
+    return {check: outcome for check, outcome in result["checks"].items() if outcome != "PASS"}
+
+
+def details_of(result: Mapping[str, Any], check: str) -> list[str]:
+    """What a check of a drill's verdict names one by one."""
+    [found] = [each for each in scorecard_of(Path(result["run"]))["checks"] if each["id"] == check]
+    return list(found["details"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
 """The noisy-neighbour drill: does the signers' bulkhead keep one bucket's flood from another?
 
-In: a policy and a signer of a running sandbox. Out: findings by check. ``flood`` sends the requests
-on a schedule; ``judge`` plans them and says what the answers mean.
+In: a policy and a signer of a running sandbox. Out: what became of each request. ``plan`` says when
+which request leaves, and ``flood`` sends them; `seawall.scorecard` says what the answers mean.
 """

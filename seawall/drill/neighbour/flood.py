@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 import httpx
 
-from seawall.drill.neighbour.judge import SIGNED, Answer, Ask, Who
+from seawall.drill.neighbour.plan import Ask
 from seawall.ethereum.keys import recover_message_signer, to_bytes
 from seawall.keys.proofs import proof_text
+from seawall.scorecard.checks.neighbour import SIGNED
+from seawall.scorecard.one_control import Answer, Who
 
 _TIMEOUT_S = 5.0
 """How long an answer is waited for in all.

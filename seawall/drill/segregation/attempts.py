@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from seawall.drill.segregation.trials import Found
+from seawall.scorecard.one_control import Found
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

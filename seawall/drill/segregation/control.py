@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from seawall.drill.segregation.actors import Actors
-from seawall.drill.segregation.trials import Proof
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import (
     ORDER,
@@ -29,6 +28,7 @@ from seawall.ethereum.keys import (
 from seawall.keys import access
 from seawall.keys.proofs import proof_text
 from seawall.policy import Policy
+from seawall.scorecard.one_control import Proof
 
 _TIMEOUT_S = 10
 _LOGGED = """

@@ -32,7 +32,7 @@ def on_deployment(deployment: Deployment, policy: Policy) -> DrilledStack:
     """A stack that a deployment file describes.
 
     Where all its money is play money, everything is tried in earnest. Raises :class:`UsageError`
-    if the file does not say enough.
+    if the file does not say enough, or if the stack is of another policy.
     """
     return DrilledStack(
         policy=policy,
@@ -51,7 +51,7 @@ def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | No
     Nothing there is done that is not undone by itself.
 
     ``venue`` is the venue's configuration, for its signers; the signers' log is read where the
-    environment names a database.
+    environment names a database. Raises :class:`UsageError` if the stack is of another policy.
     """
     signers = _document(venue).get("signers", {}) if venue is not None else {}
     return DrilledStack(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from seawall.conventions import aws
 from seawall.drill.segregation.actors import Actors
-from seawall.drill.segregation.trials import Found
 from seawall.keys import access
 from seawall.keys.access import Principal
 from seawall.policy import Policy
+from seawall.scorecard.one_control import Found, Stray
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -35,33 +34,6 @@ _OPEN_FOR = timedelta(minutes=15)
 """When the Allow ends by itself, should this process die."""
 _DENIED = ("AccessDenied", "AccessDeniedException")
 _THE_DOOR = "iam:DeleteRolePolicy"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stray:
-    """A call that the fault role made, each harmless where it is allowed.
-
-    ``allowed``: whether it is the one thing that the role is for.
-    """
-
-    action: str
-    role: str
-    allowed: bool
-    found: Found
-    code: str
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the account does what the role is declared to do."""
-        return self.found is (Found.ALLOWED if self.allowed else Found.DENIED)
-
-    def sentence(self) -> str:
-        """The call in words."""
-        return f"the fault role's {self.action} on {self.role} was {self.found} ({self.code})"
-
-    def line(self) -> dict[str, Any]:
-        """For the evidence file."""
-        return {**asdict(self), "found": self.found.value}
 
 
 def signers(policy: Policy) -> tuple[Principal, ...]:

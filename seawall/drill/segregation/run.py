@@ -9,18 +9,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from seawall.conventions.drills import SEGREGATION
-from seawall.drill.result import DrillResult
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.canary import canaries
 from seawall.drill.segregation.control import DeclaredKey, challenge_all, looked_up
 from seawall.drill.segregation.door import opened, try_beside
-from seawall.drill.segregation.judge import judge
 from seawall.drill.segregation.trial import Means, read_facts, try_all
-from seawall.drill.segregation.trials import Trial
 from seawall.errors import ServiceError, UsageError
 from seawall.keys import access
 from seawall.policy import Policy
+from seawall.scorecard.one_control import Trial, cells_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +36,15 @@ class DrilledStack:
     signer_urls: Mapping[str, str] = field(default_factory=dict)
     auditor_url: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """Raise :class:`UsageError` for outputs of another policy."""
+        if self.outputs.get("policy_digest") != self.policy.infrastructure_digest:
+            message = "the stack was brought up from another policy than this one"
+            raise UsageError(
+                message,
+                remedy="run `pulumi up` with this policy first, or name the policy of the stack",
+            )
+
     @property
     def account(self) -> str:
         """The account that the policy names for the stack.
@@ -51,19 +57,13 @@ class DrilledStack:
         return self.policy.accounts[self.stack]
 
 
-def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -> DrillResult:
-    """Try everything and judge it.
+def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -> dict[str, Any]:
+    """Try everything; returns the evidence (`seawall.scorecard.one_control`).
 
-    Raises :class:`UsageError` for outputs of another policy, :class:`ServiceError` if KMS does not
-    serve.
+    Raises :class:`UsageError` for outputs that lack something, :class:`ServiceError` if KMS does
+    not serve.
     """
     policy, account, outputs = drilled.policy, drilled.account, drilled.outputs
-    if outputs.get("policy_digest") != policy.infrastructure_digest:
-        message = "the stack was brought up from another policy than this one"
-        raise UsageError(
-            message,
-            remedy="run `pulumi up` with this policy first, or name the policy of the stack",
-        )
     wallets = _declared(outputs, "signers", policy.signing_wallets(), str)
     approvers = _declared(
         outputs, "approvers", policy.approver_roles(), lambda role: f"approver-{role}"
@@ -76,11 +76,11 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
         )
     }
     protected = outputs.get("deletion") == "protected"
-    who = (*access.principals(policy), access.DEPLOYER)
-    cells = list(access.matrix(policy, protected=protected, who=who))
+    cells = cells_of(policy, protected=protected)
+    principals = {cell.principal.name for cell in cells}
     primary, standby = access.regions(policy)
     report(
-        f"{len(who)} principals x {len(declared_keys)} keys x 2 regions:"
+        f"{len(principals)} principals x {len(declared_keys)} keys x 2 regions:"
         f" {len(cells):,} cells to try"
     )
     facts = read_facts(drilled.actors, declared_keys, (primary, standby))
@@ -133,40 +133,16 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
         signer_urls=drilled.signer_urls,
     )
     proofs = asyncio.run(looked_up(challenged, drilled.auditor_url))
-    cold = [name for name, wallet in policy.wallets.items() if wallet.wallet_class == "cold"]
-    findings = judge(
-        cells=cells,
-        trials=trials,
-        keys=[(name, region) for name in declared_keys for region in (primary, standby)],
-        proofs=proofs,
-        cold=cold,
-        beside=beside,
-        behind=behind,
-    )
-    return DrillResult(
-        drill=SEGREGATION,
-        sentence=f"{len(who)} principals, {len(declared_keys)} keys, {len(cells):,} cells of stack"
-        f" {drilled.stack}",
-        findings=findings,
-        conditions={
-            "stack": drilled.stack,
-            "account": account,
-            "policy": policy.policy,
-            "policy_digest": policy.digest,
-            "protected": protected,
-            "dry_run": drilled.means.dry_run,
-            "harm": drilled.means.harm,
-            "not_proven": cold,
-        },
-        evidence={
-            "cells": [
-                trial.line() for trial in sorted(trials, key=lambda trial: str(trial.line()))
-            ],
-            "proofs": [proof.line() for proof in proofs],
-            "beside": [each.line() for each in beside],
-            "behind": None if behind is None else [trial.line() for trial in behind],
-        },
-    )
+    return {
+        "account": account,
+        "protected": protected,
+        "dry_run": drilled.means.dry_run,
+        "harm": drilled.means.harm,
+        "cells": [trial.line() for trial in sorted(trials, key=lambda trial: str(trial.line()))],
+        "proofs": [proof.line() for proof in proofs],
+        "beside": [each.line() for each in beside],
+        "behind": None if behind is None else [trial.line() for trial in behind],
+    }
 
 
 def _declared(

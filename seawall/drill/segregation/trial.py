@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.attempts import HARMFUL, KeyFacts, attempt, facts_of
 from seawall.drill.segregation.canary import Canary
-from seawall.drill.segregation.trials import Found, Trial
 from seawall.errors import ServiceError
 from seawall.keys.access import DEPLOYER, Cell, Principal
+from seawall.scorecard.one_control import Found, Trial
 
 _AT_ONCE = 6
 _REPORT_EVERY = 2_000

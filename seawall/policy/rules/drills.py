@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
+from seawall.policy.drilling import CONTROL_DRILLS
 
 if TYPE_CHECKING:
     from seawall.policy.drilling import Drill
     from seawall.policy.model import Policy
 
 
-RESERVED = ("declared", "noisy-neighbour", "segregation")
+RESERVED = ("declared", *CONTROL_DRILLS)
 """Names of commands of `seawall drill`."""
 CALM_MS_MIN, FLOOD_MS_MIN, FAULT_MS_MIN = 5_000, 10_000, 1_000
 """No drill counts below these, whatever the policy calls its smallest size."""
@@ -83,13 +84,14 @@ def stop_conditions(policy: Policy) -> Iterator[Problem]:
 def readiness(policy: Policy) -> Iterator[Problem]:
     """Requirements that no run could meet."""
     seen: set[tuple[str, str]] = set()
+    known = (*policy.drills, *CONTROL_DRILLS)
     for index, required in enumerate(policy.readiness):
         path = f"readiness.{index}"
-        if required.drill not in policy.drills:
+        if required.drill not in known:
             yield Problem(
                 path=f"{path}.drill",
                 found=repr(required.drill),
-                remedy=f"name a drill of the policy: {', '.join(policy.drills) or 'none yet'}",
+                remedy=f"name a drill of the policy, or of one control: {', '.join(known)}",
             )
         if policy.accounts and required.stack not in policy.accounts:
             yield Problem(

@@ -1,15 +1,21 @@
 """The readiness checks, one question each, in files by topic; see :data:`ALL`."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from seawall.conventions import sabotage
+from seawall.policy.drilling import NEIGHBOUR, SEGREGATION
 from seawall.scorecard.checks import (
     customers,
     drill,
     evidence,
     expectations,
     fault,
+    neighbour,
     promises,
     reads,
     safety,
+    segregation,
     signing,
     times,
 )
@@ -30,7 +36,16 @@ ALL: tuple[Check, ...] = (
     *safety.CHECKS,
     *signing.CHECKS,
 )
-"""Every check, in the order of a report. Which of them a drill asks, each says itself."""
+"""Every check of a drill that the policy declares, in the order of a report.
+
+Which of them a drill asks, each says itself.
+"""
+
+OF_CONTROL: Mapping[str, tuple[Check, ...]] = {
+    drill: (replace(COMPLETE, evidence=("manifest.json", *checks[0].evidence)), *checks)
+    for drill, checks in ((NEIGHBOUR, neighbour.CHECKS), (SEGREGATION, segregation.CHECKS))
+}
+"""By drill of one control: every check of it, in the order of a report."""
 
 FLOOR: frozenset[str] = frozenset(
     {

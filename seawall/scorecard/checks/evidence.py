@@ -9,7 +9,7 @@ from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.run import FILES
+from seawall.scorecard.run import EVERY_FILE, FILES
 
 STATUS_SAMPLES_PER_S_MIN = 10
 """Half of the prober's 20 Hz; below it, sampling gaps would be as long as the time to measure."""
@@ -65,17 +65,19 @@ def complete(facts: Facts) -> Finding:
         )
     unusable += [fault for fault in facts.run.changed_files() if not unusable]
     unusable += [
-        f"{FILES[name]} is there, and manifest.json does not offer it"
-        for name in FILES
+        f"{file} is there, and manifest.json does not offer it"
+        for name, file in EVERY_FILE.items()
         if name not in expected
-        and (FILES[name] in manifest.files or (facts.run.directory / FILES[name]).exists())
+        and (file in manifest.files or (facts.run.directory / file).exists())
     ]
+    # A drill of one control may have started nothing: what it drills is somebody else's.
+    alone = facts.run.control is not None
     dead = [part for part in manifest.components if part.died_at is not None]
     faults = [
-        *(f"{part.name} died on its own (exit code {part.exit_code})" for part in dead),
+        *(f"{part.name} died on its own ({part.death})" for part in dead),
         *([] if broke is None else [f"the drill broke: {broke}"]),
         *unusable,
-        *([] if manifest.components else ["manifest.json lists no component"]),
+        *([] if manifest.components or alone else ["manifest.json lists no component"]),
     ]
     if faults:
         tails = [

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.outcome import combine
+from seawall.scorecard.report import control
 from seawall.scorecard.report.plots import all_plots
 from seawall.scorecard.report.terminal import GATES
 from seawall.scorecard.report.waterfall import STYLES, waterfall
@@ -38,6 +39,8 @@ SECTIONS = {
 
 def render(verdict: Verdict, facts: Facts) -> str:
     """The report as one HTML document; a figure without evidence is replaced by the reason."""
+    if facts.run.control is not None:
+        return control.render(verdict, facts.run, when=_when(verdict))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -91,9 +94,7 @@ def _components(facts: Facts) -> list[tuple[str, str]]:
     return [
         (
             part.name,
-            "lived to the end"
-            if part.died_at is None
-            else f"died on its own, exit code {part.exit_code}",
+            "lived to the end" if part.died_at is None else f"died on its own, {part.death}",
         )
         for part in components
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
+from seawall.policy.drilling import CONTROL_DRILLS
 from seawall.scorecard.checks.reads import SHOWN
 from seawall.scorecard.outcome import NO_GROUND, Outcome
 from seawall.scorecard.verdict import Result, Verdict
@@ -30,6 +31,8 @@ GATES = (
 
 _LINES_MAX = 8
 """How many bad checks are explained; the report has the others."""
+_DETAILS_MAX = 12
+"""How many details of a check are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +61,14 @@ def terminal_summary(verdict: Verdict, run_dir: Path) -> RenderableType:
     return Summary(verdict=verdict, run_dir=run_dir)
 
 
+def _of_one_control(verdict: Verdict) -> bool:
+    return verdict.identity is not None and verdict.identity.drill in CONTROL_DRILLS
+
+
 def _gates(verdict: Verdict) -> list[Text]:
-    """The gates as a table of plain lines."""
-    gates = [result for result in verdict.results if result.id in GATES]
+    """The gates as a table of plain lines; of a drill of one control every check."""
+    whole = _of_one_control(verdict)
+    gates = [result for result in verdict.results if whole or result.id in GATES]
     rows = [
         ("", "measured", "target"),
         *((result.id, result.measured, result.target) for result in gates),
@@ -85,7 +93,13 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
         for result in verdict.results
         if result.outcome is outcome and result.reason != NO_GROUND
     ]
-    lines = [Text(f"safety: {held} of {len(safe)} hold", style="" if held == len(safe) else "bold")]
+    lines = []
+    if _of_one_control(verdict):
+        for result in verdict.results:
+            lines += _details(result, style="") if result.outcome is Outcome.PASS else []
+    else:
+        style = "" if held == len(safe) else "bold"
+        lines.append(Text(f"safety: {held} of {len(safe)} hold", style=style))
     if verdict.not_claimed:
         needs = sorted({port for each in verdict.not_claimed for port in each.needs})
         lines.append(
@@ -95,7 +109,7 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
             )
         )
     for result in bad[:_LINES_MAX]:
-        lines += _explain(result)
+        lines += _explain(result, whole=_of_one_control(verdict))
     if len(bad) > _LINES_MAX:
         lines.append(Text(f"  ... and {len(bad) - _LINES_MAX} more, in the report"))
     if verdict.identity is not None and verdict.outcome is not Outcome.PASS:
@@ -108,14 +122,24 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
     return lines
 
 
-def _explain(result: Result) -> list[Text]:
+def _details(result: Result, *, style: str) -> list[Text]:
+    """What the check names one by one beside its reason, as far as it is shown."""
+    details = [detail for detail in result.details if detail != result.reason]
+    lines = [Text(f"    {detail}", style=style) for detail in details[:_DETAILS_MAX]]
+    if len(details) > _DETAILS_MAX:
+        lines.append(Text(f"    and {len(details) - _DETAILS_MAX} more, in the report"))
+    return lines
+
+
+def _explain(result: Result, *, whole: bool) -> list[Text]:
+    """Why a check is no PASS; with ``whole`` or about evidence, also what it names one by one."""
     lines = [
         Text.assemble(
             (f"{result.outcome} ", STYLE[result.outcome]), (result.id, "bold"), f": {result.reason}"
         )
     ]
-    if result.category == "evidence":
-        lines += [Text(f"    {detail}", style="dim") for detail in result.details]
+    if whole or result.category == "evidence":
+        lines += _details(result, style="dim")
     if result.outcome is Outcome.FAIL:
         lines.append(Text(f"    {result.remediation}", style="dim"))
     return lines

@@ -72,6 +72,7 @@ def test_a_source_that_settles_later_is_read_then_and_after_the_others(
             replay="",
             sabotage=None,
             programs={},
+            knobs={},
         ),
         heads={},
         run_dir=run,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rich.console import Console
 
 from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
-from seawall.drill.gameday import Request, _Day, make_request
+from seawall.drill.gameday import Request, make_request
 from seawall.drill.sabotage import controls_of
 from seawall.errors import PolicyError, UsageError
-from seawall.scorecard import SABOTAGE_FAILS, Outcome, judge
+from seawall.scorecard import SABOTAGE_FAILS
 from tests.testing.policies import tree, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,39 +135,3 @@ def test_the_page_about_drills_names_every_control_with_the_checks_that_fail_wit
 
     assert named == SABOTAGE_FAILS
     assert set(named) == set(GAMEDAY_SABOTAGES)
-
-
-def _day(outcomes: dict[str, Outcome]) -> _Day:
-    nothing: Any = None
-    day = _Day(
-        request=request(drills=("calm", "rpc-dark")), programs={}, switches=(), display=nothing
-    )
-    for name, outcome in outcomes.items():
-        verdict = judge(Path("nowhere")).model_copy(update={"outcome": outcome})
-        day.verdicts.append((name, Path("runs") / name, verdict))
-    return day
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "together"),
-    [
-        ({"calm": Outcome.PASS, "rpc-dark": Outcome.PASS}, Outcome.PASS),
-        ({"calm": Outcome.PASS, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
-        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
-        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.PASS}, Outcome.UNKNOWN),
-        ({"calm": Outcome.PASS}, Outcome.UNKNOWN),
-        ({}, Outcome.UNKNOWN),
-    ],
-)
-def test_a_game_day_is_as_good_as_its_worst_drill_and_a_missing_one_is_unknown(
-    outcomes: dict[str, Outcome], together: Outcome
-) -> None:
-    """In the document and in the last line for people."""
-    day = _day(outcomes)
-    console = Console(width=200, record=True, file=io.StringIO())
-    day.print(console)
-
-    document = day.document()
-    assert (document["outcome"], document["exit_code"]) == (together, together.exit_code)
-    assert [each["drill"] for each in document["drills"]] == list(outcomes)
-    assert console.export_text().splitlines()[-1].split() == [together, "all", "2"]

@@ -1,33 +1,40 @@
-"""The files that a drill of one control leaves: for machines, and for CI."""
+"""What a command says of the drills that it was asked for."""
 
 from __future__ import annotations
 
-import json
+import io
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
-from seawall.drill.result import DrillResult
-from seawall.scorecard.outcome import Outcome, failed, passed, unknown
+import pytest
+from rich.console import Console
 
-RESULT = DrillResult(
-    drill="noisy-neighbour",
-    sentence="a flood",
-    findings={
-        "neighbour.calm": passed(measured="1", target="1", reason="well"),
-        "neighbour.generator": unknown(target="0 ms", reason="late\x00"),
-        "control.keys": failed(measured="0", target="1", reason="silent", details=["key a"]),
-    },
-    conditions={"seed": 7},
-    evidence=[],
+from seawall.drill.result import Results
+from seawall.scorecard import Outcome, judge
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "together"),
+    [
+        ({"calm": Outcome.PASS, "rpc-dark": Outcome.PASS}, Outcome.PASS),
+        ({"calm": Outcome.PASS, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
+        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.FAIL}, Outcome.FAIL),
+        ({"calm": Outcome.UNKNOWN, "rpc-dark": Outcome.PASS}, Outcome.UNKNOWN),
+        ({"calm": Outcome.PASS}, Outcome.UNKNOWN),
+        ({}, Outcome.UNKNOWN),
+    ],
 )
+def test_a_game_day_is_as_good_as_its_worst_drill_and_a_missing_one_is_unknown(
+    outcomes: dict[str, Outcome], together: Outcome
+) -> None:
+    """In the document and in the last line for people."""
+    results = Results(gameday=None, seed=1, sabotage=None, drills=("calm", "rpc-dark"))
+    for name, outcome in outcomes.items():
+        verdict = judge(Path("nowhere")).model_copy(update={"outcome": outcome})
+        results.verdicts.append((name, Path("runs") / name, verdict))
+    console = Console(width=200, record=True, file=io.StringIO())
+    results.print(console)
 
-
-def test_unknown_is_as_little_green_in_ci_as_a_failure(tmp_path: Path) -> None:
-    path = RESULT.write(tmp_path)
-
-    assert json.loads(path.read_text())["outcome"] == RESULT.outcome == Outcome.FAIL
-    suites = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - we wrote it
-    assert [suites.get(key) for key in ("tests", "failures", "errors")] == ["3", "1", "1"]
-    assert [suite.get("name") for suite in suites] == ["neighbour", "control"]
-    assert "key a" in (suites.findtext(".//failure") or "")
-    assert [error.get("message") for error in suites.iter("error")] == ["late?"]
+    document = results.document()
+    assert (document["outcome"], document["exit_code"]) == (together, together.exit_code)
+    assert [each["drill"] for each in document["drills"]] == list(outcomes)
+    assert console.export_text().splitlines()[-1].split() == [together, "all", "2"]

@@ -12,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from seawall.drill.segregation.door import opened, signers, try_beside, widest
-from seawall.drill.segregation.trials import Found
 from seawall.keys import access
 from seawall.keys.access import Principal
 from seawall.policy_file import load_policy
+from seawall.scorecard.one_control import Found
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 SIGNERS = {each.name for each in signers(POLICY)}

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from seawall.drill.segregation.attempts import HARMFUL, KeyFacts
 from seawall.drill.segregation.canary import Canary
 from seawall.drill.segregation.trial import Means, try_all
-from seawall.drill.segregation.trials import Found, Trial
 from seawall.keys import access
 from seawall.keys.access import Principal
 from seawall.policy_file import load_policy
+from seawall.scorecard.one_control import Found, Trial
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 REGIONS = access.regions(POLICY)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seawall.policy_file import load_policy
 from tests.testing.breaking import problems
 from tests.testing.policies import put, tree, write
 
@@ -265,7 +266,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "readiness.0.drill",
         "calm",
         "readiness.0.drill",
-        "name a drill of the policy: signing-region-dark",
+        "name a drill of the policy, or of one control: signing-region-dark, noisy-neighbour, seg",
     ),
     "a drill is required on a stack that nobody has": (
         "readiness.0.stack",
@@ -433,6 +434,15 @@ def test_a_drill_that_would_pass_with_nothing_is_refused(tmp_path: Path) -> None
 
     assert list(found) == [f"{DRILL}.expects"]
     assert "it would pass with nothing" in found[f"{DRILL}.expects"]
+
+
+@pytest.mark.parametrize("drill", ["noisy-neighbour", "segregation"])
+def test_a_drill_of_one_control_may_be_required(tmp_path: Path, drill: str) -> None:
+    """It is declared by no policy, and has a verdict as every other drill has."""
+    changed = tree()
+    put(changed, "readiness.0.drill", drill)
+
+    assert load_policy(write(tmp_path, changed)).readiness[0].drill == drill
 
 
 def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         pick=pick_port,
     )
     (tmp_path / reaper.LOGS).mkdir()
+    (tmp_path / reaper.MARKER).touch()
     deployment = layout.deployment(run_id=record.run_id)
     empty = Sandbox(
         deployment=deployment,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import kept, reaper, supervisor
+from sandbox import data_directory, kept, reaper
 from sandbox.layout import sabotaged_components
 from seawall.conventions import environment
 from seawall.errors import DiskFullError, UsageError
@@ -47,6 +47,28 @@ def test_a_second_sandbox_is_refused_while_the_first_lives(run_id: str) -> None:
     assert kept.down() is None
 
 
+def test_who_supervises_knows_of_the_end_before_the_first_process_ends(
+    run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would start again what is being ended; afterwards only the logs are left."""
+    data_dir = kept.new_data_dir(run_id)
+    (data_dir / reaper.MARKER).touch()
+    (data_dir / reaper.LOGS).mkdir()
+    kept.keep(run_id, data_dir)
+    known: list[bool] = [reaper.is_ending(data_dir)]
+
+    def reap(_run_id: str, **_options: float) -> set[reaper.Process]:
+        known.append(reaper.is_ending(data_dir))
+        return set()
+
+    monkeypatch.setattr(reaper, "reap", reap)
+
+    assert kept.down() == data_dir
+    assert known == [False, True]
+    assert [entry.name for entry in data_dir.iterdir()] == [reaper.LOGS]
+    assert reaper.is_ending(data_dir)
+
+
 def test_a_sandbox_whose_processes_are_gone_does_not_prevent_another(run_id: str) -> None:
     """A machine that was restarted leaves only the pointer."""
     kept.keep(run_id, kept.new_data_dir(run_id))
@@ -58,16 +80,16 @@ def test_a_data_directory_with_other_things_in_it_is_refused(tmp_path: Path) -> 
     """Teardown empties the directory: it must have been ours."""
     (tmp_path / "thesis.txt").write_text("do not delete")
     with pytest.raises(UsageError, match=r"thesis\.txt"):
-        supervisor._prepare(tmp_path)
+        data_directory.prepare(tmp_path)
 
 
 def test_a_full_disk_is_refused_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what is free and what is needed."""
-    monkeypatch.setattr(supervisor, "FREE_BYTES_MIN", 1 << 60)
+    monkeypatch.setattr(data_directory, "FREE_BYTES_MIN", 1 << 60)
     with pytest.raises(DiskFullError, match="MiB free; a sandbox needs"):
-        supervisor._prepare(tmp_path)
+        data_directory.prepare(tmp_path)
 
 
 def test_only_the_holder_of_a_control_learns_that_it_is_switched_off() -> None:

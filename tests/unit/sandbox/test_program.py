@@ -1,4 +1,4 @@
-"""The sandbox's program: what a signal does to a sandbox that is up."""
+"""The sandbox's program: what it does while a sandbox is up, and at its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,3 +49,31 @@ def test_a_signal_does_not_interrupt_a_sandbox_that_is_up(
 
     assert started is up
     assert noted == [number]
+
+
+@pytest.mark.parametrize(
+    ("keep", "end"), [(True, ["start again at once", "control None"]), (False, ["close"])]
+)
+def test_what_died_is_started_again_until_nobody_looks_any_more(
+    monkeypatch: pytest.MonkeyPatch, *, keep: bool, end: list[str]
+) -> None:
+    """A sandbox that stays must be whole; one that ends must not start anything."""
+    asked: list[str] = []
+    sandbox: Any = SimpleNamespace(
+        deployment=SimpleNamespace(path="deployment.json"),
+        describe=lambda process_control: asked.append(f"control {process_control}"),
+        restart_due=lambda at_once=False: asked.append(f"start again{' at once' * at_once}"),
+        report_components=lambda: asked.append("report"),
+        close=lambda: asked.append("close"),
+    )
+    looks = iter([False] * 4 + [True])
+    closed: Any = SimpleNamespace(wait=lambda timeout: next(looks))
+    nothing: Any = None
+    monkeypatch.setattr(program, "_start", lambda *_arguments, **_options: sandbox)
+    monkeypatch.setattr(program, "process_control", lambda _sandbox: nullcontext("here"))
+
+    program._attached(
+        argparse.Namespace(keep=keep), nothing, nothing, {}, run_id="any", closed=closed
+    )
+
+    assert asked == ["control here", *["start again"] * 4, "report", *end]

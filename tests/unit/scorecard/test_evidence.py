@@ -303,6 +303,28 @@ def test_a_part_that_died_makes_the_drill_unknown_with_its_name_and_log(director
     assert verdict.result("page.failover").details[0].startswith("FAIL by what is there")
 
 
+def test_a_part_that_died_and_was_started_again_proves_no_more(directory: Path) -> None:
+    """It runs at the end, and still the drill was not the planned one."""
+    dead = {
+        "name": "settler-aster",
+        "pid": 3,
+        "exit_code": None,
+        "died_at": 1_700_000_030.0,
+        "died_with": -9,
+        "deaths": 2,
+        "restarts": 2,
+        "log_tail": "ready",
+    }
+    change_manifest(directory, components=[dead])
+
+    verdict = judge(directory)
+
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.result("evidence.complete").reason == (
+        "settler-aster died on its own (exit code -9, started again 2 times)"
+    )
+
+
 def test_another_policy_than_the_one_in_the_manifest_is_no_evidence(directory: Path) -> None:
     """A policy that was edited after the run judges nothing."""
     change_manifest(directory, policy_digest="0" * 64)

@@ -1,4 +1,4 @@
-"""Judges the segregation drill: findings from the trials and proofs; pure.
+"""Checks of the segregation drill, from what was tried and what was answered.
 
 The matrix is compared with the policy's, and two claims are read off what was found alone, so that
 a mistake in the declaration, from which stack and expectation both follow, does not hide itself:
@@ -9,45 +9,32 @@ the fault role's door adds is compared with what was found without it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
 
-from seawall.drill.segregation.door import Stray
-from seawall.drill.segregation.trials import Found, Proof, Trial
 from seawall.keys.access import Cell
-from seawall.scorecard.outcome import Finding, failed, passed, unknown
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.one_control import Found
+from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 
 _SIGN = "kms:Sign"
+_EVIDENCE = ("policy.json", "segregation.json")
+_AS_DECLARED = (
+    "Bring the stack up from this policy with `pulumi up`, and see with `seawall drift` what was"
+    " changed beside it."
+)
 
 
-def judge(
-    *,
-    cells: Sequence[Cell],
-    trials: Sequence[Trial],
-    keys: Iterable[tuple[str, str]],
-    proofs: Sequence[Proof],
-    cold: Sequence[str],
-    beside: Sequence[Stray],
-    behind: Sequence[Trial] | None,
-) -> dict[str, Finding]:
-    """The findings by check.
-
-    ``cells`` had to be tried; ``keys`` are (name, region) that had to answer; ``cold`` has no key
-    here. ``beside`` is what the fault role tried beside its door; ``behind`` are the signers' cells
-    once more, while it let them do everything; None where money is at stake.
-    """
-    return {
-        "segregation.complete": _complete(cells, trials),
-        "segregation.matrix": _matrix(trials),
-        "segregation.one_signer": _one_signer(trials),
-        "segregation.buckets_apart": _buckets_apart(trials),
-        "control.keys": _control(list(keys), proofs, cold),
-        "control.logged": _logged(proofs),
-        "segregation.fault_role": _fault_role(beside),
-        **({} if behind is None else {"segregation.door": _door(cells, trials, behind)}),
-    }
-
-
-def _complete(cells: Sequence[Cell], trials: Sequence[Trial]) -> Finding:
+@check(
+    "segregation.complete",
+    question="Was every action of every principal on every key tried, and clearly answered?",
+    motivation="A cell that was not tried may be the one that is open.",
+    evidence=_EVIDENCE,
+    remediation=(
+        "Say to the account who may try what: every principal must be able to take its role on."
+    ),
+)
+def complete(facts: Facts) -> Finding:
+    """UNKNOWN with every cell that was not tried or gave no clear answer."""
+    cells, trials = facts.run.segregation.cells, facts.run.segregation.trials
     target = f"{len(cells):,} cells tried, each with a clear answer"
     tried = {_place(trial.cell) for trial in trials}
     missing = [cell for cell in cells if _place(cell) not in tried]
@@ -75,7 +62,17 @@ def _place(cell: Cell) -> tuple[str, str, str, str]:
     return cell.principal.name, cell.key.name, cell.region, cell.tried.action
 
 
-def _matrix(trials: Sequence[Trial]) -> Finding:
+@check(
+    "segregation.matrix",
+    question="Does the account allow and deny exactly what the policy says?",
+    motivation="One right too many is how money leaves; one too few stops payouts when it counts.",
+    evidence=_EVIDENCE,
+    remediation=_AS_DECLARED,
+    proves_alone=True,
+)
+def matrix(facts: Facts) -> Finding:
+    """FAIL with every cell that differs from the policy."""
+    trials = facts.run.segregation.trials
     target = "every cell as the policy says"
     clear = [trial for trial in trials if trial.found is not Found.UNCLEAR]
     wrong = [trial for trial in clear if not trial.as_expected]
@@ -99,7 +96,17 @@ def _matrix(trials: Sequence[Trial]) -> Finding:
     )
 
 
-def _one_signer(trials: Sequence[Trial]) -> Finding:
+@check(
+    "segregation.one_signer",
+    question="Can exactly one principal sign with each key in each region?",
+    motivation="Two signers of one key pay twice, and a key without one pays nobody.",
+    evidence=_EVIDENCE,
+    remediation=_AS_DECLARED,
+    proves_alone=True,
+)
+def one_signer(facts: Facts) -> Finding:
+    """FAIL with every key and region that has none or several."""
+    trials = facts.run.segregation.trials
     target = "exactly one principal signs with a key in a region"
     signers: dict[tuple[str, str], list[str]] = defaultdict(list)
     tries: Counter[tuple[str, str]] = Counter()
@@ -136,11 +143,21 @@ def _one_signer(trials: Sequence[Trial]) -> Finding:
     )
 
 
-def _buckets_apart(trials: Sequence[Trial]) -> Finding:
-    """The deployer provisions for every bucket, which is why it may neither sign nor make grants.
+@check(
+    "segregation.buckets_apart",
+    question="Is every principal kept to the keys of one bucket?",
+    motivation="Whoever takes over one principal must not reach the money of a second bucket.",
+    evidence=_EVIDENCE,
+    remediation=_AS_DECLARED,
+    proves_alone=True,
+)
+def buckets_apart(facts: Facts) -> Finding:
+    """FAIL with every principal that has power over two.
 
-    The matrix holds that.
+    The deployer provisions for every bucket, which is why it may neither sign nor make grants. The
+    matrix holds that.
     """
+    trials = facts.run.segregation.trials
     target = "only the deployer can sign with, stop or change keys of two buckets"
     reach: dict[str, set[str]] = defaultdict(set)
     for trial in trials:
@@ -168,7 +185,19 @@ def _buckets_apart(trials: Sequence[Trial]) -> Finding:
     )
 
 
-def _fault_role(beside: Sequence[Stray]) -> Finding:
+@check(
+    "segregation.fault_role",
+    question="Can the fault role do nothing but write inline policies of the signers' roles?",
+    motivation=(
+        "AWS restricts neither what such a policy says nor how it is called, so the role is tried."
+    ),
+    evidence=_EVIDENCE,
+    remediation=_AS_DECLARED,
+    proves_alone=True,
+)
+def fault_role(facts: Facts) -> Finding:
+    """FAIL with every call beside its door that was allowed, and if the door is shut."""
+    beside = facts.run.segregation.beside
     target = "the fault role writes inline policies of the signers' roles, and nothing else"
     unclear = [each for each in beside if each.found is Found.UNCLEAR]
     wrong = [each for each in beside if each not in unclear and not each.as_expected]
@@ -183,8 +212,22 @@ def _fault_role(beside: Sequence[Stray]) -> Finding:
     return passed(measured=measured, target=target, reason=f"{denied} calls beside it were denied")
 
 
-def _door(cells: Sequence[Cell], trials: Sequence[Trial], behind: Sequence[Trial]) -> Finding:
-    """More than the policy says and than was found without the Allow, so nothing is said twice."""
+@check(
+    "segregation.door",
+    question="Does the widest Allow that the fault role can write let a signer do nothing more?",
+    motivation="Key policies and boundaries must hold, whatever an inline policy allows.",
+    evidence=_EVIDENCE,
+    remediation=_AS_DECLARED,
+    proves_alone=True,
+    play_money=True,
+)
+def door(facts: Facts) -> Finding:
+    """FAIL with every cell that the Allow opened.
+
+    That is more than the policy says and than was found without it, so nothing is said twice.
+    """
+    cells, trials = facts.run.segregation.cells, facts.run.segregation.trials
+    behind = facts.run.segregation.behind
     target = "an Allow of everything on the signers' roles lets them do nothing more"
     wanted = {_place(cell) for cell in cells if cell.principal.kind == "signer"}
     clear = {_place(each.cell): each for each in behind if each.found is not Found.UNCLEAR}
@@ -213,9 +256,22 @@ def _door(cells: Sequence[Cell], trials: Sequence[Trial], behind: Sequence[Trial
     )
 
 
-def _control(
-    keys: Sequence[tuple[str, str]], proofs: Sequence[Proof], cold: Sequence[str]
-) -> Finding:
+@check(
+    "control.keys",
+    question="Does every key answer in both regions with the declared address?",
+    motivation=(
+        "A key that is not there, or is another one, is found before money is sent to its address."
+    ),
+    evidence=_EVIDENCE,
+    remediation=(
+        "Compare the stack's outputs with the policy; a key that was replaced has another address."
+    ),
+    proves_alone=True,
+)
+def keys_answer(facts: Facts) -> Finding:
+    """FAIL with every key that answers with another address, UNKNOWN with every silent one."""
+    keys, proofs = facts.run.segregation.keys, facts.run.segregation.proofs
+    cold = facts.run.segregation.cold
     target = "every key answers in both regions with the declared address"
     by_place = {(proof.name, proof.region): proof for proof in proofs}
     silent, wrong = [], []
@@ -248,7 +304,18 @@ def _control(
     return passed(measured=measured, target=target, reason=reason, details=not_here)
 
 
-def _logged(proofs: Sequence[Proof]) -> Finding:
+@check(
+    "control.logged",
+    question="Is every proof of a wallet's key in its signer's log?",
+    motivation="A signature that the log lacks is one that nothing else would refuse to repeat.",
+    evidence=_EVIDENCE,
+    remediation=(
+        "Let the drill read the signers' log, and look there for the proofs that it lacks."
+    ),
+)
+def logged(facts: Facts) -> Finding:
+    """FAIL with every proof that the log lacks, UNKNOWN if it was not read."""
+    proofs = facts.run.segregation.proofs
     target = "every proof of a wallet's key is in its signer's log"
     through = [
         proof for proof in proofs if proof.logged is not None and proof.recovered is not None
@@ -266,3 +333,6 @@ def _logged(proofs: Sequence[Proof]) -> Finding:
             measured=measured, target=target, reason=f"the log lacks {lost[0]}", details=lost
         )
     return passed(measured=measured, target=target, reason="asked before it was signed, kept after")
+
+
+CHECKS = (complete, matrix, one_signer, buckets_apart, keys_answer, logged, fault_role, door)

@@ -10,9 +10,13 @@ import pytest
 
 from sandbox.parts.services import KMS_ECC_PER_S
 from seawall.controls.bulkhead import admit, rate_limit_of
-from seawall.drill.neighbour.judge import CALM_S, FLOOD_S, QUIET_PER_S, Answer, judge, plan
+from seawall.drill.neighbour.plan import QUIET_PER_S, plan
 from seawall.policy_file import load_policy
+from seawall.scorecard.checks.neighbour import CALM_S, CHECKS, FLOOD_S
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.one_control import Answer, Flooded
 from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.run import Run
 
 POLICY = load_policy(Path(__file__).resolve().parents[3] / "policies" / "sandbox.yaml")
 QUOTA = 100
@@ -41,8 +45,16 @@ def answered() -> list[Answer]:
 
 
 def outcomes(answers: list[Answer]) -> dict[str, Outcome]:
-    findings = judge(POLICY, answers, noisy="customer", quiet="escrow", operations_per_s=QUOTA)
-    return {check: finding.outcome for check, finding in findings.items()}
+    run = Run(Path())
+    vars(run)["policy"] = POLICY
+    vars(run)["neighbour"] = Flooded(
+        region="us-east-1",
+        operations_per_s=QUOTA,
+        noisy="customer",
+        quiet="escrow",
+        answers=tuple(answers),
+    )
+    return {check.id: check.answer(Facts(run)).outcome for check in CHECKS}
 
 
 def test_a_bulkhead_that_holds_passes() -> None:
