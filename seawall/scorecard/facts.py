@@ -93,6 +93,7 @@ class FaultSeen:
         reverted: When the injector had undone it.
         cleared: When the observer saw it gone.
         held: What the observer counted in between: samples, and how many showed the fault.
+        held_at: When it wrote that down, at the end of its watch.
     """
 
     planned: PlannedFault
@@ -101,6 +102,7 @@ class FaultSeen:
     reverted: Instant | None
     cleared: Instant | None
     held: Mapping[str, Any] | None
+    held_at: Instant | None
 
     @property
     def name(self) -> str:
@@ -119,9 +121,9 @@ class Facts:
         return port in self.run.manifest.offers
 
     def asks(self, operation: str) -> bool:
-        """Whether the venue can be asked this at all."""
+        """Whether the venue can be asked this at all; it can if the prober ever did."""
         operations = self.run.manifest.operations
-        return operations is None or operation in operations
+        return operations is None or operation in operations or bool(self.samples(operation))
 
     @cached_property
     def chains(self) -> tuple[str, ...]:
@@ -130,22 +132,12 @@ class Facts:
         return tuple(self.run.policy.networks) if named is None else named
 
     # --- the shock
-    def moment(self, event: str, *, source: str | None = None) -> Instant | None:
+    def moment(self, event: str) -> Instant | None:
         """When ``event`` first stands in the timeline, or None."""
         for line in self.run.timeline:
-            if line.event == event and source in (None, line.source):
+            if line.event == event:
                 return self._within(line.at, f"timeline.jsonl: {event}")
         return None
-
-    def required(self, event: str) -> Instant:
-        """When ``event`` first stands in the timeline.
-
-        Raises :class:`EvidenceError` if it does not.
-        """
-        found = self.moment(event)
-        if found is None:
-            raise EvidenceError(f"timeline.jsonl has no {event}")
-        return found
 
     @cached_property
     def faults(self) -> tuple[FaultSeen, ...]:
@@ -172,6 +164,7 @@ class Facts:
             reverted=moments.get("fault.reverted"),
             cleared=moments.get("fault.cleared"),
             held=None if held is None else held.detail,
+            held_at=moments.get("fault.held"),
         )
 
     def _of_first_fault(self, moment: str) -> Instant:
@@ -255,7 +248,7 @@ class Facts:
         """Why the kit itself ended the drill early, or None."""
         reason = self.run.manifest.broke
         for line in self.run.timeline:
-            if reason is None and (line.source, line.event) == ("gameday", "broke"):
+            if reason is None and line.event == "broke":
                 reason = str((line.detail or {}).get("reason") or "no reason given")
         return reason
 

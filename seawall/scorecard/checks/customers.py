@@ -26,7 +26,14 @@ PAID, REFUNDED = "posted", "voided"
     "customer.followed",
     question="Was every request that the venue acknowledged followed to its end?",
     motivation="To the customer, a request that was acknowledged and vanished is a theft.",
-    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "followed.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "timeline.jsonl",
+        "followed.csv",
+    ),
     remediation="Ask the venue for the named requests; one that it does not know was lost.",
 )
 def followed(facts: Facts) -> Finding:
@@ -79,7 +86,13 @@ def followed(facts: Facts) -> Finding:
     "customer.paid_once",
     question="Was nobody paid more often than they asked?",
     motivation="A double payment cannot be taken back.",
-    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "probes.jsonl",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+    ),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
     proves_alone=True,
 )
@@ -113,7 +126,14 @@ def paid_once(facts: Facts) -> Finding:
     "customer.told_truth",
     question="Was everything paid that the venue called paid, and nothing that it called refunded?",
     motivation="A status that is not true is what a run feeds on.",
-    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "probes.jsonl",
+        "followed.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+    ),
     remediation="Compare the named requests with the payouts; find where their state is written.",
     proves_alone=True,
 )

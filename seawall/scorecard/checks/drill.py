@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from seawall.errors import EvidenceError
 from seawall.experiments import experiment_of
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at
@@ -31,7 +32,7 @@ observers of one moment may differ anyway. Clocks that NTP keeps are within a fe
     "drill.calm",
     question="Was there a calm before the shock to compare with?",
     motivation="Without a baseline a shock cannot be distinguished from a bad day.",
-    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/mode_log.csv"),
+    evidence=("arrivals.csv", "requests.csv", "flood.json", "probes.jsonl", "records/mode_log.csv"),
     adapts_to=("mode_changes",),
     remediation="Lengthen `calm` of the drill's flood, or find out why the venue was not calm.",
 )
@@ -56,12 +57,16 @@ def calm(facts: Facts) -> Finding:
             measured=measured,
             reason=f"the tier was {at_start} when the calm began, from before this drill",
         )
-    other = {
+    told = {
         str((sample.detail or {})["tier"])
         for sample in facts.status_samples
         if facts.calm_starts <= sample.at and sample.done_at < facts.run_starts
-    } - {"normal"}
-    if other:
+    }
+    if facts.asks("status") and not told:
+        return unknown(
+            target=target, measured=measured, reason="no probe of the status was answered meanwhile"
+        )
+    if other := told - {"normal"}:
         return unknown(
             target=target,
             measured=measured,
@@ -80,7 +85,7 @@ def calm(facts: Facts) -> Finding:
         )
     if length_us < least_us:
         return unknown(target=target, measured=measured, reason="the calm was too short")
-    if not recorded and not facts.status_samples:
+    if not recorded and not told:
         # Nobody says which tier was in force, so the requests are the only proof of a calm.
         return passed(measured=measured, target=target, reason="acknowledged; no tier is told")
     return passed(measured=measured, target=target, reason="normal all the time")
@@ -174,8 +179,10 @@ def _surely_near(offset: ClockOffset) -> bool:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
         "chain/balances.csv",
         "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/slots.csv",
         "records/topups.csv",
     ),
@@ -229,7 +236,11 @@ def sound(facts: Facts) -> Finding:
     target = "completed, steady before and after"
     journal = facts.run.journal
     problems = problems_of_journal(journal)
-    declared = experiment_of(facts.run.policy, facts.run.manifest.drill)
+    name = facts.run.manifest.drill
+    try:
+        declared = experiment_of(facts.run.policy, name)
+    except KeyError as error:
+        raise EvidenceError(f"policy.json declares no drill {name!r}, which was run") from error
     if _as_declared(journal.get("experiment")) != _as_declared(declared):
         problems.insert(0, "the experiment that was run is not the one of the drill")
     if not problems:

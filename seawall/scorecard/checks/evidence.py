@@ -100,7 +100,15 @@ def complete(facts: Facts) -> Finding:
     "evidence.observers",
     question="Did both observers watch from the calm to the end of recovery?",
     motivation="Of a time that was not watched, nothing can be said.",
-    evidence=("probes.jsonl", "chain/blocks.csv", "records/flow.csv"),
+    evidence=(
+        "probes.jsonl",
+        "arrivals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+        "records/flow.csv",
+    ),
     adapts_to=("payouts", "flow"),
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
@@ -149,6 +157,12 @@ def observers(facts: Facts) -> Finding:
     faults = []
     if rate < rate_min or gap_us > gap_us_max:
         faults.append(f"the {what} came at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
+    paid = facts.run.payouts if facts.offers("payouts") else ()
+    mined = {payout.network for payout in paid if payout.block_number is not None}
+    faults += [
+        f"chain/payouts.csv has blocks of {name}, which manifest.json does not name as read"
+        for name in sorted(mined - {*facts.chains})
+    ]
     for name in facts.chains if facts.offers("payouts") else ():
         network = facts.run.policy.networks[name]
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)

@@ -39,10 +39,13 @@ def _expects_protected(drill: Drill) -> bool:
     evidence=(
         "arrivals.csv",
         "requests.csv",
-        "records/withdrawals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "probes.jsonl",
+        "followed.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
-        "followed.csv",
+        "records/withdrawals.csv",
     ),
     adapts_to=("withdrawals",),
     remediation=(
@@ -132,7 +135,13 @@ def _paid(facts: Facts, identity: str) -> Instant | str:
     "protected.guarantees",
     question="While protected, did login, balances and small withdrawals go on working?",
     motivation="Protected mode that locks everyone out is the freeze that starts the next run.",
-    evidence=("probes.jsonl", "records/mode_log.csv"),
+    evidence=(
+        "probes.jsonl",
+        "arrivals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "records/mode_log.csv",
+    ),
     remediation="Look at the api's latency and errors under load.",
     belongs=_expects_protected,
 )
@@ -186,7 +195,15 @@ def guarantees(facts: Facts) -> Finding:
         "reason?"
     ),
     motivation="What protected mode does not stop empties the wallets in another way.",
-    evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
+    evidence=(
+        "probes.jsonl",
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "records/mode_log.csv",
+        "records/flow.csv",
+    ),
     remediation="Look at the mode controller if the mode never came, at admission if it did.",
     belongs=_expects_protected,
 )
@@ -249,11 +266,12 @@ def suspensions(facts: Facts) -> Finding:
         "afterwards was a refusal."
     ),
     evidence=(
+        "arrivals.csv",
+        "flood.json",
+        "chain/payouts.csv",
         "records/withdrawals.csv",
         "records/slots.csv",
         "records/mode_log.csv",
-        "chain/payouts.csv",
-        "policy.json",
     ),
     numbered=True,
     remediation=(

@@ -497,12 +497,13 @@ def _top_up(identity: object, amount: object, asset: object, wallet: object) -> 
     ),
     motivation="In protected mode, the minimum pays small withdrawals until a refill comes.",
     evidence=(
+        "chain/balances.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/slots.csv",
         "records/withdrawals.csv",
         "records/topups.csv",
-        "chain/balances.csv",
-        "chain/payouts.csv",
-        "policy.json",
+        "records/mode_log.csv",
     ),
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
 )
@@ -522,7 +523,10 @@ def floor_held(facts: Facts) -> Finding:
             if move.claim is None:
                 continue
             checked += 1
-            minimum = policy.base_units(asset, policy.wallets[move.wallet].holdings[asset].minimum)
+            holdings = policy.wallets[move.wallet].holdings
+            if asset not in holdings:
+                raise EvidenceError(f"records/slots.csv has a payment of {asset} by {move.wallet}")
+            minimum = policy.base_units(asset, holdings[asset].minimum)
             floor = 0 if move.claim.mode_epoch in protected else minimum
             if left[move.wallet, asset] < floor:
                 found.append(

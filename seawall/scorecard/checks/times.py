@@ -18,13 +18,16 @@ from seawall.scorecard.outcome import Finding, check
     motivation="Until then no customer of any network is paid.",
     evidence=(
         "timeline.jsonl",
+        "probes.jsonl",
         "records/withdrawals.csv",
         "records/lane_log.csv",
         "records/slots.csv",
         "records/sign_log.csv",
         "records/mode_log.csv",
-        "probes.jsonl",
+        "records/flow.csv",
+        "pages.jsonl",
     ),
+    adapts_to=("pages",),
     remediation=(
         "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
         "transaction, the standby's signer."
@@ -48,10 +51,14 @@ def failover_time(facts: Facts) -> Finding:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "timeline.jsonl",
         "records/flow.csv",
         "records/mode_log.csv",
-        "probes.jsonl",
+        "pages.jsonl",
     ),
+    adapts_to=("pages",),
     remediation=(
         "Look at the intake, if its rows come late; then at the mode controller: its wake-up, its "
         "query, the wait for the mode lock."
@@ -88,7 +95,14 @@ def page_failover(facts: Facts) -> Finding:
     "page.protection",
     question="Was a person paged in time that a run on the venue has begun?",
     motivation="Customers and the market ask at once; someone must be awake to answer.",
-    evidence=("pages.jsonl", "arrivals.csv", "requests.csv", "records/flow.csv"),
+    evidence=(
+        "pages.jsonl",
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "records/flow.csv",
+    ),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
 )
@@ -111,11 +125,15 @@ def page_protection(facts: Facts) -> Finding:
     question="After healing, was the queue drained and the tier normal again in time?",
     motivation="A venue that stays in protected mode has turned an outage into a freeze.",
     evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
         "timeline.jsonl",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/withdrawals.csv",
         "records/mode_log.csv",
-        "chain/payouts.csv",
-        "probes.jsonl",
     ),
     remediation=(
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "

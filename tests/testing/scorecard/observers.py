@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seawall.conventions import components, metrics
+from seawall.conventions import components, metrics, signing
 from seawall.experiments import experiment_of
 from tests.testing.scorecard.story import (
     APPLIED,
@@ -68,6 +68,17 @@ def observe(story: Story) -> None:
                     region=region,
                     **silence,
                 )
+                if tick % 20 == 8:
+                    result = signing.SILENT if dark else signing.ANSWERED
+                    add_probe(
+                        story,
+                        moment,
+                        "signer",
+                        ok=not dark,
+                        took=0.5 if dark else 0.02,
+                        region=region,
+                        result=result,
+                    )
         if tick % 20 == 10:
             suspended: Row = {"code": "suspended"} if tier == "protected" else {}
             add_probe(story, moment, "login")
@@ -107,7 +118,7 @@ def observe(story: Story) -> None:
         "part": components.kms_proxy(story.policy.regions.primary),
         "parameters": planned.parameters,
     }
-    held = {"samples": 70, "effective": 70, "clear": 0, "gap_ms": 420}
+    held = {"samples": 70, "effective": 70, "clear": 0, "gap_ms": 440}
     for moment, source, event, detail in (
         (STARTS - 5, "gameday", "venue.ready", {}),
         (0.0, "gameday", "calm.started", {}),
@@ -233,6 +244,14 @@ def documents(story: Story) -> dict[str, Any]:
                 }
                 for network in PAYOUT_LANES
                 for asset in story.policy.networks[network].assets
+            ]
+            + [
+                {
+                    "metric": {"__name__": metrics.SCRAPED, "process": "venue-api"},
+                    "values": [
+                        [ZERO + second + 0.3, "1"] for second in range(int(STARTS), int(ENDS))
+                    ],
+                }
             ],
         },
     }

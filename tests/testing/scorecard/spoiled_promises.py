@@ -140,7 +140,7 @@ PROMISES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 tx_hash=next(filter(claim_in_protected, run.slots)).tx_hash,
             )
         },
-        {"protected.defers": FAIL},
+        {"protected.defers": FAIL, "customer.told_truth": FAIL},
     ),
     "no large withdrawal was requested in protected mode": (
         lambda run: {

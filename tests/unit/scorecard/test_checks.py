@@ -74,7 +74,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"drill.flood_value": UNKNOWN},
     ),
     "the dark time was short": (
-        lambda run: events(run, reverted=51.9),
+        lambda run: events(run, held=51.9, reverted=51.9),
         {"drill.fault_length": UNKNOWN},
     ),
     "the blocks of the dark time came after it": (

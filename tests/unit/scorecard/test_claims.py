@@ -18,26 +18,8 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, PORT_OF, Run
 from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.days import offering
 from tests.testing.scorecard.spoiling import without
-
-
-def offering(
-    run: Run, offers: Sequence[Port], *, claims: Sequence[str], targets: Sequence[str] = ()
-) -> Any:
-    """The run on a deployment that offers less, of a drill that demands ``claims``."""
-    expects = {"reaches": (), "avoids": (), "targets": tuple(targets)}
-    drill = run.drill.model_copy(
-        update={"claims": tuple(claims), "expects": run.drill.expects.model_copy(update=expects)}
-    )
-    policy = run.policy.model_copy(
-        update={"drills": run.policy.drills | {run.manifest.drill: drill}}
-    )
-    return {
-        "policy": policy,
-        "drill": drill,
-        "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
-    }
-
 
 Judge = Callable[..., Verdict]
 
@@ -130,7 +112,10 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "evidence.complete": frozenset(EVERY_PORT),
         "evidence.observers": {"payouts", "flow"},
         "drill.calm": {"mode_changes"},
-        "drill.fault_landed": {"signatures"},
+        "drill.payouts": {"withdrawals"},
+        "drill.fault_landed": {"signatures", "metrics"},
+        "failover.time": {"pages"},
+        "protection.time": {"pages"},
         "stress.small_completed": {"withdrawals"},
     }
     floor = {check.id: check.needs for check in ALL if check.id in FLOOR}
