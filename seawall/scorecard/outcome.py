@@ -5,13 +5,14 @@ Many outcomes combine into one: FAIL beats UNKNOWN beats PASS, and nothing at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import ExitCode
+from seawall.scorecard.producers import PRODUCED_BY, PRODUCERS, Producer
 from seawall.scorecard.run import PORT_OF
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Check:
         belongs: Whether a drill asks this question; one that does not is not judged by it.
         adapts_to: Ports that it reads where they are offered, and can do without.
         numbered: Whether payouts must carry the venue's own number of the request.
+        believes: By producer whose lie alone would make it pass: which lie, and who else might
+            notice it.
     """
 
     id: str
@@ -162,6 +165,13 @@ class Check:
     belongs: Callable[[Drill], bool] = every_drill
     adapts_to: frozenset[Port] = frozenset()
     numbered: bool = False
+    believes: Mapping[Producer, str] = field(default_factory=dict)
+
+    @property
+    def producers(self) -> tuple[Producer, ...]:
+        """Who writes its evidence."""
+        found = {producer for name in self.evidence for producer in PRODUCED_BY[name]}
+        return tuple(producer for producer in PRODUCERS if producer in found)
 
     @property
     def needs(self) -> tuple[Port, ...]:
@@ -188,6 +198,7 @@ def check(
     belongs: Callable[[Drill], bool] = every_drill,
     adapts_to: tuple[Port, ...] = (),
     numbered: bool = False,
+    believes: Mapping[Producer, str] | None = None,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -203,6 +214,7 @@ def check(
             belongs=belongs,
             adapts_to=frozenset(adapts_to),
             numbered=numbered,
+            believes=believes or {},
         )
 
     return wrap

@@ -35,6 +35,10 @@ PAID, REFUNDED = "posted", "voided"
         "followed.csv",
     ),
     remediation="Ask the venue for the named requests; one that it does not know was lost.",
+    believes={
+        "venue": "a refund that it never made: nobody else sees refunds",
+        "generator": "answers that the venue never gave",
+    },
 )
 def followed(facts: Facts) -> Finding:
     """Each was asked for after the shock, in its customer's name, until it was paid or refunded.
@@ -95,6 +99,10 @@ def followed(facts: Facts) -> Finding:
     ),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
     proves_alone=True,
+    believes={
+        "networks": "a payout that they leave out",
+        "generator": "a request that it never made",
+    },
 )
 def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
@@ -136,6 +144,10 @@ def paid_once(facts: Facts) -> Finding:
     ),
     remediation="Compare the named requests with the payouts; find where their state is written.",
     proves_alone=True,
+    believes={
+        "networks": "a payout that was never made, or one that they leave out",
+        "generator": "something else than the venue said",
+    },
 )
 def told_truth(facts: Facts) -> Finding:
     """What customers were told at the end, against payouts that are final outside the venue."""

@@ -35,6 +35,10 @@ observers of one moment may differ anyway. Clocks that NTP keeps are within a fe
     evidence=("arrivals.csv", "requests.csv", "flood.json", "probes.jsonl", "records/mode_log.csv"),
     adapts_to=("mode_changes",),
     remediation="Lengthen `calm` of the drill's flood, or find out why the venue was not calm.",
+    believes={
+        "venue": "a tier that it calls normal, in its records and to the prober",
+        "generator": "a calm that was none, and answers that it never got",
+    },
 )
 def calm(facts: Facts) -> Finding:
     """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
@@ -106,6 +110,7 @@ def calm(facts: Facts) -> Finding:
         "Leave the generator more of the machine; look at flood.json for lost workers, and for "
         "clocks that nobody keeps (NTP)."
     ),
+    believes={"generator": "requests that never left; `drill.payouts` wants half of them paid"},
 )
 def flood(facts: Facts) -> Finding:
     """Length, rate and missed arrivals, counted from the request log.
@@ -188,6 +193,12 @@ def _surely_near(offset: ClockOffset) -> bool:
     ),
     remediation="Raise the profile's share of assets that leaves.",
     belongs=lambda drill: drill.smallest.hot_balances is not None,
+    believes={
+        "generator": "more value than it asked for",
+        "networks": (
+            "balances that are too low; `safety.hot_reconciles` holds them against the ledger"
+        ),
+    },
 )
 def flood_value(facts: Facts) -> Finding:
     """Value of distinct withdrawals requested in the run, against the hot balance at its start.
@@ -230,6 +241,7 @@ _DEVIATED = "the steady state was not met after the method"
     ),
     evidence=("chaos-journal.json",),
     remediation="Read the journal's failed activities; run `chaos run` by hand on a kept sandbox.",
+    believes={"runner": "a journal of an experiment that was not run"},
 )
 def sound(facts: Facts) -> Finding:
     """FAIL if the venue left its steady state or did not return to it, UNKNOWN for all else."""

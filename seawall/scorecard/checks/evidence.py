@@ -37,6 +37,7 @@ COMMITS_GAPS_MAX = 3
     evidence=tuple(FILES.values()),
     adapts_to=EVERY_PORT,
     remediation="Run the drill again; if a part died, its log says why.",
+    believes={"game day": "a manifest that was written again, with digests of changed files"},
 )
 def complete(facts: Facts) -> Finding:
     """UNKNOWN with what ended the drill early, every broken file, and every part that died.
@@ -113,6 +114,7 @@ def complete(facts: Facts) -> Finding:
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
     ),
+    believes={"prober": "samples that it never took"},
 )
 def observers(facts: Facts) -> Finding:
     """UNKNOWN unless status probes, blocks and database commits came all the time.

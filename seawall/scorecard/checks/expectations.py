@@ -27,6 +27,7 @@ def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
     evidence=("probes.jsonl", "arrivals.csv", "flood.json", "records/mode_log.csv"),
     remediation="Look at the triggers: their levels, and whether the shock moves their indicators.",
     belongs=lambda drill: bool(_tiers_to_reach(drill)),
+    believes={"venue": "a tier that it shows, in its records and to the prober"},
 )
 def reached(facts: Facts) -> Finding:
     """From the run on, by the records and by the status that customers see."""
@@ -61,6 +62,7 @@ def reached(facts: Facts) -> Finding:
     evidence=("probes.jsonl", "flood.json", "records/mode_log.csv"),
     remediation="Look at the trigger that acted, and at the indicator's value in the journal.",
     belongs=lambda drill: bool(drill.expects.avoids),
+    believes={"venue": "a tier that it hides, in its records and from the prober"},
 )
 def avoided(facts: Facts) -> Finding:
     """Neither the records nor the status may show one, from the calm to the end of the watch."""
@@ -102,6 +104,7 @@ def avoided(facts: Facts) -> Finding:
     evidence=("pages.jsonl", "metrics.json", "arrivals.csv", "flood.json", "timeline.jsonl"),
     remediation="Look at the alert's expression and level.",
     belongs=lambda drill: not drill.faults and not drill.expects.reaches,
+    believes={"pager": "a page that it leaves out", "Prometheus": "that no alert was raised"},
 )
 def page_none(facts: Facts) -> Finding:
     """No alert was firing when the calm began, and none arrived at the pager since.

@@ -29,6 +29,11 @@ HELD_GAP_MS_MAX = 2_000
     evidence=("timeline.jsonl", "arrivals.csv", "requests.csv", "flood.json"),
     remediation="Lengthen the fault, or move its `after` into the flood.",
     belongs=lambda drill: bool(drill.faults),
+    believes={
+        "runner": (
+            "another beginning or end; `drill.fault_landed` holds both against what others saw"
+        )
+    },
 )
 def fault_length(facts: Facts) -> Finding:
     """The time from each fault seen effective to its undo.
@@ -78,6 +83,7 @@ def fault_length(facts: Facts) -> Finding:
     ),
     adapts_to=("withdrawals",),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
+    believes={"networks": "payouts that were never made"},
 )
 def payouts(facts: Facts) -> Finding:
     """Final payouts of this drill's own requests; what was paid to others proves nothing.
@@ -135,6 +141,7 @@ def payouts(facts: Facts) -> Finding:
     adapts_to=("signatures", "metrics"),
     remediation="Check that the venue and the prober take the path that the fault cuts.",
     belongs=lambda drill: bool(drill.faults),
+    believes={"runner": "a fault that nobody else can see, which the finding then says"},
 )
 def fault_landed(facts: Facts) -> Finding:
     """Each fault's own observer saw it throughout, and so did others, where it shows elsewhere.

@@ -33,6 +33,12 @@ from seawall.scorecard.outcome import Finding, check
         "transaction, the standby's signer."
     ),
     belongs=lambda drill: "failover_max" in drill.expects.targets,
+    believes={
+        "venue": (
+            "that the standby region signed: the nodes show when something was sent, and not "
+            "who signed it"
+        )
+    },
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
@@ -64,6 +70,12 @@ def failover_time(facts: Facts) -> Finding:
         "query, the wait for the mode lock."
     ),
     belongs=lambda drill: "protected_max" in drill.expects.targets,
+    believes={
+        "venue": (
+            "a tier that it shows, in its records and to the prober, and does not act on; "
+            "`protected.suspensions` tries it"
+        )
+    },
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""
@@ -77,6 +89,7 @@ def protection_time(facts: Facts) -> Finding:
     evidence=("pages.jsonl", "timeline.jsonl"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "failover_max"} <= set(drill.expects.targets),
+    believes={"pager": "a page that nobody received"},
 )
 def page_failover(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the fault seen effective."""
@@ -105,6 +118,7 @@ def page_failover(facts: Facts) -> Finding:
     ),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
+    believes={"pager": "a page that nobody received"},
 )
 def page_protection(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the same moment as ``protection.time``."""
@@ -140,6 +154,7 @@ def page_protection(facts: Facts) -> Finding:
         "levels free the tier."
     ),
     belongs=lambda drill: "recovery_max" in drill.expects.targets,
+    believes={"venue": "a tier that it calls normal, in its records and to the prober"},
 )
 def recovery_time(facts: Facts) -> Finding:
     """Policy target ``recovery_max``."""

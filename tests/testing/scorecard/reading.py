@@ -167,11 +167,12 @@ def _wrapped(value: Any, notes: Notes, name: str, path: str) -> Any:
         return notes.wrapped[id(value)][1]
     if is_dataclass(value) or isinstance(value, BaseModel):
         kind = f"{getattr(value, KINDS[name])}: " if name in KINDS and not path else ""
+        of: Any = type(value)
         members = {
             each: _wrapped(getattr(value, each), notes, name, f"{kind}{_below(path, each)}")
-            for each in _fields_of(type(value))
+            for each in _fields_of(of)
         }
-        made = _noting_type(type(value))._made(members, notes, name, kind, path)
+        made = _noting_type(of)._made(members, notes, name, kind, path)
         notes.wrapped[id(value)] = (value, made)
         return made
     if isinstance(value, dict):
@@ -206,7 +207,7 @@ def _noting_type(kind: Any) -> Any:
         return object.__getattribute__(self, name)
 
     def made(members: Mapping[str, Any], notes: Notes, name: str, before: str, path: str) -> Any:
-        row = object.__new__(telling)
+        row: Any = object.__new__(telling)
 
         def note(each: str) -> None:
             kind = "" if each in OF_ALL_KINDS else before
@@ -217,7 +218,7 @@ def _noting_type(kind: Any) -> Any:
 
     telling: type = type(
         kind.__name__,
-        (kind,) if is_dataclass(kind) else (_Document,),
+        (_Document if issubclass(kind, BaseModel) else kind,),
         {
             "__getattribute__": read,
             "_made": staticmethod(made),

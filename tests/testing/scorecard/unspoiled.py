@@ -45,3 +45,6 @@ FOR_NOBODY: dict[str, str] = {
     "that is what the checks of payouts find"
 }
 """By file: why no check reads it."""
+
+LEFT_OUT: dict[tuple[str, str], str] = {}
+"""(id of a check, file): why a check that had left PASS returns to it without that file."""

@@ -11,10 +11,14 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from seawall.scorecard.checks import ALL
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import ask
+from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, Run
 from tests.testing.scorecard.every_field import DIGESTS, WORLDS, Coverage, World, written
-from tests.testing.scorecard.reading import YARDSTICK, Notes
-from tests.testing.scorecard.unspoiled import BLIND, ELSEWHERE, FOR_NOBODY, UNSPOILED
+from tests.testing.scorecard.reading import YARDSTICK, Notes, given, raw_of
+from tests.testing.scorecard.table import TABLE
+from tests.testing.scorecard.unspoiled import BLIND, ELSEWHERE, FOR_NOBODY, LEFT_OUT, UNSPOILED
 
 Alter = Callable[..., Run]
 
@@ -80,3 +84,30 @@ def test_no_spoil_of_any_field_breaks_a_check(worlds: dict[str, World]) -> None:
     assert found.broke == []
     assert not found.pairs & BLIND.keys()
     assert not {written(read) for read in found.fields} & UNSPOILED.keys()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("what", TABLE)
+def test_nothing_becomes_better_by_what_is_left_out(what: str, good_run: Run) -> None:
+    """A check that left PASS does not return to it when any one file has no lines any more.
+
+    A file that alone holds the violation is excepted: without it nobody knows.
+    """
+    spoil, expected = TABLE[what]
+    files = spoil(good_run)
+    run = Run(good_run.directory)
+    run.__dict__.update({**good_run.__dict__, **files})
+    raw = raw_of(run)
+    by_id = {check.id: check for check in ALL}
+    better = []
+    for name, content in raw.items():
+        if not isinstance(content, tuple) or name in files:
+            continue
+        facts = Facts(given(run, {**raw, name: ()}, name))
+        better += [
+            (check, FILES[name])
+            for check in expected
+            if ask(by_id[check], facts).outcome is Outcome.PASS
+        ]
+
+    assert {pair for pair in better if pair not in LEFT_OUT} == set()

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from chaos.faults import known_faults
 from seawall.conventions import components, faults, metrics, signing
 from seawall.scorecard.checks.fault import fault_landed
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import ask
 from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.outside import OUTSIDE
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.faulty import (
     FAULTY,
@@ -36,6 +38,11 @@ def test_a_fault_that_others_saw_throughout_has_landed(
 
     assert finding.outcome is Outcome.PASS, finding.reason
     assert "nobody else" not in finding.reason
+
+
+def test_every_fault_of_the_kit_is_looked_for_by_others_too() -> None:
+    """A new one says who else sees it, or that nobody can, which its finding then says."""
+    assert known_faults().keys() == OUTSIDE.keys()
 
 
 def test_a_fault_that_nobody_else_can_see_is_called_one(altered: Alter, good_run: Run) -> None:
