@@ -12,7 +12,6 @@ from seawall.conventions import signing
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 
-SILENT = "silent"
 ANSWER_S_MAX = 0.9
 """Longer than a signer waits for its key service: its own time-outs are two quarters of a second.
 
@@ -57,6 +56,6 @@ def look(url: str) -> str:
         answer = connection.getresponse()
         return signing.probe_result(answer.status, answer.read().decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException):
-        return SILENT
+        return signing.SILENT
     finally:
         connection.close()

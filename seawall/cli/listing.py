@@ -1,4 +1,4 @@
-"""``seawall list``: what a policy declares, what can be injected, and which runs there are."""
+"""``seawall list``: what a policy declares, what can be injected, checks, and which runs are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seawall.cli.options import (
 from seawall.errors import ExitCode
 
 app = typer.Typer(
-    help="List drills, faults, shock profiles, game days or runs.",
+    help="List drills, faults, shock profiles, game days, checks or runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -79,6 +79,27 @@ def gamedays(*, policy: PolicyOption = DEFAULT_POLICY, as_json: JsonOption = Fal
         for day in load_policy(policy).gamedays
     ]
     return _shown(rows, as_json=as_json)
+
+
+@app.command()
+def checks(*, as_json: JsonOption = False) -> int:
+    """The checks of the scorecard: who writes their evidence, and whom each believes alone."""
+    from seawall.scorecard.catalogue import rows  # noqa: PLC0415
+
+    found = rows()
+    if as_json:
+        return _shown(found, as_json=True)
+    shown = ("check", "written by")
+    return _shown(
+        [
+            {
+                **{name: row[name] for name in shown},
+                "believes": [f"{who}: {lie}" for who, lie in row["believes"].items()],
+            }
+            for row in found
+        ],
+        as_json=False,
+    )
 
 
 @app.command()

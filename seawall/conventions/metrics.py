@@ -7,6 +7,8 @@ REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outco
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
 TICKETS = "seawall_support_tickets_total"  # counter; api; labels kind
 HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: drawdown is measured against it
+SCRAPED = "up"
+"""Prometheus's own: 1 for a target that it scraped, 0 for one that did not answer."""
 TIER = "seawall_tier"  # gauge; mode controller: 0 normal, 1 stressed, 2 protected
 MODE_EPOCH = "seawall_mode_epoch"  # gauge; mode controller
 INDICATOR = "seawall_indicator"  # gauge; mode controller; label indicator
@@ -28,6 +30,8 @@ SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force
 SIGNING_ROUTE = "seawall_signing_route"
 PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels network, asset
+# counter; settler; labels network, side: primary | standby, outcome: answered | silent
+RPC_REQUESTS = "seawall_rpc_requests_total"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 ALERT_SIGNING_DARK = "SeawallSigningDark"
 ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"

@@ -8,6 +8,8 @@ PROBE_PATH = "/probe"
 """POST: the signer has its key service sign a fixed text that is no transaction."""
 ANSWERED = "answered"
 """What a probe is called whose text was signed."""
+SILENT = "silent"
+"""What a probe is called whose key service did not answer the signer in time."""
 THROTTLED = "ThrottlingException"
 DENIED = "AccessDeniedException"
 """Error codes of KMS (KMS API reference, "Common error types")."""
@@ -15,13 +17,19 @@ DENIED = "AccessDeniedException"
 _CODE = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation")
 """How botocore words every error of AWS (`botocore.exceptions.ClientError.MSG_TEMPLATE`)."""
 
+_NO_ANSWER = re.compile(r"(Read|Connect) timeout on endpoint URL")
+"""How botocore words a time-out (`botocore.exceptions`, ReadTimeoutError, ConnectTimeoutError)."""
+
 
 def probe_result(status: int, body: str) -> str:
     """What a signer's answer to a probe shows.
 
-    :data:`ANSWERED`, the error code of the key service if the refusal has one, else the status.
+    :data:`ANSWERED`, the error code of the key service if the refusal has one, :data:`SILENT` if it
+    says that there was no answer, else the status.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - success, as HTTP has it
         return ANSWERED
     found = _CODE.search(body)
-    return f"HTTP {status}" if found is None else found[1]
+    if found is not None:
+        return found[1]
+    return f"HTTP {status}" if _NO_ANSWER.search(body) is None else SILENT

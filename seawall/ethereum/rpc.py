@@ -21,7 +21,7 @@ Errors:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -114,13 +114,20 @@ def _check_chain(network: str, served: str, chain_id: int) -> None:
 class AsyncRpcClient:
     """A network's nodes; endpoints change places when the one in use does not answer.
 
-    ``client`` is closed with this one; it brings its own timeouts.
+    ``client`` is closed with this one; it brings its own timeouts. ``tell`` is told of every call
+    which endpoint was asked, and whether it gave a usable answer.
     """
 
     def __init__(
-        self, network: str, urls: Sequence[str], *, client: httpx.AsyncClient | None = None
+        self,
+        network: str,
+        urls: Sequence[str],
+        *,
+        client: httpx.AsyncClient | None = None,
+        tell: Callable[[str, bool], None] | None = None,
     ) -> None:
         self.network = network
+        self._tell = tell or (lambda _url, _answered: None)
         self._urls = list(urls)
         if sabotage.sabotaged(sabotage.SABOTAGE_RPC_FAILOVER):
             del self._urls[1:]
@@ -143,11 +150,18 @@ class AsyncRpcClient:
         for url in tuple(self._urls):
             try:
                 answer = (await self._client.post(url, json=request)).raise_for_status().json()
-                return _result(self.network, method, answer)
+                result = _result(self.network, method, answer)
+            except NodeRefusedError:  # it has answered
+                self._tell(url, True)
+                raise
             except (httpx.HTTPError, ValueError) as error:
+                self._tell(url, False)
                 failures.append(f"{url}: {error!r}")
                 if self._urls[0] == url:
                     self._urls.append(self._urls.pop(0))
+            else:
+                self._tell(url, True)
+                return result
         raise NodeSilentError(
             f"no endpoint of {self.network} answers {method}: {'; '.join(failures)}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,12 +23,16 @@ QUERIES: tuple[str, ...] = (
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,
     metrics.PAYOUTS_FINAL,
+    metrics.RPC_REQUESTS,
     metrics.SIGN_REQUESTS,
     metrics.TOP_UPS,
-    "up",
     "ALERTS",
 )
-"""What the report plots; the verdict never rests on these alone."""
+"""What the report plots; the verdict never rests on these alone.
+
+A query over a time repeats the last sample for up to five minutes, so these do not show when
+Prometheus recorded nothing: :data:`seawall.conventions.metrics.SCRAPED` does.
+"""
 
 
 def export_metrics(
@@ -41,23 +46,26 @@ def export_metrics(
 ) -> None:
     """Write metrics.json: every series of :data:`QUERIES` from ``start`` to ``end`` (Unix seconds).
 
+    Of whether each target was scraped, the samples themselves are read, with their own times.
     ``expressions`` say how a venue whose metrics have other names gives one of them.
 
     Raises :class:`EvidenceError` if Prometheus does not answer.
     """
     series: list[dict[str, object]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
-        for query in QUERIES:
+        for query in (*QUERIES, metrics.SCRAPED):
+            path = "query_range"
+            asked: dict[str, str | float] = {
+                "query": expressions.get(query, query),
+                "start": start,
+                "end": end,
+                "step": step_s,
+            }
+            if query == metrics.SCRAPED and query not in expressions:
+                recorded = f"{query}[{math.ceil((end - start) * 1_000)}ms]"
+                path, asked = "query", {"query": recorded, "time": end}
             try:
-                answer = client.get(
-                    f"{prometheus_url}/api/v1/query_range",
-                    params={
-                        "query": expressions.get(query, query),
-                        "start": start,
-                        "end": end,
-                        "step": step_s,
-                    },
-                )
+                answer = client.get(f"{prometheus_url}/api/v1/{path}", params=asked)
                 found = answer.raise_for_status().json()["data"]["result"]
                 if query in expressions:
                     found = [

@@ -31,7 +31,7 @@ from typing import Any, TextIO
 import httpx
 import uvloop
 
-from seawall.conventions.components import SIDES, kms_proxy, rpc_proxy
+from seawall.conventions.components import PROMETHEUS_PROCESS, SIDES, kms_proxy, rpc_proxy
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.errors import SeawallError, ServiceError, UsageError
@@ -125,7 +125,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
     """Probes of the key services and RPC endpoints that the venue reaches through proxies.
 
-    Raises :class:`UsageError` for a sandbox that lacks one; another deployment may.
+    And of Prometheus, where a drill may stop it.
+
+    Raises :class:`UsageError` for a sandbox that lacks a proxy; another deployment may.
     """
     regions = deployment.regions
     sides = () if regions is None else (regions.primary, regions.standby)
@@ -143,11 +145,15 @@ def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
             f"{deployment.path} lacks {', '.join(missing) or 'regions'}",
             remedy="a sandbox has a proxy before every key service and RPC endpoint",
         )
-    return [
+    found = [
         EndpointProbe(name=name, about=about, listen=deployment.proxies[proxy].listen)
         for name, about, proxy in wanted
         if proxy in deployment.proxies
     ]
+    prometheus = deployment.answers_at(PROMETHEUS_PROCESS)
+    if PROMETHEUS_PROCESS in deployment.processes and prometheus is not None:
+        found.append(EndpointProbe(name="prometheus", about={}, listen=prometheus))
+    return found
 
 
 async def watch(

@@ -200,5 +200,7 @@ def _requests(facts: Facts, clock: Clock) -> Iterator[tuple[Instant, int]]:
         for sample in facts.samples(probe):
             demand = facts.demand_of(str((sample.detail or {}).get("id")))
             if sample.ok and demand is not None:
+                if demand.asset not in facts.run.policy.assets:
+                    raise EvidenceError(f"probes.jsonl has a withdrawal of {demand.asset}")
                 value = facts.run.policy.value_micro(demand.asset, demand.amount)
                 yield sample.done_at if clock == "acknowledged" else sample.at, value

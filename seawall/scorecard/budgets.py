@@ -378,7 +378,12 @@ def page(
 
 
 def page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[Mark, ...]:
-    """The first page about one of ``alerts`` at or after ``starts``; empty if none came."""
+    """The first page about one of ``alerts`` at or after ``starts``; empty if none came.
+
+    Nor is there one where the deployment has no pager: a time is measured without its page, too.
+    """
+    if not facts.offers("pages"):
+        return ()
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
     for received in facts.run.pages:
         if (

@@ -93,7 +93,7 @@ class FaultSeen:
         reverted: When the injector had undone it.
         cleared: When the observer saw it gone.
         held: What the observer counted in between: samples, and how many showed the fault.
-        held_until: When it had counted, just before the undo began.
+        held_until: When it wrote that down, at the end of its watch and just before the undo began.
     """
 
     planned: PlannedFault
@@ -121,9 +121,9 @@ class Facts:
         return port in self.run.manifest.offers
 
     def asks(self, operation: str) -> bool:
-        """Whether the venue can be asked this at all."""
+        """Whether the venue can be asked this at all; it can if the prober ever did."""
         operations = self.run.manifest.operations
-        return operations is None or operation in operations
+        return operations is None or operation in operations or bool(self.samples(operation))
 
     @cached_property
     def chains(self) -> tuple[str, ...]:
@@ -132,22 +132,12 @@ class Facts:
         return tuple(self.run.policy.networks) if named is None else named
 
     # --- the shock
-    def moment(self, event: str, *, source: str | None = None) -> Instant | None:
+    def moment(self, event: str) -> Instant | None:
         """When ``event`` first stands in the timeline, or None."""
         for line in self.run.timeline:
-            if line.event == event and source in (None, line.source):
+            if line.event == event:
                 return self._within(line.at, f"timeline.jsonl: {event}")
         return None
-
-    def required(self, event: str) -> Instant:
-        """When ``event`` first stands in the timeline.
-
-        Raises :class:`EvidenceError` if it does not.
-        """
-        found = self.moment(event)
-        if found is None:
-            raise EvidenceError(f"timeline.jsonl has no {event}")
-        return found
 
     @cached_property
     def faults(self) -> tuple[FaultSeen, ...]:
@@ -258,7 +248,7 @@ class Facts:
         """Why the kit itself ended the drill early, or None."""
         reason = self.run.manifest.broke
         for line in self.run.timeline if self.run.control is None else ():
-            if reason is None and (line.source, line.event) == ("gameday", "broke"):
+            if reason is None and line.event == "broke":
                 reason = str((line.detail or {}).get("reason") or "no reason given")
         return reason
 

@@ -70,15 +70,18 @@ def _steady_states(journal: Mapping[str, Any], experiment: Mapping[str, Any]) ->
             problems.append(f"the steady state was not met {moment} the method")
         place = f"steady state {moment}"
         runs = _activities(state.get("probes"))
-        problems += _runs(runs, planned=len(planned), place=place)
+        problems += _runs(runs, planned=planned, place=place)
         problems += [_tolerance(run, place=place) for run in runs]
     during = states.get("during") if isinstance(states, Mapping) else None
-    problems += _during(_activities(during), experiment, planned=len(planned))
+    problems += _during(_activities(during), experiment, planned=planned)
     return [problem for problem in problems if problem]
 
 
 def _during(
-    states: Sequence[Mapping[str, Any]], experiment: Mapping[str, Any], *, planned: int
+    states: Sequence[Mapping[str, Any]],
+    experiment: Mapping[str, Any],
+    *,
+    planned: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """Problems of the steady state where it was also read during the method."""
     runtime = experiment.get("runtime")
@@ -106,20 +109,27 @@ def _method(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[s
     planned = _activities(experiment.get("method"))
     if not planned:
         return ["the experiment has no method, so no shock was applied"]
-    return _runs(_activities(journal.get("run")), planned=len(planned), place="method")
+    return _runs(_activities(journal.get("run")), planned=planned, place="method")
 
 
 def _rollbacks(journal: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
     planned = _activities(experiment.get("rollbacks"))
     if not planned:
         return ["the experiment plans no rollback"]
-    return _runs(_activities(journal.get("rollbacks")), planned=len(planned), place="rollbacks")
+    return _runs(_activities(journal.get("rollbacks")), planned=planned, place="rollbacks")
 
 
-def _runs(runs: Sequence[Mapping[str, Any]], *, planned: int, place: str) -> list[str]:
+def _runs(
+    runs: Sequence[Mapping[str, Any]], *, planned: Sequence[Mapping[str, Any]], place: str
+) -> list[str]:
+    """Problems of activities that were run: as many as planned, each the planned one, in order."""
     problems = []
-    if len(runs) != planned:
-        problems.append(f"{place}: {len(runs)} of {planned} planned activities were run")
+    if len(runs) != len(planned):
+        problems.append(f"{place}: {len(runs)} of {len(planned)} planned activities were run")
+    for run, activity in zip(runs, planned, strict=False):
+        if run.get("activity") != activity:
+            name = activity.get("name")
+            problems.append(f"{place}: {_name(run)} was run where {name!r} was planned")
     for run in runs:
         if run.get("status") != "succeeded":
             cause = run.get("exception")

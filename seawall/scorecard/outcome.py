@@ -5,13 +5,14 @@ Many outcomes combine into one: FAIL beats UNKNOWN beats PASS, and nothing at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import ExitCode
+from seawall.scorecard.producers import PRODUCED_BY, PRODUCERS, Producer
 from seawall.scorecard.run import PORT_OF
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class Check:
         operation: Of the drill contract; a venue that does not offer it cannot be asked.
         function: Of the policy's tiers; a policy that guarantees it in no tier does not ask.
         play_money: Whether it is tried only where all money is play money.
+        believes: By producer whose lie alone would make it pass: which lie, and who else might
+            notice it.
     """
 
     id: str
@@ -168,6 +171,13 @@ class Check:
     operation: str | None = None
     function: Function | None = None
     play_money: bool = False
+    believes: Mapping[Producer, str] = field(default_factory=dict)
+
+    @property
+    def producers(self) -> tuple[Producer, ...]:
+        """Who writes its evidence."""
+        found = {producer for name in self.evidence for producer in PRODUCED_BY[name]}
+        return tuple(producer for producer in PRODUCERS if producer in found)
 
     @property
     def needs(self) -> tuple[Port, ...]:
@@ -195,6 +205,7 @@ def check(
     adapts_to: tuple[Port, ...] = (),
     numbered: bool = False,
     play_money: bool = False,
+    believes: Mapping[Producer, str] | None = None,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
 
@@ -211,6 +222,7 @@ def check(
             adapts_to=frozenset(adapts_to),
             numbered=numbered,
             play_money=play_money,
+            believes=believes or {},
         )
 
     return wrap

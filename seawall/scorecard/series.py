@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from seawall.conventions import metrics
 from seawall.errors import EvidenceError
@@ -66,6 +66,44 @@ def oldest_age(
             heapq.heappop(waiting)
         points.append((moment, (moment - waiting[0][0]) / SECOND if waiting else 0.0))
     return points
+
+
+def scrapes(facts: Facts) -> list[Instant]:
+    """When Prometheus recorded a sample of any target, sorted.
+
+    Raises :class:`EvidenceError` if metrics.json does not say when it did.
+    """
+    found = {
+        Instant(round(at * SECOND))
+        for series in facts.run.metrics.series
+        if series.metric.get("__name__") == metrics.SCRAPED
+        for at, _ in series.values
+    }
+    if not found:
+        raise EvidenceError(f"metrics.json has no sample of {metrics.SCRAPED}")
+    return sorted(found)
+
+
+def recorded(facts: Facts, metric: str) -> bool:
+    """Whether Prometheus has any series of ``metric``."""
+    return any(series.metric.get("__name__") == metric for series in facts.run.metrics.series)
+
+
+def growth(
+    facts: Facts, metric: str, labels: Mapping[str, str], *, starts: Instant, ends: Instant
+) -> float | None:
+    """By how much a counter grew from what it last was at ``starts`` to that at ``ends``.
+
+    None if Prometheus recorded no series of ``metric`` with these ``labels``.
+    """
+    for series in facts.run.metrics.series:
+        if series.metric.get("__name__") == metric and labels.items() <= series.metric.items():
+            first, last = (
+                [value for at, value in series.values if at * SECOND <= moment]
+                for moment in (starts, ends)
+            )
+            return (last[-1] if last else 0.0) - (first[-1] if first else 0.0)
+    return None
 
 
 def hot_balance(facts: Facts) -> dict[tuple[str, str], Points]:

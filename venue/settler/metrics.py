@@ -1,4 +1,4 @@
-"""The metrics of a settler: signing region in force, slots in flight, final payouts."""
+"""The metrics of a settler: signing region, slots in flight, final payouts, RPC endpoints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import prometheus_client
 
 from seawall.conventions import metrics
+from seawall.conventions.components import SIDES
 
 
 class SettlerMetrics:
@@ -35,8 +36,21 @@ class SettlerMetrics:
             ("network", "wallet"),
             registry=registry,
         )
+        self._asked = prometheus_client.Counter(
+            metrics.RPC_REQUESTS,
+            "Calls of RPC endpoints by outcome",
+            ("network", "side", "outcome"),
+            registry=registry,
+        )
         for asset in assets:
             self._final.labels(network, asset)
+        for side in SIDES:
+            for outcome in ("answered", "silent"):
+                self._asked.labels(network, side, outcome)
+
+    def asked(self, side: str, *, answered: bool) -> None:
+        """Count a call of the RPC endpoint of ``side`` (primary or standby)."""
+        self._asked.labels(self._network, side, "answered" if answered else "silent").inc()
 
     def route(self, wallet: str, region: str, *, in_force: bool) -> None:
         """Show whether ``region`` signs for ``wallet``."""

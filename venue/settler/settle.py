@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from seawall.conventions import database
+from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
@@ -81,8 +82,13 @@ async def settle(
             database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
         )
         stack.callback(pool.terminate)
+        sides = {getattr(site.rpc, side): side for side in SIDES}
         rpc = await stack.enter_async_context(
-            AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby))
+            AsyncRpcClient(
+                network,
+                tuple(sides),
+                tell=lambda url, answered: metrics.asked(sides[url], answered=answered),
+            )
         )
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
         held = Lanes(pool=pool, holder=holder, lanes=lanes)

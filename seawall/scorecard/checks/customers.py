@@ -26,8 +26,19 @@ PAID, REFUNDED = "posted", "voided"
     "customer.followed",
     question="Was every request that the venue acknowledged followed to its end?",
     motivation="To the customer, a request that was acknowledged and vanished is a theft.",
-    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "followed.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "timeline.jsonl",
+        "followed.csv",
+    ),
     remediation="Ask the venue for the named requests; one that it does not know was lost.",
+    believes={
+        "venue": "a refund that it never made: nobody else sees refunds",
+        "generator": "answers that the venue never gave",
+    },
 )
 def followed(facts: Facts) -> Finding:
     """Each was asked for after the shock, in its customer's name, until it was paid or refunded.
@@ -81,9 +92,19 @@ def followed(facts: Facts) -> Finding:
     "customer.paid_once",
     question="Was nobody paid more often than they asked?",
     motivation="A double payment cannot be taken back.",
-    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "probes.jsonl",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+    ),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
     proves_alone=True,
+    believes={
+        "networks": "a payout that they leave out",
+        "generator": "a request that it never made",
+    },
 )
 def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
@@ -115,9 +136,20 @@ def paid_once(facts: Facts) -> Finding:
     "customer.told_truth",
     question="Was everything paid that the venue called paid, and nothing that it called refunded?",
     motivation="A status that is not true is what a run feeds on.",
-    evidence=("arrivals.csv", "requests.csv", "followed.csv", "chain/payouts.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "probes.jsonl",
+        "followed.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
+    ),
     remediation="Compare the named requests with the payouts; find where their state is written.",
     proves_alone=True,
+    believes={
+        "networks": "a payout that was never made, or one that they leave out",
+        "generator": "something else than the venue said",
+    },
 )
 def told_truth(facts: Facts) -> Finding:
     """What customers were told at the end, against payouts that are final outside the venue."""

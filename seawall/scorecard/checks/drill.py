@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from seawall.errors import EvidenceError
 from seawall.experiments import experiment_of
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at
@@ -31,9 +32,13 @@ observers of one moment may differ anyway. Clocks that NTP keeps are within a fe
     "drill.calm",
     question="Was there a calm before the shock to compare with?",
     motivation="Without a baseline a shock cannot be distinguished from a bad day.",
-    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/mode_log.csv"),
+    evidence=("arrivals.csv", "requests.csv", "flood.json", "probes.jsonl", "records/mode_log.csv"),
     adapts_to=("mode_changes",),
     remediation="Lengthen `calm` of the drill's flood, or find out why the venue was not calm.",
+    believes={
+        "venue": "a tier that it calls normal, in its records and to the prober",
+        "generator": "a calm that was none, and answers that it never got",
+    },
 )
 def calm(facts: Facts) -> Finding:
     """The calm is long enough, its requests were acknowledged, and the tier stayed normal."""
@@ -56,12 +61,16 @@ def calm(facts: Facts) -> Finding:
             measured=measured,
             reason=f"the tier was {at_start} when the calm began, from before this drill",
         )
-    other = {
+    told = {
         str((sample.detail or {})["tier"])
         for sample in facts.status_samples
         if facts.calm_starts <= sample.at and sample.done_at < facts.run_starts
-    } - {"normal"}
-    if other:
+    }
+    if facts.asks("status") and not told:
+        return unknown(
+            target=target, measured=measured, reason="no probe of the status was answered meanwhile"
+        )
+    if other := told - {"normal"}:
         return unknown(
             target=target,
             measured=measured,
@@ -80,7 +89,7 @@ def calm(facts: Facts) -> Finding:
         )
     if length_us < least_us:
         return unknown(target=target, measured=measured, reason="the calm was too short")
-    if not recorded and not facts.status_samples:
+    if not recorded and not told:
         # Nobody says which tier was in force, so the requests are the only proof of a calm.
         return passed(measured=measured, target=target, reason="acknowledged; no tier is told")
     return passed(measured=measured, target=target, reason="normal all the time")
@@ -101,6 +110,7 @@ def calm(facts: Facts) -> Finding:
         "Leave the generator more of the machine; look at flood.json for lost workers, and for "
         "clocks that nobody keeps (NTP)."
     ),
+    believes={"generator": "requests that never left; `drill.payouts` wants half of them paid"},
 )
 def flood(facts: Facts) -> Finding:
     """Length, rate and missed arrivals, counted from the request log.
@@ -174,13 +184,21 @@ def _surely_near(offset: ClockOffset) -> bool:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
         "chain/balances.csv",
         "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/slots.csv",
         "records/topups.csv",
     ),
     remediation="Raise the profile's share of assets that leaves.",
     belongs=lambda drill: drill.smallest.hot_balances is not None,
+    believes={
+        "generator": "more value than it asked for",
+        "networks": (
+            "balances that are too low; `safety.hot_reconciles` holds them against the ledger"
+        ),
+    },
 )
 def flood_value(facts: Facts) -> Finding:
     """Value of distinct withdrawals requested in the run, against the hot balance at its start.
@@ -223,13 +241,18 @@ _DEVIATED = "the steady state was not met after the method"
     ),
     evidence=("chaos-journal.json",),
     remediation="Read the journal's failed activities; run `chaos run` by hand on a kept sandbox.",
+    believes={"runner": "a journal of an experiment that was not run"},
 )
 def sound(facts: Facts) -> Finding:
     """FAIL if the venue left its steady state or did not return to it, UNKNOWN for all else."""
     target = "completed, steady before and after"
     journal = facts.run.journal
     problems = problems_of_journal(journal)
-    declared = experiment_of(facts.run.policy, facts.run.manifest.drill)
+    name = facts.run.manifest.drill
+    try:
+        declared = experiment_of(facts.run.policy, name)
+    except KeyError as error:
+        raise EvidenceError(f"policy.json declares no drill {name!r}, which was run") from error
     if _as_declared(journal.get("experiment")) != _as_declared(declared):
         problems.insert(0, "the experiment that was run is not the one of the drill")
     if not problems:

@@ -37,6 +37,7 @@ COMMITS_GAPS_MAX = 3
     evidence=tuple(FILES.values()),
     adapts_to=EVERY_PORT,
     remediation="Run the drill again; if a part died, its log says why.",
+    believes={"game day": "a manifest that was written again, with digests of changed files"},
 )
 def complete(facts: Facts) -> Finding:
     """UNKNOWN with what ended the drill early, every broken file, and every part that died.
@@ -110,8 +111,11 @@ def complete(facts: Facts) -> Finding:
     ),
     evidence=(
         "manifest.json",
-        "flood.json",
         "probes.jsonl",
+        "arrivals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "chain/payouts.csv",
         "chain/blocks.csv",
         "records/flow.csv",
     ),
@@ -119,6 +123,7 @@ def complete(facts: Facts) -> Finding:
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
     ),
+    believes={"prober": "samples that it never took"},
 )
 def observers(facts: Facts) -> Finding:
     """UNKNOWN unless status probes, blocks and database commits came all the time.
@@ -163,6 +168,12 @@ def observers(facts: Facts) -> Finding:
     faults = _elsewhere(facts)
     if rate < rate_min or gap_us > gap_us_max:
         faults.append(f"the {what} came at {rate:.1f} Hz with a gap of {format_s(gap_us)}")
+    paid = facts.run.payouts if facts.offers("payouts") else ()
+    mined = {payout.network for payout in paid if payout.block_number is not None}
+    faults += [
+        f"chain/payouts.csv has blocks of {name}, which manifest.json does not name as read"
+        for name in sorted(mined - {*facts.chains})
+    ]
     for name in facts.chains if facts.offers("payouts") else ():
         network = facts.run.policy.networks[name]
         stamps = sorted(block.timestamp for block in facts.run.blocks if block.network == name)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seawall.policy import Drill
-from seawall.scorecard.facts import Facts, format_s, longest_gap_us
+from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
-from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.series import scrapes
 
-RECORDING_GAP_US_MAX = 5 * SECOND
-"""The longest time without a recorded sample; Prometheus scrapes every second in the sandbox."""
+RECORDING_GAPS_MAX = 5
+"""The longest time without a recorded sample, in times of the policy's own between two scrapes."""
 
 
 def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
@@ -24,9 +24,10 @@ def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
     "tiers.reached",
     question="Was every tier reached that this drill must reach?",
     motivation="A shock that leaves no trace in the tiers was too small, or was not seen.",
-    evidence=("records/mode_log.csv", "probes.jsonl"),
+    evidence=("probes.jsonl", "arrivals.csv", "flood.json", "records/mode_log.csv"),
     remediation="Look at the triggers: their levels, and whether the shock moves their indicators.",
     belongs=lambda drill: bool(_tiers_to_reach(drill)),
+    believes={"venue": "a tier that it shows, in its records and to the prober"},
 )
 def reached(facts: Facts) -> Finding:
     """From the run on, by the records and by the status that customers see."""
@@ -58,9 +59,10 @@ def reached(facts: Facts) -> Finding:
     "tiers.avoided",
     question="Did the venue stay out of every tier that this drill must not reach?",
     motivation="Protection that acts without need is an outage of its own making.",
-    evidence=("records/mode_log.csv", "probes.jsonl"),
+    evidence=("probes.jsonl", "flood.json", "records/mode_log.csv"),
     remediation="Look at the trigger that acted, and at the indicator's value in the journal.",
     belongs=lambda drill: bool(drill.expects.avoids),
+    believes={"venue": "a tier that it hides, in its records and from the prober"},
 )
 def avoided(facts: Facts) -> Finding:
     """Neither the records nor the status may show one, from the calm to the end of the watch."""
@@ -99,9 +101,10 @@ def avoided(facts: Facts) -> Finding:
     "page.none",
     question="Was nobody paged, although nothing was wrong?",
     motivation="People who are paged for nothing do not come when it matters.",
-    evidence=("pages.jsonl", "metrics.json"),
+    evidence=("pages.jsonl", "metrics.json", "arrivals.csv", "flood.json", "timeline.jsonl"),
     remediation="Look at the alert's expression and level.",
     belongs=lambda drill: not drill.faults and not drill.expects.reaches,
+    believes={"pager": "a page that it leaves out", "Prometheus": "that no alert was raised"},
 )
 def page_none(facts: Facts) -> Finding:
     """No alert was firing when the calm began, and none arrived at the pager since.
@@ -119,7 +122,7 @@ def page_none(facts: Facts) -> Finding:
         names = ", ".join(name for name, still in firing.items() if still)
         return unknown(target=target, reason=f"{names} was firing before the calm began")
     gap_us = _recording_gap_us(facts)
-    if gap_us > RECORDING_GAP_US_MAX:
+    if gap_us > RECORDING_GAPS_MAX * facts.run.policy.monitoring.scrape_every * MILLISECOND:
         return unknown(target=target, reason=f"Prometheus recorded nothing for {format_s(gap_us)}")
     received = [
         page
@@ -138,12 +141,7 @@ def page_none(facts: Facts) -> Finding:
 
 def _recording_gap_us(facts: Facts) -> int:
     """The longest time from the calm to the end of the watch without a sample in Prometheus."""
-    moments = {
-        Instant(round(at * SECOND))
-        for series in facts.run.metrics.series
-        for at, _ in series.values
-    }
-    return longest_gap_us(sorted(moments), starts=facts.calm_starts, ends=facts.watch_ends)
+    return longest_gap_us(scrapes(facts), starts=facts.calm_starts, ends=facts.watch_ends)
 
 
 def _seen(samples: Iterable[ProbeSample], tier: str) -> bool:

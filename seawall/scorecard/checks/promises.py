@@ -8,7 +8,7 @@ from fractions import Fraction
 from seawall.errors import EvidenceError
 from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, TierSpan, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
@@ -39,16 +39,20 @@ def _expects_protected(drill: Drill) -> bool:
     evidence=(
         "arrivals.csv",
         "requests.csv",
-        "records/withdrawals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "probes.jsonl",
+        "followed.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
-        "followed.csv",
+        "records/withdrawals.csv",
     ),
     adapts_to=("withdrawals",),
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
     belongs=lambda drill: "small_withdrawals_completed_min" in drill.expects.targets,
+    believes={"generator": "requests that it leaves out, or calls planned later than they were"},
 )
 def small_completed(facts: Facts) -> Finding:
     """Every id that left counts, acknowledged or not.
@@ -132,9 +136,22 @@ def _paid(facts: Facts, identity: str) -> Instant | str:
     "protected.guarantees",
     question="While protected, did login, balances and small withdrawals go on working?",
     motivation="Protected mode that locks everyone out is the freeze that starts the next run.",
-    evidence=("probes.jsonl", "records/mode_log.csv"),
+    evidence=(
+        "probes.jsonl",
+        "arrivals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "records/mode_log.csv",
+    ),
     remediation="Look at the api's latency and errors under load.",
     belongs=_expects_protected,
+    believes={
+        "prober": "answers that it never got",
+        "venue": (
+            "a protected mode that it dates shorter; `protection.time` and `recovery.time` hold "
+            "its ends against the status"
+        ),
+    },
 )
 def guarantees(facts: Facts) -> Finding:
     """Share of probes of each guaranteed function that succeeded, against what the policy asks.
@@ -194,9 +211,21 @@ def guarantees(facts: Facts) -> Finding:
         "reason?"
     ),
     motivation="What protected mode does not stop empties the wallets in another way.",
-    evidence=("probes.jsonl", "records/mode_log.csv", "records/flow.csv"),
+    evidence=(
+        "probes.jsonl",
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "records/mode_log.csv",
+        "records/flow.csv",
+    ),
     remediation="Look at the mode controller if the mode never came, at admission if it did.",
     belongs=_expects_protected,
+    believes={
+        "prober": "refusals that it never got",
+        "venue": "a protected mode that it dates shorter, as above",
+    },
 )
 def suspensions(facts: Facts) -> Finding:
     """Refused inside protected mode, and accepted at least once in normal mode.
@@ -257,22 +286,31 @@ def suspensions(facts: Facts) -> Finding:
         "afterwards was a refusal."
     ),
     evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/withdrawals.csv",
         "records/slots.csv",
         "records/mode_log.csv",
-        "chain/payouts.csv",
-        "policy.json",
     ),
     numbered=True,
     remediation=(
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."
     ),
     belongs=_expects_protected,
+    believes={
+        "venue": "under which mode it claimed what had been asked for before that mode",
+        "networks": "another transaction than the one that paid",
+    },
 )
 def defers(facts: Facts) -> Finding:
     """FAIL for a large withdrawal that was put into a transaction under protected mode.
 
-    The transaction is the one in the records, and also the one that the chain names.
+    The transaction is the one in the records, and also the one that the chain names. Whatever the
+    records say of its claim, one that was both asked for and paid within protected mode was put
+    into it under protected mode.
     """
     target = "0 large ones paid under protected mode, those accepted in it paid after it"
     spans = facts.spans_of("protected")
@@ -291,6 +329,7 @@ def defers(facts: Facts) -> Finding:
         for seq, slot in {*_slots_by_record(facts, large), *_slots_by_chain(facts, large)}
         if slot.mode_epoch in epochs
     )
+    seen = _paid_within(facts, spans)
     waited = [
         row
         for row in large.values()
@@ -315,6 +354,13 @@ def defers(facts: Facts) -> Finding:
                 f"{format_s(at - facts.run_starts)} into the run"
             ),
         )
+    if seen:
+        return failed(
+            measured=measured,
+            target=target,
+            reason=f"{seen[0]} was asked for and paid within protected mode, as seen outside",
+            details=seen[1:4],
+        )
     if not waited:
         return unknown(
             target=target,
@@ -324,8 +370,27 @@ def defers(facts: Facts) -> Finding:
     return passed(
         measured=measured,
         target=target,
-        reason="by the slot of each, and by the transaction that paid it",
+        reason="by the slot of each, by the transaction that paid it, and by its block",
     )
+
+
+def _paid_within(facts: Facts, spans: Iterable[TierSpan]) -> list[str]:
+    """Large withdrawals that were asked for and paid within one of ``spans``, by id.
+
+    Asked for by the flood's own schedule, and paid by the block in which that was.
+    """
+    found = []
+    for identity, promise in facts.acknowledged.items():
+        payment = facts.payment_of(identity)
+        if promise.arrival.size == "large" and payment is not None:
+            paid = facts.paid_at(payment)
+            found += [
+                identity
+                for span in spans
+                if span.starts + CLOCK_TOLERANCE_US <= promise.planned_at
+                and paid <= span.ends - CLOCK_TOLERANCE_US
+            ]
+    return found
 
 
 def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:

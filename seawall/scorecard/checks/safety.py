@@ -37,6 +37,7 @@ _SIGNED = ("signed", "broadcast", "included", "final")
     evidence=("records/ledger.csv", "records/ledger_faults.json"),
     remediation="Stop payouts; find the posting that does not balance.",
     proves_alone=True,
+    believes={"venue": "a ledger of its own making"},
 )
 def ledger_sums_zero(facts: Facts) -> Finding:
     """Sums of the exported balances, and the database's count over all postings and balances."""
@@ -65,6 +66,7 @@ def ledger_sums_zero(facts: Facts) -> Finding:
     evidence=("records/ledger.csv", "records/ledger_faults.json"),
     remediation="Stop payouts; find the reservation that overdrew.",
     proves_alone=True,
+    believes={"venue": "a ledger of its own making"},
 )
 def no_negative(facts: Facts) -> Finding:
     """No account that is held or owed, and no customer's balance, has the wrong sign."""
@@ -90,6 +92,7 @@ def no_negative(facts: Facts) -> Finding:
     numbered=True,
     remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
     proves_alone=True,
+    believes={"networks": "a payout that they leave out"},
 )
 def paid_once(facts: Facts) -> Finding:
     """Sequence numbers of finalized ``Paid`` events are unique over all networks."""
@@ -114,6 +117,7 @@ def paid_once(facts: Facts) -> Finding:
     evidence=("chain/payouts.csv", "records/withdrawals.csv"),
     numbered=True,
     remediation="Reconcile the named withdrawals by hand before paying on.",
+    believes={"networks": "a payout that was never made, or one left out"},
 )
 def chain_equals_posted(facts: Facts) -> Finding:
     """Both sides have the same payouts (network, seq, asset, amount, recipient), equally often."""
@@ -166,6 +170,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
     numbered=True,
     remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
     proves_alone=True,
+    believes={"venue": "that it voided nothing", "networks": "a payout left out"},
 )
 def nothing_voided_paid(facts: Facts) -> Finding:
     """No voided withdrawal has a ``Paid`` event."""
@@ -189,6 +194,7 @@ def nothing_voided_paid(facts: Facts) -> Finding:
     motivation="To the customer, a request that was acknowledged and vanished is a theft.",
     evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/withdrawals.csv"),
     remediation="Follow the named withdrawals through slots and chain.",
+    believes={"venue": "that it paid, which the chains may contradict"},
 )
 def acknowledged_resolved(facts: Facts) -> Finding:
     """None is missing from the records, open, held or unknown.
@@ -228,6 +234,7 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     evidence=("records/sign_log.csv", "records/slots.csv"),
     remediation="Stop the signers; find who asked for the second digest.",
     proves_alone=True,
+    believes={"venue": "a log without the second intent"},
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
     """For every nonce signed, the sign log and the slots name the same digest and transaction."""
@@ -269,6 +276,7 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
     motivation="A signature outside the log cannot be fenced.",
     evidence=("records/sign_log.csv", "records/slots.csv"),
     remediation="Find who signed past the signer.",
+    believes={"venue": "a log with what its signers never wrote"},
 )
 def signed_is_logged(facts: Facts) -> Finding:
     """Every slot in state `signed` or later has a row in the sign log."""
@@ -297,6 +305,7 @@ def signed_is_logged(facts: Facts) -> Finding:
         "Look at how the lane's next nonce was allocated across the failover, and who else can "
         "use its key."
     ),
+    believes={"networks": "another count of transactions"},
 )
 def nonces_contiguous(facts: Facts) -> Finding:
     """No nonce is missing or doubled, from a lane's first to the chain's own count.
@@ -352,6 +361,7 @@ def nonces_contiguous(facts: Facts) -> Finding:
     evidence=("records/slots.csv", "records/mode_log.csv"),
     remediation="Look at the lock order of claims and flips.",
     proves_alone=True,
+    believes={"venue": "another epoch or time of a claim"},
 )
 def old_epoch(facts: Facts) -> Finding:
     """Every payout slot was committed within the mode epoch under which it was claimed."""
@@ -396,6 +406,7 @@ def old_epoch(facts: Facts) -> Finding:
     motivation="The ledger is a claim about the chain; this proves it.",
     evidence=("records/ledger.csv", "chain/balances.csv"),
     remediation="Reconcile before paying on: the difference is money in the wrong place.",
+    believes={"networks": "balances that are not there"},
 )
 def hot_reconciles(facts: Facts) -> Finding:
     """Ledger and chain have the same hot, reserve and cold balance of every bucket."""
@@ -428,6 +439,7 @@ def hot_reconciles(facts: Facts) -> Finding:
     remediation=(
         "Compare the journal with the evidence bucket's copy; find who decided without writing why."
     ),
+    believes={"venue": "a journal that was written again from its start"},
 )
 def journal_chain(facts: Facts) -> Finding:
     """Every hash follows from the entry before, and each flip and top-up has its entry.
@@ -497,14 +509,16 @@ def _top_up(identity: object, amount: object, asset: object, wallet: object) -> 
     ),
     motivation="In protected mode, the minimum pays small withdrawals until a refill comes.",
     evidence=(
+        "chain/balances.csv",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/slots.csv",
         "records/withdrawals.csv",
         "records/topups.csv",
-        "chain/balances.csv",
-        "chain/payouts.csv",
-        "policy.json",
+        "records/mode_log.csv",
     ),
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
+    believes={"venue": "other times of claims", "networks": "balances that are not there"},
 )
 def floor_held(facts: Facts) -> Finding:
     """What each claim left in its wallet, against the floor of the mode it was claimed under.
@@ -522,7 +536,10 @@ def floor_held(facts: Facts) -> Finding:
             if move.claim is None:
                 continue
             checked += 1
-            minimum = policy.base_units(asset, policy.wallets[move.wallet].holdings[asset].minimum)
+            holdings = policy.wallets[move.wallet].holdings
+            if asset not in holdings:
+                raise EvidenceError(f"records/slots.csv has a payment of {asset} by {move.wallet}")
+            minimum = policy.base_units(asset, holdings[asset].minimum)
             floor = 0 if move.claim.mode_epoch in protected else minimum
             if left[move.wallet, asset] < floor:
                 found.append(

@@ -18,20 +18,29 @@ from seawall.scorecard.outcome import Finding, check
     motivation="Until then no customer of any network is paid.",
     evidence=(
         "timeline.jsonl",
+        "probes.jsonl",
         "records/withdrawals.csv",
         "records/lane_log.csv",
         "records/slots.csv",
         "records/sign_log.csv",
         "records/mode_log.csv",
+        "records/flow.csv",
+        "pages.jsonl",
         "aws/sign_calls.csv",
         "probes.jsonl",
     ),
-    adapts_to=("aws_log",),
+    adapts_to=("pages", "aws_log"),
     remediation=(
         "Follow detect, decide, act in the report: the breaker's timeouts, the fencing "
         "transaction, the standby's signer."
     ),
     belongs=lambda drill: "failover_max" in drill.expects.targets,
+    believes={
+        "venue": (
+            "that the standby region signed: the nodes show when something was sent, and not "
+            "who signed it"
+        )
+    },
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
@@ -50,15 +59,25 @@ def failover_time(facts: Facts) -> Finding:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "timeline.jsonl",
         "records/flow.csv",
         "records/mode_log.csv",
-        "probes.jsonl",
+        "pages.jsonl",
     ),
+    adapts_to=("pages",),
     remediation=(
         "Look at the intake, if its rows come late; then at the mode controller: its wake-up, its "
         "query, the wait for the mode lock."
     ),
     belongs=lambda drill: "protected_max" in drill.expects.targets,
+    believes={
+        "venue": (
+            "a tier that it shows, in its records and to the prober, and does not act on; "
+            "`protected.suspensions` tries it"
+        )
+    },
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""
@@ -72,6 +91,7 @@ def protection_time(facts: Facts) -> Finding:
     evidence=("pages.jsonl", "timeline.jsonl"),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "failover_max"} <= set(drill.expects.targets),
+    believes={"pager": "a page that nobody received"},
 )
 def page_failover(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the fault seen effective."""
@@ -90,9 +110,17 @@ def page_failover(facts: Facts) -> Finding:
     "page.protection",
     question="Was a person paged in time that a run on the venue has begun?",
     motivation="Customers and the market ask at once; someone must be awake to answer.",
-    evidence=("pages.jsonl", "arrivals.csv", "requests.csv", "records/flow.csv"),
+    evidence=(
+        "pages.jsonl",
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "records/flow.csv",
+    ),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
+    believes={"pager": "a page that nobody received"},
 )
 def page_protection(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the same moment as ``protection.time``."""
@@ -113,17 +141,22 @@ def page_protection(facts: Facts) -> Finding:
     question="After healing, was the queue drained and the tier normal again in time?",
     motivation="A venue that stays in protected mode has turned an outage into a freeze.",
     evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
         "timeline.jsonl",
+        "chain/payouts.csv",
+        "chain/blocks.csv",
         "records/withdrawals.csv",
         "records/mode_log.csv",
-        "chain/payouts.csv",
-        "probes.jsonl",
     ),
     remediation=(
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
         "levels free the tier."
     ),
     belongs=lambda drill: "recovery_max" in drill.expects.targets,
+    believes={"venue": "a tier that it calls normal, in its records and to the prober"},
 )
 def recovery_time(facts: Facts) -> Finding:
     """Policy target ``recovery_max``."""

@@ -322,7 +322,12 @@ def _pay(story: Story) -> None:
                 FAILED_OVER if APPLIED <= tick < FAILED_OVER else tick + 0.05,
             )
             for row in mine:
-                row |= {"state": "posted", "slot_id": slot["id"], "resolved_at": slot["final_at"]}
+                row |= {
+                    "state": "posted",
+                    "slot_id": slot["id"],
+                    "resolved_at": slot["final_at"],
+                    "tx_hash": slot["tx_hash"],
+                }
                 story.table("chain/payouts").append(
                     {
                         "network": network,
@@ -360,8 +365,8 @@ def _follow(story: Story) -> None:
     """What the venue says at the end about each request."""
     keys = ("id", "customer_id", "network", "asset", "amount", "destination", "state", "seq")
     story.tables["followed"] = [
-        {key: row[key] for key in keys}
-        | {"venue_id": "", "reason": "", "tx_hash": "", "asked_at": at(ENDS - 2), "polls": 1}
+        {key: row[key] for key in (*keys, "tx_hash")}
+        | {"venue_id": "", "reason": "", "asked_at": at(ENDS - 2), "polls": 1}
         for row in story.table("records/withdrawals")
     ]
 

@@ -73,11 +73,17 @@ def observe(story: Story) -> None:
                     region=region,
                     **silence,
                 )
-        if tick % 20 == 5:
-            for region in (story.policy.regions.primary, story.policy.regions.standby):
-                dark = region == story.policy.regions.primary and APPLIED < moment < CLEARED
-                result = "HTTP 503" if dark else signing.ANSWERED
-                add_probe(story, moment, "signer", ok=not dark, region=region, result=result)
+                if tick % 20 == 8:
+                    result = signing.SILENT if dark else signing.ANSWERED
+                    add_probe(
+                        story,
+                        moment,
+                        "signer",
+                        ok=not dark,
+                        took=0.5 if dark else 0.02,
+                        region=region,
+                        result=result,
+                    )
         if tick % 20 == 10:
             suspended: Row = {"code": "suspended"} if tier == "protected" else {}
             add_probe(story, moment, "login")
@@ -117,7 +123,7 @@ def observe(story: Story) -> None:
         "part": components.kms_proxy(story.policy.regions.primary),
         "parameters": planned.parameters,
     }
-    held = {"samples": 70, "effective": 70, "clear": 0, "gap_ms": 420}
+    held = {"samples": 70, "effective": 70, "clear": 0, "gap_ms": 440}
     for moment, source, event, detail in (
         (STARTS - 5, "gameday", "venue.ready", {}),
         (0.0, "gameday", "calm.started", {}),
@@ -245,6 +251,14 @@ def documents(story: Story) -> dict[str, Any]:
                 }
                 for network in PAYOUT_LANES
                 for asset in story.policy.networks[network].assets
+            ]
+            + [
+                {
+                    "metric": {"__name__": metrics.SCRAPED, "process": "venue-api"},
+                    "values": [
+                        [ZERO + second + 0.3, "1"] for second in range(int(STARTS), int(ENDS))
+                    ],
+                }
             ],
         },
     }

@@ -7,7 +7,8 @@ from typing import Any
 
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
-from tests.testing.scorecard.spoiling import Files, Spoil, each, journal, probes, us
+from tests.testing.scorecard.spoiling import Files, Spoil, each, events, journal, probes, us
+from tests.testing.scorecard.story import REVERTED
 
 UNKNOWN = Outcome.UNKNOWN
 
@@ -66,6 +67,20 @@ FAULTS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         ),
         {"drill.calm": UNKNOWN},
     ),
+    "nobody asked for the status in the calm": (
+        lambda run: probes(
+            run, "status", lambda sample: None if us(-1) < sample.at < us(15) else sample
+        ),
+        {"drill.calm": UNKNOWN, "evidence.observers": UNKNOWN},
+    ),
+    "a network was paid on that nobody read": (
+        lambda run: {"manifest": run.manifest.model_copy(update={"chains": ("birch",)})},
+        {"evidence.observers": UNKNOWN},
+    ),
+    "another activity was run than the planned one": (
+        lambda run: journal(run, run=[run.journal["run"][0] | {"activity": {"name": "wait"}}]),
+        {"experiment.sound": UNKNOWN},
+    ),
     "nobody watched the fault": (
         lambda run: {
             "timeline": tuple(line for line in run.timeline if line.event != "fault.held")
@@ -82,6 +97,22 @@ FAULTS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the fault's own observer saw it gone once": (
         lambda run: _named(run, "fault.held", effective=69, clear=1),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the fault's own observer looked too seldom for the gap that it names": (
+        lambda run: _named(run, "fault.held", samples=1, effective=1),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the fault's own observer stopped three seconds before the fault was undone": (
+        lambda run: events(run, held=REVERTED - 3),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the fault's own observer counted on after the fault was undone": (
+        lambda run: events(run, held=REVERTED + 1),
+        {"drill.fault_landed": UNKNOWN},
+    ),
+    "the signer of the dark region signed for the prober": (
+        lambda run: probes(run, "signer", lambda sample: replace(sample, ok=True)),
         {"drill.fault_landed": UNKNOWN},
     ),
     "the fault's own observer looked never": (

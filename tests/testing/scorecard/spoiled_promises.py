@@ -140,6 +140,18 @@ PROMISES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 tx_hash=next(filter(claim_in_protected, run.slots)).tx_hash,
             )
         },
+        {"protected.defers": FAIL, "customer.told_truth": FAIL},
+    ),
+    "a large withdrawal was asked for and paid in protected mode, whatever the records say": (
+        lambda run: {
+            "payouts": first(
+                run.payouts,
+                lambda row: row.seq == next(filter(deferred, run.withdrawals)).seq,
+                block_number=next(
+                    block.number for block in run.blocks if us(50) < block.timestamp < us(52)
+                ),
+            )
+        },
         {"protected.defers": FAIL},
     ),
     "no large withdrawal was requested in protected mode": (

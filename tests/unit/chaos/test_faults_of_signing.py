@@ -56,7 +56,7 @@ def _throttled(deployment: Deployment, share: str = "0.9", target: str = "kms.pr
         ([ANSWERED] * 8, "clear"),
         ([*[ANSWERED] * 7, THROTTLED], "unclear"),
         ([signing.DENIED], "unclear"),
-        ([THROTTLED, signer.SILENT], "unclear"),
+        ([THROTTLED, signing.SILENT], "unclear"),
     ],
 )
 def test_a_look_needs_two_refusals_or_none_at_all(
@@ -137,6 +137,11 @@ def _signer(status: int, body: bytes) -> Iterator[str]:
             b'{"code":"provider_unavailable","reason":"ThrottlingException, perhaps"}',
             "HTTP 503",
         ),
+        (
+            503,
+            b'{"code":"provider_unavailable","reason":"Read timeout on endpoint URL: http://kms"}',
+            signing.SILENT,
+        ),
     ],
 )
 def test_the_signers_probe_shows_the_key_services_own_code(
@@ -144,7 +149,7 @@ def test_the_signers_probe_shows_the_key_services_own_code(
 ) -> None:
     with _signer(status, body) as url:
         assert signer.look(url) == result
-    assert signer.look(url) == signer.SILENT
+    assert signer.look(url) == signing.SILENT
 
 
 class _Iam:
@@ -230,7 +235,7 @@ def test_a_denial_without_an_end_is_never_written(tmp_path: Path) -> None:
         (signing.DENIED, "effective"),
         (ANSWERED, "clear"),
         (THROTTLED, "unclear"),
-        (signer.SILENT, "unclear"),
+        (signing.SILENT, "unclear"),
     ],
 )
 def test_only_a_denial_is_this_fault(

@@ -43,6 +43,19 @@ def test_faults_and_profiles_come_from_the_programs_that_have_them(
     assert {"bybit-2025-02", "calm-day"} <= profiles
 
 
+def test_checks_come_with_who_writes_their_evidence_and_whom_they_believe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checks = {row["check"]: row for row in listed(capsys, "checks")}
+
+    assert checks["safety.old_epoch"]["evidence"] == {
+        "records/slots.csv": ["venue"],
+        "records/mode_log.csv": ["venue"],
+    }
+    assert checks["safety.old_epoch"]["written by"] == ["venue"]
+    assert checks["safety.old_epoch"]["believes"] == {"venue": "another epoch or time of a claim"}
+
+
 def test_runs_are_listed_with_their_outcome_the_latest_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,27 @@ def rpc_with_result(result: object) -> tuple[AsyncRpcClient, list[dict[str, Any]
     return AsyncRpcClient("aster", ("http://primary",), client=client), requests
 
 
+async def test_every_call_is_told_with_the_endpoint_that_answered_or_did_not() -> None:
+    """A refusal is an answer."""
+    told: list[tuple[str, bool]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "primary":
+            raise httpx.ReadTimeout("late", request=request)
+        return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "error": {"message": "no"}})
+
+    async with AsyncRpcClient(
+        "aster",
+        ("http://primary", "http://standby"),
+        client=httpx.AsyncClient(transport=httpx.MockTransport(handle)),
+        tell=lambda url, answered: told.append((url, answered)),
+    ) as rpc:
+        with pytest.raises(NodeRefusedError):
+            await rpc.call("x")
+
+    assert told == [("http://primary", False), ("http://standby", True)]
+
+
 async def test_a_silent_primary_is_left_for_the_standby_and_not_asked_again() -> None:
     """The standby stays in use until it fails itself."""
     rpc, asked = rpc_with({"primary": None, "standby": ["ok"]})

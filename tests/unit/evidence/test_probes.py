@@ -369,6 +369,14 @@ def test_endpoints_are_probed_where_there_is_a_proxy_and_a_sandbox_must_have_the
     assert endpoints_of(bare) == []
 
 
+def test_prometheus_is_asked_where_a_drill_may_stop_it(tmp_path: Path) -> None:
+    address = {"prometheus": {"address": "127.0.0.1:9"}}
+    stoppable = make_deployment(
+        tmp_path, kind="staging", regions=None, proxies={}, processes=address
+    )
+    assert [probe.probes()[0].name for probe in endpoints_of(stoppable)] == ["prometheus"]
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "result"),
     [

@@ -12,7 +12,7 @@ from seawall.scorecard.journal import problems_of_journal
 
 def _run(name: str, **more: Any) -> dict[str, Any]:
     return {
-        "activity": {"name": name, "tolerance": True},
+        "activity": {"name": name} | ({"tolerance": True} if "tolerance_met" in more else {}),
         "status": "succeeded",
         "output": True,
         **more,
@@ -67,7 +67,8 @@ def test_a_sound_journal_has_no_problems() -> None:
 
 def test_a_program_and_a_service_that_did_as_asked_are_no_problem() -> None:
     run = [_by("process", {"status": 0}), _by("http", {"status": 204})]
-    assert problems_of_journal(_journal(run=run)) == []
+    planned = [each["activity"] for each in run]
+    assert problems_of_journal(_journal(run=run, experiment__method=planned)) == []
 
 
 FAILED = {
@@ -122,6 +123,23 @@ OFF = {"steady_state_met": False, "probes": [_run("status-reachable", tolerance_
         ({"deviated": True}, "deviated is True"),
         ({"experiment__dry": "actions"}, "the run was dry"),
         ({"run": [_run("apply")]}, "method: 1 of 2 planned"),
+        (
+            {"run": [_run("noop"), _run("revert")]},
+            "method: 'noop' was run where 'apply' was planned",
+        ),
+        (
+            {"rollbacks": [_run("revert", activity={"name": "revert", "provider": {}})]},
+            "rollbacks: 'revert' was run where 'revert' was planned",
+        ),
+        (
+            {
+                "steady_states__after": {
+                    "steady_state_met": True,
+                    "probes": [_run("always-true", tolerance_met=True)],
+                }
+            },
+            "steady state after: 'always-true' was run where 'status-reachable' was planned",
+        ),
         ({"experiment__method": []}, "no method"),
         ({"experiment__rollbacks": []}, "plans no rollback"),
         ({"rollbacks": [{**FAILED, "status": "failed"}]}, "rollbacks: 'apply' ended as 'failed'"),

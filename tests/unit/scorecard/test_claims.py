@@ -19,27 +19,9 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import FILES, PORT_OF, Run
 from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.days import offering
 from tests.testing.scorecard.spoiled_signing import relabelled
 from tests.testing.scorecard.spoiling import without
-
-
-def offering(
-    run: Run, offers: Sequence[Port], *, claims: Sequence[str], targets: Sequence[str] = ()
-) -> Any:
-    """The run on a deployment that offers less, of a drill that demands ``claims``."""
-    expects = {"reaches": (), "avoids": (), "targets": tuple(targets)}
-    drill = run.drill.model_copy(
-        update={"claims": tuple(claims), "expects": run.drill.expects.model_copy(update=expects)}
-    )
-    policy = run.policy.model_copy(
-        update={"drills": run.policy.drills | {run.manifest.drill: drill}}
-    )
-    return {
-        "policy": policy,
-        "drill": drill,
-        "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
-    }
-
 
 Judge = Callable[..., Verdict]
 
@@ -133,8 +115,10 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "evidence.complete": frozenset(EVERY_PORT),
         "evidence.observers": {"payouts", "flow"},
         "drill.calm": {"mode_changes"},
-        "drill.fault_landed": {"signatures", "aws_log"},
-        "failover.time": {"aws_log"},
+        "drill.payouts": {"withdrawals"},
+        "drill.fault_landed": {"signatures", "aws_log", "metrics"},
+        "failover.time": {"pages", "aws_log"},
+        "protection.time": {"pages"},
         "signing.by_signers_only": {"signatures"},
         "stress.small_completed": {"withdrawals"},
         **{name: {"mode_changes"} for name in READS},

@@ -8,63 +8,17 @@ from typing import Any
 
 import pytest
 
-from seawall.experiments import experiment_of
-from seawall.policy import Policy
+from seawall.conventions import metrics
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Verdict
-from tests.testing.scorecard.spoiling import Files, each, probes, us, without
-from tests.testing.scorecard.story import DRILL
+from tests.testing.scorecard.days import calm
+from tests.testing.scorecard.spoiling import Files, each, probes, us
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 Spoil = Callable[[Run], Files]
-
-
-def declared(run: Run, **expects: Any) -> Files:
-    """The run's drill without faults, and with other expectations; its experiment follows."""
-    drill = run.drill
-    other = drill.model_copy(
-        update={
-            "faults": (),
-            "expects": drill.expects.model_copy(update={"reaches": (), "targets": ()} | expects),
-            "smallest": drill.smallest.model_copy(
-                update={"fault": None, "payouts": None, "hot_balances": None}
-            ),
-        }
-    )
-    policy: Policy = run.policy.model_copy(update={"drills": {DRILL: other}})
-    experiment = experiment_of(policy, DRILL)
-    return {
-        "policy": policy,
-        "drill": other,
-        "journal": run.journal
-        | {
-            "experiment": experiment,
-            "run": [
-                {"activity": activity, "status": "succeeded", "output": None}
-                for activity in experiment["method"]
-            ],
-            "rollbacks": [
-                {"activity": activity, "status": "succeeded", "output": None}
-                for activity in experiment["rollbacks"]
-            ],
-        },
-        "timeline": without(run.timeline, lambda line: line.event.startswith("fault.")),
-    }
-
-
-def calm(run: Run, **expects: Any) -> Files:
-    """A day on which nothing happened: no fault, no flip, no page."""
-    return {
-        **declared(run, **expects),
-        "pages": (),
-        "flips": (),
-        **probes(
-            run, "status", lambda sample: replace(sample, detail=sample.detail | {"tier": "normal"})
-        ),
-    }
 
 
 def not_passed(verdict: Verdict) -> dict[str, Outcome]:
@@ -147,6 +101,8 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
                     update={
                         "series": tuple(
                             series.model_copy(update={"values": series.values[:30]})
+                            if series.metric["__name__"] == metrics.SCRAPED
+                            else series
                             for series in run.metrics.series
                         )
                     }
@@ -154,7 +110,7 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
             },
             {"avoids": ("protected",)},
             {"page.none": UNKNOWN},
-            id="Prometheus recorded nothing after half a minute",
+            id="Prometheus recorded nothing after half a minute, although a query repeats it",
         ),
         pytest.param(
             lambda run: {"payouts": ()},

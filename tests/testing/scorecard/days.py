@@ -1,0 +1,77 @@
+"""The good run as one of another drill: without a fault, on a calm day, or with less on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from seawall.conventions.evidence import Port
+from seawall.experiments import experiment_of
+from seawall.policy import Policy
+from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiling import Files, probes, without
+from tests.testing.scorecard.story import DRILL
+
+
+def declared(run: Run, **expects: Any) -> Files:
+    """The run's drill without faults, and with other expectations; its experiment follows."""
+    drill = run.drill
+    other = drill.model_copy(
+        update={
+            "faults": (),
+            "expects": drill.expects.model_copy(update={"reaches": (), "targets": ()} | expects),
+            "smallest": drill.smallest.model_copy(
+                update={"fault": None, "payouts": None, "hot_balances": None}
+            ),
+        }
+    )
+    policy: Policy = run.policy.model_copy(update={"drills": {DRILL: other}})
+    experiment = experiment_of(policy, DRILL)
+    return {
+        "policy": policy,
+        "drill": other,
+        "journal": run.journal
+        | {
+            "experiment": experiment,
+            "run": [
+                {"activity": activity, "status": "succeeded", "output": None}
+                for activity in experiment["method"]
+            ],
+            "rollbacks": [
+                {"activity": activity, "status": "succeeded", "output": None}
+                for activity in experiment["rollbacks"]
+            ],
+        },
+        "timeline": without(run.timeline, lambda line: line.event.startswith("fault.")),
+    }
+
+
+def calm(run: Run, **expects: Any) -> Files:
+    """A day on which nothing happened: no fault, no flip, no page."""
+    return {
+        **declared(run, **expects),
+        "pages": (),
+        "flips": (),
+        **probes(
+            run, "status", lambda sample: replace(sample, detail=sample.detail | {"tier": "normal"})
+        ),
+    }
+
+
+def offering(
+    run: Run, offers: Sequence[Port], *, claims: Sequence[str], targets: Sequence[str] = ()
+) -> Any:
+    """The run on a deployment that offers less, of a drill that demands ``claims``."""
+    expects = {"reaches": (), "avoids": (), "targets": tuple(targets)}
+    drill = run.drill.model_copy(
+        update={"claims": tuple(claims), "expects": run.drill.expects.model_copy(update=expects)}
+    )
+    policy = run.policy.model_copy(
+        update={"drills": run.policy.drills | {run.manifest.drill: drill}}
+    )
+    return {
+        "policy": policy,
+        "drill": drill,
+        "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
+    }

@@ -1,0 +1,231 @@
+"""The good run with another fault than it had, at the same times, and what others saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from seawall.conventions import components, faults, metrics, signing
+from seawall.experiments import experiment_of
+from seawall.policy import PlannedFault, Policy
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.rows import ProbeSample, Series
+from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiling import Files, each, us
+from tests.testing.scorecard.story import DRILL, EFFECTIVE, ENDS, REVERTED, STARTS, ZERO
+
+CODES = {faults.KMS_THROTTLED: signing.THROTTLED, faults.SIGNING_DENIED: signing.DENIED}
+PARAMETERS = {faults.KMS_THROTTLED: {"throttled": "0.9"}, faults.SIGNING_DENIED: {"margin": "30s"}}
+SETTLER = components.process_target(components.settler_process("aster"))
+PROMETHEUS = components.process_target(components.PROMETHEUS_PROCESS)
+API = components.process_target(components.API_PROCESS)
+RPC = components.rpc_proxy("aster", "primary")
+
+
+def with_fault(run: Run, fault: str, target: str | None = None) -> Files:
+    """The drill, the experiment and the timeline say that ``fault`` was injected."""
+    first = run.drill.faults[0]
+    parameters = PARAMETERS.get(fault, {})
+    aim = target or first.target
+    planned = PlannedFault.model_construct(
+        fault=fault, target=aim, after=first.after, length=first.length, parameters=parameters
+    )
+    drill = run.drill.model_copy(update={"faults": (planned,)})
+    policy: Policy = run.policy.model_copy(update={"drills": {DRILL: drill}})
+    experiment = experiment_of(policy, DRILL)
+    named = {"fault": fault, "target": aim, "parameters": parameters}
+
+    def succeeded(activities: Iterable[Any]) -> list[Any]:
+        return [{"activity": one, "status": "succeeded", "output": None} for one in activities]
+
+    return {
+        "policy": policy,
+        "drill": drill,
+        "journal": run.journal
+        | {
+            "experiment": experiment,
+            "run": succeeded(experiment["method"]),
+            "rollbacks": succeeded(experiment["rollbacks"]),
+        },
+        "timeline": tuple(
+            replace(line, detail=line.detail | named)
+            if line.event.startswith("fault.") and line.detail is not None
+            else line
+            for line in run.timeline
+        ),
+    }
+
+
+def during(moment: float) -> bool:
+    """Whether the fault is in force, ``moment`` seconds after the flood's zero."""
+    return EFFECTIVE <= moment <= REVERTED
+
+
+def samples_of(
+    probe: str,
+    details: Iterable[Mapping[str, Any]],
+    *,
+    failed: Mapping[str, Any],
+    every_s: float = 0.2,
+    took_s: float = 0.3,
+) -> tuple[ProbeSample, ...]:
+    """Samples of ``probe`` about each of ``details``, which fail with ``failed`` meanwhile."""
+    found = []
+    for tick in range(int((ENDS - STARTS) / every_s)):
+        moment = STARTS + tick * every_s
+        down = during(moment)
+        found += [
+            ProbeSample(
+                at=us(moment),
+                done_at=us(moment + (took_s if down else 0.005)),
+                probe=probe,
+                ok=not down,
+                detail={**detail, **(failed if down else {})},
+            )
+            for detail in details
+        ]
+    return tuple(found)
+
+
+def refusing(run: Run, fault: str) -> Files:
+    """A key service refuses; the prober asks both signers once a second and sees it."""
+    primary, standby = run.policy.regions.primary, run.policy.regions.standby
+    samples = []
+    for second, region in product(range(-1, 80), (primary, standby)):
+        meets = region == primary and (second % 10 != 0 or fault != faults.KMS_THROTTLED)
+        code = CODES[fault] if meets and during(second + 0.5) else None
+        samples.append(
+            ProbeSample(
+                at=us(second + 0.5),
+                done_at=Instant(us(second + 0.5) + SECOND // 100),
+                probe="signer",
+                ok=code is None,
+                detail={"region": region, "result": code or signing.ANSWERED},
+            )
+        )
+    return with_fault(run, fault) | {"probes": run.probes | {"signer": tuple(samples)}}
+
+
+def rpc_dark(run: Run) -> Files:
+    """An endpoint hangs; the prober and the settler that uses it see it."""
+    samples = samples_of(
+        "rpc",
+        [{"network": "aster", "side": side} for side in components.SIDES],
+        failed={"error": "TimeoutError"},
+    )
+    standby = each(
+        tuple(sample for sample in samples if (sample.detail or {})["side"] == "standby"),
+        lambda sample: True,
+        ok=True,
+        detail={"network": "aster", "side": "standby"},
+    )
+    primary = tuple(sample for sample in samples if (sample.detail or {})["side"] == "primary")
+    return with_fault(run, faults.RPC_DARK, RPC) | {
+        "probes": run.probes | {"rpc": (*primary, *standby)},
+        "metrics": run.metrics.model_copy(update={"series": run.metrics.series + _asked()}),
+    }
+
+
+def _asked() -> tuple[Series, ...]:
+    """What the settler of aster counted: it is answered by the primary, then by the standby."""
+    counts: dict[tuple[str, str], Callable[[float], float]] = {
+        ("primary", "answered"): lambda at: 50 * (min(at, EFFECTIVE) - STARTS),
+        ("primary", "silent"): lambda at: 1 if at > EFFECTIVE + 1.5 else 0,
+        ("standby", "answered"): lambda at: 50 * max(0, at - EFFECTIVE - 1.5),
+        ("standby", "silent"): lambda _: 0,
+    }
+    return tuple(
+        Series(
+            metric={
+                "__name__": metrics.RPC_REQUESTS,
+                "network": "aster",
+                "side": side,
+                "outcome": outcome,
+            },
+            values=tuple(
+                (ZERO + second, float(int(count(second))))
+                for second in range(int(STARTS), int(ENDS))
+            ),
+        )
+        for (side, outcome), count in counts.items()
+    )
+
+
+def settler_frozen(run: Run) -> Files:
+    """The settler of aster stands still; nothing is sent on aster meanwhile."""
+    still = max(
+        (sample.detail or {})["nonce"]
+        for sample in run.probes["pending_nonce"]
+        if (sample.detail or {})["network"] == "aster" and sample.at < us(EFFECTIVE)
+    )
+    return with_fault(run, faults.PROCESS_FROZEN, SETTLER) | {
+        "probes": run.probes
+        | {
+            "pending_nonce": each(
+                run.probes["pending_nonce"],
+                lambda sample: (
+                    sample.detail["network"] == "aster"
+                    and us(EFFECTIVE) <= sample.at <= us(REVERTED)
+                ),
+                detail=lambda sample: sample.detail | {"nonce": still},
+            )
+        },
+        "slots": each(
+            run.slots,
+            lambda slot: (
+                slot.network == "aster"
+                and us(EFFECTIVE) <= (slot.broadcast_at or 0) <= us(REVERTED)
+            ),
+            broadcast_at=us(REVERTED + 0.2),
+        ),
+    }
+
+
+def prometheus_frozen(run: Run) -> Files:
+    """Prometheus stands still: it does not answer the prober, and records nothing."""
+    return with_fault(run, faults.PROCESS_FROZEN, PROMETHEUS) | {
+        "probes": run.probes
+        | {"prometheus": samples_of("prometheus", [{}], failed={"error": "TimeoutError"})},
+        "metrics": run.metrics.model_copy(
+            update={
+                "series": tuple(
+                    series.model_copy(
+                        update={
+                            "values": tuple(
+                                (at, value) for at, value in series.values if not during(at - ZERO)
+                            )
+                        }
+                    )
+                    for series in run.metrics.series
+                )
+            }
+        ),
+    }
+
+
+def api_killed(run: Run) -> Files:
+    """The api is down, and the prober gets no status."""
+    return with_fault(run, faults.PROCESS_KILLED, API) | {
+        "probes": run.probes
+        | {
+            "status": each(
+                run.probes["status"],
+                lambda sample: us(EFFECTIVE) <= sample.at <= us(REVERTED),
+                ok=False,
+                detail={"error": "refused"},
+            )
+        }
+    }
+
+
+FAULTY = {
+    faults.KMS_THROTTLED: lambda run: refusing(run, faults.KMS_THROTTLED),
+    faults.SIGNING_DENIED: lambda run: refusing(run, faults.SIGNING_DENIED),
+    faults.RPC_DARK: rpc_dark,
+    f"{faults.PROCESS_FROZEN} {SETTLER}": settler_frozen,
+    f"{faults.PROCESS_FROZEN} {PROMETHEUS}": prometheus_frozen,
+    f"{faults.PROCESS_KILLED} {API}": api_killed,
+}
+"""By fault, and by process where that makes a difference: the run in which others saw it."""

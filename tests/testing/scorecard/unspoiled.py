@@ -1,0 +1,50 @@
+"""What no generic spoil shows to matter, each with the reason. A test keeps these lists exact."""
+
+from __future__ import annotations
+
+UNSPOILED: dict[str, str] = {
+    "records/mode_log.csv: sampled_at": "a mark of the report: what counts is the commit",
+    "records/lane_log.csv: detected_at": "a mark of the report: what counts is the commit",
+    "records/flow.csv: count": "the policy's trigger of protected mode counts value, not requests",
+    "chaos-journal.json: run.output": "read of programs and services alone, and the kit's "
+    "activities are Python's; spoiled as 'the program that should act refused'",
+    "chaos-journal.json: rollbacks.output": "as run.output",
+    "chaos-journal.json: run.tolerance_met": "says only that an activity is one of the hypothesis, "
+    "where test_chaos_journal.py spoils it",
+    "chaos-journal.json: rollbacks.tolerance_met": "as run.tolerance_met",
+    "manifest.json: operations": "a venue that the prober did ask for its status can be asked",
+}
+"""Fields that a check reads, as :func:`tests.testing.scorecard.every_field.written` has them."""
+
+_SHOWN = "shown beside the time, and judged by the checks of pages"
+_LATER = "says when the evidence ends, which matters where something did not happen before"
+BLIND: dict[tuple[str, str], str] = {
+    ("failover.time", "pages"): _SHOWN,
+    ("protection.time", "pages"): _SHOWN,
+    ("protection.time", "timeline"): _LATER,
+    ("protected.guarantees", "timeline"): _LATER,
+    ("protected.suspensions", "timeline"): _LATER,
+    ("page.none", "timeline"): _LATER,
+    ("failover.time", "flips"): "a tier only excuses a lane that had nothing but large ones to pay",
+    ("safety.floor_held", "flips"): "protected mode only lowers the floor, which no claim needed",
+    ("safety.nothing_voided_paid", "payouts"): "nothing is voided in the good run; the table "
+    "spoils the withdrawal's side",
+    ("page.none", "pages"): "there is none on a calm day; test_expectations.py adds one",
+    ("tiers.avoided", "flips"): "there is none on a calm day; test_expectations.py adds them",
+}
+"""(id of a check, name of a file): the check reads it, and no generic spoil of it is noticed."""
+
+ELSEWHERE: dict[tuple[str, str], str] = {
+    ("protected.suspensions", "requests.csv"): "where protected mode never came",
+    ("protected.suspensions", "records/flow.csv"): "where protected mode never came",
+}
+"""(id of a check, file): it is evidence of the check, and read in no world of the test."""
+
+FOR_NOBODY: dict[str, str] = {
+    "chain/failed.csv": "what a contract could not pay is in no line of chain/payouts.csv, and "
+    "that is what the checks of payouts find"
+}
+"""By file: why no check reads it."""
+
+LEFT_OUT: dict[tuple[str, str], str] = {}
+"""(id of a check, file): why a check that had left PASS returns to it without that file."""

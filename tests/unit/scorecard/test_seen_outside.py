@@ -1,0 +1,305 @@
+"""What others than the fault's own observer must have seen of it, and what spoils that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaos.faults import known_faults
+from seawall.conventions import components, faults, metrics, signing
+from seawall.scorecard.checks.fault import fault_landed
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import ask
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.outside import OUTSIDE
+from seawall.scorecard.run import Run
+from tests.testing.scorecard.faulty import (
+    FAULTY,
+    prometheus_frozen,
+    rpc_dark,
+    settler_frozen,
+    with_fault,
+)
+from tests.testing.scorecard.spoiling import Files, Spoil, probes, us, without
+from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, REVERTED, ZERO
+
+Alter = Callable[..., Run]
+UNKNOWN = Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_fault_that_others_saw_throughout_has_landed(
+    fault: str, altered: Alter, good_run: Run
+) -> None:
+    finding = fault_landed.answer(Facts(altered(**FAULTY[fault](good_run))))
+
+    assert finding.outcome is Outcome.PASS, finding.reason
+    assert "nobody else" not in finding.reason
+
+
+def test_every_fault_of_the_kit_is_looked_for_by_others_too() -> None:
+    """A new one says who else sees it, or that nobody can, which its finding then says."""
+    assert known_faults().keys() == OUTSIDE.keys()
+
+
+def test_a_fault_that_nobody_else_can_see_is_called_one(altered: Alter, good_run: Run) -> None:
+    controller = components.process_target(components.MODE_CONTROLLER_PROCESS)
+    frozen = with_fault(good_run, faults.PROCESS_FROZEN, controller)
+    finding = fault_landed.answer(Facts(altered(**frozen)))
+
+    assert finding.outcome is Outcome.PASS
+    assert finding.reason.endswith("seen throughout by its own observer, and by nobody else")
+
+
+def _series(run: Run, change: Callable[[Any], Any], **labels: str) -> Files:
+    """The series with these labels changed; None drops one."""
+    changed = (
+        change(series) if labels.items() <= series.metric.items() else series
+        for series in run.metrics.series
+    )
+    kept = tuple(series for series in changed if series is not None)
+    return {"metrics": run.metrics.model_copy(update={"series": kept})}
+
+
+def _values(change: Callable[[float, float], float]) -> Callable[[Any], Any]:
+    return lambda series: series.model_copy(
+        update={"values": tuple((at, change(at - ZERO, value)) for at, value in series.values)}
+    )
+
+
+def _asked(run: Run, change: Callable[[Any], Any], *, side: str, outcome: str) -> Files:
+    return _series(run, change, __name__=metrics.RPC_REQUESTS, side=side, outcome=outcome)
+
+
+def _nonces(run: Run, network: str, change: Callable[[Any], Any]) -> Files:
+    return probes(
+        run,
+        "pending_nonce",
+        lambda sample: change(sample) if sample.detail["network"] == network else sample,
+    )
+
+
+def _meanwhile(starts: float, ends: float, **changes: Any) -> Callable[[Any], Any]:
+    return lambda sample: (
+        replace(sample, **changes) if us(starts) <= sample.at <= us(ends) else sample
+    )
+
+
+def _signer(run: Run, change: Callable[[Any], Any]) -> Files:
+    primary = run.policy.regions.primary
+    return probes(
+        run,
+        "signer",
+        lambda sample: change(sample) if sample.detail["region"] == primary else sample,
+    )
+
+
+def _result(result: str, *, ok: bool = False) -> Callable[[Any], Any]:
+    return lambda sample: replace(sample, ok=ok, detail=sample.detail | {"result": result})
+
+
+def _between(change: Callable[[Any], Any], starts: float, ends: float) -> Callable[[Any], Any]:
+    return lambda sample: change(sample) if us(starts) <= sample.at <= us(ends) else sample
+
+
+def _nothing(_: Any) -> None:
+    """No such sample."""
+
+
+SIGNERS: dict[str, tuple[Spoil, str]] = {
+    "nobody asked the signer": (lambda run: _signer(run, _nothing), "did not ask the signer"),
+    "nobody asked the signer for five seconds": (
+        lambda run: _signer(run, _between(_nothing, 35, 40)),
+        "did not ask the signer",
+    ),
+    "the signer signed all the time, past the proxy that the injector cuts": (
+        lambda run: _signer(run, _result(signing.ANSWERED, ok=True)),
+        "was still answered",
+    ),
+    "the signer signed once": (
+        lambda run: _signer(run, _between(_result(signing.ANSWERED, ok=True), 40, 41)),
+        "it answered 1 probes in the dark",
+    ),
+    "the key service refused, and did not hang": (
+        lambda run: _signer(run, _between(_result(signing.DENIED), EFFECTIVE, REVERTED)),
+        "was still answered by its key service, or refused",
+    ),
+    "the signer itself was gone": (
+        lambda run: _signer(
+            run,
+            _between(
+                lambda sample: replace(
+                    sample, detail={"region": sample.detail["region"], "error": "refused"}
+                ),
+                EFFECTIVE,
+                REVERTED,
+            ),
+        ),
+        "was still answered by its key service, or refused",
+    ),
+    "the signer never signed before": (
+        lambda run: _signer(run, _between(_result(signing.SILENT), -5, APPLIED)),
+        "never signed for the prober before",
+    ),
+    "the signer never signed again": (
+        lambda run: _signer(run, _between(_result(signing.SILENT), CLEARED, 99)),
+        "never signed for the prober after",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SIGNERS)
+def test_a_region_that_its_own_signer_did_not_find_dark_was_not_dark(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    """The injector, its observer and the prober may all look at a proxy that no signer takes."""
+    spoil, said = SIGNERS[what]
+    finding = fault_landed.answer(Facts(altered(**spoil(good_run))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
+
+
+ENDPOINTS: dict[str, tuple[Spoil, str]] = {
+    "the settler was answered by the endpoint all the time": (
+        lambda run: _asked(
+            run, _values(lambda at, _: 50 * (at + 2)), side="primary", outcome="answered"
+        ),
+        "still answered the settler",
+    ),
+    "the settler never used the endpoint": (
+        lambda run: _asked(run, _values(lambda _at, _: 0), side="primary", outcome="silent"),
+        "never asked rpc.aster.primary",
+    ),
+    "the settler was not answered by the other endpoint either": (
+        lambda run: _asked(run, _values(lambda _at, _: 0), side="standby", outcome="answered"),
+        "nor was the settler of aster answered by standby",
+    ),
+    "the prober still reached it": (
+        lambda run: probes(run, "rpc", lambda sample: replace(sample, ok=True)),
+        "still got answers or refusals",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDPOINTS)
+def test_an_endpoint_that_its_user_did_not_find_dark_was_not_dark(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    spoil, said = ENDPOINTS[what]
+    dark = rpc_dark(good_run)
+    finding = fault_landed.answer(Facts(altered(**dark | spoil(altered(**dark)))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
+
+
+def test_without_a_count_of_the_settler_the_finding_says_so(altered: Alter, good_run: Run) -> None:
+    """A venue of one's own counts nothing, and what is left is told apart from more."""
+    dark = rpc_dark(good_run)
+    finding = fault_landed.answer(Facts(altered(**dark | {"metrics": good_run.metrics})))
+
+    assert finding.outcome is Outcome.PASS
+    assert finding.reason.endswith("(no settler counts what it was asked)")
+
+
+STILL: dict[str, tuple[Spoil, str]] = {
+    "its network was still sent transactions": (
+        lambda run: {"probes": run.probes},
+        "aster was still sent transactions",
+    ),
+    "the records have broadcasts of it": (
+        lambda run: {"slots": run.slots},
+        "records/slots.csv has",
+    ),
+    "nothing was sent on the other network either": (
+        lambda run: _nonces(
+            run, "birch", lambda sample: replace(sample, detail=sample.detail | {"nonce": 3})
+        ),
+        "stillness shows nothing",
+    ),
+    "nothing was sent before it": (
+        lambda run: _nonces(
+            run,
+            "aster",
+            lambda sample: (
+                replace(sample, detail=sample.detail | {"nonce": 0})
+                if sample.at < us(REVERTED)
+                else sample
+            ),
+        ),
+        "before it or after it either",
+    ),
+    "the nonces were not read for two seconds": (
+        lambda run: _nonces(run, "aster", _between(_nothing, 40, 42)),
+        "did not read the nonces of aster for 2",
+    ),
+    "the nonces of its network were never read": (
+        lambda run: _nonces(run, "aster", _nothing),
+        "did not read the nonces of aster",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STILL)
+def test_a_settler_whose_network_went_on_did_not_stand_still(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    spoil, said = STILL[what]
+    frozen = settler_frozen(good_run)
+    source = good_run if what in list(STILL)[:2] else altered(**frozen)
+    finding = fault_landed.answer(Facts(altered(**frozen | spoil(source))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
+
+
+UNWATCHED: dict[str, tuple[Spoil, str]] = {
+    "it answered the prober": (
+        lambda run: probes(run, "prometheus", lambda sample: replace(sample, ok=True)),
+        "it answered",
+    ),
+    "the prober never asked it": (
+        lambda run: probes(run, "prometheus", _nothing),
+        "was not asking",
+    ),
+    "it went on recording": (
+        lambda run: _series(
+            run,
+            lambda series: series.model_copy(
+                update={"values": (*series.values, (ZERO + 40.0, 1.0))}
+            ),
+            __name__=metrics.SCRAPED,
+        ),
+        "went on recording",
+    ),
+    "it recorded nothing after it": (
+        lambda run: _series(
+            run,
+            lambda series: series.model_copy(
+                update={"values": without(series.values, lambda pair: pair[0] > ZERO + 50)}
+            ),
+            __name__=metrics.SCRAPED,
+        ),
+        "nothing after it",
+    ),
+    "nothing says when it recorded": (
+        lambda run: _series(run, _nothing, __name__=metrics.SCRAPED),
+        "metrics.json has no sample of up",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNWATCHED)
+def test_a_prometheus_that_went_on_did_not_stand_still(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    spoil, said = UNWATCHED[what]
+    frozen = prometheus_frozen(good_run)
+    finding = ask(fault_landed, Facts(altered(**frozen | spoil(altered(**frozen)))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
