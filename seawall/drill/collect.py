@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from seawall.conventions.evidence import Port
 from seawall.errors import SeawallError
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
@@ -45,16 +46,6 @@ def collect(
     sources: dict[str, Callable[[], object]] = {}
     if records is not None:
         sources["records"] = partial(records.export, run_dir / "records")
-    for port, source in deployment.evidence.items():
-        sources[port] = partial(
-            read_source,
-            port,
-            source,
-            folder=deployment.folder or deployment.path.parent,
-            into=run_dir,
-            started_at=manifest.started_at,
-            ended_at=now,
-        )
     if chains_of(deployment):
         sources["chains"] = lambda: export_chain(
             chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
@@ -74,6 +65,20 @@ def collect(
     pages = deployment.pages
     if pages is not None:
         sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
+    # last, and those that settle last at the end: waiting for one delays no other
+    for port, source in sorted(deployment.evidence.items(), key=lambda each: each[1].settles_s):
+        read = partial(
+            read_source,
+            port,
+            source,
+            folder=deployment.folder or deployment.path.parent,
+            into=run_dir,
+            started_at=manifest.started_at,
+            ended_at=now,
+        )
+        sources[port] = partial(
+            _read_settled, read, port, settled_at=now + source.settles_s, report=report
+        )
     for name, gather in sources.items():
         try:
             gather()
@@ -90,6 +95,16 @@ def note_components(
         manifest.components = [each.model_dump() for each in components()]
     except SeawallError as error:
         manifest.broke = manifest.broke or str(error)
+
+
+def _read_settled(
+    read: Callable[[], None], port: Port, *, settled_at: float, report: Callable[[str], None]
+) -> None:
+    left_s = settled_at - time.time()
+    if left_s > 0:
+        report(f"{port} is read in {left_s:.0f} s, when it has settled")
+        time.sleep(left_s)
+    read()
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:
