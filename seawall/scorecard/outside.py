@@ -43,6 +43,9 @@ SIGNER_GAP_US_MAX = 3 * SECOND
 STILL_LATE_US_MAX = SECOND // 2
 """What a process had sent before it stood still may arrive this much after it was seen to."""
 
+_NO_KEY_SERVICE = (signing.SILENT, "HTTP 503", "HTTP 504")
+"""What a signer's probe shows whose key service does not answer."""
+
 Lane = tuple[str, str]
 """(network, wallet)."""
 
@@ -109,10 +112,11 @@ def _silent_signer(facts: Facts, fault: FaultSeen, region: str) -> Finding:
 def _unserved(sample: ProbeSample) -> bool:
     """Whether a signer's probe got nothing from its key service: no signature, and no refusal.
 
-    A connection that the signer itself refused is not that: then the signer was gone.
+    Other signers say it by a gateway's status. A connection that the signer itself refused is not
+    that: then the signer was gone.
     """
     result = str((sample.detail or {}).get("result", ""))
-    return not sample.ok and (result == signing.SILENT or _timed_out(sample))
+    return not sample.ok and (result in _NO_KEY_SERVICE or _timed_out(sample))
 
 
 def _throttled(facts: Facts, fault: FaultSeen) -> Finding:

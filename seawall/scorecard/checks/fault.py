@@ -215,7 +215,7 @@ def _observed(fault: FaultSeen) -> Finding:
         )
     samples, effective, clear, gap_ms = (int(str(count)) for count in counts.values())
     measured = f"{effective} of {samples} own observations"
-    starts, watched_until = Instant(fault.effective or 0), Instant(fault.held_at or 0)
+    starts, watched_until = Instant(fault.effective or 0), Instant(fault.held_until or 0)
     unwatched_us = (fault.reverted or 0) - watched_until
     for wrong, reason in (
         (
