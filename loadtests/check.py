@@ -62,7 +62,7 @@ def _game_days(policy: Policy) -> Iterator[Problem]:
         floods = [policy.drills[name].flood for name in day.drills if name in policy.drills]
         asked = sum(
             (
-                load_profile(flood.profile).assumed.requested_over_hot_targets.value
+                load_profile(flood.profile).requested(flood)
                 for flood in floods
                 if flood.profile in known
             ),

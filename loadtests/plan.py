@@ -142,6 +142,7 @@ def plan(
         "calm_ms": flood.calm,
         "flood_ms": flood.length,
         "customers": len(population.customers),
+        "requested": str(profile.requested(flood)),
         **{name: str(choice["value"]) for name, choice in profile.described()["assumed"].items()},
         "expected": expected,
     }
@@ -191,7 +192,7 @@ def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_P
     assumed = profile.assumed
     hot = policy.hot_target_value_micro()
     count = _first_attempts(assumed.requests_per_s.value * flood.length / MS, profile)
-    value = assumed.requested_over_hot_targets.value * hot
+    value = profile.requested(flood) * hot
     requests: list[_PlannedRequest] = []
     for pool, share in _pools(policy, count).items():
         of_wallet = assumed.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum")

@@ -148,7 +148,7 @@ def check_plan(
                 f"it asks for {float(ratio):.2f} times the hot targets, below the smallest size",
             ),
             (
-                ratio >= assumed.requested_over_hot_targets.value * 98 / 100,
+                ratio >= profile.requested(drill.flood) * 98 / 100,
                 f"only {float(ratio):.2f} times the hot targets are asked for",
             ),
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),

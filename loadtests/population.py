@@ -26,13 +26,13 @@ from seawall.policy import Policy
 from seawall.policy_file import load_policy
 
 CUSTOMERS = 4_000
-SET_ASIDE = 3
-"""The first customers hold every asset and take no part in the flood.
+SET_ASIDE_PERCENT = (1, 3, 1)
+"""The first customers hold so much of every pool and take no part in the flood.
 
-Two are for the prober, one is for experiments.
+Two are for the prober, one is for experiments. The prober's second moves large sums between
+networks, once in a probing interval, for as long as all drills of a game day last.
 """
-SET_ASIDE_SHARE = 100
-"""Each of them holds this fraction of every pool: one part in SET_ASIDE_SHARE."""
+SET_ASIDE = len(SET_ASIDE_PERCENT)
 LARGEST_OVER_SMALLEST = 500
 """The tail is heavy, but no single customer dominates a pool."""
 BALANCE_TAIL_EXPONENT = 1.16
@@ -106,10 +106,10 @@ def populate(policy: Policy, *, seed: int, size: int = CUSTOMERS) -> Population:
             )
     balances: dict[int, dict[Pool, int]] = {customer_id: {} for customer_id in range(1, size + 1)}
     for pool, total in pools.items():
-        aside = total // SET_ASIDE_SHARE
-        for customer_id in range(1, SET_ASIDE + 1):
-            balances[customer_id][pool] = aside
-        for customer_id, amount in divide(total - SET_ASIDE * aside, weights[pool]):
+        aside = [total * percent // 100 for percent in SET_ASIDE_PERCENT]
+        for customer_id, amount in enumerate(aside, start=1):
+            balances[customer_id][pool] = amount
+        for customer_id, amount in divide(total - sum(aside), weights[pool]):
             balances[customer_id][pool] = amount
     return Population(
         customers=tuple(

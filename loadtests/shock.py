@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seawall.errors import DocumentError, UsageError
 from seawall.formats.documents import decode, model_problems, parse_yaml
+from seawall.policy.drilling import Flood
 from seawall.policy.quantities import Ratio
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -74,6 +76,12 @@ class Profile(_Section):
     event: str
     measured: Facts | None = None
     assumed: Choices
+
+    def requested(self, flood: Flood) -> Fraction:
+        """Value that ``flood`` asks for in its run, in targets of the hot wallets."""
+        if flood.requested is not None:
+            return flood.requested
+        return self.assumed.requested_over_hot_targets.value
 
     def described(self) -> dict[str, Any]:
         """Every number with its unit and its source or reason, as JSON values."""

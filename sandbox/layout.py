@@ -146,6 +146,10 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
         sabotage_names.SABOTAGE_FAILOVER: [
             components.settler_process(network) for network in policy.networks
         ],
+        sabotage_names.SABOTAGE_RPC_FAILOVER: [
+            components.TREASURY_PROCESS,
+            *(components.settler_process(network) for network in policy.networks),
+        ],
         sabotage_names.SABOTAGE_MODE_CONTROLLER: [components.MODE_CONTROLLER_PROCESS],
         sabotage_names.SABOTAGE_BULKHEAD: [
             components.signer_process(region)

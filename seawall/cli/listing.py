@@ -29,7 +29,11 @@ app = typer.Typer(
 
 @app.command()
 def drills(*, policy: PolicyOption = DEFAULT_POLICY, as_json: JsonOption = False) -> int:
-    """The drills of a policy: their floods, faults and expectations."""
+    """The drills of a policy: their floods, faults, expectations and the controls that they cover.
+
+    With `--sabotage CONTROL` a drill that covers it must FAIL.
+    """
+    from seawall.drill.sabotage import controls_of  # noqa: PLC0415
     from seawall.policy_file import load_policy  # noqa: PLC0415
 
     rows = [
@@ -42,6 +46,7 @@ def drills(*, policy: PolicyOption = DEFAULT_POLICY, as_json: JsonOption = False
             "reaches": list(drill.expects.reaches),
             "avoids": list(drill.expects.avoids),
             "targets": list(drill.expects.targets),
+            "controls": list(controls_of(drill)),
         }
         for name, drill in load_policy(policy).drills.items()
     ]

@@ -7,11 +7,12 @@ import os
 from seawall.conventions.environment import SABOTAGE_VARIABLE
 
 SABOTAGE_FAILOVER = "failover"
+SABOTAGE_RPC_FAILOVER = "rpc-failover"
 SABOTAGE_MODE_CONTROLLER = "mode-controller"
 SABOTAGE_BULKHEAD = "bulkhead"
-SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_MODE_CONTROLLER, SABOTAGE_BULKHEAD)
-GAMEDAY_SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_MODE_CONTROLLER)
-"""Controls that a game day covers; it must FAIL without them."""
+GAMEDAY_SABOTAGES = (SABOTAGE_FAILOVER, SABOTAGE_RPC_FAILOVER, SABOTAGE_MODE_CONTROLLER)
+"""Controls that declared drills cover; those drills must FAIL without them."""
+SABOTAGES = (*GAMEDAY_SABOTAGES, SABOTAGE_BULKHEAD)
 FORMER_SPELLINGS = {"guard": SABOTAGE_MODE_CONTROLLER}
 """Names from before a control was renamed; the command line still takes them."""
 

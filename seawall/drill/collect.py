@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from seawall.conventions.evidence import Port
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
@@ -44,16 +45,6 @@ def collect(
     sources: dict[str, Callable[[], object]] = {}
     if records is not None:
         sources["records"] = partial(records.export, run_dir / "records")
-    for port, source in deployment.evidence.items():
-        sources[port] = partial(
-            read_source,
-            port,
-            source,
-            folder=deployment.folder or deployment.path.parent,
-            into=run_dir,
-            started_at=manifest.started_at,
-            ended_at=now,
-        )
     if chains_of(deployment):
         sources["chains"] = lambda: export_chain(
             chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
@@ -73,12 +64,36 @@ def collect(
     pages = deployment.pages
     if pages is not None:
         sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
+    # last, and those that settle last at the end: waiting for one delays no other
+    for port, source in sorted(deployment.evidence.items(), key=lambda each: each[1].settles_s):
+        read = partial(
+            read_source,
+            port,
+            source,
+            folder=deployment.folder or deployment.path.parent,
+            into=run_dir,
+            started_at=manifest.started_at,
+            ended_at=now,
+        )
+        sources[port] = partial(
+            _read_settled, read, port, settled_at=now + source.settles_s, report=report
+        )
     for name, gather in sources.items():
         try:
             gather()
         # a source that breaks in any way is missing evidence, never a lost drill
         except Exception as error:  # noqa: BLE001
             report(f"no evidence from {name}: {type(error).__name__}: {error}")
+
+
+def _read_settled(
+    read: Callable[[], None], port: Port, *, settled_at: float, report: Callable[[str], None]
+) -> None:
+    left_s = settled_at - time.time()
+    if left_s > 0:
+        report(f"{port} is read in {left_s:.0f} s, when it has settled")
+        time.sleep(left_s)
+    read()
 
 
 def finish(manifest: Manifest, run_dir: Path) -> None:

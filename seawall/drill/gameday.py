@@ -30,6 +30,7 @@ from seawall.deployment_check import require_possible
 from seawall.drill.collect import collect, finish
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
+from seawall.drill.sabotage import require_covered
 from seawall.drill.shock import ARRIVALS, Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
@@ -138,6 +139,8 @@ def make_request(
     if sabotage is not None and sabotage not in sabotage_names.GAMEDAY_SABOTAGES:
         message = f"a game day covers no control called {sabotage!r} that could be switched off"
         raise UsageError(message, remedy=f"one of: {', '.join(sabotage_names.GAMEDAY_SABOTAGES)}")
+    if sabotage is not None:
+        require_covered(policy, chosen, sabotage)
     return Request(
         root=root,
         policy=policy,

@@ -462,16 +462,16 @@ class Shock:
             stdout=subprocess.PIPE,
         )
         progress = _JsonLines(following.stdout)
-        deadline = time.monotonic() + within_s + _TAIL_TIMEOUT_S
-        shown = time.monotonic()
-        while following.poll() is None and time.monotonic() < deadline:
+        heard = shown = time.monotonic()  # it bounds itself, and says every second how far it is
+        while following.poll() is None and time.monotonic() < heard + _TAIL_TIMEOUT_S:
             self._tick(None)
             for line in progress.read():
+                heard = time.monotonic()
                 if time.monotonic() - shown >= _FOLLOWED_EVERY_S:
                     shown = time.monotonic()
                     self.display.line(f"{line['final']:,} of {line['total']:,} are at their end")
         if following.poll() is None:
-            message = "the requests could not be followed in time"
+            message = "the requests are not followed any more"
             raise DrillError(message, remedy=f"see follow.log in {self.run_dir / 'logs'}")
 
     def _tick(self, progress: _JsonLines | None) -> VenueState | None:

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 import httpx
 
+from seawall.conventions import sabotage
 from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.keys import selector, to_bytes
 
@@ -128,6 +129,8 @@ class AsyncRpcClient:
         self.network = network
         self._tell = tell or (lambda _url, _answered: None)
         self._urls = list(urls)
+        if sabotage.sabotaged(sabotage.SABOTAGE_RPC_FAILOVER):
+            del self._urls[1:]
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
         self._ids = itertools.count(1)
 

@@ -206,11 +206,19 @@ class Source(_Part):
 
     A command runs without a shell once a drill is over, in the folder of the deployment file, and
     has ``SEAWALL_STARTED_AT`` and ``SEAWALL_ENDED_AT`` (Unix seconds) in its environment.
+
+    Attributes:
+        file: A file, or a folder where a kind is several files.
+        command: A program and its arguments.
+        timeout_s: How long the command may run.
+        settles_s: How long after the drill it is read: a statement that is made every few minutes
+            shows the last payouts no earlier.
     """
 
     file: Path | None = None
     command: tuple[str, ...] | None = None
     timeout_s: float = Field(default=60.0, gt=0)
+    settles_s: float = Field(default=0.0, ge=0, le=86_400)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

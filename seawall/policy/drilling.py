@@ -30,11 +30,20 @@ class Flood(Section):
 
     A drill without a shock has the profile of a calm day: nothing is proven about payouts at a
     venue that nobody uses.
+
+    Attributes:
+        profile: Of the arrivals.
+        calm: Of the baseline.
+        length: Of the run.
+        requested: Value asked for in the run, in targets of the hot wallets that pay customers; as
+            the profile assumes if None. A game day has several drills and the reserves of one
+            venue, so not each of them can ask for everything.
     """
 
     profile: str
     calm: DurationMs = Field(gt=0)
     length: DurationMs = Field(gt=0)
+    requested: Ratio | None = Field(default=None, gt=0)
 
 
 class PlannedFault(Section):

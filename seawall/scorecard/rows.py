@@ -259,7 +259,7 @@ class Followed:
     """What the venue said of an acknowledged request when it was asked for the last time.
 
     ``state`` is one of the drill contract, or ``lost`` (the venue knows no such request), or
-    ``unanswered``.
+    ``unanswered``. ``asked_at`` is None if it was never asked for.
     """
 
     id: str
@@ -272,7 +272,7 @@ class Followed:
     reason: str | None
     tx_hash: str | None
     seq: int | None
-    asked_at: Instant
+    asked_at: Instant | None
 
     @property
     def key(self) -> Key:

@@ -89,15 +89,25 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     assert "Traceback" not in cut.stdout + cut.stderr
 
 
-@pytest.mark.parametrize("sabotage", repetitions(sorted(SABOTAGE_FAILS), keep=1))
+@pytest.mark.parametrize(
+    ("sabotage", "command"),
+    repetitions(
+        [
+            ("failover", ["gameday"]),
+            ("mode-controller", ["gameday"]),
+            ("rpc-failover", ["drill", "rpc-dark"]),
+        ],
+        keep=1,
+    ),
+)
 def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
-    sabotage: str,
+    sabotage: str, command: list[str]
 ) -> None:
     """A drill that cannot fail proves nothing.
 
     Same seed, one control off: exit 1, and only the declared ids fail.
     """
-    done = seawall("gameday", "--seed", SEED, "--sabotage", sabotage)
+    done = seawall(*command, "--seed", SEED, "--sabotage", sabotage)
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert set(verdict_of(latest_run())["failed"]) == SABOTAGE_FAILS[sabotage]

@@ -58,6 +58,8 @@ def followed(facts: Facts) -> Finding:
         row = facts.followed_by_id.get(identity)
         if row is None:
             doubts.append(f"{identity} was acknowledged, and was not followed")
+        elif row.asked_at is None:
+            doubts.append(f"{identity} was acknowledged, and there was no time to ask for it")
         elif row.state == LOST:
             found.append(f"{identity} was acknowledged, and the venue does not know it")
         elif row.state == REFUNDED and not row.reason:

@@ -31,6 +31,14 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {"followed": first(run.followed, lambda row: row.seq == 9, state="unanswered")},
         {"customer.followed": UNKNOWN},
     ),
+    "there was no time to ask for one request": (
+        lambda run: {
+            "followed": first(
+                run.followed, lambda row: row.seq == 9, state="unanswered", asked_at=None
+            )
+        },
+        {"customer.followed": UNKNOWN},
+    ),
     "one acknowledged request was not followed": (
         lambda run: {"followed": run.followed[1:]},
         {"customer.followed": UNKNOWN},

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from seawall.conventions.sabotage import GAMEDAY_SABOTAGES
 from seawall.drill.gameday import Request, _Day, make_request
+from seawall.drill.sabotage import controls_of
 from seawall.errors import PolicyError, UsageError
-from seawall.scorecard import Outcome, judge
+from seawall.scorecard import SABOTAGE_FAILS, Outcome, judge
 from tests.testing.policies import tree, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,24 +51,49 @@ def test_the_present_spelling_is_taken_without_a_notice(capsys: pytest.CaptureFi
 
 
 def test_a_control_that_no_game_day_covers_is_refused_with_the_choices() -> None:
-    with pytest.raises(UsageError, match="one of: failover, mode-controller"):
+    with pytest.raises(UsageError, match="one of: failover, rpc-failover, mode-controller"):
         request("bulkhead")
+
+
+def test_a_control_that_one_of_the_drills_does_not_cover_is_refused() -> None:
+    """Such a drill would pass without it, and seem to say something."""
+    found = request("rpc-failover", drills=("rpc-dark",))
+
+    assert found.replay.endswith(" --sabotage rpc-failover")
+    with pytest.raises(
+        UsageError,
+        match=r"drill calm does not cover the control rpc-failover.* \(drills that cover it:"
+        r" rpc-dark; calm covers none\)",
+    ):
+        request("rpc-failover", drills=("rpc-dark", "calm"))
+
+
+def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
+    """A drill of a fault that no control answers, or of none, covers none."""
+    drills = request().policy.drills
+
+    covered = {name: controls_of(drill) for name, drill in drills.items()}
+
+    assert covered == {
+        "signing-region-dark": ("failover", "mode-controller"),
+        "calm": (),
+        "rpc-dark": ("rpc-failover",),
+        "signing-throttled": ("failover",),
+        "signing-denied": ("failover",),
+        "api-killed": (),
+        "settler-frozen": (),
+        "prometheus-dark": ("mode-controller",),
+    }
 
 
 def test_a_game_day_is_its_drills_in_their_order() -> None:
     """The command that is shown replays it."""
-    found = request(name="one-after-another", sabotage="failover")
+    found = request(name="one-after-another")
 
-    assert found.drills == (
-        "signing-region-dark",
-        "calm",
-        "rpc-dark",
-        "api-killed",
-        "settler-frozen",
-    )
+    assert set(found.drills) == set(found.policy.drills)
+    assert found.drills[:3] == ("signing-region-dark", "calm", "rpc-dark")
     assert found.replay == (
         "bin/seawall gameday --seed 1 --gameday one-after-another --policy policies/sandbox.yaml"
-        " --sabotage failover"
     )
     with pytest.raises(UsageError, match=r"no game day called 'never' \(one of: run-with-dark"):
         request(name="never")
@@ -98,6 +125,19 @@ def test_a_drill_whose_fault_does_not_exist_is_refused_before_anything_starts(
             sabotage=None,
             keep=False,
         )
+
+
+def test_the_page_about_drills_names_every_control_with_the_checks_that_fail_without_it() -> None:
+    text = (ROOT / "docs" / "drills.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    named = {
+        cells[1].strip(" `"): frozenset(cells[4].replace("`", "").replace(" ", "").split(","))
+        for cells in rows
+        if cells[1].strip(" `") in GAMEDAY_SABOTAGES
+    }
+
+    assert named == SABOTAGE_FAILS
+    assert set(named) == set(GAMEDAY_SABOTAGES)
 
 
 def _day(outcomes: dict[str, Outcome]) -> _Day:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from seawall.conventions.environment import SABOTAGE_VARIABLE
+from seawall.conventions.sabotage import SABOTAGE_RPC_FAILOVER
 from seawall.errors import ServiceError
 from seawall.ethereum.rpc import (
     AsyncRpcClient,
@@ -77,6 +79,18 @@ async def test_a_silent_primary_is_left_for_the_standby_and_not_asked_again() ->
 
     assert [await rpc.call("x"), await rpc.call("x")] == [["ok"], ["ok"]]
     assert asked == ["primary", "standby", "standby"]
+
+
+async def test_without_the_control_a_silent_primary_is_all_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the drill of a dark endpoint must FAIL with."""
+    monkeypatch.setenv(SABOTAGE_VARIABLE, SABOTAGE_RPC_FAILOVER)
+    rpc, asked = rpc_with({"primary": None, "standby": ["ok"]})
+
+    with pytest.raises(NodeSilentError):
+        await rpc.call("x")
+    assert asked == ["primary"]
 
 
 async def test_two_silent_endpoints_are_one_clear_error() -> None:

@@ -270,6 +270,20 @@ def test_production_is_stressed_by_the_same_profile() -> None:
     assert schedule.knobs["expected"]["requested_over_hot_targets"] >= 3.3
 
 
+def test_a_drill_may_ask_for_less_than_its_profile_and_still_reach_its_tier() -> None:
+    """One sandbox has money for one whole run on the bank, and for a smaller one after it."""
+    population = populate(SANDBOX, seed=1, size=1_000)
+    asked = SANDBOX.drills["prometheus-dark"].flood.requested
+    assert asked is not None
+
+    schedule = plan(SANDBOX, "prometheus-dark", PROFILE, population, seed=1)
+
+    expected = schedule.knobs["expected"]
+    assert expected["requested_over_hot_targets"] == pytest.approx(float(asked), rel=0.02)
+    assert expected["protected_crossed_after_s"] is not None
+    assert schedule.knobs["requested"] == str(asked)
+
+
 def test_a_profile_too_weak_for_the_policy_is_refused_with_numbers() -> None:
     """A run that would not cross the trigger proves nothing about it."""
     tree = PROFILE.model_dump(mode="json")
