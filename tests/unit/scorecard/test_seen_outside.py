@@ -174,9 +174,9 @@ ENDPOINTS: dict[str, tuple[Spoil, str]] = {
         lambda run: _asked(run, _values(lambda _at, _: 0), side="primary", outcome="silent"),
         "never asked rpc.aster.primary",
     ),
-    "the settler was not answered by the other endpoint either": (
-        lambda run: _asked(run, _values(lambda _at, _: 0), side="standby", outcome="answered"),
-        "nor was the settler of aster answered by standby",
+    "the settler's counts of the endpoint are missing": (
+        lambda run: _asked(run, _nothing, side="primary", outcome="answered"),
+        "lacks counts of the settler of aster",
     ),
     "the prober still reached it": (
         lambda run: probes(run, "rpc", lambda sample: replace(sample, ok=True)),
@@ -195,6 +195,18 @@ def test_an_endpoint_that_its_user_did_not_find_dark_was_not_dark(
 
     assert finding.outcome is UNKNOWN
     assert said in finding.reason
+
+
+def test_a_settler_that_does_not_turn_to_the_other_endpoint_is_no_doubt_of_the_fault(
+    altered: Alter, good_run: Run
+) -> None:
+    """It fails what was promised to customers, and that must not look like a fault that missed."""
+    dark = rpc_dark(good_run)
+    alone = _asked(altered(**dark), _values(lambda _at, _: 0), side="standby", outcome="answered")
+    finding = fault_landed.answer(Facts(altered(**dark | alone)))
+
+    assert finding.outcome is Outcome.PASS
+    assert "was answered 0 times by standby" in finding.measured
 
 
 def test_without_a_count_of_the_settler_the_finding_says_so(altered: Alter, good_run: Run) -> None:
