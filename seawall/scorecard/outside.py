@@ -315,9 +315,13 @@ def _gone(fault: FaultSeen, samples: Sequence[ProbeSample], what: str) -> Findin
 
 
 def _nothing_recorded(facts: Facts, fault: FaultSeen) -> Finding:
-    """Prometheus recorded no scrape meanwhile, and did before and after."""
+    """Prometheus recorded no scrape meanwhile, and did before and after.
+
+    Meanwhile lasts until its observer had counted: once it goes on, it scrapes at once, and before
+    the undo has been written down.
+    """
     target = "no scrape is recorded meanwhile"
-    starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
+    starts, ends = Instant(fault.effective or 0), Instant(fault.held_until or 0)
     moments = scrapes(facts)
     meanwhile = [at for at in moments if starts + STILL_LATE_US_MAX < at < ends]
     measured = f"{len(meanwhile)} scrapes recorded meanwhile"
@@ -335,7 +339,7 @@ def _nothing_sent(facts: Facts, fault: FaultSeen, network: str) -> Finding | Non
     """No lane of ``network`` sent a transaction meanwhile, while those of other networks did.
 
     By the nonces that the prober reads from the nodes; None where it reads none. The venue's own
-    records must not name a payout that was broadcast then.
+    records must not name a payout that was broadcast then. Meanwhile ends as for Prometheus.
     """
     lanes = _nonces(facts)
     if not lanes:
@@ -344,7 +348,7 @@ def _nothing_sent(facts: Facts, fault: FaultSeen, network: str) -> Finding | Non
     own = [samples for (where, _), samples in lanes.items() if where == network]
     others = [samples for (where, _), samples in lanes.items() if where != network]
     starts = Instant((fault.effective or 0) + STILL_LATE_US_MAX)
-    ends = Instant((fault.reverted or 0) - CLOCK_TOLERANCE_US)
+    ends = Instant((fault.held_until or 0) - CLOCK_TOLERANCE_US)
     sent = sum(_sent(samples, starts=starts, ends=ends) for samples in own)
     elsewhere = sum(_sent(samples, starts=starts, ends=ends) for samples in others)
     measured = f"{sent} transactions sent on {network} meanwhile, {elsewhere} elsewhere"

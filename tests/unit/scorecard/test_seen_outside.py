@@ -23,7 +23,7 @@ from tests.testing.scorecard.faulty import (
     settler_frozen,
     with_fault,
 )
-from tests.testing.scorecard.spoiling import Files, Spoil, probes, us, without
+from tests.testing.scorecard.spoiling import Files, Spoil, events, probes, us, without
 from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, REVERTED, ZERO
 
 Alter = Callable[..., Run]
@@ -288,6 +288,16 @@ UNWATCHED: dict[str, tuple[Spoil, str]] = {
         ),
         "went on recording",
     ),
+    "it recorded a second before its observer had counted": (
+        lambda run: _series(
+            run,
+            lambda series: series.model_copy(
+                update={"values": (*series.values, (ZERO + REVERTED - 1, 1.0))}
+            ),
+            __name__=metrics.SCRAPED,
+        ),
+        "went on recording",
+    ),
     "it recorded nothing after it": (
         lambda run: _series(
             run,
@@ -303,6 +313,24 @@ UNWATCHED: dict[str, tuple[Spoil, str]] = {
         "metrics.json has no sample of up",
     ),
 }
+
+
+def test_what_goes_on_before_the_undo_is_written_down_is_no_doubt(
+    altered: Alter, good_run: Run
+) -> None:
+    """A process that is let go on scrapes at once, milliseconds before the undo is recorded."""
+    frozen = prometheus_frozen(good_run)
+    frozen |= events(altered(**frozen), held=REVERTED - 0.1)
+    early = _series(
+        altered(**frozen),
+        lambda series: series.model_copy(
+            update={"values": (*series.values, (ZERO + REVERTED - 0.02, 1.0))}
+        ),
+        __name__=metrics.SCRAPED,
+    )
+    finding = fault_landed.answer(Facts(altered(**frozen | early)))
+
+    assert finding.outcome is Outcome.PASS, finding.reason
 
 
 @pytest.mark.parametrize("what", UNWATCHED)
