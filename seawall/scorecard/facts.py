@@ -93,7 +93,7 @@ class FaultSeen:
         reverted: When the injector had undone it.
         cleared: When the observer saw it gone.
         held: What the observer counted in between: samples, and how many showed the fault.
-        held_until: When it wrote that down, at the end of its watch and just before the undo began.
+        held_until: When it had counted, just before the undo began.
     """
 
     planned: PlannedFault
@@ -336,7 +336,13 @@ class Facts:
 
     @cached_property
     def promised(self) -> dict[str, Instant]:
-        """When each withdrawal was acknowledged, by id: the flood's, and those of the prober."""
+        """When each withdrawal was acknowledged, by id: the flood's, and those of the prober.
+
+        Raises :class:`EvidenceError` if none of the flood's was: then the log may be gone, and
+        nothing that was promised to customers is known.
+        """
+        if not self.acknowledged:
+            raise EvidenceError("requests.csv has no request that was acknowledged")
         probed = {
             str(sample.detail["id"]): sample.done_at
             for probe in WITHDRAWAL_PROBES

@@ -201,13 +201,7 @@ def acknowledged_resolved(facts: Facts) -> Finding:
 
     Withdrawals that were not acknowledged must be resolved too.
     """
-    probed = [
-        str(sample.detail["id"])
-        for probe in ("small_withdrawal", "large_transfer")
-        for sample in facts.samples(probe)
-        if sample.ok and sample.detail and "id" in sample.detail
-    ]
-    promised = {*facts.acknowledged, *probed}
+    promised = facts.promised.keys()
     found = [
         f"{identity} was acknowledged and is not on record"
         for identity in sorted(promised - facts.withdrawals_by_id.keys())

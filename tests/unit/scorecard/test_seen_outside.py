@@ -23,7 +23,7 @@ from tests.testing.scorecard.faulty import (
     settler_frozen,
     with_fault,
 )
-from tests.testing.scorecard.spoiling import Files, Spoil, probes, us, without
+from tests.testing.scorecard.spoiling import Files, Spoil, events, probes, us, without
 from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, REVERTED, ZERO
 
 Alter = Callable[..., Run]
@@ -174,9 +174,9 @@ ENDPOINTS: dict[str, tuple[Spoil, str]] = {
         lambda run: _asked(run, _values(lambda _at, _: 0), side="primary", outcome="silent"),
         "never asked rpc.aster.primary",
     ),
-    "the settler was not answered by the other endpoint either": (
-        lambda run: _asked(run, _values(lambda _at, _: 0), side="standby", outcome="answered"),
-        "nor was the settler of aster answered by standby",
+    "the settler's counts of the endpoint are missing": (
+        lambda run: _asked(run, _nothing, side="primary", outcome="answered"),
+        "lacks counts of the settler of aster",
     ),
     "the prober still reached it": (
         lambda run: probes(run, "rpc", lambda sample: replace(sample, ok=True)),
@@ -195,6 +195,18 @@ def test_an_endpoint_that_its_user_did_not_find_dark_was_not_dark(
 
     assert finding.outcome is UNKNOWN
     assert said in finding.reason
+
+
+def test_a_settler_that_does_not_turn_to_the_other_endpoint_is_no_doubt_of_the_fault(
+    altered: Alter, good_run: Run
+) -> None:
+    """It fails what was promised to customers, and that must not look like a fault that missed."""
+    dark = rpc_dark(good_run)
+    alone = _asked(altered(**dark), _values(lambda _at, _: 0), side="standby", outcome="answered")
+    finding = fault_landed.answer(Facts(altered(**dark | alone)))
+
+    assert finding.outcome is Outcome.PASS
+    assert "was answered 0 times by standby" in finding.measured
 
 
 def test_without_a_count_of_the_settler_the_finding_says_so(altered: Alter, good_run: Run) -> None:
@@ -276,6 +288,16 @@ UNWATCHED: dict[str, tuple[Spoil, str]] = {
         ),
         "went on recording",
     ),
+    "it recorded a second before its observer had counted": (
+        lambda run: _series(
+            run,
+            lambda series: series.model_copy(
+                update={"values": (*series.values, (ZERO + REVERTED - 1, 1.0))}
+            ),
+            __name__=metrics.SCRAPED,
+        ),
+        "went on recording",
+    ),
     "it recorded nothing after it": (
         lambda run: _series(
             run,
@@ -291,6 +313,24 @@ UNWATCHED: dict[str, tuple[Spoil, str]] = {
         "metrics.json has no sample of up",
     ),
 }
+
+
+def test_what_goes_on_before_the_undo_is_written_down_is_no_doubt(
+    altered: Alter, good_run: Run
+) -> None:
+    """A process that is let go on scrapes at once, milliseconds before the undo is recorded."""
+    frozen = prometheus_frozen(good_run)
+    frozen |= events(altered(**frozen), held=REVERTED - 0.1)
+    early = _series(
+        altered(**frozen),
+        lambda series: series.model_copy(
+            update={"values": (*series.values, (ZERO + REVERTED - 0.02, 1.0))}
+        ),
+        __name__=metrics.SCRAPED,
+    )
+    finding = fault_landed.answer(Facts(altered(**frozen | early)))
+
+    assert finding.outcome is Outcome.PASS, finding.reason
 
 
 @pytest.mark.parametrize("what", UNWATCHED)
