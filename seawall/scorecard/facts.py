@@ -44,6 +44,8 @@ WITHDRAWAL_PROBES = ("small_withdrawal", "large_transfer")
 
 FOREVER = Instant(1 << 62)
 
+PLANNED_TOLERANCE_US = MILLISECOND
+"""A planned instant is a sum of two numbers, which are written with six decimals."""
 RUN_US_MAX = 24 * 3600 * SECOND
 """One day, longer than any drill.
 
@@ -313,9 +315,19 @@ class Facts:
                 raise EvidenceError(
                     f"requests.csv has index {request.index}, which arrivals.csv never planned"
                 )
+            self.require_planned("requests.csv", request.planned_at, arrival.offset_s)
             if request.sent_at is not None:
                 pairs.append((arrival, request))
         return tuple(pairs)
+
+    def require_planned(self, name: str, planned_at: Instant, offset_s: float) -> None:
+        """Raise :class:`EvidenceError` for a log that counts from another instant than planned."""
+        wanted = self.calm_starts + round(offset_s * SECOND)
+        if abs(planned_at - wanted) > PLANNED_TOLERANCE_US:
+            raise EvidenceError(
+                f"{name} counts from an instant {format_s(planned_at - wanted)} after the one that"
+                " the schedule and the flood's zero say"
+            )
 
     @cached_property
     def acknowledged(self) -> dict[str, Acknowledged]:

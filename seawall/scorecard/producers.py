@@ -8,7 +8,7 @@ from typing import Literal
 from seawall.scorecard.run import FILES
 
 Producer = Literal[
-    "game day", "generator", "prober", "runner", "venue", "networks", "pager", "Prometheus"
+    "game day", "generator", "prober", "runner", "venue", "networks", "AWS", "pager", "Prometheus"
 ]
 
 PRODUCERS: Mapping[Producer, str] = {
@@ -21,6 +21,7 @@ PRODUCERS: Mapping[Producer, str] = {
     " observer",
     "venue": "the venue's own records, read by an adapter or given as files",
     "networks": "the nodes: blocks, payouts and balances, read past the venue",
+    "AWS": "CloudTrail's event history, read past the venue: who had which key sign where",
     "pager": "who receives pages",
     "Prometheus": "the monitors' record of metrics",
 }
@@ -32,6 +33,8 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "timeline": ("game day", "runner"),
     "arrivals": ("generator",),
     "requests": ("generator",),
+    "planned_reads": ("generator",),
+    "reads": ("generator",),
     "flood": ("generator",),
     "followed": ("generator", "venue"),
     "journal": ("runner",),
@@ -42,6 +45,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "signatures": ("venue",),
     "flips": ("venue",),
     "lane_changes": ("venue",),
+    "sign_calls": ("AWS",),
     "flow": ("venue",),
     "top_ups": ("venue",),
     "decisions": ("venue",),

@@ -146,6 +146,7 @@ def reads_of(facts: Facts) -> Mapping[str, tuple[Read, ...]]:
                 f"reads.csv has {row.operation} with index {row.index}, which planned_reads.csv"
                 " never planned"
             )
+        facts.require_planned("reads.csv", row.planned_at, entry.offset_s)
     answered = _first_acknowledgements(facts)
     within_us = facts.run.policy.probing.answer_within * MILLISECOND
     found: dict[str, list[Read]] = {operation: [] for operation in READS}

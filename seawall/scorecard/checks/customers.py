@@ -95,6 +95,7 @@ def followed(facts: Facts) -> Finding:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
         "probes.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
@@ -139,6 +140,7 @@ def paid_once(facts: Facts) -> Finding:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
         "probes.jsonl",
         "followed.csv",
         "chain/payouts.csv",

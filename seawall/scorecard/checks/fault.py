@@ -75,6 +75,7 @@ def fault_length(facts: Facts) -> Finding:
     evidence=(
         "arrivals.csv",
         "requests.csv",
+        "flood.json",
         "probes.jsonl",
         "timeline.jsonl",
         "chain/payouts.csv",

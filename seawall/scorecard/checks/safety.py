@@ -192,7 +192,13 @@ def nothing_voided_paid(facts: Facts) -> Finding:
     "safety.acknowledged_resolved",
     question="Is every acknowledged withdrawal posted, or voided with a reason?",
     motivation="To the customer, a request that was acknowledged and vanished is a theft.",
-    evidence=("arrivals.csv", "requests.csv", "probes.jsonl", "records/withdrawals.csv"),
+    evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
+        "probes.jsonl",
+        "records/withdrawals.csv",
+    ),
     remediation="Follow the named withdrawals through slots and chain.",
     believes={"venue": "that it paid, which the chains may contradict"},
 )

@@ -22,6 +22,10 @@ from seawall.scorecard.outcome import Finding, check, failed, passed, unknown, v
         "If the log came late, let it be waited for longer (aws_log.within_s of the deployment"
         " file); if a region is named wrongly, find out what writes the signers' log."
     ),
+    believes={
+        "venue": "a signature that it leaves out of its log; `safety.signed_is_logged` misses it",
+        "AWS": "an event that it logged in the wrong region, or made up",
+    },
 )
 def logged_by_aws(facts: Facts) -> Finding:
     """Each recorded signature has a successful event of its key, in its region, at its time.
@@ -66,6 +70,7 @@ def logged_by_aws(facts: Facts) -> Finding:
     adapts_to=("signatures",),
     remediation="Stop the key (docs/runbooks/signing-dark.md), then find out who could use it.",
     proves_alone=True,
+    believes={"AWS": "an event that it leaves out, or gives to another role"},
 )
 def by_signers_only(facts: Facts) -> Finding:
     """Every successful event of a wallet's key was asked for by its signer's role there."""

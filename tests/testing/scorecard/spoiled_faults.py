@@ -7,6 +7,7 @@ from typing import Any
 
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiled_signing import INCOMPLETE
 from tests.testing.scorecard.spoiling import Files, Spoil, each, events, journal, probes, us
 from tests.testing.scorecard.story import REVERTED
 
@@ -113,7 +114,7 @@ FAULTS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "the signer of the dark region signed for the prober": (
         lambda run: probes(run, "signer", lambda sample: replace(sample, ok=True)),
-        {"drill.fault_landed": UNKNOWN},
+        {"drill.fault_landed": UNKNOWN, **INCOMPLETE},
     ),
     "the fault's own observer looked never": (
         lambda run: _named(run, "fault.held", samples=0, effective=0),

@@ -220,6 +220,6 @@ SIGNING: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 )
             }
         },
-        INCOMPLETE,
+        {"drill.fault_landed": UNKNOWN, **INCOMPLETE},
     ),
 }

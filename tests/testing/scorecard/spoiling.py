@@ -231,6 +231,7 @@ def slow_intake(run: Run, *, by_s: float, left_late: bool = False) -> Files:
             planned_at=lambda row: row.planned_at - earlier,
             sent_at=lambda row: row.sent_at - (0 if left_late else earlier),
         ),
+        "reads": tuple(later(row, -by_s, "planned_at", "sent_at", "done_at") for row in run.reads),
     }
 
 

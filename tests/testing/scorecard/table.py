@@ -34,7 +34,12 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the calm is short": (
         lambda run: {
             "flood": run.flood.model_copy(update={"t_zero": run.flood.t_zero + 1}),
-            "arrivals": each(run.arrivals, lambda row: True, offset_s=lambda row: row.offset_s - 1),
+            **{
+                name: each(
+                    getattr(run, name), lambda row: True, offset_s=lambda row: row.offset_s - 1
+                )
+                for name in ("arrivals", "planned_reads")
+            },
         },
         {"drill.calm": UNKNOWN},
     ),
