@@ -120,13 +120,15 @@ class RegionLog:
                     f" {waiting.within_s:g} s"
                 )
             self.sleep(_PAUSE_S)
-        known = self._all(starts)
+        began, known = self.clock(), self._all(starts)
         while True:
-            if self.clock() + waiting.settled_s > deadline:
+            # From page to page both readings are as far apart as from beginning to beginning.
+            pause_s = max(0.0, began + waiting.settled_s - self.clock())
+            if self.clock() + pause_s > deadline:
                 self._late(waiting)
                 return known
-            self.sleep(waiting.settled_s)
-            again = self._all(starts)
+            self.sleep(pause_s)
+            began, again = self.clock(), self._all(starts)
             if len(again) == len(known):
                 return again
             known = again

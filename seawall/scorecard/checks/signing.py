@@ -50,7 +50,10 @@ def logged_by_aws(facts: Facts) -> Finding:
         return failed(
             target=target,
             measured=measured,
-            reason=f"{len(sentences)} signatures were made in another region than is recorded",
+            reason=(
+                f"{len(found.uncovered)} signatures are not in the log of the region that is"
+                f" recorded, and {len(sentences)} of them in another region's"
+            ),
             details=(sentences[0], *sentences[-1:]),
         )
     if found.uncovered:
