@@ -94,6 +94,10 @@ class Venue:
         self._client = HTTPClient.from_url(
             url, concurrency=concurrency, connection_timeout=timeout_s, network_timeout=timeout_s
         )
+        # The client repeats a GET as often as it may have connections, as fast as it can: thousands
+        # of times while the venue is down, which keeps it down. `send` repeats once. The pool has
+        # counted its connections by now, and nothing else reads this number.
+        self._client._connection_pool.size = -1  # noqa: SLF001 - there is no option for it
 
     def __enter__(self) -> Self:
         return self

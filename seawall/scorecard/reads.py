@@ -25,7 +25,7 @@ from seawall.scorecard.facts import (
     percentile,
 )
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import LoggedRead
+from seawall.scorecard.rows import LoggedRead, PlannedRead
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,18 +156,22 @@ def reads_of(facts: Facts) -> Mapping[str, tuple[Read, ...]]:
         sent = logged.get(read.index)
         planned_at = Instant(facts.calm_starts + round(read.offset_s * SECOND))
         each = Read(planned_at=planned_at if sent is None else sent.planned_at, logged=sent)
-        nothing_to_see = (
-            sent is None
-            and read.operation == FOLLOW_READ
-            and answered.get(read.request, each.planned_at + 1) > each.planned_at
-        )
         down = not each.kept(within_us) and _while_down(facts, each, within_us)
-        if not nothing_to_see and not down:
+        if not down and not _nothing_to_see(each, read, answered):
             found[read.operation].append(each)
     return {
         operation: tuple(sorted(each, key=lambda read: read.planned_at))
         for operation, each in found.items()
     }
+
+
+def _nothing_to_see(each: Read, read: PlannedRead, answered: Mapping[int, int]) -> bool:
+    """Whether the withdrawal to look at was not acknowledged by then, so that nobody looked."""
+    return (
+        each.logged is None
+        and read.operation == FOLLOW_READ
+        and answered.get(read.request, each.planned_at + 1) > each.planned_at
+    )
 
 
 def _first_acknowledgements(facts: Facts) -> dict[int, int]:
@@ -226,6 +230,18 @@ def by_tier(facts: Facts, reads: Iterable[Read]) -> dict[Tier, tuple[Read, ...]]
 
 
 def longest_pause_us(facts: Facts, operation: str) -> int:
-    """The longest part of the run in which no read of ``operation`` left, whatever came of it."""
-    sent = sorted(row.sent_at for row in facts.run.reads if row.operation == operation)
-    return longest_gap_us(sent, starts=facts.run_starts, ends=facts.run_ends)
+    """The longest part of the run in which no read of ``operation`` left, whatever came of it.
+
+    Who had nothing to look at is no gap: the generator was awake, and found that.
+    """
+    sent = {row.index: row.sent_at for row in facts.run.reads if row.operation == operation}
+    answered = _first_acknowledgements(facts)
+    in_vain = []
+    for read in facts.run.planned_reads:
+        if read.operation == operation and read.index not in sent:
+            planned_at = Instant(facts.calm_starts + round(read.offset_s * SECOND))
+            if _nothing_to_see(Read(planned_at=planned_at, logged=None), read, answered):
+                in_vain.append(planned_at)
+    return longest_gap_us(
+        sorted([*sent.values(), *in_vain]), starts=facts.run_starts, ends=facts.run_ends
+    )

@@ -156,6 +156,29 @@ def test_a_withdrawal_that_was_not_acknowledged_leaves_nothing_to_look_at(
     assert judge(without_reason, "follow_withdrawal", None).outcome is Outcome.UNKNOWN
 
 
+def test_a_time_in_which_nothing_was_acknowledged_is_no_gap(altered: Alter, good_run: Run) -> None:
+    """Eight seconds without an acknowledgement leave nothing to look at, and nobody to blame."""
+    quiet = {
+        read.index: read.request
+        for read, row in zip(good_run.planned_reads, good_run.reads, strict=True)
+        if of("follow_withdrawal", since=40, until=48)(row)
+    }
+    followed = set(quiet.values())
+    reads = without(good_run.reads, lambda row: row.index in quiet)
+    requests = each(good_run.requests, lambda row: row.index in followed, outcome="failed")
+
+    facts = Facts(altered(reads=reads, requests=requests))
+    silent = Facts(altered(reads=reads))
+
+    assert judge(facts, "follow_withdrawal", None).outcome is Outcome.PASS
+    assert "nobody looked" in " ".join(
+        (
+            judge(silent, "follow_withdrawal", None).reason,
+            *judge(silent, "follow_withdrawal", None).details,
+        )
+    )
+
+
 def test_without_a_record_of_the_tiers_the_worst_ones_promise_counts_all_the_time(
     altered: Alter, good_run: Run
 ) -> None:
