@@ -8,7 +8,7 @@ Prints a :mod:`seawall.drill_report`; each fault has summary, targets and parame
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -109,8 +109,14 @@ def problems_on(deployment: Deployment, policy: Policy) -> list[Problem]:
     return found
 
 
-def report(policy: Policy, deployment: Deployment | None = None) -> DrillReport:
-    """The faults that there are, and what is wrong with those that drills plan."""
+def report(
+    policy: Policy, deployment: Deployment | None = None, drills: Sequence[str] = ()
+) -> DrillReport:
+    """The faults that there are, and what is wrong with those that drills plan.
+
+    They are the same in any order of drills.
+    """
+    del drills
     problems = problems_of(policy)
     if deployment is not None and not problems:
         problems = problems_on(deployment, policy)

@@ -1,6 +1,6 @@
 """Check that each drill's flood does to the policy's tiers what the drill expects.
 
-    python -m loadtests.check --policy FILE
+    python -m loadtests.check --policy FILE [--drills NAME...]
 
 Plans the flood of every drill for one seed, on a small population. Prints a
 :mod:`seawall.drill_report`; each shock profile has a summary.
@@ -9,7 +9,7 @@ Plans the flood of every drill for one seed, on a small population. Prints a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -54,28 +54,31 @@ def problems_of(policy: Policy) -> Iterator[Problem]:
 
 
 def _game_days(policy: Policy) -> Iterator[Problem]:
-    """Game days that ask for more than can be paid without anyone's hand."""
+    for index, day in enumerate(policy.gamedays):
+        yield from together(policy, day.drills, path=f"gamedays.{index}.drills")
+
+
+def together(policy: Policy, drills: Sequence[str], *, path: str) -> Iterator[Problem]:
+    """Drills that ask for more than one venue can pay without anyone's hand."""
     hot = policy.hot_target_value_micro()
     payable = Fraction(hot + _reserves_micro(policy), hot)
     known = profiles()
-    for index, day in enumerate(policy.gamedays):
-        floods = [policy.drills[name].flood for name in day.drills if name in policy.drills]
-        asked = sum(
-            (
-                load_profile(flood.profile).requested(flood)
-                for flood in floods
-                if flood.profile in known
-            ),
-            Fraction(0),
+    floods = [policy.drills[name].flood for name in drills if name in policy.drills]
+    asked = sum(
+        (
+            load_profile(flood.profile).requested(flood)
+            for flood in floods
+            if flood.profile in known
+        ),
+        Fraction(0),
+    )
+    if asked > payable * PAYABLE_SHARE_MAX:
+        yield Problem(
+            path=path,
+            found=f"floods that ask for {float(asked):.2f} times the hot targets together",
+            remedy=f"hot wallets and their reserves hold {float(payable):.2f} times, of which"
+            f" {float(PAYABLE_SHARE_MAX):.0%} can be planned for; let them follow in two game days",
         )
-        if asked > payable * PAYABLE_SHARE_MAX:
-            yield Problem(
-                path=f"gamedays.{index}.drills",
-                found=f"floods that ask for {float(asked):.2f} times the hot targets together",
-                remedy=f"hot wallets and their reserves hold {float(payable):.2f} times, of which"
-                f" {float(PAYABLE_SHARE_MAX):.0%} can be planned for; put the drills into two game"
-                " days",
-            )
 
 
 def _reserves_micro(policy: Policy) -> int:
@@ -93,12 +96,18 @@ def profiles() -> dict[str, dict[str, Any]]:
     return {name: {"summary": load_profile(name).event} for name in names}
 
 
-def report(policy: Policy, deployment: Deployment | None = None) -> DrillReport:
+def report(
+    policy: Policy, deployment: Deployment | None = None, drills: Sequence[str] = ()
+) -> DrillReport:
     """The shock profiles that there are, and what is wrong with the floods that drills plan.
 
-    Floods are the same on every deployment.
+    Floods are the same on every deployment. With ``drills``: whether these can follow one another.
     """
     del deployment
+    if drills:
+        return DrillReport(
+            known=profiles(), problems=list(together(policy, drills, path="seawall drill"))
+        )
     return DrillReport(known=profiles(), problems=list(problems_of(policy)))
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from seawall.cache import repository_root
 from seawall.drill_report import DrillReport
 from seawall.errors import ExitCode, PolicyError, Problem, ServiceError, UsageError
 from seawall.policy import Policy
+from seawall.policy.rules.drills import in_order
 from seawall.policy_file import load_policy
 from seawall.scorecard.claims import unknown_words
 
@@ -23,14 +25,17 @@ FAULTS, FLOODS = "chaos.check", "loadtests.check"
 _ANSWER_S_MAX = 300.0
 
 
-def ask(module: str, policy_path: Path, *, deployment: Path | None = None) -> DrillReport:
+def ask(
+    module: str, policy_path: Path, *, deployment: Path | None = None, drills: Sequence[str] = ()
+) -> DrillReport:
     """What the program ``module`` says about the policy at ``policy_path``.
 
-    With the file of a ``deployment``: on that.
+    With the file of a ``deployment``: on that. With ``drills``: of these, one after another.
 
     Raises :class:`UsageError` if it refuses, :class:`ServiceError` if it breaks.
     """
     on = [] if deployment is None else ["--deployment", str(deployment.resolve())]
+    on += ["--drills", *drills] if drills else []
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", module, "--policy", str(policy_path.resolve()), *on],
@@ -73,5 +78,14 @@ def require_drills(policy_path: Path, *modules: str) -> None:
         problem for module in modules or (FAULTS,) for problem in ask(module, policy_path).problems
     ]
     problems += claim_problems(load_policy(policy_path))
+    if problems:
+        raise PolicyError(str(policy_path), problems)
+
+
+def require_order(policy: Policy, policy_path: Path, drills: Sequence[str]) -> None:
+    """Raise :class:`PolicyError` unless ``drills`` can follow one another on one deployment."""
+    problems = list(in_order(policy, drills, path="seawall drill"))
+    if len(drills) > 1:
+        problems += ask(FLOODS, policy_path, drills=drills).problems
     if problems:
         raise PolicyError(str(policy_path), problems)

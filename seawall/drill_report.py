@@ -43,21 +43,24 @@ class DrillReport:
 
 
 def main(
-    description: str | None, report: Callable[[Policy, Deployment | None], DrillReport]
+    description: str | None,
+    report: Callable[[Policy, Deployment | None, Sequence[str]], DrillReport],
 ) -> int:
     """The command line of such a program; returns the exit code.
 
-    It is ``--policy FILE``, and ``--deployment FILE`` for what can be done on a running stack.
+    It is ``--policy FILE``, ``--deployment FILE`` for what can be done on a running stack, and
+    ``--drills NAME...`` for what can be done one after another, and nothing else.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--policy", type=Path, required=True)
     parser.add_argument("--deployment", type=Path)
+    parser.add_argument("--drills", nargs="+", default=(), metavar="NAME")
     arguments = parser.parse_args()
     try:
         stack = None if arguments.deployment is None else load_deployment(arguments.deployment)
-        made = report(load_policy(arguments.policy), stack)
+        made = report(load_policy(arguments.policy), stack, tuple(arguments.drills))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

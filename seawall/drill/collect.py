@@ -36,39 +36,21 @@ def collect(
     heads: Mapping[str, int],
     run_dir: Path,
     report: Callable[[str], None],
+    collected: Callable[[], None],
 ) -> None:
     """Fill ``run_dir`` with all that the deployment offers: records, chains, metrics, pages.
 
     Records are read before the chains. ``heads`` are the newest blocks of before the drill.
+    ``collected`` is called before sources are waited for that settle later: until then the drill
+    was observed.
 
     Whatever goes wrong with one source is reported and leaves its files out.
     """
     now = time.time()
-    sources: dict[str, Callable[[], object]] = {}
+    settled: dict[str, Callable[[], object]] = {}
+    unsettled: dict[str, Callable[[], object]] = {}
     if records is not None:
-        sources["records"] = partial(records.export, run_dir / "records")
-    if chains_of(deployment):
-        sources["chains"] = lambda: export_chain(
-            chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
-            observed=observed_blocks(run_dir / "probes.jsonl"),
-            into=run_dir / "chain",
-        )
-    prometheus = deployment.urls.prometheus
-    if prometheus is not None:
-        sources["metrics"] = lambda: export_metrics(
-            prometheus,
-            start=manifest.started_at,
-            end=now,
-            step_s=policy.monitoring.scrape_every / 1000,
-            expressions=deployment.metrics,
-            into=run_dir / "metrics.json",
-        )
-    pages = deployment.pages
-    if pages is not None:
-        sources["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
-    # Last, and those that settle last at the end: waiting for one delays no other. A drill that
-    # broke proves nothing anyway, so nothing is waited for.
-    broke = manifest.broke is not None
+        settled["records"] = partial(records.export, run_dir / "records")
     for port, source in sorted(deployment.evidence.items(), key=lambda each: each[1].settles_s):
         read = partial(
             read_source,
@@ -79,14 +61,36 @@ def collect(
             started_at=manifest.started_at,
             ended_at=now,
         )
-        sources[port] = partial(
-            _read_settled,
-            read,
-            port,
-            settled_at=now + (0.0 if broke else source.settles_s),
-            report=report,
+        # A drill that broke proves nothing anyway, so nothing is waited for.
+        if source.settles_s and manifest.broke is None:
+            unsettled[port] = partial(
+                _read_settled, read, port, settled_at=now + source.settles_s, report=report
+            )
+        else:
+            settled[port] = read
+    if chains_of(deployment):
+        # What a late record says was paid must not be missed by an earlier look at the chain.
+        (unsettled or settled)["chains"] = lambda: export_chain(
+            chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
+            observed=observed_blocks(run_dir / "probes.jsonl"),
+            into=run_dir / "chain",
         )
-    _gather(sources, report)
+    prometheus = deployment.urls.prometheus
+    if prometheus is not None:
+        settled["metrics"] = lambda: export_metrics(
+            prometheus,
+            start=manifest.started_at,
+            end=now,
+            step_s=policy.monitoring.scrape_every / 1000,
+            expressions=deployment.metrics,
+            into=run_dir / "metrics.json",
+        )
+    pages = deployment.pages
+    if pages is not None:
+        settled["pages"] = partial(shutil.copyfile, pages, run_dir / "pages.jsonl")
+    _gather(settled, report)
+    collected()
+    _gather(unsettled, report)
 
 
 def collect_aws_log(

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from seawall.drill.sabotage import require_covered
 from seawall.drill.shock import ARRIVALS, Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
-from seawall.drill_check import require_drills
+from seawall.drill_check import require_drills, require_order
 from seawall.errors import ExitCode, SeawallError, UsageError
 from seawall.evidence.ports import chains_of, heads_of, offers_of, records_of
 from seawall.formats import timeline
@@ -124,6 +125,7 @@ def make_request(
     if drills:
         gameday, chosen = None, tuple(drills)
         _require_known(policy, chosen)
+        require_order(policy, policy_path, chosen)
     else:
         day = _gameday(policy, name)
         gameday, chosen = day.name, day.drills
@@ -390,8 +392,8 @@ class _Day:
             heads=heads,
             run_dir=run.run_dir,
             report=self.display.line,
+            collected=partial(run.event, "collected"),
         )
-        run.event("collected")
         if deployment.aws_log is not None:
             # After that event, which is when the records were gathered, because it is late.
             self.display.phase("waiting for AWS's own log of signatures")

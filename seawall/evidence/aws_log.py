@@ -9,8 +9,8 @@ side, until
 1. an event of after the drill is there, which the Region's signer makes by its own probe, and
 2. two readings find the same, with a pause between them in which late events may arrive,
 
-or until the deployment's bound has passed. What was read until then is written, and the judge finds
-out whether it is enough.
+or until the deployment's bound has passed: then it is no evidence, because events come in no order,
+and any of them may be missing.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ _PATIENT = Config(
 """Whoever else looks up events in the account uses the same quota."""
 
 Page = Mapping[str, Any]
-LookUp = Callable[[float, str | None], Page]
-"""One page of signatures from a moment (Unix seconds) on; the token is that of the page before."""
+LookUp = Callable[[float, float | None, str | None], Page]
+"""One page of signatures from a moment to another, in whole Unix seconds and both inclusive.
+
+None is no end. The token is that of the page before.
+"""
 WalletOf = Mapping[str, tuple[str, str]]
 """Wallet and address by key id, which is the same in both Regions."""
 
@@ -100,19 +103,20 @@ class RegionLog:
         Args:
             starts: Beginning of the drill in Unix seconds.
             waiting: How long the log is waited for; None reads what is there.
+
+        Raises :class:`EvidenceError` if it was not complete within the bound.
         """
         if waiting is None:
-            return self._all(starts)
+            return [*self._all(starts, None).values()]
         # Whole seconds: an event of the second in which the drill ended may be of before its end.
         ends = float(math.ceil(self.clock()))
         deadline = ends + waiting.within_s
         self.sleep(max(0.0, ends - self.clock()))
         self.mark()
         told = self.clock()
-        while not self.look_up(ends, None)["Events"]:
+        while not (after := _records(self.look_up(ends, None, None))):
             if self.clock() >= deadline:
-                self._late(waiting)
-                break
+                raise self._late(waiting)
             if self.clock() - told >= _TOLD_EVERY_S:
                 told = self.clock()
                 self.report(
@@ -120,36 +124,40 @@ class RegionLog:
                     f" {waiting.within_s:g} s"
                 )
             self.sleep(_PAUSE_S)
-        began, known = self.clock(), self._all(starts)
+        # Later events are still coming in, from a venue that goes on, and say nothing of the drill.
+        began, known = self.clock(), self._all(starts, ends - 1)
         while True:
             # From page to page both readings are as far apart as from beginning to beginning.
             pause_s = max(0.0, began + waiting.settled_s - self.clock())
             if self.clock() + pause_s > deadline:
-                self._late(waiting)
-                return known
+                raise self._late(waiting)
             self.sleep(pause_s)
-            began, again = self.clock(), self._all(starts)
-            if len(again) == len(known):
-                return again
+            began, again = self.clock(), self._all(starts, ends - 1)
+            if again.keys() == known.keys():
+                return [*(again | after).values()]
             known = again
 
-    def _late(self, waiting: AwsLog) -> None:
-        self.report(
+    def _late(self, waiting: AwsLog) -> EvidenceError:
+        return EvidenceError(
             f"AWS's own log of {self.region} was not complete within {waiting.within_s:g} s"
         )
 
-    def _all(self, starts: float) -> list[Mapping[str, Any]]:
-        """Every page; an event that moved to the next page meanwhile counts once."""
+    def _all(self, starts: float, ends: float | None) -> dict[str, Mapping[str, Any]]:
+        """Every page by event; one that moved to the next page meanwhile counts once."""
         found: dict[str, Mapping[str, Any]] = {}
         token: str | None = None
         while True:
             self.sleep(_PAUSE_S)
-            page = self.look_up(starts, token)
-            for event in page["Events"]:
-                found[str(event["EventId"])] = json.loads(event["CloudTrailEvent"])
+            page = self.look_up(starts, ends, token)
+            found |= _records(page)
             token = page.get("NextToken")
             if token is None:
-                return list(found.values())
+                return found
+
+
+def _records(page: Page) -> dict[str, Mapping[str, Any]]:
+    """What CloudTrail recorded of each event of a page."""
+    return {str(event["EventId"]): json.loads(event["CloudTrailEvent"]) for event in page["Events"]}
 
 
 def export_aws_log(
@@ -171,7 +179,8 @@ def export_aws_log(
         into: The run directory.
         report: Gets lines for people.
 
-    Raises :class:`EvidenceError` if the stack's outputs cannot be read, and botocore's errors.
+    Raises :class:`EvidenceError` if the stack's outputs cannot be read or the log was not complete
+    within the bound, and botocore's errors.
     """
     waiting = deployment.aws_log
     if waiting is None:
@@ -209,8 +218,10 @@ def export_aws_log(
 def looking_up(client: Any) -> LookUp:
     """Ask ``client``, boto3's of CloudTrail, for the signatures of its Region."""
 
-    def look_up(starts: float, token: str | None) -> Page:
+    def look_up(starts: float, ends: float | None, token: str | None) -> Page:
         more: dict[str, Any] = {} if token is None else {"NextToken": token}
+        if ends is not None:
+            more["EndTime"] = datetime.fromtimestamp(math.floor(ends), UTC)
         page: Page = client.lookup_events(
             LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": SIGN}],
             StartTime=datetime.fromtimestamp(math.floor(starts), UTC),

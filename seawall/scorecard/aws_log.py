@@ -32,6 +32,9 @@ An event's time is cut off to the second (less than 1 s), and the venue writes a
 after it was made, by a clock of its own.
 """
 
+WRONG_CLOCK_US_MAX = 60 * SECOND
+"""An event of the right key and region so near that nothing else explains is no proof of a lie."""
+
 KeyInRegion = tuple[str, str]
 """(region, address of the key in lower case)."""
 
@@ -85,7 +88,7 @@ def compared(facts: Facts) -> Compared:
         region, address = signature.key
         for other in (key for key in list(left) if key[1] == address and key[0] != region):
             found = _take(left[other], signature.at)
-            if found is not None:
+            if found is not None and not _near(left[signature.key], signature.at):
                 elsewhere[place] = found
                 break
     return Compared(
@@ -99,12 +102,18 @@ def compared(facts: Facts) -> Compared:
 def signatures(facts: Facts) -> tuple[Recorded, ...]:
     """Every signature that the venue recorded in this drill, in order of time.
 
-    Of earlier ones the log need not say anything. Empty if the deployment offers no records of
+    Of earlier ones the log need not say anything; but one whose transaction was broadcast in this
+    drill is of this drill, whatever time it is given. Empty if the deployment offers no records of
     signatures. Raises :class:`EvidenceError` for one without a region or a time.
     """
     if not facts.offers("signatures"):
         return ()
     begins = Instant(round(facts.run.manifest.started_at * SECOND))
+    broadcast = {
+        (slot.chain_id, slot.address, slot.nonce)
+        for slot in facts.run.slots
+        if (slot.broadcast_at or 0) >= begins
+    }
     found = []
     for row in facts.run.signatures:
         if row.tx_hash is None and row.signed_at is None:
@@ -114,7 +123,7 @@ def signatures(facts: Facts) -> tuple[Recorded, ...]:
                 f"records/sign_log.csv does not say where and when nonce {row.nonce} of"
                 f" {row.address} was signed"
             )
-        if row.signed_at >= begins:
+        if row.signed_at >= begins or (row.chain_id, row.address, row.nonce) in broadcast:
             found.append(
                 Recorded(
                     chain_id=row.chain_id,
@@ -130,7 +139,7 @@ def signatures(facts: Facts) -> tuple[Recorded, ...]:
 def contradicted(facts: Facts, nonces: Collection[tuple[int, str, int]]) -> str | None:
     """Why the records of these signatures cannot be believed; None if the log confirms them.
 
-    ``nonces`` are (chain, address, nonce) of signatures.
+    ``nonces`` are (chain, address, nonce) of signatures that were broadcast in this drill.
     """
     found = compared(facts)
     doubtful = [
@@ -138,6 +147,12 @@ def contradicted(facts: Facts, nonces: Collection[tuple[int, str, int]]) -> str 
     ]
     if doubtful:
         return described(doubtful[0])
+    unrecorded = {*nonces} - {
+        (each.chain_id, each.address, each.nonce) for each in signatures(facts)
+    }
+    if unrecorded:
+        _, address, nonce = min(unrecorded)
+        return f"records/sign_log.csv does not say who signed nonce {nonce} of {address}"
     return found.gap
 
 
@@ -210,6 +225,11 @@ def _take(calls: list[SignCall], at: Instant) -> SignCall | None:
     return None
 
 
+def _near(calls: Iterable[SignCall], at: Instant) -> bool:
+    """Whether one of ``calls`` could be of ``at`` if the venue's clock were wrong."""
+    return any(abs(call.at - at) <= WRONG_CLOCK_US_MAX for call in calls)
+
+
 def _gap(
     facts: Facts, recorded: Sequence[Recorded], left: Mapping[KeyInRegion, list[SignCall]]
 ) -> str | None:
@@ -241,13 +261,12 @@ def _gap(
 
 
 def _must_go_on_to(facts: Facts, recorded: Iterable[Recorded]) -> Instant:
-    """The last moment that matters: a signature, an answered probe, or the end of a fault."""
+    """The last moment that matters: all that was recorded was gathered by then."""
     return max(
         (
+            facts.observed_until,
             *(each.at for each in recorded),
             *(moment for moments in _answered(facts).values() for moment in moments),
-            *(fault.reverted for fault in facts.faults if fault.reverted is not None),
-            Instant(round(facts.run.manifest.started_at * SECOND)),
         )
     )
 

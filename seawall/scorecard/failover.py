@@ -20,7 +20,7 @@ from seawall.scorecard.budgets import (
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, once, sighting
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import LaneChange, ProbeSample, Slot, Withdrawal
 
 Lane = tuple[str, str]
@@ -78,8 +78,12 @@ def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
             )
         found[slot.network, slot.wallet].append(slot)
     if facts.offers("aws_log"):
+        begins = round(facts.run.manifest.started_at * SECOND)
         nonces = {
-            (slot.chain_id, slot.address, slot.nonce) for lane in found.values() for slot in lane
+            (slot.chain_id, slot.address, slot.nonce)
+            for lane in found.values()
+            for slot in lane
+            if (slot.broadcast_at or 0) >= begins
         }
         doubt = contradicted(facts, nonces)
         if doubt is not None:

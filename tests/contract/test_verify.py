@@ -221,7 +221,7 @@ def test_it_says_which_drills_and_claims_the_deployment_allows(
     assert "evidence: payouts" in drills["calm"]["missing"]
     assert "names no such process" in drills["api-killed"]["missing"]
     assert command_line.main(arguments) == 0
-    assert "names no such process" in capsys.readouterr().out
+    assert "are seen nowhere" in capsys.readouterr().out
 
 
 def test_what_cannot_be_asked_has_a_code_of_its_own(

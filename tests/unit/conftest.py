@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +15,8 @@ _ask = drill_check.ask
 
 
 @cache
-def _answer(module: str, path: Path, _content: bytes) -> DrillReport:
-    return _ask(module, path)
+def _answer(module: str, path: Path, _content: bytes, drills: Sequence[str] = ()) -> DrillReport:
+    return _ask(module, path, drills=drills)
 
 
 @pytest.fixture
@@ -25,5 +26,7 @@ def programs_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     What they say of the same file is always the same, and starting them takes most of a test.
     """
     monkeypatch.setattr(
-        drill_check, "ask", lambda module, path: _answer(module, path, path.read_bytes())
+        drill_check,
+        "ask",
+        lambda module, path, drills=(): _answer(module, path, path.read_bytes(), tuple(drills)),
     )

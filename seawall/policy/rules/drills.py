@@ -6,7 +6,7 @@ Whether a fault, its parameters and a shock profile exist is known to the progra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
@@ -53,19 +53,25 @@ def drills(policy: Policy) -> Iterator[Problem]:
                     found=repr(named),
                     remedy=f"name a drill of the policy: {', '.join(policy.drills) or 'none yet'}",
                 )
-            elif position and policy.drills[named].smallest.hot_balances is not None:
-                yield Problem(
-                    path=f"gamedays.{index}.drills.{position}",
-                    found=repr(named),
-                    remedy="put it first: it counts in hot balances, and a drill before it leaves"
-                    " them topped up to their maximum",
-                )
+        yield from in_order(policy, day.drills, path=f"gamedays.{index}.drills")
     if not policy.gamedays:
         yield Problem(
             path="gamedays",
             found="none",
             remedy="declare at least one; what is not drilled is not proven",
         )
+
+
+def in_order(policy: Policy, drills: Sequence[str], *, path: str) -> Iterator[Problem]:
+    """Drills that must come first, and do not."""
+    for position, name in enumerate(drills):
+        if position and name in policy.drills and policy.drills[name].smallest.hot_balances:
+            yield Problem(
+                path=f"{path}.{position}",
+                found=repr(name),
+                remedy="put it first: it counts in hot balances, and a drill before it leaves them"
+                " topped up to their maximum",
+            )
 
 
 def stop_conditions(policy: Policy) -> Iterator[Problem]:

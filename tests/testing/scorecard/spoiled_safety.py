@@ -93,7 +93,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "a signature is not in the log": (
         lambda run: {"signatures": run.signatures[1:]},
-        {"safety.signed_is_logged": FAIL},
+        {"safety.signed_is_logged": FAIL, "failover.time": UNKNOWN},
     ),
     "a nonce was left out": (nonce_left_out, {"safety.nonces_contiguous": FAIL}),
     "the chain has counted a transaction without a slot": (

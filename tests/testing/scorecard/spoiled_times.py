@@ -11,6 +11,7 @@ from tests.testing.scorecard.spoiling import (
     each,
     events,
     first,
+    gathered_at,
     large_unacknowledged,
     never_normal,
     never_protected,
@@ -213,15 +214,12 @@ TIMES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {
             "withdrawals": each(run.withdrawals, lambda row: row.seq == LATE, resolved_at=us(110)),
             **paid_in_block(run, seq=LATE, block=114),
-            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
+            **gathered_at(run, 120),
         },
         {"recovery.time": FAIL},
     ),
     "the chains know of a payment after the bound, the records of none": (
-        lambda run: {
-            **paid_in_block(run, seq=LATE, block=114),
-            "timeline": each(run.timeline, lambda event: event.event == "collected", at=us(120)),
-        },
+        lambda run: {**paid_in_block(run, seq=LATE, block=114), **gathered_at(run, 120)},
         {"recovery.time": UNKNOWN},
     ),
     "the status was not watched when the tier became normal": (

@@ -346,6 +346,23 @@ def later(row: Any, seconds: float, *moments: str, **changes: Any) -> Any:
     )
 
 
+def gathered_at(run: Run, seconds: float, timeline: Any = None) -> Files:
+    """The evidence was gathered so late; AWS's own log goes on to then."""
+    last = {call.region: call for call in run.sign_calls}  # in order of time
+    return {
+        "timeline": each(
+            run.timeline if timeline is None else timeline,
+            lambda event: event.event == "collected",
+            at=us(seconds),
+        ),
+        "sign_calls": run.sign_calls
+        + tuple(
+            replace(call, event_id=f"{call.event_id}-later", at=us(seconds + 1))
+            for call in last.values()
+        ),
+    }
+
+
 def never_normal(run: Run) -> Files:
     """Stressed for good: no flip to normal, and eleven more seconds of a status that says so."""
     stressed = {"tier": "stressed"}
@@ -370,7 +387,7 @@ def never_normal(run: Run) -> Files:
         ),
         "flips": without(run.flips, lambda flip: flip.tier == "normal"),
         "slots": each(run.slots, lambda slot: slot.opened_at > us(78), mode_epoch=4),
-        "timeline": each(ended, lambda event: event.event == "collected", at=us(103)),
+        **gathered_at(run, 103, ended),
         "blocks": run.blocks
         + tuple(later(block, 22, "timestamp") for block in run.blocks if block.timestamp > us(72)),
         "probes": run.probes | {"status": (*known, *more)},

@@ -77,11 +77,13 @@ def test_a_source_that_settles_later_is_read_then_and_after_the_others(
         heads={},
         run_dir=run,
         report=said.append,
+        collected=lambda: said.append(f"collected after {sum(clock.slept):g} s"),
     )
 
     assert clock.slept == [120, 180]
     assert said[0].startswith("no evidence from decisions: EvidenceError: ")
     assert said[1:] == [
+        "collected after 0 s",
         "top_ups is read in 120 s, when it has settled",
         "flow is read in 180 s, when it has settled",
     ]

@@ -74,6 +74,7 @@ def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
     assert covered == {
         "signing-region-dark": ("failover", "mode-controller"),
         "calm": (),
+        "slow-bleed": (),
         "rpc-dark": ("rpc-failover",),
         "signing-throttled": ("failover",),
         "signing-denied": ("failover",),
@@ -87,7 +88,7 @@ def test_a_game_day_is_its_drills_in_their_order() -> None:
     """The command that is shown replays it."""
     found = request(name="one-after-another")
 
-    assert set(found.drills) == set(found.policy.drills)
+    assert {required.drill for required in found.policy.readiness} <= set(found.drills)
     assert found.drills[:3] == ("signing-region-dark", "calm", "rpc-dark")
     assert found.replay == (
         "bin/seawall gameday --seed 1 --gameday one-after-another --policy policies/sandbox.yaml"
@@ -105,6 +106,16 @@ def test_drills_are_taken_by_name_and_in_the_order_that_is_asked_for() -> None:
     )
     with pytest.raises(UsageError, match=r"no drill called 'rpc' \(one of: signing-region-dark, "):
         request(drills=("calm", "rpc"))
+
+
+def test_drills_that_cannot_follow_one_another_are_refused_as_in_a_game_day() -> None:
+    """One sandbox has money for one whole run on the bank, which must find it untouched."""
+    with pytest.raises(PolicyError, match=r"seawall drill\.1: found 'signing-region-dark'; put it"):
+        request(drills=("calm", "signing-region-dark"))
+    with pytest.raises(
+        PolicyError, match=r"floods that ask for 8\.16 times the hot targets .* in two game days"
+    ):
+        request(drills=("signing-region-dark", "prometheus-dark", "prometheus-dark"))
 
 
 def test_a_drill_whose_fault_does_not_exist_is_refused_before_anything_starts(

@@ -221,6 +221,19 @@ def test_a_calm_day_reaches_no_tier_and_pays_small_ones(seed: int) -> None:
     assert "measured" not in made.scaling
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_slow_bleed_asks_for_half_the_hot_targets_and_reaches_no_tier(seed: int) -> None:
+    """A valid drill: much leaves, and at no moment fast."""
+    population = populate(SANDBOX, seed=seed, size=SIZE)
+
+    made = plan(SANDBOX, "slow-bleed", load_profile("slow-bleed"), population, seed=seed)
+
+    expected = made.knobs["expected"]
+    assert expected["requested_over_hot_targets"] > 0.5
+    assert expected["velocity_max"] < 0.1 / 1.2
+    assert expected["protected_crossed_after_s"] is None
+
+
 def test_a_flood_that_reaches_a_tier_which_its_drill_avoids_is_refused() -> None:
     """A bank run under a drill that means to see nothing."""
     drill = SANDBOX.drills[DRILL]

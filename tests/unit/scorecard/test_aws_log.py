@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.aws_log import APART_S, compared, signatures, signed_inside
+from seawall.scorecard.aws_log import APART_S, compared, contradicted, signatures, signed_inside
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.rows import Signature, SignCall
@@ -93,11 +93,39 @@ def test_signatures_of_before_the_drill_and_those_that_were_only_asked_for_do_no
 ) -> None:
     signature, _ = one(good_run)
     asked = replace(signature, nonce=1, signed_by=None, signed_at=None, tx_hash=None)
-    earlier = replace(signature, nonce=2, signed_at=us(-30))
+    earlier = replace(signature, nonce=1_000_000, signed_at=us(-30))
 
     found = signatures(Facts(altered(signatures=(asked, earlier, signature))))
 
     assert [each.nonce for each in found] == [signature.nonce]
+
+
+def test_a_signature_that_was_broadcast_in_the_drill_is_of_it_whatever_time_it_is_given(
+    altered: Alter, good_run: Run
+) -> None:
+    """Else a signature dated before the drill would need no event."""
+    signature, event = one(good_run)
+    slot = next(
+        slot
+        for slot in good_run.slots
+        if (slot.chain_id, slot.address, slot.nonce)
+        == (signature.chain_id, signature.address, signature.nonce)
+    )
+    backdated = replace(signature, signed_at=us(-600))
+    run = altered(signatures=(backdated,), slots=(slot,), sign_calls=(event,))
+    nonces = {(slot.chain_id, slot.address, slot.nonce)}
+
+    assert [each.nonce for each in compared(Facts(run)).uncovered] == [signature.nonce]
+    assert "no such signature there" in str(contradicted(Facts(run), nonces))
+
+
+def test_a_signature_that_is_in_no_record_is_a_doubt(altered: Alter, good_run: Run) -> None:
+    signature, event = one(good_run)
+    run = altered(signatures=(), sign_calls=(event,))
+
+    doubt = contradicted(Facts(run), {(signature.chain_id, signature.address, signature.nonce)})
+
+    assert f"does not say who signed nonce {signature.nonce}" in str(doubt)
 
 
 @pytest.mark.parametrize("lacking", ["signed_by", "signed_at"])

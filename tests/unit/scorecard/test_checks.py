@@ -69,7 +69,9 @@ def test_a_network_with_deferred_withdrawals_alone_has_nothing_to_fail_over(
     primary = good_run.policy.regions.primary
     slots = each(good_run.slots, dark, broadcast_at=us(75), signer_region=primary)
     rows = each(good_run.withdrawals, lambda row: row.network == "birch", size="large")
-    found = {"slots": slots, "signatures": ()}
+    offers = tuple(port for port in good_run.manifest.offers if port != "aws_log")
+    manifest = good_run.manifest.model_copy(update={"offers": offers})
+    found = {"slots": slots, "signatures": (), "manifest": manifest}
 
     late = failover(Facts(altered(**found)))
     deferred_only = failover(Facts(altered(**found, withdrawals=rows)))
