@@ -307,8 +307,14 @@ class Sandbox:
                     self._restarts.died(name, at=self._clock())
         return component
 
-    def _begin(self, name: str, command: _Command) -> Component:
-        """Start a process by ``command``, whatever was there under that name before."""
+    def _begin(
+        self, name: str, command: _Command, *, former: ComponentStatus | None = None
+    ) -> Component:
+        """Start a process by ``command``, whatever was there under that name before.
+
+        ``former`` is what is known of a process that died and that this one replaces. It is kept
+        before the new status is published, so that no reader misses the death.
+        """
         variables = {**inherited(), **self.environment, **command.env}
         if name in self._sabotaged:
             variables[environment_names.SABOTAGE_VARIABLE] = self._sabotaged[name]
@@ -326,6 +332,8 @@ class Sandbox:
             component.announce_stop()
             component.signal_group(signal.SIGKILL)
             raise UsageError(f"{name} cannot be started: the sandbox is being ended")
+        if former is not None:
+            self._former[name] = former
         self._components[name], self._commands[name] = component, command
         self._restarts.started(name, at=self._clock())
         process = Process(pid=component.pid, log=component.log)
@@ -356,13 +364,12 @@ class Sandbox:
         former, before = self._status(name), self._components[name]
         self._restarts.started(name, at=self._clock())
         try:
-            self._begin(name, self._commands[name])
+            self._begin(name, self._commands[name], former=former)
         except SeawallError as error:
             print(f"{name} was not started again: {error}", file=sys.stderr)
             if self._components[name] is before:
                 self._restarts.died(name, at=self._clock())
                 return
-        self._former[name] = former
         self.report_components()
 
     def spawn_all(

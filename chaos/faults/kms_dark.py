@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chaos.signer import signer_of
 from chaos.wire import DarkProxy
 from seawall.conventions import components, faults
 from seawall.formats.deployment import Deployment
@@ -14,6 +15,18 @@ class KmsDark(DarkProxy):
     """A region's key service hangs: its signers get no answer, and no refusal either."""
 
     name = faults.KMS_DARK
+
+    def __init__(
+        self, deployment: Deployment, *, target: str, parameters: Mapping[str, str]
+    ) -> None:
+        """Aim it at ``target``.
+
+        Raises:
+            UsageError: It does not fit ``deployment``, which must also say where the region's
+                signer is: the judge believes the dark only if the prober's own signatures failed.
+        """
+        super().__init__(deployment, target=target, parameters=parameters)
+        signer_of(deployment, target, fault=self.name)
 
     @classmethod
     def targets(cls, policy: Policy) -> tuple[str, ...]:

@@ -233,15 +233,31 @@ def _silent_for_settler(facts: Facts, fault: FaultSeen) -> Finding | None:
     """The network's settler asked the endpoint in vain, and was answered by it no more.
 
     By its own counts, as Prometheus recorded them, which look at no address of the injector's. None
-    where no settler counts. A count is a scrape old, so the first one is left out. Whether the
-    other endpoint answered it instead is shown, and is the venue's business.
+    where no settler counts. Whether the other endpoint answered it instead is shown, and is the
+    venue's business.
+
+    Answers are counted from two scrapes after the fault. The evidence has one count for each step
+    of a grid whose step is one scrape, so the last one until a moment stands up to one scrape
+    before it; and what stands there was scraped up to one scrape earlier still. With one scrape,
+    the count might be of before the fault, and its answers be taken for those of the dark. One more
+    scrape is needed to see the next count, so a shorter fault shows nothing: UNKNOWN.
     """
     _, network, side = fault.planned.target.split(".")
     if not facts.offers("metrics") or not recorded(facts, metrics.RPC_REQUESTS):
         return None
     scrape_us = facts.run.policy.monitoring.scrape_every * MILLISECOND
     applied, ends = Instant(fault.applied or 0), Instant(fault.reverted or 0)
-    starts = Instant((fault.effective or 0) + STILL_LATE_US_MAX + scrape_us)
+    starts = Instant((fault.effective or 0) + STILL_LATE_US_MAX + 2 * scrape_us)
+    target = f"the settler of {network} is not answered by {fault.planned.target}"
+    lacks_us = starts + scrape_us - ends
+    if lacks_us > 0:
+        return unknown(
+            target=target,
+            reason=(
+                f"the fault is {format_s(lacks_us)} too short for the counts of the settler of"
+                f" {network}, which begin two scrapes after it and take one more"
+            ),
+        )
 
     def counted(where: str, outcome: str, since: Instant) -> float | None:
         labels = {"network": network, "side": where, "outcome": outcome}
@@ -250,7 +266,6 @@ def _silent_for_settler(facts: Facts, fault: FaultSeen) -> Finding | None:
     other = next(each for each in components.SIDES if each != side)
     silent = counted(side, "silent", applied)
     answered, elsewhere = counted(side, "answered", starts), counted(other, "answered", starts)
-    target = f"the settler of {network} is not answered by {fault.planned.target}"
     if silent is None or answered is None or elsewhere is None:
         return unknown(
             target=target, reason=f"metrics.json lacks counts of the settler of {network}"

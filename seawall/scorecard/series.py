@@ -94,16 +94,30 @@ def growth(
 ) -> float | None:
     """By how much a counter grew from what it last was at ``starts`` to that at ``ends``.
 
-    None if Prometheus recorded no series of ``metric`` with these ``labels``.
+    Summed over all series of ``metric`` with these ``labels``. A counter that fell began again from
+    zero, as that of a restarted process does; so did one without a sample until ``starts``. None if
+    Prometheus recorded no sample of any such series.
     """
-    for series in facts.run.metrics.series:
-        if series.metric.get("__name__") == metric and labels.items() <= series.metric.items():
-            first, last = (
-                [value for at, value in series.values if at * SECOND <= moment]
-                for moment in (starts, ends)
-            )
-            return (last[-1] if last else 0.0) - (first[-1] if first else 0.0)
-    return None
+    grown = [
+        _grown(values, starts=starts, ends=ends)
+        for series in facts.run.metrics.series
+        if series.metric.get("__name__") == metric
+        and labels.items() <= series.metric.items()
+        and (values := [each for each in series.values if math.isfinite(each[1])])
+    ]
+    return sum(grown) if grown else None
+
+
+def _grown(values: Iterable[tuple[float, float]], *, starts: Instant, ends: Instant) -> float:
+    """By how much one series grew, from its (Unix seconds, value) pairs in order of time."""
+    last, grown = 0.0, 0.0
+    for at, value in values:
+        if at * SECOND > ends:
+            break
+        if at * SECOND > starts:
+            grown += value - last if value >= last else value
+        last = value
+    return grown
 
 
 def hot_balance(facts: Facts) -> dict[tuple[str, str], Points]:

@@ -25,10 +25,11 @@ import pytest
 import yaml
 
 from chaos.endpoint import probe
-from tests.testing.deployments import urls, write_deployment
+from tests.testing.deployments import NOTHING, urls, write_deployment
 
 ROOT = Path(__file__).resolve().parents[2]
-PROXY = "kms.us-east-1"
+REGION = "us-east-1"
+PROXY = f"kms.{REGION}"
 EXPERIMENT = "signing-region-dark"
 DARK = "2500ms"
 FAULT = {
@@ -174,6 +175,7 @@ class FaultHarness:
             run_dir=folder,
             toxiproxy=toxiproxy,
             proxies={PROXY: {"listen": listen, "upstream": venue.address}},
+            signers={REGION: {"url": NOTHING, "operations_per_s": 60}},
             urls=urls(api=url, prometheus=url, lease=lease),
             customers=str(folder / "customers.csv"),
         )

@@ -23,12 +23,18 @@ from seawall.experiments import experiment_of, faults_of
 from seawall.formats.deployment import Deployment
 from seawall.formats.drill_contract import Balance, smallest_sum
 from seawall.policy_file import load_policy
-from tests.testing.deployments import make_deployment, write_broken_deployment, write_deployment
+from tests.testing.deployments import (
+    NOTHING,
+    make_deployment,
+    write_broken_deployment,
+    write_deployment,
+)
 from tests.testing.policies import policy as literal
 
 POLICY_PATH = repository_root() / "policies" / "sandbox.yaml"
 POLICY = load_policy(POLICY_PATH)
 DRILLS = list(POLICY.drills)
+SIGNERS = {"us-east-1": {"url": NOTHING, "operations_per_s": 60}}
 OWN_FAULT = """
 from chaos.faults import Fault, Observation, Parameters
 from seawall.lease import UndoCall
@@ -73,6 +79,11 @@ def _faults(experiment: dict[str, Any], part: str, function: str) -> set[str]:
         for activity in experiment[part]
         if activity["provider"]["func"] == function
     }
+
+
+def _stack(folder: Path, **changes: Any) -> Deployment:
+    """One on which every fault of the key service can be seen."""
+    return make_deployment(folder, **({"signers": SIGNERS} | changes))
 
 
 def _make(
@@ -165,7 +176,7 @@ def test_the_rendered_experiments_are_those_of_the_policies() -> None:
 
 def test_a_fault_stays_within_the_blast_radius(tmp_path: Path) -> None:
     """A fault must not touch what its drill does not name, and an unknown one is refused."""
-    stack = make_deployment(tmp_path)
+    stack = _stack(tmp_path)
 
     assert _make(stack).part == "kms.us-east-1"
     with pytest.raises(
@@ -183,14 +194,23 @@ def test_a_fault_stays_within_the_blast_radius(tmp_path: Path) -> None:
 
 def test_a_fault_needs_the_proxy_that_it_breaks(tmp_path: Path) -> None:
     """This fault cannot be applied to signers that do not reach KMS through a proxy."""
-    stack = make_deployment(tmp_path, proxies={})
+    stack = _stack(tmp_path, proxies={})
     with pytest.raises(UsageError, match=r"^the deployment file names no proxy kms\.us-east-1"):
         _make(stack)
 
 
+@pytest.mark.parametrize("signers", [{}, {"us-west-2": SIGNERS["us-east-1"]}])
+def test_a_dark_region_needs_a_signer_that_shows_it(tmp_path: Path, signers: Any) -> None:
+    """The judge wants the prober's own signatures to fail, so without it none would be believed."""
+    with pytest.raises(
+        UsageError, match=r"^the deployment file names no signer of us-east-1 .*name it under sig"
+    ):
+        _make(_stack(tmp_path, signers=signers))
+
+
 def test_the_control_of_a_fault_touches_nothing_and_is_not_taken_for_it(tmp_path: Path) -> None:
     """It has the target and the undo of the fault, and another name."""
-    fault = _make(make_deployment(tmp_path))
+    fault = _make(_stack(tmp_path))
     control = Noop(fault)
 
     assert (control.name, control.target, control.part) == ("noop", fault.target, fault.part)

@@ -156,6 +156,23 @@ def test_what_dies_by_itself_is_started_again_and_its_death_is_kept(
         sandbox.check()
 
 
+def test_no_report_of_a_restart_hides_the_death(
+    sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads in the moment of the restart must not believe that nothing died."""
+    spawn(sandbox)
+    die(sandbox)
+    reported: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "sandbox.supervisor.write_components",
+        lambda _, statuses: reported.extend((each.deaths, each.restarts) for each in statuses),
+    )
+    clock.now += 0.5
+    sandbox.restart_due()
+
+    assert set(reported) == {(1, 1)}
+
+
 def test_what_dies_again_waits_longer(sandbox: Sandbox, clock: Clock) -> None:
     spawn(sandbox)
     for wait_s in (0.5, 1.0, 2.0):

@@ -126,6 +126,20 @@ def _of(
             id="the noisy bucket lost its own share",
         ),
         pytest.param(
+            _of("noisy", lambda answer: replace(answer, outcome="throttled", lag_ms=500)),
+            {"neighbour.generator": Outcome.UNKNOWN, "neighbour.noisy_share": Outcome.UNKNOWN},
+            id="the noisy bucket got less on a machine that was late",
+        ),
+        pytest.param(
+            _of("noisy", lambda answer: replace(answer, outcome="signed", lag_ms=500)),
+            {
+                "neighbour.pressed": Outcome.UNKNOWN,
+                "neighbour.generator": Outcome.UNKNOWN,
+                "neighbour.noisy_share": Outcome.FAIL,
+            },
+            id="it got more than its share on a machine that was late",
+        ),
+        pytest.param(
             lambda answers: [replace(answer, lag_ms=500) for answer in answers],
             {"neighbour.generator": Outcome.UNKNOWN},
             id="the generator was late",

@@ -24,7 +24,7 @@ from tests.testing.scorecard.faulty import (
     with_fault,
 )
 from tests.testing.scorecard.spoiling import Files, Spoil, events, probes, us, without
-from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, REVERTED, ZERO
+from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, ENDS, REVERTED, STARTS, ZERO
 
 Alter = Callable[..., Run]
 UNKNOWN = Outcome.UNKNOWN
@@ -207,6 +207,44 @@ def test_a_settler_that_does_not_turn_to_the_other_endpoint_is_no_doubt_of_the_f
 
     assert finding.outcome is Outcome.PASS
     assert "was answered 0 times by standby" in finding.measured
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.25, 0.5, 0.75])
+def test_counts_of_before_the_fault_are_not_taken_for_answers_in_it(
+    altered: Alter, good_run: Run, phase_s: float
+) -> None:
+    """Evidence has a count each scrape, which is almost a scrape old itself."""
+    scrape_s = good_run.policy.monitoring.scrape_every / 1_000
+    grid = [STARTS + phase_s + step * scrape_s for step in range(int((ENDS - STARTS) / scrape_s))]
+    scraped = [at - 0.99 * scrape_s for at in grid]
+    served = tuple(
+        (ZERO + at, float(int(50 * max(0, min(then, EFFECTIVE) - STARTS))))
+        for at, then in zip(grid, scraped, strict=True)
+    )
+    dark = rpc_dark(good_run)
+    old = _asked(
+        altered(**dark),
+        lambda series: series.model_copy(update={"values": served}),
+        side="primary",
+        outcome="answered",
+    )
+    finding = fault_landed.answer(Facts(altered(**dark | old)))
+
+    assert finding.outcome is Outcome.PASS, finding.reason
+
+
+def test_a_fault_too_short_for_the_settlers_counts_is_said_to_be(
+    altered: Alter, good_run: Run
+) -> None:
+    """Nothing that it counted is sure to be of the fault alone."""
+    dark = rpc_dark(good_run)
+    policy = dark["policy"]
+    seldom = policy.monitoring.model_copy(update={"scrape_every": 10_000})
+    dark["policy"] = policy.model_copy(update={"monitoring": seldom})
+    finding = fault_landed.answer(Facts(altered(**dark)))
+
+    assert finding.outcome is UNKNOWN
+    assert "the fault is 0.450 s too short for the counts of the settler" in finding.reason
 
 
 def test_without_a_count_of_the_settler_the_finding_says_so(altered: Alter, good_run: Run) -> None:
