@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -122,8 +123,13 @@ def die(sandbox: Sandbox) -> None:
     before = status_of(sandbox).deaths
     os.kill(status_of(sandbox).pid, signal.SIGKILL)
     until(lambda: status_of(sandbox).deaths > before)
-    with sandbox._lock:  # the one who noticed has said so, too
-        pass
+    # The status shows a death a moment before the thread that waits for it has told the back-off.
+    until(lambda: NAME not in sandbox._restarts._processes or due(sandbox))
+
+
+def due(sandbox: Sandbox) -> bool:
+    """Whether it is to be started again, sooner or later."""
+    return NAME in sandbox._restarts.due(at=math.inf)
 
 
 def until(holds: Callable[[], bool]) -> None:
