@@ -47,7 +47,7 @@ def _changed(name: str, **values: str) -> dict[str, Any]:
     return tree
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [(DRILL, 55, 65), (CALM_DAY, 40, 55)])
+@pytest.mark.parametrize(("name", "least", "most"), [(DRILL, 22, 27), (CALM_DAY, 40, 55)])
 def test_each_operation_is_used_as_often_as_the_profile_says(
     name: str, least: float, most: float
 ) -> None:
