@@ -130,10 +130,12 @@ def test_a_stop_condition_ends_fault_and_flood_at_once_and_a_second_drill_is_ref
                 within_s=60,
                 what="a run directory",
             )
-            until(lambda: events(run).get("fault.effective"), within_s=120, what="the fault")
+            # In the calm: the command takes seconds, and the fault lasts three.
+            until(lambda: events(run).get("calm.started"), within_s=120, what="the calm")
             second = seawall("drill", "calm", "--deployment", str(made.deployment_file))
             assert second.returncode == 3
             assert "another drill runs on second (process" in second.stderr
+            until(lambda: events(run).get("fault.effective"), within_s=120, what="the fault")
             prometheus.value = 7
             tripped_at = time.time()
             output, _ = runner.communicate(timeout=120)
