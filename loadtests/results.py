@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from loadtests.arrivals import MICROSECONDS, PHASES, Arrival
 from loadtests.reads import PlannedRead
@@ -26,11 +26,8 @@ MS = 1_000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestResult:
-    """The result of one request; times in Unix seconds, status 0 without an answer.
-
-    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
-    """
+class _Exchange:
+    """What came of one planned exchange; times in Unix seconds, status 0 without an answer."""
 
     index: int
     planned_at: float
@@ -40,59 +37,46 @@ class RequestResult:
     outcome: str
     error: str
     worker: str
-    venue_id: str = ""
 
     @property
     def latency_ms(self) -> float:
         """Milliseconds from the planned instant, so that a delay of the sender is not hidden."""
         return (self.done_at - self.planned_at) * MS
+
+    def to_row(self) -> list[Any]:
+        """The fields as a list, for the message from worker to master."""
+        return list(astuple(self))
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """The inverse of :meth:`to_row`."""
+        return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestResult(_Exchange):
+    """The result of one request; times in Unix seconds, status 0 without an answer.
+
+    ``venue_id`` is the venue's own name of the withdrawal, if it gave one.
+    """
+
+    venue_id: str = ""
 
     @property
     def lag_ms(self) -> float:
         """Milliseconds by which the request was sent late."""
         return (self.sent_at - self.planned_at) * MS
 
-    def to_row(self) -> list[Any]:
-        """The fields as a list, for the message from worker to master."""
-        return list(astuple(self))
-
-    @classmethod
-    def from_row(cls, row: Sequence[Any]) -> RequestResult:
-        """The inverse of :meth:`to_row`."""
-        return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
-
 
 @dataclass(frozen=True, kw_only=True)
-class ReadResult:
+class ReadResult(_Exchange):
     """The result of one read; times in Unix seconds, status 0 without an answer.
 
     ``outcome`` is ``answered`` (and right), ``wrong`` (understood, and not what was asked for),
     ``refused`` (with a code) or ``failed`` (no answer of the drill contract); ``error`` says why.
     """
 
-    index: int
     operation: str
-    planned_at: float
-    sent_at: float
-    done_at: float
-    status: int
-    outcome: str
-    error: str
-    worker: str
-
-    @property
-    def latency_ms(self) -> float:
-        """Milliseconds from the planned instant, so that a delay of the sender is not hidden."""
-        return (self.done_at - self.planned_at) * MS
-
-    def to_row(self) -> list[Any]:
-        """The fields as a list, for the message from worker to master."""
-        return list(astuple(self))
-
-    @classmethod
-    def from_row(cls, row: Sequence[Any]) -> ReadResult:
-        """The inverse of :meth:`to_row`."""
-        return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
 
 
 COLUMNS = (

@@ -9,6 +9,14 @@ from seawall.scorecard.aws_log import APART_S, compared, described, strangers
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown, violations
 
+_EVIDENCE = (
+    "aws/sign_calls.csv",
+    "records/sign_log.csv",
+    "records/slots.csv",
+    "probes.jsonl",
+    "timeline.jsonl",
+)
+
 
 @check(
     "signing.logged_by_aws",
@@ -17,13 +25,7 @@ from seawall.scorecard.outcome import Finding, check, failed, passed, unknown, v
         "That a standby took over is only as true as the records' word for who signed; the records"
         " are the venue's, the log is not."
     ),
-    evidence=(
-        "aws/sign_calls.csv",
-        "records/sign_log.csv",
-        "records/slots.csv",
-        "probes.jsonl",
-        "timeline.jsonl",
-    ),
+    evidence=_EVIDENCE,
     remediation=(
         "If the log came late, let it be waited for longer (aws_log.within_s of the deployment"
         " file); if a region is named wrongly, find out what writes the signers' log."
@@ -75,13 +77,7 @@ def logged_by_aws(facts: Facts) -> Finding:
     "signing.by_signers_only",
     question="Did nobody but the region's signer have a wallet's key sign?",
     motivation="Whoever else can have a key sign can pay past every control of the venue.",
-    evidence=(
-        "aws/sign_calls.csv",
-        "records/sign_log.csv",
-        "records/slots.csv",
-        "probes.jsonl",
-        "timeline.jsonl",
-    ),
+    evidence=_EVIDENCE,
     adapts_to=("signatures",),
     remediation="Stop the key (docs/runbooks/signing-dark.md), then find out who could use it.",
     proves_alone=True,

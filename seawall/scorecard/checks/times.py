@@ -27,7 +27,6 @@ from seawall.scorecard.outcome import Finding, check
         "records/flow.csv",
         "pages.jsonl",
         "aws/sign_calls.csv",
-        "probes.jsonl",
     ),
     adapts_to=("pages", "aws_log"),
     remediation=(
