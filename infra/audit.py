@@ -6,49 +6,21 @@ read who did what in the account. So this is a role of its own, which reads and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import pulumi
-from pulumi_aws import iam
 
-from infra.documents import Statement, allow, document, trust
-from infra.roles import BoundedRole
+from infra.documents import Statement, allow
+from infra.roles import DrillRole
 from seawall.conventions import aws
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditRoleArgs:
-    """The inputs of :func:`declare_audit_role`.
-
-    Args:
-        trusted: ARN of the principal that alone may take the role on.
-    """
-
-    venue: str
-    account: str
-    trusted: str
-    tags: Mapping[str, str]
-
-
-def declare_audit_role(args: AuditRoleArgs, opts: pulumi.ResourceOptions) -> None:
+def declare_audit_role(role: DrillRole, opts: pulumi.ResourceOptions) -> None:
     """Declare the role, its boundary and its policy, all under the logical name ``audit``."""
-    component = pulumi.ComponentResource("seawall:infra:AuditRole", "audit", None, opts)
-    statements = looking_up()
-    role = BoundedRole(
-        venue=args.venue,
-        account=args.account,
-        name=aws.audit_role(args.venue),
-        trust=trust(args.trusted),
-        reach=statements,
-        tags=args.tags,
-    ).declare("audit", parent=component)
-    iam.RolePolicy(
+    role.declare(
         "audit",
-        role=role.name,
-        name="drill",
-        policy=document(*statements),
-        opts=pulumi.ResourceOptions(parent=component),
+        kind="AuditRole",
+        name=aws.audit_role(role.venue),
+        statements=looking_up(),
+        opts=opts,
     )
 
 

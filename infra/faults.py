@@ -9,51 +9,23 @@ else; and no key's policy lets what is attached to a role of the stack decide an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import pulumi
-from pulumi_aws import iam
 
-from infra.documents import Statement, allow, document, trust
-from infra.roles import BoundedRole
+from infra.documents import Statement, allow
+from infra.roles import DrillRole
 from seawall.conventions import aws
 
 _WRITES = ("iam:PutRolePolicy", "iam:DeleteRolePolicy")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaultRoleArgs:
-    """The inputs of :func:`declare_fault_role`.
-
-    Args:
-        trusted: ARN of the principal that alone may take the role on.
-    """
-
-    venue: str
-    account: str
-    trusted: str
-    tags: Mapping[str, str]
-
-
-def declare_fault_role(args: FaultRoleArgs, opts: pulumi.ResourceOptions) -> None:
+def declare_fault_role(role: DrillRole, opts: pulumi.ResourceOptions) -> None:
     """Declare the role, its boundary and its policy, all under the logical name ``fault``."""
-    component = pulumi.ComponentResource("seawall:infra:FaultRole", "fault", None, opts)
-    statements = denying(venue=args.venue, account=args.account)
-    role = BoundedRole(
-        venue=args.venue,
-        account=args.account,
-        name=aws.fault_role(args.venue),
-        trust=trust(args.trusted),
-        reach=statements,
-        tags=args.tags,
-    ).declare("fault", parent=component)
-    iam.RolePolicy(
+    role.declare(
         "fault",
-        role=role.name,
-        name="drill",
-        policy=document(*statements),
-        opts=pulumi.ResourceOptions(parent=component),
+        kind="FaultRole",
+        name=aws.fault_role(role.venue),
+        statements=denying(venue=role.venue, account=role.account),
+        opts=opts,
     )
 
 

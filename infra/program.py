@@ -10,13 +10,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.audit import AuditRoleArgs, declare_audit_role
+from infra.audit import declare_audit_role
 from infra.destroy_guard import DestroyGuardArgs, declare_destroy_guard
-from infra.faults import FaultRoleArgs, declare_fault_role
+from infra.faults import declare_fault_role
 from infra.generated_files import MonitoringFiles, folder_of, read_expected
 from infra.refusals.declared import Demands
 from infra.refusals.gate import Gate
-from infra.roles import described
+from infra.roles import DrillRole, described
 from infra.settings import Settings, read_settings, refuse_other_account
 from infra.signers import Signers, SignersArgs
 from infra.standby import Standby, declare_standby
@@ -103,7 +103,7 @@ def declare_resources(
         opts,
     )
     declare_fault_role(
-        FaultRoleArgs(
+        DrillRole(
             venue=policy.venue.name,
             account=settings.account,
             trusted=settings.principals.faults,
@@ -112,7 +112,7 @@ def declare_resources(
         opts,
     )
     declare_audit_role(
-        AuditRoleArgs(
+        DrillRole(
             venue=policy.venue.name,
             account=settings.account,
             trusted=settings.principals.audit,

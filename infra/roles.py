@@ -103,6 +103,52 @@ class BoundedRole:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrillRole:
+    """A role that drills use, apart from what it may do.
+
+    Args:
+        venue: whose stack it is.
+        account: where it is.
+        trusted: ARN of the principal that alone may take the role on.
+    """
+
+    venue: str
+    account: str
+    trusted: str
+    tags: Mapping[str, str]
+
+    def declare(
+        self,
+        logical: str,
+        *,
+        kind: str,
+        name: str,
+        statements: Sequence[Statement],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """A role that may do what ``statements`` say, its boundary and its policy.
+
+        All have the logical name ``logical``, within a component of type ``kind``.
+        """
+        component = pulumi.ComponentResource(f"seawall:infra:{kind}", logical, None, opts)
+        role = BoundedRole(
+            venue=self.venue,
+            account=self.account,
+            name=name,
+            trust=trust(self.trusted),
+            reach=statements,
+            tags=self.tags,
+        ).declare(logical, parent=component)
+        iam.RolePolicy(
+            logical,
+            role=role.name,
+            name="drill",
+            policy=document(*statements),
+            opts=pulumi.ResourceOptions(parent=component),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegregatedRole:
     """The role of a principal of ``seawall.keys.access``; key policies say what it may do.
 
