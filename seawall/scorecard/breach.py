@@ -21,9 +21,8 @@ Pure over :class:`Facts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from seawall import indicators
 from seawall.errors import EvidenceError
@@ -43,9 +42,6 @@ TOLERANCE_US = 50 * MILLISECOND
 
 There is nothing in it for the intake: how long a request waits there is the venue's own time.
 """
-
-Clock = Literal["planned", "sent", "acknowledged"]
-"""Which moment of a request counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +112,11 @@ def breach(facts: Facts) -> Breach:
     trigger, row = _by_rows(facts)
     planned = sent = acknowledged = None
     if trigger.indicator == "drawdown_velocity":
-        planned, sent, acknowledged = (
-            _by_log(facts, trigger, _requests(facts, clock))
-            for clock in ("planned", "sent", "acknowledged")
+        requests = _requests(facts)
+        planned = _by_log(facts, trigger, [(each.planned, each.value_micro) for each in requests])
+        sent = _by_log(facts, trigger, [(each.sent, each.value_micro) for each in requests])
+        acknowledged = _by_log(
+            facts, trigger, [(each.acknowledged, each.value_micro) for each in requests]
         )
         if planned is None:
             raise EvidenceError(
@@ -177,30 +175,46 @@ def _by_log(
     return None if crossing is None else Instant(crossing.at_us)
 
 
-def _requests(facts: Facts, clock: Clock) -> Iterator[tuple[Instant, int]]:
-    """(moment, value) of each acknowledged withdrawal: the flood's, and those of the prober.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    """An acknowledged withdrawal: its value, and its moments by three clocks."""
+
+    planned: Instant
+    sent: Instant
+    acknowledged: Instant
+    value_micro: int
+
+
+def _requests(facts: Facts) -> list[_Request]:
+    """Each acknowledged withdrawal: the flood's, and those of the prober.
 
     Of one that was repeated, the first attempt that was acknowledged counts.
     """
-    first: dict[str, tuple[Instant, Instant, int]] = {}
+    first: dict[str, _Request] = {}
     for arrival, request in facts.sent:
         if request.outcome not in ACKNOWLEDGED or request.done_at is None:
             continue
-        moments = {
-            "planned": request.planned_at,
-            "sent": max(request.planned_at, request.sent_at or request.planned_at),
-            "acknowledged": request.done_at,
-        }
         known = first.get(arrival.id)
-        if known is None or request.planned_at < known[0]:
-            first[arrival.id] = (request.planned_at, moments[clock], arrival.value_micro)
-    for _, moment, value in first.values():
-        yield moment, value
+        if known is None or request.planned_at < known.planned:
+            first[arrival.id] = _Request(
+                planned=request.planned_at,
+                sent=max(request.planned_at, request.sent_at or request.planned_at),
+                acknowledged=request.done_at,
+                value_micro=arrival.value_micro,
+            )
+    found = [*first.values()]
     for probe in WITHDRAWAL_PROBES:
         for sample in facts.samples(probe):
             demand = facts.demand_of(str((sample.detail or {}).get("id")))
             if sample.ok and demand is not None:
                 if demand.asset not in facts.run.policy.assets:
                     raise EvidenceError(f"probes.jsonl has a withdrawal of {demand.asset}")
-                value = facts.run.policy.value_micro(demand.asset, demand.amount)
-                yield sample.done_at if clock == "acknowledged" else sample.at, value
+                found.append(
+                    _Request(
+                        planned=sample.at,
+                        sent=sample.at,
+                        acknowledged=sample.done_at,
+                        value_micro=facts.run.policy.value_micro(demand.asset, demand.amount),
+                    )
+                )
+    return found

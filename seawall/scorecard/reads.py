@@ -45,13 +45,12 @@ class Read:
         )
 
     def unproven(self, within_us: int) -> bool:
-        """Whether it says nothing of the venue: it did not leave, or the sender made it late."""
+        """Whether one that was not kept says nothing of the venue.
+
+        It did not leave, or the sender made it late.
+        """
         row = self.logged
-        return row is None or (
-            row.outcome == ANSWERED
-            and not self.kept(within_us)
-            and row.done_at - row.sent_at <= within_us
-        )
+        return row is None or (row.outcome == ANSWERED and row.done_at - row.sent_at <= within_us)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,14 +117,17 @@ def _fate(read: Read) -> str:
 
 def tally(reads: Iterable[Read], *, within_us: int) -> Tally:
     """``reads`` counted; an answer counts ``within_us`` after the planned instant at most."""
-    every = list(reads)
-    unproven = [read for read in every if read.unproven(within_us)]
-    shown = [read for read in every if not read.unproven(within_us)]
-    return Tally(
-        kept=tuple(read for read in shown if read.kept(within_us)),
-        lost=tuple(read for read in shown if not read.kept(within_us)),
-        unproven=len(unproven),
-    )
+    kept: list[Read] = []
+    lost: list[Read] = []
+    unproven = 0
+    for read in reads:
+        if read.kept(within_us):
+            kept.append(read)
+        elif read.unproven(within_us):
+            unproven += 1
+        else:
+            lost.append(read)
+    return Tally(kept=tuple(kept), lost=tuple(lost), unproven=unproven)
 
 
 @once
@@ -174,6 +176,7 @@ def _nothing_to_see(each: Read, read: PlannedRead, answered: Mapping[int, int]) 
     )
 
 
+@once
 def _first_acknowledgements(facts: Facts) -> dict[int, int]:
     """When each request was acknowledged, by its index."""
     return {

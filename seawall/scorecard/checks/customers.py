@@ -179,7 +179,7 @@ def _require_own(facts: Facts) -> None:
 
 
 def _lies(facts: Facts) -> Iterator[str]:
-    told: dict[Key, Counter[str]] = {}
+    told: Counter[tuple[Key, str]] = Counter()
     by: dict[Key, list[str]] = defaultdict(list)
     for payout in facts.payouts_since:
         by[payout.key].append(payout.tx_hash.lower())
@@ -189,19 +189,20 @@ def _lies(facts: Facts) -> Iterator[str]:
             raise EvidenceError(f"followed.csv has {row.id}, which nobody asked for")
         if demand.key != row.key:
             raise EvidenceError(f"followed.csv has another request as {row.id} than was sent")
-        told.setdefault(demand.key, Counter())[row.state] += 1
+        told[demand.key, row.state] += 1
         if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
             yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
     asked = Counter(demand.key for demand in facts.demands)
-    for key, states in told.items():
+    for key in dict.fromkeys(key for key, _ in told):
         network, asset, to, amount = key
         paid = len(by[key])
-        if states[PAID] > paid:
+        called_paid, refunded = told[key, PAID], told[key, REFUNDED]
+        if called_paid > paid:
             yield (
-                f"{amount} {asset} to {to} on {network} is called paid {states[PAID]} times, and"
+                f"{amount} {asset} to {to} on {network} is called paid {called_paid} times, and"
                 f" was paid {paid} times"
             )
-        elif states[REFUNDED] and paid > asked[key] - states[REFUNDED]:
+        elif refunded and paid > asked[key] - refunded:
             yield f"{amount} {asset} to {to} on {network} is called refunded, and was paid"
 
 

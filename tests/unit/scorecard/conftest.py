@@ -17,7 +17,7 @@ from tests.testing.scorecard.builder import write_run
 @pytest.fixture(scope="session")
 def good_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run directory; not to be changed."""
-    return write_run(tmp_path_factory.mktemp("good"), thinned=5)
+    return write_run(tmp_path_factory.mktemp("good"), thinned=6)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def test_a_good_run_passes_every_check(good_run: Run) -> None:
     assert verdict.exit_code == 0
     assert {time.id: time.shown for time in verdict.times} == {
         "failover": "0.653 s",  # by the later observer: up to a sample later than the records
-        "protection": "0.048 s",
+        "protection": "0.123 s",
         "recovery": "20.953 s",
     }
 
