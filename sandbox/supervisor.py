@@ -50,6 +50,7 @@ from seawall.formats.deployment import (
     Deployment,
     Process,
     load_deployment,
+    restarts_forbidden,
     write_components,
 )
 from seawall.policy import Policy
@@ -350,9 +351,11 @@ class Sandbox:
     def restart_due(self, *, at_once: bool = False) -> None:
         """Start again what died by itself and has waited long enough; ``at_once``: all of it.
 
-        Not what a fault holds, and nothing while the sandbox is being ended. What cannot be started
-        is said on standard error and tried again later.
+        Not what a fault holds, and nothing while the sandbox is being ended or a drill that forbids
+        it lasts. What cannot be started is said on standard error and tried again later.
         """
+        if restarts_forbidden(self.data_dir):
+            return
         with self._lock:
             for name in self._restarts.due(at=math.inf if at_once else self._clock()):
                 if self._closing or reaper.is_ending(self.data_dir):

@@ -69,6 +69,7 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
                     *networks,
                     *_of_operations(drill, operations, deployment),
                     *faults.get(name, ()),
+                    *_of_restarts(drill, deployment),
                 ),
                 claimed=sum(1 for claim in claims if not claim.missing),
                 asked=len(claims),
@@ -87,6 +88,12 @@ def require_possible(deployment: Deployment, policy: Policy, drills: Collection[
                 f" {'; '.join(each.problems)}",
                 remedy="`seawall contract verify` lists what each drill needs of a deployment",
             )
+
+
+def _of_restarts(drill: Drill, deployment: Deployment) -> list[str]:
+    if drill.restarts or deployment.kind == "sandbox":
+        return []
+    return ["it forbids restarts, which only the supervisor of a sandbox can obey"]
 
 
 def _of_operations(drill: Drill, operations: Collection[str], deployment: Deployment) -> list[str]:

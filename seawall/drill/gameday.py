@@ -336,7 +336,8 @@ class _Day:
         if len(request.drills) > 1:
             self.display.phase(f"drill {position + 1} of {len(request.drills)}: {run.name}")
         # While it lasts, every process that writes evidence knows the run directory.
-        set_run_directory(data_dir, run.run_dir)
+        restarts = request.policy.drills[run.name].restarts
+        set_run_directory(data_dir, run.run_dir, restarts=restarts)
         try:
             self._shock_and_collect(stack, run)
         finally:

@@ -41,6 +41,7 @@ from seawall.processes.environment import is_loopback
 DEPLOYMENT_FILE = "deployment.json"
 COMPONENTS_FILE = "components.json"
 _RUN_FILE = "current-run"
+_NO_RESTARTS_FILE = "no-restarts"
 
 Kind = Literal["sandbox", "staging", "production"]
 
@@ -506,16 +507,21 @@ def deployment_of_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def set_run_directory(data_dir: Path, run_dir: Path | None) -> None:
-    """Name the run directory in progress, for every process that writes evidence; None after it."""
-    marker = data_dir / _RUN_FILE
+def set_run_directory(data_dir: Path, run_dir: Path | None, *, restarts: bool = True) -> None:
+    """Name the run directory in progress, for every process that writes evidence; None after it.
+
+    Without ``restarts``, the run forbids that a process which dies is started again.
+    """
     if run_dir is not None:
-        write_private(marker, f"{run_dir}\n")
+        write_private(data_dir / _RUN_FILE, f"{run_dir}\n")
+    if run_dir is not None and not restarts:
+        write_private(data_dir / _NO_RESTARTS_FILE, "by the drill in progress\n")
         return
-    try:
-        marker.unlink(missing_ok=True)
-    except OSError as error:
-        raise WorldError(f"{marker} cannot be removed: {error.strerror}") from error
+    for marker in (_NO_RESTARTS_FILE, *([_RUN_FILE] if run_dir is None else [])):
+        try:
+            (data_dir / marker).unlink(missing_ok=True)
+        except OSError as error:
+            raise WorldError(f"{data_dir / marker} cannot be removed: {error.strerror}") from error
 
 
 def run_directory(data_dir: Path) -> Path | None:
@@ -525,6 +531,11 @@ def run_directory(data_dir: Path) -> Path | None:
     except FileNotFoundError:
         return None
     return Path(text) if text else None
+
+
+def restarts_forbidden(data_dir: Path) -> bool:
+    """Whether the run in progress forbids that a process which dies is started again."""
+    return (data_dir / _NO_RESTARTS_FILE).exists()
 
 
 class ComponentStatus(_Part):

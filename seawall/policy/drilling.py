@@ -128,7 +128,8 @@ class Drill(Section):
     ``blast_radius`` names everything that the faults may reach. A lease undoes a fault whose runner
     was silent for ``lease_ttl``. ``steady_state`` is what must hold before and after. ``claims``
     are the checks without which there is no PASS, by id or by the part of it before the dot, or
-    ``all``; what a venue does not offer and nobody demands is not claimed.
+    ``all``; what a venue does not offer and the policy does not demand is not claimed. With
+    ``restarts`` off, a sandbox starts nothing again that dies while the drill lasts.
     """
 
     title: str
@@ -140,6 +141,7 @@ class Drill(Section):
     smallest: SmallestSize
     steady_state: tuple[SteadyState, ...] = Field(default=STEADY_STATES, min_length=1)
     claims: tuple[str, ...] = Field(default=("all",), min_length=1)
+    restarts: bool = True
 
 
 class GameDay(Section):

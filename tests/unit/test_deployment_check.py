@@ -131,3 +131,19 @@ def test_what_a_venue_cannot_be_asked_is_named(tmp_path: Path) -> None:
         "the venue offers no status, which the steady state's status_reachable asks for",
         "mode_controller_beats, payouts_progress of the steady state need urls.prometheus",
     }
+
+
+def test_only_the_supervisor_of_a_sandbox_obeys_a_drill_that_forbids_restarts(
+    tmp_path: Path,
+) -> None:
+    calm = POLICY.drills["calm"].model_copy(update={"restarts": False})
+    policy = POLICY.model_copy(update={"drills": {"calm": calm}})
+    [ours] = possible_drills(deployed(tmp_path), policy)
+    [theirs] = possible_drills(
+        deployed(tmp_path, kind="staging", kill_switch={"file": "switch"}), policy
+    )
+
+    assert [each for each in ours.problems if "restarts" in each] == []
+    assert [each for each in theirs.problems if "restarts" in each] == [
+        "it forbids restarts, which only the supervisor of a sandbox can obey"
+    ]

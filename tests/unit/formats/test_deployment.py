@@ -16,6 +16,7 @@ from seawall.formats.deployment import (
     Payouts,
     load_deployment,
     read_components,
+    restarts_forbidden,
     run_directory,
     set_run_directory,
     write_components,
@@ -171,6 +172,16 @@ def test_the_run_in_progress_is_named_beside_the_file(tmp_path: Path) -> None:
     set_run_directory(tmp_path, None)
     set_run_directory(tmp_path, None)
     assert run_directory(tmp_path) is None
+
+
+def test_a_run_that_forbids_restarts_does_so_until_it_ends(tmp_path: Path) -> None:
+    set_run_directory(tmp_path, Path("/runs/1"), restarts=False)
+    assert restarts_forbidden(tmp_path)
+    set_run_directory(tmp_path, Path("/runs/2"))  # whatever became of the one before
+    assert not restarts_forbidden(tmp_path)
+    set_run_directory(tmp_path, Path("/runs/3"), restarts=False)
+    set_run_directory(tmp_path, None)
+    assert not restarts_forbidden(tmp_path)
 
 
 def test_the_state_of_processes_is_read_as_it_was_written(tmp_path: Path) -> None:

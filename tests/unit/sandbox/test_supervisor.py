@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from sandbox import reaper
 from sandbox.supervisor import Sandbox
 from seawall.errors import ComponentDiedError, ServiceError, UsageError
-from seawall.formats.deployment import ComponentStatus, read_components
+from seawall.formats.deployment import ComponentStatus, read_components, set_run_directory
 from seawall.processes.readiness import log_line
 
 GONE_WITHIN_S = 5.0
@@ -201,6 +202,20 @@ def test_what_evidence_rests_on_is_not_started_again(sandbox: Sandbox, clock: Cl
     sandbox.restart_due()
 
     assert (status_of(sandbox).pid, status_of(sandbox).exit_code) == (first.pid, -9)
+
+
+def test_a_drill_may_forbid_restarts_while_it_lasts(sandbox: Sandbox, clock: Clock) -> None:
+    """As on a platform whose own supervisor is gone."""
+    first = spawn(sandbox)
+    set_run_directory(sandbox.data_dir, Path("/runs/1"), restarts=False)
+    die(sandbox)
+    clock.now += 60
+    sandbox.restart_due()
+    assert status_of(sandbox).pid == first.pid
+
+    set_run_directory(sandbox.data_dir, None)
+    sandbox.restart_due()
+    assert (status_of(sandbox).deaths, status_of(sandbox).restarts) == (1, 1)
 
 
 def test_what_a_fault_killed_stays_down_until_its_undo(sandbox: Sandbox, clock: Clock) -> None:
