@@ -102,7 +102,8 @@ def claimed(facts: Facts, checks: Sequence[Check]) -> tuple[Claim, ...]:
 
 
 def _with_play_money(run: Run) -> bool:
-    return run.control != SEGREGATION or run.segregation.harm
+    """Whether all must be claimed that is tried with play money only; a sandbox has no other."""
+    return run.control != SEGREGATION or run.segregation.harm or run.manifest.kind == "sandbox"
 
 
 def _answer(claim: Claim, facts: Facts) -> Finding:

@@ -283,7 +283,11 @@ def test_where_the_door_had_to_be_tried_evidence_without_it_is_unknown(tmp_path:
     run = left(tmp_path / "play money", "segregation", evidence)
     assert write(run).unknown == ("segregation.door",)
 
-    run = left(tmp_path / "at stake", "segregation", evidence | {"harm": False})
+    # A sandbox has nothing but play money, whatever the evidence says.
+    run = left(tmp_path / "untried", "segregation", evidence | {"harm": False})
+    assert write(run).unknown == ("segregation.door",)
+
+    run = left(tmp_path / "at stake", "segregation", evidence | {"harm": False}, kind="staging")
     verdict = write(run)
     assert verdict.outcome is Outcome.PASS
     assert [(each.id, each.needs) for each in verdict.not_claimed] == [
