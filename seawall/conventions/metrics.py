@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
@@ -39,10 +41,21 @@ ALERT_TIER_PROTECTED = "SeawallTierProtected"
 ALERT_LEDGER_DRIFT = "SeawallLedgerDrift"
 
 
+_SELECTOR = r'[a-zA-Z_:][\w:]*(\{[^{}"]*("(\\.|[^"\\])*"[^{}"]*)*\})?'
+
+
 def is_known(metric: str) -> bool:
     """Whether the kit has a metric, or a selection of one, that is written so."""
     names = {each for each in globals().values() if isinstance(each, str)}
-    return metric in names and metric.startswith("seawall_")
+    return metric in names and (metric.startswith("seawall_") or metric == SCRAPED)
+
+
+def is_selector(expression: str) -> bool:
+    """Whether PromQL is a plain selector, of whose series recorded samples can be asked for.
+
+    A name, label matchers, or both: ``up``, ``up{job="venue"}``.
+    """
+    return re.fullmatch(_SELECTOR, expression) is not None
 
 
 def trigger_alert(trigger: str) -> str:

@@ -47,22 +47,24 @@ def export_metrics(
     """Write metrics.json: every series of :data:`QUERIES` from ``start`` to ``end`` (Unix seconds).
 
     Of whether each target was scraped, the samples themselves are read, with their own times.
-    ``expressions`` say how a venue whose metrics have other names gives one of them.
+    ``expressions`` say how a venue whose metrics have other names gives one of them. That of
+    whether targets were scraped is a selector, such as ``up{job="venue"}``.
 
-    Raises :class:`EvidenceError` if Prometheus does not answer.
+    Raises :class:`EvidenceError` if Prometheus does not answer, or takes an expression for none.
     """
     series: list[dict[str, object]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
         for query in (*QUERIES, metrics.SCRAPED):
             path = "query_range"
+            expression = expressions.get(query, query)
             asked: dict[str, str | float] = {
-                "query": expressions.get(query, query),
+                "query": expression,
                 "start": start,
                 "end": end,
                 "step": step_s,
             }
-            if query == metrics.SCRAPED and query not in expressions:
-                recorded = f"{query}[{math.ceil((end - start) * 1_000)}ms]"
+            if query == metrics.SCRAPED:
+                recorded = f"{expression}[{math.ceil((end - start) * 1_000)}ms]"
                 path, asked = "query", {"query": recorded, "time": end}
             try:
                 answer = client.get(f"{prometheus_url}/api/v1/{path}", params=asked)

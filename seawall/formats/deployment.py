@@ -350,6 +350,13 @@ class Deployment(_Part):
         if unknown:
             message = f"the kit has no metric {', '.join(unknown)} (seawall/conventions/metrics.py)"
             raise ValueError(message)
+        scraped = expressions.get(metrics.SCRAPED, metrics.SCRAPED)
+        if not metrics.is_selector(scraped):
+            message = (
+                f'{metrics.SCRAPED} must be mapped to a selector, such as up{{job="venue"}}:'
+                " its samples are read as they were recorded, and an expression has none"
+            )
+            raise ValueError(message)
         return expressions
 
     @model_validator(mode="after")
@@ -423,7 +430,9 @@ class Deployment(_Part):
     def expression(self, metric: str) -> str:
         """PromQL of the kit's ``metric``: the expression that the file maps it to, or its name."""
         mapped = self.metrics.get(metric)
-        return metric if mapped is None else f"({mapped})"
+        if mapped is None or metrics.is_selector(mapped):
+            return mapped or metric
+        return f"({mapped})"
 
     def permit(self, *, now: float | None = None) -> None:
         """Require that a drill may run on it at all.

@@ -6,9 +6,10 @@ bin/seawall exec -- python -m seawall.scorecard.catalogue > docs/checks.md
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from seawall.scorecard.checks import ALL, COMPLETE
+from seawall.scorecard.checks import ALL, COMPLETE, OF_CONTROL
 from seawall.scorecard.outcome import Check
 from seawall.scorecard.producers import PRODUCED_BY, PRODUCERS
 from seawall.scorecard.run import PORT_OF
@@ -38,10 +39,22 @@ _CHECKS = """
 | check | written by | what it would believe, from one of them alone |
 |---|---|---|
 """
+_OF_CONTROL = """
+### Of the drills of one control
+
+They ask `{complete}` as well.
+
+| check | written by | what it would believe, from one of them alone |
+|---|---|---|
+"""
+CONTROLS: tuple[Check, ...] = tuple(
+    check for checks in OF_CONTROL.values() for check in checks if check.id != COMPLETE.id
+)
+"""Every check that only a drill of one control asks."""
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each check, in the order of a report."""
+    """A row for each check, in the order of a report; those of one control last."""
     return [
         {
             "check": check.id,
@@ -51,7 +64,7 @@ def rows() -> list[dict[str, Any]]:
             "evidence": {name: list(PRODUCED_BY[name]) for name in check.evidence},
             "needs": list(check.needs),
         }
-        for check in ALL
+        for check in (*ALL, *CONTROLS)
     ]
 
 
@@ -62,8 +75,24 @@ def page() -> str:
         f"| {who} | {what} | {', '.join(f'`{name}`{_offered(name)}' for name in files[who])} |"
         for who, what in PRODUCERS.items()
     ]
-    checks = [f"| `{check.id}` | {_writers(check)} | {_believes(check)} |" for check in ALL]
-    return _HEAD + "\n".join(writers) + "\n" + _CHECKS + "\n".join(checks) + "\n"
+    return "".join(
+        (
+            _HEAD,
+            _lines(writers),
+            _CHECKS,
+            _lines(_row(check) for check in ALL),
+            _OF_CONTROL.format(complete=COMPLETE.id),
+            _lines(_row(check) for check in CONTROLS),
+        )
+    )
+
+
+def _lines(rows: Iterable[str]) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _row(check: Check) -> str:
+    return f"| `{check.id}` | {_writers(check)} | {_believes(check)} |"
 
 
 def _offered(name: str) -> str:

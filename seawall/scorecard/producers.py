@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from seawall.scorecard.run import FILES
+from seawall.scorecard.run import EVERY_FILE
 
 Producer = Literal[
-    "game day", "generator", "prober", "runner", "venue", "networks", "AWS", "pager", "Prometheus"
+    "game day",
+    "generator",
+    "prober",
+    "runner",
+    "control drill",
+    "venue",
+    "networks",
+    "AWS",
+    "pager",
+    "Prometheus",
 ]
 
 PRODUCERS: Mapping[Producer, str] = {
@@ -19,6 +28,8 @@ PRODUCERS: Mapping[Producer, str] = {
     " endpoints, and what they answered",
     "runner": "the kit's experiment: when the fault was applied, seen and undone by its own"
     " observer",
+    "control drill": "the kit's drill of one control: what it asked AWS and the signers, and what"
+    " they answered",
     "venue": "the venue's own records, read by an adapter or given as files",
     "networks": "the nodes: blocks, payouts and balances, read past the venue",
     "AWS": "CloudTrail's event history, read past the venue: who had which key sign where",
@@ -57,7 +68,9 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "chain_balances": ("networks",),
     "lane_nonces": ("networks",),
     "metrics": ("Prometheus",),
+    "neighbour": ("control drill",),
+    "segregation": ("control drill",),
 }
 
-PRODUCED_BY: Mapping[str, tuple[Producer, ...]] = {FILES[name]: by for name, by in _BY.items()}
+PRODUCED_BY: Mapping[str, tuple[Producer, ...]] = {EVERY_FILE[name]: by for name, by in _BY.items()}
 """By file of a run: who writes it. What a file says of the venue may still be the venue's word."""

@@ -6,12 +6,13 @@ for `FLOOD_S` seconds after a calm of `CALM_S`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.one_control import Answer, Flooded
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
+from seawall.scorecard.producers import Producer
 
 CALM_S = 4.0
 FLOOD_S = 15.0
@@ -23,6 +24,10 @@ SIGNED = "signed"
 """The outcome of a request that was served."""
 _P99 = Fraction(99, 100)
 _EVIDENCE = ("policy.json", "noisy-neighbour.json")
+_BELIEVES: Mapping[Producer, str] = {
+    "control drill": "answers and times that it never got; CloudTrail has each signature, to the"
+    " second"
+}
 _ROOM = "Give the drill the machine for itself; on two slow, shared cores it is late by itself."
 
 
@@ -31,6 +36,7 @@ _ROOM = "Give the drill the machine for itself; on two slow, shared cores it is 
     question="Was the quiet bucket served in time before the flood?",
     motivation="What was slow before the flood is not the flood's doing.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_ROOM,
 )
 def calm(facts: Facts) -> Finding:
@@ -43,6 +49,7 @@ def calm(facts: Facts) -> Finding:
     question="Did the flood ask for more than the account's quota of signatures?",
     motivation="A flood that fits into the quota takes nothing from anyone.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation="Compare the quota in the deployment file with the account's own.",
 )
 def pressed(facts: Facts) -> Finding:
@@ -67,6 +74,7 @@ def pressed(facts: Facts) -> Finding:
     question="Did the requests leave when they were planned?",
     motivation="A generator that is late measures itself.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_ROOM,
 )
 def generator(facts: Facts) -> Finding:
@@ -91,6 +99,7 @@ def generator(facts: Facts) -> Finding:
     question="Was the quiet bucket served in time beside the flood?",
     motivation="One bucket's run must not stop the payouts of another.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation="Look at the shares of `signing` in the policy, and at the signers' bulkhead.",
 )
 def quiet_completed(facts: Facts) -> Finding:
@@ -113,6 +122,7 @@ def quiet_completed(facts: Facts) -> Finding:
     question="Did the noisy bucket get its share of the quota, and no more?",
     motivation="A bulkhead that starves the noisy bucket has only moved the harm.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation="Look at the shares of `signing` in the policy, and at the signers' bulkhead.",
 )
 def noisy_share(facts: Facts) -> Finding:

@@ -9,14 +9,19 @@ the fault role's door adds is compared with what was found without it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from seawall.keys.access import Cell
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.one_control import Found
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
+from seawall.scorecard.producers import Producer
 
 _SIGN = "kms:Sign"
 _EVIDENCE = ("policy.json", "segregation.json")
+_BELIEVES: Mapping[Producer, str] = {
+    "control drill": "an answer that AWS never gave; CloudTrail has every call that it says it made"
+}
 _AS_DECLARED = (
     "Bring the stack up from this policy with `pulumi up`, and see with `seawall drift` what was"
     " changed beside it."
@@ -28,6 +33,7 @@ _AS_DECLARED = (
     question="Was every action of every principal on every key tried, and clearly answered?",
     motivation="A cell that was not tried may be the one that is open.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=(
         "Say to the account who may try what: every principal must be able to take its role on."
     ),
@@ -67,6 +73,7 @@ def _place(cell: Cell) -> tuple[str, str, str, str]:
     question="Does the account allow and deny exactly what the policy says?",
     motivation="One right too many is how money leaves; one too few stops payouts when it counts.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_AS_DECLARED,
     proves_alone=True,
 )
@@ -101,6 +108,7 @@ def matrix(facts: Facts) -> Finding:
     question="Can exactly one principal sign with each key in each region?",
     motivation="Two signers of one key pay twice, and a key without one pays nobody.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_AS_DECLARED,
     proves_alone=True,
 )
@@ -148,6 +156,7 @@ def one_signer(facts: Facts) -> Finding:
     question="Is every principal kept to the keys of one bucket?",
     motivation="Whoever takes over one principal must not reach the money of a second bucket.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_AS_DECLARED,
     proves_alone=True,
 )
@@ -192,6 +201,7 @@ def buckets_apart(facts: Facts) -> Finding:
         "AWS restricts neither what such a policy says nor how it is called, so the role is tried."
     ),
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_AS_DECLARED,
     proves_alone=True,
 )
@@ -217,6 +227,7 @@ def fault_role(facts: Facts) -> Finding:
     question="Does the widest Allow that the fault role can write let a signer do nothing more?",
     motivation="Key policies and boundaries must hold, whatever an inline policy allows.",
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=_AS_DECLARED,
     proves_alone=True,
     play_money=True,
@@ -263,6 +274,7 @@ def door(facts: Facts) -> Finding:
         "A key that is not there, or is another one, is found before money is sent to its address."
     ),
     evidence=_EVIDENCE,
+    believes=_BELIEVES,
     remediation=(
         "Compare the stack's outputs with the policy; a key that was replaced has another address."
     ),
@@ -309,6 +321,7 @@ def keys_answer(facts: Facts) -> Finding:
     question="Is every proof of a wallet's key in its signer's log?",
     motivation="A signature that the log lacks is one that nothing else would refuse to repeat.",
     evidence=_EVIDENCE,
+    believes={"control drill": "a proof in a log that has it not; whoever reads that log sees it"},
     remediation=(
         "Let the drill read the signers' log, and look there for the proofs that it lacks."
     ),

@@ -39,9 +39,17 @@ def test_scrapes_are_read_as_they_were_recorded(tmp_path: Path) -> None:
     assert len(series) == len(QUERIES) + 1
 
 
+def test_scrapes_of_the_targets_that_the_venue_names_are_read_the_same_way(tmp_path: Path) -> None:
+    """On a Prometheus that many share, its other targets say nothing of this one's."""
+    series, asked = _export(tmp_path / "metrics.json", up='up{job="mine"}')
+
+    assert asked['up{job="mine"}[120250ms]'] == {"path": "/api/v1/query", "time": "220.25"}
+    assert series[-1]["metric"] == {"job": "venue", "__name__": metrics.SCRAPED}
+
+
 def test_what_a_venue_maps_to_another_expression_is_asked_over_the_time(tmp_path: Path) -> None:
     """An expression has no recorded samples of its own."""
-    series, asked = _export(tmp_path / "metrics.json", up="(probe_success)")
+    series, asked = _export(tmp_path / "metrics.json", **{metrics.TIER: "(max(stage) - 1)"})
 
-    assert asked["(probe_success)"]["path"].endswith("query_range")
-    assert series[-1]["metric"] == {"job": "venue", "__name__": metrics.SCRAPED}
+    assert asked["(max(stage) - 1)"]["path"].endswith("query_range")
+    assert series[0]["metric"] == {"job": "venue", "__name__": metrics.TIER}

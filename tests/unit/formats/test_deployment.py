@@ -131,6 +131,15 @@ def test_a_metric_may_have_another_name_there(tmp_path: Path) -> None:
         make_deployment(tmp_path, metrics={"seawall_payouts_final": "paid"})
 
 
+def test_what_is_scraped_is_a_selector_of_the_venues_targets(tmp_path: Path) -> None:
+    """An expression repeats a sample for five minutes, so a gap of the monitors would be hidden."""
+    for selector in ("probe_success", 'up{job="venue", path=~"/a|{b}"}'):
+        assert make_deployment(tmp_path, metrics={"up": selector}).expression("up") == selector
+    for expression in ("max(up)", "up or probe_success", 'up{job="venue"}[1m]', "(up)"):
+        with pytest.raises(ValidationError, match="must be mapped to a selector"):
+            make_deployment(tmp_path, metrics={"up": expression})
+
+
 def test_a_source_of_evidence_is_a_file_or_a_command(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{}, {"file": "a", "command": ["b"]}, {"command": []}]
     for source in wrong:
