@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from seawall.errors import SeawallError, ServiceError
-from seawall.formats.deployment import ComponentStatus
+from seawall.formats.component_status import ComponentStatus
 
 _START_S_MAX = 10.0
 

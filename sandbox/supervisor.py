@@ -44,14 +44,13 @@ from seawall.errors import (
     UsageError,
     WorldError,
 )
+from seawall.formats.component_status import ComponentStatus, write_components
 from seawall.formats.deployment import (
     DEPLOYMENT_FILE,
-    ComponentStatus,
     Deployment,
     Process,
     load_deployment,
     restarts_forbidden,
-    write_components,
 )
 from seawall.policy import Policy
 from seawall.processes.components import NICENESS, Component

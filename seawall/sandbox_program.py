@@ -24,13 +24,8 @@ from pydantic import ValidationError
 from seawall import setup
 from seawall.cache import repository_root
 from seawall.errors import ComponentDiedError, ExitCode, ServiceError, UsageError
-from seawall.formats.deployment import (
-    COMPONENTS_FILE,
-    ComponentStatus,
-    Deployment,
-    load_deployment,
-    read_components,
-)
+from seawall.formats.component_status import COMPONENTS_FILE, ComponentStatus, read_components
+from seawall.formats.deployment import Deployment, load_deployment
 from seawall.formats.sandbox_messages import SandboxMessage, error_of
 from seawall.processes.failures import os_failure, tail
 

@@ -20,7 +20,8 @@ from seawall.evidence.aws_log import export_aws_log
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
-from seawall.formats.deployment import ComponentStatus, Deployment
+from seawall.formats.component_status import ComponentStatus
+from seawall.formats.deployment import Deployment
 from seawall.formats.run_directory import Manifest
 from seawall.formats.venue_records import VenueRecords
 from seawall.policy import Policy

@@ -27,7 +27,8 @@ from seawall.drill.stack import Stack, module, process_environment
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
 from seawall.formats import timeline
-from seawall.formats.deployment import ComponentStatus, Deployment
+from seawall.formats.component_status import ComponentStatus
+from seawall.formats.deployment import Deployment
 from seawall.formats.drill_contract import VenueClient
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState

@@ -21,7 +21,8 @@ from seawall.cache import cache_root, repository_root
 from seawall.conventions.environment import RUNNER_VARIABLE
 from seawall.errors import ComponentDiedError, UsageError, WorldError
 from seawall.formats.atomic import write_private
-from seawall.formats.deployment import ComponentStatus, Deployment, load_deployment
+from seawall.formats.component_status import ComponentStatus
+from seawall.formats.deployment import Deployment, load_deployment
 from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.readiness import log_line

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from seawall.formats.deployment import ComponentStatus
+from seawall.formats.component_status import ComponentStatus
 from seawall.processes.failures import hopeless, os_failure, start_failure, tail
 from seawall.processes.readiness import Ready
 

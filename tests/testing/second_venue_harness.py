@@ -36,15 +36,8 @@ from seawall.conventions.environment import RUN_ID_VARIABLE
 from seawall.errors import ComponentDiedError, ServiceError
 from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
-from seawall.formats.deployment import (
-    ComponentStatus,
-    Deployment,
-    Network,
-    Process,
-    Transfers,
-    Urls,
-    Venue,
-)
+from seawall.formats.component_status import ComponentStatus
+from seawall.formats.deployment import Deployment, Network, Process, Transfers, Urls, Venue
 from seawall.kill_switch import KillSwitchFile
 from seawall.policy import Policy
 from seawall.policy_file import load_policy

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.__main__ import find_programs
 from seawall.errors import ComponentDiedError, MissingProgramError, ServiceError
-from seawall.formats.deployment import COMPONENTS_FILE, ComponentStatus, write_components
+from seawall.formats.component_status import COMPONENTS_FILE, ComponentStatus, write_components
 from seawall.sandbox_program import RunningSandbox
 from tests.testing.deployments import make_deployment
 

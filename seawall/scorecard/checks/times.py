@@ -36,8 +36,8 @@ from seawall.scorecard.outcome import Finding, check
     belongs=lambda drill: "failover_max" in drill.expects.targets,
     believes={
         "venue": (
-            "that the standby region signed: the nodes show when something was sent, and not "
-            "who signed it"
+            "which region signed, on a stack that does not offer AWS's log: the nodes show when "
+            "something was sent, and not who signed it"
         )
     },
 )

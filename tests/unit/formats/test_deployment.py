@@ -10,16 +10,18 @@ import pytest
 from pydantic import ValidationError
 
 from seawall.errors import UsageError, WorldError
-from seawall.formats.deployment import (
+from seawall.formats.component_status import (
     COMPONENTS_FILE,
     ComponentStatus,
+    read_components,
+    write_components,
+)
+from seawall.formats.deployment import (
     Payouts,
     load_deployment,
-    read_components,
     restarts_forbidden,
     run_directory,
     set_run_directory,
-    write_components,
 )
 from seawall.kill_switch import KillSwitchFile
 from tests.testing.deployments import make_deployment, urls

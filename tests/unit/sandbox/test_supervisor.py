@@ -18,7 +18,8 @@ import pytest
 from sandbox import reaper
 from sandbox.supervisor import Sandbox
 from seawall.errors import ComponentDiedError, ServiceError, UsageError
-from seawall.formats.deployment import ComponentStatus, read_components, set_run_directory
+from seawall.formats.component_status import ComponentStatus, read_components
+from seawall.formats.deployment import set_run_directory
 from seawall.processes.readiness import log_line
 
 GONE_WITHIN_S = 5.0
