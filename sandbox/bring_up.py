@@ -303,7 +303,14 @@ def _start_venue(
 
     processes: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
         "venue-api": (["venue.api", *config], own("api")),
-        "mode-controller": (["venue.mode_controller", *config], own("mode_controller")),
+        components.MODE_CONTROLLER_PROCESS: (
+            ["venue.mode_controller", *config],
+            own("mode_controller"),
+        ),
+        components.MODE_CONTROLLER_STANDBY_PROCESS: (
+            ["venue.mode_controller", *config, "--standby"],
+            own("mode_controller"),
+        ),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
     for region in identities.signers:

@@ -18,6 +18,8 @@ from seawall.conventions.local_aws import ACCOUNT_ID, KMS_CROWDING_PATH
 from seawall.formats.deployment import Deployment, Network, Proxy, Regions, RpcEndpoints, Urls
 from seawall.policy import Policy
 
+_MODE_CONTROLLERS = (components.MODE_CONTROLLER_PROCESS, components.MODE_CONTROLLER_STANDBY_PROCESS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -128,7 +130,7 @@ class Layout:
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)
         ]
-        quiet = [components.MODE_CONTROLLER_PROCESS, components.TREASURY_PROCESS]
+        quiet = [*_MODE_CONTROLLERS, components.TREASURY_PROCESS]
         quiet += [components.settler_process(network) for network in policy.networks]
         return {name: ports.of(name) for name in serving} | {
             name: ports.of(f"metrics {name}") for name in quiet
@@ -150,7 +152,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
             components.TREASURY_PROCESS,
             *(components.settler_process(network) for network in policy.networks),
         ],
-        sabotage_names.SABOTAGE_MODE_CONTROLLER: [components.MODE_CONTROLLER_PROCESS],
+        sabotage_names.SABOTAGE_MODE_CONTROLLER: [*_MODE_CONTROLLERS],
         sabotage_names.SABOTAGE_BULKHEAD: [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)

@@ -21,6 +21,37 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a failed statement or connection raises; a loop catches these to survive a restart."""
 
+TRANSACTION_MS_MAX = 10_000
+"""The longest transaction of a process of the venue; the server ends the session that has it.
+
+A client that is frozen or cut off in the middle of one would else keep its locks for ever, and with
+them the locks of everybody who waits behind it (design section 5, "Alive").
+"""
+IDLE_IN_TRANSACTION_MS_MAX = 1_000
+"""The longest pause of a client within a transaction; the server ends the session."""
+LOCK_MS_MAX = 5_000
+"""The longest wait for one lock; the statement fails, and its transaction is tried again."""
+ANSWER_S_MAX = 15.0
+"""The longest wait of a client for an answer of the server, which may be cut off as well."""
+
+_BOUNDS = {
+    "transaction_timeout": str(TRANSACTION_MS_MAX),
+    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS_MAX),
+    "lock_timeout": str(LOCK_MS_MAX),
+    # A peer that is gone without a word is noticed in seconds, not after the two hours of the
+    # kernel's default. Over a Unix socket, where nothing can be cut off, these mean nothing.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    # While a statement runs, the server looks whether its client is still there.
+    "client_connection_check_interval": "1000",
+}
+"""Settings of every session (PostgreSQL 18, "Client Connection Defaults", "Connection Settings").
+
+``transaction_timeout`` is there since 17, ``client_connection_check_interval`` since 14.
+"""
+
 COMMITTED_AT_US = "(extract(epoch from pg_xact_commit_timestamp({row}.xmin)) * 1000000)::bigint"
 """SQL for the commit time of an insert-only row, in Unix microseconds; ``format(row=alias)``."""
 
@@ -35,14 +66,22 @@ async def _keep(_connection: Connection) -> None:
     """Reset nothing: no session state is ever set, and open transactions are rolled back before."""
 
 
-async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(
+    url: str, *, name: str, bounded: bool = True
+) -> asyncpg.Connection[asyncpg.Record]:
     """One connection at READ COMMITTED that shows as ``name`` in ``pg_stat_activity``.
+
+    Its transactions and waits are bounded by the constants above, unless it is not ``bounded``: a
+    program that runs before the venue does may take its time.
 
     Raises :class:`ServiceError`.
     """
     try:
         connection = await asyncpg.connect(
-            url, timeout=10, server_settings={"application_name": name}
+            url,
+            timeout=10,
+            command_timeout=ANSWER_S_MAX if bounded else None,
+            server_settings={"application_name": name} | (_BOUNDS if bounded else {}),
         )
         await _prepare(connection)
     except FAILURES as error:
@@ -51,8 +90,10 @@ async def connect(url: str, *, name: str) -> asyncpg.Connection[asyncpg.Record]:
 
 
 async def open_pool(url: str, *, name: str, size: int) -> Pool:
-    """A pool of at most ``size`` connections like :func:`connect`. Raises :class:`ServiceError`."""
-    settings = {"application_name": name}
+    """A pool of at most ``size`` connections like :func:`connect`, all bounded.
+
+    Raises :class:`ServiceError`.
+    """
     try:
         # The default of `reset` would send the server a statement after every use.
         pool: Pool | None = await asyncpg.create_pool(
@@ -62,7 +103,8 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
             init=_prepare,
             reset=_keep,
             timeout=10,
-            server_settings=settings,
+            command_timeout=ANSWER_S_MAX,
+            server_settings={"application_name": name} | _BOUNDS,
         )
     except FAILURES as error:
         raise ServiceError(f"{name} cannot reach its database: {error}") from error

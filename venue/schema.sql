@@ -319,7 +319,8 @@ create table mode_log (
     at             timestamptz not null default clock_timestamp()
 );
 
--- The heartbeat of the mode controller. Without a recent one no slot is claimed.
+-- The heartbeat of the mode controller. Without a recent one no slot is claimed. Who does not hold
+-- it decides nothing: another mode controller waits until the holder has been silent for a while.
 create table mode_controller_lease (
     only_row boolean primary key default true check (only_row),
     holder   text not null,
@@ -391,6 +392,27 @@ grant update (state, reason, slot_id) on withdrawals to seawall_settler;
 grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
 grant insert on mode_log, journal to seawall_mode_controller;
 grant insert on topups, journal to seawall_treasury;
+-- The mode controller may end a session that holds the lock it waits for, within a transaction in
+-- which its client has done nothing for a while: that client is frozen or cut off, and everybody
+-- waits behind it. No other session. On a managed server the owner needs pg_signal_backend and
+-- pg_read_all_stats, which its first user has.
+create function end_idle_holders(advisory_lock bigint, idle_ms bigint)
+returns table (pid integer, client text)
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+    -- Materialized: else the planner may end sessions before it has looked what they hold.
+    with idle as materialized (
+        select a.pid, a.application_name
+        from pg_locks l join pg_stat_activity a on a.pid = l.pid
+        where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+          and l.database = (select oid from pg_database where datname = current_database())
+          and (l.classid::bigint << 32 | l.objid::bigint) = advisory_lock
+          and a.state like 'idle in transaction%'
+          and clock_timestamp() - a.state_change >= idle_ms * interval '1 ms'
+    )
+    select idle.pid, idle.application_name from idle where pg_terminate_backend(idle.pid)
+$$;
+revoke execute on function end_idle_holders from public;
+grant execute on function end_idle_holders to seawall_mode_controller;
 -- The signer reads lanes, to check the epoch, and writes its own logs. The settler cannot write the
 -- sign log, and the signer cannot move money. While the signer writes, it locks the lane through a
 -- function, because a row lock needs the right to update, which the signer must not have.

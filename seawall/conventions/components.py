@@ -30,6 +30,7 @@ POSTGRES_PROXY = "postgres"
 PAGER_PROXY = "pager"
 API_PROCESS = "venue-api"
 MODE_CONTROLLER_PROCESS = "mode-controller"
+MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
 
 
@@ -54,6 +55,7 @@ def drillable(networks: Iterable[str]) -> tuple[str, ...]:
     return (
         API_PROCESS,
         MODE_CONTROLLER_PROCESS,
+        MODE_CONTROLLER_STANDBY_PROCESS,
         TREASURY_PROCESS,
         *map(settler_process, networks),
         PROMETHEUS_PROCESS,

@@ -140,13 +140,18 @@ def load_config(path: Path) -> VenueConfig:
 
 
 def config_from_arguments(
-    description: str, *, optional: Mapping[str, str] | None = None, **options: str
+    description: str,
+    *,
+    optional: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+    **options: str,
 ) -> tuple[VenueConfig, argparse.Namespace]:
     """Parse ``--config FILE`` and string options of the command line; load the file.
 
     Args:
         description: What the program does, for its help.
         optional: Help by name of options that may be left out.
+        flags: Help by name of options without a value.
         options: Help by name of options that are required.
 
     Raises :class:`UsageError`.
@@ -157,5 +162,7 @@ def config_from_arguments(
         parser.add_argument(f"--{name}", required=True, help=text)
     for name, text in (optional or {}).items():
         parser.add_argument(f"--{name}", help=text)
+    for name, text in (flags or {}).items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()
     return load_config(arguments.config), arguments

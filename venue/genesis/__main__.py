@@ -16,7 +16,7 @@ async def _main(_stop: asyncio.Event) -> None:
     customers = read_customers(Path(arguments.customers))
     roles = read_roles(Path(arguments.roles))
     nonces = await next_nonces(config, policy)
-    connection = await connect(database_url(), name="genesis")
+    connection = await connect(database_url(), name="genesis", bounded=False)
     try:
         await found_venue(
             connection,

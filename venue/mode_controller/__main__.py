@@ -1,31 +1,97 @@
-"""``python -m venue.mode_controller --config FILE``: control the mode until SIGTERM."""
+"""``python -m venue.mode_controller --config FILE``: control the mode until SIGTERM.
+
+A second one with ``--standby`` waits until the first is silent, and takes over.
+"""
+
+from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
 
-from seawall.conventions.components import MODE_CONTROLLER_PROCESS
+import asyncpg
+
+from seawall.controls.heartbeat import BEAT_EVERY_MS, TAKEN_AFTER_MS
+from seawall.conventions import components
 from seawall.conventions.database import FLOW_CHANNEL
+from seawall.errors import InternalError, ServiceError
 from seawall.formats.venue_config import config_from_arguments, database_url
-from venue.database import connect
-from venue.mode_controller.controller import ModeController
-from venue.process import run, say_ready, serve_metrics
+from seawall.policy import Policy
+from venue.database import FAILURES, Connection, connect
+from venue.mode_controller.controller import ModeController, expose_committed
+from venue.mode_controller.lease import Lease
+from venue.process import pause, run, say_ready, serve_metrics
+
+_START_AGAIN_S = 0.1
+_log = logging.getLogger("venue.mode_controller")
 
 
 async def _main(stop: asyncio.Event) -> None:
+    config, arguments = config_from_arguments(
+        "Control the venue's mode.",
+        flags={"standby": "wait until the other mode controller is silent, then take over"},
+    )
+    name = (
+        components.MODE_CONTROLLER_STANDBY_PROCESS
+        if arguments.standby
+        else components.MODE_CONTROLLER_PROCESS
+    )
     policy = config.load_policy()
-    serve_metrics(config.metrics_ports[MODE_CONTROLLER_PROCESS])
-    connection = await connect(database_url(), name=MODE_CONTROLLER_PROCESS)
-    listener = await connect(database_url(), name=f"{MODE_CONTROLLER_PROCESS}-listener")
+    serve_metrics(config.metrics_ports[name])
+    lease = Lease(holder=f"{name}@{socket.gethostname()}:{os.getpid()}")
+    if arguments.standby:
+        # Where both begin at once, the first one shall decide.
+        await pause(stop, TAKEN_AFTER_MS / 1_000)
+    said = False
+    while not stop.is_set():
+        try:
+            async with AsyncExitStack() as stack:
+                connection = await connect(database_url(), name=name)
+                stack.callback(connection.terminate)
+                listener = await connect(database_url(), name=f"{name}-listener")
+                stack.callback(listener.terminate)
+                # Without a listener it would decide late, and nobody would know: start over.
+                listener.add_termination_listener(lambda _, other=connection: other.terminate())
+                if not said:
+                    said = True
+                    say_ready()
+                await _control(policy, connection, listener, lease=lease, stop=stop)
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
+            raise InternalError(
+                f"the database refused what {name} wanted to write: {error}"
+            ) from error
+        except (ServiceError, *FAILURES) as error:
+            # Only what is committed counts: start over from there.
+            _log.warning("%s starts over: %s", name, error)
+            await pause(stop, _START_AGAIN_S)
+
+
+async def _control(
+    policy: Policy,
+    connection: Connection,
+    listener: Connection,
+    *,
+    lease: Lease,
+    stop: asyncio.Event,
+) -> None:
+    """Wait for the lease, then control the mode until ``stop``, or until the lease is lost."""
+    while not await lease.take(connection):
+        await expose_committed(connection)
+        await pause(stop, BEAT_EVERY_MS / 1_000)
+        if stop.is_set():
+            return
+    _log.info("%s holds the lease", lease.holder)
     wake = asyncio.Event()
     stopped = asyncio.create_task(stop.wait())
     stopped.add_done_callback(lambda _: wake.set())
-    await listener.add_listener(FLOW_CHANNEL, lambda *_: wake.set())
-    say_ready()
-    holder = f"{MODE_CONTROLLER_PROCESS}-{config.run_id}"
-    await ModeController(policy, connection, wake=wake, holder=holder).work(stop)
-    listener.terminate()
-    await connection.close(timeout=1)
+    try:
+        await listener.add_listener(FLOW_CHANNEL, lambda *_: wake.set())
+        await ModeController(policy, connection, wake=wake, lease=lease).work(stop)
+    finally:
+        stopped.cancel()
 
 
 if __name__ == "__main__":
-    config, _ = config_from_arguments("Control the venue's mode.")
     run(_main)

@@ -1,6 +1,7 @@
 """The mode controller's loop: sample, decide, write the new mode, renew the lease.
 
-The loop is woken by commits of intake and settlers, and runs at least every ``TICK_S``.
+The loop is woken by commits of intake and settlers, and runs at least every ``TICK_S``. Only the
+holder of the lease runs it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 from prometheus_client import Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
@@ -23,6 +25,7 @@ from seawall.conventions.database import MODE_LOCK
 from seawall.errors import InternalError
 from seawall.policy import TIERS
 from venue.ledger.journal import append
+from venue.mode_controller.lease import Lease, LeaseLostError
 from venue.mode_controller.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -35,12 +38,10 @@ REST_S = 0.004
 """Shortest time between two samples; in a flood there are more commits than samples are needed."""
 AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
 
-_RENEW_LEASE = """
-    insert into mode_controller_lease (holder, renewed_at) values ($1, clock_timestamp())
-    on conflict (only_row) do update
-    set holder = excluded.holder, renewed_at = excluded.renewed_at"""
 _READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
 _LOCK = "select pg_advisory_xact_lock($1)"
+_WAIT_MS_MAX = "select set_config('lock_timeout', $1::text, true)"
+_END_IDLE_HOLDERS = "select client, pid from end_idle_holders($1, $2)"
 _CHANGE = """
     update mode set epoch = epoch + 1, tier = $1, reason = $2, since = clock_timestamp()
     where epoch = $3
@@ -49,14 +50,26 @@ _RECORD = """
     insert into mode_log
         (epoch, previous, tier, reason, trigger_name, indicators, sample_flow_id, sampled_at)
     values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8)"""
+_LOCK_WAITS_MS = (150, 300, 600)
+"""How long a flip waits for claims in flight, attempt by attempt.
+
+They take some milliseconds. Nobody else gets the lock while a flip waits, so it never waits long.
+"""
+_HOLDER_IDLE_MS = 100
+"""A client that holds the lock and has done nothing for so long is frozen or cut off.
+
+One that only paused loses its transaction, which it tries again.
+"""
 _log = logging.getLogger(__name__)
 
 TIER = Gauge(metrics.TIER, "0 normal, 1 stressed, 2 protected.")
 MODE_EPOCH = Gauge(metrics.MODE_EPOCH, "Epoch of the committed mode.")
 INDICATOR = Gauge(metrics.INDICATOR, "Level of an indicator.", ("indicator",))
 HEARTBEAT = Gauge(
-    metrics.MODE_CONTROLLER_HEARTBEAT, "When the mode controller last renewed its lease."
+    metrics.MODE_CONTROLLER_HEARTBEAT, "When a mode controller last renewed the lease."
 )
+_BEAT_AT = """
+    select extract(epoch from renewed_at)::float8 from mode_controller_lease"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +88,69 @@ async def mode_in_force(connection: Connection) -> InForce:
     return InForce(epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=row["since_us"]))
 
 
+async def expose_committed(connection: Connection) -> None:
+    """Show the committed mode and the holder's heartbeat, as a standby does.
+
+    Its indicators are of a time when it decided, so they are shown no longer.
+    """
+    in_force = await mode_in_force(connection)
+    beat_at = await connection.fetchval(_BEAT_AT)
+    _show(in_force)
+    HEARTBEAT.set(beat_at or 0)
+    INDICATOR.clear()
+
+
+def _show(in_force: InForce) -> None:
+    TIER.set(TIERS.index(in_force.state.tier))
+    MODE_EPOCH.set(in_force.epoch)
+
+
 async def flip(
-    connection: Connection, in_force: InForce, decision: Decision, sample: Sample
+    connection: Connection, in_force: InForce, decision: Decision, sample: Sample, *, lease: Lease
 ) -> InForce:
     """Commit ``decision``: mode, its log entry and the journal entry in one transaction.
 
     The exclusive lock waits for claims in flight; no claim commits under the old epoch afterwards.
+    A client that keeps it waiting and does nothing is frozen, and its session is ended.
+
+    Raises :class:`LeaseLostError` if another mode controller decides by now, and LockNotAvailable
+    if claims are in flight for longer than all attempts.
+    """
+    for wait_ms in _LOCK_WAITS_MS[:-1]:
+        try:
+            return await _flip(connection, in_force, decision, sample, lease=lease, wait_ms=wait_ms)
+        except asyncpg.LockNotAvailableError:
+            ended = await connection.fetch(_END_IDLE_HOLDERS, MODE_LOCK, _HOLDER_IDLE_MS)
+            _log.warning(
+                "a flip waited %d ms for claims in flight; ended the sessions of %s",
+                wait_ms,
+                ", ".join(f"{row['client']} ({row['pid']})" for row in ended) or "nobody",
+            )
+    return await _flip(
+        connection, in_force, decision, sample, lease=lease, wait_ms=_LOCK_WAITS_MS[-1]
+    )
+
+
+async def _flip(
+    connection: Connection,
+    in_force: InForce,
+    decision: Decision,
+    sample: Sample,
+    *,
+    lease: Lease,
+    wait_ms: int,
+) -> InForce:
+    """One attempt.
+
     The lock is a statement of its own, so that the later statements see what committed during the
     wait (design section 5, ring 0).
-
-    Raises :class:`InternalError` if another mode controller has flipped in between: only one may
-    run.
     """
     levels = {name: str(level) for name, level in sample.levels.items()}
     sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.at_us)
     async with connection.transaction():
+        await connection.execute(_WAIT_MS_MAX, str(wait_ms))
         await connection.execute(_LOCK, MODE_LOCK)
+        await lease.hold(connection)
         body: dict[str, str | int | None] = {str(name): level for name, level in levels.items()}
         body |= {"epoch": in_force.epoch + 1, "previous": in_force.state.tier}
         body |= {"tier": decision.tier, "trigger": decision.trigger}
@@ -103,9 +163,7 @@ async def flip(
         )
         row = await connection.fetchrow(_CHANGE, decision.tier, decision.reason, in_force.epoch)
         if row is None:
-            raise InternalError(
-                f"epoch {in_force.epoch} is no longer in force: a second mode controller is running"
-            )
+            raise LeaseLostError(f"epoch {in_force.epoch} is no longer in force")
         await connection.execute(
             _RECORD,
             row["epoch"],
@@ -125,20 +183,23 @@ async def flip(
 class ModeController:
     """Samples and decides over ``connection``, which no other task uses.
 
-    ``wake`` is set by notifications of commits; ``holder`` is the name in the lease row.
+    ``wake`` is set by notifications of commits; ``lease`` is held when work begins.
     """
 
     def __init__(
-        self, policy: Policy, connection: Connection, *, wake: asyncio.Event, holder: str
+        self, policy: Policy, connection: Connection, *, wake: asyncio.Event, lease: Lease
     ) -> None:
         self._policy = policy
         self._connection = connection
         self._wake = wake
-        self._holder = holder
+        self._lease = lease
         self._sampler = Sampler(policy, connection)
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Control the mode until ``stop``."""
+        """Control the mode until ``stop``.
+
+        Raises :class:`LeaseLostError` once another mode controller decides.
+        """
         loop = asyncio.get_running_loop()
         in_force = await mode_in_force(self._connection)
         await self._sampler.start()
@@ -156,7 +217,7 @@ class ModeController:
             in_force = after
             if began - renewed_at >= BEAT_EVERY_MS / 1_000:
                 # After the decision: a process that can no longer decide must also stop renewing.
-                await self._connection.execute(_RENEW_LEASE, self._holder)
+                await self._lease.renew(self._connection)
                 renewed_at = began
                 self._expose(in_force, sample)
             await self._rest(began)
@@ -166,7 +227,7 @@ class ModeController:
         decision = decide(self._policy, in_force.state, sample, sample.at_us)
         if decision is None or sabotage.sabotaged(sabotage.SABOTAGE_MODE_CONTROLLER):
             return in_force
-        after = await flip(self._connection, in_force, decision, sample)
+        after = await flip(self._connection, in_force, decision, sample, lease=self._lease)
         _log.info(
             "%s -> %s (epoch %d): %s",
             in_force.state.tier,
@@ -177,8 +238,7 @@ class ModeController:
         return after
 
     def _expose(self, in_force: InForce, sample: Sample) -> None:
-        TIER.set(TIERS.index(in_force.state.tier))
-        MODE_EPOCH.set(in_force.epoch)
+        _show(in_force)
         HEARTBEAT.set_to_current_time()
         for name, level in sample.levels.items():
             INDICATOR.labels(name).set(float(level))
