@@ -18,8 +18,18 @@ Connection: TypeAlias = (
 )
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a failed statement or connection raises; a loop catches these to survive a restart."""
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What a failed statement or connection raises; a loop catches these to survive a restart.
+
+InternalClientError is what asyncpg raises for a statement that begins while the server ends the
+session.
+"""
 
 TRANSACTION_MS_MAX = 10_000
 """The longest transaction of a process of the venue; the server ends the session that has it.

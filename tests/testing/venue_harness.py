@@ -298,8 +298,9 @@ async def venue_process(
         line = await asyncio.wait_for(process.stdout.readline(), timeout=HANGS_AFTER_S)
         assert line == b"ready\n", f"{part} did not get ready"
         yield process
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), timeout=HANGS_AFTER_S) == 0
+        if process.returncode is None:  # the test did not end it itself
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), timeout=HANGS_AFTER_S) == 0
     finally:
         if process.returncode is None:
             process.kill()
