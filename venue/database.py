@@ -7,7 +7,9 @@ times use :data:`COMMITTED_AT_US`.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -120,3 +122,28 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
         raise ServiceError(f"{name} cannot reach its database: {error}") from error
     assert pool is not None  # None only for a pool that is not to connect at once
     return pool
+
+
+async def while_open(
+    listener: asyncpg.Connection[asyncpg.Record], work: Coroutine[Any, Any, None]
+) -> None:
+    """Do ``work`` for as long as ``listener`` is open, which hears what it is woken by.
+
+    Without it the work would go on, but late, and nobody would know why.
+
+    Raises :class:`ServiceError` if it closes before the work is done.
+    """
+    closed = asyncio.Event()
+    listener.add_termination_listener(lambda _: closed.set())
+    if listener.is_closed():
+        closed.set()
+    working, closing = asyncio.create_task(work), asyncio.create_task(closed.wait())
+    try:
+        await asyncio.wait((working, closing), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ServiceError("the connection that listens was lost")
+        working.result()
+    finally:
+        working.cancel()
+        closing.cancel()
+        await asyncio.gather(working, closing, return_exceptions=True)

@@ -77,8 +77,8 @@ async def test_a_standby_takes_over_from_one_that_was_killed(founded: Founded) -
     async with (
         connected(founded.database.owner) as owner,
         connected(founded.database.api) as api,
-        venue_process("mode_controller", founded.config_path, founded.database, "--standby"),
         venue_process("mode_controller", founded.config_path, founded.database) as first,
+        venue_process("mode_controller", founded.config_path, founded.database, "--standby"),
     ):
         await _until_held_by(owner, "mode-controller")
         await asyncio.sleep(1)  # the standby has looked many times

@@ -19,7 +19,7 @@ from seawall.conventions.database import FLOW_CHANNEL
 from seawall.errors import InternalError, ServiceError
 from seawall.formats.venue_config import config_from_arguments, database_url
 from seawall.policy import Policy
-from venue.database import FAILURES, Connection, connect
+from venue.database import FAILURES, Connection, connect, while_open
 from venue.mode_controller.controller import ModeController, expose_committed
 from venue.mode_controller.lease import Lease
 from venue.process import pause, run, say_ready, serve_metrics
@@ -52,12 +52,12 @@ async def _main(stop: asyncio.Event) -> None:
                 stack.callback(connection.terminate)
                 listener = await connect(database_url(), name=f"{name}-listener")
                 stack.callback(listener.terminate)
-                # Without a listener it would decide late, and nobody would know: start over.
-                listener.add_termination_listener(lambda _, other=connection: other.terminate())
                 if not said:
                     said = True
                     say_ready()
-                await _control(policy, connection, listener, lease=lease, stop=stop)
+                await while_open(
+                    listener, _control(policy, connection, listener, lease=lease, stop=stop)
+                )
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
             raise InternalError(
                 f"the database refused what {name} wanted to write: {error}"

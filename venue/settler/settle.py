@@ -16,7 +16,7 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
-from venue.database import connect, open_pool
+from venue.database import connect, open_pool, while_open
 from venue.settler.claims import Claims
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
@@ -148,7 +148,7 @@ async def settle(
         loops += [
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]
-        await _together(stop, loops)
+        await while_open(listener, _together(stop, loops))
 
 
 def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:
