@@ -110,12 +110,12 @@ def _presentable(text: str, url: str) -> str:
     """``text`` without the parts of ``url`` in which providers put keys, and not too long."""
     try:
         parts = urlsplit(url)
-        secrets = [url, parts.username, parts.password, *parts.path.split("/")]
+        secrets = [url, parts.username or "", parts.password or "", *parts.path.split("/")]
         secrets += [value for _, value in parse_qsl(parts.query)]
     except ValueError:
         secrets = [url]
-    for secret in secrets:
-        if secret is not None and len(secret) >= _SECRET_CHARACTERS_MIN:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be a part of another
+        if len(secret) >= _SECRET_CHARACTERS_MIN:
             text = text.replace(secret, "***")
     return text if len(text) <= _REASON_CHARACTERS_MAX else f"{text[:_REASON_CHARACTERS_MAX]}..."
 
@@ -370,13 +370,16 @@ class AsyncRpcClient(ChainReads):
     async def view(self) -> ChainView:
         """A view of the chain at the block that the first endpoint that answers calls finalized.
 
-        Raises :class:`RpcError`.
+        Raises :class:`NodeSilentError`.
         """
 
         async def open_at(endpoint: _Endpoint) -> ChainView:
-            finalized = await endpoint.ask(
-                values.block_id, "eth_getBlockByNumber", ("finalized", False)
-            )
+            try:
+                finalized = await endpoint.ask(
+                    values.block_id, "eth_getBlockByNumber", ("finalized", False)
+                )
+            except NodeRefusedError as error:  # it knows no finalized block; another node may
+                raise NodeSilentError(f"{endpoint.name}: {error.reason}") from error
             return ChainView(endpoint=endpoint, finalized=finalized, lost=self._put_last)
 
         return await self._first("the finalized block", open_at)

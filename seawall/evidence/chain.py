@@ -45,7 +45,7 @@ class ChainSource:
     """
 
     network: str
-    node_url: str
+    node_url: str = field(repr=False)
     assets: Mapping[str, str]
     payout_contracts: Mapping[str, str] = field(default_factory=dict)
     wallets: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from seawall.change_review.sources import Chains
 from seawall.conventions.environment import SABOTAGE_VARIABLE
 from seawall.conventions.sabotage import SABOTAGE_RPC_FAILOVER
 from seawall.errors import ServiceError
@@ -24,6 +25,8 @@ from seawall.ethereum.rpc import (
     WrongChainError,
 )
 from seawall.ethereum.values import BlockId, Receipt, anything, quantity
+from seawall.evidence.chain import ChainSource
+from seawall.formats.venue_config import Endpoint
 from tests.testing.endpoints import chain, serving
 from tests.testing.nodes import Answered, FakeChain, FakeNode, error, hash_of, nodes, result
 
@@ -251,9 +254,15 @@ async def test_a_view_reads_state_at_the_hash_of_one_finalized_block_of_one_endp
     assert standby.asked == []
 
 
-async def test_a_view_is_opened_at_the_standby_if_the_primary_has_no_finalized_block() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [result(None), error(-39001, "unknown block"), error(-32602, "invalid block tag: finalized")],
+)
+async def test_a_view_is_opened_at_the_standby_if_the_primary_has_no_finalized_block(
+    answer: Callable[[int], Answered],
+) -> None:
     rpc, primary, standby = view_bench()
-    primary.spoil = lambda _method, _params: result(None)
+    primary.spoil = lambda _method, _params: answer
 
     assert (await rpc.view()).finalized.number == 8
     assert standby.asked == ["eth_getBlockByNumber"]
@@ -453,3 +462,14 @@ def test_no_key_in_an_address_reaches_an_error_of_the_synchronous_client(
         node.balance(HOLDER)
 
     assert KEY not in f"{raised.value} {node!r} {''.join(traceback.format_exception(raised.value))}"
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_what_holds_an_address_does_not_show_it(url: str) -> None:
+    holders = (
+        Endpoint(primary=url, standby=url),
+        Chains(rpc={"aster": url}),
+        ChainSource(network="aster", node_url=url, assets={}),
+    )
+
+    assert KEY not in repr(holders)
