@@ -10,7 +10,8 @@ Four kinds, because a client must do something else with each:
 - :class:`Nonsense`: no answer to this call. Another endpoint may give one.
 
 Neither HTTP statuses nor error codes tell refusals apart, because clients do not agree on them:
-Besu before 22 sends every error with HTTP 400, RSK with 500 (github.com/rsksmart/rskj/issues/973);
+Besu has sent errors with HTTP 400 (github.com/besu-eth/besu/issues/4212), RSK sends them with 500
+(github.com/rsksmart/rskj/issues/973);
 TheRPC sends a spent plan with HTTP 200 (github.com/reown-com/blockchain-api/pull/1102); -32005 is
 "limit exceeded" in EIP-1474 (https://eips.ethereum.org/EIPS/eip-1474), and in Besu a transaction
 that exceeds the block's gas limit; -32001 is "resource not found" there, and here a used nonce
