@@ -78,7 +78,7 @@ class Chains:
     of the contract that holds a wallet's money, by network and wallet.
     """
 
-    rpc: Mapping[str, str] = field(default_factory=dict)
+    rpc: Mapping[str, str] = field(default_factory=dict, repr=False)
     tokens: Mapping[tuple[str, str], str] = field(default_factory=dict)
     contracts: Mapping[tuple[str, str], str] = field(default_factory=dict)
 

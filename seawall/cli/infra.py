@@ -179,7 +179,8 @@ def _endpoints(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         network, equals, url = pair.partition("=")
         if not equals or not network or not url.startswith(("http://", "https://")):
-            message = f"--rpc {pair} is no NETWORK=URL"
+            # What was typed is not repeated: keys of providers stand in such addresses.
+            message = "a value of --rpc is no NETWORK=URL"
             raise UsageError(message, remedy="write it like aster=https://rpc.example")
         found[network] = url
     return found

@@ -32,7 +32,8 @@ SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force
 SIGNING_ROUTE = "seawall_signing_route"
 PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels network, asset
-# counter; settler; labels network, side: primary | standby, outcome: answered | silent
+# counter; settler; labels network, side: primary | standby, outcome: answered | silent (which is
+# also an endpoint that refuses to serve or talks nonsense)
 RPC_REQUESTS = "seawall_rpc_requests_total"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 ALERT_SIGNING_DARK = "SeawallSigningDark"

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class ChainSource:
     """
 
     network: str
-    node_url: str
+    node_url: str = field(repr=False)
     assets: Mapping[str, str]
     payout_contracts: Mapping[str, str] = field(default_factory=dict)
     wallets: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +104,17 @@ class _Node:
         return results
 
 
+@contextmanager
+def _decoding(network: str) -> Iterator[None]:
+    """What does not decode is nonsense of the node: evidence that is missing, and no crash."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvidenceError(
+            f"the node of {network} answered what no node can say ({type(error).__name__})"
+        ) from error
+
+
 def export_chain(
     sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
 ) -> None:
@@ -121,15 +133,16 @@ def export_chain(
     with httpx.Client(timeout=20, trust_env=False) as client:
         for source in read:
             node = _Node(client, source)
-            head = _final_head(node, source)
-            stamps = _blocks(node, source, head, observed, blocks)
-            paid, not_paid = _events(node, source, head, stamps)
-            payouts += [*paid, *_transfers(node, source, head, stamps)]
-            failed += not_paid
-            _balances(node, source, head, balances)
-            for wallet, address in source.lanes.items():
-                nonce = node.call("eth_getTransactionCount", address, hex(head))
-                lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
+            with _decoding(source.network):
+                head = _final_head(node, source)
+                stamps = _blocks(node, source, head, observed, blocks)
+                paid, not_paid = _events(node, source, head, stamps)
+                payouts += [*paid, *_transfers(node, source, head, stamps)]
+                failed += not_paid
+                _balances(node, source, head, balances)
+                for wallet, address in source.lanes.items():
+                    nonce = node.call("eth_getTransactionCount", address, hex(head))
+                    lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
     _write(
         into / "payouts.csv",
         "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
@@ -147,7 +160,7 @@ def head_of(network: str, node_url: str, *, chain_id: int) -> int:
 
     Raises :class:`EvidenceError` if the node is not to be had, or is one of another chain.
     """
-    with httpx.Client(timeout=20, trust_env=False) as client:
+    with httpx.Client(timeout=20, trust_env=False) as client, _decoding(network):
         node = _Node(client, ChainSource(network=network, node_url=node_url, assets={}))
         found = int(node.call("eth_chainId"), 16)
         if found != chain_id:

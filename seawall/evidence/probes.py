@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 
 from seawall.conventions import signing
-from seawall.errors import ServiceError, UsageError
+from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import BlockStamp, block_stamp, quantity
 from seawall.formats.customers import Account
 from seawall.formats.drill_contract import (
     WITHDRAW,
@@ -270,13 +271,15 @@ class NodeProbe:
         )
 
     async def read(self) -> Sequence[Sample]:
-        """The next nonce of every lane, with pending transactions, and every new block once."""
+        """The next nonce of every lane, with pending transactions, and every new block once.
+
+        Raises :class:`ServiceError` if the node does not answer every call.
+        """
         asked = [
-            ("eth_getTransactionCount", [address, "pending"]) for address in self._lanes.values()
+            (quantity, "eth_getTransactionCount", [address, "pending"])
+            for address in self._lanes.values()
         ]
-        *nonces, height = (
-            int(found, 16) for found in await self._call([*asked, ("eth_blockNumber", [])])
-        )
+        *nonces, height = await self._node.batch([*asked, (quantity, "eth_blockNumber", [])])
         samples = [
             Sample(
                 probe="pending_nonce",
@@ -289,9 +292,9 @@ class NodeProbe:
             height - 1 if self._newest is None else max(self._newest, height - BLOCKS_BEHIND_MAX)
         )
         if height > known:
-            new = await self._call(
+            new: list[BlockStamp] = await self._node.batch(
                 [
-                    ("eth_getBlockByNumber", [hex(number), False])
+                    (block_stamp, "eth_getBlockByNumber", [hex(number), False])
                     for number in range(known + 1, height + 1)
                 ]
             )
@@ -302,23 +305,13 @@ class NodeProbe:
                     ok=True,
                     detail={
                         "network": self._network,
-                        "number": int(block["number"], 16),
-                        "timestamp": int(block["timestamp"], 16),
+                        "number": block.number,
+                        "timestamp": block.timestamp,
                     },
                 )
                 for block in new
             ]
         return samples
-
-    async def _call(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-        """Results of a JSON-RPC batch, in order.
-
-        Raises :class:`ServiceError` if the node answers with an error or not to every call.
-        """
-        results = await self._node.batch(calls)
-        if None in results:
-            raise ServiceError(f"the node of {self._network} answered {results!r}")
-        return results
 
 
 class SignerProbe:

@@ -28,10 +28,10 @@ class _Part(BaseModel):
 
 
 class Endpoint(_Part):
-    """The URLs of a service and of its standby."""
+    """The URLs of a service and of its standby; providers put keys in them."""
 
-    primary: str
-    standby: str
+    primary: str = Field(repr=False)
+    standby: str = Field(repr=False)
 
 
 class NetworkConfig(_Part):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
-from seawall.ethereum.rpc import AsyncRpcClient, Receipt
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import Receipt
 from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.chain.transaction import (
     Intent,
@@ -101,7 +102,10 @@ class Bench:
 
     async def bits(self, *seqs: int) -> list[bool]:
         """What the bitmap says."""
-        return decode_paid_many(await self.rpc.read(self.contract, paid_many(seqs)))
+        bits = await self.rpc.read(
+            self.contract, paid_many(seqs), lambda answer: decode_paid_many(answer, seqs)
+        )
+        return list(bits.values())
 
 
 def item(seq: int, *, to: str | None = None, token: str = NATIVE, amount: int = 1000) -> Item:

@@ -180,7 +180,7 @@ async def deploy_network(
         chain_id=chain_id,
         secret=secret,
         sender=sender,
-        nonce=await rpc.nonce(sender, "pending"),
+        nonce=await rpc.pending_nonce(sender),
         base_fee_wei=head.base_fee_wei,
     )
     deployed = _compose(policy, network, keys, batch)

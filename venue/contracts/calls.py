@@ -1,6 +1,7 @@
-"""Calldata of the payout contract and of tokens, and the contract's events.
+"""Calldata of the payout contract and of tokens, and the contract's answers and events.
 
-Everything is encoded from function signatures, so that only the deployer needs the compiler.
+Everything is encoded from function signatures, so that only the deployer needs the compiler. What
+the contract cannot have answered or emitted is a ValueError: a node made it up.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 
 from seawall.controls.sizing import BATCH_ITEMS_MAX
 from seawall.ethereum.keys import event_topic, selector, to_bytes
@@ -77,10 +79,10 @@ def paid_many(seqs: Sequence[int]) -> bytes:
     return _PAID_MANY + encode(("uint256[]",), (list(seqs),))
 
 
-def decode_paid_many(answer: bytes) -> list[bool]:
-    """The bits, in the order of the sequence numbers that were asked for."""
-    (bits,) = decode(("bool[]",), answer)
-    return list(bits)
+def decode_paid_many(answer: bytes, seqs: Sequence[int]) -> dict[int, bool]:
+    """The bits of ``seqs``, which were asked for. Raises ValueError."""
+    (bits,) = _decoded(("bool[]",), answer)
+    return dict(zip(seqs, bits, strict=True))
 
 
 def transfer(to: str, amount: int) -> bytes:
@@ -94,19 +96,31 @@ def mint(to: str, amount: int) -> bytes:
 
 
 def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
-    """The ``Paid`` and ``Failed`` events of ``contract`` among a receipt's logs."""
+    """The ``Paid`` and ``Failed`` events of ``contract`` among a receipt's logs.
+
+    Raises ValueError.
+    """
     paid: dict[int, Item] = {}
     failed: set[int] = set()
     for log in logs:
         if log["address"].lower() != contract.lower():
             continue
-        topic, *indexed = log["topics"]
-        if topic == _PAID:
-            token, amount = decode(("address", "uint256"), to_bytes(log["data"]))
-            seq = int(indexed[0], 16)
-            paid[seq] = Item(
-                seq=seq, to="0x" + indexed[1][-40:].lower(), token=token.lower(), amount=amount
-            )
-        elif topic == _FAILED:
-            failed.add(int(indexed[0], 16))
+        match log["topics"]:
+            case [topic, seq, to] if topic == _PAID:
+                token, amount = _decoded(("address", "uint256"), to_bytes(log["data"]))
+                number = int(seq, 16)
+                paid[number] = Item(
+                    seq=number, to="0x" + to[-40:].lower(), token=token.lower(), amount=amount
+                )
+            case [topic, seq] if topic == _FAILED:
+                failed.add(int(seq, 16))
+            case [topic, *_] if topic in (_PAID, _FAILED):
+                raise ValueError(f"an event of {contract} has other topics than its contract gives")
     return Events(paid=paid, failed=frozenset(failed))
+
+
+def _decoded(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    try:
+        return decode(types, data)
+    except DecodingError as error:
+        raise ValueError(f"{len(data)} bytes are no {', '.join(types)}") from error

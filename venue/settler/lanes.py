@@ -15,7 +15,7 @@ from typing import Literal
 
 from seawall.conventions import database
 from seawall.errors import InternalError, UsageError
-from seawall.ethereum.rpc import Receipt
+from seawall.ethereum.values import Receipt
 from venue.chain.transaction import Fees, Intent
 from venue.database import Pool
 from venue.signer.protocol import Signed

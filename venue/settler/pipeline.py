@@ -1,9 +1,10 @@
 """The pipeline of a lane: claim, sign, broadcast in the order of nonces, follow to finality.
 
 :class:`Driver` claims and sends for one lane. :class:`Follower` watches one network for all lanes.
-A slot is final when its transaction is in the block in which it was last seen and that block is at
-or below the block that the network calls finalized. A transaction that no block contains for some
-blocks is broadcast again, with the same bytes.
+A slot is final when its transaction is in the block in which it was last seen and that block is on
+the canonical chain, at or below the block that the network calls finalized. All of that is read
+through one view of the chain; answers that disagree are read again and decide nothing. A
+transaction that no block contains for some blocks is broadcast again, with the same bytes.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from dataclasses import dataclass, field
 
 from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
-from seawall.ethereum.rpc import AsyncRpcClient, Head, Receipt
-from venue.contracts.calls import ITEMS_MAX, decode_paid_many, paid_many, read_events
+from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
+from seawall.ethereum.values import Receipt
+from venue.contracts.calls import ITEMS_MAX
 from venue.process import pause
 from venue.settler.claims import Claims
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.posting import Poster, settlement_of
+from venue.settler.posting import Poster, read_settlement
 from venue.settler.signing_routes import SigningRoutes
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
@@ -54,6 +56,7 @@ class Follower:
     head_number: int = 0
     base_fee_wei: int | None = None
     _following: dict[int, Slot] = field(default_factory=dict)
+    _unread: bool = False
 
     def follow(self, slot: Slot) -> None:
         """Follow ``slot`` until it is final."""
@@ -63,57 +66,68 @@ class Follower:
         """Read every new block until ``stop``."""
         while not stop.is_set():
             try:
-                head = await self.rpc.head()
-                if head.number != self.head_number:
-                    self.head_number, self.base_fee_wei = head.number, head.base_fee_wei
-                    await self._read_block(head, stop)
+                await self._turn(stop)
             except ServiceError as error:
                 _log.warning("the network cannot be followed: %s", error)
             await pause(stop, _HEAD_EVERY_S)
 
-    async def _read_block(self, head: Head, stop: asyncio.Event) -> None:
-        if not self._following:
+    async def _turn(self, stop: asyncio.Event) -> None:
+        """Read the newest block, unless it was read to its end before."""
+        head = await self.rpc.head()
+        if head.number == self.head_number and not self._unread:
             return
-        finalized = await self.rpc.head("finalized")
+        self.head_number, self.base_fee_wei = head.number, head.base_fee_wei
+        self._unread = True
+        try:
+            self._unread = not await self._read(stop)
+        except ViewLostError as error:
+            # Without a pause, because the next endpoint may serve at once. It may be at another
+            # block than the head above, so the next turn reads again.
+            _log.warning("%s; it is read again", error)
+            await self._read(stop)
+
+    async def _read(self, stop: asyncio.Event) -> bool:
+        """Read one view of the chain; False if something of it must be read again."""
+        if not self._following:
+            return True
+        view = await self.rpc.view()
         found = [
             (slot, receipt)
             for slot in list(self._following.values())
-            if (slot.block_number is None or slot.block_number <= finalized.number)
-            and (receipt := await self._receipt(slot, head)) is not None
+            if (slot.block_number is None or slot.block_number <= view.finalized.number)
+            and (receipt := await self._receipt(slot, view)) is not None
+            # Else it is seen when that block is: a number that is made up would never be reached.
+            and receipt.block_number <= self.head_number
         ]
         moved = [
             (slot, receipt) for slot, receipt in found if slot.block_hash != receipt.block_hash
         ]
         if moved:
             await self.progress.included(moved)
+        agreed = True
         for slot, receipt in found:
-            if receipt.block_number <= finalized.number and not stop.is_set():
-                await self._finish(slot, receipt)
+            if receipt.block_number <= view.finalized.number and not stop.is_set():
+                try:
+                    await self._finish(slot, receipt, view)
+                except ReceiptDisputedError as error:
+                    _log.warning("slot %s is read again: %s", slot.id, error)
+                    agreed = False
+        return agreed
 
-    async def _receipt(self, slot: Slot, head: Head) -> Receipt | None:
-        receipt = await self.rpc.receipt(slot.tx_hash or "")
-        if receipt is None and head.number - slot.sent_at_block >= _MISSING_BLOCKS:
+    async def _receipt(self, slot: Slot, view: ChainView) -> Receipt | None:
+        receipt = await view.receipt(slot.tx_hash or "")
+        if receipt is None and self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
             try:  # a transaction that no node takes must not keep the others from being followed
                 await self.rpc.broadcast(slot.raw or b"")
             except ServiceError as error:
                 _log.warning("slot %s was not broadcast again: %s", slot.id, error)
-            slot.sent_at_block = head.number
+            slot.sent_at_block = self.head_number
         return receipt
 
-    async def _finish(self, slot: Slot, receipt: Receipt) -> None:
+    async def _finish(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
         items = await self.poster.items(slot)
-        seqs = [item.seq for item in items]
-        bits = decode_paid_many(
-            await self.rpc.read(slot.lane.contract, paid_many(seqs), "finalized")
-        )
-        events = read_events(receipt.logs, contract=slot.lane.contract)
-        settlement = settlement_of(
-            items,
-            events=events,
-            bits=dict(zip(seqs, bits, strict=True)),
-            succeeded=receipt.succeeded,
-        )
+        settlement = await read_settlement(view, receipt, items, contract=slot.lane.contract)
         # Set before the commit: a claim could take the released withdrawals at once.
         if settlement.untried:
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S

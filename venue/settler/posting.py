@@ -1,7 +1,9 @@
 """Posting: what became of a slot at finality is written to the ledger.
 
-The receipt's events and the contract's bitmap must agree about each payment. The ledger is changed
-by one set-based transaction per slot, which the database refuses to make twice.
+The receipt's events and the contract's bitmap must agree about each payment. Both are read through
+one view of the chain (one endpoint, one finalized block): bits of an older block would contradict
+events that are right. The ledger is changed by one set-based transaction per slot, which the
+database refuses to make twice.
 
 - Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount.
 - Failed beyond doubt: the float is raised again and the withdrawal is held as ``unknown``.
@@ -21,7 +23,9 @@ from typing import Any
 
 from seawall.conventions import database
 from seawall.errors import InternalError
-from venue.contracts.calls import NATIVE, Events, Item
+from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
+from seawall.ethereum.values import Receipt
+from venue.contracts.calls import NATIVE, Events, Item, decode_paid_many, paid_many, read_events
 from venue.database import Pool
 from venue.settler.lanes import Slot
 
@@ -69,6 +73,25 @@ def settlement_of(
         else:
             unclear.append(item.seq)
     return Settlement(paid=tuple(paid), failed=tuple(failed), unclear=tuple(unclear))
+
+
+async def read_settlement(
+    view: ChainView, receipt: Receipt, items: Sequence[Item], *, contract: str
+) -> Settlement:
+    """What became of ``items``, which ``contract`` was to pay in the transaction of ``receipt``.
+
+    Nothing is said of a payment unless ``view`` confirms the receipt's block and gives the bits.
+
+    Raises :class:`ReceiptDisputedError`, :class:`ViewLostError`.
+    """
+    await view.confirm(receipt)
+    seqs = [item.seq for item in items]
+    bits = await view.read(contract, paid_many(seqs), lambda answer: decode_paid_many(answer, seqs))
+    try:
+        events = read_events(receipt.logs, contract=contract)
+    except ValueError as error:
+        raise ReceiptDisputedError(f"the receipt of a payout is malformed: {error}") from error
+    return settlement_of(items, events=events, bits=bits, succeeded=receipt.succeeded)
 
 
 _REFUSED = (

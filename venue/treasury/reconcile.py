@@ -111,7 +111,7 @@ _BOOKED = """
 
 @dataclass(frozen=True, kw_only=True)
 class ChainCut:
-    """The state of a book at a finalized block.
+    """The state of a book at a finalized block, all of it from one view of the chain.
 
     ``nonces`` are next nonces by wallet, ``held`` base units by (kind of wallet, asset).
     """
@@ -129,21 +129,22 @@ async def cut_chain(
     *,
     lanes: Mapping[str, str],
 ) -> ChainCut:
-    """Read one finalized block; ``lanes`` are signing addresses by wallet.
+    """Read one finalized block of one endpoint; ``lanes`` are signing addresses by wallet.
 
-    Raises :class:`ServiceError`.
+    Nonces of one node and balances of another would show a drift that is none.
+
+    Raises :class:`ServiceError`: then nothing is known, and the next pass reads again.
     """
-    block = (await rpc.head("finalized")).number
-    tag = hex(block)
-    nonces = {wallet: await rpc.nonce(address, tag) for wallet, address in lanes.items()}
+    view = await rpc.view()
+    nonces = {wallet: await view.nonce(address) for wallet, address in lanes.items()}
     held: dict[tuple[str, str], int] = {}
     native, tokens = policy.networks[book.network].native, config.networks[book.network].tokens
     for kind, wallet in book.wallets.items():
         holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
             token = None if asset == native else tokens[asset]
-            held[kind, asset] = await rpc.balance(holder, token=token, tag=tag)
-    return ChainCut(block=block, nonces=nonces, held=held)
+            held[kind, asset] = await view.balance(holder, token=token)
+    return ChainCut(block=view.finalized.number, nonces=nonces, held=held)
 
 
 async def reconcile(

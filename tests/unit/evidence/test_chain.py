@@ -232,3 +232,32 @@ def test_transfers_are_read_once_the_newest_block_is_final_or_not_at_all(
     assert len(transferred(Transferring(final_after=3), tmp_path, monkeypatch)) == 2
     with pytest.raises(EvidenceError, match="block 5 of aster was not final within 4 s"):
         transferred(Transferring(final_after=99), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("nonsense", [None, "0x", 7, {}, [], "latest"])
+@pytest.mark.parametrize(
+    "method", ["eth_getBlockByNumber", "eth_getTransactionCount", "eth_getBalance"]
+)
+def test_nonsense_of_a_node_is_missing_evidence_and_no_crash(
+    method: str, nonsense: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A drill whose chain could not be read is UNKNOWN."""
+
+    def spoilt(request: httpx.Request) -> httpx.Response:
+        answers = json.loads(handle(request).content)
+        for call, each in zip(json.loads(request.content), answers, strict=True):
+            if call["method"] == method:
+                each["result"] = nonsense
+        return httpx.Response(200, json=answers)
+
+    client = httpx.MockTransport(spoilt)
+    monkeypatch.setattr("seawall.evidence.chain.httpx.Client", lambda **_: CLIENT(transport=client))
+    site = ChainSource(
+        network="aster",
+        node_url="http://node",
+        assets={"AST": NATIVE},
+        wallets={"hot": LANE},
+        lanes={"hot": LANE},
+    )
+    with pytest.raises(EvidenceError, match="aster"):
+        export_chain([site], observed={}, into=tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from seawall.errors import ServiceError
-from seawall.ethereum.rpc import Head, Receipt
+from seawall.ethereum.values import BlockId, Head, Receipt
 from venue.chain.transaction import Fees
 from venue.settler.lanes import Lane, Slot
 from venue.settler.pipeline import Follower
@@ -20,8 +20,13 @@ class _Node:
         self._stop = stop
         self.offered: list[bytes] = []
 
-    async def head(self, tag: str = "latest") -> Head:
-        return Head(number=10 if tag == "latest" else 5, base_fee_wei=1)
+    finalized = BlockId(number=5, hash="0x5")
+
+    async def head(self) -> Head:
+        return Head(number=10, base_fee_wei=1)
+
+    async def view(self) -> _Node:
+        return self
 
     async def receipt(self, tx_hash: str) -> Receipt | None:
         if tx_hash == "0xlost":

@@ -1,0 +1,64 @@
+"""Answers and events of the payout contract: what it cannot have said is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+
+from tests.testing.nodes import CONTRACT, FAILED, PAID, item, receipt
+from venue.contracts.calls import Events, decode_paid_many, read_events
+
+TX = "0x" + "01" * 32
+
+
+def test_bits_are_by_the_numbers_that_were_asked_for() -> None:
+    answer = encode(("bool[]",), ([True, False],))
+
+    assert decode_paid_many(answer, [7, 9]) == {7: True, 9: False}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        bytes(31),
+        bytes(32),
+        encode(("bool[]",), ([True],)),
+        encode(("bool[]",), ([True, True, True],)),
+        encode(("uint256[]",), ([2, 2],)),
+        b"\xff" * 96,
+    ],
+)
+def test_bits_that_are_not_one_for_each_number_are_an_error(answer: bytes) -> None:
+    """Else a number would get the bit of another, or none."""
+    with pytest.raises(ValueError, match=r".+"):
+        decode_paid_many(answer, [7, 9])
+
+
+def test_events_of_other_contracts_and_other_events_are_left_out() -> None:
+    logs = receipt(TX, 5, [7])["logs"]
+    failed = {"address": CONTRACT.upper().replace("X", "x"), "topics": [FAILED, f"0x{8:064x}"]}
+    other = {"address": CONTRACT, "topics": ["0x" + "02" * 32, f"0x{9:064x}"], "data": "0x"}
+    foreign = {**logs[0], "address": "0x" + "dd" * 20}
+
+    found = read_events([*logs, {**failed, "data": "0x"}, other, foreign], contract=CONTRACT)
+
+    assert found == Events(paid={7: item(7)}, failed=frozenset({8}))
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        {"topics": [PAID], "data": "0x"},
+        {"topics": [PAID, f"0x{7:064x}"], "data": "0x"},
+        {"topics": [PAID, f"0x{7:064x}", f"0x{7:064x}"], "data": "0x"},
+        {"topics": [PAID, f"0x{7:064x}", f"0x{7:064x}"], "data": "0x" + "ff" * 64},
+        {"topics": [FAILED], "data": "0x"},
+        {"topics": [FAILED, f"0x{7:064x}", f"0x{7:064x}"], "data": "0x"},
+    ],
+)
+def test_an_event_that_the_contract_cannot_have_emitted_is_an_error(log: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_events([{"address": CONTRACT, **log}], contract=CONTRACT)

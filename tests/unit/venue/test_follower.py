@@ -1,0 +1,341 @@
+"""The follower against nodes that disagree, die, refuse or talk nonsense.
+
+No payout may become unknown because of that: what the nodes say is read again, and the payout is
+posted once one of them gives a consistent view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import Receipt
+from tests.testing.nodes import (
+    CONTRACT,
+    Answered,
+    FakeChain,
+    FakeNode,
+    error,
+    hash_of,
+    item,
+    nodes,
+    receipt,
+    result,
+)
+from venue.chain.transaction import Fees
+from venue.contracts.calls import NATIVE, Item
+from venue.settler import pipeline
+from venue.settler.lanes import Lane, Slot
+from venue.settler.pipeline import Follower
+from venue.settler.posting import Settlement
+
+TX = hash_of("the payout")
+PAID = Settlement(paid=(7, 8), failed=(), unclear=())
+Spoil = Callable[[str, list[Any]], Callable[[int], Answered] | None]
+
+
+class _Ledger:
+    """Takes the place of the database: items, inclusions and settlements."""
+
+    def __init__(self) -> None:
+        self.posted: list[Settlement] = []
+
+    async def items(self, slot: Slot) -> list[Item]:
+        return [item(7), item(8)]
+
+    async def post(self, slot: Slot, settlement: Settlement) -> bool:
+        self.posted.append(settlement)
+        return True
+
+    async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
+        for slot, seen in found:
+            slot.block_number, slot.block_hash = seen.block_number, seen.block_hash
+
+
+class _Metrics:
+    def in_flight(self, wallet: str, slots: int) -> None: ...
+
+    def final(self, payouts: object) -> None: ...
+
+
+class Bench:
+    """A follower of one broadcast slot, over a primary and a standby node of one chain."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, standby_behind: int = 0) -> None:
+        self.chain = FakeChain()
+        self.primary = FakeNode(chain=self.chain)
+        self.standby = FakeNode(chain=self.chain, behind=standby_behind)
+        self.ledger = _Ledger()
+        self._monkeypatch = monkeypatch
+        rpc = AsyncRpcClient(
+            "aster",
+            ("http://primary", "http://standby"),
+            client=nodes({"primary": self.primary, "standby": self.standby}),
+        )
+        self._follower = Follower(
+            rpc=rpc,
+            progress=cast("Any", self.ledger),
+            poster=cast("Any", self.ledger),
+            metrics=cast("Any", _Metrics()),
+            assets={NATIVE: "AST"},
+            on_final=lambda _: None,
+        )
+        lane = Lane(
+            chain_id=1, address="0xa", network="n", wallet="w", contract=CONTRACT, purpose="payout"
+        )
+        fees = Fees(gas_limit=1, max_fee_wei=1, priority_fee_wei=1)
+        slot = Slot(
+            id=1,
+            lane=lane,
+            nonce=0,
+            to=CONTRACT,
+            value=0,
+            data=b"",
+            fees=fees,
+            state="broadcast",
+            tx_hash=TX,
+            raw=b"\x02",
+            sent_at_block=1_000,
+        )
+        self._follower.follow(slot)
+
+    def pay(self) -> None:
+        """The transaction is in the newest block, which becomes final two blocks later."""
+        self.chain.pay(TX, [7, 8])
+
+    async def blocks(self, count: int, *, turns: int = 1) -> None:
+        """So many new blocks, and after each so many turns of the follower."""
+        for _ in range(count):
+            self.chain.newest += 1
+            await self.turns(turns)
+
+    async def turns(self, count: int) -> None:
+        """Let the follower look so often, without waiting between two turns."""
+        left, stop = count, asyncio.Event()
+
+        async def pause(_stop: asyncio.Event, _seconds: float) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                stop.set()
+
+        self._monkeypatch.setattr(pipeline, "pause", pause)
+        await self._follower.loop(stop)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def once(method: str, answer: Callable[[int], Answered]) -> Spoil:
+    """Spoil the first answer to ``method``."""
+    left = [answer]
+    return lambda asked, _params: left.pop() if asked == method and left else None
+
+
+def dies_at(method: str) -> Spoil:
+    """From the first call of ``method`` on, the node takes requests and does not answer."""
+    dead = False
+
+    def spoil(asked: str, _params: list[Any]) -> None:
+        nonlocal dead
+        dead = dead or asked == method
+        if dead:
+            raise httpx.ReadTimeout("")
+
+    return spoil
+
+
+async def test_a_payout_is_posted_when_its_block_is_final(bench: Bench) -> None:
+    bench.pay()
+    await bench.blocks(1)
+    assert bench.ledger.posted == []
+    await bench.blocks(1)
+    assert bench.ledger.posted == [PAID]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(error(-32005, "limit exceeded"), id="its plan is spent"),
+        pytest.param(error(-32000, "header for hash not found"), id="it lost the block"),
+        pytest.param(error(-32603, "Internal error", status=500), id="it fails"),
+        pytest.param(result("0x"), id="it has no such contract"),
+        pytest.param(result(None), id="null"),
+        pytest.param(result("0x" + "00" * 32), id="no list of bits"),
+    ],
+)
+async def test_bits_that_one_node_does_not_give_are_not_taken_from_one_that_lags(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[int], Answered]
+) -> None:
+    """The standby is a block behind: its bits are of before the payment.
+
+    With the primary's receipt they would look like a contradiction.
+    """
+    bench = Bench(monkeypatch, standby_behind=1)
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = lambda method, _: answer if method == "eth_call" else None
+    await bench.blocks(1)
+    assert bench.ledger.posted == []
+    await bench.blocks(2)
+    assert bench.ledger.posted == [PAID]
+
+
+@pytest.mark.parametrize(
+    ("behind", "posted"),
+    [
+        pytest.param(1, [PAID], id="it has the block of the view, and answers for that"),
+        pytest.param(3, [], id="it does not have the block of the view"),
+    ],
+)
+async def test_a_receipt_of_a_node_ahead_is_never_judged_by_the_bits_of_a_node_behind(
+    bench: Bench, behind: int, posted: list[Settlement]
+) -> None:
+    """Both nodes stand behind one address, and each call may reach either."""
+    bench.pay()
+    await bench.blocks(1)
+    late = FakeNode(chain=bench.chain, behind=behind)
+
+    def other_node(method: str, params: list[Any]) -> Callable[[int], Answered] | None:
+        if method != "eth_call":
+            return None
+        return lambda identity: late.answer({"method": method, "params": params, "id": identity})
+
+    bench.primary.spoil = bench.standby.spoil = other_node
+    await bench.blocks(1)
+    assert bench.ledger.posted == posted
+
+    late.behind = 0
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_an_endpoint_that_dies_in_the_middle_of_a_view_ends_the_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The standby is not asked for the rest of it: it may be at another block."""
+    bench = Bench(monkeypatch, standby_behind=1)
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = dies_at("eth_call")
+    await bench.blocks(1)
+    assert bench.ledger.posted == []
+    await bench.blocks(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_standby_that_is_not_behind_finishes_what_the_primary_left_in_the_same_turn(
+    bench: Bench,
+) -> None:
+    """The failover costs no pause of the follower."""
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = dies_at("eth_call")
+    await bench.blocks(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_view_that_both_endpoints_lose_is_read_again_although_no_block_came(
+    bench: Bench,
+) -> None:
+    bench.pay()
+    await bench.blocks(1)
+    spent = error(-32005, "limit exceeded")
+    bench.primary.spoil, bench.standby.spoil = once("eth_call", spent), once("eth_call", spent)
+    await bench.blocks(1)
+    assert bench.ledger.posted == []
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_receipt_of_a_block_that_was_reorganised_away_decides_nothing(bench: Bench) -> None:
+    """The node still gives it; the payment is in another block now, or in none."""
+    bench.pay()
+    await bench.blocks(1)
+    number = bench.chain.blocks[TX]
+    stale = result(receipt(TX, number, [7, 8], block=hash_of("another branch")))
+    spoil: Spoil = lambda method, _: stale if method == "eth_getTransactionReceipt" else None  # noqa: E731
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(3, turns=2)
+    assert bench.ledger.posted == []
+
+    bench.primary.spoil = bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+
+
+@pytest.mark.parametrize(
+    ("method", "tag", "answer"),
+    [
+        pytest.param("eth_getBlockByNumber", "finalized", result(None), id="finalized is null"),
+        pytest.param("eth_getBlockByNumber", "latest", result(None), id="latest is null"),
+        pytest.param("eth_getBlockByNumber", "latest", result({}), id="latest is empty"),
+        pytest.param(
+            "eth_getBlockByNumber",
+            "finalized",
+            error(-39001, "unknown block"),
+            id="finalized is an error",
+        ),
+        pytest.param(
+            "eth_getBlockByNumber", "latest", lambda _: (200, None), id="the answer is null"
+        ),
+        pytest.param(
+            "eth_getBlockByNumber",
+            "latest",
+            lambda _: (200, [{"error": {"code": -32600, "message": "batch"}}]),
+            id="the answer is a list",
+        ),
+        pytest.param("eth_call", None, result("0x"), id="bits are 0x"),
+        pytest.param("eth_getTransactionReceipt", None, result([]), id="the receipt is a list"),
+        pytest.param(
+            "eth_getTransactionReceipt",
+            None,
+            result({"blockHash": "0x", "blockNumber": "0x", "status": "0x", "logs": None}),
+            id="the receipt is empty",
+        ),
+    ],
+)
+async def test_a_follower_outlives_what_both_nodes_say_after_their_restart(
+    bench: Bench, method: str, tag: str | None, answer: Callable[[int], Answered]
+) -> None:
+    """It goes on with its turns, and posts once the nodes are well."""
+    bench.pay()
+
+    def spoil(asked: str, params: list[Any]) -> Callable[[int], Answered] | None:
+        return answer if asked == method and tag in (None, params[0]) else None
+
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(3, turns=2)
+    assert bench.ledger.posted == []
+    bench.primary.spoil = bench.standby.spoil = lambda _m, _p: None
+    await bench.blocks(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_an_event_that_its_contract_cannot_have_emitted_decides_nothing(bench: Bench) -> None:
+    bench.pay()
+    await bench.blocks(1)
+    malformed = receipt(TX, bench.chain.blocks[TX], [7, 8])
+    malformed["logs"][0]["data"] = "0x"
+    spoil = once("eth_getTransactionReceipt", result(malformed))
+    bench.primary.spoil = spoil
+    await bench.blocks(1)
+    assert bench.ledger.posted == []
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_receipt_of_a_block_that_nobody_has_seen_is_not_recorded(bench: Bench) -> None:
+    """Else the slot would not be asked for again before that block is final."""
+    bench.pay()
+    ahead = receipt(TX, 10**9, [7, 8])
+    bench.primary.spoil = once("eth_getTransactionReceipt", result(ahead))
+    await bench.blocks(3)
+    assert bench.ledger.posted == [PAID]
