@@ -30,22 +30,19 @@ STATE = """
          when s.state = 'open' then 'slotted'
          when s.state = 'final' then 'included'
          else s.state end"""
-# Balances are locked in order of id, so that two batches never deadlock; the lock returns their
-# newest version. A withdrawal that commits during the wait for a lock is not among `known`, but the
-# insert refuses its id.
+# In order of id, so that two batches never deadlock; the lock returns their newest version.
+_LOCK_BALANCES = """
+    select account_id, available from balances
+    where account_id = any($1::bigint[]) order by account_id for update"""
+# A statement after the lock, because each statement has a snapshot of its own: the lock may have
+# waited for a batch with the same ids, which is not in the snapshot of the statement that waited.
 _READ = f"""
-    with locked as materialized (
-        select account_id, available from balances
-        where account_id = any($1::bigint[]) order by account_id for update
-    )
     select mode.*,
-           array(select account_id from locked) as accounts,
-           array(select available::text from locked) as available,
            (select json_agg(json_build_array(
                 w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text,
                 w.destination, w.size, w.reason, {STATE}))
             from withdrawals w left join slots s on s.id = w.slot_id
-            where w.id = any($2::uuid[])) as known
+            where w.id = any($1::uuid[])) as known
     from ({READ_MODE}) mode"""
 _RESERVE = """
     with asked as (
@@ -99,19 +96,21 @@ async def commit_batch(
     Tier and admission are those of the mode epoch under which the transaction committed.
 
     Returns:
-        One answer per request, in order. None: another worker has just committed the same id;
-        submit the request again, and it is a replay.
+        One answer per request, in order. None: another worker has just committed the same id for
+        other accounts, so that no lock was shared; submit the request again, and it is decided
+        with that outcome in view.
     """
     async with holding_mode(connection):
-        seen = await connection.fetchrow(
-            _READ,
-            sorted({reservation.source_account for reservation in reservations}),
-            [reservation.id for reservation in reservations],
-        )
+        available = {
+            row["account_id"]: row["available"]
+            for row in await connection.fetch(
+                _LOCK_BALANCES, sorted({reservation.source_account for reservation in reservations})
+            )
+        }
+        seen = await connection.fetchrow(_READ, [reservation.id for reservation in reservations])
         if seen is None:
             raise InternalError("the venue has no mode row: genesis has not run")
         mode = mode_of(seen)
-        available = dict(zip(seen["accounts"], map(int, seen["available"]), strict=True))
         committed = dict(map(_original, json.loads(seen["known"] or "[]")))
         decisions = decide(
             policy, mode.tier, reservations, committed=committed, available=available
