@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seawall.policy import Policy, Tier
     from venue.api.directory import Directory
 
-_ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _ZERO_ADDRESS = "0x" + "0" * 40
 
 
@@ -147,7 +147,7 @@ async def reservation_of(
             code="unknown_asset",
             reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
-    if not _ADDRESS.match(request.destination) or request.destination == _ZERO_ADDRESS:
+    if not _ADDRESS.fullmatch(request.destination) or request.destination == _ZERO_ADDRESS:
         return Refusal(
             code="bad_address", reason="The destination is no address that could be paid."
         )
