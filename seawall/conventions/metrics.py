@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
+VOIDED_VALUE = "seawall_voided_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
 TICKETS = "seawall_support_tickets_total"  # counter; api

@@ -164,7 +164,7 @@ async def cancel(
 ) -> Response:
     """Cancel a withdrawal whose payment has not begun."""
     async with services.pool.acquire() as connection:
-        outcome = await cancel_withdrawal(connection, customer, withdrawal_id)
+        outcome = await cancel_withdrawal(connection, services.policy, customer, withdrawal_id)
     _count(request, "ok" if isinstance(outcome, Withdrawal) else outcome.code)
     return answer(outcome)
 

@@ -22,6 +22,11 @@ RESERVED_VALUE = Counter(
     "Value of committed reservations, in millionths.",
     ("network", "asset", "size"),
 )
+VOIDED_VALUE = Counter(
+    metrics.VOIDED_VALUE,
+    "Value of reservations that were cancelled within the drawdown window, in millionths.",
+    ("network", "asset", "size"),
+)
 REQUESTS = Counter(metrics.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
 INTAKE_SECONDS = Histogram(
     metrics.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S
@@ -40,3 +45,4 @@ def initialise(policy: Policy) -> None:
         for asset in declared.assets:
             for size in ("small", "large"):
                 RESERVED_VALUE.labels(network, asset, size)
+                VOIDED_VALUE.labels(network, asset, size)

@@ -12,11 +12,14 @@ from uuid import UUID
 from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
+from venue.api import metrics
 from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
 from venue.api.mode import READ_MODE, holding_mode, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import asyncpg
 
     from seawall.policy import Policy
     from venue.database import Connection
@@ -247,18 +250,25 @@ _VOID = """
         update balances b set available = b.available - e.amount
         from entered e where b.account_id = e.account_id returning 1
     ), counted as (
-        insert into flow (kind, network, asset, size, count, value_micro)
-        select 'voided', network, asset, size, 1, value_micro from voided
+        insert into flow (kind, network, asset, size, count, value_micro, reserved_at)
+        select 'voided', v.network, v.asset, v.size, 1, v.value_micro,
+               pg_xact_commit_timestamp(r.xmin)
+        from voided v join postings r on r.withdrawal_id = v.id and r.kind = 'reserve'
+        returning network, asset, size, value_micro,
+                  (extract(epoch from clock_timestamp() - reserved_at) * 1000)::bigint as age_ms
     )
     select (select count(*) from voided) as withdrawals,
            (select count(*) from given_back) as balances,
-           pg_notify($3, '')"""
+           counted.*, pg_notify($3, '')
+    from (values (1)) as always left join counted on true"""
 
 
 async def cancel_withdrawal(
-    connection: Connection, customer_id: int, withdrawal_id: UUID
+    connection: Connection, policy: Policy, customer_id: int, withdrawal_id: UUID
 ) -> Withdrawal | Refusal:
     """Void a withdrawal that is still reserved; it has committed when this returns.
+
+    Its value counts no longer in the drawdown velocity, which is lower from then on.
 
     A claim locks the rows that it slots, and so does this. A claim skips a row that is being
     cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
@@ -266,6 +276,7 @@ async def cancel_withdrawal(
 
     Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
     """
+    done = None
     async with holding_mode(connection):
         row = await connection.fetchrow(_LOCK, withdrawal_id, customer_id)
         if row is None:
@@ -279,5 +290,19 @@ async def cancel_withdrawal(
                 )
         elif row["state"] != "voided":
             return _TOO_LATE
+    if done is not None:
+        _count_voided(policy, done)
     reason = REASON if row["state"] == "reserved" else row["reason"]
     return Withdrawal(id=withdrawal_id, seq=row["seq"], state="voided", reason=reason, tx_hash=None)
+
+
+def _count_voided(policy: Policy, done: asyncpg.Record) -> None:
+    """Count what was voided, if Prometheus still counts its reservation.
+
+    Otherwise customers who cancel old withdrawals would hide as much of a run from the alerts.
+    """
+    window_ms = policy.indicators["drawdown_velocity"].window
+    if window_ms is not None and done["age_ms"] is not None and done["age_ms"] < window_ms:
+        metrics.VOIDED_VALUE.labels(done["network"], done["asset"], done["size"]).inc(
+            done["value_micro"]
+        )
