@@ -42,10 +42,12 @@ class _Directory:
         return {(network, asset): ACCOUNT for network in POLICY.networks for asset in POLICY.assets}
 
 
-async def asked(destination: str) -> Reservation | Refusal:
-    """What intake makes of a request to pay one whole USDX to ``destination``."""
+async def asked(
+    destination: str = "0x" + "ab" * 20, *, asset: str = "USDX", amount: int = 10**6
+) -> Reservation | Refusal:
+    """What intake makes of a request; by default one to pay one whole USDX."""
     request = WithdrawalRequest(
-        id=UUID(int=1), network="aster", asset="USDX", amount="1000000", destination=destination
+        id=UUID(int=1), network="aster", asset=asset, amount=str(amount), destination=destination
     )
     return await reservation_of(POLICY, cast("Directory", _Directory()), frozenset(), 1, request)
 
@@ -58,6 +60,22 @@ async def test_a_destination_is_an_address_and_nothing_else(wrong: str) -> None:
     refused = await asked(wrong.format(address))
     assert isinstance(refused, Refusal)
     assert refused.code == "bad_address"
+
+
+@pytest.mark.parametrize(
+    ("asset", "least", "words"),
+    [("USDX", 10**6, "1 USDX"), ("AST", 5 * 10**14, "0.0005 AST"), ("BIR", 2 * 10**15, "0.002")],
+)
+async def test_a_withdrawal_that_carries_less_than_it_costs_is_refused(
+    asset: str, least: int, words: str
+) -> None:
+    """One wei takes as much gas as any other payout; the customer is told what is enough."""
+    assert isinstance(await asked(asset=asset, amount=least), Reservation)
+    for amount in (1, least - 1):
+        refused = await asked(asset=asset, amount=amount)
+        assert isinstance(refused, Refusal)
+        assert refused.code == "below_minimum"
+        assert refused.reason.startswith(f"The smallest withdrawal of {asset} is {words}")
 
 
 def code(decision: IntakeDecision) -> str:
