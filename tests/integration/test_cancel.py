@@ -6,15 +6,19 @@ Exactly one of them has each.
 from __future__ import annotations
 
 import asyncio
+import csv
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from adapters.reference_venue.records import export_records
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from seawall.policy import MICRO
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
@@ -214,6 +218,21 @@ async def test_what_is_cancelled_leaves_the_drawdown_velocity(bench: Bench) -> N
         await later.start()
         assert (await later.sample()).levels["drawdown_velocity"] == 0
     assert voided._value.get() - before == 3 * MICRO
+
+
+async def test_the_records_say_which_reservation_was_taken_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The judge computes the drawdown velocity from them, with the same code."""
+    (first,) = await bench.reserve(1)
+    await bench.reserve(1)
+    await bench.cancel(first)
+    await export_records(bench.founded.database.auditor, into=tmp_path / "records")
+    with (tmp_path / "records" / "flow.csv").open(encoding="utf-8", newline="") as file:
+        reserved, kept, voided = csv.DictReader(file)
+    assert [row["kind"] for row in (reserved, kept, voided)] == ["reserved", "reserved", "voided"]
+    assert [reserved["reserved_at"], kept["reserved_at"]] == ["", ""]
+    assert Decimal(voided["reserved_at"]) == Decimal(reserved["committed_at"])
 
 
 async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None:

@@ -123,22 +123,44 @@ def test_an_indicator_that_is_no_windowed_sum_is_refused() -> None:
         first_crossing([], POLICY.trigger("backlog"), POLICY)
 
 
-@given(st.lists(st.tuples(st.integers(0, 20_000_000), st.integers(0, 30)), max_size=30))
-def test_replay_agrees_with_the_plain_definition(points: list[tuple[int, int]]) -> None:
-    """Against sums written out.
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 20_000_000),
+            st.integers(0, 30),
+            st.none() | st.integers(1, 2 * WINDOW_US),
+        ),
+        max_size=30,
+    )
+)
+def test_replay_agrees_with_the_plain_definition(points: list[tuple[int, int, int | None]]) -> None:
+    """Against sums written out, where some reservations are cancelled a while later.
 
-    The first commit time at which the window's sum reaches the level.
+    The first commit time at which what the window holds, and nobody has cancelled by then, reaches
+    the level.
     """
-    flows = [row(index, at, f"0.{share:02d}") for index, (at, share) in enumerate(points)]
+    flows = [row(index, at, f"0.{share:02d}") for index, (at, share, _) in enumerate(points)]
+    cancelled = [
+        row(100 + index, at + after, f"0.{share:02d}", kind="voided", reserved_at_us=at)
+        for index, (at, share, after) in enumerate(points)
+        if after is not None
+    ]
     trigger = POLICY.trigger("run-building")
+
+    def standing(at_us: int) -> int:
+        return sum(
+            flow.value_micro
+            for flow, (reserved_us, _, after) in zip(flows, points, strict=True)
+            if at_us - WINDOW_US < reserved_us <= at_us
+            and (after is None or reserved_us + after > at_us)
+        )
+
     reached = [
         at
-        for at in sorted({flow.committed_at_us for flow in flows})
-        if Fraction(
-            sum(f.value_micro for f in flows if at - WINDOW_US < f.committed_at_us <= at), TARGET
-        )
-        >= trigger.enter_at
+        for at in sorted({flow.committed_at_us for flow in flows + cancelled})
+        if Fraction(standing(at), TARGET) >= trigger.enter_at
     ]
+    flows += cancelled
     crossing = first_crossing(flows, trigger, POLICY)
     assert (crossing.at_us if crossing else None) == (reached[0] if reached else None)
 
