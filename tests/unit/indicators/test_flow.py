@@ -126,8 +126,8 @@ def test_an_indicator_that_is_no_windowed_sum_is_refused() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, 20_000_000),
-            st.integers(0, 30),
+            st.integers(0, 12_000_000),
+            st.integers(0, 9),  # one alone does not reach the level
             st.none() | st.integers(1, 2 * WINDOW_US),
         ),
         max_size=30,
