@@ -43,7 +43,7 @@ Each action supports aws:ResourceTag (Service authorization reference, condition
 action).
 """
 _ECR_IMAGE = re.compile(
-    r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}$"
+    r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+)@sha256:[0-9a-f]{64}"
 )
 _NEVER = ["iam:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "organizations:*"]
 """What no drill may ever do: use keys, credentials or permissions."""
@@ -401,7 +401,7 @@ def pulling(image: str) -> list[Statement]:
     ``ecr:GetAuthorizationToken`` supports no resource (Service authorization reference, Amazon
     ECR). Raises :class:`UsageError` for an image that is not in ECR.
     """
-    match = _ECR_IMAGE.match(image)
+    match = _ECR_IMAGE.fullmatch(image)
     if match is None:
         raise UsageError(
             f"the image of seawall:runner is {image!r}",

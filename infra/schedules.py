@@ -36,7 +36,7 @@ _RANGES: Mapping[str, tuple[int, int, Mapping[str, int]]] = {
     "day of week": (1, 7, _DAYS),
     "year": (1970, 2199, {}),
 }
-_CRON = re.compile(r"^cron\((.*)\)$")
+_CRON = re.compile(r"cron\((.*)\)")
 
 
 def refuse_bad_schedules(policy: Policy) -> None:
@@ -52,7 +52,7 @@ def refuse_bad_schedules(policy: Policy) -> None:
 
 def problem_of(expression: str) -> str | None:
     """What to write instead of a wrong cron expression; None if it is right."""
-    match = _CRON.match(expression)
+    match = _CRON.fullmatch(expression)
     if match is None:
         return "write cron(minutes hours day-of-month month day-of-week year)"
     fields = match[1].split()

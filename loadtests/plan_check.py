@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -158,6 +159,7 @@ def check_plan(
                 ratio >= profile.requested(drill.flood) * 98 / 100,
                 f"only {float(ratio):.2f} times the hot targets are asked for",
             ),
+            *_payable(policy, arrivals),
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
             *_avoided(drill, rates, peak=peak),
             *_looked_at(reads),
@@ -228,6 +230,23 @@ def _avoided(drill: Drill, rates: TargetRates, *, peak: Fraction) -> list[tuple[
             ("protected", rates.protected_enter),
         )
         if tier in drill.expects.avoids
+    ]
+
+
+def _payable(policy: Policy, arrivals: Sequence[Arrival]) -> list[tuple[bool, str]]:
+    """Whether every request is large enough to be taken, with a complaint for each asset."""
+    smallest: dict[str, int] = {}
+    for arrival in arrivals:
+        smallest[arrival.asset] = min(arrival.amount, smallest.get(arrival.asset, arrival.amount))
+    return [
+        (
+            amount >= policy.withdrawal_min(asset),
+            (
+                f"it asks for {Decimal(amount).scaleb(-policy.assets[asset].decimals):f} {asset}, "
+                f"and the smallest withdrawal is {policy.assets[asset].withdrawal_min:f} {asset}"
+            ),
+        )
+        for asset, amount in smallest.items()
     ]
 
 

@@ -91,8 +91,12 @@ def _of_trigger(policy: Policy, trigger: Trigger) -> Alert:
 
 def _indicator(policy: Policy, name: IndicatorName) -> str:
     if name == "drawdown_velocity":
-        reserved = grown(metrics.RESERVED_VALUE, window_ms=window_ms(policy, name))
-        return f"sum({reserved}) / max({metrics.HOT_TARGET_VALUE})"
+        reserved, voided = (
+            f"sum({grown(metric, window_ms=window_ms(policy, name))})"
+            for metric in (metrics.RESERVED_VALUE, metrics.VOIDED_VALUE)
+        )
+        # A venue that counts no cancellations has had none.
+        return f"({reserved} - ({voided} or vector(0))) / max({metrics.HOT_TARGET_VALUE})"
     if name == "signing_failures":
         return f"sum({_unavailable(policy)})"
     scope = {"queue_age_s": "all", "queue_age_guaranteed_s": "guaranteed"}[name]

@@ -79,9 +79,12 @@ def cases_of(policy: Policy) -> list[Case]:
 
 def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
     alert = metrics.trigger_alert(trigger.name)
+    cancelled: list[Case] = []
     if trigger.indicator == "drawdown_velocity":
         at = _ceiling(trigger.enter_at * HOT_TARGET_MICRO)
-        selector = f'{metrics.RESERVED_VALUE}{{network="n",asset="a",size="small"}}'
+        labels = '{network="n",asset="a",size="small"}'
+        selector = f"{metrics.RESERVED_VALUE}{labels}"
+        cancelled = [_cancelled(alert, selector, f"{metrics.VOIDED_VALUE}{labels}", level=at)]
         more = {metrics.HOT_TARGET_VALUE: f"{HOT_TARGET_MICRO}x40"}
         over = CALM + 1 + _samples(policy, window_ms(policy, trigger.indicator))
         first, values = (
@@ -118,7 +121,22 @@ def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
             series={selector: values[1], **more},
             silent_at=(CALM + 1, CALM + 3),
         ),
+        *cancelled,
     ]
+
+
+def _cancelled(alert: str, reserved: str, voided: str, *, level: int) -> Case:
+    """One customer who reserves and cancels, over and over, is no run."""
+    return Case(
+        alert=alert,
+        story="as much is reserved again and again, and cancelled each time",
+        series={
+            reserved: f"0x{CALM} {level}+{level}x30",
+            voided: f"0x{CALM} {level}+{level}x30",
+            metrics.HOT_TARGET_VALUE: f"{HOT_TARGET_MICRO}x40",
+        },
+        silent_at=(CALM + 1, CALM + 5, CALM + 20),
+    )
 
 
 def _protected(policy: Policy) -> Case:

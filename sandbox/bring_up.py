@@ -252,6 +252,7 @@ def _configure(
     regions = (policy.regions.primary, policy.regions.standby)
     return VenueConfig(
         run_id=targets.run_id,
+        sandbox=True,
         policy=policy_path,
         networks={
             name: NetworkConfig(

@@ -122,16 +122,20 @@ class Layout:
     def _metrics_ports(self) -> dict[str, int]:
         """Where each venue process serves ``/metrics``.
 
-        Beside its own interface, or on a port that has no other use.
+        The signers beside their own interface; the others on a port that has no other use, the api
+        because its own is the customers'.
         """
         policy, ports = self.context.policy, self.context.ports
-        serving = [components.API_PROCESS]
-        serving += [
+        serving = [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)
         ]
-        quiet = [*_MODE_CONTROLLERS, components.TREASURY_PROCESS]
-        quiet += [components.settler_process(network) for network in policy.networks]
+        quiet = [
+            components.API_PROCESS,
+            *_MODE_CONTROLLERS,
+            components.TREASURY_PROCESS,
+            *(components.settler_process(network) for network in policy.networks),
+        ]
         return {name: ports.of(name) for name in serving} | {
             name: ports.of(f"metrics {name}") for name in quiet
         }

@@ -294,6 +294,8 @@ create table flow (
     size        text,
     count       int    not null check (count > 0),
     value_micro bigint not null check (value_micro >= 0),
+    reserved_at timestamptz check (reserved_at is null or kind = 'voided'),  -- commit of what it
+                                                                             -- takes back
     at          timestamptz not null default clock_timestamp()
 );
 

@@ -73,6 +73,7 @@ EXPORTS: dict[str, str] = {
         from journal j order by j.writer, j.n""",
     "flow": f"""
         select f.id, f.kind, f.network, f.asset, f.size, f.count, f.value_micro,
+               {_AT.format(column="f.reserved_at")} as reserved_at,
                {_committed("f")} as committed_at
         from flow f order by committed_at, f.id""",
     "topups": f"""

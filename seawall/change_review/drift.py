@@ -38,7 +38,7 @@ _SECRET = "[secret]"  # noqa: S105  (what the engine prints in place of one)
 _SECRET_NAME = re.compile(
     r"(secret|password|passphrase|token|credential|privatekey|secretkey|accesskey)", re.IGNORECASE
 )
-_NOT_SECRET = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)$")
+_NOT_SECRET = re.compile(r"(^|\.)(secretId|secretArn|tokenKey)\Z")
 """Names and identifiers, which the pattern before would also mask."""
 _PATH_PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"

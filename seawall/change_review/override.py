@@ -52,8 +52,8 @@ _NOT_A_PERSON = frozenset(
         "who",
     }
 )
-_URN = re.compile(r"^urn:pulumi:[^:*?\s]+::[^:*?\s]+::[^\s*?]+::[^*?]+$")
-_SPAN = re.compile(r"^(\d+)(m|h|d)$")
+_URN = re.compile(r"urn:pulumi:[^:*?\s]+::[^:*?\s]+::[^\s*?]+::[^*?\n]+")
+_SPAN = re.compile(r"([0-9]+)(m|h|d)")
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -68,7 +68,7 @@ class Cover(BaseModel):
     @field_validator("urn")
     @classmethod
     def _names_one_resource(cls, value: str) -> str:
-        if not _URN.match(value):
+        if not _URN.fullmatch(value):
             raise ValueError("name one resource by its whole URN, without wildcards")
         return value
 
@@ -153,7 +153,7 @@ def make_override(
     Raises:
         UsageError: with every problem at once.
     """
-    span = _SPAN.match(expires)
+    span = _SPAN.fullmatch(expires)
     until = (
         (now + timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})).isoformat() if span else expires
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
+VOIDED_VALUE = "seawall_voided_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
-TICKETS = "seawall_support_tickets_total"  # counter; api; labels kind
+TICKETS = "seawall_support_tickets_total"  # counter; api
 HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: drawdown is measured against it
 SCRAPED = "up"
 """Prometheus's own: 1 for a target that it scraped, 0 for one that did not answer."""

@@ -36,7 +36,10 @@ from seawall.policy import Policy
 
 STATUS_EVERY_S = 0.05
 SMALL_VALUE = Fraction(1)
-"""Units of account that a small withdrawal or swap moves: too little to matter to the run."""
+"""Units of account that a small withdrawal or swap moves: too little to matter to the run.
+
+Of an asset whose smallest withdrawal is worth more, a withdrawal moves that.
+"""
 LARGE_OVER_MIN = Fraction(6, 5)
 """A large transfer is this many times the smallest that the policy calls large."""
 ACCEPTED = "accepted"
@@ -148,7 +151,7 @@ class CustomerProbes:
             id=identity,
             network=network,
             asset=asset,
-            amount=self._worth(asset, SMALL_VALUE),
+            amount=self._withdrawn(asset, SMALL_VALUE),
             destination=keyless_address(identity),
         )
         answer = await self._venue.withdraw(self._small.customer, request)
@@ -162,7 +165,7 @@ class CustomerProbes:
             network=network,
             sell=sell,
             buy=buy,
-            amount=self._worth(sell, SMALL_VALUE),
+            amount=str(self._worth(sell, SMALL_VALUE)),
         )
         return [
             _sample(
@@ -183,7 +186,7 @@ class CustomerProbes:
             network=network,
             source_network=source,
             asset=asset,
-            amount=self._worth(
+            amount=self._withdrawn(
                 asset, LARGE_OVER_MIN * Fraction(self._policy.limits.large_transfer_value_min)
             ),
             destination=keyless_address(identity),
@@ -191,9 +194,12 @@ class CustomerProbes:
         answer = await self._venue.withdraw(self._large.customer, request)
         return [_withdrawal_sample("large_transfer", answer, request, self._large)]
 
-    def _worth(self, asset: str, value: Fraction) -> str:
+    def _withdrawn(self, asset: str, value: Fraction) -> str:
+        return str(max(self._policy.withdrawal_min(asset), self._worth(asset, value)))
+
+    def _worth(self, asset: str, value: Fraction) -> int:
         declared = self._policy.assets[asset]
-        return str(max(1, int(value / Fraction(declared.reference_price) * 10**declared.decimals)))
+        return max(1, int(value / Fraction(declared.reference_price) * 10**declared.decimals))
 
     def _swap_pairs(self) -> Sequence[tuple[str, str, str]]:
         """(network, sell, buy), both directions in turn, so that the account does not run out."""

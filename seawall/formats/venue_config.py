@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seawall.conventions.environment import DATABASE_VARIABLE
+from seawall.conventions.environment import DATABASE_VARIABLE, SABOTAGE_VARIABLE
 from seawall.errors import UsageError
 from seawall.formats.atomic import write_private
 from seawall.formats.documents import read_json_model
@@ -78,9 +78,13 @@ class SignerConfig(_Part):
 
 
 class VenueConfig(_Part):
-    """The whole file; ``networks`` by name, ``signers`` by region, ``metrics_ports`` by process."""
+    """The whole file; ``networks`` by name, ``signers`` by region, ``metrics_ports`` by process.
+
+    ``sandbox``: nothing of value can be lost, so that controls may be switched off.
+    """
 
     run_id: str
+    sandbox: bool = False
     policy: Path
     networks: dict[str, NetworkConfig]
     signers: dict[str, SignerConfig]
@@ -154,7 +158,7 @@ def config_from_arguments(
         flags: Help by name of options without a value.
         options: Help by name of options that are required.
 
-    Raises :class:`UsageError`.
+    Raises :class:`UsageError`, also if a control is switched off outside a sandbox.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")
@@ -165,4 +169,16 @@ def config_from_arguments(
     for name, text in (flags or {}).items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()
-    return load_config(arguments.config), arguments
+    config = load_config(arguments.config)
+    _refuse_sabotage(config)
+    return config, arguments
+
+
+def _refuse_sabotage(config: VenueConfig) -> None:
+    """Let no process of a real venue start without one of its controls."""
+    sabotage = os.environ.get(SABOTAGE_VARIABLE)
+    if sabotage and not config.sandbox:
+        raise UsageError(
+            f"{SABOTAGE_VARIABLE} switches {sabotage} off, and this venue is no sandbox",
+            remedy=f"remove {SABOTAGE_VARIABLE} from the environment of this process",
+        )

@@ -14,7 +14,7 @@ from seawall.iam.documents import Statement
 from seawall.iam.patterns import covers
 
 _NEGATED = ("StringNot", "ArnNot", "NumericNot", "DateNot", "NotIpAddress")
-_WHOLE_SERVICE = re.compile(r"^(\*|[a-z0-9-]+:\*)$")
+_WHOLE_SERVICE = re.compile(r"\*|[a-z0-9-]+:\*")
 
 _NARROWING = ("aws:resourcetag/", "kms:viaservice", "kms:resourcealiases")
 """Keys of conditions that pick resources where the ARN does not (KMS and IAM condition key
@@ -129,7 +129,7 @@ def wildcards(statements: Iterable[Statement], *, resources: bool) -> list[Wildc
 
 def _of_actions_and_principals(statement: Statement) -> Iterator[tuple[str, str, str]]:
     for action in statement.actions:
-        if _WHOLE_SERVICE.match(action):
+        if _WHOLE_SERVICE.fullmatch(action):
             yield "Action", action, f"Action {action}"
     if statement.not_actions:
         listed = ", ".join(sorted(statement.not_actions))

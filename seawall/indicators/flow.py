@@ -20,13 +20,18 @@ _US_PER_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """What one batch committed: ``count`` events of ``kind``, together worth ``value_micro``."""
+    """What one batch committed: ``count`` events of ``kind``, together worth ``value_micro``.
+
+    ``reserved_at_us``: of a row of kind ``voided``, when the reservation was committed that it
+    takes back; None if that is not known any more.
+    """
 
     id: int
     kind: str
     count: int
     value_micro: int
     committed_at_us: int
+    reserved_at_us: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +45,10 @@ class Crossing:
 
 class Window:
     """A sliding sum over flow rows: ``(now - window, now]`` by commit time.
+
+    In the drawdown velocity a cancellation takes its reservation back: it counts negative, and at
+    the reservation's time, so that both leave the window together. Of a reservation that has left,
+    nothing is taken back, or else old ones could be cancelled to hide a run.
 
     Rows may be added in any order and more than once: an id counts once while it is inside. Time
     may not go backwards.
@@ -55,24 +64,35 @@ class Window:
         self._velocity = indicator == "drawdown_velocity"
         self._divisor = policy.hot_target_value_micro() if self._velocity else 1
         self._window_us = window_ms * _US_PER_MS
-        self._inside: list[tuple[int, int, int]] = []  # heap of (committed_at_us, id, amount)
+        self._inside: list[tuple[int, int, int]] = []  # heap of (time in microseconds, id, amount)
         self._ids: set[int] = set()
         self._sum = 0
 
     def add(self, row: FlowRow) -> None:
         """Count a row, if it is of the indicator's kind."""
-        if row.kind != ("reserved" if self._velocity else "signing_failed") or row.id in self._ids:
+        counted = self._counted(row)
+        if counted is None or row.id in self._ids:
             return
-        amount = row.value_micro if self._velocity else row.count
-        heapq.heappush(self._inside, (row.committed_at_us, row.id, amount))
+        at_us, amount = counted
+        heapq.heappush(self._inside, (at_us, row.id, amount))
         self._ids.add(row.id)
         self._sum += amount
+
+    def _counted(self, row: FlowRow) -> tuple[int, int] | None:
+        """When and by how much ``row`` counts; None if it does not."""
+        if not self._velocity:
+            return (row.committed_at_us, row.count) if row.kind == "signing_failed" else None
+        if row.kind == "reserved":
+            return row.committed_at_us, row.value_micro
+        if row.kind == "voided" and row.reserved_at_us is not None:
+            return row.reserved_at_us, -row.value_micro
+        return None
 
     def value(self, now_us: int) -> Fraction:
         """The level at ``now_us``.
 
-        Drawdown velocity is the value reserved in the window over the value of all customer hot
-        targets; signing failures are counted.
+        Drawdown velocity is the value that was reserved in the window and not cancelled since, over
+        the value of all customer hot targets; signing failures are counted.
         """
         while self._inside and self._inside[0][0] <= now_us - self._window_us:
             _, row_id, amount = heapq.heappop(self._inside)

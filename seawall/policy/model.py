@@ -53,10 +53,15 @@ class Regions(Section):
 
 
 class Asset(Section):
-    """A kind of money; ``reference_price`` is units of account for one whole unit."""
+    """A kind of money; ``reference_price`` is units of account for one whole unit.
+
+    ``withdrawal_min`` is the smallest withdrawal in whole units: what a payout costs does not
+    depend on what it carries.
+    """
 
     decimals: Count = Field(ge=0, le=36)
     reference_price: Amount
+    withdrawal_min: Amount
 
 
 class Network(Section):
@@ -365,6 +370,10 @@ class Policy(Section):
     def base_units(self, asset: str, amount: Amount) -> int:
         """``amount`` whole units of ``asset`` as integer base units."""
         return to_base_units(amount, decimals=self.assets[asset].decimals)
+
+    def withdrawal_min(self, asset: str) -> int:
+        """The smallest withdrawal of ``asset``, in base units."""
+        return self.base_units(asset, self.assets[asset].withdrawal_min)
 
     def value_micro(self, asset: str, base_units: int) -> int:
         """Value of ``base_units`` of ``asset`` at its reference price, rounded down.

@@ -22,7 +22,7 @@ from seawall.scorecard.verdict import Verdict
 
 _MICRO = 1_000_000
 _LINK = "latest"
-_NAME = re.compile(r"^(?P<at>[0-9]{8}T[0-9]{6}Z)-[0-9]+-(?P<drill>[A-Za-z][A-Za-z0-9-]*)$")
+_NAME = re.compile(r"(?P<at>[0-9]{8}T[0-9]{6}Z)-[0-9]+-(?P<drill>[A-Za-z][A-Za-z0-9-]*)")
 _ODD = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError)
 """What reading a file of somebody else's making may raise."""
 
@@ -80,7 +80,7 @@ def _as_judged(run: PastRun, verdict: Verdict) -> PastRun:
 
 def _run_in(path: Path) -> PastRun | None:
     """The run in the directory ``path``; None if nothing says that there is one."""
-    named = _NAME.match(path.name)
+    named = _NAME.fullmatch(path.name)
     manifest = read_object(path / "manifest.json")
     try:
         if isinstance(manifest.get("drill"), str):

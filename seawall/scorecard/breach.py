@@ -16,6 +16,10 @@ it starts at these. A row that is earlier counts, because other customers may ha
 well, and an earlier start favours nobody but them. A row that is later than the acknowledgements
 contradicts the log, and then nothing passes (decision 0022).
 
+A cancellation takes its reservation out of the rows' sum. Nothing is taken out of the log's sums,
+because neither flood nor prober cancels: a row that takes back what they asked for makes the rows
+later than the log, which contradicts it.
+
 Pure over :class:`Facts`.
 """
 
@@ -142,9 +146,10 @@ def _by_rows(facts: Facts) -> tuple[Trigger, indicators.Crossing]:
             count=row.count,
             value_micro=row.value_micro,
             committed_at_us=row.committed_at,
+            reserved_at_us=row.reserved_at,
         )
         for row in facts.run.flow
-        if row.committed_at >= facts.calm_starts
+        if (row.reserved_at or row.committed_at) >= facts.calm_starts
     ]
     found: list[tuple[Trigger, indicators.Crossing]] = []
     for trigger in policy.triggers:

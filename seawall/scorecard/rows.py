@@ -424,7 +424,10 @@ class LaneChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRow:
-    """A counter committed with a batch: what the mode controller reads."""
+    """A counter committed with a batch: what the mode controller reads.
+
+    ``reserved_at``: of a cancellation, when its reservation was committed.
+    """
 
     id: int
     kind: str
@@ -434,6 +437,7 @@ class FlowRow:
     count: int
     value_micro: int
     committed_at: Instant
+    reserved_at: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -69,7 +69,7 @@ NODE_VERSION_MIN = (20, 0, 0)
 """What the anvil package asks for (its ``engines``)."""
 NODE_PLATFORMS = ("linux-x86_64",)
 """Where the pinned anvil package runs; elsewhere the user must install an anvil on PATH."""
-GO_PACKAGE_LINE = re.compile(r"^[a-z0-9][\w.~-]*(/[\w.~-]+)*$")
+GO_PACKAGE_LINE = re.compile(r"[a-z0-9][\w.~-]*(/[\w.~-]+)*")
 """A line of ``go build -v`` that names a compiled package (others begin with ``go:`` or ``#``)."""
 
 _STALE_PACKAGES = "{{if .Stale}}{{.ImportPath}}{{end}}"
@@ -152,7 +152,7 @@ def go_progress(
     """Read one line of ``go build -v``: what to show, and how many packages are compiled by now."""
     if line.startswith("go: downloading "):
         return SetupProgress(program=program, activity="downloading modules"), compiled
-    if GO_PACKAGE_LINE.match(line):
+    if GO_PACKAGE_LINE.fullmatch(line):
         done = compiled + 1
         return (
             SetupProgress(program=program, activity="compiling packages", done=done, total=total),
@@ -193,7 +193,7 @@ def _build_go(
         cwd=module,
         on_line=count_download,
     )
-    total = sum(1 for line in stale.splitlines() if GO_PACKAGE_LINE.match(line))
+    total = sum(1 for line in stale.splitlines() if GO_PACKAGE_LINE.fullmatch(line))
     report(SetupProgress(program=program, activity="compiling packages", total=total))
     compiled = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -88,6 +89,7 @@ async def test_the_reference_api_serves_every_operation_of_the_contract(
         )
         assert answer.status_code not in {404, 405}, operation.name
     assert (await http.get("/v1/else")).status_code == 404
+    assert (await http.get("/metrics")).status_code == 404
     assert (await http.delete("/v1/withdrawals")).status_code in {404, 405}
 
 
@@ -157,7 +159,6 @@ async def test_every_operation_with_a_key_refuses_an_unknown_key(
         ({"amount": "9" * 78}, "amount"),
         ({"id": "abc"}, "id"),
         ({"surprise": 1}, "surprise"),
-        ({"destination": "x" * 5_000}, "body: more than 4096 bytes"),
     ],
 )
 async def test_malformed_requests_are_refused_before_they_get_into_a_batch(
@@ -178,6 +179,52 @@ async def test_malformed_requests_are_refused_before_they_get_into_a_batch(
     refusal = Refusal.model_validate_json(answer.content)
     assert refusal.code == "malformed"
     assert fault in refusal.reason
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/withdrawals"),
+        ("POST", "/v1/tickets"),
+        ("POST", "/v1/login"),
+        ("GET", "/v1/balances"),
+    ],
+)
+async def test_a_long_body_is_refused_before_it_is_read(
+    method: str, path: str, announced: bool, client_of: Callable[[object], httpx.AsyncClient]
+) -> None:
+    """By its announced length, or else by what has arrived; whoever sends it, wherever to."""
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1_000):
+            read += 1
+            yield b"x" * 1_000
+
+    answer = await client_of(_NobodyKnown()).request(
+        method,
+        path,
+        content=b"x" * 1_000_000 if announced else endless(),
+        headers={"authorization": "Bearer stranger"},
+    )
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    refusal = Refusal.model_validate_json(answer.content)
+    assert (refusal.code, refusal.reason) == ("malformed", "body: more than 16384 bytes")
+    assert read <= 17
+
+
+async def test_the_longest_ticket_is_not_too_long(
+    client_of: Callable[[object], httpx.AsyncClient],
+) -> None:
+    """What stands behind the front door gets the body whole, and only then asks the database."""
+    answer = await client_of(_EveryoneKnown()).post(
+        "/v1/tickets",
+        content=json.dumps({"kind": "payout", "text": "\N{BANK}" * 4_000}, ensure_ascii=False),
+        headers={"authorization": "Bearer k", "content-type": "application/json"},
+    )
+    assert answer.status_code == 503
 
 
 async def test_a_venue_without_its_database_says_unavailable(

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from seawall.contract_verify import Verification
+from seawall.conventions import metrics
+from seawall.conventions.components import API_PROCESS
 from seawall.formats.customers import Account
 from seawall.formats.drill_contract import (
     Balances,
@@ -19,12 +21,15 @@ from seawall.formats.drill_contract import (
     Refusal,
     SwapReceipt,
     SwapRequest,
+    Ticket,
+    TicketRequest,
     VenueClient,
     Withdrawal,
     WithdrawalReceipt,
     WithdrawalRequest,
 )
 from tests.testing.venue_harness import Founded, connected, venue_process
+from venue.api.directory import KEYS_VALID_S
 
 pytestmark = pytest.mark.integration
 DESTINATION = "0x" + "ab" * 20
@@ -145,6 +150,7 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
         "no such network": _withdrawal(1, network="cedar"),
         "nobody": _withdrawal(1, destination="0x" + "0" * 40),
         "no address": _withdrawal(1, destination="alice"),
+        "too little": _withdrawal(999_999),
         "too much": _withdrawal(100_001_000_000, network="birch"),
     }
     answers = dict(
@@ -168,6 +174,7 @@ async def test_one_bad_request_of_a_batch_fails_alone(api: VenueClient, founded:
         "no such network": "unknown_asset",
         "nobody": "bad_address",
         "no address": "bad_address",
+        "too little": "below_minimum",
         "too much": "over_limit",
     }
     after = await api.balances(_who(3))
@@ -209,9 +216,14 @@ async def test_a_row_that_the_database_refuses_fails_alone(
 ) -> None:
     """A poison row that validation did not foresee is found by committing its batch one by one."""
     async with connected(founded.database.owner) as owner:
-        await owner.execute("alter table withdrawals add constraint poison check (amount <> 666)")
+        await owner.execute(
+            "alter table withdrawals add constraint poison check (amount <> 666000000)"
+        )
     answers = await asyncio.gather(
-        *(api.withdraw(_who(1), _withdrawal(amount)) for amount in (1, 666, 2, 3, 4, 5, 6, 7))
+        *(
+            api.withdraw(_who(1), _withdrawal(amount * 10**6))
+            for amount in (1, 666, 2, 3, 4, 5, 6, 7)
+        )
     )
     assert [answer.code if isinstance(answer, Refusal) else "accepted" for answer in answers] == [
         "accepted",
@@ -310,6 +322,41 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
     )
 
 
+async def test_a_revoked_key_is_refused_within_seconds(api: VenueClient, founded: Founded) -> None:
+    """Also for withdrawals, which never ask the framework."""
+    assert isinstance(await api.balances(_who(1)), Balances)
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            "update customers set api_key_sha256 = sha256('another'::bytea) where id = 1"
+        )
+    async with asyncio.timeout(2 * KEYS_VALID_S):
+        while isinstance(  # noqa: ASYNC110  (another process)
+            refused := await api.balances(_who(1)), Balances
+        ):
+            await asyncio.sleep(0.1)
+    assert refused.code == "unauthorized"
+    asked = await api.withdraw(_who(1), _withdrawal(1_000_000))
+    assert isinstance(asked, Refusal)
+    assert asked.code == "unauthorized"
+    renewed = Credentials(customer_id="1", credential="another")
+    assert isinstance(await api.balances(renewed), Balances)
+
+
+async def test_metrics_are_served_on_a_port_of_their_own_and_hold_nothing_of_customers(
+    api: VenueClient, founded: Founded
+) -> None:
+    """A customer who writes another kind of ticket each time makes no new series."""
+    for number in range(3):
+        request = TicketRequest(kind=f"made_up_{'x' * number}", text="why?")
+        assert isinstance(await api.ticket(_who(1), request), Ticket)
+    async with httpx.AsyncClient(timeout=5) as http:
+        assert (await http.get(f"{founded.config.api_url}/metrics")).status_code == 404
+        port = founded.config.metrics_ports[API_PROCESS]
+        shown = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+    assert f"{metrics.TICKETS} 3.0" in shown.splitlines()
+    assert "made_up" not in shown
+
+
 async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
     api: VenueClient, founded: Founded
 ) -> None:
@@ -322,7 +369,7 @@ async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
     status = await api.status()
     assert (status.tier, status.epoch) == ("stressed", 1)
     assert "mode controller is silent" in (status.reason or "")
-    assert isinstance(await api.withdraw(_who(1), _withdrawal(1)), WithdrawalReceipt)
+    assert isinstance(await api.withdraw(_who(1), _withdrawal(10**6)), WithdrawalReceipt)
 
 
 async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
@@ -386,7 +433,7 @@ class _Wire:
         self._reader, self._writer = reader, writer
 
     async def withdraw(self, customer: int) -> int:
-        body = _withdrawal(1_000).model_dump_json(exclude_none=True)
+        body = _withdrawal(1_000_000).model_dump_json(exclude_none=True)
         head = (
             "POST /v1/withdrawals HTTP/1.1\r\nhost: venue\r\nauthorization: Bearer "
             f"key-{customer}\r\ncontent-type: application/json"
@@ -426,7 +473,7 @@ async def test_four_hundred_withdrawals_a_second_are_all_accepted(
     await asyncio.gather(*(one(index) for index in range(800)))
     while not wires.empty():
         wires.get_nowait().close()
-    assert (await _books(founded))["aster", "USDX", "reserved"] == -800_000
+    assert (await _books(founded))["aster", "USDX", "reserved"] == -800_000_000
 
 
 async def test_the_reference_venue_keeps_the_contract_that_others_are_verified_by(

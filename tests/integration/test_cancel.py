@@ -6,20 +6,28 @@ Exactly one of them has each.
 from __future__ import annotations
 
 import asyncio
+import csv
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from adapters.reference_venue.records import export_records
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
+from seawall.policy import MICRO
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
+from venue.api import metrics
 from venue.api.directory import Directory
 from venue.api.intake import Reservation, reservation_of
 from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import Connection, Pool, open_pool
+from venue.mode_controller.sampler import Sampler
 from venue.settler.claims import Claims
 from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
@@ -70,7 +78,7 @@ class Bench:
     async def cancel(self, withdrawal: uuid.UUID) -> Withdrawal | Refusal:
         """As the api does."""
         async with self.api.acquire() as connection:
-            return await cancel_withdrawal(connection, 1, withdrawal)
+            return await cancel_withdrawal(connection, self.founded.policy, 1, withdrawal)
 
     async def state(self, withdrawal: uuid.UUID) -> str:
         """Its committed state."""
@@ -189,6 +197,42 @@ async def test_each_of_many_is_either_claimed_or_cancelled(bench: Bench) -> None
     assert slot is not None
     assert slot.items == states.count("slotted")
     assert await bench.books_are_level()
+
+
+async def test_what_is_cancelled_leaves_the_drawdown_velocity(bench: Bench) -> None:
+    """The mode controller's sample counts what is still reserved; so do the alert's metrics."""
+    voided = metrics.VOIDED_VALUE.labels("aster", "USDX", "small")
+    before = voided._value.get()
+    cancelled, kept, also = await bench.reserve(3)
+    async with connected(bench.founded.database.mode_controller) as connection:
+        sampler = Sampler(bench.founded.policy, connection)
+        await sampler.start()
+        one = Fraction(MICRO, bench.founded.policy.hot_target_value_micro())
+        assert (await sampler.sample()).levels["drawdown_velocity"] == 3 * one
+        assert isinstance(await bench.cancel(cancelled), Withdrawal)
+        assert (await sampler.sample()).levels["drawdown_velocity"] == 2 * one
+        for withdrawal in (cancelled, also, kept):
+            assert isinstance(await bench.cancel(withdrawal), Withdrawal)
+        assert (await sampler.sample()).levels["drawdown_velocity"] == 0
+        later = Sampler(bench.founded.policy, connection)
+        await later.start()
+        assert (await later.sample()).levels["drawdown_velocity"] == 0
+    assert voided._value.get() - before == 3 * MICRO
+
+
+async def test_the_records_say_which_reservation_was_taken_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The judge computes the drawdown velocity from them, with the same code."""
+    (first,) = await bench.reserve(1)
+    await bench.reserve(1)
+    await bench.cancel(first)
+    await export_records(bench.founded.database.auditor, into=tmp_path / "records")
+    with (tmp_path / "records" / "flow.csv").open(encoding="utf-8", newline="") as file:
+        reserved, kept, voided = csv.DictReader(file)
+    assert [row["kind"] for row in (reserved, kept, voided)] == ["reserved", "reserved", "voided"]
+    assert [reserved["reserved_at"], kept["reserved_at"]] == ["", ""]
+    assert Decimal(voided["reserved_at"]) == Decimal(reserved["committed_at"])
 
 
 async def test_the_api_may_do_nothing_else_to_a_withdrawal(bench: Bench) -> None:

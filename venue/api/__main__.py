@@ -2,6 +2,7 @@
 
 import asyncio
 
+from seawall.conventions.components import API_PROCESS
 from seawall.errors import InternalError
 from seawall.formats.venue_config import config_from_arguments, database_url
 from venue.api import metrics
@@ -11,7 +12,7 @@ from venue.api.flusher import Flusher
 from venue.api.front import Services
 from venue.api.swaps import Exchange
 from venue.database import open_pool
-from venue.process import run, serve_http
+from venue.process import run, serve_http, serve_metrics
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -36,6 +37,7 @@ async def _main(stop: asyncio.Event) -> None:
             own_addresses=config.own_addresses(policy),
         )
     )
+    serve_metrics(config.metrics_ports[API_PROCESS])
     await serve_http(app, port=config.api_listen_port, stop=stop)
     if flushing.done():
         raise InternalError("the flusher ended on its own") from flushing.exception()

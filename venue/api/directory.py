@@ -1,24 +1,32 @@
 """The directory: which customer an API key belongs to, and in which accounts money is booked.
 
-These facts never change once committed, so they are kept in memory.
+Accounts never change once committed, so they are kept in memory. Keys may be revoked or added, so
+all of them are read again every few seconds: whatever keys are presented, known ones or guessed
+ones, costs the database the same.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from seawall.policy import Policy
     from venue.database import Pool
 
-_CUSTOMERS = "select id, api_key_sha256 from customers"
-_CUSTOMER = "select id from customers where api_key_sha256 = $1"
+KEYS_VALID_S = 3.0
+"""After so long a revoked key is refused and a new one is known.
+
+Reading the 4,000 keys of a sandbox takes a few milliseconds.
+"""
+_KEYS = "select id, api_key_sha256 from customers"
 _ACCOUNTS = "select id, bucket, network, asset, kind, customer_id from accounts"
 _ACCOUNTS_OF = _ACCOUNTS + " where customer_id = $1"
 
@@ -40,21 +48,24 @@ class HouseAccounts:
 class Directory:
     """Customers by key, and accounts by network and asset.
 
-    A customer who was added after the start is read from the database once.
+    The accounts of a customer who was added after the start are read from the database once.
     """
 
-    def __init__(self, policy: Policy, pool: Pool) -> None:
+    def __init__(
+        self, policy: Policy, pool: Pool, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._routes = payout_routes(policy)
         self._pool = pool
+        self._clock = clock
         self._customers: dict[bytes, int] = {}
+        self._keys_valid_until = float("-inf")
+        self._reading_keys = asyncio.Lock()
         self._accounts: dict[int, dict[tuple[str, str], int]] = {}
         self._house: dict[tuple[str, str], HouseAccounts] = {}
 
     async def load(self) -> None:
         """Read all customers and accounts at once, so that a flood finds them in memory."""
-        self._customers = {
-            bytes(row["api_key_sha256"]): row["id"] for row in await self._pool.fetch(_CUSTOMERS)
-        }
+        await self._read_keys()
         books: dict[tuple[str, str, str, str], int] = {}
         for row in await self._pool.fetch(_ACCOUNTS):
             if row["customer_id"] is None:
@@ -77,14 +88,25 @@ class Directory:
                 )
 
     async def customer_of(self, api_key: str) -> int | None:
-        """The customer with this key, or None."""
-        digest = hashlib.sha256(api_key.encode()).digest()
-        known = self._customers.get(digest)
-        if known is None:
-            known = await self._pool.fetchval(_CUSTOMER, digest)
-            if known is not None:
-                self._customers[digest] = known
-        return known
+        """The customer with this key, or None.
+
+        While the database does not answer, nobody is known and the failure is raised: a key that
+        was revoked meanwhile must not go on being valid.
+        """
+        if self._clock() >= self._keys_valid_until:
+            await self._read_keys()
+        return self._customers.get(hashlib.sha256(api_key.encode()).digest())
+
+    async def _read_keys(self) -> None:
+        """Read all keys, once for all requests that wait for it."""
+        async with self._reading_keys:
+            began = self._clock()
+            if began < self._keys_valid_until:
+                return
+            self._customers = {
+                bytes(row["api_key_sha256"]): row["id"] for row in await self._pool.fetch(_KEYS)
+            }
+            self._keys_valid_until = began + KEYS_VALID_S
 
     async def accounts_of(self, customer_id: int) -> Mapping[tuple[str, str], int]:
         """The customer's account by (network, asset)."""

@@ -97,8 +97,9 @@ class Flusher:
     ) -> None:
         """Commit ``batch`` and answer its requests.
 
-        If PostgreSQL refuses a row, each request is committed alone, so only the bad one fails. A
-        lost connection leaves the outcome unknown: the same ids are sent again, and what had
+        If PostgreSQL refuses a row, each half is committed alone, and so on, so that only the bad
+        one fails: that takes about twenty transactions of 500 rows, and one by one would take 500.
+        A lost connection leaves the outcome unknown: the same ids are sent again, and what had
         committed is a replay. If that fails too, ``in_doubt`` (an attempt got as far as its commit)
         decides which answer is true.
         """
@@ -112,8 +113,9 @@ class Flusher:
             if len(batch) == 1:
                 self._tell(batch[0], _IN_DOUBT if in_doubt else _UNAVAILABLE)
                 return
-            for waiting in batch:
-                await self._commit([waiting], attempt, in_doubt=in_doubt)
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                await self._commit(half, attempt, in_doubt=in_doubt)
         except (CommitInDoubtError, *FAILURES) as error:
             in_doubt = in_doubt or isinstance(error, CommitInDoubtError)
             _log.warning(

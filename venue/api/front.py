@@ -1,4 +1,4 @@
-"""The api's front door: withdrawal requests bypass the web framework.
+"""The api's front door: it bounds every body, and withdrawal requests bypass the web framework.
 
 ``POST /v1/withdrawals`` goes straight to the flusher, all other requests to the FastAPI app behind.
 In a flood nearly all requests are withdrawals, and the framework's routing, dependencies and
@@ -43,14 +43,20 @@ class Services:
 
 
 PATH = "/v1/withdrawals"
-BODY_BYTES_MAX = 4_096
-"""A withdrawal request has a few hundred bytes; a longer body is not kept in memory."""
+BODY_BYTES_MAX = 16_384
+"""A longer body is neither read to its end nor kept in memory.
+
+The longest request is a ticket: 4,000 characters of up to four bytes.
+"""
+_TOO_LONG_STATUS = 413
 
 UNAUTHORIZED = Refusal(
     code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`."
 )
 UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
 _TOO_LONG = Refusal(code="malformed", reason=f"body: more than {BODY_BYTES_MAX} bytes")
+_UNROUTED = "none"
+"""The operation of a request that was answered before it was known to be one, as a label."""
 
 
 class Front:
@@ -62,11 +68,20 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+        if scope["type"] != "http":
             await self._behind(scope, receive, send)
             return
+        body = await _body(scope, receive)
+        if body is None:
+            metrics.REQUESTS.labels(_UNROUTED, _TOO_LONG.code).inc()
+            # The rest of the body is on its way: only closing the connection spares us reading it.
+            await _send(send, _TOO_LONG, _TOO_LONG_STATUS, (b"connection", b"close"))
+            return
+        if scope["method"] != "POST" or scope["path"] != PATH:
+            await self._behind(scope, _with_body(body, receive), send)
+            return
         try:
-            outcome = await self._withdraw(scope, receive)
+            outcome = await self._withdraw(scope, body)
         except FAILURES:
             outcome = UNAVAILABLE
         if isinstance(outcome, Refusal):
@@ -77,13 +92,10 @@ class Front:
         metrics.REQUESTS.labels("request_withdrawal", said).inc()
         await _send(send, outcome, status)
 
-    async def _withdraw(self, scope: Scope, receive: Receive) -> WithdrawalReceipt | Refusal:
-        body = await _body(receive)
+    async def _withdraw(self, scope: Scope, body: bytes) -> WithdrawalReceipt | Refusal:
         customer = await customer_of(self._services, _authorization(scope))
         if customer is None:
             return UNAUTHORIZED
-        if body is None:
-            return _TOO_LONG
         try:
             request = WithdrawalRequest.model_validate_json(body)
         except ValidationError as error:
@@ -114,28 +126,46 @@ async def customer_of(services: Services, authorization: str) -> int | None:
 
 
 def _authorization(scope: Scope) -> str:
-    return next(
-        (value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"),
-        "",
-    )
+    return _header(scope, b"authorization").decode("latin-1")
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None if it is longer than ``BODY_BYTES_MAX``."""
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, or None as soon as it is known to be longer than ``BODY_BYTES_MAX``."""
+    announced = _header(scope, b"content-length")
+    if announced.isdigit() and int(announced) > BODY_BYTES_MAX:
+        return None
     parts: list[bytes] = []
     size = 0
     while True:
         event = await receive()
         part = event.get("body", b"")
         size += len(part)
-        if size <= BODY_BYTES_MAX:
-            parts.append(part)
+        if size > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
         if not event.get("more_body", False):
-            return b"".join(parts) if size <= BODY_BYTES_MAX else None
+            return b"".join(parts)
 
 
-async def _send(send: Send, message: Message, status: int) -> None:
+def _with_body(body: bytes, receive: Receive) -> Receive:
+    """``receive`` as it was before ``body`` was read from it."""
+    unread = [body]
+
+    async def again() -> MutableMapping[str, Any]:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+async def _send(send: Send, message: Message, status: int, *more: tuple[bytes, bytes]) -> None:
     body = message.model_dump_json().encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += more
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

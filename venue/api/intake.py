@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seawall.policy import Policy, Tier
     from venue.api.directory import Directory
 
-_ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _ZERO_ADDRESS = "0x" + "0" * 40
 
 
@@ -103,6 +103,7 @@ STATUS_OF: dict[RefusalCode, int] = {
     "not_found": 404,
     "insufficient_balance": 422,
     "insufficient_inventory": 422,
+    "below_minimum": 422,
     "over_limit": 422,
     "unknown_asset": 422,
     "bad_address": 422,
@@ -147,7 +148,7 @@ async def reservation_of(
             code="unknown_asset",
             reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
-    if not _ADDRESS.match(request.destination) or request.destination == _ZERO_ADDRESS:
+    if not _ADDRESS.fullmatch(request.destination) or request.destination == _ZERO_ADDRESS:
         return Refusal(
             code="bad_address", reason="The destination is no address that could be paid."
         )
@@ -157,6 +158,15 @@ async def reservation_of(
             reason="The destination belongs to the venue itself; name an address of yours.",
         )
     amount = int(request.amount)
+    if amount < policy.withdrawal_min(request.asset):
+        return Refusal(
+            code="below_minimum",
+            reason=(
+                f"The smallest withdrawal of {request.asset} is "
+                f"{policy.assets[request.asset].withdrawal_min:f} {request.asset}; "
+                "sending less would cost more than it is worth."
+            ),
+        )
     value_micro = policy.value_micro(request.asset, amount)
     if not within_limit(policy, value_micro):
         limit = policy.limits.withdrawal_value_max

@@ -1,6 +1,7 @@
 """The metrics of the api.
 
-Every label set exists from the start, so that Prometheus sees the first event as an increase.
+Every label set exists from the start, so that Prometheus sees the first event as an increase. No
+label holds what a customer wrote: each new value would be a new series, and they never end.
 """
 
 from __future__ import annotations
@@ -21,11 +22,16 @@ RESERVED_VALUE = Counter(
     "Value of committed reservations, in millionths.",
     ("network", "asset", "size"),
 )
+VOIDED_VALUE = Counter(
+    metrics.VOIDED_VALUE,
+    "Value of reservations that were cancelled within the drawdown window, in millionths.",
+    ("network", "asset", "size"),
+)
 REQUESTS = Counter(metrics.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
 INTAKE_SECONDS = Histogram(
     metrics.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S
 )
-TICKETS = Counter(metrics.TICKETS, "Requests for help.", ("kind",))
+TICKETS = Counter(metrics.TICKETS, "Requests for help.")
 HOT_TARGET_VALUE = Gauge(
     metrics.HOT_TARGET_VALUE,
     "Value of all customer hot targets, in millionths; drawdown is measured against it.",
@@ -39,3 +45,4 @@ def initialise(policy: Policy) -> None:
         for asset in declared.assets:
             for size in ("small", "large"):
                 RESERVED_VALUE.labels(network, asset, size)
+                VOIDED_VALUE.labels(network, asset, size)

@@ -12,11 +12,14 @@ from uuid import UUID
 from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
+from venue.api import metrics
 from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
 from venue.api.mode import READ_MODE, holding_mode, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import asyncpg
 
     from seawall.policy import Policy
     from venue.database import Connection
@@ -30,22 +33,19 @@ STATE = """
          when s.state = 'open' then 'slotted'
          when s.state = 'final' then 'included'
          else s.state end"""
-# Balances are locked in order of id, so that two batches never deadlock; the lock returns their
-# newest version. A withdrawal that commits during the wait for a lock is not among `known`, but the
-# insert refuses its id.
+# In order of id, so that two batches never deadlock; the lock returns their newest version.
+_LOCK_BALANCES = """
+    select account_id, available from balances
+    where account_id = any($1::bigint[]) order by account_id for update"""
+# A statement after the lock, because each statement has a snapshot of its own: the lock may have
+# waited for a batch with the same ids, which is not in the snapshot of the statement that waited.
 _READ = f"""
-    with locked as materialized (
-        select account_id, available from balances
-        where account_id = any($1::bigint[]) order by account_id for update
-    )
     select mode.*,
-           array(select account_id from locked) as accounts,
-           array(select available::text from locked) as available,
            (select json_agg(json_build_array(
                 w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text,
                 w.destination, w.size, w.reason, {STATE}))
             from withdrawals w left join slots s on s.id = w.slot_id
-            where w.id = any($2::uuid[])) as known
+            where w.id = any($1::uuid[])) as known
     from ({READ_MODE}) mode"""
 _RESERVE = """
     with asked as (
@@ -99,19 +99,21 @@ async def commit_batch(
     Tier and admission are those of the mode epoch under which the transaction committed.
 
     Returns:
-        One answer per request, in order. None: another worker has just committed the same id;
-        submit the request again, and it is a replay.
+        One answer per request, in order. None: another worker has just committed the same id for
+        other accounts, so that no lock was shared; submit the request again, and it is decided
+        with that outcome in view.
     """
     async with holding_mode(connection):
-        seen = await connection.fetchrow(
-            _READ,
-            sorted({reservation.source_account for reservation in reservations}),
-            [reservation.id for reservation in reservations],
-        )
+        available = {
+            row["account_id"]: row["available"]
+            for row in await connection.fetch(
+                _LOCK_BALANCES, sorted({reservation.source_account for reservation in reservations})
+            )
+        }
+        seen = await connection.fetchrow(_READ, [reservation.id for reservation in reservations])
         if seen is None:
             raise InternalError("the venue has no mode row: genesis has not run")
         mode = mode_of(seen)
-        available = dict(zip(seen["accounts"], map(int, seen["available"]), strict=True))
         committed = dict(map(_original, json.loads(seen["known"] or "[]")))
         decisions = decide(
             policy, mode.tier, reservations, committed=committed, available=available
@@ -248,18 +250,25 @@ _VOID = """
         update balances b set available = b.available - e.amount
         from entered e where b.account_id = e.account_id returning 1
     ), counted as (
-        insert into flow (kind, network, asset, size, count, value_micro)
-        select 'voided', network, asset, size, 1, value_micro from voided
+        insert into flow (kind, network, asset, size, count, value_micro, reserved_at)
+        select 'voided', v.network, v.asset, v.size, 1, v.value_micro,
+               pg_xact_commit_timestamp(r.xmin)
+        from voided v join postings r on r.withdrawal_id = v.id and r.kind = 'reserve'
+        returning network, asset, size, value_micro,
+                  (extract(epoch from clock_timestamp() - reserved_at) * 1000)::bigint as age_ms
     )
     select (select count(*) from voided) as withdrawals,
            (select count(*) from given_back) as balances,
-           pg_notify($3, '')"""
+           counted.*, pg_notify($3, '')
+    from (values (1)) as always left join counted on true"""
 
 
 async def cancel_withdrawal(
-    connection: Connection, customer_id: int, withdrawal_id: UUID
+    connection: Connection, policy: Policy, customer_id: int, withdrawal_id: UUID
 ) -> Withdrawal | Refusal:
     """Void a withdrawal that is still reserved; it has committed when this returns.
+
+    Its value counts no longer in the drawdown velocity, which is lower from then on.
 
     A claim locks the rows that it slots, and so does this. A claim skips a row that is being
     cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
@@ -267,6 +276,7 @@ async def cancel_withdrawal(
 
     Raises :class:`InternalError` if the ledger holds no reservation that could be reversed.
     """
+    done = None
     async with holding_mode(connection):
         row = await connection.fetchrow(_LOCK, withdrawal_id, customer_id)
         if row is None:
@@ -280,5 +290,19 @@ async def cancel_withdrawal(
                 )
         elif row["state"] != "voided":
             return _TOO_LATE
+    if done is not None:
+        _count_voided(policy, done)
     reason = REASON if row["state"] == "reserved" else row["reason"]
     return Withdrawal(id=withdrawal_id, seq=row["seq"], state="voided", reason=reason, tx_hash=None)
+
+
+def _count_voided(policy: Policy, done: asyncpg.Record) -> None:
+    """Count what was voided, if Prometheus still counts its reservation.
+
+    Otherwise customers who cancel old withdrawals would hide as much of a run from the alerts.
+    """
+    window_ms = policy.indicators["drawdown_velocity"].window
+    if window_ms is not None and done["age_ms"] is not None and done["age_ms"] < window_ms:
+        metrics.VOIDED_VALUE.labels(done["network"], done["asset"], done["size"]).inc(
+            done["value_micro"]
+        )

@@ -117,6 +117,12 @@ async def commit_swap(
     request = trade.request
     async with holding_mode(connection):
         mode = await read_mode(connection)
+        # Before `_KNOWN`: the lock may have waited for the same request, and only a later
+        # statement sees what that committed.
+        available = {
+            row["account_id"]: row["available"]
+            for row in await connection.fetch(_LOCK, sorted(trade.accounts))
+        }
         known = await connection.fetchrow(_KNOWN, request.id)
         if known is not None:
             content = (
@@ -134,10 +140,6 @@ async def commit_swap(
         admission = admit(policy, mode.tier, "swaps")
         if admission.outcome != "allowed":
             return Refusal(code="suspended", reason=admission.reason or "")
-        available = {
-            row["account_id"]: row["available"]
-            for row in await connection.fetch(_LOCK, sorted(trade.accounts))
-        }
         if available[trade.customer_sell] < trade.sell_amount:
             return Refusal(
                 code="insufficient_balance", reason="The balance does not cover the amount."

@@ -22,7 +22,8 @@ _NOW_US = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 # Horizon and rows belong to one snapshot: at READ COMMITTED each statement has one.
 _ROWS = f"""
     with new as (
-        select f.id, f.kind, f.count, f.value_micro, {COMMITTED_AT_US.format(row="f")} as at_us
+        select f.id, f.kind, f.count, f.value_micro, {COMMITTED_AT_US.format(row="f")} as at_us,
+               (extract(epoch from f.reserved_at) * 1000000)::bigint as reserved_at_us
         from flow f where f.id > $1 order by f.id
     )
     select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon,
@@ -32,6 +33,7 @@ _ROWS = f"""
            coalesce((select array_agg(count) from new), '{{}}') as counts,
            coalesce((select array_agg(value_micro) from new), '{{}}') as values_micro,
            coalesce((select array_agg(at_us) from new), '{{}}') as ats_us,
+           coalesce((select array_agg(reserved_at_us) from new), '{{}}') as reserved_ats_us,
            {_NOW_US} as now_us"""
 _START = f"""
     select coalesce(max(f.id), 0) from flow f
@@ -92,12 +94,18 @@ class Sampler:
             found["counts"],
             found["values_micro"],
             found["ats_us"],
+            found["reserved_ats_us"],
         )
-        for row_id, kind, count, value_micro, at_us in zip(*columns, strict=True):
+        for row_id, kind, count, value_micro, at_us, reserved_at_us in zip(*columns, strict=True):
             if row_id in self._seen:
                 continue
             row = FlowRow(
-                id=row_id, kind=kind, count=count, value_micro=value_micro, committed_at_us=at_us
+                id=row_id,
+                kind=kind,
+                count=count,
+                value_micro=value_micro,
+                committed_at_us=at_us,
+                reserved_at_us=reserved_at_us,
             )
             self._drawdown.add(row)
             self._failures.add(row)

@@ -32,6 +32,7 @@ RefusalCode = Literal[
     "not_found",
     "insufficient_balance",
     "insufficient_inventory",
+    "below_minimum",
     "over_limit",
     "unknown_asset",
     "bad_address",

@@ -49,7 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=202,
         answer=WithdrawalReceipt,
         request=WithdrawalRequest,
-        refusals=(400, 401, 409, 422, 503),
+        refusals=(400, 401, 409, 413, 422, 503),
     ),
     Operation(
         name="follow_withdrawal",
@@ -83,7 +83,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=201,
         answer=SwapReceipt,
         request=SwapRequest,
-        refusals=(400, 401, 409, 422, 503),
+        refusals=(400, 401, 409, 413, 422, 503),
     ),
     Operation(
         name="status",
@@ -101,7 +101,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=201,
         answer=Ticket,
         request=TicketRequest,
-        refusals=(400, 401),
+        refusals=(400, 401, 413),
     ),
 )
 

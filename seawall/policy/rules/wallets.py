@@ -1,7 +1,7 @@
 """Rules for networks, buckets and their wallets.
 
 One wallet per bucket, network and class, each with its own address and ordered bounds; customers
-are paid from one bucket and trade with another.
+are paid from one bucket, no less than a small amount, and trade with another.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def wallets(policy: Policy) -> Iterator[Problem]:
     yield from _addresses(policy)
     for name, wallet in policy.wallets.items():
         yield from _holdings(policy, name, wallet)
+    yield from _smallest(policy)
     yield from _amounts(policy)
     yield from _houses(policy)
 
@@ -115,6 +116,29 @@ def _holdings(policy: Policy, name: str, wallet: Wallet) -> Iterator[Problem]:
                 yield Problem(
                     path=f"{path}.{bound}", found=str(getattr(holding, bound)), remedy=str(error)
                 )
+
+
+def _smallest(policy: Policy) -> Iterator[Problem]:
+    for name, asset in policy.assets.items():
+        path, found = f"assets.{name}.withdrawal_min", str(asset.withdrawal_min)
+        try:
+            least = policy.withdrawal_min(name)
+        except ValueError as error:
+            yield Problem(path=path, found=found, remedy=str(error))
+            continue
+        if least == 0:
+            yield Problem(
+                path=path,
+                found=found,
+                remedy="write an amount above zero: a payout of nothing costs as much as any other",
+            )
+        if policy.value_micro(name, least) > policy.small_value_micro_max():
+            yield Problem(
+                path=path,
+                found=f"{found}, worth more than a small withdrawal",
+                remedy="keep its value at or below limits.small_withdrawal_value_max: protected "
+                "mode would pay none of it",
+            )
 
 
 def _amounts(policy: Policy) -> Iterator[Problem]:

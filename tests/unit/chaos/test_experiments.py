@@ -337,3 +337,13 @@ def test_a_probe_withdraws_little_and_only_what_is_there() -> None:
         assert taken is not None
         worth = Decimal(taken.available).scaleb(-asset.decimals) * asset.reference_price
         assert 1 <= worth < 10
+
+
+def test_a_probe_withdraws_no_less_than_the_venue_pays() -> None:
+    """Where the smallest withdrawal is more than a probe would take, a power of ten above it."""
+    for least, expected in (("1", "1000000"), ("1.5", "10000000"), ("30", "100000000")):
+        policy = literal({"assets.USDX.withdrawal_min": least})
+        rich = Balance(network="aster", asset="USDX", available=str(10**12))
+        taken = smallest_sum(policy, (rich,))
+        assert taken is not None
+        assert taken.available == expected

@@ -32,6 +32,7 @@ from seawall.formats.drill_contract import (
     load_adapter,
 )
 from seawall.policy_file import load_policy
+from tests.testing import policies
 from tests.testing.deployments import make_deployment, urls
 from tests.testing.mappings import write_mapping
 
@@ -101,6 +102,17 @@ def test_small_withdrawals_visit_every_pool_with_one_unit_of_account() -> None:
     assert [sample.detail["id"] for sample in samples] == [body["id"] for _, _, body in venue.asked]
     assert all(sample.ok for sample in samples)
     assert {key for _, key, _ in venue.asked} == {"Bearer small"}
+
+
+def test_probes_withdraw_no_less_than_the_venue_pays() -> None:
+    """Of an asset whose smallest withdrawal is worth more than one unit of account."""
+    venue = _Venue(202, _receipt)
+    policy = policies.policy({"assets.AST.withdrawal_min": "0.01"})
+    probes = CustomerProbes(venue=venue.client(), policy=policy, small=SMALL, large=LARGE)
+
+    asyncio.run(probes.small_withdrawal())
+
+    assert [body["amount"] for _, _, body in venue.asked] == [str(10**16)]
 
 
 def test_large_transfers_cross_both_ways_from_the_second_account() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seawall.conventions.environment import SABOTAGE_VARIABLE
 from seawall.errors import UsageError
 from seawall.formats.venue_config import (
     Endpoint,
@@ -14,6 +15,7 @@ from seawall.formats.venue_config import (
     NetworkConfig,
     SignerConfig,
     VenueConfig,
+    config_from_arguments,
     load_config,
 )
 from seawall.policy import Policy
@@ -104,6 +106,30 @@ def test_the_venues_own_addresses_are_contracts_keys_tokens_and_cold_wallets(
     assert own >= {key.address for key in keys}
     assert own >= cold
     assert all(address == address.lower() for address in own)
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize("sabotage", [None, "", "failover"])
+def test_a_control_is_switched_off_in_a_sandbox_only(
+    config: VenueConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sabotage: str | None,
+    sandbox: bool,
+) -> None:
+    """A real venue does not start without it: the variable may be left from a drill."""
+    path = tmp_path / "venue.json"
+    config.model_copy(update={"sandbox": sandbox}).write(path)
+    monkeypatch.setattr("sys.argv", ["venue", "--config", str(path)])
+    monkeypatch.delenv(SABOTAGE_VARIABLE, raising=False)
+    if sabotage is not None:
+        monkeypatch.setenv(SABOTAGE_VARIABLE, sabotage)
+
+    if sabotage and not sandbox:
+        with pytest.raises(UsageError, match="switches failover off, and this venue is no sandbox"):
+            config_from_arguments("Test.")
+    else:
+        assert config_from_arguments("Test.")[0].sandbox == sandbox
 
 
 @pytest.mark.parametrize(

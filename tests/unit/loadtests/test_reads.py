@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,22 @@ def test_a_flood_that_looks_too_seldom_to_prove_anything_is_refused(
     problems = {problem.path: problem for problem in problems_of(SANDBOX)}
     assert "reads of balances in the run" in problems["drills.calm.flood"].found
     assert problems["drills.calm.flood"].remedy.startswith("adjust the profile's assumptions")
+
+
+def test_a_flood_that_asks_for_less_than_the_venue_pays_is_refused() -> None:
+    """By the plan and by the check of a policy: all such requests would be refused."""
+    assets = {
+        **SANDBOX.assets,
+        "USDX": SANDBOX.assets["USDX"].model_copy(update={"withdrawal_min": Decimal(40)}),
+    }
+    policy = SANDBOX.model_copy(update={"assets": assets})
+
+    problems = {problem.path: problem.found for problem in problems_of(policy)}
+
+    assert re.search(
+        r"it asks for [0-9.]+ USDX, and the smallest withdrawal is 40 USDX",
+        problems["drills.calm.flood"],
+    )
 
 
 # --- answers

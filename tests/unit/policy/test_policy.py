@@ -98,6 +98,12 @@ def test_every_problem_is_reported_at_once_with_path_value_and_remedy(tmp_path: 
             ),
             "wallets.customer-aster-hot.holdings.USDX.target",
         ),
+        (lambda t: t["assets"]["AST"].update(withdrawal_min="0"), "assets.AST.withdrawal_min"),
+        (
+            lambda t: t["assets"]["USDX"].update(withdrawal_min="0.0000001"),
+            "assets.USDX.withdrawal_min",
+        ),
+        (lambda t: t["assets"]["BIR"].update(withdrawal_min="3"), "assets.BIR.withdrawal_min"),
         (lambda t: t["regions"].update(standby="us-east-1"), "regions.standby"),
         (lambda t: t["networks"]["birch"].update(chain_id=73311), "networks.birch.chain_id"),
         (lambda t: t["triggers"][0].update(exit_below="0.2"), "triggers.0.exit_below"),

@@ -33,6 +33,12 @@ def test_the_customers_address_is_the_proxy_before_the_front_of_the_venues_api(
 
     assert urlsplit(deployment.urls.api).netloc == before_it.listen
     assert urlsplit(str(deployment.urls.api_direct)).netloc == before_it.upstream
+    # What only Prometheus may ask for is not within customers' reach.
+    of_the_api = deployment.metrics_ports[components.API_PROCESS]
+    assert of_the_api not in {
+        deployment.upstream_port(components.API_PROXY),
+        urlsplit(deployment.urls.api).port,
+    }
     # `make_app` only keeps the services, which are not needed to see what it makes.
     services: Services = Services.__new__(Services)
     assert isinstance(make_app(services), Front)

@@ -62,6 +62,34 @@ async def test_an_answer_denies_the_withdrawal_only_if_no_attempt_can_have_commi
     assert not left
 
 
+async def test_a_row_that_the_database_refuses_costs_its_batch_a_few_transactions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other 499 are answered; one by one they would take 500 transactions, a second or more."""
+    sizes: list[int] = []
+
+    async def commit(_connection: object, _policy: object, batch: list[Any]) -> list[Any]:
+        sizes.append(len(batch))
+        if any(row.amount == 666 for row in batch):
+            raise asyncpg.CheckViolationError("no")
+        return [row.amount for row in batch]
+
+    monkeypatch.setattr(flusher, "commit_batch", commit)
+    flushing = Flusher(POLICY, cast("Any", _Pool()))
+    asking = [
+        asyncio.create_task(flushing.submit(reservation(number, number)))
+        for number in range(500, 1_000)
+    ]
+    await asyncio.sleep(0)
+    working = asyncio.create_task(flushing.work())
+    answers = await asyncio.gather(*asking)
+    working.cancel()
+    told = [answer.code if isinstance(answer, Refusal) else answer for answer in answers]
+    assert told == [*range(500, 666), "unavailable", *range(667, 1_000)]
+    assert sizes[0] == 500
+    assert len(sizes) < 20
+
+
 async def test_a_lost_reply_to_commit_is_in_doubt_and_an_earlier_failure_is_not() -> None:
     """Before the commit is sent PostgreSQL rolls back by itself; afterwards it is unknown."""
 

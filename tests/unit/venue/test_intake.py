@@ -3,17 +3,79 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.formats.drill_contract import Refusal
+from seawall.formats.drill_contract import Refusal, WithdrawalRequest
 from seawall.policy_file import load_policy
 from tests.testing.reservations import ACCOUNT, reservation
-from venue.api.intake import Accept, Committed, IntakeDecision, Replay, decide
+from venue.api.directory import HouseAccounts
+from venue.api.intake import (
+    Accept,
+    Committed,
+    IntakeDecision,
+    Replay,
+    Reservation,
+    decide,
+    reservation_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from venue.api.directory import Directory
 
 POLICY = load_policy(Path(__file__).parents[3] / "policies" / "sandbox.yaml")
+
+
+class _Directory:
+    """Every asset is paid on every network, from one account."""
+
+    def house(self, _network: str, _asset: str) -> HouseAccounts:
+        return HouseAccounts(bucket="customer", reserved=3, clearing=2, inventory=None, house=None)
+
+    async def accounts_of(self, _customer: int) -> Mapping[tuple[str, str], int]:
+        return {(network, asset): ACCOUNT for network in POLICY.networks for asset in POLICY.assets}
+
+
+async def asked(
+    destination: str = "0x" + "ab" * 20, *, asset: str = "USDX", amount: int = 10**6
+) -> Reservation | Refusal:
+    """What intake makes of a request; by default one to pay one whole USDX."""
+    request = WithdrawalRequest(
+        id=UUID(int=1), network="aster", asset=asset, amount=str(amount), destination=destination
+    )
+    return await reservation_of(POLICY, cast("Directory", _Directory()), frozenset(), 1, request)
+
+
+@pytest.mark.parametrize("wrong", ["{}\n", "\n{}", " {}", "{}00", "{}\u0660"])
+async def test_a_destination_is_an_address_and_nothing_else(wrong: str) -> None:
+    """What the database would refuse must not get into a batch with others."""
+    address = "0x" + "ab" * 20
+    assert isinstance(await asked(address), Reservation)
+    refused = await asked(wrong.format(address))
+    assert isinstance(refused, Refusal)
+    assert refused.code == "bad_address"
+
+
+@pytest.mark.parametrize(
+    ("asset", "least", "words"),
+    [("USDX", 10**6, "1 USDX"), ("AST", 5 * 10**14, "0.0005 AST"), ("BIR", 2 * 10**15, "0.002")],
+)
+async def test_a_withdrawal_that_carries_less_than_it_costs_is_refused(
+    asset: str, least: int, words: str
+) -> None:
+    """One wei takes as much gas as any other payout; the customer is told what is enough."""
+    assert isinstance(await asked(asset=asset, amount=least), Reservation)
+    for amount in (1, least - 1):
+        refused = await asked(asset=asset, amount=amount)
+        assert isinstance(refused, Refusal)
+        assert refused.code == "below_minimum"
+        assert refused.reason.startswith(f"The smallest withdrawal of {asset} is {words}")
 
 
 def code(decision: IntakeDecision) -> str:
