@@ -36,8 +36,11 @@ from seawall.policy import Policy
 STATUS_EVERY_S = 0.05
 SMALL_VALUE = Fraction(1)
 """Units of account that a small withdrawal or swap moves: too little to matter to the run."""
-LARGE_OVER_MIN = Fraction(6, 5)
-"""A large transfer is this many times the smallest that the policy calls large."""
+LARGE_OVER_MIN = Fraction(21, 20)
+"""A large transfer is this many times the smallest that the policy calls large.
+
+No more, because each is paid from the money that the run wants.
+"""
 ACCEPTED = "accepted"
 NODE_EVERY_S = 0.05
 ENDPOINT_EVERY_S = 0.2
