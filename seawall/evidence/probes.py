@@ -40,8 +40,11 @@ SMALL_VALUE = Fraction(1)
 
 Of an asset whose smallest withdrawal is worth more, a withdrawal moves that.
 """
-LARGE_OVER_MIN = Fraction(6, 5)
-"""A large transfer is this many times the smallest that the policy calls large."""
+LARGE_OVER_MIN = Fraction(21, 20)
+"""A large transfer is this many times the smallest that the policy calls large.
+
+No more, because each is paid from the money that the run wants.
+"""
 ACCEPTED = "accepted"
 NODE_EVERY_S = 0.05
 ENDPOINT_EVERY_S = 0.2

@@ -113,7 +113,7 @@ def test_drills_that_cannot_follow_one_another_are_refused_as_in_a_game_day() ->
     with pytest.raises(PolicyError, match=r"seawall drill\.1: found 'signing-region-dark'; put it"):
         request(drills=("calm", "signing-region-dark"))
     with pytest.raises(
-        PolicyError, match=r"floods that ask for 8\.16 times the hot targets .* in two game days"
+        PolicyError, match=r"floods that ask for 7\.36 times the hot targets .* in two game days"
     ):
         request(drills=("signing-region-dark", "prometheus-dark", "prometheus-dark"))
 

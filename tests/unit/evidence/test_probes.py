@@ -116,7 +116,7 @@ def test_probes_withdraw_no_less_than_the_venue_pays() -> None:
 
 
 def test_large_transfers_cross_both_ways_from_the_second_account() -> None:
-    """Each is 1.2 times what the policy calls large."""
+    """Each is 1.05 times what the policy calls large."""
     venue = _Venue(202, _receipt)
     probes = venue.probes()
 
@@ -128,7 +128,7 @@ def test_large_transfers_cross_both_ways_from_the_second_account() -> None:
 
     assert [
         (body["source_network"], body["network"], body["amount"]) for _, _, body in venue.asked
-    ] == [("aster", "birch", "1200000000"), ("birch", "aster", "1200000000")]
+    ] == [("aster", "birch", "1050000000"), ("birch", "aster", "1050000000")]
     assert {key for _, key, _ in venue.asked} == {"Bearer large"}
 
 
