@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from seawall.conventions import metrics
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
 from tests.testing.settler_harness import STRANGER, Venue, until_final, venue_bench
-from tests.testing.venue_harness import connected, venue_process
+from tests.testing.venue_harness import Founded, connected, venue_process
 from venue.contracts.calls import mint
 from venue.database import Connection
 from venue.ledger.chart import Book, books
-from venue.treasury.reconcile import Comparison, reconcile
+from venue.treasury.reconcile import ChainCut, Comparison, compare, reconcile
 from venue.treasury.surplus import book_surpluses
 
 pytestmark = pytest.mark.integration
@@ -100,6 +101,20 @@ async def test_a_surplus_is_booked_once(venue: Venue) -> None:
         assert set((await compared()).differences.values()) == {0}
     assert await venue.owner.fetchval("select sum(amount) from surpluses") == 7
     assert await venue.ledger_sum() == 0
+
+
+async def test_what_a_forgotten_top_up_brought_is_not_taken_for_money_from_outside(
+    founded: Founded,
+) -> None:
+    """After a restore the chain has counted transactions of which the ledger has no slot."""
+    book = next(book for book in books(founded.policy) if book.key == ("aster", "customer"))
+    expected = founded.policy.base_units("AST", founded.policy.wallets[HOT].holdings["AST"].target)
+    cut = ChainCut(block=9, nonces={HOT: 0, RESERVE: 1}, held={(HOT, "AST"): expected + 7})
+    async with connected(founded.database.treasury) as treasury:
+        assert (await compare(treasury, book, cut)).surpluses == {(HOT, "AST"): 7}
+        assert await book_surpluses(treasury, book, cut) == {}
+        known = replace(cut, nonces={HOT: 0, RESERVE: 0})
+        assert await book_surpluses(treasury, book, known) == {(HOT, "AST"): 7}
 
 
 async def test_two_wallets_of_a_book_do_not_hide_each_other(venue: Venue) -> None:

@@ -130,6 +130,8 @@ class Treasury:
                 )
             for (wallet, asset), amount in booked.items():
                 _log.warning("%s: %d %s from an unknown sender were booked", wallet, amount, asset)
+            for wallet, asset in found.surpluses.keys() - booked.keys():
+                _log.warning("%s: more %s than the ledger says could not be booked", wallet, asset)
             await expose_sums(connection)
 
 

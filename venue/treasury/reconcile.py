@@ -6,7 +6,8 @@ those of later slots, and of money that was found at a later block. While a slot
 contains is not posted yet, the sides cannot be compared, and the pass waits.
 
 So a difference is never a payment under way, whichever its sign: a payment is on both sides of a
-cut or on neither. What the chain holds beyond the ledger came from outside.
+cut or on neither. What the chain holds beyond the ledger came from outside, provided that the
+ledger knows every slot that the block contains (:mod:`venue.treasury.surplus`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _LOCK = "select pg_advisory_xact_lock($1)"
 _OVERTAKEN = "select exists (select 1 from surpluses where network = $1 and block_number > $2)"
+_BEHIND = """
+    select exists (
+        select 1 from lanes l
+        join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
+        where l.next_nonce < cut.nonce)"""
 _BOOK = """
     with found as (
         insert into surpluses (bucket, network, wallet, asset, amount, block_number)
@@ -47,6 +52,8 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
 
     What counts is the ledger now, not when ``cut`` was compared with it, and nothing is booked if a
     later block was booked meanwhile: no money is booked twice, even if a second treasury runs.
+    Nor is it if a lane has sent what is on no record, as after a restore: the venue's own top-up
+    would be taken for money from outside.
 
     Args:
         connection: Not in a transaction.
@@ -59,6 +66,8 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
     async with connection.transaction():
         await connection.execute(_LOCK, database.SURPLUS_LOCK)
         if await connection.fetchval(_OVERTAKEN, book.network, cut.block):
+            return {}
+        if await connection.fetchval(_BEHIND, list(cut.nonces), list(cut.nonces.values())):
             return {}
         found = (await compare(connection, book, cut)).surpluses
         kinds = {wallet: kind for kind, wallet in book.wallets.items()}
