@@ -195,7 +195,7 @@ def _unidentified(policy: Policy) -> Alert:
         name=metrics.ALERT_UNIDENTIFIED,
         expression=f"max by (network, bucket, asset) ({metrics.UNIDENTIFIED}) > 0",
         pending_ms=policy.monitoring.pending_for,
-        severity="info",
+        severity=metrics.TICKET,
         roles=_owners(policy),
         summary=(
             "{{ $labels.bucket }} on {{ $labels.network }} owes {{ $value | humanize }} base units"

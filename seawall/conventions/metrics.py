@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
@@ -38,6 +39,8 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 # counter; settler; labels network, side: primary | standby, outcome: answered | silent
 RPC_REQUESTS = "seawall_rpc_requests_total"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
+TICKET: Final = "info"
+"""Severity of an alert that wakes nobody."""
 ALERT_SIGNING_DARK = "SeawallSigningDark"
 ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"
 ALERT_TIER_PROTECTED = "SeawallTierProtected"
