@@ -32,7 +32,8 @@ OWNERS: Mapping[str, str] = {
     metrics.RESERVED_VALUE: components.API_PROCESS,
     metrics.HOT_TARGET_VALUE: components.API_PROCESS,
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
-    metrics.LEDGER_DRIFT: components.TREASURY_PROCESS,
+    metrics.LEDGER_DEFICIT: components.TREASURY_PROCESS,
+    metrics.UNIDENTIFIED: components.TREASURY_PROCESS,
     metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
@@ -67,7 +68,8 @@ def alerts_of(policy: Policy) -> list[Alert]:
         *(_of_trigger(policy, trigger) for trigger in policy.triggers),
         *_signing_dark(policy),
         _tier_protected(policy),
-        _ledger_drift(policy),
+        _ledger_deficit(policy),
+        _unidentified(policy),
         _metrics_absent(policy),
     ]
 
@@ -172,24 +174,44 @@ def _tier_protected(policy: Policy) -> Alert:
     )
 
 
-def _ledger_drift(policy: Policy) -> Alert:
-    owners = {bucket.owner for bucket in policy.buckets.values()}
+def _ledger_deficit(policy: Policy) -> Alert:
     return Alert(
-        name=metrics.ALERT_LEDGER_DRIFT,
-        expression=f"max by (network, bucket, asset) (abs({metrics.LEDGER_DRIFT})) > 0",
+        name=metrics.ALERT_LEDGER_DEFICIT,
+        expression=f"max by (network, bucket, wallet, asset) ({metrics.LEDGER_DEFICIT}) > 0",
         pending_ms=policy.monitoring.pending_for,
         severity="critical",
-        roles=tuple(sorted(owners)),
+        roles=_owners(policy),
         summary=(
-            "Ledger and chain differ by {{ $value | humanize }} base units of"
-            " {{ $labels.asset }} of {{ $labels.bucket }} on {{ $labels.network }}"
+            "{{ $labels.wallet }} lacks {{ $value | humanize }} base units of the"
+            " {{ $labels.asset }} that the ledger says it holds"
         ),
         customer_impact=(
-            "The venue no longer knows what it holds; if the bucket pays customers, top-ups stop "
-            "until the difference is explained."
+            "The venue holds less than it says; if the wallet pays customers or refills one that "
+            "does, top-ups of this asset stop on its network until the difference is explained."
         ),
-        runbook=f"{RUNBOOKS}/ledger-drift.md",
+        runbook=f"{RUNBOOKS}/ledger-deficit.md",
     )
+
+
+def _unidentified(policy: Policy) -> Alert:
+    """The alert on money from unknown senders: a ticket, because anyone could wake people else."""
+    return Alert(
+        name=metrics.ALERT_UNIDENTIFIED,
+        expression=f"max by (network, bucket, asset) ({metrics.UNIDENTIFIED}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity=metrics.TICKET,
+        roles=_owners(policy),
+        summary=(
+            "{{ $labels.bucket }} on {{ $labels.network }} owes {{ $value | humanize }} base units"
+            " of {{ $labels.asset }} to senders who are not known"
+        ),
+        customer_impact="None; somebody may miss what they sent.",
+        runbook=f"{RUNBOOKS}/unidentified-money.md",
+    )
+
+
+def _owners(policy: Policy) -> tuple[str, ...]:
+    return tuple(sorted({bucket.owner for bucket in policy.buckets.values()}))
 
 
 def _metrics_absent(policy: Policy) -> Alert:
@@ -231,7 +253,7 @@ def grace_ms(policy: Policy, metric: str) -> int:
 
     Reconciliation has no result before its first pass.
     """
-    if metric != metrics.LEDGER_DRIFT:
+    if metric != metrics.LEDGER_DEFICIT:
         return 0
     return max(bucket.reconciliation_every for bucket in policy.buckets.values())
 

@@ -74,7 +74,7 @@ def cases_of(policy: Policy) -> list[Case]:
                 labels=(("region", region),),
             )
         )
-    return [*cases, _protected(policy), _drift(policy), *_absent(policy)]
+    return [*cases, _protected(policy), *_ledger(policy), *_absent(policy)]
 
 
 def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
@@ -149,19 +149,40 @@ def _protected(policy: Policy) -> Case:
     )
 
 
-def _drift(policy: Policy) -> Case:
+def _ledger(policy: Policy) -> list[Case]:
+    """One base unit that a wallet lacks, and one that came from outside."""
     network, declared = next(iter(policy.networks.items()))
-    bucket = next(wallet.bucket for wallet in policy.wallets.values() if wallet.network == network)
-    labels = (("asset", declared.native), ("bucket", bucket), ("network", network))
-    series = ",".join(f'{label}="{value}"' for label, value in labels)
-    return Case(
-        alert=metrics.ALERT_LEDGER_DRIFT,
-        story="one base unit is missing, then found",
-        series={f"{metrics.LEDGER_DRIFT}{{{series}}}": _pulse(-1)},
-        silent_at=(CALM, CALM + 11),
-        firing_at=(CALM + 1 + _pending(policy),),
-        labels=labels,
-    )
+    name, wallet = next(each for each in policy.wallets.items() if each[1].network == network)
+    bucket = (("asset", declared.native), ("bucket", wallet.bucket), ("network", network))
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={_selector(metric, labels): _pulse(1)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
+        )
+        for alert, metric, story, labels in (
+            (
+                metrics.ALERT_LEDGER_DEFICIT,
+                metrics.LEDGER_DEFICIT,
+                "one base unit is missing, then found",
+                (*bucket, ("wallet", name)),
+            ),
+            (
+                metrics.ALERT_UNIDENTIFIED,
+                metrics.UNIDENTIFIED,
+                "one base unit comes from outside, then is identified",
+                bucket,
+            ),
+        )
+    ]
+
+
+def _selector(metric: str, labels: tuple[tuple[str, str], ...]) -> str:
+    pairs = ",".join(f'{label}="{value}"' for label, value in labels)
+    return f"{metric}{{{pairs}}}"
 
 
 def _absent(policy: Policy) -> list[Case]:

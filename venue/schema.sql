@@ -7,7 +7,8 @@
 --
 -- Signs: what the venue holds (hot, reserve, cold) is positive; what it owes (customer, reserved,
 -- clearing) is negative. So is what it owes to itself: inventory, with which customers trade, and
--- own, with which they do not. Every posting sums to zero per asset and network.
+-- own, with which they do not, and unidentified, which it owes to senders whom it does not know.
+-- Every posting sums to zero per asset and network.
 --
 -- The states of a withdrawal and of a slot are drawn in docs/withdrawal-states.md.
 
@@ -23,7 +24,7 @@ create table accounts (
     network     text not null,
     asset       text not null,
     kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve',
-                                              'cold', 'inventory', 'own')),
+                                              'cold', 'inventory', 'own', 'unidentified')),
     customer_id bigint references customers,
     check ((kind = 'customer') = (customer_id is not null)),
     unique nulls not distinct (bucket, network, asset, kind, customer_id)
@@ -209,7 +210,7 @@ create table topups (
 create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
 
 -- What a wallet may still pay out: its balance on chain less what its slots will pay. Written by
--- the settler that holds its lane.
+-- the settler that holds its lane, and raised by the treasury by what it books as a surplus.
 create table floats (
     wallet    text not null,
     network   text not null,
@@ -230,25 +231,41 @@ create table swaps (
     at          timestamptz not null default clock_timestamp()
 );
 
--- One event of the ledger; insert only.
+-- Money on a chain that no posting explains, found at a finalized block; insert only.
+create table surpluses (
+    id           bigint generated always as identity primary key,
+    bucket       text   not null,
+    network      text   not null,
+    wallet       text   not null,
+    asset        text   not null,
+    amount       numeric(78, 0) not null check (amount > 0),
+    block_number bigint not null check (block_number >= 0),
+    unique (wallet, asset, block_number)
+);
+
+-- One event of the ledger; insert only. People post identify: whose a surplus was.
 create table postings (
     id            bigint generated always as identity primary key,
     kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup',
-                                                'swap')),
+                                                'swap', 'surplus', 'identify')),
     withdrawal_id uuid references withdrawals,
     topup_id      uuid references topups,
     swap_id       uuid references swaps,
+    surplus_id    bigint references surpluses,
     approval_id   uuid references approvals,
     at            timestamptz not null default clock_timestamp(),
     check ((kind in ('reserve', 'post', 'void')) = (withdrawal_id is not null)),
     check ((kind = 'topup') = (topup_id is not null)),
-    check ((kind = 'swap') = (swap_id is not null))
+    check ((kind = 'swap') = (swap_id is not null)),
+    check ((kind in ('surplus', 'identify')) = (surplus_id is not null))
 );
 create unique index postings_reserve_once on postings (withdrawal_id) where kind = 'reserve';
 create unique index postings_resolve_once on postings (withdrawal_id)
     where kind in ('post', 'void');
 create unique index postings_topup_once on postings (topup_id) where kind = 'topup';
 create unique index postings_swap_once on postings (swap_id) where kind = 'swap';
+create unique index postings_surplus_once on postings (surplus_id, kind)
+    where kind in ('surplus', 'identify');
 
 -- The amounts of a posting by account; insert only.
 create table entries (
@@ -357,8 +374,8 @@ end $$;
 do $$
 declare t text;
 begin
-    foreach t in array array['postings', 'entries', 'flow', 'mode_log', 'lane_log', 'slot_events',
-                             'journal'] loop
+    foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
+                             'slot_events', 'journal'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -393,7 +410,8 @@ grant update (state, slot_id) on topups to seawall_settler;
 grant update (state, reason, slot_id) on withdrawals to seawall_settler;
 grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
 grant insert on mode_log, journal to seawall_mode_controller;
-grant insert on topups, journal to seawall_treasury;
+grant insert on topups, journal, surpluses, postings, entries to seawall_treasury;
+grant update (available) on floats to seawall_treasury;
 -- The mode controller may end a session that holds the lock it waits for, within a transaction in
 -- which its client has done nothing for a while: that client is frozen or cut off, and everybody
 -- waits behind it. No other session. On a managed server the owner needs pg_signal_backend and

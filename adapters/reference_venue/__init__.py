@@ -23,6 +23,7 @@ OFFERS: tuple[Port, ...] = (
     "flow",
     "signatures",
     "top_ups",
+    "surpluses",
     "decisions",
 )
 """What the exported tables hold. The nonces of ``signatures`` are counted on the chains."""

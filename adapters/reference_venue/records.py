@@ -82,6 +82,11 @@ EXPORTS: dict[str, str] = {
                {_committed("p")} as posted_at
         from topups t left join postings p on p.topup_id = t.id
         order by t.requested_at""",
+    "surpluses": f"""
+        select s.bucket, s.network, s.wallet, s.asset, s.amount, s.block_number,
+               {_committed("p")} as booked_at
+        from surpluses s join postings p on p.surplus_id = s.id and p.kind = 'surplus'
+        order by s.id""",
     "ledger": """
         select a.bucket, a.network, a.asset, a.kind, sum(e.amount) as balance
         from entries e join accounts a on a.id = e.account_id

@@ -15,6 +15,7 @@ Port = Literal[
     "signatures",
     "aws_log",
     "top_ups",
+    "surpluses",
     "decisions",
     "metrics",
     "pages",
@@ -27,8 +28,8 @@ request; ``balances``: what wallets hold, outside the venue; ``ledger``: sums of
 ``mode_changes``: when which tier was committed; ``flow``: counters committed with each batch of
 requests; ``signatures``: nonces, what was signed for each and by which region; ``aws_log``: which
 key signed in which region and who asked for it, by AWS's own log; ``top_ups``: refills of hot
-wallets; ``decisions``: the venue's journal; ``metrics``: Prometheus; ``pages``: what the pager
-received.
+wallets; ``surpluses``: money from outside that was booked; ``decisions``: the venue's journal;
+``metrics``: Prometheus; ``pages``: what the pager received.
 """
 
 EVERY_PORT: tuple[Port, ...] = get_args(Port)

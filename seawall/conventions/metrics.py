@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
 VOIDED_VALUE = "seawall_voided_value_micro_total"  # counter; api; labels network, asset, size
@@ -24,7 +25,10 @@ QUEUE_AGE = "seawall_queue_age_seconds"  # gauge; treasury; label scope: all | g
 QUEUE_DEPTH = "seawall_queue_depth"  # gauge; treasury; label scope: all | guaranteed
 GUARANTEED_DEPTH = f'{QUEUE_DEPTH}{{scope="guaranteed"}}'
 HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels network, asset
-LEDGER_DRIFT = "seawall_ledger_drift_base_units"  # gauge; treasury; labels network, bucket, asset
+# gauge; treasury; labels network, bucket, wallet, asset: what the chain lacks
+LEDGER_DEFICIT = "seawall_ledger_deficit_base_units"
+# gauge; treasury; labels network, bucket, asset: what is owed to senders who are not known
+UNIDENTIFIED = "seawall_unidentified_base_units"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | unavailable
@@ -37,10 +41,13 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 # also an endpoint that refuses to serve or talks nonsense)
 RPC_REQUESTS = "seawall_rpc_requests_total"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
+TICKET: Final = "info"
+"""Severity of an alert that wakes nobody."""
 ALERT_SIGNING_DARK = "SeawallSigningDark"
 ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"
 ALERT_TIER_PROTECTED = "SeawallTierProtected"
-ALERT_LEDGER_DRIFT = "SeawallLedgerDrift"
+ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
+ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 
 
 _SELECTOR = r'[a-zA-Z_:][\w:]*(\{[^{}"]*("(\\.|[^"\\])*"[^{}"]*)*\})?'

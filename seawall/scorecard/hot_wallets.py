@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Payout, Slot, TopUp
+from seawall.scorecard.rows import Payout, Slot, Surplus, TopUp
 
 Pool = tuple[str, str]
 
@@ -21,7 +21,8 @@ Pool = tuple[str, str]
 def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     """What each payout wallet held on its chain at ``moment``.
 
-    That is its balance at the end, plus the payouts since, less the top-ups since, by block.
+    That is its balance at the end, plus the payouts since, less the top-ups since, by block, and
+    less what came from outside and was booked since.
 
     Raises :class:`EvidenceError` if the records do not say which wallet made a payout, or in which
     block a top-up came.
@@ -36,6 +37,9 @@ def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     for top_up in facts.run.top_ups:
         if top_up.state == "posted" and _mined_at(facts, slots, top_up) >= moment:
             found[top_up.to_wallet, top_up.asset] -= top_up.amount
+    for surplus in _surpluses(facts):
+        if surplus.booked_at >= moment:
+            found[surplus.wallet, surplus.asset] -= surplus.amount
     unlisted = sorted(found.keys() - end.keys())
     if unlisted:
         raise EvidenceError(f"chain/balances.csv lacks {unlisted[0][1]} of {unlisted[0][0]}")
@@ -90,6 +94,10 @@ def moves(facts: Facts) -> list[Move]:
         for top_up in facts.run.top_ups
         if top_up.posted_at is not None
     ]
+    found += [
+        Move(at=surplus.booked_at, wallet=surplus.wallet, amounts={surplus.asset: surplus.amount})
+        for surplus in _surpluses(facts)
+    ]
     for slot in facts.run.slots:
         if slot.purpose == "payout" and slot.id in claimed:
             found.append(
@@ -98,6 +106,14 @@ def moves(facts: Facts) -> list[Move]:
         if slot.id in held and slot.final_at is not None:
             found.append(Move(at=slot.final_at, wallet=slot.wallet, amounts=held[slot.id]))
     return sorted(found, key=lambda move: (move.at, move.claim is not None))
+
+
+def _surpluses(facts: Facts) -> list[Surplus]:
+    """Money from outside that came to payout wallets; none where no such record is offered."""
+    if not facts.offers("surpluses"):
+        return []
+    wallets = facts.run.policy.payout_wallets()
+    return [surplus for surplus in facts.run.surpluses if surplus.wallet in wallets]
 
 
 def _payer(wallets: Mapping[str, str], payout: Payout) -> str:

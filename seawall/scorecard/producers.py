@@ -59,6 +59,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "sign_calls": ("AWS",),
     "flow": ("venue",),
     "top_ups": ("venue",),
+    "surpluses": ("venue",),
     "decisions": ("venue",),
     "ledger": ("venue",),
     "ledger_faults": ("venue",),

@@ -456,6 +456,17 @@ class TopUp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Surplus:
+    """Money from outside that was found in a wallet at a final block, with the time of booking."""
+
+    wallet: str
+    asset: str
+    amount: int
+    block_number: int
+    booked_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerLine:
     """The sum of all entries of one kind of account."""
 

@@ -48,6 +48,7 @@ FILES = {
     "sign_calls": "aws/sign_calls.csv",
     "flow": "records/flow.csv",
     "top_ups": "records/topups.csv",
+    "surpluses": "records/surpluses.csv",
     "decisions": "records/journal.csv",
     "ledger": "records/ledger.csv",
     "ledger_faults": "records/ledger_faults.json",
@@ -78,6 +79,7 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "signatures": ("slots", "signatures", "lane_changes", "lane_nonces"),
     "aws_log": ("sign_calls",),
     "top_ups": ("top_ups",),
+    "surpluses": ("surpluses",),
     "decisions": ("decisions",),
     "metrics": ("metrics",),
     "pages": ("pages",),
@@ -344,6 +346,11 @@ class Run:
     def top_ups(self) -> tuple[rows.TopUp, ...]:
         """Refills."""
         return self._table("top_ups", rows.TopUp)
+
+    @cached_property
+    def surpluses(self) -> tuple[rows.Surplus, ...]:
+        """Money from outside that was booked."""
+        return self._table("surpluses", rows.Surplus)
 
     @cached_property
     def decisions(self) -> tuple[rows.JournalEntry, ...]:

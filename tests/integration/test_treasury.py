@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
-from seawall.conventions.components import TREASURY_PROCESS
-from seawall.conventions.metrics import LEDGER_DRIFT
+from seawall.conventions.metrics import LEDGER_DEFICIT
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
-from tests.testing.settler_harness import Venue, Wanted, venue_bench
+from tests.testing.settler_harness import Venue, Wanted, until_final, venue_bench
 from tests.testing.venue_harness import (
     HANGS_AFTER_S,
     Founded,
@@ -23,10 +21,12 @@ from tests.testing.venue_harness import (
 )
 from venue.treasury import metrics
 from venue.treasury.metrics import expose_queue
+from venue.treasury.topups import request_topups
 
 pytestmark = pytest.mark.integration
 
 USDX = 10**6
+PAYING = ("customer-aster-hot", "customer-aster-reserve")
 
 
 @pytest.fixture
@@ -38,26 +38,12 @@ async def venue(
         yield bench
 
 
-async def _drift(venue: Venue, network: str, asset: str, bucket: str = "customer") -> float | None:
-    async with httpx.AsyncClient() as http:
-        text = (
-            await http.get(
-                f"http://127.0.0.1:{venue.config.metrics_ports[TREASURY_PROCESS]}/metrics"
-            )
-        ).text
-    wanted = f'{LEDGER_DRIFT}{{asset="{asset}",bucket="{bucket}",network="{network}"}} '
-    return next(
-        (float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted)),
-        None,
-    )
-
-
 async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
     venue: Venue,
 ) -> None:
     """One top-up to the maximum, journalled with its reason, carried out.
 
-    The comparison under way stays at zero throughout.
+    Payments under way are never taken for money that is missing or that came from outside.
     """
     async with venue_process("treasury", venue.config_path, venue.database):
         await venue.settler("aster")
@@ -72,7 +58,7 @@ async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
         async for _ in _polls(
             venue, "select exists (select 1 from withdrawals where state <> 'posted')"
         ):
-            seen.add(await _drift(venue, "aster", "USDX"))
+            seen |= {await _deficit(venue, wallet, "USDX") for wallet in PAYING}
         assert seen <= {None, 0.0}
         assert 0.0 in seen
     topups = await venue.owner.fetch(
@@ -86,25 +72,44 @@ async def test_a_wallet_that_runs_low_is_refilled_while_ledger_and_chain_agree(
     ]
     assert [row["kind"] for row in journal] == ["topup"]
     assert chain_breaks(journal) == []
+    assert await venue.owner.fetchval("select count(*) from surpluses") == 0
     assert await venue.ledger_sum() == 0
 
 
-async def test_money_that_the_chain_lacks_is_recorded_and_stops_top_ups(venue: Venue) -> None:
-    """One wei less than the ledger says is a drift of one; nothing moves until it is explained."""
+async def test_money_that_the_chain_lacks_is_recorded_and_stops_its_own_top_ups_alone(
+    venue: Venue,
+) -> None:
+    """One wei less than the ledger says; no AST moves on aster until it is explained.
+
+    The other asset there and both on birch are topped up.
+    """
     site = venue.config.networks["aster"]
     held = 210 * 10**18 - 1
     async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
         await rpc.call("anvil_setBalance", site.payout_contracts["customer-aster-hot"], hex(held))
-    await _changes_final(site.rpc.primary)
-    await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
+    await until_final(site.rpc.primary)
+    await venue.owner.execute("update floats set available = 0")
     async with venue_process("treasury", venue.config_path, venue.database):
-        await venue.until("select exists (select 1 from journal where kind = 'drift')")
-        assert await _drift(venue, "aster", "AST") == 1.0
-        assert await venue.owner.fetchval("select body->>'drift' from journal") == "1"
+        await venue.until("select exists (select 1 from journal where kind = 'deficit')")
+        assert await _deficit(venue, "customer-aster-hot", "AST") == 1.0
+        assert await _deficit(venue, "customer-aster-reserve", "AST") == 0.0
+        assert (
+            await venue.owner.fetchval(
+                "select body->>'wallet' || ' lacks ' || (body->>'deficit') from journal"
+                " where kind = 'deficit'"
+            )
+            == "customer-aster-hot lacks 1"
+        )
+        await venue.until("select count(*) = 3 from topups")
         await venue.until(
             "select (select max(at) from journal) < clock_timestamp() - interval '1.2 seconds'"
         )
-    assert await venue.owner.fetchval("select count(*) from topups") == 0
+    topups = await venue.owner.fetch("select network, asset from topups order by 1, 2")
+    assert [tuple(row) for row in topups] == [
+        ("aster", "USDX"),
+        ("birch", "BIR"),
+        ("birch", "USDX"),
+    ]
 
 
 async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(
@@ -117,27 +122,22 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
     holder = venue.config.holder_of(venue.policy, "escrow-aster-hot")
     async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
         await rpc.call("anvil_setBalance", holder, hex(50 * 10**18 - 3))
-    await _changes_final(venue.config.networks["aster"].rpc.primary)
+    await until_final(venue.config.networks["aster"].rpc.primary)
     await venue.owner.execute("update floats set available = 0 where asset = 'USDX'")
     async with venue_process("treasury", venue.config_path, venue.database):
-        await venue.until("select exists (select 1 from journal where kind = 'drift')")
+        await venue.until("select exists (select 1 from journal where kind = 'deficit')")
         await venue.until("select count(*) = 2 from topups")
-        books = {
-            (wallet.network, wallet.bucket): wallet for wallet in venue.policy.wallets.values()
-        }
+        wallets = [
+            name for name, wallet in venue.policy.wallets.items() if "USDX" in wallet.holdings
+        ]
         async with asyncio.timeout(HANGS_AFTER_S):
-            while None in [await _drift(venue, at, "USDX", of) for at, of in books]:  # noqa: ASYNC110
+            while None in [await _deficit(venue, wallet, "USDX") for wallet in wallets]:  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
-        assert await _drift(venue, "aster", "AST", "escrow") == 3.0
-        others = {
-            (network, bucket)
-            for network, bucket in books
-            if (network, bucket) != ("aster", "escrow")
-        }
-        assert {await _drift(venue, network, "USDX", bucket) for network, bucket in others} == {0.0}
+        assert await _deficit(venue, "escrow-aster-hot", "AST") == 3.0
+        assert {await _deficit(venue, wallet, "USDX") for wallet in wallets} == {0.0}
     journal = await venue.owner.fetch(
-        "select body->>'bucket' as bucket, body->>'drift' as drift from journal "
-        "where kind = 'drift'"
+        "select body->>'bucket' as bucket, body->>'deficit' as deficit from journal "
+        "where kind = 'deficit'"
     )
     assert [tuple(row) for row in journal] == [("escrow", "3")]
 
@@ -162,6 +162,28 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         await venue.until("select count(*) = 4 from topups")
 
 
+async def test_a_network_that_cannot_be_compared_stops_its_own_top_ups_alone(
+    founded: Founded,
+) -> None:
+    """What is not known of aster is no reason to let birch run dry."""
+    even = {
+        (wallet, asset): 0
+        for wallet, declared in founded.policy.wallets.items()
+        for asset in declared.holdings
+    }
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now())"
+        )
+        await owner.execute("update floats set available = 0")
+        obstacles = await request_topups(
+            owner, founded.policy, deficits={"aster": None, "birch": even}
+        )
+        topups = await owner.fetch("select network, asset from topups order by 1, 2")
+    assert obstacles.keys() == {("aster", "AST"), ("aster", "USDX")}
+    assert [tuple(row) for row in topups] == [("birch", "BIR"), ("birch", "USDX")]
+
+
 async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     """Age and depth count what is reserved; what is held for a person is neither old nor deep."""
     async with connected(founded.database.owner) as owner:
@@ -182,15 +204,11 @@ async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     assert all(10 <= age < 60 for age in ages.values())
 
 
-async def _changes_final(url: str) -> None:
-    """Wait until the finalized block is later than now's.
-
-    Before that a comparison would rightly find the old balance.
-    """
-    async with AsyncRpcClient("aster", (url,)) as rpc, asyncio.timeout(HANGS_AFTER_S):
-        head = (await rpc.head()).number
-        while (await rpc.head("finalized")).number <= head:  # noqa: ASYNC110  (a node is polled)
-            await asyncio.sleep(0.1)
+async def _deficit(venue: Venue, wallet: str, asset: str) -> float | None:
+    declared = venue.policy.wallets[wallet]
+    return await venue.served(
+        LEDGER_DEFICIT, network=declared.network, bucket=declared.bucket, wallet=wallet, asset=asset
+    )
 
 
 async def _polls(venue: Venue, condition: str, *arguments: object) -> AsyncIterator[None]:

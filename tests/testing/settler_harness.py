@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from seawall.conventions.components import TREASURY_PROCESS
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -36,6 +39,7 @@ from tests.testing.venue_harness import (
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
+from venue.contracts.calls import transfer
 from venue.database import Connection, open_pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
@@ -45,6 +49,9 @@ from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+STRANGER = address_of_private_key(to_bytes(DEPLOYER))
+"""An address that is no wallet of the venue, with coins on every network."""
 
 _RESERVE = """
     with wanted as (
@@ -183,9 +190,52 @@ class Venue:
             within_s=within_s,
         )
 
+    async def send(
+        self, network: str, asset: str, amount: int, *, to: str, sender: str = STRANGER
+    ) -> None:
+        """Send base units from an address outside to the wallet ``to``, and wait for finality."""
+        site = self.config.networks[network]
+        holder = self.config.holder_of(self.policy, to)
+        if asset == self.policy.networks[network].native:
+            call = {"to": holder, "value": hex(amount)}
+        else:
+            call = {"to": site.tokens[asset], "data": "0x" + transfer(holder, amount).hex()}
+        async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
+            await rpc.call("anvil_impersonateAccount", sender)
+            await rpc.call("eth_sendTransaction", {"from": sender, **call})
+        await until_final(site.rpc.primary)
+
+    async def served(self, metric: str, **labels: str) -> float | None:
+        """The treasury's metric with exactly these labels; None while it serves no such one."""
+        port = self.config.metrics_ports[TREASURY_PROCESS]
+        async with httpx.AsyncClient() as http:
+            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+        own = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
+        wanted = f"{metric}{{{own}}} "
+        found = (line for line in text.splitlines() if line.startswith(wanted))
+        return next((float(line.removeprefix(wanted)) for line in found), None)
+
+    async def until_served(self, value: float, metric: str, **labels: str) -> None:
+        """Wait until the treasury serves ``value``."""
+        async with asyncio.timeout(HANGS_AFTER_S):
+            # a process is polled
+            while await self.served(metric, **labels) != value:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
     async def ledger_sum(self) -> int:
         """Zero, or the ledger has lost or made money."""
         return int(await self.owner.fetchval(_SUM_OF_ENTRIES))
+
+
+async def until_final(url: str) -> None:
+    """Wait until the finalized block is later than the newest one of now and than its successor.
+
+    What was changed on the chain just before is then in it, and a comparison finds it.
+    """
+    async with AsyncRpcClient("anvil", (url,)) as rpc, asyncio.timeout(HANGS_AFTER_S):
+        head = (await rpc.head()).number
+        while (await rpc.head("finalized")).number <= head + 1:  # noqa: ASYNC110  (a node is polled)
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

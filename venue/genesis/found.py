@@ -163,6 +163,7 @@ async def _open_accounts(
         for book, kind in _counterparts(policy)
         for asset in targets(policy, book.bucket, book.network)
     }
+    accounts |= {(bucket, network, asset, "unidentified") for bucket, network, asset, _ in accounts}
     await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(accounts), strict=True)))
     await connection.execute("analyze accounts")
     await connection.execute(_BALANCES)

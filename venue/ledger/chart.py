@@ -3,7 +3,8 @@
 Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved,
 clearing) is negative. The house's inventory is what the venue owes to the bucket that trades, so it
 is negative too, and a swap exchanges two claims. What a bucket holds that neither pays nor trades
-is balanced by its account ``own``: what the venue owes to itself.
+is balanced by its account ``own``: what the venue owes to itself. What came from senders whom the
+venue does not know is balanced by the bucket's account ``unidentified``, which is negative, too.
 """
 
 from __future__ import annotations

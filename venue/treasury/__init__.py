@@ -1,6 +1,6 @@
 """The treasury: top-ups of hot wallets, reconciliation with the chain, gauges of the venue.
 
 - `topups`: when a hot wallet is low, ask its reserve wallet for more; the settler carries it out.
-- `reconcile`: compare the ledger with the chain.
+- `reconcile`: compare the ledger with the chain. `surplus`: book money that came from outside.
 - `metrics`: queue, hot balances, ledger sums. `loop`: run each of these at its interval.
 """

@@ -14,8 +14,9 @@ from venue.ledger.chart import Book, books, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
-from venue.treasury.metrics import expose_queue, expose_sums
+from venue.treasury.metrics import expose_queue, expose_sums, expose_unidentified
 from venue.treasury.reconcile import Comparisons, reconcile
+from venue.treasury.surplus import book_surpluses
 from venue.treasury.topups import WRITER, request_topups
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-    from venue.database import Pool
+    from venue.database import Connection, Pool
+    from venue.treasury.reconcile import Holding
 
 GAUGES_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -49,8 +51,8 @@ class Treasury:
                 for book in books(policy)
             }
         )
-        self._paying = [route.book_key for route in payout_routes(policy).values()]
-        self._obstacle: str | None = None
+        self._routes = payout_routes(policy)
+        self._obstacles: dict[tuple[str, str], str] = {}
         self._journal = asyncio.Lock()  # two loops write to one hash chain
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -85,55 +87,68 @@ class Treasury:
 
     async def _gauges(self) -> None:
         for key in self._comparisons.stale(time.monotonic()):
-            for asset in self._comparisons.assets(key):
-                metrics.LEDGER_DRIFT.remove(*key, asset)
+            for holding in self._comparisons.holdings(key):
+                metrics.LEDGER_DEFICIT.remove(*key, *holding)
         async with self._pool.acquire() as connection:
             await expose_queue(connection, self._policy)
+            await expose_unidentified(connection)
 
     async def _top_up(self) -> None:
-        # The drift of another bucket raises that bucket's alarm; it must not stop top-ups of the
-        # wallets that pay customers.
-        drift = self._comparisons.drift(time.monotonic(), self._paying)
+        now_s = time.monotonic()
+        deficits = {
+            network: self._comparisons.deficits(route.book_key, now_s=now_s)
+            for network, route in self._routes.items()
+        }
         async with self._pool.acquire() as connection, self._journal:
-            obstacle = await request_topups(connection, self._policy, drift=drift)
-        if obstacle != self._obstacle:
-            if obstacle:
-                _log.warning("top-ups stopped: %s", obstacle)
-            else:
-                _log.info("top-ups continue")
-        self._obstacle = obstacle
+            obstacles = await request_topups(connection, self._policy, deficits=deficits)
+        for (network, asset), obstacle in obstacles.items():
+            if obstacle != self._obstacles.get((network, asset)):
+                _log.warning("top-ups of %s on %s stopped: %s", asset, network, obstacle)
+        for network, asset in self._obstacles.keys() - obstacles.keys():
+            _log.info("top-ups of %s on %s continue", asset, network)
+        self._obstacles = obstacles
 
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
         async with self._pool.acquire() as connection:
-            drift = await reconcile(
+            found = await reconcile(
                 connection, self._config, self._policy, book, self._rpcs[book.network]
             )
-            if drift is None:
+            if found is None:
                 _log.warning(
                     "%s: the ledger was not level with the chain in time; not compared", what
                 )
                 return
-            changed = self._comparisons.note(book.key, drift, now_s=time.monotonic())
-            for asset, amount in drift.items():
-                metrics.LEDGER_DRIFT.labels(*book.key, asset).set(amount)
-            for asset, amount in changed.items():
-                await self._note_drift(book, asset, amount)
+            changed = self._comparisons.note(book.key, found.deficits, now_s=time.monotonic())
+            for holding, amount in found.deficits.items():
+                metrics.LEDGER_DEFICIT.labels(*book.key, *holding).set(amount)
+            async with self._journal:
+                for holding, amount in changed.items():
+                    await _note_deficit(connection, book, holding, amount)
+                booked = (
+                    await book_surpluses(connection, book, found.cut) if found.surpluses else {}
+                )
+            for (wallet, asset), amount in booked.items():
+                _log.warning("%s: %d %s from an unknown sender were booked", wallet, amount, asset)
+            for wallet, asset in found.surpluses.keys() - booked.keys():
+                _log.warning("%s: more %s than the ledger says could not be booked", wallet, asset)
             await expose_sums(connection)
 
-    async def _note_drift(self, book: Book, asset: str, amount: int) -> None:
-        what = f"{book.bucket} on {book.network}"
-        why = (
-            f"{what}: ledger and chain differ by {amount} base units of {asset}"
-            if amount
-            else f"{what}: {asset} agrees again"
-        )
-        _log.warning("%s", why)
-        async with self._journal, self._pool.acquire() as connection, connection.transaction():
-            body = {
-                "bucket": book.bucket,
-                "network": book.network,
-                "asset": asset,
-                "drift": str(amount),
-            }
-            await append(connection, writer=WRITER, kind="drift", justification=why, body=body)
+
+async def _note_deficit(connection: Connection, book: Book, holding: Holding, amount: int) -> None:
+    wallet, asset = holding
+    why = (
+        f"{wallet} lacks {amount} base units of the {asset} that the ledger says it holds"
+        if amount
+        else f"{wallet} lacks no {asset} any more"
+    )
+    _log.warning("%s", why)
+    async with connection.transaction():
+        body = {
+            "bucket": book.bucket,
+            "network": book.network,
+            "wallet": wallet,
+            "asset": asset,
+            "deficit": str(amount),
+        }
+        await append(connection, writer=WRITER, kind="deficit", justification=why, body=body)

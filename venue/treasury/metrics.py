@@ -1,4 +1,4 @@
-"""The metrics of the treasury: queue, hot balances, ledger sums and drift, top-ups."""
+"""The metrics of the treasury: queue, hot balances, ledger sums, deficits, surpluses, top-ups."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ HOT_BALANCE = Gauge(
     "Value that hot wallets may still pay out, in millionths.",
     ("network", "asset"),
 )
-LEDGER_DRIFT = Gauge(
-    metrics.LEDGER_DRIFT,
-    "Distance of ledger and chain over a bucket's wallets.",
+LEDGER_DEFICIT = Gauge(
+    metrics.LEDGER_DEFICIT,
+    "What the chain lacks of what the ledger says a wallet holds.",
+    ("network", "bucket", "wallet", "asset"),
+)
+UNIDENTIFIED = Gauge(
+    metrics.UNIDENTIFIED,
+    "What came from outside and is owed to senders who are not known.",
     ("network", "bucket", "asset"),
 )
 LEDGER_SUM = Gauge(
@@ -50,6 +55,10 @@ _QUEUE = """
                 filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
     from withdrawals where state in ('reserved', 'slotted')"""
 _FLOATS = "select network, asset, available from floats"
+_UNIDENTIFIED = """
+    select a.network, a.bucket, a.asset, -coalesce(sum(e.amount), 0) as owed
+    from accounts a left join entries e on e.account_id = a.id
+    where a.kind = 'unidentified' group by a.network, a.bucket, a.asset"""
 _SUMS = """
     select a.network, a.asset, sum(e.amount) as total
     from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
@@ -72,6 +81,12 @@ async def expose_queue(connection: Connection, policy: Policy) -> None:
         HOT_BALANCE.labels(held["network"], held["asset"]).set(
             policy.value_micro(held["asset"], held["available"])
         )
+
+
+async def expose_unidentified(connection: Connection) -> None:
+    """Show what is owed to senders who are not known, by network, bucket and asset."""
+    for row in await connection.fetch(_UNIDENTIFIED):
+        UNIDENTIFIED.labels(row["network"], row["bucket"], row["asset"]).set(row["owed"])
 
 
 async def expose_sums(connection: Connection) -> None:

@@ -2,20 +2,22 @@
 
 Both sides are cut at the same place. On the chain that is a finalized block; the nonce of each lane
 at that block says which of its slots the block contains. In the ledger it is every posting except
-those of later slots. While a slot that the block contains is not posted yet, the sides cannot be
-compared, and the pass waits.
+those of later slots, and of money that was found at a later block. While a slot that the block
+contains is not posted yet, the sides cannot be compared, and the pass waits.
+
+So a difference is never a payment under way, whichever its sign: a payment is on both sides of a
+cut or on neither. What the chain holds beyond the ledger came from outside, provided that the
+ledger knows every slot that the block contains (:mod:`venue.treasury.surplus`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
@@ -25,30 +27,38 @@ if TYPE_CHECKING:
 
 BookKey = tuple[str, str]
 """(network, bucket)."""
+Holding = tuple[str, str]
+"""(wallet, asset)."""
 MISSED_MAX = 3
 """After so many reconciliation periods without a new result, the last one counts no longer."""
 
 
 @dataclass(kw_only=True)
 class Comparisons:
-    """The last comparison by book; ``every_s`` is how often each is due.
+    """The deficits of the last comparison by book; ``every_s`` is how often each is due.
 
     Times are seconds of one monotonic clock. An old result counts as none.
     """
 
     every_s: Mapping[BookKey, float]
-    _drift: dict[BookKey, dict[str, int]] = field(default_factory=dict)
+    _deficits: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
     _at_s: dict[BookKey, float] = field(default_factory=dict)
 
-    def note(self, key: BookKey, drift: Mapping[str, int], *, now_s: float) -> dict[str, int]:
-        """Keep a result: ``drift`` in base units by asset.
+    def note(
+        self, key: BookKey, deficits: Mapping[Holding, int], *, now_s: float
+    ) -> dict[Holding, int]:
+        """Keep a result: ``deficits`` in base units, zero where the chain lacks nothing.
 
         Returns:
-            The assets whose drift has changed since the last result; before the first it was zero.
+            Those that have changed since the last result; before the first they were zero.
         """
-        before = self._drift.get(key, {})
-        self._drift[key], self._at_s[key] = dict(drift), now_s
-        return {asset: amount for asset, amount in drift.items() if amount != before.get(asset, 0)}
+        before = self._deficits.get(key, {})
+        self._deficits[key], self._at_s[key] = dict(deficits), now_s
+        return {
+            holding: amount
+            for holding, amount in deficits.items()
+            if amount != before.get(holding, 0)
+        }
 
     def stale(self, now_s: float) -> list[BookKey]:
         """Books without a result that still counts."""
@@ -58,19 +68,13 @@ class Comparisons:
             if now_s - self._at_s.get(key, float("-inf")) > MISSED_MAX * every_s
         ]
 
-    def assets(self, key: BookKey) -> list[str]:
-        """Assets of the last result of ``key``, however old."""
-        return list(self._drift.get(key, {}))
+    def holdings(self, key: BookKey) -> list[Holding]:
+        """What the last result of ``key`` compared, however old it is."""
+        return list(self._deficits.get(key, {}))
 
-    def drift(self, now_s: float, keys: Iterable[BookKey]) -> int | None:
-        """The sum of all drift over ``keys``, in base units over all assets.
-
-        None unless each of them has a result that still counts.
-        """
-        wanted, stale = list(keys), self.stale(now_s)
-        if any(key in stale for key in wanted):
-            return None
-        return sum(sum(self._drift[key].values()) for key in wanted)
+    def deficits(self, key: BookKey, *, now_s: float) -> Mapping[Holding, int] | None:
+        """The last result of ``key``, None unless it still counts."""
+        return None if key in self.stale(now_s) else self._deficits[key]
 
 
 WAITS = 20
@@ -99,6 +103,10 @@ _BOOKED = """
         select p.id from later
         join topups t on t.slot_id = later.id
         join postings p on p.topup_id = t.id
+        union all
+        select p.id from surpluses f
+        join postings p on p.surplus_id = f.id and p.kind = 'surplus'
+        where f.network = $4 and f.block_number > $5
     )
     select a.asset, a.kind,
            coalesce(sum(e.amount), 0) - coalesce((
@@ -113,12 +121,33 @@ _BOOKED = """
 class ChainCut:
     """The state of a book at a finalized block, all of it from one view of the chain.
 
-    ``nonces`` are next nonces by wallet, ``held`` base units by (kind of wallet, asset).
+    ``nonces`` are next nonces by wallet, ``held`` base units by holding.
     """
 
     block: int
     nonces: Mapping[str, int]
-    held: Mapping[tuple[str, str], int]
+    held: Mapping[Holding, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A book's wallets at ``cut``: by holding, base units on the chain less those in the ledger.
+
+    Holdings are never added up: more in one wallet must not hide that another one lacks something.
+    """
+
+    cut: ChainCut
+    differences: Mapping[Holding, int]
+
+    @property
+    def deficits(self) -> dict[Holding, int]:
+        """What the chain lacks by holding, zero where it lacks nothing."""
+        return {holding: max(0, -amount) for holding, amount in self.differences.items()}
+
+    @property
+    def surpluses(self) -> dict[Holding, int]:
+        """What the chain holds beyond the ledger, where it does."""
+        return {holding: amount for holding, amount in self.differences.items() if amount > 0}
 
 
 async def cut_chain(
@@ -137,48 +166,49 @@ async def cut_chain(
     """
     view = await rpc.view()
     nonces = {wallet: await view.nonce(address) for wallet, address in lanes.items()}
-    held: dict[tuple[str, str], int] = {}
+    held: dict[Holding, int] = {}
     native, tokens = policy.networks[book.network].native, config.networks[book.network].tokens
-    for kind, wallet in book.wallets.items():
+    for wallet in book.wallets.values():
         holder = config.holder_of(policy, wallet)
         for asset in policy.wallets[wallet].holdings:
             token = None if asset == native else tokens[asset]
-            held[kind, asset] = await view.balance(holder, token=token)
+            held[wallet, asset] = await view.balance(holder, token=token)
     return ChainCut(block=view.finalized.number, nonces=nonces, held=held)
 
 
 async def reconcile(
     connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
-) -> dict[str, int] | None:
-    """Drift by asset: absolute differences of ledger and chain, summed over the book's wallets.
+) -> Comparison | None:
+    """Compare the wallets of ``book`` with the chain.
 
     None if the ledger had not caught up with the chain in time: then nothing is known.
+
+    Raises :class:`ServiceError`.
     """
     rows = await connection.fetch(_LANES, list(book.wallets.values()))
     cut = await cut_chain(
         config, policy, book, rpc, lanes={row["wallet"]: row["address"] for row in rows}
     )
     for _ in range(WAITS):
-        booked = await _booked_at(connection, book, cut)
-        if booked is not None:
-            drift: dict[str, int] = {}
-            for (kind, asset), amount in cut.held.items():
-                drift[asset] = drift.get(asset, 0) + abs(amount - booked.get((kind, asset), 0))
-            return drift
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            unposted = await connection.fetchval(
+                _UNPOSTED, list(cut.nonces), list(cut.nonces.values())
+            )
+            if not unposted:
+                return await compare(connection, book, cut)
         await asyncio.sleep(WAIT_S)
     return None
 
 
-async def _booked_at(
-    connection: Connection, book: Book, cut: ChainCut
-) -> dict[tuple[str, str], int] | None:
-    """What the ledger says of the book's wallets at ``cut``.
-
-    None while a slot that the block contains is not posted.
-    """
-    wallets, nonces = list(cut.nonces), list(cut.nonces.values())
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        if await connection.fetchval(_UNPOSTED, wallets, nonces):
-            return None
-        rows = await connection.fetch(_BOOKED, wallets, nonces, book.bucket, book.network)
-    return {(row["kind"], row["asset"]): row["booked"] for row in rows}
+async def compare(connection: Connection, book: Book, cut: ChainCut) -> Comparison:
+    """Compare the ledger with ``cut``, every slot of which must have been found posted."""
+    rows = await connection.fetch(
+        _BOOKED, list(cut.nonces), list(cut.nonces.values()), book.bucket, book.network, cut.block
+    )
+    booked = {(book.wallets[row["kind"]], row["asset"]): row["booked"] for row in rows}
+    return Comparison(
+        cut=cut,
+        differences={
+            holding: amount - booked.get(holding, 0) for holding, amount in cut.held.items()
+        },
+    )

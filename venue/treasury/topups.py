@@ -17,8 +17,11 @@ from venue.ledger.journal import append
 from venue.treasury import metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seawall.policy import Policy
     from venue.database import Connection
+    from venue.treasury.reconcile import Holding
 
 WRITER = "treasury"
 _LEASE_AGE_MS = """
@@ -41,36 +44,57 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What is checked before a top-up is requested.
+    """What is checked before the top-ups of a network are requested.
 
-    ``lease_age_ms``: age of the mode controller's lease, None without one. ``drift``: base units
-    between ledger and chain, None unless they were compared recently.
+    ``lease_age_ms``: age of the mode controller's lease, None without one. ``deficits``: base units
+    that the chain lacks, by wallet and asset of the book that pays there; None unless it was
+    compared recently.
     """
 
     lease_age_ms: int | None
-    drift: int | None
+    deficits: Mapping[Holding, int] | None
 
-    @property
-    def obstacle(self) -> str | None:
-        """Why no money may move, or None."""
+    def obstacle(self, route: PayoutRoute, asset: str) -> str | None:
+        """Why no ``asset`` may move on ``route``, or None.
+
+        A top-up must not refill what is being emptied, nor count on what the reserve has lost. What
+        other wallets lack, or other assets, is another's alarm; customers must not wait for it.
+        """
         if stale(self.lease_age_ms):
             return "the mode controller is silent"
-        if self.drift is None:
-            return "ledger and chain have not been compared lately"
-        return f"ledger and chain differ by {self.drift} base units" if self.drift else None
+        for wallet in (route.hot, route.reserve):
+            lacks = None if self.deficits is None else self.deficits.get((wallet, asset))
+            if lacks is None:
+                return f"{wallet} has not been compared with the chain lately"
+            if lacks:
+                return f"{wallet} lacks {lacks} base units of what the ledger says"
+        return None
 
 
 async def request_topups(
-    connection: Connection, policy: Policy, *, drift: int | None
-) -> str | None:
-    """Request the top-ups that are due; returns the reason if the checks forbid all of them."""
-    health = Health(lease_age_ms=await connection.fetchval(_LEASE_AGE_MS), drift=drift)
-    if health.obstacle is not None:
-        return health.obstacle
-    for route in payout_routes(policy).values():
+    connection: Connection, policy: Policy, *, deficits: Mapping[str, Mapping[Holding, int] | None]
+) -> dict[tuple[str, str], str]:
+    """Request the top-ups that are due, of each network and asset by itself.
+
+    Args:
+        connection: Not in a transaction.
+        policy: The policy in force.
+        deficits: By network, as :class:`Health` has them.
+
+    Returns:
+        Why there are none, by network and asset.
+    """
+    lease_age_ms = await connection.fetchval(_LEASE_AGE_MS)
+    obstacles = {}
+    for network, route in payout_routes(policy).items():
+        health = Health(lease_age_ms=lease_age_ms, deficits=deficits[network])
         for asset in policy.wallets[route.hot].holdings:
-            await _consider(connection, policy, route, asset)
-    return None
+            obstacle = health.obstacle(route, asset)
+            if obstacle is None:
+                await _consider(connection, policy, route, asset)
+            else:
+                obstacles[network, asset] = obstacle
+    return obstacles
 
 
 async def _consider(connection: Connection, policy: Policy, route: PayoutRoute, asset: str) -> None:

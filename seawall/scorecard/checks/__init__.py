@@ -11,6 +11,7 @@ from seawall.scorecard.checks import (
     evidence,
     expectations,
     fault,
+    ledger,
     neighbour,
     promises,
     reads,
@@ -33,6 +34,7 @@ ALL: tuple[Check, ...] = (
     *expectations.CHECKS,
     *promises.CHECKS,
     *reads.CHECKS,
+    *ledger.CHECKS,
     *safety.CHECKS,
     *signing.CHECKS,
 )

@@ -190,7 +190,9 @@ def _surely_near(offset: ClockOffset) -> bool:
         "chain/blocks.csv",
         "records/slots.csv",
         "records/topups.csv",
+        "records/surpluses.csv",
     ),
+    adapts_to=("surpluses",),
     remediation="Raise the profile's share of assets that leaves.",
     belongs=lambda drill: drill.smallest.hot_balances is not None,
     believes={

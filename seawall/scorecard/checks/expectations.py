@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from seawall.conventions import metrics
 from seawall.policy import Drill
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
@@ -109,13 +110,16 @@ def avoided(facts: Facts) -> Finding:
 def page_none(facts: Facts) -> Finding:
     """No alert was firing when the calm began, and none arrived at the pager since.
 
+    A ticket is no page: anyone may send the venue a coin, which must fail nobody's drill.
+
     That a page would have arrived is shown by the drills that have a page for a target, not here;
     but a Prometheus that recorded nothing could not have raised any.
     """
     target = "no page"
+    pages = [page for page in facts.run.pages if page.severity != metrics.TICKET]
     firing = {
         page.alertname: page.status == "firing"
-        for page in facts.run.pages
+        for page in pages
         if page.received_at < facts.calm_starts
     }
     if any(firing.values()):
@@ -125,9 +129,7 @@ def page_none(facts: Facts) -> Finding:
     if gap_us > RECORDING_GAPS_MAX * facts.run.policy.monitoring.scrape_every * MILLISECOND:
         return unknown(target=target, reason=f"Prometheus recorded nothing for {format_s(gap_us)}")
     received = [
-        page
-        for page in facts.run.pages
-        if page.status == "firing" and page.received_at >= facts.calm_starts
+        page for page in pages if page.status == "firing" and page.received_at >= facts.calm_starts
     ]
     if received:
         return failed(

@@ -24,64 +24,8 @@ NATIVE_TOKEN = "0x" + "0" * 40
 _Line = tuple[str, int | None, str, int, str, bool]
 """A payout: network, number, asset, amount, recipient, whether it was the network's own coin."""
 
-_HELD = ("hot", "reserve", "cold")
-_OWED = ("customer", "reserved", "inventory", "own")
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
-
-
-@check(
-    "safety.ledger_sums_zero",
-    question="Does the ledger sum to zero, per network and asset and per posting?",
-    motivation="A ledger that does not balance has lost or invented money.",
-    evidence=("records/ledger.csv", "records/ledger_faults.json"),
-    remediation="Stop payouts; find the posting that does not balance.",
-    proves_alone=True,
-    believes={"venue": "a ledger of its own making"},
-)
-def ledger_sums_zero(facts: Facts) -> Finding:
-    """Sums of the exported balances, and the database's count over all postings and balances."""
-    sums: Counter[tuple[str, str]] = Counter()
-    for line in facts.run.ledger:
-        sums[line.network, line.asset] += line.balance
-    found = [
-        f"{network} {asset} sums to {total}"
-        for (network, asset), total in sorted(sums.items())
-        if total
-    ]
-    faults = facts.run.ledger_faults
-    if faults.unbalanced_postings:
-        found.append(f"{faults.unbalanced_postings} postings do not sum to zero")
-    if faults.balance_mismatches:
-        found.append(f"{faults.balance_mismatches} balances differ from their entries")
-    return violations(
-        found, checked=len(sums), what="sums", reason="every asset sums to zero on every network"
-    )
-
-
-@check(
-    "safety.no_negative",
-    question="Is nothing available negative?",
-    motivation="An overdraft pays one customer with another's money.",
-    evidence=("records/ledger.csv", "records/ledger_faults.json"),
-    remediation="Stop payouts; find the reservation that overdrew.",
-    proves_alone=True,
-    believes={"venue": "a ledger of its own making"},
-)
-def no_negative(facts: Facts) -> Finding:
-    """No account that is held or owed, and no customer's balance, has the wrong sign."""
-    found = [
-        f"{line.bucket} {line.network} {line.asset} {line.kind} is {line.balance}"
-        for line in facts.run.ledger
-        if (line.kind in _HELD and line.balance < 0) or (line.kind in _OWED and line.balance > 0)
-    ]
-    if facts.run.ledger_faults.negative_balances:
-        found.append(
-            f"{facts.run.ledger_faults.negative_balances} customers' balances are negative"
-        )
-    return violations(
-        found, checked=len(facts.run.ledger), what="accounts", reason="nothing is overdrawn"
-    )
 
 
 @check(
@@ -401,53 +345,28 @@ def old_epoch(facts: Facts) -> Finding:
 
 
 @check(
-    "safety.hot_reconciles",
-    question="Do the chains hold what the ledger says, per bucket, network and asset?",
-    motivation="The ledger is a claim about the chain; this proves it.",
-    evidence=("records/ledger.csv", "chain/balances.csv"),
-    remediation="Reconcile before paying on: the difference is money in the wrong place.",
-    believes={"networks": "balances that are not there"},
-)
-def hot_reconciles(facts: Facts) -> Finding:
-    """Ledger and chain have the same hot, reserve and cold balance of every bucket."""
-    wallets = facts.run.policy.wallets
-    chain: Counter[tuple[str, str, str, str]] = Counter()
-    for held in facts.run.chain_balances:
-        wallet = wallets.get(held.wallet)
-        if wallet is not None:
-            chain[wallet.bucket, held.network, held.asset, wallet.wallet_class] += held.balance
-    ledger = {
-        (line.bucket, line.network, line.asset, line.kind): line.balance
-        for line in facts.run.ledger
-        if line.kind in _HELD
-    }
-    found = [
-        f"{' '.join(key)}: ledger {ledger.get(key, 0)}, chain {chain.get(key, 0)}"
-        for key in sorted(chain.keys() | ledger.keys())
-        if ledger.get(key, 0) != chain.get(key, 0)
-    ]
-    return violations(
-        found, checked=len(chain), what="balances", reason="ledger and chain agree to the base unit"
-    )
-
-
-@check(
     "safety.journal_chain",
     question="Is the decisions' journal unbroken, with an entry for every decision?",
     motivation="A journal that can be edited proves nothing afterwards.",
-    evidence=("records/journal.csv", "records/mode_log.csv", "records/topups.csv"),
+    evidence=(
+        "records/journal.csv",
+        "records/mode_log.csv",
+        "records/topups.csv",
+        "records/surpluses.csv",
+    ),
+    adapts_to=("surpluses",),
     remediation=(
         "Compare the journal with the evidence bucket's copy; find who decided without writing why."
     ),
     believes={"venue": "a journal that was written again from its start"},
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before, and each flip and top-up has its entry.
+    """Every hash follows from the entry before, and each flip, top-up and surplus has its entry.
 
     The hashes are computed from the entries themselves.
     """
     found = []
-    named: dict[str, Counter[str]] = {"flip": Counter(), "topup": Counter()}
+    named: dict[str, Counter[str]] = {"flip": Counter(), "topup": Counter(), "surplus": Counter()}
     try:
         for row in facts.run.decisions:
             body = json.loads(row.body)
@@ -455,6 +374,9 @@ def journal_chain(facts: Facts) -> Finding:
                 named["flip"][f"{body.get('epoch')} to {body.get('tier')}"] += 1
             elif (row.writer, row.kind) == ("treasury", "topup"):
                 named["topup"][_top_up(*map(body.get, ("topup", "amount", "asset", "to")))] += 1
+            elif (row.writer, row.kind) == ("treasury", "surplus"):
+                fields = ("amount", "asset", "wallet", "block")
+                named["surplus"][_surplus(*map(body.get, fields))] += 1
         found += chain_breaks(
             {
                 **asdict(row),
@@ -472,6 +394,11 @@ def journal_chain(facts: Facts) -> Finding:
             for top_up in facts.run.top_ups
         ),
     }
+    if facts.offers("surpluses"):
+        made["surplus"] = Counter(
+            _surplus(row.amount, row.asset, row.wallet, row.block_number)
+            for row in facts.run.surpluses
+        )
     for kind, decisions in made.items():
         found += [
             f"{kind} {each} is not in the journal"
@@ -481,12 +408,12 @@ def journal_chain(facts: Facts) -> Finding:
             f"the journal has {kind} {each}, which was not made as often"
             for each in sorted((named[kind] - decisions).elements())
         ]
-    count = len(facts.run.flips) + len(facts.run.top_ups)
+    count = sum(decisions.total() for decisions in made.values())
     if not count and not found:
         return passed(
             measured="no decision",
             target="0 wrong of all decisions",
-            reason="no tier changed and nothing was topped up, and the journal says no more",
+            reason="no tier changed, nothing was topped up or came, and the journal says no more",
         )
     return violations(
         found,
@@ -499,6 +426,11 @@ def journal_chain(facts: Facts) -> Finding:
 def _top_up(identity: object, amount: object, asset: object, wallet: object) -> str:
     """A top-up in words, the same for the journal and for the table."""
     return f"{identity} of {amount} {asset} to {wallet}"
+
+
+def _surplus(amount: object, asset: object, wallet: object, block: object) -> str:
+    """A surplus in words, likewise."""
+    return f"of {amount} {asset} in {wallet} at block {block}"
 
 
 @check(
@@ -515,15 +447,18 @@ def _top_up(identity: object, amount: object, asset: object, wallet: object) -> 
         "records/slots.csv",
         "records/withdrawals.csv",
         "records/topups.csv",
+        "records/surpluses.csv",
         "records/mode_log.csv",
     ),
+    adapts_to=("surpluses",),
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
     believes={"venue": "other times of claims", "networks": "balances that are not there"},
 )
 def floor_held(facts: Facts) -> Finding:
     """What each claim left in its wallet, against the floor of the mode it was claimed under.
 
-    That is the wallet's balance on its chain at first, plus top-ups posted, less all claims so far.
+    That is the wallet's balance on its chain at first, plus top-ups posted and what came from
+    outside, less all claims so far.
     """
     policy = facts.run.policy
     protected = {span.epoch for span in facts.tiers if span.tier == "protected"}
@@ -555,8 +490,6 @@ def floor_held(facts: Facts) -> Finding:
 
 
 CHECKS = (
-    ledger_sums_zero,
-    no_negative,
     paid_once,
     chain_equals_posted,
     nothing_voided_paid,
@@ -565,7 +498,6 @@ CHECKS = (
     signed_is_logged,
     nonces_contiguous,
     old_epoch,
-    hot_reconciles,
     journal_chain,
     floor_held,
 )

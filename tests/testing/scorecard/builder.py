@@ -66,6 +66,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
     _follow(story)
     _top_up(story)
     _balance(story)
+    _receive(story)
     _count(story)
     story.tables["records/journal"] = decisions(
         flips=[(row["epoch"], row["tier"]) for row in story.table("records/mode_log")],
@@ -77,6 +78,15 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
                 "to": row["to_wallet"],
             }
             for row in story.table("records/topups")
+        ],
+        surpluses=[
+            {
+                "amount": str(row["amount"]),
+                "asset": row["asset"],
+                "wallet": row["wallet"],
+                "block": row["block_number"],
+            }
+            for row in story.table("records/surpluses")
         ],
     )
     observe(story)
@@ -444,6 +454,26 @@ def _hold(story: Story, name: str, asset: str, amount: int, *, against: str) -> 
             "balance": amount,
             "nonce": 1,
         }
+    )
+
+
+def _receive(story: Story) -> None:
+    """Somebody sends one base unit to a hot wallet while it pays, and it is booked."""
+    network, name = next(iter(PAYOUT_LANES.items()))
+    wallet, asset = story.policy.wallets[name], story.policy.networks[network].native
+    where = {"bucket": wallet.bucket, "network": network, "asset": asset}
+    held = {**where, "kind": wallet.wallet_class}
+    [ledger] = [row for row in story.table("records/ledger") if held.items() <= row.items()]
+    [chain] = [
+        row
+        for row in story.table("chain/balances")
+        if (row["wallet"], row["asset"]) == (name, asset)
+    ]
+    ledger["balance"] += 1
+    chain["balance"] += 1
+    story.table("records/ledger").append({**where, "kind": "unidentified", "balance": -1})
+    story.table("records/surpluses").append(
+        {**where, "wallet": name, "amount": 1, "block_number": 30, "booked_at": at(33.0)}
     )
 
 

@@ -8,11 +8,13 @@ from seawall.scorecard.outcome import Outcome
 from tests.testing.scorecard.spoiling import (
     Spoil,
     decided,
+    decided_as,
     each,
     first,
     ledger_faults,
     nonce_left_out,
     payout,
+    surplus_late,
     us,
     without,
 )
@@ -122,6 +124,40 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.hot_reconciles": FAIL},
     ),
+    "the chain holds more than the ledger says": (
+        lambda run: {
+            "chain_balances": first(
+                run.chain_balances, lambda row: True, balance=lambda row: row.balance + 1
+            )
+        },
+        {"safety.hot_reconciles": UNKNOWN},
+    ),
+    "what one wallet has more the other one lacks": (
+        lambda run: {
+            "chain_balances": tuple(
+                replace(
+                    row,
+                    balance=row.balance
+                    + (row.wallet == "customer-aster-hot")
+                    - (row.wallet == "customer-aster-reserve"),
+                )
+                for row in run.chain_balances
+            )
+        },
+        {"safety.hot_reconciles": FAIL},
+    ),
+    "an unknown sender owes the venue": (
+        lambda run: {
+            "ledger": tuple(
+                replace(row, balance=row.balance + changes.get(row.kind, 0))
+                if (row.bucket, row.network, row.asset) == ("customer", "aster", "AST")
+                else row
+                for changes in ({"unidentified": 2, "customer": -2},)
+                for row in run.ledger
+            )
+        },
+        {"safety.no_negative": FAIL},
+    ),
     "the chain holds less of a bucket that never pays": (
         lambda run: {
             "chain_balances": first(
@@ -150,7 +186,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "an entry of the journal was removed": (
         lambda run: {
-            "decisions": without(run.decisions, lambda row: row.kind == "drift" and row.n % 2)
+            "decisions": without(run.decisions, lambda row: row.kind == "deficit" and not row.n % 2)
         },
         {"safety.journal_chain": FAIL},
     ),
@@ -162,10 +198,22 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {"flips": first(run.flips, lambda flip: flip.epoch == 5, tier="stressed")},
         {"safety.journal_chain": FAIL, "recovery.time": UNKNOWN},
     ),
+    "a surplus is not in the journal": (
+        lambda run: decided_as(run, run.flips, surpluses=()),
+        {"safety.journal_chain": FAIL},
+    ),
+    "the journal names another amount than was booked": (
+        lambda run: {"surpluses": each(run.surpluses, lambda row: True, amount=2)},
+        {"safety.journal_chain": FAIL},
+    ),
     "the journal is empty": (lambda run: {"decisions": ()}, {"safety.journal_chain": FAIL}),
     "a flip is not in the journal": (
         lambda run: decided(run, flips=len(run.flips) - 1),
         {"safety.journal_chain": FAIL},
+    ),
+    "claims spent money from outside that had not come": (
+        lambda run: surplus_late(run, wallet="customer-aster-hot", asset="AST"),
+        {"safety.floor_held": FAIL},
     ),
     "claims spent top-ups that had not come": (
         lambda run: {"top_ups": each(run.top_ups, lambda row: True, posted_at=us(83))},

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Flip, JournalEntry, ProbeSample, Slot, Withdrawal
+from seawall.scorecard.rows import Flip, JournalEntry, ProbeSample, Slot, Surplus, Withdrawal
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.aws_log import logged_as
 from tests.testing.scorecard.story import decisions
@@ -87,16 +87,36 @@ def decided(run: Run, *, flips: int) -> Files:
     return decided_as(run, run.flips[:flips])
 
 
-def decided_as(run: Run, flips: Iterable[Flip]) -> Files:
-    """An unbroken journal in which the mode controller decided these ``flips``."""
+def decided_as(
+    run: Run, flips: Iterable[Flip], surpluses: Iterable[Surplus] | None = None
+) -> Files:
+    """An unbroken journal of these ``flips`` and ``surpluses``; those of the run if None."""
     rows = decisions(
         flips=[(flip.epoch, flip.tier) for flip in flips],
         top_ups=[
             {"topup": row.id, "amount": str(row.amount), "asset": row.asset, "to": row.to_wallet}
             for row in run.top_ups
         ],
+        surpluses=[
+            {
+                "amount": str(row.amount),
+                "asset": row.asset,
+                "wallet": row.wallet,
+                "block": row.block_number,
+            }
+            for row in (run.surpluses if surpluses is None else surpluses)
+        ],
     )
     return {"decisions": tuple(JournalEntry(**row) for row in rows)}
+
+
+def surplus_late(run: Run, *, wallet: str, asset: str) -> Files:
+    """What the hot wallet held at first came from outside instead, and was booked at the end."""
+    holding = run.policy.wallets[wallet].holdings[asset]
+    amount = run.policy.base_units(asset, holding.target)
+    late = replace(run.surpluses[0], wallet=wallet, asset=asset, amount=amount, booked_at=us(83))
+    surpluses = (*run.surpluses, late)
+    return {"surpluses": surpluses, **decided_as(run, run.flips, surpluses)}
 
 
 def nonces_hidden(run: Run, hidden: Callable[[Any], bool]) -> Files:

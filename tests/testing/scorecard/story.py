@@ -51,15 +51,22 @@ class Story:
         return self.tables.setdefault(name, [])
 
 
-def decisions(*, flips: Iterable[tuple[int, str]], top_ups: Iterable[Row]) -> list[Row]:
+def decisions(
+    *, flips: Iterable[tuple[int, str]], top_ups: Iterable[Row], surpluses: Iterable[Row]
+) -> list[Row]:
     """A journal of these decisions, hash-chained by writer as the venue's is.
 
-    ``flips`` are (epoch, tier), ``top_ups`` the bodies of their entries.
+    ``flips`` are (epoch, tier), ``top_ups`` and ``surpluses`` the bodies of their entries.
     """
-    drift: tuple[str, Row] = ("drift", {})
+    deficit: tuple[str, Row] = ("deficit", {})
     bodies: dict[str, list[tuple[str, Row]]] = {
         "mode-controller": [("flip", {"epoch": epoch, "tier": tier}) for epoch, tier in flips],
-        "treasury": [*(("topup", top_up) for top_up in top_ups), drift, drift],
+        "treasury": [
+            *(("topup", top_up) for top_up in top_ups),
+            *(("surplus", surplus) for surplus in surpluses),
+            deficit,
+            deficit,
+        ],
     }
     found: list[Row] = []
     for writer, entries in bodies.items():

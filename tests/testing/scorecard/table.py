@@ -59,7 +59,7 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
                 balance=lambda row: row.balance * 4,
             )
         },
-        {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": FAIL},
+        {"drill.flood_value": UNKNOWN, "safety.hot_reconciles": UNKNOWN},
     ),
     "too little value was requested": (
         lambda run: {

@@ -12,6 +12,8 @@ UNSPOILED: dict[str, str] = {
     "chaos-journal.json: run.tolerance_met": "says only that an activity is one of the hypothesis, "
     "where test_chaos_journal.py spoils it",
     "chaos-journal.json: rollbacks.tolerance_met": "as run.tolerance_met",
+    "records/surpluses.csv: booked_at": "one base unit, which no claim needed; the table has a "
+    "larger one that was spent before it came",
     "manifest.json: operations": "a venue that the prober did ask for its status can be asked",
 }
 """Fields that a check reads, as :func:`tests.testing.scorecard.every_field.written` has them."""
@@ -32,6 +34,11 @@ BLIND: dict[tuple[str, str], str] = {
     ("page.none", "timeline"): _LATER,
     ("failover.time", "flips"): "a tier only excuses a lane that had nothing but large ones to pay",
     ("safety.floor_held", "flips"): "protected mode only lowers the floor, which no claim needed",
+    **{
+        (f"safety.{name}", "manifest"): "says whether the venue offers `surpluses`, of which the "
+        "good run has one base unit; the table spoils these"
+        for name in ("floor_held", "journal_chain")
+    },
     ("safety.nothing_voided_paid", "payouts"): "nothing is voided in the good run; the table "
     "spoils the withdrawal's side",
     ("page.none", "pages"): "there is none on a calm day; test_expectations.py adds one",
@@ -64,6 +71,8 @@ LEFT_OUT: dict[tuple[str, str], str] = {
     "are looked at without them",
     ("failover.time", "records/sign_log.csv"): "safety.signed_is_logged misses the signatures",
     ("drill.flood_value", "records/topups.csv"): "without top-ups the wallets held more",
+    ("safety.journal_chain", "records/surpluses.csv"): "without the table nobody knows what must "
+    "be in the journal; `unidentified` in the ledger still shows it",
     ("reads.follow", "requests.csv"): "drill.flood misses the requests; nothing acknowledged could "
     "be looked at",
     ("reads.login", "records/mode_log.csv"): "protection.time misses the flips; the share over all "

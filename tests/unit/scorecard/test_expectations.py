@@ -90,6 +90,12 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
             id="somebody was paged",
         ),
         pytest.param(
+            lambda run: {"pages": each(run.pages, lambda page: True, severity="info")},
+            {"avoids": ("protected",)},
+            {},
+            id="a ticket was written, which wakes nobody",
+        ),
+        pytest.param(
             lambda run: {"pages": each(run.pages, lambda page: True, received_at=us(-1))},
             {"avoids": ("protected",)},
             {"page.none": UNKNOWN},
