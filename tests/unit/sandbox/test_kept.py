@@ -97,7 +97,10 @@ def test_only_the_holder_of_a_control_learns_that_it_is_switched_off() -> None:
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     assert sabotaged_components(policy, None) == {}
     assert set(sabotaged_components(policy, "failover")) == {"settler-aster", "settler-birch"}
-    assert sabotaged_components(policy, "mode-controller") == {"mode-controller": "mode-controller"}
+    assert sabotaged_components(policy, "mode-controller") == {
+        "mode-controller": "mode-controller",
+        "mode-controller-standby": "mode-controller",
+    }
     signers = sabotaged_components(policy, "bulkhead")
     assert signers
     assert all(name.startswith("signer-") for name in signers)
