@@ -20,8 +20,12 @@ This is an engineering goal, not a policy target.
 
 
 def stale(age_ms: int | None) -> bool:
-    """Whether a lease of this age is no heartbeat any more; None means that there never was one."""
-    return age_ms is None or age_ms > STALE_AFTER_MS
+    """Whether a lease of this age is no heartbeat any more; None means that there never was one.
+
+    One from the future is as little of a heartbeat: it was written before the database's clock was
+    set back, and would count as alive until that clock has caught up.
+    """
+    return age_ms is None or abs(age_ms) > STALE_AFTER_MS
 
 
 def tier_without_heartbeat(committed: Tier) -> Tier:

@@ -28,7 +28,7 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
 )
-from tests.testing.venue_harness import Founded, connected, venue_process
+from tests.testing.venue_harness import Founded, Heartbeat, connected, heartbeat, venue_process
 from venue.api.directory import KEYS_VALID_S
 
 pytestmark = pytest.mark.integration
@@ -52,25 +52,21 @@ def _who(number: int) -> Credentials:
 
 
 @pytest.fixture
-async def api(founded: Founded) -> AsyncIterator[VenueClient]:
-    """A client of the api process; the mode controller's lease has just been renewed."""
-    await _beat(founded)
+async def beating(founded: Founded) -> AsyncIterator[Heartbeat]:
+    """A mode controller that is alive until it is silenced."""
+    async with heartbeat(founded.database.owner) as found:
+        yield found
+
+
+@pytest.fixture
+async def api(founded: Founded, beating: Heartbeat) -> AsyncIterator[VenueClient]:
+    """A client of the api process, beside a mode controller that is alive."""
+    del beating
     async with (
         venue_process("api", founded.config_path, founded.database),
         httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http,
     ):
         yield VenueClient(http)
-
-
-async def _beat(founded: Founded, age_s: float = -600.0) -> None:
-    """Set the heartbeat's age; a negative one keeps it fresh for the whole test."""
-    async with connected(founded.database.owner) as owner:
-        await owner.execute(
-            """insert into mode_controller_lease (holder, renewed_at)
-                values ('test', clock_timestamp() - make_interval(secs => $1))
-               on conflict (only_row) do update set renewed_at = excluded.renewed_at""",
-            age_s,
-        )
 
 
 async def _set_tier(founded: Founded, tier: str) -> None:
@@ -358,14 +354,14 @@ async def test_metrics_are_served_on_a_port_of_their_own_and_hold_nothing_of_cus
 
 
 async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
-    api: VenueClient, founded: Founded
+    api: VenueClient, founded: Founded, beating: Heartbeat
 ) -> None:
     """Without a heartbeat for more than 1.5 s the status is stressed.
 
     Reservations are still made.
     """
     assert (await api.status()).tier == "normal"
-    await _beat(founded, age_s=1.6)
+    await beating.silence(for_s=1.6)
     status = await api.status()
     assert (status.tier, status.epoch) == ("stressed", 1)
     assert "mode controller is silent" in (status.reason or "")
@@ -373,13 +369,13 @@ async def test_a_silent_mode_controller_means_stressed_and_intake_goes_on(
 
 
 async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
-    founded: Founded,
+    founded: Founded, beating: Heartbeat
 ) -> None:
     """Both legs sum to zero, and a replay keeps the first price.
 
     When the primary exchange is dark, the price is the standby's.
     """
-    await _beat(founded)
+    del beating
     prices = iter((Decimal("1999.5"), Decimal("1.0"), Decimal("1.0")))
 
     async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

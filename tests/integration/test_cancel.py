@@ -21,7 +21,7 @@ import pytest
 from adapters.reference_venue.records import export_records
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from seawall.policy import MICRO
-from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, heartbeat
 from venue.api import metrics
 from venue.api.directory import Directory
 from venue.api.intake import Reservation, reservation_of
@@ -103,13 +103,9 @@ class Bench:
 
 @pytest.fixture
 async def bench(founded: Founded) -> AsyncIterator[Bench]:
-    """A founded venue whose mode controller's lease is valid for a day."""
+    """A founded venue whose mode controller is alive."""
     config, policy = founded.config, founded.policy
-    async with connected(founded.database.owner) as owner:
-        await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) "
-            "values ('test', now() + interval '1 day')"
-        )
+    async with connected(founded.database.owner) as owner, heartbeat(founded.database.owner):
         api = await open_pool(founded.database.api, name="api", size=6)
         settler = await open_pool(founded.database.settler, name="settler", size=2)
         directory = Directory(policy, api)

@@ -20,7 +20,7 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
 )
-from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, heartbeat
 from venue.api.directory import Directory
 from venue.api.flusher import Flusher
 from venue.api.intake import Reservation, reservation_of
@@ -66,12 +66,8 @@ class Workers:
 
 @pytest.fixture
 async def workers(founded: Founded) -> AsyncIterator[Workers]:
-    """A founded venue whose mode controller's lease is valid for a day."""
-    async with connected(founded.database.owner) as owner:
-        await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) "
-            "values ('test', now() + interval '1 day')"
-        )
+    """A founded venue whose mode controller is alive."""
+    async with connected(founded.database.owner) as owner, heartbeat(founded.database.owner):
         pools = (
             await open_pool(founded.database.api, name="api-1", size=1),
             await open_pool(founded.database.api, name="api-2", size=1),

@@ -274,19 +274,16 @@ async def test_protected_mode_defers_large_ones_and_a_silent_mode_controller_sto
         == "reserved"
     )
 
-    await venue.owner.execute(
-        "update mode_controller_lease set renewed_at = now() - interval '2 s'"
-    )
-    await venue.set_mode("normal")
-    await asyncio.sleep(1)
-    assert (
-        await venue.owner.fetchval("select state from withdrawals where size = 'large'")
-        == "reserved"
-    )
+    for silent_for_s in (2, -86_400):  # and one from before the clock was set back
+        await venue.heartbeat.silence(for_s=silent_for_s)
+        await venue.set_mode("normal")
+        await asyncio.sleep(1)
+        assert (
+            await venue.owner.fetchval("select state from withdrawals where size = 'large'")
+            == "reserved"
+        )
 
-    await venue.owner.execute(
-        "update mode_controller_lease set renewed_at = now() + interval '1 day'"
-    )
+    await venue.heartbeat.resume()
     await venue.all_posted()
 
 

@@ -144,9 +144,7 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
 
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
     """Without the mode controller's heartbeat the treasury stops, too."""
-    await venue.owner.execute(
-        "update mode_controller_lease set renewed_at = now() - interval '2 seconds'"
-    )
+    await venue.heartbeat.silence()
     await venue.owner.execute("update floats set available = 0")
     async with venue_process("treasury", venue.config_path, venue.database):
         async for _ in _polls(
@@ -156,9 +154,7 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         ):
             pass
         assert await venue.owner.fetchval("select count(*) from topups") == 0
-        await venue.owner.execute(
-            "update mode_controller_lease set renewed_at = now() + interval '1 day'"
-        )
+        await venue.heartbeat.resume()
         await venue.until("select count(*) = 4 from topups")
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ from tests.testing.venue_harness import (
     HANGS_AFTER_S,
     POLICY,
     DatabaseUrls,
+    Heartbeat,
     connected,
     free_port,
+    heartbeat,
     opening_balances,
     urls_of,
     write_config,
@@ -121,6 +123,7 @@ class Venue:
     config_path: Path
     database: DatabaseUrls
     owner: Connection
+    heartbeat: Heartbeat
     providers: dict[str, LocalKeys]
     settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
 
@@ -287,10 +290,8 @@ async def venue_bench(
             nonces=nonces,
             roles=database.roles,
         )
-        await owner.execute(
-            "insert into mode_controller_lease (holder, renewed_at) "
-            "values ('test', now() + interval '1 day')"
-        )
+        beating = AsyncExitStack()
+        alive = await beating.enter_async_context(heartbeat(database_url))
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []
         pools = []
@@ -322,6 +323,7 @@ async def venue_bench(
             config_path=path,
             database=database,
             owner=owner,
+            heartbeat=alive,
             providers=providers,
         )
         try:
@@ -335,3 +337,4 @@ async def venue_bench(
             await asyncio.gather(*serving)
             for pool in pools:
                 pool.terminate()
+            await beating.aclose()

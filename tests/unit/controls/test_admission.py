@@ -65,12 +65,13 @@ def test_bounds_belong_to_the_calmer_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "missing"), [(None, True), (0, False), (1_500, False), (1_501, True)]
+    ("age_ms", "missing"),
+    [(None, True), (0, False), (1_500, False), (1_501, True), (-86_400_000, True)],
 )
 def test_a_heartbeat_is_missing_when_its_lease_is_older_than_the_limit(
     age_ms: int | None, missing: bool
 ) -> None:
-    """No lease at all is no heartbeat."""
+    """No lease at all is no heartbeat, nor is one from before the clock was set back."""
     assert stale(age_ms) is missing
 
 
