@@ -340,10 +340,12 @@ create table mode_log (
 
 -- The heartbeat of the mode controller. Without a recent one no slot is claimed. Who does not hold
 -- it decides nothing: another mode controller waits until the holder has been silent for a while.
+-- Taking the lease is no heartbeat: only who has decided renews it.
 create table mode_controller_lease (
     only_row boolean primary key default true check (only_row),
     holder   text not null,
-    renewed_at  timestamptz not null
+    renewed_at  timestamptz not null,
+    taken_at    timestamptz not null default clock_timestamp()
 );
 
 -- Decisions with their justification; append only, hash-chained per writer, one process per writer.
@@ -412,22 +414,26 @@ grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
 grant insert on mode_log, journal to seawall_mode_controller;
 grant insert on topups, journal, surpluses, postings, entries to seawall_treasury;
 grant update (available) on floats to seawall_treasury;
--- The mode controller may end a session that holds the lock it waits for, within a transaction in
--- which its client has done nothing for a while: that client is frozen or cut off, and everybody
--- waits behind it. No other session. On a managed server the owner needs pg_signal_backend and
--- pg_read_all_stats, which its first user has.
-create function end_idle_holders(advisory_lock bigint, idle_ms bigint)
-returns table (pid integer, client text)
+-- The mode controller may end sessions that keep a flip waiting: within a transaction, their client
+-- has done nothing for a while, so it is frozen or cut off, and everybody waits behind it. They hold
+-- the mode lock (seawall/conventions/database.py), or something that a holder of it waits for. No
+-- other session. On a managed server the owner needs pg_signal_backend and pg_read_all_stats, which
+-- its first user has.
+create function end_idle_holders() returns table (pid integer, client text)
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
     -- Materialized: else the planner may end sessions before it has looked what they hold.
-    with idle as materialized (
-        select a.pid, a.application_name
-        from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    with recursive holders (pid) as (
+        select l.pid from pg_locks l
         where l.locktype = 'advisory' and l.granted and l.objsubid = 1
           and l.database = (select oid from pg_database where datname = current_database())
-          and (l.classid::bigint << 32 | l.objid::bigint) = advisory_lock
-          and a.state like 'idle in transaction%'
-          and clock_timestamp() - a.state_change >= idle_ms * interval '1 ms'
+          and (l.classid::bigint << 32 | l.objid::bigint) = x'5EA0001'::bigint
+        union
+        select unnest(pg_blocking_pids(holders.pid)) from holders
+    ), idle as materialized (
+        select a.pid, a.application_name
+        from holders join pg_stat_activity a on a.pid = holders.pid
+        where a.state like 'idle in transaction%'
+          and clock_timestamp() - a.state_change >= interval '250 ms'
     )
     select idle.pid, idle.application_name from idle where pg_terminate_backend(idle.pid)
 $$;

@@ -6,10 +6,10 @@ from seawall.policy import TIERS, Tier
 
 BEAT_EVERY_MS = 200
 """How often the mode controller renews its lease row."""
-TAKEN_AFTER_MS = 600
+TAKEN_AFTER_MS = 1_000
 """Another mode controller takes a lease that is older than this.
 
-Three beats, so that a slow one is not enough, and far less than :data:`STALE_AFTER_MS`: payouts do
+Longer than a flip may wait for claims in flight, and less than :data:`STALE_AFTER_MS`: payouts do
 not stop where a standby waits.
 """
 STALE_AFTER_MS = 1_500

@@ -269,6 +269,10 @@ class ChainView(ChainReads):
         self._lost = lost
         self._canonical = {finalized.number: finalized.hash}
 
+    def is_of(self, endpoint: _Endpoint) -> bool:
+        """Whether this is what ``endpoint`` says."""
+        return endpoint is self._endpoint
+
     @property
     def block(self) -> dict[str, Any]:
         """The finalized block, by its hash."""
@@ -301,6 +305,8 @@ class ChainView(ChainReads):
                 lambda result: _hash_of(result, number), "eth_getBlockByNumber", hex(number), False
             )
         if self._canonical[number] != receipt.block_hash:
+            # It contradicts itself, and may go on doing so: the next view is another endpoint's.
+            self._lost(self._endpoint)
             raise ReceiptDisputedError(
                 f"a receipt names {receipt.block_hash} as block {number} of"
                 f" {self._endpoint.network}, which is {self._canonical[number]}"
@@ -383,6 +389,16 @@ class AsyncRpcClient(ChainReads):
             return ChainView(endpoint=endpoint, finalized=finalized, lost=self._put_last)
 
         return await self._first("the finalized block", open_at)
+
+    def other_view(self, view: ChainView) -> ChainView | None:
+        """The block of ``view`` as another endpoint has it; None where there is no other one.
+
+        That it does not answer changes no places.
+        """
+        others = [endpoint for endpoint in self._endpoints if not view.is_of(endpoint)]
+        if not others:
+            return None
+        return ChainView(endpoint=others[0], finalized=view.finalized, lost=lambda _: None)
 
     async def batch(self, calls: Sequence[tuple[Parse[Any], str, Sequence[Any]]]) -> list[Any]:
         """Typed results of several calls in one request to the first endpoint, in their order.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
+import uuid
 from contextlib import AsyncExitStack
 
 import asyncpg
@@ -20,7 +20,7 @@ from seawall.errors import InternalError, ServiceError
 from seawall.formats.venue_config import config_from_arguments, database_url
 from seawall.policy import Policy
 from venue.database import FAILURES, Connection, connect, while_open
-from venue.mode_controller.controller import ModeController, expose_committed
+from venue.mode_controller.controller import ModeController, expose_committed, hide
 from venue.mode_controller.lease import Lease
 from venue.process import pause, run, say_ready, serve_metrics
 
@@ -40,7 +40,7 @@ async def _main(stop: asyncio.Event) -> None:
     )
     policy = config.load_policy()
     serve_metrics(config.metrics_ports[name])
-    lease = Lease(holder=f"{name}@{socket.gethostname()}:{os.getpid()}")
+    lease = Lease(holder=f"{name}@{socket.gethostname()}:{uuid.uuid4()}")
     if arguments.standby:
         # Where both begin at once, the first one shall decide.
         await pause(stop, TAKEN_AFTER_MS / 1_000)
@@ -65,6 +65,7 @@ async def _main(stop: asyncio.Event) -> None:
         except (ServiceError, *FAILURES) as error:
             # Only what is committed counts: start over from there.
             _log.warning("%s starts over: %s", name, error)
+            hide()
             await pause(stop, _START_AGAIN_S)
 
 

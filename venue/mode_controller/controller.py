@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
-from prometheus_client import Gauge
+from prometheus_client import REGISTRY, Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.modes import Decision, ModeState, decide, watch
@@ -41,7 +42,7 @@ AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
 _READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
 _LOCK = "select pg_advisory_xact_lock($1)"
 _WAIT_MS_MAX = "select set_config('lock_timeout', $1::text, true)"
-_END_IDLE_HOLDERS = "select client, pid from end_idle_holders($1, $2)"
+_END_IDLE_HOLDERS = "select client, pid from end_idle_holders()"
 _CHANGE = """
     update mode set epoch = epoch + 1, tier = $1, reason = $2, since = clock_timestamp()
     where epoch = $3
@@ -50,24 +51,24 @@ _RECORD = """
     insert into mode_log
         (epoch, previous, tier, reason, trigger_name, indicators, sample_flow_id, sampled_at)
     values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8)"""
-_LOCK_WAITS_MS = (150, 300, 600)
+_LOCK_WAITS_MS = (300, 200, 200)
 """How long a flip waits for claims in flight, attempt by attempt.
 
-They take some milliseconds. Nobody else gets the lock while a flip waits, so it never waits long.
-"""
-_HOLDER_IDLE_MS = 100
-"""A client that holds the lock and has done nothing for so long is frozen or cut off.
-
-One that only paused loses its transaction, which it tries again.
+They take some milliseconds. The first wait is as long as the server wants a client to have done
+nothing before it counts as frozen (`end_idle_holders` in the schema). Nobody else gets the lock
+while a flip waits, so it never waits long: all attempts end before a standby takes the lease.
 """
 _log = logging.getLogger(__name__)
 
-TIER = Gauge(metrics.TIER, "0 normal, 1 stressed, 2 protected.")
-MODE_EPOCH = Gauge(metrics.MODE_EPOCH, "Epoch of the committed mode.")
+TIER = Gauge(metrics.TIER, "0 normal, 1 stressed, 2 protected.", registry=None)
+MODE_EPOCH = Gauge(metrics.MODE_EPOCH, "Epoch of the committed mode.", registry=None)
 INDICATOR = Gauge(metrics.INDICATOR, "Level of an indicator.", ("indicator",))
 HEARTBEAT = Gauge(
-    metrics.MODE_CONTROLLER_HEARTBEAT, "When a mode controller last renewed the lease."
+    metrics.MODE_CONTROLLER_HEARTBEAT,
+    "When a mode controller last renewed the lease.",
+    registry=None,
 )
+_OF_THE_DATABASE = (TIER, MODE_EPOCH, HEARTBEAT)
 _BEAT_AT = """
     select extract(epoch from renewed_at)::float8 from mode_controller_lease"""
 
@@ -100,7 +101,18 @@ async def expose_committed(connection: Connection) -> None:
     INDICATOR.clear()
 
 
+def hide() -> None:
+    """Serve no tier, because it is not known any more: then the alert on missing metrics fires."""
+    for gauge in _OF_THE_DATABASE:
+        with suppress(KeyError):  # it is hidden already
+            REGISTRY.unregister(gauge)
+    INDICATOR.clear()
+
+
 def _show(in_force: InForce) -> None:
+    for gauge in _OF_THE_DATABASE:
+        with suppress(ValueError):  # it is shown already
+            REGISTRY.register(gauge)
     TIER.set(TIERS.index(in_force.state.tier))
     MODE_EPOCH.set(in_force.epoch)
 
@@ -120,7 +132,7 @@ async def flip(
         try:
             return await _flip(connection, in_force, decision, sample, lease=lease, wait_ms=wait_ms)
         except asyncpg.LockNotAvailableError:
-            ended = await connection.fetch(_END_IDLE_HOLDERS, MODE_LOCK, _HOLDER_IDLE_MS)
+            ended = await connection.fetch(_END_IDLE_HOLDERS)
             _log.warning(
                 "a flip waited %d ms for claims in flight; ended the sessions of %s",
                 wait_ms,

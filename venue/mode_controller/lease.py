@@ -15,14 +15,18 @@ from seawall.errors import ServiceError
 if TYPE_CHECKING:
     from venue.database import Connection
 
-# The server's clock decides, so no clock of a mode controller matters. A renewal in the future is
-# from before a step of that clock, and says nothing of the holder.
+# The server's clock decides, so no clock of a mode controller matters. A time in the future is
+# from before a step of that clock, and says nothing of the holder. Taking the lease renews nothing:
+# who takes it again and again, and never decides, must not look alive. The first one takes it with
+# a heartbeat of long ago.
 _TAKE = """
-    insert into mode_controller_lease as lease (holder, renewed_at) values ($1, clock_timestamp())
+    insert into mode_controller_lease as lease (holder, renewed_at) values ($1, 'epoch')
     on conflict (only_row) do update
-    set holder = excluded.holder, renewed_at = clock_timestamp()
+    set holder = excluded.holder,
+        taken_at = case lease.holder when $1 then lease.taken_at else clock_timestamp() end
     where lease.holder = $1
-       or not clock_timestamp() - lease.renewed_at between interval '0' and $2 * interval '1 ms'
+       or not clock_timestamp() - greatest(lease.renewed_at, lease.taken_at)
+              between interval '0' and $2 * interval '1 ms'
     returning true"""
 _RENEW = """
     update mode_controller_lease set renewed_at = clock_timestamp() where holder = $1
@@ -36,7 +40,7 @@ class LeaseLostError(ServiceError):
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The lease as ``holder`` sees it; every process has a name of its own."""
+    """The lease as ``holder`` sees it; every process has a name that no other ever had."""
 
     holder: str
 

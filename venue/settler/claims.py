@@ -80,7 +80,8 @@ _MODE = """
 _LANE = """
     select holder, epoch, next_nonce from lanes
     where (chain_id, address) = ($1, $2) for no key update"""
-_FLOATS = "select asset, available from floats where wallet = $1 for no key update"
+_FLOATS = """
+    select asset, available from floats where wallet = $1 order by asset for no key update"""
 _WAITING = "select exists (select 1 from withdrawals where network = $1 and state = 'reserved')"
 _CANDIDATES = """
     select id, seq, asset, amount, size, destination from withdrawals

@@ -119,15 +119,16 @@ class Treasury:
                     "%s: the ledger was not level with the chain in time; not compared", what
                 )
                 return
-            changed = self._comparisons.note(book.key, found.deficits, now_s=time.monotonic())
             for holding, amount in found.deficits.items():
                 metrics.LEDGER_DEFICIT.labels(*book.key, *holding).set(amount)
+            self._comparisons.note(book.key, found.deficits, now_s=time.monotonic())
+            booked: dict[Holding, int] = {}
             async with self._journal:
-                for holding, amount in changed.items():
+                for holding, amount in self._comparisons.untold(book.key).items():
                     await _note_deficit(connection, book, holding, amount)
-                booked = (
-                    await book_surpluses(connection, book, found.cut) if found.surpluses else {}
-                )
+                    self._comparisons.tell(book.key, holding, amount)
+                if found.surpluses and found.confirmed:
+                    booked = await book_surpluses(connection, book, found.cut)
             for (wallet, asset), amount in booked.items():
                 _log.warning("%s: %d %s from an unknown sender were booked", wallet, amount, asset)
             for wallet, asset in found.surpluses.keys() - booked.keys():

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from seawall.ethereum.rpc import RpcError
+
 if TYPE_CHECKING:
-    from seawall.ethereum.rpc import AsyncRpcClient
+    from seawall.ethereum.rpc import AsyncRpcClient, ChainView
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
     from venue.database import Connection
@@ -43,22 +45,24 @@ class Comparisons:
     every_s: Mapping[BookKey, float]
     _deficits: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
     _at_s: dict[BookKey, float] = field(default_factory=dict)
+    _told: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
 
-    def note(
-        self, key: BookKey, deficits: Mapping[Holding, int], *, now_s: float
-    ) -> dict[Holding, int]:
-        """Keep a result: ``deficits`` in base units, zero where the chain lacks nothing.
-
-        Returns:
-            Those that have changed since the last result; before the first they were zero.
-        """
-        before = self._deficits.get(key, {})
+    def note(self, key: BookKey, deficits: Mapping[Holding, int], *, now_s: float) -> None:
+        """Keep a result: ``deficits`` in base units, zero where the chain lacks nothing."""
         self._deficits[key], self._at_s[key] = dict(deficits), now_s
+
+    def untold(self, key: BookKey) -> dict[Holding, int]:
+        """Deficits of the last result that are not in the journal yet; at first all were zero."""
+        told = self._told.get(key, {})
         return {
             holding: amount
-            for holding, amount in deficits.items()
-            if amount != before.get(holding, 0)
+            for holding, amount in self._deficits.get(key, {}).items()
+            if amount != told.get(holding, 0)
         }
+
+    def tell(self, key: BookKey, holding: Holding, amount: int) -> None:
+        """Note that the journal has this deficit."""
+        self._told.setdefault(key, {})[holding] = amount
 
     def stale(self, now_s: float) -> list[BookKey]:
         """Books without a result that still counts."""
@@ -85,7 +89,7 @@ A pass waits ``WAITS`` times so long (5 s in all), then the next pass tries agai
 """
 
 _LANES = "select wallet, address from lanes where wallet = any($1::text[])"
-_UNPOSTED = """
+UNPOSTED = """
     select exists (
         select 1 from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
         join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
@@ -134,10 +138,13 @@ class Comparison:
     """A book's wallets at ``cut``: by holding, base units on the chain less those in the ledger.
 
     Holdings are never added up: more in one wallet must not hide that another one lacks something.
+    ``confirmed``: whether every endpoint of the network that could be asked shows the same block
+    like this. What one of several says alone is enough to stop, and not to book money.
     """
 
     cut: ChainCut
     differences: Mapping[Holding, int]
+    confirmed: bool = False
 
     @property
     def deficits(self) -> dict[Holding, int]:
@@ -151,20 +158,14 @@ class Comparison:
 
 
 async def cut_chain(
-    config: VenueConfig,
-    policy: Policy,
-    book: Book,
-    rpc: AsyncRpcClient,
-    *,
-    lanes: Mapping[str, str],
+    config: VenueConfig, policy: Policy, book: Book, view: ChainView, *, lanes: Mapping[str, str]
 ) -> ChainCut:
-    """Read one finalized block of one endpoint; ``lanes`` are signing addresses by wallet.
+    """Read the finalized block of ``view``; ``lanes`` are signing addresses by wallet.
 
     Nonces of one node and balances of another would show a drift that is none.
 
     Raises :class:`ServiceError`: then nothing is known, and the next pass reads again.
     """
-    view = await rpc.view()
     nonces = {wallet: await view.nonce(address) for wallet, address in lanes.items()}
     held: dict[Holding, int] = {}
     native, tokens = policy.networks[book.network].native, config.networks[book.network].tokens
@@ -186,18 +187,39 @@ async def reconcile(
     Raises :class:`ServiceError`.
     """
     rows = await connection.fetch(_LANES, list(book.wallets.values()))
-    cut = await cut_chain(
-        config, policy, book, rpc, lanes={row["wallet"]: row["address"] for row in rows}
-    )
+    lanes = {row["wallet"]: row["address"] for row in rows}
+    view = await rpc.view()
+    cut = await cut_chain(config, policy, book, view, lanes=lanes)
     for _ in range(WAITS):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             unposted = await connection.fetchval(
-                _UNPOSTED, list(cut.nonces), list(cut.nonces.values())
+                UNPOSTED, list(cut.nonces), list(cut.nonces.values())
             )
-            if not unposted:
-                return await compare(connection, book, cut)
+            found = None if unposted else await compare(connection, book, cut)
+        if found is not None:
+            if not found.surpluses:
+                return found
+            other = rpc.other_view(view)
+            same = other is None or await _shows(other, config, policy, book, cut, lanes=lanes)
+            return replace(found, confirmed=same)
         await asyncio.sleep(WAIT_S)
     return None
+
+
+async def _shows(
+    view: ChainView,
+    config: VenueConfig,
+    policy: Policy,
+    book: Book,
+    cut: ChainCut,
+    *,
+    lanes: Mapping[str, str],
+) -> bool:
+    """Whether ``view`` shows ``cut``; False if its endpoint has no such block, or is silent."""
+    try:
+        return await cut_chain(config, policy, book, view, lanes=lanes) == cut
+    except RpcError:
+        return False
 
 
 async def compare(connection: Connection, book: Book, cut: ChainCut) -> Comparison:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seawall.conventions import database
-from seawall.errors import InternalError
+from seawall.errors import ServiceError
 from venue.ledger.journal import append
-from venue.treasury.reconcile import compare
+from venue.treasury.reconcile import UNPOSTED, compare
 from venue.treasury.topups import WRITER
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
             return {}
         if await connection.fetchval(_BEHIND, list(cut.nonces), list(cut.nonces.values())):
             return {}
-        found = (await compare(connection, book, cut)).surpluses
+        # A slot that was claimed since may be a lost one that the chain has had for long.
+        if await connection.fetchval(UNPOSTED, list(cut.nonces), list(cut.nonces.values())):
+            return {}
+        found = dict(sorted((await compare(connection, book, cut)).surpluses.items()))
         kinds = {wallet: kind for kind, wallet in book.wallets.items()}
         for (wallet, asset), amount in found.items():
             why = (
@@ -88,5 +91,8 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
                 _BOOK, book.bucket, book.network, wallet, asset, amount, cut.block, kinds[wallet]
             )
             if entries != _ENTRIES:
-                raise InternalError(f"{wallet} has no accounts of {asset} to book a surplus to")
+                raise ServiceError(
+                    f"{wallet} has no accounts of {asset} to book a surplus to: the policy has a"
+                    " holding that genesis did not know"
+                )
     return found
