@@ -18,7 +18,7 @@ endif
 .PHONY: test check nightly set-up lint types unit contract integration drill bench
 .NOTPARALLEL:
 
-test: ## every check, and a test of each kind: 18 to 26 minutes on two cores; budget 20
+test: ## every check, and a test of each kind: 20 to 32 minutes on two cores; budget 20
 	@$(PARTS) test
 
 check: ## the fast part: no sandbox, no external programs; less than a minute
