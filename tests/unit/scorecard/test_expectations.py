@@ -90,7 +90,9 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
             id="somebody was paged",
         ),
         pytest.param(
-            lambda run: {"pages": each(run.pages, lambda page: True, alertname=metrics.ALERT_UNIDENTIFIED)},
+            lambda run: {
+                "pages": each(run.pages, lambda page: True, alertname=metrics.ALERT_UNIDENTIFIED)
+            },
             {"avoids": ("protected",)},
             {},
             id="a ticket was written, which wakes nobody",
