@@ -15,14 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import asyncpg
 import prometheus_client
 import uvicorn
 import uvloop
 
-from seawall.errors import PortBusyError, SeawallError
+from seawall.errors import InternalError, PortBusyError, SeawallError, ServiceError
+from venue.database import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
+
+
+_log = logging.getLogger(__name__)
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> NoReturn:
@@ -114,6 +119,41 @@ async def serve_http(app: Any, *, port: int, stop: asyncio.Event) -> None:
     stopped.cancel()
     server.should_exit = True
     await serving
+
+
+async def start_over(
+    what: str,
+    work: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    *,
+    after_s: float,
+    failed: Callable[[], None] = lambda: None,
+) -> None:
+    """Do ``work`` until ``stop``, from its beginning again after each failure of a neighbour.
+
+    Only what is committed counts, so that is where it goes on.
+
+    Args:
+        what: Whose work it is, for messages.
+        work: Returns when ``stop`` is set.
+        stop: Ends it all.
+        after_s: Seconds from a failure to the next attempt.
+        failed: Called at each failure.
+
+    Raises :class:`InternalError` for what the database refuses to be written: it would be refused
+    for ever.
+    """
+    while not stop.is_set():
+        try:
+            await work()
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
+            raise InternalError(
+                f"the database refused what {what} wanted to write: {error}"
+            ) from error
+        except (ServiceError, *FAILURES) as error:
+            _log.warning("%s starts over: %s", what, error)
+            failed()
+            await pause(stop, after_s)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

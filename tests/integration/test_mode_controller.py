@@ -8,7 +8,6 @@ import json
 import pytest
 import yaml
 
-from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import SABOTAGE_VARIABLE
 from seawall.conventions.sabotage import SABOTAGE_MODE_CONTROLLER
 from seawall.formats.journal import chain_breaks
@@ -18,6 +17,7 @@ from tests.testing.venue_harness import (
     HANGS_AFTER_S,
     POLICY,
     Founded,
+    commit_flow,
     connected,
     record_withdrawal,
     venue_process,
@@ -46,18 +46,6 @@ def _quicken(founded: Founded) -> None:
     founded.config_path.write_text(json.dumps(config), encoding="utf-8")
 
 
-async def _reserve(api: Connection, value_micro: int) -> int:
-    """The notification that an intake batch sends to the mode controller."""
-    async with api.transaction():
-        row = await api.fetchval(
-            "insert into flow (kind, network, asset, size, count, value_micro) "
-            "values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
-            value_micro,
-        )
-        await api.execute("select pg_notify($1, '')", FLOW_CHANNEL)
-    return int(row)
-
-
 async def _tier_is(connection: Connection, wanted: str) -> None:
     """Wait until another process has written the tier ``wanted``."""
     async with asyncio.timeout(HANGS_AFTER_S):
@@ -81,7 +69,7 @@ async def test_breaches_flip_at_once_and_calm_leads_back_one_tier_at_a_time(
         breaches = []
         for _ in range(CYCLES):
             await asyncio.sleep(0.07)
-            breaches.append(await _reserve(api, half))
+            breaches.append(await commit_flow(api, half))
             await _tier_is(api, "protected")
             await _tier_is(api, "normal")
     async with connected(founded.database.auditor) as auditor:
@@ -125,9 +113,9 @@ async def test_a_row_whose_transaction_commits_late_is_counted(founded: Founded)
     ):
         transaction = slow.transaction()
         await transaction.start()
-        await _reserve(slow, half)
+        await commit_flow(slow, half)
         for _ in range(20):
-            await _reserve(api, 1)
+            await commit_flow(api, 1)
             await asyncio.sleep(0.05)
         assert await api.fetchval("select tier from mode") == "normal"
         await transaction.commit()
@@ -194,7 +182,7 @@ async def test_a_sabotaged_mode_controller_watches_and_does_nothing(founded: Fou
             **{SABOTAGE_VARIABLE: SABOTAGE_MODE_CONTROLLER},
         ),
     ):
-        await _reserve(api, founded.policy.hot_target_value_micro())
+        await commit_flow(api, founded.policy.hot_target_value_micro())
         await asyncio.sleep(1)
         assert await api.fetchval("select tier from mode") == "normal"
         assert await api.fetchval(

@@ -10,8 +10,13 @@ import time
 import pytest
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
-from seawall.conventions.database import FLOW_CHANNEL
-from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, venue_process
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    Founded,
+    commit_flow,
+    connected,
+    venue_process,
+)
 from venue.database import Connection
 
 pytestmark = pytest.mark.integration
@@ -30,16 +35,6 @@ async def _until(connection: Connection, query: str, wanted: object) -> None:
 
 async def _until_held_by(connection: Connection, name: str) -> None:
     await _until(connection, f"select split_part(holder, '@', 1) from ({_HOLDER}) held", name)
-
-
-async def _breach(api: Connection, value_micro: int) -> None:
-    async with api.transaction():
-        await api.execute(
-            "insert into flow (kind, network, asset, size, count, value_micro) "
-            "values ('reserved', 'aster', 'USDX', 'small', 1, $1)",
-            value_micro,
-        )
-        await api.execute("select pg_notify($1, '')", FLOW_CHANNEL)
 
 
 @pytest.mark.parametrize("which", ["mode-controller", "mode-controller-listener"])
@@ -68,7 +63,7 @@ async def test_it_goes_on_after_a_connection_was_dropped(founded: Founded, which
                 f" and not pid = any(array{[row['pid'] for row in before]})",
                 2,
             )
-        await _breach(api, founded.policy.hot_target_value_micro())
+        await commit_flow(api, founded.policy.hot_target_value_micro())
         await _until(owner, "select tier from mode", "protected")
 
 
@@ -91,7 +86,7 @@ async def test_a_standby_takes_over_from_one_that_was_killed(founded: Founded) -
                 oldest_ms = max(oldest_ms, await owner.fetchval(_AGE_MS))
                 await asyncio.sleep(0.01)
         assert oldest_ms < STALE_AFTER_MS
-        await _breach(api, founded.policy.hot_target_value_micro())
+        await commit_flow(api, founded.policy.hot_target_value_micro())
         await _until(owner, "select tier from mode", "protected")
 
 
@@ -109,7 +104,7 @@ async def test_one_that_was_frozen_decides_nothing_once_it_thaws(founded: Founde
         os.kill(first.pid, signal.SIGSTOP)
         await _until_held_by(owner, "mode-controller-standby")
         os.kill(first.pid, signal.SIGCONT)
-        await _breach(api, founded.policy.hot_target_value_micro())
+        await commit_flow(api, founded.policy.hot_target_value_micro())
         await _until(owner, "select tier from mode", "protected")
         assert await owner.fetchval("select count(*) from mode_log") == 1
         assert str(await owner.fetchval(_HOLDER)).startswith("mode-controller-standby@")

@@ -17,9 +17,15 @@ import asyncpg
 import pytest
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
-from seawall.conventions.database import FLOW_CHANNEL, MODE_LOCK
-from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, venue_process
-from venue.database import IDLE_IN_TRANSACTION_MS_MAX, Connection, connect, open_pool
+from seawall.conventions.database import MODE_LOCK
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    Founded,
+    commit_flow,
+    connected,
+    venue_process,
+)
+from venue.database import IDLE_IN_TRANSACTION_MS_MAX, connect, open_pool
 
 pytestmark = pytest.mark.integration
 
@@ -55,17 +61,6 @@ async def _holder(url: str) -> AsyncIterator[int]:
         await process.wait()
 
 
-async def _breach(api: Connection, value_micro: int) -> None:
-    """More than protected mode is called for, committed as intake does, without the lock."""
-    async with api.transaction():
-        await api.execute(
-            "insert into flow (kind, network, asset, size, count, value_micro) "
-            "values ('reserved', 'aster', 'USDX', 'small', 1, $1)",
-            value_micro,
-        )
-        await api.execute("select pg_notify($1, '')", FLOW_CHANNEL)
-
-
 async def test_a_frozen_client_delays_a_flip_and_nobody_else(founded: Founded) -> None:
     """The mode controller ends the session that keeps it waiting; its heartbeat goes on."""
     async with (
@@ -76,7 +71,7 @@ async def test_a_frozen_client_delays_a_flip_and_nobody_else(founded: Founded) -
     ):
         os.kill(frozen, signal.SIGSTOP)
         began = time.monotonic()
-        await _breach(api, founded.policy.hot_target_value_micro())
+        await commit_flow(api, founded.policy.hot_target_value_micro())
         oldest_ms = waited_s = 0.0
         async with asyncio.timeout(HANGS_AFTER_S):
             while await observer.fetchval("select tier from mode") != "protected":

@@ -28,6 +28,7 @@ from seawall.conventions.components import (
     MODE_CONTROLLER_STANDBY_PROCESS,
     TREASURY_PROCESS,
 )
+from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
@@ -283,6 +284,18 @@ def founded(postgres_server: PostgresServer, founded_template: str, tmp_path: Pa
         policy=policy,
         api_keys={number: f"key-{number}" for number in range(1, CUSTOMERS + 1)},
     )
+
+
+async def commit_flow(api: Connection, value_micro: int) -> int:
+    """Commit a flow row as an intake batch does, wake the mode controller; the row's id."""
+    async with api.transaction():
+        row = await api.fetchval(
+            "insert into flow (kind, network, asset, size, count, value_micro) "
+            "values ('reserved', 'aster', 'USDX', 'small', 1, $1) returning id",
+            value_micro,
+        )
+        await api.execute("select pg_notify($1, '')", FLOW_CHANNEL)
+    return int(row)
 
 
 @dataclass(kw_only=True)

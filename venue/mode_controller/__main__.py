@@ -11,18 +11,15 @@ import socket
 import uuid
 from contextlib import AsyncExitStack
 
-import asyncpg
-
 from seawall.controls.heartbeat import BEAT_EVERY_MS, TAKEN_AFTER_MS
 from seawall.conventions import components
 from seawall.conventions.database import FLOW_CHANNEL
-from seawall.errors import InternalError, ServiceError
 from seawall.formats.venue_config import config_from_arguments, database_url
 from seawall.policy import Policy
-from venue.database import FAILURES, Connection, connect, while_open
+from venue.database import Connection, connect, while_open
 from venue.mode_controller.controller import ModeController, expose_committed, hide
 from venue.mode_controller.lease import Lease
-from venue.process import pause, run, say_ready, serve_metrics
+from venue.process import pause, run, say_ready, serve_metrics, start_over
 
 _START_AGAIN_S = 0.1
 _log = logging.getLogger("venue.mode_controller")
@@ -45,28 +42,22 @@ async def _main(stop: asyncio.Event) -> None:
         # Where both begin at once, the first one shall decide.
         await pause(stop, TAKEN_AFTER_MS / 1_000)
     said = False
-    while not stop.is_set():
-        try:
-            async with AsyncExitStack() as stack:
-                connection = await connect(database_url(), name=name)
-                stack.callback(connection.terminate)
-                listener = await connect(database_url(), name=f"{name}-listener")
-                stack.callback(listener.terminate)
-                if not said:
-                    said = True
-                    say_ready()
-                await while_open(
-                    listener, _control(policy, connection, listener, lease=lease, stop=stop)
-                )
-        except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
-            raise InternalError(
-                f"the database refused what {name} wanted to write: {error}"
-            ) from error
-        except (ServiceError, *FAILURES) as error:
-            # Only what is committed counts: start over from there.
-            _log.warning("%s starts over: %s", name, error)
-            hide()
-            await pause(stop, _START_AGAIN_S)
+
+    async def work() -> None:
+        nonlocal said
+        async with AsyncExitStack() as stack:
+            connection = await connect(database_url(), name=name)
+            stack.callback(connection.terminate)
+            listener = await connect(database_url(), name=f"{name}-listener")
+            stack.callback(listener.terminate)
+            if not said:
+                said = True
+                say_ready()
+            await while_open(
+                listener, _control(policy, connection, listener, lease=lease, stop=stop)
+            )
+
+    await start_over(name, work, stop, after_s=_START_AGAIN_S, failed=hide)
 
 
 async def _control(

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 
-import asyncpg
-
 from seawall.conventions import components
-from seawall.errors import InternalError, ServiceError, UsageError
+from seawall.errors import UsageError
 from seawall.formats.venue_config import config_from_arguments
-from venue.database import FAILURES
-from venue.process import pause, run, say_ready, serve_metrics
+from venue.process import run, say_ready, serve_metrics, start_over
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.settle import settle
 
 _START_AGAIN_S = 0.5
-_log = logging.getLogger("venue.settler")
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -39,17 +34,10 @@ async def _main(stop: asyncio.Event) -> None:
             said.set()
             say_ready()
 
-    while not stop.is_set():
-        try:
-            await settle(config, network, holder=holder, metrics=metrics, stop=stop, ready=ready)
-        except (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
-            raise InternalError(
-                f"the ledger refused what the settler of {network} wanted to write: {error}"
-            ) from error
-        except (ServiceError, *FAILURES) as error:
-            # Only what is committed counts: start over from there, under a new epoch.
-            _log.warning("settling %s starts over: %s", network, error)
-            await pause(stop, _START_AGAIN_S)
+    async def work() -> None:
+        await settle(config, network, holder=holder, metrics=metrics, stop=stop, ready=ready)
+
+    await start_over(f"the settler of {network}", work, stop, after_s=_START_AGAIN_S)
 
 
 if __name__ == "__main__":

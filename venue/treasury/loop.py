@@ -124,9 +124,9 @@ class Treasury:
             self._comparisons.note(book.key, found.deficits, now_s=time.monotonic())
             booked: dict[Holding, int] = {}
             async with self._journal:
-                for holding, amount in self._comparisons.untold(book.key).items():
+                for holding, amount in self._comparisons.unrecorded(book.key).items():
                     await _note_deficit(connection, book, holding, amount)
-                    self._comparisons.tell(book.key, holding, amount)
+                    self._comparisons.record(book.key, holding, amount)
                 if found.surpluses and found.confirmed:
                     booked = await book_surpluses(connection, book, found.cut)
             for (wallet, asset), amount in booked.items():

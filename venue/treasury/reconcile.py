@@ -45,24 +45,24 @@ class Comparisons:
     every_s: Mapping[BookKey, float]
     _deficits: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
     _at_s: dict[BookKey, float] = field(default_factory=dict)
-    _told: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
+    _recorded: dict[BookKey, dict[Holding, int]] = field(default_factory=dict)
 
     def note(self, key: BookKey, deficits: Mapping[Holding, int], *, now_s: float) -> None:
         """Keep a result: ``deficits`` in base units, zero where the chain lacks nothing."""
         self._deficits[key], self._at_s[key] = dict(deficits), now_s
 
-    def untold(self, key: BookKey) -> dict[Holding, int]:
+    def unrecorded(self, key: BookKey) -> dict[Holding, int]:
         """Deficits of the last result that are not in the journal yet; at first all were zero."""
-        told = self._told.get(key, {})
+        recorded = self._recorded.get(key, {})
         return {
             holding: amount
             for holding, amount in self._deficits.get(key, {}).items()
-            if amount != told.get(holding, 0)
+            if amount != recorded.get(holding, 0)
         }
 
-    def tell(self, key: BookKey, holding: Holding, amount: int) -> None:
+    def record(self, key: BookKey, holding: Holding, amount: int) -> None:
         """Note that the journal has this deficit."""
-        self._told.setdefault(key, {})[holding] = amount
+        self._recorded.setdefault(key, {})[holding] = amount
 
     def stale(self, now_s: float) -> list[BookKey]:
         """Books without a result that still counts."""

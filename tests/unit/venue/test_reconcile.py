@@ -33,17 +33,17 @@ def test_a_result_older_than_three_periods_counts_no_longer() -> None:
     assert comparisons.deficits(ASTER, now_s=161) == {HOT: 0}
 
 
-def test_a_deficit_is_untold_until_the_journal_has_it() -> None:
+def test_a_deficit_is_unrecorded_until_the_journal_has_it() -> None:
     """A first result counts as a change if it is not zero; later each change, also back to zero."""
     comparisons = Comparisons(every_s={ASTER: 10})
     comparisons.note(ASTER, {HOT: 0, RESERVE: 1}, now_s=0)
-    assert comparisons.untold(ASTER) == {RESERVE: 1}
+    assert comparisons.unrecorded(ASTER) == {RESERVE: 1}
     comparisons.note(ASTER, {HOT: 0, RESERVE: 1}, now_s=1)  # the journal could not be written
-    assert comparisons.untold(ASTER) == {RESERVE: 1}
-    comparisons.tell(ASTER, RESERVE, 1)
-    assert comparisons.untold(ASTER) == {}
+    assert comparisons.unrecorded(ASTER) == {RESERVE: 1}
+    comparisons.record(ASTER, RESERVE, 1)
+    assert comparisons.unrecorded(ASTER) == {}
     comparisons.note(ASTER, {HOT: 0, RESERVE: 0}, now_s=2)
-    assert comparisons.untold(ASTER) == {RESERVE: 0}
+    assert comparisons.unrecorded(ASTER) == {RESERVE: 0}
 
 
 def test_deficits_and_surpluses_of_two_wallets_stand_apart() -> None:
