@@ -20,7 +20,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -30,6 +29,7 @@ from loadtests.reads import reads_beside
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.errors import ExitCode, SeawallError, ServiceError
 from seawall.formats.drill_contract import CONTRACT, load_adapter, require_pools
+from seawall.processes import niceness
 from seawall.processes.parent import end_with_runner
 
 ROOT = Path(__file__).parents[1]
@@ -96,8 +96,7 @@ class Flood:
                     )
                 )
             for worker in self._children[1:]:
-                with suppress(PermissionError):  # flood.json holds each worker's niceness
-                    os.setpriority(os.PRIO_PROCESS, worker.pid, PRIORITY)
+                niceness.set_process(worker.pid, PRIORITY)  # flood.json holds what each got
         except OSError as error:
             self.end()
             raise ServiceError(f"Locust cannot be started: {error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from seawall.formats.component_status import ComponentStatus
 from seawall.processes.failures import hopeless, os_failure, start_failure, tail
+from seawall.processes.niceness import own_niceness, set_process, set_session
 from seawall.processes.readiness import Ready
 
 POLL_S = 0.03
@@ -23,8 +24,6 @@ NICENESS = 5
 Load generator and observers are started without it: on one machine with the stack they must run
 first, because a request that leaves late is no evidence.
 """
-NICENESS_MAX = 19
-"""The largest niceness that the kernel takes (setpriority(2))."""
 
 
 class Component:
@@ -68,12 +67,15 @@ class Component:
         except OSError as error:
             raise os_failure(f"{name} cannot be started", error) from error
         self.pid = self._process.pid
-        # On top of what this process has: only root may go below that. Some machines refuse even to
-        # go above; then it stays.
-        with suppress(ProcessLookupError, PermissionError):
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, self.pid, min(NICENESS_MAX, own + niceness))
+        own, own_session = own_niceness()
+        set_process(self.pid, own + niceness)  # on top of this process's: only root may go below
         threading.Thread(target=self._watch, name=f"watch {name}", daemon=True).start()
+        threading.Thread(
+            target=set_session,
+            args=(self.pid, own_session + niceness),
+            name=f"nice {name}",
+            daemon=True,
+        ).start()
 
     def _watch(self) -> None:
         self._process.wait()
