@@ -79,5 +79,6 @@ def part(context: Context) -> Part:
                 {name for name, proxy in listed.items() if proxy["enabled"]} == behind.keys()
             ),
         ),
-        env={"LOG_LEVEL": "warn"},
+        # It makes a new buffer for whatever it reads; collecting them took a quarter of its time.
+        env={"LOG_LEVEL": "warn", "GOGC": "800"},
     )
