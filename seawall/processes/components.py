@@ -13,7 +13,7 @@ from pathlib import Path
 
 from seawall.formats.component_status import ComponentStatus
 from seawall.processes.failures import hopeless, os_failure, start_failure, tail
-from seawall.processes.niceness import own_niceness, set_process, set_session
+from seawall.processes.niceness import set_process, set_session
 from seawall.processes.readiness import Ready
 
 POLL_S = 0.03
@@ -67,14 +67,11 @@ class Component:
         except OSError as error:
             raise os_failure(f"{name} cannot be started", error) from error
         self.pid = self._process.pid
-        own, own_session = own_niceness()
-        set_process(self.pid, own + niceness)  # on top of this process's: only root may go below
+        # On top of this process's: only root may go below that.
+        set_process(self.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
         threading.Thread(target=self._watch, name=f"watch {name}", daemon=True).start()
         threading.Thread(
-            target=set_session,
-            args=(self.pid, own_session + niceness),
-            name=f"nice {name}",
-            daemon=True,
+            target=set_session, args=(self.pid, niceness), name=f"nice {name}", daemon=True
         ).start()
 
     def _watch(self) -> None:

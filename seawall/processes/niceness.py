@@ -8,22 +8,15 @@ feature"). Whatever has a session of its own, as each component has, needs both.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 NICENESS_MAX = 19
 """The largest niceness that the kernel takes (setpriority(2))."""
-_SAID = re.compile(r" nice (-?\d+)$", re.MULTILINE)
 _BETWEEN_S = 0.12
 _TRIES = 50
 """The kernel lets ordinary users change one autogroup in 0.1 s, on the whole machine."""
-
-
-def own_niceness() -> tuple[int, int]:
-    """The niceness of this process, and that of its session's autogroup (0 if it has none)."""
-    return os.getpriority(os.PRIO_PROCESS, 0), _of_autogroup(_autogroup("self"))
 
 
 def set_process(pid: int, niceness: int) -> None:
@@ -37,8 +30,9 @@ def set_process(pid: int, niceness: int) -> None:
 def set_session(pid: int, niceness: int, *, sleep: Callable[[float], None] = time.sleep) -> bool:
     """Set the niceness of the autogroup of ``pid``, and so of its whole session.
 
-    It takes a few seconds if others do the same at once. Returns whether the kernel took it: a
-    kernel without autogroups has nothing to set.
+    A new session begins with 0, whatever that of the session is from which it was started. It takes
+    a few seconds if others do the same at once. Returns whether the kernel took it: one without
+    autogroups has nothing to set.
     """
     for _ in range(_TRIES):
         try:
@@ -52,13 +46,5 @@ def set_session(pid: int, niceness: int, *, sleep: Callable[[float], None] = tim
     return False
 
 
-def _autogroup(pid: int | str) -> Path:
+def _autogroup(pid: int) -> Path:
     return Path(f"/proc/{pid}/autogroup")
-
-
-def _of_autogroup(path: Path) -> int:
-    try:
-        said = _SAID.search(path.read_text(encoding="ascii"))
-    except OSError:
-        return 0
-    return int(said[1]) if said else 0
