@@ -34,6 +34,8 @@ OWNERS: Mapping[str, str] = {
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
     metrics.LEDGER_DEFICIT: components.TREASURY_PROCESS,
     metrics.UNIDENTIFIED: components.TREASURY_PROCESS,
+    metrics.HELD: components.TREASURY_PROCESS,
+    metrics.ASSET_RESTS: components.TREASURY_PROCESS,
     metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
@@ -70,6 +72,8 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _tier_protected(policy),
         _ledger_deficit(policy),
         _unidentified(policy),
+        _asset_rests(policy),
+        _held(policy),
         _metrics_absent(policy),
     ]
 
@@ -207,6 +211,36 @@ def _unidentified(policy: Policy) -> Alert:
         ),
         customer_impact="None; somebody may miss what they sent.",
         runbook=f"{RUNBOOKS}/unidentified-money.md",
+    )
+
+
+def _asset_rests(policy: Policy) -> Alert:
+    return Alert(
+        name=metrics.ALERT_ASSET_RESTS,
+        expression=f"max by (network, asset) ({metrics.ASSET_RESTS}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary="No payment of {{ $labels.asset }} moves on {{ $labels.network }}",
+        customer_impact="Withdrawals of this asset wait on this network, and can be cancelled.",
+        runbook=f"{RUNBOOKS}/held-withdrawals.md",
+    )
+
+
+def _held(policy: Policy) -> Alert:
+    """The alert on held withdrawals: a ticket, for customers can name addresses that fail."""
+    return Alert(
+        name=metrics.ALERT_HELD,
+        expression=f"max by (network, asset) ({metrics.HELD}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity=metrics.TICKET,
+        roles=_owners(policy),
+        summary=(
+            "{{ $value | humanize }} withdrawals of {{ $labels.asset }} on {{ $labels.network }}"
+            " are held, and nobody has decided about them"
+        ),
+        customer_impact="Their payments did not go through; each customer can have the money back.",
+        runbook=f"{RUNBOOKS}/held-withdrawals.md",
     )
 
 

@@ -150,10 +150,11 @@ def _protected(policy: Policy) -> Case:
 
 
 def _ledger(policy: Policy) -> list[Case]:
-    """One base unit that a wallet lacks, and one that came from outside."""
+    """One base unit is missing, one comes from outside; a payment is held, and none moves."""
     network, declared = next(iter(policy.networks.items()))
     name, wallet = next(each for each in policy.wallets.items() if each[1].network == network)
     bucket = (("asset", declared.native), ("bucket", wallet.bucket), ("network", network))
+    asset = (("asset", declared.native), ("network", network))
     return [
         Case(
             alert=alert,
@@ -175,6 +176,18 @@ def _ledger(policy: Policy) -> list[Case]:
                 metrics.UNIDENTIFIED,
                 "one base unit comes from outside, then is identified",
                 bucket,
+            ),
+            (
+                metrics.ALERT_HELD,
+                metrics.HELD,
+                "a payment is refused, then its customer has it back",
+                asset,
+            ),
+            (
+                metrics.ALERT_ASSET_RESTS,
+                metrics.ASSET_RESTS,
+                "an issuer pauses a token, then lets it go on",
+                asset,
             ),
         )
     ]

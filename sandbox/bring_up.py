@@ -46,7 +46,7 @@ PRINCIPALS = "principals.config"
 """In the data directory, mode 0600: an AWS profile for each principal of the stack."""
 AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
-_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
+_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
 _NODE_ANSWER_S_MAX = 10.0
 CUSTOMERS = "customers.csv"
 KEY_FILE = "gameday.json"

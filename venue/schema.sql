@@ -85,7 +85,7 @@ create table slots (
     nonce         bigint not null check (nonce >= 0),
     epoch         bigint not null,      -- of the lane when the nonce was allocated
     mode_epoch    bigint not null,      -- of the mode when the slot was claimed
-    purpose       text   not null check (purpose in ('payout', 'topup')),
+    purpose       text   not null check (purpose in ('payout', 'topup', 'cancel')),
     to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     value         numeric(78, 0) not null check (value >= 0),
     data          bytea  not null,
@@ -169,30 +169,108 @@ create table withdrawals (
                                                     'unknown')),
     reason         text,                -- for the customer: why it is deferred, voided or unknown
     slot_id        bigint references slots,
+    failures       int    not null default 0 check (failures >= 0),  -- payments that moved nothing
+    held_because   text check (held_because in ('refused', 'disputed')),
     requested_at   timestamptz not null default clock_timestamp(),
-    check ((state in ('slotted', 'posted')) <= (slot_id is not null)),
+    queued_at      timestamptz not null default clock_timestamp(),  -- again when it is paid anew
+    check ((state in ('slotted', 'posted', 'unknown')) <= (slot_id is not null)),
     check ((state in ('voided', 'unknown')) <= (reason is not null)),
+    check ((state = 'unknown') = (held_because is not null)),
     check (state <> 'reserved' or slot_id is null)
 );
 create index withdrawals_claimable on withdrawals (network, asset, size, seq)
     where state = 'reserved';
+create index withdrawals_held on withdrawals (id) where state = 'unknown';
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
-create index withdrawals_open on withdrawals (requested_at)
+create index withdrawals_open on withdrawals (queued_at)
     where state in ('reserved', 'slotted', 'unknown');
+
+-- The way out of `unknown`: its number in the contract is cancelled on the chain, and when that is
+-- final the money goes back to its customer, or is paid anew under a new number.
+create table resolutions (
+    id            bigint generated always as identity primary key,
+    withdrawal_id uuid   not null references withdrawals,
+    seq           bigint not null,      -- the number to be cancelled
+    decision      text   not null check (decision in ('void', 'pay')),
+    destination   text   check (destination ~ '^0x[0-9a-f]{40}$'),  -- null: the same one
+    actor         text   not null check (length(actor) > 0),
+    justification text   not null check (length(justification) > 0),
+    state         text   not null default 'requested'
+                  check (state in ('requested', 'slotted', 'cancelled', 'paid', 'disputed')),
+    slot_id       bigint references slots,
+    found         text,                 -- what the chain said, if it was not cancelled
+    requested_at  timestamptz not null default clock_timestamp(),
+    check (decision = 'pay' or destination is null),
+    check (state not in ('slotted', 'cancelled', 'paid') or slot_id is not null),
+    check ((state in ('paid', 'disputed')) <= (found is not null))
+);
+create function refuse_resolution() returns trigger language plpgsql as $$
+begin
+    if not exists (select 1 from withdrawals w
+                   where (w.id, w.seq, w.state) = (new.withdrawal_id, new.seq, 'unknown')) then
+        raise exception 'withdrawal % is not held under number %', new.withdrawal_id, new.seq;
+    end if;
+    if current_user = 'seawall_api' and (new.decision, new.actor) <> ('void', 'customer') then
+        raise exception 'a customer may only have back what is held';
+    end if;
+    return new;
+end $$;
+create trigger resolutions_of_held before insert on resolutions for each row
+    execute function refuse_resolution();
+create unique index resolutions_one_at_a_time on resolutions (withdrawal_id)
+    where state in ('requested', 'slotted');
+create unique index resolutions_once on resolutions (withdrawal_id, seq)
+    where state in ('cancelled', 'paid');
+create index resolutions_of_slot on resolutions (slot_id) where slot_id is not null;
+
+-- An asset of which no payment moves, for example because its issuer has paused it, is left alone
+-- for a while; then a few payments are tried.
+create table asset_pauses (
+    network  text not null,
+    asset    text not null,
+    failures int  not null check (failures > 0),  -- tries in a row in which none moved
+    destinations text[] not null,       -- some of those to whom it did not
+    since    timestamptz not null default clock_timestamp(),
+    until    timestamptz not null,      -- when payments are tried again
+    tried_by bigint references slots,   -- the slot of the last try
+    primary key (network, asset)
+);
 
 create function refuse_transition() returns trigger language plpgsql as $$
 begin
     raise exception 'a withdrawal may not go from % to % as role %',
         old.state, new.state, current_user;
 end $$;
--- The transitions are: claim, post, hold, release, cancel. The api may only cancel.
+-- The transitions are: claim, post, hold, release, cancel, and out of `unknown`: give back, pay
+-- anew, post. The api may only cancel what waits. Nobody leads out of `unknown` but by a resolution
+-- whose number in the contract is known to be used up at finality.
 create trigger withdrawal_transitions before update of state on withdrawals for each row
     when (old.state <> new.state and (
         (old.state, new.state) not in (('reserved', 'slotted'), ('slotted', 'posted'),
                                        ('slotted', 'unknown'), ('slotted', 'reserved'),
-                                       ('reserved', 'voided'))
-        or (current_user = 'seawall_api' and new.state <> 'voided')))
+                                       ('reserved', 'voided'), ('unknown', 'voided'),
+                                       ('unknown', 'reserved'), ('unknown', 'posted'))
+        or (current_user = 'seawall_api'
+            and (old.state, new.state) is distinct from ('reserved', 'voided'))))
     execute function refuse_transition();
+create function refuse_unresolved() returns trigger language plpgsql as $$
+begin
+    if not exists (
+        select 1 from resolutions r
+        where (r.withdrawal_id, r.seq) = (old.id, old.seq)
+          and ((new.state = 'posted' and r.state = 'paid')
+            or (new.state = 'voided' and r.state = 'cancelled' and r.decision = 'void')
+            or (new.state = 'reserved' and r.state = 'cancelled' and r.decision = 'pay'
+                and new.seq <> old.seq))
+    ) then
+        raise exception 'withdrawal % is held: nothing on record leads from unknown to %',
+            old.id, new.state;
+    end if;
+    return new;
+end $$;
+create trigger withdrawal_resolutions before update of state on withdrawals for each row
+    when (old.state = 'unknown' and new.state <> 'unknown')
+    execute function refuse_unresolved();
 
 create table topups (
     id           uuid primary key,
@@ -399,17 +477,56 @@ create trigger signed_once before update of raw, tx_hash on sign_log for each ro
 -- Grants. Roles belong to the cluster and are created by genesis; no role but the owner has more
 -- rights than these.
 grant select on all tables in schema public
-    to seawall_api, seawall_settler, seawall_mode_controller, seawall_treasury, seawall_auditor;
+    to seawall_api, seawall_settler, seawall_mode_controller, seawall_treasury, seawall_auditor,
+       seawall_operator;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason) on withdrawals to seawall_api;
+-- A customer may have back what is held; anything else is for an operator to decide.
+grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions to seawall_api;
+grant insert on resolutions to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
 grant update (state, signer_region, tx_hash, raw, block_number, block_hash) on slots
     to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
-grant update (state, reason, slot_id) on withdrawals to seawall_settler;
+grant update (state, reason, slot_id, failures, held_because, seq, destination, queued_at)
+    on withdrawals to seawall_settler;
+grant update (state, slot_id, found) on resolutions to seawall_settler;
+grant insert, update, delete on asset_pauses to seawall_settler;
+-- The settler gives money back to a customer through a function alone, which the constraints above
+-- restrict to what is held and cancelled on the chain; it must not have the right to raise balances.
+create function give_back_held(of_withdrawal uuid, why text) returns bigint
+language sql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
+    with voided as (
+        update withdrawals set state = 'voided', reason = why, held_because = null
+        where id = of_withdrawal and state = 'unknown'
+        returning id, network, asset, size, value_micro
+    ), posted as (
+        insert into postings (kind, withdrawal_id)
+        select 'void', id from voided returning id, withdrawal_id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, e.account_id, -e.amount
+        from posted p
+        join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve'
+        join entries e on e.posting_id = r.id
+        returning account_id, amount
+    ), given_back as (
+        update balances b set available = b.available - e.amount
+        from entered e where b.account_id = e.account_id returning 1
+    ), counted as (
+        insert into flow (kind, network, asset, size, count, value_micro, reserved_at)
+        select 'voided', v.network, v.asset, v.size, 1, v.value_micro,
+               pg_xact_commit_timestamp(r.xmin)
+        from voided v join postings r on r.withdrawal_id = v.id and r.kind = 'reserve'
+        returning 1
+    )
+    select count(*) from given_back
+$$;
+revoke execute on function give_back_held from public;
+grant execute on function give_back_held to seawall_settler;
 grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
 grant insert on mode_log, journal to seawall_mode_controller;
 grant insert on topups, journal, surpluses, postings, entries to seawall_treasury;

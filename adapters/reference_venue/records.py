@@ -110,7 +110,7 @@ _UNDER_WAY = """
 _STATE = """
     select (select tier from mode) as tier,
            (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
-           (select coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)
+           (select coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)
             from withdrawals where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
            (select count(*) from postings where kind = 'post') as posted,
            (select string_agg(distinct l.signer_region, ' and ') from lanes l) as regions"""

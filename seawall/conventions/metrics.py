@@ -29,6 +29,10 @@ HOT_BALANCE = "seawall_hot_balance_value_micro"  # gauge; treasury; labels netwo
 LEDGER_DEFICIT = "seawall_ledger_deficit_base_units"
 # gauge; treasury; labels network, bucket, asset: what is owed to senders who are not known
 UNIDENTIFIED = "seawall_unidentified_base_units"
+# gauge; treasury; labels network, asset: held withdrawals that nobody has decided about
+HELD = "seawall_withdrawals_held"
+# gauge; treasury; labels network, asset: 1 while no payment of the asset moves
+ASSET_RESTS = "seawall_asset_rests"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | unavailable
@@ -48,6 +52,10 @@ ALERT_VENUE_METRICS_ABSENT = "SeawallVenueMetricsAbsent"
 ALERT_TIER_PROTECTED = "SeawallTierProtected"
 ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
+ALERT_HELD = "SeawallWithdrawalsHeld"
+ALERT_ASSET_RESTS = "SeawallAssetRests"
+ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)
+"""Tickets that a stranger or a customer can cause alone: they must fail nobody's drill."""
 
 
 _SELECTOR = r'[a-zA-Z_:][\w:]*(\{[^{}"]*("(\\.|[^"\\])*"[^{}"]*)*\})?'

@@ -20,6 +20,8 @@ QUERIES: tuple[str, ...] = (
     metrics.HOT_BALANCE,
     metrics.LEDGER_DEFICIT,
     metrics.UNIDENTIFIED,
+    metrics.HELD,
+    metrics.ASSET_RESTS,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,

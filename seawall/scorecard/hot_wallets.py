@@ -87,7 +87,7 @@ def moves(facts: Facts) -> list[Move]:
     for row in facts.run.withdrawals:
         if row.slot_id is not None:
             claimed.setdefault(row.slot_id, Counter())[row.asset] -= row.amount
-            if row.state == "unknown":
+            if row.state in ("unknown", "voided"):  # voided: it was held before
                 held.setdefault(row.slot_id, Counter())[row.asset] += row.amount
     found = [
         Move(at=top_up.posted_at, wallet=top_up.to_wallet, amounts={top_up.asset: top_up.amount})

@@ -23,9 +23,11 @@ from venue.chain.transaction import (
 from venue.contracts.calls import (
     GAS_BASE,
     GAS_PER_ITEM,
+    ITEMS_MAX,
     NATIVE,
     Item,
     cancel,
+    cancel_gas_limit,
     decode_paid_many,
     mint,
     paid_many,
@@ -177,13 +179,24 @@ async def test_a_token_that_does_not_move_is_a_failed_item(bench: Bench, code: s
 
 
 async def test_a_cancelled_number_is_never_paid(bench: Bench) -> None:
-    """Cancel burns the bit; nothing can be cancelled that is resolved."""
-    assert (await bench.send(SIGNER, to=bench.contract, data=cancel(5), gas=100_000)).succeeded
+    """Cancel burns bits; what is resolved is passed over, and gets no event."""
+    receipt = await bench.send(SIGNER, to=bench.contract, data=cancel([5]), gas=100_000)
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == {5}
     receipt = await bench.pay(item(5), item(6))
 
     assert set(read_events(receipt.logs, contract=bench.contract).paid) == {6}
     assert await bench.rpc.balance(item(5).to) == 0
-    assert not (await bench.send(SIGNER, to=bench.contract, data=cancel(6), gas=100_000)).succeeded
+    receipt = await bench.send(SIGNER, to=bench.contract, data=cancel([5, 6, 7]), gas=200_000)
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == {7}
+
+
+async def test_a_full_cancel_fits_its_gas_limit(bench: Bench) -> None:
+    """200 numbers, each in a word of its own, which is the dearest way."""
+    seqs = [n * 256 for n in range(1, ITEMS_MAX + 1)]
+    receipt = await bench.send(
+        SIGNER, to=bench.contract, data=cancel(seqs), gas=cancel_gas_limit(ITEMS_MAX)
+    )
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == set(seqs)
 
 
 async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None:
@@ -201,7 +214,7 @@ async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None
 async def test_only_the_signer_pays_and_cancels(bench: Bench) -> None:
     """The deployer, who set the caps, is refused too."""
     assert not (await bench.send(DEPLOYER, to=bench.contract, data=pay([item(1)]))).succeeded
-    assert not (await bench.send(DEPLOYER, to=bench.contract, data=cancel(1))).succeeded
+    assert not (await bench.send(DEPLOYER, to=bench.contract, data=cancel([1]))).succeeded
     assert await bench.bits(1) == [False]
 
 

@@ -109,16 +109,35 @@ def free_port() -> int:
 
 
 async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> None:
-    """A small withdrawal of customer 1 in ``state`` since ``age_s``; its books are left alone."""
+    """A small withdrawal of customer 1 in ``state`` since ``age_s``; its books are left alone.
+
+    Only a slot can have left a held one behind, so that one gets a slot of its own.
+    """
+    held = state == "unknown"
+    slot = (
+        await owner.fetchval(
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address,
+                value, data, gas_limit, max_fee_wei, priority_fee_wei, digest, state, signer_region,
+                tx_hash, raw, block_number, block_hash)
+               select chain_id, address, 1000, 1, 1, 'payout', address, 0, '', 1, 1, 1,
+                      sha256('test'), 'final', 'test', 'test', '', 1, 'test'
+               from lanes where network = 'aster' limit 1 returning id"""
+        )
+        if held
+        else None
+    )
     await owner.execute(
         """insert into withdrawals (id, customer_id, bucket, source_network, network, asset,
-            amount, value_micro, size, destination, state, reason, requested_at)
-           values (gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x'
-           || repeat('ab', 20), $1,
-                   case $1 when 'reserved' then null else 'test' end, clock_timestamp() -
-                   make_interval(secs => $2))""",
+            amount, value_micro, size, destination, state, reason, held_because, slot_id,
+            requested_at, queued_at)
+           select gen_random_uuid(), 1, 'customer', 'aster', 'aster', 'USDX', 1, 1, 'small', '0x'
+                  || repeat('ab', 20), $1, case when $3 then 'test' end,
+                  case when $3 then 'refused' end, $4, at, at
+           from (select clock_timestamp() - make_interval(secs => $2) as at) as moment""",
         state,
         age_s,
+        held,
+        slot,
     )
 
 
@@ -203,6 +222,7 @@ class DatabaseUrls:
     mode_controller: str
     treasury: str
     auditor: str
+    operator: str
 
     @property
     def roles(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ import asyncpg
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from seawall.controls.asset_pauses import PAUSING_MIN
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
     Balance,
@@ -45,9 +46,16 @@ _BALANCES = """
     where a.customer_id = $1 order by a.network, a.asset"""
 _FOLLOW = f"""
     select w.id, w.seq, {STATE} as state, s.tx_hash,
-           case when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason
+           case when w.state = 'reserved' and p.asset is not null then $3
+                when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason
     from withdrawals w left join slots s on s.id = w.slot_id
+         left join asset_pauses p on (p.network, p.asset) = (w.network, w.asset)
+                                  and cardinality(p.destinations) >= $4
     where w.id = $1 and w.customer_id = $2"""
+_ASSET_PAUSED = (
+    "Payments of this asset do not go through on this network at present. "
+    "Yours keeps its place, and can be cancelled."
+)
 _TICKET = "insert into tickets (customer_id, kind, text) values ($1, $2, $3) returning id"
 
 
@@ -152,7 +160,7 @@ async def follow_withdrawal(
     request: Request, services: With, customer: Customer, withdrawal_id: UUID
 ) -> Response:
     """The state of a withdrawal."""
-    row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer)
+    row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer, _ASSET_PAUSED, PAUSING_MIN)
     if row is None:
         raise RefusedError(NOT_FOUND)
     _count(request, "ok")

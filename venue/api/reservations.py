@@ -263,12 +263,31 @@ _VOID = """
     from (values (1)) as always left join counted on true"""
 
 
+# Whoever holds the row decides, so a resolution cannot appear or end between the two statements.
+_OPEN_RESOLUTION = """
+    select decision from resolutions
+    where withdrawal_id = $1 and state in ('requested', 'slotted')"""
+_ASK_BACK = """
+    with asked as (
+        insert into resolutions (withdrawal_id, seq, decision, actor, justification)
+        values ($1, $2, 'void', 'customer', $3) returning 1
+    ), told as (
+        update withdrawals set reason = $4 where id = $1 returning 1
+    )
+    select (select count(*) from asked), (select count(*) from told), pg_notify($5, '')"""
+ASKED_BACK = (
+    "Cancelled by its customer. The amount is back in the balance as soon as the network confirms "
+    "that this payment can no longer be made."
+)
+
+
 async def cancel_withdrawal(
     connection: Connection, policy: Policy, customer_id: int, withdrawal_id: UUID
 ) -> Withdrawal | Refusal:
     """Void a withdrawal that is still reserved; it has committed when this returns.
 
-    Its value counts no longer in the drawdown velocity, which is lower from then on.
+    Its value counts no longer in the drawdown velocity, which is lower from then on. One that is
+    held stays ``unknown`` until its number is cancelled on the chain, which is asked for here.
 
     A claim locks the rows that it slots, and so does this. A claim skips a row that is being
     cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
@@ -288,6 +307,17 @@ async def cancel_withdrawal(
                     f"withdrawal {withdrawal_id} cannot be voided: "
                     f"the ledger would take {done and dict(done)}"
                 )
+        elif row["state"] == "unknown":
+            decision = await connection.fetchval(_OPEN_RESOLUTION, withdrawal_id)
+            if decision == "pay":  # an operator has it paid anew
+                return _TOO_LATE
+            if decision is None:
+                await connection.execute(
+                    _ASK_BACK, withdrawal_id, row["seq"], REASON, ASKED_BACK, WITHDRAWAL_CHANNEL
+                )
+            return Withdrawal(
+                id=withdrawal_id, seq=row["seq"], state="unknown", reason=ASKED_BACK, tx_hash=None
+            )
         elif row["state"] != "voided":
             return _TOO_LATE
     if done is not None:

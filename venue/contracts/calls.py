@@ -29,6 +29,10 @@ Measured over 200 items: new accounts in either asset cost 34,600, recipients th
 allowance 34,300. Blocks are filled by gas limits, not by gas used, so a loose limit would halve
 what a block can pay.
 """
+CANCEL_GAS_BASE = 40_000
+"""Intrinsic gas of a `cancel`, and its lock."""
+CANCEL_GAS_PER_ITEM = 30_000
+"""A new word of bits costs 22,100, its event and its loop the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +47,22 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """The events of one transaction: what was paid by sequence number, and which failed."""
+    """The events of one transaction, by sequence number: what was paid, failed and cancelled."""
 
     paid: dict[int, Item]
     failed: frozenset[int]
+    cancelled: frozenset[int] = frozenset()
 
 
 _PAY = selector("pay((uint256,address,address,uint256)[])")
-_CANCEL = selector("cancel(uint256)")
+_CANCEL = selector("cancel(uint256[])")
 _PAID_MANY = selector("paid_many(uint256[])")
 _TRANSFER = selector("transfer(address,uint256)")
 _MINT = selector("mint(address,uint256)")
+_SET_PAUSED = selector("set_paused(bool)")
 _PAID = event_topic("Paid(uint256,address,address,uint256)")
 _FAILED = event_topic("Failed(uint256)")
+_CANCELLED = event_topic("Cancelled(uint256)")
 
 
 def pay(items: Sequence[Item]) -> bytes:
@@ -69,9 +76,14 @@ def pay_gas_limit(items: int) -> int:
     return GAS_BASE + GAS_PER_ITEM * items
 
 
-def cancel(seq: int) -> bytes:
-    """Calldata that sets a bit without paying."""
-    return _CANCEL + encode(("uint256",), (seq,))
+def cancel(seqs: Sequence[int]) -> bytes:
+    """Calldata that sets bits without paying, at most :data:`ITEMS_MAX`."""
+    return _CANCEL + encode(("uint256[]",), (list(seqs),))
+
+
+def cancel_gas_limit(items: int) -> int:
+    """Gas limit of a `cancel` of ``items`` sequence numbers."""
+    return CANCEL_GAS_BASE + CANCEL_GAS_PER_ITEM * items
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:
@@ -95,13 +107,19 @@ def mint(to: str, amount: int) -> bytes:
     return _MINT + encode(("address", "uint256"), (to, amount))
 
 
+def set_paused(*, paused: bool) -> bytes:
+    """Calldata with which the issuer stops all transfers of a token, or allows them again."""
+    return _SET_PAUSED + encode(("bool",), (paused,))
+
+
 def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
-    """The ``Paid`` and ``Failed`` events of ``contract`` among a receipt's logs.
+    """The ``Paid``, ``Failed`` and ``Cancelled`` events of ``contract`` among a receipt's logs.
 
     Raises ValueError.
     """
     paid: dict[int, Item] = {}
     failed: set[int] = set()
+    cancelled: set[int] = set()
     for log in logs:
         if log["address"].lower() != contract.lower():
             continue
@@ -114,9 +132,11 @@ def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
                 )
             case [topic, seq] if topic == _FAILED:
                 failed.add(int(seq, 16))
-            case [topic, *_] if topic in (_PAID, _FAILED):
+            case [topic, seq] if topic == _CANCELLED:
+                cancelled.add(int(seq, 16))
+            case [topic, *_] if topic in (_PAID, _FAILED, _CANCELLED):
                 raise ValueError(f"an event of {contract} has other topics than its contract gives")
-    return Events(paid=paid, failed=frozenset(failed))
+    return Events(paid=paid, failed=frozenset(failed), cancelled=frozenset(cancelled))
 
 
 def _decoded(types: Sequence[str], data: bytes) -> tuple[Any, ...]:

@@ -109,13 +109,16 @@ def pay(items: DynArray[Item, 200]):
 
 @external
 @nonreentrant
-def cancel(seq: uint256):
+def cancel(seqs: DynArray[uint256, 200]):
     assert msg.sender == signer, "not the signer"
-    word: uint256 = seq >> 8
-    bit: uint256 = 1 << (seq & 255)
-    assert self.bits[word] & bit == 0, "already resolved"
-    self.bits[word] |= bit
-    log Cancelled(seq=seq)
+    for seq: uint256 in seqs:
+        word: uint256 = seq >> 8
+        bit: uint256 = 1 << (seq & 255)
+        # What is resolved stays as it is, and gets no event: one number must not keep the others.
+        if self.bits[word] & bit != 0:
+            continue
+        self.bits[word] |= bit
+        log Cancelled(seq=seq)
 
 
 @internal

@@ -17,6 +17,7 @@ name: public(String[32])
 symbol: public(String[16])
 decimals: public(uint8)
 minter: public(immutable(address))
+paused: public(bool)  # an issuer may stop all transfers, as USDC's and USDT's may
 totalSupply: public(uint256)
 balanceOf: public(HashMap[address, uint256])
 allowance: public(HashMap[address, HashMap[address, uint256]])
@@ -33,6 +34,7 @@ def __init__(symbol_: String[16], decimals_: uint8):
 @internal
 def _move(sender: address, receiver: address, amount: uint256):
     assert receiver != empty(address), "no receiver"
+    assert not self.paused, "paused"
     self.balanceOf[sender] -= amount
     self.balanceOf[receiver] += amount
     log Transfer(sender=sender, receiver=receiver, amount=amount)
@@ -65,3 +67,9 @@ def mint(receiver: address, amount: uint256):
     self.totalSupply += amount
     self.balanceOf[receiver] += amount
     log Transfer(sender=empty(address), receiver=receiver, amount=amount)
+
+
+@external
+def set_paused(paused: bool):
+    assert msg.sender == minter, "not the minter"
+    self.paused = paused

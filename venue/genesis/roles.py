@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from venue.database import Connection
 
-ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor")
+ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
 
 
 def role_of(part: str) -> str:

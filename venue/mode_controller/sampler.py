@@ -42,8 +42,8 @@ _START = f"""
 # keep the venue stressed for ever.
 _OPEN = "from withdrawals where state in ('reserved', 'slotted')"
 _AGES = f"""
-    select (extract(epoch from (select min(requested_at) {_OPEN})) * 1000000)::bigint as oldest_us,
-           (extract(epoch from (select min(requested_at) {_OPEN} and size = any($1::text[])))
+    select (extract(epoch from (select min(queued_at) {_OPEN})) * 1000000)::bigint as oldest_us,
+           (extract(epoch from (select min(queued_at) {_OPEN} and size = any($1::text[])))
             * 1000000)::bigint as oldest_guaranteed_us"""
 _SETTLED_AFTER_US = 250_000
 """A row's id is drawn a moment before its transaction counts as in progress.
@@ -74,7 +74,7 @@ class Sampler:
         self._after_id = await self._connection.fetchval(_START, longest_ms * 1_000)
 
     async def refresh_ages(self, tier: Tier) -> None:
-        """Read when the oldest withdrawals in the queue were requested.
+        """Read since when the oldest withdrawals in the queue have waited.
 
         Between two reads their ages grow with the clock, so they need not be read for each sample.
         """

@@ -1,4 +1,4 @@
-"""Claims: the settler chooses withdrawals or a top-up and allocates a slot for them.
+"""Claims: the settler chooses withdrawals, a top-up or held ones, and allocates a slot for them.
 
 A claim is one transaction, which no flip of the mode can overtake. The advisory lock is taken in a
 statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
@@ -7,19 +7,28 @@ read see a flip that committed during the wait for the lock (design section 5, r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from seawall.controls import asset_pauses
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.policy import Policy
 from venue.chain.transaction import Fees, Intent, fees
-from venue.contracts.calls import ITEMS_MAX, NATIVE, Item, pay, pay_gas_limit
+from venue.contracts.calls import (
+    ITEMS_MAX,
+    NATIVE,
+    Item,
+    cancel,
+    cancel_gas_limit,
+    pay,
+    pay_gas_limit,
+)
 from venue.database import Pool
-from venue.settler.lanes import Lane, LaneLostError, Slot
+from venue.settler.lanes import Lane, LaneLostError, Slot, SlotPurpose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +91,36 @@ _LANE = """
     where (chain_id, address) = ($1, $2) for no key update"""
 _FLOATS = """
     select asset, available from floats where wallet = $1 order by asset for no key update"""
-_WAITING = "select exists (select 1 from withdrawals where network = $1 and state = 'reserved')"
+_WAITING = """
+    select exists (select 1 from withdrawals where network = $1 and state = 'reserved') as payouts,
+           exists (select 1 from resolutions r
+                   join withdrawals w on w.id = r.withdrawal_id and w.network = $1
+                   where r.state = 'requested') as resolutions"""
 _CANDIDATES = """
     select id, seq, asset, amount, size, destination from withdrawals
     where network = $1 and asset = $2 and size = $3 and bucket = $4 and state = 'reserved'
     order by seq limit $5 for no key update skip locked"""
+# Those that were tried least often come first: else the same few might be all that is ever tried.
+_TRY = """
+    select id, seq, asset, amount, size, destination from withdrawals
+    where network = $1 and asset = $2 and size = any($3::text[]) and bucket = $4
+          and state = 'reserved'
+    order by failures, seq limit $5 for no key update skip locked"""
+_PAUSES = """
+    select asset, until > clock_timestamp() as resting from asset_pauses
+    where network = $1 and cardinality(destinations) >= $2"""
+_TRIED = """
+    update asset_pauses set until = clock_timestamp() + make_interval(secs => $3), tried_by = $4
+    where (network, asset) = ($1, $2)"""
+_HELD = """
+    select r.id, r.seq from resolutions r
+    join withdrawals w on w.id = r.withdrawal_id
+    join slots s on s.id = w.slot_id
+    where r.state = 'requested' and (s.chain_id, s.address) = ($1, $2)
+    order by r.id limit $3 for no key update of r skip locked"""
+_SLOT_HELD = """
+    update resolutions set state = 'slotted', slot_id = $1
+    where id = any($2::bigint[]) and state = 'requested'"""
 _TOPUP = """
     select id, asset, to_wallet, amount from topups
     where network = $1 and from_wallet = $2 and state = 'requested'
@@ -110,6 +144,14 @@ _SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Whether there are withdrawals to pay, and held ones whose number is to be cancelled."""
+
+    payouts: bool
+    resolutions: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claims:
     """Claims of the settler of one network.
 
@@ -124,9 +166,9 @@ class Claims:
     tokens: Mapping[str, str]
     contracts: Mapping[str, str]
 
-    async def waiting(self) -> bool:
-        """Whether any withdrawal is waiting; costs one index scan, no lock."""
-        return bool(await self.pool.fetchval(_WAITING, self.network))
+    async def waiting(self) -> Waiting:
+        """What there is to claim; costs two index scans, no lock."""
+        return Waiting(**dict(await self.pool.fetchrow(_WAITING, self.network) or {}))
 
     async def claim_payouts(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
         """Claim one slot for the next withdrawals; None if nothing may or can be paid now.
@@ -144,14 +186,21 @@ class Claims:
                 row["asset"]: row["available"]
                 for row in await connection.fetch(_FLOATS, lane.wallet)
             }
-            rows = [
-                row
-                for asset in floats
-                for size in sizes
-                for row in await connection.fetch(
-                    _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
-                )
-            ]
+            resting = {
+                row["asset"]: row["resting"]
+                for row in await connection.fetch(_PAUSES, self.network, asset_pauses.PAUSING_MIN)
+            }
+            rows = []
+            for asset in floats:
+                of_wallet = (self.network, asset, sizes, wallet.bucket)
+                if asset in resting:
+                    if not resting[asset]:
+                        rows += await connection.fetch(_TRY, *of_wallet, asset_pauses.TRIED_AT_ONCE)
+                    continue
+                for size in sizes:
+                    rows += await connection.fetch(
+                        _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
+                    )
             chosen = select_batch(
                 (Candidate.of(dict(row)) for row in rows),
                 floats=floats,
@@ -169,7 +218,20 @@ class Claims:
                 )
                 for each in chosen
             ]
-            slot = await self._open(connection, lane, claim, items, base_fee_wei)
+            slot = await self._open(
+                connection,
+                lane,
+                claim,
+                purpose="payout",
+                data=pay(items),
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(len(items))),
+                items=len(items),
+            )
+            for asset in {each.asset for each in chosen} & resting.keys():
+                # Nothing more of it is tried before this try is over.
+                await connection.execute(
+                    _TRIED, self.network, asset, asset_pauses.TRY_LASTS_S, slot.id
+                )
             slotted = await connection.fetchval(
                 _SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen]
             )
@@ -207,8 +269,41 @@ class Claims:
                 token=self._token(row["asset"]),
                 amount=row["amount"],
             )
-            slot = await self._open(connection, lane, claim, [item], base_fee_wei)
+            slot = await self._open(
+                connection,
+                lane,
+                claim,
+                purpose="topup",
+                data=pay([item]),
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(1)),
+                items=1,
+            )
             await connection.execute(_SLOT_TOPUP, slot.id, row["id"])
+        lane.in_flight += 1
+        return slot
+
+    async def claim_held(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """Claim one slot that cancels the numbers of held withdrawals on the chain, or None.
+
+        Raises :class:`LaneLostError`.
+        """
+        async with self.pool.acquire() as connection, connection.transaction():
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return None
+            rows = await connection.fetch(_HELD, lane.chain_id, lane.address, ITEMS_MAX)
+            if not rows:
+                return None
+            slot = await self._open(
+                connection,
+                lane,
+                claim,
+                purpose="cancel",
+                data=cancel([row["seq"] for row in rows]),
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=cancel_gas_limit(len(rows))),
+                items=len(rows),
+            )
+            await connection.execute(_SLOT_HELD, slot.id, [row["id"] for row in rows])
         lane.in_flight += 1
         return slot
 
@@ -232,16 +327,23 @@ class Claims:
         )
 
     async def _open(
-        self, connection: Any, lane: Lane, claim: _Claim, items: Sequence[Item], base_fee_wei: int
+        self,
+        connection: Any,
+        lane: Lane,
+        claim: _Claim,
+        *,
+        purpose: SlotPurpose,
+        data: bytes,
+        cost: Fees,
+        items: int,
     ) -> Slot:
-        cost: Fees = fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(len(items)))
         intent = Intent(
             chain_id=lane.chain_id,
             sender=lane.address,
             nonce=claim.next_nonce,
             to=lane.contract,
             value=0,
-            data=pay(items),
+            data=data,
         )
         slot_id = await connection.fetchval(
             _OPEN,
@@ -250,7 +352,7 @@ class Claims:
             claim.next_nonce,
             claim.lane_epoch,
             claim.mode_epoch,
-            lane.purpose,
+            purpose,
             lane.contract,
             0,
             intent.data,
@@ -264,13 +366,14 @@ class Claims:
         return Slot(
             id=slot_id,
             lane=lane,
+            purpose=purpose,
             nonce=claim.next_nonce,
             to=lane.contract,
             value=0,
             data=intent.data,
             fees=cost,
             state="open",
-            items=len(items),
+            items=items,
         )
 
     def _token(self, asset: str) -> str:

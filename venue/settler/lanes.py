@@ -21,6 +21,7 @@ from venue.database import Pool
 from venue.signer.protocol import Signed
 
 Purpose = Literal["payout", "topup"]
+SlotPurpose = Literal["payout", "topup", "cancel"]
 SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
@@ -52,12 +53,14 @@ class Lane:
 class Slot:
     """One nonce: its intent and the state of its transaction.
 
-    ``items`` is the number of its withdrawals; ``sent_at_block`` is the number of the newest block
-    when the transaction was last broadcast.
+    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, or cancel the numbers
+    of held withdrawals. ``items`` is how many of these it does; ``sent_at_block`` is the number of
+    the newest block when the transaction was last broadcast.
     """
 
     id: int
     lane: Lane
+    purpose: SlotPurpose
     nonce: int
     to: str
     value: int
@@ -96,8 +99,8 @@ _RECORD = """
     values ($1, $2, $3, $4, $5, $6, $7)"""
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
 _IN_FLIGHT = """
-    select id, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, state,
-           signer_region, tx_hash, raw, block_number, block_hash,
+    select id, purpose, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei,
+           state, signer_region, tx_hash, raw, block_number, block_hash,
            (select count(*) from withdrawals w where w.slot_id = s.id) as items
     from slots s where (chain_id, address) = ($1, $2) and state <> 'final' order by nonce"""
 
@@ -179,6 +182,7 @@ class Lanes:
                     Slot(
                         id=row["id"],
                         lane=lane,
+                        purpose=row["purpose"],
                         nonce=row["nonce"],
                         to=row["to_address"],
                         value=row["value"],

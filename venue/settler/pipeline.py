@@ -23,6 +23,7 @@ from seawall.ethereum.values import Receipt
 from venue.contracts.calls import ITEMS_MAX
 from venue.process import pause
 from venue.settler.claims import Claims
+from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, read_settlement
@@ -50,6 +51,7 @@ class Follower:
     rpc: AsyncRpcClient
     progress: SlotProgress
     poster: Poster
+    resolver: Resolver
     metrics: SettlerMetrics
     assets: dict[str, str]
     on_final: Callable[[Slot], None]
@@ -126,20 +128,29 @@ class Follower:
         return receipt
 
     async def _finish(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
+        if slot.purpose == "cancel":
+            held = await self.resolver.held(slot)
+            found = await read_cancellation(view, receipt, held, contract=slot.lane.contract)
+            await self.resolver.post(slot, held, found)
+            self._done(slot)
+            return
         items = await self.poster.items(slot)
         settlement = await read_settlement(view, receipt, items, contract=slot.lane.contract)
         # Set before the commit: a claim could take the released withdrawals at once.
         if settlement.untried:
             slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
         posted = await self.poster.post(slot, settlement)
-        del self._following[slot.id]
-        slot.lane.in_flight -= 1
-        self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)
-        if posted and slot.lane.purpose == "payout":
+        if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
             self.metrics.final(
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
+        self._done(slot)
+
+    def _done(self, slot: Slot) -> None:
+        del self._following[slot.id]
+        slot.lane.in_flight -= 1
+        self.metrics.in_flight(slot.lane.wallet, slot.lane.in_flight)
         self.on_final(slot)
 
 
@@ -223,7 +234,12 @@ class Driver:
             return None
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
-        if not await self.claims.waiting():
+        waiting = await self.claims.waiting()
+        if waiting.resolutions:  # first: they are few, and a full queue must not keep them waiting
+            slot = await self.claims.claim_held(self.lane, base_fee_wei=base_fee_wei)
+            if slot is not None:
+                return slot
+        if not waiting.payouts:
             return None
         return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
 

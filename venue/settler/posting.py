@@ -6,7 +6,8 @@ events that are right. The ledger is changed by one set-based transaction per sl
 database refuses to make twice.
 
 - Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount.
-- Failed beyond doubt: the float is raised again and the withdrawal is held as ``unknown``.
+- Failed beyond doubt: the float is raised again. If the asset is at fault, the withdrawal is
+  ``reserved`` again, else it is held as ``unknown`` (:mod:`seawall.controls.asset_pauses`).
 - Events and bitmap disagree: the withdrawal is held as ``unknown``, and its float stays lowered.
 - Untried, because the whole transaction reverted: the float is raised again and the withdrawal is
   ``reserved`` again with its old sequence number. Its bit is clear, and the contract pays a bit
@@ -20,7 +21,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from seawall.controls.asset_pauses import Tried, blame, pause_s
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
@@ -94,11 +97,10 @@ async def read_settlement(
     return settlement_of(items, events=events, bits=bits, succeeded=receipt.succeeded)
 
 
-_REFUSED = (
-    "The network took the payment but the destination did not accept it; "
-    "the amount is held until you name another."
-)
-_UNCLEAR = (
+_WAY_OUT = "The amount is held. Cancel the withdrawal to have it back in your balance."
+REFUSED = f"The destination did not take the payment, so no money left. {_WAY_OUT}"
+GIVEN_UP = f"The payment was tried several times and never went through. {_WAY_OUT}"
+DISPUTED = (
     "The network's records of this payment contradict each other; "
     "the amount is held while we look into it."
 )
@@ -109,8 +111,8 @@ _ITEMS = "select seq, destination, asset, amount from withdrawals where slot_id 
 _TOPUP_ITEM = "select to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
-        update withdrawals set state = 'posted'
-        where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
+        update withdrawals set state = 'posted', held_because = null
+        where id = any($1::uuid[]) and state in ('slotted', 'unknown')
         returning id, bucket, network, asset, amount, size, value_micro
     ), posted as (
         insert into postings (kind, withdrawal_id)
@@ -132,14 +134,32 @@ _POST = """
            (select count(*) from entered) as entries,
            (select count(*) from counted) as counters"""
 _HOLD = """
-    update withdrawals set state = 'unknown', reason = $3
+    update withdrawals set state = 'unknown', held_because = $3, reason = $4
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
     returning asset, amount"""
 _RELEASE = """
-    update withdrawals set state = 'reserved', slot_id = null
+    update withdrawals set state = 'reserved', slot_id = null, failures = failures + $3
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
     returning asset, amount"""
-_RAISE_FLOAT = "update floats set available = available + $3 where (wallet, asset) = ($1, $2)"
+_TRIED = """
+    select seq, asset, destination, failures + 1 as failures from withdrawals
+    where slot_id = $1 and seq = any($2::bigint[])"""
+_MOVED = """
+    select distinct asset from withdrawals where slot_id = $1 and seq = any($2::bigint[])"""
+_PAUSES = """
+    select asset, destinations, failures, tried_by from asset_pauses where network = $1
+    order by asset for update"""
+_PAUSE = """
+    insert into asset_pauses (network, asset, failures, destinations, until)
+    values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+    on conflict (network, asset) do update
+    set failures = excluded.failures, destinations = excluded.destinations,
+        until = excluded.until, tried_by = null"""
+_RESUME = "delete from asset_pauses where network = $1 and asset = any($2::text[]) returning asset"
+_OF_SLOT = """
+    select id from withdrawals
+    where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted' for no key update"""
+RAISE_FLOAT = "update floats set available = available + $3 where (wallet, asset) = ($1, $2)"
 _POST_TOPUP = """
     with resolved as (
         update topups set state = 'posted' where slot_id = $1 and state = 'slotted'
@@ -163,9 +183,29 @@ _ASK_AGAIN = (
 _log = logging.getLogger(__name__)
 
 
+async def mark_final(connection: Any, slot: Slot) -> bool:
+    """Make ``slot`` final, in the caller's transaction; False if another settler has done it."""
+    if await connection.fetchval(_FINAL, slot.id) is None:
+        return False
+    await connection.execute(_EVENT, slot.id, slot.signer_region)
+    return True
+
+
+async def post_paid(connection: Any, withdrawals: Sequence[UUID]) -> None:
+    """Post ``withdrawals`` as paid, in the caller's transaction.
+
+    Raises :class:`InternalError` if the ledger's rows do not match.
+    """
+    done = await connection.fetchrow(_POST, withdrawals)
+    if (done["withdrawals"], done["entries"]) != (len(withdrawals), 2 * len(withdrawals)):
+        raise InternalError(
+            f"{len(withdrawals)} withdrawals are paid, but the ledger would take {dict(done)}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """Writes settlements to the ledger.
+    """Writes settlements of payouts and top-ups to the ledger.
 
     ``tokens`` are addresses by asset, ``contracts`` are addresses by wallet, ``buckets`` by wallet.
     """
@@ -178,7 +218,7 @@ class Poster:
 
     async def items(self, slot: Slot) -> list[Item]:
         """What the slot was to pay: from the venue's records, not from the calldata."""
-        if slot.lane.purpose == "topup":
+        if slot.purpose == "topup":
             row = await self.pool.fetchrow(_TOPUP_ITEM, slot.id)
             if row is None:
                 raise InternalError(f"slot {slot.id} has no top-up")
@@ -203,10 +243,9 @@ class Poster:
         Raises :class:`InternalError` if the ledger's rows do not match the settlement.
         """
         async with self.pool.acquire() as connection, connection.transaction():
-            if await connection.fetchval(_FINAL, slot.id) is None:
+            if not await mark_final(connection, slot):
                 return False
-            await connection.execute(_EVENT, slot.id, slot.signer_region)
-            if slot.lane.purpose == "topup":
+            if slot.purpose == "topup":
                 await self._post_topup(connection, slot, settlement)
             else:
                 await self._post_payouts(connection, slot, settlement)
@@ -215,18 +254,16 @@ class Poster:
 
     async def _post_payouts(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
         if settlement.paid:
-            done = await connection.fetchrow(_POST, slot.id, list(settlement.paid))
-            if (done["withdrawals"], done["entries"]) != (
-                len(settlement.paid),
-                2 * len(settlement.paid),
-            ):
+            rows = await connection.fetch(_OF_SLOT, slot.id, list(settlement.paid))
+            if len(rows) != len(settlement.paid):
                 raise InternalError(
                     f"slot {slot.id} paid {len(settlement.paid)}, "
-                    f"but the ledger would take {dict(done)}"
+                    f"and {len(rows)} of them are still its own"
                 )
+            await post_paid(connection, [row["id"] for row in rows])
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
         if settlement.untried:
-            rows = await connection.fetch(_RELEASE, slot.id, list(settlement.untried))
+            rows = await connection.fetch(_RELEASE, slot.id, list(settlement.untried), 0)
             if len(rows) != len(settlement.untried):
                 raise InternalError(
                     f"slot {slot.id} tried none of {len(settlement.untried)}, "
@@ -234,15 +271,44 @@ class Poster:
                 )
             await self._give_back(connection, slot, rows)
             _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))
-        if settlement.failed:
-            rows = await connection.fetch(_HOLD, slot.id, list(settlement.failed), _REFUSED)
-            await self._give_back(connection, slot, rows)
-            _log.warning(
-                "slot %s: held as refused by their destination: %s", slot.id, settlement.failed
-            )
+        await self._blame(connection, slot, settlement)
         if settlement.unclear:
-            await connection.fetch(_HOLD, slot.id, list(settlement.unclear), _UNCLEAR)
+            await connection.fetch(_HOLD, slot.id, list(settlement.unclear), "disputed", DISPUTED)
             _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, settlement.unclear)
+
+    async def _blame(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
+        """Hold what destinations refuse, let the rest wait, and pause or resume assets."""
+        network = slot.lane.network
+        pauses = {row["asset"]: row for row in await connection.fetch(_PAUSES, network)}
+        if not (settlement.failed or pauses):
+            return
+        failed = await connection.fetch(_TRIED, slot.id, list(settlement.failed))
+        moved = await connection.fetch(_MOVED, slot.id, list(settlement.paid))
+        found = blame(
+            [Tried(**dict(row)) for row in failed],
+            moved=[row["asset"] for row in moved],
+            known={asset: row["destinations"] for asset, row in pauses.items()},
+        )
+        for held, why in ((found.refused, REFUSED), (found.given_up, GIVEN_UP)):
+            if held:
+                rows = await connection.fetch(_HOLD, slot.id, list(held), "refused", why)
+                await self._give_back(connection, slot, rows)
+                _log.warning("slot %s: held: %s: %s", slot.id, held, why)
+        if found.waiting:
+            rows = await connection.fetch(_RELEASE, slot.id, list(found.waiting), 1)
+            await self._give_back(connection, slot, rows)
+        for asset, destinations in found.broken.items():
+            pause = pauses.get(asset)
+            # Slots that were claimed before the pause end one after another: they are one failure.
+            again = pause is None or pause["tried_by"] == slot.id
+            failures = again + (0 if pause is None else pause["failures"])
+            if pause is None or again or len(destinations) > len(pause["destinations"]):
+                await connection.execute(
+                    _PAUSE, network, asset, failures, destinations, pause_s(failures)
+                )
+                _log.warning("%s: no payment of %s moved, %d in a row", network, asset, failures)
+        for row in await connection.fetch(_RESUME, network, list(found.working)):
+            _log.warning("%s: payments of %s move again", network, row["asset"])
 
     async def _give_back(
         self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]
@@ -252,7 +318,7 @@ class Poster:
         for row in rows:
             back[row["asset"]] += row["amount"]
         for asset, amount in back.items():
-            await connection.execute(_RAISE_FLOAT, slot.lane.wallet, asset, amount)
+            await connection.execute(RAISE_FLOAT, slot.lane.wallet, asset, amount)
 
     async def _post_topup(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
         if settlement.unclear:
@@ -268,7 +334,7 @@ class Poster:
             raise InternalError(
                 f"the top-up of slot {slot.id} moved, but the ledger would take {dict(done)}"
             )
-        await connection.execute(_RAISE_FLOAT, row["to_wallet"], row["asset"], row["amount"])
+        await connection.execute(RAISE_FLOAT, row["to_wallet"], row["asset"], row["amount"])
 
     def _token(self, asset: str) -> str:
         return NATIVE if asset == self.native else self.tokens[asset]

@@ -18,6 +18,7 @@ from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool, while_open
 from venue.settler.claims import Claims
+from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.pipeline import Driver, Follower
@@ -114,6 +115,7 @@ async def settle(
             rpc=rpc,
             progress=progress,
             poster=poster,
+            resolver=Resolver(pool=pool, tokens={native: NATIVE} | tokens),
             metrics=metrics,
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),

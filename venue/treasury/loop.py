@@ -14,7 +14,7 @@ from venue.ledger.chart import Book, books, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
-from venue.treasury.metrics import expose_queue, expose_sums, expose_unidentified
+from venue.treasury.metrics import expose_held, expose_queue, expose_sums, expose_unidentified
 from venue.treasury.reconcile import Comparisons, reconcile
 from venue.treasury.surplus import book_surpluses
 from venue.treasury.topups import WRITER, request_topups
@@ -92,6 +92,7 @@ class Treasury:
         async with self._pool.acquire() as connection:
             await expose_queue(connection, self._policy)
             await expose_unidentified(connection)
+            await expose_held(connection, self._policy)
 
     async def _top_up(self) -> None:
         now_s = time.monotonic()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 from seawall.controls.admission import guaranteed_sizes
+from seawall.controls.asset_pauses import PAUSING_MIN
 from seawall.conventions import metrics
 from seawall.errors import InternalError
 from venue.ledger.chart import payout_routes
@@ -33,6 +34,10 @@ UNIDENTIFIED = Gauge(
     "What came from outside and is owed to senders who are not known.",
     ("network", "bucket", "asset"),
 )
+HELD = Gauge(metrics.HELD, "Held withdrawals that nobody has decided about.", ("network", "asset"))
+ASSET_RESTS = Gauge(
+    metrics.ASSET_RESTS, "1 while no payment of the asset moves.", ("network", "asset")
+)
 LEDGER_SUM = Gauge(
     metrics.LEDGER_SUM, "Sum of all entries; anything but zero is a fault.", ("network", "asset")
 )
@@ -50,8 +55,8 @@ def initialise(policy: Policy) -> None:
 _QUEUE = """
     select count(*) as depth,
            count(*) filter (where size = any($1::text[])) as depth_guaranteed,
-           coalesce(extract(epoch from clock_timestamp() - min(requested_at)), 0)::float8 as age_s,
-           coalesce(extract(epoch from clock_timestamp() - min(requested_at)
+           coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as age_s,
+           coalesce(extract(epoch from clock_timestamp() - min(queued_at)
                 filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
     from withdrawals where state in ('reserved', 'slotted')"""
 _FLOATS = "select network, asset, available from floats"
@@ -59,6 +64,13 @@ _UNIDENTIFIED = """
     select a.network, a.bucket, a.asset, -coalesce(sum(e.amount), 0) as owed
     from accounts a left join entries e on e.account_id = a.id
     where a.kind = 'unidentified' group by a.network, a.bucket, a.asset"""
+_HELD = """
+    select network, asset, count(*) as count from withdrawals w
+    where state = 'unknown' and not exists (
+        select 1 from resolutions r
+        where r.withdrawal_id = w.id and r.state in ('requested', 'slotted'))
+    group by network, asset"""
+_RESTING = "select network, asset from asset_pauses where cardinality(destinations) >= $1"
 _SUMS = """
     select a.network, a.asset, sum(e.amount) as total
     from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
@@ -87,6 +99,18 @@ async def expose_unidentified(connection: Connection) -> None:
     """Show what is owed to senders who are not known, by network, bucket and asset."""
     for row in await connection.fetch(_UNIDENTIFIED):
         UNIDENTIFIED.labels(row["network"], row["bucket"], row["asset"]).set(row["owed"])
+
+
+async def expose_held(connection: Connection, policy: Policy) -> None:
+    """Show by network and asset how many withdrawals are held, and whether the asset rests."""
+    held = {(row["network"], row["asset"]): row["count"] for row in await connection.fetch(_HELD)}
+    resting = {
+        (row["network"], row["asset"]) for row in await connection.fetch(_RESTING, PAUSING_MIN)
+    }
+    for network, declared in policy.networks.items():
+        for asset in declared.assets:
+            HELD.labels(network, asset).set(held.get((network, asset), 0))
+            ASSET_RESTS.labels(network, asset).set((network, asset) in resting)
 
 
 async def expose_sums(connection: Connection) -> None:

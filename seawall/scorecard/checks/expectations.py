@@ -110,14 +110,14 @@ def avoided(facts: Facts) -> Finding:
 def page_none(facts: Facts) -> Finding:
     """No alert was firing when the calm began, and none arrived at the pager since.
 
-    Money from an unknown sender is a ticket and no page: anyone may send the venue a coin, which
-    must fail nobody's drill.
+    Tickets that anybody can cause alone are no pages: a coin from a stranger, or an address that
+    takes no money, must fail nobody's drill.
 
     That a page would have arrived is shown by the drills that have a page for a target, not here;
     but a Prometheus that recorded nothing could not have raised any.
     """
     target = "no page"
-    pages = [page for page in facts.run.pages if page.alertname != metrics.ALERT_UNIDENTIFIED]
+    pages = [page for page in facts.run.pages if page.alertname not in metrics.ANYBODY_RAISES]
     firing = {
         page.alertname: page.status == "firing"
         for page in pages

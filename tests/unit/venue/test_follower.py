@@ -81,6 +81,7 @@ class Bench:
             rpc=rpc,
             progress=cast("Any", self.ledger),
             poster=cast("Any", self.ledger),
+            resolver=cast("Any", None),
             metrics=cast("Any", _Metrics()),
             assets={NATIVE: "AST"},
             on_final=lambda _: None,
@@ -92,6 +93,7 @@ class Bench:
         slot = Slot(
             id=1,
             lane=lane,
+            purpose="payout",
             nonce=0,
             to=CONTRACT,
             value=0,

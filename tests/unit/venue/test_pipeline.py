@@ -56,6 +56,7 @@ def _slot(number: int, tx_hash: str) -> Slot:
     return Slot(
         id=number,
         lane=lane,
+        purpose="payout",
         nonce=number,
         to="0xc",
         value=0,
@@ -75,6 +76,7 @@ async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_
         rpc=cast("Any", node),
         progress=cast("Any", progress),
         poster=cast("Any", None),
+        resolver=cast("Any", None),
         metrics=cast("Any", None),
         assets={},
         on_final=lambda _: None,

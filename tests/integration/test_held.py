@@ -1,0 +1,244 @@
+"""The way out of `unknown`, on real chains and a real database, and how little gets into it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from seawall.errors import UsageError
+from seawall.ethereum.keys import address_of_private_key, to_bytes
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.formats.drill_contract import Refusal, Withdrawal
+from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
+from tests.testing.venue_harness import HANGS_AFTER_S, connected
+from venue.api.reservations import cancel_withdrawal
+from venue.contracts.calls import set_paused
+from venue.operator.held import decide, held
+
+pytestmark = pytest.mark.integration
+
+USDX = 10**6
+AST = 10**18
+CLOSED = "0x" + "de" * 20
+"""A contract that takes no coins."""
+_STATES = "select state, count(*)::int as count from withdrawals group by state"
+_BOOKS_DIFFER = """
+    select exists (select 1 from balances b where available <> (select -coalesce(sum(amount), 0)
+    from entries e where e.account_id = b.account_id))"""
+
+
+@pytest.fixture
+async def venue(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
+    """A venue with a settler on aster, where :data:`CLOSED` takes no coins."""
+    async with venue_bench(database_url, tmp_path, start_anvil) as bench:
+        await call(bench, "anvil_setCode", CLOSED, "0x60006000fd")
+        await bench.settler("aster")
+        yield bench
+
+
+async def call(venue: Venue, method: str, *params: Any) -> Any:
+    """A call of aster's node."""
+    async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
+        return await rpc.call(method, *params)
+
+
+async def pause_token(venue: Venue, *, paused: bool) -> None:
+    """As the issuer of USDX does; returns once a block has it."""
+    tx_hash = await call(
+        venue,
+        "eth_sendTransaction",
+        {
+            "from": address_of_private_key(to_bytes(DEPLOYER)),
+            "to": venue.config.networks["aster"].tokens["USDX"],
+            "data": "0x" + set_paused(paused=paused).hex(),
+        },
+    )
+    async with asyncio.timeout(HANGS_AFTER_S):
+        # a node is polled
+        while await call(venue, "eth_getTransactionReceipt", tx_hash) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def hold_one(venue: Venue) -> uuid.UUID:
+    """A withdrawal that its destination refuses while others are paid; its id."""
+    await venue.reserve(
+        [
+            *[Wanted(network="aster", asset="AST", amount=AST // 10_000)] * 3,
+            Wanted(network="aster", asset="AST", amount=AST // 5_000, destination=CLOSED),
+        ]
+    )
+    await venue.until("select exists (select 1 from withdrawals where state = 'unknown')")
+    await venue.all_posted()
+    return uuid.UUID(
+        str(await venue.owner.fetchval("select id from withdrawals where state = 'unknown'"))
+    )
+
+
+async def cancel(venue: Venue, withdrawal: uuid.UUID) -> Withdrawal | Refusal:
+    """As the api does for customer 1."""
+    async with connected(venue.database.api) as connection:
+        return await cancel_withdrawal(connection, venue.policy, 1, withdrawal)
+
+
+async def states(venue: Venue) -> dict[str, int]:
+    """How many withdrawals are in each state."""
+    return {row["state"]: row["count"] for row in await venue.owner.fetch(_STATES)}
+
+
+async def hot_float(venue: Venue) -> int:
+    """Base units of AST that aster's hot wallet may still pay."""
+    return int(
+        await venue.owner.fetchval(
+            "select available from floats where (wallet, asset) = ('customer-aster-hot', 'AST')"
+        )
+    )
+
+
+async def test_a_customer_has_a_refused_withdrawal_back_after_its_number_is_burnt(
+    venue: Venue,
+) -> None:
+    """Cancelled twice, given back once; the money can be withdrawn again and the books agree."""
+    before = await venue.owner.fetchval("select sum(available) from balances")
+    withdrawal = await hold_one(venue)
+    reason = await venue.owner.fetchval("select reason from withdrawals where id = $1", withdrawal)
+    assert "Cancel the withdrawal to have it back" in reason
+    float_before = await hot_float(venue)
+
+    answers = [await cancel(venue, withdrawal) for _ in range(2)]
+    assert [getattr(answer, "state", None) for answer in answers] == ["unknown", "unknown"]
+    await venue.until("select not exists (select 1 from withdrawals where state = 'unknown')")
+
+    assert await states(venue) == {"posted": 3, "voided": 1}
+    assert await venue.owner.fetchval("select count(*) from resolutions") == 1
+    after = await venue.owner.fetchval("select sum(available) from balances")
+    # The harness reserves without lowering balances, so what came back is all that changed.
+    assert after - before == AST // 5_000
+    assert await hot_float(venue) == float_before
+    assert await venue.ledger_sum() == 0
+    answer = await cancel(venue, withdrawal)
+    assert isinstance(answer, Withdrawal)
+    assert answer.state == "voided"
+
+
+async def test_an_operator_has_it_paid_to_another_address_under_a_new_number(venue: Venue) -> None:
+    """The old number is burnt first, so that the old destination can never be paid as well."""
+    withdrawal = await hold_one(venue)
+    old = await venue.owner.fetchval("select seq from withdrawals where id = $1", withdrawal)
+    open_ = "0x" + "0a" * 20
+    async with connected(venue.database.operator) as operator:
+        (found,) = await held(operator)
+        assert (found.id, found.held_because, found.resolution) == (withdrawal, "refused", None)
+        with pytest.raises(UsageError, match="needs who made it"):
+            await decide(operator, withdrawal, "void", actor="kim", justification=" ")
+        with pytest.raises(UsageError, match="cannot be paid instead"):
+            await decide(
+                operator, withdrawal, "void", actor="kim", justification="x", destination=open_
+            )
+        await decide(
+            operator,
+            withdrawal,
+            "pay",
+            actor="kim",
+            justification="the customer has named another address",
+            destination=open_,
+        )
+    assert await cancel(venue, withdrawal) != await cancel(venue, uuid.uuid4())
+    await venue.until("select state = 'posted' from withdrawals where id = $1", withdrawal)
+
+    assert await states(venue) == {"posted": 4}
+    assert await venue.owner.fetchval("select seq from withdrawals where id = $1", withdrawal) > old
+    assert int(await call(venue, "eth_getBalance", open_, "latest"), 16) == AST // 5_000
+    assert await venue.owner.fetchval("select state from resolutions") == "cancelled"
+    assert await venue.ledger_sum() == 0
+    async with connected(venue.database.operator) as operator:
+        with pytest.raises(UsageError, match="is not held, it is posted"):
+            await decide(operator, withdrawal, "void", actor="kim", justification="again")
+
+
+async def test_a_paused_token_drains_nothing_and_everything_is_paid_when_it_works_again(
+    venue: Venue,
+) -> None:
+    """Withdrawals keep their places and may be cancelled; another asset goes on being paid."""
+    await pause_token(venue, paused=True)
+    await venue.reserve([Wanted(network="aster", asset="USDX", amount=USDX)] * 250)
+    await venue.until("select exists (select 1 from asset_pauses where failures >= 3)")
+    await venue.reserve([Wanted(network="aster", asset="AST", amount=AST // 10_000)] * 5)
+    await venue.until("select count(*) = 5 from withdrawals where state = 'posted'")
+    counted = await states(venue)
+    assert counted.get("unknown", 0) == 0
+    assert counted["reserved"] + counted.get("slotted", 0) == 250
+    # A few payments are tried at a time, and the age of the queue tells the mode controller.
+    assert await venue.owner.fetchval("select count(*) from slots where state = 'final'") < 12
+
+    await pause_token(venue, paused=False)
+    await venue.until("select count(*) = 255 from withdrawals where state = 'posted'", within_s=60)
+    assert await venue.owner.fetchval("select count(*) from asset_pauses") == 0
+    assert await venue.ledger_sum() == 0
+
+
+async def test_a_bad_destination_alone_is_held_and_pauses_nobody(venue: Venue) -> None:
+    """Its payment is tried a few times; one that comes meanwhile is paid at once."""
+    await venue.reserve(
+        [Wanted(network="aster", asset="AST", amount=AST // 5_000, destination=CLOSED)]
+    )
+    await venue.until(
+        "select exists (select 1 from withdrawals where state = 'unknown')", within_s=60
+    )
+    await venue.reserve([Wanted(network="aster", asset="AST", amount=AST // 10_000)])
+    await venue.all_posted()
+    assert await states(venue) == {"posted": 1, "unknown": 1}
+
+
+async def test_nothing_leads_out_of_unknown_but_a_number_that_is_used_up(venue: Venue) -> None:
+    """Not the settler's rights, not an open decision, and a customer may only have it back."""
+    venue.heartbeat.silent = False
+    withdrawal = await hold_one(venue)
+    await venue.stop(venue.settlers[0])
+    seq = await venue.owner.fetchval("select seq from withdrawals where id = $1", withdrawal)
+    insert = """insert into resolutions (withdrawal_id, seq, decision, actor, justification)
+                values ($1, $2, $3, $4, 'x')"""
+    async with connected(venue.database.api) as api:
+        for decision, actor in (("pay", "customer"), ("void", "kim")):
+            with pytest.raises(asyncpg.RaiseError, match="may only have back"):
+                await api.execute(insert, withdrawal, seq, decision, actor)
+    async with connected(venue.database.operator) as operator:
+        with pytest.raises(asyncpg.RaiseError, match="is not held under number"):
+            await operator.execute(insert, withdrawal, seq + 1, "void", "kim")
+        await operator.execute(insert, withdrawal, seq, "void", "kim")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await operator.execute(insert, withdrawal, seq, "pay", "kim")
+    async with connected(venue.database.settler) as settler:
+        with pytest.raises(asyncpg.RaiseError, match="nothing on record leads from unknown"):
+            await settler.fetchval("select give_back_held($1, 'x')", withdrawal)
+        for state in ("reserved", "posted"):
+            with pytest.raises(asyncpg.RaiseError, match="nothing on record leads from unknown"):
+                await settler.execute(
+                    """update withdrawals set state = $2, held_because = null,
+                       slot_id = case $2 when 'reserved' then null else slot_id end
+                       where id = $1""",
+                    withdrawal,
+                    state,
+                )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await settler.execute("update balances set available = available + 1")
+
+
+async def test_a_settler_that_dies_while_it_cancels_leaves_nothing_undone(venue: Venue) -> None:
+    """Its successor continues from the slot; the number is burnt once and the money given back."""
+    withdrawal = await hold_one(venue)
+    await cancel(venue, withdrawal)
+    await venue.until("select exists (select 1 from resolutions where state = 'slotted')")
+    venue.settlers[0].kill()
+    await asyncio.wait_for(venue.settlers[0].wait(), timeout=10)
+    await venue.settler("aster")
+    await venue.until("select state = 'voided' from withdrawals where id = $1", withdrawal)
+    assert await venue.owner.fetchval("select count(*) from slots where purpose = 'cancel'") == 1
+    assert await venue.ledger_sum() == 0

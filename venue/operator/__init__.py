@@ -1,0 +1,1 @@
+"""What people decide about single withdrawals, as the database role `seawall_operator`."""
