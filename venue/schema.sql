@@ -85,6 +85,7 @@ create table slots (
     nonce         bigint not null check (nonce >= 0),
     epoch         bigint not null,      -- of the lane when the nonce was allocated
     mode_epoch    bigint not null,      -- of the mode when the slot was claimed
+    admitted_epoch bigint not null,     -- of the mode that last allowed what the slot does
     purpose       text   not null check (purpose in ('payout', 'topup', 'cancel')),
     to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     value         numeric(78, 0) not null check (value >= 0),
@@ -108,6 +109,22 @@ create table slots (
     check ((block_hash is null) = (block_number is null))
 );
 create index slots_in_flight on slots (chain_id, address, nonce) where state <> 'final';
+
+-- What a nonce is used for never changes once a signer has recorded it, or may have.
+create function refuse_other_use() returns trigger language plpgsql as $$
+begin
+    if old.state <> 'open' or exists (
+        select 1 from sign_log l
+        where (l.chain_id, l.address, l.nonce) = (old.chain_id, old.address, old.nonce)
+    ) then
+        raise exception 'nonce % of % is signed, or may be, and keeps its use',
+            old.nonce, old.address;
+    end if;
+    return new;
+end $$;
+create trigger slots_keep_their_use
+    before update of purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei on slots
+    for each row execute function refuse_other_use();
 
 -- When a slot reached each of its states; insert only.
 create table slot_events (
@@ -486,8 +503,9 @@ grant update (state, reason) on withdrawals to seawall_api;
 grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions to seawall_api;
 grant insert on resolutions to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
-grant update (state, signer_region, tx_hash, raw, block_number, block_hash) on slots
-    to seawall_settler;
+grant update (state, signer_region, tx_hash, raw, block_number, block_hash, admitted_epoch, purpose,
+              data, digest, gas_limit, max_fee_wei, priority_fee_wei)
+    on slots to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
@@ -565,6 +583,16 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
 $$;
 revoke execute on function hold_lane from public;
 grant execute on function hold_lane to seawall_signer;
+-- What a nonce is for, by the venue's records; the signer cannot read what else is there.
+create function slot_to_sign(of_chain_id bigint, of_address text, of_nonce bigint)
+returns table (digest bytea, admitted_epoch bigint, mode_epoch bigint)
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+    select s.digest, s.admitted_epoch, m.epoch from slots s cross join mode m
+    where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
+      and s.state = 'open'
+$$;
+revoke execute on function slot_to_sign from public;
+grant execute on function slot_to_sign to seawall_signer;
 grant select on lanes to seawall_signer;
 grant select, insert on sign_log to seawall_signer;
 grant select, insert on proof_log, proof_signatures to seawall_signer;

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -108,6 +108,14 @@ class VenueConfig(_Part):
         }
         tokens = {token for network in networks for token in network.tokens.values()}
         return frozenset(address.lower() for address in cold | keys | contracts | tokens)
+
+    def contracts(self, policy: Policy, wallets: Iterable[str]) -> dict[str, str]:
+        """Lower-case contract of each of ``wallets`` that has one."""
+        found = {
+            wallet: self.networks[policy.wallets[wallet].network].contract_of(wallet)
+            for wallet in wallets
+        }
+        return {wallet: address.lower() for wallet, address in found.items() if address}
 
     def holder_of(self, policy: Policy, wallet: str) -> str:
         """Lower-case address at which the money of ``wallet`` lies.

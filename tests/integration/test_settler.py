@@ -287,6 +287,43 @@ async def test_protected_mode_defers_large_ones_and_a_silent_mode_controller_sto
     await venue.all_posted()
 
 
+async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_again(
+    venue: Venue,
+) -> None:
+    """Signing stands still, three slots wait, and protected mode comes.
+
+    The first one is known to the signer and keeps its use. Of the second the large payment waits
+    again, and the third, which had nothing else, uses its nonce for nothing.
+    """
+    large = Wanted(network="aster", asset="USDX", amount=5_000 * USDX, size="large")
+    for provider in venue.providers.values():
+        provider.dark = True
+    await venue.settler("aster")
+    for number, wanted in enumerate(([large, *small(2)], [large, *small(2)], [large]), 1):
+        await venue.reserve(wanted)
+        await venue.until("select count(*) = $1 from slots", number)
+    await venue.until("select exists (select 1 from sign_log)")
+    await venue.set_mode("protected")
+    for provider in venue.providers.values():
+        provider.dark = False
+    await venue.until("select count(*) = 3 from slots where state = 'final'")
+
+    rows = await venue.owner.fetch("select size, state from withdrawals order by seq")
+    assert [tuple(row) for row in rows] == [
+        ("large", "posted"),
+        *[("small", "posted")] * 2,
+        ("large", "reserved"),
+        *[("small", "posted")] * 2,
+        ("large", "reserved"),
+    ]
+    purposes = await venue.owner.fetch("select purpose from slots order by nonce")
+    assert [row["purpose"] for row in purposes] == ["payout", "payout", "cancel"]
+    await venue.set_mode("normal")
+    await venue.all_posted()
+    assert await venue.ledger_sum() == 0
+    await chain_equals_ledger(venue)
+
+
 async def test_a_second_settler_fences_the_first(venue: Venue) -> None:
     """The second settler takes the lane.
 

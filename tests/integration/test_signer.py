@@ -13,17 +13,19 @@ from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locall
 from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import POLICY, Founded
-from venue.database import Pool, open_pool
+from venue.chain.transaction import MAX_FEE_CEILING_WEI
+from venue.database import Connection, Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import ProveRequest, SigningRefusedError, SignRequest
-from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.service import GAS_LIMIT_MAX, SignerMetrics, SigningService
 
 pytestmark = pytest.mark.integration
 
 WALLET = "customer-aster-hot"
 CHAIN = 73311
 SECRET = keccak256(b"a wallet")
+CONTRACT = "0x" + "ab" * 20
 
 
 def request_for(address: str, /, **change: Any) -> SignRequest:
@@ -34,14 +36,34 @@ def request_for(address: str, /, **change: Any) -> SignRequest:
         "address": address,
         "nonce": 0,
         "epoch": 1,
-        "to": "0x" + "ab" * 20,
-        "value": "1000000000000000000000",
+        "to": CONTRACT,
+        "value": "0",
         "data": "0x0102",
         "gas_limit": 500_000,
         "max_fee_wei": "3000000000",
         "priority_fee_wei": "1000000000",
     }
     return SignRequest.model_validate(values | change)
+
+
+async def open_slot(owner: Pool | Connection, request: SignRequest) -> None:
+    """What the settler commits before it asks for the signature of ``request``."""
+    await owner.execute(
+        """insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
+            to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest, state)
+           select $1, $2, $3, 1, m.epoch, m.epoch, 'payout', $4, $5, $6, $7, $8, $9, $10, 'open'
+           from mode m""",
+        request.chain_id,
+        request.address,
+        request.nonce,
+        request.to,
+        request.value,
+        request.data,
+        request.gas_limit,
+        request.max_fee_wei,
+        request.priority_fee_wei,
+        request.intent.digest,
+    )
 
 
 @dataclass(kw_only=True)
@@ -82,6 +104,7 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
     address = address_of_private_key(SECRET)
     owner = await open_pool(founded.database.owner, name="owner", size=2)
     await owner.execute("update lanes set address = $1 where wallet = $2", address, WALLET)
+    await open_slot(owner, request_for(address))
     desk = Desk(
         address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")}
     )
@@ -97,6 +120,7 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
             bulkhead=Bulkhead.of_policy(load_policy(POLICY), [WALLET], operations_per_s=1_000),
             chains={WALLET: CHAIN},
             addresses={WALLET: address},
+            contracts={WALLET: CONTRACT},
             metrics=SignerMetrics(region=region),
         )
     yield desk
@@ -123,7 +147,7 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
 
     for region in ("one", "two"):
         with pytest.raises(SigningRefusedError) as caught:
-            await desk.services[region].sign(request_for(desk.address, value="1"))
+            await desk.services[region].sign(request_for(desk.address, data="0x07"))
         assert caught.value.code == "digest_conflict"
         assert desk.providers[region].asked == 0
 
@@ -136,6 +160,13 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
         ({"wallet": "customer-birch-hot"}, "bad_request"),
         ({"chain_id": 1}, "bad_request"),
         ({"address": "0x" + "01" * 20}, "bad_request"),
+        ({"to": "0x" + "cd" * 20}, "bad_request"),
+        ({"value": "1"}, "bad_request"),
+        ({"gas_limit": GAS_LIMIT_MAX + 1}, "bad_request"),
+        ({"max_fee_wei": str(MAX_FEE_CEILING_WEI + 1)}, "bad_request"),
+        ({"priority_fee_wei": "3000000001"}, "bad_request"),
+        ({"data": "0x07"}, "no_slot"),
+        ({"nonce": 1}, "no_slot"),
     ],
 )
 async def test_a_request_without_the_lane_is_refused(
@@ -147,6 +178,43 @@ async def test_a_request_without_the_lane_is_refused(
 
     assert caught.value.code == code
     assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+
+
+async def test_a_stranger_cannot_take_up_a_nonce_that_is_to_come(desk: Desk) -> None:
+    """Junk for nonce 1 is refused and not in the way of what the venue then wants signed."""
+    with pytest.raises(SigningRefusedError, match="no open slot"):
+        await desk.services["one"].sign(request_for(desk.address, nonce=1, data="0x6a"))
+    wanted = request_for(desk.address, nonce=1)
+    await open_slot(desk.owner, wanted)
+    assert (await desk.services["one"].sign(wanted)).region == "one"
+
+
+async def test_a_slot_of_an_old_mode_is_not_signed_unless_it_may_be_out_already(desk: Desk) -> None:
+    """A flip after the claim: look again first. After the digest was recorded: signed as it is."""
+    flip = "update mode set epoch = epoch + 1"
+    await desk.owner.execute(flip)
+    with pytest.raises(SigningRefusedError) as caught:
+        await desk.services["one"].sign(request_for(desk.address))
+    assert caught.value.code == "stale_mode"
+    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+
+    await desk.owner.execute("update slots set admitted_epoch = (select epoch from mode)")
+    await desk.services["one"].log.record(request_for(desk.address))
+    await desk.owner.execute(flip)
+    assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
+
+
+async def test_what_a_signer_has_recorded_keeps_its_use(desk: Desk, founded: Founded) -> None:
+    """The settler may use an open nonce for something else, but not once a signer knows of it."""
+    settler = await open_pool(founded.database.settler, name="settler", size=1)
+    other_use = "update slots set data = '\\x00', digest = sha256('other')"
+    await desk.services["one"].log.record(request_for(desk.address))
+    with pytest.raises(Exception, match="keeps its use"):
+        await settler.execute(other_use)
+    await desk.owner.execute("alter table sign_log disable trigger all")
+    await desk.owner.execute("delete from sign_log")
+    await settler.execute(other_use)
+    await settler.close()
 
 
 async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: Desk) -> None:
@@ -231,6 +299,8 @@ async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded
         "update proof_log set text = ''",
         "delete from proof_signatures",
         "select * from balances",
+        "select * from slots",
+        "select * from mode",
     ):
         with pytest.raises(Exception, match="permission denied"):
             await pool.execute(statement)

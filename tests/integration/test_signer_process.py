@@ -14,9 +14,10 @@ import pytest
 
 from seawall.conventions import metrics as metrics_names
 from seawall.policy_file import load_policy
-from tests.integration.test_signer import request_for
+from tests.integration.test_signer import open_slot, request_for
 from tests.testing.signer_harness import Region, region
-from tests.testing.venue_harness import HANGS_AFTER_S, POLICY
+from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, connected
+from venue.signer.protocol import SignRequest
 
 __all__ = ["region"]
 pytestmark = pytest.mark.integration
@@ -24,16 +25,21 @@ pytestmark = pytest.mark.integration
 
 async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Region) -> None:
     """Over HTTP: signed, replayed, refused, and unavailable before KMS goes on; SIGTERM ends it."""
+
+    def wanted(**change: Any) -> SignRequest:
+        return request_for(region.address, to=region.contract, **change)
+
+    async with connected(region.owner_url) as owner:
+        for nonce in range(32):
+            await open_slot(owner, wanted(nonce=nonce))
     async with region.signing() as signer:
         async with httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client:
 
             async def sign(**change: Any) -> httpx.Response:
-                return await client.post(
-                    "/sign", content=request_for(region.address, **change).model_dump_json()
-                )
+                return await client.post("/sign", content=wanted(**change).model_dump_json())
 
             signed, replayed = await sign(), await sign()
-            conflict = await sign(value="7")
+            conflict = await sign(data="0x07")
             for nonce in range(1, 31):
                 assert (await sign(nonce=nonce)).status_code == 200
             region.aws.send_signal(signal.SIGSTOP)

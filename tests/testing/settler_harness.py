@@ -311,6 +311,7 @@ async def venue_bench(
                     for wallet in secrets
                 },
                 addresses=addresses,
+                contracts=config.contracts(policy, secrets),
                 metrics=SignerMetrics(region=region),
             )
             port = config.signers[region].listen_port

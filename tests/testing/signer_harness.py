@@ -51,6 +51,8 @@ class Region:
     escrow: dict[str, str]
     url: str
     address: str
+    contract: str
+    owner_url: str
     endpoint: str
     identities: Identities
 
@@ -183,6 +185,8 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
             escrow=identities.signers[policy.regions.primary]["escrow"].environment(),
             url=url,
             address=keys[WALLET]["address"],
+            contract=config.contracts(policy, [WALLET])[WALLET],
+            owner_url=database_url,
             endpoint=endpoint,
             identities=identities,
         )

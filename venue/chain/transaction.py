@@ -91,8 +91,18 @@ def contract_address(sender: str, nonce: int) -> str:
 PRIORITY_FEE_WEI = 10**9
 MAX_FEE_FLOOR_WEI = 2 * 10**9
 """An idle chain's base fee falls to a few wei; a multiple of that would leave no headroom."""
+MAX_FEE_CEILING_WEI = 10**13
+"""The most that a signer allows per gas: 10,000 gwei, twenty times the dearest hours of mainnet.
+
+Whoever can name any fee can burn the gas money of a lane with one transaction.
+"""
 BASE_FEE_HEADROOM = 50
 """33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
+
+
+def affordable(base_fee_wei: int) -> bool:
+    """Whether a transaction that is sent now leaves room for a few full blocks in a row."""
+    return 2 * base_fee_wei <= MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI
 
 
 def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
@@ -100,7 +110,8 @@ def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
 
     Fees are never raised later, so the ceiling leaves room for a long run of full blocks.
     """
-    ceiling = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
+    wanted = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
+    ceiling = min(wanted, MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI)
     return Fees(
         gas_limit=gas_limit,
         max_fee_wei=ceiling + PRIORITY_FEE_WEI,

@@ -7,8 +7,9 @@ read see a flip that committed during the wait for the lock (design section 5, r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from seawall.controls import asset_pauses
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.conventions import database
 from seawall.errors import InternalError
-from seawall.policy import Policy
+from seawall.policy import Policy, Tier
 from venue.chain.transaction import Fees, Intent, fees
 from venue.contracts.calls import (
     ITEMS_MAX,
@@ -126,9 +127,21 @@ _TOPUP = """
     where network = $1 and from_wallet = $2 and state = 'requested'
     order by requested_at limit 1 for no key update skip locked"""
 _OPEN = """
-    insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address, value,
-                       data, gas_limit, max_fee_wei, priority_fee_wei, digest, state)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
+    insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
+                       to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
+                       state)
+    values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
+_RECORDED = """
+    select exists (select 1 from sign_log where (chain_id, address, nonce) = ($1, $2, $3))"""
+_OF_SLOT = """
+    select id, seq, asset, amount, size, destination from withdrawals
+    where slot_id = $1 and state = 'slotted' order by seq"""
+_ADMIT = "update slots set admitted_epoch = $2 where id = $1 and state = 'open'"
+_ADMIT_LESS = """
+    update slots set admitted_epoch = $2, purpose = $3, data = $4, digest = $5, gas_limit = $6
+    where id = $1 and state = 'open'"""
+_RELEASE = """
+    update withdrawals set state = 'reserved', slot_id = null where id = any($1::uuid[])"""
 _EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
 _NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
 _SLOT_WITHDRAWALS = """
@@ -136,8 +149,8 @@ _SLOT_WITHDRAWALS = """
         update withdrawals set state = 'slotted', slot_id = $1, reason = null
         where id = any($2::uuid[]) and state = 'reserved' returning 1
     ) select count(*) from slotted"""
-_LOWER_FLOATS = """
-    update floats f set available = f.available - d.amount
+_CHANGE_FLOATS = """
+    update floats f set available = f.available + d.amount
     from unnest($2::text[], $3::numeric[]) as d (asset, amount)
     where f.wallet = $1 and f.asset = d.asset"""
 _SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
@@ -180,8 +193,7 @@ class Claims:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
-            promise = self.policy.tiers.promise(claim.tier)
-            sizes = ("small",) if "withdrawals_large" in promise.defers else ("small", "large")
+            sizes = self._sizes(claim.tier)
             floats = {
                 row["asset"]: row["available"]
                 for row in await connection.fetch(_FLOATS, lane.wallet)
@@ -209,15 +221,7 @@ class Claims:
             )
             if not chosen:
                 return None
-            items = [
-                Item(
-                    seq=each.seq,
-                    to=each.destination,
-                    token=self._token(each.asset),
-                    amount=each.amount,
-                )
-                for each in chosen
-            ]
+            items = self._items(chosen)
             slot = await self._open(
                 connection,
                 lane,
@@ -241,11 +245,7 @@ class Claims:
                 raise InternalError(
                     f"{len(chosen)} withdrawals were chosen and {slotted} were still reserved"
                 )
-            spent = {
-                asset: sum(each.amount for each in chosen if each.asset == asset)
-                for asset in floats
-            }
-            await connection.execute(_LOWER_FLOATS, lane.wallet, list(spent), list(spent.values()))
+            await self._change_floats(connection, lane.wallet, chosen, sign=-1)
         lane.in_flight += 1
         return slot
 
@@ -306,6 +306,41 @@ class Claims:
             await connection.execute(_SLOT_HELD, slot.id, [row["id"] for row in rows])
         lane.in_flight += 1
         return slot
+
+    async def admit_again(self, slot: Slot) -> bool:
+        """Look again whether the mode allows what ``slot`` does, after a flip; False to wait.
+
+        Payments that the mode now defers wait again, and the nonce is used for the rest, or for
+        nothing. What the signer has recorded may be out already and keeps its use.
+
+        Raises :class:`LaneLostError`.
+        """
+        lane = slot.lane
+        async with self.pool.acquire() as connection, connection.transaction():
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return False
+            if await connection.fetchval(_RECORDED, lane.chain_id, lane.address, slot.nonce):
+                return True
+            rows = await connection.fetch(_OF_SLOT, slot.id) if slot.purpose == "payout" else []
+            sizes = self._sizes(claim.tier)
+            kept = [Candidate.of(dict(row)) for row in rows if row["size"] in sizes]
+            deferred = [Candidate.of(dict(row)) for row in rows if row["size"] not in sizes]
+            if not deferred:
+                await connection.execute(_ADMIT, slot.id, claim.mode_epoch)
+                return True
+            purpose: SlotPurpose = "payout" if kept else "cancel"
+            data = pay(self._items(kept)) if kept else cancel([])
+            intent = replace(slot.intent, data=data)
+            gas_limit = pay_gas_limit(len(kept)) if kept else cancel_gas_limit(0)
+            await connection.execute(
+                _ADMIT_LESS, slot.id, claim.mode_epoch, purpose, data, intent.digest, gas_limit
+            )
+            await connection.execute(_RELEASE, [each.id for each in deferred])
+            await self._change_floats(connection, lane.wallet, deferred, sign=1)
+        slot.purpose, slot.data, slot.items = purpose, data, len(kept)
+        slot.fees = replace(slot.fees, gas_limit=gas_limit)
+        return True
 
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
         await connection.execute(_LOCK, database.MODE_LOCK)
@@ -376,6 +411,26 @@ class Claims:
             items=items,
         )
 
+    async def _change_floats(
+        self, connection: Any, wallet: str, moved: Iterable[Candidate], *, sign: int
+    ) -> None:
+        change: Counter[str] = Counter()
+        for each in moved:
+            change[each.asset] += sign * each.amount
+        await connection.execute(_CHANGE_FLOATS, wallet, list(change), list(change.values()))
+
+    def _sizes(self, tier: Tier) -> tuple[str, ...]:
+        defers = self.policy.tiers.promise(tier).defers
+        return ("small",) if "withdrawals_large" in defers else ("small", "large")
+
+    def _items(self, chosen: Iterable[Candidate]) -> list[Item]:
+        return [
+            Item(
+                seq=each.seq, to=each.destination, token=self._token(each.asset), amount=each.amount
+            )
+            for each in chosen
+        ]
+
     def _token(self, asset: str) -> str:
         return NATIVE if asset == self.policy.networks[self.network].native else self.tokens[asset]
 
@@ -390,6 +445,6 @@ class Claims:
 @dataclass(frozen=True, kw_only=True)
 class _Claim:
     mode_epoch: int
-    tier: Any
+    tier: Tier
     next_nonce: int
     lane_epoch: int

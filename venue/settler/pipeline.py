@@ -20,6 +20,7 @@ from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVER
 from seawall.errors import ServiceError
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
 from seawall.ethereum.values import Receipt
+from venue.chain.transaction import affordable
 from venue.contracts.calls import ITEMS_MAX
 from venue.process import pause
 from venue.settler.claims import Claims
@@ -27,7 +28,8 @@ from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, read_settlement
-from venue.settler.signing_routes import SigningRoutes
+from venue.settler.signing_routes import SigningRoutes, StaleModeError
+from venue.signer.protocol import Signed
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
@@ -162,6 +164,7 @@ With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
 _CLAIM_EVERY_S = CLAIM_POLL_MS / 1_000
 _SEND_AGAIN_S = 0.3
+_TOO_DEAR_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -194,17 +197,24 @@ class Driver:
         claimed_at = 0.0
         while not stop.is_set():
             await self._rest(_CLAIM_EVERY_S)
-            if self.lane.in_flight >= IN_FLIGHT_MAX or self.follower.base_fee_wei is None:
+            base_fee_wei = self.follower.base_fee_wei
+            if self.lane.in_flight >= IN_FLIGHT_MAX or base_fee_wei is None:
+                continue
+            if not affordable(base_fee_wei):
+                _log.warning(
+                    "%s: a base fee of %d wei is too high to send", self.lane.network, base_fee_wei
+                )
+                await pause(stop, _TOO_DEAR_S)
                 continue
             if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
                 await pause(stop, early)
-            slot = await self._claim(self.follower.base_fee_wei)
+            slot = await self._claim(base_fee_wei)
             claimed_at = time.monotonic()
             while slot is not None:
                 self._queue.put_nowait(slot)
                 if slot.items < ITEMS_MAX or self.lane.in_flight >= IN_FLIGHT_MAX or stop.is_set():
                     break
-                slot = await self._claim(self.follower.base_fee_wei)
+                slot = await self._claim(base_fee_wei)
 
     async def send_loop(self, stop: asyncio.Event) -> None:
         """Sign, commit, broadcast, commit: one slot after the other.
@@ -218,7 +228,7 @@ class Driver:
             except TimeoutError:
                 continue
             if slot.state == "open":
-                signed = await self.routes.sign(slot, stop)
+                signed = await self._sign(slot, stop)
                 if signed is None:
                     return
                 await self.progress.signed(slot, signed)
@@ -228,6 +238,15 @@ class Driver:
                 return
             await self.progress.broadcast(slot)
             self.follower.follow(slot)
+
+    async def _sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
+        while not stop.is_set():
+            try:
+                return await self.routes.sign(slot, stop)
+            except StaleModeError:
+                if not await self.claims.admit_again(slot):
+                    await pause(stop, _CLAIM_EVERY_S)
+        return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
         if time.monotonic() < self.lane.rest_until_s:

@@ -46,6 +46,10 @@ def _now_us() -> int:
     return time.time_ns() // 1_000
 
 
+class StaleModeError(Exception):
+    """The mode has changed since it allowed what a slot does: look again before it is signed."""
+
+
 @dataclass(kw_only=True)
 class SigningRoutes:
     """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
@@ -70,7 +74,7 @@ class SigningRoutes:
     async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
         """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
 
-        Raises :class:`LaneLostError`.
+        Raises :class:`LaneLostError`, :class:`StaleModeError`.
         """
         failures = 0
         while not stop.is_set():
@@ -85,6 +89,8 @@ class SigningRoutes:
                         continue
                 if error.code == "stale_epoch":
                     raise LaneLostError(error.reason) from error
+                if error.code == "stale_mode":
+                    raise StaleModeError from error
                 if error.code == "throttled":
                     await pause(stop, _THROTTLED_S)
                     continue

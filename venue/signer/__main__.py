@@ -81,6 +81,7 @@ async def _main(stop: asyncio.Event) -> None:
             wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys
         },
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
+        contracts=config.contracts(policy, site.keys),
         metrics=SignerMetrics(region=region),
     )
     refreshing = asyncio.create_task(_refresh(provider, stop))

@@ -20,6 +20,8 @@ from venue.signer.service import SigningService
 
 _STATUS: dict[SignRefusalCode, int] = {
     "stale_epoch": 409,
+    "stale_mode": 409,
+    "no_slot": 409,
     "digest_conflict": 409,
     "provider_unavailable": 503,
     "throttled": 429,

@@ -9,6 +9,9 @@ from seawall.keys.proofs import is_proof_text
 from venue.database import FAILURES, Connection, Pool
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
+_KNOWN = """
+    select true from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"""
+_SLOT = "select digest, admitted_epoch, mode_epoch from slot_to_sign($1, $2, $3)"
 _RECORD = """
     insert into sign_log (chain_id, address, nonce, digest, epoch, region)
     values ($1, $2, $3, $4, $5, $6)
@@ -26,7 +29,9 @@ class SignLog:
     """The sign log: one digest per (chain, address, nonce), one signature per digest.
 
     Each write is one transaction that locks the lane against a change of its epoch, so an old epoch
-    can neither claim a nonce nor store a signature.
+    can neither claim a nonce nor store a signature. A digest is recorded only if the venue's own
+    records have an open slot with it, which the mode in force allows: whoever reaches the signer
+    cannot have it sign anything else, nor take up a nonce.
     """
 
     pool: Pool
@@ -35,14 +40,17 @@ class SignLog:
     async def record(self, request: SignRequest) -> Signed | None:
         """Claim the nonce for the digest of the request; the stored signature, or None.
 
-        Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``), and
-        ``provider_unavailable`` without the database.
+        Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``, ``no_slot``,
+        ``stale_mode``), and ``provider_unavailable`` without the database.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
         try:
             async with self.pool.acquire() as connection, connection.transaction():
                 await _fence(connection, request)
+                known = await connection.fetchval(_KNOWN, *key)
+                if not known:  # what was recorded once may be signed for ever
+                    await _check_slot(connection, request, digest)
                 await connection.execute(_RECORD, *key, digest, request.epoch, self.region)
                 return await _stored(connection, request, digest)
         except FAILURES as error:
@@ -80,6 +88,27 @@ async def _fence(connection: Connection, request: SignRequest) -> None:
             "stale_epoch",
             f"the request has epoch {request.epoch}, "
             f"but the lane of {request.address} is at {epoch or 'none'}",
+        )
+
+
+async def _check_slot(connection: Connection, request: SignRequest, digest: bytes) -> None:
+    """Whether the venue's records want this signed, and the mode of this moment allows it.
+
+    The mode is read without its lock: signing must not wait for a flip, which may itself wait for a
+    frozen client. What a flip overtakes by less than this transaction was claimed before it.
+    """
+    slot = await connection.fetchrow(_SLOT, request.chain_id, request.address, request.nonce)
+    if slot is None or slot["digest"] != digest:
+        raise SigningRefusedError(
+            "no_slot",
+            f"the venue has no open slot with nonce {request.nonce} of {request.address}"
+            " and this intent",
+        )
+    if slot["admitted_epoch"] != slot["mode_epoch"]:
+        raise SigningRefusedError(
+            "stale_mode",
+            f"nonce {request.nonce} of {request.address} was allowed by mode epoch"
+            f" {slot['admitted_epoch']}, and the mode is at {slot['mode_epoch']}",
         )
 
 

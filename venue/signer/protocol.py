@@ -11,7 +11,13 @@ from seawall.ethereum.keys import to_bytes
 from venue.chain.transaction import Fees, Intent
 
 SignRefusalCode: TypeAlias = Literal[
-    "stale_epoch", "digest_conflict", "provider_unavailable", "throttled", "bad_request"
+    "stale_epoch",
+    "stale_mode",
+    "no_slot",
+    "digest_conflict",
+    "provider_unavailable",
+    "throttled",
+    "bad_request",
 ]
 
 

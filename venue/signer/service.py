@@ -16,7 +16,13 @@ import prometheus_client
 from seawall.conventions import metrics as metrics_names
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
-from venue.chain.transaction import encode_signed, signing_hash, transaction_hash
+from venue.chain.transaction import (
+    MAX_FEE_CEILING_WEI,
+    encode_signed,
+    signing_hash,
+    transaction_hash,
+)
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -36,6 +42,8 @@ _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "throttled": "throttled",
 }
 """How a refusal is counted; all others are ``refused``."""
+GAS_LIMIT_MAX = pay_gas_limit(ITEMS_MAX)
+"""Of a full payout; nothing that a wallet does takes more."""
 _PROBE = keccak256(b"seawall signing probe: this is no transaction")
 
 
@@ -76,7 +84,11 @@ class SignerMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningService:
-    """The signer of one region; ``chains`` are chain ids and ``addresses`` addresses by wallet."""
+    """The signer of one region.
+
+    By wallet, ``chains`` are chain ids and ``addresses`` addresses of keys; ``contracts`` are the
+    contracts that a key may call, and a key without one signs no transaction.
+    """
 
     region: str
     log: SignLog
@@ -85,6 +97,7 @@ class SigningService:
     bulkhead: Bulkhead
     chains: Mapping[str, int]
     addresses: Mapping[str, str]
+    contracts: Mapping[str, str]
     metrics: SignerMetrics
 
     async def sign(self, request: SignRequest) -> Signed:
@@ -129,6 +142,7 @@ class SigningService:
                 "bad_request",
                 f"{request.wallet} does not sign for {request.address} on chain {request.chain_id}",
             )
+        self._check_bounds(request)
         async with self.bulkhead.inside(request.wallet):
             if (stored := await self.log.record(request)) is not None:
                 return stored, False
@@ -137,6 +151,30 @@ class SigningService:
             )
             raw = encode_signed(request.intent, request.fees, signature)
             return await self.log.keep(request, raw=raw, tx_hash=transaction_hash(raw)), True
+
+    def _check_bounds(self, request: SignRequest) -> None:
+        """The signer's own idea of what a wallet ever does, whatever the venue's records say."""
+        faults = [
+            said
+            for holds, said in (
+                (
+                    request.to == self.contracts.get(request.wallet),
+                    f"{request.wallet} calls its own contract alone, not {request.to}",
+                ),
+                (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
+                (
+                    request.gas_limit <= GAS_LIMIT_MAX,
+                    f"a gas limit of {request.gas_limit} is above {GAS_LIMIT_MAX}",
+                ),
+                (
+                    request.priority_fee_wei <= request.max_fee_wei <= MAX_FEE_CEILING_WEI,
+                    f"fees of {request.max_fee_wei} wei per gas are above {MAX_FEE_CEILING_WEI}",
+                ),
+            )
+            if not holds
+        ]
+        if faults:
+            raise SigningRefusedError("bad_request", "; ".join(faults))
 
     async def _prove(self, request: ProveRequest) -> Proven:
         address = self.addresses.get(request.wallet)
