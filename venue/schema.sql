@@ -38,15 +38,24 @@ create table balances (
     available  numeric(78, 0) not null check (available >= 0)
 );
 
--- An approval must exist before money moves from one bucket to another; a foreign key and a trigger
--- demand it.
+-- An approval must exist before money moves from one bucket to another. It names what may move, and
+-- is good for one posting that moves exactly that: a foreign key, an index and a trigger demand it.
 create table approvals (
     id          uuid primary key,
-    from_bucket text not null,
-    to_bucket   text not null check (to_bucket <> from_bucket),
     actor       text not null,
     justification text not null check (length(justification) > 0),
     created_at  timestamptz not null default clock_timestamp()
+);
+
+-- What an approval allows: so much of what one bucket owes or holds becomes the other's.
+create table approved_moves (
+    approval_id uuid   not null references approvals,
+    network     text   not null,
+    asset       text   not null,
+    from_bucket text   not null,
+    to_bucket   text   not null check (to_bucket <> from_bucket),
+    amount      numeric(78, 0) not null check (amount > 0),
+    primary key (approval_id, network, asset, from_bucket, to_bucket)
 );
 
 -- A lane is (chain, signer address). It has one holder, fenced by an epoch: who has an older epoch
@@ -359,6 +368,8 @@ create unique index postings_resolve_once on postings (withdrawal_id)
     where kind in ('post', 'void');
 create unique index postings_topup_once on postings (topup_id) where kind = 'topup';
 create unique index postings_swap_once on postings (swap_id) where kind = 'swap';
+create unique index postings_approval_once on postings (approval_id)
+    where approval_id is not null;
 create unique index postings_surplus_once on postings (surplus_id, kind)
     where kind in ('surplus', 'identify');
 
@@ -388,6 +399,25 @@ begin
         group by added.posting_id having count(distinct a.bucket) > 1
     ) then
         raise exception 'a posting crosses buckets without an approval';
+    end if;
+    -- Entries are positive where the venue owes less, so a bucket that gives has a positive sum.
+    if exists (
+        select 1 from (
+            select added.posting_id, a.network, a.asset, a.bucket, added.amount
+            from added join accounts a on a.id = added.account_id
+            join postings p on p.id = added.posting_id
+            where p.approval_id is not null
+            union all
+            select p.id, m.network, m.asset, side.bucket, side.amount
+            from (select distinct posting_id from added) used
+            join postings p on p.id = used.posting_id
+            join approved_moves m on m.approval_id = p.approval_id
+            cross join lateral (values (m.from_bucket, -m.amount), (m.to_bucket, m.amount))
+                as side (bucket, amount)
+        ) moved
+        group by posting_id, network, asset, bucket having sum(amount) <> 0
+    ) then
+        raise exception 'a posting moves something else between buckets than its approval names';
     end if;
     return null;
 end $$;
@@ -472,7 +502,7 @@ do $$
 declare t text;
 begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
-                             'slot_events', 'journal'] loop
+                             'slot_events', 'journal', 'approvals', 'approved_moves'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -496,7 +526,8 @@ create trigger signed_once before update of raw, tx_hash on sign_log for each ro
 grant select on all tables in schema public
     to seawall_api, seawall_settler, seawall_mode_controller, seawall_treasury, seawall_auditor,
        seawall_operator;
-grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals to seawall_api;
+grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals, approved_moves
+    to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason) on withdrawals to seawall_api;
 -- A customer may have back what is held; anything else is for an operator to decide.

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import asyncpg
 import httpx
 import pytest
 
@@ -30,6 +31,7 @@ from seawall.formats.drill_contract import (
 )
 from tests.testing.venue_harness import Founded, Heartbeat, connected, heartbeat, venue_process
 from venue.api.directory import KEYS_VALID_S
+from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
 DESTINATION = "0x" + "ab" * 20
@@ -420,6 +422,70 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
             )
             == 1
         )
+
+
+_OTHER_WAYS = {
+    "another amount": (("customer", "house", -1), ("house", "customer", 0)),
+    "the other way": (("house", "customer", 0), ("customer", "house", 0)),
+    "one leg alone": (("customer", "house", 0),),
+    "nothing": (),
+}
+
+
+@pytest.mark.parametrize("moves", _OTHER_WAYS.values(), ids=_OTHER_WAYS)
+async def test_an_approval_legalises_what_it_names_and_once(
+    founded: Founded, moves: tuple[tuple[str, str, int], ...]
+) -> None:
+    """Every other move between buckets is refused, and so is the same one again."""
+    sell, buy = 10**18, 2_000 * 10**6
+    async with connected(founded.database.owner) as owner:
+        route = payout_routes(founded.policy)["aster"]
+        names = {"customer": route.bucket, "house": str(route.house)}
+        find = """select id from accounts
+            where (bucket, network, asset) = ($1, 'aster', $2) and kind = $3
+                  and customer_id is not distinct from $4"""
+        accounts = [
+            await owner.fetchval(find, names[who], asset, kind, customer)
+            for asset in ("AST", "USDX")
+            for who, kind, customer in (("customer", "customer", 1), ("house", "inventory", None))
+        ]
+
+        async def book(approval: uuid.UUID) -> None:
+            async with owner.transaction():
+                swap = uuid.uuid4()
+                await owner.execute(
+                    "insert into swaps values ($1, 1, 'aster', 'AST', $2, 'USDX', $3, 1)",
+                    *(swap, sell, buy),
+                )
+                posting = await owner.fetchval(
+                    "insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2)"
+                    " returning id",
+                    *(swap, approval),
+                )
+                await owner.execute(
+                    "insert into entries (posting_id, account_id, amount)"
+                    " select $1, * from unnest($2::bigint[], $3::numeric[])",
+                    *(posting, accounts, [sell, -sell, -buy, buy]),
+                )
+
+        async def approve(*allowed: tuple[str, str, int]) -> uuid.UUID:
+            approval = uuid.uuid4()
+            await owner.execute("insert into approvals values ($1, 'kim', 'a test')", approval)
+            for (giver, taker, change), (asset, amount) in zip(
+                allowed, (("AST", sell), ("USDX", buy)), strict=False
+            ):
+                await owner.execute(
+                    "insert into approved_moves values ($1, 'aster', $2, $3, $4, $5)",
+                    *(approval, asset, names[giver], names[taker], amount + change),
+                )
+            return approval
+
+        with pytest.raises(asyncpg.RaiseError, match="something else between buckets"):
+            await book(await approve(*moves))
+        right = await approve(("customer", "house", 0), ("house", "customer", 0))
+        await book(right)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await book(right)
 
 
 class _Wire:

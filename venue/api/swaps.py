@@ -69,9 +69,10 @@ _KNOWN = """
 _LOCK = """
     select account_id, available from balances
     where account_id = any($1::bigint[]) order by account_id for update"""
-_APPROVE = """
-    insert into approvals (id, from_bucket, to_bucket, actor, justification)
-    values ($1, $2, $3, 'api', $4)"""
+_APPROVE = "insert into approvals (id, actor, justification) values ($1, 'api', $2)"
+_MAY_MOVE = """
+    insert into approved_moves (approval_id, network, asset, from_bucket, to_bucket, amount)
+    values ($1, $2, $3, $5, $6, $4), ($1, $2, $7, $6, $5, $8)"""
 _SWAP = """
     insert into swaps (id, customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount,
                        mode_epoch)
@@ -159,7 +160,11 @@ async def _book(connection: Connection, trade: Trade, mode_epoch: int) -> None:
         f"swap {request.id} at the exchange's price: "
         f"both legs cross between {trade.bucket} and {trade.house}"
     )
-    await connection.execute(_APPROVE, approval, trade.bucket, trade.house, reason)
+    await connection.execute(_APPROVE, approval, reason)
+    sold, gotten = (request.sell, trade.sell_amount), (request.buy, trade.buy_amount)
+    await connection.execute(
+        _MAY_MOVE, approval, request.network, *sold, trade.bucket, trade.house, *gotten
+    )
     await connection.execute(
         _SWAP,
         request.id,
