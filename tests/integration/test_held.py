@@ -18,7 +18,7 @@ from seawall.formats.drill_contract import Refusal, Withdrawal
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected
 from venue.api.reservations import cancel_withdrawal
-from venue.contracts.calls import set_paused
+from venue.contracts.calls import mint, set_paused
 from venue.operator.held import decide, held
 
 pytestmark = pytest.mark.integration
@@ -181,6 +181,37 @@ async def test_a_paused_token_drains_nothing_and_everything_is_paid_when_it_work
     await pause_token(venue, paused=False)
     await venue.until("select count(*) = 255 from withdrawals where state = 'posted'", within_s=60)
     assert await venue.owner.fetchval("select count(*) from asset_pauses") == 0
+    assert await venue.ledger_sum() == 0
+
+
+async def test_a_payment_above_the_cap_is_held_and_keeps_nobody_waiting(venue: Venue) -> None:
+    """It would revert every batch that it is in; its customer can have it back."""
+    hot, site = "customer-aster-hot", venue.config.networks["aster"]
+    await call(
+        venue,
+        "eth_sendTransaction",
+        {
+            "from": address_of_private_key(to_bytes(DEPLOYER)),
+            "to": site.tokens["USDX"],
+            "data": "0x" + mint(site.payout_contracts[hot], 10_000_000 * USDX).hex(),
+        },
+    )
+    await venue.owner.execute(
+        "update floats set available = available + $1 where (wallet, asset) = ($2, 'USDX')",
+        *(10_000_000 * USDX, hot),
+    )
+    await venue.reserve(
+        [
+            Wanted(network="aster", asset="USDX", amount=9_000_000 * USDX, size="large"),
+            *[Wanted(network="aster", asset="USDX", amount=USDX)] * 5,
+        ]
+    )
+    await venue.until("select count(*) = 5 from withdrawals where state = 'posted'")
+    held_ = await venue.owner.fetchrow("select id, reason from withdrawals where state = 'unknown'")
+    assert held_ is not None
+    assert "more than the wallet pays at once" in held_["reason"]
+    await cancel(venue, held_["id"])
+    await venue.until("select count(*) = 1 from withdrawals where state = 'voided'")
     assert await venue.ledger_sum() == 0
 
 

@@ -57,6 +57,7 @@ class Events:
 _PAY = selector("pay((uint256,address,address,uint256)[])")
 _CANCEL = selector("cancel(uint256[])")
 _PAID_MANY = selector("paid_many(uint256[])")
+_CAP = selector("cap(address)")
 _TRANSFER = selector("transfer(address,uint256)")
 _MINT = selector("mint(address,uint256)")
 _SET_PAUSED = selector("set_paused(bool)")
@@ -95,6 +96,11 @@ def decode_paid_many(answer: bytes, seqs: Sequence[int]) -> dict[int, bool]:
     """The bits of ``seqs``, which were asked for. Raises ValueError."""
     (bits,) = _decoded(("bool[]",), answer)
     return dict(zip(seqs, bits, strict=True))
+
+
+def cap(token: str) -> bytes:
+    """Calldata that reads how much of ``token`` a wallet pays in one window, in base units."""
+    return _CAP + encode(("address",), (token,))
 
 
 def transfer(to: str, amount: int) -> bytes:

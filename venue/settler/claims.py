@@ -217,7 +217,7 @@ class Claims:
                 (Candidate.of(dict(row)) for row in rows),
                 floats=floats,
                 floors={} if claim.tier == "protected" else self._floors(lane.wallet),
-                limit=ITEMS_MAX,
+                limit=lane.items_max,
             )
             if not chosen:
                 return None

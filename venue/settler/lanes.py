@@ -17,6 +17,7 @@ from seawall.conventions import database
 from seawall.errors import InternalError, UsageError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import Fees, Intent
+from venue.contracts.calls import ITEMS_MAX
 from venue.database import Pool
 from venue.signer.protocol import Signed
 
@@ -34,7 +35,7 @@ class Lane:
     """A lane that this process holds.
 
     ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
-    ``rest_until_s`` of the monotonic clock.
+    ``rest_until_s`` of the monotonic clock, and none with more than ``items_max`` payments.
     """
 
     chain_id: int
@@ -47,6 +48,16 @@ class Lane:
     signer_region: str = ""
     in_flight: int = 0
     rest_until_s: float = 0.0
+    items_max: int = ITEMS_MAX
+
+    def reverted(self, items: int, *, rest_until_s: float) -> None:
+        """Rest, and then try half of the ``items`` that reverted as a whole."""
+        self.rest_until_s = rest_until_s
+        self.items_max = max(1, items // 2)
+
+    def ran(self) -> None:
+        """A transaction ran to its end: the next one may be twice as long."""
+        self.items_max = min(ITEMS_MAX, 2 * self.items_max)
 
 
 @dataclass(kw_only=True)

@@ -21,7 +21,6 @@ from seawall.errors import ServiceError
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import affordable
-from venue.contracts.calls import ITEMS_MAX
 from venue.process import pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
@@ -41,7 +40,7 @@ _AFTER_REVERT_S = 5.0
 """Pause of a lane after a whole batch reverted.
 
 The cause is most likely a cap of the contract, which ends with its window; a new attempt at once
-would only burn gas.
+would only burn gas. The next one has half as many payments, which may fit.
 """
 _log = logging.getLogger(__name__)
 
@@ -139,8 +138,10 @@ class Follower:
         items = await self.poster.items(slot)
         settlement = await read_settlement(view, receipt, items, contract=slot.lane.contract)
         # Set before the commit: a claim could take the released withdrawals at once.
-        if settlement.untried:
-            slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+        if receipt.succeeded:
+            slot.lane.ran()
+        elif settlement.untried or settlement.above_cap:
+            slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -212,7 +213,8 @@ class Driver:
             claimed_at = time.monotonic()
             while slot is not None:
                 self._queue.put_nowait(slot)
-                if slot.items < ITEMS_MAX or self.lane.in_flight >= IN_FLIGHT_MAX or stop.is_set():
+                full = slot.items >= self.lane.items_max
+                if not full or self.lane.in_flight >= IN_FLIGHT_MAX or stop.is_set():
                     break
                 slot = await self._claim(base_fee_wei)
 

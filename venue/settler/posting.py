@@ -9,6 +9,7 @@ database refuses to make twice.
 - Failed beyond doubt: the float is raised again. If the asset is at fault, the withdrawal is
   ``reserved`` again, else it is held as ``unknown`` (:mod:`seawall.controls.asset_pauses`).
 - Events and bitmap disagree: the withdrawal is held as ``unknown``, and its float stays lowered.
+- Above the cap of the contract's window, so that every transaction with it reverts: held.
 - Untried, because the whole transaction reverted: the float is raised again and the withdrawal is
   ``reserved`` again with its old sequence number. Its bit is clear, and the contract pays a bit
   once.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +28,16 @@ from seawall.controls.asset_pauses import Tried, blame, pause_s
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
-from seawall.ethereum.values import Receipt
-from venue.contracts.calls import NATIVE, Events, Item, decode_paid_many, paid_many, read_events
+from seawall.ethereum.values import Receipt, uint256
+from venue.contracts.calls import (
+    NATIVE,
+    Events,
+    Item,
+    cap,
+    decode_paid_many,
+    paid_many,
+    read_events,
+)
 from venue.database import Pool
 from venue.settler.lanes import Slot
 
@@ -38,13 +47,15 @@ class Settlement:
     """What became of the payments of a slot, as sequence numbers.
 
     ``paid`` as intended; ``failed`` beyond doubt; ``unclear``: event and bit disagree; ``untried``:
-    the transaction reverted as a whole, for example because of a cap of the contract.
+    the transaction reverted as a whole, for example because of a cap of the contract;
+    ``above_cap``: so did it, and so would every other, for the wallet never pays so much at once.
     """
 
     paid: tuple[int, ...]
     failed: tuple[int, ...]
     unclear: tuple[int, ...]
     untried: tuple[int, ...] = ()
+    above_cap: tuple[int, ...] = ()
 
 
 def settlement_of(
@@ -94,12 +105,36 @@ async def read_settlement(
         events = read_events(receipt.logs, contract=contract)
     except ValueError as error:
         raise ReceiptDisputedError(f"the receipt of a payout is malformed: {error}") from error
-    return settlement_of(items, events=events, bits=bits, succeeded=receipt.succeeded)
+    found = settlement_of(items, events=events, bits=bits, succeeded=receipt.succeeded)
+    if not found.untried:
+        return found
+    caps = {
+        token: await view.read(contract, cap(token), uint256)
+        for token in sorted({item.token for item in items})
+    }
+    return without_impossible(found, items, caps=caps)
+
+
+def without_impossible(
+    found: Settlement, items: Sequence[Item], *, caps: Mapping[str, int]
+) -> Settlement:
+    """``found`` of a transaction that reverted, without what would revert every other one as well.
+
+    ``caps`` are the most of each token that the contract pays in one window. Nothing else that is
+    about a single payment reverts a whole transaction.
+    """
+    above = {item.seq for item in items if item.amount > caps[item.token]}
+    return replace(
+        found,
+        untried=tuple(seq for seq in found.untried if seq not in above),
+        above_cap=tuple(seq for seq in found.untried if seq in above),
+    )
 
 
 _WAY_OUT = "The amount is held. Cancel the withdrawal to have it back in your balance."
 REFUSED = f"The destination did not take the payment, so no money left. {_WAY_OUT}"
 GIVEN_UP = f"The payment was tried several times and never went through. {_WAY_OUT}"
+ABOVE_CAP = f"The amount is more than the wallet pays at once; split it. {_WAY_OUT}"
 DISPUTED = (
     "The network's records of this payment contradict each other; "
     "the amount is held while we look into it."
@@ -271,6 +306,12 @@ class Poster:
                 )
             await self._give_back(connection, slot, rows)
             _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))
+        if settlement.above_cap:
+            rows = await connection.fetch(
+                _HOLD, slot.id, list(settlement.above_cap), "refused", ABOVE_CAP
+            )
+            await self._give_back(connection, slot, rows)
+            _log.error("slot %s: held, above the cap: %s", slot.id, settlement.above_cap)
         await self._blame(connection, slot, settlement)
         if settlement.unclear:
             await connection.fetch(_HOLD, slot.id, list(settlement.unclear), "disputed", DISPUTED)
@@ -324,7 +365,7 @@ class Poster:
         if settlement.unclear:
             _log.error("slot %s: the top-up is held, events and bitmap disagree", slot.id)
             return
-        if settlement.failed or settlement.untried:
+        if settlement.failed or settlement.untried or settlement.above_cap:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)
             return

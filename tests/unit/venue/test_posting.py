@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from venue.contracts.calls import Events, Item
-from venue.settler.posting import Settlement, settlement_of
+from venue.settler.lanes import Lane
+from venue.settler.posting import Settlement, settlement_of, without_impossible
 
 ITEM = Item(seq=7, to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
 OTHER = Item(seq=7, to="0x" + "cd" * 20, token="0x" + "00" * 20, amount=5)
@@ -61,3 +62,32 @@ def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:
     assert both == Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))
     one = settlement_of(two, events=events(), bits={7: False, 8: True}, succeeded=False)
     assert one == Settlement(paid=(), failed=(7,), unclear=(8,))
+
+
+def test_what_no_window_could_pay_is_told_apart_from_what_waits_for_the_next_one() -> None:
+    """A payment of exactly the cap fits into a window; one base unit more fits into none."""
+    token = "0x" + "11" * 20
+    items = [
+        ITEM,
+        Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6),
+        Item(seq=9, to=ITEM.to, token=token, amount=1),
+    ]
+    reverted = Settlement(paid=(), failed=(), unclear=(), untried=(7, 8, 9))
+    found = without_impossible(reverted, items, caps={ITEM.token: 5, token: 0})
+    assert (found.untried, found.above_cap) == ((7,), (8, 9))
+
+
+def test_a_lane_halves_what_reverts_and_recovers_step_by_step() -> None:
+    """So a batch that can never run is not built again for ever, and one payment is the least."""
+    lane = Lane(
+        chain_id=1, address="0xa", network="n", wallet="w", contract="0xc", purpose="payout"
+    )
+    sizes = []
+    for _ in range(9):
+        sizes.append(lane.items_max)
+        lane.reverted(lane.items_max, rest_until_s=7.0)
+    assert sizes == [200, 100, 50, 25, 12, 6, 3, 1, 1]
+    assert lane.rest_until_s == 7.0
+    for _ in range(9):
+        lane.ran()
+    assert lane.items_max == 200
