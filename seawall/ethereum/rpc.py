@@ -2,8 +2,9 @@
 
 :class:`AsyncRpcClient` has a list of endpoints of one network. An endpoint that does not answer in
 time, refuses to serve or talks nonsense is replaced by the next one; what counts as which is in
-:mod:`seawall.ethereum.answers`. A node that refuses a call has answered: :class:`NodeRefusedError`
-never moves a client to another endpoint. :class:`RpcClient` has a single endpoint and a new
+:mod:`seawall.ethereum.answers`. A node that refuses a call has answered, and is not replaced
+(:class:`NodeRefusedError`); but where its reason may be its own and not the call's, the others are
+asked as well. :class:`RpcClient` has a single endpoint and a new
 connection per call, for programs that ask a few questions.
 
 Whatever follows from several answers is read through a :class:`ChainView`: one endpoint and one
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -371,7 +372,9 @@ class AsyncRpcClient(ChainReads):
 
         Raises :class:`NodeRefusedError`, or :class:`NodeSilentError` if no endpoint answers.
         """
-        return await self._first(method, lambda endpoint: endpoint.ask(parse, method, params))
+        return await self._first(
+            method, lambda endpoint: endpoint.ask(parse, method, params), own=(Cause.OTHER,)
+        )
 
     async def view(self) -> ChainView:
         """A view of the chain at the block that the first endpoint that answers calls finalized.
@@ -431,21 +434,43 @@ class AsyncRpcClient(ChainReads):
             if values.word(result) != expected:
                 raise ValueError(f"the node took {result}, not {expected}")
 
+        method, params = "eth_sendRawTransaction", ("0x" + raw.hex(),)
         try:
-            await self.ask(parse, "eth_sendRawTransaction", "0x" + raw.hex())
+            # Pools differ in the fees that they take and in the balances that they see.
+            await self._first(
+                method,
+                lambda endpoint: endpoint.ask(parse, method, params),
+                own=(Cause.OTHER, Cause.UNDERPRICED, Cause.UNFUNDED, Cause.INVALID),
+            )
         except NodeRefusedError as error:
             if error.cause not in _SENT:
                 raise
 
-    async def _first(self, what: str, ask: Callable[[_Endpoint], Awaitable[T]]) -> T:
-        """What ``ask`` gets of the first endpoint that gives a usable answer."""
+    def leave(self) -> None:
+        """Ask another endpoint first from now on: the one in use answers, but not truly."""
+        self._put_last(self._endpoints[0])
+
+    async def _first(
+        self, what: str, ask: Callable[[_Endpoint], Awaitable[T]], *, own: Collection[Cause] = ()
+    ) -> T:
+        """What ``ask`` gets of the first endpoint that gives a usable answer.
+
+        A refusal for a cause of ``own`` is raised only if no other endpoint gives a result.
+        """
         failures: list[str] = []
+        refusal: NodeRefusedError | None = None
         for endpoint in tuple(self._endpoints):
             try:
                 return await ask(endpoint)
             except NodeSilentError as error:
                 failures.append(str(error))
                 self._put_last(endpoint)
+            except NodeRefusedError as error:
+                if error.cause not in own:
+                    raise
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
         raise NodeSilentError(
             f"no endpoint of {self.network} answers {what}: {'; '.join(failures)}"
         )

@@ -36,6 +36,11 @@ _MISSING_BLOCKS = 3
 
 Full blocks delay a transaction by one or two blocks; after three, the pool has probably lost it.
 """
+_STANDS_STILL_S = 15.0
+"""An endpoint that has shown no new block for so long is left: it answers, but follows no chain.
+
+Ethereum's slots take 12 s, and about one in a hundred is empty; leaving in vain costs nothing.
+"""
 _AFTER_REVERT_S = 5.0
 """Pause of a lane after a whole batch reverted.
 
@@ -60,6 +65,8 @@ class Follower:
     base_fee_wei: int | None = None
     _following: dict[int, Slot] = field(default_factory=dict)
     _unread: bool = False
+    _highest: int = -1
+    _rose_at_s: float = field(default_factory=time.monotonic)
 
     def follow(self, slot: Slot) -> None:
         """Follow ``slot`` until it is final."""
@@ -77,6 +84,15 @@ class Follower:
     async def _turn(self, stop: asyncio.Event) -> None:
         """Read the newest block, unless it was read to its end before."""
         head = await self.rpc.head()
+        now_s = time.monotonic()
+        if head.number > self._highest:
+            self._highest, self._rose_at_s = head.number, now_s
+        elif now_s - self._rose_at_s >= _STANDS_STILL_S:
+            _log.warning(
+                "%s: no block after %d; another endpoint is asked", self.rpc.network, head.number
+            )
+            self.rpc.leave()
+            self._rose_at_s = now_s
         if head.number == self.head_number and not self._unread:
             return
         self.head_number, self.base_fee_wei = head.number, head.base_fee_wei

@@ -14,6 +14,7 @@ from seawall.change_review.sources import Chains
 from seawall.conventions.environment import SABOTAGE_VARIABLE
 from seawall.conventions.sabotage import SABOTAGE_RPC_FAILOVER
 from seawall.errors import ServiceError
+from seawall.ethereum.keys import keccak256
 from seawall.ethereum.rpc import (
     AsyncRpcClient,
     NodeRefusedError,
@@ -44,7 +45,8 @@ def rpc_with(answers: dict[str, object]) -> tuple[AsyncRpcClient, list[str]]:
         answer = answers[host]
         if answer is None:
             raise httpx.ReadTimeout("late", request=request)
-        body = {"error": {"message": answer}} if isinstance(answer, str) else {"result": answer}
+        refused = isinstance(answer, str) and not answer.startswith("0x")
+        body = {"error": {"message": answer}} if refused else {"result": answer}
         identity = json.loads(request.content)["id"]
         return httpx.Response(200, json={"jsonrpc": "2.0", "id": identity, **body})
 
@@ -136,10 +138,47 @@ async def test_bytes_that_the_node_has_are_broadcast(reason: str) -> None:
 
 async def test_bytes_that_the_node_does_not_want_are_not_broadcast() -> None:
     """Everything else is the caller's to hear."""
-    rpc, _ = rpc_with({"primary": "insufficient funds for gas"})
+    rpc, asked = rpc_with({"primary": "insufficient funds for gas", "standby": "nonce too high"})
 
     with pytest.raises(NodeRefusedError, match="insufficient funds"):
         await rpc.broadcast(b"\x02")
+    assert asked == ["primary", "standby"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["insufficient funds for gas", "transaction underpriced", "exceeds block gas limit", "no"],
+)
+async def test_bytes_that_one_pool_does_not_want_are_offered_to_the_other(reason: str) -> None:
+    """The first pool remains in use: another transaction may suit it."""
+    rpc, asked = rpc_with({"primary": reason, "standby": "0x" + keccak256(b"\x02").hex()})
+
+    await rpc.broadcast(b"\x02")
+    await rpc.broadcast(b"\x02")
+    assert asked == ["primary", "standby"] * 2
+
+
+async def test_a_refusal_in_words_that_nobody_knows_is_asked_of_the_others() -> None:
+    """It may be about the node and not about the call: a method that is switched off, a mood."""
+    rpc, asked = rpc_with({"primary": "we had rather not", "standby": ["ok"]})
+    assert await rpc.call("x") == ["ok"]
+    assert asked == ["primary", "standby"]
+
+    rpc, asked = rpc_with({"primary": "we had rather not", "standby": "nor we"})
+    with pytest.raises(NodeRefusedError, match="we had rather not"):
+        await rpc.call("x")
+
+    rpc, asked = rpc_with({"primary": "we had rather not", "standby": None})
+    with pytest.raises(NodeRefusedError, match="we had rather not"):
+        await rpc.call("x")
+
+
+async def test_an_endpoint_that_answers_untruly_can_be_left() -> None:
+    """The other one is asked first from then on."""
+    rpc, asked = rpc_with({"primary": ["old"], "standby": ["new"]})
+    rpc.leave()
+    assert await rpc.call("x") == ["new"]
+    assert asked == ["standby"]
 
 
 async def test_an_answer_that_is_no_json_rpc_is_no_answer() -> None:

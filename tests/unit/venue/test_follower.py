@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -341,3 +342,20 @@ async def test_a_receipt_of_a_block_that_nobody_has_seen_is_not_recorded(bench: 
     bench.primary.spoil = once("eth_getTransactionReceipt", result(ahead))
     await bench.blocks(3)
     assert bench.ledger.posted == [PAID]
+
+
+async def test_a_node_that_stands_still_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers everything, of a chain that stopped; the other one goes on."""
+    now_s = 0.0
+    monkeypatch.setattr(pipeline, "time", SimpleNamespace(monotonic=lambda: now_s))
+    bench.pay()
+    await bench.turns(1)
+    bench.primary.behind = 0
+    for _ in range(8):
+        bench.chain.newest += 1
+        bench.primary.behind += 1
+        now_s += 2.0
+        await bench.turns(2)
+    assert len(bench.ledger.posted) == 1
