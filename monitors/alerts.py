@@ -36,9 +36,12 @@ OWNERS: Mapping[str, str] = {
     metrics.UNIDENTIFIED: components.TREASURY_PROCESS,
     metrics.HELD: components.TREASURY_PROCESS,
     metrics.ASSET_RESTS: components.TREASURY_PROCESS,
+    metrics.GAS_LEFT: components.TREASURY_PROCESS,
     metrics.TIER: components.MODE_CONTROLLER_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
+GAS_LEFT_MIN = 100
+"""Full payouts, at the fees of the moment: a few minutes of a flood, and days of a calm venue."""
 SIGNERS = "signer-.+"
 """Every signer serves SIGN_REQUESTS."""
 
@@ -74,6 +77,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _unidentified(policy),
         _asset_rests(policy),
         _held(policy),
+        _gas_low(policy),
         _metrics_absent(policy),
     ]
 
@@ -241,6 +245,21 @@ def _held(policy: Policy) -> Alert:
         ),
         customer_impact="Their payments did not go through; each customer can have the money back.",
         runbook=f"{RUNBOOKS}/held-withdrawals.md",
+    )
+
+
+def _gas_low(policy: Policy) -> Alert:
+    return Alert(
+        name=metrics.ALERT_GAS_LOW,
+        expression=f"min by (network, wallet) ({metrics.GAS_LEFT}) < {GAS_LEFT_MIN}",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary=(
+            "The key of {{ $labels.wallet }} has gas money for {{ $value | humanize }} more payouts"
+        ),
+        customer_impact="None yet; without gas money nothing is paid from this wallet.",
+        runbook=f"{RUNBOOKS}/gas-low.md",
     )
 
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from monitors.alerts import OWNERS, PROTECTED, alerts_of, grace_ms, labels_of, window_ms
+from monitors.alerts import (
+    GAS_LEFT_MIN,
+    OWNERS,
+    PROTECTED,
+    alerts_of,
+    grace_ms,
+    labels_of,
+    window_ms,
+)
 from monitors.promql import duration
 from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
@@ -74,7 +82,7 @@ def cases_of(policy: Policy) -> list[Case]:
                 labels=(("region", region),),
             )
         )
-    return [*cases, _protected(policy), *_ledger(policy), *_absent(policy)]
+    return [*cases, _protected(policy), *_ledger(policy), *_gas(policy), *_absent(policy)]
 
 
 def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
@@ -189,6 +197,24 @@ def _ledger(policy: Policy) -> list[Case]:
                 "an issuer pauses a token, then lets it go on",
                 asset,
             ),
+        )
+    ]
+
+
+def _gas(policy: Policy) -> list[Case]:
+    """Gas money runs low and is sent; it is never asked for while there is just enough."""
+    network = next(iter(policy.networks))
+    wallet = next(name for name, each in policy.wallets.items() if each.network == network)
+    labels = (("network", network), ("wallet", wallet))
+    selector = _selector(metrics.GAS_LEFT, labels)
+    return [
+        Case(
+            alert=metrics.ALERT_GAS_LOW,
+            story="gas money runs low, then is sent",
+            series={selector: f"{GAS_LEFT_MIN}x{CALM} {GAS_LEFT_MIN - 1}x9 {GAS_LEFT_MIN}x20"},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
         )
     ]
 

@@ -33,6 +33,8 @@ UNIDENTIFIED = "seawall_unidentified_base_units"
 HELD = "seawall_withdrawals_held"
 # gauge; treasury; labels network, asset: 1 while no payment of the asset moves
 ASSET_RESTS = "seawall_asset_rests"
+# gauge; treasury; labels network, wallet: full payouts for which the key of a lane has gas money
+GAS_LEFT = "seawall_gas_left_payouts"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | unavailable
@@ -53,6 +55,7 @@ ALERT_TIER_PROTECTED = "SeawallTierProtected"
 ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
+ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)
 """Tickets that a stranger or a customer can cause alone: they must fail nobody's drill."""

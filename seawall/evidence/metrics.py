@@ -22,6 +22,7 @@ QUERIES: tuple[str, ...] = (
     metrics.UNIDENTIFIED,
     metrics.HELD,
     metrics.ASSET_RESTS,
+    metrics.GAS_LEFT,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,

@@ -11,12 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 
+from monitors.alerts import GAS_LEFT_MIN
+from seawall.conventions import metrics
 from seawall.errors import UsageError
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.drill_contract import Refusal, Withdrawal
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
-from tests.testing.venue_harness import HANGS_AFTER_S, connected
+from tests.testing.venue_harness import HANGS_AFTER_S, connected, venue_process
 from venue.api.reservations import cancel_withdrawal
 from venue.contracts.calls import mint, set_paused
 from venue.operator.held import decide, held
@@ -226,6 +228,29 @@ async def test_a_bad_destination_alone_is_held_and_pauses_nobody(venue: Venue) -
     await venue.reserve([Wanted(network="aster", asset="AST", amount=AST // 10_000)])
     await venue.all_posted()
     assert await states(venue) == {"posted": 1, "unknown": 1}
+
+
+async def test_the_treasury_shows_what_is_held_what_rests_and_what_gas_is_left(
+    venue: Venue,
+) -> None:
+    """Nobody has decided; then somebody has. And the key of a lane has no gas money left."""
+    withdrawal = await hold_one(venue)
+    aster = {"network": "aster"}
+    key = venue.config.signers[venue.policy.regions.primary].keys["customer-aster-hot"].address
+    async with venue_process("treasury", venue.config_path, venue.database):
+        await venue.until_served(1.0, metrics.HELD, **aster, asset="AST")
+        await venue.until_served(0.0, metrics.ASSET_RESTS, **aster, asset="AST")
+        hot = aster | {"wallet": "customer-aster-hot"}
+        assert (await venue.served(metrics.GAS_LEFT, **hot) or 0.0) > GAS_LEFT_MIN
+        await venue.owner.execute(
+            """insert into asset_pauses (network, asset, failures, destinations, until)
+               values ('aster', 'USDX', 1, '{a,b}', clock_timestamp())"""
+        )
+        await venue.until_served(1.0, metrics.ASSET_RESTS, **aster, asset="USDX")
+        await cancel(venue, withdrawal)
+        await venue.until_served(0.0, metrics.HELD, **aster, asset="AST")
+        await call(venue, "anvil_setBalance", key, "0x1")
+        await venue.until_served(0.0, metrics.GAS_LEFT, **hot)
 
 
 async def test_nothing_leads_out_of_unknown_but_a_number_that_is_used_up(venue: Venue) -> None:

@@ -14,7 +14,13 @@ from venue.ledger.chart import Book, books, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
-from venue.treasury.metrics import expose_held, expose_queue, expose_sums, expose_unidentified
+from venue.treasury.metrics import (
+    expose_gas,
+    expose_held,
+    expose_queue,
+    expose_sums,
+    expose_unidentified,
+)
 from venue.treasury.reconcile import Comparisons, reconcile
 from venue.treasury.surplus import book_surpluses
 from venue.treasury.topups import WRITER, request_topups
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from venue.treasury.reconcile import Holding
 
 GAUGES_EVERY_S = 1.0
+GAS_EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +71,10 @@ class Treasury:
             self._every(GAUGES_EVERY_S, self._gauges, stop),
             self._every(self._policy.treasury.top_up_every / 1_000, self._top_up, stop),
         ]
+        loops += [
+            self._every(GAS_EVERY_S, functools.partial(self._gas, network), stop)
+            for network in self._routes
+        ]
         for book in books(self._policy):
             every_s = self._comparisons.every_s[book.key]
             loops.append(self._every(every_s, functools.partial(self._reconcile, book), stop))
@@ -93,6 +104,13 @@ class Treasury:
             await expose_queue(connection, self._policy)
             await expose_unidentified(connection)
             await expose_held(connection, self._policy)
+
+    async def _gas(self, network: str) -> None:
+        keys = self._config.signers[self._policy.regions.primary].keys
+        await expose_gas(
+            self._rpcs[network],
+            {wallet: keys[wallet].address for wallet in self._routes[network].lanes},
+        )
 
     async def _top_up(self) -> None:
         now_s = time.monotonic()

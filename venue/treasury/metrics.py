@@ -10,9 +10,14 @@ from seawall.controls.admission import guaranteed_sizes
 from seawall.controls.asset_pauses import PAUSING_MIN
 from seawall.conventions import metrics
 from seawall.errors import InternalError
+from venue.chain.transaction import fees
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
 from venue.ledger.chart import payout_routes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.policy import Policy
     from venue.database import Connection
 
@@ -37,6 +42,11 @@ UNIDENTIFIED = Gauge(
 HELD = Gauge(metrics.HELD, "Held withdrawals that nobody has decided about.", ("network", "asset"))
 ASSET_RESTS = Gauge(
     metrics.ASSET_RESTS, "1 while no payment of the asset moves.", ("network", "asset")
+)
+GAS_LEFT = Gauge(
+    metrics.GAS_LEFT,
+    "Full payouts for which the key of a lane has gas money, at the fees of the newest block.",
+    ("network", "wallet"),
 )
 LEDGER_SUM = Gauge(
     metrics.LEDGER_SUM, "Sum of all entries; anything but zero is a fault.", ("network", "asset")
@@ -111,6 +121,18 @@ async def expose_held(connection: Connection, policy: Policy) -> None:
         for asset in declared.assets:
             HELD.labels(network, asset).set(held.get((network, asset), 0))
             ASSET_RESTS.labels(network, asset).set((network, asset) in resting)
+
+
+async def expose_gas(rpc: AsyncRpcClient, keys: Mapping[str, str]) -> None:
+    """Show how many full payouts each of ``keys`` (address by wallet) could pay for now.
+
+    A node takes a transaction only if its sender has the highest price that it allows.
+    """
+    base_fee_wei = (await rpc.head()).base_fee_wei
+    cost = fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(ITEMS_MAX))
+    for wallet, address in keys.items():
+        balance = await rpc.balance(address)
+        GAS_LEFT.labels(rpc.network, wallet).set(balance // (cost.gas_limit * cost.max_fee_wei))
 
 
 async def expose_sums(connection: Connection) -> None:
