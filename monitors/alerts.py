@@ -78,6 +78,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _asset_rests(policy),
         _held(policy),
         _gas_low(policy),
+        _lane_disputed(policy),
         _metrics_absent(policy),
     ]
 
@@ -260,6 +261,19 @@ def _gas_low(policy: Policy) -> Alert:
         ),
         customer_impact="None yet; without gas money nothing is paid from this wallet.",
         runbook=f"{RUNBOOKS}/gas-low.md",
+    )
+
+
+def _lane_disputed(policy: Policy) -> Alert:
+    return Alert(
+        name=metrics.ALERT_LANE_DISPUTED,
+        expression=f"max by (network, wallet) ({metrics.LANE_DISPUTED}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary="The chain knows of {{ $labels.wallet }} what the venue's records do not",
+        customer_impact="Nothing is paid from this wallet until people have looked.",
+        runbook=f"{RUNBOOKS}/lane-disputed.md",
     )
 
 

@@ -82,7 +82,14 @@ def cases_of(policy: Policy) -> list[Case]:
                 labels=(("region", region),),
             )
         )
-    return [*cases, _protected(policy), *_ledger(policy), *_gas(policy), *_absent(policy)]
+    return [
+        *cases,
+        _protected(policy),
+        *_ledger(policy),
+        *_gas(policy),
+        _disputed(policy),
+        *_absent(policy),
+    ]
 
 
 def _trigger_cases(policy: Policy, trigger: Trigger) -> list[Case]:
@@ -199,6 +206,20 @@ def _ledger(policy: Policy) -> list[Case]:
             ),
         )
     ]
+
+
+def _disputed(policy: Policy) -> Case:
+    network = next(iter(policy.networks))
+    wallet = next(name for name, each in policy.wallets.items() if each.network == network)
+    labels = (("network", network), ("wallet", wallet))
+    return Case(
+        alert=metrics.ALERT_LANE_DISPUTED,
+        story="the chain has used a nonce that was never given out, then people have resolved it",
+        series={_selector(metrics.LANE_DISPUTED, labels): _pulse(1)},
+        silent_at=(CALM, CALM + 11),
+        firing_at=(CALM + 1 + _pending(policy),),
+        labels=labels,
+    )
 
 
 def _gas(policy: Policy) -> list[Case]:

@@ -46,6 +46,8 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 # counter; settler; labels network, side: primary | standby, outcome: answered | silent (which is
 # also an endpoint that refuses to serve or talks nonsense)
 RPC_REQUESTS = "seawall_rpc_requests_total"
+# gauge; settler; labels network, wallet: 1 while the chain knows of the lane what we do not
+LANE_DISPUTED = "seawall_lane_disputed"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 TICKET: Final = "info"
 """Severity of an alert that wakes nobody."""
@@ -55,6 +57,7 @@ ALERT_TIER_PROTECTED = "SeawallTierProtected"
 ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
+ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)

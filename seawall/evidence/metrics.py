@@ -23,6 +23,7 @@ QUERIES: tuple[str, ...] = (
     metrics.HELD,
     metrics.ASSET_RESTS,
     metrics.GAS_LEFT,
+    metrics.LANE_DISPUTED,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,

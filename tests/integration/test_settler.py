@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from seawall.controls.sizing import window_seconds
+from seawall.conventions import metrics
+from seawall.conventions.components import settler_process
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
@@ -322,6 +324,40 @@ async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_
     await venue.all_posted()
     assert await venue.ledger_sum() == 0
     await chain_equals_ledger(venue)
+
+
+async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
+    venue: Venue,
+) -> None:
+    """As after a restore: first a nonce, then a number was used that was never given out here."""
+    hot, name = "customer-aster-hot", settler_process("aster")
+    await venue.settler("aster")
+    await venue.reserve(small(5))
+    await venue.all_posted()
+    await venue.stop(venue.settlers[0])
+    # The database of before: its last nonce and its last numbers are not known any more.
+    nonce = await venue.owner.fetchval("select next_nonce from lanes where wallet = $1", hot)
+    set_nonce = "update lanes set next_nonce = $1 where wallet = $2"
+    await venue.owner.execute(set_nonce, nonce - 1, hot)
+    await venue.owner.execute("alter table withdrawals alter column seq drop identity")
+    await venue.owner.execute("update withdrawals set seq = -seq")
+    await venue.owner.execute(
+        "alter table withdrawals alter column seq add generated always as identity (start 1)"
+    )
+
+    process = await venue.settler("aster", ready=False)
+    disputed = {"network": "aster", "wallet": hot}
+    await venue.until_served(1.0, metrics.LANE_DISPUTED, by=name, **disputed)
+    await venue.owner.execute(set_nonce, nonce, hot)  # people raise the nonce alone
+    await asyncio.sleep(6)
+    assert await venue.served(metrics.LANE_DISPUTED, by=name, **disputed) == 1.0
+    assert await venue.owner.fetchval("select count(*) from slots where state <> 'final'") == 0
+
+    await venue.owner.execute("select setval(pg_get_serial_sequence('withdrawals', 'seq'), 1000)")
+    await venue.reserve(small(3))  # the numbers go on above what was lost
+    await venue.all_posted()
+    assert await venue.served(metrics.LANE_DISPUTED, by=name, **disputed) == 0.0
+    assert await venue.stop(process) == 0
 
 
 async def test_a_second_settler_fences_the_first(venue: Venue) -> None:

@@ -152,8 +152,10 @@ class Venue:
                 "update mode set epoch = epoch + 1, tier = $1, reason = 'test'", tier
             )
 
-    async def settler(self, network: str, **environment: str) -> asyncio.subprocess.Process:
-        """Start a settler and wait until it is ready."""
+    async def settler(
+        self, network: str, *, ready: bool = True, **environment: str
+    ) -> asyncio.subprocess.Process:
+        """Start a settler and, if it is to be ``ready``, wait until it is."""
         process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
@@ -169,8 +171,9 @@ class Venue:
         )
         self.settlers.append(process)
         assert process.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await process.stdout.readline() == b"ready\n"
+        if ready:
+            async with asyncio.timeout(HANGS_AFTER_S):
+                assert await process.stdout.readline() == b"ready\n"
         return process
 
     async def stop(self, process: asyncio.subprocess.Process) -> int:
@@ -208,21 +211,28 @@ class Venue:
             await rpc.call("eth_sendTransaction", {"from": sender, **call})
         await until_final(site.rpc.primary)
 
-    async def served(self, metric: str, **labels: str) -> float | None:
-        """The treasury's metric with exactly these labels; None while it serves no such one."""
-        port = self.config.metrics_ports[TREASURY_PROCESS]
+    async def served(
+        self, metric: str, *, by: str = TREASURY_PROCESS, **labels: str
+    ) -> float | None:
+        """The metric of a process with exactly these labels; None while it serves no such one."""
+        port = self.config.metrics_ports[by]
         async with httpx.AsyncClient() as http:
-            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+            try:
+                text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+            except httpx.ConnectError:  # it is starting
+                return None
         own = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
         wanted = f"{metric}{{{own}}} "
         found = (line for line in text.splitlines() if line.startswith(wanted))
         return next((float(line.removeprefix(wanted)) for line in found), None)
 
-    async def until_served(self, value: float, metric: str, **labels: str) -> None:
-        """Wait until the treasury serves ``value``."""
+    async def until_served(
+        self, value: float, metric: str, *, by: str = TREASURY_PROCESS, **labels: str
+    ) -> None:
+        """Wait until the process ``by`` serves ``value``."""
         async with asyncio.timeout(HANGS_AFTER_S):
             # a process is polled
-            while await self.served(metric, **labels) != value:  # noqa: ASYNC110
+            while await self.served(metric, by=by, **labels) != value:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     async def ledger_sum(self) -> int:

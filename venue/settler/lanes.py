@@ -35,7 +35,8 @@ class Lane:
     """A lane that this process holds.
 
     ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
-    ``rest_until_s`` of the monotonic clock, and none with more than ``items_max`` payments.
+    ``rest_until_s`` of the monotonic clock, none with more than ``items_max`` payments, and none at
+    all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
     """
 
     chain_id: int
@@ -49,6 +50,7 @@ class Lane:
     in_flight: int = 0
     rest_until_s: float = 0.0
     items_max: int = ITEMS_MAX
+    disputed: set[int] = field(default_factory=set)
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""

@@ -36,6 +36,12 @@ class SettlerMetrics:
             ("network", "wallet"),
             registry=registry,
         )
+        self._disputed = prometheus_client.Gauge(
+            metrics.LANE_DISPUTED,
+            "1 while the chain knows of the lane what the venue's records do not",
+            ("network", "wallet"),
+            registry=registry,
+        )
         self._asked = prometheus_client.Counter(
             metrics.RPC_REQUESTS,
             "Calls of RPC endpoints by outcome",
@@ -55,6 +61,10 @@ class SettlerMetrics:
     def route(self, wallet: str, region: str, *, in_force: bool) -> None:
         """Show whether ``region`` signs for ``wallet``."""
         self._route.labels(self._network, wallet, region).set(in_force)
+
+    def disputed(self, wallet: str, *, disputed: bool) -> None:
+        """Show whether the chain contradicts the venue's records of ``wallet``."""
+        self._disputed.labels(self._network, wallet).set(disputed)
 
     def final(self, payouts: Mapping[str, int]) -> None:
         """Add payouts that became final; counts by asset."""

@@ -135,7 +135,11 @@ class Follower:
 
     async def _receipt(self, slot: Slot, view: ChainView) -> Receipt | None:
         receipt = await view.receipt(slot.tx_hash or "")
-        if receipt is None and self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
+        if receipt is not None:
+            self._dispute(slot, disputed=False)
+        elif self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
+            used = await view.nonce(slot.lane.address)
+            self._dispute(slot, disputed=slot.nonce < used)
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
             try:  # a transaction that no node takes must not keep the others from being followed
                 await self.rpc.broadcast(slot.raw or b"")
@@ -143,6 +147,24 @@ class Follower:
                 _log.warning("slot %s was not broadcast again: %s", slot.id, error)
             slot.sent_at_block = self.head_number
         return receipt
+
+    def _dispute(self, slot: Slot, *, disputed: bool) -> None:
+        """Hold the lane while the chain says that another transaction has used a slot's nonce."""
+        lane = slot.lane
+        if disputed == (slot.id in lane.disputed):
+            return
+        if disputed:
+            lane.disputed.add(slot.id)
+            _log.error(
+                "nonce %d of %s is used up, and not by the transaction of slot %s: nothing more is"
+                " claimed",
+                slot.nonce,
+                lane.wallet,
+                slot.id,
+            )
+        else:
+            lane.disputed.discard(slot.id)
+        self.metrics.disputed(lane.wallet, disputed=bool(lane.disputed))
 
     async def _finish(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
         if slot.purpose == "cancel":
@@ -267,7 +289,7 @@ class Driver:
         return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
-        if time.monotonic() < self.lane.rest_until_s:
+        if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
             return None
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)

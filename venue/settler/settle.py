@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,7 +17,9 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
-from venue.database import connect, open_pool, while_open
+from venue.database import Pool, connect, open_pool, while_open
+from venue.process import pause
+from venue.settler.agreement import disagreements, given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
@@ -27,6 +30,8 @@ from venue.settler.signing_routes import SigningRoutes
 
 _DATABASE_CONNECTIONS = 6
 _GRACE_S = 1.2
+_LOOK_AGAIN_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
@@ -141,7 +146,10 @@ async def settle(
         ]
         await held.take()
         routes.adopt()
-        _resume(drivers, await held.in_flight())
+        slots = await held.in_flight()
+        if not await _agree(pool, rpc, lanes, slots, metrics=metrics, stop=stop):
+            return
+        _resume(drivers, slots)
         listener = await connect(database_url(), name=f"settler-{network}-wake")
         stack.callback(listener.terminate)
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
@@ -151,6 +159,32 @@ async def settle(
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]
         await while_open(listener, _together(stop, loops))
+
+
+async def _agree(
+    pool: Pool,
+    rpc: AsyncRpcClient,
+    lanes: Sequence[Lane],
+    slots: Sequence[Slot],
+    *,
+    metrics: SettlerMetrics,
+    stop: asyncio.Event,
+) -> bool:
+    """Wait until the chain knows nothing of ``lanes`` that the database does not; False at stop."""
+    while not stop.is_set():
+        view = await rpc.view()
+        agreed = True
+        for lane in lanes:
+            own = [slot for slot in slots if slot.lane is lane]
+            found = await disagreements(view, lane, await given_out(pool, lane), own)
+            metrics.disputed(lane.wallet, disputed=bool(found))
+            for each in found:
+                _log.error("nothing is claimed on %s: %s", lane.network, each)
+            agreed = agreed and not found
+        if agreed:
+            return True
+        await pause(stop, _LOOK_AGAIN_S)
+    return False
 
 
 def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:

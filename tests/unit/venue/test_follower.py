@@ -63,6 +63,8 @@ class _Metrics:
 
     def final(self, payouts: object) -> None: ...
 
+    def disputed(self, wallet: str, *, disputed: bool) -> None: ...
+
 
 class Bench:
     """A follower of one broadcast slot, over a primary and a standby node of one chain."""
@@ -105,7 +107,12 @@ class Bench:
             raw=b"\x02",
             sent_at_block=1_000,
         )
+        self.lane, self._slot = lane, slot
         self._follower.follow(slot)
+
+    def broadcast_long_ago(self) -> None:
+        """So many blocks ago that the transaction is missed."""
+        self._slot.sent_at_block = 0
 
     def pay(self) -> None:
         """The transaction is in the newest block, which becomes final two blocks later."""
@@ -359,3 +366,17 @@ async def test_a_node_that_stands_still_is_left(
         now_s += 2.0
         await bench.turns(2)
     assert len(bench.ledger.posted) == 1
+
+
+async def test_a_nonce_that_another_transaction_has_used_holds_its_lane(bench: Bench) -> None:
+    """Somebody else has the key, or the records are older than the chain: nothing is claimed.
+
+    If our transaction turns up after all, the lane goes on.
+    """
+    bench.chain.pay("0x" + "5a" * 32, [1])  # takes the nonce of our slot
+    bench.broadcast_long_ago()
+    await bench.blocks(4)
+    assert bench.lane.disputed == {1}
+    bench.pay()
+    await bench.blocks(1)
+    assert bench.lane.disputed == set()

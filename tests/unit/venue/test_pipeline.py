@@ -28,6 +28,9 @@ class _Node:
     async def view(self) -> _Node:
         return self
 
+    async def nonce(self, address: str) -> int:
+        return 0
+
     async def receipt(self, tx_hash: str) -> Receipt | None:
         if tx_hash == "0xlost":
             return None

@@ -1,0 +1,93 @@
+"""Agreement of a lane with its chain, before anything is claimed after a start.
+
+A database that was restored from a backup, or a key that somebody else uses, shows here: the chain
+has used nonces or numbers that the database never gave out. A settler that claimed all the same
+would take nonces that are used up for sent, and numbers that were paid for unpaid ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seawall.ethereum.rpc import ChainView
+from venue.contracts.calls import decode_paid_many, paid_many
+from venue.settler.lanes import Lane, Slot
+
+NUMBERS_AHEAD = 500
+"""Numbers after the last one given out that must be unused; what one call of the contract reads.
+
+A database that lags by more than so many withdrawals has lost the nonces of their slots as well.
+"""
+_GIVEN_OUT = """
+    select (select next_nonce from lanes where (chain_id, address) = ($1, $2)) as next_nonce,
+           (select coalesce(max(seq), 0) from withdrawals) as last_seq"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenOut:
+    """What the database has given out: the lane's next nonce, and the last number."""
+
+    next_nonce: int
+    last_seq: int
+
+
+async def given_out(connection: Any, lane: Lane) -> GivenOut:
+    """Read after the lane was taken: whoever held it before can claim no more.
+
+    ``connection`` is one connection or a pool.
+    """
+    return GivenOut(**dict(await connection.fetchrow(_GIVEN_OUT, lane.chain_id, lane.address)))
+
+
+async def disagreements(
+    view: ChainView, lane: Lane, given: GivenOut, in_flight: Iterable[Slot]
+) -> list[str]:
+    """What the chain knows of ``lane`` and the database does not; empty if they agree.
+
+    Raises :class:`ViewLostError`.
+    """
+    used = await view.nonce(lane.address)
+    unused = range(given.last_seq + 1, given.last_seq + 1 + NUMBERS_AHEAD)
+    bits: Mapping[int, bool] = {}
+    if lane.purpose == "payout":
+        bits = await view.read(
+            lane.contract, paid_many(unused), lambda answer: decode_paid_many(answer, unused)
+        )
+    missing = [
+        slot.nonce
+        for slot in in_flight
+        if slot.nonce < used and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
+    ]
+    return judge(lane, given, used=used, bits=bits, missing=missing)
+
+
+def judge(
+    lane: Lane, given: GivenOut, *, used: int, bits: Mapping[int, bool], missing: Iterable[int]
+) -> list[str]:
+    """The disagreements as sentences.
+
+    Args:
+        lane: Whose.
+        given: What the database has given out.
+        used: How many nonces the chain has used, at its finalized block.
+        bits: Whether numbers that were never given out are used up in the contract.
+        missing: Nonces of slots that the chain has used without a receipt of ours.
+    """
+    found = []
+    if used > given.next_nonce:
+        found.append(
+            f"the chain has used {used} nonces of {lane.wallet}, and the next one here is"
+            f" {given.next_nonce}"
+        )
+    if paid := sorted(seq for seq, bit in bits.items() if bit):
+        found.append(
+            f"numbers up to {paid[-1]} are used up in the contract of {lane.wallet}, and the last"
+            f" one given out is {given.last_seq}"
+        )
+    found += [
+        f"nonce {nonce} of {lane.wallet} is used up, and not by the transaction that is on record"
+        for nonce in missing
+    ]
+    return found
