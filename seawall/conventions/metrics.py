@@ -37,7 +37,8 @@ ASSET_RESTS = "seawall_asset_rests"
 GAS_LEFT = "seawall_gas_left_payouts"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
-# counter; signer; labels region, outcome: signed | replayed | refused | unavailable
+# counter; signer; labels region, outcome: signed | replayed | refused | throttled | unavailable
+# (the provider) | unlogged (the signer's own log)
 SIGN_REQUESTS = "seawall_sign_requests_total"
 SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force

@@ -14,7 +14,7 @@ from seawall.conventions.components import settler_process
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
-from tests.testing.venue_harness import HANGS_AFTER_S, free_port
+from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port
 from venue.contracts.calls import mint
 
 pytestmark = pytest.mark.integration
@@ -240,6 +240,25 @@ async def test_a_dark_primary_is_left_after_two_failures_and_returned_to(venue: 
 
 
 @pytest.mark.nightly  # the game day's sabotage shows the same
+async def test_a_database_that_stands_still_moves_no_signing_to_the_other_region(
+    venue: Venue,
+) -> None:
+    """The sign log is locked for two seconds; the key service was well all the time."""
+    await venue.settler("aster")
+    await venue.reserve(small(2))
+    await venue.all_posted()
+    async with connected(venue.database.owner) as holder, holder.transaction():
+        await holder.execute("lock table sign_log in access exclusive mode")
+        await venue.reserve(small(4))
+        await asyncio.sleep(2)
+        assert await venue.owner.fetchval("select count(*) from slots where state = 'open'") == 1
+    await venue.all_posted()
+    failed = "select count(*) from flow where kind = 'signing_failed'"
+    assert await venue.owner.fetchval(failed) == 0
+    moved = "select count(*) from lane_log where detected_at is not null"
+    assert await venue.owner.fetchval(moved) == 0
+
+
 async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue) -> None:
     """The sabotage switches off only the breaker.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locally
 from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
-from tests.testing.venue_harness import POLICY, Founded
+from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, Founded
 from venue.chain.transaction import MAX_FEE_CEILING_WEI
 from venue.database import Connection, Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
@@ -201,6 +202,18 @@ async def test_a_slot_of_an_old_mode_is_not_signed_unless_it_may_be_out_already(
     await desk.owner.execute("update slots set admitted_epoch = (select epoch from mode)")
     await desk.services["one"].log.record(request_for(desk.address))
     await desk.owner.execute(flip)
+    assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
+
+
+async def test_a_slow_database_is_not_taken_for_a_dark_region(desk: Desk) -> None:
+    """Somebody holds the lane: the signer says in time that its provider is not to blame."""
+    async with desk.owner.acquire() as holder, holder.transaction():
+        await holder.execute("select 1 from lanes for update")
+        async with asyncio.timeout(HANGS_AFTER_S):
+            with pytest.raises(SigningRefusedError) as caught:
+                await desk.services["one"].sign(request_for(desk.address))
+    assert caught.value.code == "log_unavailable"
+    assert desk.providers["one"].asked == 0
     assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seawall.controls.admission import guaranteed_sizes
 from seawall.errors import InternalError
 from seawall.indicators import FlowRow, Sample, Window, age_s
-from venue.database import COMMITTED_AT_US
+from venue.database import COMMITTED_AT_US, TRANSACTION_MS_MAX
 
 if TYPE_CHECKING:
     from seawall.policy import Policy, Tier
@@ -35,9 +35,12 @@ _ROWS = f"""
            coalesce((select array_agg(at_us) from new), '{{}}') as ats_us,
            coalesce((select array_agg(reserved_at_us) from new), '{{}}') as reserved_ats_us,
            {_NOW_US} as now_us"""
-_START = f"""
-    select coalesce(max(f.id), 0) from flow f
-    where {COMMITTED_AT_US.format(row="f")} < {_NOW_US} - $1"""
+# Read backwards from the newest row, so that the length of the past costs nothing. A row commits
+# at most one transaction's length after its `at`.
+_START = """
+    select coalesce((
+        select id from flow where at < clock_timestamp() - $1 * interval '1 ms'
+        order by id desc limit 1), 0)"""
 # A withdrawal that is `unknown` waits for a person, not for the queue: one refused payment must not
 # keep the venue stressed for ever.
 _OPEN = "from withdrawals where state in ('reserved', 'slotted')"
@@ -71,7 +74,9 @@ class Sampler:
     async def start(self) -> None:
         """Skip the rows that are older than every window."""
         longest_ms = max(settings.window or 0 for settings in self._policy.indicators.values())
-        self._after_id = await self._connection.fetchval(_START, longest_ms * 1_000)
+        self._after_id = await self._connection.fetchval(
+            _START, longest_ms + 2 * TRANSACTION_MS_MAX
+        )
 
     async def refresh_ages(self, tier: Tier) -> None:
         """Read since when the oldest withdrawals in the queue have waited.

@@ -29,14 +29,15 @@ from seawall.errors import InternalError
 from venue.process import pause
 from venue.settler.lanes import LaneLostError, Lanes, Slot
 from venue.settler.metrics import SettlerMetrics
-from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRequest
+from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRefusalCode, SignRequest
 
 TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
-_THROTTLED_S = 0.05
-"""Pause after a throttled request.
+_WAIT_S: Mapping[SignRefusalCode, float] = {"throttled": 0.05, "log_unavailable": 0.1}
+"""Pauses after refusals that are no reason to fail over.
 
-A throttled signer works, and its bucket's share refills continuously: no reason to fail over.
+A throttled signer works, and its bucket's share refills continuously. Without its log no region
+signs, and both have the same one.
 """
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
@@ -91,8 +92,9 @@ class SigningRoutes:
                     raise LaneLostError(error.reason) from error
                 if error.code == "stale_mode":
                     raise StaleModeError from error
-                if error.code == "throttled":
-                    await pause(stop, _THROTTLED_S)
+                if error.code in _WAIT_S:
+                    _log.info("%s did not sign: %s", region, error.reason)
+                    await pause(stop, _WAIT_S[error.code])
                     continue
                 if error.code != "provider_unavailable":
                     raise InternalError(

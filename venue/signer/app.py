@@ -24,6 +24,7 @@ _STATUS: dict[SignRefusalCode, int] = {
     "no_slot": 409,
     "digest_conflict": 409,
     "provider_unavailable": 503,
+    "log_unavailable": 503,
     "throttled": 429,
     "bad_request": 422,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from seawall.errors import ServiceError
@@ -9,6 +10,12 @@ from seawall.keys.proofs import is_proof_text
 from venue.database import FAILURES, Connection, Pool
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
+LOG_TIMEOUT_MS = 200
+"""How long a digest may take to be recorded; it needs a few milliseconds.
+
+So that a slow database is told from a dark region: the settler waits three times as long for the
+signer, and moves to the other region if it hears nothing. The other region has the same database.
+"""
 _KNOWN = """
     select true from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"""
 _SLOT = "select digest, admitted_epoch, mode_epoch from slot_to_sign($1, $2, $3)"
@@ -41,12 +48,16 @@ class SignLog:
         """Claim the nonce for the digest of the request; the stored signature, or None.
 
         Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``, ``no_slot``,
-        ``stale_mode``), and ``provider_unavailable`` without the database.
+        ``stale_mode``), and ``log_unavailable`` if the database does not answer in time.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
         try:
-            async with self.pool.acquire() as connection, connection.transaction():
+            async with (
+                asyncio.timeout(LOG_TIMEOUT_MS / 1_000),
+                self.pool.acquire() as connection,
+                connection.transaction(),
+            ):
                 await _fence(connection, request)
                 known = await connection.fetchval(_KNOWN, *key)
                 if not known:  # what was recorded once may be signed for ever
@@ -55,7 +66,7 @@ class SignLog:
                 return await _stored(connection, request, digest)
         except FAILURES as error:
             raise SigningRefusedError(
-                "provider_unavailable", f"the sign log does not answer: {error}"
+                "log_unavailable", f"the sign log does not answer: {error!r}"
             ) from error
 
     async def keep(self, request: SignRequest, *, raw: bytes, tx_hash: str) -> Signed:
@@ -72,7 +83,7 @@ class SignLog:
                 kept = await _stored(connection, request, digest)
         except FAILURES as error:
             raise SigningRefusedError(
-                "provider_unavailable", f"the sign log does not answer: {error}"
+                "log_unavailable", f"the sign log does not answer: {error!r}"
             ) from error
         if kept is None:
             raise ServiceError(
@@ -156,7 +167,7 @@ class ProofLog:
             number: int = await self.pool.fetchval(_ASKED, wallet, address, self.region, text)
         except FAILURES as error:
             raise SigningRefusedError(
-                "provider_unavailable", f"the proof log does not answer: {error}"
+                "log_unavailable", f"the proof log does not answer: {error!r}"
             ) from error
         return number
 
@@ -166,5 +177,5 @@ class ProofLog:
             await self.pool.execute(_GIVEN, number, signature)
         except FAILURES as error:
             raise SigningRefusedError(
-                "provider_unavailable", f"the proof log does not answer: {error}"
+                "log_unavailable", f"the proof log does not answer: {error!r}"
             ) from error

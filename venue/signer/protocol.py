@@ -16,6 +16,7 @@ SignRefusalCode: TypeAlias = Literal[
     "no_slot",
     "digest_conflict",
     "provider_unavailable",
+    "log_unavailable",
     "throttled",
     "bad_request",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import prometheus_client
 
@@ -35,10 +35,11 @@ from venue.signer.protocol import (
 )
 from venue.signer.provider import Provider
 
-SignResult = Literal["signed", "replayed", "refused", "unavailable", "throttled"]
-_RESULTS: tuple[SignResult, ...] = ("signed", "replayed", "refused", "unavailable", "throttled")
+SignResult = Literal["signed", "replayed", "refused", "unavailable", "unlogged", "throttled"]
+_RESULTS: tuple[SignResult, ...] = get_args(SignResult)
 _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
+    "log_unavailable": "unlogged",
     "throttled": "throttled",
 }
 """How a refusal is counted; all others are ``refused``."""
