@@ -14,7 +14,7 @@ from seawall.conventions.components import settler_process
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
-from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port
+from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port, venue_process
 from venue.contracts.calls import mint
 
 pytestmark = pytest.mark.integration
@@ -343,6 +343,24 @@ async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_
     await venue.all_posted()
     assert await venue.ledger_sum() == 0
     await chain_equals_ledger(venue)
+
+
+async def test_a_hot_wallet_at_its_minimum_leads_to_protected_mode_which_may_use_it_up(
+    venue: Venue,
+) -> None:
+    """Small withdrawals are guaranteed in every tier: they must not stand still at the floor."""
+    floor = 42_000 * USDX
+    await venue.owner.execute("update floats set available = $1 where asset = 'USDX'", floor)
+    await venue.heartbeat.silence()
+    async with venue_process("mode_controller", venue.config_path, venue.database):
+        await venue.settler("aster")
+        await venue.reserve([Wanted(network="aster", asset="USDX", amount=USDX)] * 3)
+        await venue.all_posted(within_s=60)
+    flips = await venue.owner.fetch("select tier, trigger_name from mode_log order by epoch")
+    assert [tuple(row) for row in flips][:2] == [
+        ("stressed", "queue-ageing"),
+        ("protected", "promise-at-risk"),
+    ]
 
 
 async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
