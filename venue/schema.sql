@@ -72,6 +72,13 @@ create table lanes (
     primary key (chain_id, address)
 );
 
+-- Who settles a network, and when it last said so. The others wait; the lanes' epochs fence.
+create table settler_leases (
+    network    text primary key,
+    holder     text not null,
+    renewed_at timestamptz not null default clock_timestamp()
+);
+
 -- Every change of a lane's holder or signing region; insert only.
 create table lane_log (
     chain_id      bigint not null,
@@ -543,7 +550,7 @@ grant update (state, slot_id) on topups to seawall_settler;
 grant update (state, reason, slot_id, failures, held_because, seq, destination, queued_at)
     on withdrawals to seawall_settler;
 grant update (state, slot_id, found) on resolutions to seawall_settler;
-grant insert, update, delete on asset_pauses to seawall_settler;
+grant insert, update, delete on asset_pauses, settler_leases to seawall_settler;
 -- The settler gives money back to a customer through a function alone, which the constraints above
 -- restrict to what is held and cancelled on the chain; it must not have the right to raise balances.
 create function give_back_held(of_withdrawal uuid, why text) returns bigint

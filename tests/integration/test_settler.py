@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -397,16 +398,43 @@ async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
     assert await venue.stop(process) == 0
 
 
-async def test_a_second_settler_fences_the_first(venue: Venue) -> None:
-    """The second settler takes the lane.
-
-    The first stops with an error and has claimed nothing under its old epoch.
-    """
-    first = await venue.settler("aster")
+def other_port(venue: Venue) -> None:
+    """The next settler of aster serves its metrics elsewhere."""
     payload = venue.config_path.read_text(encoding="utf-8")
     port = str(venue.config.metrics_ports["settler-aster"])
     venue.config_path.write_text(payload.replace(port, str(free_port())), encoding="utf-8")
+
+
+async def test_a_second_settler_waits_while_the_first_one_lives(venue: Venue) -> None:
+    """They do not take the lanes from each other in turns; the second is ready for its end."""
+    first = await venue.settler("aster")
+    other_port(venue)
+    second = await venue.settler("aster", ready=False)
+    taken = "select max(epoch) from lanes where network = 'aster'"
+    epoch = await venue.owner.fetchval(taken)
+    await venue.reserve(small(50))
+    await venue.all_posted()
+    await asyncio.sleep(3)
+    assert await venue.owner.fetchval(taken) == epoch
+    assert (first.returncode, second.returncode) == (None, None)
+
+    first.kill()
+    await venue.reserve(small(50))
+    await venue.all_posted()
+    assert await venue.stop(second) == 0
+    await chain_equals_ledger(venue)
+
+
+async def test_a_second_settler_fences_a_first_one_that_was_frozen(venue: Venue) -> None:
+    """The second takes the lanes once the first is silent.
+
+    When that goes on it stops with an error, and has claimed nothing under its old epoch.
+    """
+    first = await venue.settler("aster")
+    first.send_signal(signal.SIGSTOP)
+    other_port(venue)
     await venue.settler("aster")
+    first.send_signal(signal.SIGCONT)
     await venue.reserve(small(50))
     await venue.all_posted()
 

@@ -23,6 +23,7 @@ from venue.settler.agreement import disagreements, given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
+from venue.settler.lease import SettlerLease
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
@@ -144,6 +145,9 @@ async def settle(
             )
             for lane in lanes
         ]
+        lease = SettlerLease(pool=pool, network=network, holder=holder)
+        if not await lease.take(stop):
+            return
         await held.take()
         routes.adopt()
         slots = await held.in_flight()
@@ -154,11 +158,12 @@ async def settle(
         stack.callback(listener.terminate)
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()
-        loops = [follower.loop(stop), routes.probe_loop(stop)]
+        loops = [follower.loop(stop), routes.probe_loop(stop), lease.renew(stop)]
         loops += [
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]
         await while_open(listener, _together(stop, loops))
+        await lease.leave()
 
 
 async def _agree(
