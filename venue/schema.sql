@@ -197,12 +197,12 @@ create table withdrawals (
     amount         numeric(78, 0) not null check (amount > 0),
     value_micro    bigint not null check (value_micro >= 0),
     size           text   not null check (size in ('small', 'large')),
-    destination    text   not null check (destination ~ '^0x[0-9a-f]{40}$'),
+    destination    text   not null check (destination ~ '^0x[0-9a-f]{40}$'),  -- as asked for
+    paid_to        text   check (paid_to ~ '^0x[0-9a-f]{40}$'),  -- instead, as people decided
     state          text   not null check (state in ('reserved', 'slotted', 'posted', 'voided',
                                                     'unknown')),
     reason         text,                -- for the customer: why it is deferred, voided or unknown
     slot_id        bigint references slots,
-    failures       int    not null default 0 check (failures >= 0),  -- payments that moved nothing
     held_because   text check (held_because in ('refused', 'disputed')),
     requested_at   timestamptz not null default clock_timestamp(),
     queued_at      timestamptz not null default clock_timestamp(),  -- again when it is paid anew
@@ -216,7 +216,16 @@ create index withdrawals_claimable on withdrawals (network, asset, size, seq)
 create index withdrawals_held on withdrawals (id) where state = 'unknown';
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
 create index withdrawals_open on withdrawals (queued_at)
-    where state in ('reserved', 'slotted', 'unknown');
+    where state in ('reserved', 'slotted');
+
+-- Every slot that was to pay a withdrawal, or to cancel its number; insert only.
+create table attempts (
+    slot_id       bigint not null references slots,
+    withdrawal_id uuid   not null references withdrawals,
+    seq           bigint not null,
+    primary key (slot_id, withdrawal_id)
+);
+create index attempts_of_withdrawal on attempts (withdrawal_id, seq);
 
 -- The way out of `unknown`: its number in the contract is cancelled on the chain, and when that is
 -- final the money goes back to its customer, or is paid anew under a new number.
@@ -237,13 +246,19 @@ create table resolutions (
     check (state not in ('slotted', 'cancelled', 'paid') or slot_id is not null),
     check ((state in ('paid', 'disputed')) <= (found is not null))
 );
-create function refuse_resolution() returns trigger language plpgsql as $$
+-- The row is locked: who resolves a withdrawal holds it, and must not be overtaken.
+create function refuse_resolution() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
-    if not exists (select 1 from withdrawals w
-                   where (w.id, w.seq, w.state) = (new.withdrawal_id, new.seq, 'unknown')) then
+    perform 1 from withdrawals w
+    where (w.id, w.seq, w.state) = (new.withdrawal_id, new.seq, 'unknown') for share;
+    if not found then
         raise exception 'withdrawal % is not held under number %', new.withdrawal_id, new.seq;
     end if;
-    if current_user = 'seawall_api' and (new.decision, new.actor) <> ('void', 'customer') then
+    if new.state <> 'requested' then
+        raise exception 'a decision is first requested';
+    end if;
+    if session_user = 'seawall_api' and (new.decision, new.actor) <> ('void', 'customer') then
         raise exception 'a customer may only have back what is held';
     end if;
     return new;
@@ -256,16 +271,12 @@ create unique index resolutions_once on resolutions (withdrawal_id, seq)
     where state in ('cancelled', 'paid');
 create index resolutions_of_slot on resolutions (slot_id) where slot_id is not null;
 
--- An asset of which no payment moves, for example because its issuer has paused it, is left alone
--- for a while; then a few payments are tried.
+-- An asset that does not move out of its wallet, for example because its issuer has paused it, is
+-- left alone until it does.
 create table asset_pauses (
     network  text not null,
     asset    text not null,
-    failures int  not null check (failures > 0),  -- tries in a row in which none moved
-    destinations text[] not null,       -- some of those to whom it did not
     since    timestamptz not null default clock_timestamp(),
-    until    timestamptz not null,      -- when payments are tried again
-    tried_by bigint references slots,   -- the slot of the last try
     primary key (network, asset)
 );
 
@@ -275,17 +286,28 @@ begin
         old.state, new.state, current_user;
 end $$;
 -- The transitions are: claim, post, hold, release, cancel, and out of `unknown`: give back, pay
--- anew, post. The api may only cancel what waits. Nobody leads out of `unknown` but by a resolution
--- whose number in the contract is known to be used up at finality.
+-- anew, post. The api may only cancel what waits: what no slot was ever to pay is given back at
+-- once, all else is held until its number is used up. Nobody leads out of `unknown` but by a
+-- resolution whose number in the contract is known to be used up at finality.
 create trigger withdrawal_transitions before update of state on withdrawals for each row
     when (old.state <> new.state and (
         (old.state, new.state) not in (('reserved', 'slotted'), ('slotted', 'posted'),
                                        ('slotted', 'unknown'), ('slotted', 'reserved'),
-                                       ('reserved', 'voided'), ('unknown', 'voided'),
-                                       ('unknown', 'reserved'), ('unknown', 'posted'))
+                                       ('reserved', 'voided'), ('reserved', 'unknown'),
+                                       ('unknown', 'voided'), ('unknown', 'reserved'),
+                                       ('unknown', 'posted'))
         or (current_user = 'seawall_api'
-            and (old.state, new.state) is distinct from ('reserved', 'voided'))))
+            and (old.state, new.state) not in (('reserved', 'voided'), ('reserved', 'unknown')))))
     execute function refuse_transition();
+create function refuse_refund() returns trigger language plpgsql as $$
+begin
+    if exists (select 1 from attempts where withdrawal_id = old.id) then
+        raise exception 'withdrawal % was tried: its number must be used up first', old.id;
+    end if;
+    return new;
+end $$;
+create trigger withdrawal_refunds before update of state on withdrawals for each row
+    when (old.state = 'reserved' and new.state = 'voided') execute function refuse_refund();
 create function refuse_unresolved() returns trigger language plpgsql as $$
 begin
     if not exists (
@@ -410,10 +432,11 @@ begin
     -- Entries are positive where the venue owes less, so a bucket that gives has a positive sum.
     if exists (
         select 1 from (
-            select added.posting_id, a.network, a.asset, a.bucket, added.amount
-            from added join accounts a on a.id = added.account_id
-            join postings p on p.id = added.posting_id
-            where p.approval_id is not null
+            select e.posting_id, a.network, a.asset, a.bucket, e.amount
+            from (select distinct posting_id from added) used
+            join postings p on p.id = used.posting_id and p.approval_id is not null
+            join entries e on e.posting_id = p.id
+            join accounts a on a.id = e.account_id
             union all
             select p.id, m.network, m.asset, side.bucket, side.amount
             from (select distinct posting_id from added) used
@@ -509,7 +532,8 @@ do $$
 declare t text;
 begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
-                             'slot_events', 'journal', 'approvals', 'approved_moves'] loop
+                             'slot_events', 'journal', 'approvals', 'approved_moves',
+                             'attempts'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -536,10 +560,11 @@ grant select on all tables in schema public
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals, approved_moves
     to seawall_api;
 grant update (available) on balances to seawall_api;
-grant update (state, reason) on withdrawals to seawall_api;
+grant update (state, reason, slot_id, held_because) on withdrawals to seawall_api;
 -- A customer may have back what is held; anything else is for an operator to decide.
 grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions to seawall_api;
-grant insert on resolutions to seawall_operator;
+grant insert (withdrawal_id, seq, decision, destination, actor, justification) on resolutions
+    to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
 grant update (state, signer_region, tx_hash, raw, block_number, block_hash, admitted_epoch, purpose,
               data, digest, gas_limit, max_fee_wei, priority_fee_wei)
@@ -547,18 +572,28 @@ grant update (state, signer_region, tx_hash, raw, block_number, block_hash, admi
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
-grant update (state, reason, slot_id, failures, held_because, seq, destination, queued_at)
-    on withdrawals to seawall_settler;
+grant update (state, reason, slot_id, held_because, seq, paid_to, queued_at) on withdrawals
+    to seawall_settler;
+grant insert on attempts to seawall_settler;
 grant update (state, slot_id, found) on resolutions to seawall_settler;
 grant insert, update, delete on asset_pauses, settler_leases to seawall_settler;
 -- The settler gives money back to a customer through a function alone, which the constraints above
 -- restrict to what is held and cancelled on the chain; it must not have the right to raise balances.
-create function give_back_held(of_withdrawal uuid, why text) returns bigint
-language sql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
+create function give_back_held(of_withdrawals uuid[], why text[]) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+    given bigint;
+begin
+    -- In the order in which intake locks them.
+    perform 1 from balances b where b.account_id in (
+        select e.account_id from postings r join entries e on e.posting_id = r.id
+        where r.kind = 'reserve' and r.withdrawal_id = any(of_withdrawals)
+    ) order by b.account_id for update;
     with voided as (
-        update withdrawals set state = 'voided', reason = why, held_because = null
-        where id = of_withdrawal and state = 'unknown'
-        returning id, network, asset, size, value_micro
+        update withdrawals w set state = 'voided', reason = d.why, held_because = null
+        from unnest(of_withdrawals, why) as d (id, why)
+        where w.id = d.id and w.state = 'unknown'
+        returning w.id, w.network, w.asset, w.size, w.value_micro
     ), posted as (
         insert into postings (kind, withdrawal_id)
         select 'void', id from voided returning id, withdrawal_id
@@ -569,9 +604,12 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
         join postings r on r.withdrawal_id = p.withdrawal_id and r.kind = 'reserve'
         join entries e on e.posting_id = r.id
         returning account_id, amount
+    ), due as (
+        select account_id, sum(amount) as amount, count(*) as entries from entered
+        group by account_id
     ), given_back as (
-        update balances b set available = b.available - e.amount
-        from entered e where b.account_id = e.account_id returning 1
+        update balances b set available = b.available - d.amount
+        from due d where b.account_id = d.account_id returning d.entries
     ), counted as (
         insert into flow (kind, network, asset, size, count, value_micro, reserved_at)
         select 'voided', v.network, v.asset, v.size, 1, v.value_micro,
@@ -579,8 +617,9 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
         from voided v join postings r on r.withdrawal_id = v.id and r.kind = 'reserve'
         returning 1
     )
-    select count(*) from given_back
-$$;
+    select coalesce(sum(entries), 0) into given from given_back;
+    return given;
+end $$;
 revoke execute on function give_back_held from public;
 grant execute on function give_back_held to seawall_settler;
 grant insert, update on mode, mode_controller_lease to seawall_mode_controller;
@@ -623,9 +662,11 @@ revoke execute on function hold_lane from public;
 grant execute on function hold_lane to seawall_signer;
 -- What a nonce is for, by the venue's records; the signer cannot read what else is there.
 create function slot_to_sign(of_chain_id bigint, of_address text, of_nonce bigint)
-returns table (digest bytea, admitted_epoch bigint, mode_epoch bigint)
+returns table (digest bytea, gas_limit bigint, max_fee_wei numeric, priority_fee_wei numeric,
+               admitted_epoch bigint, mode_epoch bigint)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-    select s.digest, s.admitted_epoch, m.epoch from slots s cross join mode m
+    select s.digest, s.gas_limit, s.max_fee_wei, s.priority_fee_wei, s.admitted_epoch, m.epoch
+    from slots s cross join mode m
     where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
       and s.state = 'open'
 $$;

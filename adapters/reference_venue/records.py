@@ -35,7 +35,8 @@ def _event(state: str) -> str:
 EXPORTS: dict[str, str] = {
     "withdrawals": f"""
         select w.id, w.seq, w.customer_id, w.network, w.source_network, w.asset, w.amount,
-               w.value_micro, w.size, w.destination, w.state, w.reason, w.slot_id,
+               w.value_micro, w.size, coalesce(w.paid_to, w.destination) as destination,
+               w.state, w.reason, w.slot_id,
                {_AT.format(column="w.requested_at")} as requested_at,
                {_committed("r")} as reserved_at, {_committed("p")} as resolved_at
         from withdrawals w
@@ -106,7 +107,8 @@ _MISMATCHED = """
         select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
 _UNDER_WAY = """
     select (select count(*) from withdrawals where state in ('reserved', 'slotted'))
-         + (select count(*) from slots where state <> 'final')"""
+         + (select count(*) from slots where state <> 'final')
+         + (select count(*) from resolutions where state in ('requested', 'slotted'))"""
 _STATE = """
     select (select tier from mode) as tier,
            (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,

@@ -284,11 +284,30 @@ class ChainView(ChainReads):
         try:
             return await self._endpoint.ask(parse, method, params)
         except RpcError as error:
-            self._lost(self._endpoint)
-            raise ViewLostError(
-                f"the view of {self._endpoint.network} at block {self.finalized.number} is lost:"
-                f" {error}"
-            ) from error
+            raise self._give_up(error) from error
+
+    async def call_as(self, sender: str, to: str, data: bytes, *, block_hash: str) -> bytes | None:
+        """What ``to`` answers ``sender`` at a block, without a transaction; None if it reverts.
+
+        Raises :class:`ViewLostError`.
+        """
+        call = {"from": sender, "to": to, "data": "0x" + data.hex()}
+        block = {"blockHash": block_hash, "requireCanonical": True}
+        try:
+            return await self._endpoint.ask(_maybe_nothing, "eth_call", (call, block))
+        except NodeRefusedError as error:
+            if error.cause is Cause.REVERTED:
+                return None
+            raise self._give_up(error) from error
+        except RpcError as error:
+            raise self._give_up(error) from error
+
+    def _give_up(self, error: RpcError) -> ViewLostError:
+        self._lost(self._endpoint)
+        return ViewLostError(
+            f"the view of {self._endpoint.network} at block {self.finalized.number} is lost:"
+            f" {error}"
+        )
 
     async def confirm(self, receipt: Receipt) -> None:
         """Check that the block of ``receipt`` is final here: canonical, and not above the view's.
@@ -312,6 +331,10 @@ class ChainView(ChainReads):
                 f"a receipt names {receipt.block_hash} as block {number} of"
                 f" {self._endpoint.network}, which is {self._canonical[number]}"
             )
+
+
+def _maybe_nothing(result: Any) -> bytes:
+    return b"" if result == "0x" else values.data(result)
 
 
 def _hash_of(result: Any, number: int) -> str:
@@ -418,6 +441,27 @@ class AsyncRpcClient(ChainReads):
         """The block that ``tag`` (latest, finalized) names."""
         return await self.ask(values.head, "eth_getBlockByNumber", tag, False)
 
+    async def highest_nonce(self, address: str) -> int:
+        """The highest next nonce of ``address`` that any endpoint knows, with its pool.
+
+        Raises :class:`NodeSilentError` if none answers.
+        """
+        found: list[int] = []
+        failures: list[str] = []
+        for endpoint in tuple(self._endpoints):
+            for tag in ("latest", "pending"):
+                try:
+                    found.append(
+                        await endpoint.ask(
+                            values.quantity, "eth_getTransactionCount", (address, tag)
+                        )
+                    )
+                except RpcError as error:
+                    failures.append(str(error))
+        if not found:
+            raise NodeSilentError(f"no endpoint gives a nonce: {'; '.join(failures)}")
+        return max(found)
+
     async def pending_nonce(self, address: str) -> int:
         """The next nonce of ``address``, with the transactions that wait in the node's pool."""
         return await self.ask(values.quantity, "eth_getTransactionCount", address, "pending")
@@ -446,9 +490,11 @@ class AsyncRpcClient(ChainReads):
             if error.cause not in _SENT:
                 raise
 
-    def leave(self) -> None:
-        """Ask another endpoint first from now on: the one in use answers, but not truly."""
-        self._put_last(self._endpoints[0])
+    def leave(self, view: ChainView | None = None) -> None:
+        """Ask others before the endpoint in use, or that of ``view``: it answers, but not truly."""
+        in_use = self._endpoints[0]
+        if view is None or view.is_of(in_use):
+            self._put_last(in_use)
 
     async def _first(
         self, what: str, ask: Callable[[_Endpoint], Awaitable[T]], *, own: Collection[Cause] = ()

@@ -231,6 +231,10 @@ NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with t
 _LOCK = """
     select seq, state, reason from withdrawals
     where id = $1 and customer_id = $2 for no key update"""
+_TRIED = "select max(slot_id) from attempts where withdrawal_id = $1"
+_HOLD = """
+    update withdrawals set state = 'unknown', held_because = 'refused', slot_id = $2, reason = $3
+    where id = $1 and state = 'reserved'"""
 # The entries are those of the reservation with the opposite sign, clearing included.
 _VOID = """
     with voided as (
@@ -287,7 +291,8 @@ async def cancel_withdrawal(
     """Void a withdrawal that is still reserved; it has committed when this returns.
 
     Its value counts no longer in the drawdown velocity, which is lower from then on. One that is
-    held stays ``unknown`` until its number is cancelled on the chain, which is asked for here.
+    held, or that a slot was to pay once, is ``unknown`` until its number is cancelled on the chain,
+    which is asked for here.
 
     A claim locks the rows that it slots, and so does this. A claim skips a row that is being
     cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
@@ -300,14 +305,17 @@ async def cancel_withdrawal(
         row = await connection.fetchrow(_LOCK, withdrawal_id, customer_id)
         if row is None:
             return NOT_FOUND
-        if row["state"] == "reserved":
+        tried = await connection.fetchval(_TRIED, withdrawal_id)
+        if row["state"] == "reserved" and tried is None:
             done = await connection.fetchrow(_VOID, withdrawal_id, REASON, FLOW_CHANNEL)
             if done is None or (done["withdrawals"], done["balances"]) != (1, 1):
                 raise InternalError(
                     f"withdrawal {withdrawal_id} cannot be voided: "
                     f"the ledger would take {done and dict(done)}"
                 )
-        elif row["state"] == "unknown":
+        elif row["state"] in ("reserved", "unknown"):
+            if row["state"] == "reserved":
+                await connection.execute(_HOLD, withdrawal_id, tried, ASKED_BACK)
             decision = await connection.fetchval(_OPEN_RESOLUTION, withdrawal_id)
             if decision == "pay":  # an operator has it paid anew
                 return _TOO_LATE

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+import asyncpg
+
 from seawall.conventions.database import WITHDRAWAL_CHANNEL
 from seawall.errors import UsageError
 
@@ -21,7 +23,8 @@ Decision = Literal["void", "pay"]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 _HELD = """
-    select w.id, w.network, w.asset, w.amount, w.destination, w.held_because, w.reason,
+    select w.id, w.network, w.asset, w.amount,
+           coalesce(w.paid_to, w.destination) as destination, w.held_because, w.reason,
            extract(epoch from clock_timestamp() - w.requested_at)::float8 as age_s,
            s.tx_hash, r.state as resolution, r.decision, r.actor, r.found
     from withdrawals w
@@ -30,6 +33,10 @@ _HELD = """
                        order by r.id desc limit 1) r on true
     where w.state = 'unknown' order by w.requested_at"""
 _FIND = "select seq, state from withdrawals where id = $1"
+_OWN = """
+    select $1 = '0x' || repeat('0', 40)
+        or exists (select 1 from lanes where address = $1)
+        or exists (select 1 from slots where to_address = $1)"""
 _OPEN = """
     select decision, actor from resolutions
     where withdrawal_id = $1 and state in ('requested', 'slotted')"""
@@ -92,6 +99,11 @@ async def decide(
             f"{destination} cannot be paid instead",
             remedy="give --pay and an address of 0x and 40 hexadecimal digits",
         )
+    if destination is not None and await connection.fetchval(_OWN, destination.lower()):
+        raise UsageError(
+            f"{destination} is nobody's, or the venue's own",
+            remedy="name an address of the customer",
+        )
     if not (actor.strip() and justification.strip()):
         raise UsageError("a decision needs who made it and why")
     async with connection.transaction():
@@ -100,15 +112,18 @@ async def decide(
             raise UsageError(f"there is no withdrawal {withdrawal}")
         if row["state"] != "unknown":
             raise UsageError(f"withdrawal {withdrawal} is not held, it is {row['state']}")
-        number = await connection.fetchval(
-            _DECIDE,
-            withdrawal,
-            row["seq"],
-            decision,
-            None if destination is None else destination.lower(),
-            actor.strip(),
-            justification.strip(),
-        )
+        try:
+            number = await connection.fetchval(
+                _DECIDE,
+                withdrawal,
+                row["seq"],
+                decision,
+                None if destination is None else destination.lower(),
+                actor.strip(),
+                justification.strip(),
+            )
+        except asyncpg.RaiseError as error:
+            raise UsageError(f"withdrawal {withdrawal} has just been resolved") from error
         if number is None:
             standing = await connection.fetchrow(_OPEN, withdrawal)
             if standing is None:

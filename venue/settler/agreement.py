@@ -7,11 +7,12 @@ would take nonces that are used up for sent, and numbers that were paid for unpa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from seawall.ethereum.rpc import ChainView
+from seawall.ethereum.rpc import AsyncRpcClient, ChainView
 from venue.contracts.calls import decode_paid_many, paid_many
 from venue.settler.lanes import Lane, Slot
 
@@ -20,17 +21,28 @@ NUMBERS_AHEAD = 500
 
 A database that lags by more than so many withdrawals has lost the nonces of their slots as well.
 """
+UNPAID_MAX = 5_000
+"""So many of the oldest unpaid withdrawals are looked up.
+
+A restored database gives out again what it has lost, and such numbers are of withdrawals that wait.
+"""
 _GIVEN_OUT = """
     select (select next_nonce from lanes where (chain_id, address) = ($1, $2)) as next_nonce,
-           (select coalesce(max(seq), 0) from withdrawals) as last_seq"""
+           (select coalesce(max(seq), 0) from withdrawals) as last_seq,
+           array(select seq from withdrawals where network = $3 and state = 'reserved'
+                 order by seq limit $4) as unpaid"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenOut:
-    """What the database has given out: the lane's next nonce, and the last number."""
+    """What the database has given out: the lane's next nonce, and the last number.
+
+    ``unpaid`` are numbers of withdrawals for which no slot is on its way.
+    """
 
     next_nonce: int
     last_seq: int
+    unpaid: Sequence[int] = ()
 
 
 async def given_out(connection: Any, lane: Lane) -> GivenOut:
@@ -38,29 +50,46 @@ async def given_out(connection: Any, lane: Lane) -> GivenOut:
 
     ``connection`` is one connection or a pool.
     """
-    return GivenOut(**dict(await connection.fetchrow(_GIVEN_OUT, lane.chain_id, lane.address)))
+    row = await connection.fetchrow(
+        _GIVEN_OUT, lane.chain_id, lane.address, lane.network, UNPAID_MAX
+    )
+    return GivenOut(**dict(row))
 
 
 async def disagreements(
-    view: ChainView, lane: Lane, given: GivenOut, in_flight: Iterable[Slot]
+    rpc: AsyncRpcClient, view: ChainView, lane: Lane, given: GivenOut, in_flight: Iterable[Slot]
 ) -> list[str]:
     """What the chain knows of ``lane`` and the database does not; empty if they agree.
 
-    Raises :class:`ViewLostError`.
+    Nonces are those of every endpoint and of its pool: what is on its way is known, too, for a
+    nonce is committed here before it is used.
+
+    Raises :class:`RpcError`.
     """
-    used = await view.nonce(lane.address)
-    unused = range(given.last_seq + 1, given.last_seq + 1 + NUMBERS_AHEAD)
-    bits: Mapping[int, bool] = {}
+    finalized = await view.nonce(lane.address)
+    used = max(finalized, await rpc.highest_nonce(lane.address))
+    bits: dict[int, bool] = {}
     if lane.purpose == "payout":
-        bits = await view.read(
-            lane.contract, paid_many(unused), lambda answer: decode_paid_many(answer, unused)
-        )
+        ahead = range(given.last_seq + 1, given.last_seq + 1 + NUMBERS_AHEAD)
+        for seqs in batched([*given.unpaid, *ahead], NUMBERS_AHEAD):
+            bits |= await rpc.read(lane.contract, paid_many(seqs), partial(_bits, seqs=seqs))
     missing = [
         slot.nonce
         for slot in in_flight
-        if slot.nonce < used and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
+        if slot.nonce < finalized
+        and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
     ]
     return judge(lane, given, used=used, bits=bits, missing=missing)
+
+
+def _bits(answer: bytes, *, seqs: Sequence[int]) -> dict[int, bool]:
+    return decode_paid_many(answer, seqs)
+
+
+def batched(seqs: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """``seqs`` in parts of at most ``size``."""
+    for start in range(0, len(seqs), size):
+        yield seqs[start : start + size]
 
 
 def judge(
@@ -71,8 +100,8 @@ def judge(
     Args:
         lane: Whose.
         given: What the database has given out.
-        used: How many nonces the chain has used, at its finalized block.
-        bits: Whether numbers that were never given out are used up in the contract.
+        used: How many nonces are used, on the chain and in the nodes' pools.
+        bits: Whether numbers that are unpaid, or were never given out, are used up in the contract.
         missing: Nonces of slots that the chain has used without a receipt of ours.
     """
     found = []
@@ -83,8 +112,8 @@ def judge(
         )
     if paid := sorted(seq for seq, bit in bits.items() if bit):
         found.append(
-            f"numbers up to {paid[-1]} are used up in the contract of {lane.wallet}, and the last"
-            f" one given out is {given.last_seq}"
+            f"numbers {paid[0]} to {paid[-1]} are used up in the contract of {lane.wallet}, and are"
+            f" unpaid here; the last one given out is {given.last_seq}"
         )
     found += [
         f"nonce {nonce} of {lane.wallet} is used up, and not by the transaction that is on record"

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from seawall.controls import asset_pauses
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.conventions import database
 from seawall.errors import InternalError
@@ -95,30 +94,24 @@ _FLOATS = """
 _WAITING = """
     select exists (select 1 from withdrawals where network = $1 and state = 'reserved') as payouts,
            exists (select 1 from resolutions r
-                   join withdrawals w on w.id = r.withdrawal_id and w.network = $1
-                   where r.state = 'requested') as resolutions"""
+                   join withdrawals w
+                        on (w.id, w.seq, w.state) = (r.withdrawal_id, r.seq, 'unknown')
+                   where r.state = 'requested' and w.network = $1) as resolutions"""
 _CANDIDATES = """
-    select id, seq, asset, amount, size, destination from withdrawals
+    select id, seq, asset, amount, size, coalesce(paid_to, destination) as destination
+    from withdrawals
     where network = $1 and asset = $2 and size = $3 and bucket = $4 and state = 'reserved'
     order by seq limit $5 for no key update skip locked"""
-# Those that were tried least often come first: else the same few might be all that is ever tried.
-_TRY = """
-    select id, seq, asset, amount, size, destination from withdrawals
-    where network = $1 and asset = $2 and size = any($3::text[]) and bucket = $4
-          and state = 'reserved'
-    order by failures, seq limit $5 for no key update skip locked"""
-_PAUSES = """
-    select asset, until > clock_timestamp() as resting from asset_pauses
-    where network = $1 and cardinality(destinations) >= $2"""
-_TRIED = """
-    update asset_pauses set until = clock_timestamp() + make_interval(secs => $3), tried_by = $4
-    where (network, asset) = ($1, $2)"""
+_PAUSES = "select asset from asset_pauses where network = $1"
 _HELD = """
-    select r.id, r.seq from resolutions r
-    join withdrawals w on w.id = r.withdrawal_id
+    select r.id, r.seq, r.withdrawal_id from resolutions r
+    join withdrawals w on (w.id, w.seq, w.state) = (r.withdrawal_id, r.seq, 'unknown')
     join slots s on s.id = w.slot_id
     where r.state = 'requested' and (s.chain_id, s.address) = ($1, $2)
     order by r.id limit $3 for no key update of r skip locked"""
+_ATTEMPT = """
+    insert into attempts (slot_id, withdrawal_id, seq)
+    select $1, * from unnest($2::uuid[], $3::bigint[])"""
 _SLOT_HELD = """
     update resolutions set state = 'slotted', slot_id = $1
     where id = any($2::bigint[]) and state = 'requested'"""
@@ -134,8 +127,8 @@ _OPEN = """
 _RECORDED = """
     select exists (select 1 from sign_log where (chain_id, address, nonce) = ($1, $2, $3))"""
 _OF_SLOT = """
-    select id, seq, asset, amount, size, destination from withdrawals
-    where slot_id = $1 and state = 'slotted' order by seq"""
+    select id, seq, asset, amount, size, coalesce(paid_to, destination) as destination
+    from withdrawals where slot_id = $1 and state = 'slotted' order by seq"""
 _ADMIT = "update slots set admitted_epoch = $2 where id = $1 and state = 'open'"
 _ADMIT_LESS = """
     update slots set admitted_epoch = $2, purpose = $3, data = $4, digest = $5, gas_limit = $6
@@ -198,21 +191,15 @@ class Claims:
                 row["asset"]: row["available"]
                 for row in await connection.fetch(_FLOATS, lane.wallet)
             }
-            resting = {
-                row["asset"]: row["resting"]
-                for row in await connection.fetch(_PAUSES, self.network, asset_pauses.PAUSING_MIN)
-            }
-            rows = []
-            for asset in floats:
-                of_wallet = (self.network, asset, sizes, wallet.bucket)
-                if asset in resting:
-                    if not resting[asset]:
-                        rows += await connection.fetch(_TRY, *of_wallet, asset_pauses.TRIED_AT_ONCE)
-                    continue
-                for size in sizes:
-                    rows += await connection.fetch(
-                        _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
-                    )
+            resting = {row["asset"] for row in await connection.fetch(_PAUSES, self.network)}
+            rows = [
+                row
+                for asset in floats.keys() - resting
+                for size in sizes
+                for row in await connection.fetch(
+                    _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
+                )
+            ]
             chosen = select_batch(
                 (Candidate.of(dict(row)) for row in rows),
                 floats=floats,
@@ -231,13 +218,11 @@ class Claims:
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(len(items))),
                 items=len(items),
             )
-            for asset in {each.asset for each in chosen} & resting.keys():
-                # Nothing more of it is tried before this try is over.
-                await connection.execute(
-                    _TRIED, self.network, asset, asset_pauses.TRY_LASTS_S, slot.id
-                )
             slotted = await connection.fetchval(
                 _SLOT_WITHDRAWALS, slot.id, [each.id for each in chosen]
+            )
+            await connection.execute(
+                _ATTEMPT, slot.id, [each.id for each in chosen], [each.seq for each in chosen]
             )
             # The rows are locked since they were chosen: a cancellation committed before that, or
             # it waits for this transaction and is then too late.
@@ -304,6 +289,12 @@ class Claims:
                 items=len(rows),
             )
             await connection.execute(_SLOT_HELD, slot.id, [row["id"] for row in rows])
+            await connection.execute(
+                _ATTEMPT,
+                slot.id,
+                [row["withdrawal_id"] for row in rows],
+                [row["seq"] for row in rows],
+            )
         lane.in_flight += 1
         return slot
 

@@ -24,7 +24,7 @@ from seawall.ethereum.values import Receipt
 from venue.contracts.calls import Events, Item, decode_paid_many, paid_many, read_events
 from venue.database import Pool
 from venue.settler.lanes import Slot
-from venue.settler.posting import DISPUTED, RAISE_FLOAT, mark_final, post_paid
+from venue.settler.posting import DISPUTED, LOCK_FLOATS, RAISE_FLOAT, mark_final, post_paid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,24 +139,26 @@ PAID_AFTER_ALL = "The transaction that held it had paid it."
 
 _HELD = """
     select r.id as resolution, r.withdrawal_id as withdrawal, r.seq, r.decision, r.actor,
-           w.destination, w.asset, w.amount, w.held_because = 'disputed' as float_lowered,
-           array(select s.tx_hash from slots s
-                 where s.id in (select w.slot_id union select e.slot_id from resolutions e
-                                where (e.withdrawal_id, e.seq) = (r.withdrawal_id, r.seq)
-                                  and e.slot_id <> r.slot_id)
-                 and s.tx_hash is not null order by s.id) as could_have
+           coalesce(w.paid_to, w.destination) as destination, w.asset, w.amount,
+           w.held_because = 'disputed' as float_lowered,
+           array(select s.tx_hash from attempts t join slots s on s.id = t.slot_id
+                 where (t.withdrawal_id, t.seq) = (r.withdrawal_id, r.seq)
+                   and s.id <> r.slot_id and s.tx_hash is not null order by s.id) as could_have
     from resolutions r join withdrawals w on w.id = r.withdrawal_id
     where r.slot_id = $1 and r.state = 'slotted' order by r.seq"""
 _RESOLVE = "update resolutions set state = $2, found = $3 where id = any($1::bigint[])"
 _ASK_AGAIN = (
     "update resolutions set state = 'requested', slot_id = null where id = any($1::bigint[])"
 )
-_GIVE_BACK = "select give_back_held($1, $2)"
+_LOCK = """
+    select id from withdrawals where id = any($1::uuid[]) and state = 'unknown'
+    order by id for update"""
+_GIVE_BACK = "select give_back_held($1::uuid[], $2::text[])"
 _PAY_ANEW = """
     update withdrawals w
     set state = 'reserved', seq = default, slot_id = null, reason = null, held_because = null,
-        failures = 0, queued_at = clock_timestamp(),
-        destination = coalesce((select destination from resolutions where id = $1), destination)
+        queued_at = clock_timestamp(),
+        paid_to = coalesce((select destination from resolutions where id = $1), paid_to)
     where id = $2 and state = 'unknown'"""
 _LOWER_FLOAT = """
     update floats set available = greatest(available - $3, 0) where (wallet, asset) = ($1, $2)"""
@@ -203,11 +205,12 @@ class Resolver:
         async with self.pool.acquire() as connection, connection.transaction():
             if not await mark_final(connection, slot):
                 return False
+            await connection.execute(LOCK_FLOATS, slot.lane.wallet)
+            # Before their resolutions, as whoever decides does.
+            await connection.fetch(_LOCK, [each.withdrawal for each in held])
             await connection.execute(_ASK_AGAIN, [each.resolution for each in of(found.untried)])
             await self._dispute(connection, slot, of(found.disputed))
-            for each in of(found.cancelled):
-                await connection.execute(_RESOLVE, [each.resolution], "cancelled", None)
-                await self._move_on(connection, slot, each)
+            await self._move_on(connection, slot, of(found.cancelled))
             for each in of(found.paid):
                 await connection.execute(_RESOLVE, [each.resolution], "paid", PAID_AFTER_ALL)
                 await post_paid(connection, [each.withdrawal])
@@ -222,16 +225,24 @@ class Resolver:
         slot.state = "final"
         return True
 
-    async def _move_on(self, connection: Any, slot: Slot, each: Held) -> None:
-        if each.float_lowered:
-            await connection.execute(RAISE_FLOAT, slot.lane.wallet, each.asset, each.item.amount)
-        if each.decision == "void":
-            why = CANCELLED if each.actor == "customer" else GIVEN_BACK
-            if await connection.fetchval(_GIVE_BACK, each.withdrawal, why) != 1:
-                raise InternalError(f"the ledger holds no reservation of {each.withdrawal}")
-        else:
-            await connection.execute(_PAY_ANEW, each.resolution, each.withdrawal)
-        _log.warning("withdrawal %s was held and is resolved: %s", each.withdrawal, each.decision)
+    async def _move_on(self, connection: Any, slot: Slot, cancelled: Sequence[Held]) -> None:
+        await connection.execute(
+            _RESOLVE, [each.resolution for each in cancelled], "cancelled", None
+        )
+        for each in cancelled:
+            if each.float_lowered:
+                await connection.execute(
+                    RAISE_FLOAT, slot.lane.wallet, each.asset, each.item.amount
+                )
+            if each.decision == "pay":
+                await connection.execute(_PAY_ANEW, each.resolution, each.withdrawal)
+        void = [each for each in cancelled if each.decision == "void"]
+        why = [CANCELLED if each.actor == "customer" else GIVEN_BACK for each in void]
+        given = await connection.fetchval(_GIVE_BACK, [each.withdrawal for each in void], why)
+        if given != len(void):
+            raise InternalError(f"slot {slot.id}: {given} of {len(void)} were given back")
+        if cancelled:
+            _log.warning("slot %s: %d held withdrawals are resolved", slot.id, len(cancelled))
 
     async def _dispute(self, connection: Any, slot: Slot, disputed: Sequence[Held]) -> None:
         for each in disputed:

@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
@@ -26,7 +27,7 @@ from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.posting import Poster, read_settlement
+from venue.settler.posting import Poster, moves, read_settlement
 from venue.settler.signing_routes import SigningRoutes, StaleModeError
 from venue.signer.protocol import Signed
 
@@ -52,7 +53,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Follower:
-    """Follows broadcast slots of one network; ``on_final`` is called for each that is final."""
+    """Follows broadcast slots of one network; ``on_final`` is called for each that is final.
+
+    ``homes`` are, by wallet, an address of the venue that could be paid from it. ``payer`` is the
+    lane that pays customers.
+    """
 
     rpc: AsyncRpcClient
     progress: SlotProgress
@@ -60,6 +65,8 @@ class Follower:
     resolver: Resolver
     metrics: SettlerMetrics
     assets: dict[str, str]
+    homes: Mapping[str, str]
+    payer: Lane
     on_final: Callable[[Slot], None]
     head_number: int = 0
     base_fee_wei: int | None = None
@@ -84,15 +91,7 @@ class Follower:
     async def _turn(self, stop: asyncio.Event) -> None:
         """Read the newest block, unless it was read to its end before."""
         head = await self.rpc.head()
-        now_s = time.monotonic()
-        if head.number > self._highest:
-            self._highest, self._rose_at_s = head.number, now_s
-        elif now_s - self._rose_at_s >= _STANDS_STILL_S:
-            _log.warning(
-                "%s: no block after %d; another endpoint is asked", self.rpc.network, head.number
-            )
-            self.rpc.leave()
-            self._rose_at_s = now_s
+        self._leave_what_stands_still(head.number)
         if head.number == self.head_number and not self._unread:
             return
         self.head_number, self.base_fee_wei = head.number, head.base_fee_wei
@@ -105,11 +104,35 @@ class Follower:
             _log.warning("%s; it is read again", error)
             await self._read(stop)
 
+    def _leave_what_stands_still(self, newest: int) -> None:
+        """Ask another endpoint if this one shows no new block any more."""
+        now_s = time.monotonic()
+        if newest > self._highest:
+            self._highest, self._rose_at_s = newest, now_s
+        elif now_s - self._rose_at_s >= _STANDS_STILL_S:
+            _log.warning("%s: no block after %d; another one is asked", self.rpc.network, newest)
+            self.rpc.leave()
+            self._highest, self._rose_at_s = -1, now_s  # it may have been made up
+
+    async def _resume(self, view: ChainView, paused: Mapping[str, str]) -> None:
+        """Let payments of an asset be claimed again once it moves out of the paying wallet."""
+        for asset, token in paused.items():
+            if await moves(
+                view,
+                token,
+                holder=self.payer.contract,
+                to=self.homes[self.payer.wallet],
+                block_hash=view.finalized.hash,
+            ):
+                await self.poster.resume(self.payer.network, asset)
+
     async def _read(self, stop: asyncio.Event) -> bool:
         """Read one view of the chain; False if something of it must be read again."""
-        if not self._following:
+        paused = await self.poster.paused(self.payer.network)
+        if not (self._following or paused):
             return True
         view = await self.rpc.view()
+        await self._resume(view, paused)
         found = [
             (slot, receipt)
             for slot in list(self._following.values())
@@ -130,6 +153,7 @@ class Follower:
                     await self._finish(slot, receipt, view)
                 except ReceiptDisputedError as error:
                     _log.warning("slot %s is read again: %s", slot.id, error)
+                    self.rpc.leave(view)
                     agreed = False
         return agreed
 
@@ -137,7 +161,8 @@ class Follower:
         receipt = await view.receipt(slot.tx_hash or "")
         if receipt is not None:
             self._dispute(slot, disputed=False)
-        elif self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
+        slot.sent_at_block = min(slot.sent_at_block, self.head_number)  # it may have been made up
+        if receipt is None and self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
             used = await view.nonce(slot.lane.address)
             self._dispute(slot, disputed=slot.nonce < used)
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
@@ -169,12 +194,25 @@ class Follower:
     async def _finish(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
         if slot.purpose == "cancel":
             held = await self.resolver.held(slot)
-            found = await read_cancellation(view, receipt, held, contract=slot.lane.contract)
+            cancelling = partial(read_cancellation, held=held, contract=slot.lane.contract)
+            found = await cancelling(view, receipt)
+            if held:
+                await self._confirm(slot, view, cancelling, found)
+            if found.untried:
+                slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
             await self.resolver.post(slot, held, found)
             self._done(slot)
             return
         items = await self.poster.items(slot)
-        settlement = await read_settlement(view, receipt, items, contract=slot.lane.contract)
+        settling = partial(
+            read_settlement,
+            items=items,
+            contract=slot.lane.contract,
+            home=self.homes[slot.lane.wallet],
+        )
+        settlement = await settling(view, receipt)
+        if not settlement.all_paid:
+            await self._confirm(slot, view, settling, settlement)
         # Set before the commit: a claim could take the released withdrawals at once.
         if receipt.succeeded:
             slot.lane.ran()
@@ -187,6 +225,33 @@ class Follower:
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
         self._done(slot)
+
+    async def _confirm(
+        self,
+        slot: Slot,
+        view: ChainView,
+        read: Callable[[ChainView, Receipt], Awaitable[object]],
+        found: object,
+    ) -> None:
+        """Have another endpoint confirm what would let a customer have money back.
+
+        If there is none, or it does not serve, one must do: else its outage would stop payouts.
+
+        Raises :class:`ReceiptDisputedError` if it says something else.
+        """
+        other = self.rpc.other_view(view)
+        if other is None:
+            return
+        try:
+            receipt = await other.receipt(slot.tx_hash or "")
+            if receipt is None:
+                return
+            theirs = await read(other, receipt)
+        except ViewLostError as error:
+            _log.info("slot %s is not confirmed: %s", slot.id, error)
+            return
+        if theirs != found:
+            raise ReceiptDisputedError(f"two endpoints disagree about slot {slot.id}")
 
     def _done(self, slot: Slot) -> None:
         del self._following[slot.id]

@@ -6,8 +6,8 @@ events that are right. The ledger is changed by one set-based transaction per sl
 database refuses to make twice.
 
 - Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount.
-- Failed beyond doubt: the float is raised again. If the asset is at fault, the withdrawal is
-  ``reserved`` again, else it is held as ``unknown`` (:mod:`seawall.controls.asset_pauses`).
+- Failed beyond doubt: the float is raised again, and the withdrawal is held as ``unknown``. But if
+  its asset moved for nobody then, it is ``reserved`` again, and the asset rests until it moves.
 - Events and bitmap disagree: the withdrawal is held as ``unknown``, and its float stays lowered.
 - Above the cap of the contract's window, so that every transaction with it reverts: held.
 - Untried, because the whole transaction reverted: the float is raised again and the withdrawal is
@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from seawall.controls.asset_pauses import Tried, blame, pause_s
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
@@ -37,6 +36,7 @@ from venue.contracts.calls import (
     decode_paid_many,
     paid_many,
     read_events,
+    transfer,
 )
 from venue.database import Pool
 from venue.settler.lanes import Slot
@@ -48,7 +48,8 @@ class Settlement:
 
     ``paid`` as intended; ``failed`` beyond doubt; ``unclear``: event and bit disagree; ``untried``:
     the transaction reverted as a whole, for example because of a cap of the contract;
-    ``above_cap``: so did it, and so would every other, for the wallet never pays so much at once.
+    ``above_cap``: so did it, and so would every other, for the wallet never pays so much at once;
+    ``blameless``: failed, because their asset moved for nobody in that block.
     """
 
     paid: tuple[int, ...]
@@ -56,6 +57,12 @@ class Settlement:
     unclear: tuple[int, ...]
     untried: tuple[int, ...] = ()
     above_cap: tuple[int, ...] = ()
+    blameless: tuple[int, ...] = ()
+
+    @property
+    def all_paid(self) -> bool:
+        """Whether nothing else came of it."""
+        return self == Settlement(paid=self.paid, failed=(), unclear=())
 
 
 def settlement_of(
@@ -63,7 +70,7 @@ def settlement_of(
 ) -> Settlement:
     """Sort ``items`` by what the chain says of each.
 
-    A reverted transaction has tried nothing, provided that all bits are clear.
+    A reverted transaction has tried nothing.
 
     Args:
         items: What the slot was to pay.
@@ -71,30 +78,34 @@ def settlement_of(
         bits: The contract's bit by sequence number, read at the finalized block.
         succeeded: Whether the transaction ran to its end.
     """
-    if not (succeeded or events.paid or any(bits.values())):
-        return Settlement(paid=(), failed=(), unclear=(), untried=tuple(item.seq for item in items))
     paid: list[int] = []
     failed: list[int] = []
     unclear: list[int] = []
+    untried: list[int] = []
     for item in items:
-        bit = bits[item.seq]
+        bit, named = bits[item.seq], item.seq in events.paid
         if succeeded and bit and events.paid.get(item.seq) == item:
             paid.append(item.seq)
-        elif (
-            not bit and item.seq not in events.paid and (item.seq in events.failed or not succeeded)
-        ):
+        elif bit or named:
+            unclear.append(item.seq)
+        elif not succeeded:
+            untried.append(item.seq)
+        elif item.seq in events.failed:
             failed.append(item.seq)
         else:
             unclear.append(item.seq)
-    return Settlement(paid=tuple(paid), failed=tuple(failed), unclear=tuple(unclear))
+    return Settlement(
+        paid=tuple(paid), failed=tuple(failed), unclear=tuple(unclear), untried=tuple(untried)
+    )
 
 
 async def read_settlement(
-    view: ChainView, receipt: Receipt, items: Sequence[Item], *, contract: str
+    view: ChainView, receipt: Receipt, items: Sequence[Item], *, contract: str, home: str
 ) -> Settlement:
     """What became of ``items``, which ``contract`` was to pay in the transaction of ``receipt``.
 
     Nothing is said of a payment unless ``view`` confirms the receipt's block and gives the bits.
+    ``home`` is an address of the venue that could be paid, to see whether an asset moves at all.
 
     Raises :class:`ReceiptDisputedError`, :class:`ViewLostError`.
     """
@@ -106,13 +117,51 @@ async def read_settlement(
     except ValueError as error:
         raise ReceiptDisputedError(f"the receipt of a payout is malformed: {error}") from error
     found = settlement_of(items, events=events, bits=bits, succeeded=receipt.succeeded)
-    if not found.untried:
-        return found
-    caps = {
-        token: await view.read(contract, cap(token), uint256)
-        for token in sorted({item.token for item in items})
-    }
-    return without_impossible(found, items, caps=caps)
+    if found.untried:
+        caps = {
+            token: await view.read(contract, cap(token), uint256)
+            for token in sorted({item.token for item in items})
+        }
+        found = without_impossible(found, items, caps=caps)
+    if found.failed:
+        moved = {item.token for item in items if item.seq in set(found.paid)}
+        in_doubt = {item.token for item in items if item.seq in set(found.failed)} - moved
+        at = receipt.block_hash
+        if view.finalized.number - receipt.block_number > _STATE_KEPT_BLOCKS:
+            at = view.finalized.hash
+        broken = {
+            token
+            for token in sorted(in_doubt)
+            if not await moves(view, token, holder=contract, to=home, block_hash=at)
+        }
+        found = without_blameless(found, items, broken=broken)
+    return found
+
+
+async def moves(view: ChainView, token: str, *, holder: str, to: str, block_hash: str) -> bool:
+    """Whether ``holder`` could send one base unit of ``token`` to ``to`` at a block.
+
+    Coins always move: nobody can pause them.
+
+    Raises :class:`ViewLostError`.
+    """
+    if token == NATIVE:
+        return True
+    answer = await view.call_as(holder, token, transfer(to, 1), block_hash=block_hash)
+    # As in the contract: some tokens return nothing, some return false instead of reverting.
+    return answer is not None and (answer == b"" or answer == (1).to_bytes(32, "big"))
+
+
+def without_blameless(
+    found: Settlement, items: Sequence[Item], *, broken: Collection[str]
+) -> Settlement:
+    """``found``, in which nobody is held for a token of ``broken``, which moved for nobody."""
+    blameless = {item.seq for item in items if item.token in broken}
+    return replace(
+        found,
+        failed=tuple(seq for seq in found.failed if seq not in blameless),
+        blameless=tuple(seq for seq in found.failed if seq in blameless),
+    )
 
 
 def without_impossible(
@@ -131,9 +180,10 @@ def without_impossible(
     )
 
 
+_STATE_KEPT_BLOCKS = 64
+"""State of so many blocks ago any node has (geth keeps that of 128)."""
 _WAY_OUT = "The amount is held. Cancel the withdrawal to have it back in your balance."
 REFUSED = f"The destination did not take the payment, so no money left. {_WAY_OUT}"
-GIVEN_UP = f"The payment was tried several times and never went through. {_WAY_OUT}"
 ABOVE_CAP = f"The amount is more than the wallet pays at once; split it. {_WAY_OUT}"
 DISPUTED = (
     "The network's records of this payment contradict each other; "
@@ -142,7 +192,9 @@ DISPUTED = (
 
 _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' returning id"
 _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'final', $2)"
-_ITEMS = "select seq, destination, asset, amount from withdrawals where slot_id = $1 order by seq"
+_ITEMS = """
+    select seq, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
+    where slot_id = $1 order by seq"""
 _TOPUP_ITEM = "select to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
@@ -171,26 +223,20 @@ _POST = """
 _HOLD = """
     update withdrawals set state = 'unknown', held_because = $3, reason = $4
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
-    returning asset, amount"""
+    returning id, asset, amount"""
 _RELEASE = """
-    update withdrawals set state = 'reserved', slot_id = null, failures = failures + $3
+    update withdrawals set state = 'reserved', slot_id = null
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
-    returning asset, amount"""
-_TRIED = """
-    select seq, asset, destination, failures + 1 as failures from withdrawals
-    where slot_id = $1 and seq = any($2::bigint[])"""
-_MOVED = """
-    select distinct asset from withdrawals where slot_id = $1 and seq = any($2::bigint[])"""
-_PAUSES = """
-    select asset, destinations, failures, tried_by from asset_pauses where network = $1
-    order by asset for update"""
+    returning id, asset, amount"""
+_IDS = "select id from withdrawals where seq = any($1::bigint[])"
 _PAUSE = """
-    insert into asset_pauses (network, asset, failures, destinations, until)
-    values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
-    on conflict (network, asset) do update
-    set failures = excluded.failures, destinations = excluded.destinations,
-        until = excluded.until, tried_by = null"""
-_RESUME = "delete from asset_pauses where network = $1 and asset = any($2::text[]) returning asset"
+    insert into asset_pauses (network, asset)
+    select distinct w.network, w.asset from withdrawals w where w.id = any($1::uuid[])
+    on conflict do nothing returning asset"""
+_PAUSED = "select asset from asset_pauses where network = $1 order by asset"
+_RESUME = "delete from asset_pauses where (network, asset) = ($1, $2)"
+LOCK_FLOATS = "select 1 from floats where wallet = $1 order by asset for no key update"
+"""Whoever changes several floats of a wallet locks all of them first, as claims do."""
 _OF_SLOT = """
     select id from withdrawals
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted' for no key update"""
@@ -287,7 +333,18 @@ class Poster:
         slot.state = "final"
         return True
 
+    async def paused(self, network: str) -> dict[str, str]:
+        """The assets that rest on ``network``, with their tokens."""
+        rows = await self.pool.fetch(_PAUSED, network)
+        return {row["asset"]: self._token(row["asset"]) for row in rows}
+
+    async def resume(self, network: str, asset: str) -> None:
+        """Let payments of ``asset`` be claimed again."""
+        await self.pool.execute(_RESUME, network, asset)
+        _log.warning("%s: %s moves again", network, asset)
+
     async def _post_payouts(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
+        await connection.execute(LOCK_FLOATS, slot.lane.wallet)
         if settlement.paid:
             rows = await connection.fetch(_OF_SLOT, slot.id, list(settlement.paid))
             if len(rows) != len(settlement.paid):
@@ -297,59 +354,31 @@ class Poster:
                 )
             await post_paid(connection, [row["id"] for row in rows])
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
-        if settlement.untried:
-            rows = await connection.fetch(_RELEASE, slot.id, list(settlement.untried), 0)
-            if len(rows) != len(settlement.untried):
+        waiting = (*settlement.untried, *settlement.blameless)
+        if waiting:
+            rows = await connection.fetch(_RELEASE, slot.id, list(waiting))
+            if len(rows) != len(waiting):
                 raise InternalError(
-                    f"slot {slot.id} tried none of {len(settlement.untried)}, "
+                    f"slot {slot.id} lets {len(waiting)} wait again, "
                     f"but {len(rows)} were still its own"
                 )
             await self._give_back(connection, slot, rows)
-            _log.warning("slot %s reverted: its %d payments wait again", slot.id, len(rows))
-        if settlement.above_cap:
-            rows = await connection.fetch(
-                _HOLD, slot.id, list(settlement.above_cap), "refused", ABOVE_CAP
-            )
-            await self._give_back(connection, slot, rows)
-            _log.error("slot %s: held, above the cap: %s", slot.id, settlement.above_cap)
-        await self._blame(connection, slot, settlement)
-        if settlement.unclear:
-            await connection.fetch(_HOLD, slot.id, list(settlement.unclear), "disputed", DISPUTED)
-            _log.error("slot %s: held, events and bitmap disagree: %s", slot.id, settlement.unclear)
-
-    async def _blame(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
-        """Hold what destinations refuse, let the rest wait, and pause or resume assets."""
-        network = slot.lane.network
-        pauses = {row["asset"]: row for row in await connection.fetch(_PAUSES, network)}
-        if not (settlement.failed or pauses):
-            return
-        failed = await connection.fetch(_TRIED, slot.id, list(settlement.failed))
-        moved = await connection.fetch(_MOVED, slot.id, list(settlement.paid))
-        found = blame(
-            [Tried(**dict(row)) for row in failed],
-            moved=[row["asset"] for row in moved],
-            known={asset: row["destinations"] for asset, row in pauses.items()},
-        )
-        for held, why in ((found.refused, REFUSED), (found.given_up, GIVEN_UP)):
-            if held:
-                rows = await connection.fetch(_HOLD, slot.id, list(held), "refused", why)
+            _log.warning("slot %s: %d payments wait again", slot.id, len(rows))
+        if settlement.blameless:
+            blameless = await connection.fetch(_IDS, list(settlement.blameless))
+            for row in await connection.fetch(_PAUSE, [each["id"] for each in blameless]):
+                _log.error("%s: %s moves for nobody and rests", slot.lane.network, row["asset"])
+        for held, because, why in (
+            (settlement.above_cap, "refused", ABOVE_CAP),
+            (settlement.failed, "refused", REFUSED),
+            (settlement.unclear, "disputed", DISPUTED),
+        ):
+            if not held:
+                continue
+            rows = await connection.fetch(_HOLD, slot.id, list(held), because, why)
+            if because == "refused":
                 await self._give_back(connection, slot, rows)
-                _log.warning("slot %s: held: %s: %s", slot.id, held, why)
-        if found.waiting:
-            rows = await connection.fetch(_RELEASE, slot.id, list(found.waiting), 1)
-            await self._give_back(connection, slot, rows)
-        for asset, destinations in found.broken.items():
-            pause = pauses.get(asset)
-            # Slots that were claimed before the pause end one after another: they are one failure.
-            again = pause is None or pause["tried_by"] == slot.id
-            failures = again + (0 if pause is None else pause["failures"])
-            if pause is None or again or len(destinations) > len(pause["destinations"]):
-                await connection.execute(
-                    _PAUSE, network, asset, failures, destinations, pause_s(failures)
-                )
-                _log.warning("%s: no payment of %s moved, %d in a row", network, asset, failures)
-        for row in await connection.fetch(_RESUME, network, list(found.working)):
-            _log.warning("%s: payments of %s move again", network, row["asset"])
+            _log.warning("slot %s: held: %s: %s", slot.id, held, why)
 
     async def _give_back(
         self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]

@@ -17,7 +17,7 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
-from venue.database import Pool, connect, open_pool, while_open
+from venue.database import connect, open_pool, while_open
 from venue.process import pause
 from venue.settler.agreement import disagreements, given_out
 from venue.settler.claims import Claims
@@ -123,6 +123,11 @@ async def settle(
             poster=poster,
             resolver=Resolver(pool=pool, tokens={native: NATIVE} | tokens),
             metrics=metrics,
+            homes={
+                lane.wallet: next(other.contract for other in lanes if other is not lane)
+                for lane in lanes
+            },
+            payer=next(lane for lane in lanes if lane.purpose == "payout"),
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),
         )
@@ -148,48 +153,67 @@ async def settle(
         lease = SettlerLease(pool=pool, network=network, holder=holder)
         if not await lease.take(stop):
             return
-        await held.take()
-        routes.adopt()
-        slots = await held.in_flight()
-        if not await _agree(pool, rpc, lanes, slots, metrics=metrics, stop=stop):
-            return
-        _resume(drivers, slots)
-        listener = await connect(database_url(), name=f"settler-{network}-wake")
-        stack.callback(listener.terminate)
+        settling = _settle_lanes(
+            held, routes, drivers, follower, rpc=rpc, metrics=metrics, stop=stop, ready=ready
+        )
+        await _together(stop, [lease.renew(stop), settling])
+        await lease.leave()
+
+
+async def _settle_lanes(
+    held: Lanes,
+    routes: SigningRoutes,
+    drivers: Sequence[Driver],
+    follower: Follower,
+    *,
+    rpc: AsyncRpcClient,
+    metrics: SettlerMetrics,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    """Take the lanes, agree with the chain, and run their loops until ``stop``."""
+    await held.take()
+    routes.adopt()
+    slots = await _agreed(held, rpc, metrics=metrics, stop=stop)
+    if slots is None:
+        return
+    _resume(drivers, slots)
+    listener = await connect(database_url(), name=f"settler-{rpc.network}-wake")
+    try:
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()
-        loops = [follower.loop(stop), routes.probe_loop(stop), lease.renew(stop)]
+        loops = [follower.loop(stop), routes.probe_loop(stop)]
         loops += [
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]
         await while_open(listener, _together(stop, loops))
-        await lease.leave()
+    finally:
+        listener.terminate()
 
 
-async def _agree(
-    pool: Pool,
-    rpc: AsyncRpcClient,
-    lanes: Sequence[Lane],
-    slots: Sequence[Slot],
-    *,
-    metrics: SettlerMetrics,
-    stop: asyncio.Event,
-) -> bool:
-    """Wait until the chain knows nothing of ``lanes`` that the database does not; False at stop."""
+async def _agreed(
+    held: Lanes, rpc: AsyncRpcClient, *, metrics: SettlerMetrics, stop: asyncio.Event
+) -> list[Slot] | None:
+    """The slots in flight, once the chain knows nothing that the database does not; None at stop.
+
+    Each look is at another endpoint, for one that lies must not stop payouts for ever.
+    """
     while not stop.is_set():
+        slots = await held.in_flight()
         view = await rpc.view()
         agreed = True
-        for lane in lanes:
+        for lane in held.lanes:
             own = [slot for slot in slots if slot.lane is lane]
-            found = await disagreements(view, lane, await given_out(pool, lane), own)
+            found = await disagreements(rpc, view, lane, await given_out(held.pool, lane), own)
             metrics.disputed(lane.wallet, disputed=bool(found))
             for each in found:
                 _log.error("nothing is claimed on %s: %s", lane.network, each)
             agreed = agreed and not found
         if agreed:
-            return True
+            return slots
+        rpc.leave()
         await pause(stop, _LOOK_AGAIN_S)
-    return False
+    return None
 
 
 def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:

@@ -39,6 +39,11 @@ _WAIT_S: Mapping[SignRefusalCode, float] = {"throttled": 0.05, "log_unavailable"
 A throttled signer works, and its bucket's share refills continuously. Without its log no region
 signs, and both have the same one.
 """
+_UNLOGGED_MAX = 10
+"""After so many refusals for want of the log in a row, about 3 s, it is the region that is cut off.
+
+We write to the same database all the time, so it is there.
+"""
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -77,7 +82,7 @@ class SigningRoutes:
 
         Raises :class:`LaneLostError`, :class:`StaleModeError`.
         """
-        failures = 0
+        failures = unlogged = 0
         while not stop.is_set():
             region, epoch = slot.lane.signer_region, slot.lane.epoch
             try:
@@ -92,11 +97,12 @@ class SigningRoutes:
                     raise LaneLostError(error.reason) from error
                 if error.code == "stale_mode":
                     raise StaleModeError from error
-                if error.code in _WAIT_S:
+                unlogged = unlogged + 1 if error.code == "log_unavailable" else 0
+                if error.code in _WAIT_S and unlogged < _UNLOGGED_MAX:
                     _log.info("%s did not sign: %s", region, error.reason)
                     await pause(stop, _WAIT_S[error.code])
                     continue
-                if error.code != "provider_unavailable":
+                if error.code not in ("provider_unavailable", "log_unavailable"):
                     raise InternalError(
                         f"the signer of {region} refuses slot {slot.id}: {error.reason}"
                     ) from error

@@ -18,7 +18,7 @@ signer, and moves to the other region if it hears nothing. The other region has 
 """
 _KNOWN = """
     select true from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"""
-_SLOT = "select digest, admitted_epoch, mode_epoch from slot_to_sign($1, $2, $3)"
+_SLOT = "select * from slot_to_sign($1, $2, $3)"
 _RECORD = """
     insert into sign_log (chain_id, address, nonce, digest, epoch, region)
     values ($1, $2, $3, $4, $5, $6)
@@ -109,11 +109,12 @@ async def _check_slot(connection: Connection, request: SignRequest, digest: byte
     frozen client. What a flip overtakes by less than this transaction was claimed before it.
     """
     slot = await connection.fetchrow(_SLOT, request.chain_id, request.address, request.nonce)
-    if slot is None or slot["digest"] != digest:
+    wanted = (digest, request.gas_limit, request.max_fee_wei, request.priority_fee_wei)
+    if slot is None or wanted != tuple(slot)[:4]:
         raise SigningRefusedError(
             "no_slot",
             f"the venue has no open slot with nonce {request.nonce} of {request.address}"
-            " and this intent",
+            ", this intent and these fees",
         )
     if slot["admitted_epoch"] != slot["mode_epoch"]:
         raise SigningRefusedError(

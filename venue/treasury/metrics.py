@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 from seawall.controls.admission import guaranteed_sizes
-from seawall.controls.asset_pauses import PAUSING_MIN
 from seawall.conventions import metrics
 from seawall.errors import InternalError
 from venue.chain.transaction import fees
@@ -80,7 +79,7 @@ _HELD = """
         select 1 from resolutions r
         where r.withdrawal_id = w.id and r.state in ('requested', 'slotted'))
     group by network, asset"""
-_RESTING = "select network, asset from asset_pauses where cardinality(destinations) >= $1"
+_RESTING = "select network, asset from asset_pauses"
 _SUMS = """
     select a.network, a.asset, sum(e.amount) as total
     from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
@@ -114,9 +113,7 @@ async def expose_unidentified(connection: Connection) -> None:
 async def expose_held(connection: Connection, policy: Policy) -> None:
     """Show by network and asset how many withdrawals are held, and whether the asset rests."""
     held = {(row["network"], row["asset"]): row["count"] for row in await connection.fetch(_HELD)}
-    resting = {
-        (row["network"], row["asset"]) for row in await connection.fetch(_RESTING, PAUSING_MIN)
-    }
+    resting = {(row["network"], row["asset"]) for row in await connection.fetch(_RESTING)}
     for network, declared in policy.networks.items():
         for asset in declared.assets:
             HELD.labels(network, asset).set(held.get((network, asset), 0))

@@ -21,7 +21,10 @@ def test_nonces_and_numbers_that_were_never_given_out_are_named() -> None:
         "the chain has used 8 nonces of w, and the next one here is 7"
     ]
     assert judge(LANE, GIVEN, used=7, bits={41: False, 43: True}, missing=()) == [
-        "numbers up to 43 are used up in the contract of w, and the last one given out is 40"
+        (
+            "numbers 43 to 43 are used up in the contract of w, and are unpaid here;"
+            " the last one given out is 40"
+        )
     ]
     assert judge(LANE, GIVEN, used=7, bits={}, missing=(5, 6)) == [
         f"nonce {nonce} of w is used up, and not by the transaction that is on record"

@@ -46,6 +46,9 @@ class _Ledger:
     def __init__(self) -> None:
         self.posted: list[Settlement] = []
 
+    async def paused(self, network: str) -> dict[str, str]:
+        return {}
+
     async def items(self, slot: Slot) -> list[Item]:
         return [item(7), item(8)]
 
@@ -80,6 +83,9 @@ class Bench:
             ("http://primary", "http://standby"),
             client=nodes({"primary": self.primary, "standby": self.standby}),
         )
+        lane = Lane(
+            chain_id=1, address="0xa", network="n", wallet="w", contract=CONTRACT, purpose="payout"
+        )
         self._follower = Follower(
             rpc=rpc,
             progress=cast("Any", self.ledger),
@@ -87,10 +93,9 @@ class Bench:
             resolver=cast("Any", None),
             metrics=cast("Any", _Metrics()),
             assets={NATIVE: "AST"},
+            homes={"w": "0x" + "0b" * 20},
+            payer=lane,
             on_final=lambda _: None,
-        )
-        lane = Lane(
-            chain_id=1, address="0xa", network="n", wallet="w", contract=CONTRACT, purpose="payout"
         )
         fees = Fees(gas_limit=1, max_fee_wei=1, priority_fee_wei=1)
         slot = Slot(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 from seawall.errors import ServiceError
@@ -50,6 +51,10 @@ class _Progress:
         self.included_ids += [slot.id for slot, _ in found]
 
 
+async def _nothing(_network: str) -> dict[str, str]:
+    return {}
+
+
 def _slot(number: int, tx_hash: str) -> Slot:
     lane = Lane(
         chain_id=1, address="0xa", network="n", wallet="w", contract="0xc", purpose="payout"
@@ -78,10 +83,12 @@ async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_
     follower = Follower(
         rpc=cast("Any", node),
         progress=cast("Any", progress),
-        poster=cast("Any", None),
+        poster=cast("Any", SimpleNamespace(paused=_nothing)),
         resolver=cast("Any", None),
         metrics=cast("Any", None),
         assets={},
+        homes={},
+        payer=_slot(0, "0x").lane,
         on_final=lambda _: None,
     )
     lost = _slot(1, "0xlost")

@@ -6,7 +6,7 @@ import pytest
 
 from venue.contracts.calls import Events, Item
 from venue.settler.lanes import Lane
-from venue.settler.posting import Settlement, settlement_of, without_impossible
+from venue.settler.posting import Settlement, settlement_of, without_blameless, without_impossible
 
 ITEM = Item(seq=7, to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
 OTHER = Item(seq=7, to="0x" + "cd" * 20, token="0x" + "00" * 20, amount=5)
@@ -52,16 +52,13 @@ def test_a_payment_counts_only_if_event_and_bit_agree(
     assert settlement_of([ITEM], events=events, bits={7: bit}, succeeded=succeeded) == settlement
 
 
-def test_a_reverted_batch_is_tried_again_only_if_no_bit_of_it_is_set() -> None:
-    """One bit that is set contradicts the revert.
-
-    That item is held as unclear, and nothing of the batch goes back to the queue.
-    """
+def test_a_reverted_batch_is_tried_again_but_for_what_has_its_bit_set() -> None:
+    """One bit that is set contradicts the revert: that item is held, and nobody else for it."""
     two = [ITEM, Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6)]
     both = settlement_of(two, events=events(), bits={7: False, 8: False}, succeeded=False)
     assert both == Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))
     one = settlement_of(two, events=events(), bits={7: False, 8: True}, succeeded=False)
-    assert one == Settlement(paid=(), failed=(7,), unclear=(8,))
+    assert one == Settlement(paid=(), failed=(), unclear=(8,), untried=(7,))
 
 
 def test_what_no_window_could_pay_is_told_apart_from_what_waits_for_the_next_one() -> None:
@@ -91,3 +88,14 @@ def test_a_lane_halves_what_reverts_and_recovers_step_by_step() -> None:
     for _ in range(9):
         lane.ran()
     assert lane.items_max == 200
+
+
+def test_nobody_is_held_for_a_token_that_moved_for_nobody() -> None:
+    """What failed in it waits; what failed in another asset is its destination's fault."""
+    token = "0x" + "11" * 20
+    items = [ITEM, Item(seq=8, to=ITEM.to, token=token, amount=6)]
+    failed = Settlement(paid=(), failed=(7, 8), unclear=())
+    found = without_blameless(failed, items, broken={token})
+    assert (found.failed, found.blameless) == ((7,), (8,))
+    assert not found.all_paid
+    assert Settlement(paid=(7, 8), failed=(), unclear=()).all_paid
