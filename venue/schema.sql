@@ -301,13 +301,19 @@ create trigger withdrawal_transitions before update of state on withdrawals for 
     execute function refuse_transition();
 create function refuse_refund() returns trigger language plpgsql as $$
 begin
-    if exists (select 1 from attempts where withdrawal_id = old.id) then
+    if new.state = 'voided' and exists (select 1 from attempts where withdrawal_id = old.id) then
         raise exception 'withdrawal % was tried: its number must be used up first', old.id;
+    end if;
+    if new.state = 'unknown' and not exists (
+        select 1 from attempts a where (a.slot_id, a.withdrawal_id) = (new.slot_id, old.id)
+    ) then
+        raise exception 'withdrawal % was never tried: there is nothing to hold', old.id;
     end if;
     return new;
 end $$;
 create trigger withdrawal_refunds before update of state on withdrawals for each row
-    when (old.state = 'reserved' and new.state = 'voided') execute function refuse_refund();
+    when (old.state = 'reserved' and new.state in ('voided', 'unknown'))
+    execute function refuse_refund();
 create function refuse_unresolved() returns trigger language plpgsql as $$
 begin
     if not exists (

@@ -202,10 +202,10 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
     """
     async with connected(founded.database.owner) as owner:
         await owner.execute(
-            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address,
-                value, data, gas_limit, max_fee_wei,
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch,
+                purpose, to_address, value, data, gas_limit, max_fee_wei,
                                   priority_fee_wei, digest, state)
-               select chain_id, address, 0, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''),
+               select chain_id, address, 0, 1, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''),
                'open' from lanes limit 1"""
         )
         await owner.execute(

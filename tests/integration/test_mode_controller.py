@@ -143,7 +143,7 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
 async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> None:
     """One refused payment of an hour ago leaves the venue normal.
 
-    A reserved one as old makes it stressed.
+    A reserved one as old, which is guaranteed, makes it protected.
     """
     async with (
         connected(founded.database.owner) as owner,
@@ -153,7 +153,7 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
         assert await owner.fetchval("select tier from mode") == "normal"
         await record_withdrawal(owner, "reserved", age_s=3_600)
-        await _tier_is(owner, "stressed")
+        await _tier_is(owner, "protected")
 
 
 async def test_a_mode_controller_renews_its_lease_and_ends_on_sigterm(founded: Founded) -> None:

@@ -116,10 +116,10 @@ async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> N
     held = state == "unknown"
     slot = (
         await owner.fetchval(
-            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, purpose, to_address,
-                value, data, gas_limit, max_fee_wei, priority_fee_wei, digest, state, signer_region,
-                tx_hash, raw, block_number, block_hash)
-               select chain_id, address, 1000, 1, 1, 'payout', address, 0, '', 1, 1, 1,
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch,
+                purpose, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
+                state, signer_region, tx_hash, raw, block_number, block_hash)
+               select chain_id, address, 1000, 1, 1, 1, 'payout', address, 0, '', 1, 1, 1,
                       sha256('test'), 'final', 'test', 'test', '', 1, 'test'
                from lanes where network = 'aster' limit 1 returning id"""
         )
