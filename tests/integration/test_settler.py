@@ -240,7 +240,6 @@ async def test_a_dark_primary_is_left_after_two_failures_and_returned_to(venue: 
     assert await venue.owner.fetchval("select max(epoch) from lanes where network = 'aster'") == 4
 
 
-@pytest.mark.nightly  # the game day's sabotage shows the same
 async def test_a_database_that_stands_still_moves_no_signing_to_the_other_region(
     venue: Venue,
 ) -> None:
@@ -260,6 +259,7 @@ async def test_a_database_that_stands_still_moves_no_signing_to_the_other_region
     assert await venue.owner.fetchval(moved) == 0
 
 
+@pytest.mark.nightly  # the game day's sabotage shows the same
 async def test_with_failover_sabotaged_a_dark_primary_stops_payouts(venue: Venue) -> None:
     """The sabotage switches off only the breaker.
 

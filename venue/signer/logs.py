@@ -11,11 +11,12 @@ from venue.database import FAILURES, Connection, Pool
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
 LOG_TIMEOUT_MS = 200
-"""How long a digest may take to be recorded; it needs a few milliseconds.
+"""How long one statement may take when a digest is recorded; it needs a millisecond.
 
 So that a slow database is told from a dark region: the settler waits three times as long for the
 signer, and moves to the other region if it hears nothing. The other region has the same database.
 """
+_BOUND = "select set_config('statement_timeout', $1, true)"
 _KNOWN = """
     select true from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"""
 _SLOT = "select * from slot_to_sign($1, $2, $3)"
@@ -54,10 +55,13 @@ class SignLog:
         key = (request.chain_id, request.address, request.nonce)
         try:
             async with (
-                asyncio.timeout(LOG_TIMEOUT_MS / 1_000),
+                asyncio.timeout(2 * LOG_TIMEOUT_MS / 1_000),
                 self.pool.acquire() as connection,
                 connection.transaction(),
             ):
+                # The server ends what waits too long by itself; ending it from here takes another
+                # connection, and so longer than the settler waits.
+                await connection.execute(_BOUND, str(LOG_TIMEOUT_MS))
                 await _fence(connection, request)
                 known = await connection.fetchval(_KNOWN, *key)
                 if not known:  # what was recorded once may be signed for ever
