@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import httpx
@@ -22,7 +23,12 @@ _TIMEOUT_S = 5.0
 Far beyond any bound, so that a late answer is seen as late and not as lost.
 """
 _HEAD_START_S = 0.5
-_CONNECTIONS_MAX = 400
+_CLIENTS = 40
+_CONNECTIONS_OF_CLIENT_MAX = 10
+"""A client looks through all its connections for each request.
+
+With one client of 400, a generator that meets a slow signer was itself late by half a second.
+"""
 
 
 async def flood(
@@ -40,14 +46,22 @@ async def flood(
     ``wallets`` says which wallet stands for whom, ``addresses`` whose key must have signed.
     """
     limits = httpx.Limits(
-        max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+        max_connections=_CONNECTIONS_OF_CLIENT_MAX,
+        max_keepalive_connections=_CONNECTIONS_OF_CLIENT_MAX,
     )
-    async with httpx.AsyncClient(
-        base_url=url, timeout=_TIMEOUT_S, limits=limits, trust_env=False
-    ) as client:
+    tls = httpx.create_ssl_context(trust_env=False)
+    async with AsyncExitStack() as opened:
+        clients = [
+            await opened.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=url, timeout=_TIMEOUT_S, limits=limits, trust_env=False, verify=tls
+                )
+            )
+            for _ in range(_CLIENTS)
+        ]
         zero = clock() + _HEAD_START_S
 
-        async def one(ask: Ask) -> Answer:
+        async def one(ask: Ask, client: httpx.AsyncClient) -> Answer:
             await asyncio.sleep(max(0.0, zero + ask.at_s - clock()))
             sent = clock()
             wallet = wallets[ask.who]
@@ -61,7 +75,9 @@ async def flood(
                 outcome=outcome,
             )
 
-        return list(await asyncio.gather(*(one(ask) for ask in asks)))
+        return list(
+            await asyncio.gather(*(one(ask, clients[n % _CLIENTS]) for n, ask in enumerate(asks)))
+        )
 
 
 async def _prove(
