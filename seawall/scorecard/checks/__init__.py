@@ -68,7 +68,7 @@ FLOOR: frozenset[str] = frozenset(
 
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
-    sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed"}),
+    sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed", "tiers.avoided"}),
     sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
 }
 """By control that is switched off: exactly the ids of the checks that must fail then.
