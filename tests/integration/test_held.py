@@ -256,6 +256,7 @@ async def test_the_treasury_shows_what_is_held_what_rests_and_what_gas_is_left(
 ) -> None:
     """Nobody has decided; then somebody has. And the key of a lane has no gas money left."""
     withdrawal = await hold_one(venue)
+    assert await venue.stop(venue.settlers[0]) == 0  # it would let the asset go on at once
     aster = {"network": "aster"}
     key = venue.config.signers[venue.policy.regions.primary].keys["customer-aster-hot"].address
     async with venue_process("treasury", venue.config_path, venue.database):
@@ -267,6 +268,7 @@ async def test_the_treasury_shows_what_is_held_what_rests_and_what_gas_is_left(
             "insert into asset_pauses (network, asset) values ('aster', 'USDX')"
         )
         await venue.until_served(1.0, metrics.ASSET_RESTS, **aster, asset="USDX")
+        await venue.settler("aster")
         await venue.until_served(0.0, metrics.ASSET_RESTS, **aster, asset="USDX")  # it does move
         await cancel(venue, withdrawal)
         await venue.until_served(0.0, metrics.HELD, **aster, asset="AST")

@@ -152,6 +152,8 @@ def hurried_policy() -> dict[str, Any]:
     for trigger in policy["triggers"]:
         if trigger["name"] == "queue-ageing":
             trigger |= {"enter_at": "3s", "exit_below": "1500ms"}
+        if trigger["name"] == "promise-at-risk":
+            trigger |= {"enter_at": "4s", "exit_below": "1500ms"}
     return policy
 
 

@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import itertools
 import os
+import random
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -43,6 +44,7 @@ POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
 HANGS_AFTER_S = 30.0
 """Ends a test that waits for something that never comes; nothing is promised within it."""
 _NUMBERS = itertools.count(1)
+_PORTS = random.SystemRandom()  # nothing that a test shows depends on it
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +104,12 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, below those that the kernel gives to connections."""
+    while True:
+        port = _PORTS.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def record_withdrawal(owner: Connection, state: str, *, age_s: float) -> None:
