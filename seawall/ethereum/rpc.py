@@ -295,11 +295,9 @@ class ChainView(ChainReads):
         block = {"blockHash": block_hash, "requireCanonical": True}
         try:
             return await self._endpoint.ask(_maybe_nothing, "eth_call", (call, block))
-        except NodeRefusedError as error:
-            if error.cause is Cause.REVERTED:
-                return None
-            raise self._give_up(error) from error
         except RpcError as error:
+            if isinstance(error, NodeRefusedError) and error.cause is Cause.REVERTED:
+                return None
             raise self._give_up(error) from error
 
     def _give_up(self, error: RpcError) -> ViewLostError:

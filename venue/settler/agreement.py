@@ -72,7 +72,9 @@ async def disagreements(
     if lane.purpose == "payout":
         ahead = range(given.last_seq + 1, given.last_seq + 1 + NUMBERS_AHEAD)
         for seqs in batched([*given.unpaid, *ahead], NUMBERS_AHEAD):
-            bits |= await rpc.read(lane.contract, paid_many(seqs), partial(_bits, seqs=seqs))
+            bits |= await rpc.read(
+                lane.contract, paid_many(seqs), partial(decode_paid_many, seqs=seqs)
+            )
     missing = [
         slot.nonce
         for slot in in_flight
@@ -80,10 +82,6 @@ async def disagreements(
         and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
     ]
     return judge(lane, given, used=used, bits=bits, missing=missing)
-
-
-def _bits(answer: bytes, *, seqs: Sequence[int]) -> dict[int, bool]:
-    return decode_paid_many(answer, seqs)
 
 
 def batched(seqs: Sequence[int], size: int) -> Iterator[Sequence[int]]:

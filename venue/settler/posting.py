@@ -223,15 +223,13 @@ _POST = """
 _HOLD = """
     update withdrawals set state = 'unknown', held_because = $3, reason = $4
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
-    returning id, asset, amount"""
+    returning asset, amount"""
 _RELEASE = """
     update withdrawals set state = 'reserved', slot_id = null
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted'
-    returning id, asset, amount"""
-_IDS = "select id from withdrawals where seq = any($1::bigint[])"
+    returning asset, amount"""
 _PAUSE = """
-    insert into asset_pauses (network, asset)
-    select distinct w.network, w.asset from withdrawals w where w.id = any($1::uuid[])
+    insert into asset_pauses (network, asset) select $1, unnest($2::text[])
     on conflict do nothing returning asset"""
 _PAUSED = "select asset from asset_pauses where network = $1 order by asset"
 _RESUME = "delete from asset_pauses where (network, asset) = ($1, $2)"
@@ -354,20 +352,13 @@ class Poster:
                 )
             await post_paid(connection, [row["id"] for row in rows])
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
-        waiting = (*settlement.untried, *settlement.blameless)
-        if waiting:
-            rows = await connection.fetch(_RELEASE, slot.id, list(waiting))
-            if len(rows) != len(waiting):
-                raise InternalError(
-                    f"slot {slot.id} lets {len(waiting)} wait again, "
-                    f"but {len(rows)} were still its own"
-                )
-            await self._give_back(connection, slot, rows)
-            _log.warning("slot %s: %d payments wait again", slot.id, len(rows))
-        if settlement.blameless:
-            blameless = await connection.fetch(_IDS, list(settlement.blameless))
-            for row in await connection.fetch(_PAUSE, [each["id"] for each in blameless]):
-                _log.error("%s: %s moves for nobody and rests", slot.lane.network, row["asset"])
+        await self._release(connection, slot, settlement.untried)
+        broken = await self._release(connection, slot, settlement.blameless)
+        resting = (
+            await connection.fetch(_PAUSE, slot.lane.network, sorted(broken)) if broken else []
+        )
+        for row in resting:
+            _log.error("%s: %s moves for nobody and rests", slot.lane.network, row["asset"])
         for held, because, why in (
             (settlement.above_cap, "refused", ABOVE_CAP),
             (settlement.failed, "refused", REFUSED),
@@ -379,6 +370,19 @@ class Poster:
             if because == "refused":
                 await self._give_back(connection, slot, rows)
             _log.warning("slot %s: held: %s: %s", slot.id, held, why)
+
+    async def _release(self, connection: Any, slot: Slot, seqs: Sequence[int]) -> set[str]:
+        """Let payments wait again in their old places; their assets."""
+        if not seqs:
+            return set()
+        rows = await connection.fetch(_RELEASE, slot.id, list(seqs))
+        if len(rows) != len(seqs):
+            raise InternalError(
+                f"slot {slot.id} lets {len(seqs)} wait again, but {len(rows)} were still its own"
+            )
+        await self._give_back(connection, slot, rows)
+        _log.warning("slot %s: %d payments wait again", slot.id, len(rows))
+        return {row["asset"] for row in rows}
 
     async def _give_back(
         self, connection: Any, slot: Slot, rows: Sequence[Mapping[str, Any]]
