@@ -27,6 +27,7 @@ from venue.contracts.calls import (
     pay,
     pay_gas_limit,
 )
+from venue.crash_points import committing
 from venue.database import Pool
 from venue.settler.lanes import Lane, LaneLostError, Slot, SlotPurpose
 
@@ -182,7 +183,7 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         wallet = self.policy.wallets[lane.wallet]
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim payouts") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -194,7 +195,7 @@ class Claims:
             resting = {row["asset"] for row in await connection.fetch(_PAUSES, self.network)}
             rows = [
                 row
-                for asset in floats.keys() - resting
+                for asset in sorted(floats.keys() - resting)
                 for size in sizes
                 for row in await connection.fetch(
                     _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
@@ -239,7 +240,7 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim a top-up") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -272,7 +273,7 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim a cancellation") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -307,7 +308,7 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         lane = slot.lane
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "admit again") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return False

@@ -18,6 +18,7 @@ from seawall.errors import InternalError, UsageError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import Fees, Intent
 from venue.contracts.calls import ITEMS_MAX
+from venue.crash_points import Step, committing
 from venue.database import Pool
 from venue.signer.protocol import Signed
 
@@ -131,7 +132,7 @@ class Lanes:
 
         Raises :class:`UsageError` if genesis made no such lane.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "take the lanes") as connection:
             for lane in self.lanes:
                 row = await connection.fetchrow(_TAKE, lane.chain_id, lane.address, self.holder)
                 if row is None:
@@ -158,7 +159,7 @@ class Lanes:
             else datetime.fromtimestamp(detected_at_us / 1_000_000, UTC)
         )
         epochs: list[int] = []
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "move the lanes") as connection:
             for lane in self.lanes:
                 epoch = await connection.fetchval(
                     _MOVE, lane.chain_id, lane.address, lane.epoch, self.holder, region
@@ -175,7 +176,7 @@ class Lanes:
 
     async def signing_failed(self, network: str) -> None:
         """Record for the mode controller that the key provider did not sign."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "count a failed signature") as connection:
             await connection.execute(_FAILED, network)
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
 
@@ -238,9 +239,8 @@ class SlotProgress:
 
     async def signed(self, slot: Slot, signed: Signed) -> None:
         """Store the signed bytes; they never change afterwards."""
-        await self._step(
-            slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region
-        )
+        values = (signed.raw, signed.tx_hash, signed.region)
+        await self._step("store the bytes", slot, _SIGNED, "signed", signed.region, *values)
         slot.state, slot.raw, slot.tx_hash, slot.signer_region = (
             "signed",
             signed.raw,
@@ -250,12 +250,12 @@ class SlotProgress:
 
     async def broadcast(self, slot: Slot) -> None:
         """Record that a node has taken the bytes."""
-        await self._step(slot, _BROADCAST, "broadcast", slot.signer_region)
+        await self._step("record the broadcast", slot, _BROADCAST, "broadcast", slot.signer_region)
         slot.state = "broadcast"
 
     async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
         """Record the blocks that contain these slots; after a reorganisation, the new blocks."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "record the block") as connection:
             for slot, receipt in found:
                 row = await connection.fetchval(
                     _INCLUDED, slot.id, receipt.block_number, receipt.block_hash
@@ -271,9 +271,15 @@ class SlotProgress:
             )
 
     async def _step(
-        self, slot: Slot, statement: str, state: str, region: str | None, *values: object
+        self,
+        step: Step,
+        slot: Slot,
+        statement: str,
+        state: str,
+        region: str | None,
+        *values: object,
     ) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, step) as connection:
             if await connection.fetchval(statement, slot.id, *values) is None:
                 raise LaneLostError(f"slot {slot.id} is no longer {slot.state}")
             await connection.execute(_EVENT, slot.id, state, region)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from venue.crash_points import crash_point
 from venue.database import Pool
 from venue.process import pause
 from venue.settler.lanes import LaneLostError
@@ -47,7 +48,9 @@ class SettlerLease:
         """Wait until it is ours; False if ``stop`` was set before."""
         said = False
         while not stop.is_set():
+            crash_point("take the lease", "before")
             if await self.pool.fetchval(_TAKE, self.network, self.holder, SILENT_AFTER_MS):
+                crash_point("take the lease", "after")
                 return True
             if not said:
                 _log.info("another settler of %s is alive; waiting", self.network)
@@ -64,4 +67,6 @@ class SettlerLease:
 
     async def leave(self) -> None:
         """Let the next one take it at once."""
+        crash_point("leave the lease", "before")
         await self.pool.execute(_LEAVE, self.network, self.holder)
+        crash_point("leave the lease", "after")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from seawall.errors import ServiceError
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import affordable
-from venue.process import pause
+from venue.crash_points import crash_point
+from venue.process import now_s, pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
@@ -73,7 +73,7 @@ class Follower:
     _following: dict[int, Slot] = field(default_factory=dict)
     _unread: bool = False
     _highest: int = -1
-    _rose_at_s: float = field(default_factory=time.monotonic)
+    _rose_at_s: float = field(default_factory=now_s)
 
     def follow(self, slot: Slot) -> None:
         """Follow ``slot`` until it is final."""
@@ -106,13 +106,13 @@ class Follower:
 
     def _leave_what_stands_still(self, newest: int) -> None:
         """Ask another endpoint if this one shows no new block any more."""
-        now_s = time.monotonic()
+        seen_at_s = now_s()
         if newest > self._highest:
-            self._highest, self._rose_at_s = newest, now_s
-        elif now_s - self._rose_at_s >= _STANDS_STILL_S:
+            self._highest, self._rose_at_s = newest, seen_at_s
+        elif seen_at_s - self._rose_at_s >= _STANDS_STILL_S:
             _log.warning("%s: no block after %d; another one is asked", self.rpc.network, newest)
             self.rpc.leave()
-            self._highest, self._rose_at_s = -1, now_s  # it may have been made up
+            self._highest, self._rose_at_s = -1, seen_at_s  # it may have been made up
 
     async def _resume(self, view: ChainView, paused: Mapping[str, str]) -> None:
         """Let payments of an asset be claimed again once it moves out of the paying wallet."""
@@ -166,10 +166,12 @@ class Follower:
             used = await view.nonce(slot.lane.address)
             self._dispute(slot, disputed=slot.nonce < used)
             _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
+            crash_point("send again", "before")
             try:  # a transaction that no node takes must not keep the others from being followed
                 await self.rpc.broadcast(slot.raw or b"")
             except ServiceError as error:
                 _log.warning("slot %s was not broadcast again: %s", slot.id, error)
+            crash_point("send again", "after")
             slot.sent_at_block = self.head_number
         return receipt
 
@@ -199,7 +201,7 @@ class Follower:
             if held:
                 await self._confirm(slot, view, cancelling, found)
             if found.untried:
-                slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+                slot.lane.rest_until_s = now_s() + _AFTER_REVERT_S
             await self.resolver.post(slot, held, found)
             self._done(slot)
             return
@@ -217,7 +219,7 @@ class Follower:
         if receipt.succeeded:
             slot.lane.ran()
         elif settlement.untried or settlement.above_cap:
-            slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
+            slot.lane.reverted(len(items), rest_until_s=now_s() + _AFTER_REVERT_S)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -310,10 +312,10 @@ class Driver:
                 )
                 await pause(stop, _TOO_DEAR_S)
                 continue
-            if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
+            if (early := claimed_at + CLAIM_SPACING_S - now_s()) > 0:
                 await pause(stop, early)
             slot = await self._claim(base_fee_wei)
-            claimed_at = time.monotonic()
+            claimed_at = now_s()
             while slot is not None:
                 self._queue.put_nowait(slot)
                 full = slot.items >= self.lane.items_max
@@ -354,7 +356,7 @@ class Driver:
         return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
-        if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
+        if self.lane.disputed or now_s() < self.lane.rest_until_s:
             return None
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
@@ -368,11 +370,13 @@ class Driver:
         return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
 
     async def _sent(self, slot: Slot) -> bool:
+        crash_point("send", "before")
         try:
             await self.rpc.broadcast(slot.raw or b"")
         except ServiceError as error:
             _log.warning("slot %s was not broadcast: %s", slot.id, error)
             return False
+        crash_point("send", "after")
         slot.sent_at_block = max(self.follower.head_number, 1)
         return True
 

@@ -38,6 +38,7 @@ from venue.contracts.calls import (
     read_events,
     transfer,
 )
+from venue.crash_points import committing, crash_point
 from venue.database import Pool
 from venue.settler.lanes import Slot
 
@@ -321,7 +322,7 @@ class Poster:
 
         Raises :class:`InternalError` if the ledger's rows do not match the settlement.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "post") as connection:
             if not await mark_final(connection, slot):
                 return False
             if slot.purpose == "topup":
@@ -338,7 +339,9 @@ class Poster:
 
     async def resume(self, network: str, asset: str) -> None:
         """Let payments of ``asset`` be claimed again."""
+        crash_point("resume an asset", "before")
         await self.pool.execute(_RESUME, network, asset)
+        crash_point("resume an asset", "after")
         _log.warning("%s: %s moves again", network, asset)
 
     async def _post_payouts(self, connection: Any, slot: Slot, settlement: Settlement) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from seawall.errors import ServiceError
 from seawall.keys.proofs import is_proof_text
+from venue.crash_points import committing
 from venue.database import FAILURES, Connection, Pool
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
@@ -56,8 +57,7 @@ class SignLog:
         try:
             async with (
                 asyncio.timeout(2 * LOG_TIMEOUT_MS / 1_000),
-                self.pool.acquire() as connection,
-                connection.transaction(),
+                committing(self.pool, "record the digest") as connection,
             ):
                 # The server ends what waits too long by itself; ending it from here takes another
                 # connection, and so longer than the settler waits.
@@ -81,7 +81,7 @@ class SignLog:
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
         try:
-            async with self.pool.acquire() as connection, connection.transaction():
+            async with committing(self.pool, "keep the signature") as connection:
                 await _fence(connection, request)
                 await connection.execute(_STORE, *key, digest, raw, tx_hash, self.region)
                 kept = await _stored(connection, request, digest)

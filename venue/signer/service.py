@@ -23,6 +23,7 @@ from venue.chain.transaction import (
     transaction_hash,
 )
 from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
+from venue.crash_points import crash_point
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -191,7 +192,9 @@ class SigningService:
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
         """The canonical signature of ``digest``, checked to be by the wallet's address."""
+        crash_point("sign", "before")
         der = await self._ask(wallet, digest)
+        crash_point("sign", "after")
         try:
             return signature_from_der(der, digest=digest, address=self.addresses[wallet])
         except ServiceError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -361,7 +360,7 @@ async def test_a_node_that_stands_still_is_left(
 ) -> None:
     """It answers everything, of a chain that stopped; the other one goes on."""
     now_s = 0.0
-    monkeypatch.setattr(pipeline, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(pipeline, "now_s", lambda: now_s)
     bench.pay()
     await bench.turns(1)
     bench.primary.behind = 0
