@@ -73,7 +73,7 @@ class Follower:
     _following: dict[int, Slot] = field(default_factory=dict)
     _unread: bool = False
     _highest: int = -1
-    _rose_at_s: float = field(default_factory=now_s)
+    _rose_at_s: float = 0.0
 
     def follow(self, slot: Slot) -> None:
         """Follow ``slot`` until it is final."""
