@@ -1,0 +1,143 @@
+"""An event loop in virtual time: when nothing is ready, its clock jumps to the next timer.
+
+It runs callbacks in the order in which they became ready, as asyncio's own loop does, and timers in
+the order of their times; so a run is decided by the delays that the simulated neighbours draw from
+the seed, and repeats exactly. There is no selector: nothing real is ever waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+
+class DeadlockError(Exception):
+    """Nothing is ready, and no timer is set: the simulated world stands still for ever."""
+
+
+class _Handle:
+    """A callback that is ready, or that waits for its time; what asyncio wants of a handle."""
+
+    __slots__ = ("_call", "_given", "_when", "_within", "dropped")
+
+    def __init__(
+        self,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context | None,
+        when: float = 0.0,
+    ) -> None:
+        self._call = callback
+        self._given = args
+        self._within = context if context is not None else copy_context()
+        self._when = when
+        self.dropped = False
+
+    def cancel(self) -> None:
+        self.dropped = True
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+    def when(self) -> float:
+        return self._when
+
+    def run(self) -> None:
+        if not self.dropped:
+            self._within.run(self._call, *self._given)
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """The loop; its clock begins at zero.
+
+    ``born`` is called with every task that is made, within the context of its maker.
+    """
+
+    def __init__(self, *, born: Callable[[asyncio.Task[Any]], None] = lambda _: None) -> None:
+        self._now = 0.0
+        self._ready: deque[_Handle] = deque()
+        self._timers: list[tuple[float, int, _Handle]] = []
+        self._order = itertools.count()
+        self._born = born
+        self._failed: BaseException | None = None
+        self.turns = 0
+
+    def time(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self._now
+
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        handle = _Handle(callback, args, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        timer = _Handle(callback, args, context, when)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._born(task)
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """An error that nobody would see ends the run: the simulation itself is at fault."""
+        self._failed = context.get("exception") or RuntimeError(str(context.get("message")))
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        """Run ``main`` to its end. Raises :class:`DeadlockError`."""
+        asyncio.events._set_running_loop(self)
+        try:
+            task = self.create_task(main)
+            ready, timers = self._ready, self._timers
+            while not task.done():
+                while ready:
+                    self.turns += 1
+                    ready.popleft().run()
+                    if self._failed is not None:
+                        raise self._failed
+                if task.done():
+                    break
+                while timers and timers[0][2].dropped:
+                    heapq.heappop(timers)
+                if not timers:
+                    raise DeadlockError(f"nothing happens any more after {self._now:.3f} s")
+                when, _, timer = heapq.heappop(timers)
+                self._now = max(self._now, when)
+                timer.run()
+            return task.result()
+        finally:
+            asyncio.events._set_running_loop(None)
