@@ -123,13 +123,16 @@ class Actors:
             if world.observer.acknowledged and people.random() < world.faults.cancellations:
                 each = people.choice(world.observer.acknowledged)
                 customer = world.database.tables["withdrawals"][each]["customer_id"]
-                async with world.database.pool().acquire() as connection:
-                    try:
+                try:
+                    async with world.database.pool().acquire() as connection:
                         await cancel_withdrawal(
-                            cast("Any", connection), world.setting.policy, customer, cast("UUID", each)
+                            cast("Any", connection),
+                            world.setting.policy,
+                            customer,
+                            cast("UUID", each),
                         )
-                    except (ServiceError, *FAILURES):
-                        continue
+                except (ServiceError, *FAILURES):
+                    continue
 
     # The house.
 
@@ -237,8 +240,8 @@ class Actors:
                 tried = sum(1 for each in tables["resolutions"].values() if each["withdrawal_id"] == key)
                 anew = tried == 0 and random.random() < 0.5
                 elsewhere = "0x" + random.randbytes(20).hex() if random.random() < 0.5 else None
-                async with world.database.pool().acquire() as connection:
-                    try:
+                try:
+                    async with world.database.pool().acquire() as connection:
                         await decide(
                             cast("Any", connection),
                             key,
@@ -247,8 +250,8 @@ class Actors:
                             justification="simulated",
                             destination=elsewhere if anew else None,
                         )
-                    except (UsageError, *FAILURES):
-                        continue
+                except (UsageError, *FAILURES):
+                    continue
 
     # What fails by itself.
 
