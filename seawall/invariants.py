@@ -150,7 +150,10 @@ def violations(books: Books) -> list[Violation]:
         ("I9", _old_epochs(books)),
         ("I10", books.below_floor),
         ("I10", _floats(books)),
-        ("I11", (f"{each} vanished" for each in books.acknowledged if each not in books.withdrawals)),
+        (
+            "I11",
+            (f"{each} vanished" for each in books.acknowledged if each not in books.withdrawals),
+        ),
         ("I12", books.late),
     )
     return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]

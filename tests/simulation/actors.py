@@ -237,7 +237,9 @@ class Actors:
             for key, row in list(tables["withdrawals"].items()):
                 if row["state"] != "unknown" or random.random() < 0.3:
                     continue
-                tried = sum(1 for each in tables["resolutions"].values() if each["withdrawal_id"] == key)
+                tried = sum(
+                    1 for each in tables["resolutions"].values() if each["withdrawal_id"] == key
+                )
                 anew = tried == 0 and random.random() < 0.5
                 elsewhere = "0x" + random.randbytes(20).hex() if random.random() < 0.5 else None
                 try:
@@ -320,8 +322,12 @@ class Actors:
             self.world.trace.reach("fault: endpoint stuck")
             moods.stuck = True
             self._later(random.uniform(0.5, 20.0), moods, "stuck", value=False)
-        if random.random() < faults.says_reverted * _TICK_S:
+        others = endpoint.neighbours
+        lied = any(each.moods.says_reverted for each in others)
+        if not lied and random.random() < faults.says_reverted * _TICK_S:
             moods.says_reverted = True
+            for each in others:
+                each.see(self.world.chain.tip)
             self._later(random.uniform(0.5, 3.0), moods, "says_reverted", value=False)
 
     def _restart_database(self, seconds: float) -> None:

@@ -93,9 +93,7 @@ def payments_of(data: bytes) -> list[Payment]:
 
 def _words(data: bytes) -> list[int]:
     """The elements of a call whose only argument is an array of static values."""
-    words = [
-        int.from_bytes(data[at : at + _WORD], "big") for at in range(4, len(data), _WORD)
-    ]
+    words = [int.from_bytes(data[at : at + _WORD], "big") for at in range(4, len(data), _WORD)]
     return words[2:]
 
 

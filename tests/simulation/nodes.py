@@ -58,6 +58,9 @@ class Moods:
     slow_s: float = 0.0
 
 
+_WELL = Moods()
+
+
 @dataclass(kw_only=True)
 class Endpoint:
     """One node."""
@@ -69,18 +72,32 @@ class Endpoint:
     draw: Callable[[], float]
     moods: Moods = field(default_factory=Moods)
     neighbours: list[Endpoint] = field(default_factory=list)
+    alone_with_lies: bool = False
     offered: Callable[[Transaction], None] = lambda _: None
+
+    @property
+    def mood(self) -> Moods:
+        """What is wrong with it now: nothing, while another endpoint lies.
+
+        The settler believes a lie that nobody is there to contradict (`Follower._confirm`): no
+        money is lost by that, but people must look. ``alone_with_lies`` leaves it so.
+        """
+        lied = not self.alone_with_lies and any(
+            each.moods.says_reverted for each in self.neighbours
+        )
+        return _WELL if lied else self.moods
 
     def see(self, block: Block) -> None:
         """The network has a new block."""
-        seen = block.ancestor(block.number - self.moods.lag)
+        moods = self.mood
+        seen = block.ancestor(block.number - moods.lag)
         # A shorter branch is not followed, so what it calls finalized never goes back.
-        if not self.moods.stuck and seen is not None and seen.number > self.tip.number:
+        if not moods.stuck and seen is not None and seen.number > self.tip.number:
             self.tip = seen
 
     async def post(self, request: Any) -> Answer:
         """Answer one call."""
-        moods, trace = self.moods, self.chain.trace
+        moods, trace = self.mood, self.chain.trace
         await pass_through()
         await asyncio.sleep(0.001 + 0.004 * self.draw() + moods.slow_s * self.draw())
         await pass_through()
@@ -114,7 +131,7 @@ class Endpoint:
     def _eth_getBlockByNumber(self, tag: str, _full: bool) -> Any:  # noqa: N802, FBT001
         if tag == "latest":
             block, number = self.tip, self.tip.number
-            if self._happens(self.moods.made_up_head):
+            if self._happens(self.mood.made_up_head):
                 self.chain.trace.reach("fault: made-up head")
                 number += 1_000
         elif tag == "finalized":
@@ -125,11 +142,7 @@ class Endpoint:
             if found is None or found.number != int(tag, 16):
                 return None
             block, number = found, found.number
-        return {
-            "number": hex(number),
-            "hash": block.hash,
-            "baseFeePerGas": hex(block.base_fee_wei),
-        }
+        return {"number": hex(number), "hash": block.hash, "baseFeePerGas": hex(block.base_fee_wei)}
 
     def _eth_getTransactionReceipt(self, tx_hash: str) -> Any:  # noqa: N802
         for block in reversed(self.chain.blocks_of.get(tx_hash, [])):
@@ -184,10 +197,10 @@ class Endpoint:
         if refusal is not None:
             self.chain.trace.reach(f"node: {refusal}")
             raise _RefusedError(refusal)
-        if self._happens(self.moods.forgetful):
+        if self._happens(self.mood.forgetful):
             self.chain.trace.reach("fault: pool lost a transaction")
             del self.pool.waiting[tx.sender, tx.nonce]
-        elif self._happens(self.moods.alone):
+        elif self._happens(self.mood.alone):
             self.chain.trace.reach("fault: transaction not passed on")
         else:
             for neighbour in self.neighbours:
@@ -217,5 +230,3 @@ class Nodes:
 
     async def aclose(self) -> None:
         """Nothing is open."""
-
-

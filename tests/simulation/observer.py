@@ -108,9 +108,7 @@ class Observer:
                 for each in self.database.tables["slots"].values()
                 if (each["chain_id"], each["address"], each["nonce"]) == key
             )
-            since = max(
-                (epoch for at, epoch in self._modes if at <= tx.began_s), default=0
-            )
+            since = max((epoch for at, epoch in self._modes if at <= tx.began_s), default=0)
             admitted = slot["admitted_epoch"]
             lane = self.database.tables["lanes"][chain_id, address]
             self._claims.append(
@@ -154,9 +152,7 @@ class Observer:
         """The books of this moment."""
         tables, chain = self.database.tables, self.chain
         final = chain.tip.number - 3
-        own = {
-            self.setting.contract(wallet) for wallet in (self.setting.hot, self.setting.reserve)
-        }
+        own = {self.setting.contract(wallet) for wallet in (self.setting.hot, self.setting.reserve)}
         assets = {token: asset for asset, token in self.setting.tokens.items()}
         amounts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         for row in tables["entries"].values():

@@ -124,8 +124,9 @@ def _resolved(tx: Transaction, old: Mapping[str, Any], new: Mapping[str, Any]) -
     way = {
         "posted": lambda each: each["state"] == "paid",
         "voided": lambda each: (each["state"], each["decision"]) == ("cancelled", "void"),
-        "reserved": lambda each: (each["state"], each["decision"]) == ("cancelled", "pay")
-        and new["seq"] != old["seq"],
+        "reserved": lambda each: (
+            (each["state"], each["decision"]) == ("cancelled", "pay") and new["seq"] != old["seq"]
+        ),
     }[new["state"]]
     key = (old["id"], old["seq"])
     if not any(

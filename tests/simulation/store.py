@@ -127,7 +127,9 @@ class Database:
     clock: Callable[[], float]
     rules: Mapping[str, Rule]
     without: frozenset[str] = frozenset()
-    committed: Callable[[Transaction, dict[str, dict[Key, tuple[Stored | None, Stored | None]]]], None]
+    committed: Callable[
+        [Transaction, dict[str, dict[Key, tuple[Stored | None, Stored | None]]]], None
+    ]
     tables: dict[str, dict[Key, Stored]] = field(
         default_factory=lambda: {table: {} for table in TABLES}
     )
@@ -194,7 +196,9 @@ class ModeLock:
             else:
                 self.release(tx)
             if isinstance(error, TimeoutError):
-                raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None
+                raise asyncpg.LockNotAvailableError(
+                    "canceling statement due to lock timeout"
+                ) from None
             raise
 
     def _free(self, *, alone: bool) -> bool:
@@ -270,7 +274,9 @@ class Transaction:
                 async with asyncio.timeout(LOCK_S_MAX):
                     await future
             except TimeoutError:
-                raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None
+                raise asyncpg.LockNotAvailableError(
+                    "canceling statement due to lock timeout"
+                ) from None
         if self.over:
             raise _gone()
         locks[what] = self

@@ -426,5 +426,3 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
         wall_s=time.perf_counter() - began_s,
         tail=tuple(world.trace.tail) if observer.found else (),
     )
-
-

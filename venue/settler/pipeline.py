@@ -214,7 +214,7 @@ class Follower:
         )
         settlement = await settling(view, receipt)
         if not settlement.all_paid:
-            await self._confirm(slot, view, settling, settlement)
+            await self._confirm(slot, view, settling, settlement, alone=slot.purpose != "topup")
         # Set before the commit: a claim could take the released withdrawals at once.
         if receipt.succeeded:
             slot.lane.ran()
@@ -234,22 +234,30 @@ class Follower:
         view: ChainView,
         read: Callable[[ChainView, Receipt], Awaitable[object]],
         found: object,
+        *,
+        alone: bool = True,
     ) -> None:
-        """Have another endpoint confirm what would let a customer have money back.
+        """Have another endpoint confirm what would let money move once more.
 
-        If there is none, or it does not serve, one must do: else its outage would stop payouts.
+        If there is none, or it does not serve, one must do (``alone``): else its outage would stop
+        payouts. A top-up waits for it: it is asked for again under another number, so that no bit
+        would keep it from moving twice.
 
-        Raises :class:`ReceiptDisputedError` if it says something else.
+        Raises :class:`ReceiptDisputedError` if it says something else, or nothing where it must.
         """
         other = self.rpc.other_view(view)
         if other is None:
             return
         try:
             receipt = await other.receipt(slot.tx_hash or "")
-            if receipt is None:
+            if receipt is None and alone:
                 return
+            if receipt is None:
+                raise ReceiptDisputedError(f"another endpoint has not seen slot {slot.id} yet")
             theirs = await read(other, receipt)
         except ViewLostError as error:
+            if not alone:
+                raise ReceiptDisputedError(f"slot {slot.id} is not confirmed: {error}") from error
             _log.info("slot %s is not confirmed: %s", slot.id, error)
             return
         if theirs != found:

@@ -186,9 +186,7 @@ async def slot_withdrawals(tx: Transaction, slot: int, ids: Sequence[UUID]) -> I
         if row is not None and (
             row["state"] == "reserved" or "only what waits is claimed" in tx.without
         ):
-            tx.put(
-                "withdrawals", each, row | {"state": "slotted", "slot_id": slot, "reason": None}
-            )
+            tx.put("withdrawals", each, row | {"state": "slotted", "slot_id": slot, "reason": None})
             count += 1
     return [Row(count=count)]
 
@@ -389,6 +387,4 @@ async def given_out(
         row["seq"] for row in rows if (row["network"], row["state"]) == (network, "reserved")
     ]
     last = max((row["seq"] for row in rows), default=0)
-    return [
-        Row(next_nonce=lane["next_nonce"], last_seq=last, unpaid=sorted(waiting)[:limit])
-    ]
+    return [Row(next_nonce=lane["next_nonce"], last_seq=last, unpaid=sorted(waiting)[:limit])]

@@ -38,9 +38,7 @@ async def hold(tx: Transaction, withdrawal: UUID, slot: int, reason: str) -> Ite
 
 
 @statement(reservations._VOID)
-async def void_own(
-    tx: Transaction, withdrawal: UUID, reason: str, channel: str
-) -> Iterable[Row]:
+async def void_own(tx: Transaction, withdrawal: UUID, reason: str, channel: str) -> Iterable[Row]:
     row = await tx.take("withdrawals", withdrawal)
     if row is None or row["state"] != "reserved":
         return [Row(withdrawals=0, balances=0)]
@@ -64,12 +62,7 @@ def _standing(tx: Transaction, withdrawal: UUID) -> list[dict[str, Any]]:
 
 
 async def _request(
-    tx: Transaction,
-    withdrawal: UUID,
-    seq: int,
-    decision: str,
-    destination: str | None,
-    actor: str,
+    tx: Transaction, withdrawal: UUID, seq: int, decision: str, destination: str | None, actor: str
 ) -> int:
     """Insert a resolution; its trigger locks the withdrawal."""
     await tx.lock(("withdrawals", withdrawal))

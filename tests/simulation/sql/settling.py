@@ -95,9 +95,7 @@ async def _still(tx: Transaction, slot: int, seqs: Sequence[int]) -> list[Stored
 
 
 def _is_open(tx: Transaction, row: Stored) -> bool:
-    return row["state"] == "slotted" or (
-        "posted once" in tx.without and row["state"] == "posted"
-    )
+    return row["state"] == "slotted" or ("posted once" in tx.without and row["state"] == "posted")
 
 
 @statement(posting._POST)
@@ -109,10 +107,7 @@ async def post(tx: Transaction, ids: Sequence[UUID]) -> Iterable[Row]:
             continue
         tx.put("withdrawals", each, row | {"state": "posted", "held_because": None})
         count += 1
-        amounts = {
-            account(row, "reserved"): row["amount"],
-            account(row, "hot"): -row["amount"],
-        }
+        amounts = {account(row, "reserved"): row["amount"], account(row, "hot"): -row["amount"]}
         entries += await book(tx, "post", {"withdrawal_id": each}, amounts)
     return [Row(withdrawals=count, entries=entries, counters=1)]
 

@@ -28,7 +28,7 @@ from tests.testing.nodes import (
     result,
 )
 from venue.chain.transaction import Fees
-from venue.contracts.calls import NATIVE, Item
+from venue.contracts.calls import NATIVE, Item, cap, paid_many
 from venue.settler import pipeline
 from venue.settler.lanes import Lane, Slot
 from venue.settler.pipeline import Follower
@@ -113,6 +113,10 @@ class Bench:
         )
         self.lane, self._slot = lane, slot
         self._follower.follow(slot)
+
+    def as_top_up(self) -> None:
+        """The transaction refills a wallet of the venue's."""
+        self._slot.purpose = "topup"
 
     def broadcast_long_ago(self) -> None:
         """So many blocks ago that the transaction is missed."""
@@ -344,6 +348,46 @@ async def test_an_event_that_its_contract_cannot_have_emitted_decides_nothing(be
     assert bench.ledger.posted == []
     await bench.turns(1)
     assert bench.ledger.posted == [PAID]
+
+
+def _says_reverted(number: int) -> Spoil:
+    """The transaction reverted, its bits are clear, and every amount is within the cap."""
+    lie = receipt(TX, number, []) | {"status": "0x0"}
+    words = {paid_many([7, 8])[:4]: [32, 2, 0, 0], cap(NATIVE)[:4]: [10**30]}
+
+    def spoil(method: str, params: list[Any]) -> Callable[[int], Answered] | None:
+        if method == "eth_getTransactionReceipt":
+            return result(lie)
+        if method == "eth_call":
+            answer = words[bytes.fromhex(params[0]["data"][2:10])]
+            return result("0x" + b"".join(each.to_bytes(32, "big") for each in answer).hex())
+        return None
+
+    return spoil
+
+
+async def test_a_top_up_is_not_asked_for_again_on_the_word_of_one_node(bench: Bench) -> None:
+    """Under its next number it would move again, and no bit would keep it from that."""
+    bench.as_top_up()
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = _says_reverted(bench.chain.blocks[TX])
+    bench.standby.spoil = lambda _m, _p: error(-32005, "limit exceeded")
+    await bench.blocks(2, turns=2)
+    assert bench.ledger.posted == []
+    bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(2)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_payout_is_judged_by_one_node_where_the_other_does_not_serve(bench: Bench) -> None:
+    """If it lies, the bit keeps the payment from being made twice."""
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = _says_reverted(bench.chain.blocks[TX])
+    bench.standby.spoil = lambda _m, _p: error(-32005, "limit exceeded")
+    await bench.blocks(1)
+    assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))]
 
 
 async def test_a_receipt_of_a_block_that_nobody_has_seen_is_not_recorded(bench: Bench) -> None:
