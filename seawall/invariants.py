@@ -6,7 +6,8 @@ tests on real parts and game days look at what they have read. Nothing here read
 
     I1  the entries of each posting sum to zero per asset
     I2  nothing available is negative
-    I3  no withdrawal is paid on the chain more than once, nor more than its amount
+    I3  no withdrawal is paid on the chain more than once, nor more than its amount; nor does a
+        top-up move more than once
     I4  what is posted is paid at finality; once all is settled, the other way round as well
     I5  nothing that was given back is paid on the chain
     I6  a nonce is used for one intent; its bytes are those on record, before they are sent
@@ -111,6 +112,7 @@ class Books:
         sent: What nodes were offered: lane, nonce, digest of its intent, hash, and whether those
             very bytes were on record at that moment.
         payments: To addresses that are not the venue's own.
+        moved: By asset: how many top-ups moved on the canonical chain, and how many were asked for.
         claims: Since the beginning.
         below_floor: Claims of a calm tier that left a float below its floor, as sentences.
         floats: By wallet and asset: what the records say that it may still pay, and what is true.
@@ -128,6 +130,7 @@ class Books:
     signed: Mapping[tuple[str, int], tuple[bytes, str | None]] = field(default_factory=dict)
     sent: Collection[tuple[str, int, bytes, str, bool]] = ()
     payments: Sequence[Payment] = ()
+    moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     claims: Sequence[Claim] = ()
     below_floor: Sequence[str] = ()
     floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
@@ -142,6 +145,7 @@ def violations(books: Books) -> list[Violation]:
         ("I1", _sums(books)),
         ("I2", (f"{what} is {n}" for what, n in books.available.items() if n < 0)),
         ("I3", _paid_twice(books)),
+        ("I3", _moved_twice(books)),
         ("I4", _posted_and_paid(books)),
         ("I5", _given_back_and_paid(books)),
         ("I6", _one_use(books)),
@@ -190,6 +194,12 @@ def _paid_twice(books: Books) -> Iterator[str]:
             yield f"{each} was paid {len(payments)} times"
         elif (payments[0].asset, payments[0].amount) != (withdrawal.asset, withdrawal.amount):
             yield f"{each} of {withdrawal.amount} {withdrawal.asset} was paid {payments[0]}"
+
+
+def _moved_twice(books: Books) -> Iterator[str]:
+    for asset, (moved, asked) in books.moved.items():
+        if moved > asked:
+            yield f"{moved} top-ups of {asset} moved, and {asked} were asked for"
 
 
 def _posted_and_paid(books: Books) -> Iterator[str]:

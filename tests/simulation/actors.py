@@ -1,5 +1,6 @@
 """Who acts in a run beside the settlers and signers: miners, customers, the mode controller,
-treasury, operators, and whatever makes things fail."""
+treasury, operators, and whatever makes things fail.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.sizing import top_up
 from seawall.conventions.database import WITHDRAWAL_CHANNEL
 from seawall.errors import ServiceError, UsageError
+from tests.simulation.loop import nap
 from tests.simulation.setting import CUSTOMERS, NETWORK
 from tests.simulation.sql.settling import account, book
 from venue.api.reservations import cancel_withdrawal
@@ -63,9 +65,9 @@ class Actors:
         count = people.randint(*WITHDRAWALS)
         moments = sorted(people.random() ** 2 * 0.8 * ends_s for _ in range(count))
         for moment in moments:
-            await asyncio.sleep(max(0.0, moment - world.loop.time()))
+            await nap(max(0.0, moment - world.loop.time()))
             await self._reserve()
-        await asyncio.sleep(max(0.0, ends_s - world.loop.time()))
+        await nap(max(0.0, ends_s - world.loop.time()))
 
     async def _reserve(self) -> None:
         """Accept one withdrawal, as intake does."""
@@ -119,7 +121,7 @@ class Actors:
         """Some want their money back, at any moment."""
         people, world = self.world.stream("regret"), self.world
         while not world.healed:
-            await asyncio.sleep(0.05 + 0.4 * people.random())
+            await nap(0.05 + 0.4 * people.random())
             if world.observer.acknowledged and people.random() < world.faults.cancellations:
                 each = people.choice(world.observer.acknowledged)
                 customer = world.database.tables["withdrawals"][each]["customer_id"]
@@ -143,16 +145,16 @@ class Actors:
             silent = not world.healed and random.random() < world.faults.controller_silent * 0.2
             if silent:
                 world.trace.reach("fault: mode controller silent")
-                await asyncio.sleep(1.5 + random.random())
+                await nap(1.5 + random.random())
             lease = world.database.tables["mode_controller_lease"]["only"]
             lease["renewed_at"] = world.loop.time()
-            await asyncio.sleep(BEAT_EVERY_MS / 1_000)
+            await nap(BEAT_EVERY_MS / 1_000)
 
     async def _flip(self) -> None:
         """Change the mode now and then; when all is healed it is normal."""
         world, random = self.world, self.world.stream("flips")
         while True:
-            await asyncio.sleep(0.1 + 0.4 * random.random())
+            await nap(0.1 + 0.4 * random.random())
             tier = world.database.tables["mode"]["only"]["tier"]
             if world.healed:
                 if tier == "normal":
@@ -181,7 +183,7 @@ class Actors:
         world, it = self.world, self.world.setting
         random = world.stream("treasury")
         while True:
-            await asyncio.sleep(0.5)
+            await nap(0.5)
             tables = world.database.tables
             for asset in sorted(it.tokens):
                 under_way = [
@@ -232,7 +234,7 @@ class Actors:
         """People decide what is to become of held withdrawals."""
         world, random = self.world, self.world.stream("operators")
         while True:
-            await asyncio.sleep(0.4 + 0.4 * random.random())
+            await nap(0.4 + 0.4 * random.random())
             tables = world.database.tables
             for key, row in list(tables["withdrawals"].items()):
                 if row["state"] != "unknown" or random.random() < 0.3:
@@ -262,13 +264,15 @@ class Actors:
         world, random = self.world, self._nature
         chain, faults = world.chain, world.faults
         while True:
-            await asyncio.sleep(BLOCK_S * random.uniform(0.7, 1.3))
+            await nap(BLOCK_S * random.uniform(0.7, 1.3))
             now_s, failing = world.loop.time(), not world.healed
             if failing and random.random() < faults.reorganisation * BLOCK_S:
                 forget = 0.5 if random.random() < 0.3 else 0.0
                 chain.reorganise(random.randint(1, 3), time_s=now_s, forget=forget)
             else:
                 empty = failing and random.random() < faults.empty_blocks
+                if empty:
+                    world.trace.reach("fault: empty block")
                 chain.mine(time_s=now_s, empty=empty)
             if failing and random.random() < faults.fee_spike * BLOCK_S:
                 world.trace.reach("fault: fee spike")
@@ -281,7 +285,7 @@ class Actors:
         world, random = self.world, self.world.stream("strikes")
         faults = world.faults
         while not world.healed:
-            await asyncio.sleep(_TICK_S)
+            await nap(_TICK_S)
 
             def happens(rate: float) -> bool:
                 return random.random() < rate * _TICK_S
@@ -290,6 +294,9 @@ class Actors:
                 if happens(faults.kill) and settler.life is not None and not settler.life.dead:
                     world.trace.reach("fault: settler killed")
                     settler.life.kill()
+                if happens(faults.stop) and settler.name in world.stops:
+                    world.trace.reach("fault: settler told to stop")
+                    world.stops[settler.name].set()
                 if happens(faults.freeze) and settler.life is not None and not settler.life.dead:
                     world.trace.reach("fault: settler frozen")
                     settler.life.freeze(random.uniform(0.3, 4.0))
@@ -313,21 +320,22 @@ class Actors:
                 self._later(random.uniform(0.5, 3.0), world.chain, "paused", value=frozenset())
 
     def _trouble(self, endpoint: Any, random: Random) -> None:
-        faults, moods = self.world.faults, endpoint.moods
+        world = self.world
+        faults, moods = world.faults, endpoint.moods
         if random.random() < faults.lag * _TICK_S:
             moods.lag = random.randint(0, 4)
             if moods.lag:
-                self.world.trace.reach("fault: endpoint lags")
+                world.trace.reach("fault: endpoint lags")
         if random.random() < faults.stuck * _TICK_S:
-            self.world.trace.reach("fault: endpoint stuck")
+            world.trace.reach("fault: endpoint stuck")
             moods.stuck = True
             self._later(random.uniform(0.5, 20.0), moods, "stuck", value=False)
         others = endpoint.neighbours
         lied = any(each.moods.says_reverted for each in others)
-        if not lied and random.random() < faults.says_reverted * _TICK_S:
+        if (world.plan.lies_alone or not lied) and random.random() < faults.says_reverted * _TICK_S:
             moods.says_reverted = True
             for each in others:
-                each.see(self.world.chain.tip)
+                each.see(world.chain.tip)
             self._later(random.uniform(0.5, 3.0), moods, "says_reverted", value=False)
 
     def _restart_database(self, seconds: float) -> None:

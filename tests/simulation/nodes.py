@@ -6,7 +6,6 @@ hash of a block, as the settler does; it refuses if that block is not on its bra
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import httpx
 
 from seawall.ethereum.keys import selector
 from tests.simulation.chain import Block, Chain, Pool, Transaction, decoded, word
+from tests.simulation.loop import nap
 from tests.simulation.processes import pass_through
 
 _TIMEOUT_S = 1.5
@@ -99,11 +99,11 @@ class Endpoint:
         """Answer one call."""
         moods, trace = self.mood, self.chain.trace
         await pass_through()
-        await asyncio.sleep(0.001 + 0.004 * self.draw() + moods.slow_s * self.draw())
+        await nap(0.001 + 0.004 * self.draw() + moods.slow_s * self.draw())
         await pass_through()
         if self._happens(moods.silent):
             trace.reach("fault: silent endpoint")
-            await asyncio.sleep(_TIMEOUT_S)
+            await nap(_TIMEOUT_S)
             await pass_through()
             raise httpx.ReadTimeout("")
         if self._happens(moods.refusing):
@@ -128,7 +128,7 @@ class Endpoint:
         except _RefusedError as error:
             return {"error": {"code": error.code, "message": str(error)}}
 
-    def _eth_getBlockByNumber(self, tag: str, _full: bool) -> Any:  # noqa: N802, FBT001
+    def _eth_getBlockByNumber(self, tag: str, _full: bool) -> Any:  # noqa: N802
         if tag == "latest":
             block, number = self.tip, self.tip.number
             if self._happens(self.mood.made_up_head):

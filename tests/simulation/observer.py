@@ -208,6 +208,7 @@ class Observer:
                 for block, _, item in chain.paid_until(chain.tip)
                 if item.to not in own
             ],
+            moved=self._moved(chain.tip),
             claims=self._claims,
             below_floor=self._below_floor,
             floats=self._floats(chain.tip) if settled else {},
@@ -215,6 +216,16 @@ class Observer:
             late=late,
             settled=settled,
         )
+
+    def _moved(self, tip: Block) -> dict[str, tuple[int, int]]:
+        """Top-ups by asset: how many moved, and how many there are on record."""
+        hot = self.setting.contract(self.setting.hot)
+        moved = [item.token for _, _, item in self.chain.paid_until(tip) if item.to == hot]
+        asked = [row["asset"] for row in self.database.tables["topups"].values()]
+        return {
+            asset: (moved.count(token), asked.count(asset))
+            for asset, token in self.setting.tokens.items()
+        }
 
     def _floats(self, tip: Block) -> dict[Hashable, tuple[int, int]]:
         """What the hot wallet may pay, by float and by ledger, and what it holds on the chain."""

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tests.simulation.loop import nap
 from tests.simulation.trace import Trace
 
 running: ContextVar[Life | None] = ContextVar("running", default=None)
@@ -148,7 +149,7 @@ class Supervisor:
                 await asyncio.wait(tuple(life.tasks))
             self.trace.note("end", self.name, self.lives)
             if not self._stop:
-                await asyncio.sleep(self.rest_s())
+                await nap(self.rest_s())
 
     async def _live(self, life: Life) -> None:
         error: BaseException | None = None

@@ -29,7 +29,7 @@ _TRANSITIONS = {
 _USE = ("purpose", "data", "digest", "gas_limit", "max_fee_wei", "priority_fee_wei")
 
 
-def _check(holds: bool, what: str) -> None:  # noqa: FBT001 - it is the whole point
+def _check(holds: bool, what: str) -> None:
     if not holds:
         raise asyncpg.CheckViolationError(f"new row violates check: {what}")
 

@@ -17,6 +17,7 @@ from coincurve._libsecp256k1 import ffi
 from pydantic import ValidationError
 
 from seawall.errors import ServiceError
+from tests.simulation.loop import nap
 from tests.simulation.nodes import Answer
 from tests.simulation.processes import KilledError, Supervisor, pass_through, running
 from tests.simulation.trace import Trace
@@ -41,15 +42,15 @@ class KeyProvider:
     async def sign(self, wallet: str, digest: bytes) -> bytes:
         """A signature in DER. Raises :class:`ServiceError`."""
         await pass_through()
-        await asyncio.sleep(0.002 + 0.01 * self.random.random())
+        await nap(0.002 + 0.01 * self.random.random())
         await pass_through()
         if self.dark:
             self.trace.reach("fault: key provider dark")
-            await asyncio.sleep(_TIMEOUT_S)
+            await nap(_TIMEOUT_S)
             raise ServiceError("the key provider does not answer")
         if self.slow and self.random.random() < self.slow:
             self.trace.reach("fault: key provider slow")
-            await asyncio.sleep(0.9 * self.random.random())
+            await nap(0.9 * self.random.random())
             await pass_through()
         entropy = ffi.new("unsigned char[32]", self.random.randbytes(32))
         key = PrivateKey(self.secrets[wallet])
@@ -87,7 +88,7 @@ class Signers:
             raise httpx.ConnectError("nobody listens")
         token = running.set(life)
         try:
-            task = asyncio.ensure_future(_serve(signer.service, what, content))
+            task = asyncio.ensure_future(self._serve(signer.service, what, content))
         finally:
             running.reset(token)
         await asyncio.wait([task])
@@ -98,11 +99,26 @@ class Signers:
 
     async def _way(self) -> None:
         await pass_through()
-        await asyncio.sleep(0.001 + 0.002 * self.draw())
+        await nap(0.001 + 0.002 * self.draw())
         await pass_through()
         if self.lost and self.draw() < self.lost:
             self.trace.reach("fault: message with a signer lost")
             raise httpx.ReadError("the connection was lost")
+
+    async def _serve(self, service: SigningService, what: str, content: str) -> SignerAnswer:
+        """As venue/signer/app.py, without HTTP."""
+        try:
+            if what == "probe":
+                await service.probe()
+                return SignerAnswer(status_code=200, content=b"{}")
+            signed = await service.sign(SignRequest.model_validate_json(content))
+            return SignerAnswer(status_code=200, content=signed.model_dump_json().encode())
+        except ValidationError as error:
+            refused = Refused(code="bad_request", reason=str(error))
+        except SigningRefusedError as error:
+            refused = Refused(code=error.code, reason=error.reason)
+        self.trace.reach(f"signer: {refused.code}")
+        return SignerAnswer(status_code=_STATUS_REFUSED, content=refused.model_dump_json().encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +129,3 @@ class SignerAnswer(Answer):
     def is_success(self) -> bool:
         """Whether the status says so."""
         return self.status_code < _STATUS_REFUSED
-
-
-async def _serve(service: SigningService, what: str, content: str) -> SignerAnswer:
-    """As venue/signer/app.py, without HTTP."""
-    try:
-        if what == "probe":
-            await service.probe()
-            return SignerAnswer(status_code=200, content=b"{}")
-        signed = await service.sign(SignRequest.model_validate_json(content))
-        return SignerAnswer(status_code=200, content=signed.model_dump_json().encode())
-    except ValidationError as error:
-        refused = Refused(code="bad_request", reason=str(error))
-    except SigningRefusedError as error:
-        refused = Refused(code=error.code, reason=error.reason)
-    return SignerAnswer(status_code=_STATUS_REFUSED, content=refused.model_dump_json().encode())

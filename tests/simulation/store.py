@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from tests.simulation.loop import nap
 from tests.simulation.processes import KilledError, Life, pass_through, running
 from tests.simulation.trace import Trace
 
@@ -29,6 +30,9 @@ LOCK_S_MAX = 5.0
 """``lock_timeout`` of every session (venue/database.py)."""
 IDLE_S_MAX = 1.0
 """``idle_in_transaction_session_timeout`` of every session."""
+
+_TAKES_TIME = 0.5
+"""The part of the ways to the database that take time at all."""
 
 Key: TypeAlias = Any
 Stored: TypeAlias = dict[str, Any]
@@ -134,6 +138,8 @@ class Database:
         default_factory=lambda: {table: {} for table in TABLES}
     )
     down: bool = False
+    chain_nonce: Callable[[str], int] = lambda _: 0
+    """The next nonce of an address on the chain; only an ablated store looks at it."""
     locks: dict[Any, Transaction] = field(default_factory=dict)
     waiting: dict[Any, deque[asyncio.Future[None]]] = field(default_factory=dict)
     mode_lock: ModeLock = field(default_factory=lambda: ModeLock())
@@ -441,8 +447,10 @@ class Connection:
         """To the server: it takes a while, and may end here."""
         weather = self._database.weather
         await pass_through()
-        await asyncio.sleep(weather.way_s())
-        await pass_through()
+        # The others take none, which costs less and is a schedule like any other.
+        if weather.draw() < _TAKES_TIME:
+            await nap(weather.way_s())
+            await pass_through()
         if self._closed or self._database.down:
             self.break_off()
             raise _gone()
@@ -520,8 +528,9 @@ class Connection:
                 self._database.trace.reach("fault: answer to a commit lost")
                 self.break_off()
                 raise _gone()
-            await asyncio.sleep(weather.way_s())
-            await pass_through()
+            if weather.draw() < _TAKES_TIME:
+                await nap(weather.way_s())
+                await pass_through()
         except BaseException:
             if not tx.over and not (self._life is not None and self._life.dead):
                 tx.end()
@@ -570,7 +579,7 @@ class _Lent:
     async def __aenter__(self) -> Connection:
         await pass_through()
         if self._database.down:
-            await asyncio.sleep(self._database.weather.way_s())
+            await nap(self._database.weather.way_s())
             raise ConnectionRefusedError("the database is not there")
         self._connection = Connection(self._database)
         return self._connection

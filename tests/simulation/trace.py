@@ -22,6 +22,7 @@ class Trace:
     now: Callable[[], float]
     reached: Counter[str] = field(default_factory=Counter)
     events: int = 0
+    listen: Callable[[str], object] = lambda _: None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     _sum: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
@@ -30,6 +31,7 @@ class Trace:
         line = f"{self.now():.6f} {' '.join(map(str, what))}"
         self.events += 1
         self.tail.append(line)
+        self.listen(line)
         self._sum.update(line.encode())
 
     def reach(self, what: str) -> None:

@@ -51,6 +51,8 @@ LIVENESS_S = 120.0
 
 A batch that reverts rests for 5 s and is halved, and a cap of the contract ends with its window.
 """
+_LOOK_S = 15.0
+"""Virtual seconds from healing to the end of a run of which safety alone is asked."""
 SETTLERS = ("settler-a", "settler-b")
 _NUMBERS_AHEAD = 16
 """As venue.settler.agreement.NUMBERS_AHEAD, which reads more than a run ever gives out."""
@@ -67,12 +69,15 @@ class Plan:
         without: Safeguards of store and chain that are switched off.
         crash_at: The settler or signer dies at this crash point, as often as ``crashes`` says.
         crashes: How many times in a row.
+        lies_alone: An endpoint may lie while the other is silent, late or lying, too. The settler
+            then believes it, and may need people to go on; so safety alone is looked at.
     """
 
     faults: Faults | None = None
     without: frozenset[str] = frozenset()
     crash_at: tuple[Step, Moment] | None = None
     crashes: int = 1
+    lies_alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ class Outcome:
     digest: str
     events: int
     virtual_s: float
-    wall_s: float
+    cpu_s: float
     tail: tuple[str, ...] = ()
 
 
@@ -103,6 +108,7 @@ class World:
         self.observer = Observer(setting=self.setting, trace=self.trace)
         self._crash_draw = self.stream("crashes").random
         self._crashes_left = plan.crashes if plan.crash_at else 0
+        self.stops: dict[str, asyncio.Event] = {}
         self._make_database()
         self._make_chain()
         self._make_processes()
@@ -181,6 +187,7 @@ class World:
             mined=self._mined,
         )
         self.observer.chain = self.chain
+        self.database.chain_nonce = lambda each: self.chain.tip.state.nonces.get(each, 0)
         self.endpoints = [
             Endpoint(
                 chain=self.chain,
@@ -195,6 +202,7 @@ class World:
         for endpoint in self.endpoints:
             endpoint.neighbours = [each for each in self.endpoints if each is not endpoint]
             endpoint.moods = self._moods(random)
+            endpoint.alone_with_lies = self.plan.lies_alone
         self.nodes = Nodes(endpoints={f"http://{each.name}": each for each in self.endpoints})
 
     def _fund(self, asset: str, *, hot: int, reserve: int) -> None:
@@ -288,6 +296,7 @@ class World:
     async def _settle(self, life: Life) -> None:
         """One life of a settler: what its ``__main__`` does."""
         stop, pool = asyncio.Event(), self.database.pool()
+        self.stops[life.process] = stop
 
         async def listen() -> Any:
             return await pool.acquire().__aenter__()
@@ -322,7 +331,9 @@ class World:
 
     def _ended(self, name: str, error: BaseException | None) -> None:
         self.trace.note("ended", name, type(error).__name__)
-        if not isinstance(error, LaneLostError) and error is not None:
+        if isinstance(error, LaneLostError):
+            self.trace.reach("settler fenced")
+        elif error is not None:
             self.observer.ended(name, error)
 
     def _crash(self, step: Step, moment: Moment) -> None:
@@ -351,7 +362,7 @@ class World:
         try:
             await actors.withdraw()
             self.heal()
-            deadline = self.loop.time() + LIVENESS_S
+            deadline = self.loop.time() + (_LOOK_S if self.plan.lies_alone else LIVENESS_S)
             while (left := self.observer.open()) and self.loop.time() < deadline:
                 if self.loop.turns > _TURNS_MAX:
                     left.append("the run spins without end")
@@ -362,7 +373,8 @@ class World:
                 await asyncio.sleep(0.3)
             # A block more, so that what a late transaction may still do is seen.
             await asyncio.sleep(0 if left else 1)
-            self.observer.look(late=left, settled=not left)
+            live = not self.plan.lies_alone
+            self.observer.look(late=left if live else [], settled=live and not left)
         finally:
             for each in supervisors:
                 await each.end()
@@ -408,7 +420,7 @@ def _installed(hook: Callable[[Step, Moment], None]) -> Iterator[None]:
 
 def run(seed: int, plan: Plan | None = None) -> Outcome:
     """Run one seed to its end."""
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     world = World(seed, plan or Plan())
     with _installed(world._crash):
         try:
@@ -423,6 +435,6 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
         digest=world.trace.digest,
         events=world.trace.events,
         virtual_s=world.loop.time(),
-        wall_s=time.perf_counter() - began_s,
+        cpu_s=time.process_time() - began_s,
         tail=tuple(world.trace.tail) if observer.found else (),
     )

@@ -52,6 +52,8 @@ async def read_mode(tx: Transaction, stale_after_ms: int) -> Iterable[Row]:
 async def read_lane(tx: Transaction, chain_id: int, address: str) -> Iterable[Row]:
     key = (chain_id, address)
     row = tx.get("lanes", key) if "lane locked" in tx.without else await tx.take("lanes", key)
+    if row is not None and "next nonce on record" in tx.without:
+        row = row | {"next_nonce": tx.database.chain_nonce(address)}
     return [] if row is None else [Row({k: row[k] for k in ("holder", "epoch", "next_nonce")})]
 
 
