@@ -7,6 +7,7 @@ have by the reference; what closes each here is removed like any other safeguard
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from tests.simulation.world import Outcome, Plan, run
 from venue.settler import claims, held, pipeline
 from venue.settler.claims import Claims
 from venue.settler.lanes import Lane, SlotProgress
+from venue.settler.lease import SettlerLease
 from venue.settler.pipeline import Driver, Follower
 from venue.signer import logs
 
@@ -79,7 +81,17 @@ def _replaced(target: object, name: str, new: object) -> Patch:
     return lambda: mock.patch.object(target, name, new)
 
 
-def _unfenced() -> contextlib.AbstractContextManager[Any]:
+async def _never_noticed(_: SettlerLease, stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def _lease_unseen() -> contextlib.AbstractContextManager[Any]:
+    """A settler does not see that another has its lease: the fence alone is left."""
+    return mock.patch.object(SettlerLease, "renew", _never_noticed)
+
+
+@contextlib.contextmanager
+def _unfenced() -> Iterator[None]:
     begin = Claims._begin
 
     async def unfenced(self: Claims, connection: Any, lane: Lane) -> Any:
@@ -87,11 +99,17 @@ def _unfenced() -> contextlib.AbstractContextManager[Any]:
         anybody = replace(self, holder=row["holder"])
         return await begin(anybody, connection, replace(lane, epoch=row["epoch"]))
 
-    return mock.patch.object(Claims, "_begin", unfenced)
+    with mock.patch.object(Claims, "_begin", unfenced), _lease_unseen():
+        yield
 
 
-async def _sign_for_any_epoch(*_: Any) -> None:
-    """Instead of the signer's look at the lane."""
+@contextlib.contextmanager
+def _signing_unfenced() -> Iterator[None]:
+    async def any_epoch(*_: Any) -> None:
+        """Instead of the signer's look at the lane."""
+
+    with mock.patch.object(logs, "_fence", any_epoch), _lease_unseen():
+        yield
 
 
 def _sign_whatever_the_mode() -> contextlib.AbstractContextManager[Any]:
@@ -174,14 +192,14 @@ ABLATIONS = (
         hole="H5",
     ),
     Ablation(
-        guards="a claim by an old epoch of the lane is refused",
+        guards="a claim by an old epoch of the lane is refused, even if the lease is not seen",
         patch=_unfenced,
         faults=Faults(freeze=0.6, kill=0.1),
         caught_by=("I9",),
     ),
     Ablation(
         guards="a signature under an old epoch of the lane is refused",
-        patch=_replaced(logs, "_fence", _sign_for_any_epoch),
+        patch=_signing_unfenced,
         faults=Faults(freeze=0.6, provider_dark=0.25, provider_slow=0.2, signer_kill=0.3),
         caught_by=("I9",),
         seeds_max=200,
@@ -269,6 +287,7 @@ ABLATIONS = (
     Ablation(
         guards="a slot is finished once, and a withdrawal is posted once",
         without=frozenset({"posted once"}),
+        patch=_lease_unseen,
         faults=Faults(freeze=0.6, kill=0.1),
         caught_by=("I8",),
         seeds_max=200,

@@ -1,11 +1,9 @@
-"""Who acts in a run beside the settlers and signers: miners, customers, the mode controller,
-treasury, operators, and whatever makes things fail.
-"""
+"""Who acts in a run beside settlers and signers: miners, customers, the house, and what fails."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -290,21 +288,7 @@ class Actors:
             def happens(rate: float) -> bool:
                 return random.random() < rate * _TICK_S
 
-            for settler in world.settlers:
-                if happens(faults.kill) and settler.life is not None and not settler.life.dead:
-                    world.trace.reach("fault: settler killed")
-                    settler.life.kill()
-                if happens(faults.stop) and settler.name in world.stops:
-                    world.trace.reach("fault: settler told to stop")
-                    world.stops[settler.name].set()
-                if happens(faults.freeze) and settler.life is not None and not settler.life.dead:
-                    world.trace.reach("fault: settler frozen")
-                    settler.life.freeze(random.uniform(0.3, 4.0))
-            for signer in world.signers.signers.values():
-                life = signer.supervisor.life
-                if happens(faults.signer_kill) and life is not None and not life.dead:
-                    world.trace.reach("fault: signer killed")
-                    life.kill()
+            self._strike_processes(happens, random)
             if happens(faults.database_restart):
                 self._restart_database(random.uniform(0.1, 1.5))
             for provider in world.providers.values():
@@ -318,6 +302,27 @@ class Actors:
                 token = random.choice(sorted(set(world.setting.tokens.values())))
                 world.chain.paused = frozenset({token})
                 self._later(random.uniform(0.5, 3.0), world.chain, "paused", value=frozenset())
+
+    def _strike_processes(self, happens: Callable[[float], bool], random: Random) -> None:
+        world, faults = self.world, self.world.faults
+        for settler in world.settlers:
+            life = settler.life
+            if life is None or life.dead:
+                continue
+            if happens(faults.kill):
+                world.trace.reach("fault: settler killed")
+                life.kill()
+            elif happens(faults.stop):
+                world.trace.reach("fault: settler told to stop")
+                world.stops[settler.name].set()
+            elif happens(faults.freeze):
+                world.trace.reach("fault: settler frozen")
+                life.freeze(random.uniform(0.3, 4.0))
+        for signer in world.signers.signers.values():
+            life = signer.supervisor.life
+            if life is not None and not life.dead and happens(faults.signer_kill):
+                world.trace.reach("fault: signer killed")
+                life.kill()
 
     def _trouble(self, endpoint: Any, random: Random) -> None:
         world = self.world

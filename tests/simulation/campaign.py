@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from random import Random
 from typing import Any, TextIO
 
 from seawall.errors import ExitCode
 from tests.simulation.coverage import EXPECTED, missing, unknown
 from tests.simulation.faults import HIGHEST, Faults, drawn
-from tests.simulation.world import Outcome, Plan, World, _installed, run
+from tests.simulation.world import Outcome, Plan, World, outcome_of, run
 from venue.crash_points import CRASH_POINTS, Step
 
 _CHUNK = 10
@@ -129,7 +130,7 @@ def campaign(
         for start in range(first, first + count, _CHUNK)
     )
     with ProcessPoolExecutor(max_workers=processes) as pool:
-        waiting = {pool.submit(run_many, chunk) for _, chunk in zip(range(2 * processes), chunks)}
+        waiting = {pool.submit(run_many, chunk) for chunk in islice(chunks, 2 * processes)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
@@ -142,8 +143,7 @@ def campaign(
                         out.write(f"  replay: {replay_command(outcome.seed)}\n")
             summary.wall_s = time.monotonic() - began_s
             if seconds_max is None or summary.wall_s < seconds_max:
-                for _, chunk in zip(done, chunks):
-                    waiting.add(pool.submit(run_many, chunk))
+                waiting |= {pool.submit(run_many, chunk) for chunk in islice(chunks, len(done))}
             if summary.wall_s - said_s >= 10:
                 said_s = summary.wall_s
                 out.write(f"{_line(summary)}\n")
@@ -175,13 +175,12 @@ def replay(seed: int, out: TextIO) -> int:
     root.setLevel(logging.INFO)
     out.write(f"{world.plan}\n")
     try:
-        with _installed(world._crash):
-            world.loop.run(world.run())
+        outcome = outcome_of(world)
     finally:
         root.removeHandler(handler)
-    out.writelines(f"{each}\n" for each in world.observer.found.values())
-    out.write(f"seed {seed}, digest {world.trace.digest}\n")
-    return int(ExitCode.FAIL if world.observer.found else ExitCode.PASS)
+    out.writelines(f"{each}\n" for each in outcome.violations)
+    out.write(f"seed {seed}, digest {outcome.digest}\n")
+    return int(ExitCode.FAIL if outcome.violations else ExitCode.PASS)
 
 
 def main(arguments: list[str] | None = None) -> int:

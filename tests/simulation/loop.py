@@ -96,6 +96,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_soon(
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> Any:
+        """Call it in this moment, after what is ready already."""
         handle = _Handle(callback, args, context)
         self._ready.append(handle)
         return handle
@@ -103,16 +104,19 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_later(
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> Any:
+        """Call it so many virtual seconds from now."""
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> Any:
+        """Call it at that virtual time."""
         timer = _Handle(callback, args, context, when)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
     def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
         return asyncio.Future(loop=self)
 
     def create_task(
@@ -122,17 +126,21 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         name: str | None = None,
         context: Context | None = None,
     ) -> asyncio.Task[Any]:
+        """A task of this loop."""
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
         self._born(task)
         return task
 
     def get_debug(self) -> bool:
+        """Never."""
         return False
 
     def is_running(self) -> bool:
+        """For as long as anybody can ask."""
         return True
 
     def is_closed(self) -> bool:
+        """Never."""
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

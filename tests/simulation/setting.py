@@ -37,6 +37,7 @@ class Setting:
     bucket: str
     tokens: dict[str, str]
     metrics: SettlerMetrics
+    registry: prometheus_client.CollectorRegistry
 
     @property
     def chain_id(self) -> int:
@@ -45,7 +46,7 @@ class Setting:
 
     def address(self, wallet: str) -> str:
         """Of the wallet's key."""
-        return address_of_private_key(self.secrets[wallet])
+        return self.config.signers[self.policy.regions.primary].keys[wallet].address
 
     def contract(self, wallet: str) -> str:
         """Of the wallet's contract."""
@@ -125,6 +126,7 @@ def setting() -> Setting:
         }
     )
     native = policy.networks[NETWORK].native
+    registry = prometheus_client.CollectorRegistry()
     return Setting(
         policy=policy,
         config=config,
@@ -133,9 +135,6 @@ def setting() -> Setting:
         reserve=reserve,
         bucket=policy.wallets[hot].bucket,
         tokens={native: NATIVE} | config.networks[NETWORK].tokens,
-        metrics=SettlerMetrics(
-            NETWORK,
-            assets=policy.networks[NETWORK].assets,
-            registry=prometheus_client.CollectorRegistry(),
-        ),
+        metrics=SettlerMetrics(NETWORK, assets=policy.networks[NETWORK].assets, registry=registry),
+        registry=registry,
     )

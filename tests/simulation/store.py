@@ -114,67 +114,6 @@ Rule: TypeAlias = "Callable[[Transaction, Stored | None, Stored | None], None]"
 
 
 @dataclass(kw_only=True)
-class Database:
-    """All committed rows, and everybody's locks.
-
-    Attributes:
-        trace: Where commits are noted.
-        weather: Of the ways to it.
-        clock: Seconds of the server's clock.
-        rules: By table, what the schema demands of a change.
-        without: Names of safeguards that are switched off, for the ablations.
-        committed: Called after each commit with the changed rows, by table, old and new.
-    """
-
-    trace: Trace
-    weather: Weather
-    clock: Callable[[], float]
-    rules: Mapping[str, Rule]
-    without: frozenset[str] = frozenset()
-    committed: Callable[
-        [Transaction, dict[str, dict[Key, tuple[Stored | None, Stored | None]]]], None
-    ]
-    tables: dict[str, dict[Key, Stored]] = field(
-        default_factory=lambda: {table: {} for table in TABLES}
-    )
-    down: bool = False
-    chain_nonce: Callable[[str], int] = lambda _: 0
-    """The next nonce of an address on the chain; only an ablated store looks at it."""
-    locks: dict[Any, Transaction] = field(default_factory=dict)
-    waiting: dict[Any, deque[asyncio.Future[None]]] = field(default_factory=dict)
-    mode_lock: ModeLock = field(default_factory=lambda: ModeLock())
-    connections: dict[Connection, None] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict)
-
-    def number(self, table: str) -> int:
-        """The next number of an identity column; numbers of what is rolled back are lost."""
-        self._numbers[table] = self._numbers.get(table, 0) + 1
-        return self._numbers[table]
-
-    def pool(self) -> Pool:
-        """A pool of the process in progress."""
-        return Pool(self)
-
-    def transaction(self) -> Transaction:
-        """A transaction of the world's own, without a connection and its weather."""
-        return Transaction(self)
-
-    def drop_connections(self) -> None:
-        """End every session, as a restart of the server does."""
-        for connection in tuple(self.connections):
-            connection.break_off()
-
-    def saved(self) -> Any:
-        """What a backup of this moment holds."""
-        return copy.deepcopy((self.tables, self._numbers))
-
-    def restore(self, backup: Any) -> None:
-        """Go back to a backup: whatever was committed since is lost."""
-        self.drop_connections()
-        self.tables, self._numbers = copy.deepcopy(backup)
-
-
-@dataclass(kw_only=True)
 class ModeLock:
     """The advisory lock that claims share and a flip takes alone; first come, first served."""
 
@@ -230,6 +169,67 @@ class ModeLock:
                 continue
             self._give(tx, alone=alone)
             future.set_result(None)
+
+
+@dataclass(kw_only=True)
+class Database:
+    """All committed rows, and everybody's locks.
+
+    Attributes:
+        trace: Where commits are noted.
+        weather: Of the ways to it.
+        clock: Seconds of the server's clock.
+        rules: By table, what the schema demands of a change.
+        without: Names of safeguards that are switched off, for the ablations.
+        committed: Called after each commit with the changed rows, by table, old and new.
+    """
+
+    trace: Trace
+    weather: Weather
+    clock: Callable[[], float]
+    rules: Mapping[str, Rule]
+    without: frozenset[str] = frozenset()
+    committed: Callable[
+        [Transaction, dict[str, dict[Key, tuple[Stored | None, Stored | None]]]], None
+    ]
+    tables: dict[str, dict[Key, Stored]] = field(
+        default_factory=lambda: {table: {} for table in TABLES}
+    )
+    down: bool = False
+    chain_nonce: Callable[[str], int] = lambda _: 0
+    """The next nonce of an address on the chain; only an ablated store looks at it."""
+    locks: dict[Any, Transaction] = field(default_factory=dict)
+    waiting: dict[Any, deque[asyncio.Future[None]]] = field(default_factory=dict)
+    mode_lock: ModeLock = field(default_factory=ModeLock)
+    connections: dict[Connection, None] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def number(self, table: str) -> int:
+        """The next number of an identity column; numbers of what is rolled back are lost."""
+        self._numbers[table] = self._numbers.get(table, 0) + 1
+        return self._numbers[table]
+
+    def pool(self) -> Pool:
+        """A pool of the process in progress."""
+        return Pool(self)
+
+    def transaction(self) -> Transaction:
+        """A transaction of the world's own, without a connection and its weather."""
+        return Transaction(self)
+
+    def drop_connections(self) -> None:
+        """End every session, as a restart of the server does."""
+        for connection in tuple(self.connections):
+            connection.break_off()
+
+    def saved(self) -> Any:
+        """What a backup of this moment holds."""
+        return copy.deepcopy((self.tables, self._numbers))
+
+    def restore(self, backup: Any) -> None:
+        """Go back to a backup: whatever was committed since is lost."""
+        self.drop_connections()
+        self.tables, self._numbers = copy.deepcopy(backup)
 
 
 class Transaction:
@@ -324,6 +324,8 @@ class Transaction:
         await self.lock((table, key))
         for each in unique:
             await self.lock((table, "unique", each))
+        if self.get(table, key) is not None:
+            raise asyncpg.UniqueViolationError(f"duplicate key value violates {table}_pkey")
         self.put(table, key, row)
 
     def commit(self) -> None:
@@ -397,9 +399,9 @@ class Connection:
     def client_died(self) -> None:
         """The server notices at once."""
         # A commit that is on its way arrives or not; it has arrived in half of the cases.
-        if self._committing and self._tx is not None and not self._tx.over:
-            if self._database.weather.draw() < 0.5:
-                self._tx.commit()
+        under_way = self._committing and self._tx is not None and not self._tx.over
+        if under_way and self._tx is not None and self._database.weather.draw() < 0.5:
+            self._tx.commit()
         self._at_end.clear()
         self.break_off()
 
@@ -517,17 +519,10 @@ class Connection:
         self._tx = tx
         try:
             await self._way()
-            if tx.over:
-                raise _gone()
-            if weather.happens(weather.commit_lost):
-                self._database.trace.reach("fault: commit lost")
-                self.break_off()
-                raise _gone()
+            self._lose_if(tx.over, None)
+            self._lose_if(weather.happens(weather.commit_lost), "commit lost")
             tx.commit()
-            if weather.happens(weather.answer_lost):
-                self._database.trace.reach("fault: answer to a commit lost")
-                self.break_off()
-                raise _gone()
+            self._lose_if(weather.happens(weather.answer_lost), "answer to a commit lost")
             if weather.draw() < _TAKES_TIME:
                 await nap(weather.way_s())
                 await pass_through()
@@ -537,6 +532,15 @@ class Connection:
             raise
         finally:
             self._committing, self._tx = False, before
+
+    def _lose_if(self, lost: bool, fault: str | None) -> None:
+        """Break off if ``lost``, by a fault or because the server did before."""
+        if not lost:
+            return
+        if fault is not None:
+            self._database.trace.reach(f"fault: {fault}")
+            self.break_off()
+        raise _gone()
 
     def transaction(self) -> _Block:
         """A block that is one transaction."""

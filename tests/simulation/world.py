@@ -420,8 +420,12 @@ def _installed(hook: Callable[[Step, Moment], None]) -> Iterator[None]:
 
 def run(seed: int, plan: Plan | None = None) -> Outcome:
     """Run one seed to its end."""
+    return outcome_of(World(seed, plan or Plan()))
+
+
+def outcome_of(world: World) -> Outcome:
+    """Run ``world`` to its end."""
     began_s = time.process_time()
-    world = World(seed, plan or Plan())
     with _installed(world._crash):
         try:
             world.loop.run(world.run())
@@ -429,7 +433,7 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
             world.observer.ended("the world", error)
     observer = world.observer
     return Outcome(
-        seed=seed,
+        seed=world.seed,
         violations=tuple(observer.found.values()),
         reached=dict(world.trace.reached),
         digest=world.trace.digest,

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from seawall.conventions.database import FLOW_CHANNEL, MODE_LOCK
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue.settler import agreement, claims, lanes, lease
@@ -83,7 +81,7 @@ def _requested(tx: Transaction) -> Iterable[tuple[Stored, Stored]]:
 
 
 @statement(claims._CANDIDATES)
-async def candidates(
+async def candidates(  # noqa: PLR0917 - the arguments of its statement
     tx: Transaction, network: str, asset: str, size: str, bucket: str, limit: int
 ) -> Iterable[Row]:
     wanted = (network, asset, size, bucket, "reserved")
@@ -266,7 +264,7 @@ async def take_lane(tx: Transaction, chain_id: int, address: str, holder: str) -
 
 
 @statement(lanes._MOVE)
-async def move_lane(
+async def move_lane(  # noqa: PLR0917 - as candidates
     tx: Transaction, chain_id: int, address: str, epoch: int, holder: str, region: str
 ) -> Iterable[Row]:
     row = await tx.take("lanes", (chain_id, address))
@@ -280,10 +278,7 @@ async def move_lane(
 async def record_lane(tx: Transaction, *values: Any) -> Iterable[Row]:
     names = ("chain_id", "address", "epoch", "holder", "signer_region", "reason", "detected_at")
     key = values[:3]
-    await tx.lock(("lane_log", key))
-    if tx.get("lane_log", key) is not None:
-        raise asyncpg.UniqueViolationError("lane_log_pkey")
-    tx.put("lane_log", key, dict(zip(names, values, strict=True)))
+    await tx.insert("lane_log", key, dict(zip(names, values, strict=True)))
     return ()
 
 

@@ -61,7 +61,7 @@ def _standing(tx: Transaction, withdrawal: UUID) -> list[dict[str, Any]]:
     ]
 
 
-async def _request(
+async def _request(  # noqa: PLR0917 - the columns of a row
     tx: Transaction, withdrawal: UUID, seq: int, decision: str, destination: str | None, actor: str
 ) -> int:
     """Insert a resolution; its trigger locks the withdrawal."""
@@ -83,7 +83,7 @@ async def _request(
 
 
 @statement(reservations._ASK_BACK)
-async def ask_back(
+async def ask_back(  # noqa: PLR0917 - the arguments of its statement
     tx: Transaction, withdrawal: UUID, seq: int, why: str, reason: str, channel: str
 ) -> Iterable[Row]:
     await _request(tx, withdrawal, seq, "void", None, "customer")
@@ -113,7 +113,7 @@ async def standing(tx: Transaction, withdrawal: UUID) -> Iterable[Row]:
 
 
 @statement(held._DECIDE)
-async def decide(
+async def decide(  # noqa: PLR0917 - as ask_back
     tx: Transaction,
     withdrawal: UUID,
     seq: int,

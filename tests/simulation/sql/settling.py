@@ -47,7 +47,8 @@ async def final(tx: Transaction, slot: int) -> Iterable[Row]:
 
 @statement(posting._EVENT)
 async def final_event(tx: Transaction, slot: int, region: str | None) -> Iterable[Row]:
-    await tx.insert("slot_events", (slot, "final"), {"slot_id": slot, "state": "final"})
+    if tx.get("slot_events", (slot, "final")) is None or "posted once" not in tx.without:
+        await tx.insert("slot_events", (slot, "final"), {"slot_id": slot, "state": "final"})
     return ()
 
 
@@ -328,7 +329,9 @@ async def hold_lane(tx: Transaction, chain_id: int, address: str) -> Iterable[Ro
 
 @statement(logs._KNOWN)
 async def known(tx: Transaction, *key: Any) -> Iterable[Row]:
-    return [Row(true=True)] if tx.get("sign_log", key) is not None else []
+    if tx.get("sign_log", key) is None or "recorded keeps its use" in tx.without:
+        return []
+    return [Row(true=True)]
 
 
 @statement(logs._SLOT)

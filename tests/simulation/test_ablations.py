@@ -1,0 +1,77 @@
+"""Each safeguard is removed, and each removal is noticed; with it, the same seeds are clean."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.ablations import ABLATIONS, Ablation, hunt
+from tests.simulation.faults import Faults
+from tests.simulation.foreign import run_with_foreign_transaction
+from tests.simulation.world import Plan, run
+
+
+def test_there_are_enough_of_them_and_each_hole_of_the_reference_has_one() -> None:
+    assert len(ABLATIONS) >= 15
+    assert len({each.guards for each in ABLATIONS}) == len(ABLATIONS)
+    assert {each.hole for each in ABLATIONS} >= {"H1", "H2", "H3", "H5", "H6"}
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.guards)
+def test_without_a_safeguard_an_invariant_is_violated(ablation: Ablation) -> None:
+    caught = hunt(ablation)
+    assert caught.outcome is not None, f"nothing in {caught.seeds} seeds"
+    assert set(caught.names) & set(ablation.caught_by)
+    plan = Plan(faults=ablation.faults, lies_alone=ablation.lies_alone)
+    assert run(caught.outcome.seed, plan).violations == ()
+
+
+def _hole(name: str) -> Ablation:
+    return next(each for each in ABLATIONS if each.hole == name)
+
+
+def _clean(ablation: Ablation, seeds: int = 8) -> None:
+    plan = Plan(faults=ablation.faults, lies_alone=ablation.lies_alone)
+    for seed in range(1, seeds + 1):
+        assert run(seed, plan).violations == ()
+
+
+def test_h1_bytes_that_are_sent_before_they_are_on_record() -> None:
+    """A crash after the send: the transaction mines, and recovery knows no such hash."""
+    assert hunt(_hole("H1")).outcome is not None
+    for moment in ("before", "after"):
+        outcome = run(1, Plan(faults=Faults(), crash_at=("send", moment), crashes=2))
+        assert outcome.violations == ()
+        assert outcome.reached[f"crash: send, {moment}"] == 2
+
+
+def test_h2_a_verdict_before_finality_that_a_reorganisation_turns_around() -> None:
+    assert hunt(_hole("H2")).outcome is not None
+    _clean(_hole("H2"))
+
+
+def test_h3_a_cancellation_that_does_not_ask_which_transaction_was_mined() -> None:
+    assert hunt(_hole("H3")).outcome is not None
+    _clean(_hole("H3"), seeds=20)
+
+
+def test_h4_a_nonce_that_another_transaction_has_taken_pays_and_refunds_nothing() -> None:
+    """Somebody signs with our key. Our bytes are refused as underpriced, then as too late.
+
+    Neither is taken for a payment: the lane is held, and what waits is neither posted nor voided.
+    """
+    outcome, states, disputed = run_with_foreign_transaction(seed=1)
+    assert outcome.violations == ()
+    assert outcome.reached["node: replacement transaction underpriced"] > 0
+    assert outcome.reached["node: nonce too low"] > 0
+    assert disputed
+    assert set(states) <= {"slotted", "reserved"}
+
+
+def test_h5_a_nonce_from_the_chain_while_its_first_use_is_still_in_a_pool() -> None:
+    assert hunt(_hole("H5")).outcome is not None
+    _clean(_hole("H5"))
+
+
+def test_h6_a_second_signature_of_one_intent_has_another_hash() -> None:
+    assert hunt(_hole("H6")).outcome is not None
+    _clean(_hole("H6"))
