@@ -16,6 +16,7 @@ from venue.database import Connection, Pool
 
 Step: TypeAlias = Literal[
     "take the lease",
+    "renew the lease",
     "take the lanes",
     "move the lanes",
     "count a failed signature",

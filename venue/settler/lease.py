@@ -61,8 +61,10 @@ class SettlerLease:
     async def renew(self, stop: asyncio.Event) -> None:
         """Renew it until ``stop``. Raises :class:`LaneLostError` if another has taken it."""
         while not stop.is_set():
+            crash_point("renew the lease", "before")
             if not await self.pool.fetchval(_RENEW, self.network, self.holder):
                 raise LaneLostError(f"another settler of {self.network} has taken over")
+            crash_point("renew the lease", "after")
             await pause(stop, BEAT_EVERY_S)
 
     async def leave(self) -> None:
