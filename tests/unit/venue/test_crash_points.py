@@ -85,17 +85,17 @@ def _named() -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
             texts = [
                 each.value
-                for each in getattr(node, "args", ())
-                if isinstance(node, ast.Call)
-                and isinstance(each, ast.Constant)
-                and isinstance(each.value, str)
+                for each in node.args
+                if isinstance(each, ast.Constant) and isinstance(each.value, str)
             ]
-            if called(node) == "committing" or (called(node) == "_step" and texts):
-                found |= {(texts[0], moment) for moment in ("before", "after")} if texts else set()
             if called(node) == "crash_point":
                 found.add((texts[0], texts[1]))
+            elif called(node) in {"committing", "_step"} and texts:
+                found |= {(texts[0], moment) for moment in ("before", "after")}
     return found
 
 
