@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -21,12 +22,13 @@ from random import Random
 from typing import Any, TextIO
 
 from seawall.errors import ExitCode
+from seawall.processes.parent import signal_when_parent_dies
 from tests.simulation.coverage import EXPECTED, missing, unknown
 from tests.simulation.faults import HIGHEST, Faults, drawn
 from tests.simulation.world import Outcome, Plan, World, outcome_of, run
 from venue.crash_points import CRASH_POINTS, Step
 
-_CHUNK = 10
+_CHUNK = 5
 _ENABLES: dict[Step, tuple[str, ...]] = {
     "move the lanes": ("provider_dark",),
     "count a failed signature": ("provider_dark",),
@@ -120,6 +122,11 @@ def run_many(seeds: range) -> list[Outcome]:
         logging.disable(logging.NOTSET)
 
 
+def _end_with_parent() -> None:
+    """No worker of a campaign that was killed goes on."""
+    signal_when_parent_dies(signal.SIGKILL)
+
+
 def campaign(
     first: int, count: int, *, processes: int, seconds_max: float | None, out: TextIO
 ) -> Summary:
@@ -129,7 +136,7 @@ def campaign(
         range(start, min(start + _CHUNK, first + count))
         for start in range(first, first + count, _CHUNK)
     )
-    with ProcessPoolExecutor(max_workers=processes) as pool:
+    with ProcessPoolExecutor(max_workers=processes, initializer=_end_with_parent) as pool:
         waiting = {pool.submit(run_many, chunk) for chunk in islice(chunks, 2 * processes)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
