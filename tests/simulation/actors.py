@@ -9,14 +9,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from seawall.controls.admission import size_of
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.sizing import top_up
-from seawall.conventions.database import WITHDRAWAL_CHANNEL
 from seawall.errors import ServiceError, UsageError
+from seawall.formats.drill_contract import WithdrawalReceipt
 from tests.simulation.loop import nap
 from tests.simulation.setting import CUSTOMERS, NETWORK
-from tests.simulation.sql.settling import account, book
-from venue.api.reservations import cancel_withdrawal
+from tests.simulation.sql.reserving import accounts_of
+from venue.api.intake import Reservation
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.database import FAILURES
 from venue.operator.held import decide
 
@@ -28,6 +30,8 @@ SAFETY_S = (4.0, 9.0)
 """How long the phase in which things fail lasts."""
 WITHDRAWALS = (4, 16)
 _TICK_S = 0.1
+_TRIES = 4
+"""How often a customer asks again; then it is never known whether the request was taken."""
 
 
 @dataclass(kw_only=True)
@@ -68,52 +72,41 @@ class Actors:
         await nap(max(0.0, ends_s - world.loop.time()))
 
     async def _reserve(self) -> None:
-        """Accept one withdrawal, as intake does."""
+        """Ask for one withdrawal, and again with the same id until there is an answer."""
         people, world, it = self._people, self.world, self.world.setting
         asset = people.choice(sorted(it.tokens))
         large = people.random() < world.faults.large
         unit = it.held_at_first(it.hot, asset)
-        amount = int(unit * (people.uniform(0.05, 0.3) if large else people.uniform(1e-5, 1e-3)))
+        part = people.uniform(0.05, 0.3) if large else people.uniform(1e-4, 1e-3)
+        amount = int(unit * part)
         destination = "0x" + people.randbytes(20).hex()
         if people.random() < world.faults.refused_destination:
             world.chain.refusing.add(destination)
         customer = people.randrange(CUSTOMERS)
-        row = {
-            "id": UUID(bytes=people.randbytes(16)),
-            "seq": world.database.number("withdrawals"),
-            "customer_id": customer,
-            "bucket": it.bucket,
-            "network": NETWORK,
-            "asset": asset,
-            "amount": amount,
-            "value_micro": it.policy.value_micro(asset, amount),
-            "size": "large" if large else "small",
-            "destination": destination,
-            "paid_to": None,
-            "state": "reserved",
-            "reason": None,
-            "slot_id": None,
-            "held_because": None,
-        }
-        owner = account(row, "customer", customer)
-        tx = world.database.transaction()
-        try:
-            await world.database.mode_lock.take(tx, alone=False)
-            balance = await tx.take("balances", owner)
-            assert balance is not None
-            if balance["available"] < amount:
-                return
-            tx.put("balances", owner, balance | {"available": balance["available"] - amount})
-            await tx.insert("withdrawals", row["id"], row)
-            amounts = {owner: amount, account(row, "reserved"): -amount}
-            await book(tx, "reserve", {"withdrawal_id": row["id"]}, amounts)
-            tx.notes.append(WITHDRAWAL_CHANNEL)
-            tx.commit()
-            world.observer.acknowledged.append(row["id"])
-        except FAILURES:  # the customer is told to try again
+        place = {"bucket": it.bucket, "network": NETWORK, "asset": asset}
+        value_micro = it.policy.value_micro(asset, amount)
+        wanted = Reservation(
+            id=UUID(bytes=people.randbytes(16)),
+            customer_id=customer,
+            source_network=NETWORK,
+            amount=amount,
+            value_micro=value_micro,
+            size=size_of(it.policy, value_micro),
+            destination=destination,
+            **place,
+            **accounts_of(place, customer),
+        )
+        for _ in range(_TRIES):
+            try:
+                async with world.database.pool().acquire() as connection:
+                    (answer,) = await commit_batch(cast("Any", connection), it.policy, [wanted])
+            except (ServiceError, *FAILURES):
+                await nap(0.1 + 0.2 * people.random())
+                continue
+            if isinstance(answer, WithdrawalReceipt):
+                world.trace.reach(f"intake: {answer.outcome}")
+                world.observer.acknowledged.append(wanted.id)
             return
-        finally:
-            tx.end()
 
     async def _cancel(self) -> None:
         """Some want their money back, at any moment."""

@@ -96,6 +96,8 @@ FAULTS = (
         )
     ),
     "flip",
+    "intake: accepted",
+    "intake: replayed",
     "node: already known",
     "node: nonce too low",
     "signer: provider_unavailable",

@@ -23,11 +23,11 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from tests.simulation.loop import nap
+from tests.simulation.mode_lock import LOCK_S_MAX, ModeLock
 from tests.simulation.processes import KilledError, Life, pass_through, running
 from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
 
-LOCK_S_MAX = 5.0
-"""``lock_timeout`` of every session (venue/database.py)."""
 IDLE_S_MAX = 1.0
 """``idle_in_transaction_session_timeout`` of every session."""
 
@@ -84,91 +84,7 @@ TABLES = (
 )
 
 
-@dataclass(kw_only=True)
-class Weather:
-    """What may go wrong on the way to the database, as chances per use; and how long a way takes.
-
-    ``draw`` gives a number between 0 and 1.
-    """
-
-    draw: Callable[[], float]
-    latency_s: tuple[float, float] = (0.0002, 0.0015)
-    slow: float = 0.0
-    slow_s: float = 0.3
-    cut: float = 0.0
-    commit_lost: float = 0.0
-    answer_lost: float = 0.0
-
-    def way_s(self) -> float:
-        """Seconds of one way."""
-        low, high = self.latency_s
-        base = low + (high - low) * self.draw()
-        return base + self.slow_s * self.draw() if self.slow and self.draw() < self.slow else base
-
-    def happens(self, chance: float) -> bool:
-        """Whether something with this chance happens now."""
-        return chance > 0 and self.draw() < chance
-
-
 Rule: TypeAlias = "Callable[[Transaction, Stored | None, Stored | None], None]"
-
-
-@dataclass(kw_only=True)
-class ModeLock:
-    """The advisory lock that claims share and a flip takes alone; first come, first served."""
-
-    shared: set[Transaction] = field(default_factory=set)
-    alone: Transaction | None = None
-    queue: deque[tuple[Transaction, bool, asyncio.Future[None]]] = field(default_factory=deque)
-
-    async def take(self, tx: Transaction, *, alone: bool) -> None:
-        """Wait for it. Raises LockNotAvailableError after ``lock_timeout``."""
-        if tx in self.shared or self.alone is tx:
-            return
-        if not self.queue and self._free(alone=alone):
-            self._give(tx, alone=alone)
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (tx, alone, future)
-        self.queue.append(entry)
-        try:
-            async with asyncio.timeout(LOCK_S_MAX):
-                await future
-        except BaseException as error:
-            if entry in self.queue:
-                self.queue.remove(entry)
-                self._next()
-            else:
-                self.release(tx)
-            if isinstance(error, TimeoutError):
-                raise asyncpg.LockNotAvailableError(
-                    "canceling statement due to lock timeout"
-                ) from None
-            raise
-
-    def _free(self, *, alone: bool) -> bool:
-        return self.alone is None and not (alone and self.shared)
-
-    def _give(self, tx: Transaction, *, alone: bool) -> None:
-        if alone:
-            self.alone = tx
-        else:
-            self.shared.add(tx)
-
-    def release(self, tx: Transaction) -> None:
-        """Give it back, if ``tx`` has it."""
-        self.shared.discard(tx)
-        if self.alone is tx:
-            self.alone = None
-        self._next()
-
-    def _next(self) -> None:
-        while self.queue and self._free(alone=self.queue[0][1]):
-            tx, alone, future = self.queue.popleft()
-            if future.done():
-                continue
-            self._give(tx, alone=alone)
-            future.set_result(None)
 
 
 @dataclass(kw_only=True)

@@ -12,8 +12,9 @@ import pytest
 
 from tests.simulation.loop import VirtualLoop, nap
 from tests.simulation.processes import KilledError, Life, running
-from tests.simulation.store import HANDLERS, Database, Row, Transaction, Weather, statement
+from tests.simulation.store import HANDLERS, Database, Row, Transaction, statement
 from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
 
 RAISE, READ = "raise the test row", "read the test row"
 

@@ -20,7 +20,8 @@ import httpx
 
 import tests.simulation.sql.claiming
 import tests.simulation.sql.deciding
-import tests.simulation.sql.settling  # noqa: F401 - the three register what statements do
+import tests.simulation.sql.reserving
+import tests.simulation.sql.settling  # noqa: F401 - the four register what statements do
 from seawall.errors import SeawallError
 from seawall.invariants import Violation
 from tests.simulation.actors import Actors
@@ -34,8 +35,9 @@ from tests.simulation.rules import RULES
 from tests.simulation.setting import CUSTOMERS, NETWORK, Setting, setting
 from tests.simulation.signers import KeyProvider, Signers, SimulatedSigner
 from tests.simulation.sql.settling import account
-from tests.simulation.store import Database, Weather
+from tests.simulation.store import Database
 from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
 from venue import crash_points
 from venue.crash_points import Moment, Step
 from venue.process import start_over

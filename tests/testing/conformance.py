@@ -19,9 +19,11 @@ import tests.simulation.sql.deciding
 import tests.simulation.sql.settling  # noqa: F401 - the three register what statements do
 from seawall.errors import SeawallError
 from tests.simulation.rules import RULES
-from tests.simulation.sql.settling import account, book
-from tests.simulation.store import Database, Weather
+from tests.simulation.sql.reserving import accounts_of
+from tests.simulation.sql.settling import account
+from tests.simulation.store import Database
 from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
 from tests.testing.conformance_steps import (
     FIRST,
     NETWORK,
@@ -40,22 +42,9 @@ if TYPE_CHECKING:
     from tests.testing.venue_harness import Founded
     from venue.database import Connection, Pool
 
-_RESERVE = """
-    with accepted as (
-        insert into withdrawals (id, customer_id, bucket, source_network, network, asset, amount,
-                                 value_micro, size, destination, state)
-        values ($1, 1, 'customer', $2, $2, $3, $4, 1, $5, $6, 'reserved') returning id
-    ), posted as (
-        insert into postings (kind, withdrawal_id) select 'reserve', id from accepted returning id
-    ), charged as (
-        update balances set available = available - $4
-        where account_id = (select id from accounts where customer_id = 1
-                            and (bucket, network, asset) = ('customer', $2, $3))
-    )
-    insert into entries (posting_id, account_id, amount)
-    select p.id, a.id, case a.kind when 'customer' then $4 else -$4 end
-    from posted p join accounts a on (a.bucket, a.network, a.asset) = ('customer', $2, $3)
-        and (a.kind = 'reserved' or a.customer_id = 1)"""
+_ACCOUNTS = """
+    select asset, kind, id from accounts
+    where (bucket, network) = ('customer', 'aster') and (customer_id = 1 or customer_id is null)"""
 _TOPUP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values ($1, $2, $3, $4, $5, $6, 'requested', 'test')"""
@@ -114,7 +103,7 @@ class Pair:
         await self.both("take", take)
         for number in range(4):
             each = UUID(int=FIRST.int + number)
-            await self.both("reserve", reserving(each, "USDX", 1_000_000, "small"))
+            await self.both("reserve", reserving(each, "USDX", 1_000_000))
         await self.both("top-up", topping(UUID(int=99), "USDX", 5_000_000))
         await self.both("claim", claiming("payout"))
         refused = 0
@@ -151,8 +140,14 @@ async def pair_of(founded: Founded, owner: Connection, pool: Pool) -> Pair:
         name for name, wallet in policy.payout_wallets().items() if wallet.network == NETWORK
     )
     reserve = policy.reserve_of(hot)
+    accounts: dict[str, dict[str, Any]] = {}
+    for row in await owner.fetch(_ACCOUNTS):
+        names = {"customer": ("source_account",), "reserved": ("reserved_account",)}
+        names["clearing"] = ("source_clearing", "clearing")
+        for name in names.get(row["kind"], ()):
+            accounts.setdefault(row["asset"], {})[name] = row["id"]
     return Pair(
-        real=_real(founded, owner, pool, hot, reserve),
+        real=_real(founded, owner, pool, accounts, hot, reserve),
         simulated=_simulated(founded, database, hot, reserve),
     )
 
@@ -173,10 +168,14 @@ def _lanes(founded: Founded, hot: str, reserve: str) -> list[Lane]:
     ]
 
 
-def _real(founded: Founded, owner: Connection, pool: Pool, hot: str, reserve_wallet: str) -> Side:
-    async def reserve(each: UUID, asset: str, amount: int, size: str, destination: str) -> None:
-        await owner.execute(_RESERVE, each, NETWORK, asset, amount, size, destination)
-
+def _real(  # noqa: PLR0917 - each is of another kind
+    founded: Founded,
+    owner: Connection,
+    pool: Pool,
+    accounts: dict[str, dict[str, Any]],
+    hot: str,
+    reserve_wallet: str,
+) -> Side:
     async def topup(each: UUID, asset: str, amount: int) -> None:
         await owner.execute(_TOPUP, each, NETWORK, asset, reserve_wallet, hot, amount)
 
@@ -205,7 +204,7 @@ def _real(founded: Founded, owner: Connection, pool: Pool, hot: str, reserve_wal
         policy=founded.policy,
         lanes=_lanes(founded, hot, reserve_wallet),
         tokens=founded.config.networks[NETWORK].tokens,
-        reserve=reserve,
+        accounts=accounts,
         topup=topup,
         flip=flip,
         beat=beat,
@@ -247,34 +246,6 @@ async def _copied(owner: Connection) -> Database:
 
 def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: str) -> Side:
     tables = database.tables
-
-    async def reserve(each: UUID, asset: str, amount: int, size: str, destination: str) -> None:
-        row = {
-            "id": each,
-            "seq": database.number("withdrawals"),
-            "customer_id": 1,
-            "bucket": "customer",
-            "network": NETWORK,
-            "asset": asset,
-            "amount": amount,
-            "value_micro": 1,
-            "size": size,
-            "destination": destination,
-            "paid_to": None,
-            "state": "reserved",
-            "reason": None,
-            "slot_id": None,
-            "held_because": None,
-        }
-        owner = account(row, "customer", 1)
-        tx = database.transaction()
-        balance = await tx.take("balances", owner)
-        assert balance is not None
-        tx.put("balances", owner, {"available": balance["available"] - amount})
-        await tx.insert("withdrawals", each, row)
-        amounts = {owner: amount, account(row, "reserved"): -amount}
-        await book(tx, "reserve", {"withdrawal_id": each}, amounts)
-        tx.commit()
 
     async def topup(each: UUID, asset: str, amount: int) -> None:
         tx = database.transaction()
@@ -339,7 +310,10 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
         policy=founded.policy,
         lanes=_lanes(founded, hot, reserve_wallet),
         tokens=founded.config.networks[NETWORK].tokens,
-        reserve=reserve,
+        accounts={
+            asset: accounts_of({"bucket": "customer", "network": NETWORK, "asset": asset}, 1)
+            for asset in founded.policy.networks[NETWORK].assets
+        },
         topup=topup,
         flip=flip,
         beat=beat,

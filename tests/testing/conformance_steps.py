@@ -12,10 +12,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from seawall.controls.admission import size_of
 from seawall.ethereum.values import Receipt
 from seawall.policy import Policy
 from venue.api import reservations
-from venue.api.reservations import cancel_withdrawal
+from venue.api.intake import Reservation
+from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.contracts.calls import NATIVE
 from venue.operator import held as held_
 from venue.operator.held import decide
@@ -46,7 +48,7 @@ class Side:
     policy: Policy
     lanes: list[Lane]
     tokens: dict[str, str]
-    reserve: Callable[[UUID, str, int, str, str], Awaitable[None]]
+    accounts: dict[str, dict[str, Any]]
     topup: Callable[[UUID, str, int], Awaitable[None]]
     flip: Callable[[str], Awaitable[None]]
     beat: Callable[[], Awaitable[None]]
@@ -91,9 +93,28 @@ async def take(side: Side) -> None:
     await Lanes(pool=side.pool, holder="one", lanes=side.lanes).take()
 
 
-def reserving(each: UUID, asset: str, amount: int, size: str) -> Step:
-    destination = f"0x{each.int % 2**160:040x}"
-    return lambda side: side.reserve(each, asset, amount, size, destination)
+def reserving(each: UUID, asset: str, amount: int) -> Step:
+    """Intake of one withdrawal, by the code of the api."""
+
+    async def reserve(side: Side) -> Any:
+        value_micro = side.policy.value_micro(asset, amount)
+        wanted = Reservation(
+            id=each,
+            customer_id=1,
+            bucket="customer",
+            source_network=NETWORK,
+            network=NETWORK,
+            asset=asset,
+            amount=amount,
+            value_micro=value_micro,
+            size=size_of(side.policy, value_micro),
+            destination=f"0x{each.int % 2**160:040x}",
+            **side.accounts[asset],
+        )
+        async with side.connection() as connection:
+            return await commit_batch(connection, side.policy, [wanted])
+
+    return reserve
 
 
 def topping(each: UUID, asset: str, amount: int) -> Step:
@@ -228,8 +249,8 @@ class Draw:
             to = f"0x{self.number:040x}" if what == "pay" and random.random() < 0.5 else None
             return kind, lambda side: _decide(side, each, what, to)
         amount = random.choice((1_000_000, 3_000_000, 10**18, 90_000 * 10**6))
-        size = random.choice(("small", "large"))
-        return "reserve", reserving(UUID(int=self.number), asset, amount, size)
+        again = random.random() < 0.2
+        return "reserve", reserving(each if again else UUID(int=self.number), asset, amount)
 
     def _of_slot(self, side: Side, number: int) -> tuple[str, Step]:
         random = self.random
