@@ -401,7 +401,7 @@ class Poster:
         if settlement.unclear:
             _log.error("slot %s: the top-up is held, events and bitmap disagree", slot.id)
             return
-        if settlement.failed or settlement.untried or settlement.above_cap:
+        if not settlement.all_paid:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)
             return
