@@ -15,6 +15,7 @@ from seawall.controls.sizing import top_up
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import WithdrawalReceipt
 from tests.simulation.loop import nap
+from tests.simulation.nodes import LIES
 from tests.simulation.setting import CUSTOMERS, NETWORK
 from tests.simulation.sql.reserving import accounts_of
 from venue.api.intake import Reservation
@@ -328,13 +329,14 @@ class Actors:
             world.trace.reach("fault: endpoint stuck")
             moods.stuck = True
             self._later(random.uniform(0.5, 20.0), moods, "stuck", value=False)
-        others = endpoint.neighbours
-        lied = any(each.moods.says_reverted for each in others)
-        if (world.plan.lies_alone or not lied) and random.random() < faults.says_reverted * _TICK_S:
-            moods.says_reverted = True
-            for each in others:
+        lied = any(each.moods.lies for each in endpoint.neighbours)
+        if not lied and random.random() < faults.lies * _TICK_S:
+            until_s = random.uniform(0.5, 3.0)
+            for lie in random.choice((("says_reverted",), ("hides_bits",), LIES)):
+                setattr(moods, lie, True)
+                self._later(until_s, moods, lie, value=False)
+            for each in endpoint.neighbours:
                 each.see(world.chain.tip)
-            self._later(random.uniform(0.5, 3.0), moods, "says_reverted", value=False)
 
     def _restart_database(self, seconds: float) -> None:
         world = self.world

@@ -24,21 +24,23 @@ from typing import Any, TextIO
 from seawall.errors import ExitCode
 from seawall.processes.parent import signal_when_parent_dies
 from tests.simulation.coverage import EXPECTED, missing, unknown
-from tests.simulation.faults import HIGHEST, Faults, drawn
+from tests.simulation.faults import Faults, drawn
 from tests.simulation.world import Outcome, Plan, World, outcome_of, run
 from venue.crash_points import CRASH_POINTS, Step
 
 _CHUNK = 5
-_ENABLES: dict[Step, tuple[str, ...]] = {
-    "move the lanes": ("provider_dark",),
-    "count a failed signature": ("provider_dark",),
-    "claim a top-up": ("large",),
-    "claim a cancellation": ("refused_destination",),
-    "admit again": ("flips", "large", "provider_dark"),
-    "send again": ("pool_forgets",),
-    "post a cancellation": ("refused_destination",),
-    "resume an asset": ("asset_paused",),
-    "leave the lease": ("stop",),
+_DARK = {"provider_dark": 0.6}
+_REFUSED = {"refused_destination": 0.6}
+LEADS_TO: dict[Step, dict[str, float]] = {
+    "move the lanes": _DARK,
+    "count a failed signature": _DARK,
+    "claim a top-up": {"large": 1.0},
+    "claim a cancellation": _REFUSED,
+    "admit again": _DARK | {"flips": 3.0, "large": 0.6},
+    "send again": {"pool_forgets": 0.6},
+    "post a cancellation": _REFUSED,
+    "resume an asset": {"asset_paused": 2.0},
+    "leave the lease": {"stop": 1.0},
 }
 """Faults that lead to a step that few runs take."""
 
@@ -47,18 +49,22 @@ def plan_of(seed: int) -> Plan:
     """What a seed of a campaign does.
 
     Half of the seeds let a process die at one crash point, in turn, once or twice in a row. One in
-    eleven lets an endpoint lie with nobody to contradict it.
+    seven lets an endpoint lie with nobody to contradict it.
     """
     faults = drawn(Random(f"{seed} faults"))
-    plan = Plan(faults=faults, lies_alone=seed % 11 == 0)
+    plan = Plan(faults=faults, lies_alone=seed % 7 == 0)
     if plan.lies_alone:
-        plan = replace(plan, faults=replace(faults, says_reverted=1.0, refused_destination=0.3))
-    if seed % 2:
-        step, moment = CRASH_POINTS[seed // 2 % len(CRASH_POINTS)]
-        needed = {name: getattr(HIGHEST, name) for name in _ENABLES.get(step, ())}
         plan = replace(
             plan,
-            faults=replace(plan.faults or Faults(), **needed),
+            faults=replace(
+                faults, lies=1.0, silent=0.4, refused_destination=0.5, cancellations=0.5
+            ),
+        )
+    if seed % 2:
+        step, moment = CRASH_POINTS[seed // 2 % len(CRASH_POINTS)]
+        plan = replace(
+            plan,
+            faults=replace(plan.faults or Faults(), **LEADS_TO.get(step, {})),
             crash_at=(step, moment),
             crashes=1 + seed // 2 // len(CRASH_POINTS) % 2,
         )

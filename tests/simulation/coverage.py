@@ -68,6 +68,7 @@ FAULTS = (
         for fault in (
             "answer to a commit lost",
             "asset paused",
+            "bits hidden",
             "commit lost",
             "connection cut",
             "database restarts",

@@ -42,7 +42,7 @@ class Faults:
     made_up_head: float = 0.0
     lag: float = 0.0
     stuck: float = 0.0
-    says_reverted: float = 0.0
+    lies: float = 0.0
     flips: float = 0.0
     controller_silent: float = 0.0
     asset_paused: float = 0.0
@@ -79,7 +79,7 @@ HIGHEST = Faults(
     made_up_head=0.1,
     lag=0.4,
     stuck=0.15,
-    says_reverted=0.3,
+    lies=0.3,
     flips=1.5,
     controller_silent=0.15,
     asset_paused=0.5,

@@ -52,13 +52,22 @@ class Moods:
     """It takes a transaction and tells no other node."""
     made_up_head: float = 0.0
     says_reverted: bool = False
-    """It says of every payout that it reverted, and that its numbers are unused."""
+    """It says of every transaction that it reverted and logged nothing."""
+    hides_bits: bool = False
+    """It says of every number that it is unused."""
     lag: int = 0
     stuck: bool = False
     slow_s: float = 0.0
 
+    @property
+    def lies(self) -> bool:
+        """Whether it says what is not so."""
+        return self.says_reverted or self.hides_bits
+
 
 _WELL = Moods()
+LIES = ("says_reverted", "hides_bits")
+"""Moods in which an endpoint says what is not so."""
 
 
 @dataclass(kw_only=True)
@@ -82,9 +91,7 @@ class Endpoint:
         The settler believes a lie that nobody is there to contradict (`Follower._confirm`): no
         money is lost by that, but people must look. ``alone_with_lies`` leaves it so.
         """
-        lied = not self.alone_with_lies and any(
-            each.moods.says_reverted for each in self.neighbours
-        )
+        lied = not self.alone_with_lies and any(each.moods.lies for each in self.neighbours)
         return _WELL if lied else self.moods
 
     def see(self, block: Block) -> None:
@@ -176,8 +183,10 @@ class Endpoint:
         arguments = [int.from_bytes(data[i : i + 32], "big") for i in range(4, len(data), 32)]
         if data[:4] == _PAID_MANY:
             bits = block.state.bits
-            lie = self.moods.says_reverted
-            answers = [int((call["to"], seq) in bits and not lie) for seq in arguments[2:]]
+            hidden = self.moods.hides_bits
+            if hidden:
+                self.chain.trace.reach("fault: bits hidden")
+            answers = [int((call["to"], seq) in bits and not hidden) for seq in arguments[2:]]
             return "0x" + word(32) + word(len(answers)) + "".join(map(word, answers))
         if data[:4] == _CAP:
             contract = self.chain.contracts[call["to"]]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.campaign import plan_of
+from tests.simulation.campaign import LEADS_TO, plan_of
 from tests.simulation.faults import Faults
 from tests.simulation.world import Plan, run
 from venue.crash_points import CRASH_POINTS, Moment, Step
@@ -34,7 +35,7 @@ def test_a_seed_has_one_trace_in_every_process(seed: int) -> None:
     """Sets of texts are in another order in each process of Python, unless told otherwise."""
     here = run(seed, plan_of(seed))
     code = (
-        "from tests.simulation.world import run; from tests.simulation.campaign import plan_of;"
+        "from tests.simulation.world import run; from tests.simulation.campaign import LEADS_TO, plan_of;"
         f" print(run({seed}, plan_of({seed})).digest)"
     )
     elsewhere = {
@@ -61,24 +62,9 @@ def test_a_process_may_die_at_every_crash_point_once_and_twice(
 ) -> None:
     """With the faults that lead to it, and nothing else; some need a few seeds to come about."""
     for seed in range(1, 40):
-        faults = _LEADS_TO.get(step, Faults())
+        faults = replace(Faults(), **LEADS_TO.get(step, {}))
         outcome = run(seed, Plan(faults=faults, crash_at=(step, moment), crashes=crashes))
         assert outcome.violations == (), seed
         if outcome.reached.get(f"crash: {step}, {moment}", 0) >= crashes:
             return
     pytest.fail("no seed has led there")
-
-
-_DARK = Faults(provider_dark=0.5)
-_REFUSED = Faults(refused_destination=0.5)
-_LEADS_TO: dict[Step, Faults] = {
-    "move the lanes": _DARK,
-    "count a failed signature": _DARK,
-    "claim a top-up": Faults(large=1.0),
-    "claim a cancellation": _REFUSED,
-    "post a cancellation": _REFUSED,
-    "admit again": Faults(flips=2.5, large=0.6, provider_dark=0.5),
-    "send again": Faults(pool_forgets=0.5, kill=0.1),
-    "resume an asset": Faults(asset_paused=1.0),
-    "leave the lease": Faults(stop=1.0),
-}

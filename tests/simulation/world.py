@@ -71,8 +71,9 @@ class Plan:
         without: Safeguards of store and chain that are switched off.
         crash_at: The settler or signer dies at this crash point, as often as ``crashes`` says.
         crashes: How many times in a row.
-        lies_alone: An endpoint may lie while the other is silent, late or lying, too. The settler
-            then believes it, and may need people to go on; so safety alone is looked at.
+        lies_alone: An endpoint may lie while the other is silent or late. The settler then believes
+            it, and may need people to go on; so safety alone is looked at. Two that tell the same
+            lie are beyond what is asked of it: a top-up would move again.
     """
 
     faults: Faults | None = None
