@@ -236,14 +236,14 @@ ABLATIONS = (
     Ablation(
         guards="the contract pays no number twice",
         without=frozenset({"bitmap"}),
-        faults=Faults(lies=1.0, silent=0.4),
+        faults=Faults(lies=1.0),
         caught_by=("I3",),
         lies_alone=True,
     ),
     Ablation(
         guards="what was tried once is not given back before its number is used up",
         without=frozenset({"refund rule"}),
-        faults=Faults(lies=1.0, silent=0.4, cancellations=1.0),
+        faults=Faults(lies=1.0, cancellations=1.0),
         caught_by=("I5",),
         lies_alone=True,
         seeds_max=200,
@@ -251,7 +251,7 @@ ABLATIONS = (
     Ablation(
         guards="a number that is used up says by its receipts whether it was paid or cancelled",
         patch=_replaced(held, "cancellation_of", _void_without_a_look),
-        faults=Faults(lies=1.0, silent=0.4, cancellations=0.6),
+        faults=Faults(lies=1.0, cancellations=0.6),
         caught_by=("I5", "I3"),
         lies_alone=True,
         hole="H3",
@@ -308,7 +308,7 @@ ABLATIONS = (
     Ablation(
         guards="a top-up is not moved again on the word of one node",
         patch=_always_on_the_word_of_one,
-        faults=Faults(lies=1.0, silent=0.4, large=0.6),
+        faults=Faults(lies=1.0, large=0.6),
         caught_by=("I3",),
         lies_alone=True,
         seeds_max=200,

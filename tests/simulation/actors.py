@@ -31,6 +31,8 @@ SAFETY_S = (4.0, 9.0)
 """How long the phase in which things fail lasts."""
 WITHDRAWALS = (4, 16)
 _TICK_S = 0.1
+_NOBODY_CONTRADICTS = 0.7
+"""How often the other endpoint is silent for as long as a lie lasts, where that may be."""
 _TRIES = 4
 """How often a customer asks again; then it is never known whether the request was taken."""
 
@@ -64,7 +66,7 @@ class Actors:
     async def withdraw(self) -> None:
         """Ask for withdrawals, in a few bursts, for as long as things may fail."""
         people, world = self._people, self.world
-        ends_s = people.uniform(*SAFETY_S)
+        ends_s = people.uniform(*SAFETY_S) * (2 if world.plan.lies_alone else 1)
         count = people.randint(*WITHDRAWALS)
         moments = sorted(people.random() ** 2 * 0.8 * ends_s for _ in range(count))
         for moment in moments:
@@ -276,8 +278,10 @@ class Actors:
         """Everything that begins at some moment and lasts for a while."""
         world, random = self.world, self.world.stream("strikes")
         faults = world.faults
-        while not world.healed:
+        while True:
             await nap(_TICK_S)
+            if world.healed:
+                return
 
             def happens(rate: float) -> bool:
                 return random.random() < rate * _TICK_S
@@ -330,13 +334,21 @@ class Actors:
             moods.stuck = True
             self._later(random.uniform(0.5, 20.0), moods, "stuck", value=False)
         lied = any(each.moods.lies for each in endpoint.neighbours)
-        if not lied and random.random() < faults.lies * _TICK_S:
+        # Few numbers are ever cancelled; where lies are what a run is about, they meet those.
+        cancelling = world.plan.lies_alone and any(
+            row["purpose"] == "cancel" and row["state"] != "final"
+            for row in world.database.tables["slots"].values()
+        )
+        if not lied and random.random() < (8.0 if cancelling else faults.lies) * _TICK_S:
             until_s = random.uniform(0.5, 3.0)
             for lie in random.choice((("says_reverted",), ("hides_bits",), LIES)):
                 setattr(moods, lie, True)
                 self._later(until_s, moods, lie, value=False)
             for each in endpoint.neighbours:
                 each.see(world.chain.tip)
+                if world.plan.lies_alone and random.random() < _NOBODY_CONTRADICTS:
+                    each.moods.silent = 1.0
+                    self._later(until_s, each.moods, "silent", value=0.0)
 
     def _restart_database(self, seconds: float) -> None:
         world = self.world

@@ -54,12 +54,9 @@ def plan_of(seed: int) -> Plan:
     faults = drawn(Random(f"{seed} faults"))
     plan = Plan(faults=faults, lies_alone=seed % 7 == 0)
     if plan.lies_alone:
-        plan = replace(
-            plan,
-            faults=replace(
-                faults, lies=1.0, silent=0.4, refused_destination=0.5, cancellations=0.5
-            ),
-        )
+        others = Faults() if seed // 7 % 3 else faults  # few lies are told where all else fails too
+        lies = replace(others, lies=1.0, refused_destination=0.5, cancellations=0.5)
+        plan = replace(plan, faults=lies)
     if seed % 2:
         step, moment = CRASH_POINTS[seed // 2 % len(CRASH_POINTS)]
         plan = replace(

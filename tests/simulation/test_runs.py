@@ -35,7 +35,7 @@ def test_a_seed_has_one_trace_in_every_process(seed: int) -> None:
     """Sets of texts are in another order in each process of Python, unless told otherwise."""
     here = run(seed, plan_of(seed))
     code = (
-        "from tests.simulation.world import run; from tests.simulation.campaign import LEADS_TO, plan_of;"
+        "from tests.simulation.world import run; from tests.simulation.campaign import plan_of;"
         f" print(run({seed}, plan_of({seed})).digest)"
     )
     elsewhere = {
