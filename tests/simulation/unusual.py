@@ -1,4 +1,4 @@
-"""A run in which somebody else signs with the key of the payout wallet, for a nonce of ours."""
+"""Runs that no seed draws: somebody else has our key, or the database was restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _NONCE = 1
 
 
 def run_with_foreign_transaction(seed: int) -> tuple[Outcome, list[str], bool]:
-    """The outcome, the states of withdrawals that are not posted, and whether the lane is held."""
+    """Somebody else signs with the key of the payout wallet, for a nonce of ours.
+
+    The outcome, the states of withdrawals that are not posted, and whether the lane is held.
+    """
     world = World(seed, Plan(faults=Faults(), lies_alone=True))
     it = world.setting
     intent = Intent(
@@ -54,3 +57,31 @@ def run_with_foreign_transaction(seed: int) -> tuple[Outcome, list[str], bool]:
         metrics.LANE_DISPUTED, {"network": NETWORK, "wallet": it.hot}
     )
     return outcome, states, bool(held)
+
+
+def run_with_restored_database(seed: int) -> tuple[Outcome, int, int]:
+    """The database goes back to a backup of two seconds ago, in the middle of the payouts.
+
+    The outcome, how many slots the backup lacked whose bytes had been sent, and how many were
+    claimed afterwards.
+    """
+    world = World(seed, Plan(faults=Faults(), lies_alone=True))
+    backups: list[Any] = []
+    claimed: list[int] = []
+    lost: list[int] = []
+    committed = world.observer.committed
+
+    def restore() -> None:
+        before = world.database.tables["slots"]
+        world.database.restore(backups[0])
+        kept = world.database.tables["slots"]
+        lost.extend(key for key in before if key not in kept and before[key]["state"] != "open")
+        world.database.committed = count
+
+    def count(tx: Any, changes: Any) -> None:
+        committed(tx, changes)
+        claimed.extend(key for key, (old, _) in changes.get("slots", {}).items() if old is None)
+
+    world.loop.call_at(1.0, lambda: backups.append(world.database.saved()))
+    world.loop.call_at(3.0, restore)
+    return outcome_of(world), len(lost), len(claimed)
